@@ -1,0 +1,27 @@
+# Everything comes from Debian 12; set CMAKE_PREFIX_PATH to build against another LibTorch (2.x).
+find_package(Torch REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# SYSTEM include directories: warnings are errors in our code only.
+add_library(torch_headers INTERFACE)
+target_include_directories(torch_headers SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+target_compile_options(torch_headers INTERFACE ${torch_flags})
+target_link_libraries(torch_headers INTERFACE ${TORCH_LIBRARIES} Threads::Threads)
+add_library(emend_torch ALIAS torch_headers)
+
+function(emend_pkg name module)
+  pkg_check_modules(${name}_pkg REQUIRED IMPORTED_TARGET ${module})
+  add_library(${name}_dep INTERFACE)
+  target_link_libraries(${name}_dep INTERFACE PkgConfig::${name}_pkg)
+endfunction()
+emend_pkg(pcre2 libpcre2-8)
+emend_pkg(utf8proc libutf8proc)
+emend_pkg(xxhash libxxhash)

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace emend {
+
+// The one exception of emend. `what()` is one line: `[room::thing] what is wrong. Hint: what to do`.
+class Error : public std::runtime_error {
+ public:
+  Error(std::string_view place, std::string_view problem, std::string_view hint = {});
+};
+
+}  // namespace emend

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/intervention.h"
+#include "models/pass.h"
+
+namespace emend {
+
+enum class Module { vision, bridge, language };
+
+struct Stage {
+  std::string name;  // vision.embed, vision.block.0, ..., bridge.layer.0, ..., language.head
+  Module module;
+};
+
+struct Site {
+  std::string name;  // Hugging Face path of the linear layer, without `.weight`
+  size_t stage;
+  int64_t in, out;
+};
+
+// A model is a fixed row of stages; any of them can be run from the state after the one before it.
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  const std::vector<Stage>& stages() const { return stages_; }
+  const std::vector<Site>& sites() const { return sites_; }
+  // Sites whose name matches a glob (`*.layers.{2,3}.fc*`), in model order; names of older and newer
+  // releases are both understood. Throws emend::Error when none does, naming near ones.
+  std::vector<Site> find_sites(const std::string& pattern) const;
+  const Site& site(const std::string& name) const;
+  size_t stage(const std::string& name) const;
+  at::Tensor weight(const Site& site) const;  // (out, in) as stored
+
+  // All parameters by canonical (current release's) name.
+  const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
+
+  // Pads the rows into a pass that stands before the first stage.
+  Pass begin(const Batch& batch, PadSide pad = PadSide::right) const;
+  // Runs the stages pass.next .. last, both included, under the interventions (request points were
+  // applied by `begin`'s caller). A text-only pass skips vision and bridge.
+  void run(Pass& pass, const Interventions& interventions = {}) const;
+  void run(Pass& pass, size_t last, const Interventions& interventions = {}) const;
+
+  // How many positions one image fills, and the width of the vocabulary.
+  virtual int64_t image_slots() const = 0;
+  virtual int64_t vocabulary() const = 0;
+
+  at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return device_; }
+
+ protected:
+  virtual void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const = 0;
+
+  std::vector<Stage> stages_;
+  std::vector<Site> sites_;
+  std::map<std::string, at::Tensor> parameters_;
+  at::ScalarType dtype_ = at::kFloat;
+  at::Device device_ = at::kCPU;
+};
+
+}  // namespace emend

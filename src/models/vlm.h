@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/image.h"
+#include "models/model.h"
+#include "models/processor.h"
+
+namespace emend {
+
+// A Hugging Face folder, opened: the model and what turns pictures and text into its rows.
+struct Vlm {
+  std::unique_ptr<Model> model;
+  Processor processor;
+  std::string folder;
+
+  // XXH3-128 over config.json's meaning and every tensor's name, shape and bytes; computed on demand.
+  std::string fingerprint() const;
+};
+
+struct LoadOptions {
+  at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
+};
+
+// Throws emend::Error when a file is missing, a tensor is missing, extra or misshapen, or config.json
+// asks for something that is not implemented.
+Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
+
+// What is asked of a model.
+struct Query {
+  std::optional<Image> image;
+  std::string text;
+};
+
+struct GenerationOptions {
+  int64_t max_new_tokens = 32;
+  double temperature = 0;  // 0: greedy, ties to the lowest token id
+  double top_p = 1;
+  uint64_t seed = 0;
+};
+
+// Answers, special tokens removed and trimmed; one batch, KV cache.
+std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
+                                  const Interventions& interventions = {},
+                                  const GenerationOptions& options = {});
+
+// One teacher-forced row: prompt then target (which brings its own leading space).
+struct ForcedRow {
+  int64_t answer_begin = 0;      // index in `tokens` of the first answer token
+  std::vector<int64_t> tokens;   // text tokens of the row, without image slots
+  at::Tensor logits;             // (length of the row with image slots, V), float32
+  int64_t image_slots = 0;       // leading positions of `logits` that belong to image slots
+};
+
+// A padded batch of prompts with their answers; text targets as the field does: prompt + target.
+std::vector<ForcedRow> teacher_force(const Vlm& vlm, const std::vector<Query>& queries,
+                                     const std::vector<std::string>& targets,
+                                     const Interventions& interventions = {});
+
+}  // namespace emend
