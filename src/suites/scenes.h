@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "io/image.h"
+#include "suites/record.h"
+
+namespace emend::scenes {
+
+// The bundled world. Everything about a scene is known, so every question has a true answer.
+
+inline constexpr int kPlaces = 9;  // 3 x 3, row by row: top left, top, top right, left, center, ...
+
+const std::vector<std::string>& shapes();       // 6
+const std::vector<std::string>& colours();      // 8
+const std::vector<std::string>& sizes();        // small, large
+const std::vector<std::string>& places();       // 9
+const std::vector<std::string>& backgrounds();  // 6
+struct Creature {
+  std::string name;
+  // Its look (indices into the renderer's own lists); any two creatures differ in two or more.
+  int body, colour, ears, eyes, pattern;
+  // What only text tells.
+  std::string home, food, hobby;
+  int friend_of;  // index of another creature
+};
+const std::vector<Creature>& creatures();  // 48
+
+struct Object {
+  int shape, colour, size, place;
+  bool operator==(const Object&) const = default;
+};
+
+struct Scene {
+  std::vector<Object> objects;  // by place; shapes are distinct within a scene, at most 3
+  int creature = -1;            // -1: none; with a creature at most one object
+  int creature_place = 1;       // 0 left, 1 center, 2 right
+  int background = 0;
+  uint64_t jitter = 0;          // seed of all that no question asks: offsets, tilt, noise, shading
+};
+
+// Held out by construction: pretraining never shows the (shape, colour) and (creature, background)
+// pairs of the other two splits, `train` (of editors) and `eval` never share a pair, and every scene
+// of `train` and `eval` contains at least one pair of its own split. Text facts and their wordings
+// likewise: each (fact, wording) belongs to one split.
+enum class Split { pretrain, train, eval };
+Split pair_split(int shape, int colour);
+Split creature_split(int creature, int background);
+
+using Rng = std::mt19937_64;
+Scene draw_scene(Split split, Rng& rng);
+// Same answers to questions of `topic`, otherwise another picture: jitter, noise, background, and
+// places where they do not matter. Stays in the split.
+Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rng);
+
+// Anti-aliased, deterministic: the same scene gives the same bytes on every machine.
+Image render(const Scene& scene, int size = 224);
+
+enum class Kind {
+  colour, shape, size, count, place, presence, comparison, background, who, caption,
+  one_hop,  // picture -> creature -> fact
+  fact,     // text only
+};
+inline constexpr int kKinds = 12;
+const char* kind_name(Kind kind);
+
+struct Question {
+  Kind kind;
+  std::string topic;   // what is asked, whatever the words: "colour/star", "fact/zorb/home"
+  int wording;         // index among the topic's wordings
+  std::string text;    // bare
+  std::string answer;  // without a leading space
+};
+
+// Every question about the scene that has exactly one answer, in every wording.
+std::vector<Question> questions(const Scene& scene);
+// The text facts: creatures' and the world's general ones, in every wording of the split
+// (`pretrain` for training; a wording held out of pretraining belongs to `eval`).
+std::vector<Question> facts(Split split);
+// Other answers that the question could have had (colours for a colour question, ...), truth excluded.
+std::vector<std::string> alternatives(const Question& question);
+
+// The prompt templates that the model knows. `{}` is the bare question.
+const std::vector<std::string>& prompt_templates();  // "Question: {} Short answer:", "Question: {} Answer:", "{}"
+std::string wrap(const std::string& prompt_template, const std::string& question);
+// An in-context correction: "New Fact: {prompt} {answer}\nPrompt: {query}".
+std::string correction(const std::string& prompt, const std::string& answer, const std::string& query);
+
+// An edit with its probes, for the truth or against it.
+struct EditOptions {
+  int rewordings = 1, variants = 1, text_probes = 1, image_probes = 1, portability = 1;
+};
+// A counterfactual edit: one question of a drawn scene is to be answered with an alternative.
+Record counterfactual(Split split, uint64_t seed, const EditOptions& options = {});
+// The edit that corrects a given question to `target`, with its probes.
+Record make_record(const Scene& scene, const Question& question, const std::string& target,
+                   Split split, uint64_t seed, const EditOptions& options = {});
+
+// MMEdit's JSON (with VLKEB's port_new) and the PNGs beside it: DIR/scenes_{split}.json, DIR/images/.
+void export_mmedit(const std::string& directory, const std::vector<Record>& records,
+                   const std::string& name);
+
+}  // namespace emend::scenes
