@@ -37,6 +37,10 @@ class Model {
   const Site& site(const std::string& name) const;
   size_t stage(const std::string& name) const;
   at::Tensor weight(const Site& site) const;  // (out, in) as stored
+  // The glob of the sites that one edits by default in a module, so that no editor knows an
+  // architecture. language: both linear layers of the last decoder block's FFN; bridge: all of the
+  // Q-Former's; empty where the model names none.
+  virtual std::string default_sites(Module) const { return {}; }
 
   // All parameters by canonical (current release's) name.
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
