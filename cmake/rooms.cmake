@@ -3,7 +3,9 @@ set(EMEND_WARNINGS -Wall -Wextra -Werror)
 # One precompiled header of LibTorch for every room: torch's headers are most of the build time.
 file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "\n")
 add_library(emend_pch STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
-target_link_libraries(emend_pch PUBLIC torch_headers)
+# What defines macros must be known here already, or the precompiled header is not used.
+target_link_libraries(emend_pch PUBLIC torch_headers fmt::fmt spdlog::spdlog
+  nlohmann_json::nlohmann_json)
 target_include_directories(emend_pch PUBLIC ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(emend_pch PUBLIC EMEND_VERSION="${PROJECT_VERSION}")
 target_compile_options(emend_pch PRIVATE ${EMEND_WARNINGS})
