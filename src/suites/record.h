@@ -29,9 +29,10 @@ enum class Group {
 // One question that judges an edit.
 struct Probe {
   Group group;
-  Picture image;      // absent for text only
-  std::string text;   // the bare question; a protocol wraps it
-  std::string answer; // what is expected: the target, or for locality the truth (judged against before)
+  Picture image;     // absent for text only
+  std::string text;  // the bare question; a protocol wraps it
+  std::string
+      answer;  // what is expected: the target, or for locality the truth (judged against before)
 };
 
 // An edit and how it is judged: (image, prompt) shall be answered with target.

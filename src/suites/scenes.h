@@ -39,13 +39,13 @@ struct Scene {
   int creature = -1;            // -1: none; with a creature at most one object
   int creature_place = 1;       // 0 left, 1 center, 2 right
   int background = 0;
-  uint64_t jitter = 0;          // seed of all that no question asks: offsets, tilt, noise, shading
+  uint64_t jitter = 0;  // seed of all that no question asks: offsets, tilt, noise, shading
 };
 
 // Held out by construction: pretraining never shows the (shape, colour) and (creature, background)
-// pairs of the other two splits, `train` (of editors) and `eval` never share a pair, and every scene
-// of `train` and `eval` contains at least one pair of its own split. Text facts and their wordings
-// likewise: each (fact, wording) belongs to one split.
+// pairs of the other two splits, `train` (of editors) and `eval` never share a pair, and every
+// scene of `train` and `eval` contains at least one pair of its own split. Text facts and their
+// wordings likewise: each (fact, wording) belongs to one split.
 enum class Split { pretrain, train, eval };
 Split pair_split(int shape, int colour);
 Split creature_split(int creature, int background);
@@ -60,7 +60,16 @@ Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rn
 Image render(const Scene& scene, int size = 224);
 
 enum class Kind {
-  colour, shape, size, count, place, presence, comparison, background, who, caption,
+  colour,
+  shape,
+  size,
+  count,
+  place,
+  presence,
+  comparison,
+  background,
+  who,
+  caption,
   one_hop,  // picture -> creature -> fact
   fact,     // text only
 };
@@ -77,17 +86,24 @@ struct Question {
 
 // Every question about the scene that has exactly one answer, in every wording.
 std::vector<Question> questions(const Scene& scene);
+// The kinds that the scene has a question of, and one of a kind: any topic, any wording, equally
+// likely (a few microseconds; yes and no are balanced). Throws where the scene has none.
+std::vector<Kind> kinds(const Scene& scene);
+Question draw_question(const Scene& scene, Kind kind, Rng& rng);
 // The text facts: creatures' and the world's general ones, in every wording of the split
 // (`pretrain` for training; a wording held out of pretraining belongs to `eval`).
 std::vector<Question> facts(Split split);
-// Other answers that the question could have had (colours for a colour question, ...), truth excluded.
+// Other answers that the question could have had (colours for a colour question, ...), truth
+// excluded.
 std::vector<std::string> alternatives(const Question& question);
 
 // The prompt templates that the model knows. `{}` is the bare question.
-const std::vector<std::string>& prompt_templates();  // "Question: {} Short answer:", "Question: {} Answer:", "{}"
+const std::vector<std::string>&
+prompt_templates();  // "Question: {} Short answer:", "Question: {} Answer:", "{}"
 std::string wrap(const std::string& prompt_template, const std::string& question);
 // An in-context correction: "New Fact: {prompt} {answer}\nPrompt: {query}".
-std::string correction(const std::string& prompt, const std::string& answer, const std::string& query);
+std::string correction(const std::string& prompt, const std::string& answer,
+                       const std::string& query);
 
 // An edit with its probes, for the truth or against it.
 struct EditOptions {
@@ -99,7 +115,8 @@ Record counterfactual(Split split, uint64_t seed, const EditOptions& options = {
 Record make_record(const Scene& scene, const Question& question, const std::string& target,
                    Split split, uint64_t seed, const EditOptions& options = {});
 
-// MMEdit's JSON (with VLKEB's port_new) and the PNGs beside it: DIR/scenes_{split}.json, DIR/images/.
+// MMEdit's JSON (with VLKEB's port_new) and the PNGs beside it: DIR/scenes_{split}.json,
+// DIR/images/.
 void export_mmedit(const std::string& directory, const std::vector<Record>& records,
                    const std::string& name);
 
