@@ -11,7 +11,7 @@ namespace emend {
 
 // What an editor is asked to change.
 struct EditRequest {
-  Picture image;  // may be absent
+  Picture image;       // may be absent
   std::string prompt;  // as the model is to see it
   std::string target;  // with its leading space
 };

@@ -1,0 +1,54 @@
+#include "editing/forced.h"
+
+#include <algorithm>
+#include <map>
+
+#include "io/error.h"
+
+namespace emend {
+
+ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer) {
+  if (queries.empty()) throw Error("editing::forced", "there is nothing to ask");
+  ForcedBatch forced;
+  std::map<std::pair<std::string, const Image*>, int64_t> known;
+  std::vector<at::Tensor> pixels;
+  for (const auto& query : queries) {
+    int64_t image = -1;
+    if (query.image.present()) {
+      auto [entry, added] = known.try_emplace({query.image.path, query.image.drawn.get()},
+                                              static_cast<int64_t>(pixels.size()));
+      if (added) pixels.push_back(vlm.processor.pixels(query.image.load()));
+      image = entry->second;
+    }
+    auto row = vlm.processor.row(query.prompt, image);
+    auto answer = vlm.processor.target(query.target);
+    if (end_of_answer && !vlm.processor.stop_tokens.empty())
+      answer.push_back(vlm.processor.stop_tokens.front());
+    forced.answer_begin.push_back(static_cast<int64_t>(row.ids.size()));
+    row.ids.insert(row.ids.end(), answer.begin(), answer.end());
+    if (!row.segments.empty()) row.segments.resize(row.ids.size(), row.segments.back());
+    forced.width = std::max(forced.width, static_cast<int64_t>(row.ids.size()));
+    forced.answers.push_back(std::move(answer));
+    forced.batch.rows.push_back(std::move(row));
+  }
+  if (!pixels.empty()) forced.batch.pixels = at::stack(pixels);
+  return forced;
+}
+
+at::Tensor answer_positions(const ForcedBatch& forced) {
+  std::vector<int64_t> positions;
+  for (size_t r = 0; r < forced.answers.size(); ++r)
+    for (size_t i = 0; i < forced.answers[r].size(); ++i)
+      positions.push_back(static_cast<int64_t>(r) * forced.width + forced.answer_begin[r] +
+                          static_cast<int64_t>(i) - 1);
+  return at::tensor(positions, at::kLong);
+}
+
+at::Tensor answer_tokens(const ForcedBatch& forced) {
+  std::vector<int64_t> tokens;
+  for (const auto& answer : forced.answers)
+    tokens.insert(tokens.end(), answer.begin(), answer.end());
+  return at::tensor(tokens, at::kLong);
+}
+
+}  // namespace emend

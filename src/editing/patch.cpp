@@ -1,0 +1,146 @@
+#include "editing/patch.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <map>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+class Hash {
+ public:
+  Hash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_128bits_reset(state_.get()); }
+  void add(const void* data, size_t size) { XXH3_128bits_update(state_.get(), data, size); }
+  // Length first, so that no two lists of strings give the same bytes.
+  void add(const std::string& text) {
+    uint64_t size = text.size();
+    add(&size, sizeof size);
+    add(text.data(), text.size());
+  }
+  void add(const at::Tensor& tensor) {
+    auto flat = tensor.detach().to(at::kCPU).contiguous();
+    for (int64_t size : flat.sizes()) add(&size, sizeof size);
+    add(flat.data_ptr(), flat.nbytes());
+  }
+  std::string hex() const {
+    auto digest = XXH3_128bits_digest(state_.get());
+    return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
+  }
+
+ private:
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
+};
+
+std::string text_of(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Intervention on_weight(const std::string& site, const WeightDelta& delta) {
+  Intervention intervention{};
+  intervention.point = Point::weight;
+  intervention.where = site;
+  intervention.delta = delta;
+  return intervention;
+}
+
+void check_site(const Model& model, const SiteDelta& change) {
+  auto fits = [&](const Site& site) {
+    const auto& delta = change.delta;
+    if (!delta.low_rank()) return delta.dense.size(0) == site.out && delta.dense.size(1) == site.in;
+    return delta.up.size(0) == site.out && delta.down.size(1) == site.in;
+  };
+  const auto& sites = model.sites();
+  auto found = std::find_if(sites.begin(), sites.end(),
+                            [&](const Site& site) { return site.name == change.site; });
+  if (found == sites.end())
+    throw Error("editing::patch", fmt::format("the model has no site '{}'", change.site),
+                "`emend inspect MODEL` lists the sites that a patch can change");
+  if (!fits(*found)) {
+    const auto& delta = change.delta;
+    auto out = delta.low_rank() ? delta.up.size(0) : delta.dense.size(0);
+    auto in = delta.low_rank() ? delta.down.size(1) : delta.dense.size(1);
+    throw Error("editing::patch",
+                fmt::format("the patch changes site '{}' as ({}, {}), the model has ({}, {})",
+                            change.site, out, in, found->out, found->in),
+                "use the model that the patch was made with");
+  }
+}
+
+}  // namespace
+
+Interventions Patch::interventions() const {
+  Interventions all;
+  for (const auto& change : deltas) all.push_back(on_weight(change.site, change.delta));
+  return all;
+}
+
+std::string patch_id(const Patch& patch) {
+  Hash hash;
+  hash.add(patch.base);
+  hash.add(patch.editor);
+  hash.add(text_of(patch.settings));
+  hash.add(text_of(patch.request));
+  for (const auto& [site, delta] : patch.deltas) {
+    hash.add(site);
+    if (delta.low_rank()) {
+      hash.add(delta.up);
+      hash.add(delta.down);
+    } else {
+      hash.add(delta.dense);
+    }
+  }
+  return hash.hex();
+}
+
+void PatchStack::apply(const Vlm& vlm, Patch patch) {
+  auto base = vlm.fingerprint();
+  if (patch.base != base)
+    throw Error("editing::patch",
+                fmt::format("patch {} belongs to the base model {}, this is {}", patch.id,
+                            patch.base, base),
+                "load the model that the patch was made with, or make the edit anew on this one");
+  for (const auto& other : patches_)
+    if (other.id == patch.id)
+      throw Error("editing::patch", fmt::format("patch {} is applied already", patch.id),
+                  "name each patch once");
+  for (auto& change : patch.deltas) {
+    check_site(*vlm.model, change);
+    for (auto* tensor : {&change.delta.dense, &change.delta.up, &change.delta.down})
+      if (tensor->defined()) *tensor = tensor->to(vlm.model->device());
+  }
+  patches_.push_back(std::move(patch));
+}
+
+void PatchStack::remove(const std::string& id) {
+  auto found = std::find_if(patches_.begin(), patches_.end(),
+                            [&](const Patch& patch) { return patch.id == id; });
+  if (found == patches_.end())
+    throw Error("editing::patch", fmt::format("no patch {} is applied", id),
+                "`emend inspect PATCH` prints a patch's id");
+  patches_.erase(found);
+}
+
+Interventions PatchStack::interventions() const {
+  at::NoGradGuard no_grad;
+  Interventions all;
+  std::map<std::string, size_t> dense_at;
+  for (const auto& patch : patches_) {
+    for (const auto& [site, delta] : patch.deltas) {
+      auto known = delta.low_rank() ? dense_at.end() : dense_at.find(site);
+      if (known != dense_at.end()) {
+        auto& sum = all[known->second].delta.dense;
+        sum = sum + delta.dense;
+        continue;
+      }
+      if (!delta.low_rank()) dense_at[site] = all.size();
+      all.push_back(on_weight(site, delta));
+    }
+  }
+  return all;
+}
+
+}  // namespace emend

@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+
+#include <set>
+
+#include "editing/patch.h"
+#include "io/error.h"
+#include "io/safetensors.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kFormat = "emend-patch";
+constexpr int kVersion = 1;
+constexpr int kDeepest =
+    64;  // printing nested JSON recurses; a hostile file must not overflow the stack
+
+[[noreturn]] void reject(const std::string& path, const std::string& what) {
+  throw Error("editing::patch", fmt::format("'{}' {}", path, what),
+              "make the patch again with `emend edit`, or fetch an intact copy");
+}
+
+nlohmann::json parse(const std::string& path, const std::string& text) {
+  nlohmann::json::parser_callback_t shallow = [&](int depth, nlohmann::json::parse_event_t,
+                                                  nlohmann::json&) {
+    if (depth > kDeepest) reject(path, "holds JSON nested too deeply");
+    return true;
+  };
+  try {
+    return nlohmann::json::parse(text, shallow);
+  } catch (const nlohmann::json::exception&) {
+    reject(path, "holds a description that is not JSON");
+  }
+}
+
+const nlohmann::json& field(const std::string& path, const nlohmann::json& object,
+                            const char* name) {
+  if (!object.is_object() || !object.contains(name))
+    reject(path, fmt::format("lacks the field '{}'", name));
+  return object.at(name);
+}
+
+std::string text_field(const std::string& path, const nlohmann::json& object, const char* name) {
+  const auto& value = field(path, object, name);
+  if (!value.is_string()) reject(path, fmt::format("has a field '{}' that is no text", name));
+  return value.get<std::string>();
+}
+
+// (rows, columns), float32, finite; copied, so that a file truncated later cannot crash us.
+at::Tensor read_part(const std::string& path, const SafetensorsFile& file,
+                     const std::string& name) {
+  auto info = file.tensors().find(name);
+  if (info == file.tensors().end()) reject(path, fmt::format("lacks the tensor '{}'", name));
+  if (info->second.dtype != at::kFloat)
+    reject(path, fmt::format("has a tensor '{}' that is not float32", name));
+  if (info->second.shape.size() != 2)
+    reject(path, fmt::format("has a tensor '{}' that is not two-dimensional", name));
+  auto tensor = file.tensor(name).clone();
+  if (!at::isfinite(tensor).all().item<bool>())
+    reject(path, fmt::format("has a tensor '{}' that is not finite", name));
+  return tensor;
+}
+
+}  // namespace
+
+void save_patch(const std::string& path, const Patch& patch) {
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    auto value = tensor.detach().to(at::kCPU).contiguous();
+    if (value.scalar_type() != at::kFloat || value.dim() != 2 ||
+        !at::isfinite(value).all().item<bool>())
+      throw Error("editing::patch", fmt::format("delta '{}' is not a finite float32 matrix", name),
+                  "lower the learning rate (--set lr=...)");
+    tensors.emplace_back(name, value);
+  };
+  auto sites = nlohmann::json::array();
+  for (const auto& [site, delta] : patch.deltas) {
+    sites.push_back(site);
+    if (delta.low_rank()) {
+      add(site + ".up", delta.up);
+      add(site + ".down", delta.down);
+    } else {
+      add(site + ".delta", delta.dense);
+    }
+  }
+  nlohmann::json description = {{"id", patch.id},           {"base", patch.base},
+                                {"editor", patch.editor},   {"settings", patch.settings},
+                                {"request", patch.request}, {"effect", patch.effect},
+                                {"sites", sites},           {"made_by", patch.made_by}};
+  write_safetensors(
+      path, tensors,
+      {{"format", kFormat},
+       {"version", std::to_string(kVersion)},
+       {"patch", description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+}
+
+Patch load_patch(const std::string& path) {
+  auto file = SafetensorsFile::open(path);
+  const auto& metadata = file->metadata();
+  auto format = metadata.find("format");
+  if (format == metadata.end() || format->second != kFormat)
+    throw Error("editing::patch", fmt::format("'{}' is not a patch", path),
+                "patches are what `emend edit -o PATCH` writes");
+  auto version = metadata.find("version");
+  if (version == metadata.end() || version->second != std::to_string(kVersion))
+    throw Error("editing::patch",
+                fmt::format("'{}' is of patch format {}, this program reads {}", path,
+                            version == metadata.end() ? "unknown" : version->second, kVersion),
+                "use a newer emend");
+  auto text = metadata.find("patch");
+  if (text == metadata.end()) reject(path, "lacks its description");
+  auto description = parse(path, text->second);
+
+  Patch patch;
+  patch.id = text_field(path, description, "id");
+  patch.base = text_field(path, description, "base");
+  patch.editor = text_field(path, description, "editor");
+  patch.made_by = text_field(path, description, "made_by");
+  patch.settings = field(path, description, "settings");
+  patch.request = field(path, description, "request");
+  patch.effect = field(path, description, "effect");
+  const auto& sites = field(path, description, "sites");
+  if (!sites.is_array()) reject(path, "has a field 'sites' that is no list");
+
+  std::set<std::string> used;
+  for (const auto& entry : sites) {
+    if (!entry.is_string()) reject(path, "names a site that is no text");
+    SiteDelta change{entry.get<std::string>(), {}};
+    auto take = [&](const char* part) {
+      auto name = change.site + part;
+      if (!used.insert(name).second) reject(path, fmt::format("names '{}' twice", change.site));
+      return read_part(path, *file, name);
+    };
+    if (file->tensors().count(change.site + ".up")) {
+      change.delta.up = take(".up");
+      change.delta.down = take(".down");
+      if (change.delta.up.size(1) != change.delta.down.size(0))
+        reject(path, fmt::format("has parts of '{}' whose ranks differ", change.site));
+    } else {
+      change.delta.dense = take(".delta");
+    }
+    patch.deltas.push_back(std::move(change));
+  }
+  for (const auto& [name, info] : file->tensors())
+    if (!used.count(name))
+      reject(path, fmt::format("holds a tensor '{}' that it does not list", name));
+  if (patch_id(patch) != patch.id) reject(path, "was changed after it was made (its id differs)");
+  return patch;
+}
+
+}  // namespace emend
