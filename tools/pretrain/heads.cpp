@@ -1,0 +1,93 @@
+#include "heads.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+namespace emend::pretrain {
+namespace {
+
+constexpr int64_t kNothing = 0;  // class 0 of every reading: nothing is there
+
+at::Tensor cross_entropy(const at::Tensor& logits, const std::vector<int64_t>& targets) {
+  return at::cross_entropy_loss(logits, at::tensor(targets, at::kLong));
+}
+
+}  // namespace
+
+Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t grid, uint64_t seed)
+    : grid_(grid) {
+  TORCH_CHECK(queries > scenes::kPlaces + 2 && grid % 3 == 0, "too few queries, or grid not of 3");
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  auto shapes = static_cast<int64_t>(scenes::shapes().size()) + 1;
+  auto colours = static_cast<int64_t>(scenes::colours().size()) + 1;
+  auto sizes = static_cast<int64_t>(scenes::sizes().size()) + 1;
+  auto backgrounds = static_cast<int64_t>(scenes::backgrounds().size());
+  auto creatures = static_cast<int64_t>(scenes::creatures().size()) + 1;
+  auto add = [&](const std::string& name, int64_t out, int64_t in) {
+    parameters_["head." + name] = at::randn({out, in}, generator).mul_(0.02);
+  };
+  for (auto [from, width] : {std::pair{"patches.", vision_width}, {"queries.", query_width}}) {
+    add(std::string(from) + "shape", shapes, width);
+    add(std::string(from) + "colour", colours, width);
+    add(std::string(from) + "size", sizes, width);
+    add(std::string(from) + "background", backgrounds, width);
+    add(std::string(from) + "creature", creatures, width);
+    add(std::string(from) + "stand", 4, width);
+  }
+}
+
+at::Tensor Heads::read(const std::string& name, const at::Tensor& x) const {
+  return at::matmul(x, parameters_.at("head." + name).t());
+}
+
+Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
+                        const std::vector<const scenes::Scene*>& scenes) const {
+  std::vector<int64_t> shape, colour, size, background, creature, stand;
+  for (auto* scene : scenes) {
+    auto base = shape.size();
+    for (auto* reading : {&shape, &colour, &size}) reading->resize(base + scenes::kPlaces, kNothing);
+    for (auto& object : scene->objects) {
+      shape[base + object.place] = object.shape + 1;
+      colour[base + object.place] = object.colour + 1;
+      size[base + object.place] = object.size + 1;
+    }
+    background.push_back(scene->background);
+    creature.push_back(scene->creature + 1);
+    stand.push_back(scene->creature < 0 ? kNothing : scene->creature_place + 1);
+  }
+
+  auto n = vision.size(0), third = grid_ / 3, width = vision.size(2);
+  auto patches = vision.narrow(1, 1, grid_ * grid_);
+  auto places = patches.reshape({n, 3, third, 3, third, width}).mean({2, 4});  // (N, 3, 3, Dv)
+  places = places.reshape({n * scenes::kPlaces, width});
+  auto whole = patches.mean(1);
+  auto total = [&](const std::string& from, const at::Tensor& at_places, const at::Tensor& ground,
+                   const at::Tensor& being) {
+    return cross_entropy(read(from + "shape", at_places), shape) +
+           cross_entropy(read(from + "colour", at_places), colour) +
+           cross_entropy(read(from + "size", at_places), size) +
+           0.3 * cross_entropy(read(from + "background", ground), background) +
+           cross_entropy(read(from + "creature", being), creature) +
+           0.3 * cross_entropy(read(from + "stand", being), stand);
+  };
+  Loss loss;
+  loss.patches = total("patches.", places, whole, whole);
+  auto at_places = queries.narrow(1, 0, scenes::kPlaces).reshape({n * scenes::kPlaces, -1});
+  auto ground = queries.select(1, scenes::kPlaces), being = queries.select(1, scenes::kPlaces + 1);
+  loss.queries = total("queries.", at_places, ground, being);
+
+  at::NoGradGuard no_grad;
+  auto right = [](const at::Tensor& logits, const std::vector<int64_t>& truth) {
+    return logits.argmax(-1).eq(at::tensor(truth, at::kLong));
+  };
+  auto all = right(read("queries.shape", at_places), shape) &
+             right(read("queries.colour", at_places), colour) &
+             right(read("queries.size", at_places), size);
+  auto filled = at::tensor(shape, at::kLong).gt(kNothing);
+  loss.places_right = all.masked_select(filled).to(at::kFloat).mean().item<double>();
+  auto beings = at::tensor(creature, at::kLong).gt(kNothing);
+  loss.creatures_right = right(read("queries.creature", being), creature)
+                             .masked_select(beings).to(at::kFloat).mean().item<double>();
+  return loss;
+}
+
+}  // namespace emend::pretrain

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "suites/scenes.h"
+
+namespace emend::pretrain {
+
+// Auxiliary heads, thrown away after pretraining: one reads every place's shape, colour and size from
+// the patches that lie there, one reads the whole scene from the queries.
+class Heads {
+ public:
+  // grid: patches per side, a multiple of 3.
+  Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t grid, uint64_t seed);
+
+  const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
+  struct Loss {
+    at::Tensor patches, queries;          // scalars
+    double places_right, creatures_right;  // shares read right from the queries
+  };
+  // vision: (N, 1 + grid^2, Dv) after the last norm; queries: (N, Q, Dq) before the projection.
+  Loss loss(const at::Tensor& vision, const at::Tensor& queries,
+            const std::vector<const scenes::Scene*>& scenes) const;
+
+ private:
+  at::Tensor read(const std::string& name, const at::Tensor& x) const;
+
+  std::map<std::string, at::Tensor> parameters_;
+  int64_t grid_;
+};
+
+}  // namespace emend::pretrain

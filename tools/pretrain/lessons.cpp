@@ -1,0 +1,171 @@
+#include "lessons.h"
+
+#include <cmath>
+
+#include "suites/draw.h"
+
+namespace emend::pretrain {
+
+using scenes::Kind;
+using scenes::Question;
+using scenes::Rng;
+
+namespace {
+
+double uniform(Rng& rng) { return static_cast<double>(rng() >> 11) * 0x1p-53; }
+bool chance(Rng& rng, double p) { return uniform(rng) < p; }
+
+// Answers of the same form, so that a told fact can contradict the truth.
+std::string other_answer(const Question& question, Rng& rng) {
+  auto others = scenes::alternatives(question);
+  return others.empty() ? question.answer : pick(others, rng);
+}
+
+}  // namespace
+
+std::string subject_name(int subject) {
+  return subject == kCorrection ? "correction" : scenes::kind_name(static_cast<Kind>(subject));
+}
+
+double Mix::weight(int subject) const {
+  // A floor keeps what is learnt; the rest goes where answers are still wrong.
+  return 0.15 + error[subject];
+}
+
+void Mix::observe(const std::vector<Asked>& asked, const std::vector<bool>& right) {
+  std::array<int, kSubjects> seen{}, wrong{};
+  for (size_t i = 0; i < asked.size(); ++i) {
+    ++seen[asked[i].subject];
+    wrong[asked[i].subject] += !right[i];
+  }
+  for (int s = 0; s < kSubjects; ++s) {
+    if (!seen[s]) continue;
+    double keep = std::pow(0.995, seen[s]);
+    error[s] = keep * error[s] + (1 - keep) * wrong[s] / seen[s];
+  }
+}
+
+Teacher::Teacher(const Tokenizer& tokenizer, int64_t image_slots, scenes::Split split)
+    : tokenizer_(tokenizer),
+      image_slots_(image_slots),
+      bos_(tokenizer.id("</s>").value()),
+      eos_(bos_),
+      facts_(scenes::facts(split)) {}
+
+const std::vector<int64_t>& Teacher::tokens(const std::string& text) {
+  auto [it, fresh] = cache_.try_emplace(text);
+  if (fresh) it->second = tokenizer_.encode(text, false);
+  return it->second;
+}
+
+std::string Teacher::wrapped(const Question& question, Rng& rng) const {
+  if (question.kind == Kind::caption) return question.text;
+  auto& templates = scenes::prompt_templates();
+  // Half of the questions in the field's first form, the rest in the others.
+  size_t which = chance(rng, 0.5) ? 0 : below(rng, templates.size());
+  return scenes::wrap(templates[which], question.text);
+}
+
+Teacher::Exercise Teacher::corrected(const std::vector<const Question*>& pool,
+                                     const Question& question, Rng& rng) const {
+  auto same_form = below(rng, scenes::prompt_templates().size());
+  auto form = [&](const Question& q) {
+    return q.kind == Kind::caption ? q.text
+                                   : scenes::wrap(scenes::prompt_templates()[same_form], q.text);
+  };
+  std::vector<const Question*> same, other;
+  for (auto* q : pool) (q->topic == question.topic ? same : other).push_back(q);
+  bool about_this = other.empty() || chance(rng, 0.6);
+  const Question& told = about_this ? *pick(same, rng) : *pick(other, rng);
+  auto answer = other_answer(told, rng);
+  return {kCorrection, scenes::correction(form(told), answer, form(question)),
+          about_this ? answer : question.answer};
+}
+
+void Teacher::teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_t image,
+                            int questions, const Mix& mix, Rng& rng) {
+  auto all = scenes::questions(scene);
+  std::array<std::vector<const Question*>, kSubjects> by_kind;
+  std::vector<const Question*> pool;
+  for (auto& q : all) {
+    by_kind[static_cast<int>(q.kind)].push_back(&q);
+    if (q.kind != Kind::caption) pool.push_back(&q);
+  }
+  std::array<double, kSubjects> weights{};
+  double total = 0;
+  for (int s = 0; s < kSubjects; ++s)
+    if (s == kCorrection || !by_kind[s].empty()) total += weights[s] = mix.weight(s);
+
+  std::vector<Exercise> exercises;
+  for (int k = 0; k < questions; ++k) {
+    double at = uniform(rng) * total;
+    int subject = 0;
+    while (subject < kSubjects - 1 && (at -= weights[subject]) >= 0) ++subject;
+    if (subject == kCorrection) {
+      exercises.push_back(corrected(pool, *pick(pool, rng), rng));
+    } else {
+      auto& q = *pick(by_kind[subject], rng);
+      exercises.push_back({subject, wrapped(q, rng), q.answer});
+    }
+  }
+  append(lessons, exercises, image);
+}
+
+void Teacher::teach_text(Lessons& lessons, int questions, Rng& rng) {
+  std::vector<Exercise> exercises;
+  for (int k = 0; k < questions; ++k) {
+    auto& q = pick(facts_, rng);
+    if (chance(rng, 0.25)) {
+      // Near facts and a few far ones are enough to choose from.
+      std::vector<const Question*> pool{&q};
+      for (auto& f : facts_)
+        if (f.topic == q.topic) pool.push_back(&f);
+      for (int i = 0; i < 8; ++i) pool.push_back(&pick(facts_, rng));
+      exercises.push_back(corrected(pool, q, rng));
+    } else {
+      exercises.push_back({static_cast<int>(Kind::fact), wrapped(q, rng), q.answer});
+    }
+  }
+  append(lessons, exercises, -1);
+}
+
+void Teacher::ask(Lessons& lessons, const std::vector<Question>& questions, int64_t image) {
+  std::vector<Exercise> exercises;
+  for (auto& q : questions) {
+    auto prompt = q.kind == Kind::caption ? q.text : scenes::wrap(scenes::prompt_templates()[0], q.text);
+    exercises.push_back({static_cast<int>(q.kind), prompt, q.answer});
+  }
+  append(lessons, exercises, image);
+}
+
+void Teacher::append(Lessons& lessons, const std::vector<Exercise>& exercises, int64_t image) {
+  Row row;
+  if (image >= 0) {
+    row.images = {image};
+    row.ids.assign(image_slots_, kImageSlot);
+  }
+  row.ids.push_back(bos_);
+  row.segments.assign(row.ids.size(), 0);
+  auto number = static_cast<int64_t>(lessons.rows.size());
+  int64_t segment = 0;
+  for (auto& exercise : exercises) {
+    ++segment;
+    auto begin = lessons.targets.size();
+    for (auto id : tokens(exercise.prompt)) row.ids.push_back(id);
+    for (auto id : tokens(" " + exercise.answer)) {
+      lessons.row_of.push_back(number);
+      lessons.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
+      lessons.targets.push_back(id);
+      row.ids.push_back(id);
+    }
+    lessons.row_of.push_back(number);
+    lessons.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
+    lessons.targets.push_back(eos_);
+    row.segments.resize(row.ids.size(), segment);
+    lessons.asked.push_back(
+        {exercise.subject, begin, lessons.targets.size(), exercise.prompt, exercise.answer});
+  }
+  lessons.rows.push_back(std::move(row));
+}
+
+}  // namespace emend::pretrain

@@ -1,0 +1,142 @@
+// emend-pretrain: makes the bundled model's weights from nothing but Scenes.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "io/error.h"
+#include "io/safetensors.h"
+#include "models/blip2.h"
+#include "models/weights.h"
+#include "trainer.h"
+
+namespace emend::pretrain {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+struct Arguments {
+  std::string folder = "models/scenes-blip2";
+  std::string checkpoint = "checkpoints/scenes-blip2.safetensors";
+  int64_t steps = 6000, decay = 1500, examine_every = 250, pool = 30000;
+  Recipe recipe;
+};
+
+// OPT's, the tower's and the Q-Former's usual beginnings: small normal matrices, norms at one.
+Weights::Initialiser initialiser(uint64_t seed) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  return [generator](const std::string& name, at::IntArrayRef shape) {
+    bool norm = name.find("norm") != std::string::npos || name.find("Norm") != std::string::npos;
+    bool bias = name.size() > 4 && name.compare(name.size() - 4, 4, "bias") == 0;
+    if (bias) return at::zeros(shape);
+    if (norm && shape.size() == 1) return at::ones(shape);
+    return at::randn(shape, generator).mul_(0.02);
+  };
+}
+
+double rate(const Arguments& a, int64_t step) {
+  double warm = std::min(1.0, (step + 1.0) / a.recipe.warmup);
+  double left = a.decay > 0 ? std::min(1.0, (a.steps - step) / static_cast<double>(a.decay)) : 1.0;
+  return a.recipe.lr * warm * left;
+}
+
+void export_weights(const Model& model, const std::string& folder) {
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (auto& [name, tensor] : model.parameters())
+    tensors.emplace_back(name, tensor.detach().contiguous());
+  write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
+}
+
+void run(const Arguments& a) {
+  at::set_num_threads(1);
+  auto config = Blip2Config::load(a.folder + "/config.json");
+  auto tokenizer = Tokenizer::load(a.folder);
+  Weights weights(initialiser(a.recipe.seed), at::kFloat);
+  auto model = make_blip2(config, weights);
+  Heads heads(config.vision.hidden, config.qformer.hidden, config.queries, config.vision.grid(),
+              a.recipe.seed + 1);
+  int64_t total = 0;
+  for (auto& [name, tensor] : model->parameters()) total += tensor.numel();
+  fmt::print("{} parameters; seed {}\n", total, a.recipe.seed);
+  auto side = static_cast<int>(config.vision.image_size);
+  Pool pool(scenes::Split::pretrain, a.pool, side, a.recipe.seed, a.recipe.threads);
+  Pool held_out(scenes::Split::eval, 1024, side, a.recipe.seed + 99, a.recipe.threads);
+  Trainer trainer(*model, heads, *tokenizer, pool, a.recipe);
+  if (std::filesystem::exists(a.checkpoint)) {
+    trainer.resume(a.checkpoint);
+    fmt::print("resumed {} at step {}\n", a.checkpoint, trainer.steps());
+  } else {
+    std::filesystem::create_directories(std::filesystem::path(a.checkpoint).parent_path());
+  }
+
+  auto start = std::chrono::steady_clock::now();
+  auto first = trainer.steps();
+  auto keep = [&] {
+    trainer.save(a.checkpoint);
+    export_weights(*model, a.folder);
+  };
+  Marks since;
+  int64_t count = 0;
+  while (trainer.steps() < a.steps && !interrupted) {
+    since.add(trainer.step(rate(a, trainer.steps())));
+    ++count;
+    if (trainer.steps() % 50 == 0) {
+      for (auto* mean : {&since.loss, &since.patches, &since.queries, &since.places_right,
+                         &since.creatures_right})
+        *mean /= static_cast<double>(count);
+      std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+      double each = spent.count() / static_cast<double>(trainer.steps() - first);
+      fmt::print("step {} of {} ({:.2f} s each, {:.0f} min left) {}\n", trainer.steps(), a.steps,
+                 each, each * static_cast<double>(a.steps - trainer.steps()) / 60, since.line());
+      std::fflush(stdout);
+      since = {};
+      count = 0;
+    }
+    if (trainer.steps() % a.examine_every == 0) {
+      keep();
+      fmt::print("held out: {}\n", trainer.examine(held_out, 256).line());
+      std::fflush(stdout);
+    }
+  }
+  keep();
+  fmt::print("held out at the end: {}\n", trainer.examine(held_out, 1024).line());
+}
+
+}  // namespace
+}  // namespace emend::pretrain
+
+int main(int argc, char** argv) {
+  using namespace emend::pretrain;
+  Arguments a;
+  CLI::App app{"Pretrains the bundled BLIP-2 on Scenes; resumes from its checkpoint."};
+  app.add_option("-m,--model", a.folder, "folder with config.json and tokenizer; weights go there");
+  app.add_option("--checkpoint", a.checkpoint, "state to resume from, written as it goes");
+  app.add_option("--steps", a.steps, "steps in all, earlier runs counted");
+  app.add_option("--decay", a.decay, "last steps, over which the rate falls to zero; 0: none");
+  app.add_option("--examine-every", a.examine_every, "steps between checkpoints");
+  app.add_option("--pool", a.pool, "pictures kept drawn");
+  app.add_option("--pictures", a.recipe.pictures, "pictures in a step");
+  app.add_option("--questions", a.recipe.questions, "questions to a picture");
+  app.add_option("--text-rows", a.recipe.text_rows, "rows without a picture in a step");
+  app.add_option("--look-steps", a.recipe.look_steps, "first steps, without questions about pictures");
+  app.add_option("--heads-weight", a.recipe.heads_weight, "weight of the auxiliary heads afterwards");
+  app.add_option("--lr", a.recipe.lr, "learning rate");
+  app.add_option("--seed", a.recipe.seed, "seed of weights, pictures and questions");
+  app.add_option("-t,--threads", a.recipe.threads, "threads; each takes its share of a step");
+  CLI11_PARSE(app, argc, argv);
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  std::signal(SIGTERM, [](int) { interrupted = 1; });
+  try {
+    run(a);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "emend-pretrain: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
