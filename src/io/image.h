@@ -13,14 +13,15 @@ struct Image {
   std::vector<uint8_t> rgb;  // height * width * 3
 };
 
-// JPEG or PNG by content, any channel layout to RGB (alpha dropped as PIL's convert("RGB") does), EXIF
-// orientation applied. Throws emend::Error for anything else or for more than 178 megapixels.
+// JPEG or PNG by content, any channel layout to RGB (alpha dropped as PIL's convert("RGB") does),
+// EXIF orientation applied. Throws emend::Error for anything else or for more than 178 megapixels.
 Image read_image(const std::string& path);
 Image decode_image(const uint8_t* data, size_t size, const std::string& name);
 // Written to a temporary name and renamed.
 void write_png(const std::string& path, const Image& image);
 
-// Bit for bit what Pillow's Image.resize gives for RGB uint8 (fixed point, uint8 between the passes).
+// Bit for bit what Pillow's Image.resize gives for RGB uint8 (fixed point, uint8 between the
+// passes).
 enum class Resample { nearest = 0, bilinear = 2, bicubic = 3 };
 Image resize(const Image& image, int width, int height, Resample filter = Resample::bicubic);
 

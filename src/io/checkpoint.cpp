@@ -1,0 +1,125 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "io/error.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kPlace = "io::checkpoint";
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+using Files = std::map<std::string, std::shared_ptr<const SafetensorsFile>>;
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+[[noreturn]] void no_weights(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored))
+    throw Error(kPlace, fmt::format("there is no folder '{}'", folder.string()), "check the path");
+  if (!fs::is_directory(folder, ignored))
+    throw Error(kPlace, fmt::format("'{}' is not a folder", folder.string()),
+                "name the model's folder, not a file in it");
+  for (const char* old : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
+    if (fs::exists(folder / old, ignored))
+      throw Error(kPlace, fmt::format("'{}' has {} but no {}", folder.string(), old, kSingle),
+                  "emend reads safetensors only (a .bin file can run code when read); save the "
+                  "model again with save_pretrained(..., safe_serialization=True)");
+  throw Error(kPlace, fmt::format("'{}' has neither {} nor {}", folder.string(), kSingle, kIndex),
+              "name a model folder in Hugging Face layout");
+}
+
+// A shard is a plain file of the folder itself: an index must not lead anywhere else.
+void check_shard_name(const std::string& shard, const std::string& index) {
+  if (shard.empty() || shard == "." || shard == ".." || shard.find('\0') != std::string::npos ||
+      fs::path(shard).filename().string() != shard)
+    throw Error(
+        kPlace,
+        fmt::format("'{}' names the shard '{}', which is not a plain file name", index, shard),
+        "shards lie beside the index");
+}
+
+void add_file(const std::shared_ptr<const SafetensorsFile>& file, Files& files) {
+  for (const auto& [name, info] : file->tensors()) files[name] = file;
+}
+
+Files open_sharded(const fs::path& folder) {
+  auto index = (folder / kIndex).string();
+  auto json = read_json(index);
+  auto weight_map = json_get<nlohmann::json>(json, "weight_map", index);
+  if (!weight_map.is_object() || weight_map.empty())
+    throw Error(kPlace, fmt::format("'{}' has no usable weight_map", index),
+                "the index is damaged; fetch it again");
+  std::map<std::string, std::set<std::string>> shards;
+  for (const auto& [name, shard] : weight_map.items())
+    shards[json_get<std::string>(weight_map, name, index)].insert(name);
+
+  Files files;
+  for (const auto& [shard, names] : shards) {
+    check_shard_name(shard, index);
+    if (!is_file(folder / shard))
+      throw Error(kPlace,
+                  fmt::format("'{}' names the shard '{}', which is not there", index, shard),
+                  "fetch the missing shard");
+    auto file = SafetensorsFile::open((folder / shard).string());
+    for (const auto& name : names)
+      if (!file->tensors().count(name))
+        throw Error(
+            kPlace,
+            fmt::format("'{}' says that tensor '{}' is in '{}', but it is not", index, name, shard),
+            "index and shards do not belong together; fetch both again");
+    for (const auto& [name, info] : file->tensors())
+      if (!names.count(name))
+        throw Error(kPlace,
+                    fmt::format("shard '{}' has tensor '{}', which '{}' does not place there",
+                                shard, name, index),
+                    "index and shards do not belong together; fetch both again");
+    add_file(file, files);
+  }
+  return files;
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const std::string& folder) {
+  Checkpoint checkpoint;
+  if (is_file(fs::path(folder) / kSingle))
+    add_file(SafetensorsFile::open((fs::path(folder) / kSingle).string()), checkpoint.file_of_);
+  else if (is_file(fs::path(folder) / kIndex))
+    checkpoint.file_of_ = open_sharded(folder);
+  else
+    no_weights(folder);
+  return checkpoint;
+}
+
+std::vector<std::string> Checkpoint::names() const {
+  std::vector<std::string> names;
+  names.reserve(file_of_.size());
+  for (const auto& [name, file] : file_of_) names.push_back(name);
+  return names;
+}
+
+const TensorInfo& Checkpoint::info(const std::string& name) const {
+  auto found = file_of_.find(name);
+  if (found == file_of_.end())
+    throw Error(kPlace, fmt::format("the model has no tensor '{}'", name),
+                "check that the folder holds the expected model");
+  return found->second->tensors().at(name);
+}
+
+at::Tensor Checkpoint::tensor(const std::string& name) const {
+  info(name);
+  return file_of_.at(name)->tensor(name);
+}
+
+}  // namespace emend

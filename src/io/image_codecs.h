@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "io/image.h"
+
+namespace emend {
+
+inline constexpr uint64_t kMaxPixels = 178'956'970;  // PIL's limit
+
+bool is_jpeg(const uint8_t* data, size_t size);
+bool is_png(const uint8_t* data, size_t size);
+
+// Pixels as stored; `orientation` as the file tells it (1 when it does not).
+struct DecodedImage {
+  Image image;
+  int orientation = 1;
+};
+DecodedImage decode_jpeg(const uint8_t* data, size_t size, const std::string& name);
+DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& name);
+std::vector<uint8_t> encode_png(const Image& image, const std::string& name);
+
+// Throws emend::Error when width x height is nothing or too much.
+void check_image_size(uint64_t width, uint64_t height, const std::string& name);
+
+// Tag 0x0112 of the first directory of a TIFF block ("II*\0..."); 1 when absent or ill-formed.
+int exif_orientation(const uint8_t* tiff, size_t size);
+// The picture as it is to be seen; `orientation` 1 to 8 as EXIF defines it.
+Image oriented(Image image, int orientation);
+
+}  // namespace emend

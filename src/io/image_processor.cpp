@@ -1,0 +1,150 @@
+#include "io/image_processor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "io/error.h"
+#include "io/json.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+constexpr const char* kPlace = "io::image_processor";
+constexpr int64_t kMaxSide = 8192;
+
+[[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
+  throw Error(kPlace, fmt::format("'{}': {} is not supported", path, setting),
+              "emend resizes to a fixed size, rescales and normalises");
+}
+
+int side(int64_t value, const std::string& path) {
+  if (value < 1 || value > kMaxSide)
+    throw Error(kPlace, fmt::format("'{}': a size of {} pixels is not between 1 and {}", path,
+                                    value, kMaxSide));
+  return static_cast<int>(value);
+}
+
+void read_size(const json& size, const std::string& path, ImageProcessor& processor) {
+  if (size.is_object()) {
+    for (const auto& [key, value] : size.items())
+      if (key != "height" && key != "width") unsupported(path, "size with '" + key + "'");
+    processor.height = side(json_get<int64_t>(size, "height", path), path);
+    processor.width = side(json_get<int64_t>(size, "width", path), path);
+  } else {
+    processor.height = processor.width =
+        side(json_get<int64_t>({{"size", size}}, "size", path), path);
+  }
+}
+
+std::array<double, 3> read_channels(const json& config, const char* key,
+                                    std::array<double, 3> fallback, const std::string& path) {
+  if (!config.contains(key) || config[key].is_null()) return fallback;
+  std::array<double, 3> values;
+  if (config[key].is_number()) {
+    values.fill(config[key].get<double>());
+  } else {
+    auto list = json_get<std::vector<double>>(config, key, path);
+    if (list.size() != 3)
+      throw Error(kPlace, fmt::format("'{}': {} has {} values", path, key, list.size()),
+                  "one per colour is needed");
+    std::copy(list.begin(), list.end(), values.begin());
+  }
+  for (double value : values)
+    if (!std::isfinite(value) || (std::string(key) == "image_std" && value == 0))
+      throw Error(kPlace, fmt::format("'{}': {} has the value {}", path, key, value));
+  return values;
+}
+
+// Settings of the same family of processors that would change the result.
+void refuse_unknown(const json& config, const std::string& path) {
+  static const std::set<std::string> known = {"do_resize",  "size",           "resample",
+                                              "do_rescale", "rescale_factor", "do_normalize",
+                                              "image_mean", "image_std",      "do_convert_rgb"};
+  // They say who reads the file, or are without effect while the `do_` beside them is off.
+  static const std::set<std::string> harmless = {"image_processor_type",
+                                                 "feature_extractor_type",
+                                                 "processor_class",
+                                                 "crop_size",
+                                                 "pad_size",
+                                                 "data_format",
+                                                 "input_data_format",
+                                                 "device",
+                                                 "return_tensors",
+                                                 "default_to_square",
+                                                 "disable_grouping",
+                                                 "image_seq_length",
+                                                 "num_query_tokens",
+                                                 "_valid_processor_keys",
+                                                 "_processor_class",
+                                                 "_name_or_path",
+                                                 "transformers_version",
+                                                 "auto_map",
+                                                 "size_divisor"};
+  for (const auto& [key, value] : config.items()) {
+    if (known.count(key) || harmless.count(key)) continue;
+    if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;
+    unsupported(path, fmt::format("the setting '{}'", key));
+  }
+  if (!json_get_or<bool>(config, "default_to_square", true, path))
+    unsupported(path, "default_to_square false");
+  auto format = json_get_or<std::string>(config, "data_format", "channels_first", path);
+  if (format != "channels_first") unsupported(path, "data_format " + format);
+}
+
+}  // namespace
+
+ImageProcessor ImageProcessor::load(const std::string& path) {
+  auto config = read_json(path);
+  if (!config.is_object())
+    throw Error(kPlace, fmt::format("'{}' is not an object of settings", path),
+                "check that it is a preprocessor_config.json");
+  refuse_unknown(config, path);
+  ImageProcessor processor;
+  processor.width = processor.height = 384;  // Hugging Face's default, where the file is silent
+  processor.do_resize = json_get_or<bool>(config, "do_resize", true, path);
+  processor.do_rescale = json_get_or<bool>(config, "do_rescale", true, path);
+  processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
+  // Without it a grey picture would stay grey; every picture is RGB here.
+  json_get_or<bool>(config, "do_convert_rgb", true, path);
+  if (config.contains("size") && !config["size"].is_null())
+    read_size(config["size"], path, processor);
+  auto resample = json_get_or<int64_t>(config, "resample", 3, path);
+  if (resample != 0 && resample != 2 && resample != 3)
+    unsupported(path,
+                fmt::format("resample {} (0 nearest, 2 bilinear and 3 bicubic are)", resample));
+  processor.resample = static_cast<Resample>(resample);
+  processor.rescale_factor = json_get_or<double>(config, "rescale_factor", 1.0 / 255, path);
+  processor.mean = read_channels(config, "image_mean", processor.mean, path);
+  processor.std = read_channels(config, "image_std", processor.std, path);
+  return processor;
+}
+
+at::Tensor ImageProcessor::pixels(const Image& image) const {
+  Image resized;
+  if (do_resize) resized = resize(image, width, height, resample);
+  const Image& source = do_resize ? resized : image;
+  if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
+    throw Error(kPlace, "the picture has no pixels");
+  auto out = at::empty({3, source.height, source.width}, at::kFloat);
+  const size_t count = size_t(source.width) * source.height;
+  for (int c = 0; c < 3; ++c) {
+    // Rescaled in double and rounded once, normalised in float: as Hugging Face does with NumPy.
+    std::array<float, 256> table;
+    const float centre = static_cast<float>(mean[c]), spread = static_cast<float>(std[c]);
+    for (int value = 0; value < 256; ++value) {
+      float x = static_cast<float>(do_rescale ? value * rescale_factor : value);
+      table[value] = do_normalize ? (x - centre) / spread : x;
+    }
+    float* to = out.data_ptr<float>() + c * count;
+    const uint8_t* from = source.rgb.data() + c;
+    for (size_t i = 0; i < count; ++i) to[i] = table[from[3 * i]];
+  }
+  return out;
+}
+
+}  // namespace emend

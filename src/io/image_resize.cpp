@@ -1,0 +1,174 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "io/error.h"
+#include "io/image_codecs.h"
+
+// What Pillow computes for 8-bit pictures: each output pixel is a weighted sum over a window of
+// input pixels, weights in fixed point with 22 bits, first along rows, then along columns, rounded
+// to 8 bits after each pass. The order of the floating-point operations below decides the last bit
+// of the weights; keep it.
+
+namespace emend {
+namespace {
+
+constexpr int kWeightBits = 32 - 8 - 2;
+
+double triangle(double x) {
+  x = std::fabs(x);
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+// Keys' cubic convolution with a = -0.5.
+double cubic(double x) {
+  constexpr double a = -0.5;
+  x = std::fabs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0.0;
+}
+
+struct Kernel {
+  double (*weight)(double);
+  double support;
+};
+
+// For each output position the window of input positions and their weights.
+struct Weights {
+  struct Window {
+    int first;
+    int count;
+  };
+  int stride = 0;
+  std::vector<Window> windows;
+  std::vector<int32_t> values;  // windows.size() * stride
+};
+
+int32_t to_fixed(double weight) {
+  double scaled = weight * (1 << kWeightBits);
+  return static_cast<int32_t>(scaled < 0 ? -0.5 + scaled : 0.5 + scaled);
+}
+
+Weights make_weights(int from, int to, const Kernel& kernel) {
+  const double scale = static_cast<double>(from) / to;
+  const double widening = std::max(scale, 1.0);  // downsampling averages over more pixels
+  const double support = kernel.support * widening;
+  const double narrowing = 1.0 / widening;
+  Weights weights;
+  weights.stride = static_cast<int>(std::ceil(support)) * 2 + 1;
+  weights.windows.reserve(static_cast<size_t>(to));
+  weights.values.assign(static_cast<size_t>(to) * weights.stride, 0);
+  std::vector<double> window(static_cast<size_t>(weights.stride));
+  for (int position = 0; position < to; ++position) {
+    const double centre = (position + 0.5) * scale;
+    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
+    const int count = std::min(static_cast<int>(centre + support + 0.5), from) - first;
+    double sum = 0.0;
+    for (int i = 0; i < count; ++i) {
+      window[i] = kernel.weight((i + first - centre + 0.5) * narrowing);
+      sum += window[i];
+    }
+    int32_t* values = weights.values.data() + static_cast<size_t>(position) * weights.stride;
+    for (int i = 0; i < count; ++i) values[i] = to_fixed(sum != 0.0 ? window[i] / sum : window[i]);
+    weights.windows.push_back({first, count});
+  }
+  return weights;
+}
+
+uint8_t to_byte(int32_t sum) {
+  sum >>= kWeightBits;
+  return static_cast<uint8_t>(std::clamp(sum, 0, 255));
+}
+
+constexpr int32_t kHalf = 1 << (kWeightBits - 1);
+
+Image along_rows(const Image& image, int width, const Kernel& kernel) {
+  auto weights = make_weights(image.width, width, kernel);
+  Image out{width, image.height, std::vector<uint8_t>(size_t(width) * image.height * 3)};
+  uint8_t* to = out.rgb.data();
+  for (int y = 0; y < image.height; ++y) {
+    const uint8_t* row = image.rgb.data() + size_t(y) * image.width * 3;
+    for (int x = 0; x < width; ++x, to += 3) {
+      auto [first, count] = weights.windows[x];
+      const int32_t* weight = weights.values.data() + size_t(x) * weights.stride;
+      const uint8_t* from = row + size_t(first) * 3;
+      int32_t red = kHalf, green = kHalf, blue = kHalf;
+      for (int i = 0; i < count; ++i, from += 3) {
+        red += from[0] * weight[i];
+        green += from[1] * weight[i];
+        blue += from[2] * weight[i];
+      }
+      to[0] = to_byte(red), to[1] = to_byte(green), to[2] = to_byte(blue);
+    }
+  }
+  return out;
+}
+
+Image along_columns(const Image& image, int height, const Kernel& kernel) {
+  auto weights = make_weights(image.height, height, kernel);
+  const size_t stride = size_t(image.width) * 3;
+  Image out{image.width, height, std::vector<uint8_t>(stride * height)};
+  std::vector<int32_t> sums(stride);
+  for (int y = 0; y < height; ++y) {
+    auto [first, count] = weights.windows[y];
+    const int32_t* weight = weights.values.data() + size_t(y) * weights.stride;
+    std::fill(sums.begin(), sums.end(), kHalf);
+    for (int i = 0; i < count; ++i) {
+      const uint8_t* from = image.rgb.data() + size_t(first + i) * stride;
+      const int32_t w = weight[i];
+      for (size_t x = 0; x < stride; ++x) sums[x] += from[x] * w;
+    }
+    uint8_t* to = out.rgb.data() + size_t(y) * stride;
+    for (size_t x = 0; x < stride; ++x) to[x] = to_byte(sums[x]);
+  }
+  return out;
+}
+
+// The input position under the middle of each output pixel, summed up step by step as Pillow does.
+std::vector<int> nearest_positions(int from, int to) {
+  const double scale = static_cast<double>(from) / to;
+  std::vector<int> positions;
+  double at = scale * 0.5;
+  for (int i = 0; i < to; ++i, at += scale)
+    positions.push_back(std::min(static_cast<int>(at), from - 1));
+  return positions;
+}
+
+Image pick_nearest(const Image& image, int width, int height) {
+  auto columns = nearest_positions(image.width, width);
+  auto rows = nearest_positions(image.height, height);
+  Image out{width, height, std::vector<uint8_t>(size_t(width) * height * 3)};
+  uint8_t* to = out.rgb.data();
+  for (int row : rows)
+    for (int column : columns) {
+      std::memcpy(to, image.rgb.data() + (size_t(row) * image.width + column) * 3, 3);
+      to += 3;
+    }
+  return out;
+}
+
+}  // namespace
+
+Image resize(const Image& image, int width, int height, Resample filter) {
+  if (image.width < 1 || image.height < 1 ||
+      image.rgb.size() != size_t(image.width) * image.height * 3)
+    throw Error("io::resize", fmt::format("the picture has {} bytes for {} x {} pixels",
+                                          image.rgb.size(), image.width, image.height));
+  if (width < 1 || height < 1) check_image_size(0, 0, "the resized picture");
+  check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height),
+                   "the resized picture");
+  if (width == image.width && height == image.height) return image;
+  if (filter == Resample::nearest) return pick_nearest(image, width, height);
+  Kernel kernel = filter == Resample::bilinear ? Kernel{triangle, 1.0} : Kernel{cubic, 2.0};
+  if (width == image.width) return along_columns(image, height, kernel);
+  // Between the passes the picture is as wide as the result and as high as the source.
+  check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(image.height),
+                   "the picture between two resizing passes");
+  auto wide = along_rows(image, width, kernel);
+  return height == wide.height ? wide : along_columns(wide, height, kernel);
+}
+
+}  // namespace emend
