@@ -1,0 +1,41 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+namespace emend {
+
+// Pure functions of logits or texts, as the field teacher-forces them. Shapes: logits (B, T, V) of
+// any floating dtype, computed in float32; labels (B, T) int64 with kIgnored where nothing counts.
+// The logits of position t predict the label of t + 1. All throw emend::Error for logits that hold
+// NaN and for a row that nothing is asked of.
+constexpr int64_t kIgnored = -100;
+
+// What the ranks of a locality are taken on: the logits in float32, or softmax rounded to float16
+// (which the field's fp16 models do; it makes ties).
+enum class Ranking { logits_float32, softmax_float16 };
+
+// -sum(m * log p) / sum(m) over the batch.
+double nll(const at::Tensor& logits, const at::Tensor& labels);
+// sum((argmax == label) & m) / sum(m) over the batch.
+double token_accuracy(const at::Tensor& logits, const at::Tensor& labels);
+// Share of rows whose every counted position is right.
+double exact_match(const at::Tensor& logits, const at::Tensor& labels);
+
+// scores: (N, V) -> (N, min(k, V)) int64, best first; ties to the lowest id.
+at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking);
+// before, after: (N, k) of the N real positions: share of (position, rank) with the same id.
+double rank_agreement(const at::Tensor& before, const at::Tensor& after);
+// Rank-by-rank agreement of the k best over real positions (mask (B, T) bool), image slots and
+// prompt included, not shifted; every row counts the same, as the field's batches of one do.
+double locality(const at::Tensor& before, const at::Tensor& after, const at::Tensor& mask,
+                int64_t k, Ranking ranking);
+// sum(mask * KL(softmax(before) || softmax(after))) / sum(mask).
+double kl_locality(const at::Tensor& before, const at::Tensor& after, const at::Tensor& mask);
+
+// Lower-case (ASCII), white space collapsed and trimmed, one final period dropped.
+std::string normalised(const std::string& answer);
+bool same_answer(const std::string& a, const std::string& b);
+
+}  // namespace emend
