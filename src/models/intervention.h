@@ -22,10 +22,10 @@ enum class Point {
 
 struct Intervention {
   Point point;
-  std::string where;  // a site (`language_model.model.decoder.layers.3.fc1`) or, for a boundary,
-                      // a stage (`language.block.3`); empty for request and logits
-  WeightDelta delta;                           // weight
-  Transform transform;                         // input, output, boundary, logits
+  std::string where;    // a site (`language_model.model.decoder.layers.3.fc1`) or, for a boundary,
+                        // a stage (`language.block.3`); empty for request and logits
+  WeightDelta delta;    // weight
+  Transform transform;  // input, output, boundary, logits
   std::function<Batch(const Batch&)> rewrite;  // request
   std::vector<bool> rows;  // scope: the rows of the batch it acts on; empty: all. In the vision and
                            // bridge stages an image is in scope when the rows that use it are
@@ -35,5 +35,9 @@ using Interventions = std::vector<Intervention>;
 
 // First stage that any of them changes; model.stages().size() when none does. Request: 0.
 size_t first_changed_stage(const Model& model, const Interventions& interventions);
+
+// The batch that the model is to see. A rewrite keeps the number of rows; one with a scope keeps
+// the images of the rows out of it where they are (it may append others).
+Batch apply_requests(const Batch& batch, const Interventions& interventions);
 
 }  // namespace emend

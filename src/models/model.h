@@ -31,8 +31,8 @@ class Model {
 
   const std::vector<Stage>& stages() const { return stages_; }
   const std::vector<Site>& sites() const { return sites_; }
-  // Sites whose name matches a glob (`*.layers.{2,3}.fc*`), in model order; names of older and newer
-  // releases are both understood. Throws emend::Error when none does, naming near ones.
+  // Sites whose name matches a glob (`*.layers.{2,3}.fc*`), in model order; names of older and
+  // newer releases are both understood. Throws emend::Error when none does, naming near ones.
   std::vector<Site> find_sites(const std::string& pattern) const;
   const Site& site(const std::string& name) const;
   size_t stage(const std::string& name) const;
@@ -55,18 +55,26 @@ class Model {
   // How many positions one image fills, and the width of the vocabulary.
   virtual int64_t image_slots() const = 0;
   virtual int64_t vocabulary() const = 0;
+  // How long a row may be.
+  virtual int64_t max_positions() const = 0;
 
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }
 
  protected:
+  // Runs one stage on pass.hidden. The head runs at pass.wanted only, where that is set.
   virtual void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const = 0;
 
   std::vector<Stage> stages_;
   std::vector<Site> sites_;
+  std::vector<at::Tensor> site_weights_;  // by site number
   std::map<std::string, at::Tensor> parameters_;
   at::ScalarType dtype_ = at::kFloat;
   at::Device device_ = at::kCPU;
+
+ private:
+  struct Plan;
+  Plan plan(const Pass& pass, size_t last, const Interventions& interventions) const;
 };
 
 }  // namespace emend

@@ -35,22 +35,25 @@ struct KvCache {
 // and a model resumes from it without running anything before.
 struct Pass {
   // Fixed for the whole pass.
-  at::Tensor pixels;       // (N, 3, H, W)
-  at::Tensor ids;          // (B, T) int64; kImageSlot at image positions, 0 where padded
-  at::Tensor mask;         // (B, T) bool; true at real positions
-  at::Tensor segments;     // (B, T) int64, or undefined when all are 0
-  at::Tensor positions;    // (B, T) int64; counts from 0 over real positions of a row
-  at::Tensor slots;        // (S) int64: positions in the flattened (B * T) that image features fill
+  at::Tensor pixels;    // (N, 3, H, W)
+  at::Tensor ids;       // (B, T) int64; kImageSlot at image positions, 0 where padded
+  at::Tensor mask;      // (B, T) bool; true at real positions
+  at::Tensor segments;  // (B, T) int64, or undefined when all are 0
+  at::Tensor
+      positions;     // (B, T) int64; counts from 0 over real positions of a row, -1 where padded
+  at::Tensor slots;  // (S) int64: positions in the flattened (B * T) that image features fill
   at::Tensor slot_source;  // (S) int64: which of the flattened (N * Q) features goes there
   at::Tensor image_rows;   // (S', 2) int64: pairs (image, row) of who uses which image
-  at::Tensor wanted;       // (K) int64: positions in (B * T) whose logits are asked for; undefined: all
-  std::shared_ptr<KvCache> cache;  // set to generate token by token
+  at::Tensor wanted;  // (K) int64: positions in (B * T) whose logits are asked for; undefined: all
+  std::shared_ptr<KvCache> cache;  // set to generate token by token; mask and segments then cover
+                                   // what is cached as well: (B, cached + T)
 
   // The flow.
-  at::Tensor hidden;    // the stream after the stage run last; after the head, the logits:
-                        // (B, T, V), or (K, V) where `wanted` is set
-  at::Tensor features;  // (N, P, D) vision features, side input of the bridge
-  size_t next = 0;      // index of the stage to run next
+  at::Tensor hidden;     // the stream after the stage run last; after the head, the logits:
+                         // (B, T, V), or (K, V) where `wanted` is set
+  at::Tensor features;   // (N, P, D) vision features, side input of the bridge
+  at::Tensor attention;  // (B, 1, T, S) what the language blocks add to their attention scores
+  size_t next = 0;       // index of the stage to run next
 
   const at::Tensor& logits() const { return hidden; }
 };

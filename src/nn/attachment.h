@@ -21,8 +21,8 @@ struct WeightDelta {
   at::Tensor materialised() const { return low_rank() ? at::matmul(up, down) : dense; }
 };
 
-// Sees the tensor at its point, (R, T, C) with R rows of the part that runs, and returns what flows on.
-// An observer returns its argument.
+// Sees the tensor at its point, (R, T, C) with R rows of the part that runs, and returns what flows
+// on. An observer returns its argument.
 using Transform = std::function<at::Tensor(const at::Tensor&)>;
 
 // What hangs on one point, in order. `rows`: (R) bool, the rows it acts on; undefined: all.
@@ -32,6 +32,10 @@ struct Attachment {
   Transform transform;  // kinds input, output
   at::Tensor rows;
 };
+
+// The transform's result where `rows` says so (undefined: everywhere), the very bits of x
+// elsewhere. Throws emend::Error when the transform changes the shape.
+at::Tensor apply_transform(const at::Tensor& x, const Transform& transform, const at::Tensor& rows);
 
 // Every site's attachments, by site number. A model that runs unedited gets an empty one.
 struct Attachments {

@@ -1,0 +1,117 @@
+#include "models/blip2_config.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "io/error.h"
+#include "models/json_fields.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
+
+Blip2VisionConfig vision(const JsonFields& json) {
+  Blip2VisionConfig c;
+  json.expect("model_type", "blip_2_vision_model");
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
+  c.image_size = json.square("image_size", c.image_size, kMost);
+  c.patch_size = json.square("patch_size", c.patch_size, kMost);
+  c.activation = json.activation("hidden_act", "gelu");
+  c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
+  c.qkv_bias = json.boolean("qkv_bias", c.qkv_bias);
+  return c;
+}
+
+QFormerConfig qformer(const JsonFields& json, int64_t vision_hidden) {
+  QFormerConfig c;
+  json.expect("model_type", "blip_2_qformer");
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
+  c.cross_attention_frequency =
+      json.integer("cross_attention_frequency", c.cross_attention_frequency, 1, kMost);
+  c.activation = json.activation("hidden_act", "gelu");
+  c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
+  json.expect("position_embedding_type", "absolute");
+  json.expect_flag("use_qformer_text_input", false);
+  json.integer("chunk_size_feed_forward", 0, 0, kMost);  // splits the work, not the result
+  // Transformers overwrites encoder_hidden_size with the vision tower's width; so a folder that
+  // leaves it at its default is right.
+  json.integer("encoder_hidden_size", vision_hidden, 1, kMost);
+  return c;
+}
+
+OptConfig opt(const JsonFields& json) {
+  OptConfig c;
+  json.expect("model_type", "opt");
+  c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMost);
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
+  c.ffn = json.integer("ffn_dim", c.ffn, 1, kMost);
+  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
+  c.max_positions = json.integer("max_position_embeddings", c.max_positions, 1, kMost);
+  c.embedding_width = json.integer("word_embed_proj_dim", c.hidden, 1, kMost);
+  c.norm_before = json.boolean("do_layer_norm_before", c.norm_before);
+  c.final_norm = !json.boolean("_remove_final_layer_norm", false);
+  c.bias = json.boolean("enable_bias", c.bias);
+  c.norm_affine = json.boolean("layer_norm_elementwise_affine", c.norm_affine);
+  c.tied = json.boolean("tie_word_embeddings", c.tied);
+  c.activation = json.activation("activation_function", "relu");
+  return c;
+}
+
+void check_heads(const char* part, int64_t hidden, int64_t heads) {
+  if (hidden % heads != 0)
+    throw Error("models::config", fmt::format("{}: hidden_size {} is not a multiple of "
+                                              "num_attention_heads {}",
+                                              part, hidden, heads));
+}
+
+}  // namespace
+
+Blip2Config Blip2Config::parse(const nlohmann::json& json) {
+  JsonFields top("config.json", json);
+  top.expect("model_type", "blip-2");
+  if (!json.contains("model_type"))
+    throw Error("models::config", "config.json has no model_type", "BLIP-2 folders say `blip-2`");
+  if (auto architecture = top.first_string("architectures");
+      architecture && *architecture != "Blip2ForConditionalGeneration")
+    throw Error(
+        "models::config",
+        fmt::format("config.json: architectures is `{}`, which is not implemented", *architecture),
+        "Blip2ForConditionalGeneration is");
+  top.expect_flag("use_decoder_only_language_model", true);
+
+  Blip2Config c;
+  c.vision = emend::vision(top.object("vision_config"));
+  c.qformer = emend::qformer(top.object("qformer_config"), c.vision.hidden);
+  c.text = opt(top.object("text_config"));
+  c.queries = top.integer("num_query_tokens", c.queries, 1, kMost);
+  c.image_token =
+      top.integer("image_token_index", top.integer("image_token_id", -1, -1, kMost), -1, kMost);
+  c.validate();
+  return c;
+}
+
+Blip2Config Blip2Config::load(const std::string& path) { return parse(read_json_object(path)); }
+
+void Blip2Config::validate() const {
+  check_heads("vision_config", vision.hidden, vision.heads);
+  check_heads("qformer_config", qformer.hidden, qformer.heads);
+  check_heads("text_config", text.hidden, text.heads);
+  if (vision.image_size < vision.patch_size)
+    throw Error("models::config",
+                fmt::format("vision_config: image_size {} is less than patch_size {}",
+                            vision.image_size, vision.patch_size));
+  if (image_token >= text.vocabulary)
+    throw Error("models::config", fmt::format("image_token_index {} is not below vocab_size {}",
+                                              image_token, text.vocabulary));
+}
+
+}  // namespace emend

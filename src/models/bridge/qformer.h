@@ -1,0 +1,49 @@
+#pragma once
+
+#include <vector>
+
+#include "models/blip2_config.h"
+#include "models/builder.h"
+
+namespace emend {
+
+// The Q-Former: learned queries that look at each other and at the picture, then a projection into
+// the language model's width.
+class QFormer {
+ public:
+  // Sites of layer i belong to stage `builder.stage + 1 + i`, the projection's to the one after
+  // them.
+  QFormer(const Blip2Config& config, Builder builder);
+
+  // -> (N, Q, D): the queries of N pictures.
+  at::Tensor embed(int64_t images) const;
+  // x: (N, Q, D), features: (N, P, D of vision) -> (N, Q, D)
+  at::Tensor layer(size_t index, const at::Tensor& x, const at::Tensor& features,
+                   const Attachments& attachments) const;
+  // (N, Q, D) -> (N, Q, D of language)
+  at::Tensor project(const at::Tensor& x, const Attachments& attachments) const;
+
+ private:
+  struct Attention {
+    Linear query, key, value, dense;
+    LayerNorm norm;
+  };
+  struct Layer {
+    Attention self, cross;
+    bool looks = false;  // has cross-attention
+    Linear intermediate, output;
+    LayerNorm norm;
+  };
+
+  Attention make_attention(const Builder& builder, const std::string& path, int64_t source) const;
+  at::Tensor attend(const Attention& a, const at::Tensor& x, const at::Tensor& source,
+                    const Attachments& attachments) const;
+
+  QFormerConfig config_;
+  at::Tensor queries_;  // (1, Q, D)
+  LayerNorm norm_;
+  std::vector<Layer> layers_;
+  Linear projection_;
+};
+
+}  // namespace emend

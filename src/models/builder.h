@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/model.h"
+#include "models/weights.h"
+#include "nn/embedding.h"
+#include "nn/layer_norm.h"
+#include "nn/linear.h"
+
+namespace emend {
+
+// Takes a part's tensors by name, and keeps the books: parameters, and linear layers as sites.
+struct Builder {
+  Weights& weights;
+  std::map<std::string, at::Tensor>& parameters;
+  std::vector<Site>& sites;
+  std::vector<at::Tensor>& site_weights;
+  size_t stage = 0;  // that the sites made next belong to
+
+  at::Tensor parameter(const std::string& name, at::IntArrayRef shape) const;
+  Linear linear(const std::string& path, int64_t in, int64_t out, bool bias = true) const;
+  // A linear layer, without bias, whose weight is another module's parameter.
+  Linear tied(const std::string& path, const at::Tensor& weight) const;
+  LayerNorm norm(const std::string& path, int64_t width, double eps, bool affine = true) const;
+  Embedding embedding(const std::string& path, int64_t count, int64_t width) const;
+};
+
+}  // namespace emend

@@ -1,0 +1,54 @@
+#include "models/intervention.h"
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "models/model.h"
+
+namespace emend {
+
+size_t first_changed_stage(const Model& model, const Interventions& interventions) {
+  size_t first = model.stages().size();
+  for (const auto& i : interventions) {
+    switch (i.point) {
+      case Point::request:
+        return 0;
+      case Point::input:
+      case Point::weight:
+      case Point::output:
+        first = std::min(first, model.site(i.where).stage);
+        break;
+      case Point::boundary:
+        first = std::min(first, model.stage(i.where));
+        break;
+      case Point::logits:
+        first = std::min(first, model.stages().size() - 1);
+        break;
+    }
+  }
+  return first;
+}
+
+Batch apply_requests(const Batch& batch, const Interventions& interventions) {
+  Batch result = batch;
+  for (const auto& i : interventions) {
+    if (i.point != Point::request) continue;
+    if (!i.rewrite) throw Error("models::request", "a request intervention has no rewrite");
+    auto changed = i.rewrite(result);
+    if (changed.rows.size() != result.rows.size())
+      throw Error("models::request", "a rewrite must keep the number of rows");
+    if (!i.rows.empty()) {
+      if (i.rows.size() != result.rows.size())
+        throw Error("models::request", "a scope must name every row of the batch");
+      const auto count = [](const Batch& b) { return b.pixels.defined() ? b.pixels.size(0) : 0; };
+      if (count(changed) < count(result))
+        throw Error("models::request", "a rewrite of some rows must keep the others' images");
+      for (size_t row = 0; row < result.rows.size(); ++row)
+        if (!i.rows[row]) changed.rows[row] = result.rows[row];
+    }
+    result = std::move(changed);
+  }
+  return result;
+}
+
+}  // namespace emend

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "nn/activation.h"
+
+namespace emend {
+
+// Throws emend::Error when the file cannot be read or is not a JSON object.
+nlohmann::json read_json_object(const std::string& path);
+
+// Reads fields of a config's object. Absent and null fields take the given default; a field of
+// another type or out of bounds is an emend::Error that names it (`text_config.vocab_size`).
+class JsonFields {
+ public:
+  JsonFields(std::string path, const nlohmann::json& json);  // the json must outlive this
+
+  int64_t integer(const char* name, int64_t absent, int64_t least, int64_t most) const;
+  double number(const char* name, double absent, double least, double most) const;
+  bool boolean(const char* name, bool absent) const;
+  // An integer, or two equal ones.
+  int64_t square(const char* name, int64_t absent, int64_t most) const;
+  Activation activation(const char* name, const char* absent) const;
+  // The first element of a list of strings.
+  std::optional<std::string> first_string(const char* name) const;
+  // An absent object is an empty one.
+  JsonFields object(const char* name) const;
+  // The field is absent or has the one value that is implemented.
+  void expect(const char* name, const std::string& only) const;
+  void expect_flag(const char* name, bool only) const;
+
+ private:
+  const nlohmann::json* find(const char* name) const;
+  std::string field(const char* name) const { return path_ + "." + name; }
+  [[noreturn]] void refuse(const char* name, const nlohmann::json& value,
+                           const std::string& expected) const;
+
+  std::string path_;
+  const nlohmann::json* json_;
+};
+
+}  // namespace emend

@@ -1,0 +1,28 @@
+#include "nn/attention.h"
+
+#include <limits>
+
+namespace emend {
+
+at::Tensor split_heads(const at::Tensor& x, int64_t heads) {
+  return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
+}
+
+at::Tensor merge_heads(const at::Tensor& x) { return x.transpose(1, 2).flatten(2); }
+
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                     const at::Tensor& bias, double scale) {
+  auto scores = at::matmul(q * scale, k.transpose(-1, -2));
+  if (bias.defined()) scores = scores + bias;
+  return at::matmul(at::softmax(scores, -1, at::kFloat).to(q.scalar_type()), v);
+}
+
+at::Tensor attention_bias(const at::Tensor& may_look, at::ScalarType dtype) {
+  const double lowest = dtype == at::kBFloat16
+                            ? static_cast<double>(std::numeric_limits<at::BFloat16>::lowest())
+                            : static_cast<double>(std::numeric_limits<float>::lowest());
+  return at::zeros(may_look.sizes(), may_look.options().dtype(dtype))
+      .masked_fill(may_look.logical_not(), lowest);
+}
+
+}  // namespace emend

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace emend {
+
+// Over the last dimension; weight and bias (C) may both be undefined (no affine part).
+struct LayerNorm {
+  at::Tensor weight;
+  at::Tensor bias;
+  int64_t width = 0;
+  double eps = 1e-5;
+
+  // x: (..., C) -> (..., C)
+  at::Tensor operator()(const at::Tensor& x) const {
+    return at::layer_norm(x, {width}, weight, bias, eps);
+  }
+};
+
+}  // namespace emend
