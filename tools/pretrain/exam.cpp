@@ -1,0 +1,157 @@
+#include "exam.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+
+#include "lessons.h"
+#include "suites/draw.h"
+
+namespace emend::pretrain {
+
+using scenes::Kind;
+using scenes::Question;
+using scenes::Rng;
+using scenes::Split;
+
+namespace {
+
+constexpr size_t kBatch = 32;
+
+std::string prompt_of(const Question& question) {
+  return question.kind == Kind::caption ? question.text
+                                        : scenes::wrap(scenes::prompt_templates()[0], question.text);
+}
+
+// Asks for one thing after a fact was told about the same thing, in other words.
+Item correction_of(const scenes::Scene& scene, Rng& rng) {
+  auto all = scenes::questions(scene);
+  std::vector<const Question*> askable;
+  for (auto& q : all)
+    if (q.kind != Kind::caption && !scenes::alternatives(q).empty()) askable.push_back(&q);
+  auto& asked = *pick(askable, rng);
+  std::vector<const Question*> same;
+  for (auto& q : all)
+    if (q.topic == asked.topic && q.wording != asked.wording) same.push_back(&q);
+  auto& told = same.empty() ? asked : *pick(same, rng);
+  auto answer = pick(scenes::alternatives(told), rng);
+  Item item;
+  item.subject = kCorrection;
+  item.prompt = scenes::correction(prompt_of(told), answer, prompt_of(asked));
+  item.answer = answer;
+  return item;
+}
+
+Query query_of(const Item& item, Sight sight) {
+  if (!item.pictured) return {std::nullopt, item.prompt};
+  if (sight == Sight::own) return {item.picture, item.prompt};
+  if (sight == Sight::swapped) return {item.other, item.prompt};
+  Image grey = item.picture;
+  std::fill(grey.rgb.begin(), grey.rgb.end(), uint8_t{128});
+  return {grey, item.prompt};
+}
+
+}  // namespace
+
+std::vector<Item> held_out(int64_t count, uint64_t seed) {
+  std::vector<Item> items;
+  Rng rng(seed);
+  auto other = [&] { return scenes::render(scenes::draw_scene(Split::eval, rng)); };
+  for (int subject = 0; subject < kSubjects; ++subject) {
+    if (subject == static_cast<int>(Kind::fact)) continue;
+    for (int64_t i = 0; i < count; ++i) {
+      auto scene = scenes::draw_scene(Split::eval, rng);
+      Item item;
+      if (subject == kCorrection) {
+        item = correction_of(scene, rng);
+      } else {
+        auto kind = static_cast<Kind>(subject);
+        for (auto has = scenes::kinds(scene); std::find(has.begin(), has.end(), kind) == has.end();
+             has = scenes::kinds(scene))
+          scene = scenes::draw_scene(Split::eval, rng);
+        auto question = scenes::draw_question(scene, kind, rng);
+        item.subject = subject;
+        item.prompt = prompt_of(question);
+        item.answer = question.answer;
+      }
+      item.picture = scenes::render(scene);
+      item.other = other();
+      items.push_back(std::move(item));
+    }
+  }
+  for (auto& fact : scenes::facts(Split::eval)) {
+    Item item;
+    item.subject = static_cast<int>(Kind::fact);
+    item.pictured = false;
+    item.prompt = prompt_of(fact);
+    item.answer = fact.answer;
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+std::map<std::string, std::string> usual_answers(int64_t count, uint64_t seed) {
+  std::map<std::string, std::map<std::string, int64_t>> counts;
+  Rng rng(seed);
+  for (int64_t i = 0; i < count; ++i) {
+    auto scene = scenes::draw_scene(Split::pretrain, rng);
+    for (auto kind : scenes::kinds(scene)) {
+      auto question = scenes::draw_question(scene, kind, rng);
+      ++counts[prompt_of(question)][question.answer];
+    }
+  }
+  std::map<std::string, std::string> usual;
+  for (auto& [prompt, answers] : counts)
+    usual[prompt] = std::max_element(answers.begin(), answers.end(), [](auto& a, auto& b) {
+                      return a.second < b.second;
+                    })->first;
+  return usual;
+}
+
+std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items, Sight sight) {
+  std::vector<std::string> all;
+  for (size_t from = 0; from < items.size(); from += kBatch) {
+    std::vector<Query> queries;
+    for (size_t i = from; i < std::min(items.size(), from + kBatch); ++i)
+      queries.push_back(query_of(items[i], sight));
+    GenerationOptions options;
+    options.max_new_tokens = 40;
+    for (auto& answer : generate(vlm, queries, {}, options)) all.push_back(std::move(answer));
+  }
+  return all;
+}
+
+double noisy_locality(const Vlm& vlm, const std::vector<Item>& items, double share, int64_t k,
+                      uint64_t seed) {
+  at::NoGradGuard no_grad;
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  Interventions noise;
+  for (auto& site : vlm.model->sites()) {
+    auto weight = vlm.model->weight(site).to(at::kFloat);
+    Intervention act;
+    act.point = Point::weight;
+    act.where = site.name;
+    act.delta.dense = at::randn(weight.sizes(), generator) * (weight.std() * share);
+    noise.push_back(std::move(act));
+  }
+  double same = 0, all = 0;
+  for (size_t from = 0; from < items.size(); from += kBatch) {
+    std::vector<Query> queries;
+    std::vector<std::string> targets;
+    for (size_t i = from; i < std::min(items.size(), from + kBatch); ++i) {
+      queries.push_back(query_of(items[i], Sight::own));
+      targets.push_back(" " + items[i].answer);
+    }
+    auto before = teacher_force(vlm, queries, targets);
+    auto after = teacher_force(vlm, queries, targets, noise);
+    for (size_t i = 0; i < before.size(); ++i) {
+      auto ranked = [&](const ForcedRow& row) { return std::get<1>(row.logits.topk(k, -1)); };
+      auto agree = ranked(before[i]).eq(ranked(after[i]));
+      same += agree.sum().item<double>();
+      all += static_cast<double>(agree.numel());
+    }
+  }
+  return same / all;
+}
+
+}  // namespace emend::pretrain
