@@ -1,0 +1,25 @@
+#include "text/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "io/error.h"
+#include "text/byte_level_tokenizer.h"
+
+namespace emend {
+
+std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& folder) {
+  const std::filesystem::path path(folder);
+  std::error_code ignored;
+  if (std::filesystem::exists(path / "tokenizer.json", ignored))
+    return text::load_tokenizer_json((path / "tokenizer.json").string());
+  if (std::filesystem::exists(path / "vocab.json", ignored) &&
+      std::filesystem::exists(path / "merges.txt", ignored))
+    return text::load_vocab_merges(folder);
+  throw Error("text::tokenizer",
+              fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt", folder),
+              "give a model folder as Hugging Face saves it");
+}
+
+}  // namespace emend

@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include "io/error.h"
+#include "io/json.h"
+#include "text/byte_level_tokenizer.h"
+#include "text/spec.h"
+#include "text/vocabulary.h"
+
+namespace emend::text {
+namespace {
+
+// Older files write "a b", newer ones ["a", "b"].
+Bpe::Merges read_merges(const nlohmann::json& model) {
+  Bpe::Merges merges;
+  for (const auto& merge : spec_array(model, "merges", "model")) {
+    if (merge.is_string()) {
+      merges.push_back(read_merge(merge.get_ref<const std::string&>(), merges.size() + 1, "model"));
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+               merge[1].is_string()) {
+      merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+    } else {
+      malformed("model", fmt::format("merge {} is not two tokens", merges.size() + 1));
+    }
+  }
+  return merges;
+}
+
+std::unique_ptr<Bpe> read_bpe(const nlohmann::json& model) {
+  const std::string type = spec_field(model, "type").is_null() && model.contains("merges")
+                               ? "BPE"  // files of old releases leave it out
+                               : spec_type(model, "model");
+  if (type != "BPE") not_implemented("model type", type);
+  if (!spec_field(model, "dropout").is_null() && spec_field(model, "dropout") != 0.0)
+    not_implemented("model option", "dropout");
+  for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
+    if (!spec_field(model, affix).is_null() && !spec_string(model, affix, "model").empty())
+      not_implemented("model option", affix);
+  Bpe::Options options;
+  options.ignore_merges = spec_bool(model, "ignore_merges", false, "model");
+  if (!spec_field(model, "unk_token").is_null())
+    options.unknown = spec_string(model, "unk_token", "model");
+  auto bpe = std::make_unique<Bpe>(read_vocabulary(spec_field(model, "vocab"), "model"),
+                                   read_merges(model), std::move(options));
+  // Both say what a byte without a symbol becomes; with a symbol for each they say nothing.
+  for (const char* option : {"fuse_unk", "byte_fallback"})
+    if (spec_bool(model, option, false, "model") && !bpe->covers_all_bytes())
+      not_implemented("model option", option);
+  return bpe;
+}
+
+std::vector<AddedToken> read_added(const nlohmann::json& root) {
+  std::vector<AddedToken> added;
+  if (spec_field(root, "added_tokens").is_null()) return added;
+  for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
+    AddedToken token = read_added_token(entry, "added_tokens");
+    token.id = to_id(spec_field(entry, "id"), token.content, "added_tokens");
+    added.push_back(std::move(token));
+  }
+  return added;
+}
+
+bool has_byte_level(const nlohmann::json& decoder) {
+  if (!decoder.is_object()) return false;
+  const std::string type = spec_type(decoder, "decoder");
+  if (type != "Sequence") return type == "ByteLevel";
+  const auto& steps = spec_array(decoder, "decoders", "decoder");
+  return steps.size() == 1 && spec_field(steps[0], "type") == "ByteLevel";
+}
+
+std::unique_ptr<Tokenizer> build(const nlohmann::json& root) {
+  if (!root.is_object()) malformed("tokenizer.json", "should be an object");
+  // "truncation" and "padding" are left alone: transformers applies them only when asked to.
+  const auto& decoder = spec_field(root, "decoder");
+  if (!has_byte_level(decoder))
+    not_implemented("decoder", decoder.is_null() ? "null" : spec_type(decoder, "decoder"));
+  const Normalizer normalizer = make_normalizer(spec_field(root, "normalizer"));
+  auto pre_tokenizer = make_pre_tokenizer(spec_field(root, "pre_tokenizer"));
+  auto post = make_post_processor(spec_field(root, "post_processor"));
+  auto made =
+      std::make_unique<ByteLevelTokenizer>(read_bpe(spec_object(root, "model", "tokenizer.json")),
+                                           std::move(pre_tokenizer), read_added(root), normalizer);
+  made->set_post_processor(std::move(post));
+  return made;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer_json(const std::string& file) {
+  return build(read_json(file));
+}
+
+}  // namespace emend::text
