@@ -1,0 +1,115 @@
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+
+
+#include "models/blip2.h"
+#include "models/testing/fixture.h"
+#include "models/weights.h"
+
+namespace emend {
+namespace {
+
+using fixtures::Fixture;
+using fixtures::relative_error;
+
+// What Hugging Face computes, for differently shaped models.
+class Blip2Fixture : public ::testing::TestWithParam<std::string> {
+ protected:
+  Blip2Fixture() { at::set_num_threads(1); }
+
+  at::Tensor logits(const Model& model, const Batch& batch, PadSide pad = PadSide::right) const {
+    at::NoGradGuard no_grad;
+    auto pass = model.begin(batch, pad);
+    model.run(pass);
+    return pass.logits().index({pass.mask});
+  }
+
+  Fixture fixture = Fixture::open(GetParam());
+  std::unique_ptr<Model> model = fixtures::load(fixture);
+};
+
+INSTANTIATE_TEST_SUITE_P(All, Blip2Fixture, ::testing::ValuesIn(fixtures::all_fixtures()),
+                         [](const auto& info) { return info.param; });
+
+#define EXPECT_WITHIN(differences)                                        \
+  do {                                                                    \
+    const auto compared = (differences);                                  \
+    EXPECT_TRUE(fixtures::within(compared)) << fixtures::worst(compared); \
+  } while (false)
+
+// Every name that a stage can have in a fixture is compared: none is forgotten by a typing error.
+TEST_P(Blip2Fixture, NamesTheModelsStages) {
+  for (const auto& stage : model->stages()) {
+    const auto key = stage.name == "language.head" ? "logits" : stage.name;
+    EXPECT_TRUE(fixture.has("image_right/" + key)) << key;
+  }
+}
+
+TEST_P(Blip2Fixture, StagesOfPicturesAndText) {
+  EXPECT_WITHIN(compare_stages(*model, fixture, "image_right"));
+}
+
+TEST_P(Blip2Fixture, StagesOfPicturesAndTextPaddedLeft) {
+  EXPECT_WITHIN(compare_stages(*model, fixture, "image_right", PadSide::left));
+}
+
+TEST_P(Blip2Fixture, StagesOfText) {
+  EXPECT_WITHIN(compare_stages(*model, fixture, "text_right"));
+  EXPECT_WITHIN(compare_stages(*model, fixture, "text_right", PadSide::left));
+}
+
+// Rows with one picture, none and two in one batch, slots in the middle of the text.
+TEST_P(Blip2Fixture, MixedRows) {
+  if (!fixture.has_case("mixed")) GTEST_SKIP() << "transformers cannot run such a batch here";
+  EXPECT_WITHIN(compare_stages(*model, fixture, "mixed"));
+  EXPECT_WITHIN(compare_stages(*model, fixture, "mixed", PadSide::left));
+}
+
+// Rows with and without pictures in one batch: each as Hugging Face gives it without the others.
+TEST_P(Blip2Fixture, PictureRowsBesideTextRows) {
+  auto batch = fixture.batch("image_right");
+  const size_t with_pictures = batch.rows.size();
+  const auto text = fixture.batch("text_right");
+  batch.rows.insert(batch.rows.begin() + 1, text.rows.begin(), text.rows.end());
+
+  std::vector<int64_t> lengths;
+  for (const auto& row : batch.rows) lengths.push_back(row.ids.size());
+  const auto parts = logits(*model, batch, PadSide::left).split_with_sizes(lengths);
+  std::vector<at::Tensor> seen(parts.begin() + 1, parts.begin() + 1 + text.rows.size());
+  std::vector<at::Tensor> shown{parts[0]};
+  shown.insert(shown.end(), parts.begin() + 1 + text.rows.size(), parts.end());
+  ASSERT_EQ(shown.size(), with_pictures);
+  EXPECT_LE(relative_error(at::cat(shown), fixture.tensor("image_right/logits")),
+            fixtures::kStageTolerance);
+  EXPECT_LE(relative_error(at::cat(seen), fixture.tensor("text_right/logits")),
+            fixtures::kStageTolerance);
+}
+
+TEST_P(Blip2Fixture, OtherPictureSizes) {
+  int found = 0;
+  for (const char* size : {"size_24x24", "size_20x12"}) {
+    if (!fixture.has_case(size)) continue;
+    EXPECT_WITHIN(compare_stages(*model, fixture, size));
+    ++found;
+  }
+  if (found == 0) GTEST_SKIP() << "asked of another fixture";
+  EXPECT_EQ(found, 2);
+}
+
+TEST_P(Blip2Fixture, Gradients) { EXPECT_WITHIN(compare_gradients(*model, fixture)); }
+
+// bfloat16 has 8 significant bits; over these few layers that is a few percent of the largest
+// logit.
+TEST_P(Blip2Fixture, Bfloat16StaysNear) {
+  const auto rounded = fixtures::load(fixture, at::kBFloat16);
+  for (const char* name : {"image_right", "text_right"}) {
+    const auto expected = fixture.tensor(std::string(name) + "/logits");
+    const auto error =
+        relative_error(logits(*rounded, fixture.batch(name)).to(at::kFloat), expected);
+    EXPECT_LE(error, 0.05) << name;
+    EXPECT_GT(error, 1e-5) << name << " was not computed in bfloat16";
+  }
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,174 @@
+#include "models/testing/fixture.h"
+
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <limits>
+
+#include "models/blip2.h"
+#include "models/weights.h"
+#include "nn/loss.h"
+
+namespace emend::fixtures {
+namespace {
+
+bool starts_with(const std::string& text, const std::string& prefix) {
+  return text.rfind(prefix, 0) == 0;
+}
+
+// What a stage is called in the fixture.
+std::string fixture_name(const Stage& stage) {
+  return stage.name == "language.head" ? "logits" : stage.name;
+}
+
+}  // namespace
+
+std::vector<std::string> all_fixtures() { return {"plain", "postnorm", "untied", "odd", "older"}; }
+
+Fixture Fixture::open(const std::string& name) {
+  const auto folder = std::string(EMEND_SOURCE_DIR "/src/models/testdata/blip2/") + name;
+  return {folder, Blip2Config::load(folder + "/config.json"), Checkpoint::open(folder),
+          SafetensorsFile::open(folder + "/expected.safetensors")};
+}
+
+Batch Fixture::batch(const std::string& name) const {
+  const auto ids = tensor(name + "/input_ids");
+  const auto mask = tensor(name + "/attention_mask").to(at::kBool);
+  const bool text = starts_with(name, "text");
+  Batch batch;
+  if (!text)
+    batch.pixels = tensor((has(name + "/pixel_values") ? name : "image_right") + "/pixel_values");
+  int64_t image = 0;
+  for (int64_t r = 0; r < ids.size(0); ++r) {
+    Row row;
+    // Without a placeholder token the queries stand before the text.
+    if (!text && config.image_token < 0) row.ids.assign(config.queries, kImageSlot);
+    const auto real = ids[r].masked_select(mask[r]);
+    for (int64_t i = 0; i < real.size(0); ++i) {
+      const auto id = real[i].item<int64_t>();
+      row.ids.push_back(id == config.image_token ? kImageSlot : id);
+    }
+    const auto slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
+    for (int64_t i = 0; i < slots / config.queries; ++i) row.images.push_back(image++);
+    batch.rows.push_back(std::move(row));
+  }
+  return batch;
+}
+
+std::unique_ptr<Model> load(const Fixture& fixture, at::ScalarType dtype) {
+  Weights weights(fixture.checkpoint, dtype);
+  return make_blip2(fixture.config, weights);
+}
+
+std::unique_ptr<Model> load(const Fixture& fixture, const Blip2Config& config,
+                            const WeightHook& hook) {
+  Weights weights(
+      [&](const std::string& name, at::IntArrayRef) {
+        return hook(name, fixture.checkpoint.tensor(name).to(at::kFloat).clone());
+      },
+      at::kFloat);
+  return make_blip2(config, weights);
+}
+
+double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  if (!actual.defined() || actual.sizes() != expected.sizes()) return kInfinite;
+  const auto wide = expected.to(at::kDouble);
+  const double error =
+      ((actual.detach().to(at::kDouble) - wide).abs().max() / wide.abs().max()).item<double>();
+  return std::isfinite(error) ? error : kInfinite;
+}
+
+Differences compare_stages(const Model& model, const Fixture& fixture, const std::string& name,
+                           PadSide pad, const Interventions& interventions) {
+  at::NoGradGuard no_grad;
+  Differences differences;
+  auto pass = model.begin(fixture.batch(name), pad);
+  for (size_t i = 0; i < model.stages().size(); ++i) {
+    const auto& stage = model.stages()[i];
+    model.run(pass, i, interventions);
+    const auto key = name + "/" + fixture_name(stage);
+    if (!fixture.has(key)) continue;
+    auto flow = pass.hidden;
+    if (stage.module == Module::language) flow = flow.index({pass.mask});
+    const double allowed = stage.name == "language.head" ? kLogitsTolerance : kStageTolerance;
+    differences.push_back({key, relative_error(flow, fixture.tensor(key)), allowed});
+  }
+  return differences;
+}
+
+Differences compare_gradients(const Model& model, const Fixture& fixture) {
+  const std::string prefix = "image_right/grad.";
+  std::vector<std::string> names;
+  std::vector<at::Tensor> wanted;
+  for (const auto& [key, info] : fixture.expected->tensors())
+    if (starts_with(key, prefix)) names.push_back(key.substr(prefix.size()));
+  for (const auto& name : names) wanted.push_back(model.parameters().at(name));
+  for (auto& parameter : wanted) parameter.requires_grad_(true);
+
+  Interventions deltas;
+  const size_t parameters = names.size();
+  for (const auto& site : model.sites()) {
+    const auto parameter = site.name + ".weight";
+    if (!fixture.has(prefix + parameter)) continue;
+    auto zero = at::zeros({site.out, site.in}).requires_grad_(true);
+    deltas.push_back({Point::weight, site.name, {zero, {}, {}}, {}, {}, {}});
+    names.push_back(parameter);
+    wanted.push_back(zero);
+  }
+
+  auto pass = model.begin(fixture.batch("image_right"));
+  model.run(pass, deltas);
+  const auto loss =
+      answer_loss(pass.logits().index({pass.mask}), fixture.tensor("image_right/targets"));
+  const auto gradients = torch::autograd::grad({loss}, wanted);
+  for (size_t i = 0; i < parameters; ++i) wanted[i].requires_grad_(false);
+
+  Differences differences{{"loss",
+                           relative_error(loss.reshape({1}), fixture.tensor("image_right/loss")),
+                           kStageTolerance}};
+  for (size_t i = 0; i < names.size(); ++i)
+    differences.push_back({(i < parameters ? "gradient of " : "gradient of a delta of ") + names[i],
+                           relative_error(gradients[i], fixture.tensor(prefix + names[i])),
+                           kGradientTolerance});
+  return differences;
+}
+
+bool within(const Differences& differences) {
+  if (differences.empty()) return false;  // nothing compared is nothing shown
+  for (const auto& d : differences)
+    if (!(d.error <= d.allowed)) return false;
+  return true;
+}
+
+std::string worst(const Differences& differences) {
+  const Difference* found = nullptr;
+  for (const auto& d : differences)
+    if (!found || d.error / d.allowed > found->error / found->allowed) found = &d;
+  if (!found) return "nothing was compared";
+  return fmt::format("{}: {:.2e} (allowed {:.0e}), {} compared", found->what, found->error,
+                     found->allowed, differences.size());
+}
+
+// The ruler itself.
+TEST(Comparison, MeasuresTheLargestErrorAgainstTheLargestValue) {
+  const auto expected = at::tensor({1.0, -4.0, 2.0});
+  EXPECT_DOUBLE_EQ(relative_error(expected, expected), 0);
+  EXPECT_DOUBLE_EQ(relative_error(at::tensor({1.0, -4.0, 1.0}), expected), 0.25);
+}
+
+TEST(Comparison, RefusesOtherShapesAndWhatIsNotANumber) {
+  const auto expected = at::tensor({1.0, 2.0});
+  EXPECT_TRUE(std::isinf(relative_error(at::tensor({1.0}), expected)));
+  EXPECT_TRUE(std::isinf(relative_error(at::tensor({1.0, std::nan("")}), expected)));
+  EXPECT_TRUE(std::isinf(relative_error({}, expected)));
+}
+
+TEST(Comparison, HoldsOnlyWhenSomethingWasCompared) {
+  EXPECT_FALSE(within({}));
+  EXPECT_TRUE(within({{"a", 1e-6, 1e-5}}));
+  EXPECT_FALSE(within({{"a", 1e-6, 1e-5}, {"b", 2e-5, 1e-5}}));
+}
+
+}  // namespace emend::fixtures
