@@ -49,6 +49,7 @@ function(emend_tests library)
   endif()
   add_executable(${library}_test ${ARGN})
   target_link_libraries(${library}_test PRIVATE ${library} GTest::gmock GTest::gtest_main)
+  target_include_directories(${library}_test PRIVATE ${PROJECT_SOURCE_DIR})  # tests/tiny_vlm.h
   target_compile_definitions(${library}_test PRIVATE
     EMEND_SOURCE_DIR="${PROJECT_SOURCE_DIR}" EMEND_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared")
   emend_target(${library}_test)
