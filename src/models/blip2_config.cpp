@@ -109,9 +109,27 @@ void Blip2Config::validate() const {
     throw Error("models::config",
                 fmt::format("vision_config: image_size {} is less than patch_size {}",
                             vision.image_size, vision.patch_size));
+  if (text.embedding_width > text.hidden)
+    throw Error("models::config", fmt::format("text_config: word_embed_proj_dim {} is greater than "
+                                              "hidden_size {}, which is not implemented",
+                                              text.embedding_width, text.hidden));
   if (image_token >= text.vocabulary)
     throw Error("models::config", fmt::format("image_token_index {} is not below vocab_size {}",
                                               image_token, text.vocabulary));
+}
+
+std::string Blip2Config::canonical() const {
+  return fmt::format(
+      "blip-2;{};{}|{};{};{};{};{};{};{};{};{}|{};{};{};{};{};{};{}|{};{};{};{};{};{};{};{};{};{};{"
+      "};"
+      "{};{}",
+      queries, image_token, vision.hidden, vision.intermediate, vision.layers, vision.heads,
+      vision.image_size, vision.patch_size, static_cast<int>(vision.activation), vision.eps,
+      vision.qkv_bias, qformer.hidden, qformer.intermediate, qformer.layers, qformer.heads,
+      qformer.cross_attention_frequency, static_cast<int>(qformer.activation), qformer.eps,
+      text.vocabulary, text.hidden, text.ffn, text.layers, text.heads, text.max_positions,
+      text.embedding_width, text.norm_before, text.final_norm, text.bias, text.norm_affine,
+      text.tied, static_cast<int>(text.activation));
 }
 
 }  // namespace emend

@@ -52,6 +52,8 @@ struct Blip2Config {
   static Blip2Config load(const std::string& path);
   // Sizes that belong together do; called by both of the above, and by the model.
   void validate() const;
+  // Every field as text: equal for configurations that mean the same.
+  std::string canonical() const;
 };
 
 }  // namespace emend

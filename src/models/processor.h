@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "io/image.h"
 #include "io/image_processor.h"
@@ -17,8 +19,9 @@ class Processor {
 
   // (3, H, W) float32.
   at::Tensor pixels(const Image& image) const { return image_processor.pixels(image); }
-  // Image slots (if any) first, BOS, then the text's tokens. `image` is its index in the batch, -1: none.
-  // Throws emend::Error when the text is empty.
+  // Image slots (if any) first, BOS, then the text's tokens. `image` is its index in the batch, -1:
+  // none. Placeholders that a text with an image begins with (`<image>`) are those slots already.
+  // Throws emend::Error when the text is empty, or has a placeholder elsewhere.
   Row row(const std::string& text, int64_t image = -1) const;
   // Tokens of a target as continuation of a prompt; throws when there are none.
   std::vector<int64_t> target(const std::string& text) const;
@@ -26,7 +29,8 @@ class Processor {
   std::shared_ptr<const Tokenizer> tokenizer;
   ImageProcessor image_processor;
   int64_t image_slots = 0;
-  std::vector<int64_t> stop_tokens;
+  std::vector<int64_t> stop_tokens;    // generation ends at any of them
+  std::optional<int64_t> image_token;  // the placeholder that stands for a slot in text
 };
 
 }  // namespace emend

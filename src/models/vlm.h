@@ -17,8 +17,12 @@ struct Vlm {
   Processor processor;
   std::string folder;
 
-  // XXH3-128 over config.json's meaning and every tensor's name, shape and bytes; computed on demand.
+  // XXH3-128 over config.json's meaning and every tensor's name, shape and bytes; computed on
+  // demand.
   std::string fingerprint() const;
+  struct Once;  // keeps it
+  std::shared_ptr<Once> once = make_once();
+  static std::shared_ptr<Once> make_once();
 };
 
 struct LoadOptions {
@@ -26,8 +30,8 @@ struct LoadOptions {
   at::Device device = at::kCPU;
 };
 
-// Throws emend::Error when a file is missing, a tensor is missing, extra or misshapen, or config.json
-// asks for something that is not implemented.
+// Throws emend::Error when a file is missing, a tensor is missing, extra or misshapen, or
+// config.json asks for something that is not implemented.
 Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 
 // What is asked of a model.
@@ -43,6 +47,12 @@ struct GenerationOptions {
   uint64_t seed = 0;
 };
 
+// The tokens that follow each row, up to and without a stop token.
+std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batch& batch,
+                                                  const std::vector<int64_t>& stop_tokens,
+                                                  const Interventions& interventions = {},
+                                                  const GenerationOptions& options = {});
+
 // Answers, special tokens removed and trimmed; one batch, KV cache.
 std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
                                   const Interventions& interventions = {},
@@ -50,10 +60,10 @@ std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& quer
 
 // One teacher-forced row: prompt then target (which brings its own leading space).
 struct ForcedRow {
-  int64_t answer_begin = 0;      // index in `tokens` of the first answer token
-  std::vector<int64_t> tokens;   // text tokens of the row, without image slots
-  at::Tensor logits;             // (length of the row with image slots, V), float32
-  int64_t image_slots = 0;       // leading positions of `logits` that belong to image slots
+  int64_t answer_begin = 0;     // index in `tokens` of the first answer token
+  std::vector<int64_t> tokens;  // text tokens of the row, without image slots
+  at::Tensor logits;            // (length of the row with image slots, V), float32
+  int64_t image_slots = 0;      // leading positions of `logits` that belong to image slots
 };
 
 // A padded batch of prompts with their answers; text targets as the field does: prompt + target.

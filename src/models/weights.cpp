@@ -19,11 +19,6 @@ bool ends_with(const std::string& text, const std::string& suffix) {
          text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
-// Buffers that older releases saved and that hold no knowledge.
-bool is_benign_buffer(const std::string& canonical) {
-  return ends_with(canonical, ".position_ids");
-}
-
 std::string first_ten(const char* what, const std::vector<std::string>& names) {
   if (names.empty()) return {};
   std::vector<std::string> head(names.begin(), names.begin() + std::min<size_t>(names.size(), 10));
@@ -43,6 +38,10 @@ std::string canonical_name(const std::string& name) {
   if (starts_with(result, "language_model.decoder."))
     result = "language_model.model." + result.substr(15);
   return result;
+}
+
+bool is_benign_buffer(const std::string& canonical) {
+  return ends_with(canonical, ".position_ids");
 }
 
 Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)

@@ -65,4 +65,7 @@ class Weights {
 // The current release's name of a tensor or module path that any release wrote.
 std::string canonical_name(const std::string& name);
 
+// Buffers that older releases saved and that hold no knowledge.
+bool is_benign_buffer(const std::string& canonical);
+
 }  // namespace emend

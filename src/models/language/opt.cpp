@@ -60,11 +60,16 @@ at::Tensor Opt::embed(const Pass& pass, const at::Tensor& features,
                       const Attachments& attachments) const {
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
   auto x = tokens_(pass.ids.clamp_min(0));
-  if (project_in_.weight.defined()) x = project_in_(x, attachments);
   if (pass.slots.defined() && pass.slots.numel() > 0) {
-    auto chosen = features.flatten(0, 1).index_select(0, pass.slot_source).to(x.scalar_type());
-    x = x.flatten(0, 1).index_copy(0, pass.slots, chosen).view({rows, length, config_.hidden});
+    // Where embeddings are narrower than the stream, transformers fills the slots with the first
+    // numbers of a picture's features, end to end.
+    const int64_t images = features.size(0), queries = features.size(1), width = x.size(2);
+    auto narrow = features.reshape({images, -1}).slice(1, 0, queries * width);
+    auto chosen = narrow.reshape({images * queries, width}).index_select(0, pass.slot_source);
+    x = x.flatten(0, 1).index_copy(0, pass.slots, chosen.to(x.scalar_type()));
+    x = x.view({rows, length, width});
   }
+  if (project_in_.weight.defined()) x = project_in_(x, attachments);
   return x + positions_(pass.positions + kPositionOffset);
 }
 

@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "models/choose.h"
+#include "models/request_batch.h"
+#include "models/vlm.h"
+
+namespace emend {
+namespace {
+
+void check(const GenerationOptions& options) {
+  if (options.max_new_tokens < 1)
+    throw Error("models::generate", fmt::format("max_new_tokens is {}", options.max_new_tokens),
+                "it must be at least 1");
+  if (!(options.temperature >= 0) || options.temperature > 1e6)
+    throw Error("models::generate", fmt::format("temperature is {}", options.temperature),
+                "0 is greedy");
+  if (!(options.top_p > 0) || options.top_p > 1)
+    throw Error("models::generate", fmt::format("top_p is {}", options.top_p),
+                "it must be above 0 and at most 1");
+}
+
+// The pass that feeds each row's chosen token, everything before it in the cache.
+Pass next_pass(const Pass& last, const std::vector<int64_t>& tokens, size_t language) {
+  const int64_t rows = last.ids.size(0);
+  Pass next;
+  next.ids = at::tensor(tokens, at::kLong).view({rows, 1}).to(last.ids.device());
+  next.mask = at::cat({last.mask, at::ones({rows, 1}, last.mask.options())}, 1);
+  next.positions = last.positions.slice(1, -1) + 1;
+  if (last.segments.defined())
+    next.segments = at::cat({last.segments, last.segments.slice(1, -1)}, 1);
+  next.wanted = at::arange(rows, last.ids.options());
+  next.cache = last.cache;
+  next.next = language;
+  return next;
+}
+
+std::string answer(const Processor& processor, const std::vector<int64_t>& tokens) {
+  auto text = processor.tokenizer->decode(tokens);
+  const char* space = " \t\r\n";
+  const auto begin = text.find_first_not_of(space);
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
+}
+
+}  // namespace
+
+std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batch& batch,
+                                                  const std::vector<int64_t>& stop_tokens,
+                                                  const Interventions& interventions,
+                                                  const GenerationOptions& options) {
+  check(options);
+  at::NoGradGuard no_grad;
+  auto pass = model.begin(batch, PadSide::left);
+  const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
+  pass.wanted = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
+  pass.cache = std::make_shared<KvCache>();
+
+  // A row's own generator: what it draws does not depend on the rows beside it.
+  std::vector<std::mt19937_64> random;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::seed_seq seed{static_cast<uint32_t>(options.seed),
+                       static_cast<uint32_t>(options.seed >> 32), static_cast<uint32_t>(r)};
+    random.emplace_back(seed);
+  }
+
+  size_t language = 0;
+  while (model.stages()[language].module != Module::language) ++language;
+  std::vector<std::vector<int64_t>> made(rows);
+  std::vector<bool> done(rows, false);
+  for (int64_t step = 0;; ++step) {
+    model.run(pass, interventions);
+    auto chosen =
+        options.temperature > 0 ? std::vector<int64_t>(rows) : choose_greedy(pass.logits());
+    for (int64_t r = 0; r < rows; ++r) {
+      if (options.temperature > 0)
+        chosen[r] = choose_sampled(pass.logits()[r], options.temperature, options.top_p, random[r]);
+      done[r] = done[r] ||
+                std::find(stop_tokens.begin(), stop_tokens.end(), chosen[r]) != stop_tokens.end();
+      if (done[r])
+        chosen[r] = 0;  // fed on, never read
+      else
+        made[r].push_back(chosen[r]);
+    }
+    const bool full = pass.positions.max().item<int64_t>() + 1 >= model.max_positions();
+    const bool all = std::find(done.begin(), done.end(), false) == done.end();
+    if (all || full || step + 1 == options.max_new_tokens) return made;
+    pass = next_pass(pass, chosen, language);
+  }
+}
+
+std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
+                                  const Interventions& interventions,
+                                  const GenerationOptions& options) {
+  if (queries.empty()) return {};
+  const auto batch = request_batch(vlm, queries, interventions);
+  std::vector<std::string> answers;
+  for (const auto& tokens :
+       generate_tokens(*vlm.model, batch, vlm.processor.stop_tokens, interventions, options))
+    answers.push_back(answer(vlm.processor, tokens));
+  return answers;
+}
+
+}  // namespace emend
