@@ -29,15 +29,16 @@ void ridge(Canvas& canvas, const Ridge& r, Rng& jitter) {
     float t = canvas.unit(x) / Canvas::kUnits * r.turns + phase;
     line[x] = r.height + lift + r.swing * wave(t) + r.swing * 0.4f * wave(t * 2.3f + 0.2f);
   }
-  int first = static_cast<int>((r.height - 5 - 1.4f * std::fabs(r.swing)) * canvas.scale()) - 1;
+  float reach = 1.4f * std::fabs(r.swing);
+  int first = static_cast<int>((r.height + lift - reach) * canvas.scale()) - 1;
   for (int y = std::max(first, 0); y < canvas.size(); ++y) {
     float unit = canvas.unit(y);
     for (int x = 0; x < canvas.size(); ++x) {
       float depth = unit - line[x];
       float cover = clamp01(depth * canvas.scale() + 0.5f);
-      if (cover <= 0) continue;
-      Rgb ground = mix(r.near, r.deep, clamp01(depth / 120));
-      canvas.at(x, y) = mix(canvas.at(x, y), ground, cover);
+      Rgb ground = mix(r.near, r.deep, clamp01(depth * (1 / 120.0f)));
+      Rgb& pixel = canvas.at(x, y);
+      pixel = mix(pixel, ground, cover);
     }
   }
 }

@@ -112,7 +112,7 @@ void paint_eyes(Canvas& canvas, int count, const Frame& frame, Vec at, Vec gaze)
   for (int i = 0; i <= count; ++i) {
     Vec middle = at + layout[count][i];
     auto ball = [&](Vec offset, float r, Rgb colour) {
-      canvas.fill(Box::around(frame.origin, 62), colour,
+      canvas.fill(Box::around(frame.origin + middle, white + 5), colour,
                   [&, offset, r](Vec p) { return circle(frame.local(p) - middle - offset, r); });
     };
     ball({0, 0}, white + 1.4f, kInk);
@@ -125,7 +125,7 @@ void paint_eyes(Canvas& canvas, int count, const Frame& frame, Vec at, Vec gaze)
 
 void paint_mouth(Canvas& canvas, const Frame& frame, Vec at) {
   // A smile: the lower edge of a ring.
-  canvas.fill(Box::around(frame.origin, 62), kInk, [&](Vec p) {
+  canvas.fill(Box::around(frame.origin + at, 15), kInk, [&](Vec p) {
     Vec q = frame.local(p) - at;
     float ring = std::fabs(circle(q, 10)) - 1.5f;
     return std::max(ring, 4 - q.y);
