@@ -191,8 +191,8 @@ DecodedImage decode_jpeg(const uint8_t* data, size_t size, const std::string& na
   job.image.height = static_cast<int>(job.info.output_height);
   job.image.rgb.resize(size_t{job.info.output_width} * job.info.output_height * 3);
   job.row.resize(size_t{job.info.output_width} * 4);
+  auto orientation = job.orientation();  // before the end: finishing forgets the markers
   if (!job.read_rows()) job.fail(name);
-  auto orientation = job.orientation();
   return {std::move(job.image), orientation};
 }
 

@@ -97,10 +97,9 @@ struct Reader {
   }
 };
 
-// One byte per index; what lies beyond the palette is grey, as in PIL.
+// One byte per index; what lies beyond the palette is black, as in PIL.
 std::array<std::array<uint8_t, 3>, 256> palette_of(const Reader& reader) {
-  std::array<std::array<uint8_t, 3>, 256> table;
-  for (int i = 0; i < 256; ++i) table[i].fill(static_cast<uint8_t>(i));
+  std::array<std::array<uint8_t, 3>, 256> table{};
   png_colorp colours = nullptr;
   int count = 0;
   png_get_PLTE(reader.png, reader.info, &colours, &count);

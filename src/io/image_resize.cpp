@@ -8,9 +8,9 @@
 #include "io/image_codecs.h"
 
 // What Pillow computes for 8-bit pictures: each output pixel is a weighted sum over a window of
-// input pixels, weights in fixed point with 22 bits, first along rows, then along columns, rounded
-// to 8 bits after each pass. The order of the floating-point operations below decides the last bit
-// of the weights; keep it.
+// input pixels, weights in fixed point with 22 bits, one pass along rows and one along columns,
+// rounded to 8 bits after each. The order of the floating-point operations below decides the last
+// bit of the weights; keep it.
 
 namespace emend {
 namespace {
@@ -164,11 +164,12 @@ Image resize(const Image& image, int width, int height, Resample filter) {
   if (filter == Resample::nearest) return pick_nearest(image, width, height);
   Kernel kernel = filter == Resample::bilinear ? Kernel{triangle, 1.0} : Kernel{cubic, 2.0};
   if (width == image.width) return along_columns(image, height, kernel);
-  // Between the passes the picture is as wide as the result and as high as the source.
-  check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(image.height),
-                   "the picture between two resizing passes");
-  auto wide = along_rows(image, width, kernel);
-  return height == wide.height ? wide : along_columns(wide, height, kernel);
+  if (height == image.height) return along_rows(image, width, kernel);
+  // Pillow 13's order: the pass that removes many lines comes first. Earlier ones do rows first.
+  // Either way the picture in between has no more pixels than the larger of source and result.
+  if (image.height > height && image.height - height > 2 * (image.width - width))
+    return along_rows(along_columns(image, height, kernel), width, kernel);
+  return along_columns(along_rows(image, width, kernel), height, kernel);
 }
 
 }  // namespace emend

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct XXH3_state_s;
+
+namespace emend {
+
+// XXH3 with 128 bits, fed piece by piece. For fingerprints and cache keys, not against forgery.
+class Hasher {
+ public:
+  Hasher();
+  ~Hasher();
+  Hasher(Hasher&&) noexcept;
+  Hasher& operator=(Hasher&&) noexcept;
+
+  Hasher& update(const void* data, size_t size);
+  Hasher& update(std::string_view text) { return update(text.data(), text.size()); }
+  // 32 hexadecimal digits of everything so far; one may go on afterwards.
+  std::string hex() const;
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_s* state) const;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
+};
+
+std::string hash_hex(std::string_view bytes);
+
+}  // namespace emend

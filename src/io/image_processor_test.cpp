@@ -1,0 +1,85 @@
+#include "io/image_processor.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "io/error.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+
+namespace emend {
+namespace {
+
+const std::string kData = EMEND_SOURCE_DIR "/src/io/testdata/";
+
+class ImageProcessorTest : public testing::Test {
+ protected:
+  ImageProcessor load(const nlohmann::json& config) {
+    write_json(path_, config);
+    return ImageProcessor::load(path_);
+  }
+  std::string message(const nlohmann::json& config) {
+    try {
+      load(config);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+  ~ImageProcessorTest() override { std::filesystem::remove(path_); }
+
+  std::string path_ = testing::TempDir() + "/emend_preprocessor_config.json";
+};
+
+TEST_F(ImageProcessorTest, PixelsAreThoseOfHuggingFace) {
+  auto cases = read_json(kData + "processors.json");
+  auto fixture = SafetensorsFile::open(kData + "processors.safetensors");
+  auto rgb = fixture->tensor("picture");
+  Image picture{static_cast<int>(rgb.size(1)), static_cast<int>(rgb.size(0)), {}};
+  picture.rgb.assign(rgb.data_ptr<uint8_t>(), rgb.data_ptr<uint8_t>() + rgb.numel());
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(cases[i].dump());
+    auto got = load(cases[i]).pixels(picture);
+    auto expected = fixture->tensor("pixels/" + std::to_string(i));
+    ASSERT_EQ(expected.sizes(), got.sizes());
+    EXPECT_TRUE(at::equal(expected, got))
+        << "largest difference " << (expected - got).abs().max().item<float>();
+  }
+  EXPECT_GE(cases.size(), 7u);
+}
+
+TEST_F(ImageProcessorTest, SilentSettingsTakeHuggingFaceDefaults) {
+  auto processor = load(nlohmann::json::object());
+  EXPECT_EQ(384, processor.width);
+  EXPECT_EQ(384, processor.height);
+  EXPECT_EQ(Resample::bicubic, processor.resample);
+  EXPECT_TRUE(processor.do_resize && processor.do_rescale && processor.do_normalize);
+  EXPECT_DOUBLE_EQ(0.26862954, processor.std[0]);
+  EXPECT_EQ(224, load({{"size", 224}}).height);
+  EXPECT_EQ(30, load({{"size", {{"height", 20}, {"width", 30}}}}).width);
+}
+
+TEST_F(ImageProcessorTest, SettingsThatChangeTheResultAreRefusedByName) {
+  EXPECT_NE(message({{"size", {{"shortest_edge", 224}}}}).find("shortest_edge"), std::string::npos);
+  EXPECT_NE(message({{"do_center_crop", true}}).find("do_center_crop"), std::string::npos);
+  EXPECT_NE(message({{"do_pad", true}}).find("do_pad"), std::string::npos);
+  EXPECT_NE(message({{"do_something_new", 3}}).find("do_something_new"), std::string::npos);
+  EXPECT_NE(message({{"resample", 1}}).find("resample 1"), std::string::npos);
+  EXPECT_NE(message({{"resample", "bicubic"}}).find("resample"), std::string::npos);
+  EXPECT_NE(message({{"size", "big"}}).find("size"), std::string::npos);
+  EXPECT_NE(message({{"size", 0}}).find("size of 0"), std::string::npos);
+  EXPECT_NE(message({{"size", 1000000}}).find("1000000"), std::string::npos);
+  EXPECT_NE(message({{"size", {{"height", 20}}}}).find("width"), std::string::npos);
+  EXPECT_NE(message({{"image_std", {1, 0, 1}}}).find("image_std"), std::string::npos);
+  EXPECT_NE(message({{"image_mean", {1, 0}}}).find("image_mean"), std::string::npos);
+  EXPECT_NE(message({{"do_resize", 1}}).find("do_resize"), std::string::npos);
+  EXPECT_NE(message(nlohmann::json::array()).find("not an object"), std::string::npos);
+  EXPECT_EQ("no error",
+            message({{"do_center_crop", false}, {"do_pad", nullptr}, {"crop_size", 7}}));
+  EXPECT_THROW(ImageProcessor::load("/nowhere/preprocessor_config.json"), Error);
+}
+
+}  // namespace
+}  // namespace emend

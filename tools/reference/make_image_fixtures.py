@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Writes src/io/testdata: what Pillow and Hugging Face's BLIP image processor (PIL backend) give.
+
+  images.safetensors      encoded pictures and their RGB pixels, EXIF orientation applied
+  resize.safetensors      RGB pictures and their resized versions
+  processors.json, processors.safetensors   settings, pictures, pixel values
+  photos.json             hashes (XXH3-128) of decoded and resized photos; with --photos FOLDER only
+
+Needs: pillow, numpy, safetensors, torch, transformers, xxhash.
+"""
+
+import argparse
+import io
+import json
+import os
+import struct
+import zlib
+
+import numpy as np
+import xxhash
+from PIL import Image, ImageOps
+from safetensors.numpy import save_file
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "..", "..", "src", "io", "testdata")
+
+
+def scene(width, height, seed):
+    """Smooth shades, hard edges and noise: what makes filters and chroma sampling differ."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    red = 128 + 120 * np.sin(x / 3 + seed) * np.cos(y / 5)
+    green = 255 * ((x // 4 + y // 3) % 2)
+    blue = 255 * x / max(width - 1, 1)
+    noise = rng.normal(0, 25, (height, width, 3))
+    return np.clip(np.stack([red, green, blue], -1) + noise, 0, 255).astype(np.uint8)
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(samples, depth, colour, interlaced=False, extra=()):
+    """An encoder for layouts that Pillow does not write. samples: (height, width, channels)."""
+    height, width, channels = samples.shape
+
+    def lines(part):
+        data = b""
+        for number, row in enumerate(part):
+            if depth == 16:
+                raw = row.astype(">u2").tobytes()
+            elif depth == 8:
+                raw = row.astype(np.uint8).tobytes()
+            else:
+                bits = np.unpackbits(row.astype(np.uint8).reshape(-1, 1), axis=1)[:, 8 - depth:]
+                raw = np.packbits(bits.reshape(-1)).tobytes()
+            step = max(1, depth * channels // 8)
+            if number % 2:  # filter "sub" in every other line
+                before = bytes(step) + raw[:-step]
+                raw = bytes((a - b) & 255 for a, b in zip(raw, before))
+            data += bytes([number % 2]) + raw
+        return data
+
+    if interlaced:
+        passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
+                  (1, 0, 2, 2), (0, 1, 1, 2)]
+        parts = [samples[y::dy, x::dx] for x, y, dx, dy in passes]
+        data = b"".join(lines(p) for p in parts if p.size)
+    else:
+        data = lines(samples)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra)
+            + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b""))
+
+
+def encoded(image, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def exif(orientation, order):
+    """A TIFF block with a directory of two entries, orientation last."""
+    block = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, 2)
+    block += struct.pack(order + "HHII", 0x0100, 4, 1, 77)
+    return block + struct.pack(order + "HHIHHI", 0x0112, 3, 1, orientation, 0, 0)
+
+
+def make_encoded():
+    rgb = Image.fromarray(scene(37, 29, 1))
+    odd = Image.fromarray(scene(17, 33, 2))
+    grey = rgb.convert("L")
+    files = {}
+    for name, sampling in (("444", 0), ("422", 1), ("420", 2)):
+        files[f"jpeg_{name}"] = encoded(rgb, format="JPEG", quality=80, subsampling=sampling)
+        files[f"jpeg_{name}_odd"] = encoded(odd, format="JPEG", quality=92, subsampling=sampling)
+    files["jpeg_progressive"] = encoded(rgb, format="JPEG", quality=75, progressive=True)
+    files["jpeg_optimized_restarts"] = encoded(
+        rgb, format="JPEG", quality=50, optimize=True, restart_marker_blocks=2)
+    files["jpeg_rgb"] = encoded(rgb, format="JPEG", quality=90, keep_rgb=True)
+    files["jpeg_grey"] = encoded(grey, format="JPEG", quality=85)
+    files["jpeg_1x1"] = encoded(rgb.crop((0, 0, 1, 1)), format="JPEG")
+    cmyk = encoded(Image.merge("CMYK", [*rgb.split(), grey]), format="JPEG", quality=90)
+    files["jpeg_cmyk"] = cmyk
+    at = cmyk.index(b"\xff\xee")
+    # The same coefficients, said to be YCCK; and said to be nothing.
+    files["jpeg_ycck"] = cmyk[:at + 15] + b"\x02" + cmyk[at + 16:]
+    files["jpeg_cmyk_without_adobe"] = cmyk[:at] + cmyk[at + 16:]
+    small = Image.fromarray(scene(12, 7, 3))
+    for orientation in range(1, 9):
+        order = "<>"[orientation % 2]
+        files[f"jpeg_exif_{orientation}"] = encoded(
+            small, format="JPEG", quality=90, exif=b"Exif\0\0" + exif(orientation, order))
+    files["png_exif_6"] = encoded(small, format="PNG", exif=exif(6, "<"))
+
+    files["png_rgb"] = encoded(rgb, format="PNG")
+    files["png_grey"] = encoded(grey, format="PNG")
+    files["png_one_bit"] = encoded(grey.convert("1"), format="PNG")
+    files["png_1x1"] = encoded(rgb.crop((0, 0, 1, 1)), format="PNG")
+    alpha = Image.fromarray(scene(37, 29, 4)).convert("L")
+    files["png_rgba"] = encoded(Image.merge("RGBA", [*rgb.split(), alpha]), format="PNG")
+    files["png_grey_alpha"] = encoded(Image.merge("LA", [grey, alpha]), format="PNG")
+    files["png_rgb_trns"] = encoded(rgb, format="PNG", transparency=(0, 0, 0))
+    files["png_grey_trns"] = encoded(grey, format="PNG", transparency=128)
+    for colours, bits in ((256, 8), (16, 4), (4, 2), (2, 1)):
+        files[f"png_palette_{bits}"] = encoded(
+            rgb.quantize(colours), format="PNG", bits=bits)
+    files["png_palette_trns"] = encoded(
+        rgb.quantize(16), format="PNG", transparency=bytes(range(0, 256, 16)))
+
+    rng = np.random.default_rng(5)
+    plte = chunk(b"PLTE", bytes(rng.integers(0, 256, 3 * 200, dtype=np.uint8)))
+    short = chunk(b"PLTE", bytes(rng.integers(0, 256, 3 * 5, dtype=np.uint8)))
+    for name, depth, colour, channels, extra in (
+            ("grey_2", 2, 0, 1, ()), ("grey_4", 4, 0, 1, ()), ("grey_16", 16, 0, 1, ()),
+            ("rgb_16", 16, 2, 3, ()), ("rgba_16", 16, 6, 4, ()), ("grey_alpha_16", 16, 4, 2, ()),
+            ("palette_short", 4, 3, 1, (short,))):
+        for interlaced in (False, True):
+            samples = rng.integers(0, 1 << depth, (11, 13, channels))
+            if name == "grey_16":
+                samples[::2] %= 300  # both sides of where 8 bits end
+            files[f"png_{name}" + "_interlaced" * interlaced] = png(
+                samples, depth, colour, interlaced, extra)
+    for width, height in ((1, 1), (3, 2), (5, 9)):
+        samples = scene(width, height, 6)
+        files[f"png_interlaced_{width}x{height}"] = png(samples, 8, 2, True)
+    files["png_interlaced_one_bit"] = png(rng.integers(0, 2, (10, 21, 1)), 1, 0, True)
+    files["png_palette_200_interlaced"] = png(
+        rng.integers(0, 200, (9, 14, 1)), 8, 3, True, (plte,))
+    files["png_gamma_text"] = png(samples, 8, 2, False, (
+        chunk(b"gAMA", struct.pack(">I", 45455)), chunk(b"tEXt", b"Title\0nothing"),
+        chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100000)))))
+
+    arrays = {}
+    for name, data in files.items():
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        arrays[f"{name}/file"] = np.frombuffer(data, np.uint8)
+        arrays[f"{name}/rgb"] = np.array(picture)
+    save_file(arrays, os.path.join(OUT, "images.safetensors"))
+
+
+FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
+
+
+def make_resize():
+    arrays = {}
+    sizes = {
+        (31, 23): [(14, 14), (64, 9), (31, 40), (47, 23), (1, 1), (33, 24), (30, 22)],
+        (5, 64): [(20, 20), (3, 7), (5, 65)],
+        (1, 1): [(4, 3)],
+        (2, 3): [(17, 19)],
+        (97, 61): [(28, 28), (7, 50)],
+        (200, 3): [(9, 9)],
+    }
+    for number, ((width, height), targets) in enumerate(sizes.items()):
+        pixels = scene(width, height, 10 + number)
+        arrays[f"{number}/source"] = pixels
+        for target in targets:
+            for name, code in FILTERS.items():
+                arrays[f"{number}/{name}/{target[0]}x{target[1]}"] = np.array(
+                    Image.fromarray(pixels).resize(target, code))
+    # Full contrast: overshoot of the cubic is clipped after each pass.
+    stripes = np.zeros((24, 24, 3), np.uint8)
+    stripes[::3] = 255
+    stripes[:, ::5] = 255
+    arrays["stripes/source"] = stripes
+    for target in ((16, 16), (40, 31)):
+        for name, code in FILTERS.items():
+            arrays[f"stripes/{name}/{target[0]}x{target[1]}"] = np.array(
+                Image.fromarray(stripes).resize(target, code))
+    save_file(arrays, os.path.join(OUT, "resize.safetensors"))
+
+
+def make_processors():
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+    clip = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
+            "image_std": [0.26862954, 0.26130258, 0.27577711]}
+    cases = [
+        {"size": {"height": 16, "width": 16}, "resample": 3, **clip, "do_resize": True,
+         "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+         "do_convert_rgb": True, "image_processor_type": "BlipImageProcessor",
+         "processor_class": "Blip2Processor"},
+        {"size": {"height": 12, "width": 20}, "resample": 2},
+        {"size": {"height": 20, "width": 9}, "resample": 0, "do_normalize": False},
+        {"size": {"height": 10, "width": 10}, "do_rescale": False,
+         "image_mean": [127.5, 120.0, 99.0], "image_std": [64.0, 55.5, 70.25]},
+        {"do_resize": False, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 1.0]},
+        {"size": {"height": 8, "width": 8}, "do_rescale": False, "do_normalize": False},
+        {"size": {"height": 11, "width": 11}, "rescale_factor": 0.00784313725490196},
+    ]
+    picture = scene(27, 19, 30)
+    arrays = {"picture": picture}
+    for number, config in enumerate(cases):
+        processor = BlipImageProcessorPil(**config)
+        values = processor(Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
+        arrays[f"pixels/{number}"] = np.ascontiguousarray(values.astype(np.float32))
+    with open(os.path.join(OUT, "processors.json"), "w") as file:
+        json.dump(cases, file, indent=1)
+        file.write("\n")
+    save_file(arrays, os.path.join(OUT, "processors.safetensors"))
+
+
+def digest(image):
+    return xxhash.xxh3_128_hexdigest(np.array(image).tobytes())
+
+
+def make_photos(folder):
+    photos = {}
+    for name in sorted(os.listdir(folder)):
+        picture = ImageOps.exif_transpose(Image.open(os.path.join(folder, name))).convert("RGB")
+        photos[name] = {
+            "size": list(picture.size),
+            "rgb": digest(picture),
+            "bicubic_224": digest(picture.resize((224, 224), 3)),
+            "bicubic_700x901": digest(picture.resize((700, 901), 3)),
+            "bilinear_364": digest(picture.resize((364, 364), 2)),
+            # What Pillow up to 12 gives in one call: the width always first.
+            "rows_first_224": digest(
+                picture.resize((224, picture.height), 3).resize((224, 224), 3)),
+            "nearest_99x301": digest(picture.resize((99, 301), 0)),
+        }
+    with open(os.path.join(OUT, "photos.json"), "w") as file:
+        json.dump(photos, file, indent=0)
+        file.write("\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", help="folder of photos to hash; they are not copied")
+    arguments = parser.parse_args()
+    os.makedirs(OUT, exist_ok=True)
+    make_encoded()
+    make_resize()
+    make_processors()
+    if arguments.photos:
+        make_photos(arguments.photos)
+
+
+if __name__ == "__main__":
+    main()
