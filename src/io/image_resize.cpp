@@ -36,47 +36,53 @@ struct Kernel {
   double support;
 };
 
-// For each output position the window of input positions and their weights.
-struct Weights {
-  struct Window {
-    int first;
-    int count;
-  };
-  int stride = 0;
-  std::vector<Window> windows;
-  std::vector<int32_t> values;  // windows.size() * stride
-};
-
 int32_t to_fixed(double weight) {
   double scaled = weight * (1 << kWeightBits);
   return static_cast<int32_t>(scaled < 0 ? -0.5 + scaled : 0.5 + scaled);
 }
 
-Weights make_weights(int from, int to, const Kernel& kernel) {
-  const double scale = static_cast<double>(from) / to;
-  const double widening = std::max(scale, 1.0);  // downsampling averages over more pixels
-  const double support = kernel.support * widening;
-  const double narrowing = 1.0 / widening;
-  Weights weights;
-  weights.stride = static_cast<int>(std::ceil(support)) * 2 + 1;
-  weights.windows.reserve(static_cast<size_t>(to));
-  weights.values.assign(static_cast<size_t>(to) * weights.stride, 0);
-  std::vector<double> window(static_cast<size_t>(weights.stride));
-  for (int position = 0; position < to; ++position) {
-    const double centre = (position + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(centre + support + 0.5), from) - first;
+// How positions of the output weigh positions of the input, along one axis.
+class Axis {
+ public:
+  Axis(int from, int to, const Kernel& kernel)
+      : from_(from),
+        kernel_(kernel),
+        scale_(static_cast<double>(from) / to),
+        support_(kernel.support * std::max(scale_, 1.0)),  // shrinking averages over more pixels
+        narrowing_(1.0 / std::max(scale_, 1.0)),
+        longest_(
+            static_cast<int>(std::min(std::ceil(support_) * 2 + 1, static_cast<double>(from)))) {}
+
+  int longest() const { return longest_; }
+
+  struct Window {
+    int first;
+    int count;
+  };
+  // Fills at most longest() weights.
+  Window window(int position, int32_t* weights) const {
+    const double centre = (position + 0.5) * scale_;
+    const int first = std::max(static_cast<int>(centre - support_ + 0.5), 0);
+    const int count = std::min(static_cast<int>(centre + support_ + 0.5), from_) - first;
     double sum = 0.0;
+    for (int i = 0; i < count; ++i) sum += weight(first + i, centre);
     for (int i = 0; i < count; ++i) {
-      window[i] = kernel.weight((i + first - centre + 0.5) * narrowing);
-      sum += window[i];
+      double share = weight(first + i, centre);
+      weights[i] = to_fixed(sum != 0.0 ? share / sum : share);
     }
-    int32_t* values = weights.values.data() + static_cast<size_t>(position) * weights.stride;
-    for (int i = 0; i < count; ++i) values[i] = to_fixed(sum != 0.0 ? window[i] / sum : window[i]);
-    weights.windows.push_back({first, count});
+    return {first, count};
   }
-  return weights;
-}
+
+ private:
+  double weight(int at, double centre) const {
+    return kernel_.weight((at - centre + 0.5) * narrowing_);
+  }
+
+  int from_;
+  Kernel kernel_;
+  double scale_, support_, narrowing_;
+  int longest_;
+};
 
 uint8_t to_byte(int32_t sum) {
   sum >>= kWeightBits;
@@ -84,42 +90,53 @@ uint8_t to_byte(int32_t sum) {
 }
 
 constexpr int32_t kHalf = 1 << (kWeightBits - 1);
+// Weights held at a time: those of all columns, except for absurdly wide pictures.
+constexpr int kWeightsHeld = 1 << 22;
 
 Image along_rows(const Image& image, int width, const Kernel& kernel) {
-  auto weights = make_weights(image.width, width, kernel);
+  const Axis axis(image.width, width, kernel);
+  const size_t stride = static_cast<size_t>(axis.longest());
+  const int block = std::clamp(kWeightsHeld / axis.longest(), 1, width);
   Image out{width, image.height, std::vector<uint8_t>(size_t(width) * image.height * 3)};
-  uint8_t* to = out.rgb.data();
-  for (int y = 0; y < image.height; ++y) {
-    const uint8_t* row = image.rgb.data() + size_t(y) * image.width * 3;
-    for (int x = 0; x < width; ++x, to += 3) {
-      auto [first, count] = weights.windows[x];
-      const int32_t* weight = weights.values.data() + size_t(x) * weights.stride;
-      const uint8_t* from = row + size_t(first) * 3;
-      int32_t red = kHalf, green = kHalf, blue = kHalf;
-      for (int i = 0; i < count; ++i, from += 3) {
-        red += from[0] * weight[i];
-        green += from[1] * weight[i];
-        blue += from[2] * weight[i];
+  std::vector<Axis::Window> windows(static_cast<size_t>(block));
+  std::vector<int32_t> weights(stride * static_cast<size_t>(block));
+  for (int start = 0; start < width; start += block) {
+    const int columns = std::min(block, width - start);
+    for (int x = 0; x < columns; ++x)
+      windows[x] = axis.window(start + x, weights.data() + size_t(x) * stride);
+    for (int y = 0; y < image.height; ++y) {
+      const uint8_t* row = image.rgb.data() + size_t(y) * image.width * 3;
+      uint8_t* to = out.rgb.data() + (size_t(y) * width + start) * 3;
+      for (int x = 0; x < columns; ++x, to += 3) {
+        const auto [first, count] = windows[x];
+        const int32_t* weight = weights.data() + size_t(x) * stride;
+        const uint8_t* from = row + size_t(first) * 3;
+        int32_t red = kHalf, green = kHalf, blue = kHalf;
+        for (int i = 0; i < count; ++i, from += 3) {
+          red += from[0] * weight[i];
+          green += from[1] * weight[i];
+          blue += from[2] * weight[i];
+        }
+        to[0] = to_byte(red), to[1] = to_byte(green), to[2] = to_byte(blue);
       }
-      to[0] = to_byte(red), to[1] = to_byte(green), to[2] = to_byte(blue);
     }
   }
   return out;
 }
 
 Image along_columns(const Image& image, int height, const Kernel& kernel) {
-  auto weights = make_weights(image.height, height, kernel);
+  const Axis axis(image.height, height, kernel);
   const size_t stride = size_t(image.width) * 3;
   Image out{image.width, height, std::vector<uint8_t>(stride * height)};
+  std::vector<int32_t> weights(static_cast<size_t>(axis.longest()));
   std::vector<int32_t> sums(stride);
   for (int y = 0; y < height; ++y) {
-    auto [first, count] = weights.windows[y];
-    const int32_t* weight = weights.values.data() + size_t(y) * weights.stride;
+    const auto [first, count] = axis.window(y, weights.data());
     std::fill(sums.begin(), sums.end(), kHalf);
     for (int i = 0; i < count; ++i) {
       const uint8_t* from = image.rgb.data() + size_t(first + i) * stride;
-      const int32_t w = weight[i];
-      for (size_t x = 0; x < stride; ++x) sums[x] += from[x] * w;
+      const int32_t weight = weights[i];
+      for (size_t x = 0; x < stride; ++x) sums[x] += from[x] * weight;
     }
     uint8_t* to = out.rgb.data() + size_t(y) * stride;
     for (size_t x = 0; x < stride; ++x) to[x] = to_byte(sums[x]);

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <signal.h>
+
+#include <cstdint>
+#include <string>
+
+namespace emend {
+
+// Physical cores that this process may use: within its CPU affinity and its cgroup's quota.
+int available_cores();
+
+// Threads for LibTorch and its BLAS; below 1: available_cores(). Returns the number set.
+// Debian's LibTorch starts with one, and OpenBLAS keeps a count of its own.
+int set_threads(int threads = 0);
+
+// The matrix multiplication that LibTorch uses.
+struct Blas {
+  std::string library;  // its file, or "built into LibTorch"
+  bool slow = false;    // the reference implementation, 10 to 30 times slower than a tuned one
+};
+Blas find_blas();
+// What `library`, a resolved path, is.
+bool is_reference_blas(const std::string& library);
+// One warning with what to install, when the BLAS is slow.
+void warn_if_blas_is_slow();
+
+// Bytes of this process in memory: now (pages of mapped files included), now without pages of
+// files, and at most so far.
+uint64_t resident_bytes();
+uint64_t anonymous_bytes();
+uint64_t peak_resident_bytes();
+
+// While one exists, the first SIGINT or SIGTERM only sets a flag, so that a long job can stop at a
+// good place; the second one ends the process as usual. The handlers before are put back at the
+// end.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+  ~InterruptGuard();
+  static bool interrupted();
+
+ private:
+  struct sigaction previous_int_, previous_term_;
+};
+
+}  // namespace emend
