@@ -1,0 +1,193 @@
+"""Makes src/text/testdata: what Hugging Face's tokenizers say about the lines of tokenizer_lines.py.
+
+    python tools/reference/make_tokenizer_fixtures.py [--real ../shared/data/tokenizers] [--show NAME LINE]
+
+Needs the packages tokenizers and transformers. Two small tokenizers are trained on our own lines and
+written out too, so that most tests need nothing else. Expectations per tokenizer: full ids of every
+40th line, and for every line one 32-bit FNV-1a hash of
+    ids with special tokens | ids without | decoded with special tokens kept | and skipped
+(ids as little-endian u32; a 0xffffffff between the fields).
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import shutil
+import struct
+import tempfile
+
+from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers,
+                        processors, trainers)
+from transformers import AutoTokenizer
+
+from tokenizer_lines import lines
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OUT = ROOT / "src/text/testdata"
+QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+FULL = 40  # every 40th line has its ids written out
+
+
+def fnv(data, value=0x811C9DC5):
+    for byte in data:
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value
+
+
+def as_bytes(ids):
+    return struct.pack(f"<{len(ids)}I", *ids)
+
+
+def answer(tokenizer, text):
+    special = tokenizer.encode(text, add_special_tokens=True).ids
+    plain = tokenizer.encode(text, add_special_tokens=False).ids
+    kept = tokenizer.decode(special, skip_special_tokens=False)
+    skipped = tokenizer.decode(special, skip_special_tokens=True)
+    gap = b"\xff\xff\xff\xff"
+    data = gap.join([as_bytes(special), as_bytes(plain), kept.encode(), skipped.encode()])
+    return special, fnv(data)
+
+
+def broken(tokenizer, size):
+    """Decodings of ids in any order: mostly broken UTF-8. The same generator is in the C++ test."""
+    state, hashes = 12345, []
+    for _ in range(400):
+        ids = []
+        for _ in range(12):
+            state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+            ids.append((state >> 8) % size)
+        hashes.append(fnv(tokenizer.decode(ids, skip_special_tokens=False).encode()))
+    return "".join(f"{h:08x}" for h in hashes)
+
+
+def expectation(tokenizer):
+    texts = [t if isinstance(t, str) else t[0] * t[1] for t in lines()]
+    answers = [answer(tokenizer, text) for text in texts]
+    size = tokenizer.get_vocab_size(with_added_tokens=True)
+    return {
+        "size": size,
+        "ids": [ids[:400] for ids, _ in answers[::FULL]],
+        "hashes": "".join(f"{h:08x}" for _, h in answers),
+        "broken": broken(tokenizer, size),
+    }
+
+def expect(name, tokenizer):
+    result = expectation(tokenizer)
+    (OUT / f"{name}.json").write_text(json.dumps(result, separators=(",", ":")) + "\n")
+    print(name, result["size"], len(result["hashes"]) // 8)
+    return result
+
+
+def trained(normalizer, pre_tokenizer, specials, size):
+    tokenizer = Tokenizer(models.BPE())
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    corpus = [t for t in lines() if isinstance(t, str)]
+    tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(
+        vocab_size=size, special_tokens=specials, show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    return tokenizer
+
+
+def save(tokenizer, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.loads(tokenizer.to_str())
+    (folder / "tokenizer.json").write_text(json.dumps(text, ensure_ascii=False, separators=(",", ":")) + "\n",
+                                           encoding="utf-8")
+
+
+def small_gpt2():
+    """ByteLevel's own pattern, a prefix space, BOS and EOS, and added tokens with every flag."""
+    tokenizer = trained(None, pre_tokenizers.ByteLevel(add_prefix_space=True), ["<s>", "<pad>", "</s>", "<unk>"], 1000)
+    tokenizer.add_tokens([AddedToken("[WORD]", single_word=True), AddedToken("[LEFT]", lstrip=True),
+                          AddedToken("[RIGHT]", rstrip=True), AddedToken("star", single_word=True),
+                          AddedToken("é!", normalized=True)])
+    tokenizer.add_special_tokens([AddedToken("[BOTH]", lstrip=True, rstrip=True), AddedToken("<image>", normalized=False)])
+    tokenizer.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False),
+        processors.TemplateProcessing(single="</s> $A <s>", pair="</s> $A $B", special_tokens=[("</s>", 2), ("<s>", 0)])])
+    save(tokenizer, OUT / "small_gpt2")
+    return tokenizer
+
+
+def small_qwen2():
+    """NFC and Qwen2's pattern, merges as pairs, added tokens that only show after normalising."""
+    split = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN), "isolated"),
+                                     pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer = trained(normalizers.NFC(), split, [], 1000)
+    tokenizer.add_special_tokens([AddedToken("<|endoftext|>", normalized=False), AddedToken("<|im_start|>", normalized=False)])
+    tokenizer.add_tokens([AddedToken("Ångström", normalized=True), AddedToken("<tool_call>", normalized=False),
+                          AddedToken("[BOTH]", lstrip=True, rstrip=True, normalized=True)])
+    save(tokenizer, OUT / "small_qwen2")
+    return tokenizer
+
+
+def small_opt(base):
+    """The same words as vocab.json and merges.txt, the way OPT's older releases are saved."""
+    folder = OUT / "small_opt"
+    folder.mkdir(parents=True, exist_ok=True)
+    model = json.loads(base.to_str())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False, separators=(",", ":")) + "\n",
+                                       encoding="utf-8")
+    merges = ["#version: 0.2"] + [" ".join(m) for m in model["merges"]]
+    (folder / "merges.txt").write_text("\n".join(merges) + "\n", encoding="utf-8")
+    token = {"__type": "AddedToken", "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+    config = {"add_bos_token": True, "add_prefix_space": False, "tokenizer_class": "GPT2Tokenizer",
+              "bos_token": {**token, "content": "</s>"}, "eos_token": {**token, "content": "</s>"},
+              "pad_token": {**token, "content": "<pad>"}, "unk_token": {**token, "content": "</s>"}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (folder / "special_tokens_map.json").write_text(json.dumps(
+        {"bos_token": "</s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "</s>",
+         "mask_token": {"content": "<mask>", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False}},
+        indent=1) + "\n")
+    (folder / "added_tokens.json").write_text(json.dumps({"<mask>": 1000, "[WORD]": 1001}) + "\n")
+
+
+def backend(folder):
+    return AutoTokenizer.from_pretrained(str(folder)).backend_tokenizer
+
+
+def without_tokenizer_json(folder):
+    copy = pathlib.Path(tempfile.mkdtemp()) / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "tokenizer.json").unlink()
+    return copy
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--real", default=str(ROOT.parent / "shared/data/tokenizers"))
+    parser.add_argument("--show", nargs=2, metavar=("FOLDER", "LINE"), help="print one line's tokens and stop")
+    args = parser.parse_args()
+    if args.show:
+        line = lines()[int(args.show[1])]
+        print(repr(line), backend(args.show[0]).encode(line if isinstance(line, str) else line[0] * line[1]).tokens)
+        return
+    OUT.mkdir(parents=True, exist_ok=True)
+    with open(OUT / "lines.jsonl", "w", encoding="utf-8", newline="\n") as file:
+        for line in lines():
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    gpt2 = small_gpt2()
+    expect("small_gpt2", gpt2)
+    expect("small_qwen2", small_qwen2())
+    small_opt(gpt2)
+    expect("small_opt", backend(OUT / "small_opt"))
+
+    scenes = ROOT / "models/scenes-blip2"
+    both = expect("scenes", Tokenizer.from_file(str(scenes / "tokenizer.json")))
+    assert both == expectation(backend(without_tokenizer_json(scenes)))
+
+    real = pathlib.Path(args.real)
+    expect("gpt2", Tokenizer.from_file(str(real / "gpt2/tokenizer.json")))
+    expect("qwen2_5", Tokenizer.from_file(str(real / "qwen2_5/tokenizer.json")))
+    expect("opt", backend(real / "opt"))
+
+
+if __name__ == "__main__":
+    random.seed(0)
+    main()
