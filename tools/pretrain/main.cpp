@@ -6,6 +6,8 @@
 #include <ATen/Parallel.h>
 
 #include <chrono>
+#include <malloc.h>
+
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -24,7 +26,7 @@ volatile std::sig_atomic_t interrupted = 0;
 struct Arguments {
   std::string folder = "models/scenes-blip2";
   std::string checkpoint = "checkpoints/scenes-blip2.safetensors";
-  int64_t steps = 6000, decay = 1500, examine_every = 250, pool = 30000;
+  int64_t steps = 6000, decay = 1500, examine_every = 250, report_every = 50, pool = 30000;
   Recipe recipe;
 };
 
@@ -86,7 +88,7 @@ void run(const Arguments& a) {
   while (trainer.steps() < a.steps && !interrupted) {
     since.add(trainer.step(rate(a, trainer.steps())));
     ++count;
-    if (trainer.steps() % 50 == 0) {
+    if (trainer.steps() % a.report_every == 0) {
       for (auto* mean : {&since.loss, &since.patches, &since.queries, &since.places_right,
                          &since.creatures_right})
         *mean /= static_cast<double>(count);
@@ -120,6 +122,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", a.steps, "steps in all, earlier runs counted");
   app.add_option("--decay", a.decay, "last steps, over which the rate falls to zero; 0: none");
   app.add_option("--examine-every", a.examine_every, "steps between checkpoints");
+  app.add_option("--report-every", a.report_every, "steps between lines of progress");
   app.add_option("--pool", a.pool, "pictures kept drawn");
   app.add_option("--pictures", a.recipe.pictures, "pictures in a step");
   app.add_option("--questions", a.recipe.questions, "questions to a picture");
@@ -130,6 +133,9 @@ int main(int argc, char** argv) {
   app.add_option("--seed", a.recipe.seed, "seed of weights, pictures and questions");
   app.add_option("-t,--threads", a.recipe.threads, "threads; each takes its share of a step");
   CLI11_PARSE(app, argc, argv);
+  // A step's activations are freed and asked for again: keep the pages instead of returning them.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
   try {

@@ -104,7 +104,7 @@ Trainer::Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& p
 
 Heads::Loss Trainer::look(Pass& pass, const std::vector<const scenes::Scene*>& shown) const {
   model_.run(pass, model_.stage("vision.norm"));
-  auto vision = pass.features;
+  auto vision = pass.hidden;
   model_.run(pass, model_.stage("bridge.project") - 1);
   return heads_.loss(vision, pass.hidden, shown);
 }
