@@ -1,10 +1,8 @@
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
-
-#include "models/blip2.h"
 #include "models/testing/fixture.h"
-#include "models/weights.h"
+#include "models/vlm.h"
 
 namespace emend {
 namespace {
@@ -59,10 +57,14 @@ TEST_P(Blip2Fixture, StagesOfText) {
 }
 
 // Rows with one picture, none and two in one batch, slots in the middle of the text.
-TEST_P(Blip2Fixture, MixedRows) {
-  if (!fixture.has_case("mixed")) GTEST_SKIP() << "transformers cannot run such a batch here";
-  EXPECT_WITHIN(compare_stages(*model, fixture, "mixed"));
-  EXPECT_WITHIN(compare_stages(*model, fixture, "mixed", PadSide::left));
+// (Before placeholder tokens, and with narrow embeddings, transformers cannot run such a batch.)
+TEST(Blip2Fixtures, MixedRows) {
+  for (const char* name : {"plain", "untied", "odd"}) {
+    const auto fixture = Fixture::open(name);
+    const auto model = fixtures::load(fixture);
+    EXPECT_WITHIN(compare_stages(*model, fixture, "mixed"));
+    EXPECT_WITHIN(compare_stages(*model, fixture, "mixed", PadSide::left));
+  }
 }
 
 // Rows with and without pictures in one batch: each as Hugging Face gives it without the others.
@@ -85,15 +87,26 @@ TEST_P(Blip2Fixture, PictureRowsBesideTextRows) {
             fixtures::kStageTolerance);
 }
 
-TEST_P(Blip2Fixture, OtherPictureSizes) {
-  int found = 0;
-  for (const char* size : {"size_24x24", "size_20x12"}) {
-    if (!fixture.has_case(size)) continue;
-    EXPECT_WITHIN(compare_stages(*model, fixture, size));
-    ++found;
+// Larger than trained, and not square: positions are interpolated.
+TEST(Blip2Fixtures, OtherPictureSizes) {
+  const auto fixture = Fixture::open("untied");
+  const auto model = fixtures::load(fixture);
+  EXPECT_WITHIN(compare_stages(*model, fixture, "size_24x24"));
+  EXPECT_WITHIN(compare_stages(*model, fixture, "size_20x12"));
+}
+
+// Twenty tokens, greedily, from a batch padded left, with a cache.
+TEST_P(Blip2Fixture, Generation) {
+  for (const char* name : {"image", "text"}) {
+    const auto expected = fixture.tensor(std::string(name) + "_left/generated");
+    GenerationOptions options;
+    options.max_new_tokens = expected.size(1);
+    const auto made =
+        generate_tokens(*model, fixture.batch(std::string(name) + "_left"), {}, {}, options);
+    ASSERT_EQ(static_cast<int64_t>(made.size()), expected.size(0));
+    for (size_t row = 0; row < made.size(); ++row)
+      EXPECT_TRUE(at::equal(at::tensor(made[row], at::kLong), expected[row])) << name << " " << row;
   }
-  if (found == 0) GTEST_SKIP() << "asked of another fixture";
-  EXPECT_EQ(found, 2);
 }
 
 TEST_P(Blip2Fixture, Gradients) { EXPECT_WITHIN(compare_gradients(*model, fixture)); }

@@ -117,17 +117,17 @@ def randomise(model, seed):
             normal(p, 0.3)
         elif name == "query_tokens":
             # So small that the Q-Former's default eps (1e-12) is seen where a wrong one is used.
-            normal(p, 5e-4)
+            normal(p, 2e-4)
         elif name.endswith(("class_embedding", "position_embedding")):
-            normal(p, 0.25)
+            normal(p, 0.15)
         elif name.endswith("embed_tokens.weight"):
             normal(p, 0.3)
         elif name.endswith("embed_positions.weight"):
             normal(p, 0.6)  # so that greedy generation does not settle on one token
         elif "patch_embedding" in name:
-            normal(p, 0.3 / np.prod(p.shape[1:]) ** 0.5)
+            normal(p, 0.2 / np.prod(p.shape[1:]) ** 0.5)
         elif name.startswith("language_projection"):
-            normal(p, 0.3 / p.shape[1] ** 0.5)
+            normal(p, 1.0 / p.shape[1] ** 0.5)
         else:
             sharp = name.endswith(("q_proj.weight", "k_proj.weight", "query.weight", "key.weight"))
             normal(p, (1.7 if sharp else 1.2) / p.shape[1] ** 0.5)
