@@ -72,10 +72,8 @@ bool JsonFields::boolean(const char* name, bool absent) const {
 int64_t JsonFields::square(const char* name, int64_t absent, int64_t most) const {
   const auto* value = find(name);
   if (!value || !value->is_array()) return integer(name, absent, 1, most);
-  if (value->size() != 2 || (*value)[0] != (*value)[1] || !(*value)[0].is_number_unsigned() ||
-      (*value)[0].get<uint64_t>() < 1 || (*value)[0].get<uint64_t>() > static_cast<uint64_t>(most))
-    refuse(name, *value, "squares");
-  return (*value)[0].get<int64_t>();
+  if (value->size() != 2 || (*value)[0] != (*value)[1]) refuse(name, *value, "squares");
+  return JsonFields(path_, {{name, (*value)[0]}}).integer(name, absent, 1, most);
 }
 
 Activation JsonFields::activation(const char* name, const char* absent) const {
