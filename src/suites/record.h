@@ -43,6 +43,8 @@ struct Record {
   std::string before;  // `pred`: the model's own answer, where known
   std::string target;  // `alt`
   std::vector<Probe> probes;
+  std::string truth =
+      {};  // what holds for the picture, where known (a counterfactual edit denies it)
 };
 
 }  // namespace emend

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -105,11 +106,22 @@ std::string wrap(const std::string& prompt_template, const std::string& question
 std::string correction(const std::string& prompt, const std::string& answer,
                        const std::string& query);
 
-// An edit with its probes, for the truth or against it.
+// What holds for a topic that questions() may ask of a picture; empty where it does not apply (the
+// color of a star that is not there). Captions are not asked here.
+std::optional<std::string> truth(const Scene& scene, const std::string& topic);
+// The world in which `target` is the true answer, where there is exactly one such next to this: the
+// star blue, the creature another. Empty where the answer alone does not tell (a count).
+std::optional<Scene> world_where(const Scene& scene, const Question& question,
+                                 const std::string& target);
+
+// An edit with its probes, for the truth or against it. How many of a group to make: pictures are
+// without end; of wordings, texts and consequences as many as there are (portability: none for a
+// count or a background, from which nothing else follows).
 struct EditOptions {
   int rewordings = 1, variants = 1, text_probes = 1, image_probes = 1, portability = 1;
 };
-// A counterfactual edit: one question of a drawn scene is to be answered with an alternative.
+// A counterfactual edit: one question (of any kind but caption and fact) of a drawn scene is to be
+// answered with an alternative.
 Record counterfactual(Split split, uint64_t seed, const EditOptions& options = {});
 // The edit that corrects a given question to `target`, with its probes.
 Record make_record(const Scene& scene, const Question& question, const std::string& target,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,11 @@ inline constexpr int kAttributes = 4;
 const char* attribute_name(Attribute attribute);  // home, food, hobby, friend
 const std::vector<std::string>& attribute_values(Attribute attribute);
 const std::string& attribute_of(const Creature& creature, Attribute attribute);
+std::optional<Attribute> attribute_named(std::string_view name);
 int creature_named(std::string_view name);  // -1: no such creature
+
+// A topic between its slashes.
+std::vector<std::string> split_topic(const std::string& topic);
 
 // General facts come in families that share their wordings.
 struct FactFamily {

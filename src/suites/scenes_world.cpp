@@ -132,6 +132,12 @@ const std::string& attribute_of(const Creature& creature, Attribute attribute) {
   return creatures()[creature.friend_of].name;
 }
 
+std::optional<Attribute> attribute_named(std::string_view name) {
+  for (int i = 0; i < kAttributes; ++i)
+    if (name == attribute_name(static_cast<Attribute>(i))) return static_cast<Attribute>(i);
+  return {};
+}
+
 int creature_named(std::string_view name) {
   auto found = std::find(kNames.begin(), kNames.end(), name);
   return found == kNames.end() ? -1 : static_cast<int>(found - kNames.begin());

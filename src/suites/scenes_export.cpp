@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "io/error.h"
+#include "io/json.h"
+#include "suites/scenes.h"
+#include "suites/scenes_words.h"
+
+namespace emend::scenes {
+namespace {
+
+const Probe* first(const Record& record, Group group) {
+  for (const auto& probe : record.probes)
+    if (probe.group == group) return &probe;
+  return nullptr;
+}
+
+// A creature renamed: what its new name stands for is known from text alone.
+std::pair<std::string, std::string> fact_behind(const Record& record, const Probe& probe) {
+  int named = creature_named(record.target);
+  for (int i = 0; named >= 0 && i < kAttributes; ++i) {
+    auto attribute = static_cast<Attribute>(i);
+    auto name = std::string(attribute_name(attribute));
+    for (const auto& wording : phrases("one_hop/" + name).wordings)
+      if (wording == probe.text && attribute_of(creatures()[named], attribute) == probe.answer)
+        return {fill_in(phrases("fact/" + name).wordings[0], record.target), probe.answer};
+  }
+  return {record.prompt, record.target};
+}
+
+class Exporter {
+ public:
+  Exporter(const std::filesystem::path& directory, const std::string& name)
+      : directory_(directory), name_(name) {}
+
+  nlohmann::json write(const Record& record, size_t index) {
+    if (!record.image.present())
+      throw Error("suites::export", "record " + record.id + " has no picture",
+                  "MMEdit's files hold edits about pictures only");
+    nlohmann::json row;
+    row["src"] = record.prompt;
+    row["pred"] = record.before.empty() ? record.truth : record.before;
+    row["alt"] = record.target;
+    auto stem = fmt::format("images/{}_{:06}", name_, index);
+    row["image"] = picture(record.image, stem + ".png");
+
+    const auto* reworded = first(record, Group::text_generality);
+    row["rephrase"] = reworded ? reworded->text : "";
+    const auto* redrawn = first(record, Group::image_generality);
+    row["image_rephrase"] = redrawn ? picture(redrawn->image, stem + "_rephrase.png") : "";
+    const auto* text = first(record, Group::text_locality);
+    row["loc"] = text ? text->text : "";
+    row["loc_ans"] = text ? text->answer : "";
+    const auto* elsewhere = first(record, Group::image_locality);
+    row["m_loc"] = elsewhere ? picture(elsewhere->image, stem + "_loc.png") : "";
+    row["m_loc_q"] = elsewhere ? elsewhere->text : "";
+    row["m_loc_a"] = elsewhere ? elsewhere->answer : "";
+
+    auto follows = nlohmann::json::array();
+    for (const auto& probe : record.probes) {
+      if (probe.group != Group::portability || !probe.image.present()) continue;
+      auto [fact, answer] = fact_behind(record, probe);
+      follows.push_back({{"port_edit_q", fact},
+                         {"port_edit_a", answer},
+                         {"port_q", probe.text},
+                         {"port_a", probe.answer}});
+    }
+    if (!follows.empty()) row["port_new"] = follows;
+    return row;
+  }
+
+ private:
+  std::string picture(const Picture& picture, const std::string& path) {
+    write_png((directory_ / path).string(), picture.load());
+    return path;
+  }
+
+  std::filesystem::path directory_;
+  std::string name_;
+};
+
+}  // namespace
+
+void export_mmedit(const std::string& directory, const std::vector<Record>& records,
+                   const std::string& name) {
+  if (name.empty() || name.find('/') != std::string::npos)
+    throw Error("suites::export", "'" + name + "' cannot name a file", "letters, digits and _");
+  std::filesystem::path root(directory);
+  std::error_code failure;
+  std::filesystem::create_directories(root / "images", failure);
+  if (failure)
+    throw Error("suites::export",
+                "cannot make " + (root / "images").string() + ": " + failure.message());
+  Exporter exporter(root, name);
+  auto rows = nlohmann::json::array();
+  for (size_t i = 0; i < records.size(); ++i) rows.push_back(exporter.write(records[i], i));
+  write_json((root / (name + ".json")).string(), rows);
+}
+
+}  // namespace emend::scenes
