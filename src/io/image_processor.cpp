@@ -103,6 +103,9 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   if (!config.is_object())
     throw Error(kPlace, fmt::format("'{}' is not an object of settings", path),
                 "check that it is a preprocessor_config.json");
+  // processor_config.json holds the same settings under a key of their own.
+  if (config.contains("image_processor") && config["image_processor"].is_object())
+    config = nlohmann::json(config["image_processor"]);
   refuse_unknown(config, path);
   ImageProcessor processor;
   processor.width = processor.height = 384;  // Hugging Face's default, where the file is silent

@@ -1,11 +1,9 @@
 #include <fmt/format.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include <filesystem>
 #include <mutex>
 
-#include "io/error.h"
+#include "io/hash.h"
 #include "models/blip2_config.h"
 #include "models/vlm.h"
 #include "models/weights.h"
@@ -13,31 +11,19 @@
 namespace emend {
 namespace {
 
-class Hash {
- public:
-  Hash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_128bits_reset(state_.get()); }
-  void bytes(const void* data, size_t size) { XXH3_128bits_update(state_.get(), data, size); }
-  // Length first, so that neighbours cannot trade letters.
-  void text(const std::string& text) {
-    const uint64_t size = text.size();
-    bytes(&size, sizeof size);
-    bytes(text.data(), text.size());
-  }
-  void tensor(const std::string& name, const at::Tensor& tensor) {
-    text(name);
-    text(fmt::format("{} {}", at::toString(tensor.scalar_type()),
-                     fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
-    const auto plain = tensor.detach().to(at::kCPU).contiguous();
-    bytes(plain.data_ptr(), plain.nbytes());
-  }
-  std::string hex() const {
-    const auto digest = XXH3_128bits_digest(state_.get());
-    return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
-  }
+// Length first, so that neighbours cannot trade letters.
+void add(Hasher& hash, const std::string& text) {
+  const uint64_t size = text.size();
+  hash.update(&size, sizeof size).update(text);
+}
 
- private:
-  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
-};
+void add(Hasher& hash, const std::string& name, const at::Tensor& tensor) {
+  add(hash, name);
+  add(hash, fmt::format("{} {}", at::toString(tensor.scalar_type()),
+                        fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
+  const auto plain = tensor.detach().to(at::kCPU).contiguous();
+  hash.update(plain.data_ptr(), plain.nbytes());
+}
 
 // What is stored, whatever dtype it is loaded in; the layouts of all releases give the same.
 std::string of_folder(const std::string& folder) {
@@ -49,15 +35,15 @@ std::string of_folder(const std::string& folder) {
   // A tied head that is saved a second time says nothing new.
   if (config.text.tied) stored.erase("language_model.lm_head.weight");
 
-  Hash hash;
-  hash.text(config.canonical());
-  for (const auto& [name, in_file] : stored) hash.tensor(name, checkpoint.tensor(in_file));
+  Hasher hash;
+  add(hash, config.canonical());
+  for (const auto& [name, in_file] : stored) add(hash, name, checkpoint.tensor(in_file));
   return hash.hex();
 }
 
 std::string of_model(const Model& model) {
-  Hash hash;
-  for (const auto& [name, tensor] : model.parameters()) hash.tensor(name, tensor);
+  Hasher hash;
+  for (const auto& [name, tensor] : model.parameters()) add(hash, name, tensor);
   return hash.hex();
 }
 

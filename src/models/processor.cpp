@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -28,13 +27,10 @@ bool read_ids(const nlohmann::json& json, const char* name, const std::string& p
   return true;
 }
 
-// As transformers' generate does: generation_config.json, or the language model's own setting.
-std::vector<int64_t> read_stop_tokens(const fs::path& folder, const nlohmann::json& config) {
+// Transformers generates through the language model, whose settings come from text_config; the
+// folder's generation_config.json does not move the stop.
+std::vector<int64_t> read_stop_tokens(const nlohmann::json& config) {
   std::vector<int64_t> ids;
-  const auto generation = (folder / "generation_config.json").string();
-  if (fs::exists(generation) &&
-      read_ids(read_json_object(generation), "eos_token_id", generation, ids))
-    return ids;
   const auto text = config.find("text_config");
   if (text == config.end() || !text->is_object() ||
       !read_ids(*text, "eos_token_id", "config.json", ids))
@@ -49,9 +45,13 @@ Processor Processor::load(const std::string& folder, int64_t image_slots) {
   const auto config = read_json_object((root / "config.json").string());
   Processor processor;
   processor.tokenizer = Tokenizer::load(folder);
-  processor.image_processor = ImageProcessor::load((root / "preprocessor_config.json").string());
+  // Newer releases save one file for both halves of the processor.
+  const auto own = (root / "processor_config.json").string();
+  const auto images = (root / "preprocessor_config.json").string();
+  processor.image_processor =
+      ImageProcessor::load(!fs::exists(images) && fs::exists(own) ? own : images);
   processor.image_slots = image_slots;
-  processor.stop_tokens = read_stop_tokens(root, config);
+  processor.stop_tokens = read_stop_tokens(config);
 
   std::vector<int64_t> image;
   if (read_ids(config, "image_token_index", "config.json", image) && image.size() == 1)
@@ -59,7 +59,6 @@ Processor Processor::load(const std::string& folder, int64_t image_slots) {
   else
     processor.image_token = processor.tokenizer->id("<image>");
 
-  const auto own = (root / "processor_config.json").string();
   std::vector<int64_t> queries;
   if (fs::exists(own) && read_ids(read_json_object(own), "num_query_tokens", own, queries) &&
       queries != std::vector<int64_t>{image_slots})
@@ -71,10 +70,17 @@ Processor Processor::load(const std::string& folder, int64_t image_slots) {
 
 Row Processor::row(const std::string& text, int64_t image) const {
   std::string rest = text;
-  if (image_token && image >= 0) {
-    const auto placeholder = tokenizer->token(*image_token);
-    while (!placeholder.empty() && rest.rfind(placeholder, 0) == 0)
+  if (image_token) {
+    // Its usual name where the tokenizer's files leave it to the processor to add it.
+    const auto placeholder =
+        *image_token < tokenizer->size() ? tokenizer->token(*image_token) : "<image>";
+    while (image >= 0 && !placeholder.empty() && rest.rfind(placeholder, 0) == 0)
       rest.erase(0, placeholder.size());
+    if (!placeholder.empty() && rest.find(placeholder) != std::string::npos)
+      throw Error(
+          "models::processor",
+          fmt::format("the prompt has the placeholder {} where no picture goes", placeholder),
+          "pictures come first; the placeholder may be left out");
   }
   if (rest.empty())
     throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
@@ -85,11 +91,6 @@ Row Processor::row(const std::string& text, int64_t image) const {
     row.images.push_back(image);
   }
   const auto ids = tokenizer->encode(rest, /*special=*/true);
-  if (image_token && std::find(ids.begin(), ids.end(), *image_token) != ids.end())
-    throw Error("models::processor",
-                fmt::format("the prompt has the placeholder {} where no picture goes",
-                            tokenizer->token(*image_token)),
-                "pictures come first; the placeholder may be left out");
   row.ids.insert(row.ids.end(), ids.begin(), ids.end());
   return row;
 }

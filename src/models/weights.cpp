@@ -79,9 +79,8 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
       throw Error("models::weights", fmt::format("the initialiser made {} in another shape", name));
     return tensor.to(options);
   }
-  auto stand_in = [&] {
-    return at::zeros({1}, options).expand(std::vector<int64_t>(shape.size(), 1)).expand(shape);
-  };
+  if (!zero_.defined()) zero_ = at::zeros({1}, options);
+  auto stand_in = [&] { return zero_.view(std::vector<int64_t>(shape.size(), 1)).expand(shape); };
   auto found = entries_.find(name);
   if (found == entries_.end()) {
     missing_.push_back(name);

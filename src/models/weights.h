@@ -58,6 +58,7 @@ class Weights {
   Initialiser initialise_;
   std::shared_ptr<const Checkpoint> checkpoint_;  // null for a listing
   std::map<std::string, Entry> entries_;          // by canonical name
+  at::Tensor zero_;  // one number; stand-ins and the zeros of a listing are views of it
   std::set<std::string> taken_;
   std::vector<std::string> missing_, misshapen_, doubled_;
 };

@@ -48,9 +48,9 @@ Opt::Opt(const OptConfig& config, Builder builder) : config_(config) {
   }
   head_ = builder.tied(head, tokens_.weight);
   // Older releases save the tied head a second time.
-  if (builder.weights.contains(head + ".weight") &&
-      !at::equal(builder.weights.take(head + ".weight", {config.vocabulary, narrow}),
-                 tokens_.weight))
+  if (!builder.weights.contains(head + ".weight")) return;
+  const auto second = builder.weights.take(head + ".weight", {config.vocabulary, narrow});
+  if (second.data_ptr() != tokens_.weight.data_ptr() && !at::equal(second, tokens_.weight))
     throw Error("models::language",
                 head + ".weight differs from embed_tokens, but config.json ties them",
                 "set text_config.tie_word_embeddings to false if the head is its own");

@@ -1,0 +1,215 @@
+#include "models/vlm.h"
+
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "io/error.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class VlmTest : public ::testing::Test {
+ protected:
+  VlmTest() {
+    at::set_num_threads(1);
+    testing::write_tiny_vlm(folder.string());
+  }
+  std::string refusal(const LoadOptions& options = {}) const {
+    try {
+      load_vlm(folder.string(), options);
+      return "accepted";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  }
+  static Image picture(uint64_t seed) { return *testing::noise_image(seed); }
+
+  testing::TemporaryFolder folder;
+};
+
+TEST_F(VlmTest, AnswersABatchAsItAnswersEach) {
+  const auto vlm = load_vlm(folder.string());
+  const std::vector<Query> queries{{picture(1), "What is this?"},
+                                   {std::nullopt, "Where does the cat live, and with whom?"},
+                                   {picture(2), "Q"},
+                                   {picture(1), "Which colour?"}};
+  GenerationOptions options;
+  options.max_new_tokens = 6;
+  const auto together = generate(vlm, queries, {}, options);
+  ASSERT_EQ(together.size(), queries.size());
+  for (size_t i = 0; i < queries.size(); ++i)
+    EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
+  EXPECT_TRUE(generate(vlm, {}).empty());
+}
+
+TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
+  const auto vlm = load_vlm(folder.string());
+  const auto forced = teacher_force(vlm, {{picture(1), "What is it?"}, {std::nullopt, "Say"}},
+                                    {" a red star", " yes"});
+  const auto& seen = forced[0];
+  EXPECT_EQ(seen.image_slots, 4);
+  EXPECT_EQ(seen.tokens.front(), 2);
+  const std::vector<int64_t> answer(seen.tokens.begin() + seen.answer_begin, seen.tokens.end());
+  EXPECT_EQ(answer, vlm.processor.target(" a red star"));
+  EXPECT_EQ(seen.logits.size(0), 4 + static_cast<int64_t>(seen.tokens.size()));
+  EXPECT_EQ(forced[1].image_slots, 0);
+  EXPECT_EQ(forced[1].logits.size(0), static_cast<int64_t>(forced[1].tokens.size()));
+
+  // The logits are those of the row alone.
+  at::NoGradGuard no_grad;
+  auto row = vlm.processor.row("Say");
+  for (int64_t id : vlm.processor.target(" yes")) row.ids.push_back(id);
+  auto pass = vlm.model->begin({{}, {row}});
+  vlm.model->run(pass);
+  EXPECT_TRUE(at::allclose(forced[1].logits, pass.logits()[0], 1e-4, 1e-5));
+}
+
+TEST_F(VlmTest, ScopesHoldForQueriesThatShareAPicture) {
+  const auto vlm = load_vlm(folder.string());
+  const std::vector<Query> queries{{picture(1), "What?"}, {picture(1), "What?"}};
+  const Intervention blind{
+      Point::boundary, "bridge.project", {}, [](const at::Tensor& x) { return x * 0; }, {},
+      {false, true}};
+  const auto forced = teacher_force(vlm, queries, {" a", " a"}, {blind});
+  const auto plain = teacher_force(vlm, queries, {" a", " a"});
+  EXPECT_TRUE(at::allclose(forced[0].logits, plain[0].logits, 1e-4, 1e-5));
+  EXPECT_FALSE(at::allclose(forced[1].logits, plain[1].logits, 1e-2, 1e-2));
+}
+
+TEST_F(VlmTest, RequestsAreRewrittenBeforeTheModelSeesThem) {
+  const auto vlm = load_vlm(folder.string());
+  const Intervention ask_else{Point::request,
+                              "",
+                              {},
+                              {},
+                              [&](const Batch&) {
+                                return Batch{{}, {vlm.processor.row("Something else entirely")}};
+                              },
+                              {}};
+  EXPECT_EQ(generate(vlm, {{std::nullopt, "Asked"}}, {ask_else}),
+            generate(vlm, {{std::nullopt, "Something else entirely"}}));
+}
+
+TEST_F(VlmTest, RefusesEmptyPromptsAndTargets) {
+  const auto vlm = load_vlm(folder.string());
+  EXPECT_THROW(generate(vlm, {{std::nullopt, ""}}), Error);
+  EXPECT_THROW(generate(vlm, {{picture(1), ""}}), Error);
+  EXPECT_THROW(teacher_force(vlm, {{std::nullopt, "a"}}, {""}), Error);
+  EXPECT_THROW(teacher_force(vlm, {{std::nullopt, "a"}}, {}), Error);
+  EXPECT_THROW(generate(vlm, {{Image{}, "a"}}), Error);
+  try {
+    generate(vlm, {{std::nullopt, std::string(500, 'x')}});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("needs 501 positions, the model has 192"));
+  }
+}
+
+TEST_F(VlmTest, PlaceholdersBelongAtTheStart) {
+  auto tokenizer = testing::tiny_tokenizer();
+  tokenizer["added_tokens"].push_back({{"id", 260},
+                                       {"content", "<image>"},
+                                       {"single_word", false},
+                                       {"lstrip", false},
+                                       {"rstrip", false},
+                                       {"normalized", false},
+                                       {"special", true}});
+  testing::write_text(folder / "tokenizer.json", tokenizer.dump());
+  auto config = testing::tiny_config();
+  config["image_token_index"] = 260;
+  testing::write_text(folder / "config.json", config.dump());
+  const auto processor = load_vlm(folder.string()).processor;
+  const auto plain = processor.row("What?", 0);
+  EXPECT_EQ(processor.row("<image>What?", 0).ids, plain.ids);
+  EXPECT_EQ(processor.row("<image><image><image><image>What?", 0).ids, plain.ids);
+  EXPECT_THROW(processor.row("What <image> is?", 0), Error);
+  EXPECT_THROW(processor.row("<image>What?"), Error);
+  EXPECT_THROW(processor.row("<image>", 0), Error);
+}
+
+TEST_F(VlmTest, ReadsTheProcessorsOneFileOfNewerReleases) {
+  const auto old = folder / "preprocessor_config.json";
+  const auto one = folder / "processor_config.json";
+  std::ifstream file(old);
+  nlohmann::json both{{"image_processor", nlohmann::json::parse(file)}, {"num_query_tokens", 4}};
+  testing::write_text(one, both.dump());
+  fs::remove(old);
+  EXPECT_EQ(load_vlm(folder.string()).processor.image_processor.width, 32);
+  both["num_query_tokens"] = 5;
+  testing::write_text(one, both.dump());
+  EXPECT_THAT(refusal(), HasSubstr("num_query_tokens 5, the model has 4"));
+}
+
+TEST_F(VlmTest, NamesTheFileThatIsMissingOrBroken) {
+  for (const char* name :
+       {"config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"}) {
+    testing::TemporaryFolder other;
+    testing::write_tiny_vlm(other.string());
+    fs::remove(other / name);
+    EXPECT_THROW(load_vlm(other.string()), Error) << name;
+    testing::write_tiny_vlm(other.string());
+    testing::write_text(other / name, "{ no");
+    EXPECT_THROW(load_vlm(other.string()), Error) << name;
+  }
+  EXPECT_THROW(load_vlm(folder / "nowhere"), Error);
+  EXPECT_THAT(refusal({.dtype = at::kHalf}), HasSubstr("cannot compute in Half"));
+}
+
+TEST_F(VlmTest, HalfFoldersAreConvertedToTheComputeDtype) {
+  std::vector<std::pair<std::string, at::Tensor>> halves;
+  const auto stored = Checkpoint::open(folder.string());
+  for (const auto& name : stored.names())
+    halves.emplace_back(name, stored.tensor(name).to(at::kHalf));
+  testing::TemporaryFolder other;
+  testing::write_tiny_vlm(other.string());
+  write_safetensors(other / "model.safetensors", halves);
+  const auto full = load_vlm(folder.string());
+  for (auto dtype : {at::kFloat, at::kBFloat16}) {
+    const auto half = load_vlm(other.string(), {.dtype = dtype});
+    EXPECT_EQ(half.model->dtype(), dtype);
+    const auto a = teacher_force(half, {{picture(1), "What?"}}, {" a"})[0].logits;
+    const auto b = teacher_force(full, {{picture(1), "What?"}}, {" a"})[0].logits;
+    EXPECT_EQ(a.scalar_type(), at::kFloat);
+    const double tolerance = dtype == at::kFloat ? 0.01 : 0.1;
+    EXPECT_LT(((a - b).abs().max() / b.abs().max()).item<double>(), tolerance);
+  }
+}
+
+TEST_F(VlmTest, FingerprintIsOfTheMeaningAndTheBytes) {
+  const auto first = load_vlm(folder.string()).fingerprint();
+  EXPECT_EQ(first.size(), 32u);
+  EXPECT_EQ(load_vlm(folder.string(), {.dtype = at::kBFloat16}).fingerprint(), first);
+
+  auto config = testing::tiny_config();
+  config["text_config"]["dropout"] = 0.3;            // of training only
+  config["vision_config"]["layer_norm_eps"] = 1e-6;  // the default, said
+  testing::write_text(folder / "config.json", config.dump(2));
+  EXPECT_EQ(load_vlm(folder.string()).fingerprint(), first);
+  config["vision_config"]["layer_norm_eps"] = 1e-5;
+  testing::write_text(folder / "config.json", config.dump(2));
+  EXPECT_NE(load_vlm(folder.string()).fingerprint(), first);
+
+  testing::TemporaryFolder other;
+  testing::write_tiny_vlm(other.string(), 1);
+  EXPECT_NE(load_vlm(other.string()).fingerprint(), first);
+}
+
+TEST_F(VlmTest, FingerprintNoticesOneBit) {
+  const auto first = load_vlm(folder.string()).fingerprint();
+  std::fstream file(folder / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-5, std::ios::end);
+  const int byte = file.get();
+  file.seekp(-5, std::ios::end);
+  file.put(static_cast<char>(byte ^ 1));
+  file.close();
+  EXPECT_NE(load_vlm(folder.string()).fingerprint(), first);
+}
+
+}  // namespace
+}  // namespace emend
