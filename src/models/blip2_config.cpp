@@ -24,6 +24,7 @@ Blip2VisionConfig vision(const JsonFields& json) {
   c.activation = json.activation("hidden_act", "gelu");
   c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
   c.qkv_bias = json.boolean("qkv_bias", c.qkv_bias);
+  json.integer("num_channels", 3, 3, 3);
   return c;
 }
 
@@ -63,6 +64,9 @@ OptConfig opt(const JsonFields& json) {
   c.norm_affine = json.boolean("layer_norm_elementwise_affine", c.norm_affine);
   c.tied = json.boolean("tie_word_embeddings", c.tied);
   c.activation = json.activation("activation_function", "relu");
+  // Not fields of OPT's configuration; a folder that has them wants something else of OPT.
+  json.number("layer_norm_eps", c.eps, c.eps, c.eps);
+  json.expect_absent("quantization_config");
   return c;
 }
 
@@ -87,6 +91,7 @@ Blip2Config Blip2Config::parse(const nlohmann::json& json) {
         fmt::format("config.json: architectures is `{}`, which is not implemented", *architecture),
         "Blip2ForConditionalGeneration is");
   top.expect_flag("use_decoder_only_language_model", true);
+  top.expect_absent("quantization_config");
 
   Blip2Config c;
   c.vision = emend::vision(top.object("vision_config"));

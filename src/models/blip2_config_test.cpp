@@ -74,6 +74,11 @@ TEST(Blip2Config, NamesWhatIsNotImplemented) {
   EXPECT_THAT(with("architectures", {"Blip2ForImageTextRetrieval"}),
               HasSubstr("Blip2ForImageTextRetrieval"));
   EXPECT_THAT(with("image_token_index", 50272), HasSubstr("image_token_index"));
+  EXPECT_THAT(with("quantization_config", {{"load_in_8bit", true}}),
+              HasSubstr("quantization_config is {\"load_in_8bit\":true}"));
+  EXPECT_THAT(with("text_config", {{"layer_norm_eps", 1e-6}}),
+              HasSubstr("layer_norm_eps is 1e-06"));
+  EXPECT_THAT(with("vision_config", {{"num_channels", 1}}), HasSubstr("num_channels is 1"));
   EXPECT_THAT(refusal({{"model_type", "llava"}}), HasSubstr("model_type is \"llava\""));
   EXPECT_THAT(refusal(json::object()), HasSubstr("no model_type"));
   EXPECT_THAT(refusal(json::array()), HasSubstr("not an object"));

@@ -107,4 +107,8 @@ void JsonFields::expect_flag(const char* name, bool only) const {
   if (value && *value != only) refuse(name, *value, only ? "true" : "false");
 }
 
+void JsonFields::expect_absent(const char* name) const {
+  if (const auto* value = find(name)) refuse(name, *value, "folders without it");
+}
+
 }  // namespace emend

@@ -30,6 +30,7 @@ class JsonFields {
   // The field is absent or has the one value that is implemented.
   void expect(const char* name, const std::string& only) const;
   void expect_flag(const char* name, bool only) const;
+  void expect_absent(const char* name) const;
 
  private:
   const nlohmann::json* find(const char* name) const;
