@@ -16,14 +16,52 @@ constexpr const char* kPlace = "text::regex";
 // Unicode White_Space; PCRE2's own \s adds U+180E.
 constexpr const char* kSpace =
     R"(\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-// Alphabetic, marks, decimal digits, connectors; PCRE2's own \w has letters and numbers only.
-constexpr const char* kWord =
-    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189})";
+// What Unicode 15 and 16 added: Hugging Face's engine knows it, PCRE2 of Debian 12 does not.
+constexpr const char* kLetter =
+    R"(\p{L}\x{1c89}-\x{1c8a}\x{a7cb}-\x{a7cd}\x{a7da}-\x{a7dc}\x{105c0}-\x{105f3})"
+    R"(\x{10d4a}-\x{10d65}\x{10d6f}-\x{10d85}\x{10ec2}-\x{10ec4}\x{1123f}-\x{11240})"
+    R"(\x{11380}-\x{11389}\x{1138b}\x{1138e}\x{11390}-\x{113b5}\x{113b7}\x{113d1}\x{113d3})"
+    R"(\x{11bc0}-\x{11be0}\x{11f02}\x{11f04}-\x{11f10}\x{11f12}-\x{11f33}\x{1342f})"
+    R"(\x{13441}-\x{13446}\x{13460}-\x{143fa}\x{16100}-\x{1611d}\x{16d40}-\x{16d6c}\x{18cff})"
+    R"(\x{1b132}\x{1b155}\x{1df25}-\x{1df2a}\x{1e030}-\x{1e06d}\x{1e4d0}-\x{1e4eb})"
+    R"(\x{1e5d0}-\x{1e5ed}\x{1e5f0}\x{2b739}\x{2ebf0}-\x{2ee5d}\x{31350}-\x{323af})";
+constexpr const char* kNumber =
+    R"(\p{N}\x{10d40}-\x{10d49}\x{116d0}-\x{116e3}\x{11bf0}-\x{11bf9}\x{11f50}-\x{11f59})"
+    R"(\x{16130}-\x{16139}\x{16d70}-\x{16d79}\x{1ccf0}-\x{1ccf9}\x{1d2c0}-\x{1d2d3})"
+    R"(\x{1e4f0}-\x{1e4f9}\x{1e5f1}-\x{1e5fa})";
 
 [[noreturn]] void refuse(std::string_view pattern, std::string_view what) {
   throw Error(kPlace,
               fmt::format("the pattern '{}' uses {}, which is not implemented", pattern, what),
               "use a tokenizer whose pre-tokenizer splits by GPT-2's or Qwen2's kind of pattern");
+}
+
+struct NamedSet {
+  std::string set;  // what stands between the brackets of a class
+  bool negated;
+};
+
+// \s, \d, \p{..} and their negations; `at` is on the letter and moves to the end of the name.
+// General categories only: script names mean different things to the two engines.
+std::optional<NamedSet> named_set(std::string_view pattern, size_t& at) {
+  const char letter = pattern[at];
+  if (letter == 's' || letter == 'S') return NamedSet{kSpace, letter == 'S'};
+  if (letter == 'd' || letter == 'D') return NamedSet{"\\p{Nd}", letter == 'D'};
+  if (letter != 'p' && letter != 'P') return std::nullopt;
+  const size_t open = at + 1, close = pattern.find('}', at);
+  if (open >= pattern.size() || pattern[open] != '{' || close == std::string_view::npos)
+    refuse(pattern, "a \\p without {}");
+  bool negated = letter == 'P';
+  auto name = pattern.substr(open + 1, close - open - 1);
+  if (!name.empty() && name.front() == '^') {
+    negated = !negated;
+    name.remove_prefix(1);
+  }
+  if (name.empty() || name.size() > 2) refuse(pattern, fmt::format("the property '{}'", name));
+  at = close;
+  if (name == "L") return NamedSet{kLetter, negated};
+  if (name == "N") return NamedSet{kNumber, negated};
+  return NamedSet{fmt::format("\\p{{{}}}", name), negated};
 }
 
 }  // namespace
@@ -36,21 +74,17 @@ std::string to_pcre2(std::string_view pattern) {
     if (c == '\\') {
       if (++i == pattern.size()) refuse(pattern, "a lone backslash at its end");
       const char e = pattern[i];
-      const std::string_view set = e == 's' || e == 'S' ? kSpace : kWord;
-      if (e == 's' || e == 'w') {
-        out += in_class ? std::string(set) : fmt::format("[{}]", set);
-      } else if ((e == 'S' || e == 'W') && !in_class) {
-        out += fmt::format("[^{}]", set);
-      } else if (std::string_view("pPdDrntfvxu").find(e) != std::string_view::npos) {
-        if (e == 'u') {  // \uHHHH
-          if (i + 4 >= pattern.size()) refuse(pattern, "an unfinished \\u");
-          out += fmt::format("\\x{{{}}}", pattern.substr(i + 1, 4));
-          i += 4;
-        } else if (e == 'v') {
-          out += "\\x{0b}";  // one character in Oniguruma, a class in PCRE2
-        } else {
-          out += fmt::format("\\{}", e);
-        }
+      if (const auto named = named_set(pattern, i)) {
+        if (named->negated && in_class) refuse(pattern, "a negated set within a class");
+        out += in_class ? named->set : fmt::format("[{}{}]", named->negated ? "^" : "", named->set);
+      } else if (e == 'u') {  // \uHHHH
+        if (i + 4 >= pattern.size()) refuse(pattern, "an unfinished \\u");
+        out += fmt::format("\\x{{{}}}", pattern.substr(i + 1, 4));
+        i += 4;
+      } else if (e == 'v') {
+        out += "\\x{0b}";  // one character in Oniguruma, a class in PCRE2
+      } else if (std::string_view("rntfx").find(e) != std::string_view::npos) {
+        out += fmt::format("\\{}", e);
       } else if (!(e >= '0' && e <= '9') && !(e >= 'a' && e <= 'z') && !(e >= 'A' && e <= 'Z')) {
         out += fmt::format("\\{}", e);
       } else {

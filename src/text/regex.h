@@ -9,8 +9,9 @@
 namespace emend::text {
 
 // An Oniguruma pattern, as tokenizer.json states them, run by PCRE2 on UTF-8 with Unicode classes.
-// \s and \w are spelt out, because the two engines disagree about them; constructs whose meaning
-// differs (^, $, \b, \h, nested classes, ...) are refused. Safe to use from several threads.
+// \s, \p{L} and \p{N} are spelt out, because the engines' Unicode versions differ; constructs whose
+// meaning differs (^, $, \w, \b, \h, scripts, nested classes, ...) are refused. Safe to use from
+// several threads.
 class Regex {
  public:
   explicit Regex(const std::string& pattern);
