@@ -1,6 +1,7 @@
 #include "nn/attachment.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "io/error.h"
 
