@@ -1,3 +1,4 @@
+#include "suites/draw.h"
 #include "suites/scenes_words.h"
 
 namespace emend::scenes {
@@ -145,7 +146,8 @@ Split wording_split(int fact, int wording, int wordings) {
   // Another wording is held out for every fact, so that pretraining sees each with many others.
   int held = fact % wordings;
   if (wording == held) return Split::eval;
-  if (wordings >= 4 && wording == (held + 1 + fact / wordings % (wordings - 1)) % wordings)
+  auto step = mix(static_cast<uint64_t>(fact)) % static_cast<uint64_t>(wordings - 1);
+  if (wordings >= 4 && wording == (held + 1 + static_cast<int>(step)) % wordings)
     return Split::train;
   return Split::pretrain;
 }

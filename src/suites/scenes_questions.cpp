@@ -147,7 +147,15 @@ class Asker {
       shape = options[(chance(salt) >> 8) % count];
     }
     auto name = colours()[colour] + " " + shapes()[shape];
-    add("presence", "presence/" + name, with_article(name), {}, "no");
+    // Two objects may have the same near miss: asked once, then another one.
+    if (asked("presence/" + name) && salt < 64) return near_miss(o, salt + 16);
+    if (!asked("presence/" + name))
+      add("presence", "presence/" + name, with_article(name), {}, "no");
+  }
+
+  bool asked(const std::string& topic) const {
+    return std::any_of(out_.begin(), out_.end(),
+                       [&](const Asked& one) { return one.topic == topic; });
   }
 
   int other_colour(const Object& o, int salt) const {
@@ -185,7 +193,7 @@ class Asker {
           alike = true;
         }
       }
-    if (alike || pairs == 0 || chance(77) % 2 != 0) return;
+    if (alike || pairs == 0) return;
     size_t skip = chance(78) % scene_.objects.size();
     const Object *x = &scene_.objects[skip == 0 ? 1 : 0],
                  *y = &scene_.objects[scene_.objects.size() == 2 ? (skip == 0 ? 0 : 1)
