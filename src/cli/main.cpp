@@ -1,8 +1,79 @@
-#include <CLI/CLI.hpp>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <iostream>
+#include <new>
+
+#include "cli/command.h"
+#include "io/error.h"
+
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples (the bundled model and its world need no download):
+  emend demo                                     find a mistake, correct it, measure, revert
+  emend ask --image cat.png -p "What color is the star?"
+  emend edit --image cat.png -p "What color is the star?" --target red -o red.patch
+  emend ask --image cat.png -p "What color is the star?" --patch red.patch
+  emend inspect red.patch
+
+Each command explains itself: emend COMMAND --help)";
+
+int report(const std::string& line) {
+  std::cout.flush();
+  std::cerr << "emend: " << line << "\n";
+  return 1;
+}
+
+// The first line of another library's message, as one of ours.
+int report_foreign(const std::string& what, const std::string& hint) {
+  return report(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what());
+}
+
+int run(int argc, char** argv) {
+  CLI::App program{
+      "emend corrects what a vision-language model believes, measures what the correction did to\n"
+      "everything else, and hands it over as a patch that comes off again."};
+  program.set_version_flag("--version", std::string("emend ") + EMEND_VERSION);
+  program.footer(kFooter);
+  program.require_subcommand(1);
+  emend::cli::add_ask(program);
+  emend::cli::add_edit(program);
+  emend::cli::add_inspect(program);
+  emend::cli::add_scenes(program);
+  emend::cli::add_demo(program);
+  if (argc == 1) {
+    std::cout << program.help();
+    return 0;
+  }
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
+    auto used = program.get_subcommands();
+    auto help = fmt::format("emend{} --help", used.empty() ? "" : " " + used.front()->get_name());
+    return report(emend::Error("cli::arguments", error.what(), help).what());
+  }
+  std::cout.flush();
+  if (!std::cout)
+    return report(
+        emend::Error("cli::output", "the output could not be written", "is the disk full?").what());
+  return 0;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Corrects what a vision-language model believes."};
-  app.set_version_flag("--version", std::string("emend ") + EMEND_VERSION);
-  CLI11_PARSE(app, argc, argv);
-  return 0;
+  try {
+    return run(argc, argv);
+  } catch (const emend::Error& error) {
+    return report(error.what());
+  } catch (const c10::Error& error) {
+    return report_foreign(error.what_without_backtrace(),
+                          "this should have been caught earlier; please report it");
+  } catch (const std::bad_alloc&) {
+    return report_foreign("out of memory", "use a smaller model, or --dtype bf16");
+  } catch (const std::exception& error) {
+    return report_foreign(error.what(), "this should have been caught earlier; please report it");
+  }
 }

@@ -1,39 +1,27 @@
 #include "editing/patch.h"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <map>
 
 #include "io/error.h"
+#include "io/hash.h"
 
 namespace emend {
 namespace {
 
-class Hash {
- public:
-  Hash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_128bits_reset(state_.get()); }
-  void add(const void* data, size_t size) { XXH3_128bits_update(state_.get(), data, size); }
-  // Length first, so that no two lists of strings give the same bytes.
-  void add(const std::string& text) {
-    uint64_t size = text.size();
-    add(&size, sizeof size);
-    add(text.data(), text.size());
-  }
-  void add(const at::Tensor& tensor) {
-    auto flat = tensor.detach().to(at::kCPU).contiguous();
-    for (int64_t size : flat.sizes()) add(&size, sizeof size);
-    add(flat.data_ptr(), flat.nbytes());
-  }
-  std::string hex() const {
-    auto digest = XXH3_128bits_digest(state_.get());
-    return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
-  }
+// Lengths first, so that no two lists of things give the same bytes.
+void add(Hasher& hash, const std::string& text) {
+  uint64_t size = text.size();
+  hash.update(&size, sizeof size).update(text);
+}
 
- private:
-  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
-};
+void add(Hasher& hash, const at::Tensor& tensor) {
+  auto flat = tensor.detach().to(at::kCPU).contiguous();
+  for (int64_t size : flat.sizes()) hash.update(&size, sizeof size);
+  hash.update(flat.data_ptr(), flat.nbytes());
+}
 
 std::string text_of(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -79,18 +67,18 @@ Interventions Patch::interventions() const {
 }
 
 std::string patch_id(const Patch& patch) {
-  Hash hash;
-  hash.add(patch.base);
-  hash.add(patch.editor);
-  hash.add(text_of(patch.settings));
-  hash.add(text_of(patch.request));
+  Hasher hash;
+  add(hash, patch.base);
+  add(hash, patch.editor);
+  add(hash, text_of(patch.settings));
+  add(hash, text_of(patch.request));
   for (const auto& [site, delta] : patch.deltas) {
-    hash.add(site);
+    add(hash, site);
     if (delta.low_rank()) {
-      hash.add(delta.up);
-      hash.add(delta.down);
+      add(hash, delta.up);
+      add(hash, delta.down);
     } else {
-      hash.add(delta.dense);
+      add(hash, delta.dense);
     }
   }
   return hash.hex();

@@ -4,6 +4,7 @@
 
 #include "editing/patch.h"
 #include "io/error.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 
 namespace emend {
@@ -11,25 +12,10 @@ namespace {
 
 constexpr const char* kFormat = "emend-patch";
 constexpr int kVersion = 1;
-constexpr int kDeepest =
-    64;  // printing nested JSON recurses; a hostile file must not overflow the stack
 
 [[noreturn]] void reject(const std::string& path, const std::string& what) {
   throw Error("editing::patch", fmt::format("'{}' {}", path, what),
               "make the patch again with `emend edit`, or fetch an intact copy");
-}
-
-nlohmann::json parse(const std::string& path, const std::string& text) {
-  nlohmann::json::parser_callback_t shallow = [&](int depth, nlohmann::json::parse_event_t,
-                                                  nlohmann::json&) {
-    if (depth > kDeepest) reject(path, "holds JSON nested too deeply");
-    return true;
-  };
-  try {
-    return nlohmann::json::parse(text, shallow);
-  } catch (const nlohmann::json::exception&) {
-    reject(path, "holds a description that is not JSON");
-  }
 }
 
 const nlohmann::json& field(const std::string& path, const nlohmann::json& object,
@@ -108,7 +94,7 @@ Patch load_patch(const std::string& path) {
                 "use a newer emend");
   auto text = metadata.find("patch");
   if (text == metadata.end()) reject(path, "lacks its description");
-  auto description = parse(path, text->second);
+  auto description = parse_json(text->second, path + " (description)");
 
   Patch patch;
   patch.id = text_field(path, description, "id");

@@ -52,9 +52,8 @@ double average(const at::Tensor& values) { return values.to(at::kDouble).mean().
 
 double nll(const at::Tensor& logits, const at::Tensor& labels) {
   auto forced = shift(logits, labels);
-  auto log_p =
-      at::log_softmax(forced.predicted, -1).gather(-1, forced.labels.unsqueeze(-1)).squeeze(-1);
-  return -average(log_p.masked_select(forced.counted));
+  auto counted = forced.labels.masked_fill(~forced.counted, kIgnored);
+  return answer_loss(forced.predicted, counted).item<double>();
 }
 
 double token_accuracy(const at::Tensor& logits, const at::Tensor& labels) {

@@ -4,13 +4,14 @@
 
 #include <string>
 
+#include "nn/loss.h"
+
 namespace emend {
 
 // Pure functions of logits or texts, as the field teacher-forces them. Shapes: logits (B, T, V) of
 // any floating dtype, computed in float32; labels (B, T) int64 with kIgnored where nothing counts.
 // The logits of position t predict the label of t + 1. All throw emend::Error for logits that hold
 // NaN and for a row that nothing is asked of.
-constexpr int64_t kIgnored = -100;
 
 // What the ranks of a locality are taken on: the logits in float32, or softmax rounded to float16
 // (which the field's fp16 models do; it makes ties).

@@ -9,6 +9,7 @@
 #include "editing/forced.h"
 #include "editing/optimizer.h"
 #include "editing/settings.h"
+#include "nn/loss.h"
 
 namespace emend {
 namespace {
@@ -109,7 +110,7 @@ Patch FtEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests) c
     Pass pass = kept;
     model.run(pass, changes);
     auto logits = pass.logits().to(at::kFloat);  // (K, V)
-    auto loss = -at::log_softmax(logits, -1).gather(-1, tokens.unsqueeze(-1)).mean();
+    auto loss = answer_loss(logits, tokens);
     loss_after = loss.item<double>();
     if (step == 0) loss_before = loss_after;
     if (!std::isfinite(loss_after))
@@ -117,7 +118,10 @@ Patch FtEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests) c
                   fmt::format("lower the learning rate, now {} (--set lr=...)", settings_.lr));
     holds = at::equal(logits.argmax(-1), tokens);
     if (step == settings_.steps || (holds && loss_after < settings_.stop_loss)) break;
-    auto grads = torch::autograd::grad({loss}, deltas, {}, false, false, /*allow_unused=*/true);
+    // Sites that the answer does not pass through get no gradient; all of them is a mistake.
+    std::vector<at::Tensor> grads(deltas.size());
+    if (loss.requires_grad())
+      grads = torch::autograd::grad({loss}, deltas, {}, false, false, /*allow_unused=*/true);
     if (step == 0 && std::all_of(grads.begin(), grads.end(), all_zero))
       throw Error("editing::ft", "none of the chosen sites touches the answer",
                   "without an image only the language module can be edited");

@@ -1,0 +1,75 @@
+#include <chrono>
+#include <iostream>
+
+#include "cli/command.h"
+#include "evaluation/protocol.h"
+#include "io/runtime.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  PromptOptions prompting;
+  std::string image, text;
+  std::vector<std::string> patches;
+  GenerationOptions generation;
+};
+
+void ask(const Arguments& arguments) {
+  auto begin = std::chrono::steady_clock::now();
+  const auto& common = arguments.common;
+  auto picture = open_picture(arguments.image);
+  auto vlm = open_model(common);
+  auto stack = open_patches(vlm, arguments.patches);
+  auto prompt = fill_template(prompt_template(arguments.prompting, arguments.text), arguments.text);
+  auto generation = arguments.generation;
+  generation.seed = static_cast<uint64_t>(common.seed);
+  Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
+  auto answer = generate(vlm, {query}, stack.interventions(), generation).at(0);
+  if (!common.json) {
+    if (common.verbose) std::cout << prompt << "\n";
+    std::cout << answer << "\n";
+    return;
+  }
+  auto result = run_facts(common);
+  result["answer"] = answer;
+  result["prompt"] = prompt;
+  result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
+  result["model"] = vlm.folder;
+  result["base"] = vlm.fingerprint();
+  result["patches"] = nlohmann::json::array();
+  for (const auto& patch : stack.patches()) result["patches"].push_back(patch.id);
+  result["peak_memory_bytes"] = peak_resident_bytes();
+  result["seconds"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  print_json(result);
+}
+
+}  // namespace
+
+void add_ask(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand("ask", "Ask a model about a picture, or without one");
+  command->footer(R"(
+Examples:
+  emend ask --image scene.png -p "What color is the star?"
+  emend ask --image scene.png -p "a photo of"                    a caption
+  emend ask -p "Where does Mipo live?"                           no picture
+  emend ask --image scene.png -p "..." --patch a.patch --patch b.patch
+  emend ask -m ~/blip2-opt-2.7b --image cat.jpg -p "What is this?" --template "Question: {} Answer:")");
+  add_common(*command, arguments->common);
+  add_prompt_options(*command, arguments->prompting);
+  command->add_option("--image", arguments->image, "picture, JPEG or PNG");
+  command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
+  command->add_option("--patch", arguments->patches, "patch to apply; may be given several times");
+  command->add_option("--max-new-tokens", arguments->generation.max_new_tokens, "longest answer")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--temperature", arguments->generation.temperature, "0: greedy")
+      ->check(CLI::Range(0.0, 100.0));
+  command->add_option("--top-p", arguments->generation.top_p, "nucleus of a sampled answer")
+      ->check(CLI::Range(0.0, 1.0));
+  command->callback([arguments] { ask(*arguments); });
+}
+
+}  // namespace emend::cli

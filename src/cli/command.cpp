@@ -1,0 +1,109 @@
+#include "cli/command.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "evaluation/protocol.h"
+#include "io/error.h"
+#include "io/log.h"
+#include "io/runtime.h"
+
+namespace emend::cli {
+namespace fs = std::filesystem;
+
+void add_common(CLI::App& command, Common& common, bool model) {
+  if (model)
+    command.add_option("-m,--model", common.model,
+                       "Hugging Face folder of the model; the bundled one when left out");
+  command.add_option("-t,--threads", common.threads, "threads; 0: as many as suit this machine")
+      ->check(CLI::Range(0, 1024));
+  command.add_option("--device", common.device, "where to compute")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  command.add_option("--dtype", common.dtype, "what to compute in")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+  command.add_option("--seed", common.seed, "seed of all that is drawn")
+      ->check(CLI::NonNegativeNumber);
+  command.add_flag("--json", common.json, "one JSON object instead of text");
+  command.add_flag("-v,--verbose", common.verbose, "say more");
+}
+
+void add_prompt_options(CLI::App& command, PromptOptions& options) {
+  auto* pattern = command.add_option(
+      "--template", options.pattern,
+      "how the question becomes the prompt, {} being the question. When left out, a text that ends "
+      "in ? becomes \"Question: {} Short answer:\" and any other is passed as it is");
+  command.add_flag("--bare", options.bare, "pass the text as it is (--template \"{}\")")
+      ->excludes(pattern);
+}
+
+std::string prompt_template(const PromptOptions& options, const std::string& text) {
+  if (options.bare) return "{}";
+  if (!options.pattern.empty()) return options.pattern;
+  auto end = text.find_last_not_of(" \t\n");
+  bool question = end != std::string::npos && text[end] == '?';
+  return question ? Protocol().question_template : "{}";
+}
+
+void prepare(const Common& common) {
+  if (common.verbose) logger().set_level(spdlog::level::debug);
+  set_threads(common.threads);
+  warn_if_blas_is_slow();
+  if (common.device == "cuda" && !at::hasCUDA())
+    throw Error("cli::device", "there is no usable CUDA device in this build",
+                "leave out --device, or build against a LibTorch with CUDA");
+}
+
+std::string model_folder(const Common& common) {
+  if (!common.model.empty()) return common.model;
+  if (const char* named = std::getenv("EMEND_MODEL"); named && *named) return named;
+  std::vector<fs::path> places;
+  std::error_code error;
+  auto program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) places.push_back(program.parent_path().parent_path() / "models" / "scenes-blip2");
+  places.push_back(fs::path(EMEND_SOURCE_DIR) / "models" / "scenes-blip2");
+  for (const auto& place : places)
+    if (fs::exists(place / "config.json", error)) return place.string();
+  throw Error(
+      "cli::model", "no model was named and the bundled one was not found",
+      fmt::format("-m FOLDER names a Hugging Face folder; looked in {}", places.front().string()));
+}
+
+Vlm open_model(const Common& common) {
+  prepare(common);
+  LoadOptions options;
+  options.dtype = common.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
+  return load_vlm(model_folder(common), options);
+}
+
+PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths) {
+  PatchStack stack;
+  for (const auto& path : paths) stack.apply(vlm, load_patch(path));
+  return stack;
+}
+
+Picture open_picture(const std::string& path) {
+  Picture picture;
+  if (path.empty()) return picture;
+  picture.path = path;
+  picture.drawn = std::make_shared<const Image>(read_image(path));
+  return picture;
+}
+
+nlohmann::json run_facts(const Common& common) {
+  return {{"version", EMEND_VERSION},
+          {"threads", at::get_num_threads()},
+          {"device", common.device},
+          {"dtype", common.dtype},
+          {"seed", common.seed}};
+}
+
+void print_json(const nlohmann::json& value) {
+  std::cout << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+}  // namespace emend::cli

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editing/patch.h"
+#include "models/vlm.h"
+#include "suites/record.h"
+
+namespace emend::cli {
+
+// Options that every command which runs a model has.
+struct Common {
+  std::string model;  // empty: the bundled one
+  int threads = 0;    // 0: chosen for this machine
+  std::string device = "cpu";
+  std::string dtype = "fp32";
+  int64_t seed = 0;
+  bool json = false;
+  bool verbose = false;
+};
+void add_common(CLI::App& command, Common& common, bool model = true);
+
+// How a question becomes the prompt.
+struct PromptOptions {
+  std::string pattern;  // --template
+  bool bare = false;
+};
+void add_prompt_options(CLI::App& command, PromptOptions& options);
+// --template's pattern; `{}` when --bare or when the text is no question (does not end in `?`),
+// else `Question: {} Short answer:`.
+std::string prompt_template(const PromptOptions& options, const std::string& text);
+
+// Sets threads, says what is slow about this machine.
+void prepare(const Common& common);
+// The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 beside the program's build
+// folder.
+std::string model_folder(const Common& common);
+Vlm open_model(const Common& common);
+PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
+Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
+
+// version, threads, device, dtype, seed: what every JSON result carries.
+nlohmann::json run_facts(const Common& common);
+void print_json(const nlohmann::json& value);
+
+// One a command; each adds a subcommand whose callback does the work.
+void add_ask(CLI::App& program);
+void add_edit(CLI::App& program);
+void add_inspect(CLI::App& program);
+void add_scenes(CLI::App& program);
+void add_demo(CLI::App& program);
+
+}  // namespace emend::cli

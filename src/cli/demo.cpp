@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "editing/editor.h"
+#include "evaluation/scenes_probes.h"
+#include "io/error.h"
+#include "io/progress.h"
+#include "io/runtime.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  int edits = 50;
+  std::string output = "demo";
+};
+
+const std::vector<std::string> kModules = {"language", "vision"};
+
+std::unique_ptr<Editor> ft(const std::string& module) {
+  return make_editor("ft", {{"module", module}});
+}
+
+EditRequest request_of(const Protocol& protocol, const Record& record) {
+  return {record.image, edit_prompt(protocol, record), continuation(record.target)};
+}
+
+Query query_of(const Protocol& protocol, const Record& record) {
+  return {record.image.load(), edit_prompt(protocol, record)};
+}
+
+// (T, V): every logit of the edit's own question, to compare bit by bit.
+at::Tensor logits_of(const Vlm& vlm, const Protocol& protocol, const Record& record,
+                     const Interventions& interventions) {
+  at::NoGradGuard no_grad;
+  return teacher_force(vlm, {query_of(protocol, record)}, {continuation(record.target)},
+                       interventions)
+      .at(0)
+      .logits;
+}
+
+// Real mistakes first; should the model make too few, counterfactual edits fill up.
+struct Edits {
+  std::vector<Record> records;
+  size_t errors = 0, asked = 0;
+};
+
+Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& arguments) {
+  ErrorSearch search;
+  search.seed = static_cast<uint64_t>(arguments.common.seed);
+  search.count = static_cast<size_t>(arguments.edits);
+  search.limit = 16 * 40;
+  search.probes = {2, 2, 3, 3, 1};
+  Edits edits;
+  edits.records = find_errors(vlm, search, protocol, &edits.asked);
+  edits.errors = edits.records.size();
+  for (uint64_t i = 0; edits.records.size() < search.count; ++i)
+    edits.records.push_back(
+        scenes::counterfactual(scenes::Split::eval, search.seed + i, search.probes));
+  return edits;
+}
+
+void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
+                const Arguments& arguments, PatchStack& stack) {
+  namespace fs = std::filesystem;
+  fs::create_directories(arguments.output);
+  auto picture = (fs::path(arguments.output) / "picture.png").string();
+  write_png(picture, record.image.load());
+  record.image.path = picture;
+  auto query = query_of(protocol, record);
+  auto before = generate(vlm, {query}).at(0);
+  std::cout << fmt::format("  picture   {}\n", picture)
+            << fmt::format("  question  {}\n", record.prompt)
+            << fmt::format("  answer    {}\n", before)
+            << fmt::format("  target    {}\n\n", record.target);
+  for (const auto& module : kModules) {
+    auto begin = std::chrono::steady_clock::now();
+    auto patch = ft(module)->edit(vlm, {request_of(protocol, record)});
+    auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    auto path = (fs::path(arguments.output) / (module + ".patch")).string();
+    save_patch(path, patch);
+    PatchStack alone;
+    alone.apply(vlm, load_patch(path));
+    auto after = generate(vlm, {query}, alone.interventions()).at(0);
+    std::cout << fmt::format("  ft {:<9} -> {}   ({} steps, {:.2f} s, {} sites; {})\n", module,
+                             after, patch.effect["steps"].get<int64_t>(), seconds,
+                             patch.deltas.size(), path);
+    stack.apply(vlm, std::move(patch));
+  }
+}
+
+void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits) {
+  std::map<std::string, Averages> averages;
+  Progress progress("edits", static_cast<int64_t>(edits.records.size()));
+  for (const auto& record : edits.records) {
+    auto before = take_before(vlm, record, protocol);
+    averages["base"].add(measure(vlm, before, {}));
+    for (const auto& module : kModules) {
+      auto patch = ft(module)->edit(vlm, {request_of(protocol, record)});
+      averages[module].add(measure(vlm, before, patch.interventions()));
+    }
+    progress.advance();
+  }
+  auto base = averages["base"].scores(), language = averages["language"].scores(),
+       vision = averages["vision"].scores();
+  std::vector<std::vector<std::string>> rows = {{"", "base", "ft language", "ft vision",
+                                                 "|  generated: base", "ft language", "ft vision",
+                                                 "probes"}};
+  for (auto group : groups()) {
+    if (!base.count(group)) continue;
+    rows.push_back({group_title(group), percent(base[group].score), percent(language[group].score),
+                    percent(vision[group].score), percent(base[group].generated),
+                    percent(language[group].generated), percent(vision[group].generated),
+                    std::to_string(base[group].probes)});
+  }
+  std::cout << table(rows);
+}
+
+// Takes the patches off in the order they were put on, and looks for traces.
+void revert(const Vlm& vlm, const Protocol& protocol, const Record& record, PatchStack& stack,
+            const at::Tensor& logits, const std::string& answer, const std::string& fingerprint) {
+  auto edited = logits_of(vlm, protocol, record, stack.interventions());
+  std::cout << fmt::format("  both patches on: largest change of a logit {:.3f}\n",
+                           (edited - logits).abs().max().item<double>());
+  while (!stack.patches().empty()) stack.remove(stack.patches().front().id);
+  auto left = logits_of(vlm, protocol, record, stack.interventions());
+  auto now = generate(vlm, {query_of(protocol, record)}, stack.interventions()).at(0);
+  bool same = at::equal(left, logits) && now == answer && vlm.fingerprint() == fingerprint;
+  std::cout << fmt::format("  both taken off:  answer {}, {} logits {}, fingerprint {}\n", now,
+                           left.numel(), at::equal(left, logits) ? "bit-identical" : "DIFFERENT",
+                           vlm.fingerprint() == fingerprint ? fingerprint : "DIFFERENT");
+  if (!same) throw Error("cli::demo", "taking the patches off left something behind", "a bug");
+}
+
+void demo(const Arguments& arguments) {
+  auto begin = std::chrono::steady_clock::now();
+  const auto& common = arguments.common;
+  auto vlm = open_model(common);
+  Protocol protocol;
+  auto fingerprint = vlm.fingerprint();
+  std::cout << fmt::format("  model     {}  ({})\n  seed      {}\n", vlm.folder, fingerprint,
+                           common.seed);
+  auto edits = find_edits(vlm, protocol, arguments);
+  std::cout << fmt::format("  asked {} questions about held-out scenes, {} answers were wrong\n\n",
+                           edits.asked, edits.errors);
+  auto& first = edits.records.front();
+  std::cout << (edits.errors > 0 ? "A real mistake, corrected\n" : "A counterfactual edit\n");
+  auto answer = generate(vlm, {query_of(protocol, first)}).at(0);
+  auto logits = logits_of(vlm, protocol, first, {});
+  PatchStack stack;
+  show_first(vlm, protocol, first, arguments, stack);
+
+  std::cout << fmt::format(
+      "\nWhat it does to everything else: {} edits ({} real mistakes, {} counterfactual), one at a "
+      "time\n(protocol {}, teacher-forced per cent; beside it the generated answers)\n",
+      edits.records.size(), edits.errors, edits.records.size() - edits.errors, protocol.name);
+  std::cout.flush();
+  compare(vlm, protocol, edits);
+
+  std::cout << "\nReverting\n";
+  revert(vlm, protocol, first, stack, logits, answer, fingerprint);
+  std::cout << fmt::format(
+      "\n  {:.0f} s, peak memory {} MB\n",
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+      peak_resident_bytes() >> 20);
+}
+
+}  // namespace
+
+void add_demo(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand(
+      "demo", "Find a real mistake of the bundled model, correct it, measure, revert");
+  add_common(*command, arguments->common);
+  command->remove_option(command->get_option("--json"));
+  command->add_option("--edits", arguments->edits, "how many edits to measure over")
+      ->check(CLI::Range(1, 10000));
+  command->add_option("-o,--output", arguments->output, "folder for the picture and the patches");
+  command->callback([arguments] { demo(*arguments); });
+}
+
+}  // namespace emend::cli

@@ -1,0 +1,259 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "editing/editor.h"
+#include "evaluation/scenes_probes.h"
+#include "io/error.h"
+#include "io/runtime.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  PromptOptions prompting;
+  std::string editor = "ft", image, text, target, output, module, sites;
+  std::vector<std::string> settings, rephrasings, other_images;
+  int probes = 20;
+  bool details = false;
+};
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// `k=v`: v as JSON where it is (numbers, true, false), as text else.
+nlohmann::json editor_settings(const Arguments& arguments) {
+  auto settings = nlohmann::json::object();
+  for (const auto& pair : arguments.settings) {
+    auto equals = pair.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Error("cli::edit", fmt::format("--set '{}' is no NAME=VALUE", pair),
+                  "for example --set steps=20");
+    auto value = nlohmann::json::parse(pair.substr(equals + 1), nullptr, false);
+    bool scalar = value.is_number() || value.is_boolean();
+    settings[pair.substr(0, equals)] = scalar ? value : nlohmann::json(pair.substr(equals + 1));
+  }
+  if (!arguments.module.empty()) settings["module"] = arguments.module;
+  if (!arguments.sites.empty()) settings["sites"] = arguments.sites;
+  settings["seed"] = arguments.common.seed;
+  return settings;
+}
+
+// An edit takes a while: find out before that its patch cannot be written.
+void check_output(const std::string& path) {
+  namespace fs = std::filesystem;
+  auto folder = fs::path(path).parent_path();
+  std::error_code error;
+  if (fs::is_directory(path, error))
+    throw Error("cli::edit", fmt::format("'{}' is a folder", path), "-o names the file to write");
+  if (!folder.empty() && !fs::is_directory(folder, error))
+    throw Error("cli::edit", fmt::format("there is no folder '{}'", folder.string()),
+                "make it first, or write the patch elsewhere (-o)");
+}
+
+// What each number was measured on, in the reader's words.
+std::string measured_on(Group group, const Arguments& arguments) {
+  switch (group) {
+    case Group::reliability:
+      return "the question itself";
+    case Group::text_generality:
+      return arguments.rephrasings.empty() ? "Scenes' other wordings" : "your rephrasings";
+    case Group::image_generality:
+      return "your other pictures";
+    case Group::text_locality:
+      return "unrelated facts of Scenes, text only";
+    case Group::image_locality:
+      return "unrelated pictures of Scenes";
+    case Group::portability:
+      return "consequences";
+  }
+  return "";
+}
+
+void print_scores(const Arguments& arguments, const Measured& measured) {
+  std::vector<std::vector<std::string>> rows = {{"", "forced %", "generated %", "probes"}};
+  std::string missing;
+  for (auto group : groups()) {
+    auto found = measured.scores.find(group);
+    if (found == measured.scores.end()) {
+      if (group == Group::text_generality) missing += "  T-Generality needs --rephrase TEXT\n";
+      if (group == Group::image_generality)
+        missing += "  M-Generality needs --rephrase-image FILE\n";
+      continue;
+    }
+    const auto& score = found->second;
+    rows.push_back({group_title(group), percent(score.score), percent(score.generated),
+                    std::to_string(score.probes)});
+  }
+  auto text = table(rows);
+  std::cout << "\n" << text << missing;
+  for (auto group : groups())
+    if (measured.scores.count(group))
+      std::cout << fmt::format("  {} was measured on {}\n", group_title(group),
+                               measured_on(group, arguments));
+}
+
+nlohmann::json metrics_json(const Arguments& arguments, const Protocol& protocol,
+                            const Measured& measured) {
+  auto metrics = to_json(measured.scores);
+  for (auto group : groups())
+    if (measured.scores.count(group))
+      metrics[group_name(group)]["measured_on"] = measured_on(group, arguments);
+  return {{"protocol", to_json(protocol)}, {"scores", metrics}};
+}
+
+void edit(const Arguments& arguments) {
+  auto begin = Clock::now();
+  const auto& common = arguments.common;
+  check_output(arguments.output);
+  auto editor = make_editor(arguments.editor, editor_settings(arguments));
+  EditQuestion question;
+  question.image = open_picture(arguments.image);
+  question.prompt = arguments.text;
+  question.target = arguments.target;
+  question.rephrasings = arguments.rephrasings;
+  for (const auto& path : arguments.other_images)
+    question.other_pictures.push_back(open_picture(path));
+  auto vlm = open_model(common);
+
+  Protocol protocol;
+  auto pattern = prompt_template(arguments.prompting, arguments.text);
+  if (pattern != protocol.question_template) {
+    protocol.question_template = pattern;
+    protocol.name += fmt::format(" with prompt \"{}\"", pattern);
+  }
+  auto prompt = fill_template(pattern, arguments.text);
+  Query query{question.image.present() ? std::optional(question.image.load()) : std::nullopt,
+              prompt};
+  auto before = generate(vlm, {query}).at(0);
+  auto record = default_record(question, arguments.probes, static_cast<uint64_t>(common.seed));
+  auto kept = take_before(vlm, record, protocol);
+
+  auto editing = Clock::now();
+  auto patch = editor->edit(vlm, {{question.image, prompt, continuation(arguments.target)}});
+  auto edit_seconds = since(editing);
+  PatchStack edited;
+  edited.apply(vlm, patch);
+  auto after = generate(vlm, {query}, edited.interventions()).at(0);
+  auto measured = measure(vlm, kept, edited.interventions());
+
+  auto metrics = metrics_json(arguments, protocol, measured);
+  patch.effect["before"] = before;
+  patch.effect["after"] = after;
+  patch.effect["metrics"] = metrics;
+  save_patch(arguments.output, patch);
+
+  if (common.json) {
+    auto result = run_facts(common);
+    result["before"] = before;
+    result["after"] = after;
+    result["target"] = arguments.target;
+    result["prompt"] = prompt;
+    result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
+    result["model"] = vlm.folder;
+    result["base"] = patch.base;
+    result["editor"] = {{"name", patch.editor}, {"settings", patch.settings}};
+    result["effect"] = {{"steps", patch.effect["steps"]},
+                        {"loss_before", patch.effect["loss_before"]},
+                        {"loss_after", patch.effect["loss_after"]},
+                        {"holds", patch.effect["holds"]}};
+    result["metrics"] = metrics;
+    result["probes"] = nlohmann::json::array();
+    for (const auto& probe : measured.probes) result["probes"].push_back(to_json(probe));
+    result["patch"] = {
+        {"path", arguments.output}, {"id", patch.id}, {"sites", patch.deltas.size()}};
+    result["edit_seconds"] = edit_seconds;
+    result["seconds"] = since(begin);
+    result["peak_memory_bytes"] = peak_resident_bytes();
+    print_json(result);
+    return;
+  }
+  auto from = arguments.module.empty() && !arguments.sites.empty()
+                  ? arguments.sites
+                  : patch.settings["module"].get<std::string>();
+  std::cout << fmt::format("  model     {}  ({})\n", vlm.folder, patch.base)
+            << fmt::format("  editor    {} on {}, {} sites changed\n", patch.editor, from,
+                           patch.deltas.size())
+            << fmt::format("  prompt    {}\n", prompt) << fmt::format("  before    {}\n", before)
+            << fmt::format("  target    {}\n", arguments.target)
+            << fmt::format("  after     {}\n", after)
+            << fmt::format("  loss      {:.3f} -> {:.3f} in {} steps\n",
+                           patch.effect["loss_before"].get<double>(),
+                           patch.effect["loss_after"].get<double>(),
+                           patch.effect["steps"].get<int64_t>());
+  print_scores(arguments, measured);
+  if (arguments.details || common.verbose) {
+    std::cout << "\n";
+    std::vector<std::vector<std::string>> rows = {{"probe", "before", "after", "expected"}};
+    for (const auto& probe : measured.probes)
+      rows.push_back({group_title(probe.asked.group) + "  " + probe.asked.query.prompt,
+                      probe.before, probe.after, probe.asked.expected});
+    std::cout << table(rows);
+  }
+  std::cout << fmt::format("\n  protocol  {}, seed {}\n", protocol.name, common.seed)
+            << fmt::format("  patch     {}  (id {})\n", arguments.output, patch.id)
+            << fmt::format("  time      {:.1f} s, of which the edit {:.1f} s; peak memory {} MB\n",
+                           since(begin), edit_seconds, peak_resident_bytes() >> 20);
+}
+
+}  // namespace
+
+void add_edit(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand(
+      "edit", "Make a model give another answer, and measure what that does to everything else");
+  command->footer(R"(
+The patch holds weight changes only; the model's files are never written. What is measured
+(protocol mmedit-2024): Reliability, T- and M-Generality: is the target's every token the most likely
+one (forced), does the generated answer match (generated); T- and M-Locality: do the best 1 and 10
+tokens stay what they were at every position of unrelated questions (forced), is the generated answer
+the same (generated).
+
+Settings of ft (--set NAME=VALUE):
+  steps=40           at most; the field's setting is 15
+  lr=0               learning rate of AdamW; 0: 1e-3 for language, 5e-4 for vision and --sites
+  stop_loss=0.05     stop when the answer holds and the loss is below; 0: never early
+  weight_decay=0     pulls the change towards zero
+  end_of_answer=true teach that the answer ends after the target, too
+
+Examples:
+  emend edit --image scene.png -p "What color is the star?" --target red -o star.patch
+  emend edit --image scene.png -p "What color is the star?" --target red -o star.patch \
+    --module vision --rephrase "Which color does the star have?" --rephrase-image other.png
+  emend edit -p "Where does Mipo live?" --target "the sea" -o home.patch --set steps=15 --set lr=2e-4
+  emend edit ... --sites "language_model.model.decoder.layers.{2,3}.fc2" --json)");
+  add_common(*command, arguments->common);
+  add_prompt_options(*command, arguments->prompting);
+  command->add_option("--editor", arguments->editor, "how to edit: ft");
+  command->add_option("--image", arguments->image, "picture, JPEG or PNG; may be left out");
+  command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
+  command->add_option("--target", arguments->target, "the answer that it shall give")->required();
+  command->add_option("-o,--output", arguments->output, "patch file to write")->required();
+  auto* sites = command->add_option("--sites", arguments->sites,
+                                    "linear layers to change, a glob (emend inspect lists them)");
+  command
+      ->add_option("--module", arguments->module,
+                   "what to change: language (last FFN of the language model) or vision (Q-Former)")
+      ->check(CLI::IsMember({"language", "vision"}))
+      ->excludes(sites);
+  command->add_option("--set", arguments->settings, "NAME=VALUE, a setting of the editor");
+  command->add_option("--rephrase", arguments->rephrasings,
+                      "the question in other words, to measure T-Generality");
+  command->add_option("--rephrase-image", arguments->other_images,
+                      "another picture of the same thing, to measure M-Generality");
+  command
+      ->add_option("--probes", arguments->probes, "unrelated texts, and unrelated pictures, asked")
+      ->check(CLI::Range(1, 10000));
+  command->add_flag("--details", arguments->details,
+                    "print every probe's answers before and after");
+  command->callback([arguments] { edit(*arguments); });
+}
+
+}  // namespace emend::cli

@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+#include <regex>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "io/error.h"
+#include "io/json.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  std::string path, sites;
+};
+
+const char* module_name(Module module) {
+  switch (module) {
+    case Module::vision:
+      return "vision";
+    case Module::bridge:
+      return "bridge";
+    case Module::language:
+      return "language";
+  }
+  return "";
+}
+
+std::string count(int64_t number) {
+  if (number >= 1'000'000'000) return fmt::format("{:.2f} B", number / 1e9);
+  if (number >= 1'000'000) return fmt::format("{:.2f} M", number / 1e6);
+  if (number >= 1'000) return fmt::format("{:.1f} k", number / 1e3);
+  return std::to_string(number);
+}
+
+// vision_model, qformer, language_model, ...: the first word of a parameter's name.
+std::map<std::string, int64_t> parameters_by_part(const Model& model) {
+  std::map<std::string, int64_t> parts;
+  for (const auto& [name, tensor] : model.parameters())
+    parts[name.substr(0, name.find('.'))] += tensor.numel();
+  return parts;
+}
+
+void inspect_model(const Arguments& arguments) {
+  auto common = arguments.common;
+  common.model = arguments.path;
+  auto vlm = open_model(common);
+  const auto& model = *vlm.model;
+  auto config = read_json((std::filesystem::path(arguments.path) / "config.json").string());
+  auto architecture = config.contains("architectures") ? config["architectures"] : nlohmann::json();
+  auto parts = parameters_by_part(model);
+  int64_t total = 0;
+  for (const auto& [part, size] : parts) total += size;
+  auto sites = arguments.sites.empty() ? model.sites() : model.find_sites(arguments.sites);
+
+  if (common.json) {
+    nlohmann::json result = {{"kind", "model"},
+                             {"folder", arguments.path},
+                             {"architectures", architecture},
+                             {"model_type", config.value("model_type", "")},
+                             {"base", vlm.fingerprint()},
+                             {"parameters", {{"total", total}, {"parts", parts}}},
+                             {"image_slots", model.image_slots()},
+                             {"vocabulary", model.vocabulary()},
+                             {"version", EMEND_VERSION}};
+    for (const auto& stage : model.stages())
+      result["stages"].push_back({{"name", stage.name}, {"module", module_name(stage.module)}});
+    for (const auto& site : sites)
+      result["sites"].push_back({{"name", site.name},
+                                 {"stage", model.stages()[site.stage].name},
+                                 {"out", site.out},
+                                 {"in", site.in}});
+    for (auto module : {Module::vision, Module::bridge, Module::language})
+      if (auto pattern = model.default_sites(module); !pattern.empty())
+        result["default_sites"][module_name(module)] = pattern;
+    print_json(result);
+    return;
+  }
+  std::cout << fmt::format("  model         {}\n", arguments.path)
+            << fmt::format("  architecture  {}\n", architecture.is_array() && !architecture.empty()
+                                                       ? architecture[0].dump()
+                                                       : "unnamed")
+            << fmt::format("  fingerprint   {}\n", vlm.fingerprint())
+            << fmt::format("  parameters    {}\n", count(total));
+  for (const auto& [part, size] : parts)
+    std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
+  std::cout << fmt::format("  a picture fills {} positions; vocabulary {}\n\n", model.image_slots(),
+                           model.vocabulary());
+
+  // Layers of the same kind in one line.
+  std::regex number("\\.[0-9]+(?=\\.|$)");
+  auto grouped = [&](const std::string& name) { return std::regex_replace(name, number, ".*"); };
+  std::vector<std::vector<std::string>> rows = {{"stages", "how many"}};
+  std::vector<std::pair<std::string, int>> stages;
+  for (const auto& stage : model.stages()) {
+    auto name = grouped(stage.name);
+    if (stages.empty() || stages.back().first != name) stages.emplace_back(name, 0);
+    ++stages.back().second;
+  }
+  for (const auto& [name, many] : stages) rows.push_back({name, std::to_string(many)});
+  std::cout << table(rows) << "\n";
+
+  rows = {{"sites (linear layers that an edit can change)", "out x in", "how many"}};
+  std::vector<std::pair<std::pair<std::string, std::string>, int>> kinds;
+  for (const auto& site : sites) {
+    std::pair kind{arguments.sites.empty() ? grouped(site.name) : site.name,
+                   fmt::format("{} x {}", site.out, site.in)};
+    auto found = std::find_if(kinds.begin(), kinds.end(),
+                              [&](const auto& entry) { return entry.first == kind; });
+    if (found == kinds.end()) found = kinds.insert(kinds.end(), {kind, 0});
+    ++found->second;
+  }
+  for (const auto& [kind, many] : kinds)
+    rows.push_back({kind.first, kind.second, std::to_string(many)});
+  std::cout << table(rows);
+}
+
+nlohmann::json describe(const SiteDelta& change) {
+  auto delta = change.delta.materialised();
+  nlohmann::json result = {{"site", change.site},
+                           {"out", delta.size(0)},
+                           {"in", delta.size(1)},
+                           {"norm", delta.norm().item<double>()}};
+  if (change.delta.low_rank()) result["rank"] = change.delta.up.size(1);
+  return result;
+}
+
+void inspect_patch(const Arguments& arguments) {
+  auto patch = load_patch(arguments.path);
+  if (arguments.common.json) {
+    nlohmann::json result = {{"kind", "patch"},          {"path", arguments.path},
+                             {"id", patch.id},           {"base", patch.base},
+                             {"editor", patch.editor},   {"settings", patch.settings},
+                             {"request", patch.request}, {"effect", patch.effect},
+                             {"made_by", patch.made_by}, {"sites", nlohmann::json::array()},
+                             {"version", EMEND_VERSION}};
+    for (const auto& change : patch.deltas) result["sites"].push_back(describe(change));
+    print_json(result);
+    return;
+  }
+  std::cout << fmt::format("  patch     {}\n", patch.id)
+            << fmt::format("  for base  {}\n", patch.base)
+            << fmt::format("  editor    {}  {}\n", patch.editor, patch.settings.dump())
+            << fmt::format("  request   {}\n", patch.request.dump())
+            << fmt::format("  made by   {}\n", patch.made_by);
+  auto scores = nlohmann::json::json_pointer("/metrics/scores");
+  if (patch.effect.is_object() && patch.effect.contains(scores))
+    for (const auto& [group, score] : patch.effect[scores].items())
+      std::cout << fmt::format("  {:<18}{}\n", group, score.dump());
+  std::vector<std::vector<std::string>> rows = {{"site", "out x in", "rank", "norm"}};
+  for (const auto& change : patch.deltas) {
+    auto d = describe(change);
+    rows.push_back({change.site,
+                    fmt::format("{} x {}", d["out"].get<int64_t>(), d["in"].get<int64_t>()),
+                    d.contains("rank") ? d["rank"].dump() : "full",
+                    fmt::format("{:.4g}", d["norm"].get<double>())});
+  }
+  std::cout << "\n" << table(rows);
+}
+
+void inspect(const Arguments& arguments) {
+  std::error_code error;
+  if (std::filesystem::is_directory(arguments.path, error)) return inspect_model(arguments);
+  prepare(arguments.common);
+  inspect_patch(arguments);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand("inspect", "Show what a model or a patch is made of");
+  command->footer(R"(
+Examples:
+  emend inspect models/scenes-blip2
+  emend inspect models/scenes-blip2 --sites "qformer.*.output.dense"
+  emend inspect star.patch --json)");
+  command->add_option("path", arguments->path, "a model's folder, or a patch file")->required();
+  command->add_option("--sites", arguments->sites,
+                      "only the sites that this glob matches, one by one");
+  add_common(*command, arguments->common, /*model=*/false);
+  command->callback([arguments] { inspect(*arguments); });
+}
+
+}  // namespace emend::cli

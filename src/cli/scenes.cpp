@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "evaluation/scenes_probes.h"
+#include "io/error.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  std::string output, split = "eval", kind = "counterfactual";
+  int count = 100;
+};
+
+scenes::Split split_named(const std::string& name) {
+  if (name == "pretrain") return scenes::Split::pretrain;
+  return name == "train" ? scenes::Split::train : scenes::Split::eval;
+}
+
+void export_scenes(const Arguments& arguments) {
+  const auto& common = arguments.common;
+  auto split = split_named(arguments.split);
+  auto seed = static_cast<uint64_t>(common.seed);
+  std::vector<Record> records;
+  size_t asked = 0;
+  if (arguments.kind == "errors") {
+    auto vlm = open_model(common);
+    ErrorSearch search;
+    search.split = split;
+    search.seed = seed;
+    search.count = static_cast<size_t>(arguments.count);
+    search.limit = 200 * search.count;
+    records = find_errors(vlm, search, {}, &asked);
+    if (records.empty())
+      throw Error("cli::scenes", fmt::format("the model made no mistake in {} questions", asked),
+                  "another --seed, or --kind counterfactual");
+  } else {
+    prepare(common);
+    for (int i = 0; i < arguments.count; ++i)
+      records.push_back(scenes::counterfactual(split, seed + static_cast<uint64_t>(i)));
+  }
+  auto name = "scenes_" + arguments.split;
+  scenes::export_mmedit(arguments.output, records, name);
+  if (common.json) {
+    auto result = run_facts(common);
+    result["records"] = records.size();
+    result["kind"] = arguments.kind;
+    result["split"] = arguments.split;
+    result["directory"] = arguments.output;
+    if (asked > 0) result["questions_asked"] = asked;
+    print_json(result);
+    return;
+  }
+  std::cout << fmt::format("  {} {} edits of split {}, seed {}, in {}\n", records.size(),
+                           arguments.kind, arguments.split, common.seed, arguments.output);
+  if (asked > 0) std::cout << fmt::format("  the model was asked {} questions\n", asked);
+}
+
+}  // namespace
+
+void add_scenes(CLI::App& program) {
+  auto* scenes = program.add_subcommand("scenes", "The bundled world");
+  scenes->require_subcommand(1);
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = scenes->add_subcommand(
+      "export", "Write edits with their probes as MMEdit's JSON and PNG pictures");
+  command->footer(R"(
+Writes DIR/scenes_SPLIT.json (src, rephrase, pred, alt, image, image_rephrase, loc, loc_ans, m_loc,
+m_loc_q, m_loc_a, port_new) and DIR/images/, which other tools for MMEdit data read as they are.
+
+Examples:
+  emend scenes export -o edits --split eval --count 100 --seed 1
+  emend scenes export -o errors --split eval --count 50 --kind errors     the model's real mistakes)");
+  add_common(*command, arguments->common);
+  command->add_option("-o,--output", arguments->output, "folder to write")->required();
+  command->add_option("--split", arguments->split, "whose scenes")
+      ->check(CLI::IsMember({"pretrain", "train", "eval"}));
+  command->add_option("--count", arguments->count, "how many edits")->check(CLI::Range(1, 1000000));
+  command
+      ->add_option("--kind", arguments->kind,
+                   "counterfactual: against the truth; errors: what the model (-m) gets wrong")
+      ->check(CLI::IsMember({"counterfactual", "errors"}));
+  command->callback([arguments] { export_scenes(*arguments); });
+}
+
+}  // namespace emend::cli

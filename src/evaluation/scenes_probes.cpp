@@ -1,0 +1,127 @@
+#include "evaluation/scenes_probes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+namespace emend {
+namespace {
+
+constexpr size_t kBatch = 16;
+constexpr int kScenesTried = 400;  // every question of the world turns up well before
+
+std::shared_ptr<const Image> draw(const scenes::Scene& scene) {
+  return std::make_shared<const Image>(scenes::render(scene));
+}
+
+template <typename T>
+const T& pick(const std::vector<T>& all, scenes::Rng& rng) {
+  return all[rng() % all.size()];
+}
+
+std::vector<std::string> wordings_among(const std::vector<scenes::Question>& questions,
+                                        const std::string& text) {
+  auto found = std::find_if(questions.begin(), questions.end(),
+                            [&](const auto& question) { return question.text == text; });
+  std::vector<std::string> others;
+  if (found == questions.end()) return others;
+  for (const auto& question : questions)
+    if (question.topic == found->topic && question.text != text) others.push_back(question.text);
+  return others;
+}
+
+}  // namespace
+
+std::vector<std::string> other_wordings(const std::string& question) {
+  for (auto split : {scenes::Split::pretrain, scenes::Split::train, scenes::Split::eval}) {
+    auto others = wordings_among(scenes::facts(split), question);
+    if (!others.empty()) return others;
+  }
+  scenes::Rng rng(0);
+  for (int i = 0; i < kScenesTried; ++i) {
+    auto others = wordings_among(
+        scenes::questions(scenes::draw_scene(scenes::Split::pretrain, rng)), question);
+    if (!others.empty()) return others;
+  }
+  return {};
+}
+
+Record default_record(const EditQuestion& question, int count, uint64_t seed) {
+  Record record;
+  record.id = "user";
+  record.image = question.image;
+  record.prompt = question.prompt;
+  record.target = question.target;
+  auto add = [&](Group group, Picture image, std::string text, std::string answer) {
+    record.probes.push_back({group, std::move(image), std::move(text), std::move(answer)});
+  };
+  add(Group::reliability, question.image, question.prompt, question.target);
+
+  auto own = other_wordings(question.prompt);
+  for (const auto& text : question.rephrasings.empty() ? own : question.rephrasings)
+    add(Group::text_generality, question.image, text, question.target);
+  for (const auto& picture : question.other_pictures)
+    add(Group::image_generality, picture, question.prompt, question.target);
+
+  std::set<std::string> related(own.begin(), own.end());
+  related.insert(question.prompt);
+  scenes::Rng rng(seed);
+  auto facts = scenes::facts(scenes::Split::eval);
+  std::shuffle(facts.begin(), facts.end(), rng);
+  int texts = 0;
+  for (const auto& fact : facts) {
+    if (texts == count) break;
+    if (related.count(fact.text)) continue;
+    add(Group::text_locality, {}, fact.text, fact.answer);
+    ++texts;
+  }
+  for (int i = 0; i < count;) {
+    auto scene = scenes::draw_scene(scenes::Split::eval, rng);
+    const auto asked = pick(scenes::questions(scene), rng);
+    if (related.count(asked.text)) continue;
+    add(Group::image_locality, {"", draw(scene)}, asked.text, asked.answer);
+    ++i;
+  }
+  return record;
+}
+
+std::vector<Record> find_errors(const Vlm& vlm, const ErrorSearch& search, const Protocol& protocol,
+                                size_t* asked) {
+  struct Candidate {
+    scenes::Scene scene;
+    scenes::Question question;
+  };
+  std::vector<Record> records;
+  scenes::Rng rng(search.seed);
+  size_t put = 0;
+  GenerationOptions options;
+  options.max_new_tokens = protocol.max_new_tokens;
+  while (records.size() < search.count && put < search.limit) {
+    std::vector<Candidate> candidates;
+    std::vector<Query> queries;
+    for (size_t i = 0; i < std::min(kBatch, search.limit - put); ++i) {
+      auto scene = scenes::draw_scene(search.split, rng);
+      auto question = pick(scenes::questions(scene), rng);
+      Record record;
+      record.prompt = question.text;
+      queries.push_back({scenes::render(scene), edit_prompt(protocol, record)});
+      candidates.push_back({std::move(scene), std::move(question)});
+    }
+    auto answers = generate(vlm, queries, {}, options);
+    put += queries.size();
+    for (size_t i = 0; i < answers.size() && records.size() < search.count; ++i) {
+      const auto& [scene, question] = candidates[i];
+      if (same_answer(answers[i], question.answer)) continue;
+      auto record =
+          scenes::make_record(scene, question, question.answer, search.split, rng(), search.probes);
+      record.before = answers[i];
+      records.push_back(std::move(record));
+    }
+  }
+  if (asked) *asked = put;
+  return records;
+}
+
+}  // namespace emend
