@@ -32,6 +32,7 @@ INSTANTIATE_TEST_SUITE_P(All, Blip2Fixture, ::testing::ValuesIn(fixtures::all_fi
 #define EXPECT_WITHIN(differences)                                        \
   do {                                                                    \
     const auto compared = (differences);                                  \
+    ::testing::Test::RecordProperty("worst", fixtures::worst(compared));  \
     EXPECT_TRUE(fixtures::within(compared)) << fixtures::worst(compared); \
   } while (false)
 
