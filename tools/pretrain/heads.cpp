@@ -1,10 +1,16 @@
 #include "heads.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <fmt/format.h>
+
+#include "io/error.h"
 
 namespace emend::pretrain {
 namespace {
 
+// Which query is read for what: the places first, then the shapes.
+constexpr int64_t kShapes = 6, kGround = scenes::kPlaces + kShapes, kBeing = kGround + 1;
+constexpr int64_t kQueries = kBeing + 1;
 constexpr int64_t kNothing = 0;  // class 0 of every reading: nothing is there
 
 at::Tensor cross_entropy(const at::Tensor& logits, const std::vector<int64_t>& targets) {
@@ -15,7 +21,10 @@ at::Tensor cross_entropy(const at::Tensor& logits, const std::vector<int64_t>& t
 
 Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t grid, uint64_t seed)
     : grid_(grid) {
-  TORCH_CHECK(queries > scenes::kPlaces + 2 && grid % 3 == 0, "too few queries, or grid not of 3");
+  if (queries < kQueries || grid % 3 != 0)
+    throw Error("pretrain::heads",
+                fmt::format("{} queries and a grid of {} patches cannot be read", queries, grid),
+                fmt::format("take at least {} queries and a grid of three times n", kQueries));
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   auto shapes = static_cast<int64_t>(scenes::shapes().size()) + 1;
   auto colours = static_cast<int64_t>(scenes::colours().size()) + 1;
@@ -33,6 +42,9 @@ Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t
     add(std::string(from) + "creature", creatures, width);
     add(std::string(from) + "stand", 4, width);
   }
+  add("shapes.colour", colours, query_width);
+  add("shapes.size", sizes, query_width);
+  add("shapes.place", scenes::kPlaces + 1, query_width);
 }
 
 at::Tensor Heads::read(const std::string& name, const at::Tensor& x) const {
@@ -42,10 +54,17 @@ at::Tensor Heads::read(const std::string& name, const at::Tensor& x) const {
 Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
                         const std::vector<const scenes::Scene*>& scenes) const {
   std::vector<int64_t> shape, colour, size, background, creature, stand;
+  std::vector<int64_t> shape_colour, shape_size, shape_place;
   for (auto* scene : scenes) {
     auto base = shape.size();
     for (auto* reading : {&shape, &colour, &size}) reading->resize(base + scenes::kPlaces, kNothing);
+    auto first = shape_colour.size();
+    for (auto* reading : {&shape_colour, &shape_size, &shape_place})
+      reading->resize(first + kShapes, kNothing);
     for (auto& object : scene->objects) {
+      shape_colour[first + object.shape] = object.colour + 1;
+      shape_size[first + object.shape] = object.size + 1;
+      shape_place[first + object.shape] = object.place + 1;
       shape[base + object.place] = object.shape + 1;
       colour[base + object.place] = object.colour + 1;
       size[base + object.place] = object.size + 1;
@@ -72,21 +91,30 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
   Loss loss;
   loss.patches = total("patches.", places, whole, whole);
   auto at_places = queries.narrow(1, 0, scenes::kPlaces).reshape({n * scenes::kPlaces, -1});
-  auto ground = queries.select(1, scenes::kPlaces), being = queries.select(1, scenes::kPlaces + 1);
-  loss.queries = total("queries.", at_places, ground, being);
+  auto at_shapes = queries.narrow(1, scenes::kPlaces, kShapes).reshape({n * kShapes, -1});
+  auto ground = queries.select(1, kGround), being = queries.select(1, kBeing);
+  loss.queries = total("queries.", at_places, ground, being) +
+                 cross_entropy(read("shapes.colour", at_shapes), shape_colour) +
+                 cross_entropy(read("shapes.size", at_shapes), shape_size) +
+                 cross_entropy(read("shapes.place", at_shapes), shape_place);
 
   at::NoGradGuard no_grad;
   auto right = [](const at::Tensor& logits, const std::vector<int64_t>& truth) {
     return logits.argmax(-1).eq(at::tensor(truth, at::kLong));
   };
-  auto all = right(read("queries.shape", at_places), shape) &
-             right(read("queries.colour", at_places), colour) &
-             right(read("queries.size", at_places), size);
-  auto filled = at::tensor(shape, at::kLong).gt(kNothing);
-  loss.places_right = all.masked_select(filled).to(at::kFloat).mean().item<double>();
-  auto beings = at::tensor(creature, at::kLong).gt(kNothing);
-  loss.creatures_right = right(read("queries.creature", being), creature)
-                             .masked_select(beings).to(at::kFloat).mean().item<double>();
+  auto share = [](const at::Tensor& which, const at::Tensor& among) {
+    return which.masked_select(among).to(at::kFloat).mean().item<double>();
+  };
+  auto there = [](const std::vector<int64_t>& truth) { return at::tensor(truth, at::kLong).gt(kNothing); };
+  loss.places_right = share(right(read("queries.shape", at_places), shape) &
+                                right(read("queries.colour", at_places), colour) &
+                                right(read("queries.size", at_places), size),
+                            there(shape));
+  loss.shapes_right = share(right(read("shapes.colour", at_shapes), shape_colour) &
+                                right(read("shapes.size", at_shapes), shape_size) &
+                                right(read("shapes.place", at_shapes), shape_place),
+                            there(shape_colour));
+  loss.creatures_right = share(right(read("queries.creature", being), creature), there(creature));
   return loss;
 }
 

@@ -11,7 +11,8 @@
 namespace emend::pretrain {
 
 // Auxiliary heads, thrown away after pretraining: one reads every place's shape, colour and size from
-// the patches that lie there, one reads the whole scene from the queries.
+// the patches that lie there, one reads the whole scene from the queries: a query for each place, one
+// for each shape (its colour, size and place), one for the background, one for the creature.
 class Heads {
  public:
   // grid: patches per side, a multiple of 3.
@@ -20,7 +21,8 @@ class Heads {
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
   struct Loss {
     at::Tensor patches, queries;          // scalars
-    double places_right, creatures_right;  // shares read right from the queries
+    // Shares read right from the queries: places with something, shapes that are shown, creatures.
+    double places_right, shapes_right, creatures_right;
   };
   // vision: (N, 1 + grid^2, Dv) after the last norm; queries: (N, Q, Dq) before the projection.
   Loss loss(const at::Tensor& vision, const at::Tensor& queries,

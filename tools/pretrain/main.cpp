@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include <chrono>
+#include <cmath>
 #include <malloc.h>
 
 #include <csignal>
@@ -30,15 +31,36 @@ struct Arguments {
   Recipe recipe;
 };
 
-// OPT's, the tower's and the Q-Former's usual beginnings: small normal matrices, norms at one.
+// Where things are must be legible from the first step: sines and cosines of row and column.
+at::Tensor grid_positions(at::IntArrayRef shape) {
+  auto table = at::zeros(shape);
+  auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(shape[1] - 1)));
+  auto bands = shape[2] / 4;
+  for (int64_t p = 0; p < side * side; ++p)
+    for (int64_t b = 0; b < bands; ++b) {
+      double pace = 3.14159265 * (0.5 + 0.5 * static_cast<double>(b)) / static_cast<double>(side);
+      double row = static_cast<double>(p / side) * pace, column = static_cast<double>(p % side) * pace;
+      double wave[] = {std::sin(row), std::cos(row), std::sin(column), std::cos(column)};
+      for (int64_t k = 0; k < 4; ++k) table[0][p + 1][4 * b + k] = wave[k];
+    }
+  return table;
+}
+
+// Matrices keep the scale of what they are given (the usual 0.02 is made for far wider models, and
+// leaves attention here blind for thousands of steps); norms begin at one.
 Weights::Initialiser initialiser(uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   return [generator](const std::string& name, at::IntArrayRef shape) {
-    bool norm = name.find("norm") != std::string::npos || name.find("Norm") != std::string::npos;
-    bool bias = name.size() > 4 && name.compare(name.size() - 4, 4, "bias") == 0;
-    if (bias) return at::zeros(shape);
-    if (norm && shape.size() == 1) return at::ones(shape);
-    return at::randn(shape, generator).mul_(0.02);
+    auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+    if (name.ends_with("bias")) return at::zeros(shape);
+    if (shape.size() == 1) return at::ones(shape);
+    if (has("position_embedding") && shape.size() == 3) return grid_positions(shape);
+    if (has("query_tokens")) return at::randn(shape, generator);
+    if (has("embed_tokens") || has("embed_positions")) return at::randn(shape, generator).mul_(0.02);
+    auto fan_in = at::empty(shape).numel() / shape[0];
+    // What blocks add to the stream starts small, so that places are not drowned.
+    double scale = has("fc2") || has("projection") || has("out_proj") ? 0.35 : 1.0;
+    return at::randn(shape, generator).mul_(scale / std::sqrt(static_cast<double>(fan_in)));
   };
 }
 
@@ -74,7 +96,8 @@ void run(const Arguments& a) {
     trainer.resume(a.checkpoint);
     fmt::print("resumed {} at step {}\n", a.checkpoint, trainer.steps());
   } else {
-    std::filesystem::create_directories(std::filesystem::path(a.checkpoint).parent_path());
+    auto parent = std::filesystem::absolute(a.checkpoint).parent_path();
+    std::filesystem::create_directories(parent);
   }
 
   auto start = std::chrono::steady_clock::now();
@@ -89,9 +112,7 @@ void run(const Arguments& a) {
     since.add(trainer.step(rate(a, trainer.steps())));
     ++count;
     if (trainer.steps() % a.report_every == 0) {
-      for (auto* mean : {&since.loss, &since.patches, &since.queries, &since.places_right,
-                         &since.creatures_right})
-        *mean /= static_cast<double>(count);
+      since.average(static_cast<double>(count));
       std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
       double each = spent.count() / static_cast<double>(trainer.steps() - first);
       fmt::print("step {} of {} ({:.2f} s each, {:.0f} min left) {}\n", trainer.steps(), a.steps,

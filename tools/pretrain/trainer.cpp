@@ -52,6 +52,7 @@ Marks marks_of(const Heads::Loss& aux) {
   marks.patches = aux.patches.item<double>();
   marks.queries = aux.queries.item<double>();
   marks.places_right = aux.places_right;
+  marks.shapes_right = aux.shapes_right;
   marks.creatures_right = aux.creatures_right;
   return marks;
 }
@@ -75,6 +76,7 @@ void Marks::add(const Marks& other) {
   patches += other.patches;
   queries += other.queries;
   places_right += other.places_right;
+  shapes_right += other.shapes_right;
   creatures_right += other.creatures_right;
   for (int s = 0; s < kSubjects; ++s) {
     right[s] += other.right[s];
@@ -82,9 +84,15 @@ void Marks::add(const Marks& other) {
   }
 }
 
+void Marks::average(double over) {
+  for (auto* sum : {&loss, &patches, &queries, &places_right, &shapes_right, &creatures_right})
+    *sum /= over;
+}
+
 std::string Marks::line() const {
-  auto text = fmt::format("loss {:.3f} patches {:.3f} queries {:.3f} places {:.1f}% creatures {:.1f}%",
-                          loss, patches, queries, 100 * places_right, 100 * creatures_right);
+  auto text = fmt::format("loss {:.3f} patches {:.3f} queries {:.3f} places {:.1f}% shapes {:.1f}% creatures {:.1f}%",
+                          loss, patches, queries, 100 * places_right, 100 * shapes_right,
+                          100 * creatures_right);
   for (int s = 0; s < kSubjects; ++s)
     if (seen[s] > 0) text += fmt::format(" {} {:.1f}", subject_name(s), 100 * right[s] / seen[s]);
   return text;
@@ -179,9 +187,7 @@ Marks Trainer::step(double lr) {
   }
   for (auto& grad : grads)
     if (grad.defined()) grad.div_(threads);
-  for (auto* mean : {&marks.loss, &marks.patches, &marks.queries, &marks.places_right,
-                     &marks.creatures_right})
-    *mean /= threads;
+  marks.average(threads);
   optimizer_.step(grads, lr, recipe_.weight_decay, recipe_.clip);
   // A few entries of the pool are drawn anew at every step, so that no picture is seen for ever.
   for (int64_t i = 0; i < recipe_.pictures / 8; ++i) {
@@ -217,9 +223,7 @@ Marks Trainer::examine(const Pool& held_out, int64_t pictures) const {
     count(batch, lessons.asked, judge(logits, lessons));
     marks.add(batch);
   }
-  for (auto* mean : {&marks.loss, &marks.patches, &marks.queries, &marks.places_right,
-                     &marks.creatures_right})
-    *mean /= static_cast<double>(batches);
+  marks.average(static_cast<double>(batches));
   return marks;
 }
 

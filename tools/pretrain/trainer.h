@@ -31,10 +31,12 @@ struct Recipe {
 // What one step, or one examination, came to.
 struct Marks {
   double loss = 0, patches = 0, queries = 0;
-  double places_right = 0, creatures_right = 0;
+  double places_right = 0, shapes_right = 0, creatures_right = 0;
   std::array<double, kSubjects> right{}, seen{};
 
   void add(const Marks& other);
+  // Losses and shares become means; the counts of answers stay sums.
+  void average(double over);
   std::string line() const;
 };
 
