@@ -33,7 +33,8 @@ int report_foreign(const std::string& what, const std::string& hint) {
 int run(int argc, char** argv) {
   CLI::App program{
       "emend corrects what a vision-language model believes, measures what the correction did to\n"
-      "everything else, and hands it over as a patch that comes off again."};
+      "everything else, and hands it over as a patch that comes off again.",
+      "emend"};
   program.set_version_flag("--version", std::string("emend ") + EMEND_VERSION);
   program.footer(kFooter);
   program.require_subcommand(1);
