@@ -1,0 +1,256 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Result {
+  int code = 0;  // 128 + n when signal n ended it
+  std::string out, err;
+};
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(path("model"), 0);
+    testing::write_tiny_vlm(path("other"), 1);
+    write_png(path("picture.png"), *testing::noise_image(1));
+    testing::write_text(path("text.png"), "this is no picture at all");
+    auto png = read_text(path("picture.png"));
+    testing::write_text(path("half.png"), png.substr(0, png.size() / 2));
+    std::filesystem::copy(path("model"), path("truncated"));
+    auto weights = read_text(path("model/model.safetensors"));
+    testing::write_text(path("truncated/model.safetensors"), weights.substr(0, weights.size() - 9));
+    std::filesystem::copy(path("model"), path("unknown"));
+    auto config = testing::tiny_config();
+    config["model_type"] = "mystery";
+    config["architectures"] = {"MysteryForEverything"};
+    testing::write_text(path("unknown/config.json"), config.dump());
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+  static std::string path(const std::string& name) { return *folder_ / name; }
+
+  // `arguments` as one would type them; {} is the test's folder. `before`: shell text, a limit.
+  static Result run(std::string arguments, const std::string& before = "") {
+    for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
+      arguments.replace(at, 2, folder_->string());
+    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=error " + EMEND_PROGRAM + " " +
+                   arguments + " >" + path("out") + " 2>" + path("err");
+    int status = std::system(command.c_str());
+    Result result;
+    result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    result.out = read_text(path("out"));
+    result.err = read_text(path("err"));
+    return result;
+  }
+  static nlohmann::json run_json(const std::string& arguments) {
+    auto result = run(arguments + " --json");
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out, nullptr, false);
+  }
+  static std::vector<std::string> files() {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_->string()))
+      names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  // One line that says where, what and what to do; nothing on stdout, no new file.
+  static void expect_refused(const std::string& arguments, const std::string& said,
+                             const std::string& before = "") {
+    SCOPED_TRACE(arguments);
+    run("--version");  // out and err exist before and after
+    auto there = files();
+    auto result = run(arguments, before);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, StartsWith("emend: ["));
+    EXPECT_THAT(result.err, HasSubstr("Hint: "));
+    EXPECT_THAT(result.err, HasSubstr(said));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(files(), there);
+  }
+
+  static constexpr const char* kAsk = "ask -m {}/model --image {}/picture.png -p 'What is this?'";
+  static constexpr const char* kEdit =
+      "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 2 "
+      "--set lr=0.02 --set steps=200 ";
+
+  static std::unique_ptr<testing::TemporaryFolder> folder_;
+};
+std::unique_ptr<testing::TemporaryFolder> ProgramTest::folder_;
+
+TEST_F(ProgramTest, SaysWhatItIs) {
+  EXPECT_THAT(run("--version").out, StartsWith("emend 0."));
+  for (const std::string command :
+       {"", "ask ", "edit ", "inspect ", "scenes ", "scenes export ", "demo "}) {
+    auto help = run(command + "--help");
+    EXPECT_EQ(help.code, 0);
+    EXPECT_THAT(help.out, HasSubstr("Usage: emend"));
+    EXPECT_EQ(help.err, "");
+  }
+  EXPECT_THAT(run("").out, HasSubstr("Examples"));
+}
+
+TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
+  auto plain = run_json(kAsk);
+  auto edited = run_json(std::string(kEdit) + "-o {}/a.patch");
+  for (const char* key : {"before", "after", "target", "metrics", "patch", "seconds", "seed",
+                          "base", "peak_memory_bytes", "version", "threads", "device", "prompt"})
+    EXPECT_TRUE(edited.contains(key)) << key;
+  EXPECT_EQ(edited["before"], plain["answer"]);
+  EXPECT_EQ(edited["after"], "cat");
+  EXPECT_EQ(edited["prompt"], "Question: What is this? Short answer:");
+  EXPECT_EQ(edited["prompt"], plain["prompt"]);
+  EXPECT_GT(edited["peak_memory_bytes"].get<int64_t>(), 1 << 20);
+  EXPECT_EQ(edited["metrics"]["protocol"]["name"], "mmedit-2024");
+  EXPECT_EQ(edited["metrics"]["scores"]["reliability"]["score"], 1.0);
+  EXPECT_EQ(edited["metrics"]["scores"]["text_locality"]["probes"], 2);
+  EXPECT_EQ(edited["probes"].size(), 5u);
+
+  auto patched = run_json(std::string(kAsk) + " --patch {}/a.patch");
+  EXPECT_EQ(patched["answer"], edited["after"]);
+  EXPECT_EQ(patched["patches"][0], edited["patch"]["id"]);
+  EXPECT_EQ(run_json(kAsk)["answer"], plain["answer"]);
+  EXPECT_EQ(run(std::string(kAsk) + " --patch {}/a.patch").out, "cat\n");
+
+  auto inside = run_json("inspect {}/a.patch");
+  EXPECT_EQ(inside["id"], edited["patch"]["id"]);
+  EXPECT_EQ(inside["effect"]["after"], "cat");
+  EXPECT_EQ(inside["sites"].size(), 2u);
+  EXPECT_THAT(run("inspect {}/a.patch").out, HasSubstr("layers.2.fc1"));
+  expect_refused("ask -m {}/other -p x --patch {}/a.patch", "belongs to the base model");
+  expect_refused(std::string(kAsk) + " --patch {}/a.patch --patch {}/a.patch", "applied already");
+  std::filesystem::remove(path("a.patch"));
+}
+
+TEST_F(ProgramTest, EditPrintsATable) {
+  auto result = run(std::string(kEdit) +
+                    "-o {}/b.patch --module vision --set steps=3 "
+                    "--rephrase 'What?' --rephrase-image {}/picture.png --details");
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* word :
+       {"before", "after", "Reliability", "T-Generality", "M-Generality", "T-Locality",
+        "M-Locality", "mmedit-2024", "peak memory", "b.patch", "your rephrasings"})
+    EXPECT_THAT(result.out, HasSubstr(word));
+  std::filesystem::remove(path("b.patch"));
+}
+
+TEST_F(ProgramTest, HowAQuestionBecomesThePrompt) {
+  auto prompt = [&](const std::string& options) {
+    return run_json("ask -m {}/model --max-new-tokens 1 " + options)["prompt"];
+  };
+  EXPECT_EQ(prompt("-p 'What?'"), "Question: What? Short answer:");
+  EXPECT_EQ(prompt("-p 'a photo of'"), "a photo of");
+  EXPECT_EQ(prompt("-p 'What?' --bare"), "What?");
+  EXPECT_EQ(prompt("-p 'What?' --template 'Q: {''} A:'"), "Q: What? A:");
+  expect_refused("ask -m {}/model -p 'What?' --template 'Q:'", "has no {}");
+}
+
+TEST_F(ProgramTest, InspectsAModel) {
+  auto model = run_json("inspect {}/model");
+  EXPECT_EQ(model["model_type"], "blip-2");
+  EXPECT_EQ(model["image_slots"], 4);
+  EXPECT_GT(model["parameters"]["total"].get<int64_t>(), 1000);
+  EXPECT_THAT(model["default_sites"]["language"].get<std::string>(), HasSubstr("layers.2.fc"));
+  EXPECT_EQ(model["stages"].size(), 2u + 2 + 2 + 2 + 3 + 2);
+  auto some = run_json("inspect {}/model --sites '*.layers.2.fc{1,2}'");
+  EXPECT_EQ(some["sites"].size(), 2u);
+  EXPECT_THAT(run("inspect {}/model").out, HasSubstr("qformer"));
+}
+
+TEST_F(ProgramTest, ExportsScenes) {
+  auto result = run("scenes export -o {}/scenes --split train --count 2 --seed 4");
+  EXPECT_EQ(result.code, 0) << result.err;
+  auto records = nlohmann::json::parse(read_text(path("scenes/scenes_train.json")));
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_TRUE(records[0].contains("m_loc_q"));
+  auto errors = run("scenes export -o {}/errors --count 2 --kind errors -m {}/model");
+  EXPECT_EQ(errors.code, 0) << errors.err;
+  records = nlohmann::json::parse(read_text(path("errors/scenes_eval.json")));
+  EXPECT_EQ(records.size(), 2u);
+  std::filesystem::remove_all(path("scenes"));
+  std::filesystem::remove_all(path("errors"));
+}
+
+TEST_F(ProgramTest, DemoRunsThroughAndLeavesNothing) {
+  auto result = run("demo -m {}/model --edits 2 -o {}/demo");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("bit-identical"));
+  EXPECT_THAT(result.out, HasSubstr("M-Locality"));
+  EXPECT_TRUE(std::filesystem::exists(path("demo/picture.png")));
+  std::filesystem::remove_all(path("demo"));
+}
+
+TEST_F(ProgramTest, RefusesBadArguments) {
+  expect_refused("teach", "cli::arguments");
+  expect_refused("ask", "--prompt");
+  expect_refused("ask -p x --colour", "--colour");
+  expect_refused("ask -p x -t many", "--threads");
+  expect_refused("ask -p x --dtype int3", "--dtype");
+  expect_refused("edit -p x --target y -o {}/x.patch --module language --sites fc1", "--sites");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --editor magic", "no editor 'magic'");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --set stepz=3", "no setting 'stepz'");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --set steps", "NAME=VALUE");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --set lr=fast", "a number");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --sites no.such.layer", "no.such.layer");
+  expect_refused(std::string(kEdit) + "-o {}/nowhere/x.patch", "nowhere");
+  expect_refused(std::string(kEdit) + "-o {}/model", "folder");
+}
+
+TEST_F(ProgramTest, RefusesBadModels) {
+  expect_refused("ask -m {}/missing -p x", "missing");
+  expect_refused("ask -m {}/picture.png -p x", "folder");
+  expect_refused("ask -m {}/truncated -p x", "truncated");
+  expect_refused("ask -m {}/unknown -p x", "mystery");
+  expect_refused("inspect {}/missing", "missing");
+  expect_refused("inspect {}/model/model.safetensors", "not a patch");
+}
+
+TEST_F(ProgramTest, RefusesBadPicturesAndTexts) {
+  expect_refused("ask -m {}/model --image {}/missing.png -p x", "missing.png");
+  expect_refused("ask -m {}/model --image {}/text.png -p x", "text.png");
+  expect_refused("ask -m {}/model --image {}/half.png -p x", "half.png");
+  expect_refused("ask -m {}/model --image {} -p x", "");
+  expect_refused("ask -m {}/model -p ''", "prompt is empty");
+  expect_refused("ask -m {}/model -p \"$(printf '\\377')\"", "UTF-8");
+  expect_refused("edit -m {}/model -p 'What?' --target '' -o {}/x.patch", "target");
+  expect_refused("edit -m {}/model -p 'What?' --target y -o {}/x.patch --module vision",
+                 "touches the answer");
+  expect_refused("ask -m {}/model -p x --patch {}/picture.png", "picture.png");
+  expect_refused("ask -m {}/model -p x --patch {}/missing.patch", "missing.patch");
+}
+
+TEST_F(ProgramTest, AFullDiskLeavesNothing) {
+  // Two blocks are enough for what the test redirects and too few for a patch.
+  expect_refused(std::string(kEdit) + "-o {}/x.patch", "x.patch", "ulimit -f 2;");
+  expect_refused("scenes export -o {}/full --count 1", "",
+                 "mkdir -p " + path("full") + "; ulimit -f 2;");
+}
+
+TEST_F(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
+  auto status = std::system((std::string("OMP_NUM_THREADS=1 ") + EMEND_PROGRAM + " inspect " +
+                             path("model") + " >/dev/full 2>" + path("err"))
+                                .c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_THAT(read_text(path("err")), HasSubstr("could not be written"));
+}
+
+}  // namespace
+}  // namespace emend
