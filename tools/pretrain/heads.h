@@ -25,8 +25,9 @@ class Heads {
     double places_right, shapes_right, creatures_right;
   };
   // vision: (N, 1 + grid^2, Dv) after the last norm; queries: (N, Q, Dq) before the projection.
+  // colourless: the pictures have no colours, so neither these nor the background are asked for.
   Loss loss(const at::Tensor& vision, const at::Tensor& queries,
-            const std::vector<const scenes::Scene*>& scenes) const;
+            const std::vector<const scenes::Scene*>& scenes, bool colourless = false) const;
 
  private:
   at::Tensor read(const std::string& name, const at::Tensor& x) const;

@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <cstring>
 #include <thread>
 
@@ -26,12 +28,32 @@ void Pool::redraw(int64_t index, uint64_t seed) {
               picture.rgb.size());
 }
 
-at::Tensor Pool::pixels(const std::vector<int64_t>& indices) const {
+at::Tensor Pool::pictures(const std::vector<int64_t>& indices) const {
   auto which = at::tensor(indices, at::kLong);
-  auto pixels = bytes_.index_select(0, which).permute({0, 3, 1, 2}).to(at::kFloat).div_(255);
+  return bytes_.index_select(0, which).permute({0, 3, 1, 2}).to(at::kFloat).div_(255);
+}
+
+at::Tensor normalised(const at::Tensor& pictures) {
   ImageProcessor processor;
-  for (int c = 0; c < 3; ++c) pixels.select(1, c).sub_(processor.mean[c]).div_(processor.std[c]);
-  return pixels.contiguous();
+  auto channel = [](const std::array<double, 3>& values) {
+    return at::tensor(std::vector<float>(values.begin(), values.end())).view({1, 3, 1, 1});
+  };
+  return ((pictures - channel(processor.mean)) / channel(processor.std)).contiguous();
+}
+
+at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
+  auto n = pictures.size(0);
+  auto gain = at::rand({n, 3, 1, 1}, generator).mul_(0.3).add_(0.85);
+  auto corners = at::rand({n, 3, 2, 2}, generator).mul_(0.16).sub_(0.08);
+  auto wash = at::upsample_bilinear2d(corners, {pictures.size(2), pictures.size(3)}, true);
+  return (pictures * gain + wash).clamp_(0, 1);
+}
+
+at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
+  auto tint = at::rand({pictures.size(0), 3, 1, 1}, generator).mul_(0.8).add_(0.2);
+  return pictures.mean(1, /*keepdim=*/true) * tint;
 }
 
 }  // namespace emend::pretrain

@@ -17,8 +17,8 @@ class Pool {
 
   int64_t size() const { return static_cast<int64_t>(scenes_.size()); }
   const scenes::Scene& scene(int64_t index) const { return scenes_[index]; }
-  // (n, 3, side, side) float32, normalised with CLIP's mean and deviation as the processor does.
-  at::Tensor pixels(const std::vector<int64_t>& indices) const;
+  // (n, 3, side, side) float32 from 0 to 1.
+  at::Tensor pictures(const std::vector<int64_t>& indices) const;
   // Draws this entry anew.
   void redraw(int64_t index, uint64_t seed);
 
@@ -28,5 +28,14 @@ class Pool {
   std::vector<scenes::Scene> scenes_;
   at::Tensor bytes_;  // (count, side, side, 3) uint8
 };
+
+// With CLIP's mean and deviation, as the processor does.
+at::Tensor normalised(const at::Tensor& pictures);
+
+// Other light: each picture's channels are scaled and a soft gradient of colour is laid over it.
+at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng);
+// Brightness alone, in one random tint: shapes must be known without their colours, also those whose
+// colours are held out.
+at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng);
 
 }  // namespace emend::pretrain

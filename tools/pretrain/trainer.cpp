@@ -110,11 +110,25 @@ Trainer::Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& p
     teachers_.emplace_back(tokenizer, model.image_slots(), scenes::Split::pretrain);
 }
 
-Heads::Loss Trainer::look(Pass& pass, const std::vector<const scenes::Scene*>& shown) const {
+Heads::Loss Trainer::look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
+                          bool colourless) const {
   model_.run(pass, model_.stage("vision.norm"));
   auto vision = pass.hidden;
   model_.run(pass, model_.stage("bridge.project") - 1);
-  return heads_.loss(vision, pass.hidden, shown);
+  return heads_.loss(vision, pass.hidden, shown, colourless);
+}
+
+Heads::Loss Trainer::look_tinted(int64_t pictures, Teacher& teacher, scenes::Rng& rng) const {
+  std::vector<int64_t> indices;
+  std::vector<const scenes::Scene*> shown;
+  Lessons unasked;
+  for (int64_t i = 0; i < pictures; ++i) {
+    indices.push_back(below(rng, pool_.size()));
+    shown.push_back(&pool_.scene(indices.back()));
+    teacher.ask(unasked, {}, i);
+  }
+  auto pass = model_.begin({normalised(tinted(pool_.pictures(indices), rng)), unasked.rows});
+  return look(pass, shown, /*colourless=*/true);
 }
 
 Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher) {
@@ -132,10 +146,12 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   for (int64_t i = 0; i < text_rows; ++i) teacher.teach_text(read, recipe_.text_questions, rng);
 
   Share share;
-  auto pass = model_.begin({pool_.pixels(indices), seen.rows});
+  auto pass = model_.begin({normalised(relit(pool_.pictures(indices), rng)), seen.rows});
   auto aux = look(pass, shown);
   share.marks = marks_of(aux);
-  auto loss = (aux.patches + aux.queries) * (speaking ? recipe_.heads_weight : 1.0);
+  auto tints = look_tinted(pictures / 4, teacher, rng);
+  auto loss = (aux.patches + aux.queries + 0.5 * (tints.patches + tints.queries)) *
+              (speaking ? recipe_.heads_weight : 1.0);
 
   // Text is taught from the first step: it needs no eyes.
   auto text = model_.begin({{}, read.rows});
@@ -215,7 +231,7 @@ Marks Trainer::examine(const Pool& held_out, int64_t pictures) const {
       teacher.teach_picture(lessons, *shown.back(), i - from, 8, even, rng);
     }
     for (int i = 0; i < 8; ++i) teacher.teach_text(lessons, 10, rng);
-    auto pass = model_.begin({held_out.pixels(indices), lessons.rows});
+    auto pass = model_.begin({normalised(held_out.pictures(indices)), lessons.rows});
     auto batch = marks_of(look(pass, shown));
     auto logits = answer(model_, pass, lessons);
     batch.loss =

@@ -62,7 +62,9 @@ class Trainer {
     std::vector<bool> right;
   };
   // Runs the pass up to the queries and reads them by the heads.
-  Heads::Loss look(Pass& pass, const std::vector<const scenes::Scene*>& shown) const;
+  Heads::Loss look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
+                   bool colourless = false) const;
+  Heads::Loss look_tinted(int64_t pictures, Teacher& teacher, scenes::Rng& rng) const;
   Share learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher);
 
   Model& model_;
