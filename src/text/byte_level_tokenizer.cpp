@@ -17,9 +17,8 @@ constexpr const char* kPlace = "text::tokenizer";
 std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) {
   int64_t next = bpe.size();
   for (AddedToken& token : added) {
-    const auto known = bpe.id(token.content);
-    const int64_t id = known ? *known : next;
-    if (!known) ++next;
+    const int64_t id = bpe.id(token.content).value_or(next);
+    next = std::max(next, id + 1);
     if (token.id >= 0 && token.id != id)
       throw Error(kPlace,
                   fmt::format("added token '{}' has the id {}, where {} was to be expected",
