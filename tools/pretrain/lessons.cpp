@@ -83,7 +83,7 @@ Teacher::Exercise Teacher::corrected(const std::vector<const Question*>& pool,
 }
 
 void Teacher::teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_t image,
-                            int questions, const Mix& mix, Rng& rng) {
+                            int64_t tokens, const Mix& mix, Rng& rng) {
   auto all = scenes::questions(scene);
   std::array<std::vector<const Question*>, kSubjects> by_kind;
   std::vector<const Question*> pool;
@@ -97,36 +97,47 @@ void Teacher::teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_
     if (s == kCorrection || !by_kind[s].empty()) total += weights[s] = mix.weight(s);
 
   std::vector<Exercise> exercises;
-  for (int k = 0; k < questions; ++k) {
+  while (tokens > 0) {
     double at = uniform(rng) * total;
     int subject = 0;
     while (subject < kSubjects - 1 && (at -= weights[subject]) >= 0) ++subject;
+    Exercise exercise;
     if (subject == kCorrection) {
-      exercises.push_back(corrected(pool, *pick(pool, rng), rng));
+      exercise = corrected(pool, *pick(pool, rng), rng);
     } else {
       auto& q = *pick(by_kind[subject], rng);
-      exercises.push_back({subject, wrapped(q, rng), q.answer});
+      exercise = {subject, wrapped(q, rng), q.answer};
     }
+    tokens -= length(exercise);
+    // The last one is left out when it does not fit, but no row stays without a question.
+    if (tokens >= 0 || exercises.empty()) exercises.push_back(std::move(exercise));
   }
   append(lessons, exercises, image);
 }
 
-void Teacher::teach_text(Lessons& lessons, int questions, Rng& rng) {
+void Teacher::teach_text(Lessons& lessons, int64_t tokens, Rng& rng) {
   std::vector<Exercise> exercises;
-  for (int k = 0; k < questions; ++k) {
+  while (tokens > 0) {
     auto& q = pick(facts_, rng);
+    Exercise exercise;
     if (chance(rng, 0.25)) {
       // Near facts and a few far ones are enough to choose from.
       std::vector<const Question*> pool{&q};
       for (auto& f : facts_)
         if (f.topic == q.topic) pool.push_back(&f);
       for (int i = 0; i < 8; ++i) pool.push_back(&pick(facts_, rng));
-      exercises.push_back(corrected(pool, q, rng));
+      exercise = corrected(pool, q, rng);
     } else {
-      exercises.push_back({static_cast<int>(Kind::fact), wrapped(q, rng), q.answer});
+      exercise = {static_cast<int>(Kind::fact), wrapped(q, rng), q.answer};
     }
+    tokens -= length(exercise);
+    if (tokens >= 0 || exercises.empty()) exercises.push_back(std::move(exercise));
   }
   append(lessons, exercises, -1);
+}
+
+int64_t Teacher::length(const Exercise& exercise) {
+  return static_cast<int64_t>(tokens(exercise.prompt).size() + tokens(" " + exercise.answer).size());
 }
 
 void Teacher::ask(Lessons& lessons, const std::vector<Question>& questions, int64_t image) {
@@ -162,6 +173,9 @@ void Teacher::append(Lessons& lessons, const std::vector<Exercise>& exercises, i
     lessons.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
     lessons.targets.push_back(eos_);
     row.segments.resize(row.ids.size(), segment);
+    // Between a weight for every token and one for every question: captions are long.
+    auto length = static_cast<double>(lessons.targets.size() - begin);
+    lessons.weights.resize(lessons.targets.size(), 1 / std::sqrt(length));
     lessons.asked.push_back(
         {exercise.subject, begin, lessons.targets.size(), exercise.prompt, exercise.answer});
   }

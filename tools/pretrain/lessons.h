@@ -28,6 +28,7 @@ struct Lessons {
   std::vector<Row> rows;
   std::vector<int64_t> row_of, position_of;  // whose logits are wanted ...
   std::vector<int64_t> targets;              // ... and the token that shall follow there
+  std::vector<double> weights;               // of each target in the loss
   std::vector<Asked> asked;
 };
 
@@ -43,11 +44,12 @@ class Teacher {
  public:
   Teacher(const Tokenizer& tokenizer, int64_t image_slots, scenes::Split split);
 
-  // Appends a row about the scene, `questions` of them, to the lessons; image is its index.
-  void teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_t image, int questions,
+  // Appends a row about the scene to the lessons: questions of about `tokens` tokens, so that rows are
+  // of one length and little is padding; image is its index.
+  void teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_t image, int64_t tokens,
                      const Mix& mix, scenes::Rng& rng);
-  // Appends a text-only row of `questions` facts and corrections of facts.
-  void teach_text(Lessons& lessons, int questions, scenes::Rng& rng);
+  // Appends a text-only row of facts and corrections of facts.
+  void teach_text(Lessons& lessons, int64_t tokens, scenes::Rng& rng);
   // Appends a row that asks exactly these, each by the first template; subject is the question's kind.
   void ask(Lessons& lessons, const std::vector<scenes::Question>& questions, int64_t image);
 
@@ -62,6 +64,7 @@ class Teacher {
   // fact, which must not.
   Exercise corrected(const std::vector<const scenes::Question*>& pool,
                      const scenes::Question& question, scenes::Rng& rng) const;
+  int64_t length(const Exercise& exercise);
   const std::vector<int64_t>& tokens(const std::string& text);
 
   const Tokenizer& tokenizer_;

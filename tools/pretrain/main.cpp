@@ -146,7 +146,7 @@ int main(int argc, char** argv) {
   app.add_option("--report-every", a.report_every, "steps between lines of progress");
   app.add_option("--pool", a.pool, "pictures kept drawn");
   app.add_option("--pictures", a.recipe.pictures, "pictures in a step");
-  app.add_option("--questions", a.recipe.questions, "questions to a picture");
+  app.add_option("--tokens", a.recipe.tokens, "tokens of questions and answers to a picture");
   app.add_option("--text-rows", a.recipe.text_rows, "rows without a picture in a step");
   app.add_option("--look-steps", a.recipe.look_steps, "first steps, without questions about pictures");
   app.add_option("--heads-weight", a.recipe.heads_weight, "weight of the auxiliary heads afterwards");

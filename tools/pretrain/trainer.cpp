@@ -61,6 +61,7 @@ Marks marks_of(const Heads::Loss& aux) {
 Lessons joined(Lessons first, const Lessons& second) {
   auto shift = first.targets.size();
   first.targets.insert(first.targets.end(), second.targets.begin(), second.targets.end());
+  first.weights.insert(first.weights.end(), second.weights.begin(), second.weights.end());
   for (auto asked : second.asked) {
     asked.begin += shift;
     asked.end += shift;
@@ -142,8 +143,8 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   }
   Lessons seen, read;
   for (int64_t i = 0; i < pictures; ++i)
-    teacher.teach_picture(seen, *shown[i], i, speaking ? recipe_.questions : 0, mix_, rng);
-  for (int64_t i = 0; i < text_rows; ++i) teacher.teach_text(read, recipe_.text_questions, rng);
+    teacher.teach_picture(seen, *shown[i], i, speaking ? recipe_.tokens : 0, mix_, rng);
+  for (int64_t i = 0; i < text_rows; ++i) teacher.teach_text(read, recipe_.tokens, rng);
 
   Share share;
   auto pass = model_.begin({normalised(relit(pool_.pictures(indices), rng)), seen.rows});
@@ -161,7 +162,10 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
     logits = at::cat({answer(model_, pass, seen), logits});
     lessons = joined(seen, read);
   }
-  auto language = at::cross_entropy_loss(logits, at::tensor(lessons.targets, at::kLong));
+  auto weights = at::tensor(lessons.weights).to(at::kFloat);
+  auto each = at::cross_entropy_loss(logits, at::tensor(lessons.targets, at::kLong), {},
+                                     at::Reduction::None);
+  auto language = (each * weights).sum() / weights.sum();
   share.marks.loss = language.item<double>();
   share.right = judge(logits, lessons);
   share.asked = lessons.asked;
@@ -228,9 +232,9 @@ Marks Trainer::examine(const Pool& held_out, int64_t pictures) const {
     for (int64_t i = from; i < from + recipe_.pictures; ++i) {
       indices.push_back(i % held_out.size());
       shown.push_back(&held_out.scene(indices.back()));
-      teacher.teach_picture(lessons, *shown.back(), i - from, 8, even, rng);
+      teacher.teach_picture(lessons, *shown.back(), i - from, 120, even, rng);
     }
-    for (int i = 0; i < 8; ++i) teacher.teach_text(lessons, 10, rng);
+    for (int i = 0; i < 8; ++i) teacher.teach_text(lessons, 120, rng);
     auto pass = model_.begin({normalised(held_out.pictures(indices)), lessons.rows});
     auto batch = marks_of(look(pass, shown));
     auto logits = answer(model_, pass, lessons);

@@ -14,9 +14,8 @@ namespace emend::pretrain {
 
 struct Recipe {
   int64_t pictures = 64;        // per step
-  int64_t questions = 6;        // per picture, sharing its encoding
+  int64_t tokens = 110;         // of questions and answers per row, sharing its picture
   int64_t text_rows = 8;        // per step, without a picture
-  int64_t text_questions = 10;  // per text row
   double lr = 2e-3;
   double weight_decay = 0.05;
   double clip = 1.0;
