@@ -52,7 +52,7 @@ at::Tensor Heads::read(const std::string& name, const at::Tensor& x) const {
 }
 
 Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
-                        const std::vector<const scenes::Scene*>& scenes, bool colourless) const {
+                        const std::vector<const scenes::Scene*>& scenes, Legible legible) const {
   std::vector<int64_t> shape, colour, size, background, creature, stand;
   std::vector<int64_t> shape_colour, shape_size, shape_place;
   for (auto* scene : scenes) {
@@ -81,23 +81,27 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
   auto whole = patches.mean(1);
   auto total = [&](const std::string& from, const at::Tensor& at_places, const at::Tensor& ground,
                    const at::Tensor& being) {
-    auto sum = cross_entropy(read(from + "shape", at_places), shape) +
-               cross_entropy(read(from + "size", at_places), size) +
-               cross_entropy(read(from + "creature", being), creature) +
-               0.3 * cross_entropy(read(from + "stand", being), stand);
-    if (colourless) return sum;
-    return sum + cross_entropy(read(from + "colour", at_places), colour) +
-           0.3 * cross_entropy(read(from + "background", ground), background);
+    auto sum = at::zeros({});
+    if (legible != Legible::colours)
+      sum = sum + cross_entropy(read(from + "shape", at_places), shape) +
+            cross_entropy(read(from + "size", at_places), size) +
+            cross_entropy(read(from + "creature", being), creature) +
+            0.3 * cross_entropy(read(from + "stand", being), stand);
+    if (legible != Legible::forms)
+      sum = sum + cross_entropy(read(from + "colour", at_places), colour) +
+            0.3 * cross_entropy(read(from + "background", ground), background);
+    return sum;
   };
   Loss loss;
   loss.patches = total("patches.", places, whole, whole);
   auto at_places = queries.narrow(1, 0, scenes::kPlaces).reshape({n * scenes::kPlaces, -1});
   auto at_shapes = queries.narrow(1, scenes::kPlaces, kShapes).reshape({n * kShapes, -1});
   auto ground = queries.select(1, kGround), being = queries.select(1, kBeing);
-  loss.queries = total("queries.", at_places, ground, being) +
-                 cross_entropy(read("shapes.size", at_shapes), shape_size) +
-                 cross_entropy(read("shapes.place", at_shapes), shape_place);
-  if (!colourless)
+  loss.queries = total("queries.", at_places, ground, being);
+  if (legible != Legible::colours)
+    loss.queries = loss.queries + cross_entropy(read("shapes.size", at_shapes), shape_size) +
+                   cross_entropy(read("shapes.place", at_shapes), shape_place);
+  if (legible == Legible::all)
     loss.queries = loss.queries + cross_entropy(read("shapes.colour", at_shapes), shape_colour);
 
   at::NoGradGuard no_grad;

@@ -10,6 +10,9 @@
 
 namespace emend::pretrain {
 
+// What can be read from a picture: everything, all but colours, or colours alone.
+enum class Legible { all, forms, colours };
+
 // Auxiliary heads, thrown away after pretraining: one reads every place's shape, colour and size from
 // the patches that lie there, one reads the whole scene from the queries: a query for each place, one
 // for each shape (its colour, size and place), one for the background, one for the creature.
@@ -25,9 +28,8 @@ class Heads {
     double places_right, shapes_right, creatures_right;
   };
   // vision: (N, 1 + grid^2, Dv) after the last norm; queries: (N, Q, Dq) before the projection.
-  // colourless: the pictures have no colours, so neither these nor the background are asked for.
   Loss loss(const at::Tensor& vision, const at::Tensor& queries,
-            const std::vector<const scenes::Scene*>& scenes, bool colourless = false) const;
+            const std::vector<const scenes::Scene*>& scenes, Legible legible) const;
 
  private:
   at::Tensor read(const std::string& name, const at::Tensor& x) const;

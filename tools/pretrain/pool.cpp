@@ -41,19 +41,43 @@ at::Tensor normalised(const at::Tensor& pictures) {
   return ((pictures - channel(processor.mean)) / channel(processor.std)).contiguous();
 }
 
+namespace {
+
+// A soft gradient of colour over each picture: (n, 3, side, side), at most `most` either way.
+at::Tensor wash(const at::Tensor& pictures, double most, const at::Generator& generator) {
+  auto corners = at::rand({pictures.size(0), 3, 2, 2}, generator).sub_(0.5).mul_(2 * most);
+  return at::upsample_bilinear2d(corners, {pictures.size(2), pictures.size(3)}, true);
+}
+
+}  // namespace
+
 at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
-  auto n = pictures.size(0);
-  auto gain = at::rand({n, 3, 1, 1}, generator).mul_(0.3).add_(0.85);
-  auto corners = at::rand({n, 3, 2, 2}, generator).mul_(0.16).sub_(0.08);
-  auto wash = at::upsample_bilinear2d(corners, {pictures.size(2), pictures.size(3)}, true);
-  return (pictures * gain + wash).clamp_(0, 1);
+  auto gain = at::rand({pictures.size(0), 3, 1, 1}, generator).mul_(0.3).add_(0.85);
+  return (pictures * gain + wash(pictures, 0.08, generator)).clamp_(0, 1);
 }
 
 at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
   auto tint = at::rand({pictures.size(0), 3, 1, 1}, generator).mul_(0.8).add_(0.2);
-  return pictures.mean(1, /*keepdim=*/true) * tint;
+  auto grey = pictures.mean(1, /*keepdim=*/true) * tint;
+  return (grey + wash(pictures, 0.25, generator)).clamp_(0, 1);
+}
+
+at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
+  constexpr int64_t tiles = 6;  // a side of a place
+  auto n = pictures.size(0), pixels = pictures.size(2) / (3 * tiles);
+  auto apart = pictures.view({n, 3, 3, tiles, pixels, 3, tiles, pixels})
+                   .permute({0, 2, 5, 3, 6, 1, 4, 7})
+                   .reshape({n, 9, tiles * tiles, 3 * pixels * pixels});
+  std::vector<at::Tensor> mixed;
+  for (int64_t i = 0; i < n; ++i)
+    mixed.push_back(apart[i].index_select(1, at::randperm(tiles * tiles, generator)));
+  return at::stack(mixed)
+      .view({n, 3, 3, tiles, tiles, 3, pixels, pixels})
+      .permute({0, 5, 1, 3, 6, 2, 4, 7})
+      .reshape(pictures.sizes());
 }
 
 }  // namespace emend::pretrain

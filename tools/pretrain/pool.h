@@ -34,8 +34,10 @@ at::Tensor normalised(const at::Tensor& pictures);
 
 // Other light: each picture's channels are scaled and a soft gradient of colour is laid over it.
 at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng);
-// Brightness alone, in one random tint: shapes must be known without their colours, also those whose
-// colours are held out.
+// Brightness alone, in one random tint and under a gradient: forms are to be known without their
+// colours and surroundings, so that pairs never shown are put together from what is known.
 at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng);
+// The small tiles of each place thrown about within it: colours are to be known without their forms.
+at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng);
 
 }  // namespace emend::pretrain

@@ -112,14 +112,15 @@ Trainer::Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& p
 }
 
 Heads::Loss Trainer::look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
-                          bool colourless) const {
+                          Legible legible) const {
   model_.run(pass, model_.stage("vision.norm"));
   auto vision = pass.hidden;
   model_.run(pass, model_.stage("bridge.project") - 1);
-  return heads_.loss(vision, pass.hidden, shown, colourless);
+  return heads_.loss(vision, pass.hidden, shown, legible);
 }
 
-Heads::Loss Trainer::look_tinted(int64_t pictures, Teacher& teacher, scenes::Rng& rng) const {
+at::Tensor Trainer::look_in_part(Legible legible, int64_t pictures, Teacher& teacher,
+                                 scenes::Rng& rng) const {
   std::vector<int64_t> indices;
   std::vector<const scenes::Scene*> shown;
   Lessons unasked;
@@ -128,8 +129,11 @@ Heads::Loss Trainer::look_tinted(int64_t pictures, Teacher& teacher, scenes::Rng
     shown.push_back(&pool_.scene(indices.back()));
     teacher.ask(unasked, {}, i);
   }
-  auto pass = model_.begin({normalised(tinted(pool_.pictures(indices), rng)), unasked.rows});
-  return look(pass, shown, /*colourless=*/true);
+  auto whole = pool_.pictures(indices);
+  auto part = legible == Legible::forms ? tinted(whole, rng) : scattered(relit(whole, rng), rng);
+  auto pass = model_.begin({normalised(part), unasked.rows});
+  auto loss = look(pass, shown, legible);
+  return loss.patches + loss.queries;
 }
 
 Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher) {
@@ -148,10 +152,11 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
 
   Share share;
   auto pass = model_.begin({normalised(relit(pool_.pictures(indices), rng)), seen.rows});
-  auto aux = look(pass, shown);
+  auto aux = look(pass, shown, Legible::all);
   share.marks = marks_of(aux);
-  auto tints = look_tinted(pictures / 4, teacher, rng);
-  auto loss = (aux.patches + aux.queries + 0.5 * (tints.patches + tints.queries)) *
+  auto parts = look_in_part(Legible::forms, pictures / 4, teacher, rng) +
+               look_in_part(Legible::colours, pictures / 4, teacher, rng);
+  auto loss = (aux.patches + aux.queries + 0.5 * parts) *
               (speaking ? recipe_.heads_weight : 1.0);
 
   // Text is taught from the first step: it needs no eyes.
@@ -236,7 +241,7 @@ Marks Trainer::examine(const Pool& held_out, int64_t pictures) const {
     }
     for (int i = 0; i < 8; ++i) teacher.teach_text(lessons, 120, rng);
     auto pass = model_.begin({normalised(held_out.pictures(indices)), lessons.rows});
-    auto batch = marks_of(look(pass, shown));
+    auto batch = marks_of(look(pass, shown, Legible::all));
     auto logits = answer(model_, pass, lessons);
     batch.loss =
         at::cross_entropy_loss(logits, at::tensor(lessons.targets, at::kLong)).item<double>();

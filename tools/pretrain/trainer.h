@@ -62,8 +62,9 @@ class Trainer {
   };
   // Runs the pass up to the queries and reads them by the heads.
   Heads::Loss look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
-                   bool colourless = false) const;
-  Heads::Loss look_tinted(int64_t pictures, Teacher& teacher, scenes::Rng& rng) const;
+                   Legible legible) const;
+  // The heads' loss on pictures that show only part of what is there.
+  at::Tensor look_in_part(Legible legible, int64_t pictures, Teacher& teacher, scenes::Rng& rng) const;
   Share learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher);
 
   Model& model_;
