@@ -68,8 +68,9 @@ def main():
         edits += 1
         agreed += all(same)
         changed += edit["before"] != edit["after"]
-        print(f"{i:3} {module:8} {edit['before']!r} -> {edit['after']!r} (target {record['alt']!r}), "
-              f"{len(deltas)} sites: {'agree' if all(same) else f'DIFFER {same} {theirs}'}")
+        verdict = "agree" if all(same) else f"DIFFER {same} {theirs}"
+        print(f"{i:3} {module:8} {edit['before']!r} -> {edit['after']!r} "
+              f"(target {record['alt']!r}), {len(deltas)} sites: {verdict}", flush=True)
     print(f"{agreed} of {edits} edits agree: emend edit, emend ask --patch, and transformers with the "
           f"merged weights; {changed} changed the answer")
     sys.exit(0 if edits and agreed == edits else 1)

@@ -13,7 +13,7 @@ MAX_NEW_TOKENS = 32  # as `emend ask`
 
 class HuggingFace:
     def __init__(self, folder):
-        torch.set_num_threads(2)
+        torch.set_num_threads(1)
         self.model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self.processor = load_processor(folder, self.model.config.num_query_tokens)
 
@@ -56,8 +56,8 @@ def load_processor(folder, queries):
 
 
 def emend(program, *arguments):
-    """What `emend ... --json` prints."""
-    command = [str(program), *(str(a) for a in arguments), "--json"]
+    """What `emend ... --json` prints. One thread: the models are small, and runs are compared."""
+    command = [str(program), *(str(a) for a in arguments), "--json", "-t", "1"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(command)}\n{result.stderr}")
