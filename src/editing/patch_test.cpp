@@ -284,15 +284,15 @@ TEST_F(PatchTest, DamagedFilesAreRefusedNotFatal) {
           bytes[at] ^= static_cast<char>(1u << (rng() % 8));
           break;
         case 2:
-          bytes.erase(at, 1 + rng() % 9);
+          bytes = bytes.substr(0, at) + bytes.substr(std::min(bytes.size(), at + 1 + rng() % 9));
           break;
         case 3:
-          bytes.insert(at, std::string(1 + rng() % 9, "[{\"0}\\"[rng() % 6]));
+          bytes.insert(bytes.begin() + static_cast<int64_t>(at), "[{\"0}\\"[rng() % 6]);
           break;
         default:
           bytes.resize(at + 1);
       }
-      if (bytes.empty()) bytes = "x";
+      if (bytes.empty()) bytes.push_back('x');
     }
     testing::write_text(path, bytes);
     try {
