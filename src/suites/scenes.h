@@ -43,12 +43,13 @@ struct Scene {
   uint64_t jitter = 0;  // seed of all that no question asks: offsets, tilt, noise, shading
 };
 
-// Held out by construction: pretraining never shows the (shape, colour) and (creature, background)
-// pairs of the other two splits, `train` (of editors) and `eval` never share a pair, and every
-// scene of `train` and `eval` contains at least one pair of its own split. Text facts and their
-// wordings likewise: each (fact, wording) belongs to one split.
+// Held out by construction: pretraining never shows the (shape, colour, size) and (creature,
+// background) combinations of the other two splits, `train` (of editors) and `eval` never share one,
+// and every scene of `train` and `eval` contains at least one of its own split. Every pair of shape
+// and colour is shown in one size at least. Text facts and their wordings likewise: each (fact,
+// wording) belongs to one split.
 enum class Split { pretrain, train, eval };
-Split pair_split(int shape, int colour);
+Split object_split(int shape, int colour, int size);
 Split creature_split(int creature, int background);
 
 using Rng = std::mt19937_64;

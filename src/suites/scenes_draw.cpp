@@ -8,11 +8,12 @@
 namespace emend::scenes {
 namespace {
 
-// A colour for the shape whose pair is of `split`.
-int colour_for(int shape, Split split, Rng& rng) {
-  std::vector<int> options;
+// A colour and a size for the shape, of `split`.
+std::pair<int, int> look_for(int shape, Split split, Rng& rng) {
+  std::vector<std::pair<int, int>> options;
   for (int c = 0; c < 8; ++c)
-    if (pair_split(shape, c) == split) options.push_back(c);
+    for (int size = 0; size < 2; ++size)
+      if (object_split(shape, c, size) == split) options.emplace_back(c, size);
   return pick(options, rng);
 }
 
@@ -46,8 +47,9 @@ void share_a_colour(Scene& scene, Rng& rng) {
     for (size_t j = 0; j < scene.objects.size(); ++j) {
       int colour = scene.objects[j].colour;
       if (i == j || colour == scene.objects[i].colour) continue;
-      if (pair_split(scene.objects[i].shape, colour) == Split::pretrain &&
-          pair_split(scene.objects[i].shape, scene.objects[i].colour) == Split::pretrain)
+      const auto& o = scene.objects[i];
+      if (object_split(o.shape, colour, o.size) == Split::pretrain &&
+          object_split(o.shape, o.colour, o.size) == Split::pretrain)
         options.emplace_back(i, colour);
     }
   if (options.empty()) return;
@@ -57,10 +59,12 @@ void share_a_colour(Scene& scene, Rng& rng) {
 
 }  // namespace
 
-Split pair_split(int shape, int colour) {
-  // Two of each shape's eight colours are held out; no colour is held out twice in one split.
-  if (colour == (shape * 3 + 1) % 8) return Split::eval;
-  if (colour == (shape * 3 + 4) % 8) return Split::train;
+Split object_split(int shape, int colour, int size) {
+  // Four of each shape's eight colours are held out in one of their sizes, two for each split.
+  int step = (colour - shape * 3 % 8 + 8) % 8;
+  int held = step == 1 || step == 4 ? shape % 2 : 1 - shape % 2;
+  if ((step == 1 || step == 6) && size == held) return Split::eval;
+  if ((step == 4 || step == 2) && size == held) return Split::train;
   return Split::pretrain;
 }
 
@@ -88,8 +92,8 @@ Scene draw_scene(Split split, Rng& rng) {
     // Without a creature the first object is what makes the scene one of its split.
     bool own = scene.creature < 0 ? i == 0 || below(rng, 3) == 0 : below(rng, 2) == 0;
     int place = free_place(scene, rng);
-    int colour = colour_for(order[i], own ? split : Split::pretrain, rng);
-    scene.objects.push_back({order[i], colour, below(rng, 2), place});
+    auto [colour, size] = look_for(order[i], own ? split : Split::pretrain, rng);
+    scene.objects.push_back({order[i], colour, size, place});
   }
   if (count > 1 && below(rng, 3) == 0) share_a_colour(scene, rng);
   sort_by_place(scene);

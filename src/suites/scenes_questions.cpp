@@ -24,12 +24,7 @@ uint64_t fingerprint(const Scene& scene) {
 
 class Asker {
  public:
-  Asker(const Scene& scene, std::vector<Asked>& out) : scene_(scene), out_(out) {
-    for (const auto& o : scene.objects) {
-      auto split = pair_split(o.shape, o.colour);
-      if (split != Split::pretrain) own_ = split;
-    }
-  }
+  Asker(const Scene& scene, std::vector<Asked>& out) : scene_(scene), out_(out) {}
 
   void ask(Kind kind) {
     switch (kind) {
@@ -75,13 +70,6 @@ class Asker {
   bool has_shape(int shape) const {
     return std::any_of(scene_.objects.begin(), scene_.objects.end(),
                        [&](const Object& o) { return o.shape == shape; });
-  }
-
-  // A pair may be asked for in vain only where it can also be seen: else "no" would be learnt for
-  // it.
-  bool askable(int shape, int colour) const {
-    auto split = pair_split(shape, colour);
-    return split == Split::pretrain || split == own_;
   }
 
   void colour() {
@@ -141,7 +129,7 @@ class Asker {
         bool shown = std::any_of(
             scene_.objects.begin(), scene_.objects.end(),
             [&](const Object& other) { return other.shape == s && other.colour == colour; });
-        if (!shown && askable(s, colour)) options[count++] = s;
+        if (!shown) options[count++] = s;
       }
       if (count == 0) return;
       shape = options[(chance(salt) >> 8) % count];
@@ -162,7 +150,7 @@ class Asker {
     std::array<int, 8> options{};
     int count = 0;
     for (int c = 0; c < 8; ++c)
-      if (c != o.colour && askable(o.shape, c)) options[count++] = c;
+      if (c != o.colour) options[count++] = c;
     return options[(chance(salt) >> 16) % count];
   }
 
@@ -244,7 +232,6 @@ class Asker {
 
   const Scene& scene_;
   std::vector<Asked>& out_;
-  Split own_ = Split::pretrain;
 };
 
 Question word(const Asked& asked, int wording) {

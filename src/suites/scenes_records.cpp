@@ -157,11 +157,11 @@ class Maker {
   std::set<std::string> touched_;
 };
 
-// No pair of another split but pretraining's.
+// Nothing of another split but pretraining's.
 bool stays_in(const Scene& scene, Split split) {
   return std::all_of(scene.objects.begin(), scene.objects.end(), [&](const Object& o) {
-    auto pair = pair_split(o.shape, o.colour);
-    return pair == Split::pretrain || pair == split;
+    auto own = object_split(o.shape, o.colour, o.size);
+    return own == Split::pretrain || own == split;
   });
 }
 

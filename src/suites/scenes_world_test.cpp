@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "suites/draw.h"
 #include "suites/scenes.h"
@@ -63,26 +65,29 @@ TEST(ScenesWorld, FactsAreSpreadAndNobodyIsTheirOwnFriend) {
   }
 }
 
-TEST(ScenesSplits, PairsAreHeldOutAndCovered) {
+TEST(ScenesSplits, ObjectsAreHeldOutAndCovered) {
   std::map<Split, int> total;
-  std::map<int, int> by_colour;
-  std::map<Split, std::set<int>> held_colours;
   for (int s = 0; s < 6; ++s) {
-    int seen = 0;
+    std::array<std::map<Split, int>, 2> by_size;
     for (int c = 0; c < 8; ++c) {
-      auto split = pair_split(s, c);
-      ++total[split];
-      held_colours[split].insert(c);
-      if (split == Split::pretrain) ++seen, ++by_colour[c];
+      int seen = 0;
+      for (int size = 0; size < 2; ++size) {
+        auto split = object_split(s, c, size);
+        ++total[split];
+        ++by_size[size][split];
+        seen += split == Split::pretrain;
+      }
+      EXPECT_GE(seen, 1) << colours()[c] << " " << shapes()[s];
     }
-    EXPECT_EQ(seen, 6);
+    for (auto& count : by_size) {
+      EXPECT_EQ(count[Split::pretrain], 6);
+      EXPECT_EQ(count[Split::train], 1);
+      EXPECT_EQ(count[Split::eval], 1);
+    }
   }
-  EXPECT_EQ(total[Split::pretrain], 36);
-  EXPECT_EQ(total[Split::train], 6);
-  EXPECT_EQ(total[Split::eval], 6);
-  EXPECT_EQ(held_colours[Split::train].size(), 6u);
-  EXPECT_EQ(held_colours[Split::eval].size(), 6u);
-  for (int c = 0; c < 8; ++c) EXPECT_GE(by_colour[c], 3) << colours()[c];
+  EXPECT_EQ(total[Split::pretrain], 72);
+  EXPECT_EQ(total[Split::train], 12);
+  EXPECT_EQ(total[Split::eval], 12);
 }
 
 TEST(ScenesSplits, CreaturesAreHeldOutAndCovered) {
@@ -104,7 +109,7 @@ TEST(ScenesSplits, CreaturesAreHeldOutAndCovered) {
 TEST(ScenesSplits, ScenesKeepToTheirSplit) {
   for (auto split : kSplits) {
     Rng rng(5);
-    std::set<std::pair<int, int>> pairs;
+    std::set<std::tuple<int, int, int>> looks;
     std::set<int> creatures_seen;
     for (int i = 0; i < 4000; ++i) {
       auto scene = draw_scene(split, rng);
@@ -114,8 +119,8 @@ TEST(ScenesSplits, ScenesKeepToTheirSplit) {
         own += of == split;
       };
       for (const auto& o : scene.objects) {
-        count(pair_split(o.shape, o.colour));
-        pairs.emplace(o.shape, o.colour);
+        count(object_split(o.shape, o.colour, o.size));
+        looks.emplace(o.shape, o.colour, o.size);
       }
       if (scene.creature >= 0) {
         count(creature_split(scene.creature, scene.background));
@@ -124,7 +129,7 @@ TEST(ScenesSplits, ScenesKeepToTheirSplit) {
       EXPECT_GT(own, 0);
     }
     EXPECT_EQ(creatures_seen.size(), 48u);
-    EXPECT_EQ(pairs.size(), split == Split::pretrain ? 36u : 42u);
+    EXPECT_EQ(looks.size(), split == Split::pretrain ? 72u : 84u);
   }
 }
 
