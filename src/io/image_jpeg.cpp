@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kPlace = "io::jpeg";
 // A hostile progressive file can have thousands of scans, each of them over the whole picture.
-constexpr int kMaxScans = 500;
+constexpr int kMaxScans = 100;
 
 struct ErrorManager {
   jpeg_error_mgr base;
@@ -126,11 +126,10 @@ struct Job {
     }
   }
 
-  // Each 8 x 8 block takes at least one bit of Huffman data, so a claim that is too large for the
-  // file is found before memory is asked for it.
+  // Each 8 x 8 block takes at least one bit of Huffman data (arithmetic coding may do with less),
+  // so a claim that is too large for the file is found before memory is asked for it.
   void check_claim(size_t size, const std::string& name) const {
     check_image_size(info.image_width, info.image_height, name);
-    if (info.arith_code) return;
     double blocks = 0;
     for (int c = 0; c < info.num_components; ++c) {
       const auto& component = info.comp_info[c];
@@ -138,7 +137,7 @@ struct Job {
                 (double(info.max_h_samp_factor) * info.max_v_samp_factor) *
                 (double(info.image_width) * info.image_height / 64);
     }
-    if (blocks > 8.0 * size)
+    if (blocks > (info.arith_code ? 64 : 1) * 8.0 * size)
       throw Error(kPlace,
                   fmt::format("'{}' claims {} x {} pixels but has only {} bytes", name,
                               info.image_width, info.image_height, size),

@@ -83,8 +83,7 @@ void refuse_unknown(const json& config, const std::string& path) {
                                                  "_processor_class",
                                                  "_name_or_path",
                                                  "transformers_version",
-                                                 "auto_map",
-                                                 "size_divisor"};
+                                                 "auto_map"};
   for (const auto& [key, value] : config.items()) {
     if (known.count(key) || harmless.count(key)) continue;
     if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;

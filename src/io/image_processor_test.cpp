@@ -58,6 +58,8 @@ TEST_F(ImageProcessorTest, SilentSettingsTakeHuggingFaceDefaults) {
   EXPECT_TRUE(processor.do_resize && processor.do_rescale && processor.do_normalize);
   EXPECT_DOUBLE_EQ(0.26862954, processor.std[0]);
   EXPECT_EQ(224, load({{"size", 224}}).height);
+  EXPECT_EQ(64, load({{"image_processor", {{"size", 64}}}, {"num_query_tokens", 32}}).height)
+      << "processor_config.json of newer releases";
   EXPECT_EQ(30, load({{"size", {{"height", 20}, {"width", 30}}}}).width);
 }
 

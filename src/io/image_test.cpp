@@ -140,6 +140,9 @@ TEST(Image, AbsurdSizesAreRefusedUnread) {
   jpeg[7] = jpeg[9] = 0x20;  // allowed, but 8288 x 8288 pixels do not fit into 25 bytes
   EXPECT_NE(message_of(jpeg).find("has only 25 bytes"), std::string::npos) << message_of(jpeg);
 
+  jpeg[3] = 0xc9;  // arithmetic coding
+  EXPECT_NE(message_of(jpeg).find("has only 25 bytes"), std::string::npos) << message_of(jpeg);
+
   Image small{2, 2, std::vector<uint8_t>(12, 7)};
   auto png = encode_png(small, "small");
   auto claim = [&](uint32_t side) {
