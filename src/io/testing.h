@@ -58,8 +58,8 @@ class Mutator {
 };
 
 // Gives `count` damaged files to `reader`, which may return or throw emend::Error. Anything else,
-// more than `seconds` for one file, or a peak of memory that grows by more than `bytes`, is told.
-// Returns what went wrong first, or nothing.
+// more than `seconds` of the processor's time for one file, or a peak of memory that grows by more
+// than `bytes`, is told. Returns what went wrong first, or nothing.
 std::string fuzz(const std::vector<std::string>& files, int count, uint64_t seed,
                  const std::function<void(const std::string&)>& reader, double seconds = 5,
                  uint64_t bytes = uint64_t{256} << 20);
