@@ -240,8 +240,11 @@ TEST_F(ProgramTest, RefusesBadPicturesAndTexts) {
 TEST_F(ProgramTest, AFullDiskLeavesNothing) {
   // Two blocks are enough for what the test redirects and too few for a patch.
   expect_refused(std::string(kEdit) + "-o {}/x.patch", "x.patch", "ulimit -f 2;");
-  expect_refused("scenes export -o {}/full --count 1", "",
-                 "mkdir -p " + path("full") + "; ulimit -f 2;");
+  std::filesystem::create_directory(path("full"));
+  expect_refused("scenes export -o {}/full --count 1", "full", "ulimit -f 2;");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path("full")))
+    EXPECT_FALSE(entry.is_regular_file()) << entry.path();
+  std::filesystem::remove_all(path("full"));
 }
 
 TEST_F(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
