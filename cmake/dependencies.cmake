@@ -11,6 +11,16 @@ find_package(PkgConfig REQUIRED)
 
 # SYSTEM include directories: warnings are errors in our code only.
 add_library(torch_headers INTERFACE)
+# LibTorch 2.x brings a fmt of its own that would shadow the one we link: ours goes first.
+get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+foreach(folder ${TORCH_INCLUDE_DIRS})
+  if(EXISTS ${folder}/fmt AND NOT "${folder}" STREQUAL "${fmt_include}")
+    file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fmt_first)
+    file(CREATE_LINK ${fmt_include}/fmt ${CMAKE_BINARY_DIR}/fmt_first/fmt SYMBOLIC)
+    target_include_directories(torch_headers SYSTEM BEFORE INTERFACE ${CMAKE_BINARY_DIR}/fmt_first)
+    break()
+  endif()
+endforeach()
 target_include_directories(torch_headers SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(torch_headers INTERFACE ${torch_flags})
