@@ -94,6 +94,20 @@ Picture open_picture(const std::string& path) {
   return picture;
 }
 
+nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
+  auto settings = nlohmann::json::object();
+  for (const auto& pair : pairs) {
+    auto equals = pair.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Error("cli::settings", fmt::format("--set '{}' is no NAME=VALUE", pair),
+                  "for example --set steps=20");
+    auto value = nlohmann::json::parse(pair.substr(equals + 1), nullptr, false);
+    bool scalar = value.is_number() || value.is_boolean();
+    settings[pair.substr(0, equals)] = scalar ? value : nlohmann::json(pair.substr(equals + 1));
+  }
+  return settings;
+}
+
 nlohmann::json run_facts(const Common& common) {
   return {{"version", EMEND_VERSION},
           {"threads", at::get_num_threads()},

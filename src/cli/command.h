@@ -43,6 +43,8 @@ Vlm open_model(const Common& common);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
 
+// NAME=VALUE each: VALUE as JSON where it is a number, true or false, as text else.
+nlohmann::json editor_settings(const std::vector<std::string>& pairs);
 // version, threads, device, dtype, seed: what every JSON result carries.
 nlohmann::json run_facts(const Common& common);
 void print_json(const nlohmann::json& value);

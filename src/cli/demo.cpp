@@ -19,12 +19,16 @@ struct Arguments {
   Common common;
   int edits = 50;
   std::string output = "demo";
+  std::vector<std::string> settings;
 };
 
 const std::vector<std::string> kModules = {"language", "vision"};
 
-std::unique_ptr<Editor> ft(const std::string& module) {
-  return make_editor("ft", {{"module", module}});
+std::unique_ptr<Editor> ft(const Arguments& arguments, const std::string& module) {
+  auto settings = editor_settings(arguments.settings);
+  settings["module"] = module;
+  settings["seed"] = arguments.common.seed;
+  return make_editor("ft", settings);
 }
 
 EditRequest request_of(const Protocol& protocol, const Record& record) {
@@ -45,7 +49,7 @@ at::Tensor logits_of(const Vlm& vlm, const Protocol& protocol, const Record& rec
       .logits;
 }
 
-// Real mistakes first; should the model make too few, counterfactual edits fill up.
+// Real mistakes, up to half; counterfactual edits, which have consequences to ask for, fill up.
 struct Edits {
   std::vector<Record> records;
   size_t errors = 0, asked = 0;
@@ -54,13 +58,13 @@ struct Edits {
 Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& arguments) {
   ErrorSearch search;
   search.seed = static_cast<uint64_t>(arguments.common.seed);
-  search.count = static_cast<size_t>(arguments.edits);
+  search.count = static_cast<size_t>(arguments.edits + 1) / 2;
   search.limit = 16 * 40;
   search.probes = {2, 2, 3, 3, 1};
   Edits edits;
   edits.records = find_errors(vlm, search, protocol, &edits.asked);
   edits.errors = edits.records.size();
-  for (uint64_t i = 0; edits.records.size() < search.count; ++i)
+  for (uint64_t i = 0; edits.records.size() < static_cast<size_t>(arguments.edits); ++i)
     edits.records.push_back(
         scenes::counterfactual(scenes::Split::eval, search.seed + i, search.probes));
   return edits;
@@ -81,7 +85,7 @@ void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
             << fmt::format("  target    {}\n\n", record.target);
   for (const auto& module : kModules) {
     auto begin = std::chrono::steady_clock::now();
-    auto patch = ft(module)->edit(vlm, {request_of(protocol, record)});
+    auto patch = ft(arguments, module)->edit(vlm, {request_of(protocol, record)});
     auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     auto path = (fs::path(arguments.output) / (module + ".patch")).string();
     save_patch(path, patch);
@@ -95,14 +99,15 @@ void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
   }
 }
 
-void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits) {
+void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
+             const Arguments& arguments) {
   std::map<std::string, Averages> averages;
   Progress progress("edits", static_cast<int64_t>(edits.records.size()));
   for (const auto& record : edits.records) {
     auto before = take_before(vlm, record, protocol);
     averages["base"].add(measure(vlm, before, {}));
     for (const auto& module : kModules) {
-      auto patch = ft(module)->edit(vlm, {request_of(protocol, record)});
+      auto patch = ft(arguments, module)->edit(vlm, {request_of(protocol, record)});
       averages[module].add(measure(vlm, before, patch.interventions()));
     }
     progress.advance();
@@ -161,7 +166,7 @@ void demo(const Arguments& arguments) {
       "time\n(protocol {}, teacher-forced per cent; beside it the generated answers)\n",
       edits.records.size(), edits.errors, edits.records.size() - edits.errors, protocol.name);
   std::cout.flush();
-  compare(vlm, protocol, edits);
+  compare(vlm, protocol, edits, arguments);
 
   std::cout << "\nReverting\n";
   revert(vlm, protocol, first, stack, logits, answer, fingerprint);
@@ -182,6 +187,7 @@ void add_demo(CLI::App& program) {
   command->add_option("--edits", arguments->edits, "how many edits to measure over")
       ->check(CLI::Range(1, 10000));
   command->add_option("-o,--output", arguments->output, "folder for the picture and the patches");
+  command->add_option("--set", arguments->settings, "NAME=VALUE, a setting of the editor ft");
   command->callback([arguments] { demo(*arguments); });
 }
 

@@ -18,7 +18,7 @@ struct Arguments {
   Common common;
   PromptOptions prompting;
   std::string editor = "ft", image, text, target, output, module, sites;
-  std::vector<std::string> settings, rephrasings, other_images;
+  std::vector<std::string> settings, rephrasings, other_images, follows;
   int probes = 20;
   bool details = false;
 };
@@ -28,22 +28,21 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// `k=v`: v as JSON where it is (numbers, true, false), as text else.
-nlohmann::json editor_settings(const Arguments& arguments) {
-  auto settings = nlohmann::json::object();
-  for (const auto& pair : arguments.settings) {
-    auto equals = pair.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      throw Error("cli::edit", fmt::format("--set '{}' is no NAME=VALUE", pair),
-                  "for example --set steps=20");
-    auto value = nlohmann::json::parse(pair.substr(equals + 1), nullptr, false);
-    bool scalar = value.is_number() || value.is_boolean();
-    settings[pair.substr(0, equals)] = scalar ? value : nlohmann::json(pair.substr(equals + 1));
-  }
+nlohmann::json all_settings(const Arguments& arguments) {
+  auto settings = editor_settings(arguments.settings);
   if (!arguments.module.empty()) settings["module"] = arguments.module;
   if (!arguments.sites.empty()) settings["sites"] = arguments.sites;
   settings["seed"] = arguments.common.seed;
   return settings;
+}
+
+// "QUESTION => ANSWER".
+std::pair<std::string, std::string> consequence(const std::string& text) {
+  auto arrow = text.find(" => ");
+  if (arrow == 0 || arrow == std::string::npos || arrow + 4 == text.size())
+    throw Error("cli::edit", fmt::format("--follows '{}' is no QUESTION => ANSWER", text),
+                "for example --follows \"Is the star red? => yes\"");
+  return {text.substr(0, arrow), text.substr(arrow + 4)};
 }
 
 // An edit takes a while: find out before that its patch cannot be written.
@@ -66,13 +65,15 @@ std::string measured_on(Group group, const Arguments& arguments) {
     case Group::text_generality:
       return arguments.rephrasings.empty() ? "Scenes' other wordings" : "your rephrasings";
     case Group::image_generality:
-      return "your other pictures";
+      return arguments.other_images.empty()
+                 ? "altered copies of the picture (moved, zoomed, lighter, darker, noisy)"
+                 : "your other pictures";
     case Group::text_locality:
       return "unrelated facts of Scenes, text only";
     case Group::image_locality:
       return "unrelated pictures of Scenes";
     case Group::portability:
-      return "consequences";
+      return "what you said follows";
   }
   return "";
 }
@@ -85,7 +86,9 @@ void print_scores(const Arguments& arguments, const Measured& measured) {
     if (found == measured.scores.end()) {
       if (group == Group::text_generality) missing += "  T-Generality needs --rephrase TEXT\n";
       if (group == Group::image_generality)
-        missing += "  M-Generality needs --rephrase-image FILE\n";
+        missing += "  M-Generality needs a picture, or --rephrase-image FILE\n";
+      if (group == Group::portability)
+        missing += "  Portability needs --follows \"QUESTION => ANSWER\"\n";
       continue;
     }
     const auto& score = found->second;
@@ -113,7 +116,7 @@ void edit(const Arguments& arguments) {
   auto begin = Clock::now();
   const auto& common = arguments.common;
   check_output(arguments.output);
-  auto editor = make_editor(arguments.editor, editor_settings(arguments));
+  auto editor = make_editor(arguments.editor, all_settings(arguments));
   EditQuestion question;
   question.image = open_picture(arguments.image);
   question.prompt = arguments.text;
@@ -121,6 +124,7 @@ void edit(const Arguments& arguments) {
   question.rephrasings = arguments.rephrasings;
   for (const auto& path : arguments.other_images)
     question.other_pictures.push_back(open_picture(path));
+  for (const auto& text : arguments.follows) question.consequences.push_back(consequence(text));
   auto vlm = open_model(common);
 
   Protocol protocol;
@@ -248,6 +252,8 @@ Examples:
                       "the question in other words, to measure T-Generality");
   command->add_option("--rephrase-image", arguments->other_images,
                       "another picture of the same thing, to measure M-Generality");
+  command->add_option("--follows", arguments->follows,
+                      "\"QUESTION => ANSWER\" that follows from the edit, to measure Portability");
   command
       ->add_option("--probes", arguments->probes, "unrelated texts, and unrelated pictures, asked")
       ->check(CLI::Range(1, 10000));

@@ -122,7 +122,7 @@ TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
   EXPECT_EQ(edited["metrics"]["protocol"]["name"], "mmedit-2024");
   EXPECT_EQ(edited["metrics"]["scores"]["reliability"]["score"], 1.0);
   EXPECT_EQ(edited["metrics"]["scores"]["text_locality"]["probes"], 2);
-  EXPECT_EQ(edited["probes"].size(), 5u);
+  EXPECT_EQ(edited["probes"].size(), 1u + 5 + 2 + 2);  // five altered copies of the picture
 
   auto patched = run_json(std::string(kAsk) + " --patch {}/a.patch");
   EXPECT_EQ(patched["answer"], edited["after"]);
@@ -143,7 +143,8 @@ TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
 TEST_F(ProgramTest, EditPrintsATable) {
   auto result = run(std::string(kEdit) +
                     "-o {}/b.patch --module vision --set steps=3 "
-                    "--rephrase 'What?' --rephrase-image {}/picture.png --details");
+                    "--rephrase 'What?' --rephrase-image {}/picture.png "
+                    "--follows 'Is it a cat? => yes' --details");
   EXPECT_EQ(result.code, 0) << result.err;
   for (const char* word :
        {"before", "after", "Reliability", "T-Generality", "M-Generality", "T-Locality",
@@ -208,6 +209,7 @@ TEST_F(ProgramTest, RefusesBadArguments) {
   expect_refused(std::string(kEdit) + "-o {}/x.patch --editor magic", "no editor 'magic'");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --set stepz=3", "no setting 'stepz'");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --set steps", "NAME=VALUE");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --follows nothing", "QUESTION => ANSWER");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --set lr=fast", "a number");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --sites no.such.layer", "no.such.layer");
   expect_refused(std::string(kEdit) + "-o {}/nowhere/x.patch", "nowhere");

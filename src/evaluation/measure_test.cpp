@@ -209,6 +209,29 @@ TEST(ScenesProbesTest, DefaultRecordHasWhatWasAskedFor) {
     EXPECT_EQ(record.probes[i].text, again.probes[i].text);
 }
 
+TEST(ScenesProbesTest, AlteredCopiesWhereNoOtherPictureIsGiven) {
+  EditQuestion question;
+  question.image = {"", testing::noise_image(1, 37)};
+  question.prompt = "What?";
+  question.target = "x";
+  question.consequences = {{"So?", "yes"}};
+  auto record = default_record(question, 1, 3), again = default_record(question, 1, 3);
+  int copies = 0, consequences = 0;
+  for (size_t i = 0; i < record.probes.size(); ++i) {
+    const auto& probe = record.probes[i];
+    consequences += probe.group == Group::portability && probe.answer == "yes";
+    if (probe.group != Group::image_generality) continue;
+    ++copies;
+    auto copy = probe.image.load();
+    EXPECT_EQ(copy.width, 37);
+    EXPECT_EQ(copy.rgb.size(), 37u * 37 * 3);
+    EXPECT_NE(copy.rgb, question.image.load().rgb);
+    EXPECT_EQ(copy.rgb, again.probes[i].image.load().rgb);
+  }
+  EXPECT_EQ(copies, 5);
+  EXPECT_EQ(consequences, 1);
+}
+
 TEST_F(MeasureTest, ErrorsOfAModelAreFoundAndCorrected) {
   ErrorSearch search;
   search.count = 3;

@@ -6,6 +6,8 @@
 #include <memory>
 #include <set>
 
+#include "evaluation/altered_picture.h"
+
 namespace emend {
 namespace {
 
@@ -64,6 +66,12 @@ Record default_record(const EditQuestion& question, int count, uint64_t seed) {
     add(Group::text_generality, question.image, text, question.target);
   for (const auto& picture : question.other_pictures)
     add(Group::image_generality, picture, question.prompt, question.target);
+  if (question.other_pictures.empty() && question.image.present())
+    for (auto& copy : altered_copies(question.image.load(), seed))
+      add(Group::image_generality, {"", std::make_shared<const Image>(std::move(copy.image))},
+          question.prompt, question.target);
+  for (const auto& [text, answer] : question.consequences)
+    add(Group::portability, question.image, text, answer);
 
   std::set<std::string> related(own.begin(), own.end());
   related.insert(question.prompt);

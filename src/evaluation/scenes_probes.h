@@ -14,12 +14,14 @@ struct EditQuestion {
   std::string prompt;  // bare
   std::string target;
   std::vector<std::string> rephrasings;
-  std::vector<Picture> other_pictures;  // of the same thing
+  std::vector<Picture> other_pictures;                            // of the same thing
+  std::vector<std::pair<std::string, std::string>> consequences;  // question, answer
 };
 
 // The default probe set: the user's rephrasings, else the bundled world's other wordings where the
-// prompt is one of its questions; the user's other pictures; `count` unrelated text facts and
-// `count` unrelated pictures with questions from its eval split.
+// prompt is one of its questions; the user's other pictures, else altered copies of the picture;
+// the user's consequences, asked with the picture; `count` unrelated text facts and `count`
+// unrelated pictures with questions from the bundled world's eval split.
 Record default_record(const EditQuestion& question, int count, uint64_t seed);
 
 // The other wordings of a question of the bundled world (same topic); none when it is not one.
