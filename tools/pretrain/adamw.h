@@ -9,16 +9,16 @@
 
 namespace emend::pretrain {
 
-// All trained tensors laid end to end in one buffer, so that a step of AdamW is a few large operations.
-// [Loshchilov & Hutter 2019, algorithm 2, decoupled weight decay on matrices only]
+// All trained tensors laid end to end in one buffer, so that a step of AdamW is a few large
+// operations. [Loshchilov & Hutter 2019, algorithm 2, decoupled weight decay on matrices only]
 class AdamW {
  public:
   // The tensors' storage is moved into the buffer; their handles stay valid and require grad.
   explicit AdamW(const std::map<std::string, at::Tensor>& parameters);
 
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
-  // grads: one per parameter, in order, undefined where a parameter took no part. Returns the gradient
-  // norm before clipping; skips the step and returns NaN when it is not finite.
+  // grads: one per parameter, in order, undefined where a parameter took no part. Returns the
+  // gradient norm before clipping; skips the step and returns NaN when it is not finite.
   double step(const std::vector<at::Tensor>& grads, double lr, double weight_decay, double clip);
 
   // Values, moments and the number of steps, for checkpoints.

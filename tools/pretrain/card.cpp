@@ -1,5 +1,5 @@
-// emend-card: examines the bundled model on what it was never shown, and writes the tables of its card.
-#include <ATen/Parallel.h>
+// emend-card: examines the bundled model on what it was never shown, and writes the tables of its
+// card.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +8,7 @@
 
 #include "exam.h"
 #include "io/file.h"
+#include "io/runtime.h"
 #include "lessons.h"
 
 namespace emend::pretrain {
@@ -19,8 +20,9 @@ struct Score {
 };
 
 std::string percent(int64_t part, int64_t whole) {
-  return whole ? fmt::format("{:.1f}", 100.0 * static_cast<double>(part) / static_cast<double>(whole))
-               : "-";
+  return whole
+             ? fmt::format("{:.1f}", 100.0 * static_cast<double>(part) / static_cast<double>(whole))
+             : "-";
 }
 
 std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
@@ -65,11 +67,13 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
   for (size_t i = 0; i < items.size(); i += 7)
     if (items[i].pictured) some.push_back(items[i]);
   text += fmt::format(
-      "\nM-Locality of the model with itself, every linear layer moved by normal noise of 1 % of its "
+      "\nM-Locality of the model with itself, every linear layer moved by normal noise of 1 % of "
+      "its "
       "deviation: top-10 rank by rank {:.1f} %, top-1 {:.1f} % ({} prompts).\n",
-      100 * noisy_locality(vlm, some, 0.01, 10, seed), 100 * noisy_locality(vlm, some, 0.01, 1, seed),
-      some.size());
-  text += "\nStill wrong, for example:\n\n| kind | prompt | truth | its answer |\n|---|---|---|---|\n";
+      100 * noisy_locality(vlm, some, 0.01, 10, seed),
+      100 * noisy_locality(vlm, some, 0.01, 1, seed), some.size());
+  text +=
+      "\nStill wrong, for example:\n\n| kind | prompt | truth | its answer |\n|---|---|---|---|\n";
   for (size_t at = 0; (at = mistakes.find("\nPrompt:", at)) != std::string::npos;)
     mistakes.replace(at, 1, " / ");
   return text + mistakes;
@@ -82,16 +86,16 @@ int main(int argc, char** argv) {
   std::string folder = "models/scenes-blip2", out;
   int64_t count = 300;
   uint64_t seed = 7;
-  int threads = 2;
+  int threads = 0;
   CLI::App app{"Examines the bundled model on held-out scenes and prints its card's tables."};
   app.add_option("-m,--model", folder, "the model's folder");
   app.add_option("--count", count, "questions of each kind");
   app.add_option("--seed", seed, "seed of the held-out scenes");
   app.add_option("-o,--out", out, "also write the tables to this file");
-  app.add_option("-t,--threads", threads, "threads");
+  app.add_option("-t,--threads", threads, "threads; 0: as many as suit this machine");
   CLI11_PARSE(app, argc, argv);
   try {
-    at::set_num_threads(threads);
+    emend::set_threads(threads);
     auto tables = emend::pretrain::examine(folder, count, seed);
     fmt::print("{}", tables);
     if (!out.empty()) emend::write_file(out, tables);

@@ -19,8 +19,9 @@ namespace {
 constexpr size_t kBatch = 32;
 
 std::string prompt_of(const Question& question) {
-  return question.kind == Kind::caption ? question.text
-                                        : scenes::wrap(scenes::prompt_templates()[0], question.text);
+  return question.kind == Kind::caption
+             ? question.text
+             : scenes::wrap(scenes::prompt_templates()[0], question.text);
 }
 
 // Asks for one thing after a fact was told about the same thing, in other words.

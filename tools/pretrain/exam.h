@@ -18,8 +18,8 @@ struct Item {
   std::string prompt, answer;
 };
 
-// `count` questions of every kind about scenes that pretraining never shows, facts in wordings that it
-// never uses, and corrections in the context about those scenes.
+// `count` questions of every kind about scenes that pretraining never shows, facts in wordings that
+// it never uses, and corrections in the context about those scenes.
 std::vector<Item> held_out(int64_t count, uint64_t seed);
 
 // The most frequent answer to every prompt over `count` scenes of pretraining: the best that can be

@@ -19,7 +19,8 @@ at::Tensor cross_entropy(const at::Tensor& logits, const std::vector<int64_t>& t
 
 }  // namespace
 
-Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t grid, uint64_t seed)
+Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t grid,
+             uint64_t seed)
     : grid_(grid) {
   if (queries < kQueries || grid % 3 != 0)
     throw Error("pretrain::heads",
@@ -57,7 +58,8 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
   std::vector<int64_t> shape_colour, shape_size, shape_place;
   for (auto* scene : scenes) {
     auto base = shape.size();
-    for (auto* reading : {&shape, &colour, &size}) reading->resize(base + scenes::kPlaces, kNothing);
+    for (auto* reading : {&shape, &colour, &size})
+      reading->resize(base + scenes::kPlaces, kNothing);
     auto first = shape_colour.size();
     for (auto* reading : {&shape_colour, &shape_size, &shape_place})
       reading->resize(first + kShapes, kNothing);
@@ -111,7 +113,9 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
   auto share = [](const at::Tensor& which, const at::Tensor& among) {
     return which.masked_select(among).to(at::kFloat).mean().item<double>();
   };
-  auto there = [](const std::vector<int64_t>& truth) { return at::tensor(truth, at::kLong).gt(kNothing); };
+  auto there = [](const std::vector<int64_t>& truth) {
+    return at::tensor(truth, at::kLong).gt(kNothing);
+  };
   loss.places_right = share(right(read("queries.shape", at_places), shape) &
                                 right(read("queries.colour", at_places), colour) &
                                 right(read("queries.size", at_places), size),

@@ -13,9 +13,10 @@ namespace emend::pretrain {
 // What can be read from a picture: everything, all but colours, or colours alone.
 enum class Legible { all, forms, colours };
 
-// Auxiliary heads, thrown away after pretraining: one reads every place's shape, colour and size from
-// the patches that lie there, one reads the whole scene from the queries: a query for each place, one
-// for each shape (its colour, size and place), one for the background, one for the creature.
+// Auxiliary heads, thrown away after pretraining: one reads every place's shape, colour and size
+// from the patches that lie there, one reads the whole scene from the queries: a query for each
+// place, one for each shape (its colour, size and place), one for the background, one for the
+// creature.
 class Heads {
  public:
   // grid: patches per side, a multiple of 3.
@@ -23,7 +24,7 @@ class Heads {
 
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
   struct Loss {
-    at::Tensor patches, queries;          // scalars
+    at::Tensor patches, queries;  // scalars
     // Shares read right from the queries: places with something, shapes that are shown, creatures.
     double places_right, shapes_right, creatures_right;
   };

@@ -137,13 +137,15 @@ void Teacher::teach_text(Lessons& lessons, int64_t tokens, Rng& rng) {
 }
 
 int64_t Teacher::length(const Exercise& exercise) {
-  return static_cast<int64_t>(tokens(exercise.prompt).size() + tokens(" " + exercise.answer).size());
+  return static_cast<int64_t>(tokens(exercise.prompt).size() +
+                              tokens(" " + exercise.answer).size());
 }
 
 void Teacher::ask(Lessons& lessons, const std::vector<Question>& questions, int64_t image) {
   std::vector<Exercise> exercises;
   for (auto& q : questions) {
-    auto prompt = q.kind == Kind::caption ? q.text : scenes::wrap(scenes::prompt_templates()[0], q.text);
+    auto prompt =
+        q.kind == Kind::caption ? q.text : scenes::wrap(scenes::prompt_templates()[0], q.text);
     exercises.push_back({static_cast<int>(q.kind), prompt, q.answer});
   }
   append(lessons, exercises, image);

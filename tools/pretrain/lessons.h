@@ -44,13 +44,14 @@ class Teacher {
  public:
   Teacher(const Tokenizer& tokenizer, int64_t image_slots, scenes::Split split);
 
-  // Appends a row about the scene to the lessons: questions of about `tokens` tokens, so that rows are
-  // of one length and little is padding; image is its index.
+  // Appends a row about the scene to the lessons: questions of about `tokens` tokens, so that rows
+  // are of one length and little is padding; image is its index.
   void teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_t image, int64_t tokens,
                      const Mix& mix, scenes::Rng& rng);
   // Appends a text-only row of facts and corrections of facts.
   void teach_text(Lessons& lessons, int64_t tokens, scenes::Rng& rng);
-  // Appends a row that asks exactly these, each by the first template; subject is the question's kind.
+  // Appends a row that asks exactly these, each by the first template; subject is the question's
+  // kind.
   void ask(Lessons& lessons, const std::vector<scenes::Question>& questions, int64_t image);
 
  private:

@@ -1,19 +1,16 @@
 // emend-pretrain: makes the bundled model's weights from nothing but Scenes.
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
-
-#include <chrono>
-#include <cmath>
+#include <fmt/format.h>
 #include <malloc.h>
 
-#include <csignal>
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/runtime.h"
 #include "io/safetensors.h"
 #include "models/blip2.h"
 #include "models/weights.h"
@@ -21,8 +18,6 @@
 
 namespace emend::pretrain {
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
 
 struct Arguments {
   std::string folder = "models/scenes-blip2";
@@ -39,7 +34,8 @@ at::Tensor grid_positions(at::IntArrayRef shape) {
   for (int64_t p = 0; p < side * side; ++p)
     for (int64_t b = 0; b < bands; ++b) {
       double pace = 3.14159265 * (0.5 + 0.5 * static_cast<double>(b)) / static_cast<double>(side);
-      double row = static_cast<double>(p / side) * pace, column = static_cast<double>(p % side) * pace;
+      double row = static_cast<double>(p / side) * pace,
+             column = static_cast<double>(p % side) * pace;
       double wave[] = {std::sin(row), std::cos(row), std::sin(column), std::cos(column)};
       for (int64_t k = 0; k < 4; ++k) table[0][p + 1][4 * b + k] = wave[k];
     }
@@ -56,7 +52,8 @@ Weights::Initialiser initialiser(uint64_t seed) {
     if (shape.size() == 1) return at::ones(shape);
     if (has("position_embedding") && shape.size() == 3) return grid_positions(shape);
     if (has("query_tokens")) return at::randn(shape, generator);
-    if (has("embed_tokens") || has("embed_positions")) return at::randn(shape, generator).mul_(0.02);
+    if (has("embed_tokens") || has("embed_positions"))
+      return at::randn(shape, generator).mul_(0.02);
     auto fan_in = at::empty(shape).numel() / shape[0];
     // What blocks add to the stream starts small, so that places are not drowned.
     double scale = has("fc2") || has("projection") || has("out_proj") ? 0.35 : 1.0;
@@ -78,7 +75,8 @@ void export_weights(const Model& model, const std::string& folder) {
 }
 
 void run(const Arguments& a) {
-  at::set_num_threads(1);
+  set_threads(1);  // each worker computes alone
+  InterruptGuard guard;
   auto config = Blip2Config::load(a.folder + "/config.json");
   auto tokenizer = Tokenizer::load(a.folder);
   Weights weights(initialiser(a.recipe.seed), at::kFloat);
@@ -108,7 +106,7 @@ void run(const Arguments& a) {
   };
   Marks since;
   int64_t count = 0;
-  while (trainer.steps() < a.steps && !interrupted) {
+  while (trainer.steps() < a.steps && !InterruptGuard::interrupted()) {
     since.add(trainer.step(rate(a, trainer.steps())));
     ++count;
     if (trainer.steps() % a.report_every == 0) {
@@ -148,8 +146,10 @@ int main(int argc, char** argv) {
   app.add_option("--pictures", a.recipe.pictures, "pictures in a step");
   app.add_option("--tokens", a.recipe.tokens, "tokens of questions and answers to a picture");
   app.add_option("--text-rows", a.recipe.text_rows, "rows without a picture in a step");
-  app.add_option("--look-steps", a.recipe.look_steps, "first steps, without questions about pictures");
-  app.add_option("--heads-weight", a.recipe.heads_weight, "weight of the auxiliary heads afterwards");
+  app.add_option("--look-steps", a.recipe.look_steps,
+                 "first steps, without questions about pictures");
+  app.add_option("--heads-weight", a.recipe.heads_weight,
+                 "weight of the auxiliary heads afterwards");
   app.add_option("--lr", a.recipe.lr, "learning rate");
   app.add_option("--seed", a.recipe.seed, "seed of weights, pictures and questions");
   app.add_option("-t,--threads", a.recipe.threads, "threads; each takes its share of a step");
@@ -157,8 +157,6 @@ int main(int argc, char** argv) {
   // A step's activations are freed and asked for again: keep the pages instead of returning them.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  std::signal(SIGINT, [](int) { interrupted = 1; });
-  std::signal(SIGTERM, [](int) { interrupted = 1; });
   try {
     run(a);
   } catch (const std::exception& error) {

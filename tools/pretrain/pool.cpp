@@ -11,7 +11,10 @@
 namespace emend::pretrain {
 
 Pool::Pool(scenes::Split split, int64_t count, int side, uint64_t seed, int threads)
-    : split_(split), side_(side), scenes_(count), bytes_(at::empty({count, side, side, 3}, at::kByte)) {
+    : split_(split),
+      side_(side),
+      scenes_(count),
+      bytes_(at::empty({count, side, side, 3}, at::kByte)) {
   std::vector<std::thread> workers;
   for (int t = 0; t < threads; ++t)
     workers.emplace_back([&, t] {

@@ -9,7 +9,8 @@
 
 namespace emend::pretrain {
 
-// Drawn scenes with their pictures at the model's own size, so that a training step only has to copy.
+// Drawn scenes with their pictures at the model's own size, so that a training step only has to
+// copy.
 class Pool {
  public:
   // side: the model's image size in pixels. Drawn by `threads` threads; the same for any number.
@@ -37,7 +38,8 @@ at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng);
 // Brightness alone, in one random tint and under a gradient: forms are to be known without their
 // colours and surroundings, so that pairs never shown are put together from what is known.
 at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng);
-// The small tiles of each place thrown about within it: colours are to be known without their forms.
+// The small tiles of each place thrown about within it: colours are to be known without their
+// forms.
 at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng);
 
 }  // namespace emend::pretrain

@@ -22,8 +22,8 @@ std::map<std::string, at::Tensor> joined(const Model& model, const Heads& heads)
 // Logits that the lessons ask for, in the order of their targets: (K, V).
 at::Tensor answer(const Model& model, Pass& pass, const Lessons& lessons) {
   auto width = pass.ids.size(1);
-  pass.wanted = at::tensor(lessons.row_of, at::kLong) * width +
-                at::tensor(lessons.position_of, at::kLong);
+  pass.wanted =
+      at::tensor(lessons.row_of, at::kLong) * width + at::tensor(lessons.position_of, at::kLong);
   model.run(pass);
   return pass.logits();
 }
@@ -91,9 +91,9 @@ void Marks::average(double over) {
 }
 
 std::string Marks::line() const {
-  auto text = fmt::format("loss {:.3f} patches {:.3f} queries {:.3f} places {:.1f}% shapes {:.1f}% creatures {:.1f}%",
-                          loss, patches, queries, 100 * places_right, 100 * shapes_right,
-                          100 * creatures_right);
+  auto text = fmt::format(
+      "loss {:.3f} patches {:.3f} queries {:.3f} places {:.1f}% shapes {:.1f}% creatures {:.1f}%",
+      loss, patches, queries, 100 * places_right, 100 * shapes_right, 100 * creatures_right);
   for (int s = 0; s < kSubjects; ++s)
     if (seen[s] > 0) text += fmt::format(" {} {:.1f}", subject_name(s), 100 * right[s] / seen[s]);
   return text;
@@ -136,7 +136,8 @@ at::Tensor Trainer::look_in_part(Legible legible, int64_t pictures, Teacher& tea
   return loss.patches + loss.queries;
 }
 
-Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher) {
+Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows,
+                              Teacher& teacher) {
   bool speaking = steps_ >= recipe_.look_steps;
   scenes::Rng rng(seed);
   std::vector<int64_t> indices;
@@ -156,8 +157,7 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   share.marks = marks_of(aux);
   auto parts = look_in_part(Legible::forms, pictures / 4, teacher, rng) +
                look_in_part(Legible::colours, pictures / 4, teacher, rng);
-  auto loss = (aux.patches + aux.queries + 0.5 * parts) *
-              (speaking ? recipe_.heads_weight : 1.0);
+  auto loss = (aux.patches + aux.queries + 0.5 * parts) * (speaking ? recipe_.heads_weight : 1.0);
 
   // Text is taught from the first step: it needs no eyes.
   auto text = model_.begin({{}, read.rows});
@@ -191,7 +191,8 @@ Marks Trainer::step(double lr) {
       try {
         at::set_num_threads(1);
         auto seed = ::emend::mix(recipe_.seed * 0x9e37 + ::emend::mix(steps_ * threads + t));
-        shares[t] = learn(seed, recipe_.pictures / threads, recipe_.text_rows / threads, teachers_[t]);
+        shares[t] =
+            learn(seed, recipe_.pictures / threads, recipe_.text_rows / threads, teachers_[t]);
       } catch (...) {
         failures[t] = std::current_exception();
       }

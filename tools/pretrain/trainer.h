@@ -13,9 +13,9 @@
 namespace emend::pretrain {
 
 struct Recipe {
-  int64_t pictures = 64;        // per step
-  int64_t tokens = 110;         // of questions and answers per row, sharing its picture
-  int64_t text_rows = 8;        // per step, without a picture
+  int64_t pictures = 64;  // per step
+  int64_t tokens = 110;   // of questions and answers per row, sharing its picture
+  int64_t text_rows = 8;  // per step, without a picture
   double lr = 2e-3;
   double weight_decay = 0.05;
   double clip = 1.0;
@@ -64,7 +64,8 @@ class Trainer {
   Heads::Loss look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
                    Legible legible) const;
   // The heads' loss on pictures that show only part of what is there.
-  at::Tensor look_in_part(Legible legible, int64_t pictures, Teacher& teacher, scenes::Rng& rng) const;
+  at::Tensor look_in_part(Legible legible, int64_t pictures, Teacher& teacher,
+                          scenes::Rng& rng) const;
   Share learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher);
 
   Model& model_;
