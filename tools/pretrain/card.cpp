@@ -28,14 +28,14 @@ std::string percent(int64_t part, int64_t whole) {
 std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
   auto vlm = load_vlm(folder);
   auto items = held_out(count, seed);
-  std::array<Score, kSubjects> scores;
+  std::array<Score, kExamined> scores;
   auto usual = usual_answers(40000, seed + 1);
   for (auto& item : items) {
     auto guess = usual.find(item.prompt);
     scores[item.subject].majority += guess != usual.end() && guess->second == item.answer;
   }
   std::string mistakes;
-  std::array<int, kSubjects> shown{};
+  std::array<int, kExamined> shown{};
   for (auto sight : {Sight::own, Sight::grey, Sight::swapped}) {
     auto given = answers(vlm, items, sight);
     for (size_t i = 0; i < items.size(); ++i) {
@@ -45,7 +45,7 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
       if (sight != Sight::own) continue;
       ++scores[item.subject].asked;
       if (!right && shown[item.subject]++ < 2)
-        mistakes += fmt::format("| {} | {} | {} | {} |\n", subject_name(item.subject), item.prompt,
+        mistakes += fmt::format("| {} | {} | {} | {} |\n", examined_name(item.subject), item.prompt,
                                 item.answer, given[i]);
     }
     fmt::print(stderr, "{} of 3 sights done\n", static_cast<int>(sight) + 1);
@@ -55,10 +55,10 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
       "| kind | asked | right | usual answer to the words | grey picture | swapped picture |\n"
       "|---|---|---|---|---|---|\n",
       count, seed);
-  for (int s = 0; s < kSubjects; ++s) {
+  for (int s = 0; s < kExamined; ++s) {
     auto& score = scores[s];
     bool text_only = s == static_cast<int>(scenes::Kind::fact);
-    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", subject_name(s), score.asked,
+    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", examined_name(s), score.asked,
                         percent(score.right[0], score.asked), percent(score.majority, score.asked),
                         text_only ? "-" : percent(score.right[1], score.asked),
                         text_only ? "-" : percent(score.right[2], score.asked));

@@ -24,22 +24,26 @@ std::string prompt_of(const Question& question) {
              : scenes::wrap(scenes::prompt_templates()[0], question.text);
 }
 
-// Asks for one thing after a fact was told about the same thing, in other words.
-Item correction_of(const scenes::Scene& scene, Rng& rng) {
+// Asks for one thing after a false fact was told, about the same thing in other words or about
+// another.
+Item told(const scenes::Scene& scene, bool related, Rng& rng) {
   auto all = scenes::questions(scene);
   std::vector<const Question*> askable;
   for (auto& q : all)
     if (q.kind != Kind::caption && !scenes::alternatives(q).empty()) askable.push_back(&q);
   auto& asked = *pick(askable, rng);
-  std::vector<const Question*> same;
+  std::vector<const Question*> tellable;
   for (auto& q : all)
-    if (q.topic == asked.topic && q.wording != asked.wording) same.push_back(&q);
-  auto& told = same.empty() ? asked : *pick(same, rng);
-  auto answer = pick(scenes::alternatives(told), rng);
+    if (related
+            ? q.topic == asked.topic && q.wording != asked.wording
+            : q.topic != asked.topic && q.kind != Kind::caption && !scenes::alternatives(q).empty())
+      tellable.push_back(&q);
+  auto& fact = tellable.empty() ? asked : *pick(tellable, rng);
+  auto answer = pick(scenes::alternatives(fact), rng);
   Item item;
-  item.subject = kCorrection;
-  item.prompt = scenes::correction(prompt_of(told), answer, prompt_of(asked));
-  item.answer = answer;
+  item.subject = related ? kCorrection : kUnrelated;
+  item.prompt = scenes::correction(prompt_of(fact), answer, prompt_of(asked));
+  item.answer = related ? answer : asked.answer;
   return item;
 }
 
@@ -54,17 +58,21 @@ Query query_of(const Item& item, Sight sight) {
 
 }  // namespace
 
+std::string examined_name(int subject) {
+  return subject == kUnrelated ? "unrelated correction" : subject_name(subject);
+}
+
 std::vector<Item> held_out(int64_t count, uint64_t seed) {
   std::vector<Item> items;
   Rng rng(seed);
   auto other = [&] { return scenes::render(scenes::draw_scene(Split::eval, rng)); };
-  for (int subject = 0; subject < kSubjects; ++subject) {
+  for (int subject = 0; subject < kExamined; ++subject) {
     if (subject == static_cast<int>(Kind::fact)) continue;
     for (int64_t i = 0; i < count; ++i) {
       auto scene = scenes::draw_scene(Split::eval, rng);
       Item item;
-      if (subject == kCorrection) {
-        item = correction_of(scene, rng);
+      if (subject >= kCorrection) {
+        item = told(scene, subject == kCorrection, rng);
       } else {
         auto kind = static_cast<Kind>(subject);
         for (auto has = scenes::kinds(scene); std::find(has.begin(), has.end(), kind) == has.end();
