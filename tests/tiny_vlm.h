@@ -70,7 +70,7 @@ inline nlohmann::json tiny_config() {
             {"num_hidden_layers", 3},
             {"num_attention_heads", 2},
             {"vocab_size", 264},
-            {"max_position_embeddings", 192},
+            {"max_position_embeddings", 512},
             {"activation_function", "relu"},
             {"do_layer_norm_before", true},
             {"bos_token_id", 2},

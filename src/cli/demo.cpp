@@ -60,7 +60,7 @@ Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& argu
   search.seed = static_cast<uint64_t>(arguments.common.seed);
   search.count = static_cast<size_t>(arguments.edits + 1) / 2;
   search.limit = 16 * 40;
-  search.probes = {2, 2, 3, 3, 1};
+  search.probes = {2, 2, 3, 3, 3};
   Edits edits;
   edits.records = find_errors(vlm, search, protocol, &edits.asked);
   edits.errors = edits.records.size();

@@ -38,7 +38,11 @@ Pass next_pass(const Pass& last, const std::vector<int64_t>& tokens, size_t lang
 }
 
 std::string answer(const Processor& processor, const std::vector<int64_t>& tokens) {
-  auto text = processor.tokenizer->decode(tokens);
+  // Models pad their vocabulary beyond the tokenizer's: such a token has no text.
+  std::vector<int64_t> spoken;
+  for (auto token : tokens)
+    if (token < processor.tokenizer->size()) spoken.push_back(token);
+  auto text = processor.tokenizer->decode(spoken);
   const char* space = " \t\r\n";
   const auto begin = text.find_first_not_of(space);
   if (begin == std::string::npos) return {};

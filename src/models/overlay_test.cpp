@@ -1,4 +1,5 @@
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -58,7 +59,9 @@ class Overlay : public ::testing::TestWithParam<at::ScalarType> {
                    .max_positions = 32,
                    .embedding_width = 1024};
     config.queries = 2;
-    folder = (std::filesystem::path(::testing::TempDir()) / "emend_overlay").string();
+    folder =
+        (std::filesystem::path(::testing::TempDir()) / fmt::format("emend_overlay_{}", ::getpid()))
+            .string();
     std::filesystem::create_directories(folder);
     Weights made([](const std::string&, at::IntArrayRef shape) { return at::randn(shape) * 0.05; },
                  GetParam());

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+#include <unistd.h>
 // The released processor's conventions: what transformers' Blip2Processor and generation do
 // (tools/reference/make_prompts.py).
 
@@ -30,7 +32,8 @@ class Prompts : public ::testing::TestWithParam<std::string> {
   void SetUp() override {
     const fs::path tokenizer = EMEND_SHARED_DIR "/data/tokenizers/opt";
     if (!fs::exists(tokenizer / "merges.txt")) GTEST_SKIP() << "no real tokenizer at " << tokenizer;
-    folder = fs::path(::testing::TempDir()) / ("emend_prompts_" + GetParam());
+    folder =
+        fs::path(::testing::TempDir()) / fmt::format("emend_prompts_{}_{}", GetParam(), ::getpid());
     fs::remove_all(folder);
     fs::create_directories(folder);
     for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"})
