@@ -44,8 +44,8 @@ class MeasureTest : public ::testing::Test {
     Protocol protocol;
     return {record().image, edit_prompt(protocol, record()), continuation(record().target)};
   }
-  static Interventions destroyed(const Vlm& vlm, const std::string& sites) {
-    at::manual_seed(9);
+  static Interventions destroyed(const Vlm& vlm, const std::string& sites, uint64_t seed = 9) {
+    at::manual_seed(seed);
     Interventions all;
     for (const auto& site : vlm.model->find_sites(sites)) {
       Intervention change{};
@@ -78,12 +78,16 @@ TEST_F(MeasureTest, UntouchedModelKeepsEveryLocalityAtExactlyOne) {
 }
 
 TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
+  // A wrecked model of 260 tokens may hit upon a token by chance; over several it hardly does.
   auto before = take_before(vlm(), record());
-  auto measured = measure(vlm(), before, destroyed(vlm(), "*"));
-  EXPECT_LT(measured.scores[Group::text_locality].score, 0.1);
-  EXPECT_LT(measured.scores[Group::image_locality].score, 0.1);
-  EXPECT_EQ(measured.scores[Group::reliability].score, 0);
-  EXPECT_EQ(measured.scores[Group::reliability].generated, 0);
+  Averages averages;
+  for (uint64_t seed = 0; seed < 8; ++seed)
+    averages.add(measure(vlm(), before, destroyed(vlm(), "*", seed)));
+  auto scores = averages.scores();
+  EXPECT_LT(scores[Group::text_locality].score, 0.1);
+  EXPECT_LT(scores[Group::image_locality].score, 0.1);
+  EXPECT_EQ(scores[Group::reliability].score, 0);
+  EXPECT_EQ(scores[Group::reliability].generated, 0);
 }
 
 TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
