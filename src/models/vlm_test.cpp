@@ -104,10 +104,10 @@ TEST_F(VlmTest, RefusesEmptyPromptsAndTargets) {
   EXPECT_THROW(teacher_force(vlm, {{std::nullopt, "a"}}, {}), Error);
   EXPECT_THROW(generate(vlm, {{Image{}, "a"}}), Error);
   try {
-    generate(vlm, {{std::nullopt, std::string(500, 'x')}});
+    generate(vlm, {{std::nullopt, std::string(820, 'x')}});
     FAIL();
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), HasSubstr("needs 501 positions, the model has 192"));
+    EXPECT_THAT(e.what(), HasSubstr("needs 821 positions, the model has 512"));
   }
 }
 
