@@ -68,6 +68,14 @@ std::string measured_on(Group group, const Arguments& arguments) {
       return arguments.other_images.empty()
                  ? "altered copies of the picture (moved, zoomed, lighter, darker, noisy)"
                  : "your other pictures";
+    case Group::both_generality:
+      return "both reworded and seen otherwise";
+    case Group::random_image_locality:
+      return "the question about unrelated pictures";
+    case Group::no_image_locality:
+      return "the question without a picture";
+    case Group::consistent_image_locality:
+      return "other questions about the picture";
     case Group::text_locality:
       return "unrelated facts of Scenes, text only";
     case Group::image_locality:

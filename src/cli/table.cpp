@@ -44,6 +44,14 @@ std::string group_title(Group group) {
       return "T-Generality";
     case Group::image_generality:
       return "M-Generality";
+    case Group::both_generality:
+      return "TM-Generality";
+    case Group::random_image_locality:
+      return "RI-Locality";
+    case Group::no_image_locality:
+      return "NI-Locality";
+    case Group::consistent_image_locality:
+      return "CI-Locality";
     case Group::text_locality:
       return "T-Locality";
     case Group::image_locality:

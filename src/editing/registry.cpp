@@ -14,4 +14,24 @@ std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::jso
               fmt::format("there are: {}", fmt::join(editor_names(), ", ")));
 }
 
+std::vector<EditorSpec> parse_editors(const std::string& list) {
+  std::vector<EditorSpec> specs;
+  for (size_t begin = 0; begin <= list.size();) {
+    auto end = std::min(list.find(',', begin), list.size());
+    EditorSpec spec;
+    spec.label = list.substr(begin, end - begin);
+    begin = end + 1;
+    auto colon = spec.label.find(':');
+    spec.name = spec.label.substr(0, colon);
+    spec.settings = nlohmann::json::object();
+    if (colon != std::string::npos) spec.settings["module"] = spec.label.substr(colon + 1);
+    make_editor(spec.name, spec.settings);
+    for (const auto& other : specs)
+      if (other.label == spec.label)
+        throw Error("editing::registry", fmt::format("editor '{}' is named twice", spec.label));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
 }  // namespace emend

@@ -10,10 +10,6 @@ namespace {
 constexpr size_t kImageBatch = 16;
 constexpr size_t kTextBatch = 64;
 
-bool is_locality(Group group) {
-  return group == Group::text_locality || group == Group::image_locality;
-}
-
 std::vector<Asked> ask(const Record& record, const Protocol& protocol) {
   std::vector<Asked> asked;
   bool reliability = std::any_of(record.probes.begin(), record.probes.end(),
@@ -88,7 +84,7 @@ at::Tensor rows_of(const AskedBatch& batch, const at::Tensor& logits, size_t row
 }
 
 at::Tensor ranks_of(const Protocol& protocol, Group group, const at::Tensor& logits) {
-  auto k = group == Group::image_locality ? protocol.image_k : protocol.text_k;
+  auto k = group == Group::text_locality ? protocol.text_k : protocol.image_k;
   return top_ids(logits, k, protocol.ranking);
 }
 
@@ -126,7 +122,7 @@ std::vector<std::string> generate_all(const Vlm& vlm, const Before& before,
 }  // namespace
 
 Before take_before(const Vlm& vlm, const Record& record, const Protocol& protocol,
-                   const Interventions& base) {
+                   const Interventions& base, const MeasureOptions&) {
   at::NoGradGuard no_grad;
   const auto& model = *vlm.model;
   Before before;

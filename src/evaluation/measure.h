@@ -7,6 +7,7 @@
 
 #include "editing/forced.h"
 #include "evaluation/protocol.h"
+#include "models/activation_store.h"
 #include "models/vlm.h"
 
 namespace emend {
@@ -35,22 +36,32 @@ struct Before {
   std::vector<AskedBatch> batches;
   std::vector<std::string> answers;  // generated, by probe
 };
+struct MeasureOptions {
+  ActivationStore* store = nullptr;  // shared activations; null: nothing outlives the record
+  // Stages that the edits to come may be the first to change: passes are kept before each.
+  std::vector<size_t> boundaries = {};
+  // false: the naive way, each probe a pass of its own from the picture on, before and after.
+  bool reuse = true;
+};
+
 // A record without a reliability probe gets one: its own question. `base`: what was applied
 // already.
 Before take_before(const Vlm& vlm, const Record& record, const Protocol& protocol = {},
-                   const Interventions& base = {});
+                   const Interventions& base = {}, const MeasureOptions& options = {});
 
 struct ProbeResult {
   Asked asked;
   std::string before, after;  // generated answers
-  double score = 0;           // teacher-forced: accuracy, or agreement of ranks for a locality
-  double generated = 0;  // 1 when the generated answer is the expected one (a locality: as before)
+  double score = 0;           // the protocol's own: accuracy; for a locality agreement with before
+  double generated = 0;  // 1 when the answer's text is the expected one (a locality: as before)
+  double vqa = 0;        // the same after VQA's normalisation (articles, punctuation, number words)
 };
 
 // Means of a group; `probes` is how many they were taken over.
 struct Score {
   double score = 0;
   double generated = 0;
+  double vqa = 0;
   int64_t probes = 0;
 };
 

@@ -8,6 +8,16 @@
 
 namespace emend {
 
+Protocol make_protocol(const std::string& name) {
+  if (name == "mmedit-2024") return {};
+  throw Error("evaluation::protocol", fmt::format("there is no protocol '{}'", name),
+              fmt::format("there are: {}", fmt::join(protocol_names(), ", ")));
+}
+
+std::vector<std::string> protocol_names() { return {"mmedit-2024"}; }
+
+Protocol for_editor(const Protocol& protocol, const std::string&) { return protocol; }
+
 nlohmann::json to_json(const Protocol& protocol) {
   bool exact = protocol.accuracy == Protocol::Accuracy::exact_match;
   bool half = protocol.ranking == Ranking::softmax_float16;
@@ -41,7 +51,7 @@ std::string edit_prompt(const Protocol& protocol, const Record& record) {
 std::string probe_prompt(const Protocol& protocol, const Record& record, const Probe& probe) {
   if (probe.group == Group::text_locality)
     return fill_template(protocol.text_locality_template, probe.text);
-  if (probe.group == Group::image_locality)
+  if (probe.group == Group::image_locality || probe.group == Group::consistent_image_locality)
     return fill_template(protocol.image_locality_template, probe.text);
   // A caption's rewordings are captions, whatever they say; what follows from one may be a
   // question.
@@ -67,6 +77,14 @@ const char* group_name(Group group) {
       return "text_locality";
     case Group::image_locality:
       return "image_locality";
+    case Group::both_generality:
+      return "both_generality";
+    case Group::random_image_locality:
+      return "random_image_locality";
+    case Group::no_image_locality:
+      return "no_image_locality";
+    case Group::consistent_image_locality:
+      return "consistent_image_locality";
     case Group::portability:
       return "portability";
   }
@@ -74,9 +92,16 @@ const char* group_name(Group group) {
 }
 
 const std::vector<Group>& groups() {
-  static const std::vector<Group> all = {Group::reliability,      Group::text_generality,
-                                         Group::image_generality, Group::text_locality,
-                                         Group::image_locality,   Group::portability};
+  static const std::vector<Group> all = {Group::reliability,
+                                         Group::text_generality,
+                                         Group::image_generality,
+                                         Group::both_generality,
+                                         Group::text_locality,
+                                         Group::image_locality,
+                                         Group::random_image_locality,
+                                         Group::no_image_locality,
+                                         Group::consistent_image_locality,
+                                         Group::portability};
   return all;
 }
 

@@ -13,6 +13,11 @@ namespace emend {
 // April-May 2024 (`mmedit-2024`).
 struct Protocol {
   enum class Accuracy { exact_match, token_accuracy };
+  // forced: the target is fed in, its tokens are judged. generated: the model never sees the
+  // target; its greedy answer is compared as normalised text.
+  enum class Judged { forced, generated };
+  // Positions that a locality compares when the request is longer afterwards than before.
+  enum class Alignment { equal_lengths, last_positions };
 
   std::string name = "mmedit-2024";
   std::string question_template = "Question: {} Short answer:";        // {}: the bare question
@@ -20,12 +25,24 @@ struct Protocol {
   std::string text_locality_template = "{}";
   // Prompts that are no questions: an edit with one of these, and its probes, are asked bare.
   std::vector<std::string> captions = {"a photo of", "a picture of", "an image of", "a drawing of"};
+  Judged judged = Judged::forced;
   Accuracy accuracy = Accuracy::exact_match;  // teacher-forced, of the target's tokens alone
   int64_t text_k = 1;
   int64_t image_k = 10;
   Ranking ranking = Ranking::softmax_float16;  // ties to the lowest token id
-  int64_t max_new_tokens = 32;                 // of the generated answers
+  Alignment alignment = Alignment::equal_lengths;
+  // What is kept as the answers' texts: generated greedily, or (much cheaper on large models) the
+  // best tokens at the answer's positions while the target is fed in.
+  bool generate_answers = true;
+  int64_t max_new_tokens = 32;  // of the generated answers
 };
+
+// mmedit-2024, easyedit-trainer, easyedit-editor, strict. Throws emend::Error for another name.
+Protocol make_protocol(const std::string& name);
+std::vector<std::string> protocol_names();
+// As one editor is judged: IKE's request is longer afterwards, so the field judges it on other
+// positions (and, in `mmedit-2024`, with other prompts); the exception is part of the result.
+Protocol for_editor(const Protocol& protocol, const std::string& editor);
 
 nlohmann::json to_json(const Protocol& protocol);
 

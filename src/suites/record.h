@@ -17,14 +17,23 @@ struct Picture {
   Image load() const { return drawn ? *drawn : read_image(path); }
 };
 
+// What a probe is for. With texts (edited, similar, unrelated) down and pictures (edited, similar,
+// unrelated, none) across, these are the cells of the T x I grid (De-VQA).
 enum class Group {
-  reliability,
-  text_generality,
-  image_generality,
-  text_locality,
-  image_locality,
-  portability,
+  reliability,                // edited text, edited picture
+  text_generality,            // similar text, edited picture
+  image_generality,           // edited text, similar picture
+  both_generality,            // similar text, similar picture
+  text_locality,              // unrelated text, no picture
+  image_locality,             // unrelated text, unrelated picture
+  random_image_locality,      // RI: edited or similar text, unrelated picture
+  no_image_locality,          // NI: edited or similar text, no picture
+  consistent_image_locality,  // CI: unrelated text, edited or similar picture
+  portability,                // what follows from the edit
 };
+
+// Whether the answer shall stay as it was before the edit.
+bool is_locality(Group group);
 
 // One question that judges an edit.
 struct Probe {
@@ -33,6 +42,8 @@ struct Probe {
   std::string text;  // the bare question; a protocol wraps it
   std::string
       answer;  // what is expected: the target, or for locality the truth (judged against before)
+  bool similar =
+      false;  // in RI and NI: the text is a rewording; in CI: the picture is another view
 };
 
 // An edit and how it is judged: (image, prompt) shall be answered with target.

@@ -67,7 +67,14 @@ std::vector<Site> FtEditor::find_sites(const Model& model) const {
   return model.find_sites(pattern);
 }
 
-Patch FtEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests) const {
+size_t FtEditor::first_stage(const Model& model) const {
+  size_t first = model.stages().size();
+  for (const auto& site : find_sites(model)) first = std::min(first, site.stage);
+  return first;
+}
+
+Patch FtEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                     const EditContext& context) const {
   const auto& model = *vlm.model;
   auto sites = find_sites(model);
 
@@ -78,7 +85,7 @@ Patch FtEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests) c
   auto tokens = answer_tokens(forced).to(model.device());
 
   // Nothing before the first edited stage changes while we tune: it runs once.
-  Interventions changes;
+  Interventions changes = context.base;
   std::vector<at::Tensor> deltas;
   size_t first = model.stages().size();
   for (const auto& site : sites) {
@@ -96,7 +103,7 @@ Patch FtEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests) c
     at::NoGradGuard no_grad;
     kept = model.begin(forced.batch);
     kept.wanted = answer_positions(forced).to(model.device());
-    if (first > 0) model.run(kept, first - 1);
+    if (first > 0) model.run(kept, first - 1, context.base);
   }
 
   AdamW::Options adamw;

@@ -30,7 +30,9 @@ class FtEditor : public Editor {
   nlohmann::json settings() const override;
   // Stages before the first edited one run once, without gradients. Throws emend::Error when the
   // sites do not touch the answer or the loss is no longer a number.
-  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests) const override;
+  size_t first_stage(const Model& model) const override;
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context = {}) const override;
 
  private:
   std::vector<Site> find_sites(const Model& model) const;

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "suites/record.h"
+#include "suites/scenes.h"
+
+namespace emend {
+
+// Where edits come from. Records are made when asked for, so that memory does not grow with their
+// number; the same suite, options and index always give the same record.
+class Suite {
+ public:
+  virtual ~Suite() = default;
+  virtual size_t size() const = 0;  // after filtering
+  // Throws emend::Error that names the file and the record when it cannot be read.
+  virtual Record record(size_t index) const = 0;
+  // For the result: name, split, file and its XXH3 content hash, `read`, `filtered` (with reasons),
+  // `missing_images` {records, files, first: [names]}, `kept`, seed, probes asked for.
+  virtual nlohmann::json facts() const = 0;
+};
+
+struct SuiteOptions {
+  std::string split = "eval";   // eval, train; VLKEB also one-hop
+  std::string data;             // the annotation file, or the folder of the public download
+  std::string images;           // image root; empty: beside the annotation file
+  std::string rephrase_images;  // root of image_rephrase; empty: the image root
+  size_t limit = 0;             // annotation rows read (scenes: records made); 0: all (scenes: 500)
+  uint64_t seed = 0;            // scenes: of all that is drawn
+  bool skip_missing_images = false;  // else a missing image is an error that counts and names them
+  bool grid = false;                 // add the T x I grid's other cells
+  std::string form = "vqa";          // scenes: vqa or caption
+  scenes::EditOptions probes;        // scenes: how many a group
+};
+
+// name: scenes, e-vqa, e-ic, vlkeb, mmedit-json. Everything that can be wrong with the data is told
+// here, before any model loads. Throws emend::Error.
+std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
+std::vector<std::string> suite_names();
+
+}  // namespace emend
