@@ -20,14 +20,16 @@ struct StoreEntry {
 // folder, where later runs find them. Everything that the value depends on belongs into the key
 // (model fingerprint, dtype, device, input content, padded shape, interventions, build of emend);
 // an entry on disk whose key or checksum does not fit is counted as rejected and computed anew. One
-// thread at a time may use a store; several processes may share a folder.
+// thread at a time may use a store; several processes may share a folder. Nobody may write to an
+// entry's tensors.
 class ActivationStore {
  public:
   struct Options {
     uint64_t memory_bytes = uint64_t{1} << 30;
-    std::string directory;                          // empty: memory only
-    uint64_t directory_bytes = uint64_t{64} << 30;  // the oldest files go first
+    std::string directory;                          // empty: memory only; made when missing
+    uint64_t directory_bytes = uint64_t{64} << 30;  // what was used longest ago goes first
   };
+  // Each search is a hit or a miss; a rejected entry is a miss, too.
   struct Counts {
     int64_t memory_hits = 0, disk_hits = 0, misses = 0, rejected = 0, evicted = 0;
     uint64_t memory_bytes = 0;

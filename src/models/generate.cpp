@@ -4,6 +4,7 @@
 
 #include "io/error.h"
 #include "models/choose.h"
+#include "models/prefix.h"
 #include "models/request_batch.h"
 #include "models/vlm.h"
 
@@ -37,7 +38,21 @@ Pass next_pass(const Pass& last, const std::vector<int64_t>& tokens, size_t lang
   return next;
 }
 
-std::string answer(const Processor& processor, const std::vector<int64_t>& tokens) {
+// Where generation begins, or the error that it cannot.
+size_t checked_language(const Model& model, const Pass& pass) {
+  const auto language = model.first_stage(Module::language);
+  if (pass.next > language)
+    throw Error("models::generate", "the pass has run stages of the language module already",
+                "generate from a pass that stands before them");
+  if (pass.cache || !pass.mask.select(1, -1).all().item<bool>())
+    throw Error("models::generate", "the pass is padded on the right, or generates already",
+                "begin it with PadSide::left");
+  return language;
+}
+
+}  // namespace
+
+std::string answer_text(const Processor& processor, const std::vector<int64_t>& tokens) {
   // Models pad their vocabulary beyond the tokenizer's: such a token has no text.
   std::vector<int64_t> spoken;
   for (auto token : tokens)
@@ -49,15 +64,21 @@ std::string answer(const Processor& processor, const std::vector<int64_t>& token
   return text.substr(begin, text.find_last_not_of(space) - begin + 1);
 }
 
-}  // namespace
-
 std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batch& batch,
+                                                  const std::vector<int64_t>& stop_tokens,
+                                                  const Interventions& interventions,
+                                                  const GenerationOptions& options) {
+  return generate_tokens(model, model.begin(batch, PadSide::left), stop_tokens, interventions,
+                         options);
+}
+
+std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions,
                                                   const GenerationOptions& options) {
   check(options);
   at::NoGradGuard no_grad;
-  auto pass = model.begin(batch, PadSide::left);
+  const auto language = checked_language(model, pass);
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
   pass.wanted = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
   pass.cache = std::make_shared<KvCache>();
@@ -70,8 +91,6 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batc
     random.emplace_back(seed);
   }
 
-  size_t language = 0;
-  while (model.stages()[language].module != Module::language) ++language;
   std::vector<std::vector<int64_t>> made(rows);
   std::vector<bool> done(rows, false);
   for (int64_t step = 0;; ++step) {
@@ -97,13 +116,16 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batc
 
 std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
                                   const Interventions& interventions,
-                                  const GenerationOptions& options) {
+                                  const GenerationOptions& options, ActivationStore* store) {
   if (queries.empty()) return {};
   const auto batch = request_batch(vlm, queries, interventions);
+  const auto& model = *vlm.model;
+  const auto pass = run_prefix(vlm, batch, model.first_stage(Module::language), interventions,
+                               store, PadSide::left);
   std::vector<std::string> answers;
   for (const auto& tokens :
-       generate_tokens(*vlm.model, batch, vlm.processor.stop_tokens, interventions, options))
-    answers.push_back(answer(vlm.processor, tokens));
+       generate_tokens(model, pass, vlm.processor.stop_tokens, interventions, options))
+    answers.push_back(answer_text(vlm.processor, tokens));
   return answers;
 }
 

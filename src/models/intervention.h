@@ -28,7 +28,8 @@ struct Intervention {
   Transform transform;  // input, output, boundary, logits
   std::function<Batch(const Batch&)> rewrite;  // request
   std::vector<bool> rows;  // scope: the rows of the batch it acts on; empty: all. In the vision and
-                           // bridge stages an image is in scope when the rows that use it are
+                           // bridge stages an image is in scope when the rows that use it are.
+                           // Vision stages see one image at a time: a transform gets (1, P, D)
 };
 
 using Interventions = std::vector<Intervention>;

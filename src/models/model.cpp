@@ -59,6 +59,12 @@ size_t Model::stage(const std::string& name) const {
   nothing_named("stage", name, stages_);
 }
 
+size_t Model::first_stage(Module module) const {
+  size_t first = 0;
+  while (first < stages_.size() && stages_[first].module != module) ++first;
+  return first;
+}
+
 at::Tensor Model::weight(const Site& site) const {
   return site_weights_.at(&this->site(site.name) - sites_.data());
 }
@@ -172,12 +178,58 @@ void Model::run(Pass& pass, size_t last, const Interventions& interventions) con
   if (pass.next > last) return;
 
   const auto plan = this->plan(pass, last, interventions);
+  if (!pass.batched_pictures && stages_[pass.next].module == Module::vision) {
+    size_t seen = pass.next;
+    while (seen < last && stages_[seen + 1].module == Module::vision) ++seen;
+    run_pictures(pass, seen, plan);
+  }
+  run_stages(pass, last, plan);
+}
+
+void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
   for (; pass.next <= last; ++pass.next) {
     run_stage(pass.next, pass, plan.attachments);
     for (const auto& boundary : plan.boundaries)
       if (boundary.stage == pass.next)
         pass.hidden = apply_transform(pass.hidden, *boundary.transform, boundary.rows);
   }
+}
+
+// One picture through all stages before the next one: only what comes out is held for all of them.
+void Model::run_pictures(Pass& pass, size_t last, const Plan& plan) const {
+  std::vector<at::Tensor> hidden;
+  for (int64_t i = 0; i < pass.pixels.size(0); ++i) {
+    // Memory of its own, laid out as if the picture came alone: kernels may choose by alignment.
+    const auto alone = [i](const at::Tensor& all) {
+      return all.defined() ? all.narrow(0, i, 1).clone(at::MemoryFormat::Contiguous) : all;
+    };
+    Pass picture = pass;
+    picture.pixels = alone(pass.pixels);
+    picture.hidden = alone(pass.hidden);
+    run_stages(picture, last, for_picture(plan, i));
+    hidden.push_back(picture.hidden);
+  }
+  pass.hidden = at::cat(hidden);
+  pass.next = last + 1;
+}
+
+// What the plan does to one picture in the vision module: there its scope is all or nothing.
+Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
+  const auto acts = [&](size_t stage, const at::Tensor& rows) {
+    return stages_[stage].module == Module::vision &&
+           (!rows.defined() || rows[picture].item<bool>());
+  };
+  Plan own;
+  for (const auto& boundary : plan.boundaries)
+    if (acts(boundary.stage, boundary.rows))
+      own.boundaries.push_back({boundary.stage, boundary.transform, {}});
+  const auto& by_site = plan.attachments.by_site;
+  own.attachments.by_site.resize(by_site.size());
+  for (size_t s = 0; s < by_site.size(); ++s)
+    for (const auto& a : by_site[s])
+      if (acts(sites_[s].stage, a.rows))
+        own.attachments.by_site[s].push_back({a.kind, a.delta, a.transform, {}});
+  return own;
 }
 
 }  // namespace emend

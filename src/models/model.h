@@ -36,6 +36,7 @@ class Model {
   std::vector<Site> find_sites(const std::string& pattern) const;
   const Site& site(const std::string& name) const;
   size_t stage(const std::string& name) const;
+  size_t first_stage(Module module) const;
   at::Tensor weight(const Site& site) const;  // (out, in) as stored
   // The glob of the sites that one edits by default in a module, so that no editor knows an
   // architecture. language: both linear layers of the last decoder block's FFN; bridge: all of the
@@ -48,7 +49,8 @@ class Model {
   // Pads the rows into a pass that stands before the first stage.
   Pass begin(const Batch& batch, PadSide pad = PadSide::right) const;
   // Runs the stages pass.next .. last, both included, under the interventions (request points were
-  // applied by `begin`'s caller). A text-only pass skips vision and bridge.
+  // applied by `begin`'s caller). A text-only pass skips vision and bridge. Pictures go through the
+  // vision module one by one: a picture's features are the same bits beside any others.
   void run(Pass& pass, const Interventions& interventions = {}) const;
   void run(Pass& pass, size_t last, const Interventions& interventions = {}) const;
 
@@ -75,6 +77,9 @@ class Model {
  private:
   struct Plan;
   Plan plan(const Pass& pass, size_t last, const Interventions& interventions) const;
+  Plan for_picture(const Plan& plan, int64_t picture) const;
+  void run_stages(Pass& pass, size_t last, const Plan& plan) const;
+  void run_pictures(Pass& pass, size_t last, const Plan& plan) const;
 };
 
 }  // namespace emend

@@ -78,10 +78,15 @@ TEST_P(Stages, ResumingRunsNothingOfTheStagesBefore) {
     auto pass = model->begin(mixed_batch(fixture));
     if (cut > 0) model->run(pass, cut - 1);
     model->run(pass, counter.observers);
+    // Vision stages once for each picture, the others once.
+    const auto times = [&](size_t stage) -> int64_t {
+      if (stage < cut) return 0;
+      return model->stages()[stage].module == Module::vision ? pass.pixels.size(0) : 1;
+    };
     for (size_t i = 0; i < counter.stages.size(); ++i)
-      EXPECT_EQ(counter.stages[i], i >= cut) << model->stages()[i].name;
+      EXPECT_EQ(counter.stages[i], times(i)) << model->stages()[i].name;
     for (size_t i = 0; i < counter.sites.size(); ++i)
-      EXPECT_EQ(counter.sites[i], model->sites()[i].stage >= cut) << model->sites()[i].name;
+      EXPECT_EQ(counter.sites[i], times(model->sites()[i].stage)) << model->sites()[i].name;
   }
 }
 

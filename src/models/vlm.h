@@ -11,6 +11,8 @@
 
 namespace emend {
 
+class ActivationStore;
+
 // A Hugging Face folder, opened: the model and what turns pictures and text into its rows.
 struct Vlm {
   std::unique_ptr<Model> model;
@@ -52,11 +54,21 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batc
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions = {},
                                                   const GenerationOptions& options = {});
+// The same from a left-padded pass that has run no stage of the language module yet, as run_prefix
+// gives it; the pass can be used again.
+std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
+                                                  const std::vector<int64_t>& stop_tokens,
+                                                  const Interventions& interventions = {},
+                                                  const GenerationOptions& options = {});
 
-// Answers, special tokens removed and trimmed; one batch, KV cache.
+// The text that tokens stand for, special tokens removed, trimmed.
+std::string answer_text(const Processor& processor, const std::vector<int64_t>& tokens);
+
+// Answers of one batch. With a store no picture is encoded that was encoded before.
 std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
                                   const Interventions& interventions = {},
-                                  const GenerationOptions& options = {});
+                                  const GenerationOptions& options = {},
+                                  ActivationStore* store = nullptr);
 
 // One teacher-forced row: prompt then target (which brings its own leading space).
 struct ForcedRow {

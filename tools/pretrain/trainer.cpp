@@ -113,6 +113,7 @@ Trainer::Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& p
 
 Heads::Loss Trainer::look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
                           Legible legible) const {
+  pass.batched_pictures = true;
   model_.run(pass, model_.stage("vision.norm"));
   auto vision = pass.hidden;
   model_.run(pass, model_.stage("bridge.project") - 1);
