@@ -136,7 +136,8 @@ std::optional<StoreEntry> ActivationFolder::read(const std::string& key, int64_t
     auto entry = read_entry(file, key);
     fs::last_write_time(file, fs::file_time_type::clock::now(), error);  // used: not the oldest
     return entry;
-  } catch (const std::exception& e) {  // whatever it is, it can be computed anew
+  } catch (const std::exception& e) {         // whatever it is, it can be computed anew
+    if (!fs::exists(file, error)) return {};  // another process made room meanwhile
     logger().debug("rejected {}: {}", file, e.what());
     ++rejected;
     return {};

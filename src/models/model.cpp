@@ -192,6 +192,8 @@ void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
     for (const auto& boundary : plan.boundaries)
       if (boundary.stage == pass.next)
         pass.hidden = apply_transform(pass.hidden, *boundary.transform, boundary.rows);
+    // A kept state comes back in this layout, and kernels' bits depend on it.
+    pass.hidden = pass.hidden.contiguous();
   }
 }
 
