@@ -55,5 +55,6 @@ void add_edit(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_scenes(CLI::App& program);
 void add_demo(CLI::App& program);
+void add_report(CLI::App& program);
 
 }  // namespace emend::cli

@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   emend::cli::add_inspect(program);
   emend::cli::add_scenes(program);
   emend::cli::add_demo(program);
+  emend::cli::add_report(program);
   if (argc == 1) {
     std::cout << program.help();
     return 0;

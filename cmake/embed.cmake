@@ -1,0 +1,12 @@
+# emend_embed(TARGET CONSTANT FILES...): the files' text, one after another, as
+# `const char* const emend::CONSTANT` in TARGET.
+function(emend_embed target constant)
+  set(output ${CMAKE_BINARY_DIR}/embedded/${constant}.cpp)
+  set(files ${ARGN})
+  list(TRANSFORM files PREPEND ${PROJECT_SOURCE_DIR}/)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} -DCONSTANT=${constant} "-DFILES=${files}"
+      -P ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${output})
+endfunction()

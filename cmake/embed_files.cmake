@@ -1,0 +1,13 @@
+# Run by emend_embed: writes FILES as one C++ string CONSTANT into OUTPUT.
+set(source "namespace emend {\nextern const char* const ${CONSTANT};\n")
+string(APPEND source "const char* const ${CONSTANT} =\n")
+foreach(file IN LISTS FILES)
+  file(READ ${file} text)
+  string(FIND "${text}" ")embedded\"" end)
+  if(NOT end EQUAL -1)
+    message(FATAL_ERROR "${file} holds the end of a raw string")
+  endif()
+  string(APPEND source "R\"embedded(${text})embedded\"\n")
+endforeach()
+string(APPEND source ";\n}  // namespace emend\n")
+file(WRITE ${OUTPUT} "${source}")

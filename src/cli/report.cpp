@@ -1,0 +1,53 @@
+#include "evaluation/report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "cli/command.h"
+#include "io/error.h"
+#include "io/log.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> folders;
+  std::string output;
+  ReportOptions options;
+};
+
+void report(Arguments arguments) {
+  if (arguments.output.empty()) {
+    if (arguments.folders.size() > 1)
+      throw Error("cli::report", "several runs are merged, but into which folder is not said",
+                  "add -o FOLDER");
+    arguments.output = arguments.folders.front();
+  }
+  for (const auto& warning : write_report(arguments.folders, arguments.output, arguments.options))
+    logger().warn("{}", warning);
+  for (const char* name : {"table.md", "table.csv", "table_wide.csv", "table.tex", "report.html"})
+    std::cout << (std::filesystem::path(arguments.output) / name).string() << "\n";
+}
+
+}  // namespace
+
+void add_report(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand(
+      "report", "Tables and a page of what emend bench measured; several runs are merged");
+  command->add_option("runs", arguments->folders, "folders that emend bench wrote")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("-o,--output", arguments->output,
+                      "folder to write to; the run's own when there is one run");
+  command
+      ->add_option("--records", arguments->options.records,
+                   "records shown on the page: half the first ones, half those where most went "
+                   "wrong")
+      ->capture_default_str();
+  command->callback([arguments] { report(*arguments); });
+}
+
+}  // namespace emend::cli

@@ -1,0 +1,53 @@
+// How scores fall while edits pile up.
+function curve(column, width) {
+  const rows = shown().filter((i) => methods()[i].curve.some((p) => p.groups[column]));
+  const left = 32, right = 12, top = 8, high = 170;
+  const edits = [...new Set(rows.flatMap((i) => methods()[i].curve.map((p) => p.edits)))]
+    .sort((a, b) => a - b);
+  const low = Math.log(Math.max(edits[0], 1)), span = Math.log(Math.max(edits.at(-1), 1)) - low;
+  const x = (n) => left + (span ? (Math.log(Math.max(n, 1)) - low) / span : 0.5) * (width - left - right);
+  const y = (share) => top + (1 - share) * high;
+  const svg = s('svg', { width, height: top + high + 38, role: 'img',
+    'aria-label': metric(column).title + ' by number of edits' });
+  for (const tick of [0, 0.5, 1])
+    svg.append(s('line', { class: tick ? 'soft' : 'axis', x1: left, x2: width - right, y1: y(tick),
+      y2: y(tick) }), s('text', { x: left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, 100 * tick));
+  let last = -Infinity;
+  for (const n of edits) {
+    if (x(n) - last < 30) continue;  // numbers that would touch
+    last = x(n);
+    svg.append(s('text', { x: x(n), y: top + high + 16, 'text-anchor': 'middle' }, n));
+  }
+  svg.append(s('text', { x: (left + width - right) / 2, y: top + high + 33, 'text-anchor': 'middle' },
+    'edits made'));
+  for (const i of rows) {
+    const points = methods()[i].curve
+      .map((p) => ({ ...p, value: valueOf(p.groups[column]), error: errorOf(p.groups[column]) }))
+      .filter((p) => p.value !== null && p.value !== undefined);
+    svg.append(s('path', { d: 'M' + points.map((p) => `${x(p.edits)} ${y(p.value)}`).join('L'),
+      'stroke-dasharray': dash(i), style: `fill:none;stroke:${color(i)};stroke-width:2` }));
+    for (const p of points) {
+      if (p.error)
+        svg.append(s('line', { x1: x(p.edits), x2: x(p.edits), y1: y(Math.min(1, p.value + p.error)),
+          y2: y(Math.max(0, p.value - p.error)), style: `stroke:${color(i)};opacity:.55` }));
+      svg.append(s('circle', { cx: x(p.edits), cy: y(p.value), r: 3.5, style: 'fill:' + color(i) },
+        s('title', {}, `${methods()[i].title}, after ${plural(p.edits, 'edit')}: ` +
+          `${percent(p.value)} (${plural(p.judged, 'record')} judged)`)));
+    }
+  }
+  return svg;
+}
+
+function curvesSection() {
+  if (!methods().some((m) => m.curve.length)) return null;
+  const rows = shown().filter((i) => methods()[i].curve.length);
+  const columns = block().metrics.map((m) => m.id).filter((c) =>
+    rows.some((i) => methods()[i].curve.some((p) => valueOf(p.groups[c]) !== undefined
+      && p.groups[c])));
+  return section('curves', 'While edits pile up',
+    'After so many edits on one model, earlier ones are judged again; the scale of edits is ' +
+    'logarithmic. Point at a dot for how many were judged.', null,
+    columns.length ? [h('div', { class: 'grid' }, columns.map((c) => h('div', { class: 'card pad' },
+      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => curve(c, width))))),
+    lineLegend()] : h('div', { class: 'card empty' }, 'None of the editors chosen has a curve.'));
+}

@@ -1,0 +1,98 @@
+// What was measured, and the page put together.
+function tiles() {
+  const editors = methods().filter((m) => !m.base);
+  const records = Math.max(0, ...methods().map((m) => m.records));
+  const failures = methods().reduce((sum, m) => sum + m.failures, 0);
+  const probes = Math.max(0, ...methods().map((m) =>
+    Object.values(m.groups).reduce((sum, g) => sum + g.probes, 0)));
+  return h('div', { class: 'tiles' }, [
+    [editors.length, editors.length === 1 ? 'editor, beside the base model'
+      : 'editors, beside the base model'],
+    [records.toLocaleString('en'), 'records judged with each'],
+    [probes.toLocaleString('en'), 'probes with each'],
+    [failures, failures === 1 ? 'edit failed' : 'edits failed', failures > 0],
+  ].map(([value, name, alert]) =>
+    h('div', { class: 'card tile' + (alert ? ' alert' : '') }, h('b', {}, value),
+      h('span', {}, name))));
+}
+
+const factList = (facts) => h('dl', { class: 'facts' },
+  facts.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)]));
+
+function aboutSection() {
+  const failed = methods().filter((m) => m.failures);
+  const own = methods().filter((m) => m.protocol);
+  return h('section', { id: 'about', 'aria-label': 'What was measured', style: 'margin:0' },
+    h('h1', {}, block().title),
+    h('p', { class: 'lead' }, 'Each edit tells the model one new answer. The page shows whether ' +
+      'the edit holds, whether it carries over to other words and pictures, and what it does to ' +
+      'everything that should have stayed.'),
+    DATA.warnings.map((text) => h('p', { class: 'note', role: 'note' }, text)), tiles(),
+    h('div', { class: 'pair' },
+      h('div', { class: 'card pad' }, h('h3', {}, 'What was measured'), factList(block().facts)),
+      h('div', { class: 'card pad' }, h('h3', {}, 'How it was judged'), factList(block().protocol),
+        own.map((m) => h('details', { class: 'plain' }, h('summary', {}, m.title +
+          ' is judged otherwise'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))),
+    failed.map((m) => h('details', { class: 'plain' },
+      h('summary', {}, `${m.title}: ${plural(m.failures, 'failure')} and their reasons`),
+      h('ul', { class: 'list' }, m.failed.map(([id, reason]) => h('li', {}, h('b', {}, id), ' ', reason)),
+        m.failures > m.failed.length && h('li', {}, `${m.failures - m.failed.length} more`)))));
+}
+
+const SECTIONS = { about: aboutSection, results: resultsSection, charts: chartsSection,
+  grid: gridSection, curves: curvesSection, cost: costSection, records: recordsSection };
+const NAMES = { about: 'About', results: 'Results', charts: 'Charts', grid: 'Text × picture',
+  curves: 'Curves', cost: 'Cost', records: 'Records' };
+
+function redraw(...ids) {
+  for (const id of ids) {
+    const old = document.getElementById(id);
+    const now = old && SECTIONS[id]();
+    if (now) old.replaceWith(now);
+  }
+}
+
+function tabs() {
+  if (DATA.blocks.length < 2) return null;
+  return h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'What was measured' },
+    DATA.blocks.map((b, i) => h('button', { class: 'quiet', type: 'button', role: 'tab',
+      'aria-selected': String(i === state.block), onclick: () => open(i) },
+    b.title, h('span', { class: 'under' }, b.models))));
+}
+
+function open(index) {
+  state.block = index;
+  state.sort = null;
+  state.show = new Set(methods().map((m, i) => i).slice(0, 8));
+  Object.assign(filter, { text: '', method: '', group: '', wrong: false, limit: 20, edits: '' });
+  const parts = Object.entries(SECTIONS).map(([id, make]) => [id, make()]).filter(([, e]) => e);
+  document.getElementById('page').replaceChildren(...[tabs()].filter(Boolean),
+    ...parts.map(([, element]) => element));
+  document.getElementById('nav').replaceChildren(...parts.slice(1).map(([id]) =>
+    h('a', { href: '#' + id }, NAMES[id])));
+  document.title = 'emend report: ' + block().title;
+}
+
+function theme() {
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  let chosen = null;
+  const button = document.getElementById('theme');
+  const apply = () => {
+    const now = chosen || (dark.matches ? 'dark' : 'light');
+    document.documentElement.dataset.theme = now;
+    button.textContent = now === 'dark' ? 'Light' : 'Dark';
+    button.title = `Show the page in ${now === 'dark' ? 'light' : 'dark'} colours`;
+  };
+  button.addEventListener('click', () => {
+    chosen = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
+    apply();
+  });
+  dark.addEventListener('change', apply);
+  apply();
+}
+
+theme();
+open(0);
+document.getElementById('foot').textContent = `Written by emend ${DATA.emend}. The same numbers ` +
+  'are in table.md, table.csv, table_wide.csv and table.tex beside this page; what each file ' +
+  'holds is told in docs/results.md.';
