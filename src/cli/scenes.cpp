@@ -5,13 +5,14 @@
 #include "cli/command.h"
 #include "evaluation/scenes_probes.h"
 #include "io/error.h"
+#include "suites/suite.h"
 
 namespace emend::cli {
 namespace {
 
 struct Arguments {
   Common common;
-  std::string output, split = "eval", kind = "counterfactual";
+  std::string output, split = "eval", kind = "counterfactual", form = "vqa";
   int count = 100;
 };
 
@@ -22,31 +23,37 @@ scenes::Split split_named(const std::string& name) {
 
 void export_scenes(const Arguments& arguments) {
   const auto& common = arguments.common;
-  auto split = split_named(arguments.split);
+  auto name = "scenes_" + arguments.split;
   auto seed = static_cast<uint64_t>(common.seed);
-  std::vector<Record> records;
-  size_t asked = 0;
+  size_t exported = 0, asked = 0;
   if (arguments.kind == "errors") {
     auto vlm = open_model(common);
     ErrorSearch search;
-    search.split = split;
+    search.split = split_named(arguments.split);
     search.seed = seed;
     search.count = static_cast<size_t>(arguments.count);
     search.limit = 200 * search.count;
-    records = find_errors(vlm, search, {}, &asked);
+    auto records = find_errors(vlm, search, {}, &asked);
     if (records.empty())
       throw Error("cli::scenes", fmt::format("the model made no mistake in {} questions", asked),
                   "another --seed, or --kind counterfactual");
+    scenes::export_mmedit(arguments.output, records, name);
+    exported = records.size();
   } else {
     prepare(common);
-    for (int i = 0; i < arguments.count; ++i)
-      records.push_back(scenes::counterfactual(split, seed + static_cast<uint64_t>(i)));
+    SuiteOptions options;
+    options.split = arguments.split;
+    options.limit = static_cast<size_t>(arguments.count);
+    options.seed = seed;
+    options.form = arguments.form;
+    auto suite = open_suite("scenes", options);
+    scenes::export_mmedit(
+        arguments.output, suite->size(), [&](size_t i) { return suite->record(i); }, name);
+    exported = suite->size();
   }
-  auto name = "scenes_" + arguments.split;
-  scenes::export_mmedit(arguments.output, records, name);
   if (common.json) {
     auto result = run_facts(common);
-    result["records"] = records.size();
+    result["records"] = exported;
     result["kind"] = arguments.kind;
     result["split"] = arguments.split;
     result["directory"] = arguments.output;
@@ -54,8 +61,8 @@ void export_scenes(const Arguments& arguments) {
     print_json(result);
     return;
   }
-  std::cout << fmt::format("  {} {} edits of split {}, seed {}, in {}\n", records.size(),
-                           arguments.kind, arguments.split, common.seed, arguments.output);
+  std::cout << fmt::format("  {} {} edits of split {}, seed {}, in {}\n", exported, arguments.kind,
+                           arguments.split, common.seed, arguments.output);
   if (asked > 0) std::cout << fmt::format("  the model was asked {} questions\n", asked);
 }
 
@@ -70,6 +77,7 @@ void add_scenes(CLI::App& program) {
   command->footer(R"(
 Writes DIR/scenes_SPLIT.json (src, rephrase, pred, alt, image, image_rephrase, loc, loc_ans, m_loc,
 m_loc_q, m_loc_a, port_new) and DIR/images/, which other tools for MMEdit data read as they are.
+The edits are those of the suite `scenes` with the same split, form and seed.
 
 Examples:
   emend scenes export -o edits --split eval --count 100 --seed 1
@@ -83,6 +91,10 @@ Examples:
       ->add_option("--kind", arguments->kind,
                    "counterfactual: against the truth; errors: what the model (-m) gets wrong")
       ->check(CLI::IsMember({"counterfactual", "errors"}));
+  command
+      ->add_option("--form", arguments.form,
+                   "counterfactual: of questions (vqa) or of captions (caption)")
+      ->check(CLI::IsMember({"vqa", "caption"}));
   command->callback([arguments] { export_scenes(*arguments); });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <random>
 #include <string>
@@ -44,10 +45,10 @@ struct Scene {
 };
 
 // Held out by construction: pretraining never shows the (shape, colour, size) and (creature,
-// background) combinations of the other two splits, `train` (of editors) and `eval` never share one,
-// and every scene of `train` and `eval` contains at least one of its own split. Every pair of shape
-// and colour is shown in one size at least. Text facts and their wordings likewise: each (fact,
-// wording) belongs to one split.
+// background) combinations of the other two splits, `train` (of editors) and `eval` never share
+// one, and every scene of `train` and `eval` contains at least one of its own split. Every pair of
+// shape and colour is shown in one size at least. Text facts and their wordings likewise: each
+// (fact, wording) belongs to one split.
 enum class Split { pretrain, train, eval };
 Split object_split(int shape, int colour, int size);
 Split creature_split(int creature, int background);
@@ -111,7 +112,8 @@ std::string correction(const std::string& prompt, const std::string& answer,
 // color of a star that is not there). Captions are not asked here.
 std::optional<std::string> truth(const Scene& scene, const std::string& topic);
 // The world in which `target` is the true answer, where there is exactly one such next to this: the
-// star blue, the creature another. Empty where the answer alone does not tell (a count).
+// star blue, the creature another, what another caption describes. Empty where the answer alone
+// does not tell (a count).
 std::optional<Scene> world_where(const Scene& scene, const Question& question,
                                  const std::string& target);
 
@@ -120,16 +122,26 @@ std::optional<Scene> world_where(const Scene& scene, const Question& question,
 // count or a background, from which nothing else follows).
 struct EditOptions {
   int rewordings = 1, variants = 1, text_probes = 1, image_probes = 1, portability = 1;
+  // For edits about pictures, the other cells of the T x I grid: both_generality once a variant,
+  // RI and CI `image_probes` times with the edit's own text or picture and as often with similar
+  // ones, NI with the edit's text and with each rewording.
+  bool grid = false;
 };
 // A counterfactual edit: one question (of any kind but caption and fact) of a drawn scene is to be
 // answered with an alternative.
 Record counterfactual(Split split, uint64_t seed, const EditOptions& options = {});
+// The same for captions: `a photo of` a drawn scene is to be answered with the caption of a world
+// that differs in one thing.
+Record caption_counterfactual(Split split, uint64_t seed, const EditOptions& options = {});
 // The edit that corrects a given question to `target`, with its probes.
 Record make_record(const Scene& scene, const Question& question, const std::string& target,
                    Split split, uint64_t seed, const EditOptions& options = {});
 
-// MMEdit's JSON (with VLKEB's port_new) and the PNGs beside it: DIR/scenes_{split}.json,
-// DIR/images/.
+// MMEdit's JSON (with VLKEB's port_new) and the PNGs beside it: DIR/{name}.json, DIR/images/.
+// Records are asked for one by one and not kept. The format holds one probe of each group; of
+// portability all (`port_text_only` marks those without a picture), of the grid's other cells none.
+void export_mmedit(const std::string& directory, size_t count,
+                   const std::function<Record(size_t)>& record, const std::string& name);
 void export_mmedit(const std::string& directory, const std::vector<Record>& records,
                    const std::string& name);
 

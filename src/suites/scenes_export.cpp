@@ -1,9 +1,10 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "io/error.h"
-#include "io/json.h"
+#include "io/file.h"
 #include "suites/scenes.h"
 #include "suites/scenes_words.h"
 
@@ -59,12 +60,14 @@ class Exporter {
 
     auto follows = nlohmann::json::array();
     for (const auto& probe : record.probes) {
-      if (probe.group != Group::portability || !probe.image.present()) continue;
+      if (probe.group != Group::portability) continue;
       auto [fact, answer] = fact_behind(record, probe);
       follows.push_back({{"port_edit_q", fact},
                          {"port_edit_a", answer},
                          {"port_q", probe.text},
                          {"port_a", probe.answer}});
+      // Other tools ask it with the picture, beside which it is as true.
+      if (!probe.image.present()) follows.back()["port_text_only"] = true;
     }
     if (!follows.empty()) row["port_new"] = follows;
     return row;
@@ -82,8 +85,8 @@ class Exporter {
 
 }  // namespace
 
-void export_mmedit(const std::string& directory, const std::vector<Record>& records,
-                   const std::string& name) {
+void export_mmedit(const std::string& directory, size_t count,
+                   const std::function<Record(size_t)>& record, const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos)
     throw Error("suites::export", "'" + name + "' cannot name a file", "letters, digits and _");
   std::filesystem::path root(directory);
@@ -93,9 +96,25 @@ void export_mmedit(const std::string& directory, const std::vector<Record>& reco
     throw Error("suites::export",
                 "cannot make " + (root / "images").string() + ": " + failure.message());
   Exporter exporter(root, name);
-  auto rows = nlohmann::json::array();
-  for (size_t i = 0; i < records.size(); ++i) rows.push_back(exporter.write(records[i], i));
-  write_json((root / (name + ".json")).string(), rows);
+  AtomicFile file((root / (name + ".json")).string());
+  file.write("[");
+  for (size_t i = 0; i < count; ++i) {
+    file.write(i > 0 ? ",\n" : "\n");
+    auto row = exporter.write(record(i), i);
+    try {
+      file.write(row.dump(2));
+    } catch (const nlohmann::json::exception&) {
+      throw Error("suites::export", fmt::format("a text of record {} is not valid UTF-8", i));
+    }
+  }
+  file.write("\n]\n");
+  file.commit();
+}
+
+void export_mmedit(const std::string& directory, const std::vector<Record>& records,
+                   const std::string& name) {
+  export_mmedit(
+      directory, records.size(), [&](size_t i) { return records[i]; }, name);
 }
 
 }  // namespace emend::scenes

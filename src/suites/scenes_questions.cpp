@@ -48,7 +48,7 @@ class Asker {
         if (scene_.creature >= 0) add("who", "who", {}, {}, creatures()[scene_.creature].name);
         return;
       case Kind::caption:
-        return add("caption", "caption", {}, {}, caption());
+        return add("caption", "caption", {}, {}, describe(scene_));
       case Kind::one_hop:
         return one_hop();
       case Kind::fact:
@@ -209,25 +209,6 @@ class Asker {
       auto topic = std::string("one_hop/") + attribute_name(attribute);
       add(topic, topic, {}, {}, attribute_of(creatures()[scene_.creature], attribute));
     }
-  }
-
-  std::string caption() const {
-    static const std::array<const char*, 6> where = {" in the meadow", " in the desert",
-                                                     " in the snow",   " at night",
-                                                     " at the sea",    " at sunset"};
-    std::vector<std::string> parts;
-    if (scene_.creature >= 0)
-      parts.push_back(creatures()[scene_.creature].name + " at the " +
-                      places()[3 + scene_.creature_place]);
-    for (const auto& o : scene_.objects)
-      parts.push_back("a " + sizes()[o.size] + " " + colour_of(o) + " " + shape_of(o) + " at the " +
-                      places()[o.place]);
-    std::string text;
-    for (size_t i = 0; i < parts.size(); ++i) {
-      if (i > 0) text += i + 1 == parts.size() ? " and " : ", ";
-      text += parts[i];
-    }
-    return text + where[scene_.background];
   }
 
   const Scene& scene_;

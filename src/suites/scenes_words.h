@@ -41,6 +41,12 @@ const Phrases& phrases(std::string_view pattern);
 std::string fill_in(const std::string& wording, std::string_view a, std::string_view b = {});
 std::string with_article(std::string_view noun);  // a star, an orange star
 
+// The scene's caption: all that there is, and where.
+std::string describe(const Scene& scene);
+// The world next to this, by one change, of which the caption tells.
+std::optional<Scene> world_described(const Scene& scene, const std::string& caption);
+const char* split_name(Split split);
+
 // Which split a wording of a fact belongs to; `fact` counts creatures' facts, then the general
 // ones.
 Split wording_split(int fact, int wording, int wordings);

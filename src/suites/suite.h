@@ -19,22 +19,29 @@ class Suite {
   virtual size_t size() const = 0;  // after filtering
   // Throws emend::Error that names the file and the record when it cannot be read.
   virtual Record record(size_t index) const = 0;
-  // For the result: name, split, file and its XXH3 content hash, `read`, `filtered` (with reasons),
-  // `missing_images` {records, files, first: [names]}, `kept`, seed, probes asked for.
+  // For the result: name, split, `read` rows, `filtered` {reason: rows}, `missing_images` {policy,
+  // records, files, first: [names], dropped_probes: {group: probes}}, `kept`. Of files also the
+  // path, its XXH3 content hash, all `rows` of it and the image roots; of scenes form, seed and
+  // probes asked for.
   virtual nlohmann::json facts() const = 0;
 };
 
+// refuse: a missing image is an error that counts and names them. skip_records: records that miss
+// one are left out. skip_probes: only the probes that miss theirs; without its own image a record
+// cannot be edited and is left out all the same.
+enum class MissingImages { refuse, skip_records, skip_probes };
+
 struct SuiteOptions {
-  std::string split = "eval";   // eval, train; VLKEB also one-hop
+  std::string split = "eval";   // eval, train; vlkeb also one-hop, multi-hop; mmedit-json: unused
   std::string data;             // the annotation file, or the folder of the public download
-  std::string images;           // image root; empty: beside the annotation file
+  std::string images;           // image root; empty: looked for beside the annotation file
   std::string rephrase_images;  // root of image_rephrase; empty: the image root
   size_t limit = 0;             // annotation rows read (scenes: records made); 0: all (scenes: 500)
   uint64_t seed = 0;            // scenes: of all that is drawn
-  bool skip_missing_images = false;  // else a missing image is an error that counts and names them
-  bool grid = false;                 // add the T x I grid's other cells
-  std::string form = "vqa";          // scenes: vqa or caption
-  scenes::EditOptions probes;        // scenes: how many a group
+  MissingImages missing_images = MissingImages::refuse;
+  bool grid = false;           // add the T x I grid's other cells
+  std::string form = "vqa";    // scenes: vqa or caption
+  scenes::EditOptions probes;  // scenes: how many a group
 };
 
 // name: scenes, e-vqa, e-ic, vlkeb, mmedit-json. Everything that can be wrong with the data is told

@@ -1,0 +1,215 @@
+#include "suites/mmedit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <unordered_set>
+
+#include "io/error.h"
+#include "suites/mmedit_files.h"
+#include "suites/mmedit_row.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kPlace = "suites::mmedit";
+
+MmeditKind kind_of(const std::string& name) {
+  if (name == "e-ic") return MmeditKind::caption;
+  return name == "mmedit-json" ? MmeditKind::any : MmeditKind::vqa;
+}
+
+const char* policy_name(MissingImages policy) {
+  switch (policy) {
+    case MissingImages::refuse:
+      return "refuse";
+    case MissingImages::skip_records:
+      return "skip";
+    case MissingImages::skip_probes:
+      return "skip-probes";
+  }
+  return "";
+}
+
+// Probes that a missing picture takes away.
+const char* dropped_name(Group group) {
+  switch (group) {
+    case Group::image_generality:
+      return "image_generality";
+    case Group::image_locality:
+      return "image_locality";
+    case Group::both_generality:
+      return "both_generality";
+    case Group::random_image_locality:
+      return "random_image_locality";
+    case Group::consistent_image_locality:
+      return "consistent_image_locality";
+    default:
+      return "others";
+  }
+}
+
+class MmeditSuite : public Suite {
+ public:
+  MmeditSuite(const std::string& name, const SuiteOptions& options)
+      : name_(name),
+        kind_(kind_of(name)),
+        options_(options),
+        rows_(find_annotations(name, options)),
+        read_(options.limit > 0 ? std::min(options.limit, rows_.size()) : rows_.size()),
+        roots_(find_image_roots(rows_, read_, options)) {
+    read_all();
+    if (options_.missing_images == MissingImages::refuse && missing_records_ > 0) refuse();
+    if (kept_.empty())
+      throw Error(
+          kPlace,
+          fmt::format("nothing is left of '{}': {} rows read, {} left out for empty fields, "
+                      "{} for missing images",
+                      rows_.path(), read_, left_out(), missing_records_),
+          missing_records_ > 0 ? "name the folders of the images with --images and "
+                                 "--rephrase-images, or try --missing-images skip-probes"
+                               : "check that it is the right file");
+    kept_.shrink_to_fit();
+  }
+
+  size_t size() const override { return kept_.size(); }
+
+  Record record(size_t index) const override {
+    if (index >= kept_.size())
+      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()));
+    const auto& kept = kept_[index];
+    auto row = parse(kept.row);
+    auto pictures = pictures_of(row);
+    if (kept.no_rephrase) pictures.image_rephrase.clear();
+    if (kept.no_m_loc) pictures.m_loc.clear();
+    Record record;
+    record.id = kind_ == MmeditKind::any ? fmt::format("{}-{}", name_, kept.row)
+                                         : fmt::format("{}-{}-{}", name_, options_.split, kept.row);
+    record.image = {pictures.image, nullptr};
+    record.probes = mmedit_probes(row, pictures, options_.grid);
+    record.prompt = std::move(row.src);
+    record.before = std::move(row.pred);
+    record.target = std::move(row.alt);
+    return record;
+  }
+
+  nlohmann::json facts() const override {
+    nlohmann::json facts = {
+        {"name", name_},        {"file", rows_.path()},   {"hash", rows_.hash()},
+        {"rows", rows_.size()}, {"read", read_},          {"filtered", filtered_},
+        {"kept", kept_.size()}, {"images", roots_.image}, {"rephrase_images", roots_.rephrase},
+        {"grid", options_.grid}};
+    if (kind_ != MmeditKind::any) facts["split"] = options_.split;
+    facts["missing_images"] = {{"policy", policy_name(options_.missing_images)},
+                               {"records", missing_records_},
+                               {"files", missing_files_},
+                               {"first", first_missing_},
+                               {"dropped_probes", dropped_}};
+    return facts;
+  }
+
+ private:
+  struct Kept {
+    uint32_t row;
+    bool no_rephrase, no_m_loc;
+  };
+
+  MmeditRow parse(size_t index) const {
+    return parse_mmedit_row(rows_.row(index), kind_, rows_.where(index));
+  }
+
+  MmeditPictures pictures_of(const MmeditRow& row) const {
+    auto below = [](const std::string& root, const std::string& name) {
+      return name.empty() ? std::string() : (fs::path(root) / name).string();
+    };
+    return {below(roots_.image, row.image), below(roots_.rephrase, row.image_rephrase),
+            below(roots_.image, row.m_loc)};
+  }
+
+  void read_all() {
+    if (rows_.size() > UINT32_MAX)
+      throw Error(kPlace, fmt::format("'{}' has {} rows", rows_.path(), rows_.size()), "split it");
+    // Gone when the file has been read.
+    std::unordered_set<std::string> missing;
+    auto lacks = [&](const std::string& path, const std::string& name) {
+      std::error_code failure;
+      if (path.empty() || fs::is_regular_file(path, failure)) return false;
+      if (missing.insert(path).second && first_missing_.size() < 10) first_missing_.push_back(name);
+      return true;
+    };
+    for (size_t i = 0; i < read_; ++i) {
+      auto row = parse(i);
+      if (!row.filtered.empty()) {
+        ++filtered_[row.filtered];
+        continue;
+      }
+      auto pictures = pictures_of(row);
+      bool unseen = lacks(pictures.image, row.image);
+      Kept kept = {static_cast<uint32_t>(i), lacks(pictures.image_rephrase, row.image_rephrase),
+                   lacks(pictures.m_loc, row.m_loc)};
+      bool incomplete = unseen || kept.no_rephrase || kept.no_m_loc;
+      missing_records_ += incomplete;
+      without_own_image_ += unseen;
+      if (unseen || (incomplete && options_.missing_images != MissingImages::skip_probes)) continue;
+      if (incomplete) count_dropped(row, pictures, kept);
+      kept_.push_back(kept);
+    }
+    missing_files_ = missing.size();
+  }
+
+  void count_dropped(const MmeditRow& row, MmeditPictures pictures, const Kept& kept) {
+    for (const auto& probe : mmedit_probes(row, pictures, options_.grid))
+      ++dropped_[dropped_name(probe.group)];
+    if (kept.no_rephrase) pictures.image_rephrase.clear();
+    if (kept.no_m_loc) pictures.m_loc.clear();
+    for (const auto& probe : mmedit_probes(row, pictures, options_.grid))
+      --dropped_[dropped_name(probe.group)];
+    for (auto it = dropped_.begin(); it != dropped_.end();)
+      it = it->second == 0 ? dropped_.erase(it) : std::next(it);
+  }
+
+  size_t left_out() const {
+    size_t sum = 0;
+    for (const auto& [reason, count] : filtered_) sum += count;
+    return sum;
+  }
+
+  [[noreturn]] void refuse() const {
+    size_t asked = read_ - left_out();
+    throw Error(
+        kPlace,
+        fmt::format("{} of {} records of '{}' miss images: {} files are not below '{}'{}: {}{}",
+                    missing_records_, asked, rows_.path(), missing_files_, roots_.image,
+                    roots_.rephrase == roots_.image
+                        ? std::string()
+                        : fmt::format(" (rephrased ones: '{}')", roots_.rephrase),
+                    fmt::join(first_missing_, ", "),
+                    missing_files_ > first_missing_.size() ? ", ..." : ""),
+        fmt::format("name the folders with --images and --rephrase-images, or go on without: "
+                    "--missing-images skip keeps the {} complete records, skip-probes the {} whose "
+                    "own image is there",
+                    asked - missing_records_, asked - without_own_image_));
+  }
+
+  std::string name_;
+  MmeditKind kind_;
+  SuiteOptions options_;
+  JsonRows rows_;
+  size_t read_;
+  ImageRoots roots_;
+  std::vector<Kept> kept_;
+  std::map<std::string, size_t> filtered_, dropped_;
+  size_t missing_records_ = 0, missing_files_ = 0, without_own_image_ = 0;
+  std::vector<std::string> first_missing_;
+};
+
+}  // namespace
+
+std::unique_ptr<Suite> open_mmedit(const std::string& name, const SuiteOptions& options) {
+  return std::make_unique<MmeditSuite>(name, options);
+}
+
+}  // namespace emend

@@ -1,0 +1,25 @@
+#include "suites/suite.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "suites/mmedit.h"
+#include "suites/scenes_suite.h"
+
+namespace emend {
+
+std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options) {
+  auto names = suite_names();
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw Error("suites::suite", fmt::format("there is no suite '{}'", name),
+                fmt::format("there are: {}", fmt::join(names, ", ")));
+  return name == "scenes" ? open_scenes(options) : open_mmedit(name, options);
+}
+
+std::vector<std::string> suite_names() {
+  return {"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json"};
+}
+
+}  // namespace emend
