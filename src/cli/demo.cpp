@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -59,11 +60,14 @@ Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& argu
   ErrorSearch search;
   search.seed = static_cast<uint64_t>(arguments.common.seed);
   search.count = static_cast<size_t>(arguments.edits + 1) / 2;
-  search.limit = 16 * 40;
+  search.limit = 16 * 100;
   search.probes = {2, 2, 3, 3, 3};
   Edits edits;
   edits.records = find_errors(vlm, search, protocol, &edits.asked);
   edits.errors = edits.records.size();
+  // A short answer shows best what an edit is.
+  std::stable_partition(edits.records.begin(), edits.records.end(),
+                        [](const Record& r) { return r.prompt.back() == '?'; });
   for (uint64_t i = 0; edits.records.size() < static_cast<size_t>(arguments.edits); ++i)
     edits.records.push_back(
         scenes::counterfactual(scenes::Split::eval, search.seed + i, search.probes));
