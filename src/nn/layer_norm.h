@@ -11,10 +11,8 @@ struct LayerNorm {
   int64_t width = 0;
   double eps = 1e-5;
 
-  // x: (..., C) -> (..., C)
-  at::Tensor operator()(const at::Tensor& x) const {
-    return at::layer_norm(x, {width}, weight, bias, eps);
-  }
+  // x: (..., C) -> (..., C), in x's dtype; computed in float32 whatever the dtype.
+  at::Tensor operator()(const at::Tensor& x) const;
 };
 
 }  // namespace emend

@@ -6,6 +6,7 @@
 #include "io/error.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
+#include "nn/layer_norm.h"
 #include "nn/loss.h"
 
 namespace emend {
@@ -61,6 +62,42 @@ TEST(Attention, APositionThatMayLookAtNothingGivesNumbers) {
   for (auto dtype : {at::kFloat, at::kBFloat16}) {
     const auto x = q.to(dtype);
     EXPECT_TRUE(attention(x, x, x, attention_bias(none, dtype), 1).isfinite().all().item<bool>());
+  }
+}
+
+// A row of bfloat16 scores is exponentiated and summed in float32 and rounded once.
+TEST(Attention, SoftmaxOfBfloat16IsThatOfFloat32RoundedOnce) {
+  at::manual_seed(2);
+  const auto q = at::randn({1, 2, 300, 8}).to(at::kBFloat16);
+  const auto k = at::randn({1, 2, 300, 8}).to(at::kBFloat16);
+  const auto ones = at::eye(300).expand({1, 2, 300, 300}).to(at::kBFloat16);
+  const auto scores = at::matmul(q * 2.0, k.transpose(-1, -2));
+  const auto expected = at::softmax(scores.to(at::kFloat), -1).to(at::kBFloat16);
+  const auto differ = attention(q, k, ones, {}, 2).ne(expected).to(at::kFloat).mean();
+  EXPECT_LT(differ.item<double>(), 1e-3);
+}
+
+TEST(LayerNorm, OfBfloat16IsThatOfFloat32RoundedOnce) {
+  at::manual_seed(4);
+  LayerNorm norm{at::randn({40}).to(at::kBFloat16), at::randn({40}).to(at::kBFloat16), 40, 1e-6};
+  auto x = (at::randn({3, 5, 40}) * 7 + 50).to(at::kBFloat16).requires_grad_(true);
+  const auto y = norm(x);
+  EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+  const auto wide = at::layer_norm(x.to(at::kDouble), {40}, norm.weight.to(at::kDouble),
+                                   norm.bias.to(at::kDouble), norm.eps);
+  const auto error = (y.to(at::kDouble) - wide).abs() / wide.abs().clamp_min(0.1);
+  EXPECT_LT(error.max().item<double>(), 0.004);  // half a unit in bfloat16's last place
+  const auto gradient = torch::autograd::grad({y.to(at::kFloat).pow(2).sum()}, {x})[0];
+  const auto expected = torch::autograd::grad({wide.pow(2).sum()}, {x})[0].to(at::kDouble);
+  EXPECT_LT((gradient.to(at::kDouble) - expected).abs().max().item<double>(),
+            0.02 * expected.abs().max().item<double>());
+}
+
+TEST(LayerNorm, NeedsNoWeights) {
+  for (auto dtype : {at::kFloat, at::kBFloat16}) {
+    const auto y = LayerNorm{{}, {}, 40, 1e-6}(at::randn({3, 40}).to(dtype)).to(at::kFloat);
+    EXPECT_LT(y.mean(-1).abs().max().item<double>(), 0.01);
+    EXPECT_NEAR(y.pow(2).mean().item<double>(), 1, 0.01);
   }
 }
 
