@@ -59,7 +59,6 @@ size_t first_changed_in_run(const Model& model, const Interventions& interventio
 
 StoreEntry flow_of(const Pass& pass) {
   StoreEntry entry{{{"hidden", pass.hidden}}, {}};
-  if (pass.features.defined()) entry.tensors["features"] = pass.features;
   if (pass.attention.defined()) entry.tensors["attention"] = pass.attention;
   return entry;
 }
@@ -70,7 +69,6 @@ void set_flow(Pass& pass, const StoreEntry& entry, size_t next) {
     return found == entry.tensors.end() ? at::Tensor() : found->second.to(pass.ids.device());
   };
   pass.hidden = get("hidden");
-  pass.features = get("features");
   pass.attention = get("attention");
   pass.next = next;
 }
@@ -112,13 +110,15 @@ Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
   auto pass = model.begin(batch, pad);
   const auto bridge = model.first_stage(Module::bridge);
   const bool looks = pass.pixels.defined();
-  const bool runs = first > (looks ? 0 : model.first_stage(Module::language));
+  const auto language = model.first_stage(Module::language);
+  const bool runs = first > (looks ? 0 : language);
   if (!runs) {
     if (first > 0) model.run(pass, first - 1);  // text alone skips the stages before it
     return pass;
   }
   const auto changed = store ? first_changed_in_run(model, interventions) : 0;
-  const bool all_known = changed >= first && first != bridge;
+  // Within the bridge a state holds the features besides, which are stored by picture.
+  const bool all_known = changed >= first && (first < bridge || first >= language);
   std::string key;
   if (all_known) {
     key = store_key(vlm, fmt::format("pass before stage {} of batch {}", first, content_of(pass)));

@@ -19,9 +19,9 @@ at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, Activation
 // The batch run up to (and without) stage `first` under `interventions`, without gradients: what
 // optimisation steps and the two sides of an evaluation share. Request interventions must have been
 // applied. From the store comes the whole state before `first`, when the interventions leave all
-// before it alone, or else the pictures' features, when they leave the vision module alone.
-// Model::run goes on from the pass, and from copies of it; to keep passes at several boundaries,
-// run from one to the next and copy.
+// before it alone, or else (and within the bridge) the pictures' features, when they leave the
+// vision module alone. Model::run goes on from the pass, and from copies of it; to keep passes at
+// several boundaries, run from one to the next and copy.
 Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
                 const Interventions& interventions = {}, ActivationStore* store = nullptr,
                 PadSide pad = PadSide::right);
