@@ -45,8 +45,8 @@ struct Pass {
   at::Tensor slot_source;  // (S) int64: which of the flattened (N * Q) features goes there
   at::Tensor image_rows;   // (S', 2) int64: pairs (image, row) of who uses which image
   at::Tensor wanted;  // (K) int64: positions in (B * T) whose logits are asked for; undefined: all
-  bool batched_pictures = false;  // all pictures at once through the vision module: quicker to train
-                                  // small models, but their bits then depend on the neighbours
+  bool batched_pictures = false;   // all pictures at once through the vision module: quicker to
+                                   // train small models; their bits then depend on the neighbours
   std::shared_ptr<KvCache> cache;  // set to generate token by token; mask and segments then cover
                                    // what is cached as well: (B, cached + T)
 
