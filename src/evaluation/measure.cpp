@@ -1,151 +1,123 @@
 #include "evaluation/measure.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "io/error.h"
+#include "evaluation/probe_batches.h"
+#include "evaluation/side.h"
+#include "io/hash.h"
+#include "models/prefix.h"
 
 namespace emend {
 namespace {
 
-constexpr size_t kImageBatch = 16;
-constexpr size_t kTextBatch = 64;
-
-std::vector<Asked> ask(const Record& record, const Protocol& protocol) {
-  std::vector<Asked> asked;
-  bool reliability = std::any_of(record.probes.begin(), record.probes.end(),
-                                 [](const Probe& p) { return p.group == Group::reliability; });
-  if (!reliability)
-    asked.push_back({Group::reliability,
-                     {record.image, edit_prompt(protocol, record), continuation(record.target)},
-                     record.target});
-  for (const auto& probe : record.probes)
-    asked.push_back(
-        {probe.group,
-         {probe.image, probe_prompt(protocol, record, probe), continuation(probe.answer)},
-         probe.answer});
-  return asked;
+void add(Hasher& hash, const std::vector<int64_t>& numbers) {
+  const auto size = numbers.size();
+  hash.update(&size, sizeof size).update(numbers.data(), size * sizeof(int64_t));
 }
 
-// Text-only probes and those with pictures apart: a text row is not padded to a picture's length.
-std::vector<std::vector<size_t>> into_batches(const std::vector<Asked>& asked) {
-  std::vector<std::vector<size_t>> batches;
-  for (bool images : {true, false}) {
-    bool open = false;
-    for (size_t i = 0; i < asked.size(); ++i) {
-      if (asked[i].query.image.present() != images) continue;
-      if (!open || batches.back().size() == (images ? kImageBatch : kTextBatch))
-        batches.emplace_back();
-      open = true;
-      batches.back().push_back(i);
-    }
+// Of all that a batch's side before the edit depends on: what the model sees, not what it was made
+// from, so that another tokenizer or picture of the same name is another batch.
+std::string side_key(const Vlm& vlm, const Before& before, const AskedBatch& batch) {
+  Hasher hash;
+  hash.update(to_json(before.protocol).dump());
+  add(hash, vlm.processor.stop_tokens);
+  const bool forces = !batch.forced.batch.rows.empty();
+  const auto& seen = forces ? batch.forced.batch : batch.prompts.batch;
+  for (size_t r = 0; r < seen.rows.size(); ++r) {
+    const auto& row = seen.rows[r];
+    for (const auto* numbers : {&row.ids, &row.images, &row.segments}) add(hash, *numbers);
+    if (forces) add(hash, batch.answers[r]);
+    hash.update(group_name(before.asked[batch.asked[r]].group)).update(";");
   }
-  return batches;
-}
-
-AskedBatch prepare(const Vlm& vlm, const std::vector<Asked>& asked, std::vector<size_t> members) {
-  AskedBatch batch;
-  batch.asked = std::move(members);
-  std::vector<ForcedQuery> queries;
-  for (auto i : batch.asked) queries.push_back(asked[i].query);
-  batch.forced = force(vlm, queries, /*end_of_answer=*/false);
-
-  std::vector<int64_t> wanted;
-  for (size_t r = 0; r < batch.asked.size(); ++r) {
-    batch.logits_begin.push_back(static_cast<int64_t>(wanted.size()));
-    auto begin = batch.forced.answer_begin[r] - 1;
-    auto end = begin + static_cast<int64_t>(batch.forced.answers[r].size());
-    if (is_locality(asked[batch.asked[r]].group)) {
-      begin = 0;
-      end += 1;
-    }
-    for (auto t = begin; t < end; ++t)
-      wanted.push_back(static_cast<int64_t>(r) * batch.forced.width + t);
+  if (seen.pixels.defined()) {
+    const auto pixels = seen.pixels.contiguous();
+    add(hash, pixels.sizes().vec());
+    hash.update(pixels.data_ptr(), pixels.nbytes());
   }
-  batch.logits_begin.push_back(static_cast<int64_t>(wanted.size()));
-  auto pass = vlm.model->begin(batch.forced.batch);
-  pass.wanted = at::tensor(wanted, at::kLong).to(vlm.model->device());
-  batch.kept.push_back(std::move(pass));
-  return batch;
+  return store_key(vlm, "side before an edit of batch " + hash.hex());
 }
 
-// (K, V) float32, after all stages from the latest kept pass that `interventions` leave alone.
-at::Tensor logits_of(const Vlm& vlm, const AskedBatch& batch, const Interventions& interventions) {
-  auto first = first_changed_stage(*vlm.model, interventions);
-  auto pass = batch.kept.front();
-  for (const auto& kept : batch.kept)
-    if (kept.next <= first) pass = kept;
-  vlm.model->run(pass, interventions);
-  return pass.logits().to(at::kFloat);
+StoreEntry entry_of(const Side& side) {
+  StoreEntry entry;
+  entry.facts["answers"] = side.answers;
+  for (size_t r = 0; r < side.ranks.size(); ++r)
+    if (side.ranks[r].defined()) entry.tensors[fmt::format("ranks.{}", r)] = side.ranks[r];
+  return entry;
 }
 
-at::Tensor rows_of(const AskedBatch& batch, const at::Tensor& logits, size_t row) {
-  auto begin = batch.logits_begin[row];
-  return logits.narrow(0, begin, batch.logits_begin[row + 1] - begin);
+Side side_from(const StoreEntry& entry, size_t rows) {
+  Side side;
+  side.answers = entry.facts.at("answers").get<std::vector<std::vector<int64_t>>>();
+  side.ranks.resize(rows);
+  for (size_t r = 0; r < rows; ++r)
+    if (auto found = entry.tensors.find(fmt::format("ranks.{}", r)); found != entry.tensors.end())
+      side.ranks[r] = found->second;
+  return side;
 }
 
-at::Tensor ranks_of(const Protocol& protocol, Group group, const at::Tensor& logits) {
-  auto k = group == Group::text_locality ? protocol.text_k : protocol.image_k;
-  return top_ids(logits, k, protocol.ranking);
+Side side_before(const Vlm& vlm, const Before& before, const AskedBatch& batch,
+                 const Interventions& base, ActivationStore* shared) {
+  if (!shared || !base.empty()) return side_of(vlm, before, batch, base);
+  const auto key = side_key(vlm, before, batch);
+  if (const auto entry = shared->find(key)) return side_from(*entry, batch.asked.size());
+  auto side = side_of(vlm, before, batch, base);
+  shared->put(key, entry_of(side));
+  return side;
 }
 
-double accuracy(const Protocol& protocol, const at::Tensor& logits,
-                const std::vector<int64_t>& answer) {
-  // The metrics want the whole row: the answer's labels stand one behind the logits that predict
-  // them.
-  auto length = static_cast<int64_t>(answer.size());
-  auto labels = at::full({1, length + 1}, kIgnored, at::kLong);
-  labels.narrow(1, 1, length).copy_(at::tensor(answer, at::kLong).unsqueeze(0));
-  auto row = at::cat({logits, logits.narrow(0, length - 1, 1)}).unsqueeze(0);
-  labels = labels.to(row.device());
-  return protocol.accuracy == Protocol::Accuracy::exact_match ? exact_match(row, labels)
-                                                              : token_accuracy(row, labels);
+// Passes are kept where neither the base nor an edit to come has changed anything.
+std::vector<size_t> boundaries_of(const Model& model, const MeasureOptions& options,
+                                  const Interventions& base) {
+  auto boundaries = options.boundaries;
+  if (boundaries.empty())
+    boundaries = {model.first_stage(Module::bridge), model.first_stage(Module::language)};
+  const auto own = first_changed_stage(model, base);
+  for (auto& boundary : boundaries) boundary = std::min(boundary, own);
+  return boundaries;
 }
 
-std::vector<std::string> generate_all(const Vlm& vlm, const Before& before,
-                                      const Interventions& interventions) {
-  std::vector<std::string> answers(before.asked.size());
-  GenerationOptions options;
-  options.max_new_tokens = before.protocol.max_new_tokens;
-  for (const auto& batch : before.batches) {
-    std::vector<Query> queries;
-    for (auto i : batch.asked) {
-      const auto& query = before.asked[i].query;
-      queries.push_back(
-          {query.image.present() ? std::optional(query.image.load()) : std::nullopt, query.prompt});
-    }
-    auto generated = generate(vlm, queries, interventions, options);
-    for (size_t r = 0; r < batch.asked.size(); ++r) answers[batch.asked[r]] = generated.at(r);
+void judge(const Protocol& protocol, const at::Tensor& ranks_before, const Side& side, size_t row,
+           ProbeResult& result) {
+  const bool unchanged = is_locality(result.asked.group);
+  const auto& wanted = unchanged ? result.before : result.asked.expected;
+  result.generated = same_answer(result.after, wanted);
+  result.vqa = vqa_same_answer(result.after, wanted);
+  if (protocol.judged == Protocol::Judged::generated) {
+    result.score = result.generated;
+  } else if (unchanged) {
+    const auto& after = side.ranks[row];
+    const auto size = after.size(0);
+    result.score = rank_agreement(ranks_before.narrow(0, ranks_before.size(0) - size, size), after);
+  } else {
+    result.score = side.right[row];
   }
-  return answers;
 }
 
 }  // namespace
 
 Before take_before(const Vlm& vlm, const Record& record, const Protocol& protocol,
-                   const Interventions& base, const MeasureOptions&) {
+                   const Interventions& base, const MeasureOptions& options) {
   at::NoGradGuard no_grad;
-  const auto& model = *vlm.model;
   Before before;
   before.protocol = protocol;
   before.asked = ask(record, protocol);
-  for (auto& members : into_batches(before.asked)) {
-    auto batch = prepare(vlm, before.asked, std::move(members));
-    auto pass = batch.kept.front();
-    for (size_t s = 1; s < model.stages().size(); ++s) {
-      if (model.stages()[s].module == model.stages()[s - 1].module) continue;
-      model.run(pass, s - 1, base);
-      batch.kept.push_back(pass);
-    }
-    model.run(pass, base);
-    auto logits = pass.logits().to(at::kFloat);
-    batch.ranks.resize(batch.asked.size());
-    for (size_t r = 0; r < batch.asked.size(); ++r) {
-      auto group = before.asked[batch.asked[r]].group;
-      if (is_locality(group)) batch.ranks[r] = ranks_of(protocol, group, rows_of(batch, logits, r));
-    }
-    before.batches.push_back(std::move(batch));
+  before.answers.resize(before.asked.size());
+  if (options.reuse) {
+    if (!options.store) before.own = std::make_shared<ActivationStore>(ActivationStore::Options());
+    before.store = options.store ? options.store : before.own.get();
   }
-  before.answers = generate_all(vlm, before, base);
+  const auto boundaries = boundaries_of(*vlm.model, options, base);
+  before.batches = make_batches(vlm, before.asked, protocol, options.reuse);
+  for (auto& batch : before.batches) {
+    if (options.reuse) keep_passes(vlm, batch, boundaries, before.store);
+    const auto scoped = in_scope(base, batch.asked, before.asked.size());
+    auto side = side_before(vlm, before, batch, scoped, options.reuse ? options.store : nullptr);
+    for (size_t r = 0; r < batch.asked.size(); ++r)
+      before.answers[batch.asked[r]] = answer_text(vlm.processor, side.answers[r]);
+    batch.ranks = std::move(side.ranks);
+  }
   return before;
 }
 
@@ -153,77 +125,20 @@ Measured measure(const Vlm& vlm, const Before& before, const Interventions& inte
   at::NoGradGuard no_grad;
   Measured measured;
   measured.probes.resize(before.asked.size());
-  auto answers = generate_all(vlm, before, interventions);
   for (const auto& batch : before.batches) {
-    auto logits = logits_of(vlm, batch, interventions);
+    const auto side =
+        side_of(vlm, before, batch, in_scope(interventions, batch.asked, before.asked.size()));
     for (size_t r = 0; r < batch.asked.size(); ++r) {
-      auto i = batch.asked[r];
+      const auto i = batch.asked[r];
       auto& result = measured.probes[i];
       result.asked = before.asked[i];
       result.before = before.answers[i];
-      result.after = answers[i];
-      auto own = rows_of(batch, logits, r);
-      bool unchanged = is_locality(result.asked.group);
-      result.score = unchanged ? rank_agreement(batch.ranks[r],
-                                                ranks_of(before.protocol, result.asked.group, own))
-                               : accuracy(before.protocol, own, batch.forced.answers[r]);
-      result.generated =
-          same_answer(result.after, unchanged ? result.before : result.asked.expected);
+      result.after = answer_text(vlm.processor, side.answers[r]);
+      judge(before.protocol, batch.ranks[r], side, r, result);
     }
   }
-  for (const auto& result : measured.probes) {
-    auto& score = measured.scores[result.asked.group];
-    score.score += result.score;
-    score.generated += result.generated;
-    ++score.probes;
-  }
-  for (auto& [group, score] : measured.scores) {
-    score.score /= static_cast<double>(score.probes);
-    score.generated /= static_cast<double>(score.probes);
-  }
+  measured.scores = means_by_group(measured.probes);
   return measured;
-}
-
-void Averages::add(const Measured& measured) {
-  ++records_;
-  for (const auto& [group, score] : measured.scores) {
-    auto& sum = sums_[group];
-    sum.score += score.score;
-    sum.generated += score.generated;
-    sum.probes += score.probes;
-    ++counts_[group];
-  }
-}
-
-std::map<Group, Score> Averages::scores() const {
-  auto means = sums_;
-  for (auto& [group, score] : means) {
-    score.score /= static_cast<double>(counts_.at(group));
-    score.generated /= static_cast<double>(counts_.at(group));
-  }
-  return means;
-}
-
-nlohmann::json to_json(const std::map<Group, Score>& scores) {
-  auto json = nlohmann::json::object();
-  for (const auto& [group, score] : scores)
-    json[group_name(group)] = {
-        {"score", score.score}, {"generated", score.generated}, {"probes", score.probes}};
-  return json;
-}
-
-nlohmann::json to_json(const ProbeResult& result) {
-  const auto& image = result.asked.query.image;
-  return {{"group", group_name(result.asked.group)},
-          {"image", !image.path.empty() ? nlohmann::json(image.path)
-                    : image.present()   ? nlohmann::json("drawn")
-                                        : nlohmann::json()},
-          {"prompt", result.asked.query.prompt},
-          {"expected", result.asked.expected},
-          {"before", result.before},
-          {"after", result.after},
-          {"score", result.score},
-          {"generated", result.generated}};
 }
 
 }  // namespace emend

@@ -67,11 +67,14 @@ double exact_match(const at::Tensor& logits, const at::Tensor& labels) {
   return average(right.all(1));
 }
 
-at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking) {
-  if (scores.dim() != 2) misshapen("scores");
+namespace {
+
+constexpr int64_t kRankedAtOnce = 1 << 21;  // numbers; each becomes a 64-bit key
+
+at::Tensor top_ids_of(const at::Tensor& scores, int64_t k, Ranking ranking) {
   auto values = checked(scores);
-  if (ranking == Ranking::softmax_float16)
-    values = at::softmax(values, -1).to(at::kHalf).to(at::kFloat);
+  if (ranking != Ranking::logits_float32) values = at::softmax(values, -1);
+  if (ranking == Ranking::softmax_float16) values = values.to(at::kHalf).to(at::kFloat);
   // A float's bits order like the float once the sign is folded in; the id below them breaks ties.
   // Adding zero turns -0 into 0.
   auto bits = (values + 0.0f).contiguous().view(at::kInt).to(at::kLong);
@@ -79,6 +82,17 @@ at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking) {
   auto ids = at::arange(values.size(1), bits.options());
   auto keys = ordered * (int64_t{1} << 31) - ids;
   return std::get<1>(keys.topk(std::min(k, values.size(1)), -1, true, true));
+}
+
+}  // namespace
+
+at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking) {
+  if (scores.dim() != 2 || scores.size(1) == 0) misshapen("scores");
+  // Piece by piece: a whole vocabulary at many positions takes more memory than a model.
+  const auto piece = std::max<int64_t>(1, kRankedAtOnce / scores.size(1));
+  std::vector<at::Tensor> ids;
+  for (const auto& rows : scores.split(piece)) ids.push_back(top_ids_of(rows, k, ranking));
+  return at::cat(ids);
 }
 
 double rank_agreement(const at::Tensor& before, const at::Tensor& after) {

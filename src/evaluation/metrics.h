@@ -13,9 +13,9 @@ namespace emend {
 // The logits of position t predict the label of t + 1. All throw emend::Error for logits that hold
 // NaN and for a row that nothing is asked of.
 
-// What the ranks of a locality are taken on: the logits in float32, or softmax rounded to float16
-// (which the field's fp16 models do; it makes ties).
-enum class Ranking { logits_float32, softmax_float16 };
+// What the ranks of a locality are taken on: the logits in float32, their softmax in float32, or
+// that rounded to float16 (which the field's fp16 models do; it makes ties).
+enum class Ranking { logits_float32, softmax_float32, softmax_float16 };
 
 // -sum(m * log p) / sum(m) over the batch.
 double nll(const at::Tensor& logits, const at::Tensor& labels);
@@ -38,5 +38,12 @@ double kl_locality(const at::Tensor& before, const at::Tensor& after, const at::
 // Lower-case (ASCII), white space collapsed and trimmed, one final period dropped.
 std::string normalised(const std::string& answer);
 bool same_answer(const std::string& a, const std::string& b);
+
+// As answers are processed before VQA accuracy (Antol et al., ICCV 2015; visualqa.org): lower-case,
+// number words to digits, articles dropped, contractions given their apostrophe, punctuation to
+// spaces but apostrophes and colons, no comma within a number, no period but a decimal one. An
+// answer that is nothing but articles stays, or it would equal every empty one.
+std::string vqa_normalised(const std::string& answer);
+bool vqa_same_answer(const std::string& a, const std::string& b);
 
 }  // namespace emend

@@ -8,29 +8,112 @@
 
 namespace emend {
 
+namespace {
+
+Protocol bare(Protocol protocol) {
+  protocol.question_template = protocol.image_locality_template = "{}";
+  return protocol;
+}
+
+Protocol easyedit_trainer() {
+  Protocol protocol;
+  protocol.name = "easyedit-trainer";
+  protocol.question_template = "{}";
+  protocol.alignment = Protocol::Alignment::last_positions;
+  return protocol;
+}
+
+Protocol easyedit_editor() {
+  auto protocol = bare({});
+  protocol.name = "easyedit-editor";
+  protocol.accuracy = Protocol::Accuracy::token_accuracy;
+  protocol.ranking = Ranking::logits_float32;
+  protocol.alignment = Protocol::Alignment::last_positions;
+  return protocol;
+}
+
+Protocol strict() {
+  Protocol protocol;
+  protocol.name = "strict";
+  protocol.judged = Protocol::Judged::generated;
+  return protocol;
+}
+
+const char* ranking_name(Ranking ranking) {
+  switch (ranking) {
+    case Ranking::logits_float32:
+      return "logits_float32";
+    case Ranking::softmax_float32:
+      return "softmax_float32";
+    case Ranking::softmax_float16:
+      return "softmax_float16";
+  }
+  return "";
+}
+
+}  // namespace
+
 Protocol make_protocol(const std::string& name) {
   if (name == "mmedit-2024") return {};
+  if (name == "easyedit-trainer") return easyedit_trainer();
+  if (name == "easyedit-editor") return easyedit_editor();
+  if (name == "strict") return strict();
   throw Error("evaluation::protocol", fmt::format("there is no protocol '{}'", name),
               fmt::format("there are: {}", fmt::join(protocol_names(), ", ")));
 }
 
-std::vector<std::string> protocol_names() { return {"mmedit-2024"}; }
+std::vector<std::string> protocol_names() {
+  return {"mmedit-2024", "easyedit-trainer", "easyedit-editor", "strict"};
+}
 
-Protocol for_editor(const Protocol& protocol, const std::string&) { return protocol; }
+Protocol for_editor(const Protocol& protocol, const std::string& editor) {
+  if (editor != "ike") return protocol;
+  auto own = protocol;
+  if (protocol.name == "mmedit-2024") {
+    own = bare(protocol);
+    own.ranking = Ranking::softmax_float32;
+    own.alignment = Protocol::Alignment::last_positions;
+  } else if (protocol.name == "easyedit-editor") {
+    own.accuracy = Protocol::Accuracy::exact_match;
+  } else {
+    return protocol;
+  }
+  own.exception_for = editor;
+  return own;
+}
 
 nlohmann::json to_json(const Protocol& protocol) {
-  bool exact = protocol.accuracy == Protocol::Accuracy::exact_match;
-  bool half = protocol.ranking == Ranking::softmax_float16;
-  return {{"name", protocol.name},
-          {"question_template", protocol.question_template},
-          {"image_locality_template", protocol.image_locality_template},
-          {"text_locality_template", protocol.text_locality_template},
-          {"accuracy", exact ? "exact_match" : "token_accuracy"},
-          {"text_k", protocol.text_k},
-          {"image_k", protocol.image_k},
-          {"ranked_on", half ? "softmax_float16" : "logits_float32"},
-          {"ties", "lowest_token_id"},
-          {"max_new_tokens", protocol.max_new_tokens}};
+  nlohmann::json json = {{"name", protocol.name},
+                         {"question_template", protocol.question_template},
+                         {"image_locality_template", protocol.image_locality_template},
+                         {"text_locality_template", protocol.text_locality_template},
+                         {"bare_prompts", protocol.captions},
+                         {"ties", "lowest_token_id"}};
+  if (!protocol.exception_for.empty()) json["exception_for"] = protocol.exception_for;
+  const bool forced = protocol.judged == Protocol::Judged::forced;
+  if (forced) {
+    const bool exact = protocol.accuracy == Protocol::Accuracy::exact_match;
+    const bool equal = protocol.alignment == Protocol::Alignment::equal_lengths;
+    json["judged"] = "forced";
+    json["accuracy"] = exact ? "exact_match" : "token_accuracy";
+    json["text_k"] = protocol.text_k;
+    json["image_k"] = protocol.image_k;
+    json["ranked_on"] = ranking_name(protocol.ranking);
+    json["accuracy_on"] = "logits_float32";
+    json["alignment"] = equal ? "equal_lengths" : "last_positions";
+    json["answers"] = protocol.generate_answers ? "generated" : "best_tokens_while_forced";
+  } else {
+    // What forcing would need says nothing here, so that nobody takes it for what was done.
+    json["judged"] = "generated";
+    json["compared"] = "whole answer: lower case, white space, one final period";
+    json["locality"] = "generated answer as before";
+    json["answers"] = "generated";
+  }
+  if (!forced || protocol.generate_answers) {
+    json["decoding"] = "greedy";
+    json["max_new_tokens"] = protocol.max_new_tokens;
+  }
+  return json;
 }
 
 std::string fill_template(const std::string& pattern, const std::string& question) {

@@ -20,6 +20,7 @@ struct Protocol {
   enum class Alignment { equal_lengths, last_positions };
 
   std::string name = "mmedit-2024";
+  std::string exception_for = {};  // the editor that it was changed for (for_editor); empty: none
   std::string question_template = "Question: {} Short answer:";        // {}: the bare question
   std::string image_locality_template = "Question: {} Short answer:";  // also beside a caption edit
   std::string text_locality_template = "{}";
@@ -37,7 +38,9 @@ struct Protocol {
   int64_t max_new_tokens = 32;  // of the generated answers
 };
 
-// mmedit-2024, easyedit-trainer, easyedit-editor, strict. Throws emend::Error for another name.
+// mmedit-2024, easyedit-trainer and easyedit-editor are what the field runs. strict: the answer is
+// generated and neither the model nor an editor ever sees the target when it is judged; nothing is
+// teacher-forced. Throws emend::Error for another name.
 Protocol make_protocol(const std::string& name);
 std::vector<std::string> protocol_names();
 // As one editor is judged: IKE's request is longer afterwards, so the field judges it on other
