@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "io/error.h"
 #include "io/hash.h"
@@ -100,6 +99,7 @@ void PatchStack::apply(const Vlm& vlm, Patch patch) {
     for (auto* tensor : {&change.delta.dense, &change.delta.up, &change.delta.down})
       if (tensor->defined()) *tensor = tensor->to(vlm.model->device());
   }
+  add(patch);
   patches_.push_back(std::move(patch));
 }
 
@@ -110,25 +110,41 @@ void PatchStack::remove(const std::string& id) {
     throw Error("editing::patch", fmt::format("no patch {} is applied", id),
                 "`emend inspect PATCH` prints a patch's id");
   patches_.erase(found);
+  sums_.clear();
+  for (const auto& patch : patches_) add(patch);
 }
 
-Interventions PatchStack::interventions() const {
+void PatchStack::add(const Patch& patch) {
   at::NoGradGuard no_grad;
-  Interventions all;
-  std::map<std::string, size_t> dense_at;
-  for (const auto& patch : patches_) {
-    for (const auto& [site, delta] : patch.deltas) {
-      auto known = delta.low_rank() ? dense_at.end() : dense_at.find(site);
-      if (known != dense_at.end()) {
-        auto& sum = all[known->second].delta.dense;
-        sum = sum + delta.dense;
-        continue;
-      }
-      if (!delta.low_rank()) dense_at[site] = all.size();
-      all.push_back(on_weight(site, delta));
+  auto find = [&](const std::string& site, bool low_rank) {
+    return std::find_if(sums_.begin(), sums_.end(), [&](const Intervention& sum) {
+      return sum.where == site && sum.delta.low_rank() == low_rank;
+    });
+  };
+  for (const auto& [site, delta] : patch.deltas) {
+    auto sum = find(site, delta.low_rank());
+    if (sum == sums_.end()) {
+      sums_.push_back(on_weight(site, delta));
+      continue;
+    }
+    // New tensors each time: the patches keep theirs.
+    auto& total = sum->delta;
+    if (!delta.low_rank()) {
+      total.dense = total.dense + delta.dense;
+      continue;
+    }
+    total.up = at::cat({total.up, delta.up}, 1);
+    total.down = at::cat({total.down, delta.down}, 0);
+    const auto out = total.up.size(0), in = total.down.size(1), rank = total.up.size(1);
+    if (rank * (out + in) <= out * in) continue;
+    auto dense = find(site, false);
+    if (dense == sums_.end()) {
+      total = {total.materialised(), {}, {}};
+    } else {
+      dense->delta.dense = dense->delta.dense + total.materialised();
+      sums_.erase(sum);
     }
   }
-  return all;
 }
 
 }  // namespace emend

@@ -41,8 +41,9 @@ void save_patch(const std::string& path, const Patch& patch);
 Patch load_patch(const std::string& path);
 
 // Patches on one model. They stack in order and come off in any order; what remains is as if the
-// others had never been there. Sites with several dense deltas run with their sum, which is made
-// from the list each time: (W + d) - d would not be W.
+// others had never been there. A site with several deltas runs with their sum (dense added,
+// low-rank side by side in one pair until dense is cheaper), so that long stacks stay cheap. The
+// sum is made anew from the list when a patch comes off: (W + d) - d would not be W.
 class PatchStack {
  public:
   // Throws emend::Error when the patch belongs to another base, is already there, or names a site
@@ -50,11 +51,14 @@ class PatchStack {
   void apply(const Vlm& vlm, Patch patch);
   // Throws emend::Error when no patch has this id.
   void remove(const std::string& id);
-  Interventions interventions() const;
+  Interventions interventions() const { return sums_; }
   const std::vector<Patch>& patches() const { return patches_; }
 
  private:
+  void add(const Patch& patch);
+
   std::vector<Patch> patches_;
+  Interventions sums_;  // of all patches, by site and kind of delta
 };
 
 }  // namespace emend

@@ -1,34 +1,81 @@
+#include "editing/registry.h"
+
 #include <fmt/format.h>
 
-#include "editing/editor.h"
-#include "editing/editors/ft.h"
+#include <algorithm>
+
+#include "editing/editors/editors.h"
 #include "io/error.h"
 
 namespace emend {
 
-std::vector<std::string> editor_names() { return {"ft"}; }
+bool EditorKind::has_setting(const std::string& setting) const {
+  return std::any_of(settings.begin(), settings.end(),
+                     [&](const SettingInfo& info) { return info.name == setting; });
+}
+
+std::vector<EditorKind> editor_kinds() { return {ft_editor(), lora_editor()}; }
+
+std::vector<std::string> editor_names() {
+  std::vector<std::string> names;
+  for (const auto& kind : editor_kinds()) names.push_back(kind.name);
+  return names;
+}
+
+EditorKind editor_kind(const std::string& name) {
+  for (const auto& kind : editor_kinds())
+    if (kind.name == name) return kind;
+  throw Error(
+      "editing::registry", fmt::format("there is no editor '{}'", name.substr(0, 200)),
+      fmt::format("there are: {}; `emend editors` explains them", fmt::join(editor_names(), ", ")));
+}
 
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings) {
-  if (name == "ft") return std::make_unique<FtEditor>(settings);
-  throw Error("editing::registry", fmt::format("there is no editor '{}'", name),
-              fmt::format("there are: {}", fmt::join(editor_names(), ", ")));
+  return editor_kind(name).make(settings);
 }
+
+namespace {
+
+std::string trimmed(const std::string& text) {
+  auto begin = text.find_first_not_of(" \t");
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+EditorSpec parse_editor(const std::string& label) {
+  if (label.empty())
+    throw Error("editing::registry", "an editor's name is empty",
+                "name editors with commas between: ft:language,ft:vision,lora");
+  EditorSpec spec;
+  spec.label = label;
+  auto colon = label.find(':');
+  spec.name = label.substr(0, colon);
+  spec.settings = nlohmann::json::object();
+  auto kind = editor_kind(spec.name);
+  if (colon != std::string::npos) {
+    if (!kind.has_setting("module"))
+      throw Error("editing::registry",
+                  fmt::format("editor '{}' has no modules to choose from, so '{}' names nothing",
+                              spec.name, label),
+                  fmt::format("write it as {}", spec.name));
+    spec.settings["module"] = label.substr(colon + 1);
+  }
+  kind.make(spec.settings);  // says what is wrong with the module
+  return spec;
+}
+
+}  // namespace
 
 std::vector<EditorSpec> parse_editors(const std::string& list) {
   std::vector<EditorSpec> specs;
   for (size_t begin = 0; begin <= list.size();) {
     auto end = std::min(list.find(',', begin), list.size());
-    EditorSpec spec;
-    spec.label = list.substr(begin, end - begin);
+    auto spec = parse_editor(trimmed(list.substr(begin, end - begin)));
     begin = end + 1;
-    auto colon = spec.label.find(':');
-    spec.name = spec.label.substr(0, colon);
-    spec.settings = nlohmann::json::object();
-    if (colon != std::string::npos) spec.settings["module"] = spec.label.substr(colon + 1);
-    make_editor(spec.name, spec.settings);
     for (const auto& other : specs)
       if (other.label == spec.label)
-        throw Error("editing::registry", fmt::format("editor '{}' is named twice", spec.label));
+        throw Error("editing::registry", fmt::format("editor '{}' is named twice", spec.label),
+                    "name each once");
     specs.push_back(std::move(spec));
   }
   return specs;

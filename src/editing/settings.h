@@ -1,76 +1,67 @@
 #pragma once
 
-#include <fmt/format.h>
-
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "io/error.h"
-
 namespace emend {
 
-// Reads an editor's settings from JSON; what it was not asked for is an error that names it.
-class SettingsReader {
- public:
-  SettingsReader(std::string editor, const nlohmann::json& settings)
-      : editor_(std::move(editor)), settings_(settings) {
-    if (!settings_.is_object() && !settings_.is_null())
-      fail("settings are not a list of names and values", "give them as --set name=value");
-  }
+// A setting of an editor, as users meet it.
+struct SettingInfo {
+  std::string name;
+  nlohmann::json value;  // the default
+  std::string range;     // "0 to 100", "adam, adamw, sgd", "true, false", "text"
+  std::string meaning;
+};
 
-  // Leaves `value` as it is when the setting is not given.
-  void read(const std::string& name, double& value) {
-    if (auto* given = take(name)) {
-      if (!given->is_number()) wrong(name, "a number");
-      value = given->get<double>();
-    }
-  }
-  void read(const std::string& name, int64_t& value) {
-    if (auto* given = take(name)) {
-      if (!given->is_number_integer()) wrong(name, "a whole number");
-      value = given->get<int64_t>();
-    }
-  }
-  void read(const std::string& name, bool& value) {
-    if (auto* given = take(name)) {
-      if (!given->is_boolean()) wrong(name, "true or false");
-      value = given->get<bool>();
-    }
-  }
-  void read(const std::string& name, std::string& value) {
-    if (auto* given = take(name)) {
-      if (!given->is_string()) wrong(name, "text");
-      value = given->get<std::string>();
-    }
-  }
-  // Call when every setting was read.
-  void done() const {
-    if (!settings_.is_object()) return;
-    for (const auto& [name, value] : settings_.items())
-      if (std::find(known_.begin(), known_.end(), name) == known_.end())
-        fail(fmt::format("editor '{}' has no setting '{}'", editor_, name),
-             fmt::format("it has {}", fmt::join(known_, ", ")));
-  }
-  [[noreturn]] void wrong(const std::string& name, const std::string& wanted) const {
-    fail(fmt::format(
-             "setting '{}' of editor '{}' is {}", name, editor_,
-             settings_.at(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
-         fmt::format("it must be {}", wanted));
-  }
+// What an editor can be told. Each setting is declared once, on its variable; reading, results and
+// help follow from that. Points at the variables: make one, use it, drop it.
+class SettingList {
+ public:
+  void whole(const char* name, int64_t& value, int64_t least, int64_t most, const char* meaning);
+  void number(const char* name, double& value, double least, double most, const char* meaning);
+  void flag(const char* name, bool& value, const char* meaning);
+  void choice(const char* name, std::string& value, const std::vector<std::string>& choices,
+              const char* meaning);
+  void text(const char* name, std::string& value, const char* meaning);
+
+  // Sets what `given` (an object, or null) names. Throws emend::Error naming editor and setting
+  // for a name that was not declared, or a value of another type or out of range.
+  void read(const std::string& editor, const nlohmann::json& given) const;
+  nlohmann::json values() const;  // {name: value} of all
+  std::vector<SettingInfo> describe() const;
 
  private:
-  const nlohmann::json* take(const std::string& name) {
-    known_.push_back(name);
-    return settings_.is_object() && settings_.contains(name) ? &settings_.at(name) : nullptr;
-  }
-  [[noreturn]] void fail(const std::string& what, const std::string& hint) const {
-    throw Error("editing::settings", what, hint);
-  }
-
-  std::string editor_;
-  const nlohmann::json& settings_;
-  std::vector<std::string> known_;
+  struct Setting {
+    std::string name, range, must, meaning;
+    std::function<bool(const nlohmann::json&)> take;  // false: not such a value
+    std::function<nlohmann::json()> show;
+  };
+  std::vector<Setting> settings_;
 };
+
+// The three ways to use a struct of settings that has `void declare(SettingList&)`.
+template <class Settings>
+Settings read_settings(const std::string& editor, const nlohmann::json& given) {
+  Settings settings;
+  SettingList list;
+  settings.declare(list);
+  list.read(editor, given);
+  return settings;
+}
+template <class Settings>
+nlohmann::json settings_json(Settings settings) {
+  SettingList list;
+  settings.declare(list);
+  return list.values();
+}
+template <class Settings>
+std::vector<SettingInfo> describe_settings() {
+  Settings settings;
+  SettingList list;
+  settings.declare(list);
+  return list.describe();
+}
 
 }  // namespace emend

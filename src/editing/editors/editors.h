@@ -1,0 +1,11 @@
+#pragma once
+
+#include "editing/registry.h"
+
+// One declaration an editor; each is defined in the file of that name.
+namespace emend {
+
+EditorKind ft_editor();
+EditorKind lora_editor();
+
+}  // namespace emend

@@ -1,0 +1,224 @@
+// What every editor of the registry has to do, whatever it is.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "editing/registry.h"
+#include "io/error.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Settings with which an edit of the tiny model is quick and strong enough to be seen.
+nlohmann::json quick_settings(const EditorKind& kind) {
+  auto settings = nlohmann::json::object();
+  if (kind.has_setting("steps")) settings["steps"] = 6;
+  if (kind.has_setting("lr")) settings["lr"] = 0.01;
+  if (kind.has_setting("stop_loss")) settings["stop_loss"] = 0;
+  return settings;
+}
+
+// Every editor, and each of its modules: ft:language, ft:vision, ...
+std::vector<std::string> labels() {
+  std::vector<std::string> all;
+  for (const auto& kind : editor_kinds()) {
+    all.push_back(kind.name);
+    for (const auto& setting : kind.settings) {
+      if (setting.name != "module") continue;
+      for (size_t begin = 0; begin < setting.range.size();) {
+        auto end = std::min(setting.range.find(", ", begin), setting.range.size());
+        all.push_back(kind.name + ":" + setting.range.substr(begin, end - begin));
+        begin = end + 2;
+      }
+    }
+  }
+  return all;
+}
+
+class EditorsTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->string());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    folder_.reset();
+  }
+
+  void SetUp() override {
+    spec_ = parse_editors(GetParam()).at(0);
+    spec_.settings.update(quick_settings(kind()));
+  }
+  EditorKind kind() const { return editor_kind(spec_.name); }
+  std::unique_ptr<Editor> editor() const { return make_editor(spec_.name, spec_.settings); }
+
+  static EditRequest request(uint64_t picture = 1, const std::string& target = " cat") {
+    return {{"", testing::noise_image(picture)}, "What is this?", target};
+  }
+  // At every position of a question with a picture and of one without.
+  static at::Tensor logits(const Interventions& interventions) {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> all;
+    for (const auto& row :
+         teacher_force(*vlm_, {{*testing::noise_image(1), "What is this?"}, {{}, "Where is it?"}},
+                       {" cat", " home"}, interventions))
+      all.push_back(row.logits);
+    return at::cat(all);
+  }
+  static std::string message(const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<Vlm> vlm_;
+  EditorSpec spec_;
+};
+std::unique_ptr<testing::TemporaryFolder> EditorsTest::folder_;
+std::unique_ptr<Vlm> EditorsTest::vlm_;
+
+TEST_P(EditorsTest, ChangesTheModelAndComesOffBitForBit) {
+  auto plain = logits({});
+  PatchStack stack;
+  auto patch = editor()->edit(*vlm_, {request()});
+  stack.apply(*vlm_, patch);
+  EXPECT_FALSE(at::equal(logits(stack.interventions()), plain));
+  EXPECT_EQ(patch.editor, spec_.name);
+  EXPECT_EQ(patch.base, vlm_->fingerprint());
+  EXPECT_EQ(patch.id, patch_id(patch));
+  EXPECT_EQ(patch.settings, editor()->settings());
+  EXPECT_EQ(patch.request["target"], " cat");
+  stack.remove(patch.id);
+  EXPECT_TRUE(at::equal(logits(stack.interventions()), plain));
+}
+
+TEST_P(EditorsTest, NeverWritesAWeight) {
+  std::map<std::string, at::Tensor> before;
+  for (const auto& [name, tensor] : vlm_->model->parameters()) before[name] = tensor.clone();
+  editor()->edit(*vlm_, {request()});
+  for (const auto& [name, tensor] : vlm_->model->parameters()) {
+    EXPECT_TRUE(at::equal(tensor, before[name])) << name;
+    EXPECT_FALSE(tensor.requires_grad()) << name;
+  }
+}
+
+TEST_P(EditorsTest, SavedAndLoadedGivesTheSameLogits) {
+  auto patch = editor()->edit(*vlm_, {request()});
+  auto path = *folder_ / "saved.patch";
+  save_patch(path, patch);
+  auto loaded = load_patch(path);
+  EXPECT_EQ(loaded.id, patch.id);
+  EXPECT_TRUE(at::equal(logits(patch.interventions()), logits(loaded.interventions())));
+}
+
+TEST_P(EditorsTest, TheSameRequestGivesTheSamePatch) {
+  EXPECT_EQ(editor()->edit(*vlm_, {request()}).id, editor()->edit(*vlm_, {request()}).id);
+}
+
+TEST_P(EditorsTest, ASharedStoreChangesNoBit) {
+  ActivationStore store(ActivationStore::Options{});
+  EditContext context;
+  context.store = &store;
+  auto alone = editor()->edit(*vlm_, {request()});
+  EXPECT_EQ(editor()->edit(*vlm_, {request()}, context).id, alone.id);
+  EXPECT_EQ(editor()->edit(*vlm_, {request()}, context).id, alone.id);
+}
+
+TEST_P(EditorsTest, NoStepsChangeNothing) {
+  if (!kind().has_setting("steps")) GTEST_SKIP() << "this editor takes no steps";
+  spec_.settings["steps"] = 0;
+  auto patch = editor()->edit(*vlm_, {request()});
+  EXPECT_TRUE(patch.interventions().empty());
+  EXPECT_TRUE(at::equal(logits({}), logits(patch.interventions())));
+}
+
+TEST_P(EditorsTest, SeveralRequestsAreOneEdit) {
+  auto patch = editor()->edit(*vlm_, {request(), request(2, " dog"), request(1, " x")});
+  ASSERT_TRUE(patch.request.is_array());
+  ASSERT_EQ(patch.request.size(), 3u);
+  EXPECT_EQ(patch.request[1]["target"], " dog");
+  auto edited = logits(patch.interventions());
+  EXPECT_TRUE(at::isfinite(edited).all().item<bool>());
+  EXPECT_FALSE(at::equal(edited, logits({})));
+  EXPECT_NE(patch.id, editor()->edit(*vlm_, {request()}).id);
+}
+
+TEST_P(EditorsTest, EditsPileUp) {
+  PatchStack stack;
+  auto first = editor()->edit(*vlm_, {request()});
+  stack.apply(*vlm_, first);
+  auto after_first = logits(stack.interventions());
+  EditContext context;
+  context.base = stack.interventions();
+  auto second = editor()->edit(*vlm_, {request(2, " dog")}, context);
+  // The second edit starts from the first: alone it would have been another.
+  EXPECT_NE(second.id, editor()->edit(*vlm_, {request(2, " dog")}).id);
+  stack.apply(*vlm_, second);
+  EXPECT_FALSE(at::equal(logits(stack.interventions()), after_first));
+  stack.remove(second.id);
+  EXPECT_TRUE(at::equal(logits(stack.interventions()), after_first));
+}
+
+TEST_P(EditorsTest, ChangesNothingBeforeItsFirstStage) {
+  const auto& model = *vlm_->model;
+  auto first = editor()->first_stage(model);
+  ASSERT_LT(first, model.stages().size());
+  auto changes = editor()->edit(*vlm_, {request()}).interventions();
+  EXPECT_EQ(first_changed_stage(model, changes), first);
+  if (first == 0) return;
+  at::NoGradGuard no_grad;
+  Batch batch{vlm_->processor.pixels(*testing::noise_image(1)).unsqueeze(0),
+              {vlm_->processor.row("What is this?", 0)}};
+  auto before = model.begin(batch), after = model.begin(batch);
+  model.run(before, first - 1);
+  model.run(after, first - 1, changes);
+  EXPECT_TRUE(at::equal(before.hidden, after.hidden));
+  model.run(before);
+  model.run(after, changes);
+  EXPECT_FALSE(at::equal(before.hidden, after.hidden));
+}
+
+TEST_P(EditorsTest, SettingsAreStrictAndComplete) {
+  auto settings = editor()->settings();
+  EXPECT_EQ(settings.size(), kind().settings.size());
+  EXPECT_EQ(make_editor(spec_.name, settings)->settings(), settings);
+  for (const auto& setting : kind().settings) {
+    EXPECT_TRUE(settings.contains(setting.name)) << setting.name;
+    auto wrong = spec_.settings;
+    wrong[setting.name] = nlohmann::json::array({1, 2});
+    EXPECT_THAT(message([&] { make_editor(spec_.name, wrong); }),
+                AllOf(HasSubstr("'" + setting.name + "'"), HasSubstr("Hint: it must be")));
+  }
+  auto wrong = spec_.settings;
+  wrong["no_such_setting"] = 1;
+  EXPECT_THAT(message([&] { make_editor(spec_.name, wrong); }),
+              AllOf(HasSubstr("no_such_setting"), HasSubstr("Hint: it has")));
+}
+
+TEST_P(EditorsTest, RequestsThatAreNoneAreRefused) {
+  EXPECT_THAT(message([&] { editor()->edit(*vlm_, {}); }), HasSubstr("[editing::"));
+  EXPECT_THAT(message([&] { editor()->edit(*vlm_, {request(1, "")}); }), HasSubstr("target"));
+  auto empty = request();
+  empty.prompt = "";
+  EXPECT_THAT(message([&] { editor()->edit(*vlm_, {empty}); }), HasSubstr("prompt"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EditorsTest, ::testing::ValuesIn(labels()),
+                         [](const auto& info) {
+                           auto name = info.param;
+                           for (char& c : name)
+                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,94 @@
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+
+#include "editing/editors/editors.h"
+#include "editing/module_sites.h"
+#include "editing/tune.h"
+
+namespace emend {
+namespace {
+
+// LoRA (arXiv 2106.09685): delta = alpha / rank * B A with A (rank, in) drawn and B (out, rank) at
+// first 0. Rank, alpha and sites are EasyEdit's; there is no dropout, so that an edit is the same
+// each time.
+struct LoraSettings {
+  std::string module = "language";
+  std::string sites;
+  int64_t rank = 8;
+  double alpha = 32;
+  TuneSettings tuning;
+
+  void declare(SettingList& list) {
+    list.choice("module", module, module_names(),
+                "attention's query and value in the language model, or in the bridge; all layers "
+                "of the bridge's projection, or of the last vision block");
+    list.text("sites", sites, "a glob of layers instead of a module's");
+    list.whole("rank", rank, 1, 4096, "rank of the change; at most a layer's smaller side");
+    list.number("alpha", alpha, 0, 1e6, "the change is alpha / rank * B A");
+    tuning.declare(list);
+  }
+};
+
+// Uniform within +-1/sqrt(in), as PEFT draws it. (rank, in) float32.
+at::Tensor draw_down(int64_t rank, int64_t in, at::Generator& generator) {
+  const double reach = 1 / std::sqrt(static_cast<double>(in));
+  return at::rand({rank, in}, generator, at::dtype(at::kFloat)).mul_(2 * reach).sub_(reach);
+}
+
+class LoraEditor : public Editor {
+ public:
+  explicit LoraEditor(const nlohmann::json& given)
+      : settings_(read_settings<LoraSettings>("lora", given)) {
+    if (settings_.tuning.lr == 0)
+      settings_.tuning.lr = settings_.tuning.optimizer == "sgd" ? 0.1 : 1e-3;
+  }
+  std::string name() const override { return "lora"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+  size_t first_stage(const Model& model) const override {
+    return first_stage_of(model, find_sites(model));
+  }
+
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context) const override {
+    const auto& model = *vlm.model;
+    const auto sites = find_sites(model);
+    auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(settings_.tuning.seed));
+    Tunable tunable;
+    std::vector<double> scales;
+    for (const auto& site : sites) {
+      const int64_t rank = std::min({settings_.rank, site.in, site.out});
+      auto up = at::zeros({site.out, rank}, at::dtype(at::kFloat).device(model.device()));
+      auto down = draw_down(rank, site.in, generator).to(model.device());
+      tunable.leaves.push_back(up.requires_grad_());
+      tunable.leaves.push_back(down.requires_grad_());
+      scales.push_back(settings_.alpha / static_cast<double>(rank));
+    }
+    tunable.read = [&sites, &scales, leaves = tunable.leaves] {
+      std::vector<SiteDelta> deltas;
+      for (size_t i = 0; i < sites.size(); ++i)
+        deltas.push_back({sites[i].name, {{}, leaves[2 * i] * scales[i], leaves[2 * i + 1]}});
+      return deltas;
+    };
+    return tune(*this, vlm, requests, context, first_stage_of(model, sites), settings_.tuning,
+                tunable);
+  }
+
+ private:
+  std::vector<Site> find_sites(const Model& model) const {
+    return settings_.sites.empty() ? lora_sites(model, settings_.module)
+                                   : model.find_sites(settings_.sites);
+  }
+
+  LoraSettings settings_;
+};
+
+}  // namespace
+
+EditorKind lora_editor() {
+  return {"lora", "learns a low-rank change of attention weights (low-rank patch)",
+          describe_settings<LoraSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<LoraEditor>(given); }};
+}
+
+}  // namespace emend

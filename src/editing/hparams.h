@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+
+namespace emend {
+
+// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, hparams/LoRA/*.yaml) as an editor.
+struct Hparams {
+  EditorSpec spec;  // labelled `ft (llama-7b)`: the editor and the file's name
+  std::string algorithm;
+  std::string model_name;  // the model that the file was written for; -m says which is edited
+  struct Ignored {
+    std::string key, reason;
+  };
+  std::vector<Ignored> ignored;  // keys that change nothing here, and why
+};
+
+// YAML, or (ending .json) JSON. Throws emend::Error naming file and key for an algorithm that has
+// no editor here, a key that it does not know, or a value that makes no sense.
+Hparams read_hparams(const std::string& path);
+
+}  // namespace emend

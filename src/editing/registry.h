@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/settings.h"
+
+namespace emend {
+
+// An editor as it declares itself, in its own file.
+struct EditorKind {
+  std::string name;     // ft
+  std::string summary;  // one line
+  std::vector<SettingInfo> settings;
+  std::function<std::unique_ptr<Editor>(const nlohmann::json&)> make;
+
+  bool has_setting(const std::string& setting) const;
+};
+
+std::vector<EditorKind> editor_kinds();
+// Throws emend::Error when there is none of this name.
+EditorKind editor_kind(const std::string& name);
+
+}  // namespace emend

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/settings.h"
+
+namespace emend {
+
+// How weight deltas are optimised, shared by all editors that do.
+struct TuneSettings {
+  std::string optimizer = "adamw";
+  int64_t steps = 40;
+  double lr = 0;  // 0: the editor's own choice
+  double weight_decay = 0;
+  double clip = 0;
+  double stop_loss = 0.05;
+  bool end_of_answer = true;
+  std::string objective = "target";
+  int64_t seed = 0;
+
+  void declare(SettingList& list);
+};
+
+// Weight changes and the leaves that they are made of.
+struct Tunable {
+  std::vector<at::Tensor> leaves;                // float32, requiring grad
+  std::function<std::vector<SiteDelta>()> read;  // the deltas as the leaves are now
+  double bound = 0;                              // above 0: no element of a leaf goes beyond it
+};
+
+// Optimises the leaves until the model gives the targets, and returns the patch with the deltas
+// that are not zero. What runs before `first`, the first stage that the deltas change, runs once,
+// comes from context.store where that has it, and sees no gradient. `settings.lr` is what is used.
+// Throws emend::Error when no delta touches the answer or the loss is no longer a number.
+Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
+           const EditContext& context, size_t first, const TuneSettings& settings,
+           const Tunable& tunable);
+
+// A patch that says what it is for: base, editor, settings and request. Deltas, effect and id are
+// the editor's.
+Patch patch_for(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests);
+
+}  // namespace emend
