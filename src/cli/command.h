@@ -52,9 +52,12 @@ void print_json(const nlohmann::json& value);
 // One a command; each adds a subcommand whose callback does the work.
 void add_ask(CLI::App& program);
 void add_edit(CLI::App& program);
+void add_editors(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_scenes(CLI::App& program);
 void add_demo(CLI::App& program);
+void add_bench(CLI::App& program);
 void add_report(CLI::App& program);
+void add_train(CLI::App& program);
 
 }  // namespace emend::cli

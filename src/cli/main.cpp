@@ -41,16 +41,21 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   emend::cli::add_ask(program);
   emend::cli::add_edit(program);
+  emend::cli::add_editors(program);
   emend::cli::add_inspect(program);
   emend::cli::add_scenes(program);
   emend::cli::add_demo(program);
+  emend::cli::add_bench(program);
   emend::cli::add_report(program);
+  emend::cli::add_train(program);
   if (argc == 1) {
     std::cout << program.help();
     return 0;
   }
   try {
     program.parse(argc, argv);
+  } catch (const CLI::RuntimeError& stopped) {  // the command has said why
+    return stopped.get_exit_code();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
     auto used = program.get_subcommands();

@@ -1,0 +1,290 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "editing/hparams.h"
+#include "editing/registry.h"
+#include "editing/settings_file.h"
+#include "evaluation/report.h"
+#include "evaluation/runner.h"
+#include "io/error.h"
+#include "io/log.h"
+
+namespace emend::cli {
+namespace {
+
+using Mode = RunOptions::Mode;
+
+struct Arguments {
+  Common common;
+  std::string suite = "scenes", editors = "ft:language,ft:vision", protocol = "mmedit-2024";
+  std::string answers = "generated";
+  SuiteOptions suite_options;
+  int probes = 1;
+  std::vector<std::string> settings, hparams;
+  std::string settings_file;
+  RunOptions run;
+  ActivationStore::Options store;
+  bool no_reuse = false;
+};
+
+// `base` is there anyway, and may be named alone.
+std::string without_base(const std::string& list) {
+  std::string kept;
+  for (size_t begin = 0; begin <= list.size();) {
+    auto end = std::min(list.find(',', begin), list.size());
+    auto name = list.substr(begin, end - begin);
+    begin = end + 1;
+    if (name != "base") kept += (kept.empty() ? "" : ",") + name;
+  }
+  return kept;
+}
+
+std::vector<EditorSpec> chosen_editors(const Arguments& arguments) {
+  std::vector<EditorSpec> editors;
+  auto list = without_base(arguments.editors);
+  if (!list.empty()) editors = parse_editors(list);
+  for (const auto& path : arguments.hparams) {
+    auto hparams = read_hparams(path);
+    for (const auto& [key, reason] : hparams.ignored)
+      logger().info("{}: {} changes nothing here: {}", path, key, reason);
+    editors.push_back(hparams.spec);
+  }
+  for (auto& editor : editors)
+    if (!editor.settings.contains("seed") && editor_kind(editor.name).has_setting("seed"))
+      editor.settings["seed"] = arguments.common.seed;
+  if (!arguments.settings_file.empty())
+    apply_settings(editors, read_settings_file(arguments.settings_file));
+  apply_pairs(editors, arguments.settings);
+  return editors;
+}
+
+RunOptions run_options(const Arguments& arguments) {
+  auto options = arguments.run;
+  options.protocol = make_protocol(arguments.protocol);
+  options.protocol.generate_answers = arguments.answers == "generated";
+  options.seed = static_cast<uint64_t>(arguments.common.seed);
+  options.reuse = !arguments.no_reuse;
+  options.facts = {{"limit", arguments.suite_options.limit},
+                   {"device", arguments.common.device},
+                   {"dtype", arguments.common.dtype}};
+  return options;
+}
+
+SuiteOptions suite_options(const Arguments& arguments) {
+  auto options = arguments.suite_options;
+  options.seed = static_cast<uint64_t>(arguments.common.seed);
+  auto& probes = options.probes;
+  probes.rewordings = probes.variants = probes.text_probes = probes.image_probes =
+      probes.portability = arguments.probes;
+  return options;
+}
+
+// Editors down, groups across. `key`: what of a group's scores.
+std::string scores_table(const nlohmann::json& results, const char* key) {
+  std::vector<Group> present;
+  for (auto group : groups())
+    for (const auto& editor : results.at("editors"))
+      if (editor.at("groups").contains(group_name(group))) {
+        present.push_back(group);
+        break;
+      }
+  std::vector<std::vector<std::string>> rows = {{""}};
+  for (auto group : present) rows[0].push_back(group_title(group));
+  rows[0].insert(rows[0].end(), {"records", "failed"});
+  for (const auto& editor : results.at("editors")) {
+    std::vector<std::string> row = {editor.at("label").get<std::string>()};
+    for (auto group : present) {
+      auto found = editor.at("groups").find(group_name(group));
+      row.push_back(found == editor.at("groups").end() ? "-"
+                                                       : percent(found->at(key).get<double>()));
+    }
+    row.push_back(std::to_string(editor.at("records").get<int64_t>()));
+    row.push_back(std::to_string(editor.at("failed").size()));
+    rows.push_back(std::move(row));
+  }
+  return table(rows);
+}
+
+std::string left_out(const nlohmann::json& suite) {
+  std::string text;
+  for (const auto& [reason, count] : suite.at("filtered").items())
+    if (count != 0) text += fmt::format(", {} left out: {}", count.dump(), reason);
+  auto missing = suite.at("missing_images").at("records").get<int64_t>();
+  if (missing > 0) text += fmt::format(", {} with missing images left out", missing);
+  return text;
+}
+
+void print_results(const nlohmann::json& results, bool generated, const ActivationStore& store) {
+  const auto& config = results.at("config");
+  const auto& suite = config.at("suite");
+  std::cout << fmt::format("  suite     {}, {} records{}\n", suite.at("name").get<std::string>(),
+                           suite.at("kept").dump(), left_out(suite))
+            << fmt::format("  model     {}  ({})\n",
+                           config.at("model").at("folder").get<std::string>(),
+                           config.at("model").at("fingerprint").get<std::string>())
+            << fmt::format("  protocol  {}, {} edits, seed {}\n",
+                           config.at("protocol").at("name").get<std::string>(),
+                           config.at("mode").get<std::string>(), config.at("seed").dump());
+  if (config.at("mode") == "sequential")
+    std::cout << fmt::format(
+        "  judged    after {} edits, on at most {} of them; below: at the end\n",
+        config.at("judge").at("at").dump(), config.at("judge").at("sample").dump());
+  const auto& counts = store.counts();
+  std::cout << fmt::format("  store     {} found in memory, {} on disk, {} computed\n",
+                           counts.memory_hits, counts.disk_hits, counts.misses)
+            << "\nBy the protocol, per cent\n"
+            << scores_table(results, "score");
+  if (generated)
+    std::cout << "\nGenerated answers, per cent\n" << scores_table(results, "generated");
+  std::vector<std::vector<std::string>> seconds = {{"seconds a record", "edit", "judge"}};
+  for (const auto& [label, timing] : results.at("timings").items())
+    seconds.push_back({label, fmt::format("{:.3f}", timing.value("edit_seconds", 0.0)),
+                       fmt::format("{:.3f}", timing.value("judge_seconds", 0.0))});
+  std::cout << "\n" << table(seconds);
+}
+
+void bench(const Arguments& arguments) {
+  // All that can be wrong with what was asked for is found before the model loads.
+  auto editors = chosen_editors(arguments);
+  auto suite = open_suite(arguments.suite, suite_options(arguments));
+  auto options = run_options(arguments);
+  Runner runner(*suite, editors, options);
+  ActivationStore store(arguments.store);
+  auto vlm = open_model(arguments.common);
+  auto outcome = runner.run(vlm, &store);
+  const auto& directory = options.directory;
+  if (!outcome.finished) {
+    std::cerr << fmt::format(
+        "emend: stopped after {} of {} records; give the same command again to go on\n",
+        outcome.done, outcome.total);
+    throw CLI::RuntimeError(130);
+  }
+  for (const auto& warning : write_report({directory}, directory)) logger().warn("{}", warning);
+  if (arguments.common.json) {
+    print_json(outcome.results);
+  } else {
+    print_results(outcome.results, options.protocol.generate_answers, store);
+    std::cout << fmt::format(
+        "\n  written   {0}/report.html, table.md, table.csv, table.tex\n"
+        "            {0}/results.json, samples.jsonl\n",
+        directory);
+  }
+  for (const auto& [label, reason] : outcome.hopeless)
+    throw Error("cli::bench",
+                fmt::format("{} failed at every record; the first: {}", label, reason),
+                fmt::format("the others' results are in '{}'", directory));
+}
+
+void add_suite_options(CLI::App& command, Arguments& arguments) {
+  auto& suite = arguments.suite_options;
+  command.add_option("--suite", arguments.suite, "where edits come from")
+      ->check(CLI::IsMember(suite_names()))
+      ->capture_default_str();
+  command.add_option("--limit", suite.limit, "edits at most; 0: all (scenes: 500)");
+  command.add_option("--data", suite.data, "annotation file, or folder of the public download");
+  command.add_option("--images", suite.images, "folder that image names are relative to");
+  command.add_option("--rephrase-images", suite.rephrase_images,
+                     "the same for rephrased images, where it is another one");
+  command.add_option("--split", suite.split, "eval, train; vlkeb also one-hop, multi-hop")
+      ->capture_default_str();
+  const std::map<std::string, MissingImages> missing = {
+      {"refuse", MissingImages::refuse},
+      {"skip", MissingImages::skip_records},
+      {"skip-probes", MissingImages::skip_probes}};
+  command
+      .add_option("--missing-images", suite.missing_images,
+                  "refuse: say which and stop; skip: go on without those records; skip-probes: "
+                  "without those probes alone")
+      ->transform(CLI::CheckedTransformer(missing).description("{refuse,skip,skip-probes}"));
+  command.add_flag("--grid", suite.grid,
+                   "add the T x I grid: edited, similar, unrelated texts and pictures, crossed");
+  command.add_option("--form", suite.form, "scenes: vqa or caption")->capture_default_str();
+  command.add_option("--probes", arguments.probes, "scenes: probes a group, at most")
+      ->check(CLI::Range(0, 10000))
+      ->capture_default_str();
+}
+
+void add_run_options(CLI::App& command, Arguments& arguments) {
+  auto& run = arguments.run;
+  const std::map<std::string, Mode> modes = {
+      {"single", Mode::single}, {"sequential", Mode::sequential}, {"batch", Mode::batch}};
+  command
+      .add_option("--mode", run.mode,
+                  "single: take each edit off; sequential: edits pile up; batch: several at once")
+      ->transform(CLI::CheckedTransformer(modes).description("{single,sequential,batch}"));
+  command.add_option("--batch-size", run.batch_size, "batch: records an edit")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--judge-at", run.judge_at,
+                  "sequential: judge earlier edits again after so many, and at the end")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--judge-sample", run.judge_sample, "sequential: how many of them")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("-o,--output", run.directory, "folder to write to, or to go on in")
+      ->required();
+  command.add_flag("--restart", run.restart, "throw away what a run before left there");
+}
+
+void add_cost_options(CLI::App& command, Arguments& arguments) {
+  auto& store = arguments.store;
+  auto* memory = command
+                     .add_option("--cache-memory", store.memory_bytes,
+                                 "memory for activations that are shared: 512M, 4G (1G)")
+                     ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+  auto* folder = command.add_option("--cache-dir", store.directory,
+                                    "folder for them, where later runs find them");
+  command
+      .add_flag("--no-reuse", arguments.no_reuse,
+                "the naive way, for comparison: every probe its own pass, nothing shared")
+      ->excludes(memory)
+      ->excludes(folder);
+  command
+      .add_option("--answers", arguments.answers,
+                  "texts kept: generated, or (cheaper) the best tokens while the target is fed in")
+      ->check(CLI::IsMember({"generated", "forced"}))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand(
+      "bench", "Compare editors on many edits: what each corrects, and what else it changes");
+  command->footer(R"(
+base, the unedited model, is always in the comparison. What DIR holds then: docs/results.md.
+A run that was stopped goes on where it was when the same command is given again.
+
+--set KEY=VALUE is for every editor, --set ft.KEY=VALUE for those of a name, --set ft:vision.KEY=VALUE
+for one; a file (--settings, YAML or JSON) says the same as {"ft:vision": {"KEY": VALUE}}.
+
+Examples:
+  emend bench --limit 20 -o runs/first
+  emend bench --editors ft:language,lora --mode sequential --limit 100 -o runs/sequential
+  emend bench --suite e-vqa --data mmedit --images coco --editors ft:language --set steps=15 -o runs/vqa)");
+  add_common(*command, arguments->common);
+  add_suite_options(*command, *arguments);
+  command->add_option("--editors", arguments->editors, "NAME[:MODULE], with commas between")
+      ->capture_default_str();
+  command->add_option("--protocol", arguments->protocol, "how edits are judged")
+      ->check(CLI::IsMember(protocol_names()))
+      ->capture_default_str();
+  command->add_option("--set", arguments->settings, "[EDITOR.]KEY=VALUE, a setting of editors");
+  command->add_option("--settings", arguments->settings_file,
+                      "settings of editors in a YAML or JSON file");
+  command->add_option("--hparams", arguments->hparams,
+                      "a hyper-parameter file of EasyEdit, as one more editor");
+  add_run_options(*command, *arguments);
+  add_cost_options(*command, *arguments);
+  command->callback([arguments] { bench(*arguments); });
+}
+
+}  // namespace emend::cli
