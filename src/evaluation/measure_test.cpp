@@ -3,91 +3,53 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "editing/editor.h"
+#include <algorithm>
+#include <limits>
+
 #include "evaluation/scenes_probes.h"
+#include "evaluation/testing/tiny_record.h"
 #include "io/error.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
-class MeasureTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
-  const Vlm& vlm() const { return *vlm_; }
-
-  Record record() const {
-    Record record;
-    record.image = {"", testing::noise_image(1)};
-    record.prompt = "What is this?";
-    record.target = "cat";
-    auto add = [&](Group group, Picture image, std::string text, std::string answer) {
-      record.probes.push_back({group, std::move(image), std::move(text), std::move(answer)});
-    };
-    add(Group::text_generality, record.image, "Tell what this is?", "cat");
-    add(Group::image_generality, {"", testing::noise_image(2)}, record.prompt, "cat");
-    add(Group::text_locality, {}, "Where is Rome?", "Italy");
-    add(Group::text_locality, {}, "Who?", "nobody at all");
-    add(Group::image_locality, {"", testing::noise_image(3)}, "What color?", "green");
-    add(Group::portability, record.image, "Does it bark?", "no");
-    return record;
-  }
-  EditRequest request() const {
-    Protocol protocol;
-    return {record().image, edit_prompt(protocol, record()), continuation(record().target)};
-  }
-  static Interventions destroyed(const Vlm& vlm, const std::string& sites, uint64_t seed = 9) {
-    at::manual_seed(seed);
-    Interventions all;
-    for (const auto& site : vlm.model->find_sites(sites)) {
-      Intervention change{};
-      change.point = Point::weight;
-      change.where = site.name;
-      change.delta.dense = at::randn({site.out, site.in}) * 2;
-      all.push_back(std::move(change));
-    }
-    return all;
-  }
-
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
-};
-std::unique_ptr<testing::TemporaryFolder> MeasureTest::folder_;
-std::unique_ptr<Vlm> MeasureTest::vlm_;
+class MeasureTest : public TinyVlmTest {};
 
 TEST_F(MeasureTest, UntouchedModelKeepsEveryLocalityAtExactlyOne) {
-  auto before = take_before(vlm(), record());
   auto patch = make_editor("ft", {{"steps", 0}})->edit(vlm(), {request()});
-  for (const auto& interventions : {Interventions{}, patch.interventions()}) {
-    auto measured = measure(vlm(), before, interventions);
-    EXPECT_EQ(measured.scores[Group::text_locality].score, 1.0);
-    EXPECT_EQ(measured.scores[Group::image_locality].score, 1.0);
-    EXPECT_EQ(measured.scores[Group::text_locality].generated, 1.0);
-    EXPECT_EQ(measured.scores[Group::text_locality].probes, 2);
-    EXPECT_EQ(measured.scores[Group::reliability].score, 0.0);  // it does not say cat yet
-    for (const auto& probe : measured.probes) EXPECT_EQ(probe.before, probe.after);
-  }
+  auto everywhere = noise("*", 1, 0);  // changes of nothing, from the first stage on
+  for (const auto& name : protocol_names())
+    for (bool reuse : {true, false}) {
+      auto before = take_before(vlm(), record(), make_protocol(name), {}, {.reuse = reuse});
+      for (const auto& interventions : {Interventions{}, patch.interventions(), everywhere}) {
+        auto measured = measure(vlm(), before, interventions);
+        for (auto group : {Group::text_locality, Group::image_locality}) {
+          EXPECT_EQ(measured.scores[group].score, 1.0) << name;
+          EXPECT_EQ(measured.scores[group].generated, 1.0) << name;
+          EXPECT_EQ(measured.scores[group].vqa, 1.0) << name;
+        }
+        EXPECT_EQ(measured.scores[Group::text_locality].probes, 2);
+        EXPECT_LT(measured.scores[Group::reliability].score, 1.0);  // it does not say cat yet
+        for (const auto& probe : measured.probes) EXPECT_EQ(probe.before, probe.after);
+      }
+    }
 }
 
 TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
   // A wrecked model of 260 tokens may hit upon a token by chance; over several it hardly does.
-  auto before = take_before(vlm(), record());
-  Averages averages;
-  for (uint64_t seed = 0; seed < 8; ++seed)
-    averages.add(measure(vlm(), before, destroyed(vlm(), "*", seed)));
-  auto scores = averages.scores();
-  EXPECT_LT(scores[Group::text_locality].score, 0.1);
-  EXPECT_LT(scores[Group::image_locality].score, 0.1);
-  EXPECT_EQ(scores[Group::reliability].score, 0);
-  EXPECT_EQ(scores[Group::reliability].generated, 0);
+  for (const auto& name : protocol_names()) {
+    auto protocol = make_protocol(name);
+    protocol.max_new_tokens = 6;
+    auto before = take_before(vlm(), record(), protocol);
+    Averages averages;
+    for (uint64_t seed = 0; seed < 8; ++seed)
+      averages.add(measure(vlm(), before, noise("*", seed)));
+    auto scores = averages.scores();
+    EXPECT_LT(scores[Group::text_locality].score, 0.1) << name;
+    EXPECT_LT(scores[Group::image_locality].score, 0.1) << name;
+    EXPECT_LT(scores[Group::reliability].score, 0.1) << name;
+    EXPECT_EQ(scores[Group::reliability].generated, 0) << name;
+  }
 }
 
 TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
@@ -104,78 +66,116 @@ TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
 }
 
 // The numbers are those of whole passes, one probe at a time, by the metrics as they are written.
-TEST_F(MeasureTest, ResumingAndBatchingChangeNoNumber) {
-  Protocol protocol;
-  auto before = take_before(vlm(), record(), protocol);
-  for (const std::string sites :
-       {"language_model.model.decoder.layers.2.*", "qformer.*", "vision_model.*.layers.1.*"}) {
-    auto edit = destroyed(vlm(), sites);
-    for (auto& change : edit) change.delta.dense = change.delta.dense * 0.02;
-    auto measured = measure(vlm(), before, edit);
-    for (const auto& probe : measured.probes) {
-      at::NoGradGuard no_grad;
-      const auto& query = probe.asked.query;
-      std::vector<Query> alone = {
-          {query.image.present() ? std::optional(query.image.load()) : std::nullopt, query.prompt}};
-      auto old_row = teacher_force(vlm(), alone, {query.target})[0];
-      auto new_row = teacher_force(vlm(), alone, {query.target}, edit)[0];
-      auto length = new_row.logits.size(0);
-      double expected;
-      if (probe.asked.group == Group::text_locality || probe.asked.group == Group::image_locality) {
-        expected = locality(old_row.logits.unsqueeze(0), new_row.logits.unsqueeze(0),
-                            at::ones({1, length}, at::kBool),
-                            probe.asked.group == Group::image_locality ? 10 : 1, protocol.ranking);
-      } else {
-        auto labels = at::full({1, length}, kIgnored, at::kLong);
-        for (auto i = new_row.answer_begin; i < static_cast<int64_t>(new_row.tokens.size()); ++i)
-          labels[0][new_row.image_slots + i] = new_row.tokens[static_cast<size_t>(i)];
-        expected = exact_match(new_row.logits.unsqueeze(0), labels);
+TEST_F(MeasureTest, ScoresAreThoseOfTheMetrics) {
+  for (const std::string name : {"mmedit-2024", "easyedit-trainer", "easyedit-editor"}) {
+    auto protocol = make_protocol(name);
+    protocol.generate_answers = false;
+    auto before = take_before(vlm(), record(), protocol);
+    for (const std::string sites :
+         {"language_model.model.decoder.layers.2.*", "qformer.*", "vision_model.*.layers.1.*"}) {
+      auto edit = noise(sites, 9, 0.04);
+      for (const auto& probe : measure(vlm(), before, edit).probes) {
+        auto old_row = alone(probe, {}), new_row = alone(probe, edit);
+        auto length = new_row.logits.size(0);
+        const auto logits = new_row.logits.unsqueeze(0);
+        double expected;
+        if (is_locality(probe.asked.group)) {
+          expected =
+              locality(old_row.logits.unsqueeze(0), logits, at::ones({1, length}, at::kBool),
+                       probe.asked.group == Group::image_locality ? 10 : 1, protocol.ranking);
+        } else {
+          auto labels = at::full({1, length}, kIgnored, at::kLong);
+          for (auto i = new_row.answer_begin; i < static_cast<int64_t>(new_row.tokens.size()); ++i)
+            labels[0][new_row.image_slots + i] = new_row.tokens[static_cast<size_t>(i)];
+          expected = name == "easyedit-editor" ? token_accuracy(logits, labels)
+                                               : exact_match(logits, labels);
+        }
+        // Another padded shape may move a near tie.
+        EXPECT_NEAR(probe.score, expected, 0.02) << name << sites << probe.asked.query.prompt;
       }
-      // Another padded shape may move a near tie.
-      EXPECT_NEAR(probe.score, expected, 0.02) << sites << " " << query.prompt;
     }
   }
 }
 
+TEST_F(MeasureTest, WithoutGenerationAnswersAreTheBestTokensWhileForced) {
+  Protocol protocol;
+  protocol.generate_answers = false;
+  auto before = take_before(vlm(), record(), protocol);
+  for (const auto& batch : before.batches) EXPECT_TRUE(batch.prompts.batch.rows.empty());
+  for (const auto& probe : measure(vlm(), before, noise("qformer.*", 3, 0.3)).probes) {
+    auto row = alone(probe, noise("qformer.*", 3, 0.3));
+    auto best = row.logits.argmax(-1);
+    std::vector<int64_t> tokens;
+    for (auto i = row.answer_begin; i < static_cast<int64_t>(row.tokens.size()); ++i)
+      tokens.push_back(best[row.image_slots + i - 1].item<int64_t>());
+    EXPECT_EQ(probe.after, answer_text(vlm().processor, tokens));
+    EXPECT_EQ(probe.generated,
+              same_answer(probe.after,
+                          is_locality(probe.asked.group) ? probe.before : probe.asked.expected));
+  }
+}
+
+TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
+  auto protocol = make_protocol("strict");
+  protocol.max_new_tokens = 4;
+  // What an editor is told of the request; answers of all probes are given away nowhere.
+  std::vector<Row> seen;
+  Intervention spy{};
+  spy.point = Point::request;
+  spy.rewrite = [&](const Batch& batch) {
+    seen.insert(seen.end(), batch.rows.begin(), batch.rows.end());
+    return batch;
+  };
+  auto before = take_before(vlm(), record(), protocol);
+  for (const auto& batch : before.batches) EXPECT_TRUE(batch.forced.batch.rows.empty());
+  auto measured = measure(vlm(), before, {spy});
+  ASSERT_EQ(seen.size(), measured.probes.size());
+  for (const auto& row : seen)
+    for (const auto& probe : measured.probes) {
+      auto answer = vlm().processor.target(probe.asked.query.target);
+      EXPECT_EQ(std::search(row.ids.begin(), row.ids.end(), answer.begin(), answer.end()),
+                row.ids.end());
+    }
+  for (const auto& probe : measured.probes) EXPECT_EQ(probe.score, probe.generated);
+}
+
+TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
+  auto before = take_before(vlm(), record(), make_protocol("strict"));
+  auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
+  auto measured = measure(vlm(), before, patch.interventions());
+  EXPECT_EQ(measured.probes.at(0).after, "cat");
+  EXPECT_EQ(measured.scores[Group::reliability].score, 1);
+  for (const auto& probe : measured.probes)
+    if (is_locality(probe.asked.group)) {
+      EXPECT_EQ(probe.score, same_answer(probe.after, probe.before));
+    }
+}
+
 TEST_F(MeasureTest, LogitsThatAreNoNumbersAreAnError) {
   auto before = take_before(vlm(), record());
-  auto edit = destroyed(vlm(), "language_model.lm_head");
+  auto edit = noise("language_model.lm_head");
   edit[0].delta.dense.fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THROW(measure(vlm(), before, edit), Error);
+  EXPECT_THROW(measure(vlm(), take_before(vlm(), record(), make_protocol("strict")), edit), Error);
 }
 
-TEST_F(MeasureTest, AveragesAreUnweightedOverRecords) {
-  Measured one, two;
-  one.scores[Group::portability] = {1.0, 0.5, 4};
-  two.scores[Group::portability] = {0.0, 0.5, 1};
-  two.scores[Group::reliability] = {1.0, 1.0, 1};
-  Averages averages;
-  averages.add(one);
-  averages.add(two);
-  auto scores = averages.scores();
-  EXPECT_DOUBLE_EQ(scores[Group::portability].score, 0.5);
-  EXPECT_EQ(scores[Group::portability].probes, 5);
-  EXPECT_DOUBLE_EQ(scores[Group::reliability].score, 1);  // over the records that asked
-  EXPECT_EQ(averages.records(), 2);
-}
-
-TEST(ProtocolTest, PromptsAreWrappedAsTheFieldDoes) {
-  Protocol protocol;
-  Record question = {"", {}, "What is it?", "", "cat", {}};
-  Record caption = {"", {}, "a photo of", "", "a cat", {}};
-  EXPECT_EQ(edit_prompt(protocol, question), "Question: What is it? Short answer:");
-  EXPECT_EQ(edit_prompt(protocol, caption), "a photo of");
-  auto asked = [&](const Record& record, Group group, const char* text) {
-    return probe_prompt(protocol, record, {group, {}, text, ""});
-  };
-  EXPECT_EQ(asked(question, Group::text_generality, "What?"), "Question: What? Short answer:");
-  EXPECT_EQ(asked(caption, Group::text_generality, "describe it"), "describe it");
-  EXPECT_EQ(asked(caption, Group::image_locality, "Who?"), "Question: Who? Short answer:");
-  EXPECT_EQ(asked(caption, Group::portability, "Who?"), "Question: Who? Short answer:");
-  EXPECT_EQ(asked(question, Group::text_locality, "nq question: who"), "nq question: who");
-  EXPECT_EQ(continuation("cat"), " cat");
-  EXPECT_EQ(continuation(" cat"), " cat");
-  EXPECT_THROW(fill_template("Question:", "x"), Error);
+TEST_F(MeasureTest, SampleOfAProbe) {
+  auto asked = record();
+  asked.probes.push_back({Group::no_image_locality, {}, "Tell what this is?", "cat", true});
+  auto measured = measure(vlm(), take_before(vlm(), asked), {});
+  auto json = to_json(measured.probes.at(0));
+  EXPECT_EQ(json["group"], "reliability");
+  EXPECT_EQ(json["text"], "edited");
+  EXPECT_EQ(json["picture"], "edited");
+  EXPECT_EQ(json["image"], "pictures/" + picture_hash(*asked.image.drawn) + ".png");
+  EXPECT_EQ(json["expected"], "cat");
+  for (const char* key : {"prompt", "before", "after"}) EXPECT_TRUE(json[key].is_string());
+  for (const char* key : {"score", "generated", "vqa"}) EXPECT_TRUE(json[key].is_number());
+  EXPECT_NO_THROW(json.dump());
+  json = to_json(measured.probes.back());
+  EXPECT_EQ(json["text"], "similar");
+  EXPECT_EQ(json["picture"], "none");
+  EXPECT_TRUE(json["image"].is_null());
 }
 
 TEST(ScenesProbesTest, OtherWordingsOfTheWorldsQuestions) {

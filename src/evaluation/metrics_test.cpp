@@ -73,9 +73,20 @@ TEST(MetricsTest, TopIdsAgreeWithAStableSort) {
   }
 }
 
+TEST(MetricsTest, TopIdsOfManyRowsAreThoseOfEach) {
+  at::manual_seed(4);
+  auto scores = (at::randn({70, 50000}) * 4).round();  // more than is ranked at once
+  auto ids = top_ids(scores, 10, Ranking::logits_float32);
+  ASSERT_EQ(ids.size(0), 70);
+  for (int64_t row : {0, 41, 42, 69})
+    EXPECT_TRUE(
+        at::equal(ids[row], top_ids(scores[row].unsqueeze(0), 10, Ranking::logits_float32)[0]));
+}
+
 TEST(MetricsTest, HalfPrecisionMakesTiesAndInfinitiesRank) {
   auto scores = at::tensor({0.0f, 1e-5f, -std::numeric_limits<float>::infinity()}).view({1, 3});
   EXPECT_EQ(top_ids(scores, 1, Ranking::logits_float32).item<int64_t>(), 1);
+  EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float32).item<int64_t>(), 1);
   EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float16).item<int64_t>(), 0);
   EXPECT_EQ(top_ids(scores, 3, Ranking::logits_float32)[0][2].item<int64_t>(), 2);
 }

@@ -1,0 +1,180 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "evaluation/testing/tiny_record.h"
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+// Editors that rewrite the request or the logits, on all rows or on some.
+class MeasureRequestsTest : public TinyVlmTest {
+ protected:
+  // Demonstrations in front of the text, as IKE writes them.
+  static Intervention demonstrations(const std::string& text) {
+    Intervention change{};
+    change.point = Point::request;
+    change.rewrite = [text](Batch batch) {
+      auto tokens = vlm().processor.target(text);
+      for (auto& row : batch.rows) {
+        auto begin = std::find_if(row.ids.begin(), row.ids.end(), [](int64_t id) {
+          return id != kImageSlot && id != 2;  // behind slots and BOS
+        });
+        row.ids.insert(begin, tokens.begin(), tokens.end());
+      }
+      return batch;
+    };
+    return change;
+  }
+  static std::vector<bool> only(const Before& before, const std::set<size_t>& probes) {
+    std::vector<bool> rows(before.asked.size(), false);
+    for (auto i : probes) rows[i] = true;
+    return rows;
+  }
+};
+
+TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
+  auto protocol = make_protocol("easyedit-editor");
+  auto before = take_before(vlm(), record(), protocol);
+  Interventions edit = {demonstrations("New Fact: what is this? cat\n")};
+  for (const auto& probe : measure(vlm(), before, edit).probes) {
+    auto old_row = alone(probe, {}), new_row = alone(probe, edit);
+    auto length = old_row.logits.size(0), longer = new_row.logits.size(0);
+    ASSERT_EQ(longer, length + static_cast<int64_t>(
+                                   vlm().processor.target("New Fact: what is this? cat\n").size()));
+    auto last = new_row.logits.narrow(0, longer - length, length).unsqueeze(0);
+    double expected;
+    if (is_locality(probe.asked.group)) {
+      expected = locality(old_row.logits.unsqueeze(0), last, at::ones({1, length}, at::kBool),
+                          probe.asked.group == Group::text_locality ? 1 : 10, protocol.ranking);
+    } else {
+      auto labels = at::full({1, length}, kIgnored, at::kLong);
+      auto answer = vlm().processor.target(probe.asked.query.target);
+      auto size = static_cast<int64_t>(answer.size());
+      labels.narrow(1, length - size, size).copy_(at::tensor(answer, at::kLong));
+      expected = token_accuracy(last, labels);
+    }
+    EXPECT_NEAR(probe.score, expected, 0.02) << probe.asked.query.prompt;
+  }
+}
+
+TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
+  auto before = take_before(vlm(), record(), make_protocol("easyedit-trainer"));
+  Intervention cut{};
+  cut.point = Point::request;
+  cut.rewrite = [](Batch batch) {
+    for (auto& row : batch.rows) {
+      auto begin = std::find(row.ids.begin(), row.ids.end(), 2);
+      row.ids.erase(begin, begin + 2);
+    }
+    return batch;
+  };
+  for (const auto& probe : measure(vlm(), before, {cut}).probes) {
+    EXPECT_GE(probe.score, 0);
+    EXPECT_LE(probe.score, 1);
+  }
+}
+
+TEST_F(MeasureRequestsTest, UnequalLengthsAreRefusedByName) {
+  auto before = take_before(vlm(), record());
+  try {
+    measure(vlm(), before, {demonstrations("New Fact: ")});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("mmedit-2024"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("easyedit-editor"));
+  }
+  // The exception that is made for IKE compares them.
+  before = take_before(vlm(), record(), for_editor({}, "ike"));
+  EXPECT_NO_THROW(measure(vlm(), before, {demonstrations("New Fact: ")}));
+}
+
+TEST_F(MeasureRequestsTest, ARequestLeftAsItIsLeavesEveryBit) {
+  Intervention nothing{};
+  nothing.point = Point::request;
+  nothing.rewrite = [](const Batch& batch) { return batch; };
+  for (const auto& name : protocol_names()) {
+    auto before = take_before(vlm(), record(), make_protocol(name));
+    auto measured = measure(vlm(), before, {nothing});
+    expect_same(measured, measure(vlm(), before, {}));
+    EXPECT_EQ(measured.scores[Group::image_locality].score, 1.0);
+  }
+}
+
+TEST_F(MeasureRequestsTest, AnAnswerMustStayInItsPlace) {
+  auto before = take_before(vlm(), record(), make_protocol("easyedit-editor"));
+  Intervention change{};
+  change.point = Point::request;
+  change.rewrite = [](Batch batch) {
+    for (auto& row : batch.rows) row.ids.back() = 5;
+    return batch;
+  };
+  EXPECT_THROW(measure(vlm(), before, {change}), Error);
+}
+
+TEST_F(MeasureRequestsTest, ScopedRequestsChangeTheirRowsOnly) {
+  auto before = take_before(vlm(), record());  // equal lengths: localities must not be rewritten
+  auto change = demonstrations("New Fact: what is this? cat\n");
+  change.rows = only(before, {0, 1});
+  auto measured = measure(vlm(), before, {change});
+  auto base = measure(vlm(), before, {});
+  for (size_t i = 0; i < measured.probes.size(); ++i) {
+    const auto& probe = measured.probes[i];
+    // Wider rows beside it may move a near tie among the best ten.
+    EXPECT_NEAR(probe.score, base.probes[i].score, i < 2 ? 1 : 0.02) << i;
+    if (i >= 2) {
+      EXPECT_EQ(probe.after, base.probes[i].after) << i;
+    }
+  }
+  EXPECT_NE(measured.probes[0].after, base.probes[0].after);
+  // Text rows are a batch of their own, which nothing has touched.
+  EXPECT_EQ(measured.scores[Group::text_locality].score, 1.0);
+}
+
+TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
+  for (const auto& name : protocol_names()) {
+    auto before = take_before(vlm(), record(), make_protocol(name));
+    auto base = measure(vlm(), before, {});
+    Intervention change{};
+    change.point = Point::logits;
+    change.transform = [](const at::Tensor& logits) { return -logits; };
+    for (size_t changed = 0; changed < before.asked.size(); ++changed) {
+      change.rows = only(before, {changed});
+      auto measured = measure(vlm(), before, {change});
+      for (size_t i = 0; i < measured.probes.size(); ++i) {
+        const auto& probe = measured.probes[i];
+        if (i != changed) {
+          EXPECT_EQ(probe.score, base.probes[i].score) << name << i;
+          EXPECT_EQ(probe.after, base.probes[i].after) << name << i;
+        } else {
+          EXPECT_NE(probe.after, base.probes[i].after) << name << i;
+          if (is_locality(probe.asked.group)) {
+            EXPECT_LT(probe.score, 0.1) << name << i;
+          }
+        }
+      }
+    }
+    // Without a scope all rows are mixed; a mix that changes nothing changes no score.
+    change.rows = {};
+    EXPECT_LT(measure(vlm(), before, {change}).scores[Group::image_locality].score, 0.1);
+    change.transform = [](const at::Tensor& logits) { return logits * 2; };
+    if (before.protocol.ranking == Ranking::logits_float32) {
+      EXPECT_EQ(measure(vlm(), before, {change}).scores[Group::image_locality].score, 1);
+    }
+  }
+}
+
+TEST_F(MeasureRequestsTest, AScopeNamesEveryProbe) {
+  auto before = take_before(vlm(), record());
+  Intervention change{};
+  change.point = Point::logits;
+  change.transform = [](const at::Tensor& logits) { return logits; };
+  change.rows = {true, false};
+  EXPECT_THROW(measure(vlm(), before, {change}), Error);
+}
+
+}  // namespace
+}  // namespace emend
