@@ -92,7 +92,7 @@ Examples:
                    "counterfactual: against the truth; errors: what the model (-m) gets wrong")
       ->check(CLI::IsMember({"counterfactual", "errors"}));
   command
-      ->add_option("--form", arguments.form,
+      ->add_option("--form", arguments->form,
                    "counterfactual: of questions (vqa) or of captions (caption)")
       ->check(CLI::IsMember({"vqa", "caption"}));
   command->callback([arguments] { export_scenes(*arguments); });
