@@ -106,6 +106,7 @@ ImageRoots find_image_roots(const JsonRows& rows, size_t read, const SuiteOption
     const std::vector<fs::path> candidates = {beside, beside / "..", beside / "VLKEB_images"};
     for (size_t i = 0; i < read && roots.image.empty(); ++i) {
       auto image = image_of(rows, i);
+      if (fs::path(image).is_absolute()) continue;  // found anywhere, tells nothing
       for (const auto& root : candidates)
         if (roots.image.empty() && is_file(root / image)) roots.image = plain(root);
     }
