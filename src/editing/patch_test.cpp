@@ -143,6 +143,47 @@ TEST_F(PatchTest, DenseDeltasOfASiteRunAsOneSum) {
   EXPECT_TRUE(at::equal(stack.patches()[0].deltas[0].delta.dense, patch(1).deltas[0].delta.dense));
 }
 
+TEST_F(PatchTest, LowRankDeltasOfASiteRunAsOnePairUntilDenseIsCheaper) {
+  PatchStack stack;
+  auto expected = at::zeros({64, 32});
+  for (uint64_t seed = 1; seed <= 30; ++seed) {  // rank 3 each, in a layer of 64 x 32
+    stack.apply(*vlm_, low_rank_patch(seed));
+    expected = expected + low_rank_patch(seed).deltas[0].delta.materialised();
+    auto interventions = stack.interventions();
+    int64_t cost = 0;
+    auto sum = at::zeros({64, 32});
+    for (const auto& intervention : interventions) {
+      const auto& delta = intervention.delta;
+      cost += delta.low_rank() ? delta.up.numel() + delta.down.numel() : delta.dense.numel();
+      sum = sum + delta.materialised();
+    }
+    ASSERT_LE(interventions.size(), 2u);
+    ASSERT_LE(cost, 2 * 64 * 32);
+    if (seed == 7) {
+      EXPECT_EQ(interventions[0].delta.up.size(1), 21);
+    }
+    ASSERT_TRUE(at::allclose(sum, expected, 1e-4, 1e-4)) << seed;
+  }
+  EXPECT_EQ(stack.patches().size(), 30u);
+  EXPECT_EQ(stack.patches()[0].deltas[0].delta.up.size(1), 3);  // the patches are as they were
+}
+
+TEST_F(PatchTest, LongMixedStacksComeOffAsIfNeverApplied) {
+  std::vector<Patch> all;
+  for (uint64_t seed = 1; seed <= 24; ++seed)
+    all.push_back(seed % 5 == 0 ? patch(seed, {kFc1, kBridge}) : low_rank_patch(seed));
+  PatchStack stack;
+  for (const auto& one : all) stack.apply(*vlm_, one);
+  std::mt19937_64 rng(1);
+  while (!all.empty()) {
+    auto off = rng() % all.size();
+    stack.remove(all[off].id);
+    all.erase(all.begin() + static_cast<int64_t>(off));
+    ASSERT_TRUE(at::equal(logits(stack.interventions()), logits(all))) << all.size();
+  }
+  EXPECT_TRUE(stack.interventions().empty());
+}
+
 TEST_F(PatchTest, LowRankEqualsItsDenseProduct) {
   auto low = low_rank_patch(5);
   auto dense = low;
