@@ -6,7 +6,7 @@ namespace {
 constexpr const char* kMmedit = "arXiv 2310.08475, Table 2";
 // That table has no figures of M-Generality: they come from the README of its code.
 constexpr const char* kMmeditAndReadme =
-    "arXiv 2310.08475, Table 2; M-Generality: EasyEdit README, March 2024";
+    "arXiv 2310.08475, Table 2 (M-Generality: EasyEdit README, March 2024)";
 constexpr const char* kLiveEdit = "arXiv 2411.15432 (LiveEdit, CVPR 2025)";
 constexpr const char* kUniKe = "arXiv 2409.19872 (UniKE)";
 constexpr double kNone = -1;  // not published
@@ -75,7 +75,8 @@ const char* const kLifelong =
     "the numbers of the protocols here.";
 
 std::vector<PublishedTable> lifelong_evqa() {
-  return {{"E-VQA, lifelong editing", kLifelong,
+  return {{"E-VQA, lifelong editing",
+           kLifelong,
            {row("BLIP-2 OPT", "LiveEdit, 1 edit", 96.67, 94.20, 93.82, 100, 100, kLiveEdit),
             row("BLIP-2 OPT", "LiveEdit, 1000 edits", 94.42, 91.98, 84.65, 100, 97.38, kLiveEdit),
             row("LLaVA-1.5", "LiveEdit, 1000 edits", 92.93, 90.16, 84.30, 100, 96.43, kLiveEdit)}}};
@@ -86,7 +87,8 @@ std::vector<PublishedTable> lifelong_vlkeb() {
   return {{"VLKEB, lifelong editing",
            std::string(kLifelong) +
                " On BLIP-2 OPT after 1000 edits the mean of the five metrics is 95.29 for LiveEdit "
-               "and 57.61 for MEND (" + kLiveEdit + ").",
+               "and 57.61 for MEND (" +
+               kLiveEdit + ").",
            {}}};
 }
 

@@ -1,6 +1,9 @@
 #include "evaluation/report_html.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include "evaluation/protocol.h"
 #include "evaluation/published.h"
@@ -35,6 +38,7 @@ json groups_json(const GroupScores& groups) {
                                  {"error", or_null(score.error)},
                                  {"generated", or_null(score.generated)},
                                  {"vqa", or_null(score.vqa)},
+                                 {"made", or_null(score.when_made)},
                                  {"probes", score.probes}};
   return object;
 }
@@ -43,7 +47,7 @@ json method_json(const Block& block, const Method& method) {
   const auto& mean = method.mean;
   auto failed = json::array(), grid = json::array(), curve = json::array(), seeds = json::array();
   for (size_t i = 0; i < std::min(mean.failed.size(), kFailuresListed); ++i)
-    failed.push_back({mean.failed[i].record, mean.failed[i].reason});
+    failed.push_back({mean.failed[i].record, mean.failed[i].when, mean.failed[i].reason});
   for (const auto& cell : mean.grid)
     grid.push_back({{"text", cell.text},
                     {"image", cell.image},
@@ -52,26 +56,27 @@ json method_json(const Block& block, const Method& method) {
                     {"generated", or_null(cell.generated)},
                     {"probes", cell.probes}});
   for (const auto& point : mean.curve)
-    curve.push_back({{"edits", point.edits},
-                     {"judged", point.judged},
-                     {"groups", groups_json(point.groups)}});
+    curve.push_back(
+        {{"edits", point.edits}, {"judged", point.judged}, {"groups", groups_json(point.groups)}});
   for (const auto& source : method.sources) seeds.push_back(block.runs[source.run]->seed);
-  return {{"title", method.title},
-          {"name", mean.name},
-          {"base", mean.name == "base"},
-          {"settings", mean.settings},
-          {"protocol", mean.protocol.is_null() ? json() : facts_json(protocol_facts(mean.protocol))},
-          {"records", mean.records},
-          {"failures", mean.failed.size()},
-          {"failed", failed},
-          {"seeds", seeds},
-          {"groups", groups_json(mean.groups)},
-          {"grid", grid},
-          {"curve", curve},
-          {"edit_seconds", or_null(mean.edit_seconds)},
-          {"judge_seconds", or_null(mean.judge_seconds)},
-          {"sites", or_null(mean.sites)},
-          {"numbers", or_null(mean.numbers)}};
+  return {
+      {"title", method.title},
+      {"name", mean.name},
+      {"base", mean.name == "base"},
+      {"settings", mean.settings},
+      {"protocol", mean.protocol.is_null() ? json() : facts_json(protocol_facts(mean.protocol))},
+      {"records", mean.records},
+      {"failures", mean.failed.size()},
+      {"failed", failed},
+      {"seeds", seeds},
+      {"groups", groups_json(mean.groups)},
+      {"grid", grid},
+      {"curve", curve},
+      {"edit_seconds", or_null(mean.edit_seconds)},
+      {"judge_seconds", or_null(mean.judge_seconds)},
+      {"before_seconds", or_null(mean.before_seconds)},
+      {"sites", or_null(mean.sites)},
+      {"numbers", or_null(mean.numbers)}};
 }
 
 json published_json(const Block& block) {
@@ -91,6 +96,13 @@ json published_json(const Block& block) {
   return tables;
 }
 
+// The last part of the model's path: where it lay says nothing.
+std::string plain_folder(const Run& run) {
+  auto folder = run.config["model"].value("folder", json());
+  if (!folder.is_string()) return "model";
+  return std::filesystem::path(folder.get<std::string>()).filename().string();
+}
+
 json block_json(const Block& block) {
   const auto& run = block.first();
   const auto& protocol = run.config["protocol"];
@@ -103,9 +115,7 @@ json block_json(const Block& block) {
   for (auto group : table_groups(block)) columns.push_back(group_name(group));
   for (const auto& method : block.methods) methods.push_back(method_json(block, method));
   return {{"title", block_title(block)},
-          {"suite", suite_title(run.suite)},
-          {"mode", run.mode},
-          {"protocol_name", protocol["name"]},
+          {"model", fmt::format("{} ({})", plain_folder(run), run.fingerprint.substr(0, 12))},
           {"facts", facts_json(facts_of(block))},
           {"protocol", facts_json(protocol_facts(protocol))},
           {"error", error_sentence(block)},
@@ -170,10 +180,9 @@ std::string report_html(const Merged& merged, const std::vector<Run>& runs,
   data["unreadable_pictures"] = pictures.unreadable();
   auto text = script_json(data);
   // No script of this page runs but the ones with its nonce, which data cannot know beforehand.
-  return filled(kReportHtml, {{"nonce", hash_hex(text)},
-                              {"css", kReportCss},
-                              {"js", kReportJs},
-                              {"data", text}});
+  return filled(
+      kReportHtml,
+      {{"nonce", hash_hex(text)}, {"css", kReportCss}, {"js", kReportJs}, {"data", text}});
 }
 
 }  // namespace emend

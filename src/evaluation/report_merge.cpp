@@ -17,8 +17,13 @@ json comparable(const Run& run, bool model) {
   for (const char* key : {"seed", "read", "filtered", "missing_images", "kept", "file", "data",
                           "images", "rephrase_images", "folder"})
     suite.erase(key);
-  json key = {suite, run.config["protocol"], run.mode, run.config.value("limit", json()),
-              run.config.value("batch", json()), run.config.value("dtype", json())};
+  json key = {suite,
+              run.config["protocol"],
+              run.mode,
+              run.config.value("limit", json()),
+              run.config.value("batch_size", json()),
+              run.config.value("judge", json()),
+              run.config.value("dtype", json())};
   if (model) key.push_back(run.fingerprint);
   return key;
 }
@@ -70,7 +75,7 @@ class Mean {
 
 GroupScores mean_groups(const std::vector<const GroupScores*>& all) {
   struct Sums {
-    Mean score, generated, vqa;
+    Mean score, generated, vqa, when_made;
     int64_t probes = 0;
   };
   std::map<Group, Sums> sums;
@@ -80,12 +85,13 @@ GroupScores mean_groups(const std::vector<const GroupScores*>& all) {
       sum.score.add(value.score);
       sum.generated.add(value.generated);
       sum.vqa.add(value.vqa);
+      sum.when_made.add(value.when_made);
       sum.probes += value.probes;
     }
   GroupScores means;
   for (const auto& [group, sum] : sums)
-    means[group] = {*sum.score.mean(), sum.score.deviation(), sum.generated.mean(),
-                    sum.vqa.mean(), sum.probes};
+    means[group] = {*sum.score.mean(), sum.score.deviation(), sum.generated.mean(), sum.vqa.mean(),
+                    sum.probes,        sum.when_made.mean()};
   return means;
 }
 
@@ -95,7 +101,9 @@ std::vector<GridCell> mean_grid(const std::vector<const EditorRun*>& editors) {
   for (const auto* editor : editors)
     for (const auto& cell : editor->grid) {
       size_t at = 0;
-      while (at < grid.size() && (grid[at].text != cell.text || grid[at].image != cell.image)) ++at;
+      while (at < grid.size() && (grid[at].text != cell.text || grid[at].image != cell.image ||
+                                  grid[at].expects != cell.expects))
+        ++at;
       if (at == grid.size()) {
         grid.push_back(cell);
         grid.back().probes = 0;
@@ -134,7 +142,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
   auto mean = *editors.front();
   if (editors.size() == 1) return mean;
   std::vector<const GroupScores*> groups;
-  Mean sites, numbers, edit, judge;
+  Mean sites, numbers, edit, judge, before;
   mean.records = 0;
   mean.failed.clear();
   for (const auto* editor : editors) {
@@ -145,6 +153,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
     numbers.add(editor->numbers);
     edit.add(editor->edit_seconds);
     judge.add(editor->judge_seconds);
+    before.add(editor->before_seconds);
   }
   mean.groups = mean_groups(groups);
   mean.grid = mean_grid(editors);
@@ -153,6 +162,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
   mean.numbers = numbers.mean();
   mean.edit_seconds = edit.mean();
   mean.judge_seconds = judge.mean();
+  mean.before_seconds = before.mean();
   return mean;
 }
 
@@ -199,10 +209,11 @@ void add_methods(Block& block, std::vector<std::string>& warnings) {
         if (block.runs[source.run]->seed != block.runs[r]->seed) continue;
         counted = counted || same_result(block.editor(source), editor);
         if (!counted)
-          warnings.push_back(fmt::format(
-              "{} was measured twice with seed {} and came out differently in {} and {}; both count",
-              editor.label, block.runs[r]->seed.dump(), block.runs[source.run]->folder,
-              block.runs[r]->folder));
+          warnings.push_back(
+              fmt::format("{} was measured twice with seed {} and came out differently in {} and "
+                          "{}; both count",
+                          editor.label, block.runs[r]->seed.dump(), block.runs[source.run]->folder,
+                          block.runs[r]->folder));
       }
       if (!counted) method.sources.push_back({r, e});
     }
@@ -231,14 +242,17 @@ Merged merge_runs(const std::vector<Run>& runs) {
   std::map<std::string, size_t> known;
   std::map<std::string, std::set<std::string>> fingerprints;
   for (const auto& run : runs) {
+    if (run.partial)
+      merged.warnings.push_back(fmt::format(
+          "{} is not finished: its numbers are those of the records judged so far", run.folder));
     auto [place, is_new] = known.try_emplace(comparable(run, true).dump(), merged.blocks.size());
     if (is_new) merged.blocks.emplace_back();
     merged.blocks[place->second].runs.push_back(&run);
     auto& models = fingerprints[comparable(run, false).dump()];
     if (models.insert(run.fingerprint).second && models.size() > 1)
-      merged.warnings.push_back(fmt::format(
-          "{} measured {} on another model ({}): it stands in a table of its own", run.folder,
-          run.suite, run.fingerprint));
+      merged.warnings.push_back(
+          fmt::format("{} measured {} on another model ({}): it stands in a table of its own",
+                      run.folder, run.suite, run.fingerprint));
   }
   for (auto& block : merged.blocks) {
     add_methods(block, merged.warnings);

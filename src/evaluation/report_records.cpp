@@ -60,10 +60,9 @@ std::vector<Shown> chosen(std::vector<Shown> records, size_t limit) {
   std::vector<size_t> order(records.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   size_t first = (limit + 1) / 2;
-  std::stable_sort(order.begin() + static_cast<ptrdiff_t>(first), order.end(),
-                   [&](size_t a, size_t b) {
-                     return records[a].share_wrong() > records[b].share_wrong();
-                   });
+  std::stable_sort(
+      order.begin() + static_cast<ptrdiff_t>(first), order.end(),
+      [&](size_t a, size_t b) { return records[a].share_wrong() > records[b].share_wrong(); });
   order.resize(limit);
   std::sort(order.begin(), order.end());
   std::vector<Shown> picked;
@@ -109,6 +108,7 @@ void add_sample(json& record, const Sample& sample, size_t method, const std::st
                 PictureBook& pictures) {
   json column = {{"method", method}, {"cells", json::object()}};
   if (sample.after_edits) column["after_edits"] = *sample.after_edits;
+  if (sample.again) column["again"] = true;
   if (sample.steps) column["steps"] = *sample.steps;
   if (sample.holds) column["holds"] = *sample.holds;
   if (!sample.failed.empty()) column["failed"] = sample.failed;
@@ -117,8 +117,7 @@ void add_sample(json& record, const Sample& sample, size_t method, const std::st
   if (record["truth"].is_null() && !sample.truth.empty()) record["truth"] = sample.truth;
   size_t next = 0;
   for (const auto& probe : sample.probes) {
-    auto row = row_of(record["probes"], next,
-                      probe_json(probe, pictures.add(folder, probe.image)));
+    auto row = row_of(record["probes"], next, probe_json(probe, pictures.add(folder, probe.image)));
     column["cells"][std::to_string(row)] = cell_json(probe, record["probes"][row]);
     next = row + 1;
   }

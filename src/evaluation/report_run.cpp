@@ -52,12 +52,12 @@ const json& read_list(const json& object, const char* key, const std::string& wh
   return object[key];
 }
 
-GroupScores read_groups(const json& object, const std::string& where) {
+GroupScores read_groups(const json& object, const char* key, const std::string& where) {
   GroupScores scores;
-  const auto& groups = read_object(object, "groups", where);
+  const auto& groups = read_object(object, key, where);
   for (const auto& [name, value] : groups.items()) {
-    auto at = where + ".groups." + name;
-    auto& score = scores[group_named(name, where + ".groups")];
+    auto at = fmt::format("{}.{}.{}", where, key, name);
+    auto& score = scores[group_named(name, fmt::format("{}.{}", where, key))];
     score.score = read_share(value, "score", at);
     score.error = read_amount(value, "stderr", at);
     score.generated = read_optional_share(value, "generated", at);
@@ -71,8 +71,8 @@ std::string one_of(const json& object, const char* key, const std::set<std::stri
                    const std::string& where) {
   auto value = json_get<std::string>(object, key, where);
   if (!allowed.count(value))
-    refuse(where, fmt::format("'{}' is '{}' instead of one of {}", key, value,
-                              fmt::join(allowed, ", ")));
+    refuse(where,
+           fmt::format("'{}' is '{}' instead of one of {}", key, value, fmt::join(allowed, ", ")));
   return value;
 }
 
@@ -88,7 +88,7 @@ std::vector<GridCell> read_grid(const json& editor, const std::string& where) {
     read.score = read_share(cell, "score", at);
     read.generated = read_optional_share(cell, "generated", at);
     read.probes = read_count(cell, "probes", at);
-    if (!seen.insert(read.text + "|" + read.image).second)
+    if (!seen.insert(read.text + "|" + read.image + "|" + read.expects).second)
       refuse(at, fmt::format("a second cell for text {}, image {}", read.text, read.image));
     grid.push_back(std::move(read));
   }
@@ -100,7 +100,7 @@ std::vector<CurvePoint> read_curve(const json& editor, const std::string& where)
   for (const auto& point : read_list(editor, "curve", where)) {
     auto at = fmt::format("{}.curve[{}]", where, curve.size());
     CurvePoint read{read_count(point, "edits", at), read_count(point, "judged", at),
-                    read_groups(point, at)};
+                    read_groups(point, "groups", at)};
     if (!curve.empty() && read.edits <= curve.back().edits)
       refuse(at, "the numbers of edits do not rise");
     curve.push_back(std::move(read));
@@ -121,9 +121,14 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
   for (const auto& failure : read_list(object, "failed", where)) {
     auto at = fmt::format("{}.failed[{}]", where, editor.failed.size());
     editor.failed.push_back({json_get<std::string>(failure, "record", at),
+                             json_get_or<std::string>(failure, "while", "", at),
                              json_get<std::string>(failure, "reason", at)});
   }
-  editor.groups = read_groups(object, where);
+  editor.groups = read_groups(object, "groups", where);
+  if (object.contains("groups_when_made") && !object["groups_when_made"].is_null())
+    for (const auto& [group, score] : read_groups(object, "groups_when_made", where))
+      if (auto found = editor.groups.find(group); found != editor.groups.end())
+        found->second.when_made = score.score;
   editor.grid = read_grid(object, where);
   editor.curve = read_curve(object, where);
   if (object.contains("patch") && !object["patch"].is_null()) {
@@ -138,16 +143,20 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
 void check_flat(const json& root, const Run& run, const std::string& file) {
   const auto& results = read_object(root, "results", file);
   const auto& samples = read_object(root, "n-samples", file);
-  auto protocol = json_get<std::string>(run.config["protocol"], "name", file + ", config.protocol");
+  const auto name_of_all =
+      json_get<std::string>(run.config["protocol"], "name", file + ", config.protocol");
   for (const auto& editor : run.editors) {
+    auto protocol = name_of_all;
+    if (!editor.protocol.is_null())
+      protocol = json_get<std::string>(editor.protocol, "name", file + ", protocol of an editor");
     auto key = run.suite + "|" + editor.label;
     auto at = fmt::format("{}, results.{}", file, key);
     const auto& flat = read_object(results, key.c_str(), file + ", results");
     for (const auto& [group, score] : editor.groups) {
       auto name = fmt::format("{},{}", group_name(group), protocol);
       if (flat.contains(name) && std::abs(read_share(flat, name.c_str(), at) - score.score) > 1e-6)
-        refuse(at, fmt::format("'{}' is {}, but the editor's group has {}", name,
-                               flat[name].dump(), score.score));
+        refuse(at, fmt::format("'{}' is {}, but the editor's group has {}", name, flat[name].dump(),
+                               score.score));
     }
     read_object(samples, key.c_str(), file + ", n-samples");
   }
@@ -192,8 +201,9 @@ Run read_run(const std::string& folder) {
   run.suite = json_get<std::string>(read_object(run.config, "suite", at), "name", at + ".suite");
   read_object(run.config, "protocol", at);
   run.mode = one_of(run.config, "mode", {"single", "sequential", "batch"}, at);
-  run.fingerprint = json_get<std::string>(read_object(run.config, "model", at), "fingerprint",
-                                          at + ".model");
+  run.fingerprint =
+      json_get<std::string>(read_object(run.config, "model", at), "fingerprint", at + ".model");
+  run.partial = json_get_or<bool>(root, "partial", false, file);
   if (run.config.contains("seed")) run.seed = run.config["seed"];
 
   std::set<std::string> labels;
@@ -212,6 +222,7 @@ Run read_run(const std::string& folder) {
     auto where = fmt::format("{}, timings.{}", file, editor.label);
     editor.edit_seconds = read_amount(timings[editor.label], "edit_seconds", where);
     editor.judge_seconds = read_amount(timings[editor.label], "judge_seconds", where);
+    editor.before_seconds = read_amount(timings[editor.label], "before_seconds", where);
   }
   return run;
 }

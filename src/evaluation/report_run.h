@@ -17,6 +17,7 @@ struct GroupScore {
   std::optional<double> error;  // of one run: standard error over records; of several: deviation
   std::optional<double> generated, vqa;
   int64_t probes = 0;
+  std::optional<double> when_made;  // sequential mode: judged right after each edit
 };
 using GroupScores = std::map<Group, GroupScore>;
 
@@ -34,7 +35,7 @@ struct CurvePoint {
 };
 
 struct Failure {
-  std::string record, reason;
+  std::string record, when, reason;  // when: what was being done
 };
 
 struct EditorRun {
@@ -46,16 +47,17 @@ struct EditorRun {
   GroupScores groups;
   std::vector<GridCell> grid;
   std::vector<CurvePoint> curve;
-  std::optional<double> sites, numbers;               // of its patches
-  std::optional<double> edit_seconds, judge_seconds;  // means over records
+  std::optional<double> sites, numbers;                               // of its patches
+  std::optional<double> edit_seconds, judge_seconds, before_seconds;  // means
 };
 
 struct Run {
   std::string folder;
   nlohmann::json config;
   std::string suite, mode, fingerprint;
-  nlohmann::json seed;    // as written: null where the run has none
+  nlohmann::json seed;   // as written: null where the run has none
   int64_t original = 0;  // records asked for
+  bool partial = false;  // not finished
   std::vector<EditorRun> editors;
 };
 

@@ -54,6 +54,7 @@ Sample read_sample(const json& object, const std::string& where) {
   sample.editor = json_get<std::string>(object, "editor", where);
   sample.record = json_get<std::string>(object, "record", where);
   sample.after_edits = read_optional<int64_t>(object, "after_edits", where);
+  sample.again = json_get_or<bool>(object, "again", false, where);
   sample.prompt = text_or_empty(object, "prompt", where);
   sample.target = text_or_empty(object, "target", where);
   sample.image = text_or_empty(object, "image", where);
@@ -148,7 +149,9 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
     if (tally == tallies.end())
       refuse(fmt::format("'editor' is '{}', which results.json does not have", sample.editor));
     tally->second.add(sample);
-    auto key = json::array({sample.editor, sample.record, sample.after_edits.value_or(-1)}).dump();
+    auto key =
+        json::array({sample.editor, sample.record, sample.after_edits.value_or(-1), sample.again})
+            .dump();
     if (!seen.insert(key).second)
       refuse(fmt::format("a second line of editor '{}' for record '{}'", sample.editor,
                          sample.record));

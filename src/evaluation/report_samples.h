@@ -24,6 +24,7 @@ struct Sample {
   std::string editor, record, image, prompt, target, truth;
   std::optional<int64_t> steps, after_edits;
   std::optional<bool> holds;
+  bool again = false;  // sequential mode: an earlier edit, judged again
   std::string failed;  // the reason, empty when it did not
   std::vector<SampleProbe> probes;
 };

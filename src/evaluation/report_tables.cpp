@@ -14,7 +14,14 @@ namespace {
 using nlohmann::json;
 
 // Two digits, as the field prints them: 99.96 must not look like 100.
-std::string percent(double share) { return fmt::format("{:.2f}", 100 * share); }
+std::string percent(double share) {
+  auto text = fmt::format("{:.2f}", 100 * share);
+  return text == "100.00" && share < 1 - 1e-12 ? "99.99" : text;
+}
+
+std::string plain(const json& value) {
+  return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
+}
 
 std::string cell(const EditorRun& editor, Group group, const char* plus_minus, const char* none) {
   auto found = editor.groups.find(group);
@@ -108,7 +115,7 @@ std::string tex(const std::string& text) {
     } else if (c == '|') {
       escaped += "\\textbar{}";
     } else if (c == '"') {
-      escaped += "\\textquotedbl{}";
+      escaped += "''";
     } else {
       escaped += c < 0x20 || c == 0x7f ? ' ' : text[i];
     }
@@ -119,8 +126,8 @@ std::string tex(const std::string& text) {
 void tex_block(const Block& block, std::string& out) {
   auto groups = table_groups(block);
   out += "\\begin{table}\n\\centering\\small\n";
-  out += fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\nMethod",
-                     std::string(groups.size(), 'r'));
+  out +=
+      fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\nMethod", std::string(groups.size(), 'r'));
   for (auto group : groups) out += fmt::format(" & {}", metric_title(group));
   out += " \\\\\n\\midrule\n";
   for (const auto& method : block.methods) {
@@ -138,18 +145,26 @@ void tex_block(const Block& block, std::string& out) {
       out += fmt::format("\\emph{{{}, {}}}", tex(row.editor), tex(row.model));
       for (auto group : groups) out += " & " + cell(row, group, "--");
       out += " \\\\\n";
-      if (std::find(seen.begin(), seen.end(), row.source) == seen.end()) seen.push_back(row.source);
+      bool told = std::any_of(seen.begin(), seen.end(), [&](const std::string& source) {
+        return source.rfind(row.source, 0) == 0;
+      });
+      if (!told) {
+        // "Table 2" is told by "Table 2 (and more)".
+        std::erase_if(seen, [&](const auto& source) { return row.source.rfind(source, 0) == 0; });
+        seen.push_back(row.source);
+      }
     }
     for (auto& source : seen) source = tex(source);
-    sources += fmt::format(" Published, {}: {}{}{}", tex(table.title),
-                           fmt::join(seen, "; "), seen.empty() ? "" : ". ", tex(table.note));
+    sources += fmt::format(" Published, {}: {}{}{}", tex(table.title), fmt::join(seen, "; "),
+                           seen.empty() ? "" : ". ", tex(table.note));
   }
   auto errors = error_sentence(block).substr(std::string("±").size());
-  out += fmt::format("\\bottomrule\n\\end{{tabular}}\n\\caption{{{}, model {} ({}), percent. "
-                     "$\\pm${}{}}}\n\\end{{table}}\n",
-                     tex(block_title(block)),
-                     tex(block.first().config["model"].value("folder", json("")).dump()),
-                     tex(block.first().fingerprint), tex(errors), sources);
+  out += fmt::format(
+      "\\bottomrule\n\\end{{tabular}}\n\\caption{{{}, model {} ({}), percent. "
+      "$\\pm${}{}}}\n\\end{{table}}\n",
+      tex(block_title(block)),
+      tex(plain(block.first().config["model"].value("folder", json("unnamed")))),
+      tex(block.first().fingerprint), tex(errors), sources);
 }
 
 std::string csv(const std::string& text) {
@@ -164,10 +179,6 @@ std::string csv_row(std::vector<std::string> cells) {
   return fmt::format("{}\r\n", fmt::join(cells, ","));
 }
 
-std::string plain(const json& value) {
-  return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{}", *value) : "";
 }
@@ -175,9 +186,12 @@ std::string number(const std::optional<double>& value) {
 // What tells one block from another: the first columns of both files.
 std::vector<std::string> block_cells(const Block& block) {
   const auto& run = block.first();
-  return {run.suite, plain(run.config["suite"].value("split", json())),
-          plain(run.config["protocol"]["name"]), run.mode,
-          plain(run.config["model"].value("folder", json())), run.fingerprint};
+  return {run.suite,
+          plain(run.config["suite"].value("split", json())),
+          plain(run.config["protocol"]["name"]),
+          run.mode,
+          plain(run.config["model"].value("folder", json())),
+          run.fingerprint};
 }
 const std::vector<std::string> kBlockColumns = {"suite", "split", "protocol",
                                                 "mode",  "model", "fingerprint"};
@@ -203,10 +217,9 @@ std::string table_tex(const Merged& merged) {
 }
 
 std::string table_csv(const Merged& merged) {
-  auto out = csv_row(joined({"run", "seed"},
-                            joined(kBlockColumns, {"editor", "settings", "group", "score", "stderr",
-                                                   "generated", "vqa", "probes", "records",
-                                                   "failed"})));
+  auto out = csv_row(joined(
+      {"run", "seed"}, joined(kBlockColumns, {"editor", "settings", "group", "score", "stderr",
+                                              "generated", "vqa", "probes", "records", "failed"})));
   for (const auto& block : merged.blocks)
     for (const auto* run : block.runs)
       for (const auto& editor : run->editors)
@@ -242,8 +255,17 @@ std::string table_wide_csv(const Merged& merged) {
     }
     for (const auto& table : published_tables(block.first().suite, block.first().mode))
       for (const auto& row : table.rows) {
-        std::vector<std::string> cells = {"published: " + row.source, table.title, "", "",
-                                          block.first().mode, row.model, "", row.editor, "", "", ""};
+        std::vector<std::string> cells = {"published: " + row.source,
+                                          table.title,
+                                          "",
+                                          "",
+                                          block.first().mode,
+                                          row.model,
+                                          "",
+                                          row.editor,
+                                          "",
+                                          "",
+                                          ""};
         for (auto group : groups()) {
           cells.push_back(cell(row, group, ""));
           cells.push_back("");

@@ -40,6 +40,22 @@ std::string with_reasons(const json& value, const std::string& what) {
   return text;
 }
 
+std::string missing_pictures(const json& missing) {
+  auto text = fmt::format("{} left out because a picture is missing", count_in(missing));
+  if (!missing.is_object()) return text;
+  if (auto files = missing.value("files", json()); count_in(files) > 0) {
+    std::vector<std::string> names;
+    for (const auto& name : missing.value("first", json::array()))
+      if (names.size() < 3) names.push_back(plain(name));
+    text += fmt::format(" ({} not found: {}{})", counted(count_in(files), "file"),
+                        fmt::join(names, ", "),
+                        static_cast<size_t>(count_in(files)) > names.size() ? ", ..." : "");
+  }
+  if (auto dropped = missing.value("dropped_probes", json()); count_in(dropped) > 0)
+    text += fmt::format("; {} left out for the same reason", counted(count_in(dropped), "probe"));
+  return text;
+}
+
 std::string records_sentence(const Block& block) {
   int64_t original = 0;
   std::set<int64_t> judged;
@@ -57,8 +73,7 @@ std::string records_sentence(const Block& block) {
   auto filtered = suite.contains("filtered") ? suite["filtered"] : json();
   auto missing = suite.contains("missing_images") ? suite["missing_images"] : json();
   text += "; " + with_reasons(filtered, "left out because a field is empty");
-  text += "; " + with_reasons(missing, "left out because a picture is missing");
-  return text + ".";
+  return text + "; " + missing_pictures(missing) + ".";
 }
 
 std::string failures_sentence(const Block& block) {
@@ -73,9 +88,17 @@ std::string failures_sentence(const Block& block) {
 std::string mode_sentence(const std::string& mode, const json& config) {
   if (mode == "single")
     return "Single: each edit is made alone on the untouched model, judged, and taken back.";
-  if (mode == "sequential")
-    return "Sequential: edits pile up on one model; now and then earlier ones are judged again.";
-  auto size = config.value("batch", json());
+  if (mode == "sequential") {
+    const auto judge = config.value("judge", json::object());
+    auto text = std::string("Sequential: edits pile up on one model.");
+    if (judge.is_object() && judge.contains("at") && judge.contains("sample"))
+      text += fmt::format(
+          " After {} edits, and at the end, {} of the earlier ones (drawn with the "
+          "seed; all while there are fewer) are judged again.",
+          plain(judge["at"]), plain(judge["sample"]));
+    return text + " The table shows the end.";
+  }
+  auto size = config.value("batch_size", json());
   return fmt::format("Batch: {} edits are made at once, then each is judged.",
                      size.is_number() ? size.dump() : "several");
 }
@@ -92,8 +115,8 @@ std::string seeds_sentence(const Block& block) {
 std::string suite_sentence(const json& suite) {
   auto text = suite_title(suite.value("name", ""));
   for (const auto& [key, value] : suite.items()) {
-    static const std::set<std::string> elsewhere = {"name", "seed", "read", "filtered", "kept",
-                                                    "missing_images"};
+    static const std::set<std::string> elsewhere = {"name",     "seed", "read",
+                                                    "filtered", "kept", "missing_images"};
     if (!elsewhere.count(key) && !value.is_null())
       text += fmt::format("; {}: {}", key, plain(value));
   }
@@ -109,60 +132,6 @@ std::string machine_sentence(const json& config) {
     parts.push_back(config["reuse"] == true ? "shared activations reused"
                                             : "everything recomputed (--no-reuse)");
   return fmt::format("{}.", fmt::join(parts, ", "));
-}
-
-using Words = std::string (*)(const json& value);
-const std::map<std::string, std::pair<const char*, Words>>& protocol_words() {
-  static const std::map<std::string, std::pair<const char*, Words>> words = {
-      {"accuracy",
-       {"Counted as right",
-        [](const json& value) -> std::string {
-          return value == "exact_match"
-                     ? "exact match: every token of the answer has to be the most likely one"
-                     : "token accuracy: the share of the answer's tokens that are the most likely";
-        }}},
-      {"judged",
-       {"Judged",
-        [](const json& value) -> std::string {
-          return value == "generated"
-                     ? "on the answer that the model generates; it never sees the target"
-                     : "teacher-forced: the target is fed in and its tokens are judged";
-        }}},
-      {"ties",
-       {"Ties",
-        [](const json& value) -> std::string {
-          return value == "lowest_token_id" ? "equal scores rank by the lowest token id"
-                                            : plain(value);
-        }}},
-      {"ranked_on",
-       {"Ranked on",
-        [](const json& value) -> std::string {
-          return value == "softmax_float16"
-                     ? "softmax rounded to float16, as the field's half-precision models do"
-                     : "the logits in float32";
-        }}},
-      {"alignment",
-       {"When the request is longer afterwards",
-        [](const json& value) -> std::string {
-          return value == "last_positions" ? "the last positions are compared"
-                                           : "an error: lengths have to be equal";
-        }}},
-      {"text_k",
-       {"T-Locality compares",
-        [](const json& value) { return "the best " + plain(value) + " tokens a position"; }}},
-      {"image_k",
-       {"M-Locality compares",
-        [](const json& value) {
-          return "the best " + plain(value) + " tokens a position, rank by rank";
-        }}},
-      {"question_template", {"Questions are put as", plain}},
-      {"image_locality_template", {"M-Locality questions are put as", plain}},
-      {"text_locality_template", {"T-Locality questions are put as", plain}},
-      {"max_new_tokens",
-       {"Generated answers have", [](const json& value) { return "at most " + plain(value) + " tokens"; }}},
-      {"name", {"Protocol", plain}},
-  };
-  return words;
 }
 
 }  // namespace
@@ -204,22 +173,8 @@ std::vector<Fact> facts_of(const Block& block) {
   if (!own.empty())
     facts.push_back({"Judged otherwise",
                      fmt::format("{}: the field judges this kind of editor differently; its own "
-                                 "protocol is listed below.",
+                                 "protocol is told with the result.",
                                  fmt::join(own, ", "))});
-  return facts;
-}
-
-std::vector<Fact> protocol_facts(const json& protocol) {
-  std::vector<Fact> facts;
-  for (const char* key : {"name", "judged", "accuracy", "question_template",
-                          "image_locality_template", "text_locality_template", "text_k", "image_k",
-                          "ranked_on", "ties", "alignment", "max_new_tokens"})
-    if (protocol.contains(key)) {
-      const auto& [name, words] = protocol_words().at(key);
-      facts.push_back({name, words(protocol[key])});
-    }
-  for (const auto& [key, value] : protocol.items())
-    if (!protocol_words().count(key)) facts.push_back({key, plain(value)});
   return facts;
 }
 
@@ -270,9 +225,10 @@ std::string metric_sentence(Group group, const json& protocol) {
       return fmt::format("Is unrelated knowledge, asked without a picture, as before ({})?",
                          best("text_k"));
     case Group::image_locality:
-      return fmt::format("Is the answer to an unrelated question about another picture as before "
-                         "({})?",
-                         best("image_k"));
+      return fmt::format(
+          "Is the answer to an unrelated question about another picture as before "
+          "({})?",
+          best("image_k"));
     case Group::random_image_locality:
       return "Is the edited question's answer about an unrelated picture as before?";
     case Group::no_image_locality:

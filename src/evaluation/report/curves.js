@@ -1,4 +1,6 @@
 // How scores fall while edits pile up.
+const laterOf = (score) => (score ? score[state.view === 'made' ? 'score' : state.view] : null);
+
 function curve(column, width) {
   const rows = shown().filter((i) => methods()[i].curve.some((p) => p.groups[column]));
   const left = 32, right = 12, top = 8, high = 170;
@@ -16,13 +18,13 @@ function curve(column, width) {
   for (const n of edits) {
     if (x(n) - last < 30) continue;  // numbers that would touch
     last = x(n);
-    svg.append(s('text', { x: x(n), y: top + high + 16, 'text-anchor': 'middle' }, n));
+    svg.append(s('text', { x: x(n), y: top + high + 18, 'text-anchor': 'middle' }, n));
   }
   svg.append(s('text', { x: (left + width - right) / 2, y: top + high + 33, 'text-anchor': 'middle' },
     'edits made'));
   for (const i of rows) {
     const points = methods()[i].curve
-      .map((p) => ({ ...p, value: valueOf(p.groups[column]), error: errorOf(p.groups[column]) }))
+      .map((p) => ({ ...p, value: laterOf(p.groups[column]), error: errorOf(p.groups[column]) }))
       .filter((p) => p.value !== null && p.value !== undefined);
     svg.append(s('path', { d: 'M' + points.map((p) => `${x(p.edits)} ${y(p.value)}`).join('L'),
       'stroke-dasharray': dash(i), style: `fill:none;stroke:${color(i)};stroke-width:2` }));
@@ -42,12 +44,12 @@ function curvesSection() {
   if (!methods().some((m) => m.curve.length)) return null;
   const rows = shown().filter((i) => methods()[i].curve.length);
   const columns = block().metrics.map((m) => m.id).filter((c) =>
-    rows.some((i) => methods()[i].curve.some((p) => valueOf(p.groups[c]) !== undefined
+    rows.some((i) => methods()[i].curve.some((p) => laterOf(p.groups[c]) !== undefined
       && p.groups[c])));
   return section('curves', 'While edits pile up',
     'After so many edits on one model, earlier ones are judged again; the scale of edits is ' +
     'logarithmic. Point at a dot for how many were judged.', null,
-    columns.length ? [h('div', { class: 'grid' }, columns.map((c) => h('div', { class: 'card pad' },
-      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => curve(c, width))))),
-    lineLegend()] : h('div', { class: 'card empty' }, 'None of the editors chosen has a curve.'));
+    columns.length ? [h('div', { style: 'margin:0 4px 12px' }, lineLegend()),
+      h('div', { class: 'grid' }, columns.map((c) => h('div', { class: 'card pad' },
+      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => curve(c, width)))))] : h('div', { class: 'card empty' }, 'None of the editors chosen has a curve.'));
 }

@@ -22,7 +22,7 @@ const s = (tag, attributes, ...children) =>
 function percent(share) {
   if (share === null || share === undefined) return '–';
   const text = (100 * share).toFixed(2);
-  return text === '100.00' && share < 1 ? '99.99' : text;
+  return text === '100.00' && share < 1 - 1e-12 ? '99.99' : text;
 }
 function compact(number) {
   if (number === null || number === undefined) return '–';
@@ -62,6 +62,7 @@ const VIEWS = {
   generated: ['Generated, exact', 'share of generated answers with exactly the expected text'],
   vqa: ['Generated, VQA-style',
     'share of generated answers that agree after VQA normalisation (articles, punctuation)'],
+  made: ['When made', 'as the protocol judges it, right after each edit was made'],
 };
 const valueOf = (score) => (score ? score[state.view] : null);
 const errorOf = (score) => (score && state.view === 'score' ? score.error : null);

@@ -29,14 +29,16 @@ function aboutSection() {
       'everything that should have stayed.'),
     DATA.warnings.map((text) => h('p', { class: 'note', role: 'note' }, text)), tiles(),
     h('div', { class: 'pair' },
-      h('div', { class: 'card pad' }, h('h3', {}, 'What was measured'), factList(block().facts)),
+      h('div', { class: 'card pad' }, h('h3', {}, 'What was measured'), factList(block().facts),
+        failed.map((m) => h('details', { class: 'plain' },
+          h('summary', {}, `${m.title}: why ${plural(m.failures, 'record')} failed`),
+          h('ul', { class: 'list' }, m.failed.map(([id, when, reason]) =>
+            h('li', {}, h('b', {}, id), when && ` (${when})`, ': ', reason)),
+            m.failures > m.failed.length &&
+              h('li', {}, `${m.failures - m.failed.length} more`))))),
       h('div', { class: 'card pad' }, h('h3', {}, 'How it was judged'), factList(block().protocol),
         own.map((m) => h('details', { class: 'plain' }, h('summary', {}, m.title +
-          ' is judged otherwise'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))),
-    failed.map((m) => h('details', { class: 'plain' },
-      h('summary', {}, `${m.title}: ${plural(m.failures, 'failure')} and their reasons`),
-      h('ul', { class: 'list' }, m.failed.map(([id, reason]) => h('li', {}, h('b', {}, id), ' ', reason)),
-        m.failures > m.failed.length && h('li', {}, `${m.failures - m.failed.length} more`)))));
+          ' is judged otherwise'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))));
 }
 
 const SECTIONS = { about: aboutSection, results: resultsSection, charts: chartsSection,
@@ -57,7 +59,7 @@ function tabs() {
   return h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'What was measured' },
     DATA.blocks.map((b, i) => h('button', { class: 'quiet', type: 'button', role: 'tab',
       'aria-selected': String(i === state.block), onclick: () => open(i) },
-    b.title, h('span', { class: 'under' }, b.models))));
+    b.title, h('span', { class: 'under' }, b.model))));
 }
 
 function open(index) {

@@ -54,7 +54,7 @@ function bars(column, width) {
 }
 
 function radar(columns, width) {
-  const size = Math.min(width, 460);
+  const size = Math.min(width, 520);
   const high = Math.round(size * 0.8), cx = width / 2, cy = high / 2 + 4;
   const radius = Math.min(high / 2 - 30, width / 2 - 86);
   const at = (k, share) => {
@@ -73,27 +73,30 @@ function radar(columns, width) {
     svg.append(s('text', { x: lx, y: ly + 4, 'text-anchor': anchor, class: 'strong' },
       metric(c).title));
   });
-  for (const ring of [0.5, 1])
-    svg.append(s('text', { x: cx + 4, y: cy - radius * ring + (ring === 1 ? 13 : -3),
-      style: 'font-size:10.5px' }, 100 * ring));
+  const many = shown().length > 4;
   for (const i of shown()) {
     const points = columns.map((c, k) => at(k, valueOf(methods()[i].groups[c]) || 0));
     svg.append(s('path', { d: path(points), 'stroke-dasharray': dash(i), 'stroke-linejoin': 'round',
-      style: `fill:${color(i)};fill-opacity:${methods()[i].base ? 0 : 0.07};stroke:${color(i)};` +
+      style: `fill:${color(i)};fill-opacity:${methods()[i].base || many ? 0 : 0.09};stroke:${color(i)};` +
         'stroke-width:2' }, s('title', {}, methods()[i].title)));
     if (!methods()[i].base)
       points.forEach(([x, y]) => svg.append(s('circle', { cx: x, cy: y, r: 3,
         style: 'fill:' + color(i) })));
   }
+  // Between two axes, where fewer lines run.
+  const half = Math.PI / columns.length;
+  for (const ring of [0.5, 1])
+    svg.append(s('text', { x: cx - radius * ring * Math.cos(half) * Math.sin(half) - 4,
+      y: cy - radius * ring * Math.cos(half) * Math.cos(half) - 4, 'text-anchor': 'end',
+      style: 'font-size:10.5px' }, 100 * ring));
   return svg;
 }
 
 function lineLegend() {
-  return h('div', { class: 'chips', style: 'margin:6px 0 0' }, shown().map((i) =>
-    h('span', { class: 'check', style: 'margin-right:10px' },
+  return h('div', { class: 'lines' }, shown().map((i) => h('span', {},
       s('svg', { width: 26, height: 10 }, s('line', { x1: 1, x2: 25, y1: 5, y2: 5,
-        'stroke-dasharray': dash(i), style: `stroke:${color(i)};stroke-width:2.5` })),
-      methods()[i].title)));
+      'stroke-dasharray': dash(i), style: `stroke:${color(i)};stroke-width:2.5` })),
+    methods()[i].title)));
 }
 
 function chartsSection() {
@@ -104,10 +107,11 @@ function chartsSection() {
     parts.push(h('div', { class: 'card empty' }, 'No editor is chosen.'));
   } else {
     parts.push(h('div', { class: 'grid' }, columns.map((c) => h('div', { class: 'card pad' },
-      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => bars(c, width)))),
-    // A profile needs a surface; a metric that a suite does not ask for is no axis of it.
-    columns.length >= 3 && h('div', { class: 'card pad' }, h('h3', {}, 'Profile'),
-      plot((width) => radar(columns, width)), lineLegend())));
+      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => bars(c, width))))));
+    // A profile needs a surface.
+    if (columns.length >= 3)
+      parts.push(h('div', { class: 'card pad', style: 'margin-top:12px' }, h('h3', {}, 'Profile'),
+        h('div', { class: 'profile' }, plot((width) => radar(columns, width)), lineLegend())));
   }
   return section('charts', 'Charts',
     'Per cent; whiskers as in the table. The editors chosen here are those of all parts below.',
@@ -116,6 +120,9 @@ function chartsSection() {
 
 const TEXTS = ['edited', 'similar', 'unrelated'];
 const PICTURES = ['edited', 'similar', 'unrelated', 'none'];
+
+// Cells keep no VQA-style score; sequential ones are of the end.
+const GRID_VIEW = { score: 'score', made: 'score', generated: 'generated', vqa: 'generated' };
 
 function heatmap(index, width) {
   const left = 72, top = 38, row = 46;
@@ -130,7 +137,7 @@ function heatmap(index, width) {
     svg.append(s('text', { x: 0, y: y + row / 2 + 4, class: 'strong' }, t));
     PICTURES.forEach((p, k) => {
       const cell = methods()[index].grid.find((g) => g.text === t && g.image === p);
-      const value = cell ? (state.view === 'score' ? cell.score : cell.generated) : null;
+      const value = cell ? (GRID_VIEW[state.view] in cell ? cell[GRID_VIEW[state.view]] : null) : null;
       const x = left + k * column + 1.5, wide = column - 3, high = row - 3;
       const target = cell && cell.expects === 'target';
       if (value === null || value === undefined) {

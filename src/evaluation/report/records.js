@@ -17,6 +17,7 @@ function columnsOf(record) {
     if (filter.edits !== '' && column.after_edits !== undefined &&
       column.after_edits !== Number(filter.edits)) continue;
     const before = latest.get(column.method);
+    // When an edit is made and judged again at once, the second line is the later one.
     if (!before || (column.after_edits || 0) >= (before.after_edits || 0))
       latest.set(column.method, column);
   }

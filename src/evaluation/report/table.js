@@ -94,7 +94,8 @@ function resultsSection() {
       h('b', {}, 'Published, ' + t.title + ': '), t.note));
   return section('results', 'Results',
     `Per cent, ${VIEWS[state.view][1]}. ${state.view === 'score' ? b.error + ' ' : ''}` +
-      'Bold is the best editor of a column. Published rows are figures of the papers named.',
+      'Bold is the best editor of a column.' +
+      (published ? ' Published rows are figures of the papers named.' : ''),
     [views.length > 1 && segments(views.map(([id, [name, says]]) => [id, name, says]), state.view,
       (id) => { state.view = id; redraw('results', 'charts', 'grid', 'curves'); }),
     published && check('Published rows', state.published,
@@ -108,8 +109,10 @@ function costSection() {
   const all = methods();
   const columns = [['edit_seconds', 'Seconds per edit', seconds, 'Mean time to make one edit'],
     ['judge_seconds', 'Seconds to judge', seconds, 'Mean time to put all probes of a record'],
-    ['sites', 'Sites edited', compact, 'Mean number of layers that the patch touches'],
-    ['numbers', 'Numbers in a patch', compact, 'Mean number of values that the patch holds']];
+    ['before_seconds', 'Seconds before', seconds,
+      'Mean time for the side before the edit, counted where it was taken: mostly at base'],
+    ['sites', 'Sites edited', compact, 'Layers that the largest patch touches'],
+    ['numbers', 'Numbers in a patch', compact, 'Values that the largest patch holds']];
   const there = columns.filter(([key]) => all.some((m) => m[key] !== null));
   if (!there.length)
     return section('cost', 'Cost', null, null,
