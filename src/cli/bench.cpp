@@ -118,7 +118,7 @@ std::string left_out(const nlohmann::json& suite) {
   return text;
 }
 
-void print_results(const nlohmann::json& results, bool generated, const ActivationStore& store) {
+void print_results(const nlohmann::json& results, bool both, const ActivationStore& store) {
   const auto& config = results.at("config");
   const auto& suite = config.at("suite");
   std::cout << fmt::format("  suite     {}, {} records{}\n", suite.at("name").get<std::string>(),
@@ -138,8 +138,7 @@ void print_results(const nlohmann::json& results, bool generated, const Activati
                            counts.memory_hits, counts.disk_hits, counts.misses)
             << "\nBy the protocol, per cent\n"
             << scores_table(results, "score");
-  if (generated)
-    std::cout << "\nGenerated answers, per cent\n" << scores_table(results, "generated");
+  if (both) std::cout << "\nGenerated answers, per cent\n" << scores_table(results, "generated");
   std::vector<std::vector<std::string>> seconds = {{"seconds a record", "edit", "judge"}};
   for (const auto& [label, timing] : results.at("timings").items())
     seconds.push_back({label, fmt::format("{:.3f}", timing.value("edit_seconds", 0.0)),
@@ -167,7 +166,8 @@ void bench(const Arguments& arguments) {
   if (arguments.common.json) {
     print_json(outcome.results);
   } else {
-    print_results(outcome.results, options.protocol.generate_answers, store);
+    bool forced = options.protocol.judged == Protocol::Judged::forced;
+    print_results(outcome.results, forced && options.protocol.generate_answers, store);
     std::cout << fmt::format(
         "\n  written   {0}/report.html, table.md, table.csv, table.tex\n"
         "            {0}/results.json, samples.jsonl\n",

@@ -83,6 +83,39 @@ std::string patch_id(const Patch& patch) {
   return hash.hex();
 }
 
+void pile_up(Interventions& sums, const Patch& patch) {
+  at::NoGradGuard no_grad;
+  auto find = [&](const std::string& site, bool low_rank) {
+    return std::find_if(sums.begin(), sums.end(), [&](const Intervention& sum) {
+      return sum.where == site && sum.delta.low_rank() == low_rank;
+    });
+  };
+  for (const auto& [site, delta] : patch.deltas) {
+    auto sum = find(site, delta.low_rank());
+    if (sum == sums.end()) {
+      sums.push_back(on_weight(site, delta));
+      continue;
+    }
+    // New tensors each time: the patches keep theirs.
+    auto& total = sum->delta;
+    if (!delta.low_rank()) {
+      total.dense = total.dense + delta.dense;
+      continue;
+    }
+    total.up = at::cat({total.up, delta.up}, 1);
+    total.down = at::cat({total.down, delta.down}, 0);
+    const auto out = total.up.size(0), in = total.down.size(1), rank = total.up.size(1);
+    if (rank * (out + in) <= out * in) continue;
+    auto dense = find(site, false);
+    if (dense == sums.end()) {
+      total = {total.materialised(), {}, {}};
+    } else {
+      dense->delta.dense = dense->delta.dense + total.materialised();
+      sums.erase(sum);
+    }
+  }
+}
+
 void PatchStack::apply(const Vlm& vlm, Patch patch) {
   auto base = vlm.fingerprint();
   if (patch.base != base)
@@ -99,7 +132,7 @@ void PatchStack::apply(const Vlm& vlm, Patch patch) {
     for (auto* tensor : {&change.delta.dense, &change.delta.up, &change.delta.down})
       if (tensor->defined()) *tensor = tensor->to(vlm.model->device());
   }
-  add(patch);
+  pile_up(sums_, patch);
   patches_.push_back(std::move(patch));
 }
 
@@ -111,40 +144,7 @@ void PatchStack::remove(const std::string& id) {
                 "`emend inspect PATCH` prints a patch's id");
   patches_.erase(found);
   sums_.clear();
-  for (const auto& patch : patches_) add(patch);
-}
-
-void PatchStack::add(const Patch& patch) {
-  at::NoGradGuard no_grad;
-  auto find = [&](const std::string& site, bool low_rank) {
-    return std::find_if(sums_.begin(), sums_.end(), [&](const Intervention& sum) {
-      return sum.where == site && sum.delta.low_rank() == low_rank;
-    });
-  };
-  for (const auto& [site, delta] : patch.deltas) {
-    auto sum = find(site, delta.low_rank());
-    if (sum == sums_.end()) {
-      sums_.push_back(on_weight(site, delta));
-      continue;
-    }
-    // New tensors each time: the patches keep theirs.
-    auto& total = sum->delta;
-    if (!delta.low_rank()) {
-      total.dense = total.dense + delta.dense;
-      continue;
-    }
-    total.up = at::cat({total.up, delta.up}, 1);
-    total.down = at::cat({total.down, delta.down}, 0);
-    const auto out = total.up.size(0), in = total.down.size(1), rank = total.up.size(1);
-    if (rank * (out + in) <= out * in) continue;
-    auto dense = find(site, false);
-    if (dense == sums_.end()) {
-      total = {total.materialised(), {}, {}};
-    } else {
-      dense->delta.dense = dense->delta.dense + total.materialised();
-      sums_.erase(sum);
-    }
-  }
+  for (const auto& patch : patches_) pile_up(sums_, patch);
 }
 
 }  // namespace emend

@@ -40,10 +40,13 @@ void save_patch(const std::string& path, const Patch& patch);
 // than it lists, or its content no longer gives its id.
 Patch load_patch(const std::string& path);
 
+// Adds a patch to the sum of those before it, by site: dense deltas added, low-rank ones side by
+// side in one pair until dense is cheaper, so that long stacks stay cheap. For patches that stay.
+void pile_up(Interventions& sums, const Patch& patch);
+
 // Patches on one model. They stack in order and come off in any order; what remains is as if the
-// others had never been there. A site with several deltas runs with their sum (dense added,
-// low-rank side by side in one pair until dense is cheaper), so that long stacks stay cheap. The
-// sum is made anew from the list when a patch comes off: (W + d) - d would not be W.
+// others had never been there. They run as their sum, which is made anew from the list when a patch
+// comes off: (W + d) - d would not be W.
 class PatchStack {
  public:
   // Throws emend::Error when the patch belongs to another base, is already there, or names a site
@@ -55,10 +58,8 @@ class PatchStack {
   const std::vector<Patch>& patches() const { return patches_; }
 
  private:
-  void add(const Patch& patch);
-
   std::vector<Patch> patches_;
-  Interventions sums_;  // of all patches, by site and kind of delta
+  Interventions sums_;
 };
 
 }  // namespace emend

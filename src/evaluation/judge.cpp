@@ -7,7 +7,6 @@
 #include <chrono>
 #include <new>
 
-#include "evaluation/pile.h"
 #include "evaluation/samples.h"
 #include "io/error.h"
 
@@ -80,10 +79,8 @@ Made Judge::make(Candidate& candidate, std::vector<Subject>& subjects, bool pile
     if (requests.empty()) throw Error("evaluation::judge", "none of the records can be read");
     auto patch = candidate.editor->edit(vlm_, requests, {candidate.pile, store_});
     made.facts = described(patch);
-    made.changes = patch.interventions();
-    if (!pile) return;
-    pile_up(candidate.pile, made.changes);
-    made.changes = candidate.pile;
+    if (pile) pile_up(candidate.pile, patch);
+    made.changes = pile ? candidate.pile : patch.interventions();
   });
   made.seconds = since(begin) / static_cast<double>(subjects.size());
   return made;

@@ -219,7 +219,8 @@ class Job {
 
   nlohmann::json write_results(bool partial) {
     auto json = results_.json(suite_.size(), partial);
-    write_json(folder_.file("results.json"), json);
+    // Interrupted while it looked at what stands, it knows less than the file.
+    if (lines_ >= samples_.size()) write_json(folder_.file("results.json"), json);
     return json;
   }
 
@@ -264,6 +265,10 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   run["config"]["model"] = {{"folder", vlm.folder}, {"fingerprint", vlm.fingerprint()}};
   run["config"]["threads"] = at::get_num_threads();
   run = folder_.begin(run);
+  for (auto& candidate : candidates_) {
+    candidate.pile.clear();
+    candidate.unmade.clear();
+  }
   InterruptGuard guard;
   return Job(suite_, options_, candidates_, folder_, run, std::move(judge)).run();
 }
