@@ -6,9 +6,12 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
-#include "editing/editor.h"
+#include "editing/hparams.h"
+#include "editing/registry.h"
+#include "editing/settings_file.h"
 #include "evaluation/scenes_probes.h"
 #include "io/error.h"
+#include "io/log.h"
 #include "io/runtime.h"
 
 namespace emend::cli {
@@ -17,7 +20,7 @@ namespace {
 struct Arguments {
   Common common;
   PromptOptions prompting;
-  std::string editor = "ft", image, text, target, output, module, sites;
+  std::string editor = "ft", image, text, target, output, module, sites, hparams, settings_file;
   std::vector<std::string> settings, rephrasings, other_images, follows;
   int probes = 20;
   bool details = false;
@@ -28,12 +31,36 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-nlohmann::json all_settings(const Arguments& arguments) {
-  auto settings = editor_settings(arguments.settings);
-  if (!arguments.module.empty()) settings["module"] = arguments.module;
-  if (!arguments.sites.empty()) settings["sites"] = arguments.sites;
-  settings["seed"] = arguments.common.seed;
-  return settings;
+EditorSpec chosen_editor(const Arguments& arguments) {
+  std::vector<EditorSpec> chosen;
+  if (!arguments.hparams.empty()) {
+    auto hparams = read_hparams(arguments.hparams);
+    for (const auto& [key, reason] : hparams.ignored)
+      logger().info("{}: {} changes nothing here: {}", arguments.hparams, key, reason);
+    chosen = {hparams.spec};
+  } else {
+    auto module = arguments.module.empty() ? "" : ":" + arguments.module;
+    chosen = parse_editors(arguments.editor + module);
+  }
+  if (chosen.size() != 1)
+    throw Error("cli::edit", fmt::format("'{}' are several editors", arguments.editor),
+                "choose one; `emend bench` compares several");
+  auto& spec = chosen.front();
+  if (!spec.settings.contains("seed") && editor_kind(spec.name).has_setting("seed"))
+    spec.settings["seed"] = arguments.common.seed;
+  if (!arguments.settings_file.empty())
+    apply_settings(chosen, read_settings_file(arguments.settings_file));
+  if (!arguments.sites.empty()) spec.settings["sites"] = arguments.sites;
+  apply_pairs(chosen, arguments.settings);
+  return spec;
+}
+
+// Which part of the model an editor with these settings changes, if it says.
+std::string edited_part(const nlohmann::json& settings) {
+  for (const char* name : {"sites", "module"})
+    if (settings.contains(name) && settings[name] != "")
+      return " on " + settings[name].get<std::string>();
+  return {};
 }
 
 // "QUESTION => ANSWER".
@@ -124,7 +151,8 @@ void edit(const Arguments& arguments) {
   auto begin = Clock::now();
   const auto& common = arguments.common;
   check_output(arguments.output);
-  auto editor = make_editor(arguments.editor, all_settings(arguments));
+  auto spec = chosen_editor(arguments);
+  auto editor = make_editor(spec.name, spec.settings);
   EditQuestion question;
   question.image = open_picture(arguments.image);
   question.prompt = arguments.text;
@@ -157,6 +185,7 @@ void edit(const Arguments& arguments) {
   auto measured = measure(vlm, kept, edited.interventions());
 
   auto metrics = metrics_json(arguments, protocol, measured);
+  const auto effect = patch.effect;
   patch.effect["before"] = before;
   patch.effect["after"] = after;
   patch.effect["metrics"] = metrics;
@@ -172,10 +201,7 @@ void edit(const Arguments& arguments) {
     result["model"] = vlm.folder;
     result["base"] = patch.base;
     result["editor"] = {{"name", patch.editor}, {"settings", patch.settings}};
-    result["effect"] = {{"steps", patch.effect["steps"]},
-                        {"loss_before", patch.effect["loss_before"]},
-                        {"loss_after", patch.effect["loss_after"]},
-                        {"holds", patch.effect["holds"]}};
+    result["effect"] = effect;
     result["metrics"] = metrics;
     result["probes"] = nlohmann::json::array();
     for (const auto& probe : measured.probes) result["probes"].push_back(to_json(probe));
@@ -187,19 +213,16 @@ void edit(const Arguments& arguments) {
     print_json(result);
     return;
   }
-  auto from = arguments.module.empty() && !arguments.sites.empty()
-                  ? arguments.sites
-                  : patch.settings["module"].get<std::string>();
   std::cout << fmt::format("  model     {}  ({})\n", vlm.folder, patch.base)
-            << fmt::format("  editor    {} on {}, {} sites changed\n", patch.editor, from,
-                           patch.deltas.size())
+            << fmt::format("  editor    {}{}, {} sites changed\n", patch.editor,
+                           edited_part(patch.settings), patch.deltas.size())
             << fmt::format("  prompt    {}\n", prompt) << fmt::format("  before    {}\n", before)
             << fmt::format("  target    {}\n", arguments.target)
-            << fmt::format("  after     {}\n", after)
-            << fmt::format("  loss      {:.3f} -> {:.3f} in {} steps\n",
-                           patch.effect["loss_before"].get<double>(),
-                           patch.effect["loss_after"].get<double>(),
-                           patch.effect["steps"].get<int64_t>());
+            << fmt::format("  after     {}\n", after);
+  if (effect.contains("loss_after"))
+    std::cout << fmt::format("  loss      {:.3f} -> {:.3f} in {} steps\n",
+                             effect["loss_before"].get<double>(),
+                             effect["loss_after"].get<double>(), effect["steps"].get<int64_t>());
   print_scores(arguments, measured);
   if (arguments.details || common.verbose) {
     std::cout << "\n";
@@ -228,34 +251,39 @@ one (forced), does the generated answer match (generated); T- and M-Locality: do
 tokens stay what they were at every position of unrelated questions (forced), is the generated answer
 the same (generated).
 
-Settings of ft (--set NAME=VALUE):
-  steps=40           at most; the field's setting is 15
-  lr=0               learning rate of AdamW; 0: 1e-3 for language, 5e-4 for vision and --sites
-  stop_loss=0.05     stop when the answer holds and the loss is below; 0: never early
-  weight_decay=0     pulls the change towards zero
-  end_of_answer=true teach that the answer ends after the target, too
+`emend editors` explains the editors and their settings (--set NAME=VALUE, --settings FILE).
 
 Examples:
   emend edit --image scene.png -p "What color is the star?" --target red -o star.patch
   emend edit --image scene.png -p "What color is the star?" --target red -o star.patch \
     --module vision --rephrase "Which color does the star have?" --rephrase-image other.png
   emend edit -p "Where does Mipo live?" --target "the sea" -o home.patch --set steps=15 --set lr=2e-4
+  emend edit ... --editor lora --set rank=4
+  emend edit ... --hparams EasyEdit/hparams/FT/blip2.yaml
   emend edit ... --sites "language_model.model.decoder.layers.{2,3}.fc2" --json)");
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);
-  command->add_option("--editor", arguments->editor, "how to edit: ft");
+  auto* editor = command->add_option("--editor", arguments->editor,
+                                     "how to edit: ft, ft:vision, lora, ... (emend editors)");
   command->add_option("--image", arguments->image, "picture, JPEG or PNG; may be left out");
   command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
   command->add_option("--target", arguments->target, "the answer that it shall give")->required();
   command->add_option("-o,--output", arguments->output, "patch file to write")->required();
   auto* sites = command->add_option("--sites", arguments->sites,
                                     "linear layers to change, a glob (emend inspect lists them)");
-  command
-      ->add_option("--module", arguments->module,
-                   "what to change: language (last FFN of the language model) or vision (Q-Former)")
-      ->check(CLI::IsMember({"language", "vision"}))
-      ->excludes(sites);
+  auto* module =
+      command
+          ->add_option("--module", arguments->module,
+                       "part of the model to change: language, vision, projection or tower")
+          ->excludes(sites);
   command->add_option("--set", arguments->settings, "NAME=VALUE, a setting of the editor");
+  command->add_option("--settings", arguments->settings_file,
+                      "YAML or JSON file of settings by editor");
+  command
+      ->add_option("--hparams", arguments->hparams,
+                   "EasyEdit's hyper-parameter file of FT or LoRA, instead of --editor")
+      ->excludes(editor)
+      ->excludes(module);
   command->add_option("--rephrase", arguments->rephrasings,
                       "the question in other words, to measure T-Generality");
   command->add_option("--rephrase-image", arguments->other_images,

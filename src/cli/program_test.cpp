@@ -99,7 +99,7 @@ std::unique_ptr<testing::TemporaryFolder> ProgramTest::folder_;
 TEST_F(ProgramTest, SaysWhatItIs) {
   EXPECT_THAT(run("--version").out, StartsWith("emend 0."));
   for (const std::string command :
-       {"", "ask ", "edit ", "inspect ", "scenes ", "scenes export ", "demo "}) {
+       {"", "ask ", "edit ", "editors ", "inspect ", "scenes ", "scenes export ", "demo "}) {
     auto help = run(command + "--help");
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, HasSubstr("Usage: emend"));
@@ -151,6 +151,48 @@ TEST_F(ProgramTest, EditPrintsATable) {
         "M-Locality", "mmedit-2024", "peak memory", "b.patch", "your rephrasings"})
     EXPECT_THAT(result.out, HasSubstr(word));
   std::filesystem::remove(path("b.patch"));
+}
+
+TEST_F(ProgramTest, EditorsExplainThemselves) {
+  auto all = run("editors");
+  EXPECT_EQ(all.code, 0) << all.err;
+  for (const char* word : {"ft", "lora", "norm_constraint", "rank", "adamw, adam, sgd", "--set"})
+    EXPECT_THAT(all.out, HasSubstr(word));
+  auto lora = run_json("editors lora");
+  ASSERT_EQ(lora["editors"].size(), 1u);
+  EXPECT_EQ(lora["editors"][0]["settings"][2]["name"], "rank");
+  EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
+  expect_refused("editors magic", "no editor 'magic'");
+}
+
+TEST_F(ProgramTest, EditorsAreChosenAndSetInManyWays) {
+  const std::string ask =
+      "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
+      "-o {}/c.patch ";
+  testing::write_text(path("set.yaml"), "ft:\n  steps: 2\nlora:\n  rank: 2\n  steps: 3\n");
+  testing::write_text(path("ft.yaml"),
+                      "alg_name: FT\nmodel_name: x\nlayers: [2]\nnum_steps: 4\nlr: 5e-4\n"
+                      "rewrite_module_tmp: decoder.layers.{}.fc2.weight\n");
+  auto lora = run_json(ask + "--editor lora --settings {}/set.yaml --set rank=4")["editor"];
+  EXPECT_EQ(lora["name"], "lora");
+  EXPECT_EQ(lora["settings"]["rank"], 4);
+  EXPECT_EQ(lora["settings"]["steps"], 3);
+  auto vision = run_json(ask + "--editor ft:vision --settings {}/set.yaml --seed 7")["editor"];
+  EXPECT_EQ(vision["settings"]["module"], "vision");
+  EXPECT_EQ(vision["settings"]["steps"], 2);
+  EXPECT_EQ(vision["settings"]["seed"], 7);
+  auto hparams = run_json(ask + "--hparams {}/ft.yaml");
+  EXPECT_EQ(hparams["editor"]["settings"]["sites"], "*decoder.layers.2.fc2");
+  EXPECT_EQ(hparams["editor"]["settings"]["optimizer"], "adam");
+  EXPECT_EQ(hparams["patch"]["sites"], 1);
+  std::filesystem::remove(path("c.patch"));
+  testing::write_text(path("bad.yaml"), "ft:\n  stepz: 2\n");
+  expect_refused(ask + "--settings {}/bad.yaml", "'stepz'");
+  expect_refused(ask + "--hparams {}/set.yaml", "no 'alg_name'");
+  expect_refused(ask + "--hparams {}/missing.yaml", "missing.yaml");
+  expect_refused(ask + "--hparams {}/ft.yaml --editor lora", "--editor");
+  expect_refused(ask + "--editor ft,lora", "several editors");
+  expect_refused(ask + "--module ears", "language, vision, projection, tower");
 }
 
 TEST_F(ProgramTest, HowAQuestionBecomesThePrompt) {

@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/command.h"
+#include "editing/registry.h"
+
+namespace emend::cli {
+namespace {
+
+std::string shown(const nlohmann::json& value) {
+  auto text = value.is_string() ? value.get<std::string>() : value.dump();
+  return text.empty() ? "none" : text;
+}
+
+nlohmann::json as_json(const EditorKind& kind) {
+  nlohmann::json result = {
+      {"name", kind.name}, {"summary", kind.summary}, {"settings", nlohmann::json::array()}};
+  for (const auto& setting : kind.settings)
+    result["settings"].push_back({{"name", setting.name},
+                                  {"default", setting.value},
+                                  {"range", setting.range},
+                                  {"meaning", setting.meaning}});
+  return result;
+}
+
+void print(const EditorKind& kind) {
+  std::cout << fmt::format("{}  {}\n", kind.name, kind.summary);
+  size_t names = 0, values = 0;
+  for (const auto& setting : kind.settings) {
+    names = std::max(names, setting.name.size());
+    values = std::max(values, shown(setting.value).size());
+  }
+  for (const auto& setting : kind.settings)
+    std::cout << fmt::format("  {:<{}}  {:<{}}  {}\n      {}\n", setting.name, names,
+                             shown(setting.value), values, setting.range, setting.meaning);
+}
+
+void editors(const std::string& name, bool json) {
+  auto kinds = name.empty() ? editor_kinds() : std::vector{editor_kind(name)};
+  if (json) {
+    auto all = nlohmann::json::array();
+    for (const auto& kind : kinds) all.push_back(as_json(kind));
+    print_json({{"editors", all}, {"version", EMEND_VERSION}});
+    return;
+  }
+  for (const auto& kind : kinds) {
+    print(kind);
+    std::cout << "\n";
+  }
+  std::cout << "Columns: setting, default, range. Set with --set NAME=VALUE, or in a file "
+               "(--settings FILE):\n"
+               "  ft:\n"
+               "    steps: 15\n"
+               "    lr: 2e-4\n";
+}
+
+}  // namespace
+
+void add_editors(CLI::App& program) {
+  struct Arguments {
+    std::string name;
+    bool json = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  auto* command =
+      program.add_subcommand("editors", "Explain the editors: their settings, defaults and ranges");
+  command->footer(R"(
+Examples:
+  emend editors
+  emend editors lora)");
+  command->add_option("name", arguments->name, "only this editor");
+  command->add_flag("--json", arguments->json, "one JSON object instead of text");
+  command->callback([arguments] { editors(arguments->name, arguments->json); });
+}
+
+}  // namespace emend::cli
