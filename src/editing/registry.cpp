@@ -14,7 +14,7 @@ bool EditorKind::has_setting(const std::string& setting) const {
                      [&](const SettingInfo& info) { return info.name == setting; });
 }
 
-std::vector<EditorKind> editor_kinds() { return {ft_editor(), lora_editor()}; }
+std::vector<EditorKind> editor_kinds() { return {ft_editor(), lora_editor(), mend_editor()}; }
 
 std::vector<std::string> editor_names() {
   std::vector<std::string> names;

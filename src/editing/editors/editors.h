@@ -7,5 +7,6 @@ namespace emend {
 
 EditorKind ft_editor();
 EditorKind lora_editor();
+EditorKind mend_editor();
 
 }  // namespace emend

@@ -1,0 +1,171 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "evaluation/train_editor.h"
+#include "io/error.h"
+#include "io/runtime.h"
+#include "io/yaml.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  std::string editor = "mend", suite = "scenes", protocol = "mmedit-2024", module, recipe, output;
+  SuiteOptions suite_options;
+  int probes = 1;
+  int64_t steps = 0;
+  std::vector<std::string> settings;
+  ActivationStore::Options store;
+  bool resume = false;
+};
+
+constexpr size_t kScenes = 1000000;  // records are drawn when asked for: as good as no end
+
+SuiteOptions suite_options(const Arguments& arguments) {
+  auto options = arguments.suite_options;
+  options.seed = static_cast<uint64_t>(arguments.common.seed);
+  if (arguments.suite == "scenes" && options.limit == 0) options.limit = kScenes;
+  auto& probes = options.probes;
+  probes.rewordings = probes.variants = probes.text_probes = probes.image_probes = arguments.probes;
+  probes.portability = 0;
+  return options;
+}
+
+// The recipe's first, then what the command line says.
+nlohmann::json all_settings(const Arguments& arguments) {
+  auto settings = nlohmann::json::object();
+  if (!arguments.recipe.empty()) {
+    settings = read_yaml(arguments.recipe);
+    if (!settings.is_object())
+      throw Error("cli::train", fmt::format("'{}' is no list of settings", arguments.recipe),
+                  "write NAME: VALUE lines");
+  }
+  settings["seed"] = arguments.common.seed;
+  settings.update(editor_settings(arguments.settings));
+  if (!arguments.module.empty()) settings["module"] = arguments.module;
+  if (arguments.steps > 0) settings["steps"] = arguments.steps;
+  return settings;
+}
+
+void check_output(const std::string& path) {
+  namespace fs = std::filesystem;
+  auto folder = fs::path(path).parent_path();
+  std::error_code error;
+  if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
+    throw Error("cli::train", fmt::format("'{}' cannot be written", path),
+                "-o names a file in a folder that is there");
+}
+
+void print_result(const Arguments& arguments, const nlohmann::json& facts) {
+  const auto& best = facts.at("best");
+  std::vector<std::vector<std::string>> rows = {{"", "score %", "probes"}};
+  if (!best.is_null())
+    for (auto group : groups()) {
+      auto found = best.at("scores").find(group_name(group));
+      if (found != best.at("scores").end())
+        rows.push_back({group_title(group), percent(found->at("score").get<double>()),
+                        std::to_string(found->at("probes").get<int64_t>())});
+    }
+  auto steps = facts.at("steps").get<int64_t>();
+  auto seconds = facts.at("seconds").get<double>();
+  std::cout << table(rows);
+  if (!best.is_null())
+    std::cout << fmt::format("\n  best      at step {}\n  written   {}\n",
+                             best.at("step").get<int64_t>(), arguments.output);
+  std::cout << fmt::format("  steps     {}, {} skipped, {:.0f} ms each\n", steps,
+                           facts.value("skipped_steps", int64_t{0}),
+                           steps ? 1000 * seconds / static_cast<double>(steps) : 0.0)
+            << fmt::format("  time      {:.0f} s, peak memory {} MB\n", seconds,
+                           peak_resident_bytes() >> 20);
+}
+
+void train(const Arguments& arguments) {
+  check_output(arguments.output);
+  auto suite = open_suite(arguments.suite, suite_options(arguments));
+  auto vlm = open_model(arguments.common);
+  ActivationStore store(arguments.store);
+  TrainJob job;
+  job.suite = suite.get();
+  job.protocol = make_protocol(arguments.protocol);
+  job.protocol.generate_answers = false;
+  job.output = arguments.output;
+  job.resume = arguments.resume;
+  job.seed = arguments.common.seed;
+  // Drawn pictures come once: keeping them would help nobody.
+  if (arguments.suite != "scenes") job.store = &store;
+  auto trainee = make_trainee(arguments.editor, vlm, all_settings(arguments), job.store);
+  auto facts = train_editor(vlm, *trainee, job);
+  if (arguments.common.json) {
+    auto result = run_facts(arguments.common);
+    result["checkpoint"] = arguments.output;
+    result["editor"] = {{"name", trainee->editor()}, {"settings", trainee->settings()}};
+    result["training"] = facts;
+    result["peak_memory_bytes"] = peak_resident_bytes();
+    print_json(result);
+  } else {
+    print_result(arguments, facts);
+  }
+  if (facts.at("interrupted").get<bool>()) throw CLI::RuntimeError(130);
+}
+
+}  // namespace
+
+void add_train(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand("train", "Train an editor that learns how to edit: mend");
+  command->footer(R"(
+CHECKPOINT is the best editor so far, as validation judges; CHECKPOINT.state is what --resume goes on
+from, and may be deleted when training is over. Use it with --editor mend --set checkpoint=CHECKPOINT;
+as MODEL/editors/mend-MODULE.safetensors it is found without.
+
+The defaults are the field's, for models of billions of weights. The recipes beside the bundled
+model's editors are for models of millions.
+
+Examples:
+  emend train --module language --recipe models/scenes-blip2/editors/mend-language.yaml -o mend.safetensors
+  emend train -m MODEL --suite e-vqa --data mmedit --images coco --module vision -o mend-vision.safetensors)");
+  add_common(*command, arguments->common);
+  command->add_option("--editor", arguments->editor, "what to train")->capture_default_str();
+  command
+      ->add_option("--module", arguments->module, "what it shall change: language, vision, tower")
+      ->check(CLI::IsMember({"language", "vision", "tower"}));
+  command->add_option("-o,--output", arguments->output, "checkpoint to write")->required();
+  command->add_flag("--resume", arguments->resume, "go on from OUTPUT.state");
+  command->add_option("--steps", arguments->steps, "steps at most")->check(CLI::PositiveNumber);
+  command->add_option("--recipe", arguments->recipe, "YAML file of settings");
+  command->add_option("--set", arguments->settings,
+                      "NAME=VALUE, a setting; goes before the recipe");
+  auto& suite = arguments->suite_options;
+  suite.split = "train";
+  command->add_option("--suite", arguments->suite, "where edits come from")
+      ->check(CLI::IsMember(suite_names()))
+      ->capture_default_str();
+  command->add_option("--split", suite.split, "of the suite")->capture_default_str();
+  command->add_option("--data", suite.data, "annotation file, or folder of the public download");
+  command->add_option("--images", suite.images, "folder that image names are relative to");
+  command->add_option("--rephrase-images", suite.rephrase_images,
+                      "the same for rephrased images, where it is another one");
+  command->add_option("--limit", suite.limit, "edits at most; 0: all (scenes: without end)");
+  command->add_flag("--grid", suite.grid, "crossed texts and pictures stay as before, too");
+  command->add_option("--form", suite.form, "scenes: vqa or caption")->capture_default_str();
+  command->add_option("--probes", arguments->probes, "scenes: probes a group, at most")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command->add_option("--protocol", arguments->protocol, "prompts, and how validation judges")
+      ->check(CLI::IsMember(protocol_names()))
+      ->capture_default_str();
+  command
+      ->add_option("--cache-memory", arguments->store.memory_bytes,
+                   "memory for pictures' features: 512M, 4G (1G)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+  command->add_option("--cache-dir", arguments->store.directory,
+                      "folder for them, where later runs find them");
+  command->callback([arguments] { train(*arguments); });
+}
+
+}  // namespace emend::cli

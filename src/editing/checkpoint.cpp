@@ -1,0 +1,102 @@
+#include "editing/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "io/error.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kFormat = "emend-editor";
+constexpr const char* kVersion = "1";
+
+[[noreturn]] void reject(const std::string& path, const std::string& what) {
+  throw Error("editing::checkpoint", fmt::format("'{}' {}", path, what),
+              "train the editor again with `emend train`, or fetch an intact copy");
+}
+
+std::string metadata_of(const SafetensorsFile& file, const char* name) {
+  auto found = file.metadata().find(name);
+  return found == file.metadata().end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint) {
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (!at::isfinite(tensor).all().item<bool>())
+      throw Error("editing::checkpoint", fmt::format("tensor '{}' is not finite", name),
+                  "lower the learning rate (--set lr=...)");
+    tensors.emplace_back(name, tensor.detach().to(at::kCPU).contiguous());
+  }
+  nlohmann::json description = {{"editor", checkpoint.editor},
+                                {"base", checkpoint.base},
+                                {"settings", checkpoint.settings},
+                                {"training", checkpoint.training},
+                                {"made_by", checkpoint.made_by}};
+  write_safetensors(
+      path, tensors,
+      {{"format", kFormat},
+       {"version", kVersion},
+       {"editor", description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+}
+
+EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
+                                 const std::string& base) {
+  auto file = SafetensorsFile::open(path);
+  if (metadata_of(*file, "format") != kFormat)
+    throw Error("editing::checkpoint", fmt::format("'{}' is no trained editor", path),
+                "trained editors are what `emend train -o CHECKPOINT` writes");
+  auto version = metadata_of(*file, "version");
+  if (version != kVersion)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' is of format {}, this program reads {}", path, version, kVersion),
+                "use a newer emend");
+  auto description = parse_json(metadata_of(*file, "editor"), path + " (description)");
+
+  EditorCheckpoint checkpoint;
+  checkpoint.editor = json_get<std::string>(description, "editor", path);
+  checkpoint.base = json_get<std::string>(description, "base", path);
+  checkpoint.settings = json_get<nlohmann::json>(description, "settings", path);
+  checkpoint.training = json_get<nlohmann::json>(description, "training", path);
+  checkpoint.made_by = json_get<std::string>(description, "made_by", path);
+  if (checkpoint.editor != editor)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor, editor));
+  if (checkpoint.base != base)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' was trained for the base model {}, this is {}", path,
+                            checkpoint.base, base),
+                "load that model, or train the editor for this one with `emend train`");
+  for (const auto& [name, info] : file->tensors()) {
+    if (info.dtype != at::kFloat && info.dtype != at::kBFloat16)
+      reject(path, fmt::format("has a tensor '{}' that is neither float32 nor bfloat16", name));
+    // Copied, so that a file truncated later cannot crash us.
+    auto tensor = file->tensor(name).to(at::kFloat).clone();
+    if (!at::isfinite(tensor).all().item<bool>())
+      reject(path, fmt::format("has a tensor '{}' that is not finite", name));
+    checkpoint.tensors[name] = tensor;
+  }
+  return checkpoint;
+}
+
+std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module) {
+  namespace fs = std::filesystem;
+  auto path = fs::path(vlm.folder) / "editors" / fmt::format("{}-{}.safetensors", editor, module);
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) return path.string();
+  throw Error(
+      "editing::checkpoint",
+      fmt::format("editor '{}' is not trained for module '{}' of this model: there is no {}",
+                  editor, module, path.string()),
+      fmt::format("train it: emend train -m {} --editor {} --module {} --suite scenes -o "
+                  "CHECKPOINT; then --set checkpoint=CHECKPOINT",
+                  vlm.folder, editor, module));
+}
+
+}  // namespace emend

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/editors/mend_network.h"
+#include "editing/settings.h"
+
+namespace emend {
+
+// Which layers MEND changes.
+struct MendSites {
+  std::string module = "language";  // language; vision: the bridge (Q-Former); tower: what sees
+  std::string sites;                // a glob instead of the module's
+  int64_t depth = 0;                // how many last blocks; 0: language 3, vision 2, tower 3
+
+  void declare(SettingList& list);
+  // By their order alone, whatever the architecture: a block ends with its feed-forward layers.
+  // language and tower: the last two layers of each of the last blocks; vision: the last one.
+  // Throws emend::Error when there is none.
+  std::vector<Site> find(const Model& model) const;
+};
+
+struct MendSettings {
+  std::string module = "language";
+  std::string checkpoint;  // a trained editor; empty: the one that came with the model
+
+  void declare(SettingList& list);
+};
+
+// A trained MEND.
+struct MendTrained {
+  MendNetwork network;
+  bool end_of_answer = false;
+};
+
+// MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, trained
+// beforehand, turns the edit's gradient into low-rank deltas. Several requests are the sum of their
+// single edits.
+class MendEditor : public Editor {
+ public:
+  // Throws emend::Error for unknown settings.
+  explicit MendEditor(const nlohmann::json& settings);
+  // One that is still being trained.
+  explicit MendEditor(std::shared_ptr<const MendTrained> trained) : trained_(std::move(trained)) {}
+
+  std::string name() const override { return "mend"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+  size_t first_stage(const Model& model) const override;
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context = {}) const override;
+
+ private:
+  const MendTrained& trained(const Vlm& vlm) const;
+
+  MendSettings settings_;
+  mutable std::shared_ptr<const MendTrained> trained_;  // read at the first edit
+  mutable std::string base_;                            // the model that it was read for
+};
+
+}  // namespace emend

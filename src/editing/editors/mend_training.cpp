@@ -1,0 +1,54 @@
+#include "editing/editors/mend_training.h"
+
+#include <algorithm>
+
+#include "editing/module_sites.h"
+
+namespace emend {
+
+void MendTrainSettings::declare(SettingList& list) {
+  where.declare(list);
+  list.whole("rank", rank, 1, 1000000, "rank of the networks' layers, at most their width");
+  list.number("rate", rate, -10, 10,
+              "initial step size of every layer; below 0 it goes down the gradient at once");
+  list.number("init", init, 0, 100, "deviation of the networks' V at first");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+  weights.declare(list);
+  training.declare(list);
+}
+
+MendTraining::MendTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : vlm_(vlm), store_(store), settings_(read_settings<MendTrainSettings>("mend", settings)) {
+  const auto& model = *vlm.model;
+  MendNetwork::Options options;
+  options.rank = settings_.rank;
+  options.rate = settings_.rate;
+  options.init = settings_.init;
+  options.seed = static_cast<uint64_t>(settings_.seed);
+  options.device = model.device();
+  auto sites = settings_.where.find(model);
+  first_ = first_stage_of(model, sites);
+  reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
+    return model.stages()[site.stage].module == Module::language;
+  });
+  now_ = std::make_shared<MendTrained>(
+      MendTrained{MendNetwork(sites, options), settings_.weights.end_of_answer});
+}
+
+std::vector<Trained> MendTraining::trained() const {
+  std::vector<Trained> all;
+  for (const auto& [name, tensor] : now_->network.trained())
+    all.push_back({name, tensor, MendNetwork::is_rate(name)});
+  return all;
+}
+
+LessonLosses MendTraining::learn(const std::vector<Lesson>& lessons) {
+  const auto& model = *vlm_.model;
+  auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
+                               settings_.weights.end_of_answer, store_);
+  auto factors = edit_factors(model, batch.edit_pass, batch.edits, now_->network.sites(), {}).sites;
+  now_->network.observe(factors);
+  return lesson_losses(model, batch, now_->network.deltas(factors), settings_.weights);
+}
+
+}  // namespace emend
