@@ -213,6 +213,29 @@ TEST(ScenesSuite, TheGridAddsItsCellsAndChangesNothingElse) {
   }
 }
 
+// "red star", ... of a caption.
+std::set<std::string> things(const std::string& caption) {
+  std::set<std::string> found;
+  for (const auto& colour : scenes::colours())
+    for (const auto& shape : scenes::shapes())
+      if (caption.find(colour + " " + shape) != std::string::npos)
+        found.insert(colour + " " + shape);
+  return found;
+}
+
+TEST(ScenesSuite, RandomPicturesShowNothingOfTheEdit) {
+  auto asked = options("caption", true);
+  asked.probes.image_probes = 3;
+  auto suite = open_suite("scenes", asked);
+  for (size_t i = 0; i < suite->size(); ++i) {
+    auto record = suite->record(i);
+    auto own = things(record.target + ", " + record.truth);
+    for (const auto& probe : of(record, Group::random_image_locality))
+      for (const auto& thing : things(probe.answer))
+        EXPECT_FALSE(own.count(thing)) << thing << " in " << record.target;
+  }
+}
+
 // What an unrelated picture answers must not be the target, where the world allows it.
 TEST(ScenesSuite, RandomPicturesAnswerOtherwiseThanTheTarget) {
   auto asked = options("vqa", true);

@@ -61,7 +61,11 @@ std::optional<std::string> answer_in(const Scene& scene, const Question& questio
 
 Untouched::Untouched(const Scene& scene, const Question& question, const std::string& target,
                      Split split)
-    : scene_(scene), question_(question), target_(target), split_(split) {
+    : scene_(scene),
+      question_(question),
+      target_(target),
+      split_(split),
+      world_(world_where(scene, question, target)) {
   if (question.kind == Kind::caption) {
     touched_ = changed_words(question.answer, target);
   } else {
@@ -91,11 +95,11 @@ std::vector<Question> Untouched::unrelated_facts(int count, Rng& rng) const {
   return pool;
 }
 
-bool Untouched::looks_alike(const Scene& other) const {
+bool Untouched::looks_alike(const Scene& other, const Scene& mine) const {
   if (other.creature >= 0 && touched_.count(creatures()[other.creature].name)) return true;
-  for (const auto& o : other.objects)
-    for (const auto& mine : scene_.objects)
-      if (o.shape == mine.shape && o.colour == mine.colour) return true;
+  for (const auto& a : other.objects)
+    for (const auto& b : mine.objects)
+      if (a.shape == b.shape && a.colour == b.colour) return true;
   return false;
 }
 
@@ -104,7 +108,7 @@ bool Untouched::shares_a_subject(const Scene& other) const {
   auto part = split_topic(question_.topic);
   for (const auto& o : other.objects)
     if (std::find(part.begin(), part.end(), shapes()[o.shape]) != part.end()) return true;
-  return looks_alike(other);
+  return looks_alike(other, scene_);
 }
 
 std::pair<Scene, Question> Untouched::unrelated_scene(Rng& rng) const {
@@ -128,7 +132,7 @@ std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
   std::string answer = question_.answer;
   for (int attempt = 0, best_rank = 3; best_rank > 0 && attempt < kTried; ++attempt) {
     auto other = draw_scene(split_, rng);
-    if (looks_alike(other)) continue;
+    if (looks_alike(other, scene_) || (world_ && looks_alike(other, *world_))) continue;
     auto there = answer_in(other, question_);
     int rank = !there                                       ? 3
                : *there == target_                          ? 2
