@@ -63,20 +63,21 @@ class RandomWeights {
 
 SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarType dtype) {
   at::manual_seed(0);
+  const auto bundled = Blip2Config::load(kBundled + "/config.json");
   SizedModel sized;
+  sized.vlm.processor = Processor::load(kBundled, bundled.queries);
   if (size == "bundled") {
-    sized.config = Blip2Config::load(kBundled + "/config.json");
+    sized.config = bundled;
     const auto checkpoint = Checkpoint::open(kBundled);
     Weights weights(
         [&](const std::string& name, at::IntArrayRef) { return checkpoint.tensor(name).clone(); },
         dtype);
     sized.vlm.model = make_blip2(sized.config, weights);
-    sized.vlm.processor = Processor::load(kBundled, sized.config.queries);
   } else {
     sized.config = config_of(size, pixels);
     Weights weights(RandomWeights(dtype), dtype);
     sized.vlm.model = make_blip2(sized.config, weights);
-    sized.vlm.processor = Processor::load(kBundled, sized.config.queries);
+    sized.vlm.processor.image_slots = sized.config.queries;
     sized.vlm.processor.image_processor.width = static_cast<int>(pixels);
     sized.vlm.processor.image_processor.height = static_cast<int>(pixels);
   }
