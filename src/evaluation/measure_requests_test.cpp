@@ -73,8 +73,16 @@ TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
     return batch;
   };
   for (const auto& probe : measure(vlm(), before, {cut}).probes) {
-    EXPECT_GE(probe.score, 0);
-    EXPECT_LE(probe.score, 1);
+    if (!is_locality(probe.asked.group)) continue;
+    auto old_row = alone(probe, {}), new_row = alone(probe, {cut});
+    auto length = new_row.logits.size(0);
+    ASSERT_EQ(old_row.logits.size(0), length + 2);
+    auto last = old_row.logits.narrow(0, 2, length).unsqueeze(0);
+    auto k = probe.asked.group == Group::text_locality ? 1 : 10;
+    EXPECT_NEAR(probe.score,
+                locality(last, new_row.logits.unsqueeze(0), at::ones({1, length}, at::kBool), k,
+                         before.protocol.ranking),
+                0.02);
   }
 }
 

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <limits>
 
 #include "evaluation/scenes_probes.h"
@@ -118,7 +117,7 @@ TEST_F(MeasureTest, WithoutGenerationAnswersAreTheBestTokensWhileForced) {
 TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
   auto protocol = make_protocol("strict");
   protocol.max_new_tokens = 4;
-  // What an editor is told of the request; answers of all probes are given away nowhere.
+  // What an editor is told of the request.
   std::vector<Row> seen;
   Intervention spy{};
   spy.point = Point::request;
@@ -130,13 +129,27 @@ TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
   for (const auto& batch : before.batches) EXPECT_TRUE(batch.forced.batch.rows.empty());
   auto measured = measure(vlm(), before, {spy});
   ASSERT_EQ(seen.size(), measured.probes.size());
-  for (const auto& row : seen)
-    for (const auto& probe : measured.probes) {
-      auto answer = vlm().processor.target(probe.asked.query.target);
-      EXPECT_EQ(std::search(row.ids.begin(), row.ids.end(), answer.begin(), answer.end()),
-                row.ids.end());
+  size_t next = 0;
+  for (const auto& batch : before.batches)
+    for (auto i : batch.asked) {
+      const auto& query = measured.probes[i].asked.query;
+      const auto prompt = vlm().processor.row(query.prompt, query.image.present() ? 0 : -1);
+      EXPECT_EQ(seen[next++].ids, prompt.ids);  // the question, and nothing of the answer
     }
   for (const auto& probe : measured.probes) EXPECT_EQ(probe.score, probe.generated);
+}
+
+TEST_F(MeasureTest, GeneratedAnswersAreThoseOfAskingAlone) {
+  auto edit = noise("*.layers.2.*", 5, 0.1);
+  for (const auto& name : protocol_names()) {
+    auto before = take_before(vlm(), record(), make_protocol(name));
+    for (const auto& probe : measure(vlm(), before, edit).probes) {
+      const auto& query = probe.asked.query;
+      auto image = query.image.present() ? std::optional(query.image.load()) : std::nullopt;
+      EXPECT_EQ(probe.before, generate(vlm(), {{image, query.prompt}}).at(0));
+      EXPECT_EQ(probe.after, generate(vlm(), {{image, query.prompt}}, edit).at(0));
+    }
+  }
 }
 
 TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
