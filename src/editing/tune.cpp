@@ -78,10 +78,10 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
 
 }  // namespace
 
-void TuneSettings::declare(SettingList& list) {
+void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
   list.choice("optimizer", optimizer, optimizer_names(), "what moves the weights");
   list.whole("steps", steps, 0, 100000, "at most so many; VLKEB's public setting is 15");
-  list.number("lr", lr, 0, 1000, "learning rate; 0: chosen by the editor");
+  list.number("lr", lr, 0, 1000, lr_meaning);
   list.number("weight_decay", weight_decay, 0, 10, "pulls the change, not the weight, to zero");
   list.number("clip", clip, 0, 1e9, "most that the gradient's norm may be; 0: unlimited");
   list.number("stop_loss", stop_loss, 0, 1e9,

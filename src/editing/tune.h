@@ -21,7 +21,8 @@ struct TuneSettings {
   std::string objective = "target";
   int64_t seed = 0;
 
-  void declare(SettingList& list);
+  // `lr_meaning`: which learning rate the editor chooses for 0.
+  void declare(SettingList& list, const char* lr_meaning);
 };
 
 // Weight changes and the leaves that they are made of.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "editing/registry.h"
+#include "editing/train.h"
 #include "io/error.h"
 #include "tests/tiny_vlm.h"
 
@@ -21,19 +22,44 @@ nlohmann::json quick_settings(const EditorKind& kind) {
   return settings;
 }
 
+// Modules that an editor can be told, as its declaration lists them.
+std::vector<std::string> modules(const EditorKind& kind) {
+  std::vector<std::string> all;
+  for (const auto& setting : kind.settings) {
+    if (setting.name != "module") continue;
+    for (size_t begin = 0; begin < setting.range.size();) {
+      auto end = std::min(setting.range.find(", ", begin), setting.range.size());
+      all.push_back(setting.range.substr(begin, end - begin));
+      begin = end + 2;
+    }
+  }
+  return all;
+}
+
+// An editor that is trained finds itself beside the model, after a few steps.
+void write_trained(const EditorKind& kind, const Vlm& vlm) {
+  std::filesystem::create_directories(vlm.folder + "/editors");
+  for (const auto& module : modules(kind)) {
+    auto trainee = make_trainee(kind.name, vlm, {{"module", module}, {"rank", 8}}, nullptr);
+    Trainer trainer(*trainee);
+    for (uint64_t picture = 1; picture <= 4; ++picture) {
+      Lesson lesson;
+      lesson.edit = {{"", testing::noise_image(picture)}, "What is this?", " cat"};
+      lesson.generality = {{lesson.edit.image, "What?", " cat"}};
+      trainer.step({lesson});
+    }
+    save_checkpoint(vlm.folder + "/editors/" + kind.name + "-" + module + ".safetensors",
+                    {kind.name, vlm.fingerprint(), trainee->settings(), nlohmann::json::object(),
+                     trainee->tensors()});
+  }
+}
+
 // Every editor, and each of its modules: ft:language, ft:vision, ...
 std::vector<std::string> labels() {
   std::vector<std::string> all;
   for (const auto& kind : editor_kinds()) {
     all.push_back(kind.name);
-    for (const auto& setting : kind.settings) {
-      if (setting.name != "module") continue;
-      for (size_t begin = 0; begin < setting.range.size();) {
-        auto end = std::min(setting.range.find(", ", begin), setting.range.size());
-        all.push_back(kind.name + ":" + setting.range.substr(begin, end - begin));
-        begin = end + 2;
-      }
-    }
+    for (const auto& module : modules(kind)) all.push_back(kind.name + ":" + module);
   }
   return all;
 }
@@ -44,6 +70,8 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
     folder_ = std::make_unique<testing::TemporaryFolder>();
     testing::write_tiny_vlm(folder_->string());
     vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    for (const auto& kind : editor_kinds())
+      if (kind.has_setting("checkpoint")) write_trained(kind, *vlm_);
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -173,7 +201,7 @@ TEST_P(EditorsTest, ChangesNothingBeforeItsFirstStage) {
   auto first = editor()->first_stage(model);
   ASSERT_LT(first, model.stages().size());
   auto changes = editor()->edit(*vlm_, {request()}).interventions();
-  EXPECT_EQ(first_changed_stage(model, changes), first);
+  EXPECT_GE(first_changed_stage(model, changes), first);
   if (first == 0) return;
   at::NoGradGuard no_grad;
   Batch batch{vlm_->processor.pixels(*testing::noise_image(1)).unsqueeze(0),

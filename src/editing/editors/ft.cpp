@@ -18,7 +18,9 @@ struct FtSettings {
     list.choice("module", module, module_names(),
                 "last decoder block's FFN; Q-Former; bridge's projection; last vision block");
     list.text("sites", sites, "a glob of layers instead of a module's");
-    tuning.declare(list);
+    tuning.declare(list,
+                   "learning rate; 0: 1e-3 for language and projection, 5e-4 for vision, tower and "
+                   "sites; with sgd 0.1 and 1e-2; VLKEB's public setting is 2e-4");
     list.number("norm_constraint", norm_constraint, 0, 1e9,
                 "most that any weight may change (FT-L); 0: unlimited");
   }
@@ -28,12 +30,12 @@ class FtEditor : public Editor {
  public:
   explicit FtEditor(const nlohmann::json& given)
       : settings_(read_settings<FtSettings>("ft", given)) {
+    const auto& module = settings_.module;
+    // A layer or two bear larger steps than many.
+    const bool few = settings_.sites.empty() && (module == "language" || module == "projection");
     auto& tuning = settings_.tuning;
-    // Weights of one FFN bear larger steps than a whole module's.
     if (tuning.lr == 0)
-      tuning.lr = tuning.optimizer == "sgd"                                   ? 0.1
-                  : settings_.sites.empty() && settings_.module == "language" ? 1e-3
-                                                                              : 5e-4;
+      tuning.lr = tuning.optimizer == "sgd" ? (few ? 0.1 : 1e-2) : few ? 1e-3 : 5e-4;
   }
   std::string name() const override { return "ft"; }
   nlohmann::json settings() const override { return settings_json(settings_); }

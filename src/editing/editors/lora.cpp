@@ -26,7 +26,7 @@ struct LoraSettings {
     list.text("sites", sites, "a glob of layers instead of a module's");
     list.whole("rank", rank, 1, 4096, "rank of the change; at most a layer's smaller side");
     list.number("alpha", alpha, 0, 1e6, "the change is alpha / rank * B A");
-    tuning.declare(list);
+    tuning.declare(list, "learning rate; 0: 1e-3, with sgd 1e-2");
   }
 };
 
@@ -41,7 +41,7 @@ class LoraEditor : public Editor {
   explicit LoraEditor(const nlohmann::json& given)
       : settings_(read_settings<LoraSettings>("lora", given)) {
     if (settings_.tuning.lr == 0)
-      settings_.tuning.lr = settings_.tuning.optimizer == "sgd" ? 0.1 : 1e-3;
+      settings_.tuning.lr = settings_.tuning.optimizer == "sgd" ? 1e-2 : 1e-3;
   }
   std::string name() const override { return "lora"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
