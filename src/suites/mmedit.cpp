@@ -104,7 +104,7 @@ class MmeditSuite : public Suite {
         {"grid", options_.grid}};
     if (kind_ != MmeditKind::any) facts["split"] = options_.split;
     facts["missing_images"] = {{"policy", policy_name(options_.missing_images)},
-                               {"records", missing_records_},
+                               {"records", read_ - left_out() - kept_.size()},
                                {"files", missing_files_},
                                {"first", first_missing_},
                                {"dropped_probes", dropped_}};

@@ -263,6 +263,8 @@ TEST_F(MmeditTest, GoesOnWithoutRecordsOrProbes) {
   EXPECT_EQ(asked(no_m_loc, Group::consistent_image_locality).size(), 2u) << "a text is there";
   EXPECT_EQ(no_m_loc.probes.size(), 9u);
   EXPECT_EQ(probes->record(2).probes.size(), 12u);
+  EXPECT_EQ(probes->facts().at("missing_images").at("records"), 1) << "left out";
+  EXPECT_EQ(probes->facts().at("missing_images").at("files"), 3);
   EXPECT_EQ(probes->facts().at("missing_images").at("dropped_probes"),
             (json{{"image_generality", 1},
                   {"both_generality", 1},

@@ -20,9 +20,9 @@ class Suite {
   // Throws emend::Error that names the file and the record when it cannot be read.
   virtual Record record(size_t index) const = 0;
   // For the result: name, split, `read` rows, `filtered` {reason: rows}, `missing_images` {policy,
-  // records, files, first: [names], dropped_probes: {group: probes}}, `kept`. Of files also the
-  // path, its XXH3 content hash, all `rows` of it and the image roots; of scenes form, seed and
-  // probes asked for.
+  // records left out for them, files, first: [names], dropped_probes: {group: probes}}, `kept`. Of
+  // files also the path, its XXH3 content hash, all `rows` of it and the image roots; of scenes
+  // form, seed and probes asked for.
   virtual nlohmann::json facts() const = 0;
 };
 
