@@ -111,10 +111,17 @@ std::string scores_table(const nlohmann::json& results, const char* key) {
 
 std::string left_out(const nlohmann::json& suite) {
   std::string text;
-  for (const auto& [reason, count] : suite.at("filtered").items())
+  auto whole = suite.at("read").get<int64_t>();
+  for (const auto& [reason, count] : suite.at("filtered").items()) {
     if (count != 0) text += fmt::format(", {} left out: {}", count.dump(), reason);
-  auto missing = suite.at("missing_images").at("records").get<int64_t>();
-  if (missing > 0) text += fmt::format(", {} with missing images left out", missing);
+    whole -= count.get<int64_t>();
+  }
+  if (auto missing = whole - suite.at("kept").get<int64_t>(); missing > 0)
+    text += fmt::format(", {} left out: images are missing", missing);
+  int64_t dropped = 0;
+  auto groups = suite.at("missing_images").value("dropped_probes", nlohmann::json::object());
+  for (const auto& [group, count] : groups.items()) dropped += count.get<int64_t>();
+  if (dropped > 0) text += fmt::format(", {} probes left out for the same reason", dropped);
   return text;
 }
 
