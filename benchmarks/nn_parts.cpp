@@ -1,0 +1,127 @@
+// How near the parts of a vision block come to the matrix multiplication's peak, and how much
+// faster they are than the same written in the plainest way, all measured in this run.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gemm_peak.h"
+#include "io/runtime.h"
+#include "models/vision/eva_vit.h"
+#include "nn/attention.h"
+
+namespace emend::bench {
+namespace {
+
+// EVA-ViT-g's shape.
+constexpr int64_t kWidth = 1408, kInner = 6144, kHeads = 16;
+
+template <class Work>
+double best_of(int times, const Work& work) {
+  double best = INFINITY;
+  for (int i = 0; i < times; ++i) {
+    const double begin = processor_seconds();
+    benchmark::DoNotOptimize(work());
+    best = std::min(best, processor_seconds() - begin);
+  }
+  return best;
+}
+
+at::ScalarType dtype_of(const benchmark::State& state) {
+  return state.range(1) == 16 ? at::kBFloat16 : at::kFloat;
+}
+
+// Runs `ours`, and says how it compares with `plain` and, where it multiplies matrices, with the
+// peak.
+template <class Ours, class Plain>
+void compare(benchmark::State& state, const Ours& ours, const Plain& plain, double operations) {
+  at::NoGradGuard no_grad;
+  for (auto _ : state) benchmark::DoNotOptimize(ours());
+  const double own = best_of(5, ours);
+  state.counters["times_plain"] = best_of(5, plain) / own;
+  if (operations > 0) state.counters["of_peak"] = operations / own / gemm_peak(dtype_of(state));
+}
+
+void norm(benchmark::State& state) {
+  const auto dtype = dtype_of(state);
+  const auto x = at::randn({1, state.range(0), kWidth}).to(dtype);
+  const LayerNorm ours{at::ones({kWidth}, dtype), at::zeros({kWidth}, dtype), kWidth, 1e-6};
+  compare(
+      state, [&] { return ours(x); },
+      [&] { return at::layer_norm(x, {kWidth}, ours.weight, ours.bias, ours.eps); }, 0);
+}
+
+at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           double scale) {
+  const auto scores = at::matmul(q * scale, k.transpose(-1, -2));
+  return at::matmul(at::softmax(scores, -1, at::kFloat).to(q.scalar_type()), v);
+}
+
+void attend(benchmark::State& state) {
+  const int64_t length = state.range(0), depth = kWidth / kHeads;
+  const auto q = at::randn({1, kHeads, length, depth}).to(dtype_of(state));
+  const double scale = 1 / std::sqrt(static_cast<double>(depth));
+  compare(
+      state, [&] { return attention(q, q, q, {}, scale); },
+      [&] { return plain_attention(q, q, q, scale); }, 4.0 * length * length * kWidth);
+}
+
+void block(benchmark::State& state) {
+  const int64_t length = state.range(0);
+  const auto dtype = dtype_of(state);
+  Blip2VisionConfig config;
+  config.layers = 1;
+  std::map<std::string, at::Tensor> parameters;
+  std::vector<Site> sites;
+  std::vector<at::Tensor> site_weights;
+  Weights weights(
+      [](const std::string&, at::IntArrayRef shape) { return at::randn(shape).mul_(0.02); }, dtype);
+  const EvaVit vision(config, {weights, parameters, sites, site_weights});
+  const auto x = at::randn({1, length, kWidth}).to(dtype);
+
+  const auto get = [&](const char* name) {
+    return parameters.at(std::string("vision_model.encoder.layers.0.") + name);
+  };
+  const auto layer = [&](const at::Tensor& in, const std::string& name) {
+    return at::linear(in, get((name + ".weight").c_str()), get((name + ".bias").c_str()));
+  };
+  const auto normed = [&](const at::Tensor& in, const std::string& name) {
+    return at::layer_norm(in, {kWidth}, get((name + ".weight").c_str()),
+                          get((name + ".bias").c_str()), config.eps);
+  };
+  const auto plain = [&] {
+    const auto qkv = layer(normed(x, "layer_norm1"), "self_attn.qkv")
+                         .reshape({1, length, 3, kHeads, kWidth / kHeads})
+                         .permute({2, 0, 3, 1, 4});
+    const auto mixed = plain_attention(qkv.select(0, 0), qkv.select(0, 1), qkv.select(0, 2),
+                                       1 / std::sqrt(static_cast<double>(kWidth) / kHeads));
+    const auto h = layer(mixed.transpose(1, 2).flatten(2), "self_attn.projection") + x;
+    return layer(at::gelu(layer(normed(h, "layer_norm2"), "mlp.fc1")), "mlp.fc2") + h;
+  };
+  compare(
+      state, [&] { return vision.block(0, x, {}); }, plain,
+      2.0 * length * kWidth * (4 * kWidth + 2 * kInner) + 4.0 * length * length * kWidth);
+}
+
+// Tokens of a picture of 224 and 364 pixels; bits of the dtype.
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"tokens", "bits"})
+      ->ArgsProduct({{257, 677}, {16, 32}})
+      ->MeasureProcessCPUTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
+BENCHMARK(norm)->Apply(shapes);
+BENCHMARK(attend)->Apply(shapes);
+BENCHMARK(block)->Apply(shapes);
+
+}  // namespace
+}  // namespace emend::bench
+
+int main(int argc, char** argv) {
+  emend::set_threads();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
