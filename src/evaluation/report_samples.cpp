@@ -127,6 +127,7 @@ void read_samples(const Run& run, const std::function<void(int64_t, Sample&&)>& 
     throw Error(kPlace, fmt::format("'{}' cannot be read", path), "is it a file of yours?");
   std::string text;
   for (int64_t line = 1; std::getline(file, text); ++line) {
+    if (run.partial && file.eof()) break;  // a line without its break is still being written
     if (only && !only->count(line)) continue;
     auto where = fmt::format("{}, line {}", path, line);
     visit(line, read_sample(parse_json(text, where), where));
@@ -171,8 +172,9 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
     for (const auto& probe : sample.probes) record.wrong += probe.wrong();
     if (!sample.failed.empty()) ++record.probes, ++record.wrong;
   });
-  // In the other modes a record has several lines, or is judged on a sample.
-  if (run.mode == "single" && !records.empty())
+  // In the other modes a record has several lines, or is judged on a sample. While a run is under
+  // way its lines are ahead of its results.
+  if (run.mode == "single" && !run.partial && !records.empty())
     for (const auto& editor : run.editors) tallies[editor.label].check(editor, path);
   return records;
 }
