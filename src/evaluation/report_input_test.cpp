@@ -67,7 +67,9 @@ TEST(ReportInput, WrongFieldsAreNamed) {
     auto problem = report_error(folder);
     EXPECT_THAT(problem, HasSubstr("run/results.json"));
     auto field = std::string(pointer).substr(std::string(pointer).rfind('/') + 1);
-    if (field != "1") EXPECT_THAT(problem, HasSubstr(field == "label" ? "" : field));
+    if (field != "1" && field != "label") {
+      EXPECT_THAT(problem, HasSubstr(field));
+    }
   }
 }
 
@@ -107,9 +109,10 @@ TEST(ReportInput, SamplesOfAnotherRunAreRefused) {
   EXPECT_THAT(report_error(folder), HasSubstr("results.json says"));
   auto half = example.lines();
   example.write(folder.file("run"), example.results(), half.substr(0, half.size() - 9));
+  EXPECT_THAT(report_error(folder), HasSubstr("3 records and 0 failures"));
+  half[half.rfind("score")] = '"';
+  example.write(folder.file("run"), example.results(), half);
   EXPECT_THAT(report_error(folder), HasSubstr("samples.jsonl, line 8"));
-  example.write(folder.file("run"), example.results(), half.substr(0, half.rfind('{', 1500)));
-  EXPECT_THAT(report_error(folder), HasSubstr("samples.jsonl"));
 }
 
 TEST(ReportInput, FoldersThatAreNoRuns) {
@@ -146,7 +149,7 @@ TEST(ReportInput, DamagedFilesAreErrorsOrReadable) {
   auto wrong = fuzz({example.results().dump(), root.dump()}, 3000, 1, [&](const std::string& text) {
     std::filesystem::create_directories(path);
     std::ofstream(path + "/results.json", std::ios::binary) << text;
-    std::vector<Run> runs = {read_run(path)};
+    std::vector<emend::Run> runs = {read_run(path)};
     auto merged = merge_runs(runs);
     ++read;
     table_md(merged) + table_tex(merged) + table_csv(merged) + table_wide_csv(merged);

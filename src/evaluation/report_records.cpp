@@ -11,7 +11,7 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr int kThumbnail = 160;  // pixels; shown at half of it
+constexpr int kThumbnail = 128;  // pixels
 
 std::string base64(const std::string& bytes) {
   static const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -23,11 +23,12 @@ std::string plain(const json& value) {
   return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-std::string cell(const EditorRun& editor, Group group, const char* plus_minus, const char* none) {
+std::string cell(const EditorRun& editor, Group group, const char* before, const char* none,
+                 const char* after = "") {
   auto found = editor.groups.find(group);
   if (found == editor.groups.end()) return none;
   auto text = percent(found->second.score);
-  if (found->second.error) text += plus_minus + percent(*found->second.error);
+  if (found->second.error) text += before + percent(*found->second.error) + after;
   return text;
 }
 
@@ -123,16 +124,25 @@ std::string tex(const std::string& text) {
   return escaped;
 }
 
+// Reliability -> Rel., T-Generality -> T-Gen.: a page of a paper is narrow.
+std::string short_title(Group group) {
+  std::string title = metric_title(group);
+  auto hyphen = title.find('-');
+  size_t letters = hyphen == title.npos ? (group == Group::portability ? 4 : 3) : hyphen + 4;
+  return title.substr(0, letters) + ".";
+}
+
 void tex_block(const Block& block, std::string& out) {
   auto groups = table_groups(block);
-  out += "\\begin{table}\n\\centering\\small\n";
+  out += "\\begin{table}\n\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}\n";
   out +=
       fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\nMethod", std::string(groups.size(), 'r'));
-  for (auto group : groups) out += fmt::format(" & {}", metric_title(group));
+  for (auto group : groups) out += fmt::format(" & {}", short_title(group));
   out += " \\\\\n\\midrule\n";
   for (const auto& method : block.methods) {
     out += tex(method.title);
-    for (auto group : groups) out += " & " + cell(method.mean, group, " $\\pm$ ", "--");
+    for (auto group : groups)
+      out += " & " + cell(method.mean, group, "\\,{\\tiny$\\pm$", "--", "}");
     out += " \\\\\n";
   }
   std::string sources;
@@ -142,7 +152,9 @@ void tex_block(const Block& block, std::string& out) {
                          groups.size() + 1, tex(table.title));
     std::vector<std::string> seen;
     for (const auto& row : table.rows) {
-      out += fmt::format("\\emph{{{}, {}}}", tex(row.editor), tex(row.model));
+      // The model is named once, above, where all rows have the same.
+      bool named = table.title.find(row.model) != std::string::npos;
+      out += fmt::format("\\emph{{{}{}}}", tex(row.editor), named ? "" : ", " + tex(row.model));
       for (auto group : groups) out += " & " + cell(row, group, "--");
       out += " \\\\\n";
       bool told = std::any_of(seen.begin(), seen.end(), [&](const std::string& source) {

@@ -68,8 +68,7 @@ std::string records_sentence(const Block& block) {
   else if (!judged.empty())
     text += fmt::format(", {} to {} judged, by editor", *judged.begin(), *judged.rbegin());
   const auto& suite = block.first().config["suite"];
-  if (suite.contains("read"))
-    text += fmt::format("; {} read from the file", count_in(suite["read"]));
+  if (suite.contains("read")) text += fmt::format("; {} read", count_in(suite["read"]));
   auto filtered = suite.contains("filtered") ? suite["filtered"] : json();
   auto missing = suite.contains("missing_images") ? suite["missing_images"] : json();
   text += "; " + with_reasons(filtered, "left out because a field is empty");
@@ -112,13 +111,26 @@ std::string seeds_sentence(const Block& block) {
   return fmt::format("{}", fmt::join(seeds, ", "));
 }
 
+std::string spaced(std::string key) {
+  std::replace(key.begin(), key.end(), '_', ' ');
+  return key;
+}
+
+std::string told(const json& value) {
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (!value.is_object()) return plain(value);
+  std::vector<std::string> parts;
+  for (const auto& [key, part] : value.items()) parts.push_back(spaced(key) + " " + plain(part));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 std::string suite_sentence(const json& suite) {
   auto text = suite_title(suite.value("name", ""));
   for (const auto& [key, value] : suite.items()) {
     static const std::set<std::string> elsewhere = {"name",     "seed", "read",
                                                     "filtered", "kept", "missing_images"};
     if (!elsewhere.count(key) && !value.is_null())
-      text += fmt::format("; {}: {}", key, plain(value));
+      text += fmt::format("; {}: {}", spaced(key), told(value));
   }
   return text + ".";
 }

@@ -156,7 +156,7 @@ function heatmap(index, width) {
           style: 'fill:none;stroke:var(--c1);stroke-width:2.5' }) || '',
         s('text', { x: x + wide / 2, y: y + row / 2 + 3, 'text-anchor': 'middle',
           style: `font-size:13px;font-weight:600;pointer-events:none;fill:` +
-            (value > 0.5 ? 'var(--on-heat)' : 'var(--text)') }, percent(value)));
+            (value > 0.7 ? 'var(--on-heat)' : 'var(--text)') }, percent(value)));
     });
   });
   return svg;

@@ -58,13 +58,14 @@ function methodCell(index) {
   if (m.protocol) under.push('judged by its own protocol');
   const settings = Object.entries(m.settings || {}).map(([k, v]) => `${k} = ${JSON.stringify(v)}`);
   return h('td', { class: 'name', title: settings.join('\n') || null },
-    swatch(index), m.title, under.map((text) => h('span', { class: 'under' }, text)));
+    h('span', { class: 'titled' }, swatch(index), m.title),
+    under.map((text) => h('span', { class: 'under' }, text)));
 }
 
 function publishedRows(columns) {
   return block().published.filter((table) => table.rows.length).map((table) => [
     h('tr', { class: 'pub-head' }, h('td', { colspan: columns.length + 1 },
-      h('b', {}, 'Published'), ' ', table.title, h('small', {}, table.note))),
+      h('div', {}, h('b', {}, 'Published'), ' ', table.title, h('small', {}, table.note)))),
     table.rows.map((row) => h('tr', { class: 'pub' },
       h('td', {}, row.editor, h('span', { class: 'tag' }, row.model),
         h('span', { class: 'src' }, row.source)),
@@ -123,7 +124,8 @@ function costSection() {
     h('div', { class: 'card scroll' }, h('table', { class: 'cost' },
       h('thead', {}, h('tr', {}, h('th', {}, 'Editor'),
         there.map(([, name, , says]) => h('th', { title: says }, name)))),
-      h('tbody', {}, all.map((m, i) => h('tr', {}, h('td', { class: 'name' }, swatch(i), m.title),
+      h('tbody', {}, all.map((m, i) => h('tr', {}, h('td', { class: 'name' },
+          h('span', { class: 'titled' }, swatch(i), m.title)),
         there.map(([key, , format]) => h('td', {}, format(m[key]),
           h('span', { class: 'meter' }, h('i', { style: `background:${color(i)};width:` +
             (most[key] ? 100 * (m[key] || 0) / most[key] : 0) + '%' }))))))))));
