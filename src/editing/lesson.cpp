@@ -58,6 +58,18 @@ Pass prefix(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* s
   return pass;
 }
 
+// Deltas of the edits' pictures as deltas of the lessons: none where an edit has no picture.
+EditDeltas of_lessons(const Model& model, const EditDeltas& deltas, const LessonBatch& batch) {
+  const auto lessons = static_cast<int64_t>(batch.edits.answers.size());
+  const auto module = model.stages()[model.site(deltas.site).stage].module;
+  if (module == Module::language || deltas.up.size(0) == lessons) return deltas;
+  auto spread = [&](const at::Tensor& part) {
+    return at::zeros({lessons, part.size(1), part.size(2)}, part.options())
+        .index_copy(0, batch.edit_of.picture, part);
+  };
+  return {deltas.site, spread(deltas.up), spread(deltas.down)};
+}
+
 LessonBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
                             const std::vector<bool>& stays, size_t first, ActivationStore* store) {
   at::NoGradGuard no_grad;
@@ -149,9 +161,11 @@ LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
     terms.push_back(loss * weight);
     told += loss.item<double>();
   };
+  std::vector<EditDeltas> own;
+  for (const auto& delta : deltas) own.push_back(of_lessons(model, delta, batch));
   for (const auto& part : batch.parts) {
     Pass pass = part.pass;
-    model.run(pass, attach(model, deltas, part.edit_of));
+    model.run(pass, attach(model, own, part.edit_of));
     auto logp = at::log_softmax(pass.logits(), -1, at::kFloat);
     const auto answered = part.answers.size(0);
     if (answered > 0) {

@@ -39,7 +39,7 @@ struct LessonBatch {
     at::Tensor before;          // (L, V) log-probabilities of the localities without the edits
     bool pictures = false;
   };
-  ForcedBatch edits;
+  ForcedBatch edits;  // a row a lesson
   Pass edit_pass;
   EditOf edit_of;
   std::vector<Part> parts;
@@ -50,6 +50,7 @@ struct LessonBatch {
 LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, size_t first,
                             bool language, bool end_of_answer, ActivationStore* store);
 
+// `deltas`: of each row of the edits (language), of each picture (elsewhere).
 // Means over the lessons; undefined where there is nothing of the kind.
 struct LessonLosses {
   at::Tensor total;  // weighted sum

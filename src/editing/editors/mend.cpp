@@ -73,6 +73,37 @@ std::vector<Site> MendSites::find(const Model& model) const {
   return found;
 }
 
+MendTrained::Made MendTrained::make(
+    const Model& model, const Pass& prefix, const ForcedBatch& forced, const Interventions& base,
+    const std::function<void(const std::vector<Factors>&)>& observe) const {
+  Made made;
+  EditOf own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
+  if (prefix.pixels.defined())
+    own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
+  for (int64_t round = 0; round < network.rounds(); ++round) {
+    auto changed = base;
+    auto so_far = made.deltas;
+    for (auto& delta : so_far) {
+      delta.up = delta.up.detach();
+      delta.down = delta.down.detach();
+    }
+    for (auto& change : attach(model, so_far, own)) changed.push_back(std::move(change));
+    auto factors = edit_factors(model, prefix, forced, network.sites(), changed);
+    if (round == 0) made.loss = factors.loss;
+    if (observe) observe(factors.sites);
+    auto more = network.deltas(factors.sites, round);
+    if (round == 0) {
+      made.deltas = std::move(more);
+      continue;
+    }
+    for (size_t i = 0; i < more.size(); ++i) {
+      made.deltas[i].up = at::cat({made.deltas[i].up, more[i].up}, 1);
+      made.deltas[i].down = at::cat({made.deltas[i].down, more[i].down}, 1);
+    }
+  }
+  return made;
+}
+
 void MendSettings::declare(SettingList& list) {
   list.choice("module", module, kModules,
               "what to change: language, vision (the bridge), tower (what sees)");
@@ -95,6 +126,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
   where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
   MendNetwork::Options options;
   options.rank = json_get<int64_t>(checkpoint.settings, "rank", file);
+  options.rounds = json_get<int64_t>(checkpoint.settings, "rounds", file);
   options.init = 0;
   options.device = vlm.model->device();
   auto trained = std::make_shared<MendTrained>(
@@ -123,11 +155,10 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   auto forced = force(vlm, queries, trained.end_of_answer);
   auto prefix =
       run_prefix(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
-  auto factors = edit_factors(model, prefix, forced, sites, context.base);
-
   at::NoGradGuard no_grad;
+  auto made = trained.make(model, prefix, forced, context.base);
   auto patch = patch_for(*this, vlm, requests);
-  for (const auto& deltas : trained.network.deltas(factors.sites)) {
+  for (const auto& deltas : made.deltas) {
     auto change = joined(deltas);
     if (change.delta.down.size(0) > 0) patch.deltas.push_back(std::move(change));
   }
@@ -145,8 +176,8 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   if (!std::isfinite(loss))
     throw Error("editing::mend", fmt::format("the loss is {} after the edit", loss),
                 "train the editor further, or with a lower learning rate");
-  patch.effect = {{"steps", 1},
-                  {"loss_before", factors.loss},
+  patch.effect = {{"steps", trained.network.rounds()},
+                  {"loss_before", made.loss},
                   {"loss_after", loss},
                   {"holds", at::equal(after.argmax(-1), tokens)}};
   patch.id = patch_id(patch);

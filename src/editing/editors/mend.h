@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,17 @@ struct MendSettings {
 struct MendTrained {
   MendNetwork network;
   bool end_of_answer = false;
+
+  // The deltas of each row, or picture, of a batch of edits, and the loss before. A round takes the
+  // gradient of the model as the rounds before it have changed it, and adds its tokens to the
+  // deltas; MEND proper has one. `observe`: hears of each round's factors.
+  struct Made {
+    std::vector<EditDeltas> deltas;
+    double loss = 0;
+  };
+  Made make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
+            const Interventions& base,
+            const std::function<void(const std::vector<Factors>&)>& observe = {}) const;
 };
 
 // MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, trained

@@ -24,7 +24,8 @@ Tokens tokens_of(const Factors& factors) {
 
 }  // namespace
 
-MendNetwork::MendNetwork(const std::vector<Site>& sites, const Options& options) : sites_(sites) {
+MendNetwork::MendNetwork(const std::vector<Site>& sites, const Options& options)
+    : sites_(sites), rounds_(options.rounds) {
   for (size_t i = 0; i < sites.size(); ++i) {
     auto same = [&](const Shape& s) { return s.in == sites[i].in && s.out == sites[i].out; };
     auto found = std::find_if(shapes_.begin(), shapes_.end(), same);
@@ -38,7 +39,7 @@ MendNetwork::MendNetwork(const std::vector<Site>& sites, const Options& options)
   auto generator = at::make_generator<at::CPUGeneratorImpl>(options.seed);
   for (auto& shape : shapes_) {
     const int64_t width = shape.in + shape.out, rank = std::min(options.rank, width);
-    const auto modes = static_cast<int64_t>(shape.sites.size());
+    const auto modes = rounds_ * static_cast<int64_t>(shape.sites.size());
     for (auto& layer : shape.layers) {
       layer.u = at::zeros({width, rank}, on);
       layer.v = at::mul(at::randn({rank, width}, generator), options.init).to(options.device);
@@ -50,7 +51,7 @@ MendNetwork::MendNetwork(const std::vector<Site>& sites, const Options& options)
     shape.mean = at::zeros({width}, on);
     shape.moved = at::zeros({width}, on);
   }
-  rates_ = at::full({static_cast<int64_t>(sites.size())}, options.rate, on);
+  rates_ = at::full({rounds_ * static_cast<int64_t>(sites.size())}, options.rate, on);
   for (auto& [name, tensor] : trained()) tensor.requires_grad_();
 }
 
@@ -74,7 +75,8 @@ void MendNetwork::observe(const std::vector<Factors>& factors) {
   }
 }
 
-std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors) const {
+std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors,
+                                            int64_t round) const {
   std::vector<EditDeltas> deltas;
   for (const auto& shape : shapes_) {
     auto count = shape.count.item<double>();
@@ -87,9 +89,9 @@ std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors)
       if (!own.input.defined()) continue;
       auto tokens = tokens_of(own);
       auto z = (tokens.z - shape.mean) / deviation;
+      const auto m = round * static_cast<int64_t>(shape.sites.size()) + static_cast<int64_t>(mode);
       for (const auto& layer : shape.layers) {
         auto step = at::linear(at::linear(z, layer.v), layer.u, layer.bias);
-        auto m = static_cast<int64_t>(mode);
         z = z + at::clamp_min(step * layer.scale[m] + layer.shift[m], 0);
       }
       const auto rows = own.input.size(0), length = own.input.size(1);
@@ -98,9 +100,11 @@ std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors)
             .index_copy(0, tokens.where, part)
             .view({rows, length, part.size(1)});
       };
-      deltas.push_back({sites_[i].name,
-                        spread(z.narrow(1, shape.in, shape.out)) * rates_[static_cast<int64_t>(i)],
-                        spread(z.narrow(1, 0, shape.in))});
+      deltas.push_back(
+          {sites_[i].name,
+           spread(z.narrow(1, shape.in, shape.out)) *
+               rates_[round * static_cast<int64_t>(sites_.size()) + static_cast<int64_t>(i)],
+           spread(z.narrow(1, 0, shape.in))});
     }
   }
   return deltas;

@@ -17,6 +17,7 @@ namespace emend {
 class MendNetwork {
  public:
   struct Options {
+    int64_t rounds = 1;   // each has scales, shifts and rates of its own
     int64_t rank = 1920;  // at most D = in + out
     double rate = 1e-4;   // of every site at first
     double init = 1;      // deviation of V at first; U begins at 0
@@ -28,9 +29,10 @@ class MendNetwork {
   const std::vector<Site>& sites() const { return sites_; }
   // Gathers means and deviations of the factors' tokens (training only).
   void observe(const std::vector<Factors>& factors);
+  int64_t rounds() const { return rounds_; }
   // Deltas of edits, one for each row of the factors; sites without factors are left out. Tokens
   // whose u or v is all zero add nothing.
-  std::vector<EditDeltas> deltas(const std::vector<Factors>& factors) const;
+  std::vector<EditDeltas> deltas(const std::vector<Factors>& factors, int64_t round = 0) const;
 
   // What is trained, in a fixed order, and which of these are rates.
   std::vector<std::pair<std::string, at::Tensor>> trained() const;
@@ -43,7 +45,7 @@ class MendNetwork {
  private:
   struct Layer {
     at::Tensor u, v, bias;    // (D, rank), (rank, D), (D)
-    at::Tensor scale, shift;  // (sites of the shape, D)
+    at::Tensor scale, shift;  // (rounds * sites of the shape, D)
   };
   struct Shape {
     int64_t in, out;
@@ -56,7 +58,8 @@ class MendNetwork {
 
   std::vector<Site> sites_;
   std::vector<Shape> shapes_;
-  at::Tensor rates_;  // (sites)
+  int64_t rounds_;
+  at::Tensor rates_;  // (rounds * sites)
 };
 
 }  // namespace emend

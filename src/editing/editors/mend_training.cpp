@@ -9,6 +9,8 @@ namespace emend {
 void MendTrainSettings::declare(SettingList& list) {
   where.declare(list);
   list.whole("rank", rank, 1, 1000000, "rank of the networks' layers, at most their width");
+  list.whole("rounds", rounds, 1, 100,
+             "gradients taken of one edit, each of the model as those before changed it");
   list.number("rate", rate, -10, 10,
               "initial step size of every layer; below 0 it goes down the gradient at once");
   list.number("init", init, 0, 100, "deviation of the networks' V at first");
@@ -22,6 +24,7 @@ MendTraining::MendTraining(const Vlm& vlm, const nlohmann::json& settings, Activ
   const auto& model = *vlm.model;
   MendNetwork::Options options;
   options.rank = settings_.rank;
+  options.rounds = settings_.rounds;
   options.rate = settings_.rate;
   options.init = settings_.init;
   options.seed = static_cast<uint64_t>(settings_.seed);
@@ -46,9 +49,9 @@ LessonLosses MendTraining::learn(const std::vector<Lesson>& lessons) {
   const auto& model = *vlm_.model;
   auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
                                settings_.weights.end_of_answer, store_);
-  auto factors = edit_factors(model, batch.edit_pass, batch.edits, now_->network.sites(), {}).sites;
-  now_->network.observe(factors);
-  return lesson_losses(model, batch, now_->network.deltas(factors), settings_.weights);
+  auto made = now_->make(model, batch.edit_pass, batch.edits, {},
+                         [&](const std::vector<Factors>& f) { now_->network.observe(f); });
+  return lesson_losses(model, batch, made.deltas, settings_.weights);
 }
 
 }  // namespace emend

@@ -11,6 +11,7 @@ namespace emend {
 struct MendTrainSettings {
   MendSites where;
   int64_t rank = 1920;  // of the networks' layers
+  int64_t rounds = 1;   // gradients taken of one edit, each after the deltas of those before
   double rate =
       1e-4;         // initial step size of every layer; below 0 it goes down the gradient at once
   double init = 1;  // deviation of the networks' V at first
