@@ -63,6 +63,7 @@ std::string records_sentence(const Block& block) {
   for (const auto& method : block.methods)
     for (const auto& source : method.sources) judged.insert(block.editor(source).records);
   auto text = counted(original, "record") + " asked for";
+  if (block.runs.size() > 1) text += " by each run";
   if (judged.size() == 1)
     text += fmt::format(", {} judged with every editor", *judged.begin());
   else if (!judged.empty())

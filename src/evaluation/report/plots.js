@@ -7,11 +7,11 @@ function chooser() {
   };
   const set = (some) => { state.show = new Set(some); redraw('charts', 'grid', 'curves', 'records'); };
   return h('div', { class: 'chips', role: 'group', 'aria-label': 'Editors shown below' },
-    all.map((m, i) => h('button', { class: 'chip', type: 'button',
-      'aria-pressed': String(state.show.has(i)), onclick: () => toggle(i) }, swatch(i), m.title)),
     all.length > 4 && h('button', { class: 'chip all', type: 'button',
       onclick: () => set(all.map((m, i) => i)) }, 'all'),
-    all.length > 4 && h('button', { class: 'chip all', type: 'button', onclick: () => set([]) }, 'none'));
+    all.length > 4 && h('button', { class: 'chip all', type: 'button', onclick: () => set([]) }, 'none'),
+    all.map((m, i) => h('button', { class: 'chip', type: 'button',
+      'aria-pressed': String(state.show.has(i)), onclick: () => toggle(i) }, swatch(i), m.title)));
 }
 
 // Horizontal bars from 0 to 100 with whiskers of the error.
