@@ -27,9 +27,15 @@ std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
                                        const Protocol& protocol) {
   std::vector<Candidate> candidates;
   candidates.push_back({"base", nullptr, protocol});
-  for (const auto& spec : editors)
+  for (const auto& spec : editors) {
+    for (const auto& other : candidates)
+      if (other.label == spec.label)
+        throw Error("evaluation::runner",
+                    fmt::format("two editors would be '{}' in the results", spec.label),
+                    "name each once; give hyper-parameter files names of their own");
     candidates.push_back(
         {spec.label, make_editor(spec.name, spec.settings), for_editor(protocol, spec.name)});
+  }
   return candidates;
 }
 

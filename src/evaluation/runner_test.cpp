@@ -364,6 +364,8 @@ TEST_F(RunnerTest, AnotherRunIsNotMixedIn) {
   EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors.2.settings.steps: 3, now 9"));
   specs.pop_back();
   EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors"));
+  specs.push_back(specs.front());
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("two editors would be 'ft:language'"));
   FakeSuite larger(2);
   EXPECT_THAT(refusal([&] { Runner(larger, editors(), options("h")); }), HasSubstr("config.suite"));
 
