@@ -66,6 +66,16 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
   return factors;
 }
 
+SiteDelta joined(const EditDeltas& deltas) {
+  auto up = deltas.up.flatten(0, 1), down = deltas.down.flatten(0, 1);
+  auto used = (down != 0).any(-1).logical_and((up != 0).any(-1)).nonzero().squeeze(-1);
+  SiteDelta change;
+  change.site = deltas.site;
+  change.delta.up = up.index_select(0, used).t().contiguous();
+  change.delta.down = down.index_select(0, used).contiguous();
+  return change;
+}
+
 Interventions attach(const Model& model, const std::vector<EditDeltas>& deltas,
                      const EditOf& edit_of) {
   Interventions interventions;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "editing/forced.h"
+#include "editing/patch.h"
 #include "models/model.h"
 
 namespace emend {
@@ -35,6 +36,9 @@ struct EditDeltas {
   at::Tensor up;    // (E, n, out)
   at::Tensor down;  // (E, n, in)
 };
+
+// One patch's change: the edits' deltas one after another, without the tokens that add nothing.
+SiteDelta joined(const EditDeltas& deltas);
 
 // Which edit a row of a batch, and a picture of it, belongs to.
 struct EditOf {

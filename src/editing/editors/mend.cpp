@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cmath>
 
+#include "editing/block_sites.h"
 #include "editing/checkpoint.h"
 #include "editing/editors/editors.h"
 #include "editing/module_sites.h"
@@ -16,63 +15,6 @@
 #include "nn/loss.h"
 
 namespace emend {
-namespace {
-
-const std::vector<std::string> kModules = {"language", "vision", "tower"};
-
-Module module_of(const std::string& name) {
-  return name == "language" ? Module::language : name == "vision" ? Module::bridge : Module::vision;
-}
-
-// Blocks are numbered: language.block.3, bridge.layer.0.
-bool is_block(const Stage& stage) {
-  return std::isdigit(static_cast<unsigned char>(stage.name.back()));
-}
-
-// The edits' deltas in one: their tokens one after another.
-SiteDelta joined(const EditDeltas& deltas) {
-  auto up = deltas.up.flatten(0, 1), down = deltas.down.flatten(0, 1);
-  auto used = (down != 0).any(-1).nonzero().squeeze(-1);
-  SiteDelta change;
-  change.site = deltas.site;
-  change.delta.up = up.index_select(0, used).t().contiguous();
-  change.delta.down = down.index_select(0, used).contiguous();
-  return change;
-}
-
-}  // namespace
-
-void MendSites::declare(SettingList& list) {
-  list.choice("module", module, kModules,
-              "what to change: language, vision (the bridge), tower (what sees)");
-  list.text("sites", sites, "a glob of layers instead of the module's");
-  list.whole("depth", depth, 0, 1000, "how many last blocks; 0: language 3, vision 2, tower 3");
-}
-
-std::vector<Site> MendSites::find(const Model& model) const {
-  if (!sites.empty()) return model.find_sites(sites);
-  const auto& stages = model.stages();
-  const auto part = module_of(module);
-  std::vector<std::vector<Site>> blocks;
-  for (const auto& site : model.sites()) {
-    const auto& stage = stages[site.stage];
-    if (stage.module != part || !is_block(stage)) continue;
-    if (blocks.empty() || blocks.back().front().stage != site.stage) blocks.emplace_back();
-    blocks.back().push_back(site);
-  }
-  if (blocks.empty())
-    throw Error("editing::mend", fmt::format("this model has no blocks in module '{}'", module),
-                "choose layers with --set sites=GLOB; `emend inspect MODEL` lists them");
-  const auto wanted = static_cast<size_t>(depth > 0 ? depth : module == "vision" ? 2 : 3);
-  const size_t layers = module == "vision" ? 1 : 2;
-  std::vector<Site> found;
-  for (size_t b = blocks.size() - std::min(wanted, blocks.size()); b < blocks.size(); ++b)
-    for (size_t i = blocks[b].size() - std::min(layers, blocks[b].size()); i < blocks[b].size();
-         ++i)
-      found.push_back(blocks[b][i]);
-  return found;
-}
-
 MendTrained::Made MendTrained::make(
     const Model& model, const Pass& prefix, const ForcedBatch& forced, const Interventions& base,
     const std::function<void(const std::vector<Factors>&)>& observe) const {
@@ -105,8 +47,7 @@ MendTrained::Made MendTrained::make(
 }
 
 void MendSettings::declare(SettingList& list) {
-  list.choice("module", module, kModules,
-              "what to change: language, vision (the bridge), tower (what sees)");
+  BlockSites::declare_module(list, module);
   list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
 }
 
@@ -120,7 +61,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
   const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, "mend", settings_.module)
                                                  : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "mend", base);
-  MendSites where;
+  BlockSites where;
   where.module = json_get<std::string>(checkpoint.settings, "module", file);
   where.sites = json_get<std::string>(checkpoint.settings, "sites", file);
   where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
@@ -141,7 +82,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
 size_t MendEditor::first_stage(const Model& model) const {
   // A checkpoint that was not read yet may change any block of its module.
   if (trained_) return first_stage_of(model, trained_->network.sites());
-  return model.first_stage(module_of(settings_.module));
+  return model.first_stage(BlockSites::module_of(settings_.module));
 }
 
 Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

@@ -11,19 +11,6 @@
 
 namespace emend {
 
-// Which layers MEND changes.
-struct MendSites {
-  std::string module = "language";  // language; vision: the bridge (Q-Former); tower: what sees
-  std::string sites;                // a glob instead of the module's
-  int64_t depth = 0;                // how many last blocks; 0: language 3, vision 2, tower 3
-
-  void declare(SettingList& list);
-  // By their order alone, whatever the architecture: a block ends with its feed-forward layers.
-  // language and tower: the last two layers of each of the last blocks; vision: the last one.
-  // Throws emend::Error when there is none.
-  std::vector<Site> find(const Model& model) const;
-};
-
 struct MendSettings {
   std::string module = "language";
   std::string checkpoint;  // a trained editor; empty: the one that came with the model

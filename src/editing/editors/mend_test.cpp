@@ -94,7 +94,7 @@ std::vector<std::string> names(const std::vector<Site>& sites) {
 }
 
 TEST_F(MendTest, SitesOfModulesByOrderAlone) {
-  MendSites where;
+  BlockSites where;
   EXPECT_EQ(names(where.find(model())),
             names(model().find_sites("language_model.model.decoder.layers.*.fc?")));
   where.depth = 1;
@@ -147,7 +147,7 @@ TEST_F(MendTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
     MendNetwork::Options options;
     options.rank = 2;
     options.rate = -0.05;
-    MendSites where;
+    BlockSites where;
     where.module = module;
     auto sites = where.find(model());
     MendNetwork network(sites, options);

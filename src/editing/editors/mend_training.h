@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "editing/block_sites.h"
 #include "editing/editors/mend.h"
 #include "editing/train.h"
 
@@ -9,7 +10,7 @@ namespace emend {
 
 // MEND in training. The defaults are the field's; presets are for the bundled model.
 struct MendTrainSettings {
-  MendSites where;
+  BlockSites where;
   int64_t rank = 1920;  // of the networks' layers
   int64_t rounds = 1;   // gradients taken of one edit, each after the deltas of those before
   double rate =
