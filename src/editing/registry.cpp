@@ -14,7 +14,9 @@ bool EditorKind::has_setting(const std::string& setting) const {
                      [&](const SettingInfo& info) { return info.name == setting; });
 }
 
-std::vector<EditorKind> editor_kinds() { return {ft_editor(), lora_editor(), mend_editor()}; }
+std::vector<EditorKind> editor_kinds() {
+  return {ft_editor(), lora_editor(), ke_editor(), mend_editor()};
+}
 
 std::vector<std::string> editor_names() {
   std::vector<std::string> names;

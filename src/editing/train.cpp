@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "editing/editors/ke_training.h"
 #include "editing/editors/mend_training.h"
 #include "io/error.h"
 #include "io/log.h"
@@ -40,9 +41,10 @@ void TrainSettings::declare(SettingList& list) {
 
 std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
                                       const nlohmann::json& settings, ActivationStore* store) {
+  if (editor == "ke") return std::make_unique<KeTraining>(vlm, settings, store);
   if (editor == "mend") return std::make_unique<MendTraining>(vlm, settings, store);
   throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
-              "trained are: mend; the others work at once");
+              "trained are: ke, mend; the others work at once");
 }
 
 Trainer::Trainer(Trainee& trainee) : trainee_(trainee), trained_(trainee.trained()) {

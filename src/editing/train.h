@@ -46,6 +46,8 @@ class Trainee {
   virtual std::map<std::string, at::Tensor> tensors() const = 0;
   virtual void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) = 0;
   virtual LessonLosses learn(const std::vector<Lesson>& lessons) = 0;
+  // Told after each validation which share of the edits held.
+  virtual void validated(double) {}
   // As it is now, to be measured; valid while the trainee lives.
   virtual std::unique_ptr<Editor> as_editor() const = 0;
 };

@@ -217,6 +217,7 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
       file.tensors.clear();
     }
     sums = {};
+    trainee.validated(scores.count(Group::reliability) ? scores.at(Group::reliability).score : 0);
     save_state();
   };
   auto stalled = [&] {

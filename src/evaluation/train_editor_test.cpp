@@ -64,8 +64,14 @@ class TrainEditorTest : public ::testing::Test {
             {"validation", 2}, {"rate", -1e-2}, {"lr", 1e-3}, {"accumulate", 2},
             {"decay", 0.5},    {"depth", 1},    {"own", true}};
   }
-  nlohmann::json train(const nlohmann::json& settings, const TrainJob& job) const {
-    auto trainee = make_trainee("mend", *vlm_, settings, nullptr);
+  static nlohmann::json ke_settings() {
+    return {{"reader", 4},     {"condition", 4}, {"hidden", 3},     {"steps", 8},
+            {"batch", 2},      {"validate", 3},  {"validation", 2}, {"lr", 1e-3},
+            {"accumulate", 2}, {"depth", 1},     {"margin_held", 0}};
+  }
+  nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
+                       const std::string& editor = "mend") const {
+    auto trainee = make_trainee(editor, *vlm_, settings, nullptr);
     return train_editor(*vlm_, *trainee, job);
   }
   static std::string message(const std::function<void()>& action) {
@@ -116,22 +122,25 @@ TEST_F(TrainEditorTest, KeepsTheBestAndItsHistory) {
 }
 
 TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
-  auto whole = train(settings(), job("whole.safetensors"));
-  // Two records for validation, then two a step: in the middle of the fifth step.
-  suite_.interrupt_at_ = 2 + 2 * 4 + 1;
-  auto stopped = train(settings(), job("parts.safetensors"));
-  EXPECT_TRUE(stopped["interrupted"].get<bool>());
-  EXPECT_EQ(stopped["steps"], 5);
-  suite_.interrupt_at_ = 0;
-  auto resumed = train(settings(), job("parts.safetensors", /*resume=*/true));
-  EXPECT_FALSE(resumed["interrupted"].get<bool>());
-  EXPECT_EQ(resumed["history"], whole["history"]);
-  for (const std::string name : {"safetensors", "safetensors.state"}) {
-    auto one = load_checkpoint(*folder_ / ("whole." + name), "mend", vlm_->fingerprint());
-    auto two = load_checkpoint(*folder_ / ("parts." + name), "mend", vlm_->fingerprint());
-    ASSERT_EQ(one.tensors.size(), two.tensors.size());
-    for (const auto& [key, tensor] : one.tensors)
-      EXPECT_TRUE(at::equal(tensor, two.tensors.at(key))) << name << " " << key;
+  for (const std::string editor : {"mend", "ke"}) {
+    const auto settings = editor == "ke" ? ke_settings() : this->settings();
+    auto whole = train(settings, job("whole.safetensors"), editor);
+    // Two records for validation, then two a step: in the middle of the fifth step.
+    suite_.interrupt_at_ = 2 + 2 * 4 + 1;
+    auto stopped = train(settings, job("parts.safetensors"), editor);
+    EXPECT_TRUE(stopped["interrupted"].get<bool>());
+    EXPECT_EQ(stopped["steps"], 5);
+    suite_.interrupt_at_ = 0;
+    auto resumed = train(settings, job("parts.safetensors", /*resume=*/true), editor);
+    EXPECT_FALSE(resumed["interrupted"].get<bool>());
+    EXPECT_EQ(resumed["history"], whole["history"]);
+    for (const std::string name : {"safetensors", "safetensors.state"}) {
+      auto one = load_checkpoint(*folder_ / ("whole." + name), editor, vlm_->fingerprint());
+      auto two = load_checkpoint(*folder_ / ("parts." + name), editor, vlm_->fingerprint());
+      ASSERT_EQ(one.tensors.size(), two.tensors.size());
+      for (const auto& [key, tensor] : one.tensors)
+        EXPECT_TRUE(at::equal(tensor, two.tensors.at(key))) << editor << " " << name << " " << key;
+    }
   }
 }
 

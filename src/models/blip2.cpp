@@ -48,6 +48,10 @@ std::string Blip2::default_sites(Module module) const {
   return {};
 }
 
+at::Tensor Blip2::word_embeddings() const {
+  return parameters_.at("language_model.model.decoder.embed_tokens.weight");
+}
+
 Builder Blip2::builder(Weights& weights, size_t stage) {
   return {weights, parameters_, sites_, site_weights_, stage};
 }

@@ -18,6 +18,7 @@ class Blip2 : public Model {
 
   const Blip2Config& config() const { return config_; }
   std::string default_sites(Module module) const override;
+  at::Tensor word_embeddings() const override;
   int64_t image_slots() const override { return config_.queries; }
   int64_t vocabulary() const override { return config_.text.vocabulary; }
   int64_t max_positions() const override { return config_.text.max_positions; }

@@ -54,6 +54,9 @@ class Model {
   void run(Pass& pass, const Interventions& interventions = {}) const;
   void run(Pass& pass, size_t last, const Interventions& interventions = {}) const;
 
+  // The table that text's tokens are looked up in: (V, D), as stored.
+  virtual at::Tensor word_embeddings() const = 0;
+
   // How many positions one image fills, and the width of the vocabulary.
   virtual int64_t image_slots() const = 0;
   virtual int64_t vocabulary() const = 0;

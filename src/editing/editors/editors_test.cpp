@@ -37,10 +37,18 @@ std::vector<std::string> modules(const EditorKind& kind) {
 }
 
 // An editor that is trained finds itself beside the model, after a few steps.
+// Networks that are quick to train.
+nlohmann::json small_networks(const std::string& editor) {
+  if (editor == "ke") return {{"reader", 8}, {"condition", 8}, {"hidden", 8}};
+  return {{"rank", 8}};
+}
+
 void write_trained(const EditorKind& kind, const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
   for (const auto& module : modules(kind)) {
-    auto trainee = make_trainee(kind.name, vlm, {{"module", module}, {"rank", 8}}, nullptr);
+    auto settings = small_networks(kind.name);
+    settings["module"] = module;
+    auto trainee = make_trainee(kind.name, vlm, settings, nullptr);
     Trainer trainer(*trainee);
     for (uint64_t picture = 1; picture <= 4; ++picture) {
       Lesson lesson;
