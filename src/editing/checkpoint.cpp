@@ -26,13 +26,14 @@ std::string metadata_of(const SafetensorsFile& file, const char* name) {
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint) {
+void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
+                     at::ScalarType dtype) {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (!at::isfinite(tensor).all().item<bool>())
       throw Error("editing::checkpoint", fmt::format("tensor '{}' is not finite", name),
                   "lower the learning rate (--set lr=...)");
-    tensors.emplace_back(name, tensor.detach().to(at::kCPU).contiguous());
+    tensors.emplace_back(name, tensor.detach().to(at::kCPU, dtype).contiguous());
   }
   nlohmann::json description = {{"editor", checkpoint.editor},
                                 {"base", checkpoint.base},

@@ -19,9 +19,10 @@ struct EditorCheckpoint {
   std::string made_by = std::string("emend ") + EMEND_VERSION;
 };
 
-// A safetensors file with everything else in its metadata; written whole or not at all. Throws
-// emend::Error for a tensor that is not finite.
-void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint);
+// A safetensors file with everything else in its metadata; written whole or not at all. `dtype`:
+// float32, or bfloat16 for half the size. Throws emend::Error for a tensor that is not finite.
+void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
+                     at::ScalarType dtype = at::kFloat);
 
 // Strict. `editor` and `base` are what is asked for: throws emend::Error when the file is no
 // checkpoint, is one of another editor, or belongs to another model.

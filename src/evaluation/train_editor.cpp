@@ -213,7 +213,7 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
     if (better) {
       training["best"] = entry;
       file.tensors = trainee.tensors();
-      save_checkpoint(job.output, file);
+      save_checkpoint(job.output, file, job.dtype);
       file.tensors.clear();
     }
     sums = {};

@@ -15,6 +15,7 @@ struct TrainJob {
   const Suite* suite = nullptr;  // its first records are set apart for validation
   Protocol protocol;             // prompts, and how validation judges
   std::string output;  // the best editor so far; OUTPUT.state is what training goes on from
+  at::ScalarType dtype = at::kFloat;  // of OUTPUT's tensors
   bool resume = false;
   int64_t seed = 0;  // of the order of records
   ActivationStore* store = nullptr;
