@@ -195,6 +195,28 @@ TEST_F(ProgramTest, EditorsAreChosenAndSetInManyWays) {
   expect_refused(ask + "--module ears", "language, vision, projection, tower");
 }
 
+TEST_F(ProgramTest, TrainsAnEditorAsEasyEditsFileSays) {
+  testing::write_text(path("ke.yaml"),
+                      "alg: KE\nmodel_name: x\nlr: 1e-3\ncloc: 2\nmax_iters: 9\narchive: null\n"
+                      "inner_params:\n- opt_model.model.decoder.layers.2.fc2.weight\n");
+  const std::string train = "train -m {}/model --set validation=1 --steps 2 -o {}/ke.safetensors ";
+  auto trained = run_json(train + "--hparams {}/ke.yaml --save-dtype bf16");
+  EXPECT_EQ(trained["editor"]["name"], "ke");
+  EXPECT_EQ(trained["editor"]["settings"]["locality_weight"], 2.0);
+  EXPECT_EQ(trained["training"]["steps"], 2);
+  auto edited = run_json(
+      "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
+      "--editor ke --set checkpoint={}/ke.safetensors -o {}/c.patch");
+  EXPECT_EQ(edited["patch"]["sites"], 1);
+  for (const char* name : {"c.patch", "ke.safetensors", "ke.safetensors.state"})
+    std::filesystem::remove(path(name));
+  expect_refused(train + "--hparams {}/ke.yaml --editor mend", "--editor");
+  testing::write_text(path("ft.yaml"),
+                      "alg_name: FT\nmodel_name: x\nlayers: [2]\nnum_steps: 4\nlr: 5e-4\n"
+                      "rewrite_module_tmp: decoder.layers.{}.fc2.weight\n");
+  expect_refused(train + "--hparams {}/ft.yaml", "needs no training");
+}
+
 TEST_F(ProgramTest, HowAQuestionBecomesThePrompt) {
   auto prompt = [&](const std::string& options) {
     return run_json("ask -m {}/model --max-new-tokens 1 " + options)["prompt"];

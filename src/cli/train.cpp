@@ -5,8 +5,10 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
+#include "editing/hparams.h"
 #include "evaluation/train_editor.h"
 #include "io/error.h"
+#include "io/log.h"
 #include "io/runtime.h"
 #include "io/yaml.h"
 
@@ -15,7 +17,8 @@ namespace {
 
 struct Arguments {
   Common common;
-  std::string editor = "mend", suite = "scenes", protocol = "mmedit-2024", module, recipe, output;
+  std::string editor = "mend", suite = "scenes", protocol = "mmedit-2024";
+  std::string module, recipe, hparams, output, save_dtype = "fp32";
   SuiteOptions suite_options;
   int probes = 1;
   int64_t steps = 0;
@@ -36,9 +39,24 @@ SuiteOptions suite_options(const Arguments& arguments) {
   return options;
 }
 
+// EasyEdit's file: it says which editor is trained.
+nlohmann::json read_training(Arguments& arguments) {
+  const auto hparams = read_hparams(arguments.hparams);
+  if (!hparams.training.is_object())
+    throw Error(
+        "cli::train",
+        fmt::format("'{}' is of {}, which needs no training", arguments.hparams, hparams.algorithm),
+        "edit with it: emend edit --hparams FILE");
+  for (const auto& [key, reason] : hparams.ignored_in_training)
+    logger().info("{}: {} changes nothing here: {}", arguments.hparams, key, reason);
+  arguments.editor = hparams.spec.name;
+  return hparams.training;
+}
+
 // The recipe's first, then what the command line says.
-nlohmann::json all_settings(const Arguments& arguments) {
+nlohmann::json all_settings(Arguments& arguments) {
   auto settings = nlohmann::json::object();
+  if (!arguments.hparams.empty()) settings = read_training(arguments);
   if (!arguments.recipe.empty()) {
     settings = read_yaml(arguments.recipe);
     if (!settings.is_object())
@@ -84,8 +102,9 @@ void print_result(const Arguments& arguments, const nlohmann::json& facts) {
                            peak_resident_bytes() >> 20);
 }
 
-void train(const Arguments& arguments) {
+void train(Arguments arguments) {
   check_output(arguments.output);
+  const auto settings = all_settings(arguments);
   auto suite = open_suite(arguments.suite, suite_options(arguments));
   auto vlm = open_model(arguments.common);
   ActivationStore store(arguments.store);
@@ -94,11 +113,12 @@ void train(const Arguments& arguments) {
   job.protocol = make_protocol(arguments.protocol);
   job.protocol.generate_answers = false;
   job.output = arguments.output;
+  job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   job.resume = arguments.resume;
   job.seed = arguments.common.seed;
   // Drawn pictures come once: keeping them would help nobody.
   if (arguments.suite != "scenes") job.store = &store;
-  auto trainee = make_trainee(arguments.editor, vlm, all_settings(arguments), job.store);
+  auto trainee = make_trainee(arguments.editor, vlm, settings, job.store);
   auto facts = train_editor(vlm, *trainee, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common);
@@ -117,27 +137,39 @@ void train(const Arguments& arguments) {
 
 void add_train(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = program.add_subcommand("train", "Train an editor that learns how to edit: mend");
+  auto* command =
+      program.add_subcommand("train", "Train an editor that learns how to edit: ke, mend");
   command->footer(R"(
 CHECKPOINT is the best editor so far, as validation judges; CHECKPOINT.state is what --resume goes on
-from, and may be deleted when training is over. Use it with --editor mend --set checkpoint=CHECKPOINT;
-as MODEL/editors/mend-MODULE.safetensors it is found without.
+from, and may be deleted when training is over. Use it with --editor NAME --set checkpoint=CHECKPOINT;
+as MODEL/editors/NAME-MODULE.safetensors it is found without.
 
 The defaults are the field's, for models of billions of weights. The recipes beside the bundled
 model's editors are for models of millions.
 
 Examples:
   emend train --module language --recipe models/scenes-blip2/editors/mend-language.yaml -o mend.safetensors
+  emend train --editor ke --recipe models/scenes-blip2/editors/ke-language.yaml -o ke.safetensors
+  emend train -m MODEL --hparams EasyEdit/hparams/TRAINING/MEND/blip2.yaml -o mend.safetensors
   emend train -m MODEL --suite e-vqa --data mmedit --images coco --module vision -o mend-vision.safetensors)");
   add_common(*command, arguments->common);
-  command->add_option("--editor", arguments->editor, "what to train")->capture_default_str();
+  auto* editor =
+      command->add_option("--editor", arguments->editor, "what to train")->capture_default_str();
   command
       ->add_option("--module", arguments->module, "what it shall change: language, vision, tower")
       ->check(CLI::IsMember({"language", "vision", "tower"}));
   command->add_option("-o,--output", arguments->output, "checkpoint to write")->required();
   command->add_flag("--resume", arguments->resume, "go on from OUTPUT.state");
   command->add_option("--steps", arguments->steps, "steps at most")->check(CLI::PositiveNumber);
-  command->add_option("--recipe", arguments->recipe, "YAML file of settings");
+  auto* recipe = command->add_option("--recipe", arguments->recipe, "YAML file of settings");
+  command->add_option("--hparams", arguments->hparams, "EasyEdit's hyper-parameter file")
+      ->excludes(editor)
+      ->excludes(recipe);
+  command
+      ->add_option("--save-dtype", arguments->save_dtype,
+                   "of OUTPUT's tensors: bf16 is half as large")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
   command->add_option("--set", arguments->settings,
                       "NAME=VALUE, a setting; goes before the recipe");
   auto& suite = arguments->suite_options;

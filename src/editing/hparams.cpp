@@ -5,49 +5,29 @@
 #include <filesystem>
 #include <functional>
 
+#include "editing/hparams_algorithm.h"
 #include "io/error.h"
 #include "io/json.h"
 #include "io/yaml.h"
 
 namespace emend {
-namespace {
+namespace easyedit {
 
 using nlohmann::json;
 
-// A file on its way to an editor's settings.
-struct File {
-  std::string path;
-  json values;
-  json settings = json::object();
+void File::wrong(const std::string& key, const std::string& wanted) const {
+  auto shown = values.at(key).dump(-1, ' ', false, json::error_handler_t::replace);
+  throw Error("editing::hparams", fmt::format("'{}' has {}: {}", path, key, shown.substr(0, 200)),
+              fmt::format("it must be {}", wanted));
+}
 
-  [[noreturn]] void wrong(const std::string& key, const std::string& wanted) const {
-    auto shown = values.at(key).dump(-1, ' ', false, json::error_handler_t::replace);
-    throw Error("editing::hparams", fmt::format("'{}' has {}: {}", path, key, shown.substr(0, 200)),
-                fmt::format("it must be {}", wanted));
-  }
-  std::string text(const std::string& key) const {
-    if (!values.contains(key))
-      throw Error("editing::hparams", fmt::format("'{}' has no '{}'", path, key),
-                  "is it a hyper-parameter file of EasyEdit?");
-    if (!values[key].is_string()) wrong(key, "text");
-    return values[key].get<std::string>();
-  }
-};
-
-// What becomes of a key: read into the settings, or ignored for a reason.
-struct Key {
-  std::string name;
-  std::function<void(File&, const json&)> use;
-  std::string ignored;
-};
-
-struct Algorithm {
-  std::string name;    // alg_name
-  std::string editor;  // ours
-  json defaults;       // what the algorithm does without a key to say so
-  std::vector<Key> keys;
-  std::function<void(File&)> finish;  // what several keys say together
-};
+std::string File::text(const std::string& key) const {
+  if (!values.contains(key))
+    throw Error("editing::hparams", fmt::format("'{}' has no '{}'", path, key),
+                "is it a hyper-parameter file of EasyEdit?");
+  if (!values[key].is_string()) wrong(key, "text");
+  return values[key].get<std::string>();
+}
 
 Key ignore(const std::string& name, const std::string& reason) { return {name, {}, reason}; }
 
@@ -55,10 +35,37 @@ Key copy(const std::string& name, const std::string& setting) {
   return {name, [setting](File& file, const json& value) { file.settings[setting] = value; }, {}};
 }
 
-// Read by `finish`, with others.
 Key later(const std::string& name) {
   return {name, [](File&, const json&) {}, {}};
 }
+
+std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more) {
+  keys.insert(keys.end(), more.begin(), more.end());
+  return keys;
+}
+
+std::string hugging_face_name(std::string name) {
+  for (auto [theirs, ours] :
+       {std::pair{"opt_model.", "language_model."}, std::pair{"llama_model.", "language_model."},
+        std::pair{"Qformer.bert.", "qformer."}, std::pair{"opt_proj", "language_projection"}})
+    if (name.rfind(theirs, 0) == 0) return ours + name.substr(std::string(theirs).size());
+  return name;
+}
+
+std::string without_weight(std::string name) {
+  const std::string weight = ".weight";
+  if (name.size() > weight.size() &&
+      name.compare(name.size() - weight.size(), weight.size(), weight) == 0)
+    name.resize(name.size() - weight.size());
+  return name;
+}
+
+}  // namespace easyedit
+
+namespace {
+
+using namespace easyedit;  // NOLINT: the same subject in another file
+using nlohmann::json;
 
 std::vector<Key> common_keys() {
   return {later("alg_name"),
@@ -73,11 +80,6 @@ std::vector<Key> common_keys() {
           ignore("kl_factor", "EasyEdit's code does not read it for this algorithm"),
           ignore("use_chat_template", "the protocol says how a prompt is built"),
           ignore("enable_thinking", "the protocol says how a prompt is built")};
-}
-
-std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more) {
-  keys.insert(keys.end(), more.begin(), more.end());
-  return keys;
 }
 
 // [21, 22] as part of a glob; empty when there are none.
@@ -95,15 +97,6 @@ std::string layers_glob(const File& file) {
   return layers.empty() ? "" : fmt::format("{{{}}}", fmt::join(layers, ","));
 }
 
-// EasyEdit's BLIP-2 and MiniGPT-4 come from LAVIS, which names the parts otherwise.
-std::string hugging_face_name(std::string name) {
-  for (auto [theirs, ours] :
-       {std::pair{"opt_model.", "language_model."}, std::pair{"llama_model.", "language_model."},
-        std::pair{"Qformer.bert.", "qformer."}, std::pair{"opt_proj", "language_projection"}})
-    if (name.rfind(theirs, 0) == 0) return ours + name.substr(std::string(theirs).size());
-  return name;
-}
-
 // FT takes every parameter whose name contains the template with a layer's number filled in.
 void ft_sites(File& file) {
   auto name = hugging_face_name(file.text("rewrite_module_tmp"));
@@ -113,10 +106,9 @@ void ft_sites(File& file) {
     if (layers.empty()) file.wrong("rewrite_module_tmp", "filled from 'layers', which names none");
     name.replace(hole, 2, layers);
   }
-  const std::string weight = ".weight";
-  bool whole = name.size() > weight.size() &&
-               name.compare(name.size() - weight.size(), weight.size(), weight) == 0;
-  if (whole) name.resize(name.size() - weight.size());
+  const auto layer = without_weight(name);
+  const bool whole = layer != name;
+  name = layer;
   if (name.empty()) file.wrong("rewrite_module_tmp", "the name of a layer");
   file.settings["sites"] = "*" + name + (whole ? "" : "*");
 }
@@ -165,7 +157,8 @@ Algorithm ft() {
                                            ignore("attn_module_tmp", unread),
                                            ignore("ln_f_module", unread),
                                            ignore("lm_head_module", unread)},
-          ft_sites};
+          ft_sites,
+          {}};
 }
 
 Algorithm lora() {
@@ -185,19 +178,23 @@ Algorithm lora() {
                   ignore("lora_dropout", "no dropout, so that an edit is the same each time"),
                   ignore("norm_constraint", "EasyEdit's code does not read it for LoRA"),
                   ignore("sh_lr", "EasyEdit's code does not read it for LoRA")},
-          lora_sites};
+          lora_sites,
+          {}};
 }
 
-std::vector<Algorithm> algorithms() { return {ft(), lora()}; }
+std::vector<Algorithm> algorithms() { return {ft(), lora(), ke(), mend()}; }
 
 Algorithm algorithm_of(const File& file) {
-  auto name = file.text("alg_name");
+  // The files of hparams/TRAINING have `alg` alone.
+  const bool trains = !file.values.contains("alg_name") && file.values.contains("alg");
+  const std::string key = trains ? "alg" : "alg_name";
+  auto name = file.text(key);
   std::vector<std::string> known;
   for (const auto& algorithm : algorithms()) {
     if (algorithm.name == name) return algorithm;
     known.push_back(algorithm.name);
   }
-  file.wrong("alg_name", fmt::format("an algorithm that emend has: {}", fmt::join(known, ", ")));
+  file.wrong(key, fmt::format("an algorithm that emend has: {}", fmt::join(known, ", ")));
 }
 
 }  // namespace
@@ -222,7 +219,7 @@ Hparams read_hparams(const std::string& path) {
       continue;
     }
     if (key->use) key->use(file, value);
-    if (!key->ignored.empty()) result.ignored.push_back({name, key->ignored});
+    if (!key->ignored.empty()) file.ignored.push_back({name, key->ignored});
   }
   if (!unknown.empty())
     throw Error("editing::hparams",
@@ -232,8 +229,13 @@ Hparams read_hparams(const std::string& path) {
   algorithm.finish(file);
   result.spec = {fmt::format("{} ({})", algorithm.editor, fs::path(path).stem().string()),
                  algorithm.editor, file.settings};
+  result.training = file.training;
+  result.ignored = result.ignored_in_training = file.ignored;
+  for (const auto& key : file.trains)
+    result.ignored.push_back({key, "`emend train --hparams` reads it"});
   try {
     make_editor(result.spec.name, result.spec.settings);
+    if (algorithm.check_training) algorithm.check_training(file.training);
   } catch (const Error& error) {
     std::string what = error.what();
     throw Error("editing::hparams",

@@ -7,7 +7,8 @@
 
 namespace emend {
 
-// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, hparams/LoRA/*.yaml) as an editor.
+// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, and so on for LoRA, MEND, KE, and
+// hparams/TRAINING) as an editor.
 struct Hparams {
   EditorSpec spec;  // labelled `ft (llama-7b)`: the editor and the file's name
   std::string algorithm;
@@ -15,7 +16,9 @@ struct Hparams {
   struct Ignored {
     std::string key, reason;
   };
-  std::vector<Ignored> ignored;  // keys that change nothing here, and why
+  nlohmann::json training;       // settings of `emend train`; null where nothing is trained
+  std::vector<Ignored> ignored;  // keys that change nothing in an edit, and why
+  std::vector<Ignored> ignored_in_training;
 };
 
 // YAML, or (ending .json) JSON. Throws emend::Error naming file and key for an algorithm that has
