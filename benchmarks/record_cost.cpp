@@ -144,7 +144,7 @@ void run_editor(const Bench& bench, const EditorSpec& spec) {
   const auto look = [&] { before = take_before(vlm, bench.record, bench.protocol, {}, options); };
   const auto work = [&] {
     patch = editor->edit(vlm, {request}, context);
-    measure(vlm, before, patch.interventions());
+    measure(vlm, before, patch.interventions(vlm));
   };
   const auto looking = cost_of(look, fresh);
   const auto working = cost_of(work, [&] {

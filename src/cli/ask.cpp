@@ -26,7 +26,7 @@ void ask(const Arguments& arguments) {
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);
   Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
-  auto answer = generate(vlm, {query}, stack.interventions(), generation).at(0);
+  auto answer = generate(vlm, {query}, stack.interventions(vlm), generation).at(0);
   if (!common.json) {
     if (common.verbose) std::cout << prompt << "\n";
     std::cout << answer << "\n";

@@ -145,6 +145,8 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
                            counts.memory_hits, counts.disk_hits, counts.misses)
             << "\nBy the protocol, per cent\n"
             << scores_table(results, "score");
+  // `strict` has judged them by that already.
+  both = both && config.at("protocol").at("judged") != "generated";
   if (both) std::cout << "\nGenerated answers, per cent\n" << scores_table(results, "generated");
   std::vector<std::vector<std::string>> seconds = {{"seconds a record", "edit", "judge"}};
   for (const auto& [label, timing] : results.at("timings").items())

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "editing/patch.h"
+#include "editing/patch_stack.h"
 #include "models/vlm.h"
 #include "suites/record.h"
 

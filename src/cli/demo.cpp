@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "editing/editor.h"
+#include "editing/patch_stack.h"
 #include "evaluation/scenes_probes.h"
 #include "io/error.h"
 #include "io/progress.h"
@@ -95,7 +96,7 @@ void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
     save_patch(path, patch);
     PatchStack alone;
     alone.apply(vlm, load_patch(path));
-    auto after = generate(vlm, {query}, alone.interventions()).at(0);
+    auto after = generate(vlm, {query}, alone.interventions(vlm)).at(0);
     std::cout << fmt::format("  ft {:<9} -> {}   ({} steps, {:.2f} s, {} sites; {})\n", module,
                              after, patch.effect["steps"].get<int64_t>(), seconds,
                              patch.deltas.size(), path);
@@ -112,7 +113,7 @@ void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
     averages["base"].add(measure(vlm, before, {}));
     for (const auto& module : kModules) {
       auto patch = ft(arguments, module)->edit(vlm, {request_of(protocol, record)});
-      averages[module].add(measure(vlm, before, patch.interventions()));
+      averages[module].add(measure(vlm, before, patch.interventions(vlm)));
     }
     progress.advance();
   }
@@ -134,12 +135,12 @@ void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
 // Takes the patches off in the order they were put on, and looks for traces.
 void revert(const Vlm& vlm, const Protocol& protocol, const Record& record, PatchStack& stack,
             const at::Tensor& logits, const std::string& answer, const std::string& fingerprint) {
-  auto edited = logits_of(vlm, protocol, record, stack.interventions());
+  auto edited = logits_of(vlm, protocol, record, stack.interventions(vlm));
   std::cout << fmt::format("  both patches on: largest change of a logit {:.3f}\n",
                            (edited - logits).abs().max().item<double>());
   while (!stack.patches().empty()) stack.remove(stack.patches().front().id);
-  auto left = logits_of(vlm, protocol, record, stack.interventions());
-  auto now = generate(vlm, {query_of(protocol, record)}, stack.interventions()).at(0);
+  auto left = logits_of(vlm, protocol, record, stack.interventions(vlm));
+  auto now = generate(vlm, {query_of(protocol, record)}, stack.interventions(vlm)).at(0);
   bool same = at::equal(left, logits) && now == answer && vlm.fingerprint() == fingerprint;
   std::cout << fmt::format("  both taken off:  answer {}, {} logits {}, fingerprint {}\n", now,
                            left.numel(), at::equal(left, logits) ? "bit-identical" : "DIFFERENT",

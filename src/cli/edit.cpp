@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "editing/hparams.h"
+#include "editing/patch_stack.h"
 #include "editing/registry.h"
 #include "editing/settings_file.h"
 #include "evaluation/scenes_probes.h"
@@ -181,8 +182,8 @@ void edit(const Arguments& arguments) {
   auto edit_seconds = since(editing);
   PatchStack edited;
   edited.apply(vlm, patch);
-  auto after = generate(vlm, {query}, edited.interventions()).at(0);
-  auto measured = measure(vlm, kept, edited.interventions());
+  auto after = generate(vlm, {query}, edited.interventions(vlm)).at(0);
+  auto measured = measure(vlm, kept, edited.interventions(vlm));
 
   auto metrics = metrics_json(arguments, protocol, measured);
   const auto effect = patch.effect;

@@ -25,6 +25,7 @@ ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool 
     if (end_of_answer && !vlm.processor.stop_tokens.empty())
       answer.push_back(vlm.processor.stop_tokens.front());
     forced.answer_begin.push_back(static_cast<int64_t>(row.ids.size()));
+    row.asked = forced.answer_begin.back();
     row.ids.insert(row.ids.end(), answer.begin(), answer.end());
     if (!row.segments.empty()) row.segments.resize(row.ids.size(), row.segments.back());
     forced.width = std::max(forced.width, static_cast<int64_t>(row.ids.size()));

@@ -1,9 +1,11 @@
 #include "editing/patch.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "editing/registry.h"
 #include "io/error.h"
 #include "io/hash.h"
 
@@ -22,46 +24,56 @@ void add(Hasher& hash, const at::Tensor& tensor) {
   hash.update(flat.data_ptr(), flat.nbytes());
 }
 
+void add(Hasher& hash, const std::map<std::string, at::Tensor>& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    add(hash, name);
+    add(hash, tensor);
+  }
+}
+
 std::string text_of(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Intervention on_weight(const std::string& site, const WeightDelta& delta) {
-  Intervention intervention{};
-  intervention.point = Point::weight;
-  intervention.where = site;
-  intervention.delta = delta;
-  return intervention;
-}
-
-void check_site(const Model& model, const SiteDelta& change) {
-  auto fits = [&](const Site& site) {
-    const auto& delta = change.delta;
-    if (!delta.low_rank()) return delta.dense.size(0) == site.out && delta.dense.size(1) == site.in;
-    return delta.up.size(0) == site.out && delta.down.size(1) == site.in;
-  };
-  const auto& sites = model.sites();
-  auto found = std::find_if(sites.begin(), sites.end(),
-                            [&](const Site& site) { return site.name == change.site; });
-  if (found == sites.end())
-    throw Error("editing::patch", fmt::format("the model has no site '{}'", change.site),
-                "`emend inspect MODEL` lists the sites that a patch can change");
-  if (!fits(*found)) {
-    const auto& delta = change.delta;
-    auto out = delta.low_rank() ? delta.up.size(0) : delta.dense.size(0);
-    auto in = delta.low_rank() ? delta.down.size(1) : delta.dense.size(1);
-    throw Error("editing::patch",
-                fmt::format("the patch changes site '{}' as ({}, {}), the model has ({}, {})",
-                            change.site, out, in, found->out, found->in),
-                "use the model that the patch was made with");
-  }
-}
-
 }  // namespace
 
-Interventions Patch::interventions() const {
+void Memory::add(MemoryEntry entry) {
+  for (auto& known : entries) {
+    if (known.name != entry.name) continue;
+    known = std::move(entry);
+    return;
+  }
+  entries.push_back(std::move(entry));
+}
+
+void Memory::remove(const std::string& name) {
+  auto found = std::find_if(entries.begin(), entries.end(),
+                            [&](const MemoryEntry& entry) { return entry.name == name; });
+  if (found == entries.end()) {
+    std::vector<std::string> names;
+    for (const auto& entry : entries) names.push_back(entry.name);
+    throw Error("editing::memory", fmt::format("there is no entry '{}'", name.substr(0, 200)),
+                fmt::format("there are: {}", fmt::join(names, ", ")));
+  }
+  entries.erase(found);
+}
+
+Interventions on_weights(const std::vector<SiteDelta>& deltas) {
   Interventions all;
-  for (const auto& change : deltas) all.push_back(on_weight(change.site, change.delta));
+  for (const auto& [site, delta] : deltas) {
+    Intervention intervention{};
+    intervention.point = Point::weight;
+    intervention.where = site;
+    intervention.delta = delta;
+    all.push_back(std::move(intervention));
+  }
+  return all;
+}
+
+Interventions Patch::interventions(const Vlm& vlm, ActivationStore* store) const {
+  auto all = on_weights(deltas);
+  if (!memory.entries.empty())
+    for (auto& recalled : recall(vlm, *this, store)) all.push_back(std::move(recalled));
   return all;
 }
 
@@ -80,71 +92,14 @@ std::string patch_id(const Patch& patch) {
       add(hash, delta.dense);
     }
   }
+  // A patch without memory has the id that it had before there were memories.
+  add(hash, patch.memory.network);
+  for (const auto& entry : patch.memory.entries) {
+    add(hash, entry.name);
+    add(hash, text_of(entry.facts));
+    add(hash, entry.tensors);
+  }
   return hash.hex();
-}
-
-void pile_up(Interventions& sums, const Patch& patch) {
-  at::NoGradGuard no_grad;
-  auto find = [&](const std::string& site, bool low_rank) {
-    return std::find_if(sums.begin(), sums.end(), [&](const Intervention& sum) {
-      return sum.where == site && sum.delta.low_rank() == low_rank;
-    });
-  };
-  for (const auto& [site, delta] : patch.deltas) {
-    auto sum = find(site, delta.low_rank());
-    if (sum == sums.end()) {
-      sums.push_back(on_weight(site, delta));
-      continue;
-    }
-    // New tensors each time: the patches keep theirs.
-    auto& total = sum->delta;
-    if (!delta.low_rank()) {
-      total.dense = total.dense + delta.dense;
-      continue;
-    }
-    total.up = at::cat({total.up, delta.up}, 1);
-    total.down = at::cat({total.down, delta.down}, 0);
-    const auto out = total.up.size(0), in = total.down.size(1), rank = total.up.size(1);
-    if (rank * (out + in) <= out * in) continue;
-    auto dense = find(site, false);
-    if (dense == sums.end()) {
-      total = {total.materialised(), {}, {}};
-    } else {
-      dense->delta.dense = dense->delta.dense + total.materialised();
-      sums.erase(sum);
-    }
-  }
-}
-
-void PatchStack::apply(const Vlm& vlm, Patch patch) {
-  auto base = vlm.fingerprint();
-  if (patch.base != base)
-    throw Error("editing::patch",
-                fmt::format("patch {} belongs to the base model {}, this is {}", patch.id,
-                            patch.base, base),
-                "load the model that the patch was made with, or make the edit anew on this one");
-  for (const auto& other : patches_)
-    if (other.id == patch.id)
-      throw Error("editing::patch", fmt::format("patch {} is applied already", patch.id),
-                  "name each patch once");
-  for (auto& change : patch.deltas) {
-    check_site(*vlm.model, change);
-    for (auto* tensor : {&change.delta.dense, &change.delta.up, &change.delta.down})
-      if (tensor->defined()) *tensor = tensor->to(vlm.model->device());
-  }
-  pile_up(sums_, patch);
-  patches_.push_back(std::move(patch));
-}
-
-void PatchStack::remove(const std::string& id) {
-  auto found = std::find_if(patches_.begin(), patches_.end(),
-                            [&](const Patch& patch) { return patch.id == id; });
-  if (found == patches_.end())
-    throw Error("editing::patch", fmt::format("no patch {} is applied", id),
-                "`emend inspect PATCH` prints a patch's id");
-  patches_.erase(found);
-  sums_.clear();
-  for (const auto& patch : patches_) pile_up(sums_, patch);
 }
 
 }  // namespace emend

@@ -31,31 +31,87 @@ std::string text_field(const std::string& path, const nlohmann::json& object, co
   return value.get<std::string>();
 }
 
-// (rows, columns), float32, finite; copied, so that a file truncated later cannot crash us.
-at::Tensor read_part(const std::string& path, const SafetensorsFile& file,
-                     const std::string& name) {
+// float32, finite; copied, so that a file truncated later cannot crash us.
+at::Tensor read_tensor(const std::string& path, const SafetensorsFile& file,
+                       const std::string& name) {
   auto info = file.tensors().find(name);
   if (info == file.tensors().end()) reject(path, fmt::format("lacks the tensor '{}'", name));
   if (info->second.dtype != at::kFloat)
     reject(path, fmt::format("has a tensor '{}' that is not float32", name));
-  if (info->second.shape.size() != 2)
-    reject(path, fmt::format("has a tensor '{}' that is not two-dimensional", name));
   auto tensor = file.tensor(name).clone();
   if (!at::isfinite(tensor).all().item<bool>())
     reject(path, fmt::format("has a tensor '{}' that is not finite", name));
   return tensor;
 }
 
+at::Tensor read_matrix(const std::string& path, const SafetensorsFile& file,
+                       const std::string& name) {
+  auto tensor = read_tensor(path, file, name);
+  if (tensor.dim() != 2)
+    reject(path, fmt::format("has a tensor '{}' that is not two-dimensional", name));
+  return tensor;
+}
+
+std::string network_tensor(const std::string& name) { return "memory.network." + name; }
+std::string entry_tensor(size_t entry, const std::string& name) {
+  return fmt::format("memory.{}.{}", entry, name);
+}
+
+std::vector<std::string> names_of(const std::map<std::string, at::Tensor>& tensors) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : tensors) names.push_back(name);
+  return names;
+}
+
+nlohmann::json describe(const Memory& memory) {
+  nlohmann::json json = {{"network", names_of(memory.network)},
+                         {"entries", nlohmann::json::array()}};
+  for (const auto& entry : memory.entries)
+    json["entries"].push_back(
+        {{"name", entry.name}, {"facts", entry.facts}, {"tensors", names_of(entry.tensors)}});
+  return json;
+}
+
+// `take`: reads a tensor that the patch lists.
+template <class Take>
+Memory read_memory(const std::string& path, const nlohmann::json& json, Take&& take) {
+  auto list = [&](const nlohmann::json& object, const char* name) -> const nlohmann::json& {
+    const auto& value = field(path, object, name);
+    if (!value.is_array()) reject(path, fmt::format("has a field '{}' that is no list", name));
+    return value;
+  };
+  auto name_of = [&](const nlohmann::json& value) {
+    if (!value.is_string()) reject(path, "names a tensor of its memory by what is no text");
+    return value.get<std::string>();
+  };
+  Memory memory;
+  for (const auto& value : list(json, "network")) {
+    auto name = name_of(value);
+    memory.network[name] = take(network_tensor(name));
+  }
+  for (const auto& value : list(json, "entries")) {
+    MemoryEntry entry{text_field(path, value, "name"), field(path, value, "facts"), {}};
+    for (const auto& tensor : list(value, "tensors")) {
+      auto name = name_of(tensor);
+      entry.tensors[name] = take(entry_tensor(memory.entries.size(), name));
+    }
+    memory.entries.push_back(std::move(entry));
+  }
+  return memory;
+}
+
 }  // namespace
 
 void save_patch(const std::string& path, const Patch& patch) {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  auto add = [&](const std::string& name, const at::Tensor& tensor) {
+  auto add = [&](const std::string& name, const at::Tensor& tensor, bool matrix = true) {
     auto value = tensor.detach().to(at::kCPU).contiguous();
-    if (value.scalar_type() != at::kFloat || value.dim() != 2 ||
+    if (value.scalar_type() != at::kFloat || (matrix && value.dim() != 2) ||
         !at::isfinite(value).all().item<bool>())
-      throw Error("editing::patch", fmt::format("delta '{}' is not a finite float32 matrix", name),
-                  "lower the learning rate (--set lr=...)");
+      throw Error(
+          "editing::patch",
+          fmt::format("'{}' is not a finite float32 {}", name, matrix ? "matrix" : "tensor"),
+          "lower the learning rate (--set lr=...)");
     tensors.emplace_back(name, value);
   };
   auto sites = nlohmann::json::array();
@@ -68,10 +124,16 @@ void save_patch(const std::string& path, const Patch& patch) {
       add(site + ".delta", delta.dense);
     }
   }
+  for (const auto& [name, tensor] : patch.memory.network)
+    add(network_tensor(name), tensor, /*matrix=*/false);
+  for (size_t e = 0; e < patch.memory.entries.size(); ++e)
+    for (const auto& [name, tensor] : patch.memory.entries[e].tensors)
+      add(entry_tensor(e, name), tensor, /*matrix=*/false);
   nlohmann::json description = {{"id", patch.id},           {"base", patch.base},
                                 {"editor", patch.editor},   {"settings", patch.settings},
                                 {"request", patch.request}, {"effect", patch.effect},
                                 {"sites", sites},           {"made_by", patch.made_by}};
+  if (!patch.memory.entries.empty()) description["memory"] = describe(patch.memory);
   write_safetensors(
       path, tensors,
       {{"format", kFormat},
@@ -114,7 +176,7 @@ Patch load_patch(const std::string& path) {
     auto take = [&](const char* part) {
       auto name = change.site + part;
       if (!used.insert(name).second) reject(path, fmt::format("names '{}' twice", change.site));
-      return read_part(path, *file, name);
+      return read_matrix(path, *file, name);
     };
     if (file->tensors().count(change.site + ".up")) {
       change.delta.up = take(".up");
@@ -126,6 +188,11 @@ Patch load_patch(const std::string& path) {
     }
     patch.deltas.push_back(std::move(change));
   }
+  if (description.contains("memory"))
+    patch.memory = read_memory(path, description["memory"], [&](const std::string& name) {
+      if (!used.insert(name).second) reject(path, fmt::format("names '{}' twice", name));
+      return read_tensor(path, *file, name);
+    });
   for (const auto& [name, info] : file->tensors())
     if (!used.count(name))
       reject(path, fmt::format("holds a tensor '{}' that it does not list", name));

@@ -1,11 +1,10 @@
-#include "editing/patch.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <random>
 
+#include "editing/patch_stack.h"
 #include "io/error.h"
 #include "io/safetensors.h"
 #include "tests/tiny_vlm.h"
@@ -64,6 +63,14 @@ class PatchTest : public ::testing::Test {
     result.id = patch_id(result);
     return result;
   }
+  static Patch remembering(uint64_t seed) {
+    auto result = patch(seed);
+    result.memory.network["w"] = at::randn({2, 3});
+    for (const std::string name : {"a", "b"})
+      result.memory.add({name, {{"target", name}}, {{"key", at::randn({4})}}});
+    result.id = patch_id(result);
+    return result;
+  }
   static at::Tensor logits(const Interventions& interventions) {
     at::NoGradGuard no_grad;
     Query query{*testing::noise_image(3), "What is this?"};
@@ -72,7 +79,7 @@ class PatchTest : public ::testing::Test {
   static at::Tensor logits(const std::vector<Patch>& patches) {
     PatchStack stack;
     for (const auto& one : patches) stack.apply(*vlm_, one);
-    return logits(stack.interventions());
+    return logits(stack.interventions(*vlm_));
   }
 
   static std::unique_ptr<testing::TemporaryFolder> folder_;
@@ -99,14 +106,43 @@ TEST_F(PatchTest, SavedAndLoadedGivesTheSameLogitsAndSaysTheSame) {
   EXPECT_FALSE(at::equal(logits({loaded}), logits(Interventions{})));
 }
 
+TEST_F(PatchTest, AMemoryIsSavedWithItsEntries) {
+  auto path = *folder_ / "memory.patch";
+  auto made = remembering(1);
+  EXPECT_NE(made.id, patch(1).id);
+  save_patch(path, made);
+  auto loaded = load_patch(path);
+  EXPECT_EQ(loaded.id, made.id);
+  ASSERT_EQ(loaded.memory.entries.size(), 2u);
+  EXPECT_EQ(loaded.memory.entries[1].name, "b");
+  EXPECT_EQ(loaded.memory.entries[1].facts, made.memory.entries[1].facts);
+  EXPECT_TRUE(at::equal(loaded.memory.entries[1].tensors.at("key"),
+                        made.memory.entries[1].tensors.at("key")));
+  EXPECT_TRUE(at::equal(loaded.memory.network.at("w"), made.memory.network.at("w")));
+  // An editor that reads no memories would leave it out silently.
+  loaded.editor = "ft";
+  EXPECT_THAT(message([&] { loaded.interventions(*vlm_); }), HasSubstr("does not read"));
+}
+
+TEST_F(PatchTest, EntriesGoByName) {
+  auto memory = remembering(1).memory;
+  memory.add({"a", {{"target", "new"}}, {}});
+  ASSERT_EQ(memory.entries.size(), 2u);
+  EXPECT_EQ(memory.entries[0].facts.at("target"), "new");
+  EXPECT_THAT(message([&] { memory.remove("c"); }), AllOf(HasSubstr("'c'"), HasSubstr("a, b")));
+  memory.remove("a");
+  ASSERT_EQ(memory.entries.size(), 1u);
+  EXPECT_EQ(memory.entries[0].name, "b");
+}
+
 TEST_F(PatchTest, TakingOffLeavesNothing) {
   auto plain = logits(Interventions{});
   PatchStack stack;
   stack.apply(*vlm_, patch(1));
-  EXPECT_FALSE(at::equal(logits(stack.interventions()), plain));
+  EXPECT_FALSE(at::equal(logits(stack.interventions(*vlm_)), plain));
   stack.remove(patch(1).id);
-  EXPECT_TRUE(stack.interventions().empty());
-  EXPECT_TRUE(at::equal(logits(stack.interventions()), plain));
+  EXPECT_TRUE(stack.interventions(*vlm_).empty());
+  EXPECT_TRUE(at::equal(logits(stack.interventions(*vlm_)), plain));
 }
 
 TEST_F(PatchTest, ComesOffInAnyOrderAsIfNeverApplied) {
@@ -123,7 +159,7 @@ TEST_F(PatchTest, ComesOffInAnyOrderAsIfNeverApplied) {
       std::vector<Patch> left;
       for (size_t i = 0; i < all.size(); ++i)
         if (on[i]) left.push_back(all[i]);
-      ASSERT_TRUE(at::equal(logits(stack.interventions()), logits(left)));
+      ASSERT_TRUE(at::equal(logits(stack.interventions(*vlm_)), logits(left)));
     }
   } while (std::next_permutation(order.begin(), order.end()));
 }
@@ -133,7 +169,7 @@ TEST_F(PatchTest, DenseDeltasOfASiteRunAsOneSum) {
   stack.apply(*vlm_, patch(1));
   stack.apply(*vlm_, patch(2));
   stack.apply(*vlm_, low_rank_patch(3));
-  auto interventions = stack.interventions();
+  auto interventions = stack.interventions(*vlm_);
   ASSERT_EQ(interventions.size(), 3u);  // fc1 and fc2 summed, the low-rank one as it is
   EXPECT_TRUE(at::equal(interventions[0].delta.dense,
                         patch(1).deltas[0].delta.dense + patch(2).deltas[0].delta.dense));
@@ -149,7 +185,7 @@ TEST_F(PatchTest, LowRankDeltasOfASiteRunAsOnePairUntilDenseIsCheaper) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {  // rank 3 each, in a layer of 64 x 32
     stack.apply(*vlm_, low_rank_patch(seed));
     expected = expected + low_rank_patch(seed).deltas[0].delta.materialised();
-    auto interventions = stack.interventions();
+    auto interventions = stack.interventions(*vlm_);
     int64_t cost = 0;
     auto sum = at::zeros({64, 32});
     for (const auto& intervention : interventions) {
@@ -179,9 +215,9 @@ TEST_F(PatchTest, LongMixedStacksComeOffAsIfNeverApplied) {
     auto off = rng() % all.size();
     stack.remove(all[off].id);
     all.erase(all.begin() + static_cast<int64_t>(off));
-    ASSERT_TRUE(at::equal(logits(stack.interventions()), logits(all))) << all.size();
+    ASSERT_TRUE(at::equal(logits(stack.interventions(*vlm_)), logits(all))) << all.size();
   }
-  EXPECT_TRUE(stack.interventions().empty());
+  EXPECT_TRUE(stack.interventions(*vlm_).empty());
 }
 
 TEST_F(PatchTest, LowRankEqualsItsDenseProduct) {
@@ -290,6 +326,14 @@ TEST_F(PatchTest, LoadingIsStrict) {
   EXPECT_THAT(
       rewrite([](auto&, auto& t, auto&) { t.begin()->second = t.begin()->second.to(at::kDouble); }),
       HasSubstr("float32"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) {
+                d["memory"] = {{"network", {"w"}}, {"entries", nlohmann::json::array()}};
+              }),
+              HasSubstr("memory.network.w"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) {
+                d["memory"] = {{"entries", 3}};
+              }),
+              HasSubstr("'network'"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["settings"]["seed"] = 7; }),
               HasSubstr("its id differs"));
   EXPECT_THAT(message([&] { load_patch(*folder_ / "a/model.safetensors"); }),

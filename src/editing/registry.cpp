@@ -32,6 +32,16 @@ EditorKind editor_kind(const std::string& name) {
       fmt::format("there are: {}; `emend editors` explains them", fmt::join(editor_names(), ", ")));
 }
 
+Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store) {
+  auto kind = editor_kind(patch.editor);
+  if (!kind.recall)
+    throw Error(
+        "editing::registry",
+        fmt::format("a patch of '{}' has a memory, which this editor does not read", patch.editor),
+        "make the patch again with `emend edit`, or use a newer emend");
+  return kind.recall(vlm, patch, store);
+}
+
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings) {
   return editor_kind(name).make(settings);
 }

@@ -16,6 +16,8 @@ struct EditorKind {
   std::string summary;  // one line
   std::vector<SettingInfo> settings;
   std::function<std::unique_ptr<Editor>(const nlohmann::json&)> make;
+  // What a patch with a memory attaches beside weights; none for editors whose patches have none.
+  std::function<Interventions(const Vlm&, const Patch&, ActivationStore*)> recall = {};
 
   bool has_setting(const std::string& setting) const;
 };
@@ -23,5 +25,9 @@ struct EditorKind {
 std::vector<EditorKind> editor_kinds();
 // Throws emend::Error when there is none of this name.
 EditorKind editor_kind(const std::string& name);
+
+// By the patch's editor; see Patch::interventions. Throws emend::Error for an editor whose patches
+// have no memory.
+Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store);
 
 }  // namespace emend

@@ -30,10 +30,8 @@ WeightDelta detached(const WeightDelta& delta) {
 }
 
 Interventions with_deltas(const Interventions& base, const std::vector<SiteDelta>& deltas) {
-  Patch patch;
-  patch.deltas = deltas;
   auto all = base;
-  for (auto& change : patch.interventions()) all.push_back(std::move(change));
+  for (auto& change : on_weights(deltas)) all.push_back(std::move(change));
   return all;
 }
 

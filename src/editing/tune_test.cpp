@@ -177,7 +177,7 @@ TEST_F(TuneTest, OnABfloat16ModelDeltasStayFloat32) {
     for (const auto& change : patch.deltas)
       EXPECT_EQ(change.delta.materialised().scalar_type(), at::kFloat) << editor;
     EditContext context;
-    context.base = patch.interventions();
+    context.base = patch.interventions(half);
     EditRequest other{{"", testing::noise_image(2)}, "What is that?", " dog"};
     auto second = make_editor(editor, {{"lr", 0.01}, {"steps", 15}})->edit(half, {other}, context);
     EXPECT_LT(loss(second, "loss_after"), loss(second, "loss_before") - 0.3) << editor;

@@ -77,10 +77,12 @@ Made Judge::make(Candidate& candidate, std::vector<Subject>& subjects, bool pile
         requests.push_back({subject.record->image, edit_prompt(candidate.protocol, *subject.record),
                             continuation(subject.record->target), subject.record->before});
     if (requests.empty()) throw Error("evaluation::judge", "none of the records can be read");
-    auto patch = candidate.editor->edit(vlm_, requests, {candidate.pile, store_});
+    auto patch = candidate.editor->edit(vlm_, requests,
+                                        {candidate.pile.interventions(vlm_, store_), store_});
     made.facts = described(patch);
-    if (pile) pile_up(candidate.pile, patch);
-    made.changes = pile ? candidate.pile : patch.interventions();
+    if (pile) candidate.pile.add(patch);
+    made.changes =
+        pile ? candidate.pile.interventions(vlm_, store_) : patch.interventions(vlm_, store_);
   });
   made.seconds = since(begin) / static_cast<double>(subjects.size());
   return made;
@@ -113,8 +115,10 @@ Judge::Verdict Judge::judge(const Candidate& candidate, Subject& subject, const 
   if (!reason.empty()) return failed("judging before", reason);
   if (before_seconds > 0) timing["before_seconds"] = before_seconds;
   auto begin = Clock::now();
-  reason = attempt(
-      [&] { describe(sample, measure(vlm_, *before, made ? made->changes : candidate.pile)); });
+  reason = attempt([&] {
+    describe(sample, measure(vlm_, *before,
+                             made ? made->changes : candidate.pile.interventions(vlm_, store_)));
+  });
   timing["judge_seconds"] = since(begin);
   return reason.empty() ? verdict : failed("judging", reason);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "editing/editor.h"
+#include "editing/pile.h"
 #include "evaluation/measure.h"
 #include "suites/suite.h"
 
@@ -19,7 +20,7 @@ struct Candidate {
   std::string label;
   std::unique_ptr<Editor> editor;  // null: base, the model unedited
   Protocol protocol;
-  Interventions pile = {};       // sequential mode: all its edits so far
+  Pile pile = {};                // sequential mode: all its edits so far
   std::set<size_t> unmade = {};  // sequential mode: records whose edit failed
 };
 

@@ -73,7 +73,7 @@ TEST(MeasureBundledTest, TheNaiveWayGivesTheSameScores) {
         make_editor("ft", {{"module", "language"}, {"steps", 10}})
             ->edit(vlm,
                    {{record.image, edit_prompt(protocol, record), continuation(record.target)}});
-    expect_near(vlm, record, patch.interventions(), protocol);
+    expect_near(vlm, record, patch.interventions(vlm), protocol);
   }
 }
 

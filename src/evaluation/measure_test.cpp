@@ -20,7 +20,7 @@ TEST_F(MeasureTest, UntouchedModelKeepsEveryLocalityAtExactlyOne) {
   for (const auto& name : protocol_names())
     for (bool reuse : {true, false}) {
       auto before = take_before(vlm(), record(), make_protocol(name), {}, {.reuse = reuse});
-      for (const auto& interventions : {Interventions{}, patch.interventions(), everywhere}) {
+      for (const auto& interventions : {Interventions{}, patch.interventions(vlm()), everywhere}) {
         auto measured = measure(vlm(), before, interventions);
         for (auto group : {Group::text_locality, Group::image_locality}) {
           EXPECT_EQ(measured.scores[group].score, 1.0) << name;
@@ -54,7 +54,7 @@ TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
 TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
   auto before = take_before(vlm(), record());
   auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
-  auto measured = measure(vlm(), before, patch.interventions());
+  auto measured = measure(vlm(), before, patch.interventions(vlm()));
   EXPECT_EQ(measured.scores[Group::reliability].score, 1);
   EXPECT_EQ(measured.scores[Group::reliability].generated, 1);
   auto& first = measured.probes.at(0);
@@ -155,7 +155,7 @@ TEST_F(MeasureTest, GeneratedAnswersAreThoseOfAskingAlone) {
 TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
   auto before = take_before(vlm(), record(), make_protocol("strict"));
   auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
-  auto measured = measure(vlm(), before, patch.interventions());
+  auto measured = measure(vlm(), before, patch.interventions(vlm()));
   EXPECT_EQ(measured.probes.at(0).after, "cat");
   EXPECT_EQ(measured.scores[Group::reliability].score, 1);
   for (const auto& probe : measured.probes)

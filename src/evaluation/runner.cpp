@@ -272,7 +272,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   run["config"]["threads"] = at::get_num_threads();
   run = folder_.begin(run);
   for (auto& candidate : candidates_) {
-    candidate.pile.clear();
+    candidate.pile = {};
     candidate.unmade.clear();
   }
   InterruptGuard guard;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <random>
 
+#include "editing/patch_stack.h"
 #include "evaluation/schedule.h"
 #include "io/error.h"
 #include "io/file.h"
@@ -262,10 +263,10 @@ TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
     stack.apply(*vlm_, editor->edit(*vlm_,
                                     {{record.image, edit_prompt(all.protocol, record),
                                       continuation(record.target), record.before}},
-                                    {stack.interventions()}));
+                                    {stack.interventions(*vlm_)}));
   }
   auto expect_same = [&](const nlohmann::json& sample, size_t index) {
-    auto measured = measure(*vlm_, befores[index], stack.interventions());
+    auto measured = measure(*vlm_, befores[index], stack.interventions(*vlm_));
     EXPECT_EQ(sample["index"], index);
     EXPECT_EQ(sample["editor"], "ft:language");
     EXPECT_EQ(sample["after_edits"], 2);
@@ -311,8 +312,8 @@ TEST_F(RunnerTest, ABatchIsOneEdit) {
   }
   auto patch = make_editor(spec.name, spec.settings)->edit(*vlm_, requests);
   for (size_t i = 0; i < 2; ++i) {
-    auto measured =
-        measure(*vlm_, take_before(*vlm_, suite.record(i), all.protocol), patch.interventions());
+    auto measured = measure(*vlm_, take_before(*vlm_, suite.record(i), all.protocol),
+                            patch.interventions(*vlm_));
     for (size_t p = 0; p < measured.probes.size(); ++p)
       EXPECT_EQ(samples[3 * i + 1]["probes"][p], to_json(measured.probes[p]));
   }

@@ -22,7 +22,10 @@ nlohmann::json described(const Patch& patch) {
   int64_t numbers = 0;
   for (const auto& [site, delta] : patch.deltas)
     numbers += delta.low_rank() ? delta.up.numel() + delta.down.numel() : delta.dense.numel();
+  for (const auto& entry : patch.memory.entries)
+    for (const auto& [name, tensor] : entry.tensors) numbers += tensor.numel();
   json["patch"] = {{"sites", patch.deltas.size()}, {"numbers", numbers}};
+  if (!patch.memory.entries.empty()) json["patch"]["entries"] = patch.memory.entries.size();
   return json;
 }
 

@@ -59,7 +59,7 @@ class Validation {
     context.store = job_.store;
     for (size_t i = 0; i < requests_.size(); ++i) {
       auto patch = editor.edit(vlm_, {requests_[i]}, context);
-      averages.add(emend::measure(vlm_, befores_[i], patch.interventions()));
+      averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_)));
     }
     return averages.scores();
   }

@@ -71,7 +71,7 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
 
   const int64_t length = longest;
   std::vector<int64_t> ids(rows * length, 0), segments(rows * length, 0);
-  std::vector<int64_t> positions(rows * length, -1), slots, sources, users;
+  std::vector<int64_t> positions(rows * length, -1), slots, sources, users, asked;
   auto mask = at::zeros({rows, length}, at::kBool);
   for (int64_t r = 0; r < rows; ++r) {
     const auto& row = batch.rows[r];
@@ -98,6 +98,9 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
       ++filled;
     }
     for (int64_t image : row.images) users.insert(users.end(), {image, r});
+    const auto size = static_cast<int64_t>(row.ids.size());
+    if (row.asked > size) refuse(r, fmt::format("asks {} of its {} ids", row.asked, size));
+    asked.push_back(row.asked < 0 ? size : row.asked);
   }
 
   Pass pass;
@@ -107,6 +110,7 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
   pass.mask = mask.to(device());
   if (segmented) pass.segments = vector_tensor(segments, {rows, length}).to(device());
   pass.positions = vector_tensor(positions, {rows, length}).to(device());
+  pass.asked = vector_tensor(asked, {rows}).to(device());
   pass.slots = vector_tensor(slots, {-1}).to(device());
   pass.slot_source = vector_tensor(sources, {-1}).to(device());
   pass.image_rows = vector_tensor(users, {static_cast<int64_t>(users.size()) / 2, 2}).to(device());

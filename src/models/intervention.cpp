@@ -46,6 +46,14 @@ Batch apply_requests(const Batch& batch, const Interventions& interventions) {
       for (size_t row = 0; row < result.rows.size(); ++row)
         if (!i.rows[row]) changed.rows[row] = result.rows[row];
     }
+    // The answer fed in stays at the end; a rewrite need not count what it puts before it.
+    for (size_t row = 0; row < result.rows.size(); ++row) {
+      const auto& before = result.rows[row];
+      if (before.asked < 0) continue;
+      auto& after = changed.rows[row];
+      const auto answer = static_cast<int64_t>(before.ids.size()) - before.asked;
+      after.asked = std::max<int64_t>(0, static_cast<int64_t>(after.ids.size()) - answer);
+    }
     result = std::move(changed);
   }
   return result;

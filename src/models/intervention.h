@@ -30,6 +30,9 @@ struct Intervention {
   std::vector<bool> rows;  // scope: the rows of the batch it acts on; empty: all. In the vision and
                            // bridge stages an image is in scope when the rows that use it are.
                            // Vision stages see one image at a time: a transform gets (1, P, D)
+  // logits, instead of a transform: sees the pass besides, so that another model can answer for
+  // some rows. (B, T, V), or (K, V) where pass.wanted is set; what it returns has that shape.
+  std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)> mix = {};
 };
 
 using Interventions = std::vector<Intervention>;
@@ -38,7 +41,8 @@ using Interventions = std::vector<Intervention>;
 size_t first_changed_stage(const Model& model, const Interventions& interventions);
 
 // The batch that the model is to see. A rewrite keeps the number of rows; one with a scope keeps
-// the images of the rows out of it where they are (it may append others).
+// the images of the rows out of it where they are (it may append others). Row::asked is counted
+// anew: the answer that was fed in stays at a row's end.
 Batch apply_requests(const Batch& batch, const Interventions& interventions);
 
 }  // namespace emend

@@ -54,6 +54,20 @@ class InterventionTest : public ::testing::Test {
   Batch batch = fixture.batch("image_right");
 };
 
+TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) {
+  Intervention mix{Point::logits, "", {}, {}, {}, {false, true, false}};
+  mix.mix = [](const Pass& pass, const at::Tensor& logits) {
+    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // nothing was fed in behind
+    return logits + pass.ids.size(1);
+  };
+  EXPECT_EQ(changed({mix}), std::vector<int>{1});
+  auto partly = batch;
+  partly.rows[1].asked = 3;
+  EXPECT_EQ(model->begin(partly).asked[1].item<int64_t>(), 3);
+  partly.rows[1].asked = 1000;
+  EXPECT_THROW(model->begin(partly), Error);
+}
+
 TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
   const std::vector<bool> scope{false, true, false};
   const Interventions each{

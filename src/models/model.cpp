@@ -73,8 +73,14 @@ at::Tensor Model::weight(const Site& site) const {
 struct Model::Plan {
   struct Boundary {
     size_t stage;
-    const Transform* transform;
+    const Intervention* what;
     at::Tensor rows;
+
+    void apply(Pass& pass) const {
+      auto transform = what->transform;
+      if (what->mix) transform = [&](const at::Tensor& logits) { return what->mix(pass, logits); };
+      pass.hidden = apply_transform(pass.hidden, transform, rows);
+    }
   };
   Attachments attachments;
   std::vector<Boundary> boundaries;  // those at the logits among them
@@ -139,7 +145,8 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
         i.point == Point::input || i.point == Point::weight || i.point == Point::output;
     const Site* site = at_site ? &this->site(i.where) : nullptr;
     if (i.point == Point::weight) check_delta(i.delta, *site);
-    if (i.point != Point::weight && !i.transform)
+    const bool acts = i.transform || (i.point == Point::logits && i.mix);
+    if (i.point != Point::weight && !acts)
       throw Error("models::run", fmt::format("an intervention at `{}` has no transform", i.where));
     const size_t stage = site                         ? site->stage
                          : i.point == Point::boundary ? this->stage(i.where)
@@ -152,7 +159,7 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
     if (rows.defined() && pass.wanted.defined() && stage == head)
       rows = rows.index_select(0, at::div(pass.wanted, pass.ids.size(1), "floor"));
     if (!site) {
-      plan.boundaries.push_back({stage, &i.transform, rows});
+      plan.boundaries.push_back({stage, &i, rows});
       continue;
     }
     auto& by_site = plan.attachments.by_site;
@@ -190,8 +197,7 @@ void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
   for (; pass.next <= last; ++pass.next) {
     run_stage(pass.next, pass, plan.attachments);
     for (const auto& boundary : plan.boundaries)
-      if (boundary.stage == pass.next)
-        pass.hidden = apply_transform(pass.hidden, *boundary.transform, boundary.rows);
+      if (boundary.stage == pass.next) boundary.apply(pass);
     // A kept state comes back in this layout, and kernels' bits depend on it.
     pass.hidden = pass.hidden.contiguous();
   }
@@ -224,7 +230,7 @@ Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
   Plan own;
   for (const auto& boundary : plan.boundaries)
     if (acts(boundary.stage, boundary.rows))
-      own.boundaries.push_back({boundary.stage, boundary.transform, {}});
+      own.boundaries.push_back({boundary.stage, boundary.what, {}});
   const auto& by_site = plan.attachments.by_site;
   own.attachments.by_site.resize(by_site.size());
   for (size_t s = 0; s < by_site.size(); ++s)

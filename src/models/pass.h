@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Row {
   std::vector<int64_t> images;    // indices into Batch::pixels, in the order of the slots
   std::vector<int64_t> segments;  // empty (all 0), or one per id: a token sees earlier tokens of
                                   // segment 0 and of its own; positions restart after segment 0
+  int64_t asked = -1;  // how many ids are what is asked; the rest is an answer fed in; -1: all
 };
 
 struct Batch {
@@ -29,6 +31,8 @@ enum class PadSide { right, left };  // right to judge given text, left to gener
 struct KvCache {
   std::vector<at::Tensor> keys;
   std::vector<at::Tensor> values;
+  // What interventions keep while an answer is generated, by who keeps it.
+  std::map<const void*, std::shared_ptr<void>> kept;
 };
 
 // What flows through a model's stages. A value: copying it keeps the state at a stage boundary,
@@ -41,6 +45,7 @@ struct Pass {
   at::Tensor segments;  // (B, T) int64, or undefined when all are 0
   at::Tensor
       positions;     // (B, T) int64; counts from 0 over real positions of a row, -1 where padded
+  at::Tensor asked;  // (B) int64: how many real positions of a row are what is asked, see Row
   at::Tensor slots;  // (S) int64: positions in the flattened (B * T) that image features fill
   at::Tensor slot_source;  // (S) int64: which of the flattened (N * Q) features goes there
   at::Tensor image_rows;   // (S', 2) int64: pairs (image, row) of who uses which image

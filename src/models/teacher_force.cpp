@@ -22,6 +22,7 @@ std::vector<ForcedRow> teacher_force(const Vlm& vlm, const std::vector<Query>& q
     auto& ids = batch.rows[r].ids;
     forced[r].image_slots = std::count(ids.begin(), ids.end(), kImageSlot);
     forced[r].answer_begin = static_cast<int64_t>(ids.size()) - forced[r].image_slots;
+    if (batch.rows[r].asked < 0) batch.rows[r].asked = static_cast<int64_t>(ids.size());
     for (int64_t id : vlm.processor.target(targets[r])) ids.push_back(id);
     auto& segments = batch.rows[r].segments;
     if (!segments.empty()) segments.resize(ids.size(), segments.back());

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "editing/patch_stack.h"
 #include "editing/registry.h"
 #include "editing/train.h"
 #include "io/error.h"
@@ -36,13 +37,13 @@ std::vector<std::string> modules(const EditorKind& kind) {
   return all;
 }
 
-// An editor that is trained finds itself beside the model, after a few steps.
 // Networks that are quick to train.
 nlohmann::json small_networks(const std::string& editor) {
   if (editor == "ke") return {{"reader", 8}, {"condition", 8}, {"hidden", 8}};
   return {{"rank", 8}};
 }
 
+// An editor that is trained finds itself beside the model, after a few steps.
 void write_trained(const EditorKind& kind, const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
   for (const auto& module : modules(kind)) {
@@ -127,14 +128,14 @@ TEST_P(EditorsTest, ChangesTheModelAndComesOffBitForBit) {
   PatchStack stack;
   auto patch = editor()->edit(*vlm_, {request()});
   stack.apply(*vlm_, patch);
-  EXPECT_FALSE(at::equal(logits(stack.interventions()), plain));
+  EXPECT_FALSE(at::equal(logits(stack.interventions(*vlm_)), plain));
   EXPECT_EQ(patch.editor, spec_.name);
   EXPECT_EQ(patch.base, vlm_->fingerprint());
   EXPECT_EQ(patch.id, patch_id(patch));
   EXPECT_EQ(patch.settings, editor()->settings());
   EXPECT_EQ(patch.request["target"], " cat");
   stack.remove(patch.id);
-  EXPECT_TRUE(at::equal(logits(stack.interventions()), plain));
+  EXPECT_TRUE(at::equal(logits(stack.interventions(*vlm_)), plain));
 }
 
 TEST_P(EditorsTest, NeverWritesAWeight) {
@@ -153,7 +154,7 @@ TEST_P(EditorsTest, SavedAndLoadedGivesTheSameLogits) {
   save_patch(path, patch);
   auto loaded = load_patch(path);
   EXPECT_EQ(loaded.id, patch.id);
-  EXPECT_TRUE(at::equal(logits(patch.interventions()), logits(loaded.interventions())));
+  EXPECT_TRUE(at::equal(logits(patch.interventions(*vlm_)), logits(loaded.interventions(*vlm_))));
 }
 
 TEST_P(EditorsTest, TheSameRequestGivesTheSamePatch) {
@@ -173,8 +174,8 @@ TEST_P(EditorsTest, NoStepsChangeNothing) {
   if (!kind().has_setting("steps")) GTEST_SKIP() << "this editor takes no steps";
   spec_.settings["steps"] = 0;
   auto patch = editor()->edit(*vlm_, {request()});
-  EXPECT_TRUE(patch.interventions().empty());
-  EXPECT_TRUE(at::equal(logits({}), logits(patch.interventions())));
+  EXPECT_TRUE(patch.interventions(*vlm_).empty());
+  EXPECT_TRUE(at::equal(logits({}), logits(patch.interventions(*vlm_))));
 }
 
 TEST_P(EditorsTest, SeveralRequestsAreOneEdit) {
@@ -182,7 +183,7 @@ TEST_P(EditorsTest, SeveralRequestsAreOneEdit) {
   ASSERT_TRUE(patch.request.is_array());
   ASSERT_EQ(patch.request.size(), 3u);
   EXPECT_EQ(patch.request[1]["target"], " dog");
-  auto edited = logits(patch.interventions());
+  auto edited = logits(patch.interventions(*vlm_));
   EXPECT_TRUE(at::isfinite(edited).all().item<bool>());
   EXPECT_FALSE(at::equal(edited, logits({})));
   EXPECT_NE(patch.id, editor()->edit(*vlm_, {request()}).id);
@@ -192,23 +193,23 @@ TEST_P(EditorsTest, EditsPileUp) {
   PatchStack stack;
   auto first = editor()->edit(*vlm_, {request()});
   stack.apply(*vlm_, first);
-  auto after_first = logits(stack.interventions());
+  auto after_first = logits(stack.interventions(*vlm_));
   EditContext context;
-  context.base = stack.interventions();
+  context.base = stack.interventions(*vlm_);
   auto second = editor()->edit(*vlm_, {request(2, " dog")}, context);
   // The second edit starts from the first: alone it would have been another.
   EXPECT_NE(second.id, editor()->edit(*vlm_, {request(2, " dog")}).id);
   stack.apply(*vlm_, second);
-  EXPECT_FALSE(at::equal(logits(stack.interventions()), after_first));
+  EXPECT_FALSE(at::equal(logits(stack.interventions(*vlm_)), after_first));
   stack.remove(second.id);
-  EXPECT_TRUE(at::equal(logits(stack.interventions()), after_first));
+  EXPECT_TRUE(at::equal(logits(stack.interventions(*vlm_)), after_first));
 }
 
 TEST_P(EditorsTest, ChangesNothingBeforeItsFirstStage) {
   const auto& model = *vlm_->model;
   auto first = editor()->first_stage(model);
   ASSERT_LT(first, model.stages().size());
-  auto changes = editor()->edit(*vlm_, {request()}).interventions();
+  auto changes = editor()->edit(*vlm_, {request()}).interventions(*vlm_);
   EXPECT_GE(first_changed_stage(model, changes), first);
   if (first == 0) return;
   at::NoGradGuard no_grad;

@@ -61,7 +61,7 @@ TEST_F(FtTest, LanguageEditMakesTheModelSayTheTarget) {
   auto before = generate(vlm(), {query(request())}).at(0);
   EXPECT_NE(before, "cat");
   auto patch = make_editor("ft", kStrong)->edit(vlm(), {request()});
-  EXPECT_EQ(generate(vlm(), {query(request())}, patch.interventions()).at(0), "cat");
+  EXPECT_EQ(generate(vlm(), {query(request())}, patch.interventions(vlm())).at(0), "cat");
   EXPECT_LT(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
   EXPECT_EQ(patch.deltas.size(), 2u);  // fc1 and fc2 of the last block
   for (const auto& change : patch.deltas) EXPECT_THAT(change.site, HasSubstr("layers.2.fc"));
@@ -91,7 +91,7 @@ TEST(FtBundledTest, BothModulesReachTheTargetOnTheBundledModel) {
       auto patch = make_editor("ft", {{"module", module}})->edit(vlm, {request});
       EXPECT_TRUE(patch.effect["holds"].get<bool>()) << module << " " << patch.effect;
       Query query{record.image.load(), request.prompt};
-      EXPECT_EQ(generate(vlm, {query}, patch.interventions()).at(0), record.target) << module;
+      EXPECT_EQ(generate(vlm, {query}, patch.interventions(vlm)).at(0), record.target) << module;
     }
   }
 }
@@ -107,7 +107,7 @@ TEST_F(FtTest, SitesByPattern) {
 TEST_F(FtTest, TextOnlyEdit) {
   EditRequest text{{}, "Where is it?", " home"};
   auto patch = make_editor("ft", kStrong)->edit(vlm(), {text});
-  EXPECT_EQ(generate(vlm(), {query(text)}, patch.interventions()).at(0), "home");
+  EXPECT_EQ(generate(vlm(), {query(text)}, patch.interventions(vlm())).at(0), "home");
 }
 
 TEST_F(FtTest, BatchEditOfSeveralRequests) {
@@ -115,7 +115,7 @@ TEST_F(FtTest, BatchEditOfSeveralRequests) {
   EditRequest text{{}, "Where?", " no"};
   auto patch = make_editor("ft", kStrong)->edit(vlm(), {request(), other, text});
   auto answers =
-      generate(vlm(), {query(request()), query(other), query(text)}, patch.interventions());
+      generate(vlm(), {query(request()), query(other), query(text)}, patch.interventions(vlm()));
   EXPECT_EQ(answers, (std::vector<std::string>{"cat", "dog", "no"}));
   ASSERT_TRUE(patch.request.is_array());
   EXPECT_EQ(patch.request.size(), 3u);
@@ -132,7 +132,7 @@ TEST_F(FtTest, EndOfAnswerIsASetting) {
   // Without it only the target's tokens are trained, as the field does.
   auto with_end = make_editor("ft", kStrong)->edit(vlm(), {request()});
   auto without = make_editor("ft", with(kStrong, "end_of_answer", false))->edit(vlm(), {request()});
-  auto prefix = generate(vlm(), {query(request())}, without.interventions()).at(0);
+  auto prefix = generate(vlm(), {query(request())}, without.interventions(vlm())).at(0);
   EXPECT_EQ(prefix.rfind("cat", 0), 0u) << prefix;
   EXPECT_NE(with_end.id, without.id);
 }

@@ -99,7 +99,7 @@ TEST(LoraBundledTest, BothModulesReachTheTargetOnTheBundledModel) {
       auto patch = make_editor("lora", {{"module", module}})->edit(vlm, {request});
       EXPECT_TRUE(patch.effect["holds"].get<bool>()) << module << " " << patch.effect;
       Query query{record.image.load(), request.prompt};
-      EXPECT_EQ(generate(vlm, {query}, patch.interventions()).at(0), record.target) << module;
+      EXPECT_EQ(generate(vlm, {query}, patch.interventions(vlm)).at(0), record.target) << module;
     }
   }
 }

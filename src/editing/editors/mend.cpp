@@ -108,7 +108,7 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                 "without an image only the language module can be edited");
 
   auto edited = context.base;
-  for (auto& change : patch.interventions()) edited.push_back(std::move(change));
+  for (auto& change : on_weights(patch.deltas)) edited.push_back(std::move(change));
   prefix.wanted = answer_positions(forced).to(model.device());
   model.run(prefix, edited);
   auto tokens = answer_tokens(forced).to(model.device());

@@ -6,6 +6,7 @@
 
 #include "editing/editors/mend_training.h"
 #include "editing/module_sites.h"
+#include "editing/patch_stack.h"
 #include "io/error.h"
 #include "models/prefix.h"
 #include "nn/loss.h"
@@ -261,10 +262,10 @@ TEST_F(MendTest, PatchIsLowRankAndSavedAsSuch) {
   PatchStack stack;
   auto before = logits({});
   stack.apply(vlm(), loaded);
-  EXPECT_TRUE(at::equal(logits(stack.interventions()), logits(patch.interventions())));
-  EXPECT_FALSE(at::equal(logits(stack.interventions()), before));
+  EXPECT_TRUE(at::equal(logits(stack.interventions(vlm())), logits(patch.interventions(vlm()))));
+  EXPECT_FALSE(at::equal(logits(stack.interventions(vlm())), before));
   stack.remove(loaded.id);
-  EXPECT_TRUE(at::equal(logits(stack.interventions()), before));
+  EXPECT_TRUE(at::equal(logits(stack.interventions(vlm())), before));
 }
 
 TEST_F(MendTest, CheckpointGivesTheSameEditorForThisModelOnly) {
@@ -311,11 +312,11 @@ TEST_F(MendTest, EditsFollowEachOther) {
   PatchStack stack;
   stack.apply(vlm(), editor->edit(vlm(), {request(1)}));
   EditContext context;
-  context.base = stack.interventions();
+  context.base = stack.interventions(vlm());
   auto second = editor->edit(vlm(), {request(2, " dog")}, context);
   EXPECT_NE(second.id, editor->edit(vlm(), {request(2, " dog")}).id);
   stack.apply(vlm(), second);
-  EXPECT_TRUE(at::isfinite(logits(stack.interventions(), 2)).all().item<bool>());
+  EXPECT_TRUE(at::isfinite(logits(stack.interventions(vlm()), 2)).all().item<bool>());
 }
 
 TEST_F(MendTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
