@@ -10,6 +10,7 @@
 #include "editing/module_sites.h"
 #include "io/error.h"
 #include "models/prefix.h"
+#include "suites/scenes.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -287,6 +288,35 @@ TEST_F(KeTest, CheckpointGivesTheSameEditorForThisModelOnly) {
               HasSubstr("was trained for the base model"));
   KeEditor unnamed(nlohmann::json{{"module", "vision"}});
   EXPECT_THAT(message([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("--editor ke"));
+}
+
+// The one that comes with the bundled model.
+TEST(KeBundledTest, EditsHoldAndAreSaidByTheModelItself) {
+  const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
+  if (!std::filesystem::exists(folder + "/editors/ke-language.safetensors"))
+    GTEST_SKIP() << "the trained editor is not there: " << folder;
+  auto vlm = load_vlm(folder);
+  auto editor = make_editor("ke", {{"module", "language"}});
+  int hold = 0, said = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    auto record = scenes::counterfactual(scenes::Split::eval, seed);
+    EditRequest request{record.image,
+                        "Question: " + record.prompt + " Short answer:", " " + record.target};
+    auto patch = editor->edit(vlm, {request});
+    hold += patch.effect["holds"].get<bool>();
+    Interventions edited;
+    for (const auto& change : patch.deltas) {
+      Intervention one{};
+      one.point = Point::weight;
+      one.where = change.site;
+      one.delta = change.delta;
+      edited.push_back(std::move(one));
+    }
+    Query query{record.image.load(), request.prompt};
+    said += generate(vlm, {query}, edited).at(0) == record.target;
+  }
+  EXPECT_GE(hold, 9);
+  EXPECT_GE(said, 9);
 }
 
 TEST_F(KeTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
