@@ -24,6 +24,7 @@ struct Arguments {
   int64_t steps = 0;
   std::vector<std::string> settings;
   ActivationStore::Options store;
+  std::string from;
   bool resume = false;
 };
 
@@ -115,6 +116,7 @@ void train(Arguments arguments) {
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   job.resume = arguments.resume;
+  job.from = arguments.from;
   job.seed = arguments.common.seed;
   // Drawn pictures come once: keeping them would help nobody.
   if (arguments.suite != "scenes") job.store = &store;
@@ -159,7 +161,12 @@ Examples:
       ->add_option("--module", arguments->module, "what it shall change: language, vision, tower")
       ->check(CLI::IsMember({"language", "vision", "tower"}));
   command->add_option("-o,--output", arguments->output, "checkpoint to write")->required();
-  command->add_flag("--resume", arguments->resume, "go on from OUTPUT.state");
+  auto* resume = command->add_flag("--resume", arguments->resume, "go on from OUTPUT.state");
+  command
+      ->add_option("--from", arguments->from,
+                   "checkpoint, or OUTPUT.state, to begin with instead of fresh networks: another "
+                   "round, with other settings")
+      ->excludes(resume);
   command->add_option("--steps", arguments->steps, "steps at most")->check(CLI::PositiveNumber);
   auto* recipe = command->add_option("--recipe", arguments->recipe, "YAML file of settings");
   command->add_option("--hparams", arguments->hparams, "EasyEdit's hyper-parameter file")

@@ -166,6 +166,15 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
                    {"seconds", 0.0}};
   Trainer trainer(trainee);
   Sums sums;
+  if (!job.from.empty() && !job.resume) {
+    auto earlier = load_checkpoint(job.from, file.editor, file.base);
+    // An OUTPUT.state will do: its optimiser stays behind.
+    for (auto it = earlier.tensors.begin(); it != earlier.tensors.end();)
+      it = it->first.rfind("adam.", 0) == 0 ? earlier.tensors.erase(it) : std::next(it);
+    trainee.load(earlier.tensors, job.from);
+    for (const char* key : {"history", "sums"}) earlier.training.erase(key);
+    file.training["from"] = {{"settings", earlier.settings}, {"training", earlier.training}};
+  }
   if (job.resume) {
     auto state = load_checkpoint(state_file, file.editor, file.base);
     if (state.settings != file.settings || state.training.at("seed") != job.seed ||

@@ -17,6 +17,7 @@ struct TrainJob {
   std::string output;  // the best editor so far; OUTPUT.state is what training goes on from
   at::ScalarType dtype = at::kFloat;  // of OUTPUT's tensors
   bool resume = false;
+  std::string from = {};  // checkpoint that the networks begin as, for another round of training
   int64_t seed = 0;  // of the order of records
   ActivationStore* store = nullptr;
 };

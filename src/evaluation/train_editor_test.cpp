@@ -144,6 +144,24 @@ TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
   }
 }
 
+TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
+  train(settings(), job("first.safetensors"));
+  auto earlier = load_checkpoint(*folder_ / "first.safetensors", "mend", vlm_->fingerprint());
+  auto other = settings();
+  other["lr"] = 0.0;
+  other["rates_lr"] = 0.0;
+  other["edit_weight"] = 3.0;
+  auto next = job("second.safetensors");
+  next.from = *folder_ / "first.safetensors";
+  auto facts = train(other, next);
+  EXPECT_EQ(facts["from"]["settings"]["edit_weight"], earlier.settings["edit_weight"]);
+  auto later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
+  const std::string name = "rates";
+  EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
+  other["rank"] = 3;
+  EXPECT_THAT(message([&] { train(other, next); }), HasSubstr("shape"));
+}
+
 TEST_F(TrainEditorTest, StopsWhenValidationDoesNotImprove) {
   auto tired = settings();
   tired["lr"] = 0;

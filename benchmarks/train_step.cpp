@@ -1,0 +1,199 @@
+// What a step of training MEND costs for each edit that it learns from: the naive way (one edit at
+// a time, each question a pass of its own through the whole model), and batches that start behind
+// the frozen stages, with pictures that are new and with pictures that were seen before.
+#include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fstream>
+#include <functional>
+
+#include "editing/block_sites.h"
+#include "editing/editors/mend.h"
+#include "editing/lesson.h"
+#include "editing/module_sites.h"
+#include "evaluation/train_editor.h"
+#include "flop_counter.h"
+#include "gemm_peak.h"
+#include "io/error.h"
+#include "io/runtime.h"
+#include "sample_record.h"
+#include "sized_model.h"
+
+namespace emend::bench {
+namespace {
+
+struct Cost {
+  double operations = 0, processor = 0, wall = 0, loss = 0;
+  uint64_t peak = 0;
+};
+
+Cost cost_of(const std::function<double()>& work) {
+  Cost cost;
+  std::ofstream("/proc/self/clear_refs") << 5;  // the peak is to be this work's own
+  const auto begin = std::chrono::steady_clock::now();
+  const double busy = processor_seconds();
+  {
+    FlopCounter counter;
+    cost.loss = work();
+    cost.operations = static_cast<double>(counter.operations());
+  }
+  cost.processor = processor_seconds() - busy;
+  cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  cost.peak = peak_resident_bytes();
+  return cost;
+}
+
+struct Bench {
+  SizedModel sized;
+  std::vector<Lesson> lessons;
+  std::unique_ptr<MendTrained> mend;
+  LessonWeights weights;
+  size_t first = 0;
+  bool reaches_text = false;
+
+  void backward(const at::Tensor& total) const {
+    std::vector<at::Tensor> parameters;
+    for (const auto& [name, tensor] : mend->network.trained()) parameters.push_back(tensor);
+    torch::autograd::grad({total}, parameters, {}, false, false, /*allow_unused=*/true);
+  }
+  LessonBatch prepare(const std::vector<Lesson>& of, size_t from, ActivationStore* store) const {
+    return prepare_lessons(sized.vlm, of, from, reaches_text, weights.end_of_answer, store);
+  }
+};
+
+// Each of a lesson's questions as a lesson of its own.
+std::vector<Lesson> alone(const Lesson& lesson) {
+  std::vector<Lesson> each;
+  const auto add = [&](std::vector<ForcedQuery> Lesson::*part) {
+    for (const auto& query : lesson.*part) {
+      Lesson one;
+      one.edit = lesson.edit;
+      (one.*part).push_back(query);
+      each.push_back(one);
+    }
+  };
+  add(&Lesson::generality);
+  add(&Lesson::image_locality);
+  add(&Lesson::text_locality);
+  return each;
+}
+
+double naive(const Bench& bench) {
+  const auto& model = *bench.sized.vlm.model;
+  double sum = 0;
+  for (const auto& lesson : bench.lessons) {
+    const auto parts = alone(lesson);
+    auto edit = bench.prepare({parts.front()}, 0, nullptr);
+    auto made = bench.mend->make(model, edit.edit_pass, edit.edits, {});
+    at::Tensor total;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const auto batch = i ? bench.prepare({parts[i]}, 0, nullptr) : edit;
+      auto losses = lesson_losses(model, batch, made.deltas, bench.weights);
+      if (losses.total.defined()) total = total.defined() ? total + losses.total : losses.total;
+    }
+    bench.backward(total);
+    sum += total.item<double>();
+  }
+  return sum / static_cast<double>(bench.lessons.size());
+}
+
+double batched(const Bench& bench, ActivationStore* store) {
+  const auto& model = *bench.sized.vlm.model;
+  auto batch = bench.prepare(bench.lessons, bench.first, store);
+  auto made = bench.mend->make(model, batch.edit_pass, batch.edits, {});
+  auto losses = lesson_losses(model, batch, made.deltas, bench.weights);
+  bench.backward(losses.total);
+  return losses.total.item<double>();
+}
+
+void print(const Bench& bench, const std::string& way, const Cost& cost, const Cost& base,
+           double peak, uint64_t resident) {
+  const auto lessons = static_cast<double>(bench.lessons.size());
+  fmt::print("  {:<30}{:>10.3f}{:>9.1f}{:>11.3f}{:>8.1f}{:>8.0f} %{:>9.3f}{:>8.0f} MiB  {:.6f}\n",
+             way, cost.operations / lessons / 1e9, base.operations / cost.operations,
+             cost.processor / lessons, base.processor / cost.processor,
+             100 * cost.operations / cost.processor / peak, cost.wall / lessons,
+             (static_cast<double>(cost.peak) - static_cast<double>(resident)) / (1 << 20),
+             cost.loss);
+  std::fflush(stdout);
+}
+
+std::vector<Lesson> make_lessons(const SizedModel& sized, int64_t count) {
+  std::vector<Lesson> lessons;
+  const auto protocol = sample_protocol();
+  const auto side = static_cast<int>(sized.config.vision.image_size);
+  for (int64_t i = 0; i < count; ++i)
+    lessons.push_back(lesson_of(sample_record(side), protocol, /*own=*/false));
+  return lessons;
+}
+
+void run_module(Bench& bench, const std::string& module, int64_t rank, double peak) {
+  const auto& model = *bench.sized.vlm.model;
+  BlockSites where;
+  where.module = module;
+  const auto sites = where.find(model);
+  bench.first = first_stage_of(model, sites);
+  bench.reaches_text = module == "language";
+  MendNetwork::Options options;
+  options.rank = rank;
+  bench.mend = std::make_unique<MendTrained>(MendTrained{MendNetwork(sites, options), false});
+  // The network normalises by what it has seen.
+  auto seen = bench.prepare(bench.lessons, bench.first, nullptr);
+  bench.mend->network.observe(edit_factors(model, seen.edit_pass, seen.edits, sites, {}).sites);
+  const auto resident = resident_bytes();
+
+  fmt::print("mend:{} ({} sites, {} edits a batch)\n", module, sites.size(), bench.lessons.size());
+  const auto base = cost_of([&] { return naive(bench); });
+  print(bench, "naive", base, base, peak, resident);
+  print(bench, "a batch, pictures new", cost_of([&] { return batched(bench, nullptr); }), base,
+        peak, resident);
+  ActivationStore store{ActivationStore::Options()};
+  bench.prepare(bench.lessons, bench.first, &store);
+  print(bench, "a batch, pictures seen before", cost_of([&] { return batched(bench, &store); }),
+        base, peak, resident);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("What a step of training MEND costs, for each edit.");
+  std::string size = "bundled", dtype;
+  int64_t pixels = 364, batch = 8, rank = 96;
+  int threads = 0;
+  app.add_option("--size", size, "bundled, 300m, opt-2.7b")->capture_default_str();
+  app.add_option("--pixels", pixels, "a picture's side, but for the bundled model")
+      ->capture_default_str();
+  app.add_option("--batch", batch, "edits a batch")->capture_default_str();
+  app.add_option("--rank", rank, "of the networks")->capture_default_str();
+  app.add_option("--dtype", dtype,
+                 "bf16 or fp32; else fp32 for the bundled model, bf16 for others");
+  app.add_option("-t,--threads", threads, "0: all cores")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  threads = set_threads(threads);
+  if (dtype.empty()) dtype = size == "bundled" ? "fp32" : "bf16";
+  const auto type = dtype == "fp32" ? at::kFloat : at::kBFloat16;
+  Bench bench;
+  bench.sized = make_sized_model(size, pixels, type);
+  bench.lessons = make_lessons(bench.sized, batch);
+  const auto peak = gemm_peak(type);
+  fmt::print("{}, {} pixels, {}, {} threads; GEMM peak {:.0f} GFLOP a processor s; each edit:\n",
+             size, bench.sized.config.vision.image_size, dtype, threads, peak / 1e9);
+  fmt::print("{:<32}{:>10}{:>9}{:>11}{:>8}{:>10}{:>9}{:>12}  {}\n", "", "GFLOP", "cheaper",
+             "proc. s", "faster", "of peak", "wall s", "memory", "loss");
+  run_module(bench, "language", rank, peak);
+  run_module(bench, "vision", rank, peak);
+  return 0;
+}
+
+}  // namespace
+}  // namespace emend::bench
+
+int main(int argc, char** argv) {
+  try {
+    return emend::bench::run(argc, argv);
+  } catch (const emend::Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}
