@@ -91,7 +91,7 @@ double naive(const Bench& bench) {
     for (size_t i = 0; i < parts.size(); ++i) {
       const auto batch = i ? bench.prepare({parts[i]}, 0, nullptr) : edit;
       auto losses = lesson_losses(model, batch, made.deltas, bench.weights);
-      if (losses.total.defined()) total = total.defined() ? total + losses.total : losses.total;
+      total = total.defined() ? total + losses.total : losses.total;
     }
     bench.backward(total);
     sum += total.item<double>();

@@ -180,7 +180,8 @@ LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
     if (part.pictures && weights.ranks > 0)
       count(weights.ranks, shrunk_gaps(part.before, after, weights.ranked), losses.ranks);
   }
-  losses.total = at::stack(terms).sum();
+  // Nothing that the edits reach may have been asked.
+  losses.total = terms.empty() ? at::zeros({}) : at::stack(terms).sum();
   return losses;
 }
 

@@ -51,7 +51,7 @@ LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, 
                             bool language, bool end_of_answer, ActivationStore* store);
 
 // `deltas`: of each row of the edits (language), of each picture (elsewhere).
-// Means over the lessons; undefined where there is nothing of the kind.
+// Means over the lessons; 0 where there is nothing of the kind.
 struct LessonLosses {
   at::Tensor total;  // weighted sum
   double generality = 0, image_locality = 0, text_locality = 0, ranks = 0;
