@@ -88,16 +88,19 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::string& edi
 
 std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module) {
   namespace fs = std::filesystem;
-  auto path = fs::path(vlm.folder) / "editors" / fmt::format("{}-{}.safetensors", editor, module);
+  const auto name = module.empty() ? editor : editor + "-" + module;
+  auto path = fs::path(vlm.folder) / "editors" / (name + ".safetensors");
   std::error_code error;
   if (fs::is_regular_file(path, error)) return path.string();
-  throw Error(
-      "editing::checkpoint",
-      fmt::format("editor '{}' is not trained for module '{}' of this model: there is no {}",
-                  editor, module, path.string()),
-      fmt::format("train it: emend train -m {} --editor {} --module {} --suite scenes -o "
-                  "CHECKPOINT; then --set checkpoint=CHECKPOINT",
-                  vlm.folder, editor, module));
+  const auto of_module = [&](const char* pattern) {
+    return module.empty() ? std::string() : fmt::format(fmt::runtime(pattern), module);
+  };
+  throw Error("editing::checkpoint",
+              fmt::format("editor '{}' is not trained{} for this model: there is no {}", editor,
+                          of_module(" for module '{}'"), path.string()),
+              fmt::format("train it: emend train -m {} --editor {}{} --suite scenes -o CHECKPOINT; "
+                          "then --set checkpoint=CHECKPOINT",
+                          vlm.folder, editor, of_module(" --module {}")));
 }
 
 }  // namespace emend

@@ -29,7 +29,8 @@ void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint
 EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
                                  const std::string& base);
 
-// Where the checkpoint that comes with a model lies: FOLDER/editors/EDITOR-MODULE.safetensors.
+// Where the checkpoint that comes with a model lies: FOLDER/editors/EDITOR-MODULE.safetensors,
+// or EDITOR.safetensors where `module` is empty.
 // Throws emend::Error that says how to train one when it is not there.
 std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module);
 

@@ -94,6 +94,7 @@ std::string patch_id(const Patch& patch) {
   }
   // A patch without memory has the id that it had before there were memories.
   add(hash, patch.memory.network);
+  if (!patch.memory.reading.is_null()) add(hash, text_of(patch.memory.reading));
   for (const auto& entry : patch.memory.entries) {
     add(hash, entry.name);
     add(hash, text_of(entry.facts));

@@ -26,6 +26,7 @@ struct MemoryEntry {
 
 struct Memory {
   std::map<std::string, at::Tensor> network;  // float32; what reads the entries, the same for all
+  nlohmann::json reading;                     // what that takes beside the network; may be null
   std::vector<MemoryEntry> entries;
 
   void add(MemoryEntry entry);

@@ -65,6 +65,7 @@ std::vector<std::string> names_of(const std::map<std::string, at::Tensor>& tenso
 
 nlohmann::json describe(const Memory& memory) {
   nlohmann::json json = {{"network", names_of(memory.network)},
+                         {"reading", memory.reading},
                          {"entries", nlohmann::json::array()}};
   for (const auto& entry : memory.entries)
     json["entries"].push_back(
@@ -97,6 +98,7 @@ Memory read_memory(const std::string& path, const nlohmann::json& json, Take&& t
     }
     memory.entries.push_back(std::move(entry));
   }
+  memory.reading = field(path, json, "reading");
   return memory;
 }
 

@@ -15,7 +15,7 @@ bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string
 
 // Whether one editor reads both memories in one way.
 bool read_alike(const Patch& a, const Patch& b) {
-  return a.editor == b.editor && a.settings == b.settings &&
+  return a.editor == b.editor && a.settings == b.settings && a.memory.reading == b.memory.reading &&
          same(a.memory.network, b.memory.network);
 }
 

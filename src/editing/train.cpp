@@ -6,6 +6,7 @@
 
 #include "editing/editors/ke_training.h"
 #include "editing/editors/mend_training.h"
+#include "editing/editors/serac_training.h"
 #include "io/error.h"
 #include "io/log.h"
 
@@ -43,8 +44,9 @@ std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
                                       const nlohmann::json& settings, ActivationStore* store) {
   if (editor == "ke") return std::make_unique<KeTraining>(vlm, settings, store);
   if (editor == "mend") return std::make_unique<MendTraining>(vlm, settings, store);
+  if (editor == "serac") return std::make_unique<SeracTraining>(vlm, settings, store);
   throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
-              "trained are: ke, mend; the others work at once");
+              "trained are: ke, mend, serac; the others work at once");
 }
 
 Trainer::Trainer(Trainee& trainee) : trainee_(trainee), trained_(trainee.trained()) {

@@ -4,6 +4,7 @@
 
 #include "io/error.h"
 #include "models/choose.h"
+#include "models/next_pass.h"
 #include "models/prefix.h"
 #include "models/request_batch.h"
 #include "models/vlm.h"
@@ -23,34 +24,31 @@ void check(const GenerationOptions& options) {
                 "it must be above 0 and at most 1");
 }
 
-// The pass that feeds each row's chosen token, everything before it in the cache.
-Pass next_pass(const Pass& last, const std::vector<int64_t>& tokens, size_t language) {
+// Or the error that it cannot begin here.
+void check_begin(const Model& model, const Pass& pass) {
+  if (pass.next > model.first_stage(Module::language))
+    throw Error("models::generate", "the pass has run stages of the language module already",
+                "generate from a pass that stands before them");
+  if (pass.cache || !pass.mask.select(1, -1).all().item<bool>())
+    throw Error("models::generate", "the pass is padded on the right, or generates already",
+                "begin it with PadSide::left");
+}
+
+}  // namespace
+
+Pass next_pass(const Model& model, const Pass& last, const at::Tensor& tokens) {
   const int64_t rows = last.ids.size(0);
   Pass next;
-  next.ids = at::tensor(tokens, at::kLong).view({rows, 1}).to(last.ids.device());
+  next.ids = tokens.view({rows, 1}).to(last.ids.device());
   next.mask = at::cat({last.mask, at::ones({rows, 1}, last.mask.options())}, 1);
   next.positions = last.positions.slice(1, -1) + 1;
   if (last.segments.defined())
     next.segments = at::cat({last.segments, last.segments.slice(1, -1)}, 1);
   next.wanted = at::arange(rows, last.ids.options());
   next.cache = last.cache;
-  next.next = language;
+  next.next = model.first_stage(Module::language);
   return next;
 }
-
-// Where generation begins, or the error that it cannot.
-size_t checked_language(const Model& model, const Pass& pass) {
-  const auto language = model.first_stage(Module::language);
-  if (pass.next > language)
-    throw Error("models::generate", "the pass has run stages of the language module already",
-                "generate from a pass that stands before them");
-  if (pass.cache || !pass.mask.select(1, -1).all().item<bool>())
-    throw Error("models::generate", "the pass is padded on the right, or generates already",
-                "begin it with PadSide::left");
-  return language;
-}
-
-}  // namespace
 
 std::string answer_text(const Processor& processor, const std::vector<int64_t>& tokens) {
   // Models pad their vocabulary beyond the tokenizer's: such a token has no text.
@@ -78,7 +76,7 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
                                                   const GenerationOptions& options) {
   check(options);
   at::NoGradGuard no_grad;
-  const auto language = checked_language(model, pass);
+  check_begin(model, pass);
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
   pass.wanted = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
   pass.cache = std::make_shared<KvCache>();
@@ -110,7 +108,7 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
     const bool full = pass.positions.max().item<int64_t>() + 1 >= model.max_positions();
     const bool all = std::find(done.begin(), done.end(), false) == done.end();
     if (all || full || step + 1 == options.max_new_tokens) return made;
-    pass = next_pass(pass, chosen, language);
+    pass = next_pass(model, pass, at::tensor(chosen, at::kLong));
   }
 }
 

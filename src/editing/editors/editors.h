@@ -9,5 +9,6 @@ EditorKind ft_editor();
 EditorKind lora_editor();
 EditorKind ke_editor();
 EditorKind mend_editor();
+EditorKind serac_editor();
 
 }  // namespace emend

@@ -1,0 +1,199 @@
+#include "editing/editors/serac_training.h"
+
+#include <algorithm>
+#include <set>
+
+#include "editing/forced.h"
+
+namespace emend {
+namespace {
+
+enum class Kind { edit, follows, picture, text };  // the latter two: out of scope
+
+// A step's questions, all lessons' in one list.
+struct Questions {
+  std::vector<ForcedQuery> queries;
+  std::vector<size_t> lesson;
+  std::vector<Kind> kind;
+
+  void add(const ForcedQuery& query, size_t of, Kind as) {
+    queries.push_back(query);
+    lesson.push_back(of);
+    kind.push_back(as);
+  }
+  bool in_scope(size_t q) const { return kind[q] == Kind::edit || kind[q] == Kind::follows; }
+};
+
+// The lesson without its picture: an edit of a text, its rewordings, and what stays.
+Lesson without_picture(Lesson lesson) {
+  lesson.edit.image = {};
+  std::set<std::string> prompts = {lesson.edit.prompt};
+  std::vector<ForcedQuery> rewordings;
+  for (auto& query : lesson.generality) {
+    if (!prompts.insert(query.prompt).second) continue;
+    query.image = {};
+    rewordings.push_back(std::move(query));
+  }
+  lesson.generality = std::move(rewordings);
+  std::erase_if(lesson.text_locality,
+                [&](const ForcedQuery& query) { return prompts.count(query.prompt) > 0; });
+  return lesson;
+}
+
+Questions questions_of(const std::vector<Lesson>& lessons, double texts, bool paper) {
+  Questions all;
+  const auto bare = static_cast<size_t>(texts * static_cast<double>(lessons.size()));
+  for (size_t l = 0; l < lessons.size(); ++l) {
+    const auto lesson = l < bare ? without_picture(lessons[l]) : lessons[l];
+    all.add({lesson.edit.image, lesson.edit.prompt, lesson.edit.target}, l, Kind::edit);
+    for (const auto& query : lesson.generality) all.add(query, l, Kind::follows);
+    for (const auto& query : lesson.text_locality) all.add(query, l, Kind::text);
+    if (paper) continue;
+    for (const auto& query : lesson.image_locality) all.add(query, l, Kind::picture);
+  }
+  return all;
+}
+
+// Of every pair of an edit and a question, (L, Q), by lessons: which losses it counts in.
+struct Pairs {
+  at::Tensor follows, own_picture, own_text, others;
+};
+
+Pairs pairs_of(const Questions& all, size_t lessons) {
+  const auto count = all.queries.size();
+  // Without a picture the same words are the same question, whosever it is.
+  std::vector<std::set<std::string>> bare(lessons);
+  for (size_t q = 0; q < count; ++q)
+    if (all.in_scope(q) && !all.queries[q].image.present())
+      bare[all.lesson[q]].insert(all.queries[q].prompt);
+  auto table = [&] {
+    return at::zeros({static_cast<int64_t>(lessons), static_cast<int64_t>(count)});
+  };
+  Pairs pairs{table(), table(), table(), table()};
+  for (size_t l = 0; l < lessons; ++l)
+    for (size_t q = 0; q < count; ++q) {
+      const auto& query = all.queries[q];
+      const auto at = l * count + q;
+      if (all.lesson[q] == l) {
+        if (all.kind[q] == Kind::follows) pairs.follows.data_ptr<float>()[at] = 1;
+        if (all.kind[q] == Kind::picture) pairs.own_picture.data_ptr<float>()[at] = 1;
+        if (all.kind[q] == Kind::text) pairs.own_text.data_ptr<float>()[at] = 1;
+      } else if (query.image.present() || !bare[l].count(query.prompt)) {
+        pairs.others.data_ptr<float>()[at] = 1;
+      }
+    }
+  return pairs;
+}
+
+at::Tensor mean_over(const at::Tensor& losses, const at::Tensor& pairs) {
+  auto counted = pairs.to(losses.device());
+  return (losses * counted).sum() / counted.sum().clamp_min(1);
+}
+
+// The targets' nll, the mean over questions of their means over tokens.
+at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, const Questions& all,
+                               const ForcedBatch& forced, const at::Tensor& seen, int64_t seed) {
+  const auto& model = *vlm.model;
+  std::vector<Told> edits;
+  std::vector<Projection> drawn;
+  for (size_t q = 0; q < all.queries.size(); ++q) {
+    if (all.kind[q] != Kind::edit) continue;
+    const auto& edit = all.queries[q];
+    edits.push_back(Told::of(vlm.processor, trained.shape.told, edit.prompt, edit.target));
+    if (!trained.shape.paper()) continue;
+    const auto& images = forced.batch.rows[q].images;
+    auto name =
+        entry_name(edit.prompt, images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
+    drawn.push_back(Projection::draw(SeracTrained::picture_width(model),
+                                     projection_seed(seed, name, edit.target), model.device()));
+  }
+  std::vector<Row> rows;
+  std::vector<const Told*> told;
+  std::vector<const Projection*> projections;
+  std::vector<size_t> asked;
+  for (size_t q = 0; q < all.queries.size(); ++q) {
+    if (!all.in_scope(q)) continue;
+    rows.push_back(forced.batch.rows[q]);
+    told.push_back(&edits[all.lesson[q]]);
+    if (!drawn.empty()) projections.push_back(&drawn[all.lesson[q]]);
+    asked.push_back(q);
+  }
+  auto made = counterfactual_pass(model, rows, told, seen, projections, PadSide::right);
+  std::vector<int64_t> positions, tokens;
+  std::vector<float> weights;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const auto& answer = forced.answers[asked[i]];
+    for (size_t t = 0; t < answer.size(); ++t) {
+      const auto before = forced.answer_begin[asked[i]] + static_cast<int64_t>(t) - 1;
+      positions.push_back(made.position(static_cast<int64_t>(i), before));
+      tokens.push_back(answer[t]);
+      weights.push_back(1.0f / static_cast<float>(answer.size() * asked.size()));
+    }
+  }
+  const auto device = model.device();
+  made.pass.wanted = at::tensor(positions, at::kLong).to(device);
+  model.run(made.pass, trained.counterfactual.interventions());
+  auto logp = at::log_softmax(made.pass.logits(), -1, at::kFloat);
+  auto said = logp.gather(-1, at::tensor(tokens, at::kLong).to(device).unsqueeze(-1)).squeeze(-1);
+  return at::neg((said * at::tensor(weights).to(device)).sum());
+}
+
+}  // namespace
+
+SeracTrainSettings::SeracTrainSettings() {
+  training.batch = 8;
+  training.accumulate = 1;
+  training.lr = 1e-4;
+}
+
+void SeracTrainSettings::declare(SettingList& list) {
+  shape.declare(list);
+  list.number("scope_weight", scope_weight, 0, 1e6, "weight of the scope classifier's loss");
+  list.number("edit_weight", edit_weight, 0, 1e6, "weight of the counterfactual model's nll");
+  list.number("texts", texts, 0, 1, "share of a step's edits that are asked without their picture");
+  list.flag("end_of_answer", end_of_answer, "the stop token belongs to every answer");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+  training.declare(list);
+}
+
+SeracTraining::SeracTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : vlm_(vlm),
+      store_(store),
+      settings_(read_settings<SeracTrainSettings>("serac", settings)),
+      now_(std::make_shared<SeracTrained>(*vlm.model, settings_.shape,
+                                          static_cast<uint64_t>(settings_.seed))) {}
+
+std::vector<Trained> SeracTraining::trained() const {
+  std::vector<Trained> all;
+  for (const auto& [name, tensor] : now_->trained()) all.push_back({name, tensor});
+  return all;
+}
+
+LessonLosses SeracTraining::learn(const std::vector<Lesson>& lessons) {
+  const auto all = questions_of(lessons, settings_.texts, settings_.shape.paper());
+  auto forced = force(vlm_, all.queries, settings_.end_of_answer);
+  const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
+
+  auto embedded = now_->embed(*vlm_.model, forced.batch, seen);
+  std::vector<int64_t> edits;
+  for (size_t q = 0; q < all.queries.size(); ++q)
+    if (all.kind[q] == Kind::edit) edits.push_back(static_cast<int64_t>(q));
+  auto d = squared_distances(
+      embedded.index_select(0, at::tensor(edits, at::kLong).to(embedded.device())), embedded);
+  const auto pairs = pairs_of(all, lessons.size());
+  auto far = out_of_scope_loss(d);
+  auto follows = mean_over(in_scope_loss(d), pairs.follows);
+  auto picture = mean_over(far, pairs.own_picture), text = mean_over(far, pairs.own_text);
+  auto others = mean_over(far, pairs.others);
+  auto nll = counterfactual_loss(vlm_, *now_, all, forced, seen, settings_.seed);
+
+  LessonLosses losses;
+  losses.total =
+      settings_.scope_weight * (follows + picture + text + others) + settings_.edit_weight * nll;
+  losses.generality = follows.item<double>() + nll.item<double>();
+  losses.image_locality = picture.item<double>();
+  losses.text_locality = text.item<double>();
+  return losses;
+}
+
+}  // namespace emend

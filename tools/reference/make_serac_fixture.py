@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""SERAC's scores and mixtures, for src/editing/editors/serac_scope_test.cpp.
+
+    python make_serac_fixture.py OUT     # OUT is src/editing/testdata/serac.safetensors
+
+Written from the formulas (Mitchell et al., arXiv 2206.06520) in double precision, a question at a
+time, with probabilities where emend has logarithms:
+
+    s = exp(-|f(a) - f(b)|^2),  f = W2 gelu(W1 gelu(W0 x + b0) + b1) + b2
+    x = [norm(text mean); norm(text last); P norm(place) of each place; looks]
+    log((1 - s) softmax(base) + s softmax(counterfactual))
+
+Twice: with pictures, and ("plain.") without. Also the losses -log s and -log(1 - s) of some pairs, and
+their gradients by the network's tensors.
+"""
+
+import math
+import sys
+
+import torch
+from safetensors.torch import save_file
+
+ROWS, TEXT, PLACES, PICTURE, NARROW, HIDDEN, EMBEDDING, WORDS = 4, 6, 3, 5, 2, 7, 4, 11
+
+
+def norm(state):
+    mean = state.sum() / len(state)
+    return (state - mean) / torch.sqrt(((state - mean) ** 2).sum() / len(state) + 1e-5)
+
+
+def gelu(x):
+    return torch.stack([v * 0.5 * (1 + torch.erf(v / math.sqrt(2))) for v in x])
+
+
+def embed(net, prefix, text, pictures, looks):
+    x = [norm(text[0]), norm(text[1])]
+    if pictures is not None:
+        place = net[prefix + "scope.place.weight"]
+        x += [looks * (place @ norm(p)) for p in pictures] + [looks.reshape(1)]
+    x = torch.cat(x)
+    for i in range(3):
+        x = net[f"{prefix}scope.{i}.weight"] @ x + net[f"{prefix}scope.{i}.bias"]
+        if i < 2:
+            x = gelu(x)
+    return x
+
+
+def main():
+    generator = torch.Generator().manual_seed(5)
+
+    def draw(*shape, scale=1.0):
+        return (torch.randn(*shape, generator=generator) * scale).double()
+
+    text, pictures = draw(ROWS, 2, TEXT), draw(ROWS, PLACES, PICTURE, scale=2.0)
+    looks = torch.tensor([1.0, 1.0, 0.0, 1.0]).double()
+    pictures[2] = 0
+    base, other = draw(ROWS, WORDS, scale=3.0), draw(ROWS, WORDS, scale=3.0)
+    out = {"text": text, "pictures": pictures, "looks": looks, "base": base, "counterfactual": other}
+    for prefix in ("", "plain."):
+        seen = prefix == ""
+        net = {}
+        if seen:
+            net["scope.place.weight"] = draw(NARROW, PICTURE, scale=0.6)
+        width = 2 * TEXT + (PLACES * NARROW + 1 if seen else 0)
+        for i, (rows, columns) in enumerate([(HIDDEN, width), (HIDDEN, HIDDEN), (EMBEDDING, HIDDEN)]):
+            net[f"scope.{i}.weight"] = draw(rows, columns, scale=0.35)
+            net[f"scope.{i}.bias"] = draw(rows, scale=0.2)
+        net = {prefix + name: tensor.requires_grad_() for name, tensor in net.items()}
+        embedded = [embed(net, prefix, text[r], pictures[r] if seen else None, looks[r])
+                    for r in range(ROWS)]
+        distance = torch.stack([torch.stack([((a - b) ** 2).sum() for b in embedded])
+                                for a in embedded])
+        s = torch.exp(-distance)
+        mixed = torch.stack([
+            torch.log((1 - s[0, r]) * torch.softmax(base[r], 0)
+                      + s[0, r] * torch.softmax(other[r], 0)) for r in range(ROWS)])
+        loss = -torch.log(s[0, 1]) - torch.log(1 - s[0, 3]) - torch.log(1 - s[1, 2])
+        gradients = torch.autograd.grad(loss, list(net.values()))
+        out.update(net)
+        out.update({prefix + "embedded": torch.stack(embedded), prefix + "s": s,
+                    prefix + "mixed": mixed, prefix + "loss": loss.reshape(1)})
+        out.update({"gradient." + name: g for name, g in zip(net, gradients)})
+    save_file({name: tensor.detach().float().contiguous() for name, tensor in out.items()},
+              sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
