@@ -54,6 +54,7 @@ void add_ask(CLI::App& program);
 void add_edit(CLI::App& program);
 void add_editors(CLI::App& program);
 void add_inspect(CLI::App& program);
+void add_patch(CLI::App& program);
 void add_scenes(CLI::App& program);
 void add_demo(CLI::App& program);
 void add_bench(CLI::App& program);

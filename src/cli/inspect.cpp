@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "cli/command.h"
+#include "cli/entries.h"
 #include "cli/table.h"
 #include "io/error.h"
 #include "io/json.h"
@@ -138,6 +139,7 @@ void inspect_patch(const Arguments& arguments) {
                              {"made_by", patch.made_by}, {"sites", nlohmann::json::array()},
                              {"version", EMEND_VERSION}};
     for (const auto& change : patch.deltas) result["sites"].push_back(describe(change));
+    if (!patch.memory.entries.empty()) result["entries"] = describe_entries(patch);
     print_json(result);
     return;
   }
@@ -150,6 +152,8 @@ void inspect_patch(const Arguments& arguments) {
   if (patch.effect.is_object() && patch.effect.contains(scores))
     for (const auto& [group, score] : patch.effect[scores].items())
       std::cout << fmt::format("  {:<18}{}\n", group, score.dump());
+  if (!patch.memory.entries.empty()) std::cout << "\n" << entries_table(patch);
+  if (patch.deltas.empty()) return;
   std::vector<std::vector<std::string>> rows = {{"site", "out x in", "rank", "norm"}};
   for (const auto& change : patch.deltas) {
     auto d = describe(change);

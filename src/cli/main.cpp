@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   emend::cli::add_edit(program);
   emend::cli::add_editors(program);
   emend::cli::add_inspect(program);
+  emend::cli::add_patch(program);
   emend::cli::add_scenes(program);
   emend::cli::add_demo(program);
   emend::cli::add_bench(program);

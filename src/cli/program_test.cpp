@@ -98,8 +98,8 @@ std::unique_ptr<testing::TemporaryFolder> ProgramTest::folder_;
 
 TEST_F(ProgramTest, SaysWhatItIs) {
   EXPECT_THAT(run("--version").out, StartsWith("emend 0."));
-  for (const std::string command :
-       {"", "ask ", "edit ", "editors ", "inspect ", "scenes ", "scenes export ", "demo "}) {
+  for (const std::string command : {"", "ask ", "edit ", "editors ", "inspect ", "patch ",
+                                    "scenes ", "scenes export ", "demo "}) {
     auto help = run(command + "--help");
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, HasSubstr("Usage: emend"));
@@ -138,6 +138,21 @@ TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
   expect_refused("ask -m {}/other -p x --patch {}/a.patch", "belongs to the base model");
   expect_refused(std::string(kAsk) + " --patch {}/a.patch --patch {}/a.patch", "applied already");
   std::filesystem::remove(path("a.patch"));
+}
+
+TEST_F(ProgramTest, PatchesAreListedAndMerged) {
+  const std::string edit = "edit -m {}/model --image {}/picture.png --set steps=3 --probes 1 -p ";
+  ASSERT_EQ(run(edit + "What? --target cat -o {}/first.patch").code, 0);
+  ASSERT_EQ(run(edit + "Who? --target dog -o {}/second.patch").code, 0);
+  EXPECT_THAT(run("patch list {}/first.patch").out, HasSubstr("layers.2.fc1"));
+  auto one = run_json("patch merge {}/first.patch {}/second.patch -o {}/one.patch");
+  EXPECT_EQ(one["sites"], 2);
+  const std::string ask = "ask -m {}/model --image {}/picture.png -p Why? --max-new-tokens 8";
+  EXPECT_EQ(run(ask + " --patch {}/one.patch").out,
+            run(ask + " --patch {}/first.patch --patch {}/second.patch").out);
+  expect_refused("patch remove {}/one.patch x -o {}/left.patch", "no entries");
+  expect_refused("patch merge {}/first.patch {}/picture.png -o {}/x.patch", "picture.png");
+  EXPECT_FALSE(std::filesystem::exists(path("left.patch")));
 }
 
 TEST_F(ProgramTest, EditPrintsATable) {

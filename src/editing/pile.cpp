@@ -70,6 +70,12 @@ void Pile::add_memory(const Patch& patch) {
   memories_.back().deltas.clear();
 }
 
+std::vector<SiteDelta> Pile::deltas() const {
+  std::vector<SiteDelta> all;
+  for (const auto& sum : sums_) all.push_back({sum.where, sum.delta});
+  return all;
+}
+
 Interventions Pile::interventions(const Vlm& vlm, ActivationStore* store) const {
   auto all = sums_;
   for (const auto& patch : memories_)

@@ -14,13 +14,16 @@ class Pile {
   void add(const Patch& patch);
   // See Patch::interventions.
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const;
+  std::vector<SiteDelta> deltas() const;
+  // Patches without deltas, one a memory.
+  const std::vector<Patch>& memories() const { return memories_; }
 
  private:
   void add_weights(const Patch& patch);
   void add_memory(const Patch& patch);
 
   Interventions sums_;
-  std::vector<Patch> memories_;  // without deltas
+  std::vector<Patch> memories_;
 };
 
 }  // namespace emend

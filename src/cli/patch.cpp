@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/entries.h"
+#include "cli/table.h"
+#include "editing/merge.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  std::string path, name, output;
+  std::vector<std::string> paths;
+};
+
+void print_written(const Arguments& arguments, const Patch& patch) {
+  if (arguments.common.json) {
+    print_json({{"patch", arguments.output},
+                {"id", patch.id},
+                {"entries", describe_entries(patch)},
+                {"sites", patch.deltas.size()},
+                {"version", EMEND_VERSION}});
+    return;
+  }
+  std::cout << fmt::format("  written   {}  {}\n", arguments.output, patch.id)
+            << fmt::format("  holds     {} sites, {} entries\n", patch.deltas.size(),
+                           patch.memory.entries.size());
+}
+
+void list(const Arguments& arguments) {
+  const auto patch = load_patch(arguments.path);
+  if (arguments.common.json) {
+    auto sites = nlohmann::json::array();
+    for (const auto& change : patch.deltas) sites.push_back(change.site);
+    print_json({{"path", arguments.path},
+                {"id", patch.id},
+                {"editor", patch.editor},
+                {"entries", describe_entries(patch)},
+                {"sites", sites},
+                {"version", EMEND_VERSION}});
+    return;
+  }
+  if (!patch.memory.entries.empty()) std::cout << entries_table(patch);
+  for (const auto& change : patch.deltas) std::cout << "  " << change.site << "\n";
+}
+
+void remove(const Arguments& arguments) {
+  const auto patch = without_entry(load_patch(arguments.path), arguments.name);
+  save_patch(arguments.output, patch);
+  print_written(arguments, patch);
+}
+
+void merge(const Arguments& arguments) {
+  std::vector<Patch> patches;
+  for (const auto& path : arguments.paths) patches.push_back(load_patch(path));
+  const auto patch = merged(patches);
+  save_patch(arguments.output, patch);
+  print_written(arguments, patch);
+}
+
+}  // namespace
+
+void add_patch(CLI::App& program) {
+  auto* command = program.add_subcommand("patch", "List, remove and merge what patches hold");
+  command->footer(R"(
+A patch of SERAC or IKE remembers edits as entries; any number of them lie in one patch.
+
+Examples:
+  emend patch list zoo.patch
+  emend patch remove zoo.patch 5b1f0c22e9a4 -o rest.patch
+  emend patch merge zoo.patch more.patch -o all.patch)");
+  command->require_subcommand(1);
+  auto add = [&](const char* name, const char* what) {
+    auto arguments = std::make_shared<Arguments>();
+    auto* sub = command->add_subcommand(name, what);
+    sub->add_flag("--json", arguments->common.json, "one JSON object instead of text");
+    return std::pair{sub, arguments};
+  };
+  {
+    auto [sub, arguments] = add("list", "List a patch's entries, or the layers that it changes");
+    sub->add_option("patch", arguments->path, "patch file")->required();
+    sub->callback([arguments = arguments] { list(*arguments); });
+  }
+  {
+    auto [sub, arguments] = add("remove", "Write a patch without one of its entries");
+    sub->add_option("patch", arguments->path, "patch file")->required();
+    sub->add_option("name", arguments->name, "the entry, as list names it")->required();
+    sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
+    sub->callback([arguments = arguments] { remove(*arguments); });
+  }
+  {
+    auto [sub, arguments] = add("merge", "Write one patch that does what several do together");
+    sub->add_option("patches", arguments->paths, "patch files, in the order of their edits")
+        ->required()
+        ->expected(2, 1000000);
+    sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
+    sub->callback([arguments = arguments] { merge(*arguments); });
+  }
+}
+
+}  // namespace emend::cli
