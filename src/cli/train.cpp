@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "editing/hparams.h"
+#include "evaluation/collect_demonstrations.h"
 #include "evaluation/train_editor.h"
 #include "io/error.h"
 #include "io/log.h"
@@ -103,9 +104,41 @@ void print_result(const Arguments& arguments, const nlohmann::json& facts) {
                            peak_resident_bytes() >> 20);
 }
 
+// IKE learns nothing: it chooses among demonstrations.
+void collect(const Arguments& arguments, const nlohmann::json& settings) {
+  if (arguments.resume || !arguments.from.empty())
+    throw Error("cli::train", "demonstrations are collected at once",
+                "leave out --resume and --from");
+  CollectJob job;
+  job.settings = read_settings<IkeCorpusSettings>("ike", settings);
+  job.settings.templates.check();
+  auto suite = open_suite(arguments.suite, suite_options(arguments));
+  job.suite = suite.get();
+  job.protocol = for_editor(make_protocol(arguments.protocol), "ike");
+  job.output = arguments.output;
+  job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  auto vlm = open_model(arguments.common);
+  auto facts = collect_demonstrations(vlm, job);
+  if (arguments.common.json) {
+    auto result = run_facts(arguments.common);
+    result["checkpoint"] = arguments.output;
+    result["editor"] = {{"name", "ike"}, {"settings", settings_json(job.settings)}};
+    result["training"] = facts;
+    print_json(result);
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {{"", "demonstrations"}};
+  for (const auto& [kind, count] : facts.at("kinds").items()) rows.push_back({kind, count.dump()});
+  std::cout << table(rows)
+            << fmt::format("\n  records   {}, as {} asks\n  written   {}\n  time      {:.0f} s\n",
+                           facts.at("records").dump(), arguments.protocol, arguments.output,
+                           facts.at("seconds").get<double>());
+}
+
 void train(Arguments arguments) {
   check_output(arguments.output);
   const auto settings = all_settings(arguments);
+  if (arguments.editor == "ike") return collect(arguments, settings);
   auto suite = open_suite(arguments.suite, suite_options(arguments));
   auto vlm = open_model(arguments.common);
   ActivationStore store(arguments.store);
@@ -139,8 +172,8 @@ void train(Arguments arguments) {
 
 void add_train(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command =
-      program.add_subcommand("train", "Train an editor that learns how to edit: ke, mend");
+  auto* command = program.add_subcommand(
+      "train", "Train an editor that learns how to edit: ke, mend, serac; collect what ike shows");
   command->footer(R"(
 CHECKPOINT is the best editor so far, as validation judges; CHECKPOINT.state is what --resume goes on
 from, and may be deleted when training is over. Use it with --editor NAME --set checkpoint=CHECKPOINT;

@@ -58,6 +58,16 @@ void Memory::remove(const std::string& name) {
   entries.erase(found);
 }
 
+std::string entry_name(const std::string& prompt, const at::Tensor& pixels) {
+  Hasher hash;
+  hash.update(prompt);
+  if (pixels.defined()) {
+    const auto plain = pixels.to(at::kCPU).contiguous();
+    hash.update(plain.data_ptr(), plain.nbytes());
+  }
+  return hash.hex().substr(0, 12);
+}
+
 Interventions on_weights(const std::vector<SiteDelta>& deltas) {
   Interventions all;
   for (const auto& [site, delta] : deltas) {

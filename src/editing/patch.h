@@ -34,6 +34,10 @@ struct Memory {
   void remove(const std::string& name);
 };
 
+// By what an edit is found again: the same question about the same picture is the same entry.
+// pixels: (3, H, W), or undefined.
+std::string entry_name(const std::string& prompt, const at::Tensor& pixels);
+
 // An edit as a value: what to attach, to which base, and how it came to be.
 struct Patch {
   std::string id;           // patch_id() of all below but `effect`

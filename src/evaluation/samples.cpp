@@ -17,7 +17,7 @@ void describe(nlohmann::json& line, const Record& record) {
 
 nlohmann::json described(const Patch& patch) {
   nlohmann::json json;
-  for (const char* key : {"steps", "holds"})
+  for (const char* key : {"steps", "holds", "demonstrations"})
     if (patch.effect.contains(key)) json[key] = patch.effect[key];
   int64_t numbers = 0;
   for (const auto& [site, delta] : patch.deltas)

@@ -7,6 +7,7 @@ namespace emend {
 
 EditorKind ft_editor();
 EditorKind lora_editor();
+EditorKind ike_editor();
 EditorKind ke_editor();
 EditorKind mend_editor();
 EditorKind serac_editor();

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "editing/editors/ike_corpus.h"
 #include "editing/patch_stack.h"
 #include "editing/registry.h"
 #include "editing/train.h"
@@ -47,6 +48,11 @@ nlohmann::json small_networks(const std::string& editor) {
 // An editor that is trained finds itself beside the model, after a few steps.
 void write_trained(const EditorKind& kind, const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
+  if (kind.name == "ike") {
+    const auto corpus = IkeCorpus::of(vlm, {copy_of("Who?", "Tom"), copy_of("Where?", "Rome")}, {});
+    save_checkpoint(vlm.folder + "/editors/ike.safetensors", corpus.checkpoint(vlm, {}));
+    return;
+  }
   for (const auto& module : modules(kind)) {
     auto settings = small_networks(kind.name);
     settings["module"] = module;

@@ -194,16 +194,6 @@ Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests
   return patch;
 }
 
-std::string entry_name(const std::string& prompt, const at::Tensor& pixels) {
-  Hasher hash;
-  hash.update(prompt);
-  if (pixels.defined()) {
-    const auto plain = pixels.to(at::kCPU).contiguous();
-    hash.update(plain.data_ptr(), plain.nbytes());
-  }
-  return hash.hex().substr(0, 12);
-}
-
 uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target) {
   const auto hex = hash_hex(fmt::format("{} {} {}", seed, entry, target));
   return std::stoull(hex.substr(0, 13), nullptr, 16);

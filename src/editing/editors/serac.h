@@ -84,9 +84,6 @@ class SeracEditor : public Editor {
   mutable std::string base_;                             // the model that it was read for
 };
 
-// By what an edit is found again: the same question about the same picture is the same entry.
-// pixels: (3, H, W), or undefined.
-std::string entry_name(const std::string& prompt, const at::Tensor& pixels);
 // Of an edit's Projection.
 uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target);
 
