@@ -182,7 +182,9 @@ Algorithm lora() {
           {}};
 }
 
-std::vector<Algorithm> algorithms() { return {ft(), lora(), ke(), mend()}; }
+std::vector<Algorithm> algorithms() {
+  return {ft(), lora(), ike(), ke(), mend(), serac("SERAC"), serac("SERAC_MULTI")};
+}
 
 Algorithm algorithm_of(const File& file) {
   // The files of hparams/TRAINING have `alg` alone.

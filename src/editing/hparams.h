@@ -7,8 +7,8 @@
 
 namespace emend {
 
-// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, and so on for LoRA, MEND, KE, and
-// hparams/TRAINING) as an editor.
+// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, and so on for LoRA, IKE, KE, MEND, SERAC,
+// and hparams/TRAINING) as an editor.
 struct Hparams {
   EditorSpec spec;  // labelled `ft (llama-7b)`: the editor and the file's name
   std::string algorithm;

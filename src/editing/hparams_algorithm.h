@@ -51,8 +51,11 @@ std::string hugging_face_name(std::string name);
 // A layer's name from its weight's.
 std::string without_weight(std::string name);
 
-// hparams_trained.cpp: the files of hparams/MEND and hparams/TRAINING/MEND; the same of KE.
+// hparams_trained.cpp: the files of hparams/MEND and hparams/TRAINING/MEND; the same of KE, and of
+// SERAC, whose name in them is SERAC, or SERAC_MULTI for models with pictures.
 Algorithm mend();
 Algorithm ke();
+Algorithm serac(const std::string& name);
+Algorithm ike();  // hparams_ike.cpp
 
 }  // namespace emend::easyedit

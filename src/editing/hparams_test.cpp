@@ -114,6 +114,46 @@ coco_image: ../
 rephrase_image: ../
 )";
 
+const char* const kIke = R"(alg_name: "IKE"
+name: somewhere/opt-2.7b
+model_name: blip2
+model_class: Blip2OPT
+tokenizer_class: GPT2Tokenizer
+tokenizer_name: somewhere/opt-2.7b
+sentence_model_name: somewhere/all-MiniLM-L6-v2
+device: 0
+results_dir: "./results"
+k: 24
+task_name: "vqa"
+qformer_checkpoint: somewhere/qformer.pth
+qformer_name_or_path: bert-base-uncased
+state_dict_file: somewhere/eva_vit_g.pth
+pretrained_ckpt: somewhere/minigpt4.pth
+exact_match: true
+coco_image: ../
+rephrase_image: ../
+)";
+// What SERAC's files have and MEND's have not.
+const char* const kSeracs = R"(small_name: somewhere/opt-125m
+cls_name: somewhere/distilbert-base-cased
+cls_class: AutoModel
+supervised: False
+soft_weighting: False
+checkpoint_grad: False
+cross_attend: False
+cos: False
+freeze: null
+square: True
+bound_embeds: False
+use_all_negatives: False
+freeze_cntr: False
+dist_heads: 1
+lora: null
+edit_bs: 1
+log_errors: False
+unlikelihood: True
+)";
+
 class HparamsTest : public ::testing::Test {
  protected:
   Hparams read(const std::string& text, const std::string& name = "blip2.yaml") {
@@ -277,6 +317,54 @@ TEST_F(HparamsTest, Ke) {
   EXPECT_THAT(refusal(text + "rank: 3\n"), HasSubstr("rank"));
 }
 
+TEST_F(HparamsTest, Serac) {
+  std::string text = kTraining;
+  auto begin = text.find("one_sided"), end = text.find("archive");
+  text = text.erase(begin, end - begin) + kSeracs;
+  auto hparams = read(with(text, "alg: MEND", "alg: SERAC_MULTI"));
+  EXPECT_EQ(hparams.spec.label, "serac (blip2)");
+  EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"module", "paper"}, {"mix", "soft"}}));
+  EXPECT_EQ(hparams.training, nlohmann::json({{"module", "paper"},
+                                              {"lr", 2e-6},
+                                              {"batch", 1},
+                                              {"accumulate", 2},
+                                              {"steps", 50000},
+                                              {"validate", 5000},
+                                              {"patience", 5},
+                                              {"clip", 90.0}}));
+  std::map<std::string, std::string> ignored;
+  for (const auto& [key, reason] : hparams.ignored_in_training) ignored[key] = reason;
+  for (const char* key : {"small_name", "cls_name", "inner_params", "cedit", "cloc", "edit_lr"})
+    EXPECT_FALSE(ignored[key].empty()) << key;
+  // The file of an edit; not soft where it is supervised and not asked to be.
+  auto edit = with(text, "alg: MEND", "alg_name: SERAC");
+  edit = with(edit, "archive: null", "archive: trained/serac.safetensors");
+  hparams = read(with(edit, "supervised: False", "supervised: True"));
+  EXPECT_EQ(hparams.spec.settings["mix"], "hard");
+  EXPECT_EQ(hparams.spec.settings["checkpoint"], "trained/serac.safetensors");
+  EXPECT_THAT(refusal(with(edit, "cos: False", "cos: True")), HasSubstr("cos:"));
+  EXPECT_THAT(refusal(with(edit, "supervised: False", "supervised: no way")),
+              HasSubstr("supervised"));
+  EXPECT_THAT(refusal(edit + "rank: 3\n"), HasSubstr("rank"));
+}
+
+TEST_F(HparamsTest, Ike) {
+  auto hparams = read(kIke);
+  EXPECT_EQ(hparams.spec.label, "ike (blip2)");
+  EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"k", 24}}));
+  EXPECT_TRUE(hparams.training.is_null());
+  EXPECT_EQ(hparams.ignored.size(), 15u);
+  // Those of language models have less, and show no demonstration of the edit itself.
+  const std::string language = "alg_name: IKE\nmodel_name: llama\n";
+  hparams = read(language);
+  EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"k", 16}, {"own", false}}));
+  hparams = read(language + "k: 8\nuse_icl_examples: false\n");
+  EXPECT_EQ(hparams.spec.settings["k"], 0);
+  EXPECT_THAT(refusal(std::string(kIke) + "kk: 3\n"), HasSubstr("kk"));
+  EXPECT_THAT(refusal(with(kIke, "k: 24", "k: -1")), HasSubstr("'k'"));
+  EXPECT_THAT(refusal(language + "use_icl_examples: 3\n"), HasSubstr("use_icl_examples"));
+}
+
 TEST_F(HparamsTest, TrainedEditorsWhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(std::string(kTraining) + "other: 1\n"), HasSubstr("other"));
   EXPECT_THAT(refusal(with(kTraining, "act: relu", "act: tanh")),
@@ -302,7 +390,7 @@ TEST_F(HparamsTest, UnknownKeysAreNamed) {
 
 TEST_F(HparamsTest, WhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "alg_name: ROME")),
-              AllOf(HasSubstr("ROME"), HasSubstr("FT, LoRA, KE, MEND")));
+              AllOf(HasSubstr("ROME"), HasSubstr("FT, LoRA, IKE, KE, MEND, SERAC, SERAC_MULTI")));
   EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "")), HasSubstr("no 'alg_name'"));
   EXPECT_THAT(refusal(with(kFt, "num_steps: 25", "num_steps: many")),
               AllOf(HasSubstr("steps"), HasSubstr("whole number")));

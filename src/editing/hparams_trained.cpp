@@ -5,6 +5,7 @@
 
 #include "editing/editors/ke_training.h"
 #include "editing/editors/mend_training.h"
+#include "editing/editors/serac_training.h"
 #include "editing/hparams_algorithm.h"
 
 namespace emend::easyedit {
@@ -185,6 +186,59 @@ Algorithm ke() {
                                                "a multiplier, whose rate is the paper's")},
       finish,
       [](const json& given) { read_settings<KeTrainSettings>("ke", given); }};
+}
+
+namespace {
+
+// EasyEdit mixes softly unless both say otherwise.
+void finish_serac(File& file) {
+  patience(file);
+  const auto says = [&](const char* key) {
+    const auto value = file.values.value(key, json(false));
+    if (!value.is_boolean()) file.wrong(key, "true or false");
+    return value.get<bool>();
+  };
+  file.settings["mix"] = says("supervised") && !says("soft_weighting") ? "hard" : "soft";
+  file.training["module"] = "paper";
+}
+
+}  // namespace
+
+Algorithm serac(const std::string& name) {
+  const std::string losses = "scope_weight and edit_weight weigh the losses of SERAC's two parts";
+  const std::string as_published = "emend's SERAC compares squared distances of one embedding";
+  const std::string own = "classifier and counterfactual model are made from the model itself";
+  // The first of a name counts.
+  return {name,
+          "serac",
+          {{"module", "paper"}},
+          std::vector<Key>{later("supervised"),
+                           later("soft_weighting"),
+                           ignore("cedit", losses),
+                           ignore("iedit", losses),
+                           ignore("cloc", losses),
+                           ignore("inner_params", "SERAC changes no weights"),
+                           ignore("edit_lr", "SERAC takes no steps in an edit"),
+                           ignore("lr_lr", "SERAC takes no steps in an edit"),
+                           ignore("small_name", own),
+                           ignore("cls_name", own),
+                           ignore("cls_class", own),
+                           ignore("unlikelihood", "the losses are those of emend's SERAC"),
+                           ignore("use_all_negatives", "all questions of a step are negatives"),
+                           ignore("edit_bs", "batch says how many edits a step has"),
+                           ignore("checkpoint_grad", "memory is not traded for time"),
+                           ignore("log_errors", "emend train says how it goes"),
+                           fixed("cross_attend", false, as_published),
+                           fixed("cos", false, as_published),
+                           fixed("square", true, as_published),
+                           fixed("bound_embeds", false, as_published),
+                           fixed("dist_heads", 1, as_published),
+                           fixed("lora", nullptr, own),
+                           fixed("freeze", nullptr, own),
+                           fixed("freeze_cntr", false, "the counterfactual model is trained")} +
+              trained_keys(),
+          finish_serac,
+          [](const json& given) { read_settings<SeracTrainSettings>("serac", given); }};
 }
 
 }  // namespace emend::easyedit
