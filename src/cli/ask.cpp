@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "evaluation/protocol.h"
 #include "io/runtime.h"
+#include "models/activation_store.h"
 
 namespace emend::cli {
 namespace {
@@ -26,7 +27,9 @@ void ask(const Arguments& arguments) {
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);
   Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
-  auto answer = generate(vlm, {query}, stack.interventions(vlm), generation).at(0);
+  // What a patch's memory looks at is what the model has seen.
+  ActivationStore store(ActivationStore::Options{});
+  auto answer = generate(vlm, {query}, stack.interventions(vlm, &store), generation, &store).at(0);
   if (!common.json) {
     if (common.verbose) std::cout << prompt << "\n";
     std::cout << answer << "\n";

@@ -178,12 +178,16 @@ void edit(const Arguments& arguments) {
   auto kept = take_before(vlm, record, protocol);
 
   auto editing = Clock::now();
-  auto patch = editor->edit(vlm, {{question.image, prompt, continuation(arguments.target)}});
+  EditContext context;
+  context.store = kept.store;
+  auto patch =
+      editor->edit(vlm, {{question.image, prompt, continuation(arguments.target)}}, context);
   auto edit_seconds = since(editing);
   PatchStack edited;
   edited.apply(vlm, patch);
-  auto after = generate(vlm, {query}, edited.interventions(vlm)).at(0);
-  auto measured = measure(vlm, kept, edited.interventions(vlm));
+  const auto changes = edited.interventions(vlm, kept.store);
+  auto after = generate(vlm, {query}, changes, {}, kept.store).at(0);
+  auto measured = measure(vlm, kept, changes);
 
   auto metrics = metrics_json(arguments, protocol, measured);
   const auto effect = patch.effect;

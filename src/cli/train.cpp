@@ -177,7 +177,7 @@ void add_train(CLI::App& program) {
   command->footer(R"(
 CHECKPOINT is the best editor so far, as validation judges; CHECKPOINT.state is what --resume goes on
 from, and may be deleted when training is over. Use it with --editor NAME --set checkpoint=CHECKPOINT;
-as MODEL/editors/NAME-MODULE.safetensors it is found without.
+as MODEL/editors/NAME-MODULE.safetensors (ike, serac: NAME.safetensors) it is found without.
 
 The defaults are the field's, for models of billions of weights. The recipes beside the bundled
 model's editors are for models of millions.
@@ -185,14 +185,14 @@ model's editors are for models of millions.
 Examples:
   emend train --module language --recipe models/scenes-blip2/editors/mend-language.yaml -o mend.safetensors
   emend train --editor ke --recipe models/scenes-blip2/editors/ke-language.yaml -o ke.safetensors
+  emend train --editor serac --recipe models/scenes-blip2/editors/serac.yaml --grid -o serac.safetensors
   emend train -m MODEL --hparams EasyEdit/hparams/TRAINING/MEND/blip2.yaml -o mend.safetensors
   emend train -m MODEL --suite e-vqa --data mmedit --images coco --module vision -o mend-vision.safetensors)");
   add_common(*command, arguments->common);
   auto* editor =
       command->add_option("--editor", arguments->editor, "what to train")->capture_default_str();
-  command
-      ->add_option("--module", arguments->module, "what it shall change: language, vision, tower")
-      ->check(CLI::IsMember({"language", "vision", "tower"}));
+  command->add_option("--module", arguments->module,
+                      "what it shall change: language, vision, tower; serac: repaired, or paper");
   command->add_option("-o,--output", arguments->output, "checkpoint to write")->required();
   auto* resume = command->add_flag("--resume", arguments->resume, "go on from OUTPUT.state");
   command

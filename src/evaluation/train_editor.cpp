@@ -55,11 +55,11 @@ class Validation {
   }
   std::map<Group, Score> measure(const Editor& editor) const {
     Averages averages;
-    EditContext context;
-    context.store = job_.store;
     for (size_t i = 0; i < requests_.size(); ++i) {
-      auto patch = editor.edit(vlm_, {requests_[i]}, context);
-      averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_)));
+      // A record's pictures are asked about at every validation.
+      auto* store = befores_[i].store;
+      auto patch = editor.edit(vlm_, {requests_[i]}, {{}, store});
+      averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_, store)));
     }
     return averages.scores();
   }

@@ -69,6 +69,11 @@ class TrainEditorTest : public ::testing::Test {
             {"batch", 2},      {"validate", 3},  {"validation", 2}, {"lr", 1e-3},
             {"accumulate", 2}, {"depth", 1},     {"margin_held", 0}};
   }
+  static nlohmann::json serac_settings() {
+    return {{"narrow", 2},  {"hidden", 4},     {"embedding", 2},  {"rank", 2},  {"steps", 8},
+            {"batch", 2},   {"validate", 3},   {"validation", 2}, {"lr", 1e-3}, {"decay", 0.5},
+            {"texts", 0.5}, {"accumulate", 2}, {"answers", 1}};
+  }
   nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
                        const std::string& editor = "mend") const {
     auto trainee = make_trainee(editor, *vlm_, settings, nullptr);
@@ -122,8 +127,10 @@ TEST_F(TrainEditorTest, KeepsTheBestAndItsHistory) {
 }
 
 TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
-  for (const std::string editor : {"mend", "ke"}) {
-    const auto settings = editor == "ke" ? ke_settings() : this->settings();
+  for (const std::string editor : {"mend", "ke", "serac"}) {
+    const auto settings = editor == "ke"      ? ke_settings()
+                          : editor == "serac" ? serac_settings()
+                                              : this->settings();
     auto whole = train(settings, job("whole.safetensors"), editor);
     // Two records for validation, then two a step: in the middle of the fifth step.
     suite_.interrupt_at_ = 2 + 2 * 4 + 1;

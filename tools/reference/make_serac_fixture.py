@@ -6,8 +6,8 @@
 Written from the formulas (Mitchell et al., arXiv 2206.06520) in double precision, a question at a
 time, with probabilities where emend has logarithms:
 
-    s = exp(-|f(a) - f(b)|^2),  f = W2 gelu(W1 gelu(W0 x + b0) + b1) + b2
-    x = [norm(text mean); norm(text last); P norm(place) of each place; looks]
+    s = exp(-|f(a) - f(b)|^2),  f = [t(norm(text)); looks p(P norm(picture))]
+    t, p = W2 gelu(W1 gelu(W0 x + b0) + b1) + b2, of the text's two states and the picture's places
     log((1 - s) softmax(base) + s softmax(counterfactual))
 
 Twice: with pictures, and ("plain.") without. Also the losses -log s and -log(1 - s) of some pairs, and
@@ -32,17 +32,20 @@ def gelu(x):
     return torch.stack([v * 0.5 * (1 + torch.erf(v / math.sqrt(2))) for v in x])
 
 
-def embed(net, prefix, text, pictures, looks):
-    x = [norm(text[0]), norm(text[1])]
-    if pictures is not None:
-        place = net[prefix + "scope.place.weight"]
-        x += [looks * (place @ norm(p)) for p in pictures] + [looks.reshape(1)]
-    x = torch.cat(x)
+def network(net, name, x):
     for i in range(3):
-        x = net[f"{prefix}scope.{i}.weight"] @ x + net[f"{prefix}scope.{i}.bias"]
+        x = net[f"{name}.{i}.weight"] @ x + net[f"{name}.{i}.bias"]
         if i < 2:
             x = gelu(x)
     return x
+
+
+def embed(net, prefix, text, pictures, looks):
+    words = network(net, prefix + "scope.text", torch.cat([norm(text[0]), norm(text[1])]))
+    if pictures is None:
+        return words
+    places = torch.cat([net[prefix + "scope.place.weight"] @ norm(p) for p in pictures])
+    return torch.cat([words, looks * network(net, prefix + "scope.picture", places)])
 
 
 def main():
@@ -61,10 +64,12 @@ def main():
         net = {}
         if seen:
             net["scope.place.weight"] = draw(NARROW, PICTURE, scale=0.6)
-        width = 2 * TEXT + (PLACES * NARROW + 1 if seen else 0)
-        for i, (rows, columns) in enumerate([(HIDDEN, width), (HIDDEN, HIDDEN), (EMBEDDING, HIDDEN)]):
-            net[f"scope.{i}.weight"] = draw(rows, columns, scale=0.35)
-            net[f"scope.{i}.bias"] = draw(rows, scale=0.2)
+        parts = [("text", 2 * TEXT, 0.7), ("picture", PLACES * NARROW, 0.3)]
+        for part, width, scale in parts[:2 if seen else 1]:
+            layers = [(HIDDEN, width), (HIDDEN, HIDDEN), (EMBEDDING, HIDDEN)]
+            for i, (rows, columns) in enumerate(layers):
+                net[f"scope.{part}.{i}.weight"] = draw(rows, columns, scale=scale)
+                net[f"scope.{part}.{i}.bias"] = draw(rows, scale=0.2)
         net = {prefix + name: tensor.requires_grad_() for name, tensor in net.items()}
         embedded = [embed(net, prefix, text[r], pictures[r] if seen else None, looks[r])
                     for r in range(ROWS)]
@@ -72,8 +77,8 @@ def main():
                                 for a in embedded])
         s = torch.exp(-distance)
         mixed = torch.stack([
-            torch.log((1 - s[0, r]) * torch.softmax(base[r], 0)
-                      + s[0, r] * torch.softmax(other[r], 0)) for r in range(ROWS)])
+            torch.log((1 - s[1, r]) * torch.softmax(base[r], 0)
+                      + s[1, r] * torch.softmax(other[r], 0)) for r in range(ROWS)])
         loss = -torch.log(s[0, 1]) - torch.log(1 - s[0, 3]) - torch.log(1 - s[1, 2])
         gradients = torch.autograd.grad(loss, list(net.values()))
         out.update(net)

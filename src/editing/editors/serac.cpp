@@ -82,7 +82,7 @@ void SeracShape::declare(SettingList& list) {
              "blocks of the language module that the classifier's texts go through; 0: half");
   list.whole("narrow", narrow, 1, 100000, "numbers of each place of a picture it goes by");
   list.whole("hidden", hidden, 1, 100000, "width of its layers");
-  list.whole("embedding", embedding, 1, 100000, "width of what it compares");
+  list.whole("embedding", embedding, 1, 100000, "width of what it compares, of text and picture each");
   list.text("sites", sites, "layers that the counterfactual model changes, a glob; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these changes");
   list.text("told", told, "how an edit is told to it: {prompt} and {target}");

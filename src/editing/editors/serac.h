@@ -52,7 +52,7 @@ struct SeracTrained {
   // Throws emend::Error, naming `file`, when a tensor is missing, left over or misshapen.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
 
-  // (B, embedding); `seen`: look_at of the batch's pictures.
+  // (B, scope.width()); `seen`: look_at of the batch's pictures.
   at::Tensor embed(const Model& model, const Batch& batch, const at::Tensor& seen) const {
     return scope.embed(question_features(model, batch, seen, features));
   }

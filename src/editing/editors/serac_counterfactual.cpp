@@ -22,6 +22,9 @@ std::string filled(std::string pattern, const std::string& hole, const std::stri
 }  // namespace
 
 Batch rows_of(const Pass& pass) {
+  if (pass.mask.sizes() != pass.ids.sizes())
+    throw Error("editing::serac", "a question whose beginning has run already cannot be read whole",
+                "ask without sharing beginnings (--no-reuse)");
   Batch batch;
   batch.pixels = pass.pixels;
   auto ids = pass.ids.to(at::kCPU).contiguous();

@@ -13,7 +13,7 @@ namespace emend {
 // SERAC's counterfactual model: the base model with a low-rank change of its language module, which
 // reads an edit in front of a question and answers as if the edit held.
 
-// The rows that a pass was begun with.
+// The rows that a pass was begun with. Throws emend::Error when part of them lies in a cache.
 Batch rows_of(const Pass& pass);
 
 // How an edit is told: its tokens go into a row behind the last image slot and the special tokens

@@ -40,7 +40,7 @@ SeracRecall::SeracRecall(const Vlm& vlm, const Patch& patch, ActivationStore* st
   for (const auto& entry : patch.memory.entries) {
     auto fact = [&](const char* name) { return json_get<std::string>(entry.facts, name, kPatch); };
     told_.push_back(Told::of(vlm.processor, trained_.shape.told, fact("prompt"), fact("target")));
-    embedded.push_back(embedding_of(entry, trained_.shape.embedding).to(device));
+    embedded.push_back(embedding_of(entry, trained_.scope.width()).to(device));
     if (!trained_.shape.paper()) continue;
     const auto seed = projection_seed(settings_.seed, entry.name, fact("target"));
     projections_.push_back(Projection::draw(SeracTrained::picture_width(*vlm.model), seed, device));

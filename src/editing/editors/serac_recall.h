@@ -38,7 +38,7 @@ class SeracRecall {
   SeracTrained trained_;
   std::vector<Told> told_;               // by entry
   std::vector<Projection> projections_;  // by entry, of the paper's reproduction
-  at::Tensor embedded_;                  // (entries, embedding)
+  at::Tensor embedded_;                  // (entries, width)
 };
 
 }  // namespace emend

@@ -19,43 +19,54 @@ ScopeClassifier::ScopeClassifier(const Options& options) : options_(options) {
     auto drawn = at::mul(at::randn({out, in}, generator), 1 / std::sqrt(static_cast<double>(in)));
     return drawn.to(options.device);
   };
-  int64_t in = 2 * options.text;
+  auto network = [&](int64_t in) {
+    Network made;
+    const int64_t widths[] = {in, options.hidden, options.hidden, options.embedding};
+    for (int i = 0; i < 3; ++i) {
+      made.weights[i] = matrix(widths[i + 1], widths[i]);
+      made.biases[i] = at::zeros({widths[i + 1]}, at::device(options.device).dtype(at::kFloat));
+    }
+    return made;
+  };
+  text_ = network(2 * options.text);
   if (options.places > 0) {
     place_ = matrix(options.narrow, options.picture);
-    in += options.places * options.narrow + 1;
-  }
-  const int64_t widths[] = {in, options.hidden, options.hidden, options.embedding};
-  for (int i = 0; i < 3; ++i) {
-    weights_[i] = matrix(widths[i + 1], widths[i]);
-    biases_[i] = at::zeros({widths[i + 1]}, at::device(options.device).dtype(at::kFloat));
+    picture_ = network(options.places * options.narrow);
   }
   for (auto& [name, tensor] : trained()) tensor.requires_grad_();
 }
 
-at::Tensor ScopeClassifier::embed(const QuestionFeatures& features) const {
-  auto x = normalised(features.text).flatten(1);
-  if (options_.places > 0) {
-    const auto rows = x.size(0);
-    auto looks = features.looks.unsqueeze(-1);
-    auto pictures = features.pictures.defined()
-                        ? at::linear(normalised(features.pictures), place_).flatten(1) * looks
-                        : at::zeros({rows, options_.places * options_.narrow}, x.options());
-    x = at::cat({x, pictures, looks}, 1);
-  }
+at::Tensor ScopeClassifier::Network::operator()(at::Tensor x) const {
   for (int i = 0; i < 3; ++i) {
-    x = at::linear(x, weights_[i], biases_[i]);
+    x = at::linear(x, weights[i], biases[i]);
     if (i < 2) x = at::gelu(x);
   }
   return x;
 }
 
+at::Tensor ScopeClassifier::embed(const QuestionFeatures& features) const {
+  auto text = text_(normalised(features.text).flatten(1));
+  if (options_.places == 0) return text;
+  auto picture = at::zeros_like(text);
+  if (features.pictures.defined())
+    picture = picture_(at::linear(normalised(features.pictures), place_).flatten(1)) *
+              features.looks.unsqueeze(-1);
+  return at::cat({text, picture}, 1);
+}
+
 std::vector<std::pair<std::string, at::Tensor>> ScopeClassifier::trained() const {
   std::vector<std::pair<std::string, at::Tensor>> all;
-  if (place_.defined()) all.emplace_back("scope.place.weight", place_);
-  for (int i = 0; i < 3; ++i) {
-    const auto layer = "scope." + std::to_string(i);
-    all.emplace_back(layer + ".weight", weights_[i]);
-    all.emplace_back(layer + ".bias", biases_[i]);
+  auto add = [&](const std::string& part, const Network& network) {
+    for (int i = 0; i < 3; ++i) {
+      const auto layer = "scope." + part + "." + std::to_string(i);
+      all.emplace_back(layer + ".weight", network.weights[i]);
+      all.emplace_back(layer + ".bias", network.biases[i]);
+    }
+  };
+  add("text", text_);
+  if (options_.places > 0) {
+    all.emplace_back("scope.place.weight", place_);
+    add("picture", picture_);
   }
   return all;
 }

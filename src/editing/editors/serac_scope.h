@@ -11,9 +11,9 @@ namespace emend {
 // SERAC's scope classifier (Mitchell et al., arXiv 2206.06520): a small network f on frozen
 // features; a question is the nearer to an edit the higher
 //   s = exp(-||f(edit) - f(question)||^2).
-// f = W3 gelu(W2 gelu(W1 x + b1) + b2) + b3, x = [norm(text); P norm(picture); looks], where norm
-// gives each state mean 0 and variance 1 and P is shared by a picture's places, which stay side by
-// side.
+// f = [t(norm(text)); looks * p(P norm(picture))]: two networks W2 gelu(W1 gelu(W0 x + b0) + b1) +
+// b2, so that a question has to be near in its words and in its picture. norm gives each state mean
+// 0 and variance 1; P is shared by a picture's places, which stay side by side.
 class ScopeClassifier {
  public:
   struct Options {
@@ -21,21 +21,26 @@ class ScopeClassifier {
     int64_t places = 0, picture = 0;  // Q and D; 0: no pictures are seen
     int64_t narrow = 16;              // numbers that P leaves of a place
     int64_t hidden = 128;
-    int64_t embedding = 32;
+    int64_t embedding = 32;  // what each of the two gives
     uint64_t seed = 0;
     at::Device device = at::kCPU;
   };
   explicit ScopeClassifier(const Options& options);
 
-  at::Tensor embed(const QuestionFeatures& features) const;  // (B, embedding)
+  at::Tensor embed(const QuestionFeatures& features) const;  // (B, width)
+  int64_t width() const { return options_.embedding * (options_.places > 0 ? 2 : 1); }
 
   // What is trained, in a fixed order: leaves.
   std::vector<std::pair<std::string, at::Tensor>> trained() const;
 
  private:
+  struct Network {
+    at::Tensor weights[3], biases[3];
+    at::Tensor operator()(at::Tensor x) const;
+  };
   Options options_;
   at::Tensor place_;  // (narrow, D)
-  at::Tensor weights_[3], biases_[3];
+  Network text_, picture_;
 };
 
 // ||a - b||^2 of each pair: (A, E), (B, E) -> (A, B).

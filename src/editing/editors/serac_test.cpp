@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <numeric>
+
 #include "editing/editors/serac_recall.h"
 #include "editing/editors/serac_training.h"
 #include "editing/patch_stack.h"
 #include "editing/registry.h"
 #include "io/error.h"
+#include "suites/scenes.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -365,8 +369,8 @@ TEST_F(SeracTest, RefusesWhatCannotWork) {
   SeracEditor other(nlohmann::json{{"checkpoint", *folder_ / "paper.safetensors"}});
   EXPECT_THAT(message([&] { other.edit(vlm(), {request()}); }), HasSubstr("trained as 'paper'"));
   auto patch = edited({request()});
-  patch.memory.network.erase("scope.0.weight");
-  EXPECT_THAT(message([&] { patch.interventions(vlm()); }), HasSubstr("scope.0.weight"));
+  patch.memory.network.erase("scope.text.0.weight");
+  EXPECT_THAT(message([&] { patch.interventions(vlm()); }), HasSubstr("scope.text.0.weight"));
   patch = edited({request()});
   patch.memory.entries[0].tensors["embedding"] = at::zeros({5});
   EXPECT_THAT(message([&] { patch.interventions(vlm()); }), HasSubstr("no embedding"));
@@ -376,6 +380,40 @@ TEST_F(SeracTest, RefusesWhatCannotWork) {
   auto changes = edited({longest}).interventions(vlm());
   EXPECT_THAT(message([&] { logits({query(1, longest.prompt)}, changes); }),
               HasSubstr("positions"));
+}
+
+// The one that comes with the bundled model.
+TEST(SeracBundledTest, EditsHoldAndLeaveOtherPicturesAlone) {
+  const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
+  if (!std::filesystem::exists(folder + "/editors/serac.safetensors"))
+    GTEST_SKIP() << "the trained editor is not there: " << folder;
+  auto vlm = load_vlm(folder);
+  auto editor = make_editor("serac", nlohmann::json::object());
+  auto wrapped = [](const std::string& text) { return "Question: " + text + " Short answer:"; };
+  int said = 0, followed = 0, followers = 0, untouched = 0, others = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    auto record = scenes::counterfactual(scenes::Split::eval, seed);
+    auto patch = editor->edit(vlm, {{record.image, wrapped(record.prompt), " " + record.target}});
+    auto changes = patch.interventions(vlm);
+    Query query{record.image.load(), wrapped(record.prompt)};
+    said += generate(vlm, {query}, changes).at(0) == record.target;
+    for (const auto& probe : record.probes) {
+      if (probe.group == Group::portability || !probe.image.present()) continue;
+      const Query asked{probe.image.load(), wrapped(probe.text)};
+      if (is_locality(probe.group)) {
+        auto before = teacher_force(vlm, {asked}, {" red"}).at(0).logits;
+        auto after = teacher_force(vlm, {asked}, {" red"}, changes).at(0).logits;
+        untouched += at::equal(before, after);
+        ++others;
+      } else {
+        followed += generate(vlm, {asked}, changes).at(0) == record.target;
+        ++followers;
+      }
+    }
+  }
+  EXPECT_EQ(said, 10);
+  EXPECT_GE(followed, followers - 1);
+  EXPECT_EQ(untouched, others);
 }
 
 }  // namespace

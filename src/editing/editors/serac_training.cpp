@@ -1,6 +1,7 @@
 #include "editing/editors/serac_training.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "editing/forced.h"
@@ -85,14 +86,60 @@ Pairs pairs_of(const Questions& all, size_t lessons) {
   return pairs;
 }
 
+// Texts and pictures of the questions crossed, which costs nothing more: their features are known
+// apart. A lesson's texts in scope beside its pictures in scope are in scope; beside any other
+// picture they are not.
+struct Crossed {
+  std::vector<int64_t> lesson, question, picture;  // whose edit, the text's question, the picture
+  std::vector<float> in_scope;
+};
+
+Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t lessons) {
+  const auto count = forced.batch.pixels.defined() ? forced.batch.pixels.size(0) : 0;
+  std::vector<std::map<std::string, int64_t>> texts(lessons);  // a question of each prompt
+  std::vector<std::set<int64_t>> pictures(lessons);
+  for (size_t q = 0; q < all.queries.size(); ++q) {
+    const auto& images = forced.batch.rows[q].images;
+    if (!all.in_scope(q) || images.empty()) continue;
+    texts[all.lesson[q]].emplace(all.queries[q].prompt, static_cast<int64_t>(q));
+    pictures[all.lesson[q]].insert(images.begin(), images.end());
+  }
+  Crossed made;
+  for (size_t l = 0; l < lessons; ++l)
+    for (const auto& [prompt, question] : texts[l])
+      for (int64_t picture = 0; picture < count; ++picture) {
+        made.lesson.push_back(static_cast<int64_t>(l));
+        made.question.push_back(question);
+        made.picture.push_back(picture);
+        made.in_scope.push_back(static_cast<float>(pictures[l].count(picture)));
+      }
+  return made;
+}
+
 at::Tensor mean_over(const at::Tensor& losses, const at::Tensor& pairs) {
   auto counted = pairs.to(losses.device());
   return (losses * counted).sum() / counted.sum().clamp_min(1);
 }
 
-// The targets' nll, the mean over questions of their means over tokens.
+// Questions in scope, `most` of each lesson (0: all).
+std::vector<size_t> answered(const Questions& all, size_t lessons, int64_t most) {
+  std::vector<std::vector<size_t>> own(lessons);
+  for (size_t q = 0; q < all.queries.size(); ++q)
+    if (all.in_scope(q)) own[all.lesson[q]].push_back(q);
+  std::vector<size_t> chosen;
+  for (size_t l = 0; l < lessons; ++l) {
+    const auto size = own[l].size();
+    const auto take = most > 0 ? std::min(size, static_cast<size_t>(most)) : size;
+    for (size_t i = 0; i < take; ++i) chosen.push_back(own[l][(l + i) % size]);
+  }
+  return chosen;
+}
+
+// The targets' nll, the mean over questions of their means over tokens. `answers`: questions of a
+// lesson at most; which ones goes by the lesson's place, and so by chance.
 at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, const Questions& all,
-                               const ForcedBatch& forced, const at::Tensor& seen, int64_t seed) {
+                               const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
+                               int64_t seed) {
   const auto& model = *vlm.model;
   std::vector<Told> edits;
   std::vector<Projection> drawn;
@@ -111,8 +158,7 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, cons
   std::vector<const Told*> told;
   std::vector<const Projection*> projections;
   std::vector<size_t> asked;
-  for (size_t q = 0; q < all.queries.size(); ++q) {
-    if (!all.in_scope(q)) continue;
+  for (auto q : answered(all, edits.size(), answers)) {
     rows.push_back(forced.batch.rows[q]);
     told.push_back(&edits[all.lesson[q]]);
     if (!drawn.empty()) projections.push_back(&drawn[all.lesson[q]]);
@@ -151,6 +197,9 @@ void SeracTrainSettings::declare(SettingList& list) {
   list.number("scope_weight", scope_weight, 0, 1e6, "weight of the scope classifier's loss");
   list.number("edit_weight", edit_weight, 0, 1e6, "weight of the counterfactual model's nll");
   list.number("texts", texts, 0, 1, "share of a step's edits that are asked without their picture");
+  list.whole(
+      "answers", answers, 0, 1000000,
+      "questions of an edit that the counterfactual model answers in a step, at most; 0: all");
   list.flag("end_of_answer", end_of_answer, "the stop token belongs to every answer");
   list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
   training.declare(list);
@@ -174,18 +223,35 @@ LessonLosses SeracTraining::learn(const std::vector<Lesson>& lessons) {
   auto forced = force(vlm_, all.queries, settings_.end_of_answer);
   const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
 
-  auto embedded = now_->embed(*vlm_.model, forced.batch, seen);
-  std::vector<int64_t> edits;
+  const auto features = question_features(*vlm_.model, forced.batch, seen, now_->features);
+  auto embedded = now_->scope.embed(features);
+  const auto device = embedded.device();
+  std::vector<int64_t> edit_rows;
   for (size_t q = 0; q < all.queries.size(); ++q)
-    if (all.kind[q] == Kind::edit) edits.push_back(static_cast<int64_t>(q));
-  auto d = squared_distances(
-      embedded.index_select(0, at::tensor(edits, at::kLong).to(embedded.device())), embedded);
+    if (all.kind[q] == Kind::edit) edit_rows.push_back(static_cast<int64_t>(q));
+  auto edits = embedded.index_select(0, at::tensor(edit_rows, at::kLong).to(device));
+  auto d = squared_distances(edits, embedded);
   const auto pairs = pairs_of(all, lessons.size());
   auto far = out_of_scope_loss(d);
   auto follows = mean_over(in_scope_loss(d), pairs.follows);
   auto picture = mean_over(far, pairs.own_picture), text = mean_over(far, pairs.own_text);
   auto others = mean_over(far, pairs.others);
-  auto nll = counterfactual_loss(vlm_, *now_, all, forced, seen, settings_.seed);
+  const auto cross = settings_.shape.paper() ? Crossed() : crossed(all, forced, lessons.size());
+  if (!cross.lesson.empty()) {
+    auto index = [&](const std::vector<int64_t>& which) {
+      return at::tensor(which, at::kLong).to(device);
+    };
+    QuestionFeatures made;
+    made.text = features.text.index_select(0, index(cross.question));
+    made.pictures = seen.index_select(0, index(cross.picture)).to(at::kFloat);
+    made.looks = at::ones({made.text.size(0)}, made.text.options());
+    auto apart = edits.index_select(0, index(cross.lesson)) - now_->scope.embed(made);
+    auto own = apart.square().sum(-1);
+    auto in_scope = at::tensor(cross.in_scope);
+    follows = follows + mean_over(in_scope_loss(own), in_scope);
+    picture = picture + mean_over(out_of_scope_loss(own), 1 - in_scope);
+  }
+  auto nll = counterfactual_loss(vlm_, *now_, all, forced, seen, settings_.answers, settings_.seed);
 
   LessonLosses losses;
   losses.total =

@@ -10,12 +10,14 @@ namespace emend {
 // SERAC in training. A step's lessons are each other's questions out of scope, beside their own
 // localities. The loss is
 //   scope_weight * (mean of -log s over what is in scope
-//                   + mean of -log(1 - s) over own localities + the same over other lessons)
+//                   + mean of -log(1 - s) over own localities + the same over other lessons
+//                   + both again over the step's texts and pictures crossed)
 //   + edit_weight * the counterfactual model's nll of the edits' and the generality's targets.
 struct SeracTrainSettings {
   SeracShape shape;
   double scope_weight = 1, edit_weight = 1;
   double texts = 0.125;  // share of a step's lessons that lose their picture: edits of texts alone
+  int64_t answers = 0;   // questions of a lesson that the counterfactual model answers; 0: all
   bool end_of_answer = true;
   int64_t seed = 0;
   TrainSettings training;
