@@ -6,6 +6,7 @@
 
 #include "io/error.h"
 #include "models/prefix.h"
+#include "models/shared_prefix.h"
 
 namespace emend {
 namespace {
@@ -101,15 +102,21 @@ void keep_passes(const Vlm& vlm, AskedBatch& batch, const std::vector<size_t>& b
 }
 
 Pass resume(const Vlm& vlm, const KeptBatch& batch, const Interventions& interventions,
-            ActivationStore* store) {
+            ActivationStore* store, const std::vector<int64_t>& ends) {
   const auto& model = *vlm.model;
   const auto first = first_changed_stage(model, interventions);
   const Pass* latest = nullptr;
   for (const auto& pass : batch.kept)
     if (pass.next <= first) latest = &pass;
   if (latest) return *latest;
-  return run_prefix(vlm, apply_requests(batch.batch, interventions),
-                    model.first_stage(Module::language), interventions, store, batch.pad);
+  const auto seen = apply_requests(batch.batch, interventions);
+  const bool rewritten = std::any_of(interventions.begin(), interventions.end(),
+                                     [](const auto& i) { return i.point == Point::request; });
+  if (rewritten && store && !ends.empty())
+    if (auto shared = share_prefixes(vlm, seen, ends, interventions, store, batch.pad))
+      return shared->pass;
+  return run_prefix(vlm, seen, model.first_stage(Module::language), interventions, store,
+                    batch.pad);
 }
 
 Interventions in_scope(const Interventions& interventions, const std::vector<size_t>& asked,

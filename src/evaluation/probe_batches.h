@@ -18,9 +18,11 @@ void keep_passes(const Vlm& vlm, AskedBatch& batch, const std::vector<size_t>& b
                  ActivationStore* store);
 
 // The batch under `interventions`, as far as it need not be run again: the latest kept pass that
-// they leave alone, or one made anew, which stands before the language module.
+// they leave alone, or one made anew, which stands before the language module. `ends`: how many
+// last positions of each row are asked for; where requests were rewritten, what rows begin with may
+// have been run already and be in the pass' cache. Empty: all.
 Pass resume(const Vlm& vlm, const KeptBatch& batch, const Interventions& interventions,
-            ActivationStore* store);
+            ActivationStore* store, const std::vector<int64_t>& ends = {});
 
 // The part of the interventions' scopes that is about these probes, of `probes` in all.
 Interventions in_scope(const Interventions& interventions, const std::vector<size_t>& asked,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "evaluation/probe_batches.h"
 #include "io/error.h"
@@ -30,13 +31,16 @@ void check_answer(const Pass& pass, size_t row, int64_t length,
 // Answers are counted from the end of a row, because what is in front may have been rewritten.
 std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const Pass& pass) {
   const auto lengths = pass.mask.sum(1).to(at::kCPU);
+  const auto cached = pass.mask.size(1) - pass.ids.size(1);
+  const auto left = pass.mask.slice(1, cached).sum(1).to(at::kCPU);
   std::vector<Span> spans;
   for (size_t r = 0; r < batch.asked.size(); ++r) {
     const auto length = lengths[static_cast<int64_t>(r)].item<int64_t>();
+    const auto end = left[static_cast<int64_t>(r)].item<int64_t>();
     const auto& answer = batch.answers[r];
-    check_answer(pass, r, length, answer);
+    check_answer(pass, r, end, answer);
     if (!is_locality(before.asked[batch.asked[r]].group)) {
-      spans.push_back({length - static_cast<int64_t>(answer.size()) - 1, length - 1});
+      spans.push_back({end - static_cast<int64_t>(answer.size()) - 1, end - 1});
       continue;
     }
     const auto known = batch.ranks.empty() ? length : batch.ranks[r].size(0);
@@ -47,9 +51,21 @@ std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const 
                               length, known, before.protocol.name),
                   "judge an editor that rewrites requests by easyedit-trainer, easyedit-editor or "
                   "strict, or by the exception that for_editor makes");
-    spans.push_back({length - std::min(length, known), length});
+    spans.push_back({end - std::min(length, known), end});
   }
   return spans;
+}
+
+// How many last positions of each row spans_of may ask for.
+std::vector<int64_t> ends_of(const Before& before, const AskedBatch& batch) {
+  std::vector<int64_t> ends;
+  for (size_t r = 0; r < batch.asked.size(); ++r) {
+    auto end = static_cast<int64_t>(batch.answers[r].size()) + 1;
+    if (is_locality(before.asked[batch.asked[r]].group))
+      end = batch.ranks.empty() ? std::numeric_limits<int64_t>::max() : batch.ranks[r].size(0);
+    ends.push_back(end);
+  }
+  return ends;
 }
 
 at::Tensor flattened(const std::vector<Span>& spans, int64_t width) {
@@ -77,7 +93,7 @@ double accuracy(const Protocol& protocol, const at::Tensor& logits,
 void look_forced(const Vlm& vlm, const Before& before, const AskedBatch& batch,
                  const Interventions& interventions, Side& side) {
   const auto& protocol = before.protocol;
-  auto pass = resume(vlm, batch.forced, interventions, before.store);
+  auto pass = resume(vlm, batch.forced, interventions, before.store, ends_of(before, batch));
   const auto spans = spans_of(before, batch, pass);
   pass.wanted = flattened(spans, pass.ids.size(1)).to(vlm.model->device());
   vlm.model->run(pass, interventions);
@@ -111,9 +127,10 @@ Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
   if (!batch.prompts.batch.rows.empty()) {
     GenerationOptions options;
     options.max_new_tokens = before.protocol.max_new_tokens;
-    side.answers =
-        generate_tokens(*vlm.model, resume(vlm, batch.prompts, interventions, before.store),
-                        vlm.processor.stop_tokens, interventions, options);
+    side.answers = generate_tokens(
+        *vlm.model,
+        resume(vlm, batch.prompts, interventions, before.store, std::vector<int64_t>(rows, 1)),
+        vlm.processor.stop_tokens, interventions, options);
   }
   return side;
 }

@@ -29,8 +29,9 @@ void check_begin(const Model& model, const Pass& pass) {
   if (pass.next > model.first_stage(Module::language))
     throw Error("models::generate", "the pass has run stages of the language module already",
                 "generate from a pass that stands before them");
-  if (pass.cache || !pass.mask.select(1, -1).all().item<bool>())
-    throw Error("models::generate", "the pass is padded on the right, or generates already",
+  const auto cached = pass.mask.size(1) - pass.ids.size(1);
+  if ((cached > 0) != (pass.cache != nullptr) || !pass.mask.select(1, -1).all().item<bool>())
+    throw Error("models::generate", "the pass is padded on the right, or its cache is not its own",
                 "begin it with PadSide::left");
 }
 
@@ -79,7 +80,8 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
   check_begin(model, pass);
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
   pass.wanted = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
-  pass.cache = std::make_shared<KvCache>();
+  // Its own, so that the pass can be used again.
+  pass.cache = pass.cache ? std::make_shared<KvCache>(*pass.cache) : std::make_shared<KvCache>();
 
   // A row's own generator: what it draws does not depend on the rows beside it.
   std::vector<std::mt19937_64> random;

@@ -55,7 +55,7 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batc
                                                   const Interventions& interventions = {},
                                                   const GenerationOptions& options = {});
 // The same from a left-padded pass that has run no stage of the language module yet, as run_prefix
-// gives it; the pass can be used again.
+// or share_prefixes gives it; the pass can be used again.
 std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions = {},
