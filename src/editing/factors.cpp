@@ -13,14 +13,20 @@ Intervention at_site(Point point, const std::string& site, Transform transform) 
   return intervention;
 }
 
-// Sum over rows of a row's mean nll. logits: (K, V), the answers' tokens row by row.
-at::Tensor rowwise_loss(const at::Tensor& logits, const ForcedBatch& forced) {
+// (B): each row's mean nll. logits: (K, V), the answers' tokens row by row.
+at::Tensor rowwise_losses(const at::Tensor& logits, const ForcedBatch& forced) {
   std::vector<float> weights;
-  for (const auto& answer : forced.answers)
-    weights.insert(weights.end(), answer.size(), 1.0f / static_cast<float>(answer.size()));
+  std::vector<int64_t> rows;
+  for (size_t r = 0; r < forced.answers.size(); ++r) {
+    const auto size = forced.answers[r].size();
+    weights.insert(weights.end(), size, 1.0f / static_cast<float>(size));
+    rows.insert(rows.end(), size, static_cast<int64_t>(r));
+  }
   auto tokens = answer_tokens(forced).to(logits.device());
   auto logp = at::log_softmax(logits, -1, at::kFloat).gather(-1, tokens.unsqueeze(-1)).squeeze(-1);
-  return -(logp * at::tensor(weights).to(logits.device())).sum();
+  auto nll = -logp * at::tensor(weights).to(logits.device());
+  return at::zeros({static_cast<int64_t>(forced.answers.size())}, nll.options())
+      .index_add(0, at::tensor(rows).to(logits.device()), nll);
 }
 
 }  // namespace
@@ -45,16 +51,18 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
   pass.wanted = answer_positions(forced).to(model.device());
   pass.batched_pictures = true;  // a site's pictures as one tensor
   model.run(pass, observed);
-  auto loss = rowwise_loss(pass.logits(), forced);
+  auto losses = rowwise_losses(pass.logits(), forced);
 
   std::vector<at::Tensor> reached;
   for (const auto& output : outputs)
     if (output.defined()) reached.push_back(output);
   EditFactors factors;
   factors.sites.resize(sites.size());
-  factors.loss = loss.item<double>() / static_cast<double>(forced.answers.size());
+  factors.losses = losses.detach();
+  factors.loss = factors.losses.mean().item<double>();
   if (reached.empty()) return factors;
-  auto found = torch::autograd::grad({loss}, reached, {}, false, false, /*allow_unused=*/true);
+  auto found =
+      torch::autograd::grad({losses.sum()}, reached, {}, false, false, /*allow_unused=*/true);
   size_t next = 0;
   for (size_t i = 0; i < sites.size(); ++i) {
     if (!outputs[i].defined()) continue;

@@ -19,7 +19,8 @@ struct Factors {
 
 struct EditFactors {
   std::vector<Factors> sites;
-  double loss = 0;  // mean over the edits of their mean nll a token
+  at::Tensor losses;  // (B) float32: each edit's mean nll a token
+  double loss = 0;    // their mean
 };
 
 // One forward and one backward pass from `prefix` (which stands at or before the first of the

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "editing/block_sites.h"
@@ -15,14 +16,35 @@
 #include "nn/loss.h"
 
 namespace emend {
-MendTrained::Made MendTrained::make(
-    const Model& model, const Pass& prefix, const ForcedBatch& forced, const Interventions& base,
-    const std::function<void(const std::vector<Factors>&)>& observe) const {
+namespace {
+
+// Leaves out what a round would add to edits that need no more. wanting: (B) bool.
+void keep_wanting(const Model& model, const Pass& prefix, const at::Tensor& wanting,
+                  std::vector<EditDeltas>& deltas) {
+  at::Tensor pictures;
+  if (prefix.pixels.defined()) {
+    auto rows = wanting.index_select(0, prefix.image_rows.select(1, 1));
+    pictures = at::zeros({prefix.pixels.size(0)}, wanting.options().dtype(at::kFloat))
+                   .index_add(0, prefix.image_rows.select(1, 0), rows.to(at::kFloat)) > 0;
+  }
+  for (auto& delta : deltas) {
+    const bool of_rows = model.stages()[model.site(delta.site).stage].module == Module::language;
+    delta.up = delta.up * (of_rows ? wanting : pictures).view({-1, 1, 1});
+  }
+}
+
+}  // namespace
+
+MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
+                                    const ForcedBatch& forced, const Interventions& base,
+                                    const std::function<void(const std::vector<Factors>&)>& observe,
+                                    const MendRounds& more) const {
   Made made;
   EditOf own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
   if (prefix.pixels.defined())
     own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
-  for (int64_t round = 0; round < network.rounds(); ++round) {
+  const auto most = std::max(network.rounds(), more.most);
+  for (int64_t round = 0; round < most; ++round) {
     auto changed = base;
     auto so_far = made.deltas;
     for (auto& delta : so_far) {
@@ -32,15 +54,20 @@ MendTrained::Made MendTrained::make(
     for (auto& change : attach(model, so_far, own)) changed.push_back(std::move(change));
     auto factors = edit_factors(model, prefix, forced, network.sites(), changed);
     if (round == 0) made.loss = factors.loss;
+    const auto wanting = factors.losses > more.until;
+    const bool trained = round < network.rounds();
+    if (!trained && !wanting.any().item<bool>()) break;
     if (observe) observe(factors.sites);
-    auto more = network.deltas(factors.sites, round);
+    auto added = network.deltas(factors.sites, std::min(round, network.rounds() - 1));
+    if (!trained) keep_wanting(model, prefix, wanting, added);
+    made.rounds = round + 1;
     if (round == 0) {
-      made.deltas = std::move(more);
+      made.deltas = std::move(added);
       continue;
     }
-    for (size_t i = 0; i < more.size(); ++i) {
-      made.deltas[i].up = at::cat({made.deltas[i].up, more[i].up}, 1);
-      made.deltas[i].down = at::cat({made.deltas[i].down, more[i].down}, 1);
+    for (size_t i = 0; i < added.size(); ++i) {
+      made.deltas[i].up = at::cat({made.deltas[i].up, added[i].up}, 1);
+      made.deltas[i].down = at::cat({made.deltas[i].down, added[i].down}, 1);
     }
   }
   return made;
@@ -49,6 +76,9 @@ MendTrained::Made MendTrained::make(
 void MendSettings::declare(SettingList& list) {
   BlockSites::declare_module(list, module);
   list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+  list.whole("rounds", rounds, 0, 1000,
+             "gradients taken of an edit at most, where more than it was trained for");
+  list.number("until", until, 0, 1000, "the edit's loss below which no more rounds are taken");
 }
 
 MendEditor::MendEditor(const nlohmann::json& settings)
@@ -97,7 +127,8 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   auto prefix =
       run_prefix(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
   at::NoGradGuard no_grad;
-  auto made = trained.make(model, prefix, forced, context.base);
+  auto made =
+      trained.make(model, prefix, forced, context.base, {}, {settings_.rounds, settings_.until});
   auto patch = patch_for(*this, vlm, requests);
   for (const auto& deltas : made.deltas) {
     auto change = joined(deltas);
@@ -117,7 +148,7 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   if (!std::isfinite(loss))
     throw Error("editing::mend", fmt::format("the loss is {} after the edit", loss),
                 "train the editor further, or with a lower learning rate");
-  patch.effect = {{"steps", trained.network.rounds()},
+  patch.effect = {{"steps", made.rounds},
                   {"loss_before", made.loss},
                   {"loss_after", loss},
                   {"holds", at::equal(after.argmax(-1), tokens)}};

@@ -14,8 +14,16 @@ namespace emend {
 struct MendSettings {
   std::string module = "language";
   std::string checkpoint;  // a trained editor; empty: the one that came with the model
+  int64_t rounds = 8;
+  double until = 0.02;
 
   void declare(SettingList& list);
+};
+
+// How long edits go on that do not hold yet.
+struct MendRounds {
+  int64_t most = 0;  // in all
+  double until = 0;  // mean nll a token
 };
 
 // A trained MEND.
@@ -25,14 +33,17 @@ struct MendTrained {
 
   // The deltas of each row, or picture, of a batch of edits, and the loss before. A round takes the
   // gradient of the model as the rounds before it have changed it, and adds its tokens to the
-  // deltas; MEND proper has one. `observe`: hears of each round's factors.
+  // deltas; MEND proper has one. `observe`: hears of each round's factors. `more`: edits whose loss
+  // is still above `until` after the rounds that the network was trained for go on with its last.
   struct Made {
     std::vector<EditDeltas> deltas;
     double loss = 0;
+    int64_t rounds = 0;
   };
   Made make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
             const Interventions& base,
-            const std::function<void(const std::vector<Factors>&)>& observe = {}) const;
+            const std::function<void(const std::vector<Factors>&)>& observe = {},
+            const MendRounds& more = {}) const;
 };
 
 // MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, trained

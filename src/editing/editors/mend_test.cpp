@@ -74,6 +74,13 @@ class MendTest : public ::testing::Test {
     save_checkpoint(*folder_ / name, file);
     return *folder_ / name;
   }
+  // As trained: no rounds beyond.
+  static std::unique_ptr<Editor> editor(const Trainee& trainee,
+                                        const nlohmann::json& more = {{"rounds", 0}}) {
+    nlohmann::json settings = {{"checkpoint", checkpoint(trainee, "editor.safetensors")}};
+    settings.update(more);
+    return make_editor("mend", settings);
+  }
   static at::Tensor logits(const Interventions& interventions, int number = 1) {
     at::NoGradGuard no_grad;
     auto asked = request(number);
@@ -224,13 +231,51 @@ TEST_F(MendTest, GradientsOfTheOuterLossAreItsFiniteDifferences) {
 TEST_F(MendTest, LaterRoundsSeeWhatTheFirstChanged) {
   auto settings = small();
   settings["rounds"] = 2;
-  auto trainee = trained(settings, 4);
-  auto patch = trainee->as_editor()->edit(vlm(), {request()});
+  auto patch = editor(*trained(settings, 4))->edit(vlm(), {request()});
   settings["rounds"] = 1;
-  auto once = trained(settings, 4)->as_editor()->edit(vlm(), {request()});
+  auto once = editor(*trained(settings, 4))->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), once.deltas.size());
   for (size_t i = 0; i < patch.deltas.size(); ++i)
     EXPECT_EQ(patch.deltas[i].delta.up.size(1), 2 * once.deltas[i].delta.up.size(1));
+}
+
+TEST_F(MendTest, RoundsGoOnUntilTheEditHolds) {
+  const auto trainee = trained(small(), 20);
+  const auto edit = [&](const nlohmann::json& settings, std::vector<EditRequest> requests) {
+    return editor(*trainee, settings)->edit(vlm(), requests);
+  };
+  const auto loss = [](const Patch& patch) { return patch.effect["loss_after"].get<double>(); };
+  const auto once = edit({{"rounds", 0}}, {request()});
+  EXPECT_EQ(once.effect["steps"], 1);
+  const double enough = 0.5 * loss(once);
+  const auto more = edit({{"rounds", 100}, {"until", enough}}, {request()});
+  EXPECT_GT(more.effect["steps"], 1);
+  EXPECT_LT(more.effect["steps"], 100);
+  EXPECT_LE(loss(more), enough);
+  EXPECT_EQ(edit({{"rounds", 2}, {"until", 0}}, {request()}).effect["steps"], 2);
+  // One that holds already is as it would be alone, beside one that goes on.
+  const auto satisfied = edit({{"rounds", 100}, {"until", 2 * loss(once)}}, {request()});
+  EXPECT_EQ(satisfied.effect["steps"], 1);
+  for (const char* module : {"language", "vision"}) {
+    const auto of_module = trained(small(module), 20);
+    const auto few = [&](int rounds, double until, std::vector<EditRequest> requests) {
+      return editor(*of_module, {{"module", module}, {"rounds", rounds}, {"until", until}})
+          ->edit(vlm(), requests);
+    };
+    const auto first = few(0, 0, {request(1)}), second = few(0, 0, {request(2)});
+    const bool swap = loss(first) > loss(second);
+    const auto low = swap ? request(2) : request(1), high = swap ? request(1) : request(2);
+    const double between = (loss(first) + loss(second)) / 2;
+    ASSERT_NE(loss(first), loss(second));
+    auto both = few(3, between, {low, high}).deltas;
+    auto alone = few(3, between, {low}).deltas, other = few(3, between, {high}).deltas;
+    ASSERT_EQ(both.size(), alone.size());
+    for (size_t i = 0; i < both.size(); ++i) {
+      const auto sum = alone[i].delta.materialised() + other[i].delta.materialised();
+      const auto off = (both[i].delta.materialised() - sum).norm() / sum.norm();
+      EXPECT_LT(off.item<double>(), 1e-3) << module << both[i].site;
+    }
+  }
 }
 
 TEST_F(MendTest, TrainingTeachesItToEdit) {
@@ -250,7 +295,7 @@ TEST_F(MendTest, TrainingTeachesItToEdit) {
 
 TEST_F(MendTest, PatchIsLowRankAndSavedAsSuch) {
   auto trainee = trained(small(), 3);
-  auto patch = trainee->as_editor()->edit(vlm(), {request()});
+  auto patch = editor(*trainee)->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), 6u);
   for (const auto& change : patch.deltas) {
     ASSERT_TRUE(change.delta.low_rank()) << change.site;
