@@ -44,6 +44,7 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
   if (prefix.pixels.defined())
     own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
   const auto most = std::max(network.rounds(), more.most);
+  at::Tensor before;  // (B) losses at the start of the round before
   for (int64_t round = 0; round < most; ++round) {
     auto changed = base;
     auto so_far = made.deltas;
@@ -54,7 +55,10 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
     for (auto& change : attach(model, so_far, own)) changed.push_back(std::move(change));
     auto factors = edit_factors(model, prefix, forced, network.sites(), changed);
     if (round == 0) made.loss = factors.loss;
-    const auto wanting = factors.losses > more.until;
+    // A round that did not help is the last: a poor network would only go on doing harm.
+    auto wanting = factors.losses > more.until;
+    if (before.defined()) wanting = wanting & (factors.losses < before);
+    before = factors.losses;
     const bool trained = round < network.rounds();
     if (!trained && !wanting.any().item<bool>()) break;
     if (observe) observe(factors.sites);

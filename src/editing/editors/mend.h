@@ -34,7 +34,8 @@ struct MendTrained {
   // The deltas of each row, or picture, of a batch of edits, and the loss before. A round takes the
   // gradient of the model as the rounds before it have changed it, and adds its tokens to the
   // deltas; MEND proper has one. `observe`: hears of each round's factors. `more`: edits whose loss
-  // is still above `until` after the rounds that the network was trained for go on with its last.
+  // is still above `until` after the rounds that the network was trained for go on with its last,
+  // as long as each lowers the loss.
   struct Made {
     std::vector<EditDeltas> deltas;
     double loss = 0;
