@@ -14,7 +14,7 @@ namespace emend {
 struct MendSettings {
   std::string module = "language";
   std::string checkpoint;  // a trained editor; empty: the one that came with the model
-  int64_t rounds = 8;
+  int64_t rounds = 20;
   double until = 0.02;
 
   void declare(SettingList& list);
