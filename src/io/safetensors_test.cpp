@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/testing.h"
+#include "io/testing_torch.h"
 
 namespace emend {
 namespace {
@@ -270,10 +271,30 @@ TEST_F(CheckpointTest, IndexAndShardsMustAgree) {
   refused("two.safetensors");
 }
 
+TEST_F(CheckpointTest, OlderFoldersHaveFilesOfTorch) {
+  const std::string numbers(16, '\0');
+  const auto file = [&](const std::string& name) {
+    return by_hand::torch_legacy("}U\1" + name + by_hand::torch_tensor("0", 4, 0, {4}, {1}) + "s",
+                                 {{"0", numbers}});
+  };
+  write_file(folder_.file("pytorch_model-1-of-2.bin"), file("a"));
+  write_file(folder_.file("pytorch_model-2-of-2.bin"), file("b"));
+  write_json(
+      folder_.file("pytorch_model.bin.index.json"),
+      {{"weight_map", {{"a", "pytorch_model-1-of-2.bin"}, {"b", "pytorch_model-2-of-2.bin"}}}});
+  EXPECT_EQ((std::vector<std::string>{"a", "b"}), Checkpoint::open(folder_.path()).names());
+  write_file(folder_.file("pytorch_model-2-of-2.bin"), file("c"));
+  refused("tensor 'b' is in 'pytorch_model-2-of-2.bin', but it is not");
+  write_file(folder_.file("pytorch_model.bin"), file("d"));
+  EXPECT_EQ((std::vector<std::string>{"d"}), Checkpoint::open(folder_.path()).names());
+  write_safetensors(folder_.file("model.safetensors"), {{"e", at::ones({2})}});
+  EXPECT_EQ((std::vector<std::string>{"e"}), Checkpoint::open(folder_.path()).names());
+}
+
 TEST_F(CheckpointTest, FoldersWithoutWeightsSayWhatIsThere) {
   refused("has neither model.safetensors nor");
   write_file(folder_.file("pytorch_model.bin"), "x");
-  refused("has pytorch_model.bin but no model.safetensors");
+  refused("pytorch_model.bin' is not a file that torch.save wrote");
   EXPECT_THROW(Checkpoint::open("/nowhere"), Error);
   EXPECT_THROW(Checkpoint::open(folder_.file("pytorch_model.bin")), Error);
   EXPECT_THROW(Checkpoint::open(""), Error);
