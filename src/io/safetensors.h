@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -36,9 +37,29 @@ class Checkpoint {
   std::map<std::string, std::shared_ptr<const TensorFile>> file_of_;
 };
 
+// A tensor to be written: it is made when its turn comes and let go afterwards, so that a file can
+// be larger than the memory.
+struct PlannedTensor {
+  std::string name;
+  at::ScalarType dtype;
+  std::vector<int64_t> shape;
+  std::function<at::Tensor()> make;  // must give this dtype and shape
+};
+// Hears how many bytes of tensors were written since the last time; may throw, to stop.
+using Written = std::function<void(uint64_t bytes)>;
+
 // Written to a temporary name beside `path` and renamed; a full disk leaves nothing behind.
 void write_safetensors(const std::string& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+void stream_safetensors(const std::string& path, const std::vector<PlannedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata = {},
+                        const Written& written = {});
+
+// model.safetensors; or, where that would be larger than `shard_bytes`, shards of at most that size
+// (larger only where one tensor is) and model.safetensors.index.json, as Hugging Face names them.
+void stream_checkpoint(const std::string& folder, const std::vector<PlannedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata = {},
+                       uint64_t shard_bytes = uint64_t{5'000'000'000}, const Written& written = {});
 
 }  // namespace emend

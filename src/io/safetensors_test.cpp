@@ -114,6 +114,52 @@ TEST_F(SafetensorsTest, RefusesToWriteWhatCannotBeRead) {
   EXPECT_EQ("", folder_.listing());
 }
 
+TEST_F(SafetensorsTest, StreamsTensorsOneByOneIntoShards) {
+  int made = 0, alive = 0;
+  std::vector<PlannedTensor> planned;
+  for (const char* name : {"a", "b", "c", "d"})
+    planned.push_back({name, at::kFloat, {2, 5}, [&] {
+                         // The one before is gone.
+                         EXPECT_EQ(0, alive);
+                         ++alive;
+                         auto* data = new float[10];
+                         std::fill_n(data, 10, static_cast<float>(made++));
+                         return at::from_blob(data, {2, 5}, [&alive](void* given) {
+                           delete[] static_cast<float*>(given);
+                           --alive;
+                         });
+                       }});
+  uint64_t written = 0;
+  stream_checkpoint(folder_.path(), planned, {}, 100, [&](uint64_t bytes) { written += bytes; });
+  EXPECT_EQ(160U, written);
+  EXPECT_EQ(
+      "model-00001-of-00002.safetensors model-00002-of-00002.safetensors "
+      "model.safetensors.index.json ",
+      folder_.listing());
+  const auto checkpoint = Checkpoint::open(folder_.path());
+  EXPECT_EQ((std::vector<std::string>{"a", "b", "c", "d"}), checkpoint.names());
+  EXPECT_EQ(30, checkpoint.tensor("d").sum().item<float>());
+  EXPECT_EQ(160, read_json(folder_.file("model.safetensors.index.json"))["metadata"]["total_size"]);
+}
+
+TEST_F(SafetensorsTest, OneShardNeedsNoIndexAndEachTensorFitsOne) {
+  const auto one = [] { return at::ones({4}); };
+  stream_checkpoint(folder_.path(), {{"a", at::kFloat, {4}, one}, {"b", at::kFloat, {4}, one}}, {},
+                    32);
+  EXPECT_EQ("model.safetensors ", folder_.listing());
+  TemporaryFolder other;
+  stream_checkpoint(other.path(), {{"a", at::kFloat, {4}, one}, {"b", at::kFloat, {4}, one}}, {},
+                    1);
+  EXPECT_EQ(2U, Checkpoint::open(other.path()).names().size());
+  TemporaryFolder empty;
+  EXPECT_THROW(stream_checkpoint(empty.path(), {{"a", at::kFloat, {5}, one}}), Error);
+  EXPECT_THROW(stream_checkpoint(empty.path(), {{"a", at::kHalf, {4}, one}}), Error);
+  EXPECT_THROW(stream_checkpoint(empty.path(),
+                                 {{"a", at::kFloat, {4}, one}, {"a", at::kFloat, {4}, one}}, {}, 1),
+               Error);
+  EXPECT_EQ("model-00001-of-00002.safetensors ", empty.listing()) << "no index";
+}
+
 TEST_F(SafetensorsTest, TensorsAreTheMappingAndKeepIt) {
   auto path = folder_.file("w");
   write_safetensors(path, {{"a", at::arange(1000, at::kFloat)}});
