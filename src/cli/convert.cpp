@@ -36,15 +36,15 @@ void run(const Arguments& arguments, Convert convert) {
   options.qformer_heads = given(arguments.qformer_heads);
   options.vision_blocks = given(arguments.vision_blocks);
   options.image_size = given(arguments.image_size);
-  options.shard_bytes = static_cast<uint64_t>(arguments.shard_gb * 1e9);
+  options.write.shard_bytes = static_cast<uint64_t>(arguments.shard_gb * 1e9);
 
   InterruptGuard guard;
   std::unique_ptr<Progress> progress;
   uint64_t done = 0;
-  options.begin = [&](uint64_t bytes) {
+  options.write.begin = [&](uint64_t bytes) {
     progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(bytes / 1'000'000));
   };
-  options.written = [&](uint64_t bytes) {
+  options.write.written = [&](uint64_t bytes) {
     done += bytes;
     progress->set(static_cast<int64_t>(done / 1'000'000));
     if (InterruptGuard::interrupted())

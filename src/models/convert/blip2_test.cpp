@@ -98,10 +98,10 @@ TEST_F(ConvertBlip2, CarriesTheEpsOfLavis) {
 
 TEST_F(ConvertBlip2, WritesTheDtypeThatIsAskedForInShards) {
   options_.dtype = at::kBFloat16;
-  options_.shard_bytes = 20'000;
+  options_.write.shard_bytes = 20'000;
   uint64_t announced = 0, written = 0;
-  options_.begin = [&](uint64_t bytes) { announced = bytes; };
-  options_.written = [&](uint64_t bytes) { written += bytes; };
+  options_.write.begin = [&](uint64_t bytes) { announced = bytes; };
+  options_.write.written = [&](uint64_t bytes) { written += bytes; };
   const auto result = convert_blip2(files_, root_.file("out"), options_);
   EXPECT_EQ(announced, written);
   EXPECT_EQ(announced, result.bytes);
@@ -195,9 +195,9 @@ TEST_F(ConvertBlip2, OverwritesNothingAndLeavesNothingBehind) {
   EXPECT_EQ("opt out ", root_.listing());
   fs::remove_all(root_.file("out"));
 
-  options_.written = [](uint64_t) { throw Error("test", "stopped"); };
+  options_.write.written = [](uint64_t) { throw Error("test", "stopped"); };
   EXPECT_THAT(refused(files_), HasSubstr("stopped"));
-  options_.written = {};
+  options_.write.written = {};
   {
     FullDisk full(20'000);
     EXPECT_THAT(refused(files_), HasSubstr("cannot write"));

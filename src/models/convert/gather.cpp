@@ -100,14 +100,4 @@ std::vector<PlannedTensor> Gather::planned() const {
   return planned;
 }
 
-uint64_t Gather::bytes() const {
-  uint64_t bytes = 0;
-  for (const auto& [name, entry] : tensors_) {
-    uint64_t count = c10::elementSize(entry.dtype);
-    for (auto extent : entry.shape) count *= static_cast<uint64_t>(extent);
-    bytes += count;
-  }
-  return bytes;
-}
-
 }  // namespace emend

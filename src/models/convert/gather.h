@@ -37,7 +37,6 @@ class Gather {
 
   std::vector<WeightInfo> listing() const;
   std::vector<PlannedTensor> planned() const;
-  uint64_t bytes() const;
   at::Tensor tensor(const std::string& name) const { return tensors_.at(name).make(); }
   // `t5_proj.weight (blip2_pretrained_flant5xxl.pth)`
   const std::vector<std::string>& ignored() const { return ignored_; }

@@ -6,9 +6,7 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "io/file.h"
 #include "io/json.h"
-#include "io/new_folder.h"
 #include "io/torch_file.h"
 #include "models/convert/lavis_names.h"
 #include "models/json_fields.h"
@@ -190,40 +188,15 @@ LanguageFolder LanguageFolder::open(const std::string& path, const std::string& 
 void write_model_folder(const std::string& output, const json& config,
                         const LanguageFolder& language, const Gather& gather,
                         const ConvertOptions& options, Conversion& result) {
-  NewFolder folder(output);
-  result.bytes = gather.bytes();
-  result.tensors = gather.listing().size();
+  ModelFolder folder;
+  folder.config = config;
+  folder.preprocessor = square_preprocessor(config.at("vision_config").at("image_size"));
+  folder.tokenizer = language.path;
+  folder.tensors = gather.planned();
+  result.bytes = folder.bytes();
+  result.tensors = folder.tensors.size();
   result.ignored = gather.ignored();
-  std::error_code error;
-  const auto space = fs::space(folder.path(), error);
-  if (!error && space.available < result.bytes)
-    throw Error(kPlace,
-                fmt::format("'{}' needs {:.1f} GB, {:.1f} GB are free there", output,
-                            result.bytes / 1e9, space.available / 1e9),
-                "free some space, write elsewhere, or convert with --dtype bf16");
-  if (options.begin) options.begin(result.bytes);
-
-  write_json(folder.file("config.json"), config);
-  const auto side = config.at("vision_config").at("image_size");
-  write_json(folder.file("preprocessor_config.json"),
-             {{"image_processor_type", "BlipImageProcessor"},
-              {"do_convert_rgb", true},
-              {"do_resize", true},
-              {"size", {{"height", side}, {"width", side}}},
-              {"resample", 3},
-              {"do_rescale", true},
-              {"rescale_factor", 1.0 / 255},
-              {"do_normalize", true},
-              {"image_mean", {0.48145466, 0.4578275, 0.40821073}},
-              {"image_std", {0.26862954, 0.26130258, 0.27577711}}});
-  for (const char* name :
-       {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "vocab.json", "merges.txt"})
-    if (fs::exists(fs::path(language.path) / name))
-      write_file(folder.file(name), read_file((fs::path(language.path) / name).string()));
-  stream_checkpoint(folder.path(), gather.planned(), {{"format", "pt"}}, options.shard_bytes,
-                    options.written);
-  folder.commit();
+  folder.write(output, options.write);
 }
 
 }  // namespace emend

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "models/convert/gather.h"
+#include "models/convert/model_folder.h"
 #include "text/tokenizer.h"
 
 namespace emend {
@@ -21,9 +22,7 @@ struct ConvertOptions {
   // Side of the pictures. Absent: what the position embeddings were made for. Another one
   // interpolates them, bicubic, as LAVIS does when it is told an image size.
   std::optional<int64_t> image_size;
-  uint64_t shard_bytes = uint64_t{5'000'000'000};
-  Written written;                            // hears of every tensor written
-  std::function<void(uint64_t bytes)> begin;  // hears once how many bytes there are to write
+  WriteOptions write;
 };
 
 // What was done, to be told to the user.
@@ -56,8 +55,8 @@ struct LanguageFolder {
   static LanguageFolder open(const std::string& path, const std::string& model_type);
 };
 
-// Writes the folder: config.json, preprocessor_config.json, processor_config.json, the language
-// model's tokenizer, weights. Nothing is at `output` when it throws.
+// Writes what was gathered as a folder, with the language model's tokenizer and a processor for
+// square pictures, and fills in `result`.
 void write_model_folder(const std::string& output, const nlohmann::json& config,
                         const LanguageFolder& language, const Gather& gather,
                         const ConvertOptions& options, Conversion& result);
