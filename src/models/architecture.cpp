@@ -7,6 +7,7 @@
 #include "io/error.h"
 #include "models/blip2.h"
 #include "models/json_fields.h"
+#include "models/llama_lm.h"
 
 namespace emend {
 namespace {
@@ -18,6 +19,7 @@ struct Known {
 };
 
 constexpr Known kKnown[] = {
+    {"LlamaForCausalLM", "llama", llama_architecture},
     {"Blip2ForConditionalGeneration", "blip-2", blip2_architecture},
 };
 
