@@ -29,8 +29,9 @@ class AddedTokens {
   AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer);
 
   struct Part {
-    std::string text;  // normalised
-    int64_t id = -1;   // -1: not an added token
+    std::string text;    // normalised
+    int64_t id = -1;     // -1: not an added token
+    bool first = false;  // where the text starts
   };
   std::vector<Part> split(std::string_view text) const;
 
@@ -56,7 +57,7 @@ class AddedTokens {
   std::vector<Part> split(const Trie& trie, std::string_view text) const;
 
   std::vector<AddedToken> tokens_;
-  Normalizer normalizer_ = Normalizer::none;
+  Normalizer normalizer_;
   Trie raw_, normalized_;
   std::unordered_map<std::string, size_t> by_content_;
   std::unordered_map<int64_t, size_t> by_id_;

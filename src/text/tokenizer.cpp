@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "text/byte_level_tokenizer.h"
+#include "text/loaders.h"
 
 namespace emend {
 

@@ -1,6 +1,10 @@
 #include "text/utf8.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
+
+#include "io/error.h"
 
 namespace emend::text {
 namespace {
@@ -49,6 +53,14 @@ std::optional<size_t> invalid_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+void check_utf8(std::string_view text) {
+  if (const auto bad = invalid_utf8(text))
+    throw Error("text::tokenizer",
+                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
+                            static_cast<unsigned char>(text[*bad])),
+                "convert it to UTF-8 first");
+}
+
 std::string lossy_utf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
@@ -58,6 +70,11 @@ std::string lossy_utf8(std::string_view bytes) {
     at += part.length;
   }
   return text;
+}
+
+size_t character_size(std::string_view text, size_t at) {
+  const auto lead = static_cast<uint8_t>(text[at]);
+  return lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
 }
 
 char32_t next_code_point(std::string_view text, size_t& at) {

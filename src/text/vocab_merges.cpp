@@ -6,7 +6,8 @@
 
 #include "io/error.h"
 #include "io/json.h"
-#include "text/byte_level_tokenizer.h"
+#include "text/loaders.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/spec.h"
 #include "text/vocabulary.h"
 
@@ -17,13 +18,13 @@ constexpr const char* kConfig = "tokenizer_config.json";
 
 // What the tokenizer class of transformers adds to vocab.json and merges.txt.
 struct Kind {
-  Normalizer normalizer;
+  nlohmann::json normalizer;
   nlohmann::json pre_tokenizer;
   nlohmann::json defaults;  // special tokens that hold when the folder does not name them
 };
 
 Kind gpt2(bool add_prefix_space) {
-  return {Normalizer::none,
+  return {nullptr,
           {{"type", "ByteLevel"}, {"add_prefix_space", add_prefix_space}},
           {{"bos_token", "<|endoftext|>"},
            {"eos_token", "<|endoftext|>"},
@@ -37,7 +38,7 @@ Kind qwen2(bool add_prefix_space) {
       {"type", "Split"}, {"pattern", {{"Regex", kPattern}}}, {"behavior", "Isolated"}};
   const nlohmann::json bytes{
       {"type", "ByteLevel"}, {"add_prefix_space", add_prefix_space}, {"use_regex", false}};
-  return {Normalizer::nfc,
+  return {{{"type", "NFC"}},
           {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}},
           {{"eos_token", "<|endoftext|>"},
            {"unk_token", "<|endoftext|>"},
@@ -160,10 +161,14 @@ std::unique_ptr<Tokenizer> load_vocab_merges(const std::string& folder) {
   }
 
   const auto vocab_file = (path / "vocab.json").string();
-  auto bpe = std::make_unique<Bpe>(read_vocabulary(read_json(vocab_file), vocab_file),
-                                   read_merges((path / "merges.txt").string()), Bpe::Options{});
-  auto made = std::make_unique<ByteLevelTokenizer>(
-      std::move(bpe), make_pre_tokenizer(kind.pre_tokenizer), std::move(added), kind.normalizer);
+  PipelineTokenizer::Parts parts;
+  parts.bpe = std::make_unique<Bpe>(read_vocabulary(read_json(vocab_file), vocab_file),
+                                    read_merges((path / "merges.txt").string()), Bpe::Options{});
+  parts.pre_tokenizer = make_pre_tokenizer(kind.pre_tokenizer);
+  parts.decoder = make_decoder({{"type", "ByteLevel"}});
+  parts.added = std::move(added);
+  parts.normalizer = make_normalizer(kind.normalizer);
+  auto made = std::make_unique<PipelineTokenizer>(std::move(parts));
   PostProcessor post;
   auto id_of = [&](const char* name) {
     const auto& value = spec_field(named, name);
