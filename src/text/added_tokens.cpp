@@ -49,36 +49,6 @@ bool word_after(std::string_view text, size_t start) {
 
 }  // namespace
 
-void AddedTokens::Trie::add(std::string_view content, int token) {
-  int at = 0;
-  for (char c : content) {
-    const auto [edge, fresh] =
-        nodes[at].next.emplace(static_cast<unsigned char>(c), static_cast<int>(nodes.size()));
-    const int to = edge->second;
-    if (fresh) nodes.emplace_back();
-    at = to;
-  }
-  if (nodes[at].token < 0) nodes[at].token = token;
-}
-
-std::optional<AddedTokens::Trie::Hit> AddedTokens::Trie::find(std::string_view text,
-                                                              size_t from) const {
-  if (nodes.size() == 1) return std::nullopt;
-  for (size_t start = from; start < text.size(); ++start) {
-    std::optional<Hit> longest;
-    int at = 0;
-    for (size_t end = start; end < text.size();) {
-      const auto edge = nodes[at].next.find(static_cast<unsigned char>(text[end]));
-      if (edge == nodes[at].next.end()) break;
-      at = edge->second;
-      ++end;
-      if (nodes[at].token >= 0) longest = Hit{start, end, nodes[at].token};
-    }
-    if (longest) return longest;
-  }
-  return std::nullopt;
-}
-
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
     : tokens_(std::move(tokens)), normalizer_(std::move(normalizer)) {
   for (size_t i = 0; i < tokens_.size(); ++i) {
@@ -117,7 +87,7 @@ std::vector<AddedTokens::Part> AddedTokens::split(const Trie& trie, std::string_
   size_t done = 0;
   for (size_t from = 0; const auto hit = trie.find(text, from);) {
     from = hit->end;
-    const AddedToken& token = tokens_[hit->token];
+    const AddedToken& token = tokens_[hit->value];
     size_t start = hit->start, end = hit->end;
     if (token.single_word && (word_before(text, start) || word_after(text, end))) continue;
     // White space that an earlier token has taken is not taken again.

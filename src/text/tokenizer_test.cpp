@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "io/error.h"
+#include "io/file.h"
 #include "io/json.h"
 #include "text/byte_level.h"
 
@@ -350,6 +351,30 @@ TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
   folder.write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer"})");
   tokenizer = folder.load();
   EXPECT_EQ(tokenizer->encode("e\u0301", true), tokenizer->encode("é", true));
+}
+
+TEST(Tokenizer, ReadsTheConfigurationOfASentencePieceModelStrictly) {
+  const Folder folder;
+  const auto model = fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/small_llama/tokenizer.model";
+  folder.write("tokenizer.model", read_file(model.string()));
+  auto tokenizer = folder.load();  // all of LlamaTokenizer's defaults
+  EXPECT_EQ(tokenizer->encode("the", true).front(), 1);
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("the star", true)), "the star");
+  EXPECT_EQ(tokenizer->size(), 900);
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"tokenizer_class": "T5Tokenizer"})", "T5Tokenizer"},
+      {R"({"sp_model_kwargs": {"enable_sampling": true}})", "enable_sampling"},
+      {R"({"split_special_tokens": true})", "split_special_tokens"},
+      {R"({"legacy": "yes"})", "'legacy'"},
+      {R"({"bos_token": null})", "bos_token"},
+  };
+  for (const auto& [config, named] : cases) {
+    folder.write("tokenizer_config.json", config);
+    EXPECT_THAT(message([&] { folder.load(); }), HasSubstr(named)) << config;
+  }
+  folder.write("tokenizer_config.json", R"({"clean_up_tokenization_spaces": true})");
+  tokenizer = folder.load();
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("so , it 's", false)), "so, it's");
 }
 
 TEST(Tokenizer, LongTextsTakeLinearTime) {

@@ -24,6 +24,9 @@ void append_utf8(std::string& text, char32_t code_point);
 
 // Unicode White_Space.
 bool is_space(char32_t code_point);
+// What Python's str.strip takes away: White_Space and U+001C to U+001F.
+std::string_view python_lstrip(std::string_view text);
+std::string_view python_rstrip(std::string_view text);
 // Bytes of white space that `text` (well-formed) starts and ends with.
 size_t leading_space(std::string_view text);
 size_t trailing_space(std::string_view text);
