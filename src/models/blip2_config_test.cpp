@@ -113,7 +113,7 @@ TEST(Blip2Config, ReadsEveryField) {
 
 // Whatever the file says, it is read or refused; what is read makes a model or is refused.
 TEST(Blip2Config, SurvivesMutatedFiles) {
-  const auto fixture = fixtures::Fixture::open("postnorm");
+  const auto fixture = fixtures::Fixture::open("blip2/postnorm");
   std::ifstream file(fixture.folder + "/config.json", std::ios::binary);
   const std::string good(std::istreambuf_iterator<char>(file), {});
   const auto path =

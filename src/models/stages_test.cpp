@@ -32,8 +32,8 @@ class Stages : public ::testing::TestWithParam<std::string> {
   Fixture fixture = Fixture::open(GetParam());
   std::unique_ptr<Model> model = fixtures::load(fixture);
 };
-INSTANTIATE_TEST_SUITE_P(All, Stages, ::testing::ValuesIn(fixtures::all_fixtures()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Stages, ::testing::ValuesIn(fixtures::pictured_fixtures()),
+                         fixtures::test_name);
 
 TEST_P(Stages, ResumingGivesTheSameBits) {
   for (const auto& batch :
