@@ -28,6 +28,10 @@ json opt(int64_t hidden, int64_t layers, int64_t heads) {
           {"num_attention_heads", heads}, {"max_position_embeddings", 2048}};
 }
 
+json llama_7b() {
+  return {{"model_type", "llama"}};  // transformers' defaults are it
+}
+
 json blip2(const json& text) {
   return {{"architectures", {"Blip2ForConditionalGeneration"}},
           {"model_type", "blip-2"},
@@ -37,11 +41,23 @@ json blip2(const json& text) {
           {"text_config", text}};
 }
 
+json minigpt4(const json& text) {
+  auto vision = kEvaVitG;
+  vision["post_layernorm_eps"] = 1e-5;
+  return {{"architectures", {"MiniGPT4ForConditionalGeneration"}},
+          {"model_type", "minigpt4"},
+          {"num_query_tokens", 32},
+          {"vision_config", vision},
+          {"qformer_config", kQFormer},
+          {"text_config", text}};
+}
+
 // By the name that the command line knows.
 const std::map<std::string, json>& configs() {
   static const std::map<std::string, json> all{
       {"blip2-opt-2.7b", blip2(opt(2560, 32, 32))},
       {"blip2-opt-6.7b", blip2(opt(4096, 32, 32))},
+      {"minigpt4-7b", minigpt4(llama_7b())},
   };
   return all;
 }
@@ -61,17 +77,17 @@ std::vector<WeightInfo> listing(const Architecture& architecture, at::ScalarType
 }
 
 void make(const std::string& name, at::ScalarType dtype, const std::string& tokenizer,
-          const std::string& output, uint64_t seed) {
+          const std::string& output, uint64_t seed, int64_t image_size) {
   ModelFolder folder;
   folder.config = configs().at(name);
   folder.tokenizer = tokenizer;
+  folder.config["vision_config"]["image_size"] = image_size;
   // Stops and placeholders are the tokenizer's, which may be smaller than the model's own.
   const auto tokens = Tokenizer::load(tokenizer);
   if (auto stop = tokens->id("</s>")) folder.config["text_config"]["eos_token_id"] = *stop;
   if (folder.config.contains("image_token_index"))
     folder.config["image_token_index"] = tokens->id("<image>").value_or(0);
-  folder.preprocessor =
-      square_preprocessor(folder.config["vision_config"].value("image_size", int64_t{224}));
+  folder.preprocessor = square_preprocessor(image_size);
 
   const auto random = std::make_shared<RandomWeights>(dtype, seed);
   for (const auto& info : listing(architecture_of(folder.config), dtype))
@@ -92,6 +108,7 @@ int run(int argc, char** argv) {
   std::string name, dtype = "bf16", output;
   std::string tokenizer = EMEND_SOURCE_DIR "/models/scenes-blip2";
   uint64_t seed = 0;
+  int64_t image_size = 224;
   std::vector<std::string> names;
   for (const auto& [known, config] : configs()) names.push_back(known);
   app.add_option("--architecture", name, "whose shape")->required()->check(CLI::IsMember(names));
@@ -100,6 +117,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--tokenizer", tokenizer,
                  "a folder with a tokenizer; default: the bundled model's small one");
+  app.add_option("--image-size", image_size)->check(CLI::Range(14, 8192))->capture_default_str();
   app.add_option("--seed", seed)->capture_default_str();
   app.add_option("-o,--output", output, "the folder to make")->required();
   CLI11_PARSE(app, argc, argv);
@@ -107,7 +125,7 @@ int run(int argc, char** argv) {
        dtype == "bf16"   ? at::kBFloat16
        : dtype == "fp16" ? at::kHalf
                          : at::kFloat,
-       tokenizer, output, seed);
+       tokenizer, output, seed, image_size);
   std::cout << output << "\n";
   return 0;
 }

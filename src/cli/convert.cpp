@@ -14,6 +14,7 @@ namespace {
 
 struct Arguments {
   Blip2Files blip2;
+  MiniGPT4Files minigpt4;
   std::string output, dtype = "stored";
   int64_t vision_heads = 0, qformer_heads = 0, vision_blocks = 0, image_size = 0;
   double shard_gb = 5;
@@ -134,6 +135,27 @@ Examples:
   });
 }
 
+void add_minigpt4(CLI::App& convert) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = convert.add_subcommand("minigpt4", "MiniGPT-4 with a Vicuna");
+  command->footer(R"(
+Example:
+  emend convert minigpt4 --vit eva_vit_g.pth --qformer blip2_pretrained_flant5xxl.pth \
+        --projection pretrained_minigpt4_7b.pth --language vicuna-7b -o minigpt4)");
+  auto& files = arguments->minigpt4;
+  command->add_option("--vit", files.vit, "the vision tower")->required();
+  command->add_option("--qformer", files.qformer, "Q-Former and queries")->required();
+  command->add_option("--projection", files.projection, "the projection into the language model")
+      ->required();
+  command->add_option("--language", files.language, "Vicuna's folder")->required();
+  add_shared(*command, *arguments);
+  command->callback([arguments] {
+    run(*arguments, [&](const ConvertOptions& options) {
+      return convert_minigpt4(arguments->minigpt4, arguments->output, options);
+    });
+  });
+}
+
 }  // namespace
 
 void add_convert(CLI::App& program) {
@@ -144,6 +166,7 @@ void add_convert(CLI::App& program) {
 Checkpoints of torch.save are read without running anything that they name; what is not weights is
 refused. Every tensor of the model must be there, or nothing is written.)");
   add_blip2(*command);
+  add_minigpt4(*command);
 }
 
 }  // namespace emend::cli

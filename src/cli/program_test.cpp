@@ -11,6 +11,7 @@
 namespace emend {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -98,8 +99,9 @@ std::unique_ptr<testing::TemporaryFolder> ProgramTest::folder_;
 
 TEST_F(ProgramTest, SaysWhatItIs) {
   EXPECT_THAT(run("--version").out, StartsWith("emend 0."));
-  for (const std::string command : {"", "ask ", "edit ", "editors ", "inspect ", "patch ",
-                                    "scenes ", "scenes export ", "demo "}) {
+  for (const std::string command :
+       {"", "ask ", "edit ", "editors ", "inspect ", "patch ", "scenes ", "scenes export ", "demo ",
+        "convert ", "convert blip2 ", "convert minigpt4 "}) {
     auto help = run(command + "--help");
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, HasSubstr("Usage: emend"));
@@ -253,6 +255,42 @@ TEST_F(ProgramTest, InspectsAModel) {
   auto some = run_json("inspect {}/model --sites '*.layers.2.fc{1,2}'");
   EXPECT_EQ(some["sites"].size(), 2u);
   EXPECT_THAT(run("inspect {}/model").out, HasSubstr("qformer"));
+}
+
+TEST_F(ProgramTest, ConvertsCheckpoints) {
+  const std::string data = EMEND_SOURCE_DIR "/src/models/testdata/convert/";
+  std::filesystem::copy(data + "blip2/opt", path("opt"));
+  std::filesystem::copy(EMEND_SOURCE_DIR "/src/text/testdata/small_opt", path("opt"));
+  const auto blip2 =
+      "convert blip2 --language {}/opt --vision-heads 3 --qformer-heads 2 "
+      "--vision-blocks 2 --checkpoint " +
+      data + "blip2/blip2.pth ";
+  const auto vit = "--vit " + data + "blip2/vit.pth ";
+  auto result = run(blip2 + vit + "--dtype bf16 -o {}/converted");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("written"), HasSubstr("2 of the vision tower's 3 blocks"),
+                                HasSubstr("ignored   "), HasSubstr("--verbose")));
+  EXPECT_EQ(run("ask -m {}/converted --image {}/picture.png -p 'What is this?'").code, 0);
+  expect_refused(blip2 + vit + "-o {}/converted", "exists and is not empty");
+  expect_refused(blip2 + "-o {}/none", "has no vision tower");
+  expect_refused("convert blip2 --language {}/opt -o {}/none --checkpoint " EMEND_SOURCE_DIR
+                 "/src/io/testdata/torch/hostile.pth",
+                 "asks for posix.system");
+  testing::write_text(path("page.pth"), "<!DOCTYPE html><html></html>");
+  expect_refused("convert blip2 --language {}/opt -o {}/none --checkpoint {}/page.pth",
+                 "is a web page");
+  expect_refused(blip2 + vit + "-o {}/none", "cannot write", "ulimit -f 10;");
+
+  const auto files = data + "minigpt4/";
+  const auto json = run_json("convert minigpt4 --vision-heads 2 --qformer-heads 2 --vit " + files +
+                             "vit.pth --qformer " + files + "qformer.pth --projection " + files +
+                             "projection.pth --language " + files + "vicuna -o {}/minigpt4");
+  EXPECT_GT(json["tensors"], 80);
+  EXPECT_THAT(json["ignored"].dump(), HasSubstr("t5_proj.weight ("));
+  EXPECT_EQ(run("ask -m {}/minigpt4 --image {}/picture.png -p 'What is this?'").code, 0);
+  expect_refused("convert", "subcommand");
+  for (const char* made : {"opt", "converted", "minigpt4", "page.pth"})
+    std::filesystem::remove_all(path(made));
 }
 
 TEST_F(ProgramTest, ExportsScenes) {

@@ -23,6 +23,7 @@ std::string side_key(const Vlm& vlm, const Before& before, const AskedBatch& bat
   Hasher hash;
   hash.update(to_json(before.protocol).dump());
   add(hash, vlm.processor.stop_tokens);
+  for (const auto& sequence : vlm.processor.layout.stop_sequences) add(hash, sequence);
   const bool forces = !batch.forced.batch.rows.empty();
   const auto& seen = forces ? batch.forced.batch : batch.prompts.batch;
   for (size_t r = 0; r < seen.rows.size(); ++r) {

@@ -18,7 +18,8 @@ Blip2::Blip2(const Blip2Config& config, Weights& weights)
       bridge_(static_cast<size_t>(config.vision.layers) + 2),
       language_(bridge_ + static_cast<size_t>(config.qformer.layers) + 2),
       vision_(config.vision, builder(weights, 0)),
-      qformer_(config, builder(weights, bridge_)),
+      qformer_(config.qformer, config.queries, config.vision.hidden, config.text.hidden,
+               builder(weights, bridge_)),
       opt_(config.text, builder(weights, language_)) {
   weights.finish();
   add_stage("vision.embed", Module::vision);
@@ -38,26 +39,12 @@ std::string Blip2::default_sites(Module module) const {
 }
 
 void Blip2::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
-  if (stage < bridge_) {
-    if (stage == 0)
-      pass.hidden = vision_.embed(pass.pixels);
-    else if (stage + 1 < bridge_)
-      pass.hidden = vision_.block(stage - 1, pass.hidden, attachments);
-    else
-      pass.hidden = vision_.norm(pass.hidden);
-  } else if (stage < language_) {
-    if (stage == bridge_) {
-      pass.features = pass.hidden;
-      pass.hidden = qformer_.embed(pass.features.size(0));
-    } else if (stage + 1 < language_) {
-      pass.hidden = qformer_.layer(stage - bridge_ - 1, pass.hidden, pass.features, attachments);
-    } else {
-      pass.hidden = qformer_.project(pass.hidden, attachments);
-      pass.features = at::Tensor();
-    }
-  } else {
+  if (stage < bridge_)
+    vision_.run_stage(stage, pass, attachments);
+  else if (stage < language_)
+    qformer_.run_stage(stage - bridge_, pass, attachments);
+  else
     run_language_stage(opt_, stage - language_, pass, attachments);
-  }
 }
 
 std::unique_ptr<Model> make_blip2(const Blip2Config& config, Weights& weights) {

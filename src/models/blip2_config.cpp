@@ -12,7 +12,16 @@ namespace {
 
 constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
 
-Blip2VisionConfig vision(const JsonFields& json) {
+void check_heads(const char* part, int64_t hidden, int64_t heads) {
+  if (hidden % heads != 0)
+    throw Error("models::config", fmt::format("{}: hidden_size {} is not a multiple of "
+                                              "num_attention_heads {}",
+                                              part, hidden, heads));
+}
+
+}  // namespace
+
+Blip2VisionConfig Blip2VisionConfig::parse(const JsonFields& json) {
   Blip2VisionConfig c;
   json.expect("model_type", "blip_2_vision_model");
   c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
@@ -29,7 +38,7 @@ Blip2VisionConfig vision(const JsonFields& json) {
   return c;
 }
 
-QFormerConfig qformer(const JsonFields& json, int64_t vision_hidden) {
+QFormerConfig QFormerConfig::parse(const JsonFields& json, int64_t vision_hidden) {
   QFormerConfig c;
   json.expect("model_type", "blip_2_qformer");
   c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
@@ -48,6 +57,8 @@ QFormerConfig qformer(const JsonFields& json, int64_t vision_hidden) {
   json.integer("encoder_hidden_size", vision_hidden, 1, kMost);
   return c;
 }
+
+namespace {
 
 OptConfig opt(const JsonFields& json) {
   OptConfig c;
@@ -71,13 +82,6 @@ OptConfig opt(const JsonFields& json) {
   return c;
 }
 
-void check_heads(const char* part, int64_t hidden, int64_t heads) {
-  if (hidden % heads != 0)
-    throw Error("models::config", fmt::format("{}: hidden_size {} is not a multiple of "
-                                              "num_attention_heads {}",
-                                              part, hidden, heads));
-}
-
 }  // namespace
 
 Blip2Config Blip2Config::parse(const nlohmann::json& json) {
@@ -95,8 +99,8 @@ Blip2Config Blip2Config::parse(const nlohmann::json& json) {
   top.expect_absent("quantization_config");
 
   Blip2Config c;
-  c.vision = emend::vision(top.object("vision_config"));
-  c.qformer = emend::qformer(top.object("qformer_config"), c.vision.hidden);
+  c.vision = Blip2VisionConfig::parse(top.object("vision_config"));
+  c.qformer = QFormerConfig::parse(top.object("qformer_config"), c.vision.hidden);
   c.text = opt(top.object("text_config"));
   c.queries = top.integer("num_query_tokens", c.queries, 1, kMost);
   c.image_token =
@@ -107,14 +111,20 @@ Blip2Config Blip2Config::parse(const nlohmann::json& json) {
 
 Blip2Config Blip2Config::load(const std::string& path) { return parse(read_json_object(path)); }
 
-void Blip2Config::validate() const {
-  check_heads("vision_config", vision.hidden, vision.heads);
-  check_heads("qformer_config", qformer.hidden, qformer.heads);
-  check_heads("text_config", text.hidden, text.heads);
-  if (vision.image_size < vision.patch_size)
+void Blip2VisionConfig::validate() const {
+  check_heads("vision_config", hidden, heads);
+  if (image_size < patch_size)
     throw Error("models::config",
-                fmt::format("vision_config: image_size {} is less than patch_size {}",
-                            vision.image_size, vision.patch_size));
+                fmt::format("vision_config: image_size {} is less than patch_size {}", image_size,
+                            patch_size));
+}
+
+void QFormerConfig::validate() const { check_heads("qformer_config", hidden, heads); }
+
+void Blip2Config::validate() const {
+  vision.validate();
+  qformer.validate();
+  check_heads("text_config", text.hidden, text.heads);
   if (text.embedding_width > text.hidden)
     throw Error("models::config", fmt::format("text_config: word_embed_proj_dim {} is greater than "
                                               "hidden_size {}, which is not implemented",
@@ -124,21 +134,25 @@ void Blip2Config::validate() const {
                                               image_token, text.vocabulary));
 }
 
-std::string Blip2Config::canonical() const {
-  auto canonical = fmt::format(
-      "blip-2;{};{}|{};{};{};{};{};{};{};{};{}|{};{};{};{};{};{};{}|{};{};{};{};{};{};{};{};{};{};{"
-      "};"
-      "{};{}",
-      queries, image_token, vision.hidden, vision.intermediate, vision.layers, vision.heads,
-      vision.image_size, vision.patch_size, static_cast<int>(vision.activation), vision.eps,
-      vision.qkv_bias, qformer.hidden, qformer.intermediate, qformer.layers, qformer.heads,
-      qformer.cross_attention_frequency, static_cast<int>(qformer.activation), qformer.eps,
-      text.vocabulary, text.hidden, text.ffn, text.layers, text.heads, text.max_positions,
-      text.embedding_width, text.norm_before, text.final_norm, text.bias, text.norm_affine,
-      text.tied, static_cast<int>(text.activation));
+std::string Blip2VisionConfig::canonical() const {
+  auto text = fmt::format("{};{};{};{};{};{};{};{};{}", hidden, intermediate, layers, heads,
+                          image_size, patch_size, static_cast<int>(activation), eps, qkv_bias);
   // Only where it differs, so that fingerprints from before there was such a field hold.
-  if (vision.post_norm_eps != vision.eps) canonical += fmt::format("|{}", vision.post_norm_eps);
-  return canonical;
+  if (post_norm_eps != eps) text += fmt::format(";{}", post_norm_eps);
+  return text;
+}
+
+std::string QFormerConfig::canonical() const {
+  return fmt::format("{};{};{};{};{};{};{}", hidden, intermediate, layers, heads,
+                     cross_attention_frequency, static_cast<int>(activation), eps);
+}
+
+std::string Blip2Config::canonical() const {
+  return fmt::format("blip-2;{};{}|{}|{}|{};{};{};{};{};{};{};{};{};{};{};{};{}", queries,
+                     image_token, vision.canonical(), qformer.canonical(), text.vocabulary,
+                     text.hidden, text.ffn, text.layers, text.heads, text.max_positions,
+                     text.embedding_width, text.norm_before, text.final_norm, text.bias,
+                     text.norm_affine, text.tied, static_cast<int>(text.activation));
 }
 
 }  // namespace emend

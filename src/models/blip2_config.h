@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "models/json_fields.h"
 #include "nn/activation.h"
 
 namespace emend {
@@ -21,6 +21,10 @@ struct Blip2VisionConfig {
   bool qkv_bias = true;
 
   int64_t grid() const { return image_size / patch_size; }
+  // As those of Blip2Config.
+  static Blip2VisionConfig parse(const JsonFields& json);
+  void validate() const;
+  std::string canonical() const;
 };
 
 struct QFormerConfig {
@@ -28,6 +32,10 @@ struct QFormerConfig {
   int64_t cross_attention_frequency = 2;  // layer i looks at the picture when i % frequency == 0
   Activation activation = Activation::gelu;
   double eps = 1e-12;
+
+  static QFormerConfig parse(const JsonFields& json, int64_t vision_hidden);
+  void validate() const;
+  std::string canonical() const;
 };
 
 struct OptConfig {

@@ -35,6 +35,18 @@ void check_begin(const Model& model, const Pass& pass) {
                 "begin it with PadSide::left");
 }
 
+// Whether the tokens end with one of the sequences, which is then taken off.
+bool cut_at_stop(std::vector<int64_t>& tokens, const std::vector<std::vector<int64_t>>& sequences) {
+  for (const auto& sequence : sequences) {
+    if (sequence.empty() || sequence.size() > tokens.size() ||
+        !std::equal(sequence.rbegin(), sequence.rend(), tokens.rbegin()))
+      continue;
+    tokens.resize(tokens.size() - sequence.size());
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Pass next_pass(const Model& model, const Pass& last, const at::Tensor& tokens) {
@@ -102,10 +114,12 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
         chosen[r] = choose_sampled(pass.logits()[r], options.temperature, options.top_p, random[r]);
       done[r] = done[r] ||
                 std::find(stop_tokens.begin(), stop_tokens.end(), chosen[r]) != stop_tokens.end();
-      if (done[r])
+      if (done[r]) {
         chosen[r] = 0;  // fed on, never read
-      else
-        made[r].push_back(chosen[r]);
+        continue;
+      }
+      made[r].push_back(chosen[r]);
+      done[r] = cut_at_stop(made[r], options.stop_sequences);
     }
     const bool full = pass.positions.max().item<int64_t>() + 1 >= model.max_positions();
     const bool all = std::find(done.begin(), done.end(), false) == done.end();
@@ -122,9 +136,12 @@ std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& quer
   const auto& model = *vlm.model;
   const auto pass = run_prefix(vlm, batch, model.first_stage(Module::language), interventions,
                                store, PadSide::left);
+  auto with_stops = options;
+  const auto& stops = vlm.processor.layout.stop_sequences;
+  with_stops.stop_sequences.insert(with_stops.stop_sequences.end(), stops.begin(), stops.end());
   std::vector<std::string> answers;
   for (const auto& tokens :
-       generate_tokens(model, pass, vlm.processor.stop_tokens, interventions, options))
+       generate_tokens(model, pass, vlm.processor.stop_tokens, interventions, with_stops))
     answers.push_back(answer_text(vlm.processor, tokens));
   return answers;
 }

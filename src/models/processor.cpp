@@ -140,34 +140,53 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
 }
 
 // The tokens between placeholders.
-std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text) const {
+std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, bool bos) const {
   std::vector<std::vector<int64_t>> pieces(1);
   const bool known = layout.image_slots > 0 && !layout.placeholder.empty();
   if (!known || layout.image_token) {
-    for (int64_t id : tokenizer->encode(text, /*special=*/true))
+    for (int64_t id : tokenizer->encode(text, /*special=*/bos))
       if (known && id == *layout.image_token)
         pieces.emplace_back();
       else
         pieces.back().push_back(id);
     return pieces;
   }
-  // What is no token is no text either: both sides are encoded without it.
+  // What is no token is no text either: both sides are encoded without it, and so are the two sides
+  // of a seam.
+  bool first = true;
+  const auto encode = [&](std::string_view part) {
+    const auto ids = tokenizer->encode(part, /*special=*/first && bos);
+    pieces.back().insert(pieces.back().end(), ids.begin(), ids.end());
+    first = false;
+  };
+  const auto encode_seamed = [&](std::string_view part) {
+    for (auto at = layout.seam.empty() ? part.npos : part.find(layout.seam); at != part.npos;
+         at = part.find(layout.seam)) {
+      encode(part.substr(0, at));
+      part.remove_prefix(at + layout.seam.size());
+    }
+    encode(part);
+  };
+  std::string_view rest = text;
   const auto& placeholder = layout.placeholder;
-  size_t begin = 0;
-  for (auto at = text.find(placeholder); at != std::string::npos;
-       at = text.find(placeholder, begin)) {
-    pieces.back() = tokenizer->encode(text.substr(begin, at - begin), /*special=*/begin == 0);
+  for (auto at = rest.find(placeholder); at != rest.npos; at = rest.find(placeholder)) {
+    encode_seamed(rest.substr(0, at));
     pieces.emplace_back();
-    begin = at + placeholder.size();
+    rest.remove_prefix(at + placeholder.size());
   }
-  pieces.back() = tokenizer->encode(text.substr(begin), /*special=*/begin == 0);
+  encode_seamed(rest);
   return pieces;
 }
 
 Row Processor::in_place(const std::string& text, int64_t image) const {
   if (text.empty())
     throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
-  const auto pieces = this->pieces(prompt(text, image >= 0));
+  if (!layout.seam.empty() && text.find(layout.seam) != std::string::npos)
+    throw Error("models::processor", "the prompt has a control character that has no text",
+                "take it out");
+  const auto asked = prompt(text, image >= 0);
+  const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
+  const auto pieces = this->pieces(asked, layout.bare_text_bos || !bare);
   const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
   const bool together =
       placeholders < 2 || std::all_of(pieces.begin() + 1, pieces.end() - 1,

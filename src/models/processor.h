@@ -37,7 +37,7 @@ class Processor {
   bool wrap = true;
 
  private:
-  std::vector<std::vector<int64_t>> pieces(const std::string& text) const;
+  std::vector<std::vector<int64_t>> pieces(const std::string& text, bool bos) const;
   Row pictures_first(const std::string& text, int64_t image) const;
   Row in_place(const std::string& text, int64_t image) const;
 };

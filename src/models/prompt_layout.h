@@ -22,6 +22,12 @@ struct PromptLayout {
   std::string with_picture, without_picture;
   // The same for a prompt with a picture, but without a placeholder, that is not to be wrapped.
   std::string shown = "<image>\n{}";
+  // A mark that these patterns may have: what is on either side of it is encoded by itself.
+  std::string seam;
+  bool bare_text_bos =
+      true;  // whether a text without a picture that is not wrapped begins with BOS
+  // An answer ends before any of these.
+  std::vector<std::vector<int64_t>> stop_sequences;
   std::vector<int64_t> stop_tokens;     // generation ends at any of them
   bool generation_config_stops = true;  // generation_config.json, where there is one, says others
   // Settings of processor_config.json that have to be those of the model, as JSON.

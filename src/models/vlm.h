@@ -47,6 +47,8 @@ struct GenerationOptions {
   double temperature = 0;  // 0: greedy, ties to the lowest token id
   double top_p = 1;
   uint64_t seed = 0;
+  // An answer ends before any of these; what a folder's layout says is added by `generate`.
+  std::vector<std::vector<int64_t>> stop_sequences = {};
 };
 
 // The tokens that follow each row, up to and without a stop token.

@@ -8,9 +8,11 @@
 
 namespace emend {
 
-QFormer::QFormer(const Blip2Config& config, Builder builder) : config_(config.qformer) {
+QFormer::QFormer(const QFormerConfig& config, int64_t queries, int64_t vision, int64_t language,
+                 Builder builder)
+    : config_(config) {
   const int64_t width = config_.hidden;
-  queries_ = builder.parameter("query_tokens", {1, config.queries, width});
+  queries_ = builder.parameter("query_tokens", {1, queries, width});
   norm_ = builder.norm("qformer.layernorm", width, config_.eps);
   for (int64_t i = 0; i < config_.layers; ++i) {
     ++builder.stage;
@@ -18,8 +20,7 @@ QFormer::QFormer(const Blip2Config& config, Builder builder) : config_(config.qf
     Layer layer;
     layer.self = make_attention(builder, path + "attention.", width);
     layer.looks = i % config_.cross_attention_frequency == 0;
-    if (layer.looks)
-      layer.cross = make_attention(builder, path + "crossattention.", config.vision.hidden);
+    if (layer.looks) layer.cross = make_attention(builder, path + "crossattention.", vision);
     layer.intermediate =
         builder.linear(path + "intermediate_query.dense", width, config_.intermediate);
     layer.output = builder.linear(path + "output_query.dense", config_.intermediate, width);
@@ -27,7 +28,7 @@ QFormer::QFormer(const Blip2Config& config, Builder builder) : config_(config.qf
     layers_.push_back(std::move(layer));
   }
   ++builder.stage;
-  projection_ = builder.linear("language_projection", width, config.text.hidden);
+  projection_ = builder.linear("language_projection", width, language);
 }
 
 QFormer::Attention QFormer::make_attention(const Builder& builder, const std::string& path,
@@ -67,6 +68,18 @@ at::Tensor QFormer::layer(size_t index, const at::Tensor& x, const at::Tensor& f
 
 at::Tensor QFormer::project(const at::Tensor& x, const Attachments& attachments) const {
   return projection_(x, attachments);
+}
+
+void QFormer::run_stage(size_t index, Pass& pass, const Attachments& attachments) const {
+  if (index == 0) {
+    pass.features = pass.hidden;
+    pass.hidden = embed(pass.features.size(0));
+  } else if (index + 1 < stages()) {
+    pass.hidden = layer(index - 1, pass.hidden, pass.features, attachments);
+  } else {
+    pass.hidden = project(pass.hidden, attachments);
+    pass.features = at::Tensor();
+  }
 }
 
 }  // namespace emend

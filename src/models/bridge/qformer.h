@@ -4,6 +4,7 @@
 
 #include "models/blip2_config.h"
 #include "models/builder.h"
+#include "models/pass.h"
 
 namespace emend {
 
@@ -13,7 +14,9 @@ class QFormer {
  public:
   // Sites of layer i belong to stage `builder.stage + 1 + i`, the projection's to the one after
   // them.
-  QFormer(const Blip2Config& config, Builder builder);
+  // `vision` and `language`: the widths that it looks at and projects into.
+  QFormer(const QFormerConfig& config, int64_t queries, int64_t vision, int64_t language,
+          Builder builder);
 
   // -> (N, Q, D): the queries of N pictures.
   at::Tensor embed(int64_t images) const;
@@ -22,6 +25,11 @@ class QFormer {
                    const Attachments& attachments) const;
   // (N, Q, D) -> (N, Q, D of language)
   at::Tensor project(const at::Tensor& x, const Attachments& attachments) const;
+
+  // Its stages: embed, the layers, project. The first takes the picture's features from
+  // pass.hidden.
+  size_t stages() const { return layers_.size() + 2; }
+  void run_stage(size_t index, Pass& pass, const Attachments& attachments) const;
 
  private:
   struct Attention {

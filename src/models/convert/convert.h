@@ -16,4 +16,15 @@ struct Blip2Files {
 Conversion convert_blip2(const Blip2Files& files, const std::string& output,
                          const ConvertOptions& options = {});
 
+// A MiniGPT-4 with a Vicuna, from its makers' files, as a folder of a
+// MiniGPT4ForConditionalGeneration.
+struct MiniGPT4Files {
+  std::string vit;         // eva_vit_g.pth; empty where the Q-Former's file has the tower
+  std::string qformer;     // blip2_pretrained_flant5xxl.pth
+  std::string projection;  // pretrained_minigpt4_7b.pth
+  std::string language;    // Vicuna's folder
+};
+Conversion convert_minigpt4(const MiniGPT4Files& files, const std::string& output,
+                            const ConvertOptions& options = {});
+
 }  // namespace emend

@@ -30,7 +30,7 @@ std::vector<std::string> blip2_fixtures() {
 
 std::vector<std::string> pictured_fixtures() {
   auto all = blip2_fixtures();
-
+  all.push_back("minigpt4/plain");
   return all;
 }
 
@@ -72,8 +72,9 @@ Batch Fixture::batch(const std::string& name) const {
   int64_t image = 0;
   for (int64_t r = 0; r < ids.size(0); ++r) {
     Row row;
-    // Without a placeholder token the queries stand before the text.
-    if (!text && placeholder < 0) row.ids.assign(layout.image_slots, kImageSlot);
+    // Without a placeholder in the ids the queries stand before the text.
+    if (!text && placeholder < 0 && layout.pictures_first)
+      row.ids.assign(layout.image_slots, kImageSlot);
     const auto real = ids[r].masked_select(mask[r]);
     for (int64_t i = 0; i < real.size(0); ++i) {
       const auto id = real[i].item<int64_t>();

@@ -69,4 +69,13 @@ at::Tensor EvaVit::block(size_t index, const at::Tensor& x, const Attachments& a
   return b.fc2(inner, attachments) + h;
 }
 
+void EvaVit::run_stage(size_t index, Pass& pass, const Attachments& attachments) const {
+  if (index == 0)
+    pass.hidden = embed(pass.pixels);
+  else if (index + 1 < stages())
+    pass.hidden = block(index - 1, pass.hidden, attachments);
+  else
+    pass.hidden = norm(pass.hidden);
+}
+
 }  // namespace emend

@@ -4,6 +4,7 @@
 
 #include "models/blip2_config.h"
 #include "models/builder.h"
+#include "models/pass.h"
 
 namespace emend {
 
@@ -18,6 +19,10 @@ class EvaVit {
   // (N, P, D) -> (N, P, D)
   at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const;
   at::Tensor norm(const at::Tensor& x) const { return post_norm_(x); }
+
+  // Its stages: embed, the blocks, norm. The first takes pass.pixels.
+  size_t stages() const { return blocks_.size() + 2; }
+  void run_stage(size_t index, Pass& pass, const Attachments& attachments) const;
 
  private:
   struct Block {

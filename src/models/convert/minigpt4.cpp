@@ -1,0 +1,82 @@
+#include "models/minigpt4.h"
+
+#include <fmt/format.h>
+
+#include "io/error.h"
+#include "models/convert/convert.h"
+#include "models/convert/lavis_names.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kPlace = "models::convert";
+
+// The tokens of "###" at the beginning of an answer or after a space, and behind another sign: both
+// end an answer.
+std::vector<std::vector<int64_t>> stop_sequences(const Tokenizer& tokenizer) {
+  auto first = tokenizer.encode("###", /*special=*/false);
+  const auto lead = tokenizer.encode("\n", /*special=*/false);
+  auto behind = tokenizer.encode("\n###", /*special=*/false);
+  if (first.empty() || behind.size() <= lead.size() ||
+      !std::equal(lead.begin(), lead.end(), behind.begin()))
+    throw Error(kPlace, "the tokenizer has no tokens of its own for ###",
+                "MiniGPT-4's language model is a Vicuna, with Llama's tokenizer");
+  behind.erase(behind.begin(), behind.begin() + static_cast<std::ptrdiff_t>(lead.size()));
+  if (first == behind) return {first};
+  return {first, behind};
+}
+
+// Of a Llama as transformers saved it.
+std::optional<std::string> llama_name(const std::string& name) {
+  if (name == "lm_head.weight" || name.rfind("model.", 0) == 0) return "language_model." + name;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Conversion convert_minigpt4(const MiniGPT4Files& files, const std::string& output,
+                            const ConvertOptions& options) {
+  Conversion result;
+  const auto language = LanguageFolder::open(files.language, "llama");
+  const auto qformer = open_weights(files.qformer);
+
+  Gather gather(options.dtype);
+  gather.take(qformer, files.qformer, [](const std::string& name) {
+    if (auto rest = without_prefix(name, "visual_encoder.")) return lavis_vision_name(*rest);
+    return lavis_bridge_name(name);
+  });
+  take_vision_tower(gather, qformer, files.qformer, files.vit, options, result);
+  // MiniGPT-4 would load whatever else stands in this file over what it has: so nothing else may.
+  gather.take(open_weights(files.projection), files.projection, [&](const std::string& name) {
+    if (auto rest = without_prefix(name, "llama_proj."))
+      return std::optional("language_projection." + *rest);
+    throw Error(kPlace,
+                fmt::format("'{}' has more than the projection (llama_proj.): '{}'",
+                            files.projection, name),
+                "MiniGPT-4's first version is implemented, of which only the projection was "
+                "trained");
+  });
+  gather.take(open_weights(files.language), files.language, llama_name);
+
+  nlohmann::json config = {{"architectures", {"MiniGPT4ForConditionalGeneration"}},
+                           {"model_type", "minigpt4"},
+                           {"num_query_tokens", gather.shape("query_tokens", 3)[1]},
+                           {"stop_sequences", stop_sequences(*language.tokenizer)},
+                           {"vision_config", lavis_vision_config(gather, options)},
+                           {"qformer_config", lavis_qformer_config(gather, options)},
+                           {"text_config", language.config}};
+  // Its defaults, written down so that the folder says how it is asked.
+  const auto layout = MiniGPT4Config::parse(config).layout;
+  config["prompt"] = {{"with_picture", layout.with_picture},
+                      {"without_picture", layout.without_picture},
+                      {"bare_with_picture", layout.shown},
+                      {"bare_text_bos", layout.bare_text_bos}};
+
+  // The model itself says what is missing or misshapen, before anything is written.
+  Weights weights(gather.listing(), at::kFloat);
+  minigpt4_architecture(config).make_model(weights);
+  write_model_folder(output, config, language, gather, options, result);
+  return result;
+}
+
+}  // namespace emend
