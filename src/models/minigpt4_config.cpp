@@ -21,8 +21,8 @@ std::vector<std::vector<int64_t>> sequences(const nlohmann::json& json, int64_t 
     if (!good) break;
     sequences.emplace_back();
     for (const auto& id : sequence) {
-      good =
-          good && id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(vocabulary);
+      good = good && id.is_number_integer() && id.get<int64_t>() >= 0 &&
+             id.get<int64_t>() < vocabulary;
       if (good) sequences.back().push_back(id.get<int64_t>());
     }
   }

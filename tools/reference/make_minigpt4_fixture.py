@@ -16,6 +16,7 @@ pytorch_model.bin, SentencePiece's tokenizer.model).
 """
 
 import argparse
+import copy
 import io
 import json
 import pathlib
@@ -33,7 +34,7 @@ from make_blip2_fixtures import close, make_pixels
 from make_convert_fixtures import (LAVIS_EPS, calm_vision, half, halved, lavis_bridge, lavis_vision,
                                    training, zero_key_biases)
 
-QUERIES, SLOT, GENERATED = 3, -1, 12
+QUERIES, SLOT, GENERATED = 3, -1, 20
 VISION = dict(hidden_size=12, intermediate_size=18, num_hidden_layers=2, num_attention_heads=2,
               image_size=12, patch_size=4, layer_norm_eps=1e-6)
 QFORMER = dict(hidden_size=12, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
@@ -212,8 +213,8 @@ def cases(tokenizer):
     """Rows as EasyEdit builds them: every piece encoded by itself, BOS where there is a picture."""
     before, after = tokenizer.encode("###Human: <Img>"), tokenizer.encode("</Img> ")
     wrapped = [1] + before + [SLOT] * QUERIES + after
-    texts = [tokenizer.encode(t) for t in ("a red star", "dog")]
-    pixels = make_pixels(np.random.default_rng(3), 2, VISION["image_size"], VISION["image_size"])
+    texts = [tokenizer.encode(t) for t in ("a red star", "dog", "a cat")]
+    pixels = make_pixels(np.random.default_rng(3), 3, VISION["image_size"], VISION["image_size"])
     shown = [wrapped + t for t in texts]
     return {
         "image_right": make_batch(shown, "right", pixels),
@@ -237,7 +238,7 @@ def expected(model, tokenizer):
             gaps.append(gap)
             results = {"generated": made}
         if name == "image_right":
-            results.update(answer_loss(model, batch, [3, 2]))
+            results.update(answer_loss(model, batch, [2, 1, 2]))
         inputs = dict(batch)
         if name == "image_left":
             del inputs["pixel_values"]  # those of image_right
@@ -254,8 +255,18 @@ def eps_shows(model, batch):
     return float((right - wrong).abs().max() / right.abs().max())
 
 
+def bfloat16_error(model, batch):
+    """How far bfloat16 takes the logits from float32's, relative to the largest."""
+    with torch.no_grad():
+        exact = model(**batch)
+        rough = copy.deepcopy(model).bfloat16()(
+            **dict(batch, pixel_values=batch["pixel_values"].bfloat16())).float()
+    real = batch["attention_mask"].bool()
+    return float((exact - rough)[real].abs().max() / exact[real].abs().max())
+
+
 def build(text, tokenizer):
-    """Tries seeds until generation is decided by clear margins."""
+    """Tries seeds until generation is decided by clear margins, and rounding does little."""
     for seed in range(200):
         model = MiniGPT4(text).eval()
         randomise(model, seed)
@@ -268,7 +279,8 @@ def build(text, tokenizer):
         out, gap = expected(model, tokenizer)
         varied = all(len(set(r.tolist())) >= 4 for n in ("image", "text")
                      for r in out[f"{n}_left/generated"])
-        if gap > 2e-3 and varied and eps_shows(model, batch) > 1e-3:
+        if (gap > 2e-3 and varied and eps_shows(model, batch) > 1e-3
+                and bfloat16_error(model, batch) < 0.02):
             print(f"seed {seed}: smallest gap {gap:.1e}, eps of ln_vision shows by "
                   f"{eps_shows(model, batch):.1e}")
             return model, out
