@@ -41,12 +41,12 @@ void run(const Arguments& arguments, Convert convert) {
 
   InterruptGuard guard;
   std::unique_ptr<Progress> progress;
-  uint64_t done = 0;
-  options.write.begin = [&](uint64_t bytes) {
-    progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(bytes / 1'000'000));
-  };
+  uint64_t all = 0, done = 0;
+  options.write.begin = [&](uint64_t bytes) { all = bytes; };
   options.write.written = [&](uint64_t bytes) {
     done += bytes;
+    if (!progress)
+      progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all / 1'000'000));
     progress->set(static_cast<int64_t>(done / 1'000'000));
     if (InterruptGuard::interrupted())
       throw Error("cli::convert", "interrupted; nothing was written");
@@ -65,8 +65,8 @@ void run(const Arguments& arguments, Convert convert) {
                 {"version", EMEND_VERSION}});
     return;
   }
-  std::cout << fmt::format("  written   {}  ({} tensors, {:.2f} GB)\n", arguments.output,
-                           result.tensors, result.bytes / 1e9);
+  std::cout << fmt::format("  written   {}  ({} tensors, {:.1f} MB)\n", arguments.output,
+                           result.tensors, result.bytes / 1e6);
   for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
   const size_t shown = arguments.verbose ? result.ignored.size() : 8;
   for (size_t i = 0; i < result.ignored.size(); ++i) {
