@@ -18,8 +18,10 @@ struct PromptLayout {
   std::string placeholder = "<image>";
   // Slots, then BOS and the text (BLIP-2). False: the slots are where the text's placeholder is.
   bool pictures_first = false;
-  // What a bare prompt is put into, {} being the prompt; empty: it is asked as it is.
+  // What a bare prompt is put into, {} being the prompt; empty: it is asked as it is. The folder's
+  // chat template, where it has one, takes their place.
   std::string with_picture, without_picture;
+  bool chat_template = true;  // it does
   // The same for a prompt with a picture, but without a placeholder, that is not to be wrapped.
   std::string shown = "<image>\n{}";
   std::vector<int64_t> stop_tokens;     // generation ends at any of them

@@ -30,7 +30,7 @@ std::vector<std::string> blip2_fixtures() {
 
 std::vector<std::string> pictured_fixtures() {
   auto all = blip2_fixtures();
-
+  for (const char* name : {"llava/plain", "llava/full"}) all.push_back(name);
   return all;
 }
 
