@@ -115,6 +115,9 @@ TEST_F(LlavaFolder, TheFoldersChatTemplateIsTheOneThatCounts) {
   EXPECT_EQ(asked("[user] Said already [answer]"), "</s>[user] Said already [answer]");
   EXPECT_EQ(processor().layout.with_picture, "</s>[user] <image>{} [answer]");
   EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
+  write("chat_template.json", {{"chat_template", "{% frobnicate %}"}});
+  EXPECT_THAT(message_of([&] { processor(); }), HasSubstr("chat template of"));
+  EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
 }
 
 TEST_F(LlavaFolder, AnswersABatchAsItAnswersEach) {

@@ -101,10 +101,16 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   if (!wrap) {
     templates.with_picture = templates.without_picture = "";
   } else if (layout.chat_template) {
-    processor.chat_ = ChatTemplate::load(folder);
-    if (processor.chat_) {
-      templates.without_picture = processor.render("{}", false);
-      if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);
+    try {
+      processor.chat_ = ChatTemplate::load(folder);
+      if (processor.chat_) {
+        templates.without_picture = processor.render("{}", false);
+        if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);
+      }
+    } catch (const Error& error) {
+      throw Error("models::processor",
+                  fmt::format("the chat template of {} cannot be used: {}", folder, error.what()),
+                  "--no-chat-template asks prompts as they are");
     }
   }
   return processor;
