@@ -18,7 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-const json kEvaVitG = {{"model_type", "blip_2_vision_model"}};  // transformers' defaults are it
+const json kEvaVitG = {{"model_type", "blip_2_vision_model"},
+                       {"image_size", 224}};  // transformers' defaults are it
 const json kQFormer = {{"model_type", "blip_2_qformer"}};
 
 json opt(int64_t hidden, int64_t layers, int64_t heads) {
@@ -52,11 +53,27 @@ json minigpt4(const json& text) {
           {"text_config", text}};
 }
 
+json llava(const json& text) {
+  return {{"architectures", {"LlavaForConditionalGeneration"}},
+          {"model_type", "llava"},
+          {"image_token_index", 0},  // the tokenizer's, put in below
+          {"vision_config",
+           {{"model_type", "clip_vision_model"},
+            {"hidden_size", 1024},
+            {"intermediate_size", 4096},
+            {"num_hidden_layers", 24},
+            {"num_attention_heads", 16},
+            {"image_size", 336},
+            {"patch_size", 14}}},
+          {"text_config", text}};
+}
+
 // By the name that the command line knows.
 const std::map<std::string, json>& configs() {
   static const std::map<std::string, json> all{
       {"blip2-opt-2.7b", blip2(opt(2560, 32, 32))},
       {"blip2-opt-6.7b", blip2(opt(4096, 32, 32))},
+      {"llava-1.5-7b", llava(llama_7b())},
       {"minigpt4-7b", minigpt4(llama_7b())},
   };
   return all;
@@ -77,17 +94,24 @@ std::vector<WeightInfo> listing(const Architecture& architecture, at::ScalarType
 }
 
 void make(const std::string& name, at::ScalarType dtype, const std::string& tokenizer,
-          const std::string& output, uint64_t seed, int64_t image_size) {
+          const std::string& output, uint64_t seed, std::optional<int64_t> image_size) {
   ModelFolder folder;
   folder.config = configs().at(name);
   folder.tokenizer = tokenizer;
-  folder.config["vision_config"]["image_size"] = image_size;
+  auto& side = folder.config["vision_config"]["image_size"];
+  if (image_size) side = *image_size;
   // Stops and placeholders are the tokenizer's, which may be smaller than the model's own.
   const auto tokens = Tokenizer::load(tokenizer);
   if (auto stop = tokens->id("</s>")) folder.config["text_config"]["eos_token_id"] = *stop;
   if (folder.config.contains("image_token_index"))
     folder.config["image_token_index"] = tokens->id("<image>").value_or(0);
-  folder.preprocessor = square_preprocessor(image_size);
+  folder.preprocessor = square_preprocessor(side);
+  if (folder.config["model_type"] == "llava") {
+    folder.preprocessor["image_processor_type"] = "CLIPImageProcessor";
+    folder.preprocessor["size"] = {{"shortest_edge", side}};
+    folder.preprocessor["do_center_crop"] = true;
+    folder.preprocessor["crop_size"] = {{"height", side}, {"width", side}};
+  }
 
   const auto random = std::make_shared<RandomWeights>(dtype, seed);
   for (const auto& info : listing(architecture_of(folder.config), dtype))
@@ -108,7 +132,7 @@ int run(int argc, char** argv) {
   std::string name, dtype = "bf16", output;
   std::string tokenizer = EMEND_SOURCE_DIR "/models/scenes-blip2";
   uint64_t seed = 0;
-  int64_t image_size = 224;
+  std::optional<int64_t> image_size;
   std::vector<std::string> names;
   for (const auto& [known, config] : configs()) names.push_back(known);
   app.add_option("--architecture", name, "whose shape")->required()->check(CLI::IsMember(names));
@@ -117,7 +141,8 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--tokenizer", tokenizer,
                  "a folder with a tokenizer; default: the bundled model's small one");
-  app.add_option("--image-size", image_size)->check(CLI::Range(14, 8192))->capture_default_str();
+  app.add_option("--image-size", image_size, "default: the released model's")
+      ->check(CLI::Range(14, 8192));
   app.add_option("--seed", seed)->capture_default_str();
   app.add_option("-o,--output", output, "the folder to make")->required();
   CLI11_PARSE(app, argc, argv);

@@ -108,14 +108,16 @@ TEST_P(Agreement, Generation) {
 TEST_P(Agreement, Gradients) { EXPECT_WITHIN(compare_gradients(*model, fixture)); }
 
 // bfloat16 has 8 significant bits; over these few layers that is a few percent of the largest
-// logit.
+// logit, or about what transformers itself is off.
 TEST_P(Agreement, Bfloat16StaysNear) {
   const auto rounded = fixtures::load(fixture, at::kBFloat16);
   for (const auto& name : fixture.cases({"image_right", "text_right"})) {
     const auto expected = fixture.tensor(name + "/logits");
     const auto error =
         relative_error(logits(*rounded, fixture.batch(name)).to(at::kFloat), expected);
-    EXPECT_LE(error, 0.05) << name;
+    const auto theirs = name + "/bfloat16_error";
+    const double allowed = fixture.has(theirs) ? 1.5 * fixture.tensor(theirs).item<double>() : 0.05;
+    EXPECT_LE(error, allowed) << name;
     EXPECT_GT(error, 1e-5) << name << " was not computed in bfloat16";
   }
 }

@@ -8,6 +8,7 @@
 #include "models/blip2.h"
 #include "models/json_fields.h"
 #include "models/llama_lm.h"
+#include "models/llava.h"
 #include "models/minigpt4.h"
 
 namespace emend {
@@ -21,6 +22,7 @@ struct Known {
 
 constexpr Known kKnown[] = {
     {"LlamaForCausalLM", "llama", llama_architecture},
+    {"LlavaForConditionalGeneration", "llava", llava_architecture},
     {"Blip2ForConditionalGeneration", "blip-2", blip2_architecture},
     {"MiniGPT4ForConditionalGeneration", "minigpt4", minigpt4_architecture},
 };

@@ -77,6 +77,7 @@ Architecture blip2_architecture(const nlohmann::json& json) {
   layout.image_slots = config.queries;
   if (config.image_token >= 0) layout.image_token = config.image_token;
   layout.pictures_first = true;
+  layout.chat_template = false;
   layout.settings = {{"num_query_tokens", std::to_string(config.queries)}};
   // Transformers generates through the language model, whose settings come from text_config; the
   // folder's generation_config.json does not move the stop.

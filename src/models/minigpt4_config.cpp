@@ -79,6 +79,7 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
   if (layout.stop_tokens.empty()) layout.stop_tokens = {2};  // LlamaConfig's default
   layout.stop_sequences = sequences(json, c.text.vocabulary);
   layout.generation_config_stops = false;
+  layout.chat_template = false;  // the language model's own, which says nothing of pictures
   return c;
 }
 

@@ -67,7 +67,7 @@ void check_settings(const std::string& path, const PromptLayout& layout) {
 
 }  // namespace
 
-Processor Processor::load(const std::string& folder, const PromptLayout& layout) {
+Processor Processor::load(const std::string& folder, const PromptLayout& layout, bool wrap) {
   const fs::path root(folder);
   Processor processor;
   processor.layout = layout;
@@ -89,7 +89,57 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout)
     auto stops = JsonFields("generation_config.json", json).ids("eos_token_id");
     if (!stops.empty()) processor.stop_tokens = std::move(stops);
   }
+
+  const auto& tokenizer = *processor.tokenizer;
+  const auto with = tokenizer.encode("a", /*special=*/true);
+  const auto without = tokenizer.encode("a", /*special=*/false);
+  processor.begin_.assign(with.begin(),
+                          std::search(with.begin(), with.end(), without.begin(), without.end()));
+  processor.spaced_ = !without.empty() && tokenizer.token(without[0]).rfind("\u2581", 0) == 0;
+
+  auto& templates = processor.layout;
+  if (!wrap) {
+    templates.with_picture = templates.without_picture = "";
+  } else if (layout.chat_template) {
+    try {
+      processor.chat_ = ChatTemplate::load(folder);
+      if (processor.chat_) {
+        templates.without_picture = processor.render("{}", false);
+        if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);
+      }
+    } catch (const Error& error) {
+      throw Error("models::processor",
+                  fmt::format("the chat template of {} cannot be used: {}", folder, error.what()),
+                  "--no-chat-template asks prompts as they are");
+    }
+  }
   return processor;
+}
+
+// A user's turn, and the beginning of the answer.
+std::string Processor::render(const std::string& text, bool picture) const {
+  nlohmann::ordered_json content = text;
+  if (layout.image_slots > 0) {
+    content = nlohmann::ordered_json::array();
+    if (picture) content.push_back({{"type", "image"}});
+    content.push_back({{"type", "text"}, {"text", text}});
+  }
+  nlohmann::ordered_json turn = {{"role", "user"}, {"content", content}};
+  return chat_->render(nlohmann::ordered_json::array({turn}), {{"add_generation_prompt", true}});
+}
+
+// As transformers encodes what it made of a chat: a language model's template says all itself;
+// beside pictures BOS is added where the template has none.
+std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const {
+  if (!bos) return tokenizer->encode(text, /*special=*/false);
+  if (chat_ && layout.image_slots == 0 && is_wrapped(text, layout.without_picture))
+    return tokenizer->encode(text, /*special=*/false);
+  auto ids = tokenizer->encode(text, /*special=*/true);
+  const auto size = static_cast<int64_t>(begin_.size());
+  if (size > 0 && static_cast<int64_t>(ids.size()) >= 2 * size &&
+      std::equal(begin_.begin(), begin_.end(), ids.begin() + size))
+    ids.erase(ids.begin(), ids.begin() + size);
+  return ids;
 }
 
 at::Tensor Processor::pixels(const Image& image) const {
@@ -104,7 +154,8 @@ std::string Processor::prompt(const std::string& text, bool picture) const {
   const bool placed =
       !layout.pictures_first && picture && text.find(layout.placeholder) != std::string::npos;
   if (placed) return text;
-  if (wrap && !pattern.empty() && !is_wrapped(text, pattern)) return filled(pattern, text);
+  if (!pattern.empty() && !is_wrapped(text, pattern))
+    return chat_ ? render(text, picture) : filled(pattern, text);
   return picture && !layout.pictures_first ? filled(layout.shown, text) : text;
 }
 
@@ -144,7 +195,7 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
   std::vector<std::vector<int64_t>> pieces(1);
   const bool known = layout.image_slots > 0 && !layout.placeholder.empty();
   if (!known || layout.image_token) {
-    for (int64_t id : tokenizer->encode(text, /*special=*/bos))
+    for (int64_t id : encode(text, bos))
       if (known && id == *layout.image_token)
         pieces.emplace_back();
       else
@@ -211,6 +262,13 @@ Row Processor::in_place(const std::string& text, int64_t image) const {
 
 std::vector<int64_t> Processor::target(const std::string& text) const {
   auto ids = tokenizer->encode(text, /*special=*/false);
+  if (spaced_) {
+    // Such a tokenizer begins every text with a space; a continuation has one only if it says so.
+    const auto before = tokenizer->encode(":", /*special=*/false);
+    const auto both = tokenizer->encode(":" + text, /*special=*/false);
+    if (both.size() >= before.size() && std::equal(before.begin(), before.end(), both.begin()))
+      ids.assign(both.begin() + static_cast<int64_t>(before.size()), both.end());
+  }
   if (ids.empty())
     throw Error("models::processor", "the target has no tokens", "say what to answer");
   return ids;

@@ -18,14 +18,16 @@ struct PromptLayout {
   std::string placeholder = "<image>";
   // Slots, then BOS and the text (BLIP-2). False: the slots are where the text's placeholder is.
   bool pictures_first = false;
-  // What a bare prompt is put into, {} being the prompt; empty: it is asked as it is.
+  // What a bare prompt is put into, {} being the prompt; empty: it is asked as it is. The folder's
+  // chat template, where it has one, takes their place.
   std::string with_picture, without_picture;
+  bool chat_template = true;  // it does
   // The same for a prompt with a picture, but without a placeholder, that is not to be wrapped.
   std::string shown = "<image>\n{}";
   // A mark that these patterns may have: what is on either side of it is encoded by itself.
   std::string seam;
-  bool bare_text_bos =
-      true;  // whether a text without a picture that is not wrapped begins with BOS
+  // Whether a text that is neither wrapped nor about a picture begins with BOS.
+  bool bare_text_bos = true;
   // An answer ends before any of these.
   std::vector<std::vector<int64_t>> stop_sequences;
   std::vector<int64_t> stop_tokens;     // generation ends at any of them

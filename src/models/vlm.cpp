@@ -24,7 +24,7 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   Vlm vlm;
   vlm.folder = folder;
   vlm.model = architecture.make_model(weights);
-  vlm.processor = Processor::load(folder, architecture.layout);
+  vlm.processor = Processor::load(folder, architecture.layout, options.chat_template);
   return vlm;
 }
 

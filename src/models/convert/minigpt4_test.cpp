@@ -68,13 +68,15 @@ TEST_F(ConvertMiniGPT4, GivesWhatItsPartsCompute) {
 // Rows as EasyEdit builds them: the fixture's ids are those of its pieces, each by itself.
 TEST_F(ConvertMiniGPT4, AsksAsTheFieldDoes) {
   convert_minigpt4(files_, root_.file("out"), options_);
-  auto vlm = load_vlm(root_.file("out"));
-  vlm.processor.wrap = false;
-  EXPECT_EQ(fixture_.batch("image_right").rows[0].ids, vlm.processor.row("a red star", 0).ids);
-  EXPECT_EQ(fixture_.batch("image_right").rows[1].ids, vlm.processor.row("dog", 1).ids);
-  EXPECT_EQ(fixture_.batch("text_right").rows[0].ids, vlm.processor.row("a red star").ids);
+  LoadOptions bare;
+  bare.chat_template = false;
+  const auto as_is = load_vlm(root_.file("out"), bare);
+  const auto shown = fixture_.batch("image_right").rows, told = fixture_.batch("text_right").rows;
+  EXPECT_EQ(shown[0].ids, as_is.processor.row("a red star", 0).ids);
+  EXPECT_EQ(shown[1].ids, as_is.processor.row("dog", 1).ids);
+  EXPECT_EQ(told[0].ids, as_is.processor.row("a red star").ids);
 
-  vlm.processor.wrap = true;
+  const auto vlm = load_vlm(root_.file("out"));
   const auto wrapped = vlm.processor.prompt("What is it?", true);
   EXPECT_EQ("###Human: <Img><ImageHere></Img> What is it? ###Assistant:", wrapped);
   EXPECT_EQ(wrapped, vlm.processor.prompt(wrapped, true));
