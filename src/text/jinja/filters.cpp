@@ -134,9 +134,9 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
 
 Value pairs(const Value& value, const Arguments& arguments, Budget& budget) {
   arguments.check("items", 0, {});
-  if (value.is_undefined()) return Value::list({});
+  if (value.is_undefined()) return Value::list({}, true);
   if (!value.map()) fail(fmt::format("{} has no items", value.kind()));
-  return run_method("items", value, arguments, budget);
+  return Value::list(items_of(run_method("items", value, arguments, budget), budget), true);
 }
 
 Value json(const Value& value, const Arguments& arguments, Budget& budget) {
