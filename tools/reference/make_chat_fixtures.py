@@ -305,6 +305,8 @@ people|map(attribute='name')|join(', ')
 people|map(attribute='pet.kind')|join('/')
 people|map(attribute='pet.kind', default='none')|join('/')
 w|map('upper')|join
+z|map('upper')|join
+z|selectattr('type', 'equalto', 'image')|list|length
 w|map('replace', 'a', 'z')|join
 people|selectattr('age')|map(attribute='name')|join(',')
 people|rejectattr('age')|map(attribute='name')|join(',')

@@ -99,6 +99,7 @@ Filter select(bool wanted) {
     Arguments rest;
     if (arguments.in_order.size() > 2) rest.in_order = {arguments.in_order[2]};
     std::vector<Value> kept;
+    if (!value.truth()) return Value::list({}, true);  // whatever it is, as in Jinja
     for (Value& item : items_of(value, budget)) {
       const Value found = attribute_path(item, *path, budget);
       if ((tested ? run_test(test, found, rest, budget) : found.truth()) == wanted)
@@ -126,6 +127,7 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
   const Value* other = attribute ? arguments.get(9, "default") : nullptr;
   if (other && other->is_none()) other = nullptr;
   std::vector<Value> items;
+  if (!value.truth()) return Value::list({}, true);
   for (const Value& item : items_of(value, budget))
     items.push_back(attribute ? attribute_path(item, *attribute, budget, other)
                               : run_filter(filter, item, rest, budget));
