@@ -327,6 +327,12 @@ big|tojson
 {'a': 1, 'b': [n, m], 'a': 2}|tojson
 {'x': n}['x']
 {'x': {'y': 2}}.x.y
+{'items': 1}['items']
+{'x': 1}['items'] is defined
+{'x': 1}.items is defined
+s.format is defined
+n.real
+d.keys is defined
 [1, 2, [3, 4]][2][1]
 (1, 2)[1]
 ()|length

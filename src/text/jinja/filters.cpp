@@ -115,7 +115,7 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
   std::string filter;
   const Value* attribute = nullptr;
   if (arguments.in_order.empty()) {
-    attribute = arguments.get(9, "attribute");
+    attribute = arguments.by_name("attribute");
     if (!attribute) fail("map needs a filter or an attribute");
   } else {
     filter = arguments.text(0, "filter");
@@ -124,7 +124,7 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
       refuse(fmt::format("map with the filter '{}'", filter));
     rest.in_order.assign(arguments.in_order.begin() + 1, arguments.in_order.end());
   }
-  const Value* other = attribute ? arguments.get(9, "default") : nullptr;
+  const Value* other = attribute ? arguments.by_name("default") : nullptr;
   if (other && other->is_none()) other = nullptr;
   std::vector<Value> items;
   if (!value.truth()) return Value::list({}, true);
@@ -143,9 +143,9 @@ Value pairs(const Value& value, const Arguments& arguments, Budget& budget) {
 
 Value json(const Value& value, const Arguments& arguments, Budget& budget) {
   arguments.check("tojson", 0, {"indent", "ensure_ascii"});
-  const Value* escaped = arguments.get(9, "ensure_ascii");
+  const Value* escaped = arguments.by_name("ensure_ascii");
   if (escaped && escaped->truth()) refuse("'tojson' with ensure_ascii");
-  const Value* indent = arguments.get(9, "indent");
+  const Value* indent = arguments.by_name("indent");
   if (!indent || indent->is_none()) return Value(to_json(value, -1, budget));
   if (!indent->integer() || indent->whole() < 0 || indent->whole() > 16)
     refuse("'tojson' with an indent that is not 0 to 16");
