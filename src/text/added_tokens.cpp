@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "io/error.h"
 #include "text/utf8.h"
@@ -48,38 +49,8 @@ bool word_after(std::string_view text, size_t start) {
 
 }  // namespace
 
-void AddedTokens::Trie::add(std::string_view content, int token) {
-  int at = 0;
-  for (char c : content) {
-    const auto [edge, fresh] =
-        nodes[at].next.emplace(static_cast<unsigned char>(c), static_cast<int>(nodes.size()));
-    const int to = edge->second;
-    if (fresh) nodes.emplace_back();
-    at = to;
-  }
-  if (nodes[at].token < 0) nodes[at].token = token;
-}
-
-std::optional<AddedTokens::Trie::Hit> AddedTokens::Trie::find(std::string_view text,
-                                                              size_t from) const {
-  if (nodes.size() == 1) return std::nullopt;
-  for (size_t start = from; start < text.size(); ++start) {
-    std::optional<Hit> longest;
-    int at = 0;
-    for (size_t end = start; end < text.size();) {
-      const auto edge = nodes[at].next.find(static_cast<unsigned char>(text[end]));
-      if (edge == nodes[at].next.end()) break;
-      at = edge->second;
-      ++end;
-      if (nodes[at].token >= 0) longest = Hit{start, end, nodes[at].token};
-    }
-    if (longest) return longest;
-  }
-  return std::nullopt;
-}
-
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
-    : tokens_(std::move(tokens)), normalizer_(normalizer) {
+    : tokens_(std::move(tokens)), normalizer_(std::move(normalizer)) {
   for (size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
     if (token.content.empty())
@@ -88,7 +59,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
       throw Error("text::added_tokens",
                   fmt::format("added token '{}' (id {}) is there twice", token.content, token.id));
     if (token.normalized)
-      normalized_.add(normalize(normalizer, token.content), static_cast<int>(i));
+      normalized_.add(normalizer_(token.content), static_cast<int>(i));
     else
       raw_.add(token.content, static_cast<int>(i));
   }
@@ -96,13 +67,17 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
 
 std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text) const {
   std::vector<Part> parts;
+  bool first = true;
   for (Part& part : split(raw_, text)) {
     if (part.id >= 0) {
       parts.push_back(std::move(part));
-      continue;
+    } else {
+      for (Part& inner : split(normalized_, normalizer_(part.text))) {
+        inner.first = std::exchange(first, false);
+        parts.push_back(std::move(inner));
+      }
     }
-    for (Part& inner : split(normalized_, normalize(normalizer_, part.text)))
-      parts.push_back(std::move(inner));
+    first = false;
   }
   return parts;
 }
@@ -112,17 +87,17 @@ std::vector<AddedTokens::Part> AddedTokens::split(const Trie& trie, std::string_
   size_t done = 0;
   for (size_t from = 0; const auto hit = trie.find(text, from);) {
     from = hit->end;
-    const AddedToken& token = tokens_[hit->token];
+    const AddedToken& token = tokens_[hit->value];
     size_t start = hit->start, end = hit->end;
     if (token.single_word && (word_before(text, start) || word_after(text, end))) continue;
     // White space that an earlier token has taken is not taken again.
     if (token.lstrip) start = std::max(start - trailing_space(text.substr(0, start)), done);
     if (token.rstrip) end += leading_space(text.substr(end));
-    if (done < start) parts.push_back({std::string(text.substr(done, start - done)), -1});
+    if (done < start) parts.push_back({std::string(text.substr(done, start - done))});
     parts.push_back({std::string(text.substr(start, end - start)), token.id});
     done = end;
   }
-  if (done < text.size()) parts.push_back({std::string(text.substr(done)), -1});
+  if (done < text.size()) parts.push_back({std::string(text.substr(done))});
   return parts;
 }
 

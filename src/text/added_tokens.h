@@ -1,15 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "text/normalizer.h"
+#include "text/trie.h"
 
 namespace emend::text {
 
@@ -29,8 +27,9 @@ class AddedTokens {
   AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer);
 
   struct Part {
-    std::string text;  // normalised
-    int64_t id = -1;   // -1: not an added token
+    std::string text;    // normalised
+    int64_t id = -1;     // -1: not an added token
+    bool first = false;  // where the text starts
   };
   std::vector<Part> split(std::string_view text) const;
 
@@ -39,25 +38,11 @@ class AddedTokens {
   const std::vector<AddedToken>& all() const { return tokens_; }
 
  private:
-  // A trie over bytes; `token` is an index of tokens_ where one ends.
-  struct Trie {
-    struct Node {
-      std::map<unsigned char, int> next;
-      int token = -1;
-    };
-    std::vector<Node> nodes{1};
-    void add(std::string_view content, int token);
-    struct Hit {
-      size_t start, end;
-      int token;
-    };
-    std::optional<Hit> find(std::string_view text, size_t from) const;
-  };
   std::vector<Part> split(const Trie& trie, std::string_view text) const;
 
   std::vector<AddedToken> tokens_;
-  Normalizer normalizer_ = Normalizer::none;
-  Trie raw_, normalized_;
+  Normalizer normalizer_;
+  Trie raw_, normalized_;  // indices of tokens_
   std::unordered_map<std::string, size_t> by_content_;
   std::unordered_map<int64_t, size_t> by_id_;
 };

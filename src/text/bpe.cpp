@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 #include <queue>
 #include <tuple>
 
 #include "io/error.h"
-#include "text/byte_level.h"
+#include "text/byte_fallback.h"
+#include "text/utf8.h"
 
 namespace emend::text {
 namespace {
@@ -23,7 +25,10 @@ uint64_t key(int64_t left, int64_t right) {
 }  // namespace
 
 Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
-    : vocabulary_(std::move(vocabulary)), ignore_merges_(options.ignore_merges) {
+    : vocabulary_(std::move(vocabulary)),
+      fuse_unknown_(options.fuse_unknown),
+      byte_fallback_(options.byte_fallback),
+      ignore_merges_(options.ignore_merges) {
   if (vocabulary_.empty()) throw Error(kPlace, "the vocabulary is empty");
   for (const auto& [token, id] : vocabulary_) {
     if (id < 0 || id > INT32_MAX)
@@ -32,6 +37,9 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
     if (!fresh)
       throw Error(kPlace,
                   fmt::format("tokens '{}' and '{}' share the id {}", other->second, token, id));
+    size_t end = 0;
+    if (token.empty() || character_size(token, 0) != token.size()) continue;
+    characters_.emplace(next_code_point(token, end), id);
   }
   auto need = [&](const std::string& token, size_t merge) {
     const auto found = vocabulary_.find(token);
@@ -48,7 +56,7 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
     merges_.insert_or_assign(key(a, b), Merge{static_cast<int64_t>(i), both});
   }
   for (int byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] = id(byte_symbol(static_cast<unsigned char>(byte))).value_or(-1);
+    byte_ids_[byte] = id(byte_token(static_cast<uint8_t>(byte))).value_or(-1);
   if (options.unknown) {
     const auto unknown = id(*options.unknown);
     if (!unknown)
@@ -56,12 +64,6 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
                   fmt::format("the unknown token '{}' is not in the vocabulary", *options.unknown));
     unknown_ = *unknown;
   }
-}
-
-bool Bpe::covers_all_bytes() const {
-  for (int64_t id : byte_ids_)
-    if (id < 0) return false;
-  return true;
 }
 
 std::optional<int64_t> Bpe::id(const std::string& token) const {
@@ -95,24 +97,47 @@ void Bpe::encode(std::string_view piece, std::vector<int64_t>& ids) const {
   if (cache_.size() < kCachedPieces) cache_.emplace(word, std::move(fresh));
 }
 
+std::vector<int64_t> Bpe::symbols(std::string_view piece) const {
+  std::vector<int64_t> ids;
+  bool pending = false;  // an unknown token that may go on
+  auto settle = [&] {
+    if (pending) ids.push_back(unknown_);
+    pending = false;
+  };
+  for (size_t at = 0; at < piece.size();) {
+    const size_t start = at;
+    const auto known = characters_.find(next_code_point(piece, at));
+    if (known != characters_.end()) {
+      settle();
+      ids.push_back(known->second);
+      continue;
+    }
+    const auto bytes = piece.substr(start, at - start);
+    const auto spelt = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)] >= 0; };
+    if (byte_fallback_ && std::all_of(bytes.begin(), bytes.end(), spelt)) {
+      // As Hugging Face: an unknown token before these bytes comes after them.
+      for (char c : bytes) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+    } else if (unknown_ >= 0) {  // without an unknown token nothing is left of it
+      if (!fuse_unknown_) settle();
+      pending = true;
+    }
+  }
+  settle();
+  return ids;
+}
+
 // The lowest rank goes first, then the leftmost; a heap of candidates over a linked list of
 // symbols.
 std::vector<int64_t> Bpe::merged(std::string_view piece) const {
-  if (ignore_merges_) {
-    std::string symbols;
-    for (char c : piece) symbols += byte_symbol(static_cast<unsigned char>(c));
-    if (const auto whole = id(symbols)) return {*whole};
-  }
+  if (ignore_merges_)
+    if (const auto whole = id(std::string(piece))) return {*whole};
   struct Symbol {
     int64_t id;
     int64_t previous, next;  // -1: none
     bool alive;
   };
   std::vector<Symbol> list;
-  for (char c : piece) {
-    int64_t id = byte_ids_[static_cast<unsigned char>(c)];
-    if (id < 0) id = unknown_;
-    if (id < 0) continue;  // as Hugging Face: no symbol and no unknown token leaves nothing
+  for (int64_t id : symbols(piece)) {
     const auto at = static_cast<int64_t>(list.size());
     if (at > 0) list.back().next = at;
     list.push_back({id, at - 1, -1, true});

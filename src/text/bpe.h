@@ -12,11 +12,13 @@
 
 namespace emend::text {
 
-// Byte pair encoding over the byte symbols of byte_level.h. Safe to use from several threads.
+// Byte pair encoding over characters. Safe to use from several threads.
 class Bpe {
  public:
   struct Options {
-    std::optional<std::string> unknown;  // stands for a byte that has no symbol of its own
+    std::optional<std::string> unknown;  // stands for a character that is no token
+    bool fuse_unknown = false;           // one unknown token for a run of such characters
+    bool byte_fallback = false;          // such a character is spelt as <0xE6> first, if it can be
     bool ignore_merges = false;          // a piece that is a token as it stands is not merged
   };
   using Vocabulary = std::unordered_map<std::string, int64_t>;
@@ -26,10 +28,9 @@ class Bpe {
   // an id, or when `unknown` is no token.
   Bpe(Vocabulary vocabulary, const Merges& merges, Options options);
 
-  // Appends the ids of a piece (raw bytes). O(n log n) whatever the piece.
+  // Appends the ids of a piece (well-formed UTF-8). O(n log n) whatever the piece.
   void encode(std::string_view piece, std::vector<int64_t>& ids) const;
 
-  bool covers_all_bytes() const;
   std::optional<int64_t> id(const std::string& token) const;
   const std::string* token(int64_t id) const;  // null: no such id
   int64_t size() const { return static_cast<int64_t>(vocabulary_.size()); }
@@ -38,14 +39,16 @@ class Bpe {
   struct Merge {
     int64_t rank, id;
   };
+  std::vector<int64_t> symbols(std::string_view piece) const;
   std::vector<int64_t> merged(std::string_view piece) const;
 
   Vocabulary vocabulary_;
   std::unordered_map<int64_t, std::string> tokens_;
   std::unordered_map<uint64_t, Merge> merges_;  // key: left id << 32 | right id
-  std::array<int64_t, 256> byte_ids_;           // -1: the vocabulary lacks this byte
+  std::unordered_map<char32_t, int64_t> characters_;
+  std::array<int64_t, 256> byte_ids_;  // of <0x00> ... <0xFF>; -1: no such token
   int64_t unknown_ = -1;
-  bool ignore_merges_ = false;
+  bool fuse_unknown_, byte_fallback_, ignore_merges_;
 
   mutable std::shared_mutex cache_mutex_;
   mutable std::unordered_map<std::string, std::vector<int64_t>> cache_;

@@ -38,6 +38,13 @@ std::string byte_symbol(unsigned char byte) {
   return symbol;
 }
 
+std::string byte_symbols(std::string_view bytes) {
+  std::string symbols;
+  symbols.reserve(bytes.size() + bytes.size() / 4);
+  for (char byte : bytes) append_utf8(symbols, kSymbols[static_cast<unsigned char>(byte)]);
+  return symbols;
+}
+
 std::string token_bytes(std::string_view token) {
   std::string bytes;
   for (size_t at = 0; at < token.size();) {

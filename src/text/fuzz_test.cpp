@@ -99,16 +99,19 @@ nlohmann::json fewer(const nlohmann::json& vocab, int size) {
   return kept;
 }
 
-constexpr int kSize = 300;
+constexpr int kSize = 320;
 
 std::string shrunk_json(const fs::path& file) {
   auto spec = read_json(file.string());
   auto& model = spec["model"];
   model["vocab"] = fewer(model["vocab"], kSize);
   nlohmann::json merges = nlohmann::json::array();
-  for (const auto& merge : model["merges"])
-    if (model["vocab"].contains(merge[0].get<std::string>() + merge[1].get<std::string>()))
+  const auto& kept = model["vocab"];
+  for (const auto& merge : model["merges"]) {
+    const auto left = merge[0].get<std::string>(), right = merge[1].get<std::string>();
+    if (kept.contains(left) && kept.contains(right) && kept.contains(left + right))
       merges.push_back(merge);
+  }
   model["merges"] = merges;
   int next = kSize;
   for (auto& token : spec["added_tokens"]) {
@@ -123,7 +126,7 @@ std::string shrunk(const fs::path& file) {
   if (name == "tokenizer.json") return shrunk_json(file);
   const auto vocab_file = file.parent_path() / "vocab.json";
   if (name == "vocab.json") return fewer(read_json(vocab_file.string()), kSize).dump();
-  if (name == "added_tokens.json") return R"({"<mask>": 300, "[WORD]": 301})";
+  if (name == "added_tokens.json") return R"({"<mask>": 320, "[WORD]": 321})";
   if (name != "merges.txt") return read(file);
   const auto vocab = fewer(read_json(vocab_file.string()), kSize);
   std::istringstream in(read(file));
@@ -168,6 +171,12 @@ void expect_both(const Outcome& outcome, int rounds) {
 TEST(Fuzz, TokenizerJson) {
   expect_both(fuzz("small_gpt2", {"tokenizer.json"}, 1500), 1500);
   expect_both(fuzz("small_qwen2", {"tokenizer.json"}, 1500), 1500);
+  expect_both(fuzz("small_llama_fast", {"tokenizer.json"}, 1000), 1000);
+  expect_both(fuzz("small_metaspace", {"tokenizer.json"}, 500), 500);
+}
+
+TEST(Fuzz, SentencePieceModel) {
+  expect_both(fuzz("small_llama", {"tokenizer.model", "tokenizer_config.json"}, 2000), 2000);
 }
 
 TEST(Fuzz, VocabularyAndMerges) {

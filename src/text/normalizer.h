@@ -1,18 +1,29 @@
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace emend::text {
 
-// What happens to a text before it is cut: nothing, or Unicode's canonical composition.
-enum class Normalizer { none, nfc };
+// What happens to a text before it is cut: steps, one after another; none by default.
+class Normalizer {
+ public:
+  using Step = std::function<std::string(std::string_view)>;
+  Normalizer() = default;
+  explicit Normalizer(std::vector<Step> steps) : steps_(std::move(steps)) {}
 
-// The "normalizer" object of tokenizer.json. Throws emend::Error for any other kind.
+  // `text` is well-formed UTF-8, and so is the result.
+  std::string operator()(std::string_view text) const;
+
+ private:
+  std::vector<Step> steps_;
+};
+
+// The "normalizer" object of tokenizer.json: NFC, Prepend, Replace, or a Sequence of them. Throws
+// emend::Error for any other kind.
 Normalizer make_normalizer(const nlohmann::json& spec);
-
-// `text` is well-formed UTF-8.
-std::string normalize(Normalizer normalizer, std::string_view text);
 
 }  // namespace emend::text

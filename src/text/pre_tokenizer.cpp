@@ -1,6 +1,9 @@
 #include "text/pre_tokenizer.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "text/byte_level.h"
 
 namespace emend::text {
 namespace {
@@ -79,11 +82,13 @@ std::vector<Span> merge(const std::vector<Span>& in, SplitBehavior behavior) {
 SplitPreTokenizer::SplitPreTokenizer(Regex regex, SplitBehavior behavior, bool invert)
     : regex_(std::move(regex)), behavior_(behavior), invert_(invert) {}
 
-void SplitPreTokenizer::apply(std::vector<std::string>& pieces) const {
-  std::vector<std::string> parts;
-  for (const std::string& piece : pieces)
-    for (const Span& span : merge(spans(regex_, piece, invert_), behavior_))
-      if (span.start < span.end) parts.push_back(piece.substr(span.start, span.end - span.start));
+void SplitPreTokenizer::apply(std::vector<Piece>& pieces) const {
+  std::vector<Piece> parts;
+  for (const Piece& piece : pieces)
+    for (const Span& span : merge(spans(regex_, piece.text, invert_), behavior_))
+      if (span.start < span.end)
+        parts.push_back(
+            {piece.text.substr(span.start, span.end - span.start), piece.first && span.start == 0});
   pieces = std::move(parts);
 }
 
@@ -93,17 +98,42 @@ ByteLevelPreTokenizer::ByteLevelPreTokenizer(bool add_prefix_space, bool use_reg
     split_ = std::make_unique<SplitPreTokenizer>(Regex(kGpt2), SplitBehavior::isolated, false);
 }
 
-void ByteLevelPreTokenizer::apply(std::vector<std::string>& pieces) const {
+void ByteLevelPreTokenizer::apply(std::vector<Piece>& pieces) const {
   if (add_prefix_space_)
-    for (std::string& piece : pieces)
-      if (piece.front() != ' ') piece.insert(0, 1, ' ');
+    for (Piece& piece : pieces)
+      if (piece.text.front() != ' ') piece.text.insert(0, 1, ' ');
   if (split_) split_->apply(pieces);
+  for (Piece& piece : pieces) piece.text = byte_symbols(piece.text);
+}
+
+MetaspacePreTokenizer::MetaspacePreTokenizer(std::string replacement, Prepend prepend, bool split)
+    : replacement_(std::move(replacement)), prepend_(prepend), split_(split) {}
+
+void MetaspacePreTokenizer::apply(std::vector<Piece>& pieces) const {
+  std::vector<Piece> parts;
+  for (const Piece& piece : pieces) {
+    std::string text;
+    for (char c : piece.text)
+      if (c == ' ')
+        text += replacement_;
+      else
+        text += c;
+    const bool wanted = prepend_ == Prepend::always || (prepend_ == Prepend::first && piece.first);
+    if (wanted && text.rfind(replacement_, 0) != 0) text.insert(0, replacement_);
+    for (size_t start = 0; start < text.size();) {
+      const size_t next = split_ ? text.find(replacement_, start + 1) : std::string::npos;
+      const size_t end = std::min(next, text.size());
+      parts.push_back({text.substr(start, end - start), piece.first && start == 0});
+      start = end;
+    }
+  }
+  pieces = std::move(parts);
 }
 
 SequencePreTokenizer::SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps)
     : steps_(std::move(steps)) {}
 
-void SequencePreTokenizer::apply(std::vector<std::string>& pieces) const {
+void SequencePreTokenizer::apply(std::vector<Piece>& pieces) const {
   for (const auto& step : steps_) step->apply(pieces);
 }
 

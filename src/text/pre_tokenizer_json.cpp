@@ -1,10 +1,7 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
-
-#include "io/error.h"
 #include "text/pre_tokenizer.h"
+#include "text/replacement.h"
 #include "text/spec.h"
 
 namespace emend::text {
@@ -21,23 +18,11 @@ SplitBehavior behavior_of(const std::string& name) {
   not_implemented("pre_tokenizer Split behavior", name);
 }
 
-// A literal string as a pattern that matches just it.
-std::string quoted(const std::string& text) {
-  std::string pattern;
-  for (char c : text) {
-    if (static_cast<unsigned char>(c) < 0x80 && std::ispunct(static_cast<unsigned char>(c)))
-      pattern += '\\';
-    pattern += c;
-  }
-  return pattern;
-}
-
-Regex split_pattern(const nlohmann::json& spec) {
-  const auto& pattern = spec_object(spec, "pattern", "pre_tokenizer Split");
-  if (pattern.contains("Regex")) return Regex(spec_string(pattern, "Regex", "pre_tokenizer Split"));
-  const auto literal = spec_string(pattern, "String", "pre_tokenizer Split");
-  if (literal.empty()) malformed("pre_tokenizer Split", "the pattern is empty");
-  return Regex(quoted(literal));
+MetaspacePreTokenizer::Prepend prepend_named(const std::string& name, std::string_view where) {
+  if (name == "always") return MetaspacePreTokenizer::Prepend::always;
+  if (name == "first") return MetaspacePreTokenizer::Prepend::first;
+  if (name == "never") return MetaspacePreTokenizer::Prepend::never;
+  not_implemented(fmt::format("{} Metaspace prepend_scheme", where), name);
 }
 
 std::unique_ptr<PreTokenizer> step(const nlohmann::json& spec, int depth);
@@ -58,7 +43,7 @@ std::unique_ptr<PreTokenizer> step(const nlohmann::json& spec, int depth) {
         spec_bool(spec, "add_prefix_space", true, kWhere),
         spec_bool(spec, "use_regex", true, kWhere));
   if (type == "Split")
-    return std::make_unique<SplitPreTokenizer>(split_pattern(spec),
+    return std::make_unique<SplitPreTokenizer>(read_pattern(spec, "pre_tokenizer Split"),
                                                behavior_of(spec_string(spec, "behavior", kWhere)),
                                                spec_bool(spec, "invert", false, kWhere));
   if (type == "Digits")
@@ -67,31 +52,29 @@ std::unique_ptr<PreTokenizer> step(const nlohmann::json& spec, int depth) {
                                                    ? SplitBehavior::isolated
                                                    : SplitBehavior::contiguous,
                                                false);
+  if (type == "Metaspace")
+    return std::make_unique<MetaspacePreTokenizer>(read_character(spec, "replacement", kWhere),
+                                                   read_prepend(spec, kWhere),
+                                                   spec_bool(spec, "split", true, kWhere));
   not_implemented(kWhere, type);
-}
-
-// The types in the order in which they run.
-void types(const nlohmann::json& spec, std::vector<std::string>& out) {
-  const std::string type = spec_type(spec, kWhere);
-  if (type != "Sequence") {
-    out.push_back(type);
-    return;
-  }
-  for (const auto& part : spec_array(spec, "pretokenizers", kWhere)) types(part, out);
 }
 
 }  // namespace
 
+MetaspacePreTokenizer::Prepend read_prepend(const nlohmann::json& spec, std::string_view where) {
+  using Prepend = MetaspacePreTokenizer::Prepend;
+  const bool named = !spec_field(spec, "prepend_scheme").is_null();
+  const auto prepend =
+      named ? prepend_named(spec_string(spec, "prepend_scheme", where), where) : Prepend::always;
+  // Older files say add_prefix_space; those in between say both.
+  if (spec_bool(spec, "add_prefix_space", true, where)) return prepend;
+  if (named && prepend != Prepend::never)
+    malformed(where, "Metaspace's add_prefix_space and prepend_scheme contradict each other");
+  return Prepend::never;
+}
+
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& spec) {
-  if (spec.is_null()) not_implemented(kWhere, "null");
-  auto made = step(spec, 0);
-  // BPE works on bytes here, so the one step that makes bytes must be there, and be the last.
-  std::vector<std::string> order;
-  types(spec, order);
-  const auto first = std::find(order.begin(), order.end(), "ByteLevel");
-  if (order.empty() || first != order.end() - 1)
-    not_implemented(kWhere, fmt::format("{}", fmt::join(order, " + ")));
-  return made;
+  return spec.is_null() ? nullptr : step(spec, 0);
 }
 
 }  // namespace emend::text

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "io/error.h"
+#include "text/utf8.h"
 
 namespace emend::text {
 
@@ -13,7 +14,7 @@ void malformed(std::string_view where, std::string_view problem) {
 
 void not_implemented(std::string_view where, std::string_view what) {
   throw Error("text::tokenizer", fmt::format("{} '{}' is not implemented", where, what),
-              "only byte-level BPE tokenizers (GPT-2, OPT, Qwen2, ...) can be used");
+              "only BPE tokenizers such as those of GPT-2, OPT, Qwen2 and Llama can be used");
 }
 
 const nlohmann::json& spec_field(const nlohmann::json& spec, const char* field) {
@@ -42,6 +43,13 @@ std::string spec_string(const nlohmann::json& spec, const char* field, std::stri
 
 std::string spec_type(const nlohmann::json& spec, std::string_view where) {
   return spec_string(spec, "type", where);
+}
+
+std::string read_character(const nlohmann::json& spec, const char* field, std::string_view where) {
+  auto text = spec_string(spec, field, where);
+  if (text.empty() || character_size(text, 0) != text.size())
+    malformed(where, fmt::format("'{}' should be one character, not '{}'", field, text));
+  return text;
 }
 
 bool spec_bool(const nlohmann::json& spec, const char* field, bool fallback,

@@ -12,6 +12,8 @@ std::string spec_type(const nlohmann::json& spec, std::string_view where);
 bool spec_bool(const nlohmann::json& spec, const char* field, bool fallback,
                std::string_view where);
 std::string spec_string(const nlohmann::json& spec, const char* field, std::string_view where);
+// A string of one character.
+std::string read_character(const nlohmann::json& spec, const char* field, std::string_view where);
 const nlohmann::json& spec_array(const nlohmann::json& spec, const char* field,
                                  std::string_view where);
 const nlohmann::json& spec_object(const nlohmann::json& spec, const char* field,

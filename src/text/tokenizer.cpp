@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "text/byte_level_tokenizer.h"
+#include "text/loaders.h"
 
 namespace emend {
 
@@ -17,8 +17,12 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& folder) {
   if (std::filesystem::exists(path / "vocab.json", ignored) &&
       std::filesystem::exists(path / "merges.txt", ignored))
     return text::load_vocab_merges(folder);
+  if (std::filesystem::exists(path / "tokenizer.model", ignored))
+    return text::load_sentencepiece(folder);
   throw Error("text::tokenizer",
-              fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt", folder),
+              fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt nor "
+                          "tokenizer.model",
+                          folder),
               "give a model folder as Hugging Face saves it");
 }
 

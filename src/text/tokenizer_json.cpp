@@ -2,7 +2,8 @@
 
 #include "io/error.h"
 #include "io/json.h"
-#include "text/byte_level_tokenizer.h"
+#include "text/loaders.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/spec.h"
 #include "text/vocabulary.h"
 
@@ -39,13 +40,10 @@ std::unique_ptr<Bpe> read_bpe(const nlohmann::json& model) {
   options.ignore_merges = spec_bool(model, "ignore_merges", false, "model");
   if (!spec_field(model, "unk_token").is_null())
     options.unknown = spec_string(model, "unk_token", "model");
-  auto bpe = std::make_unique<Bpe>(read_vocabulary(spec_field(model, "vocab"), "model"),
-                                   read_merges(model), std::move(options));
-  // Both say what a byte without a symbol becomes; with a symbol for each they say nothing.
-  for (const char* option : {"fuse_unk", "byte_fallback"})
-    if (spec_bool(model, option, false, "model") && !bpe->covers_all_bytes())
-      not_implemented("model option", option);
-  return bpe;
+  options.fuse_unknown = spec_bool(model, "fuse_unk", false, "model");
+  options.byte_fallback = spec_bool(model, "byte_fallback", false, "model");
+  return std::make_unique<Bpe>(read_vocabulary(spec_field(model, "vocab"), "model"),
+                               read_merges(model), std::move(options));
 }
 
 std::vector<AddedToken> read_added(const nlohmann::json& root) {
@@ -59,26 +57,17 @@ std::vector<AddedToken> read_added(const nlohmann::json& root) {
   return added;
 }
 
-bool has_byte_level(const nlohmann::json& decoder) {
-  if (!decoder.is_object()) return false;
-  const std::string type = spec_type(decoder, "decoder");
-  if (type != "Sequence") return type == "ByteLevel";
-  const auto& steps = spec_array(decoder, "decoders", "decoder");
-  return steps.size() == 1 && spec_field(steps[0], "type") == "ByteLevel";
-}
-
 std::unique_ptr<Tokenizer> build(const nlohmann::json& root) {
   if (!root.is_object()) malformed("tokenizer.json", "should be an object");
   // "truncation" and "padding" are left alone: transformers applies them only when asked to.
-  const auto& decoder = spec_field(root, "decoder");
-  if (!has_byte_level(decoder))
-    not_implemented("decoder", decoder.is_null() ? "null" : spec_type(decoder, "decoder"));
-  const Normalizer normalizer = make_normalizer(spec_field(root, "normalizer"));
-  auto pre_tokenizer = make_pre_tokenizer(spec_field(root, "pre_tokenizer"));
+  PipelineTokenizer::Parts parts;
+  parts.decoder = make_decoder(spec_field(root, "decoder"));
+  parts.normalizer = make_normalizer(spec_field(root, "normalizer"));
+  parts.pre_tokenizer = make_pre_tokenizer(spec_field(root, "pre_tokenizer"));
   auto post = make_post_processor(spec_field(root, "post_processor"));
-  auto made =
-      std::make_unique<ByteLevelTokenizer>(read_bpe(spec_object(root, "model", "tokenizer.json")),
-                                           std::move(pre_tokenizer), read_added(root), normalizer);
+  parts.bpe = read_bpe(spec_object(root, "model", "tokenizer.json"));
+  parts.added = read_added(root);
+  auto made = std::make_unique<PipelineTokenizer>(std::move(parts));
   made->set_post_processor(std::move(post));
   return made;
 }

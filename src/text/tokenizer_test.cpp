@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "io/error.h"
+#include "io/file.h"
 #include "io/json.h"
 #include "text/byte_level.h"
 
@@ -194,9 +195,13 @@ TEST(Tokenizer, NamesWhatItDoesNotImplement) {
       {"/model/continuing_subword_prefix", "##", "continuing_subword_prefix"},
       {"/model/end_of_word_suffix", "</w>", "end_of_word_suffix"},
       {"/normalizer", {{"type", "Lowercase"}}, "Lowercase"},
-      {"/pre_tokenizer", nullptr, "null"},
-      {"/pre_tokenizer", {{"type", "Metaspace"}}, "Metaspace"},
-      {"/pre_tokenizer", {{"type", "Digits"}}, "Digits"},
+      {"/normalizer",
+       {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, {{"type", "NFKC"}}}}},
+       "NFKC"},
+      {"/pre_tokenizer", {{"type", "Whitespace"}}, "Whitespace"},
+      {"/pre_tokenizer",
+       {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "last"}},
+       "last"},
       {"/decoder", {{"type", "WordPiece"}}, "WordPiece"},
       {"/decoder", nullptr, "null"},
       {"/post_processor", {{"type", "Whatever"}}, "Whatever"},
@@ -208,13 +213,90 @@ TEST(Tokenizer, NamesWhatItDoesNotImplement) {
     EXPECT_THAT(text, HasSubstr(name)) << where;
     EXPECT_THAT(text, HasSubstr("not implemented")) << where;
   }
-  for (const char* option : {"fuse_unk", "byte_fallback"}) {
-    auto spec = tiny();
-    spec["model"][option] = true;
-    EXPECT_EQ(refusal(spec), "no error");  // every byte has a token: the option says nothing
-    spec["model"]["vocab"].erase("x");
-    EXPECT_THAT(refusal(spec), HasSubstr(option));
-  }
+}
+
+// Characters of its own are "▁abc\u00e9"; the rest falls back to bytes, or is unknown.
+Json tiny_llama() {
+  const Json vocab = {{"<unk>", 0}, {"<0xC3>", 1}, {"<0xA8>", 2}, {"<0x41>", 3},
+                      {"▁", 4},     {"a", 5},      {"b", 6},      {"c", 7},
+                      {"é", 8},     {"ab", 9},     {"▁ab", 10}};
+  auto spec = tiny();
+  spec["normalizer"] = {
+      {"type", "Sequence"},
+      {"normalizers",
+       {{{"type", "Prepend"}, {"prepend", "▁"}},
+        {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "▁"}}}}};
+  spec["pre_tokenizer"] = nullptr;
+  spec["decoder"] = {{"type", "Sequence"},
+                     {"decoders",
+                      {{{"type", "Replace"}, {"pattern", {{"String", "▁"}}}, {"content", " "}},
+                       {{"type", "ByteFallback"}},
+                       {{"type", "Fuse"}},
+                       {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}}}}};
+  spec["model"] = {{"type", "BPE"},        {"vocab", vocab},   {"merges", {"a b", "▁ ab"}},
+                   {"unk_token", "<unk>"}, {"fuse_unk", true}, {"byte_fallback", true}};
+  return spec;
+}
+
+TEST(Tokenizer, FallsBackToBytesThenToTheUnknownToken) {
+  const Folder folder;
+  auto spec = tiny_llama();
+  const auto tokenizer = folder.load(spec);
+  EXPECT_THAT(tokenizer->encode("ab éèA", false), ElementsAre(10, 4, 8, 1, 2, 3));
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("ab  éèA ", false)), "ab  éèA ");
+  EXPECT_EQ(tokenizer->decode({10, 1, 5, 1, 1, 2}), "ab\ufffda\ufffd\ufffd\ufffd");
+  EXPECT_THAT(tokenizer->encode("xyaz", false), ElementsAre(4, 0, 5, 0));
+  EXPECT_THAT(tokenizer->encode("xA", false), ElementsAre(4, 3, 0));  // Hugging Face's order
+  spec["model"]["fuse_unk"] = false;
+  EXPECT_THAT(folder.load(spec)->encode("xyaz", false), ElementsAre(4, 0, 0, 5, 0));
+  spec["model"]["byte_fallback"] = false;
+  EXPECT_THAT(folder.load(spec)->encode("xA", false), ElementsAre(4, 0, 0));
+  spec["model"].erase("unk_token");
+  EXPECT_THAT(folder.load(spec)->encode("xaA", false), ElementsAre(4, 5));
+}
+
+TEST(Tokenizer, PrependsAsMetaspaceSays) {
+  const Folder folder;
+  auto spec = tiny_llama();
+  spec["normalizer"] = nullptr;
+  spec["added_tokens"] = {added("<s>", 11)};
+  auto ids = [&](const char* scheme, bool split, const std::string& text) {
+    spec["pre_tokenizer"] = {
+        {"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", scheme}, {"split", split}};
+    return folder.load(spec)->encode(text, false);
+  };
+  EXPECT_THAT(ids("always", false, "ab<s>ab"), ElementsAre(10, 11, 10));
+  EXPECT_THAT(ids("first", false, "ab<s>ab"), ElementsAre(10, 11, 9));
+  EXPECT_THAT(ids("first", false, "<s>ab"), ElementsAre(11, 9));
+  EXPECT_THAT(ids("never", false, "ab<s> ab"), ElementsAre(9, 11, 10));
+  EXPECT_THAT(ids("always", false, " ab"), ElementsAre(10));
+  spec["model"]["merges"] = {"a b", "b ▁"};  // only a split keeps the second from happening
+  spec["model"]["vocab"]["b▁"] = 11;
+  spec["added_tokens"] = {added("<s>", 12)};
+  EXPECT_THAT(ids("never", false, "cb b"), ElementsAre(7, 11, 6));
+  EXPECT_THAT(ids("never", true, "cb b"), ElementsAre(7, 6, 4, 6));
+  spec["pre_tokenizer"]["add_prefix_space"] = false;
+  EXPECT_NO_THROW(folder.load(spec));
+  spec["pre_tokenizer"]["prepend_scheme"] = "always";
+  EXPECT_THAT(refusal(spec), HasSubstr("add_prefix_space"));
+}
+
+TEST(Tokenizer, DecodesByTheStepsThatFilesName) {
+  const Folder folder;
+  auto spec = tiny_llama();
+  auto decoded = [&](const Json& decoder, const Ids& ids) {
+    spec["decoder"] = decoder;
+    return folder.load(spec)->decode(ids);
+  };
+  const Json metaspace = {{"type", "Metaspace"}, {"replacement", "▁"}};
+  EXPECT_EQ(decoded(metaspace, {10, 10, 4}), "ab ab ");
+  EXPECT_EQ(
+      decoded({{"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "never"}}, {10, 10}),
+      " ab ab");
+  EXPECT_EQ(decoded({{"type", "Strip"}, {"content", "a"}, {"start", 2}, {"stop", 9}}, {9, 5, 7}),
+            "bc");
+  const Json regex = {{"type", "Replace"}, {"pattern", {{"Regex", "[ab]+"}}}, {"content", "_"}};
+  EXPECT_EQ(decoded(regex, {9, 7, 9}), "_c_");
 }
 
 TEST(Tokenizer, RefusesWhatDoesNotFitTogether) {
@@ -269,6 +351,30 @@ TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
   folder.write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer"})");
   tokenizer = folder.load();
   EXPECT_EQ(tokenizer->encode("e\u0301", true), tokenizer->encode("é", true));
+}
+
+TEST(Tokenizer, ReadsTheConfigurationOfASentencePieceModelStrictly) {
+  const Folder folder;
+  const auto model = fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/small_llama/tokenizer.model";
+  folder.write("tokenizer.model", read_file(model.string()));
+  auto tokenizer = folder.load();  // all of LlamaTokenizer's defaults
+  EXPECT_EQ(tokenizer->encode("the", true).front(), 1);
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("the star", true)), "the star");
+  EXPECT_EQ(tokenizer->size(), 900);
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"tokenizer_class": "T5Tokenizer"})", "T5Tokenizer"},
+      {R"({"sp_model_kwargs": {"enable_sampling": true}})", "enable_sampling"},
+      {R"({"split_special_tokens": true})", "split_special_tokens"},
+      {R"({"legacy": "yes"})", "'legacy'"},
+      {R"({"bos_token": null})", "bos_token"},
+  };
+  for (const auto& [config, named] : cases) {
+    folder.write("tokenizer_config.json", config);
+    EXPECT_THAT(message([&] { folder.load(); }), HasSubstr(named)) << config;
+  }
+  folder.write("tokenizer_config.json", R"({"clean_up_tokenization_spaces": true})");
+  tokenizer = folder.load();
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("so , it 's", false)), "so, it's");
 }
 
 TEST(Tokenizer, LongTextsTakeLinearTime) {

@@ -1,6 +1,10 @@
 #include "text/utf8.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
+
+#include "io/error.h"
 
 namespace emend::text {
 namespace {
@@ -49,6 +53,14 @@ std::optional<size_t> invalid_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+void check_utf8(std::string_view text) {
+  if (const auto bad = invalid_utf8(text))
+    throw Error("text::tokenizer",
+                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
+                            static_cast<unsigned char>(text[*bad])),
+                "convert it to UTF-8 first");
+}
+
 std::string lossy_utf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
@@ -58,6 +70,11 @@ std::string lossy_utf8(std::string_view bytes) {
     at += part.length;
   }
   return text;
+}
+
+size_t character_size(std::string_view text, size_t at) {
+  const auto lead = static_cast<uint8_t>(text[at]);
+  return lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
 }
 
 char32_t next_code_point(std::string_view text, size_t& at) {
@@ -86,22 +103,41 @@ bool is_space(char32_t c) {
          c == 0x3000;
 }
 
-size_t leading_space(std::string_view text) {
+namespace {
+
+bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1c && c <= 0x1f); }
+
+size_t leading(std::string_view text, bool (*taken)(char32_t)) {
   size_t end = 0;
-  for (size_t at = 0; at < text.size() && is_space(next_code_point(text, at));) end = at;
+  for (size_t at = 0; at < text.size() && taken(next_code_point(text, at));) end = at;
   return end;
 }
 
-size_t trailing_space(std::string_view text) {
+size_t trailing(std::string_view text, bool (*taken)(char32_t)) {
   size_t start = text.size();
   while (start > 0) {
     size_t at = start - 1;
     while (at > 0 && (static_cast<uint8_t>(text[at]) & 0xc0) == 0x80) --at;
     size_t after = at;
-    if (!is_space(next_code_point(text, after))) break;
+    if (!taken(next_code_point(text, after))) break;
     start = at;
   }
   return text.size() - start;
+}
+
+}  // namespace
+
+size_t leading_space(std::string_view text) { return leading(text, is_space); }
+size_t trailing_space(std::string_view text) { return trailing(text, is_space); }
+
+std::string_view python_lstrip(std::string_view text) {
+  text.remove_prefix(leading(text, is_python_space));
+  return text;
+}
+
+std::string_view python_rstrip(std::string_view text) {
+  text.remove_suffix(trailing(text, is_python_space));
+  return text;
 }
 
 }  // namespace emend::text

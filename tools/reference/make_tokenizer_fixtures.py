@@ -2,11 +2,12 @@
 
     python tools/reference/make_tokenizer_fixtures.py [--real ../shared/data/tokenizers] [--show NAME LINE]
 
-Needs the packages tokenizers and transformers. Two small tokenizers are trained on our own lines and
-written out too, so that most tests need nothing else. Expectations per tokenizer: full ids of every
-40th line, and for every line one 32-bit FNV-1a hash of
+Needs the packages tokenizers and transformers. Small tokenizers are trained on our own lines and written
+out too, so that most tests need nothing else. Expectations per tokenizer: full ids of every 40th line, and
+for every line the last digits of one 32-bit FNV-1a hash of
     ids with special tokens | ids without | decoded with special tokens kept | and skipped
-(ids as little-endian u32; a 0xffffffff between the fields).
+(ids as little-endian u32; a 0xffffffff between the fields). make_sentencepiece_fixtures.py makes those of
+Llama's kind.
 """
 
 import argparse
@@ -27,6 +28,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "src/text/testdata"
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
         r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 FULL = 40  # every 40th line has its ids written out
 
 
@@ -50,7 +53,7 @@ def answer(tokenizer, text):
     return special, fnv(data)
 
 
-def broken(tokenizer, size):
+def broken(tokenizer, size, digits):
     """Decodings of ids in any order: mostly broken UTF-8. The same generator is in the C++ test."""
     state, hashes = 12345, []
     for _ in range(400):
@@ -59,24 +62,25 @@ def broken(tokenizer, size):
             state = (state * 1103515245 + 12345) & 0x7FFFFFFF
             ids.append((state >> 8) % size)
         hashes.append(fnv(tokenizer.decode(ids, skip_special_tokens=False).encode()))
-    return "".join(f"{h:08x}" for h in hashes)
+    return "".join(f"{h:08x}"[-digits:] for h in hashes)
 
 
-def expectation(tokenizer):
+def expectation(tokenizer, digits=8):
     texts = [t if isinstance(t, str) else t[0] * t[1] for t in lines()]
     answers = [answer(tokenizer, text) for text in texts]
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     return {
         "size": size,
         "ids": [ids[:400] for ids, _ in answers[::FULL]],
-        "hashes": "".join(f"{h:08x}" for _, h in answers),
-        "broken": broken(tokenizer, size),
+        "hashes": "".join(f"{h:08x}"[-digits:] for _, h in answers),
+        "broken": broken(tokenizer, size, digits),
     }
 
-def expect(name, tokenizer):
-    result = expectation(tokenizer)
+
+def expect(name, tokenizer, digits=8):
+    result = expectation(tokenizer, digits)
     (OUT / f"{name}.json").write_text(json.dumps(result, separators=(",", ":")) + "\n")
-    print(name, result["size"], len(result["hashes"]) // 8)
+    print(name, result["size"], len(result["hashes"]) // digits)
     return result
 
 
@@ -123,6 +127,35 @@ def small_qwen2():
     tokenizer.add_tokens([AddedToken("Ångström", normalized=True), AddedToken("<tool_call>", normalized=False),
                           AddedToken("[BOTH]", lstrip=True, rstrip=True, normalized=True)])
     save(tokenizer, OUT / "small_qwen2")
+    return tokenizer
+
+
+def small_smollm():
+    """SmolLM2's: digits one by one, then ByteLevel's own pattern."""
+    steps = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
+                                     pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokenizer = trained(None, steps, specials, 500)
+    tokenizer.add_special_tokens([AddedToken("<image>", normalized=False), AddedToken("<end_of_utterance>", normalized=False)])
+    save(tokenizer, OUT / "small_smollm")
+    return tokenizer
+
+
+def small_llama3():
+    """Llama 3's: its pattern, pieces that are tokens are not merged, BOS by a template after ByteLevel's."""
+    split = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
+                                     pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    base = trained(None, split, [], 560)
+    model = json.loads(base.to_str())["model"]
+    # Tokens that merges do not reach, as Llama 3 has them, so that ignore_merges is seen to work.
+    vocab = {**model["vocab"], "Ġabove": 560, "ĠSnorbo": 561, "çº¢èī²": 562}
+    tokenizer = Tokenizer(models.BPE(vocab, [tuple(m) for m in model["merges"]], ignore_merges=True))
+    tokenizer.pre_tokenizer, tokenizer.decoder = split, decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<|begin_of_text|>", normalized=False), AddedToken("<|endoftext|>", normalized=False)])
+    tokenizer.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=True),
+        processors.TemplateProcessing(single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 563)])])
+    save(tokenizer, OUT / "small_llama3")
     return tokenizer
 
 
@@ -175,6 +208,8 @@ def main():
     gpt2 = small_gpt2()
     expect("small_gpt2", gpt2)
     expect("small_qwen2", small_qwen2())
+    expect("small_smollm", small_smollm(), digits=4)
+    expect("small_llama3", small_llama3(), digits=4)
     small_opt(gpt2)
     expect("small_opt", backend(OUT / "small_opt"))
 

@@ -1,11 +1,10 @@
-#include "text/byte_level_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "io/error.h"
-#include "text/byte_level.h"
 #include "text/utf8.h"
 
 namespace emend::text {
@@ -31,18 +30,17 @@ std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) 
 
 }  // namespace
 
-ByteLevelTokenizer::ByteLevelTokenizer(std::unique_ptr<Bpe> bpe,
-                                       std::unique_ptr<PreTokenizer> pre_tokenizer,
-                                       std::vector<AddedToken> added, Normalizer normalizer)
-    : bpe_(std::move(bpe)),
-      pre_tokenizer_(std::move(pre_tokenizer)),
-      added_(with_ids(std::move(added), *bpe_), normalizer) {
+PipelineTokenizer::PipelineTokenizer(Parts parts)
+    : bpe_(std::move(parts.bpe)),
+      pre_tokenizer_(std::move(parts.pre_tokenizer)),
+      decoder_(std::move(parts.decoder)),
+      added_(with_ids(std::move(parts.added), *bpe_), std::move(parts.normalizer)) {
   size_ = bpe_->size();
   for (const AddedToken& token : added_.all())
     if (!bpe_->id(token.content)) ++size_;
 }
 
-void ByteLevelTokenizer::set_post_processor(PostProcessor post) {
+void PipelineTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !bpe_->token(id))
@@ -51,45 +49,44 @@ void ByteLevelTokenizer::set_post_processor(PostProcessor post) {
   post_ = std::move(post);
 }
 
-std::vector<int64_t> ByteLevelTokenizer::encode(std::string_view text, bool special) const {
-  if (const auto bad = invalid_utf8(text))
-    throw Error(kPlace,
-                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
-                            static_cast<unsigned char>(text[*bad])),
-                "convert it to UTF-8 first");
+std::vector<int64_t> PipelineTokenizer::encode(std::string_view text, bool special) const {
+  check_utf8(text);
   std::vector<int64_t> ids;
   if (special) ids = post_.before;
-  for (const auto& part : added_.split(text)) {
+  for (auto& part : added_.split(text)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
       continue;
     }
-    std::vector<std::string> pieces{part.text};
-    pre_tokenizer_->apply(pieces);
-    for (const std::string& piece : pieces) bpe_->encode(piece, ids);
+    std::vector<Piece> pieces{{std::move(part.text), part.first}};
+    if (pre_tokenizer_) pre_tokenizer_->apply(pieces);
+    for (const Piece& piece : pieces) bpe_->encode(piece.text, ids);
   }
   if (special) ids.insert(ids.end(), post_.after.begin(), post_.after.end());
   return ids;
 }
 
-std::string ByteLevelTokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {
-  std::string bytes;
+std::string PipelineTokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {
+  std::vector<std::string> tokens;
   for (int64_t id : ids) {
     const AddedToken* added = added_.find(id);
     if (added && added->special && skip_special) continue;
-    bytes += token_bytes(token(id));
+    tokens.push_back(token(id));
   }
-  return lossy_utf8(bytes);
+  decoder_->apply(tokens);
+  std::string text;
+  for (const std::string& token : tokens) text += token;
+  return text;
 }
 
-int64_t ByteLevelTokenizer::size() const { return size_; }
+int64_t PipelineTokenizer::size() const { return size_; }
 
-std::optional<int64_t> ByteLevelTokenizer::id(std::string_view token) const {
+std::optional<int64_t> PipelineTokenizer::id(std::string_view token) const {
   if (const AddedToken* added = added_.find(token)) return added->id;
   return bpe_->id(std::string(token));
 }
 
-std::string ByteLevelTokenizer::token(int64_t id) const {
+std::string PipelineTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (const std::string* token = bpe_->token(id)) return *token;
   throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_));

@@ -6,6 +6,7 @@
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
@@ -13,12 +14,18 @@
 
 namespace emend::text {
 
-// Byte-level BPE: added tokens, then normalising, cutting, merging; the reverse is bytes again.
-class ByteLevelTokenizer : public Tokenizer {
+// What tokenizer.json describes: added tokens, then normalising, cutting, merging; the decoder
+// makes text of tokens.
+class PipelineTokenizer : public Tokenizer {
  public:
-  // Added tokens without an id (-1) take the vocabulary's, or the next free one, in their order.
-  ByteLevelTokenizer(std::unique_ptr<Bpe> bpe, std::unique_ptr<PreTokenizer> pre_tokenizer,
-                     std::vector<AddedToken> added, Normalizer normalizer);
+  struct Parts {
+    std::unique_ptr<Bpe> bpe;
+    std::unique_ptr<PreTokenizer> pre_tokenizer;  // null: a text is one piece
+    std::unique_ptr<Decoder> decoder;
+    std::vector<AddedToken> added;  // without an id (-1): the vocabulary's, or the next free one
+    Normalizer normalizer;
+  };
+  explicit PipelineTokenizer(Parts parts);
 
   // Its ids must be tokens.
   void set_post_processor(PostProcessor post);
@@ -32,13 +39,10 @@ class ByteLevelTokenizer : public Tokenizer {
  private:
   std::unique_ptr<Bpe> bpe_;
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
+  std::unique_ptr<Decoder> decoder_;
   AddedTokens added_;
   PostProcessor post_;
   int64_t size_ = 0;
 };
-
-// The two kinds of folder that Tokenizer::load reads.
-std::unique_ptr<Tokenizer> load_tokenizer_json(const std::string& file);
-std::unique_ptr<Tokenizer> load_vocab_merges(const std::string& folder);
 
 }  // namespace emend::text

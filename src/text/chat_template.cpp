@@ -1,0 +1,123 @@
+#include "text/chat_template.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "io/error.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "text/folder_tokens.h"
+#include "text/jinja/evaluator.h"
+#include "text/jinja/parser.h"
+#include "text/spec.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void raise(const std::string& name, const text::jinja::Failure& failure) {
+  throw Error("text::chat_template", fmt::format("{}: {}", name, failure.what()), failure.hint);
+}
+
+// A string, or several by name, of which "default" is meant.
+std::string chosen(const nlohmann::json& value, const std::string& file) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array())
+    text::malformed(file, "'chat_template' should be a string or a list of named ones");
+  std::string names;
+  for (const auto& entry : value) {
+    const auto name = text::spec_string(entry, "name", file);
+    if (name == "default") return text::spec_string(entry, "template", file);
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  text::malformed(file, fmt::format("none of its chat templates ({}) is named 'default'", names));
+}
+
+struct Source {
+  std::string text, name;
+};
+
+std::optional<Source> find(const fs::path& folder, const nlohmann::json& config) {
+  if (const auto file = folder / "chat_template.jinja"; fs::exists(file))
+    return Source{read_file(file.string()), file.string()};
+  if (const auto file = folder / "chat_template.json"; fs::exists(file)) {
+    const auto value = read_json(file.string());
+    const auto& found = text::spec_field(value, "chat_template");
+    return Source{chosen(found, file.string()), file.string()};
+  }
+  const auto& found = text::spec_field(config, "chat_template");
+  if (found.is_null()) return std::nullopt;
+  const auto file = (folder / text::kTokenizerConfig).string();
+  return Source{chosen(found, file), file + ", chat_template"};
+}
+
+std::string content(const nlohmann::json& token) {
+  return token.is_string() ? token.get<std::string>()
+                           : text::spec_string(token, "content", text::kTokenizerConfig);
+}
+
+// bos_token and the others by their roles, as templates use them.
+nlohmann::ordered_json special_tokens(const fs::path& folder, const nlohmann::json& config) {
+  const auto named = text::read_folder_tokens(folder, config, nlohmann::json::object()).named;
+  auto found = nlohmann::ordered_json::object();
+  for (const auto& [role, token] : named.items()) {
+    if (token.is_null() || token.empty()) continue;
+    if (token.is_array()) {
+      for (const auto& one : token) found[role].push_back(content(one));
+    } else if (role == "extra_special_tokens") {
+      for (const auto& [own, one] : token.items()) found[own] = content(one);
+    } else {
+      found[role] = content(token);
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+struct ChatTemplate::Parsed {
+  std::string name;
+  std::vector<text::jinja::Statement> statements;
+};
+
+ChatTemplate ChatTemplate::parse(std::string_view text, const std::string& name) {
+  ChatTemplate made;
+  try {
+    made.parsed_ = std::make_shared<const Parsed>(Parsed{name, text::jinja::parse(text)});
+  } catch (const text::jinja::Failure& failure) {
+    raise(name, failure);
+  }
+  return made;
+}
+
+std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder) {
+  const auto config = text::read_tokenizer_config(folder);
+  const auto source = find(folder, config);
+  if (!source) return std::nullopt;
+  ChatTemplate made = parse(source->text, source->name);
+  made.special_tokens_ = special_tokens(folder, config);
+  return made;
+}
+
+std::string ChatTemplate::render(const nlohmann::ordered_json& messages,
+                                 const nlohmann::ordered_json& variables) const {
+  auto all = special_tokens_;
+  all.update({{"tools", nullptr}, {"documents", nullptr}, {"add_generation_prompt", false}});
+  try {
+    if (!messages.is_array()) text::jinja::fail("the messages should be a list");
+    if (!variables.is_object()) text::jinja::fail("the variables should be an object");
+    all.update(variables);
+    all["messages"] = messages;
+    std::vector<std::pair<std::string, text::jinja::Value>> values;
+    for (const auto& [name, value] : all.items())
+      values.emplace_back(name, text::jinja::Value::from_json(value));
+    return text::jinja::render(parsed_->statements, values);
+  } catch (const text::jinja::Failure& failure) {
+    raise(parsed_->name, failure);
+  }
+}
+
+}  // namespace emend

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace emend::text {
+
+// Tokens to text, in steps; the text is what the tokens are in the end, one after another.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual void apply(std::vector<std::string>& tokens) const = 0;
+};
+
+// The "decoder" object of tokenizer.json: ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip,
+// or a Sequence of them.
+std::unique_ptr<Decoder> make_decoder(const nlohmann::json& spec);
+
+}  // namespace emend::text

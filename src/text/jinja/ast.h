@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "text/jinja/value.h"
+
+namespace emend::text::jinja {
+
+struct Expression;
+using ExpressionPtr = std::unique_ptr<Expression>;
+
+struct Expression {
+  enum class Kind {
+    constant,     // value
+    variable,     // name
+    list,         // parts
+    map,          // parts: key, value, key, value, ...
+    attribute,    // parts[0].name
+    item,         // parts[0][parts[1]]
+    slice,        // parts[0][parts[1]:parts[2]:parts[3]], null where left out
+    call,         // name(parts, named): one of the functions
+    method,       // parts[0].name(parts[1], ...)
+    filter,       // parts[0] | name(parts[1], ..., named)
+    test,         // parts[0] is name(parts[1], ...)
+    negate,       // -parts[0]
+    logical_not,  // not parts[0]
+    logical_and,
+    logical_or,
+    compare,   // parts[0] name parts[1]; chains are made of and
+    binary,    // parts[0] name parts[1]
+    concat,    // parts[0] ~ parts[1] ~ ...
+    condition  // parts[1] if parts[0] else parts[2] (null: undefined)
+  };
+  Kind kind;
+  int line;
+  std::string name;
+  Value value;
+  std::vector<ExpressionPtr> parts;
+  std::vector<std::pair<std::string, ExpressionPtr>> named;
+  int depth = 1;
+};
+
+struct Statement {
+  enum class Kind {
+    text,    // text
+    output,  // expression
+    condition,
+    loop,
+    assign,    // targets = expression
+    capture,   // targets = what body writes
+    enclosed,  // body, with variables of its own
+    go_on,     // continue
+    leave      // break
+  };
+  struct Target {
+    std::string name;
+    std::string attribute;  // of a namespace; empty: none
+  };
+  struct Branch {
+    ExpressionPtr test;  // null: else
+    std::vector<Statement> body;
+  };
+  Kind kind;
+  int line;
+  std::string text;
+  ExpressionPtr expression;
+  ExpressionPtr filter;  // of a loop; may be null
+  std::vector<Target> targets;
+  bool unpacked = false;  // targets take the items of a list
+  std::vector<Branch> branches;
+  std::vector<Statement> body, otherwise;  // otherwise: of a loop without rounds
+};
+
+}  // namespace emend::text::jinja

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace emend::text::jinja {
+
+// What goes wrong in here; ChatTemplate makes an emend::Error of it, which names the template.
+class Failure : public std::runtime_error {
+ public:
+  Failure(const std::string& problem, std::string hint)
+      : std::runtime_error(problem), hint(std::move(hint)) {}
+  std::string hint;
+};
+[[noreturn]] void fail(const std::string& problem);
+[[noreturn]] void refuse(const std::string& construct);  // "... is not implemented"
+
+// Bounds the work of one rendering, so that no template runs long: a million steps, or 64 MiB of
+// text, in all.
+class Budget {
+ public:
+  void step() { spend(64); }
+  void text(size_t bytes) { spend(bytes); }
+  void items(size_t count) { spend(64 * static_cast<uint64_t>(count)); }
+
+ private:
+  void spend(uint64_t units) {
+    if (units > left_) exhausted();
+    left_ -= units;
+  }
+  [[noreturn]] static void exhausted();
+
+  uint64_t left_ = uint64_t{1} << 26;
+};
+
+}  // namespace emend::text::jinja

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/jinja/value.h"
+
+namespace emend::text::jinja {
+
+// Arguments of a filter, test, method or function; those that none takes are refused.
+class Arguments {
+ public:
+  std::vector<Value> in_order;
+  std::vector<std::pair<std::string, Value>> named;
+
+  // The argument at `index` or by name; null when it is not there.
+  const Value* get(size_t index, std::string_view name) const;
+  const Value* by_name(std::string_view name) const;
+  const std::string& text(size_t index, std::string_view name) const;
+  // Refuses more arguments than `count`, and names that are none of `names`.
+  void check(std::string_view what, size_t count, const std::vector<std::string_view>& names) const;
+};
+
+// What there is, by name, asked when a template is parsed ...
+bool is_filter(std::string_view name);
+bool is_test(std::string_view name);
+bool is_method(std::string_view name);
+bool is_function(std::string_view name);
+// ... and run. Each throws Failure when a value is of a kind that it cannot take.
+Value run_filter(const std::string& name, const Value& value, const Arguments& arguments,
+                 Budget& budget);
+bool run_test(const std::string& name, const Value& value, const Arguments& arguments,
+              Budget& budget);
+Value run_method(const std::string& name, const Value& value, const Arguments& arguments,
+                 Budget& budget);
+Value run_function(const std::string& name, const Arguments& arguments, Budget& budget);
+
+// value.name and value[key], as Jinja looks them up; undefined when there is none.
+Value attribute_of(const Value& value, const std::string& name);
+Value item_of(const Value& value, const Value& key, Budget& budget);
+
+// Strings, shared by filters and methods. Case is that of ASCII: other letters are refused.
+Value upper(std::string_view text);
+Value lower(std::string_view text);
+Value capitalized(std::string_view text);
+Value titled(std::string_view text);
+std::string stripped(std::string_view text, const Value* characters, bool left, bool right);
+std::string replaced(std::string_view text, const std::string& from, const std::string& to,
+                     int64_t count, Budget& budget);
+
+}  // namespace emend::text::jinja
