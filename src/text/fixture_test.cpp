@@ -87,7 +87,8 @@ void agrees(const fs::path& folder, const std::string& name) {
 class OwnTokenizer : public ::testing::TestWithParam<const char*> {};
 TEST_P(OwnTokenizer, AgreesWithHuggingFace) { agrees(kData / GetParam(), GetParam()); }
 INSTANTIATE_TEST_SUITE_P(Text, OwnTokenizer,
-                         ::testing::Values("small_gpt2", "small_qwen2", "small_opt"),
+                         ::testing::Values("small_gpt2", "small_qwen2", "small_opt", "small_bert",
+                                           "small_bert_cased"),
                          [](const auto& info) { return std::string(info.param); });
 
 class RealTokenizer : public ::testing::TestWithParam<const char*> {};

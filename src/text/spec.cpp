@@ -13,7 +13,7 @@ void malformed(std::string_view where, std::string_view problem) {
 
 void not_implemented(std::string_view where, std::string_view what) {
   throw Error("text::tokenizer", fmt::format("{} '{}' is not implemented", where, what),
-              "only byte-level BPE tokenizers (GPT-2, OPT, Qwen2, ...) can be used");
+              "byte-level BPE (GPT-2, OPT, Qwen2, ...) and WordPiece (BERT) are");
 }
 
 const nlohmann::json& spec_field(const nlohmann::json& spec, const char* field) {

@@ -6,6 +6,7 @@
 
 #include "io/error.h"
 #include "text/byte_level_tokenizer.h"
+#include "text/word_piece_tokenizer.h"
 
 namespace emend {
 
@@ -17,9 +18,12 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& folder) {
   if (std::filesystem::exists(path / "vocab.json", ignored) &&
       std::filesystem::exists(path / "merges.txt", ignored))
     return text::load_vocab_merges(folder);
-  throw Error("text::tokenizer",
-              fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt", folder),
-              "give a model folder as Hugging Face saves it");
+  if (std::filesystem::exists(path / "vocab.txt", ignored)) return text::load_vocab_txt(folder);
+  throw Error(
+      "text::tokenizer",
+      fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt nor vocab.txt",
+                  folder),
+      "give a model folder as Hugging Face saves it");
 }
 
 }  // namespace emend

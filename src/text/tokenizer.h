@@ -14,8 +14,9 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // A folder with tokenizer.json, or vocab.json and merges.txt (and their tokenizer_config.json).
-  // Throws emend::Error when there is neither or one asks for something that is not implemented.
+  // A folder with tokenizer.json, or vocab.json and merges.txt, or vocab.txt (and their
+  // tokenizer_config.json). Throws emend::Error when there is none of them or one asks for
+  // something that is not implemented.
   static std::unique_ptr<Tokenizer> load(const std::string& folder);
 
   // text: UTF-8; throws emend::Error with the byte offset when it is not. `special`: add what the
