@@ -6,7 +6,7 @@
 FOLDER is one of BERT or DistilBERT: all-MiniLM-L6-v2, distilbert-base-cased. Texts are the lines of the
 tokenizer fixture; states are pooled, cut and made length 1 as the folder's files of sentence-transformers
 say (--pooling where it has none). Needs torch, transformers, safetensors. Exits with 1 when an embedding
-differs by more than 1e-4 of the largest number, or nearest neighbours are others.
+differs by more than 1e-4 of the largest number, or others are nearest.
 """
 
 import argparse
@@ -65,12 +65,15 @@ def main():
         ours = load_file(scratch / "out")["embeddings"]
     error = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     cosine = torch.nn.functional.cosine_similarity(ours, theirs).min().item()
-    normal = lambda x: torch.nn.functional.normalize(x.double() - x.double().mean(0), dim=1)
-    nearest = lambda x: (normal(x) @ normal(x).T).fill_diagonal_(-2).topk(5).indices
-    same = (nearest(ours) == nearest(theirs)).all(1).float().mean().item()
-    print(f"{len(texts)} texts: largest difference {error:.2e} of the largest number, least cosine {cosine:.9f}, "
-          f"the same 5 nearest for {100 * same:.1f} %")
-    sys.exit(error > 1e-4 or same < 0.99)
+    # Which are nearest, as IKE asks: of the same texts several orders are right.
+    unit = torch.nn.functional.normalize(theirs.double(), dim=1)
+    cosines = (unit @ unit.T).fill_diagonal_(-2)
+    own = torch.nn.functional.normalize(ours.double(), dim=1)
+    chosen = (own @ own.T).fill_diagonal_(-2).topk(8).indices
+    loss = (cosines.topk(8).values - cosines.gather(1, chosen)).abs().max().item()
+    print(f"{len(texts)} texts: largest difference {error:.2e} of the largest number, least cosine {cosine:.7f}; "
+          f"cosines of the 8 nearest differ by {loss:.2e} at most from those of the right 8")
+    sys.exit(error > 1e-4 or loss > 1e-5)
 
 
 if __name__ == "__main__":
