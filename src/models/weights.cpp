@@ -44,12 +44,13 @@ bool is_benign_buffer(const std::string& canonical) {
   return ends_with(canonical, ".position_ids");
 }
 
-Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)
+Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device,
+                 const Naming& naming)
     : dtype_(dtype), device_(device) {
   checkpoint_ = std::make_shared<const Checkpoint>(std::move(checkpoint));
   for (const auto& name : checkpoint_->names()) {
     const auto& info = checkpoint_->info(name);
-    add(name, info.shape, info.dtype);
+    add(name, info.shape, info.dtype, naming);
   }
 }
 
@@ -61,9 +62,10 @@ Weights::Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype, a
   for (const auto& info : listing) add(info.name, info.shape, info.dtype);
 }
 
-void Weights::add(const std::string& stored, std::vector<int64_t> shape, at::ScalarType dtype) {
-  auto canonical = canonical_name(stored);
-  if (is_benign_buffer(canonical)) return;
+void Weights::add(const std::string& stored, std::vector<int64_t> shape, at::ScalarType dtype,
+                  const Naming& naming) {
+  auto canonical = naming ? naming(stored) : canonical_name(stored);
+  if (canonical.empty() || is_benign_buffer(canonical)) return;
   if (!entries_.emplace(canonical, Entry{stored, std::move(shape), dtype}).second)
     doubled_.push_back(stored);
 }

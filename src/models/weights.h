@@ -27,8 +27,13 @@ class Weights {
  public:
   using Initialiser = std::function<at::Tensor(const std::string& name, at::IntArrayRef shape)>;
 
+  // A stored tensor's name -> the current one; empty: it is known, and not read.
+  using Naming = std::function<std::string(const std::string& stored)>;
+
   // Tensors of a checkpoint; zero-copy when dtype and device are the stored ones, converted else.
-  Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device = at::kCPU);
+  // `naming`: canonical_name by default.
+  Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device = at::kCPU,
+          const Naming& naming = {});
   // New tensors, made by `initialise` in any float dtype.
   Weights(Initialiser initialise, at::ScalarType dtype, at::Device device = at::kCPU);
   // Zeros that take no memory, in the listed shapes.
@@ -51,7 +56,8 @@ class Weights {
     std::vector<int64_t> shape;
     at::ScalarType dtype;
   };
-  void add(const std::string& stored, std::vector<int64_t> shape, at::ScalarType dtype);
+  void add(const std::string& stored, std::vector<int64_t> shape, at::ScalarType dtype,
+           const Naming& naming = {});
 
   at::ScalarType dtype_;
   at::Device device_;
