@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "io/file.h"
-#include "text/loaders.h"
 #include "text/folder_tokens.h"
+#include "text/loaders.h"
 #include "text/spec.h"
 #include "text/utf8.h"
 #include "text/vocabulary.h"
