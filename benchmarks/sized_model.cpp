@@ -4,6 +4,7 @@
 
 #include "io/error.h"
 #include "models/blip2.h"
+#include "models/json_fields.h"
 
 namespace emend::bench {
 namespace {
@@ -65,7 +66,8 @@ SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarT
   at::manual_seed(0);
   const auto bundled = Blip2Config::load(kBundled + "/config.json");
   SizedModel sized;
-  sized.vlm.processor = Processor::load(kBundled, bundled.queries);
+  sized.vlm.processor = Processor::load(
+      kBundled, architecture_of(read_json_object(kBundled + "/config.json")).layout);
   if (size == "bundled") {
     sized.config = bundled;
     const auto checkpoint = Checkpoint::open(kBundled);
@@ -77,7 +79,7 @@ SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarT
     sized.config = config_of(size, pixels);
     Weights weights(RandomWeights(dtype), dtype);
     sized.vlm.model = make_blip2(sized.config, weights);
-    sized.vlm.processor.image_slots = sized.config.queries;
+    sized.vlm.processor.layout.image_slots = sized.config.queries;
     sized.vlm.processor.image_processor.width = static_cast<int>(pixels);
     sized.vlm.processor.image_processor.height = static_cast<int>(pixels);
   }

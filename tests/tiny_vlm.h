@@ -10,6 +10,7 @@
 #include <string>
 
 #include "io/safetensors.h"
+#include "models/architecture.h"
 #include "models/blip2.h"
 #include "models/vlm.h"
 #include "models/weights.h"
@@ -138,8 +139,10 @@ inline void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-// Weights large enough that logits spread by about one; another seed is another model.
-inline void write_tiny_vlm(const std::string& folder, uint64_t seed = 0) {
+// config.json and weights large enough that logits spread by about one; another seed is another
+// model.
+inline void write_tiny_model(const std::string& folder, const nlohmann::json& config,
+                             uint64_t seed = 0) {
   std::filesystem::create_directories(folder);
   at::manual_seed(seed);
   auto initialise = [](const std::string& name, at::IntArrayRef shape) {
@@ -156,11 +159,15 @@ inline void write_tiny_vlm(const std::string& folder, uint64_t seed = 0) {
     return scale ? at::add(at::mul(noise, 0.1), 1.0) : at::mul(noise, 0.1);
   };
   Weights weights(initialise, at::kFloat);
-  auto model = make_blip2(Blip2Config::parse(tiny_config()), weights);
+  auto model = architecture_of(config).make_model(weights);
   std::vector<std::pair<std::string, at::Tensor>> tensors(model->parameters().begin(),
                                                           model->parameters().end());
   write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
-  write_text(folder + "/config.json", tiny_config().dump());
+  write_text(folder + "/config.json", config.dump());
+}
+
+inline void write_tiny_vlm(const std::string& folder, uint64_t seed = 0) {
+  write_tiny_model(folder, tiny_config(), seed);
   write_text(folder + "/tokenizer.json", tiny_tokenizer().dump());
   write_text(folder + "/preprocessor_config.json",
              nlohmann::json{{"image_processor_type", "BlipImageProcessor"},

@@ -24,6 +24,7 @@ void ask(const Arguments& arguments) {
   auto vlm = open_model(common);
   auto stack = open_patches(vlm, arguments.patches);
   auto prompt = fill_template(prompt_template(arguments.prompting, arguments.text), arguments.text);
+  auto asked = vlm.processor.prompt(prompt, picture.present());
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);
   Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
@@ -31,13 +32,14 @@ void ask(const Arguments& arguments) {
   ActivationStore store(ActivationStore::Options{});
   auto answer = generate(vlm, {query}, stack.interventions(vlm, &store), generation, &store).at(0);
   if (!common.json) {
-    if (common.verbose) std::cout << prompt << "\n";
+    if (common.verbose) std::cout << asked << "\n";
     std::cout << answer << "\n";
     return;
   }
   auto result = run_facts(common);
   result["answer"] = answer;
   result["prompt"] = prompt;
+  result["asked"] = asked;
   result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
   result["model"] = vlm.folder;
   result["base"] = vlm.fingerprint();

@@ -27,6 +27,9 @@ void add_common(CLI::App& command, Common& common, bool model) {
       ->check(CLI::IsMember({"fp32", "bf16"}));
   command.add_option("--seed", common.seed, "seed of all that is drawn")
       ->check(CLI::NonNegativeNumber);
+  if (model)
+    command.add_flag("--no-chat-template", common.no_chat_template,
+                     "ask prompts as they are, of a model that has a chat template, too");
   command.add_flag("--json", common.json, "one JSON object instead of text");
   command.add_flag("-v,--verbose", common.verbose, "say more");
 }
@@ -89,6 +92,7 @@ Vlm open_model(const Common& common) {
   LoadOptions options;
   options.dtype = common.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
+  options.chat_template = !common.no_chat_template;
   return load_vlm(model_folder(common), options);
 }
 
@@ -125,6 +129,7 @@ nlohmann::json run_facts(const Common& common) {
           {"threads", at::get_num_threads()},
           {"device", common.device},
           {"dtype", common.dtype},
+          {"chat_template", !common.no_chat_template},
           {"seed", common.seed}};
 }
 

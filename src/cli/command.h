@@ -19,6 +19,7 @@ struct Common {
   std::string device = "cpu";
   std::string dtype = "fp32";
   int64_t seed = 0;
+  bool no_chat_template = false;
   bool json = false;
   bool verbose = false;
 };
@@ -45,7 +46,8 @@ Picture open_picture(const std::string& path);  // read once, so that a bad file
 
 // NAME=VALUE each: VALUE as JSON where it is a number, true or false, as text else.
 nlohmann::json editor_settings(const std::vector<std::string>& pairs);
-// version, threads, device, dtype, seed: what every JSON result carries.
+// version, threads, device, dtype, chat_template (whether prompts are put into the model's, where
+// it has one), seed: what every JSON result carries.
 nlohmann::json run_facts(const Common& common);
 void print_json(const nlohmann::json& value);
 

@@ -65,6 +65,9 @@ void inspect_model(const Arguments& arguments) {
                              {"base", vlm.fingerprint()},
                              {"parameters", {{"total", total}, {"parts", parts}}},
                              {"image_slots", model.image_slots()},
+                             {"prompts",
+                              {{"with_picture", vlm.processor.layout.with_picture},
+                               {"without_picture", vlm.processor.layout.without_picture}}},
                              {"vocabulary", model.vocabulary()},
                              {"version", EMEND_VERSION}};
     for (const auto& stage : model.stages())
@@ -88,8 +91,16 @@ void inspect_model(const Arguments& arguments) {
             << fmt::format("  parameters    {}\n", count(total));
   for (const auto& [part, size] : parts)
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
-  std::cout << fmt::format("  a picture fills {} positions; vocabulary {}\n\n", model.image_slots(),
-                           model.vocabulary());
+  std::cout << (model.image_slots() > 0
+                    ? fmt::format("  a picture fills {} positions", model.image_slots())
+                    : "  reads text only")
+            << fmt::format("; vocabulary {}\n", model.vocabulary());
+  const auto& layout = vlm.processor.layout;
+  for (const auto& [what, pattern] :
+       {std::pair{"picture", layout.with_picture}, std::pair{"text", layout.without_picture}})
+    if (!pattern.empty())
+      std::cout << fmt::format("  asked with {:<8}  {}\n", what, nlohmann::json(pattern).dump());
+  std::cout << "\n";
 
   // Layers of the same kind in one line.
   std::regex number("\\.[0-9]+(?=\\.|$)");

@@ -269,6 +269,11 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   Judge judge(vlm, suite_, store, options_.reuse, candidates_);
   auto run = run_;
   run["config"]["model"] = {{"folder", vlm.folder}, {"fingerprint", vlm.fingerprint()}};
+  // What the protocol's prompts were put into, of a model that has a template.
+  const auto& layout = vlm.processor.layout;
+  if (!layout.with_picture.empty() || !layout.without_picture.empty())
+    run["config"]["model"]["prompts"] = {{"with_picture", layout.with_picture},
+                                         {"without_picture", layout.without_picture}};
   run["config"]["threads"] = at::get_num_threads();
   run = folder_.begin(run);
   for (auto& candidate : candidates_) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,5 +25,10 @@ void write_png(const std::string& path, const Image& image);
 // passes).
 enum class Resample { nearest = 0, bilinear = 2, bicubic = 3 };
 Image resize(const Image& image, int width, int height, Resample filter = Resample::bicubic);
+
+// The middle of the picture, black where it does not reach, as transformers' center_crop has it.
+Image crop_centre(const Image& image, int width, int height);
+// The picture in the middle of a square as large as its longer side.
+Image pad_to_square(const Image& image, const std::array<uint8_t, 3>& colour);
 
 }  // namespace emend

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -16,10 +17,12 @@ namespace {
 using nlohmann::json;
 constexpr const char* kPlace = "io::image_processor";
 constexpr int64_t kMaxSide = 8192;
+constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
 
 [[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
   throw Error(kPlace, fmt::format("'{}': {} is not supported", path, setting),
-              "emend resizes to a fixed size, rescales and normalises");
+              "emend pads, resizes, crops, rescales and normalises as BLIP's, CLIP's and LLaVA's "
+              "processors do");
 }
 
 int side(int64_t value, const std::string& path) {
@@ -29,16 +32,56 @@ int side(int64_t value, const std::string& path) {
   return static_cast<int>(value);
 }
 
-void read_size(const json& size, const std::string& path, ImageProcessor& processor) {
+enum class Family { blip, clip, llava };
+
+// By the class that wrote the file; a file without one is BLIP's.
+Family family_of(const json& config, const std::string& path) {
+  static const std::map<std::string, Family> known = {{"BlipImageProcessor", Family::blip},
+                                                      {"CLIPImageProcessor", Family::clip},
+                                                      {"CLIPFeatureExtractor", Family::clip},
+                                                      {"LlavaImageProcessor", Family::llava}};
+  for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
+    if (!config.contains(key) || config[key].is_null()) continue;
+    const auto full = json_get<std::string>(config, key, path);
+    auto name = full;
+    for (const std::string backend : {"Fast", "Pil"})
+      if (name.size() > backend.size() && name.ends_with(backend))
+        name.resize(name.size() - backend.size());
+    const auto found = known.find(name);
+    if (found == known.end()) unsupported(path, fmt::format("{} {}", key, full));
+    return found->second;
+  }
+  return Family::blip;
+}
+
+void read_sides(const json& size, const std::string& path, const char* name, int& width,
+                int& height) {
   if (size.is_object()) {
     for (const auto& [key, value] : size.items())
-      if (key != "height" && key != "width") unsupported(path, "size with '" + key + "'");
-    processor.height = side(json_get<int64_t>(size, "height", path), path);
-    processor.width = side(json_get<int64_t>(size, "width", path), path);
+      if (key != "height" && key != "width")
+        unsupported(path, fmt::format("{} with '{}'", name, key));
+    height = side(json_get<int64_t>(size, "height", path), path);
+    width = side(json_get<int64_t>(size, "width", path), path);
   } else {
-    processor.height = processor.width =
-        side(json_get<int64_t>({{"size", size}}, "size", path), path);
+    height = width = side(json_get<int64_t>({{name, size}}, name, path), path);
   }
+}
+
+// A number alone is both sides of BLIP's squares, and CLIP's shorter side.
+void read_size(const json& size, const std::string& path, Family family,
+               ImageProcessor& processor) {
+  const bool keeps_shape = family != Family::blip;
+  if (keeps_shape && (size.is_number() || (size.is_object() && size.contains("shortest_edge")))) {
+    if (size.is_object() && size.size() > 1)
+      for (const auto& [key, value] : size.items())
+        if (key != "shortest_edge" && !value.is_null())
+          unsupported(path, "size with 'shortest_edge' and '" + key + "'");
+    const json edge = size.is_number() ? json{{"shortest_edge", size}} : size;
+    processor.shortest_edge = side(json_get<int64_t>(edge, "shortest_edge", path), path);
+    return;
+  }
+  processor.shortest_edge = 0;
+  read_sides(size, path, "size", processor.width, processor.height);
 }
 
 std::array<double, 3> read_channels(const json& config, const char* key,
@@ -61,10 +104,12 @@ std::array<double, 3> read_channels(const json& config, const char* key,
 }
 
 // Settings of the same family of processors that would change the result.
-void refuse_unknown(const json& config, const std::string& path) {
-  static const std::set<std::string> known = {"do_resize",  "size",           "resample",
-                                              "do_rescale", "rescale_factor", "do_normalize",
-                                              "image_mean", "image_std",      "do_convert_rgb"};
+void refuse_unknown(const json& config, const std::string& path, Family family) {
+  std::set<std::string> known = {"do_resize",  "size",           "resample",
+                                 "do_rescale", "rescale_factor", "do_normalize",
+                                 "image_mean", "image_std",      "do_convert_rgb"};
+  if (family != Family::blip) known.insert("do_center_crop");
+  if (family == Family::llava) known.insert("do_pad");
   // They say who reads the file, or are without effect while the `do_` beside them is off.
   static const std::set<std::string> harmless = {"image_processor_type",
                                                  "feature_extractor_type",
@@ -89,8 +134,9 @@ void refuse_unknown(const json& config, const std::string& path) {
     if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;
     unsupported(path, fmt::format("the setting '{}'", key));
   }
-  if (!json_get_or<bool>(config, "default_to_square", true, path))
-    unsupported(path, "default_to_square false");
+  const bool square = family == Family::blip;
+  if (json_get_or<bool>(config, "default_to_square", square, path) != square)
+    unsupported(path, fmt::format("default_to_square {}", !square));
   auto format = json_get_or<std::string>(config, "data_format", "channels_first", path);
   if (format != "channels_first") unsupported(path, "data_format " + format);
 }
@@ -105,16 +151,26 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   // processor_config.json holds the same settings under a key of their own.
   if (config.contains("image_processor") && config["image_processor"].is_object())
     config = nlohmann::json(config["image_processor"]);
-  refuse_unknown(config, path);
+  const auto family = family_of(config, path);
+  refuse_unknown(config, path, family);
   ImageProcessor processor;
-  processor.width = processor.height = 384;  // Hugging Face's default, where the file is silent
+  // Hugging Face's defaults, where the file is silent.
+  processor.width = processor.height = 384;
+  if (family != Family::blip) {
+    processor.shortest_edge = 224;
+    processor.do_center_crop = json_get_or<bool>(config, "do_center_crop", true, path);
+    if (config.contains("crop_size") && !config["crop_size"].is_null())
+      read_sides(config["crop_size"], path, "crop_size", processor.crop_width,
+                 processor.crop_height);
+  }
+  if (family == Family::llava) processor.do_pad = json_get_or<bool>(config, "do_pad", false, path);
   processor.do_resize = json_get_or<bool>(config, "do_resize", true, path);
   processor.do_rescale = json_get_or<bool>(config, "do_rescale", true, path);
   processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
   // Without it a grey picture would stay grey; every picture is RGB here.
   json_get_or<bool>(config, "do_convert_rgb", true, path);
   if (config.contains("size") && !config["size"].is_null())
-    read_size(config["size"], path, processor);
+    read_size(config["size"], path, family, processor);
   auto resample = json_get_or<int64_t>(config, "resample", 3, path);
   if (resample != 0 && resample != 2 && resample != 3)
     unsupported(path,
@@ -126,10 +182,42 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   return processor;
 }
 
+Image ImageProcessor::framed(const Image& image) const {
+  Image frame;
+  const Image* now = &image;
+  const auto become = [&](Image next) {
+    frame = std::move(next);
+    now = &frame;
+  };
+  if (do_pad) {
+    std::array<uint8_t, 3> colour;
+    for (int c = 0; c < 3; ++c)
+      colour[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
+    become(pad_to_square(*now, colour));
+  }
+  if (do_resize && shortest_edge > 0) {
+    const int64_t shorter = std::min(now->width, now->height);
+    const int64_t longer = std::max(now->width, now->height);
+    if (shorter < 1) throw Error(kPlace, "the picture has no pixels");
+    // As transformers rounds: down.
+    const auto grown = shortest_edge * longer / shorter;
+    if (grown > kMostPixels / shortest_edge)
+      throw Error(kPlace,
+                  fmt::format("a picture of {} by {} becomes too large", now->width, now->height),
+                  "crop it: its longer side is too long for its shorter one");
+    const bool upright = now->width <= now->height;
+    const int other = static_cast<int>(grown);
+    become(
+        resize(*now, upright ? shortest_edge : other, upright ? other : shortest_edge, resample));
+  } else if (do_resize) {
+    become(resize(*now, width, height, resample));
+  }
+  if (do_center_crop) become(crop_centre(*now, crop_width, crop_height));
+  return *now;
+}
+
 at::Tensor ImageProcessor::pixels(const Image& image) const {
-  Image resized;
-  if (do_resize) resized = resize(image, width, height, resample);
-  const Image& source = do_resize ? resized : image;
+  const Image source = framed(image);
   if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
     throw Error(kPlace, "the picture has no pixels");
   auto out = at::empty({3, source.height, source.width}, at::kFloat);

@@ -9,11 +9,17 @@
 
 namespace emend {
 
-// preprocessor_config.json: resize to a square, rescale, normalise.
+// preprocessor_config.json: pad to a square, resize, crop the middle, rescale, normalise; BLIP's
+// processors resize to a fixed size and do neither the first nor the third.
 struct ImageProcessor {
   int width = 224;
   int height = 224;
+  int shortest_edge = 0;  // resize the shorter side to this, keeping the shape; 0: width by height
+  bool do_pad = false;
   bool do_resize = true;
+  bool do_center_crop = false;
+  int crop_width = 224;
+  int crop_height = 224;
   bool do_rescale = true;
   bool do_normalize = true;
   Resample resample = Resample::bicubic;
@@ -23,8 +29,11 @@ struct ImageProcessor {
 
   // Throws emend::Error for settings that are not implemented.
   static ImageProcessor load(const std::string& path);
-  // (3, height, width) float32.
+  // (3, height, width) float32; of the crop, where there is one.
   at::Tensor pixels(const Image& image) const;
+
+ private:
+  Image framed(const Image& image) const;
 };
 
 }  // namespace emend

@@ -1,9 +1,6 @@
 #include "models/blip2.h"
 
-#include <fmt/format.h>
-
-#include "io/error.h"
-#include "nn/attention.h"
+#include "models/json_fields.h"
 
 namespace emend {
 namespace {
@@ -16,44 +13,28 @@ const Blip2Config& checked(const Blip2Config& config) {
 }  // namespace
 
 Blip2::Blip2(const Blip2Config& config, Weights& weights)
-    : config_(checked(config)),
+    : Model(weights, blip2_name),
+      config_(checked(config)),
       bridge_(static_cast<size_t>(config.vision.layers) + 2),
       language_(bridge_ + static_cast<size_t>(config.qformer.layers) + 2),
       vision_(config.vision, builder(weights, 0)),
       qformer_(config, builder(weights, bridge_)),
       opt_(config.text, builder(weights, language_)) {
   weights.finish();
-  dtype_ = weights.dtype();
-  device_ = weights.device();
-
-  auto row = [this](const char* name, Module module, int64_t count = -1) {
-    if (count < 0) stages_.push_back({name, module});
-    for (int64_t i = 0; i < count; ++i) stages_.push_back({fmt::format("{}.{}", name, i), module});
-  };
-  row("vision.embed", Module::vision);
-  row("vision.block", Module::vision, config.vision.layers);
-  row("vision.norm", Module::vision);
-  row("bridge.embed", Module::bridge);
-  row("bridge.layer", Module::bridge, config.qformer.layers);
-  row("bridge.project", Module::bridge);
-  row("language.embed", Module::language);
-  row("language.block", Module::language, config.text.layers);
-  row("language.head", Module::language);
+  add_stage("vision.embed", Module::vision);
+  add_stages("vision.block", Module::vision, config.vision.layers);
+  add_stage("vision.norm", Module::vision);
+  add_stage("bridge.embed", Module::bridge);
+  add_stages("bridge.layer", Module::bridge, config.qformer.layers);
+  add_stage("bridge.project", Module::bridge);
+  add_stage("language.embed", Module::language);
+  add_stages("language.block", Module::language, opt_.blocks());
+  add_stage("language.head", Module::language);
 }
 
 std::string Blip2::default_sites(Module module) const {
   if (module == Module::bridge) return "qformer.*";
-  if (module == Module::language && config_.text.layers > 0)
-    return fmt::format("language_model.model.decoder.layers.{}.fc{{1,2}}", config_.text.layers - 1);
-  return {};
-}
-
-at::Tensor Blip2::word_embeddings() const {
-  return parameters_.at("language_model.model.decoder.embed_tokens.weight");
-}
-
-Builder Blip2::builder(Weights& weights, size_t stage) {
-  return {weights, parameters_, sites_, site_weights_, stage};
+  return module == Module::language ? opt_.default_sites() : "";
 }
 
 void Blip2::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
@@ -74,29 +55,49 @@ void Blip2::run_stage(size_t stage, Pass& pass, const Attachments& attachments) 
       pass.hidden = qformer_.project(pass.hidden, attachments);
       pass.features = at::Tensor();
     }
-  } else if (stage == language_) {
-    pass.hidden = opt_.embed(pass, pass.hidden, attachments);
-    pass.attention = attention_bias(may_look(pass.mask, pass.segments, pass.ids.size(1)), dtype_);
-  } else if (stage + 1 < stages_.size()) {
-    pass.hidden = opt_.block(stage - language_ - 1, pass.hidden, pass.attention, pass.cache.get(),
-                             attachments);
   } else {
-    run_head(pass, attachments);
+    run_language_stage(opt_, stage - language_, pass, attachments);
   }
-}
-
-void Blip2::run_head(Pass& pass, const Attachments& attachments) const {
-  if (!pass.wanted.defined()) {
-    pass.hidden = opt_.head(pass.hidden, attachments);
-    return;
-  }
-  // Rows of one position, so that attachments see their usual (R, T, C).
-  auto chosen = pass.hidden.flatten(0, 1).index_select(0, pass.wanted).unsqueeze(1);
-  pass.hidden = opt_.head(chosen, attachments).squeeze(1);
 }
 
 std::unique_ptr<Model> make_blip2(const Blip2Config& config, Weights& weights) {
   return std::make_unique<Blip2>(config, weights);
+}
+
+std::string blip2_name(const std::string& name) {
+  const auto starts_with = [](const std::string& text, const char* prefix) {
+    return text.rfind(prefix, 0) == 0;
+  };
+  std::string result = name;
+  for (const char* part : {"model.vision_model.", "model.qformer.", "model.language_projection.",
+                           "model.language_model.", "model.query_tokens"})
+    if (starts_with(result, part)) result = result.substr(6);
+  // OPT without its head's wrapper.
+  if (starts_with(result, "language_model.decoder."))
+    result = "language_model.model." + result.substr(15);
+  return result;
+}
+
+Architecture blip2_architecture(const nlohmann::json& json) {
+  const auto config = Blip2Config::parse(json);
+  Architecture architecture;
+  architecture.canonical = config.canonical();
+  architecture.names = blip2_name;
+  if (config.text.tied) architecture.repeated = {"language_model.lm_head.weight"};
+  architecture.make_model = [config](Weights& weights) { return make_blip2(config, weights); };
+
+  auto& layout = architecture.layout;
+  layout.image_slots = config.queries;
+  if (config.image_token >= 0) layout.image_token = config.image_token;
+  layout.pictures_first = true;
+  layout.chat_template = false;
+  layout.settings = {{"num_query_tokens", std::to_string(config.queries)}};
+  // Transformers generates through the language model, whose settings come from text_config; the
+  // folder's generation_config.json does not move the stop.
+  layout.generation_config_stops = false;
+  layout.stop_tokens = JsonFields("config.json", json).object("text_config").ids("eos_token_id");
+  if (layout.stop_tokens.empty()) layout.stop_tokens = {2};  // OPTConfig's default
+  return architecture;
 }
 
 }  // namespace emend

@@ -2,6 +2,10 @@
 
 namespace emend {
 
+Builder Model::builder(Weights& weights, size_t stage) {
+  return {weights, parameters_, sites_, site_weights_, stage};
+}
+
 at::Tensor Builder::parameter(const std::string& name, at::IntArrayRef shape) const {
   return parameters.emplace(name, weights.take(name, shape)).first->second;
 }
@@ -30,6 +34,10 @@ LayerNorm Builder::norm(const std::string& path, int64_t width, double eps, bool
   layer.width = width;
   layer.eps = eps;
   return layer;
+}
+
+RmsNorm Builder::rms_norm(const std::string& path, int64_t width, double eps) const {
+  return {parameter(path + ".weight", {width}), eps};
 }
 
 Embedding Builder::embedding(const std::string& path, int64_t count, int64_t width) const {

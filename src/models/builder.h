@@ -9,6 +9,7 @@
 #include "nn/embedding.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
+#include "nn/rms_norm.h"
 
 namespace emend {
 
@@ -25,6 +26,7 @@ struct Builder {
   // A linear layer, without bias, whose weight is another module's parameter.
   Linear tied(const std::string& path, const at::Tensor& weight) const;
   LayerNorm norm(const std::string& path, int64_t width, double eps, bool affine = true) const;
+  RmsNorm rms_norm(const std::string& path, int64_t width, double eps) const;
   Embedding embedding(const std::string& path, int64_t count, int64_t width) const;
 };
 

@@ -5,9 +5,9 @@
 #include <mutex>
 
 #include "io/hash.h"
-#include "models/blip2_config.h"
+#include "models/architecture.h"
+#include "models/json_fields.h"
 #include "models/vlm.h"
-#include "models/weights.h"
 
 namespace emend {
 namespace {
@@ -28,16 +28,16 @@ void add(Hasher& hash, const std::string& name, const at::Tensor& tensor) {
 
 // What is stored, whatever dtype it is loaded in; the layouts of all releases give the same.
 std::string of_folder(const std::string& folder) {
-  const auto config = Blip2Config::load((std::filesystem::path(folder) / "config.json").string());
+  const auto architecture =
+      architecture_of(read_json_object((std::filesystem::path(folder) / "config.json").string()));
   const auto checkpoint = Checkpoint::open(folder);
   std::map<std::string, std::string> stored;
   for (const auto& name : checkpoint.names())
-    if (!is_benign_buffer(canonical_name(name))) stored.emplace(canonical_name(name), name);
-  // A tied head that is saved a second time says nothing new.
-  if (config.text.tied) stored.erase("language_model.lm_head.weight");
+    if (!is_benign_buffer(name)) stored.emplace(architecture.names(name), name);
+  for (const auto& name : architecture.repeated) stored.erase(name);
 
   Hasher hash;
-  add(hash, config.canonical());
+  add(hash, architecture.canonical);
   for (const auto& [name, in_file] : stored) add(hash, name, checkpoint.tensor(in_file));
   return hash.hex();
 }

@@ -34,8 +34,8 @@ class Generate : public ::testing::TestWithParam<std::string> {
   Fixture fixture = Fixture::open(GetParam());
   std::unique_ptr<Model> model = fixtures::load(fixture);
 };
-INSTANTIATE_TEST_SUITE_P(All, Generate, ::testing::ValuesIn(fixtures::all_fixtures()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Generate, ::testing::ValuesIn(fixtures::pictured_fixtures()),
+                         fixtures::test_name);
 
 TEST_P(Generate, TwentyGreedyTokensAreTransformers) {
   for (const char* name : {"image_left", "text_left"}) {

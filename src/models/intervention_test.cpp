@@ -49,7 +49,7 @@ class InterventionTest : public ::testing::Test {
     return rows;
   }
 
-  Fixture fixture = Fixture::open("plain");
+  Fixture fixture = Fixture::open("blip2/plain");
   std::unique_ptr<Model> model = fixtures::load(fixture);
   Batch batch = fixture.batch("image_right");
 };

@@ -82,6 +82,25 @@ Activation JsonFields::activation(const char* name, const char* absent) const {
   return activation_by_name(value ? value->get<std::string>() : absent, field(name));
 }
 
+std::optional<std::string> JsonFields::string(const char* name) const {
+  const auto* value = find(name);
+  if (!value) return std::nullopt;
+  if (!value->is_string()) refuse(name, *value, "a string");
+  return value->get<std::string>();
+}
+
+std::vector<int64_t> JsonFields::ids(const char* name) const {
+  std::vector<int64_t> ids;
+  const auto* value = find(name);
+  if (!value) return ids;
+  const auto list = value->is_array() ? *value : nlohmann::json::array({*value});
+  for (const auto& id : list) {
+    if (!id.is_number_integer()) refuse(name, *value, "token ids");
+    ids.push_back(id.get<int64_t>());
+  }
+  return ids;
+}
+
 std::optional<std::string> JsonFields::first_string(const char* name) const {
   const auto* value = find(name);
   if (!value) return std::nullopt;
@@ -95,6 +114,31 @@ JsonFields JsonFields::object(const char* name) const {
   const auto* value = find(name);
   if (value && !value->is_object()) refuse(name, *value, "an object");
   return JsonFields(name, value ? *value : empty_object());
+}
+
+std::vector<double> JsonFields::numbers(const char* name, int64_t count, double least,
+                                        double most) const {
+  const auto* value = find(name);
+  const auto expected = fmt::format("{} numbers from {} to {}", count, least, most);
+  if (!value || !value->is_array() || static_cast<int64_t>(value->size()) != count)
+    refuse(name, expected);
+  std::vector<double> numbers;
+  for (const auto& number : *value) {
+    if (!number.is_number() || !(number.get<double>() >= least) || !(number.get<double>() <= most))
+      refuse(name, expected);
+    numbers.push_back(number.get<double>());
+  }
+  return numbers;
+}
+
+void JsonFields::refuse(const char* name, const std::string& expected) const {
+  const auto* value = find(name);
+  refuse(name, value ? *value : nlohmann::json(), expected);
+}
+
+void JsonFields::expect_only(const std::set<std::string>& names) const {
+  for (const auto& [name, value] : json_->items())
+    if (!value.is_null() && names.count(name) == 0) refuse(name.c_str(), "folders without it");
 }
 
 void JsonFields::expect(const char* name, const std::string& only) const {

@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "nn/activation.h"
 
@@ -23,6 +25,12 @@ class JsonFields {
   // An integer, or two equal ones.
   int64_t square(const char* name, int64_t absent, int64_t most) const;
   Activation activation(const char* name, const char* absent) const;
+  bool has(const char* name) const { return find(name) != nullptr; }
+  std::optional<std::string> string(const char* name) const;
+  // A list of `count` numbers; throws when it is absent.
+  std::vector<double> numbers(const char* name, int64_t count, double least, double most) const;
+  // One token id, a list of them, or nothing.
+  std::vector<int64_t> ids(const char* name) const;
   // The first element of a list of strings.
   std::optional<std::string> first_string(const char* name) const;
   // An absent object is an empty one.
@@ -31,6 +39,10 @@ class JsonFields {
   void expect(const char* name, const std::string& only) const;
   void expect_flag(const char* name, bool only) const;
   void expect_absent(const char* name) const;
+  // Nothing has another name.
+  void expect_only(const std::set<std::string>& names) const;
+  // Throws the error that the field's value is not among what is expected.
+  [[noreturn]] void refuse(const char* name, const std::string& expected) const;
 
  private:
   const nlohmann::json* find(const char* name) const;

@@ -1,16 +1,20 @@
-// The real BLIP-2 OPT-2.7b and 6.7b, from listings of what their folders hold
-// (tools/reference/make_manifests.py), on weights that take no memory.
+// Real folders, from listings of what they hold (tools/reference/make_manifests.py and
+// make_llama_manifests.py), on weights that take no memory.
 
 #include <gmock/gmock.h>
 
 #include <fstream>
 
 #include "io/error.h"
-#include "models/blip2.h"
-#include "models/weights.h"
+#include "models/architecture.h"
+#include "models/blip2_config.h"
+#include "models/llava_config.h"
 
 namespace emend {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 struct Manifest {
   nlohmann::json config;
@@ -45,7 +49,14 @@ Manifest read_manifest(const std::string& name) {
 
 std::unique_ptr<Model> build(const Manifest& manifest) {
   Weights weights(manifest.tensors, at::kBFloat16);
-  return make_blip2(Blip2Config::parse(manifest.config), weights);
+  return architecture_of(manifest.config).make_model(weights);
+}
+
+// What a name is in any release's layout.
+std::string last_part(const std::string& name) {
+  const auto at = name.find("layers.");
+  return at == std::string::npos ? name.substr(name.rfind('.', name.rfind('.') - 1) + 1)
+                                 : name.substr(at);
 }
 
 std::string error_of(const Manifest& manifest) {
@@ -57,26 +68,48 @@ std::string error_of(const Manifest& manifest) {
   return {};
 }
 
-const std::vector<std::string> kManifests{
+const std::vector<std::string> kBlip2{
     "blip2-opt-2.7b", "blip2-opt-2.7b-saved-again", "blip2-opt-2.7b-older",
     "blip2-opt-6.7b", "blip2-opt-6.7b-saved-again", "blip2-opt-6.7b-older"};
+const std::vector<std::string> kLlava{"llava-1.5-7b", "llava-1.5-7b-saved-again", "llava-1.5-13b",
+                                      "llava-1.5-13b-saved-again"};
+const std::vector<std::string> kText{"smollm2-135m", "smollm2-360m", "tinyllama-1.1b-chat",
+                                     "vicuna-7b"};
 
-// From each part.
-const std::vector<std::string> kSamples{
-    "query_tokens",
-    "vision_model.embeddings.position_embedding",
-    "vision_model.encoder.layers.38.self_attn.qkv.bias",
-    "qformer.encoder.layer.10.crossattention.attention.key.weight",
-    "qformer.encoder.layer.11.output_query.LayerNorm.bias",
-    "language_projection.weight",
-    "language_model.model.decoder.embed_positions.weight",
-    "language_model.model.decoder.final_layer_norm.weight",
-    "language_model.model.decoder.layers.31.fc2.weight"};
+std::vector<std::string> all_manifests() {
+  auto all = kBlip2;
+  for (const auto* more : {&kLlava, &kText}) all.insert(all.end(), more->begin(), more->end());
+  return all;
+}
 
-class RealFolder : public ::testing::TestWithParam<std::string> {
+class Listed : public ::testing::TestWithParam<std::string> {
  protected:
-  bool large() const { return GetParam().find("6.7b") != std::string::npos; }
-  bool older() const { return GetParam().find("older") != std::string::npos; }
+  bool named(const char* part) const { return GetParam().find(part) != std::string::npos; }
+  // From each part.
+  std::vector<std::string> samples() const {
+    if (named("blip2"))
+      return {"query_tokens",
+              "vision_model.embeddings.position_embedding",
+              "vision_model.encoder.layers.38.self_attn.qkv.bias",
+              "qformer.encoder.layer.10.crossattention.attention.key.weight",
+              "qformer.encoder.layer.11.output_query.LayerNorm.bias",
+              "language_projection.weight",
+              "language_model.model.decoder.embed_positions.weight",
+              "language_model.model.decoder.final_layer_norm.weight",
+              "language_model.model.decoder.layers.31.fc2.weight"};
+    if (!named("llava"))
+      return {"model.embed_tokens.weight", "model.layers.21.self_attn.k_proj.weight",
+              "model.layers.3.mlp.gate_proj.weight", "model.norm.weight"};
+    const std::string tower = named("again") ? "vision_tower." : "vision_tower.vision_model.";
+    return {tower + "embeddings.class_embedding",
+            tower + "pre_layrnorm.bias",
+            tower + "encoder.layers.23.mlp.fc2.weight",  // does not run, and has to be there
+            tower + "post_layernorm.weight",
+            "multi_modal_projector.linear_2.bias",
+            "language_model.model.embed_tokens.weight",
+            "language_model.model.layers.31.self_attn.o_proj.weight",
+            "language_model.lm_head.weight"};
+  }
   // The index of a tensor in the manifest.
   size_t find(const std::string& name) const {
     size_t i = 0;
@@ -87,12 +120,29 @@ class RealFolder : public ::testing::TestWithParam<std::string> {
   Manifest manifest = read_manifest(GetParam());
 };
 
-INSTANTIATE_TEST_SUITE_P(All, RealFolder, ::testing::ValuesIn(kManifests), [](const auto& info) {
+std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
   auto name = info.param;
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Listed, ::testing::ValuesIn(all_manifests()), test_name);
+
+class RealFolder : public Listed {
+ protected:
+  bool large() const { return named("6.7b"); }
+  bool older() const { return named("older"); }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, RealFolder, ::testing::ValuesIn(kBlip2), test_name);
+
+TEST_P(Listed, HasAllItsParametersAndNoOther) {
+  const auto model = build(manifest);
+  int64_t count = 0;
+  for (const auto& [name, tensor] : model->parameters()) count += tensor.numel();
+  EXPECT_EQ(count, manifest.parameters);
+}
 
 TEST_P(RealFolder, IsAcceptedWhole) {
   const auto model = build(manifest);
@@ -142,31 +192,70 @@ TEST_P(RealFolder, HasHuggingFacesDefaultsWhereFieldsAreAbsent) {
   EXPECT_EQ(c.image_token, older() ? -1 : 50265);
 }
 
-TEST_P(RealFolder, NamesWhatIsMissing) {
-  for (const auto& name : kSamples) {
+class Llava15 : public Listed {};
+INSTANTIATE_TEST_SUITE_P(All, Llava15, ::testing::ValuesIn(kLlava), test_name);
+
+TEST_P(Llava15, IsWhatItsConfigSays) {
+  const bool large = named("13b");
+  const auto c = LlavaConfig::parse(manifest.config);
+  EXPECT_EQ(c.vision.hidden, 1024);
+  EXPECT_EQ(c.vision.layers, 24);
+  EXPECT_EQ(c.vision_blocks(), 23);
+  EXPECT_EQ(c.vision.activation, Activation::quick_gelu);
+  EXPECT_EQ(c.text.hidden, large ? 5120 : 4096);
+  EXPECT_EQ(c.text.eps, 1e-5);
+  EXPECT_EQ(c.text.rotary.theta, 10000);
+  EXPECT_FALSE(c.text.tied);
+  const auto model = build(manifest);
+  EXPECT_EQ(model->image_slots(), 576);
+  EXPECT_EQ(model->vocabulary(), 32064);
+  EXPECT_EQ(model->max_positions(), 4096);
+  EXPECT_EQ(model->stages().size(), 24u + 1 + (large ? 42 : 34));
+  // By any release's name; none where nothing runs.
+  const auto& down = model->site("model.language_model.layers.31.mlp.down_proj");
+  EXPECT_EQ(down.name, "language_model.model.layers.31.mlp.down_proj");
+  EXPECT_EQ(down.in, large ? 13824 : 11008);
+  EXPECT_EQ(model->site("model.vision_tower.encoder.layers.22.mlp.fc1").stage, 23u);
+  EXPECT_EQ(model->site("lm_head").stage, model->stages().size() - 1);
+  EXPECT_THROW(model->site("vision_tower.vision_model.encoder.layers.23.mlp.fc1"), Error);
+}
+
+TEST(LlamaFolder, SmolLm2ReadsTextAlone) {
+  const auto manifest = read_manifest("smollm2-135m");
+  const auto model = build(manifest);
+  EXPECT_EQ(model->image_slots(), 0);
+  EXPECT_EQ(model->max_positions(), 8192);
+  EXPECT_EQ(model->stages().size(), 32u);
+  EXPECT_EQ(model->site("model.layers.29.self_attn.k_proj").out, 192);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
+  EXPECT_TRUE(model->default_sites(Module::bridge).empty());
+}
+
+TEST_P(Listed, NamesWhatIsMissing) {
+  for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors.erase(changed.tensors.begin() + find(name));
-    EXPECT_THAT(error_of(changed), ::testing::HasSubstr("missing: " + name));
+    EXPECT_THAT(error_of(changed), AllOf(HasSubstr(" missing: "), HasSubstr(last_part(name))));
   }
 }
 
-TEST_P(RealFolder, NamesWhatIsLeftOver) {
-  for (const auto& name : kSamples) {
+TEST_P(Listed, NamesWhatIsLeftOver) {
+  for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors.push_back(manifest.tensors[find(name)]);
     changed.tensors.back().name += ".copy";
-    EXPECT_THAT(error_of(changed), ::testing::HasSubstr("not expected: " + name + ".copy"));
+    EXPECT_THAT(error_of(changed), HasSubstr("not expected: " + name + ".copy"));
   }
 }
 
-TEST_P(RealFolder, NamesWhatIsMisshapen) {
-  for (const auto& name : kSamples) {
+TEST_P(Listed, NamesWhatIsMisshapen) {
+  for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors[find(name)].shape[0] += 1;
-    EXPECT_THAT(error_of(changed), ::testing::HasSubstr("misshapen: " + name));
+    EXPECT_THAT(error_of(changed), HasSubstr("misshapen: " + name));
     changed = manifest;
     changed.tensors[find(name)].shape.push_back(1);
-    EXPECT_THAT(error_of(changed), ::testing::HasSubstr("misshapen: " + name));
+    EXPECT_THAT(error_of(changed), HasSubstr("misshapen: " + name));
   }
 }
 

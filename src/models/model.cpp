@@ -7,18 +7,17 @@
 
 #include "io/error.h"
 #include "models/glob.h"
-#include "models/weights.h"
 
 namespace emend {
 namespace {
 
 // A site by any release's name, with or without `.weight`.
-std::string site_name(std::string name) {
+std::string site_name(std::string name, NameMap names) {
   const std::string suffix = ".weight";
   if (name.size() > suffix.size() &&
       name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0)
     name.resize(name.size() - suffix.size());
-  return canonical_name(name);
+  return names(name);
 }
 
 template <class T>
@@ -37,8 +36,19 @@ template <class T>
 
 }  // namespace
 
+Model::Model(Weights& weights, NameMap names)
+    : dtype_(weights.dtype()), device_(weights.device()), names_(names) {
+  weights.name_by(names);
+}
+
+void Model::add_stage(const std::string& name, Module module) { stages_.push_back({name, module}); }
+
+void Model::add_stages(const std::string& name, Module module, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) add_stage(fmt::format("{}.{}", name, i), module);
+}
+
 std::vector<Site> Model::find_sites(const std::string& pattern) const {
-  const Glob glob(site_name(pattern));
+  const Glob glob(site_name(pattern, names_));
   std::vector<Site> found;
   for (const auto& site : sites_)
     if (glob.matches(site.name)) found.push_back(site);
@@ -47,7 +57,7 @@ std::vector<Site> Model::find_sites(const std::string& pattern) const {
 }
 
 const Site& Model::site(const std::string& name) const {
-  const auto canonical = site_name(name);
+  const auto canonical = site_name(name, names_);
   for (const auto& site : sites_)
     if (site.name == canonical) return site;
   nothing_named("site", name, sites_);

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "models/blip2.h"
 #include "models/testing/fixture.h"
 
 namespace emend {
@@ -97,7 +98,8 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
 
   // The last vision block's stream flows on past the norm at the end.
   auto stream = std::make_shared<at::Tensor>();
-  const auto last = "vision.block." + std::to_string(fixture.config.vision.layers - 1);
+  const auto last =
+      "vision.block." + std::to_string(Blip2Config::parse(fixture.config).vision.layers - 1);
   Mutation skip{"skipped_post_layernorm", nothing(), as_stored, {}};
   skip.interventions.push_back(
       {Point::boundary, last, {}, [stream](const at::Tensor& x) { return *stream = x; }, {}, {}});
@@ -111,9 +113,16 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
   return all;
 }
 
+std::unique_ptr<Model> mutated(const Fixture& fixture, const Blip2Config& config,
+                               const Mutation& mutation) {
+  auto architecture = architecture_of(fixture.config);
+  architecture.make_model = [&](Weights& weights) { return make_blip2(config, weights); };
+  return fixtures::load(fixture, architecture, mutation.weights);
+}
+
 bool outputs_agree(const Fixture& fixture, const Blip2Config& config, const Mutation& mutation,
                    std::string& worst) {
-  const auto model = fixtures::load(fixture, config, mutation.weights);
+  const auto model = mutated(fixture, config, mutation);
   const auto compared =
       compare_stages(*model, fixture, "image_right", PadSide::right, mutation.interventions);
   worst = fixtures::worst(compared);
@@ -125,13 +134,14 @@ class Mutated : public ::testing::TestWithParam<std::string> {
   Mutated() { at::set_num_threads(1); }
 };
 
-INSTANTIATE_TEST_SUITE_P(All, Mutated, ::testing::ValuesIn(fixtures::all_fixtures()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Mutated, ::testing::ValuesIn(fixtures::blip2_fixtures()),
+                         fixtures::test_name);
 
 TEST_P(Mutated, TheRightModelPasses) {
   const auto fixture = Fixture::open(GetParam());
   std::string worst;
-  EXPECT_TRUE(outputs_agree(fixture, fixture.config, {"", nothing(), as_stored, {}}, worst))
+  EXPECT_TRUE(outputs_agree(fixture, Blip2Config::parse(fixture.config),
+                            {"", nothing(), as_stored, {}}, worst))
       << worst;
 }
 
@@ -139,7 +149,7 @@ TEST_P(Mutated, EveryMistakeFails) {
   const auto fixture = Fixture::open(GetParam());
   int tried = 0;
   for (const auto& mutation : mutations(fixture)) {
-    auto config = fixture.config;
+    auto config = Blip2Config::parse(fixture.config);
     if (!mutation.config(config)) continue;
     std::string worst;
     EXPECT_FALSE(outputs_agree(fixture, config, mutation, worst))
@@ -153,13 +163,13 @@ TEST_P(Mutated, EveryMistakeFails) {
 TEST(Mutations, ShowInTheLogitsAlone) {
   at::NoGradGuard no_grad;
   std::map<std::string, double> largest;
-  for (const auto& name : fixtures::all_fixtures()) {
+  for (const auto& name : fixtures::blip2_fixtures()) {
     const auto fixture = Fixture::open(name);
     const auto expected = fixture.tensor("image_right/logits");
     for (const auto& mutation : mutations(fixture)) {
-      auto config = fixture.config;
+      auto config = Blip2Config::parse(fixture.config);
       if (!mutation.config(config)) continue;
-      const auto model = fixtures::load(fixture, config, mutation.weights);
+      const auto model = mutated(fixture, config, mutation);
       auto pass = model->begin(fixture.batch("image_right"));
       model->run(pass, mutation.interventions);
       auto& error = largest[mutation.name];

@@ -47,7 +47,7 @@ class PrefixTest : public ::testing::TestWithParam<Case> {
              {p.row("What colour is the star?", 0), p.row("Where does Bo live?"),
               p.row("How many?", 1), p.row("What shape?", 0), p.row("Which?", 2)}};
     auto& both = batch.rows.back();
-    both.ids.insert(both.ids.begin(), p.image_slots, kImageSlot);
+    both.ids.insert(both.ids.begin(), p.layout.image_slots, kImageSlot);
     both.images = {2, 1};
   }
   bool bundled() const { return std::string(GetParam().model) == "bundled"; }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -13,70 +14,163 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// One id, a list of ids, or nothing; false when the field is absent.
-bool read_ids(const nlohmann::json& json, const char* name, const std::string& path,
-              std::vector<int64_t>& ids) {
-  auto found = json.find(name);
-  if (found == json.end() || found->is_null()) return false;
-  const auto list = found->is_array() ? *found : nlohmann::json::array({*found});
-  for (const auto& id : list) {
-    if (!id.is_number_integer())
-      throw Error("models::processor", fmt::format("{}: {} holds what is no token id", path, name));
-    ids.push_back(id.get<int64_t>());
-  }
-  return true;
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
 }
 
-// Transformers generates through the language model, whose settings come from text_config; the
-// folder's generation_config.json does not move the stop.
-std::vector<int64_t> read_stop_tokens(const nlohmann::json& config) {
-  std::vector<int64_t> ids;
-  const auto text = config.find("text_config");
-  if (text == config.end() || !text->is_object() ||
-      !read_ids(*text, "eos_token_id", "config.json", ids))
-    ids.push_back(2);  // OPTConfig's default
-  return ids;
+std::string filled(std::string pattern, const std::string& text) {
+  const auto slot = pattern.find("{}");
+  return slot == std::string::npos ? pattern : pattern.replace(slot, 2, text);
+}
+
+std::string trimmed(const std::string& text) {
+  const char* space = " \t\r\n";
+  const auto begin = text.find_first_not_of(space);
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
+}
+
+// What a wrapped prompt ends with.
+bool is_wrapped(const std::string& text, const std::string& pattern) {
+  const auto slot = pattern.find("{}");
+  const auto tail = slot == std::string::npos ? "" : trimmed(pattern.substr(slot + 2));
+  return !tail.empty() && text.find(tail) != std::string::npos;
+}
+
+// The placeholder's id and text, as config.json and the tokenizer know them.
+void find_placeholder(const Tokenizer& tokenizer, PromptLayout& layout) {
+  const bool given = layout.image_token.has_value();
+  if (!given) layout.image_token = tokenizer.id(layout.placeholder);
+  if (!layout.image_token) {
+    if (layout.pictures_first) layout.placeholder.clear();
+  } else if (*layout.image_token < tokenizer.size()) {
+    const auto text = tokenizer.token(*layout.image_token);
+    for (auto* pattern : {&layout.with_picture, &layout.without_picture, &layout.shown})
+      replace_all(*pattern, layout.placeholder, text);
+    layout.placeholder = text;
+  }
+  if (given && !layout.pictures_first && tokenizer.id(layout.placeholder) != layout.image_token)
+    throw Error("models::processor",
+                fmt::format("the tokenizer has no token {} for the placeholder of pictures",
+                            *layout.image_token),
+                "tokenizer.json and config.json must come from the same model");
+}
+
+void check_settings(const std::string& path, const PromptLayout& layout) {
+  const auto own = read_json_object(path);
+  for (const auto& [name, value] : layout.settings)
+    if (own.contains(name) && !own[name].is_null() && own[name] != nlohmann::json::parse(value))
+      throw Error("models::processor", fmt::format("{} says {} {}, the model has {}", path, name,
+                                                   own[name].dump(), value));
 }
 
 }  // namespace
 
-Processor Processor::load(const std::string& folder, int64_t image_slots) {
+Processor Processor::load(const std::string& folder, const PromptLayout& layout, bool wrap) {
   const fs::path root(folder);
-  const auto config = read_json_object((root / "config.json").string());
   Processor processor;
+  processor.layout = layout;
   processor.tokenizer = Tokenizer::load(folder);
-  // Newer releases save one file for both halves of the processor.
   const auto own = (root / "processor_config.json").string();
-  const auto images = (root / "preprocessor_config.json").string();
-  processor.image_processor =
-      ImageProcessor::load(!fs::exists(images) && fs::exists(own) ? own : images);
-  processor.image_slots = image_slots;
-  processor.stop_tokens = read_stop_tokens(config);
+  if (layout.image_slots > 0) {
+    // Newer releases save one file for both halves of the processor.
+    const auto images = (root / "preprocessor_config.json").string();
+    processor.image_processor =
+        ImageProcessor::load(!fs::exists(images) && fs::exists(own) ? own : images);
+    find_placeholder(*processor.tokenizer, processor.layout);
+    if (fs::exists(own)) check_settings(own, layout);
+  }
 
-  std::vector<int64_t> image;
-  if (read_ids(config, "image_token_index", "config.json", image) && image.size() == 1)
-    processor.image_token = image[0];
-  else
-    processor.image_token = processor.tokenizer->id("<image>");
+  processor.stop_tokens = layout.stop_tokens;
+  const auto generation = root / "generation_config.json";
+  if (layout.generation_config_stops && fs::exists(generation)) {
+    const auto json = read_json_object(generation.string());
+    auto stops = JsonFields("generation_config.json", json).ids("eos_token_id");
+    if (!stops.empty()) processor.stop_tokens = std::move(stops);
+  }
 
-  std::vector<int64_t> queries;
-  if (fs::exists(own) && read_ids(read_json_object(own), "num_query_tokens", own, queries) &&
-      queries != std::vector<int64_t>{image_slots})
-    throw Error("models::processor",
-                fmt::format("{} says num_query_tokens {}, the model has {}", own,
-                            queries.empty() ? 0 : queries[0], image_slots));
+  const auto& tokenizer = *processor.tokenizer;
+  const auto with = tokenizer.encode("a", /*special=*/true);
+  const auto without = tokenizer.encode("a", /*special=*/false);
+  processor.begin_.assign(with.begin(),
+                          std::search(with.begin(), with.end(), without.begin(), without.end()));
+  processor.spaced_ = !without.empty() && tokenizer.token(without[0]).rfind("\u2581", 0) == 0;
+
+  auto& templates = processor.layout;
+  if (!wrap) {
+    templates.with_picture = templates.without_picture = "";
+  } else if (layout.chat_template) {
+    try {
+      processor.chat_ = ChatTemplate::load(folder);
+      if (processor.chat_) {
+        templates.without_picture = processor.render("{}", false);
+        if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);
+      }
+    } catch (const Error& error) {
+      throw Error("models::processor",
+                  fmt::format("the chat template of {} cannot be used: {}", folder, error.what()),
+                  "--no-chat-template asks prompts as they are");
+    }
+  }
   return processor;
 }
 
+// A user's turn, and the beginning of the answer.
+std::string Processor::render(const std::string& text, bool picture) const {
+  nlohmann::ordered_json content = text;
+  if (layout.image_slots > 0) {
+    content = nlohmann::ordered_json::array();
+    if (picture) content.push_back({{"type", "image"}});
+    content.push_back({{"type", "text"}, {"text", text}});
+  }
+  nlohmann::ordered_json turn = {{"role", "user"}, {"content", content}};
+  return chat_->render(nlohmann::ordered_json::array({turn}), {{"add_generation_prompt", true}});
+}
+
+// As transformers encodes what it made of a chat: a language model's template says all itself;
+// beside pictures BOS is added where the template has none.
+std::vector<int64_t> Processor::encode(const std::string& text) const {
+  if (chat_ && layout.image_slots == 0 && is_wrapped(text, layout.without_picture))
+    return tokenizer->encode(text, /*special=*/false);
+  auto ids = tokenizer->encode(text, /*special=*/true);
+  const auto size = static_cast<int64_t>(begin_.size());
+  if (size > 0 && static_cast<int64_t>(ids.size()) >= 2 * size &&
+      std::equal(begin_.begin(), begin_.end(), ids.begin() + size))
+    ids.erase(ids.begin(), ids.begin() + size);
+  return ids;
+}
+
+at::Tensor Processor::pixels(const Image& image) const {
+  if (layout.image_slots == 0)
+    throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
+                "leave the picture out, or take a vision-language model");
+  return image_processor.pixels(image);
+}
+
+std::string Processor::prompt(const std::string& text, bool picture) const {
+  const auto& pattern = picture ? layout.with_picture : layout.without_picture;
+  const bool placed =
+      !layout.pictures_first && picture && text.find(layout.placeholder) != std::string::npos;
+  if (placed) return text;
+  if (!pattern.empty() && !is_wrapped(text, pattern))
+    return chat_ ? render(text, picture) : filled(pattern, text);
+  return picture && !layout.pictures_first ? filled(layout.shown, text) : text;
+}
+
 Row Processor::row(const std::string& text, int64_t image) const {
+  if (image >= 0 && layout.image_slots == 0)
+    throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
+                "leave the picture out, or take a vision-language model");
+  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image);
+}
+
+Row Processor::pictures_first(const std::string& text, int64_t image) const {
   std::string rest = text;
-  if (image_token) {
-    // Its usual name where the tokenizer's files leave it to the processor to add it.
-    const auto placeholder =
-        *image_token < tokenizer->size() ? tokenizer->token(*image_token) : "<image>";
-    while (image >= 0 && !placeholder.empty() && rest.rfind(placeholder, 0) == 0)
-      rest.erase(0, placeholder.size());
-    if (!placeholder.empty() && rest.find(placeholder) != std::string::npos)
+  const auto& placeholder = layout.placeholder;
+  if (!placeholder.empty()) {
+    while (image >= 0 && rest.rfind(placeholder, 0) == 0) rest.erase(0, placeholder.size());
+    if (rest.find(placeholder) != std::string::npos)
       throw Error(
           "models::processor",
           fmt::format("the prompt has the placeholder {} where no picture goes", placeholder),
@@ -87,16 +181,74 @@ Row Processor::row(const std::string& text, int64_t image) const {
 
   Row row;
   if (image >= 0) {
-    row.ids.assign(image_slots, kImageSlot);
+    row.ids.assign(layout.image_slots, kImageSlot);
     row.images.push_back(image);
   }
-  const auto ids = tokenizer->encode(rest, /*special=*/true);
+  const auto ids = tokenizer->encode(prompt(rest, image >= 0), /*special=*/true);
   row.ids.insert(row.ids.end(), ids.begin(), ids.end());
+  return row;
+}
+
+// The tokens between placeholders.
+std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text) const {
+  std::vector<std::vector<int64_t>> pieces(1);
+  const bool known = layout.image_slots > 0 && !layout.placeholder.empty();
+  if (!known || layout.image_token) {
+    for (int64_t id : encode(text))
+      if (known && id == *layout.image_token)
+        pieces.emplace_back();
+      else
+        pieces.back().push_back(id);
+    return pieces;
+  }
+  // What is no token is no text either: both sides are encoded without it.
+  const auto& placeholder = layout.placeholder;
+  size_t begin = 0;
+  for (auto at = text.find(placeholder); at != std::string::npos;
+       at = text.find(placeholder, begin)) {
+    pieces.back() = tokenizer->encode(text.substr(begin, at - begin), /*special=*/begin == 0);
+    pieces.emplace_back();
+    begin = at + placeholder.size();
+  }
+  pieces.back() = tokenizer->encode(text.substr(begin), /*special=*/begin == 0);
+  return pieces;
+}
+
+Row Processor::in_place(const std::string& text, int64_t image) const {
+  if (text.empty())
+    throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
+  const auto pieces = this->pieces(prompt(text, image >= 0));
+  const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
+  const bool together =
+      placeholders < 2 || std::all_of(pieces.begin() + 1, pieces.end() - 1,
+                                      [](const auto& piece) { return piece.empty(); });
+  const bool fits =
+      image < 0 ? placeholders == 0 : placeholders == 1 || placeholders == layout.image_slots;
+  if (!fits || !together)
+    throw Error(
+        "models::processor",
+        fmt::format("the prompt has the placeholder {} where no picture goes", layout.placeholder),
+        fmt::format("write it once, where the picture goes; it becomes {} positions",
+                    layout.image_slots));
+  Row row;
+  row.ids = pieces.front();
+  if (image >= 0) {
+    row.ids.insert(row.ids.end(), layout.image_slots, kImageSlot);
+    row.images.push_back(image);
+    row.ids.insert(row.ids.end(), pieces.back().begin(), pieces.back().end());
+  }
   return row;
 }
 
 std::vector<int64_t> Processor::target(const std::string& text) const {
   auto ids = tokenizer->encode(text, /*special=*/false);
+  if (spaced_) {
+    // Such a tokenizer begins every text with a space; a continuation has one only if it says so.
+    const auto before = tokenizer->encode(":", /*special=*/false);
+    const auto both = tokenizer->encode(":" + text, /*special=*/false);
+    if (both.size() >= before.size() && std::equal(before.begin(), before.end(), both.begin()))
+      ids.assign(both.begin() + static_cast<int64_t>(before.size()), both.end());
+  }
   if (ids.empty())
     throw Error("models::processor", "the target has no tokens", "say what to answer");
   return ids;

@@ -8,6 +8,8 @@
 #include "io/image.h"
 #include "io/image_processor.h"
 #include "models/pass.h"
+#include "models/prompt_layout.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace emend {
@@ -15,22 +17,38 @@ namespace emend {
 // What the released processor does: pictures to pixels, text to rows in the model's prompt layout.
 class Processor {
  public:
-  static Processor load(const std::string& folder, int64_t image_slots);
+  // `wrap`: put bare prompts into the layout's templates.
+  static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true);
 
-  // (3, H, W) float32.
-  at::Tensor pixels(const Image& image) const { return image_processor.pixels(image); }
-  // Image slots (if any) first, BOS, then the text's tokens. `image` is its index in the batch, -1:
-  // none. Placeholders that a text with an image begins with (`<image>`) are those slots already.
-  // Throws emend::Error when the text is empty, or has a placeholder elsewhere.
+  // (3, H, W) float32. Throws emend::Error when the model reads text only.
+  at::Tensor pixels(const Image& image) const;
+  // BOS and the tokens of the prompt, with image slots (if any) first or where its placeholder
+  // is. `image` is its index in the batch, -1: none. Placeholders may be there once, or once for
+  // each slot. Throws emend::Error when the text is empty, when a placeholder is where no picture
+  // goes, and when a text-only model is shown a picture.
   Row row(const std::string& text, int64_t image = -1) const;
-  // Tokens of a target as continuation of a prompt; throws when there are none.
+  // The text as it is asked: wrapped where the layout says so, unless it has the placeholder of a
+  // picture or ends as a wrapped one does.
+  std::string prompt(const std::string& text, bool picture) const;
+  // Tokens of a target as continuation of a prompt, in which its leading space is a space and
+  // nothing is put before it; throws when there are none.
   std::vector<int64_t> target(const std::string& text) const;
 
   std::shared_ptr<const Tokenizer> tokenizer;
   ImageProcessor image_processor;
-  int64_t image_slots = 0;
-  std::vector<int64_t> stop_tokens;    // generation ends at any of them
-  std::optional<int64_t> image_token;  // the placeholder that stands for a slot in text
+  PromptLayout layout;
+  std::vector<int64_t> stop_tokens;  // generation ends at any of them
+
+ private:
+  std::string render(const std::string& text, bool picture) const;
+  std::vector<int64_t> encode(const std::string& text) const;
+  std::vector<std::vector<int64_t>> pieces(const std::string& text) const;
+  Row pictures_first(const std::string& text, int64_t image) const;
+  Row in_place(const std::string& text, int64_t image) const;
+
+  std::optional<ChatTemplate> chat_;
+  std::vector<int64_t> begin_;  // what the tokenizer puts before a text (BOS)
+  bool spaced_ = false;         // it puts a space there, too (SentencePiece)
 };
 
 }  // namespace emend

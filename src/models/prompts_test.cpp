@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "models/architecture.h"
 #include "models/processor.h"
 #include "models/testing/fixture.h"
 #include "models/vlm.h"
@@ -45,6 +46,12 @@ class Prompts : public ::testing::TestWithParam<std::string> {
   }
   void TearDown() override { fs::remove_all(folder); }
 
+  Processor processor() const {
+    auto layout = architecture_of(read(folder / "config.json")).layout;
+    layout.image_slots = expected.at("queries");
+    return Processor::load(folder.string(), layout);
+  }
+
   fs::path folder;
   nlohmann::json expected = read(kTestData + "prompts.json");
 };
@@ -55,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(All, Prompts, ::testing::Values("blip2-opt-2.7b", "blip
                          });
 
 TEST_P(Prompts, AreTheReleasedProcessors) {
-  const auto processor = Processor::load(folder.string(), expected.at("queries"));
+  const auto processor = this->processor();
   for (const auto& prompt : expected.at("prompts")) {
     const auto text = prompt.at("text").get<std::string>();
     EXPECT_EQ(processor.row(text).ids, prompt.at("alone").get<std::vector<int64_t>>()) << text;
@@ -70,20 +77,20 @@ TEST_P(Prompts, AreTheReleasedProcessors) {
 }
 
 TEST_P(Prompts, StopAtTheLanguageModelsEndOfText) {
-  const auto processor = Processor::load(folder.string(), expected.at("queries"));
+  const auto processor = this->processor();
   EXPECT_EQ(processor.stop_tokens, std::vector<int64_t>{50118});
 }
 
 // BLIP-2 generates through its language model, whose settings come from text_config alone.
 TEST_P(Prompts, GenerationConfigDoesNotMoveTheStop) {
   write(folder / "generation_config.json", {{"bos_token_id", 2}, {"eos_token_id", 2}});
-  const auto processor = Processor::load(folder.string(), expected.at("queries"));
+  const auto processor = this->processor();
   EXPECT_EQ(processor.stop_tokens, std::vector<int64_t>{50118});
 }
 
 TEST(Stop, EndsGenerationAsInTransformers) {
   const auto stop = read(kTestData + "prompts.json").at("stop");
-  const auto fixture = fixtures::Fixture::open("plain");
+  const auto fixture = fixtures::Fixture::open("blip2/plain");
   const auto model = fixtures::load(fixture);
   auto batch = fixture.batch("image_left");
   GenerationOptions options;

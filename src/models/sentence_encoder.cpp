@@ -53,7 +53,8 @@ class BertEncoder : public SentenceEncoder {
 
  private:
   Bert make_bert() {
-    Weights weights(Checkpoint::open(says_.model), at::kFloat, device_, Bert::tensor_name);
+    Weights weights(Checkpoint::open(says_.model), at::kFloat, device_);
+    weights.name_by(Bert::tensor_name);
     std::map<std::string, at::Tensor> parameters;
     std::vector<Site> sites;  // nothing attaches here
     std::vector<at::Tensor> site_weights;

@@ -51,7 +51,7 @@ class SitesTest : public ::testing::Test {
     for (const auto& site : model->find_sites(pattern)) names.push_back(site.name);
     return names;
   }
-  std::unique_ptr<Model> model = fixtures::load(fixtures::Fixture::open("plain"));
+  std::unique_ptr<Model> model = fixtures::load(fixtures::Fixture::open("blip2/plain"));
 };
 
 TEST_F(SitesTest, AreFoundInModelOrder) {

@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "io/error.h"
@@ -32,8 +33,8 @@ class Stages : public ::testing::TestWithParam<std::string> {
   Fixture fixture = Fixture::open(GetParam());
   std::unique_ptr<Model> model = fixtures::load(fixture);
 };
-INSTANTIATE_TEST_SUITE_P(All, Stages, ::testing::ValuesIn(fixtures::all_fixtures()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Stages, ::testing::ValuesIn(fixtures::pictured_fixtures()),
+                         fixtures::test_name);
 
 TEST_P(Stages, ResumingGivesTheSameBits) {
   for (const auto& batch :
@@ -175,11 +176,14 @@ TEST_P(Stages, RefusesBatchesThatAreNone) {
   refused([](Batch& b) { b.rows[1].ids.clear(); }, "row 1 is empty");
   refused([&](Batch& b) { b.rows[2].ids.back() = width; }, "row 2 has token id");
   refused([](Batch& b) { b.rows[0].ids.back() = -7; }, "row 0 has token id -7");
-  refused([](Batch& b) { b.rows[0].ids[0] = 3; }, "image slots");
+  refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageSlot) = 3; },
+          "image slots");
   refused([](Batch& b) { b.rows[0].images[0] = 9; }, "uses image 9, the batch has 3");
   refused([](Batch& b) { b.pixels = at::Tensor(); }, "the batch has 0");
   refused([](Batch& b) { b.rows[0].segments = {0}; }, "segments");
-  refused([](Batch& b) { b.rows[0].ids.resize(60, 5); }, "needs 60 positions, the model has 48");
+  const auto most = model->max_positions();
+  refused([&](Batch& b) { b.rows[0].ids.resize(most + 12, 5); },
+          fmt::format("needs {} positions, the model has {}", most + 12, most).c_str());
 }
 
 }  // namespace

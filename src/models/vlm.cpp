@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "models/blip2.h"
+#include "models/architecture.h"
 #include "models/json_fields.h"
 
 namespace emend {
@@ -18,12 +18,13 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   if (options.dtype != at::kFloat && options.dtype != at::kBFloat16)
     throw Error("models::load", fmt::format("cannot compute in {}", at::toString(options.dtype)),
                 "float32 and bfloat16 are implemented");
-  const auto config = Blip2Config::load((fs::path(folder) / "config.json").string());
+  const auto architecture =
+      architecture_of(read_json_object((fs::path(folder) / "config.json").string()));
   Weights weights(Checkpoint::open(folder), options.dtype, options.device);
   Vlm vlm;
   vlm.folder = folder;
-  vlm.model = make_blip2(config, weights);
-  vlm.processor = Processor::load(folder, config.queries);
+  vlm.model = architecture.make_model(weights);
+  vlm.processor = Processor::load(folder, architecture.layout, options.chat_template);
   return vlm;
 }
 

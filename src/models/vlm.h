@@ -30,6 +30,7 @@ struct Vlm {
 struct LoadOptions {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
+  bool chat_template = true;  // put bare prompts into the model's template, where it has one
 };
 
 // Throws emend::Error when a file is missing, a tensor is missing, extra or misshapen, or

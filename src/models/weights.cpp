@@ -10,10 +10,6 @@
 namespace emend {
 namespace {
 
-bool starts_with(const std::string& text, const std::string& prefix) {
-  return text.rfind(prefix, 0) == 0;
-}
-
 bool ends_with(const std::string& text, const std::string& suffix) {
   return text.size() >= suffix.size() &&
          text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
@@ -28,30 +24,20 @@ std::string first_ten(const char* what, const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::string canonical_name(const std::string& name) {
-  std::string result = name;
-  // Releases that wrap the parts in a base model write `model.` before each of them.
-  for (const char* part : {"model.vision_model.", "model.qformer.", "model.language_projection.",
-                           "model.language_model.", "model.query_tokens"})
-    if (starts_with(result, part)) result = result.substr(6);
-  // OPT without its head's wrapper.
-  if (starts_with(result, "language_model.decoder."))
-    result = "language_model.model." + result.substr(15);
-  return result;
+std::string same_name(const std::string& name) { return name; }
+
+bool is_benign_buffer(const std::string& name) {
+  return ends_with(name, ".position_ids") || ends_with(name, ".rotary_emb.inv_freq");
 }
 
-bool is_benign_buffer(const std::string& canonical) {
-  return ends_with(canonical, ".position_ids");
-}
-
-Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device,
-                 const Naming& naming)
+Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)
     : dtype_(dtype), device_(device) {
   checkpoint_ = std::make_shared<const Checkpoint>(std::move(checkpoint));
   for (const auto& name : checkpoint_->names()) {
     const auto& info = checkpoint_->info(name);
-    add(name, info.shape, info.dtype, naming);
+    stored_.push_back({name, info.shape, info.dtype});
   }
+  name_by(same_name);
 }
 
 Weights::Weights(Initialiser initialise, at::ScalarType dtype, at::Device device)
@@ -59,15 +45,19 @@ Weights::Weights(Initialiser initialise, at::ScalarType dtype, at::Device device
 
 Weights::Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype, at::Device device)
     : dtype_(dtype), device_(device) {
-  for (const auto& info : listing) add(info.name, info.shape, info.dtype);
+  for (const auto& info : listing) stored_.push_back({info.name, info.shape, info.dtype});
+  name_by(same_name);
 }
 
-void Weights::add(const std::string& stored, std::vector<int64_t> shape, at::ScalarType dtype,
-                  const Naming& naming) {
-  auto canonical = naming ? naming(stored) : canonical_name(stored);
-  if (canonical.empty() || is_benign_buffer(canonical)) return;
-  if (!entries_.emplace(canonical, Entry{stored, std::move(shape), dtype}).second)
-    doubled_.push_back(stored);
+void Weights::name_by(NameMap names) {
+  entries_.clear();
+  doubled_.clear();
+  for (size_t i = 0; i < stored_.size(); ++i) {
+    const auto& name = stored_[i].stored;
+    const auto own = names(name);
+    if (own.empty() || is_benign_buffer(name)) continue;
+    if (!entries_.emplace(own, i).second) doubled_.push_back(name);
+  }
 }
 
 bool Weights::contains(const std::string& name) const { return entries_.count(name) > 0; }
@@ -89,7 +79,7 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
     return stand_in();
   }
   taken_.insert(name);
-  const auto& entry = found->second;
+  const auto& entry = stored_[found->second];
   if (at::IntArrayRef(entry.shape) != shape || !at::isFloatingType(entry.dtype)) {
     misshapen_.push_back(fmt::format("{} is {} [{}], expected [{}]", entry.stored,
                                      at::toString(entry.dtype), fmt::join(entry.shape, ", "),
@@ -102,8 +92,8 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
 void Weights::finish() const {
   std::vector<std::string> extra;
   if (!initialise_)
-    for (const auto& [name, entry] : entries_)
-      if (!taken_.count(name)) extra.push_back(entry.stored);
+    for (const auto& [name, number] : entries_)
+      if (!taken_.count(name)) extra.push_back(stored_[number].stored);
   if (missing_.empty() && extra.empty() && misshapen_.empty() && doubled_.empty()) return;
   auto problem = first_ten("missing", missing_) + first_ten("not expected", extra) +
                  first_ten("misshapen", misshapen_) + first_ten("there twice", doubled_);

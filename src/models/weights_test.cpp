@@ -27,7 +27,7 @@ std::vector<WeightInfo> listing(const Fixture& fixture) {
 std::string refusal(const Fixture& fixture, const std::vector<WeightInfo>& listed) {
   try {
     Weights weights(listed, at::kFloat);
-    make_blip2(fixture.config, weights);
+    make_blip2(Blip2Config::parse(fixture.config), weights);
     return "accepted";
   } catch (const Error& e) {
     return e.what();
@@ -36,13 +36,13 @@ std::string refusal(const Fixture& fixture, const std::vector<WeightInfo>& liste
 
 class WeightsTest : public ::testing::Test {
  protected:
-  Fixture fixture = Fixture::open("plain");
+  Fixture fixture = Fixture::open("blip2/plain");
   std::vector<WeightInfo> listed = listing(fixture);
 };
 
 TEST_F(WeightsTest, AListingMakesAModelThatTakesNoMemory) {
   Weights weights(listed, at::kFloat);
-  const auto model = make_blip2(fixture.config, weights);
+  const auto model = make_blip2(Blip2Config::parse(fixture.config), weights);
   for (const auto& [name, tensor] : model->parameters())
     EXPECT_EQ(tensor.storage().nbytes(), sizeof(float)) << name;
 }
@@ -98,7 +98,7 @@ TEST_F(WeightsTest, ATiedHeadMayBeSavedTwiceButNotDiffer) {
     tensors.emplace_back(head, second);
     write_safetensors((folder / "model.safetensors").string(), tensors);
     Weights weights(Checkpoint::open(folder.string()), at::kFloat);
-    return make_blip2(fixture.config, weights);
+    return make_blip2(Blip2Config::parse(fixture.config), weights);
   };
   const auto stored = fixture.checkpoint.tensor(tokens);
   EXPECT_NO_THROW(load(stored.clone()));

@@ -19,6 +19,19 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   return at::matmul(at::softmax(scores, -1), v);
 }
 
+at::Tensor grouped_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const at::Tensor& bias, double scale) {
+  const int64_t rows = q.size(0), heads = q.size(1), length = q.size(2), width = q.size(3);
+  const int64_t groups = k.size(1), each = heads / groups;
+  if (each == 1) return attention(q, k, v, bias, scale);
+  // A group's heads as more positions of one head: nothing is repeated.
+  auto folded = q.reshape({rows, groups, each * length, width});
+  auto scores = at::matmul(folded * scale, k.transpose(-1, -2));
+  if (bias.defined())
+    scores = (scores.view({rows, groups, each, length, -1}) + bias.unsqueeze(2)).view_as(scores);
+  return at::matmul(at::softmax(scores, -1), v).view({rows, heads, length, width});
+}
+
 at::Tensor attention_bias(const at::Tensor& may_look, at::ScalarType dtype) {
   const double lowest = dtype == at::kBFloat16
                             ? static_cast<double>(std::numeric_limits<at::BFloat16>::lowest())

@@ -193,7 +193,13 @@ def make_resize():
 
 def make_processors():
     from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
+    classes = {"BlipImageProcessor": BlipImageProcessorPil,
+               "CLIPImageProcessor": CLIPImageProcessorPil,
+               "LlavaImageProcessor": LlavaImageProcessorPil}
+    square = {"crop_size": {"height": 9, "width": 9}, "size": {"shortest_edge": 9}}
     clip = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
             "image_std": [0.26862954, 0.26130258, 0.27577711]}
     cases = [
@@ -208,13 +214,30 @@ def make_processors():
         {"do_resize": False, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 1.0]},
         {"size": {"height": 8, "width": 8}, "do_rescale": False, "do_normalize": False},
         {"size": {"height": 11, "width": 11}, "rescale_factor": 0.00784313725490196},
+        # As LLaVA 1.5 has it, a crop beyond the picture on every side, uneven on purpose, no crop.
+        {"image_processor_type": "CLIPImageProcessor", **square, "resample": 3},
+        {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 9},
+         "crop_size": {"height": 12, "width": 8}, "resample": 2},
+        {"image_processor_type": "CLIPImageProcessor", "do_resize": False,
+         "crop_size": {"height": 24, "width": 12}, "do_normalize": False},
+        {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 7},
+         "do_center_crop": False},
+        {"image_processor_type": "CLIPImageProcessor", "size": {"height": 9, "width": 16},
+         "crop_size": {"height": 5, "width": 9}},
+        {"image_processor_type": "LlavaImageProcessor", **square, "do_pad": True},
+        {"image_processor_type": "LlavaImageProcessor", **square, "do_pad": False},
     ]
-    picture = scene(27, 19, 30)
-    arrays = {"picture": picture}
-    for number, config in enumerate(cases):
-        processor = BlipImageProcessorPil(**config)
-        values = processor(Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
-        arrays[f"pixels/{number}"] = np.ascontiguousarray(values.astype(np.float32))
+    arrays = {}
+    for name, picture in (("picture", scene(27, 19, 30)), ("upright", scene(10, 23, 31))):
+        arrays[name] = picture
+        for number, config in enumerate(cases):
+            kind = config.get("image_processor_type", "BlipImageProcessor")
+            if name == "upright" and kind == "BlipImageProcessor":
+                continue  # their shape is always the same
+            processor = classes[kind](**config)
+            values = processor(Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
+            key = "pixels" if name == "picture" else name + "/pixels"
+            arrays[f"{key}/{number}"] = np.ascontiguousarray(values.astype(np.float32))
     with open(os.path.join(OUT, "processors.json"), "w") as file:
         json.dump(cases, file, indent=1)
         file.write("\n")

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "models/blip2.h"
-#include "models/weights.h"
+#include "models/json_fields.h"
 #include "nn/loss.h"
 
 namespace emend::fixtures {
@@ -24,18 +24,48 @@ std::string fixture_name(const Stage& stage) {
 
 }  // namespace
 
-std::vector<std::string> all_fixtures() { return {"plain", "postnorm", "untied", "odd", "older"}; }
+std::vector<std::string> blip2_fixtures() {
+  return {"blip2/plain", "blip2/postnorm", "blip2/untied", "blip2/odd", "blip2/older"};
+}
+
+std::vector<std::string> pictured_fixtures() {
+  auto all = blip2_fixtures();
+  for (const char* name : {"llava/plain", "llava/full"}) all.push_back(name);
+  return all;
+}
+
+std::vector<std::string> all_fixtures() {
+  auto all = pictured_fixtures();
+  for (const char* name : {"llama/gqa", "llama/linear", "llama/biased"}) all.push_back(name);
+  return all;
+}
+
+std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
+  auto name = info.param;
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return name;
+}
 
 Fixture Fixture::open(const std::string& name) {
-  const auto folder = std::string(EMEND_SOURCE_DIR "/src/models/testdata/blip2/") + name;
-  return {folder, Blip2Config::load(folder + "/config.json"), Checkpoint::open(folder),
+  const auto folder = std::string(EMEND_SOURCE_DIR "/src/models/testdata/") + name;
+  return {folder, read_json_object(folder + "/config.json"), Checkpoint::open(folder),
           SafetensorsFile::open(folder + "/expected.safetensors")};
+}
+
+std::vector<std::string> Fixture::cases(const std::vector<std::string>& names) const {
+  std::vector<std::string> found;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(found),
+               [this](const std::string& name) { return has_case(name); });
+  return found;
 }
 
 Batch Fixture::batch(const std::string& name) const {
   const auto ids = tensor(name + "/input_ids");
   const auto mask = tensor(name + "/attention_mask").to(at::kBool);
   const bool text = starts_with(name, "text");
+  const auto layout = this->layout();
+  const int64_t placeholder = layout.image_token.value_or(-1);
   Batch batch;
   if (!text)
     batch.pixels = tensor((has(name + "/pixel_values") ? name : "image_right") + "/pixel_values");
@@ -43,14 +73,15 @@ Batch Fixture::batch(const std::string& name) const {
   for (int64_t r = 0; r < ids.size(0); ++r) {
     Row row;
     // Without a placeholder token the queries stand before the text.
-    if (!text && config.image_token < 0) row.ids.assign(config.queries, kImageSlot);
+    if (!text && placeholder < 0) row.ids.assign(layout.image_slots, kImageSlot);
     const auto real = ids[r].masked_select(mask[r]);
     for (int64_t i = 0; i < real.size(0); ++i) {
       const auto id = real[i].item<int64_t>();
-      row.ids.push_back(id == config.image_token ? kImageSlot : id);
+      row.ids.push_back(id == placeholder ? kImageSlot : id);
     }
     const auto slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
-    for (int64_t i = 0; i < slots / config.queries; ++i) row.images.push_back(image++);
+    if (slots > 0)
+      for (int64_t i = 0; i < slots / layout.image_slots; ++i) row.images.push_back(image++);
     batch.rows.push_back(std::move(row));
   }
   return batch;
@@ -58,17 +89,19 @@ Batch Fixture::batch(const std::string& name) const {
 
 std::unique_ptr<Model> load(const Fixture& fixture, at::ScalarType dtype) {
   Weights weights(fixture.checkpoint, dtype);
-  return make_blip2(fixture.config, weights);
+  return architecture_of(fixture.config).make_model(weights);
 }
 
-std::unique_ptr<Model> load(const Fixture& fixture, const Blip2Config& config,
+std::unique_ptr<Model> load(const Fixture& fixture, const Architecture& config,
                             const WeightHook& hook) {
+  std::map<std::string, std::string> stored;
+  for (const auto& name : fixture.checkpoint.names()) stored[config.names(name)] = name;
   Weights weights(
       [&](const std::string& name, at::IntArrayRef) {
-        return hook(name, fixture.checkpoint.tensor(name).to(at::kFloat).clone());
+        return hook(name, fixture.checkpoint.tensor(stored.at(name)).to(at::kFloat).clone());
       },
       at::kFloat);
-  return make_blip2(config, weights);
+  return config.make_model(weights);
 }
 
 double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
@@ -99,7 +132,8 @@ Differences compare_stages(const Model& model, const Fixture& fixture, const std
 }
 
 Differences compare_gradients(const Model& model, const Fixture& fixture) {
-  const std::string prefix = "image_right/grad.";
+  const auto main = fixture.main_case();
+  const auto prefix = main + "/grad.";
   std::vector<std::string> names;
   std::vector<at::Tensor> wanted;
   for (const auto& [key, info] : fixture.expected->tensors())
@@ -118,16 +152,15 @@ Differences compare_gradients(const Model& model, const Fixture& fixture) {
     wanted.push_back(zero);
   }
 
-  auto pass = model.begin(fixture.batch("image_right"));
+  auto pass = model.begin(fixture.batch(main));
   model.run(pass, deltas);
   const auto loss =
-      answer_loss(pass.logits().index({pass.mask}), fixture.tensor("image_right/targets"));
+      answer_loss(pass.logits().index({pass.mask}), fixture.tensor(main + "/targets"));
   const auto gradients = torch::autograd::grad({loss}, wanted);
   for (size_t i = 0; i < parameters; ++i) wanted[i].requires_grad_(false);
 
-  Differences differences{{"loss",
-                           relative_error(loss.reshape({1}), fixture.tensor("image_right/loss")),
-                           kStageTolerance}};
+  Differences differences{
+      {"loss", relative_error(loss.reshape({1}), fixture.tensor(main + "/loss")), kStageTolerance}};
   for (size_t i = 0; i < names.size(); ++i)
     differences.push_back({(i < parameters ? "gradient of " : "gradient of a delta of ") + names[i],
                            relative_error(gradients[i], fixture.tensor(prefix + names[i])),

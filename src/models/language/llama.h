@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/language/decoder.h"
+#include "models/llama_config.h"
+#include "nn/rotary.h"
+
+namespace emend {
+
+// Llama, decoder and head: RMS norms, rotary positions, heads that share keys and values, SwiGLU.
+class Llama : public Decoder {
+ public:
+  // Parameters are PATHmodel.embed_tokens, PATHmodel.layers.0..., PATHlm_head: `path` is empty, or
+  // ends with a full stop. Sites of block i belong to the i-th stage after `builder.stage`, the
+  // head's to the one after them.
+  Llama(const LlamaConfig& config, Builder builder, const std::string& path);
+
+  at::Tensor embed(const Pass& pass, const at::Tensor& features,
+                   const Attachments& attachments) const override;
+  at::Tensor block(size_t index, const Pass& pass, const Attachments& attachments) const override;
+  at::Tensor head(const at::Tensor& x, const Attachments& attachments) const override;
+
+  int64_t blocks() const override { return config_.layers; }
+  int64_t vocabulary() const override { return config_.vocabulary; }
+  int64_t max_positions() const override { return config_.max_positions; }
+  at::Tensor word_embeddings() const override { return tokens_.weight; }
+  std::string default_sites() const override;
+
+ private:
+  struct Block {
+    RmsNorm attention_norm, ffn_norm;
+    Linear q, k, v, out, gate, up, down;
+  };
+
+  LlamaConfig config_;
+  std::string path_;
+  Rotary rotary_;
+  Embedding tokens_;
+  std::vector<Block> blocks_;
+  RmsNorm norm_;
+  Linear head_;
+};
+
+}  // namespace emend

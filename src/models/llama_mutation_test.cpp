@@ -1,0 +1,199 @@
+// What the fixtures of Llama and LLaVA are worth: each of these mistakes must fail the very
+// comparison that the right model passes.
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "models/testing/fixture.h"
+
+namespace emend {
+namespace {
+
+using fixtures::Fixture;
+using nlohmann::json;
+
+struct Mutation {
+  std::string name;
+  std::function<bool(json&)> config;  // false: the fixture has nothing to change here
+  fixtures::WeightHook weights;
+};
+
+at::Tensor as_stored(const std::string&, const at::Tensor& stored) { return stored; }
+
+Mutation of_config(const std::string& name, std::function<bool(json&)> change) {
+  return {name, std::move(change), as_stored};
+}
+
+// The language model's part of a config.
+json& text_of(json& config) {
+  return config.contains("text_config") ? config["text_config"] : config;
+}
+
+Mutation of_text(const std::string& name, std::function<bool(json&)> change) {
+  return of_config(name, [change](json& config) { return change(text_of(config)); });
+}
+
+Mutation of_rope(const std::string& field, const json& value) {
+  return of_text("rope_" + field, [field, value](json& text) {
+    auto& rope = text["rope_parameters"];
+    return rope.contains(field) && (rope[field] = value, true);
+  });
+}
+
+Mutation of_field(const std::string& pointer, const json& from, const json& to) {
+  return of_config(pointer + "_" + to.dump(), [=](json& config) {
+    const json::json_pointer at(pointer);
+    return config.contains(at) && config[at] == from && (config[at] = to, true);
+  });
+}
+
+bool ends_with(const std::string& text, const std::string& ending) {
+  return text.size() >= ending.size() &&
+         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+// Changes the tensors whose name ends so.
+Mutation of_weights(const std::string& name, const std::string& ending,
+                    std::function<at::Tensor(const at::Tensor&)> change) {
+  return {name + " " + ending, [](json&) { return true; },
+          [ending, change](const std::string& tensor, const at::Tensor& stored) {
+            return ends_with(tensor, ending) ? change(stored) : stored;
+          }};
+}
+
+at::Tensor zero(const at::Tensor& x) { return at::zeros_like(x); }
+at::Tensor one(const at::Tensor& x) { return at::ones_like(x); }
+// Halves that are turned together, taken for neighbours.
+at::Tensor interleaved(const at::Tensor& x) {
+  return x.view({-1, 2, x.size(0) / 2}).transpose(1, 2).reshape(x.sizes()).contiguous();
+}
+
+bool has(const Fixture& fixture, const std::string& ending) {
+  for (const auto& name : fixture.checkpoint.names())
+    if (ends_with(name, ending)) return true;
+  return false;
+}
+
+std::vector<Mutation> mutations(const Fixture& fixture) {
+  std::vector<Mutation> all{
+      of_text("eps", [](json& c) { return (c["rms_norm_eps"] = 1e-2, true); }),
+      of_text(
+          "gelu_for_silu",
+          [](json& c) { return c["hidden_act"] == "silu" && (c["hidden_act"] = "gelu", true); }),
+      of_text("tanh_for_erf",
+              [](json& c) {
+                return c["hidden_act"] == "gelu" && (c["hidden_act"] = "gelu_new", true);
+              }),
+      of_text("rope_unscaled",
+              [](json& c) {
+                auto& rope = c["rope_parameters"];
+                c["max_position_embeddings"] = 48;  // as far as scaling reaches
+
+                return rope["rope_type"] != "default" &&
+                       (rope = {{"rope_type", "default"}, {"rope_theta", rope["rope_theta"]}},
+                        true);
+              }),
+      of_rope("rope_theta", 20.0),
+      of_rope("factor", 3.0),
+      of_rope("low_freq_factor", 2.0),
+      of_rope("high_freq_factor", 3.0),
+      of_rope("original_max_position_embeddings", 20),
+      of_field("/vision_config/layer_norm_eps", 1e-5, 1e-2),
+      of_field("/vision_config/layer_norm_eps", 1e-3, 1e-1),
+      of_field("/vision_config/hidden_act", "quick_gelu", "gelu"),
+      of_field("/vision_config/hidden_act", "gelu", "quick_gelu"),
+      of_field("/vision_feature_layer", -2, -1),
+      of_field("/vision_feature_layer", -2, -3),
+      of_field("/vision_feature_layer", 1, 2),
+      of_field("/vision_feature_layer", 1, 0),
+      of_field("/projector_hidden_act", "gelu", "gelu_new"),
+      of_field("/projector_hidden_act", "relu", "gelu"),
+  };
+  for (const char* norm :
+       {"layers.0.input_layernorm.weight", "layers.0.post_attention_layernorm.weight",
+        "model.norm.weight", "pre_layrnorm.weight", "layers.0.layer_norm2.weight"})
+    all.push_back(of_weights("unscaled", norm, one));
+  for (const char* bias :
+       {"self_attn.q_proj.bias", "self_attn.v_proj.bias", "self_attn.o_proj.bias",
+        "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias", "self_attn.out_proj.bias",
+        "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias"})
+    all.push_back(of_weights("dropped", bias, zero));
+  all.push_back(of_weights("interleaved", "layers.0.self_attn.q_proj.weight", interleaved));
+  all.push_back(of_weights("swapped", "layers.0.self_attn.k_proj.weight",
+                           [](const at::Tensor& k) { return k.roll(k.size(0) / 2, 0); }));
+  all.push_back(of_weights("shifted", "embeddings.position_embedding.weight",
+                           [](const at::Tensor& p) { return p.roll(1, 0); }));
+  all.push_back(of_weights("dropped", "embeddings.class_embedding", zero));
+
+  std::vector<Mutation> there;
+  for (auto& mutation : all) {
+    const auto space = mutation.name.find(' ');
+    if (space == std::string::npos || has(fixture, mutation.name.substr(space + 1)))
+      there.push_back(std::move(mutation));
+  }
+  return there;
+}
+
+bool outputs_agree(const Fixture& fixture, const json& config, const Mutation& mutation,
+                   std::string& worst) {
+  const auto model = fixtures::load(fixture, architecture_of(config), mutation.weights);
+  const auto compared = compare_stages(*model, fixture, fixture.main_case());
+  worst = fixtures::worst(compared);
+  return fixtures::within(compared);
+}
+
+class LlamaMutated : public ::testing::TestWithParam<std::string> {
+ protected:
+  LlamaMutated() { at::set_num_threads(1); }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,
+                         ::testing::Values("llama/gqa", "llama/linear", "llama/biased",
+                                           "llava/plain", "llava/full"),
+                         fixtures::test_name);
+
+TEST_P(LlamaMutated, TheRightModelPasses) {
+  const auto fixture = Fixture::open(GetParam());
+  std::string worst;
+  EXPECT_TRUE(outputs_agree(fixture, fixture.config, {"", {}, as_stored}, worst)) << worst;
+}
+
+TEST_P(LlamaMutated, EveryMistakeFails) {
+  const auto fixture = Fixture::open(GetParam());
+  int tried = 0;
+  for (const auto& mutation : mutations(fixture)) {
+    auto config = fixture.config;
+    if (!mutation.config(config)) continue;
+    std::string worst;
+    EXPECT_FALSE(outputs_agree(fixture, config, mutation, worst))
+        << mutation.name << " goes unnoticed: " << worst;
+    ++tried;
+  }
+  EXPECT_GE(tried, 8);
+}
+
+// Not only the stage beside a mistake notices it: some fixture's logits alone would.
+TEST(LlamaMutations, ShowInTheLogitsAlone) {
+  at::NoGradGuard no_grad;
+  std::map<std::string, double> largest;
+  for (const char* name :
+       {"llama/gqa", "llama/linear", "llama/biased", "llava/plain", "llava/full"}) {
+    const auto fixture = Fixture::open(name);
+    const auto expected = fixture.tensor(fixture.main_case() + "/logits");
+    for (const auto& mutation : mutations(fixture)) {
+      auto config = fixture.config;
+      if (!mutation.config(config)) continue;
+      const auto model = fixtures::load(fixture, architecture_of(config), mutation.weights);
+      auto pass = model->begin(fixture.batch(fixture.main_case()));
+      model->run(pass);
+      auto& error = largest[mutation.name];
+      error = std::max(error, fixtures::relative_error(pass.logits().index({pass.mask}), expected));
+    }
+  }
+  EXPECT_GE(largest.size(), 30u);
+  for (const auto& [mutation, error] : largest)
+    EXPECT_GT(error, fixtures::kLogitsTolerance) << mutation;
+}
+
+}  // namespace
+}  // namespace emend

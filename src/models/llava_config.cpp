@@ -1,0 +1,82 @@
+#include "models/llava_config.h"
+
+#include <fmt/format.h>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
+
+}  // namespace
+
+ClipVisionConfig ClipVisionConfig::parse(const JsonFields& json) {
+  ClipVisionConfig c;
+  json.expect("model_type", "clip_vision_model");
+  json.expect_absent("quantization_config");
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
+  c.image_size = json.square("image_size", c.image_size, kMost);
+  c.patch_size = json.square("patch_size", c.patch_size, kMost);
+  c.activation = json.activation("hidden_act", "quick_gelu");
+  c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
+  json.integer("num_channels", 3, 3, 3);
+  if (c.hidden % c.heads != 0)
+    json.refuse("hidden_size", fmt::format("multiples of num_attention_heads {}", c.heads));
+  if (c.image_size < c.patch_size)
+    json.refuse("image_size", fmt::format("patch_size {} and more", c.patch_size));
+  return c;
+}
+
+std::string ClipVisionConfig::canonical() const {
+  return fmt::format("clip;{};{};{};{};{};{};{};{}", hidden, intermediate, layers, heads,
+                     image_size, patch_size, static_cast<int>(activation), eps);
+}
+
+LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
+  const JsonFields top("config.json", json);
+  top.expect("model_type", "llava");
+  top.expect_absent("quantization_config");
+  LlavaConfig c;
+  if (top.has("vision_config")) {
+    c.vision = ClipVisionConfig::parse(top.object("vision_config"));
+  } else {  // CLIP ViT-L/14 at 336 pixels
+    c.vision.hidden = 1024;
+    c.vision.intermediate = 4096;
+    c.vision.layers = 24;
+    c.vision.heads = 16;
+    c.vision.image_size = 336;
+    c.vision.patch_size = 14;
+  }
+  c.text = LlamaConfig::parse(top.object("text_config"));
+  c.text.tied = top.boolean("tie_word_embeddings", false) || c.text.tied;
+  c.image_token = top.integer("image_token_index",
+                              top.integer("image_token_id", c.image_token, 0, kMost), 0, kMost);
+  if (c.image_token >= c.text.vocabulary)
+    throw Error("models::config", fmt::format("image_token_index {} is not below vocab_size {}",
+                                              c.image_token, c.text.vocabulary));
+  c.feature_layer =
+      top.integer("vision_feature_layer", c.feature_layer, -c.vision.layers - 1, c.vision.layers);
+  const auto strategy = top.string("vision_feature_select_strategy").value_or("default");
+  if (strategy != "default" && strategy != "full")
+    top.refuse("vision_feature_select_strategy", "`default`, `full`");
+  c.class_feature = strategy == "full";
+  c.projector_bias = top.boolean("multimodal_projector_bias", c.projector_bias);
+  c.projector_activation = top.activation("projector_hidden_act", "gelu");
+  return c;
+}
+
+int64_t LlavaConfig::vision_blocks() const {
+  return feature_layer >= 0 ? feature_layer : vision.layers + 1 + feature_layer;
+}
+
+std::string LlavaConfig::canonical() const {
+  return fmt::format("llava;{};{};{};{};{}|{}|{}", image_token, vision_blocks(), class_feature,
+                     projector_bias, static_cast<int>(projector_activation), vision.canonical(),
+                     text.canonical());
+}
+
+}  // namespace emend

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/llama_config.h"
+
+namespace emend {
+
+// Defaults are those of transformers' CLIPVisionConfig.
+struct ClipVisionConfig {
+  int64_t hidden = 768, intermediate = 3072, layers = 12, heads = 12;
+  int64_t image_size = 224, patch_size = 32;
+  Activation activation = Activation::quick_gelu;
+  double eps = 1e-5;
+
+  int64_t grid() const { return image_size / patch_size; }
+
+  static ClipVisionConfig parse(const JsonFields& json);
+  std::string canonical() const;
+};
+
+// Defaults are those of transformers' LlavaConfig: LLaVA 1.5.
+struct LlavaConfig {
+  ClipVisionConfig vision;
+  LlamaConfig text;
+  int64_t image_token = 32000;
+  int64_t feature_layer = -2;  // vision_feature_layer: the state after so many blocks; negative:
+                               // counted from the end
+  bool class_feature = false;  // vision_feature_select_strategy is `full`, not `default`
+  bool projector_bias = true;  // multimodal_projector_bias
+  Activation projector_activation = Activation::gelu;
+
+  // How many blocks of the vision tower run.
+  int64_t vision_blocks() const;
+  // How many positions a picture fills.
+  int64_t image_slots() const { return vision.grid() * vision.grid() + (class_feature ? 1 : 0); }
+
+  // Throws emend::Error naming field and value for what is malformed or not implemented.
+  static LlavaConfig parse(const nlohmann::json& json);
+  // Every field as text: equal for configurations that mean the same.
+  std::string canonical() const;
+};
+
+}  // namespace emend

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/builder.h"
+#include "models/llava_config.h"
+
+namespace emend {
+
+// CLIP's vision transformer: patches and a class token, a norm before the pre-norm blocks.
+class Clip {
+ public:
+  // The first `run` blocks run; the others, and the norm behind them, are required and not used.
+  // Sites of block i belong to the i-th stage after `builder.stage`. `path` ends with a full stop.
+  Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const std::string& path);
+
+  // pixels: (N, 3, image_size, image_size) -> (N, 1 + patches, D), behind the norm.
+  at::Tensor embed(const at::Tensor& pixels) const;
+  // (N, P, D) -> (N, P, D)
+  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const;
+
+ private:
+  struct Block {
+    LayerNorm norm1, norm2;
+    Linear q, k, v, out, fc1, fc2;
+  };
+  Block make_block(const Builder& builder, const std::string& path) const;
+
+  ClipVisionConfig config_;
+  at::Tensor class_embedding_;     // (D)
+  at::Tensor patch_weight_;        // (D, 3, patch, patch)
+  at::Tensor position_embedding_;  // (1 + grid^2, D)
+  LayerNorm pre_norm_;
+  std::vector<Block> blocks_;
+};
+
+}  // namespace emend

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""What real folders of LLaVA 1.5 and of Llama's kind hold, as make_manifests.py lists BLIP-2's.
+
+    python make_llama_manifests.py OUT     # transformers 5.23
+
+OUT is src/models/testdata/manifests. config.json is what the released folders have. Tensors are those
+of the model that transformers makes of it on the meta device. LLaVA's names are those of the released
+folders, which releases from 4.36 on wrote; `-saved-again` has what the current release writes.
+"""
+
+import argparse
+import json
+import pathlib
+
+import torch
+import transformers
+from make_llama_fixtures import stored_name
+from make_manifests import grouped
+from transformers import LlamaConfig, LlamaForCausalLM, LlavaConfig, LlavaForConditionalGeneration
+
+LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+         "initializer_range": 0.02, "use_cache": True, "pretraining_tp": 1, "rope_scaling": None}
+SMOL = dict(LLAMA, attention_bias=False, attention_dropout=0.0, bos_token_id=0, eos_token_id=0,
+            is_llama_config=True, max_position_embeddings=8192, mlp_bias=False, rms_norm_eps=1e-05,
+            rope_interleaved=False, rope_theta=100000, tie_word_embeddings=True,
+            torch_dtype="bfloat16", vocab_size=49152)
+
+TEXT = {
+    "smollm2-135m": (dict(SMOL, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+                          num_attention_heads=9, num_key_value_heads=3), "BF16"),
+    "smollm2-360m": (dict(SMOL, hidden_size=960, intermediate_size=2560, num_hidden_layers=32,
+                          num_attention_heads=15, num_key_value_heads=5), "BF16"),
+    "tinyllama-1.1b-chat": (dict(LLAMA, attention_bias=False, bos_token_id=1, eos_token_id=2,
+                                 hidden_size=2048, intermediate_size=5632, num_hidden_layers=22,
+                                 num_attention_heads=32, num_key_value_heads=4,
+                                 max_position_embeddings=2048, rms_norm_eps=1e-05,
+                                 rope_theta=10000.0, tie_word_embeddings=False, vocab_size=32000,
+                                 torch_dtype="bfloat16"), "BF16"),
+    "vicuna-7b": (dict(LLAMA, bos_token_id=1, eos_token_id=2, hidden_size=4096,
+                       intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32,
+                       num_key_value_heads=32, max_position_embeddings=4096, pad_token_id=0,
+                       rms_norm_eps=1e-05, tie_word_embeddings=False, vocab_size=32000,
+                       torch_dtype="float16"), "F16"),
+}
+
+
+def llava(text):
+    """config.json of llava-hf/llava-1.5-*-hf: what equals a default is left out."""
+    return {
+        "architectures": ["LlavaForConditionalGeneration"],
+        "ignore_index": -100,
+        "image_token_index": 32000,
+        "model_type": "llava",
+        "pad_token_id": 32001,
+        "projector_hidden_act": "gelu",
+        "text_config": dict(text, architectures=["LlamaForCausalLM"], max_position_embeddings=4096,
+                            model_type="llama", rms_norm_eps=1e-05, torch_dtype="float16",
+                            vocab_size=32064),
+        "tie_word_embeddings": False,
+        "torch_dtype": "float16",
+        "transformers_version": "4.36.0.dev0",
+        "vision_config": {"hidden_size": 1024, "image_size": 336, "intermediate_size": 4096,
+                          "model_type": "clip_vision_model", "num_attention_heads": 16,
+                          "num_hidden_layers": 24, "patch_size": 14, "projection_dim": 768,
+                          "vocab_size": 32000},
+        "vision_feature_layer": -2,
+        "vision_feature_select_strategy": "default",
+        "vocab_size": 32064,
+    }
+
+
+LLAVA = {
+    "llava-1.5-7b": llava({"_name_or_path": "lmsys/vicuna-7b-v1.5"}),
+    "llava-1.5-13b": llava({"_name_or_path": "lmsys/vicuna-13b-v1.5", "hidden_size": 5120,
+                            "intermediate_size": 13824, "num_attention_heads": 40,
+                            "num_hidden_layers": 40, "num_key_value_heads": 40}),
+}
+
+
+def tensors_of(model, rename):
+    state = model.state_dict()
+    if model.config.get_text_config().tie_word_embeddings:
+        del state["lm_head.weight"]
+    return {rename(name): list(tensor.shape) for name, tensor in state.items()}
+
+
+def released_name(name):
+    return "language_model.lm_head.weight" if name == "lm_head.weight" else stored_name(name)
+
+
+def name_saved_again(name):
+    return released_name(name).replace("vision_tower.vision_model.", "vision_tower.")
+
+
+def write(path, config, tensors, dtype):
+    lines = ",\n".join("  " + json.dumps(line) for line in grouped(tensors, dtype))
+    count = sum(torch.Size(shape).numel() for shape in tensors.values())
+    text = (f'{{\n "transformers": "{transformers.__version__}",\n "parameters": {count},\n '
+            f'"config": {json.dumps(config, sort_keys=True)},\n "tensors": [\n{lines}\n ]\n}}\n')
+    assert json.loads(text)["config"] == config
+    path.write_text(text)
+    print(f"{path.name}: {len(tensors)} tensors, {count} parameters, {len(text) / 1024:.0f} KB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    args = parser.parse_args()
+    for name, (config, dtype) in TEXT.items():
+        with torch.device("meta"):
+            model = LlamaForCausalLM(LlamaConfig.from_dict(config))
+        write(args.out / f"{name}.json", config, tensors_of(model, lambda n: n), dtype)
+    for name, config in LLAVA.items():
+        parsed = LlavaConfig.from_dict(config)
+        with torch.device("meta"):
+            model = LlavaForConditionalGeneration(parsed)
+        write(args.out / f"{name}.json", config, tensors_of(model, released_name), "F16")
+        saved = json.loads(parsed.to_json_string(use_diff=True))
+        write(args.out / f"{name}-saved-again.json", saved, tensors_of(model, name_saved_again),
+              "BF16")
+
+
+if __name__ == "__main__":
+    main()
