@@ -1,10 +1,9 @@
 #include "sized_model.h"
 
-#include <cmath>
-
 #include "io/error.h"
 #include "models/blip2.h"
 #include "models/json_fields.h"
+#include "models/random_weights.h"
 
 namespace emend::bench {
 namespace {
@@ -32,38 +31,9 @@ Blip2Config config_of(const std::string& size, int64_t pixels) {
   return config;
 }
 
-// Billions of normal draws would take minutes: one block of them is laid end to end.
-class RandomWeights {
- public:
-  explicit RandomWeights(at::ScalarType dtype) : noise_(at::randn({kBlock}).to(dtype)) {}
-
-  at::Tensor operator()(const std::string& name, at::IntArrayRef shape) const {
-    const bool scale =
-        name.find("norm") != std::string::npos || name.find("Norm") != std::string::npos;
-    if (shape.size() == 1)
-      return at::full(shape, scale && name.find("weight") != std::string::npos ? 1 : 0,
-                      noise_.options());
-    int64_t in = 1;
-    for (size_t i = 1; i < shape.size(); ++i) in *= shape[i];
-    const auto block = noise_ * (1 / std::sqrt(static_cast<double>(in)));
-    auto tensor = at::empty(shape, noise_.options());
-    auto flat = tensor.view({-1});
-    for (int64_t begin = 0; begin < flat.size(0); begin += kBlock) {
-      const int64_t count = std::min(kBlock, flat.size(0) - begin);
-      flat.narrow(0, begin, count).copy_(block.narrow(0, 0, count));
-    }
-    return tensor;
-  }
-
- private:
-  static constexpr int64_t kBlock = 1000003;  // a prime, so that rows differ
-  at::Tensor noise_;
-};
-
 }  // namespace
 
 SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarType dtype) {
-  at::manual_seed(0);
   const auto bundled = Blip2Config::load(kBundled + "/config.json");
   SizedModel sized;
   sized.vlm.processor = Processor::load(
@@ -77,7 +47,7 @@ SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarT
     sized.vlm.model = make_blip2(sized.config, weights);
   } else {
     sized.config = config_of(size, pixels);
-    Weights weights(RandomWeights(dtype), dtype);
+    Weights weights(RandomWeights(dtype, 0), dtype);
     sized.vlm.model = make_blip2(sized.config, weights);
     sized.vlm.processor.layout.image_slots = sized.config.queries;
     sized.vlm.processor.image_processor.width = static_cast<int>(pixels);

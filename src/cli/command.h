@@ -62,5 +62,6 @@ void add_demo(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_report(CLI::App& program);
 void add_train(CLI::App& program);
+void add_convert(CLI::App& program);
 
 }  // namespace emend::cli

@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   emend::cli::add_bench(program);
   emend::cli::add_report(program);
   emend::cli::add_train(program);
+  emend::cli::add_convert(program);
   if (argc == 1) {
     std::cout << program.help();
     return 0;

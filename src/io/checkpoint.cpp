@@ -7,6 +7,7 @@
 #include "io/error.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "io/torch_file.h"
 
 namespace emend {
 namespace {
@@ -15,8 +16,16 @@ namespace fs = std::filesystem;
 constexpr const char* kPlace = "io::checkpoint";
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr const char* kOldSingle = "pytorch_model.bin";
+constexpr const char* kOldIndex = "pytorch_model.bin.index.json";
 
-using Files = std::map<std::string, std::shared_ptr<const SafetensorsFile>>;
+using File = std::shared_ptr<const TensorFile>;
+using Files = std::map<std::string, File>;
+
+File open_file(const fs::path& path) {
+  if (path.extension() == ".safetensors") return SafetensorsFile::open(path.string());
+  return TorchFile::open(path.string());
+}
 
 bool is_file(const fs::path& path) {
   std::error_code ignored;
@@ -30,12 +39,9 @@ bool is_file(const fs::path& path) {
   if (!fs::is_directory(folder, ignored))
     throw Error(kPlace, fmt::format("'{}' is not a folder", folder.string()),
                 "name the model's folder, not a file in it");
-  for (const char* old : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
-    if (fs::exists(folder / old, ignored))
-      throw Error(kPlace, fmt::format("'{}' has {} but no {}", folder.string(), old, kSingle),
-                  "emend reads safetensors only (a .bin file can run code when read); save the "
-                  "model again with save_pretrained(..., safe_serialization=True)");
-  throw Error(kPlace, fmt::format("'{}' has neither {} nor {}", folder.string(), kSingle, kIndex),
+  throw Error(kPlace,
+              fmt::format("'{}' has neither {} nor {}, nor their like in .bin", folder.string(),
+                          kSingle, kIndex),
               "name a model folder in Hugging Face layout");
 }
 
@@ -49,12 +55,12 @@ void check_shard_name(const std::string& shard, const std::string& index) {
         "shards lie beside the index");
 }
 
-void add_file(const std::shared_ptr<const SafetensorsFile>& file, Files& files) {
+void add_file(const File& file, Files& files) {
   for (const auto& [name, info] : file->tensors()) files[name] = file;
 }
 
-Files open_sharded(const fs::path& folder) {
-  auto index = (folder / kIndex).string();
+Files open_sharded(const fs::path& folder, const char* index_name) {
+  auto index = (folder / index_name).string();
   auto json = read_json(index);
   auto weight_map = json_get<nlohmann::json>(json, "weight_map", index);
   if (!weight_map.is_object() || weight_map.empty())
@@ -71,7 +77,7 @@ Files open_sharded(const fs::path& folder) {
       throw Error(kPlace,
                   fmt::format("'{}' names the shard '{}', which is not there", index, shard),
                   "fetch the missing shard");
-    auto file = SafetensorsFile::open((folder / shard).string());
+    auto file = open_file(folder / shard);
     for (const auto& name : names)
       if (!file->tensors().count(name))
         throw Error(
@@ -93,12 +99,20 @@ Files open_sharded(const fs::path& folder) {
 
 Checkpoint Checkpoint::open(const std::string& folder) {
   Checkpoint checkpoint;
-  if (is_file(fs::path(folder) / kSingle))
-    add_file(SafetensorsFile::open((fs::path(folder) / kSingle).string()), checkpoint.file_of_);
-  else if (is_file(fs::path(folder) / kIndex))
-    checkpoint.file_of_ = open_sharded(folder);
-  else
-    no_weights(folder);
+  const fs::path root(folder);
+  for (const auto& [single, index] : {std::pair{kSingle, kIndex}, {kOldSingle, kOldIndex}}) {
+    if (is_file(root / single))
+      add_file(open_file(root / single), checkpoint.file_of_);
+    else if (is_file(root / index))
+      checkpoint.file_of_ = open_sharded(root, index);
+    if (!checkpoint.file_of_.empty()) return checkpoint;
+  }
+  no_weights(root);
+}
+
+Checkpoint Checkpoint::of(const std::shared_ptr<const TensorFile>& file) {
+  Checkpoint checkpoint;
+  add_file(file, checkpoint.file_of_);
   return checkpoint;
 }
 

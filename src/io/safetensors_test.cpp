@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/testing.h"
+#include "io/testing_torch.h"
 
 namespace emend {
 namespace {
@@ -111,6 +112,52 @@ TEST_F(SafetensorsTest, RefusesToWriteWhatCannotBeRead) {
   EXPECT_THROW(write_safetensors(path, {{"a", one}}, {{"k", "\xff"}}), Error);
   EXPECT_THROW(write_safetensors(path, {{"a", one.to(at::kComplexDouble)}}), Error);
   EXPECT_EQ("", folder_.listing());
+}
+
+TEST_F(SafetensorsTest, StreamsTensorsOneByOneIntoShards) {
+  int made = 0, alive = 0;
+  std::vector<PlannedTensor> planned;
+  for (const char* name : {"a", "b", "c", "d"})
+    planned.push_back({name, at::kFloat, {2, 5}, [&] {
+                         // The one before is gone.
+                         EXPECT_EQ(0, alive);
+                         ++alive;
+                         auto* data = new float[10];
+                         std::fill_n(data, 10, static_cast<float>(made++));
+                         return at::from_blob(data, {2, 5}, [&alive](void* given) {
+                           delete[] static_cast<float*>(given);
+                           --alive;
+                         });
+                       }});
+  uint64_t written = 0;
+  stream_checkpoint(folder_.path(), planned, {}, 100, [&](uint64_t bytes) { written += bytes; });
+  EXPECT_EQ(160U, written);
+  EXPECT_EQ(
+      "model-00001-of-00002.safetensors model-00002-of-00002.safetensors "
+      "model.safetensors.index.json ",
+      folder_.listing());
+  const auto checkpoint = Checkpoint::open(folder_.path());
+  EXPECT_EQ((std::vector<std::string>{"a", "b", "c", "d"}), checkpoint.names());
+  EXPECT_EQ(30, checkpoint.tensor("d").sum().item<float>());
+  EXPECT_EQ(160, read_json(folder_.file("model.safetensors.index.json"))["metadata"]["total_size"]);
+}
+
+TEST_F(SafetensorsTest, OneShardNeedsNoIndexAndEachTensorFitsOne) {
+  const auto one = [] { return at::ones({4}); };
+  stream_checkpoint(folder_.path(), {{"a", at::kFloat, {4}, one}, {"b", at::kFloat, {4}, one}}, {},
+                    32);
+  EXPECT_EQ("model.safetensors ", folder_.listing());
+  TemporaryFolder other;
+  stream_checkpoint(other.path(), {{"a", at::kFloat, {4}, one}, {"b", at::kFloat, {4}, one}}, {},
+                    1);
+  EXPECT_EQ(2U, Checkpoint::open(other.path()).names().size());
+  TemporaryFolder empty;
+  EXPECT_THROW(stream_checkpoint(empty.path(), {{"a", at::kFloat, {5}, one}}), Error);
+  EXPECT_THROW(stream_checkpoint(empty.path(), {{"a", at::kHalf, {4}, one}}), Error);
+  EXPECT_THROW(stream_checkpoint(empty.path(),
+                                 {{"a", at::kFloat, {4}, one}, {"a", at::kFloat, {4}, one}}, {}, 1),
+               Error);
+  EXPECT_EQ("model-00001-of-00002.safetensors ", empty.listing()) << "no index";
 }
 
 TEST_F(SafetensorsTest, TensorsAreTheMappingAndKeepIt) {
@@ -270,10 +317,30 @@ TEST_F(CheckpointTest, IndexAndShardsMustAgree) {
   refused("two.safetensors");
 }
 
+TEST_F(CheckpointTest, OlderFoldersHaveFilesOfTorch) {
+  const std::string numbers(16, '\0');
+  const auto file = [&](const std::string& name) {
+    return by_hand::torch_legacy("}U\1" + name + by_hand::torch_tensor("0", 4, 0, {4}, {1}) + "s",
+                                 {{"0", numbers}});
+  };
+  write_file(folder_.file("pytorch_model-1-of-2.bin"), file("a"));
+  write_file(folder_.file("pytorch_model-2-of-2.bin"), file("b"));
+  write_json(
+      folder_.file("pytorch_model.bin.index.json"),
+      {{"weight_map", {{"a", "pytorch_model-1-of-2.bin"}, {"b", "pytorch_model-2-of-2.bin"}}}});
+  EXPECT_EQ((std::vector<std::string>{"a", "b"}), Checkpoint::open(folder_.path()).names());
+  write_file(folder_.file("pytorch_model-2-of-2.bin"), file("c"));
+  refused("tensor 'b' is in 'pytorch_model-2-of-2.bin', but it is not");
+  write_file(folder_.file("pytorch_model.bin"), file("d"));
+  EXPECT_EQ((std::vector<std::string>{"d"}), Checkpoint::open(folder_.path()).names());
+  write_safetensors(folder_.file("model.safetensors"), {{"e", at::ones({2})}});
+  EXPECT_EQ((std::vector<std::string>{"e"}), Checkpoint::open(folder_.path()).names());
+}
+
 TEST_F(CheckpointTest, FoldersWithoutWeightsSayWhatIsThere) {
   refused("has neither model.safetensors nor");
   write_file(folder_.file("pytorch_model.bin"), "x");
-  refused("has pytorch_model.bin but no model.safetensors");
+  refused("pytorch_model.bin' is not a file that torch.save wrote");
   EXPECT_THROW(Checkpoint::open("/nowhere"), Error);
   EXPECT_THROW(Checkpoint::open(folder_.file("pytorch_model.bin")), Error);
   EXPECT_THROW(Checkpoint::open(""), Error);

@@ -5,6 +5,7 @@
 
 #include "io/error.h"
 #include "io/file.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "io/safetensors_header.h"
 
@@ -14,23 +15,29 @@ namespace {
 constexpr const char* kPlace = "io::safetensors";
 
 struct Entry {
-  const std::string* name;
-  const at::Tensor* tensor;
+  const PlannedTensor* tensor;
   const SafetensorsType* type;
 };
 
-std::vector<Entry> checked(const std::string& path,
-                           const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+[[noreturn]] void fail(const std::string& path, const std::string& problem) {
+  throw Error(kPlace, fmt::format("cannot write '{}': {}", path, problem));
+}
+
+uint64_t bytes_of(const PlannedTensor& tensor, int bits) {
+  uint64_t bytes = static_cast<uint64_t>(bits) / 8;
+  for (auto extent : tensor.shape) bytes *= static_cast<uint64_t>(extent);
+  return bytes;
+}
+
+std::vector<Entry> checked(const std::string& path, const std::vector<PlannedTensor>& tensors) {
   std::vector<Entry> entries;
-  for (const auto& [name, tensor] : tensors) {
-    const auto* type = tensor.defined() ? find_safetensors_type(tensor.scalar_type()) : nullptr;
-    if (!type || tensor.layout() != at::kStrided || name == "__metadata__")
-      throw Error(kPlace, fmt::format("cannot write '{}': tensor '{}' has {}", path, name,
-                                      !tensor.defined() ? "no value"
-                                      : name == "__metadata__"
-                                          ? "a name that the format keeps for itself"
-                                          : "a dtype or layout that the format does not know"));
-    entries.push_back({&name, &tensor, type});
+  for (const auto& tensor : tensors) {
+    const auto* type = find_safetensors_type(tensor.dtype);
+    if (!type)
+      fail(path, fmt::format("tensor '{}' has a dtype that the format does not know", tensor.name));
+    if (tensor.name == "__metadata__")
+      fail(path, "tensor '__metadata__' has a name that the format keeps for itself");
+    entries.push_back({&tensor, type});
   }
   // Widest elements first, so that every tensor is aligned for its dtype.
   std::stable_sort(entries.begin(), entries.end(),
@@ -44,23 +51,19 @@ std::string header_text(const std::string& path, const std::vector<Entry>& entri
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t position = 0;
   for (const auto& entry : entries) {
-    uint64_t end = position + static_cast<uint64_t>(entry.tensor->numel()) *
-                                  static_cast<uint64_t>(entry.type->bits) / 8;
+    uint64_t end = position + bytes_of(*entry.tensor, entry.type->bits);
     auto [place, is_new] =
-        header.emplace(*entry.name, nlohmann::json{{"dtype", entry.type->name},
-                                                   {"shape", entry.tensor->sizes().vec()},
-                                                   {"data_offsets", {position, end}}});
-    if (!is_new)
-      throw Error(kPlace,
-                  fmt::format("cannot write '{}': two tensors are named '{}'", path, *entry.name));
+        header.emplace(entry.tensor->name, nlohmann::json{{"dtype", entry.type->name},
+                                                          {"shape", entry.tensor->shape},
+                                                          {"data_offsets", {position, end}}});
+    if (!is_new) fail(path, fmt::format("two tensors are named '{}'", entry.tensor->name));
     position = end;
   }
   std::string text;
   try {
     text = header.dump();
   } catch (const nlohmann::json::exception&) {
-    throw Error(kPlace,
-                fmt::format("cannot write '{}': a name or metadata is not valid UTF-8", path));
+    fail(path, "a name or metadata is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
@@ -68,9 +71,9 @@ std::string header_text(const std::string& path, const std::vector<Entry>& entri
 
 }  // namespace
 
-void write_safetensors(const std::string& path,
-                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+void stream_safetensors(const std::string& path, const std::vector<PlannedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata,
+                        const Written& written) {
   auto entries = checked(path, tensors);
   auto header = header_text(path, entries, metadata);
   uint8_t length[8];
@@ -79,10 +82,58 @@ void write_safetensors(const std::string& path,
   file.write(length, sizeof length);
   file.write(header);
   for (const auto& entry : entries) {
-    auto tensor = entry.tensor->detach().cpu().contiguous();
+    const auto tensor = entry.tensor->make().detach().cpu().contiguous();
+    if (tensor.scalar_type() != entry.tensor->dtype || tensor.sizes() != entry.tensor->shape)
+      fail(path, fmt::format("tensor '{}' is not what was planned", entry.tensor->name));
     file.write(tensor.data_ptr(), tensor.nbytes());
+    if (written) written(tensor.nbytes());
   }
   file.commit();
+}
+
+void write_safetensors(const std::string& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<PlannedTensor> planned;
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined()) fail(path, fmt::format("tensor '{}' has no value", name));
+    if (tensor.layout() != at::kStrided)
+      fail(path, fmt::format("tensor '{}' has a layout that the format does not know", name));
+    planned.push_back(
+        {name, tensor.scalar_type(), tensor.sizes().vec(), [tensor = tensor] { return tensor; }});
+  }
+  stream_safetensors(path, planned, metadata);
+}
+
+void stream_checkpoint(const std::string& folder, const std::vector<PlannedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata, uint64_t shard_bytes,
+                       const Written& written) {
+  std::vector<std::vector<PlannedTensor>> shards(1);
+  uint64_t size = 0, total = 0;
+  for (const auto& tensor : tensors) {
+    const auto* type = find_safetensors_type(tensor.dtype);
+    const auto bytes = bytes_of(tensor, type ? type->bits : 0);
+    if (!shards.back().empty() && bytes > shard_bytes - std::min(size, shard_bytes)) {
+      shards.emplace_back();
+      size = 0;
+    }
+    shards.back().push_back(tensor);
+    size += bytes;
+    total += bytes;
+  }
+  if (shards.size() == 1)
+    return stream_safetensors(folder + "/model.safetensors", shards[0], metadata, written);
+
+  nlohmann::json weight_map = nlohmann::json::object();
+  for (size_t i = 0; i < shards.size(); ++i) {
+    const auto name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    for (const auto& tensor : shards[i])
+      if (!weight_map.emplace(tensor.name, name).second)
+        fail(folder, fmt::format("two tensors are named '{}'", tensor.name));
+    stream_safetensors(folder + "/" + name, shards[i], metadata, written);
+  }
+  write_json(folder + "/model.safetensors.index.json",
+             {{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}});
 }
 
 }  // namespace emend

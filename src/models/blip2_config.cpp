@@ -23,6 +23,7 @@ Blip2VisionConfig vision(const JsonFields& json) {
   c.patch_size = json.square("patch_size", c.patch_size, kMost);
   c.activation = json.activation("hidden_act", "gelu");
   c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
+  c.post_norm_eps = json.number("post_layernorm_eps", c.eps, 0, 1);
   c.qkv_bias = json.boolean("qkv_bias", c.qkv_bias);
   json.integer("num_channels", 3, 3, 3);
   return c;
@@ -124,7 +125,7 @@ void Blip2Config::validate() const {
 }
 
 std::string Blip2Config::canonical() const {
-  return fmt::format(
+  auto canonical = fmt::format(
       "blip-2;{};{}|{};{};{};{};{};{};{};{};{}|{};{};{};{};{};{};{}|{};{};{};{};{};{};{};{};{};{};{"
       "};"
       "{};{}",
@@ -135,6 +136,9 @@ std::string Blip2Config::canonical() const {
       text.vocabulary, text.hidden, text.ffn, text.layers, text.heads, text.max_positions,
       text.embedding_width, text.norm_before, text.final_norm, text.bias, text.norm_affine,
       text.tied, static_cast<int>(text.activation));
+  // Only where it differs, so that fingerprints from before there was such a field hold.
+  if (vision.post_norm_eps != vision.eps) canonical += fmt::format("|{}", vision.post_norm_eps);
+  return canonical;
 }
 
 }  // namespace emend

@@ -15,6 +15,9 @@ struct Blip2VisionConfig {
   int64_t image_size = 224, patch_size = 14;
   Activation activation = Activation::gelu;
   double eps = 1e-6;
+  // Of the norm after the blocks: `post_layernorm_eps`, a field of emend's own, where it is not
+  // layer_norm_eps. LAVIS and MiniGPT-4 have 1e-5 there, transformers has no word for it.
+  double post_norm_eps = 1e-6;
   bool qkv_bias = true;
 
   int64_t grid() const { return image_size / patch_size; }

@@ -30,7 +30,7 @@ EvaVit::EvaVit(const Blip2VisionConfig& config, Builder builder) : config_(confi
     block.fc2 = builder.linear(layer + "mlp.fc2", config.intermediate, width);
     blocks_.push_back(std::move(block));
   }
-  post_norm_ = builder.norm(path + "post_layernorm", width, config.eps);
+  post_norm_ = builder.norm(path + "post_layernorm", width, config.post_norm_eps);
 }
 
 at::Tensor EvaVit::positions(int64_t height, int64_t width) const {

@@ -1,0 +1,149 @@
+#include "models/convert/convert.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "io/error.h"
+#include "io/progress.h"
+#include "io/runtime.h"
+
+namespace emend::cli {
+namespace {
+
+struct Arguments {
+  Blip2Files blip2;
+  std::string output, dtype = "stored";
+  int64_t vision_heads = 0, qformer_heads = 0, vision_blocks = 0, image_size = 0;
+  double shard_gb = 5;
+  bool json = false, verbose = false;
+};
+
+std::optional<int64_t> given(int64_t number) {
+  return number > 0 ? std::optional(number) : std::nullopt;
+}
+
+// Runs the conversion with a progress bar and prints what it did.
+template <typename Convert>
+void run(const Arguments& arguments, Convert convert) {
+  ConvertOptions options;
+  static const std::map<std::string, at::ScalarType> dtypes{
+      {"bf16", at::kBFloat16}, {"fp16", at::kHalf}, {"fp32", at::kFloat}};
+  if (auto found = dtypes.find(arguments.dtype); found != dtypes.end())
+    options.dtype = found->second;
+  options.vision_heads = given(arguments.vision_heads);
+  options.qformer_heads = given(arguments.qformer_heads);
+  options.vision_blocks = given(arguments.vision_blocks);
+  options.image_size = given(arguments.image_size);
+  options.write.shard_bytes = static_cast<uint64_t>(arguments.shard_gb * 1e9);
+
+  InterruptGuard guard;
+  std::unique_ptr<Progress> progress;
+  uint64_t done = 0;
+  options.write.begin = [&](uint64_t bytes) {
+    progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(bytes / 1'000'000));
+  };
+  options.write.written = [&](uint64_t bytes) {
+    done += bytes;
+    progress->set(static_cast<int64_t>(done / 1'000'000));
+    if (InterruptGuard::interrupted())
+      throw Error("cli::convert", "interrupted; nothing was written");
+  };
+  const auto result = convert(options);
+  progress.reset();
+
+  if (arguments.json) {
+    print_json({{"kind", "conversion"},
+                {"folder", arguments.output},
+                {"tensors", result.tensors},
+                {"bytes", result.bytes},
+                {"dtype", arguments.dtype},
+                {"ignored", result.ignored},
+                {"notes", result.notes},
+                {"version", EMEND_VERSION}});
+    return;
+  }
+  std::cout << fmt::format("  written   {}  ({} tensors, {:.2f} GB)\n", arguments.output,
+                           result.tensors, result.bytes / 1e9);
+  for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
+  const size_t shown = arguments.verbose ? result.ignored.size() : 8;
+  for (size_t i = 0; i < result.ignored.size(); ++i) {
+    if (i == shown) {
+      std::cout << fmt::format("  ignored   ... {} more; --verbose names them all\n",
+                               result.ignored.size() - i);
+      break;
+    }
+    std::cout << fmt::format("  ignored   {}\n", result.ignored[i]);
+  }
+}
+
+void add_shared(CLI::App& command, Arguments& arguments) {
+  command.add_option("-o,--output", arguments.output, "the folder to make; it must not exist yet")
+      ->required();
+  command
+      .add_option("--dtype", arguments.dtype,
+                  "of the folder's weights; stored: each tensor as its file has it")
+      ->check(CLI::IsMember({"stored", "bf16", "fp16", "fp32"}))
+      ->capture_default_str();
+  command
+      .add_option("--image-size", arguments.image_size,
+                  "side of the pictures; another than the file's interpolates its position "
+                  "embeddings")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--vision-blocks", arguments.vision_blocks,
+                  "how many blocks of the vision tower are run; default: all, and 39 of "
+                  "eva_vit_g.pth's 40")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--vision-heads", arguments.vision_heads,
+                  "attention heads of the vision tower; default: its width / 88")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--qformer-heads", arguments.qformer_heads,
+                  "attention heads of the Q-Former; default: its width / 64")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--shard-gb", arguments.shard_gb, "largest size of one file of weights")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  command.add_flag("--json", arguments.json, "print JSON");
+  command.add_flag("-v,--verbose", arguments.verbose, "name every tensor that has no place");
+}
+
+void add_blip2(CLI::App& convert) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = convert.add_subcommand("blip2", "LAVIS' BLIP-2 with OPT");
+  command->footer(R"(
+Examples:
+  emend convert blip2 --checkpoint blip2_pretrained_opt2.7b.pth --vit eva_vit_g.pth \
+        --language opt-2.7b -o blip2
+  emend convert blip2 --checkpoint blip2_caption_opt2.7b.pth --language opt-2.7b -o caption)");
+  command
+      ->add_option("--checkpoint", arguments->blip2.checkpoint,
+                   "Q-Former, queries and projection; also the vision tower, where it was trained")
+      ->required();
+  command->add_option("--vit", arguments->blip2.vit,
+                      "the vision tower, where the checkpoint has none");
+  command->add_option("--language", arguments->blip2.language, "OPT's folder")->required();
+  add_shared(*command, *arguments);
+  command->callback([arguments] {
+    run(*arguments, [&](const ConvertOptions& options) {
+      return convert_blip2(arguments->blip2, arguments->output, options);
+    });
+  });
+}
+
+}  // namespace
+
+void add_convert(CLI::App& program) {
+  auto* command = program.add_subcommand(
+      "convert", "Make a model's folder from checkpoints of other programs (.pth, .bin)");
+  command->require_subcommand(1);
+  command->footer(R"(
+Checkpoints of torch.save are read without running anything that they name; what is not weights is
+refused. Every tensor of the model must be there, or nothing is written.)");
+  add_blip2(*command);
+}
+
+}  // namespace emend::cli

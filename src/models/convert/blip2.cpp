@@ -1,0 +1,84 @@
+#include "models/blip2.h"
+
+#include <fmt/format.h>
+
+#include "io/error.h"
+#include "models/convert/convert.h"
+#include "models/convert/lavis_names.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kPlace = "models::convert";
+const std::string kHead = "language_model.lm_head.weight";
+const std::string kTokens = "language_model.model.decoder.embed_tokens.weight";
+
+// Of OPT as transformers saved it, with its head or without.
+std::optional<std::string> opt_name(const std::string& name) {
+  if (name == "lm_head.weight") return kHead;
+  auto rest = without_prefix(name, "model.decoder.");
+  if (!rest) rest = without_prefix(name, "decoder.");
+  if (!rest || *rest == "version") return std::nullopt;
+  return "language_model.model.decoder." + *rest;
+}
+
+// OPT's embeddings and head are one; files that have both say it twice.
+void drop_tied_head(Gather& gather, const nlohmann::json& config) {
+  if (!config.value("tie_word_embeddings", true) || !gather.has(kHead) || !gather.has(kTokens))
+    return;
+  if (gather.shape(kHead, 2) != gather.shape(kTokens, 2) ||
+      !at::equal(gather.tensor(kHead), gather.tensor(kTokens)))
+    throw Error(kPlace,
+                "lm_head.weight differs from embed_tokens.weight, but config.json ties them",
+                "set tie_word_embeddings to false in its config.json if the head is its own");
+  gather.drop(kHead, "the embeddings once more");
+}
+
+}  // namespace
+
+Conversion convert_blip2(const Blip2Files& files, const std::string& output,
+                         const ConvertOptions& options) {
+  Conversion result;
+  const auto checkpoint = open_weights(files.checkpoint);
+  const auto language = LanguageFolder::open(files.language, "opt");
+  bool has_language = false;
+  for (const auto& name : checkpoint.names())
+    has_language |= without_prefix(name, "opt_model.").has_value();
+
+  Gather gather(options.dtype);
+  gather.take(checkpoint, files.checkpoint, [](const std::string& name) {
+    if (auto rest = without_prefix(name, "visual_encoder.")) return lavis_vision_name(*rest);
+    if (auto rest = without_prefix(name, "opt_model.")) return opt_name(*rest);
+    if (auto rest = without_prefix(name, "opt_proj."))
+      return std::optional("language_projection." + *rest);
+    return lavis_bridge_name(name);
+  });
+  gather.shape("language_projection.weight", 2);  // it is a BLIP-2 with OPT
+  take_vision_tower(gather, checkpoint, files.checkpoint, files.vit, options, result);
+  if (has_language)
+    result.notes.emplace_back("the language model's weights are the checkpoint's own (opt_model.)");
+  else
+    gather.take(open_weights(files.language), files.language, opt_name);
+  drop_tied_head(gather, language.config);
+
+  nlohmann::json config = {{"architectures", {"Blip2ForConditionalGeneration"}},
+                           {"model_type", "blip-2"},
+                           {"num_query_tokens", gather.shape("query_tokens", 3)[1]},
+                           {"use_decoder_only_language_model", true},
+                           {"vision_config", lavis_vision_config(gather, options)},
+                           {"qformer_config", lavis_qformer_config(gather, options)},
+                           {"text_config", language.config}};
+  // LAVIS ends an answer at a line break.
+  const auto stop = language.tokenizer->encode("\n", /*special=*/false);
+  if (stop.empty())
+    throw Error(kPlace, fmt::format("'{}' has a tokenizer without a line break", files.language));
+  config["text_config"]["eos_token_id"] = stop.front();
+
+  // The model itself says what is missing or misshapen, before anything is written.
+  Weights weights(gather.listing(), at::kFloat);
+  make_blip2(Blip2Config::parse(config), weights);
+  write_model_folder(output, config, language, gather, options, result);
+  return result;
+}
+
+}  // namespace emend
