@@ -25,9 +25,9 @@ void IkeSettings::declare(SettingList& list) {
   list.whole("room", room, 1, 1000000, "positions that are kept free for the answer");
   list.text("checkpoint", checkpoint,
             "demonstrations to choose from; empty: those that came with the model");
-  list.optional_text("embedding", embedding,
-                     "what they have to be compared by: states, or where the sentence encoder is "
-                     "now; empty: as they were collected");
+  list.text("embedding", embedding,
+            "what they have to be compared by: states, or where the sentence encoder is "
+            "now; empty: as they were collected");
 }
 
 IkeEditor::IkeEditor(const nlohmann::json& settings)

@@ -80,8 +80,8 @@ void SeracSettings::declare(SettingList& list) {
   list.choice("module", module, kModules,
               "paper: with the leaks of the field's reproduction, to compare with its numbers");
   list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
-  list.optional_text("encoder", encoder,
-                     "where the sentence encoder is that it was trained with; empty: where it was");
+  list.text("encoder", encoder,
+            "where the sentence encoder is that it was trained with; empty: where it was");
   list.choice("mix", mix, {"auto", "hard", "soft"},
               "in scope the counterfactual's logits, or probabilities mixed by s; auto: hard, for "
               "paper soft");

@@ -16,7 +16,8 @@ struct SeracSettings {
   std::string checkpoint;    // a trained editor; empty: the one that came with the model
   std::string encoder;       // where the sentence encoder is now; empty: where it was in training
   std::string mix = "auto";  // auto: hard, as the paper's reproduction soft
-  double threshold = 0.5;
+  // What is trained has its border at 0.5; too few views of the same thing are above.
+  double threshold = 0.25;
   int64_t seed = 0;
 
   void declare(SettingList& list);
