@@ -119,6 +119,7 @@ BENCHMARK(block)->Apply(shapes);
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
+  emend::choose_blas_kernels(argv);
   emend::set_threads();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

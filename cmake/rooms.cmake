@@ -53,6 +53,8 @@ function(emend_tests library)
   target_compile_definitions(${library}_test PRIVATE
     EMEND_SOURCE_DIR="${PROJECT_SOURCE_DIR}" EMEND_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared")
   emend_target(${library}_test)
+  # What is tested runs at full speed; its tests are compiled in two thirds of the time.
+  target_compile_options(${library}_test PRIVATE $<$<CONFIG:Release>:-O1>)
   gtest_discover_tests(${library}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
 endfunction()
 if(EMEND_TESTS)

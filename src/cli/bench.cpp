@@ -211,7 +211,7 @@ void add_suite_options(CLI::App& command, Arguments& arguments) {
       ->transform(CLI::CheckedTransformer(missing).description("{refuse,skip,skip-probes}"));
   command.add_flag("--grid", suite.grid,
                    "add the T x I grid: edited, similar, unrelated texts and pictures, crossed");
-  command.add_option("--form", suite.form, "scenes: vqa or caption")->capture_default_str();
+  command.add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")->capture_default_str();
   command.add_option("--probes", arguments.probes, "scenes: probes a group, at most")
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();

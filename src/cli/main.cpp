@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "io/error.h"
+#include "io/runtime.h"
 
 namespace {
 
@@ -74,6 +75,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  emend::choose_blas_kernels(argv);
   // A file size limit then is a failed write with its message, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   try {

@@ -337,7 +337,7 @@ TEST_F(ProgramTest, RefusesBadModels) {
   expect_refused("ask -m {}/missing -p x", "missing");
   expect_refused("ask -m {}/picture.png -p x", "folder");
   expect_refused("ask -m {}/truncated -p x", "truncated");
-  expect_refused("ask -m {}/unknown -p x", "mystery");
+  expect_refused("ask -m {}/unknown -p x", "MysteryForEverything");
   expect_refused("inspect {}/missing", "missing");
   expect_refused("inspect {}/model/model.safetensors", "not a patch");
 }

@@ -224,7 +224,7 @@ Examples:
                       "the same for rephrased images, where it is another one");
   command->add_option("--limit", suite.limit, "edits at most; 0: all (scenes: without end)");
   command->add_flag("--grid", suite.grid, "crossed texts and pictures stay as before, too");
-  command->add_option("--form", suite.form, "scenes: vqa or caption")->capture_default_str();
+  command->add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")->capture_default_str();
   command->add_option("--probes", arguments->probes, "scenes: probes a group, at most")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();

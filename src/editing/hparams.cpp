@@ -31,6 +31,22 @@ std::string File::text(const std::string& key) const {
 
 Key ignore(const std::string& name, const std::string& reason) { return {name, {}, reason}; }
 
+Key encoder(const std::string& name, const std::string& reason,
+            const std::function<void(File&, const std::string& folder)>& use) {
+  return {
+      name,
+      [name, reason, use](File& file, const json& value) {
+        if (!value.is_string() && !value.is_null()) file.wrong(name, "a folder's name");
+        const auto folder = value.is_null() ? std::string() : value.get<std::string>();
+        std::error_code error;
+        if (std::filesystem::is_regular_file(std::filesystem::path(folder) / "config.json", error))
+          use(file, folder);
+        else
+          file.ignored.push_back({name, reason});
+      },
+      {}};
+}
+
 Key copy(const std::string& name, const std::string& setting) {
   return {name, [setting](File& file, const json& value) { file.settings[setting] = value; }, {}};
 }

@@ -41,6 +41,9 @@ struct Algorithm {
 };
 
 Key ignore(const std::string& name, const std::string& reason);
+// A sentence encoder's folder, where it is here; ignored for the reason where it is not.
+Key encoder(const std::string& name, const std::string& reason,
+            const std::function<void(File&, const std::string& folder)>& use);
 Key copy(const std::string& name, const std::string& setting);
 // Read by `finish`, with others.
 Key later(const std::string& name);

@@ -20,6 +20,10 @@ Algorithm ike() {
   auto examples = [](File& file, const json& value) {
     if (!value.is_boolean()) file.wrong("use_icl_examples", "true or false");
   };
+  const auto sentence_model =
+      encoder("sentence_model_name",
+              "there is no such folder here; demonstrations are compared as they were collected",
+              [](File& file, const std::string& found) { file.settings["embedding"] = found; });
   return {"IKE",
           "ike",
           // EasyEdit's own, where a file has no k.
@@ -30,7 +34,7 @@ Algorithm ike() {
            {"use_icl_examples", examples, {}},
            ignore("task_name", corpus),
            ignore("results_dir", corpus),
-           ignore("sentence_model_name", "demonstrations are compared by the model's own states"),
+           sentence_model,
            ignore("name", folder),
            ignore("model_class", folder),
            ignore("tokenizer_class", folder),

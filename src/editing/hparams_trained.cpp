@@ -208,6 +208,10 @@ Algorithm serac(const std::string& name) {
   const std::string losses = "scope_weight and edit_weight weigh the losses of SERAC's two parts";
   const std::string as_published = "emend's SERAC compares squared distances of one embedding";
   const std::string own = "classifier and counterfactual model are made from the model itself";
+  const auto classifier = encoder("cls_name", own + "; there is no such folder here",
+                                  [](File& file, const std::string& found) {
+                                    file.settings["encoder"] = file.training["encoder"] = found;
+                                  });
   // The first of a name counts.
   return {name,
           "serac",
@@ -221,7 +225,7 @@ Algorithm serac(const std::string& name) {
                            ignore("edit_lr", "SERAC takes no steps in an edit"),
                            ignore("lr_lr", "SERAC takes no steps in an edit"),
                            ignore("small_name", own),
-                           ignore("cls_name", own),
+                           classifier,
                            ignore("cls_class", own),
                            ignore("unlikelihood", "the losses are those of emend's SERAC"),
                            ignore("use_all_negatives", "all questions of a step are negatives"),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 namespace emend {
 
 class ActivationStore;
+class SentenceEncoder;
 
 // One weight's change: float32, dense (out, in) or low-rank.
 struct SiteDelta {
@@ -28,6 +30,8 @@ struct Memory {
   std::map<std::string, at::Tensor> network;  // float32; what reads the entries, the same for all
   nlohmann::json reading;                     // what that takes beside the network; may be null
   std::vector<MemoryEntry> entries;
+  // What `reading` names, where it is open already; neither saved nor part of the patch's id.
+  std::shared_ptr<const SentenceEncoder> encoder;
 
   void add(MemoryEntry entry);
   // Throws emend::Error that lists names when there is none of this one.

@@ -80,6 +80,11 @@ void SettingList::text(const char* name, std::string& value, const char* meaning
   settings_.push_back({name, "text", "text", meaning, take, [&value] { return json(value); }});
 }
 
+void SettingList::optional_text(const char* name, std::string& value, const char* meaning) {
+  text(name, value, meaning);
+  settings_.back().left_out_empty = true;
+}
+
 void SettingList::read(const std::string& editor, const json& given) const {
   if (given.is_null()) return;
   if (!given.is_object())
@@ -106,7 +111,9 @@ void SettingList::read(const std::string& editor, const json& given) const {
 
 json SettingList::values() const {
   auto all = json::object();
-  for (const auto& setting : settings_) all[setting.name] = setting.show();
+  for (const auto& setting : settings_)
+    if (auto value = setting.show(); !setting.left_out_empty || value != "")
+      all[setting.name] = std::move(value);
   return all;
 }
 

@@ -25,6 +25,9 @@ class SettingList {
   void choice(const char* name, std::string& value, const std::vector<std::string>& choices,
               const char* meaning);
   void text(const char* name, std::string& value, const char* meaning);
+  // A text that values() leaves out while it is empty, so that what was saved before there was such
+  // a setting still says the same.
+  void optional_text(const char* name, std::string& value, const char* meaning);
 
   // Sets what `given` (an object, or null) names. Throws emend::Error naming editor and setting
   // for a name that was not declared, or a value of another type or out of range.
@@ -37,6 +40,7 @@ class SettingList {
     std::string name, range, must, meaning;
     std::function<bool(const nlohmann::json&)> take;  // false: not such a value
     std::function<nlohmann::json()> show;
+    bool left_out_empty = false;
   };
   std::vector<Setting> settings_;
 };

@@ -183,6 +183,7 @@ struct Writer {
     if (setjmp(failure.jump)) return false;
     png_set_write_fn(png, this, take, nullptr);
     png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+    png_set_compression_level(png, 1);  // a quarter of the time, a seventh larger
     png_set_IHDR(png, info, static_cast<png_uint_32>(image.width),
                  static_cast<png_uint_32>(image.height), 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);

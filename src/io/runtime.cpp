@@ -62,13 +62,35 @@ bool is_reference_blas(const std::string& library) {
 }
 
 Blas find_blas() {
-  Blas blas{"built into LibTorch", false};
+  Blas blas;
+  blas.library = "built into LibTorch";
   void* gemm = ::dlsym(RTLD_DEFAULT, "sgemm_");
   Dl_info info{};
   if (!gemm || !::dladdr(gemm, &info) || !info.dli_fname) return blas;
   blas.library = resolved(info.dli_fname);
   blas.slow = is_reference_blas(blas.library);
+  if (void* name = ::dlsym(RTLD_DEFAULT, "openblas_get_corename"))
+    blas.kernels = reinterpret_cast<const char* (*)()>(name)();
   return blas;
+}
+
+std::string better_blas_kernels(const std::string& kernels) {
+  if (kernels != "Prescott") return {};
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return "SkylakeX";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+#endif
+  return {};
+}
+
+void choose_blas_kernels(char** argv) {
+  const auto better = better_blas_kernels(find_blas().kernels);
+  // The library chooses while it is loaded: there is no later moment to tell it.
+  if (better.empty() || ::setenv("OPENBLAS_CORETYPE", better.c_str(), /*overwrite=*/0) != 0) return;
+  if (::getenv("OPENBLAS_CORETYPE") == better) ::execv("/proc/self/exe", argv);  // or go on slowly
 }
 
 void warn_if_blas_is_slow() {

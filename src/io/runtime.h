@@ -17,11 +17,19 @@ int set_threads(int threads = 0);
 // The matrix multiplication that LibTorch uses.
 struct Blas {
   std::string library;  // its file, or "built into LibTorch"
+  std::string kernels;  // the processor that they are written for; empty where it does not say
   bool slow = false;    // the reference implementation, 10 to 30 times slower than a tuned one
 };
 Blas find_blas();
 // What `library`, a resolved path, is.
 bool is_reference_blas(const std::string& library);
+// OpenBLAS falls back to kernels of 2004 on processors younger than itself. Where it did, starts
+// this program anew with kernels that the processor can run, two to eight times faster; does
+// nothing where OPENBLAS_CORETYPE is set. To be called first of all in `main`.
+void choose_blas_kernels(char** argv);
+// What OPENBLAS_CORETYPE has to be for kernels chosen this way; empty: they fit, or nothing better
+// is known.
+std::string better_blas_kernels(const std::string& kernels);
 // One warning with what to install, when the BLAS is slow.
 void warn_if_blas_is_slow();
 

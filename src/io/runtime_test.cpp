@@ -85,6 +85,14 @@ TEST(Blas, ReferenceIsTold) {
   RecordProperty("blas", blas.library);
 }
 
+TEST(Blas, KernelsOfOldProcessorsAreReplacedAlone) {
+  EXPECT_EQ("", better_blas_kernels(""));
+  EXPECT_EQ("", better_blas_kernels("SkylakeX"));
+  EXPECT_EQ("", better_blas_kernels("Zen"));
+  const auto better = better_blas_kernels("Prescott");
+  EXPECT_TRUE(better.empty() || better == "SkylakeX" || better == "Haswell") << better;
+}
+
 TEST(Memory, GrowsWithWhatIsHeld) {
   auto before = anonymous_bytes(), resident = resident_bytes();
   std::vector<char> held(64 << 20, 1);

@@ -23,8 +23,9 @@ const std::string& build() {
       program = hash_hex(read_file("/proc/self/exe"));
     } catch (const Error&) {  // some sandboxes hide it; the version has to do
     }
-    return fmt::format("emend {} {}, {}, {}", EMEND_VERSION, program, hash_hex(at::show_config()),
-                       find_blas().library);
+    const auto blas = find_blas();
+    return fmt::format("emend {} {}, {}, {} {}", EMEND_VERSION, program,
+                       hash_hex(at::show_config()), blas.library, blas.kernels);
   }();
   return build;
 }

@@ -54,8 +54,9 @@ void Weights::name_by(NameMap names) {
   doubled_.clear();
   for (size_t i = 0; i < stored_.size(); ++i) {
     const auto& name = stored_[i].stored;
-    if (is_benign_buffer(name)) continue;
-    if (!entries_.emplace(names(name), i).second) doubled_.push_back(name);
+    const auto own = names(name);
+    if (own.empty() || is_benign_buffer(name)) continue;
+    if (!entries_.emplace(own, i).second) doubled_.push_back(name);
   }
 }
 

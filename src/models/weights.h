@@ -20,7 +20,8 @@ struct WeightInfo {
   at::ScalarType dtype = at::kFloat;
 };
 
-// An architecture's own name for a tensor or module that any release of transformers named.
+// An architecture's own name for a tensor or module that any release of transformers named; empty
+// for one that is known and not read.
 using NameMap = std::string (*)(const std::string& name);
 std::string same_name(const std::string& name);
 

@@ -24,11 +24,10 @@ class ScenesSuite : public Suite {
   explicit ScenesSuite(const SuiteOptions& options)
       : options_(options),
         split_(split_named(options.split)),
-        caption_(options.form == "caption"),
         size_(options.limit > 0 ? options.limit : kRecords) {
-    if (!caption_ && options.form != "vqa")
+    if (options.form != "vqa" && options.form != "caption" && options.form != "both")
       throw Error(kPlace, fmt::format("there is no form '{}'", options.form),
-                  "there are: vqa, caption");
+                  "there are: vqa, caption, both");
     if (!options.data.empty() || !options.images.empty() || !options.rephrase_images.empty())
       throw Error(kPlace, "scenes is drawn and reads no files",
                   "leave --data and the image folders out, or name another suite");
@@ -47,9 +46,10 @@ class ScenesSuite : public Suite {
       throw Error(kPlace, fmt::format("record {} of {} is asked for", index, size_));
     // Mixed, so that runs with seeds 1 and 2 have no record in common.
     auto seed = mix(options_.seed) + index;
-    auto record = caption_ ? scenes::caption_counterfactual(split_, seed, options_.probes)
-                           : scenes::counterfactual(split_, seed, options_.probes);
-    record.id = fmt::format("scenes-{}{}-{}-{}", caption_ ? "caption-" : "", options_.split,
+    const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);
+    auto record = caption ? scenes::caption_counterfactual(split_, seed, options_.probes)
+                          : scenes::counterfactual(split_, seed, options_.probes);
+    record.id = fmt::format("scenes-{}{}-{}-{}", caption ? "caption-" : "", options_.split,
                             options_.seed, index);
     return record;
   }
@@ -76,7 +76,6 @@ class ScenesSuite : public Suite {
  private:
   SuiteOptions options_;
   scenes::Split split_;
-  bool caption_;
   size_t size_;
 };
 

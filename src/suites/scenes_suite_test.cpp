@@ -53,6 +53,14 @@ void expect_same(const Record& a, const Record& b) {
   for (size_t i = 0; i < a.probes.size(); ++i) expect_same(a.probes[i], b.probes[i]);
 }
 
+TEST(ScenesSuite, BothFormsComeByTurns) {
+  auto both = open_suite("scenes", options("both"));
+  for (size_t i : {0, 1, 6, 7})
+    expect_same(both->record(i),
+                open_suite("scenes", options(i % 2 ? "caption" : "vqa"))->record(i));
+  EXPECT_EQ(both->record(1).id.rfind("scenes-caption-", 0), 0u);
+}
+
 TEST(ScenesSuite, GivesTheSameRecordsForTheSameSeed) {
   for (const char* form : {"vqa", "caption"}) {
     auto suite = open_suite("scenes", options(form, true));

@@ -40,7 +40,7 @@ struct SuiteOptions {
   uint64_t seed = 0;            // scenes: of all that is drawn
   MissingImages missing_images = MissingImages::refuse;
   bool grid = false;           // add the T x I grid's other cells
-  std::string form = "vqa";    // scenes: vqa or caption
+  std::string form = "vqa";    // scenes: vqa, caption, or both by turns
   scenes::EditOptions probes;  // scenes: how many a group
 };
 

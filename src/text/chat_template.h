@@ -30,6 +30,8 @@ class ChatTemplate {
       const nlohmann::ordered_json& variables = nlohmann::ordered_json::object()) const;
 
  private:
+  ChatTemplate() = default;
+
   struct Parsed;
   std::shared_ptr<const Parsed> parsed_;
   nlohmann::ordered_json special_tokens_ = nlohmann::ordered_json::object();

@@ -163,6 +163,10 @@ TEST(BundledTokenizer, AgreesWithHuggingFace) {
   agrees(fs::path(EMEND_SOURCE_DIR) / "models/scenes-blip2", "scenes");
 }
 
+INSTANTIATE_TEST_SUITE_P(WordPiece, OwnTokenizer,
+                         ::testing::Values("small_bert", "small_bert_cased"),
+                         [](const auto& info) { return std::string(info.param); });
+
 TEST(BundledTokenizer, ReadsTheSameFromVocabularyAndMerges) {
   const auto source = fs::path(EMEND_SOURCE_DIR) / "models/scenes-blip2";
   const auto folder = gathered(

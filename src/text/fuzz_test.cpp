@@ -187,5 +187,14 @@ TEST(Fuzz, VocabularyAndMerges) {
               2000);
 }
 
+TEST(Fuzz, WordPieceJson) { expect_both(fuzz("small_bert", {"tokenizer.json"}, 600), 600); }
+
+TEST(Fuzz, WordPieceVocabulary) {
+  const auto outcome = fuzz("small_bert_cased", {"vocab.txt", "tokenizer_config.json"}, 600);
+  EXPECT_EQ(outcome.loaded + outcome.refused, 600);
+  EXPECT_GT(outcome.loaded, 40);  // most lines are a token, whatever they say
+  EXPECT_GT(outcome.refused, 40);
+}
+
 }  // namespace
 }  // namespace emend

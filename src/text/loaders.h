@@ -11,5 +11,6 @@ namespace emend::text {
 std::unique_ptr<Tokenizer> load_tokenizer_json(const std::string& file);
 std::unique_ptr<Tokenizer> load_vocab_merges(const std::string& folder);
 std::unique_ptr<Tokenizer> load_sentencepiece(const std::string& folder);
+std::unique_ptr<Tokenizer> load_vocab_txt(const std::string& folder);  // BERT's older releases
 
 }  // namespace emend::text

@@ -13,8 +13,9 @@ void malformed(std::string_view where, std::string_view problem) {
 }
 
 void not_implemented(std::string_view where, std::string_view what) {
-  throw Error("text::tokenizer", fmt::format("{} '{}' is not implemented", where, what),
-              "only BPE tokenizers such as those of GPT-2, OPT, Qwen2 and Llama can be used");
+  throw Error(
+      "text::tokenizer", fmt::format("{} '{}' is not implemented", where, what),
+      "BPE tokenizers such as those of GPT-2, OPT, Qwen2 and Llama can be used, and BERT's");
 }
 
 const nlohmann::json& spec_field(const nlohmann::json& spec, const char* field) {

@@ -19,9 +19,10 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& folder) {
     return text::load_vocab_merges(folder);
   if (std::filesystem::exists(path / "tokenizer.model", ignored))
     return text::load_sentencepiece(folder);
+  if (std::filesystem::exists(path / "vocab.txt", ignored)) return text::load_vocab_txt(folder);
   throw Error("text::tokenizer",
               fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt nor "
-                          "tokenizer.model",
+                          "tokenizer.model nor vocab.txt",
                           folder),
               "give a model folder as Hugging Face saves it");
 }

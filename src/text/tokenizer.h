@@ -14,9 +14,9 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // A folder with tokenizer.json, or vocab.json and merges.txt, or tokenizer.model (and their
-  // tokenizer_config.json); the first of these that is there. Throws emend::Error when there is
-  // none or it asks for something that is not implemented.
+  // A folder with tokenizer.json, or vocab.json and merges.txt, or tokenizer.model, or vocab.txt
+  // (and their tokenizer_config.json); the first of these that is there. Throws emend::Error when
+  // there is none or it asks for something that is not implemented.
   static std::unique_ptr<Tokenizer> load(const std::string& folder);
 
   // text: UTF-8; throws emend::Error with the byte offset when it is not. `special`: add what the

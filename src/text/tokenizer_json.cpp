@@ -6,6 +6,7 @@
 #include "text/pipeline_tokenizer.h"
 #include "text/spec.h"
 #include "text/vocabulary.h"
+#include "text/word_piece_tokenizer.h"
 
 namespace emend::text {
 namespace {
@@ -75,7 +76,8 @@ std::unique_ptr<Tokenizer> build(const nlohmann::json& root) {
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer_json(const std::string& file) {
-  return build(read_json(file));
+  const auto root = read_json(file);
+  return is_word_piece(root) ? make_word_piece(root) : build(root);
 }
 
 }  // namespace emend::text

@@ -190,7 +190,7 @@ TEST(Tokenizer, TakesTheLongestAddedToken) {
 TEST(Tokenizer, NamesWhatItDoesNotImplement) {
   const std::tuple<const char*, Json, const char*> cases[] = {
       {"/model/type", "Unigram", "Unigram"},
-      {"/model/type", "WordPiece", "WordPiece"},
+      {"/model/type", "WordPiece", "ByteLevel"},  // which does not go with it
       {"/model/dropout", 0.1, "dropout"},
       {"/model/continuing_subword_prefix", "##", "continuing_subword_prefix"},
       {"/model/end_of_word_suffix", "</w>", "end_of_word_suffix"},

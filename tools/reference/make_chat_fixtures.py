@@ -305,6 +305,8 @@ people|map(attribute='name')|join(', ')
 people|map(attribute='pet.kind')|join('/')
 people|map(attribute='pet.kind', default='none')|join('/')
 w|map('upper')|join
+z|map('upper')|join
+z|selectattr('type', 'equalto', 'image')|list|length
 w|map('replace', 'a', 'z')|join
 people|selectattr('age')|map(attribute='name')|join(',')
 people|rejectattr('age')|map(attribute='name')|join(',')
@@ -325,6 +327,12 @@ big|tojson
 {'a': 1, 'b': [n, m], 'a': 2}|tojson
 {'x': n}['x']
 {'x': {'y': 2}}.x.y
+{'items': 1}['items']
+{'x': 1}['items'] is defined
+{'x': 1}.items is defined
+s.format is defined
+n.real
+d.keys is defined
 [1, 2, [3, 4]][2][1]
 (1, 2)[1]
 ()|length

@@ -25,6 +25,9 @@ void IkeSettings::declare(SettingList& list) {
   list.whole("room", room, 1, 1000000, "positions that are kept free for the answer");
   list.text("checkpoint", checkpoint,
             "demonstrations to choose from; empty: those that came with the model");
+  list.text("embedding", embedding,
+            "what they have to be compared by: states, or where the sentence encoder is "
+            "now; empty: as they were collected");
 }
 
 IkeEditor::IkeEditor(const nlohmann::json& settings)
@@ -37,7 +40,7 @@ const IkeCorpus& IkeEditor::corpus(const Vlm& vlm) const {
   if (corpus_ && base_ == base) return *corpus_;
   const auto file =
       settings_.checkpoint.empty() ? find_checkpoint(vlm, "ike", "") : settings_.checkpoint;
-  corpus_ = std::make_shared<const IkeCorpus>(IkeCorpus::load(vlm, file));
+  corpus_ = std::make_shared<const IkeCorpus>(IkeCorpus::load(vlm, file, settings_.embedding));
   base_ = base;
   return *corpus_;
 }

@@ -17,6 +17,7 @@ struct IkeSettings {
   bool images = false;
   int64_t room = 32;
   std::string checkpoint;  // the demonstrations' corpus; empty: the one that came with the model
+  std::string embedding;   // what it has to be embedded by; empty: what it was embedded by
 
   void declare(SettingList& list);
 };

@@ -60,16 +60,28 @@ TextEmbedding state_embedding(const Vlm& vlm, int64_t blocks) {
 
 void IkeCorpusSettings::declare(SettingList& list) {
   list.whole("records", records, 1, 10000000, "records that demonstrations are collected of");
-  list.choice("embedding", embedding, {"states"},
-              "what demonstrations are compared by; states: the model's own, of their text");
+  list.text("embedding", embedding,
+            "what demonstrations are compared by; states: the model's own, of their text; else the "
+            "folder of a sentence encoder (all-MiniLM-L6-v2)");
+  list.optional_text("encoder_id", encoder_id, "fingerprint that the sentence encoder must have");
   list.whole("blocks", blocks, 0, 10000, "states after so many language blocks; 0: half of them");
   list.flag("images", images, "keep the records' pictures, so that they can be shown");
   templates.declare(list);
   list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the suite");
 }
 
-TextEmbedding IkeCorpusSettings::embed(const Vlm& vlm) const {
-  return state_embedding(vlm, blocks);
+void IkeCorpus::open_encoder(const Vlm& vlm) {
+  if (settings.by_states()) return;
+  encoder = emend::open_encoder(
+      {"ike", "embedding", settings.embedding, settings.encoder_id, SentenceEncoder::Pooling::mean},
+      vlm.model->device());
+  settings.encoder_id = encoder->fingerprint();
+}
+
+TextEmbedding IkeCorpus::embedding(const Vlm& vlm) const {
+  if (!encoder) return state_embedding(vlm, settings.blocks);
+  return
+      [encoder = encoder](const std::vector<std::string>& texts) { return encoder->embed(texts); };
 }
 
 IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstrations,
@@ -78,7 +90,8 @@ IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstration
     throw Error("editing::ike", "there is no demonstration to keep", "choose a larger split");
   IkeCorpus corpus;
   corpus.settings = settings;
-  const auto embed = settings.embed(vlm);
+  corpus.open_encoder(vlm);
+  const auto embed = corpus.embedding(vlm);
   Progress progress("embedding demonstrations", static_cast<int64_t>(demonstrations.size()));
   std::vector<at::Tensor> parts;
   std::vector<std::string> texts;
@@ -90,7 +103,7 @@ IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstration
     texts.clear();
   }
   const auto all = at::cat(parts);
-  corpus.mean = all.mean(0);
+  corpus.mean = corpus.encoder ? at::zeros({all.size(1)}) : all.mean(0);
   corpus.embeddings = all - corpus.mean;
   corpus.demonstrations = std::move(demonstrations);
   return corpus;
@@ -108,11 +121,23 @@ EditorCheckpoint IkeCorpus::checkpoint(const Vlm& vlm, const nlohmann::json& tra
   return file;
 }
 
-IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file) {
+IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::string& embedding) {
   const auto read = load_checkpoint(file, "ike", vlm.fingerprint());
   IkeCorpus corpus;
   corpus.settings = read_settings<IkeCorpusSettings>("ike", read.settings);
   corpus.settings.templates.check();
+  if (!embedding.empty()) {
+    if ((embedding == "states") != corpus.settings.by_states())
+      throw Error("editing::ike",
+                  fmt::format("the demonstrations of '{}' were embedded by '{}', not by '{}'", file,
+                              corpus.settings.embedding, embedding),
+                  fmt::format("collect them again: emend train --editor ike --set embedding={}",
+                              embedding));
+    corpus.settings.embedding = embedding;
+  }
+  if (!corpus.settings.by_states() && corpus.settings.encoder_id.empty())
+    reject(file, "does not say which sentence encoder embedded it");
+  corpus.open_encoder(vlm);
   corpus.demonstrations =
       demonstrations_from(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
   for (const auto& [name, tensor] : read.tensors) {
@@ -141,7 +166,7 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file) {
 
 std::vector<int64_t> IkeCorpus::nearest(const Vlm& vlm, const std::string& prompt,
                                         const std::string& target, int64_t k) const {
-  const auto own = settings.embed(vlm)({settings.templates.show(copy_of(prompt, target))});
+  const auto own = embedding(vlm)({settings.templates.show(copy_of(prompt, target))});
   if (own.size(1) != mean.size(0))
     throw Error(
         "editing::ike",

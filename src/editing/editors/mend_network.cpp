@@ -10,6 +10,15 @@
 namespace emend {
 namespace {
 
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// Scales, shifts and rates: a row for each round and site.
+bool has_rounds(const std::string& name) {
+  return MendNetwork::is_rate(name) || ends_with(name, ".scale") || ends_with(name, ".shift");
+}
+
 // A site's tokens that count, as rows of z = [u; v].
 struct Tokens {
   at::Tensor z;      // (K, in + out)
@@ -157,6 +166,23 @@ void MendNetwork::load(const std::map<std::string, at::Tensor>& tensors, const s
                   fmt::format("'{}' has '{}' in another shape than its sites ask", file, name));
     tensor.copy_(found->second);
   }
+}
+
+std::map<std::string, at::Tensor> MendNetwork::more_rounds(
+    std::map<std::string, at::Tensor> tensors) const {
+  at::NoGradGuard no_grad;
+  for (const auto& [name, own] : trained()) {
+    if (!has_rounds(name)) continue;
+    auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.dim() != own.dim()) continue;
+    auto& tensor = found->second;
+    const auto round = own.size(0) / rounds_;  // rows of one
+    if (tensor.size(0) < round || tensor.size(0) % round != 0) continue;
+    auto last = tensor.narrow(0, tensor.size(0) - round, round);
+    if (is_rate(name)) last = last / 2;
+    while (tensor.size(0) < own.size(0)) tensor = at::cat({tensor, last});
+  }
+  return tensors;
 }
 
 }  // namespace emend

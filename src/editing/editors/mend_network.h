@@ -41,6 +41,9 @@ class MendNetwork {
   std::map<std::string, at::Tensor> tensors() const;
   // Throws emend::Error, naming `file`, when one is missing, left over or misshapen.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
+  // A network's tensors as they begin this one, of more rounds: what follows its last round starts
+  // as that, at half its rates.
+  std::map<std::string, at::Tensor> more_rounds(std::map<std::string, at::Tensor> tensors) const;
 
  private:
   struct Layer {

@@ -108,6 +108,29 @@ TEST_F(MendFixture, ARowsDeltaDoesNotDependOnItsNeighbours) {
     EXPECT_LT(relative_error(product(one[i])[0].detach(), product(all[i])[1].detach()), 1e-5);
 }
 
+TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
+  load_network();
+  const auto one = network_->tensors();
+  MendNetwork::Options options;
+  options.rank = 3;
+  options.rounds = 3;
+  MendNetwork longer(network_->sites(), options);
+  EXPECT_THAT(message([&] { longer.load(one, "one round"); }), HasSubstr("another shape"));
+  longer.load(longer.more_rounds(one), "one round");
+  const auto factors = batch(0);
+  const auto expected = network_->deltas(factors);
+  for (int64_t round = 0; round < 3; ++round) {
+    const auto deltas = longer.deltas(factors, round);
+    const double half = round == 0 ? 1 : 0.5;
+    for (size_t i = 0; i < deltas.size(); ++i)
+      EXPECT_LT(relative_error(product(deltas[i]), half * product(expected[i])), 1e-6);
+  }
+  // Fewer rounds, or another network, are no beginning.
+  EXPECT_THAT(
+      message([&] { network_->load(network_->more_rounds(longer.tensors()), "three rounds"); }),
+      HasSubstr("another shape"));
+}
+
 TEST_F(MendFixture, LoadIsStrict) {
   auto tensors = network_->tensors();
   tensors.erase("rates");

@@ -32,7 +32,7 @@ class MendTraining : public Trainee {
   std::vector<Trained> trained() const override;
   std::map<std::string, at::Tensor> tensors() const override { return now_->network.tensors(); }
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override {
-    now_->network.load(tensors, file);
+    now_->network.load(now_->network.more_rounds(tensors), file);
   }
   LessonLosses learn(const std::vector<Lesson>& lessons) override;
   std::unique_ptr<Editor> as_editor() const override { return std::make_unique<MendEditor>(now_); }

@@ -7,6 +7,7 @@
 #include "editing/checkpoint.h"
 #include "editing/editors/editors.h"
 #include "editing/editors/serac_recall.h"
+#include "editing/encoder.h"
 #include "editing/forced.h"
 #include "editing/tune.h"
 #include "io/error.h"
@@ -47,9 +48,20 @@ int64_t text_width(const Model& model) {
   throw Error("editing::serac", "the language module has no blocks");
 }
 
-ScopeClassifier::Options scope_options(const Model& model, const SeracShape& shape, uint64_t seed) {
+// Of the texts: a sentence encoder, or null for the model's own states.
+std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const SeracShape& shape,
+                                                  std::shared_ptr<const SentenceEncoder> opened) {
+  if (shape.encoder.empty() || (opened && opened->fingerprint() == shape.encoder_id)) return opened;
+  return open_encoder(
+      {"serac", "encoder", shape.encoder, shape.encoder_id, SentenceEncoder::Pooling::cls},
+      model.device());
+}
+
+ScopeClassifier::Options scope_options(const Model& model, const SeracShape& shape,
+                                       const SentenceEncoder* encoder, uint64_t seed) {
   ScopeClassifier::Options options;
-  options.text = text_width(model);
+  options.text = encoder ? encoder->width() : text_width(model);
+  options.states = encoder ? 1 : 2;
   if (!shape.paper()) {
     options.places = model.image_slots();
     options.picture = SeracTrained::picture_width(model);
@@ -68,6 +80,8 @@ void SeracSettings::declare(SettingList& list) {
   list.choice("module", module, kModules,
               "paper: with the leaks of the field's reproduction, to compare with its numbers");
   list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+  list.text("encoder", encoder,
+            "where the sentence encoder is that it was trained with; empty: where it was");
   list.choice("mix", mix, {"auto", "hard", "soft"},
               "in scope the counterfactual's logits, or probabilities mixed by s; auto: hard, for "
               "paper soft");
@@ -78,21 +92,30 @@ void SeracSettings::declare(SettingList& list) {
 void SeracShape::declare(SettingList& list) {
   list.choice("module", module, kModules,
               "paper: with the leaks of the field's reproduction, to compare with its numbers");
+  list.optional_text("encoder", encoder,
+                     "folder of a sentence encoder (distilbert-base-cased) for the classifier's "
+                     "texts; empty: the model's own states");
+  list.optional_text("encoder_id", encoder_id, "fingerprint that the sentence encoder must have");
   list.whole("blocks", blocks, 0, 10000,
              "blocks of the language module that the classifier's texts go through; 0: half");
   list.whole("narrow", narrow, 1, 100000, "numbers of each place of a picture it goes by");
   list.whole("hidden", hidden, 1, 100000, "width of its layers");
-  list.whole("embedding", embedding, 1, 100000, "width of what it compares, of text and picture each");
+  list.whole("embedding", embedding, 1, 100000,
+             "width of what it compares, of text and picture each");
   list.text("sites", sites, "layers that the counterfactual model changes, a glob; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these changes");
   list.text("told", told, "how an edit is told to it: {prompt} and {target}");
 }
 
-SeracTrained::SeracTrained(const Model& model, const SeracShape& shape, uint64_t seed)
-    : shape(shape),
-      features{text_stage(model, shape.blocks), shape.paper(), !shape.paper()},
-      scope(scope_options(model, shape, seed)),
-      counterfactual(changed_sites(model, shape.sites), shape.rank, seed + 1, model.device()) {}
+SeracTrained::SeracTrained(const Model& model, const SeracShape& given, uint64_t seed,
+                           std::shared_ptr<const SentenceEncoder> opened)
+    : shape(given),
+      features{text_stage(model, shape.blocks), shape.paper(), !shape.paper(),
+               encoder_of(model, shape, std::move(opened))},
+      scope(scope_options(model, shape, features.encoder.get(), seed)),
+      counterfactual(changed_sites(model, shape.sites), shape.rank, seed + 1, model.device()) {
+  if (features.encoder) shape.encoder_id = features.encoder->fingerprint();
+}
 
 int64_t SeracTrained::picture_width(const Model& model) {
   const auto language = model.first_stage(Module::language);
@@ -147,15 +170,31 @@ const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
                         : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "serac", base);
   // What only training reads is none of ours.
-  auto shape = settings_json(SeracShape());
-  for (auto& [name, value] : shape.items())
-    if (checkpoint.settings.contains(name)) value = checkpoint.settings[name];
+  auto shape = nlohmann::json::object();
+  for (const auto& setting : describe_settings<SeracShape>())
+    if (checkpoint.settings.contains(setting.name))
+      shape[setting.name] = checkpoint.settings[setting.name];
   auto read = read_settings<SeracShape>("serac", shape);
   if (read.module != settings_.module)
     throw Error(
         "editing::serac",
         fmt::format("'{}' was trained as '{}', not '{}'", file, read.module, settings_.module),
         fmt::format("use it with --module {}", read.module));
+  if (!settings_.encoder.empty()) {
+    if (read.encoder.empty())
+      throw Error("editing::serac",
+                  fmt::format("'{}' was trained on the model's own states, not with the sentence "
+                              "encoder '{}'",
+                              file, settings_.encoder),
+                  fmt::format("leave out the setting 'encoder', or train with it: emend train "
+                              "--editor serac --set encoder={}",
+                              settings_.encoder));
+    read.encoder = settings_.encoder;
+  }
+  if (!read.encoder.empty() && read.encoder_id.empty())
+    throw Error("editing::serac",
+                fmt::format("'{}' does not say which sentence encoder it was trained with", file),
+                "train it again with `emend train --editor serac`");
   auto trained = std::make_shared<SeracTrained>(*vlm.model, read);
   trained->load(checkpoint.tensors, file);
   trained_ = trained;
@@ -173,11 +212,12 @@ Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests
   const auto& trained = this->trained(vlm);
   const auto& batch = forced.batch;
   const auto embedded =
-      trained.embed(*vlm.model, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
+      trained.embed(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
 
   auto patch = patch_for(*this, vlm, requests);
   patch.memory.network = trained.tensors();
   patch.memory.reading = settings_json(trained.shape);
+  patch.memory.encoder = trained.features.encoder;
   for (size_t i = 0; i < requests.size(); ++i) {
     const auto& request = requests[i];
     const auto& images = batch.rows[i].images;

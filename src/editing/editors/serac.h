@@ -14,8 +14,10 @@ namespace emend {
 struct SeracSettings {
   std::string module = "repaired";
   std::string checkpoint;    // a trained editor; empty: the one that came with the model
+  std::string encoder;       // where the sentence encoder is now; empty: where it was in training
   std::string mix = "auto";  // auto: hard, as the paper's reproduction soft
-  double threshold = 0.5;
+  // What is trained has its border at 0.5; too few views of the same thing are above.
+  double threshold = 0.25;
   int64_t seed = 0;
 
   void declare(SettingList& list);
@@ -28,7 +30,9 @@ struct SeracSettings {
 // model's projection is redrawn at every edit.
 struct SeracShape {
   std::string module = "repaired";
-  int64_t blocks = 0;  // of the language module that the classifier's texts go through; 0: half
+  std::string encoder;     // a sentence encoder's folder, for the classifier's texts; empty: states
+  std::string encoder_id;  // its fingerprint
+  int64_t blocks = 0;      // of the language module that the classifier's texts go through; 0: half
   int64_t narrow = 16, hidden = 128, embedding = 32;  // see ScopeClassifier
   std::string sites;                                  // a glob; empty: the language module's layers
   int64_t rank = 8;
@@ -40,9 +44,12 @@ struct SeracShape {
 
 // A trained SERAC on a model.
 struct SeracTrained {
-  SeracTrained(const Model& model, const SeracShape& shape, uint64_t seed = 0);
+  // `opened`: the shape's sentence encoder, where it is open already. Throws emend::Error when it
+  // is not there, or another than the shape's encoder_id says.
+  SeracTrained(const Model& model, const SeracShape& shape, uint64_t seed = 0,
+               std::shared_ptr<const SentenceEncoder> opened = nullptr);
 
-  SeracShape shape;
+  SeracShape shape;  // with the encoder's fingerprint
   FeatureOptions features;
   ScopeClassifier scope;
   LowRankChange counterfactual;
@@ -53,8 +60,8 @@ struct SeracTrained {
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
 
   // (B, scope.width()); `seen`: look_at of the batch's pictures.
-  at::Tensor embed(const Model& model, const Batch& batch, const at::Tensor& seen) const {
-    return scope.embed(question_features(model, batch, seen, features));
+  at::Tensor embed(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const {
+    return scope.embed(question_features(vlm, batch, seen, features));
   }
   // Of what look_at gives: D.
   static int64_t picture_width(const Model& model);

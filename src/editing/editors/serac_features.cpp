@@ -36,6 +36,15 @@ at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
   return at::stack({mean, states.gather(1, last).squeeze(1)}, 1);
 }
 
+// (B, 1, W)
+at::Tensor text_embeddings(const Vlm& vlm, const std::vector<Row>& rows,
+                           const FeatureOptions& options) {
+  std::vector<std::string> texts;
+  for (const auto& row : rows)
+    texts.push_back(vlm.processor.tokenizer->decode(text_of(row, options.whole_rows)));
+  return options.encoder->embed(texts).to(vlm.model->device()).unsqueeze(1);
+}
+
 }  // namespace
 
 at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store, bool batched) {
@@ -57,11 +66,12 @@ at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* st
   return pass.hidden;
 }
 
-QuestionFeatures question_features(const Model& model, const Batch& batch, const at::Tensor& seen,
+QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
                                    const FeatureOptions& options) {
   at::NoGradGuard no_grad;
   QuestionFeatures features;
-  features.text = text_states(model, batch.rows, options);
+  features.text = options.encoder ? text_embeddings(vlm, batch.rows, options)
+                                  : text_states(*vlm.model, batch.rows, options);
   if (!options.pictures) return features;
   const auto rows = static_cast<int64_t>(batch.rows.size());
   const auto on = features.text.options();

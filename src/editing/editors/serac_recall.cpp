@@ -14,7 +14,8 @@ namespace {
 constexpr const char* kPatch = "the patch's memory";
 
 SeracTrained read_trained(const Vlm& vlm, const Patch& patch) {
-  SeracTrained trained(*vlm.model, read_settings<SeracShape>("serac", patch.memory.reading));
+  SeracTrained trained(*vlm.model, read_settings<SeracShape>("serac", patch.memory.reading),
+                       /*seed=*/0, patch.memory.encoder);
   trained.load(patch.memory.network, kPatch);
   return trained;
 }
@@ -71,8 +72,7 @@ SeracRecall::Answer SeracRecall::begin(const Pass& pass) const {
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
   const auto seen = look_at(vlm_, batch.pixels, store_);
-  auto [distance, nearest] =
-      squared_distances(trained_.embed(model, batch, seen), embedded_).min(1);
+  auto [distance, nearest] = squared_distances(trained_.embed(vlm_, batch, seen), embedded_).min(1);
   auto near = settings_.mixes_softly() ? at::ones_like(distance, at::kBool)
                                        : at::exp(at::neg(distance)) >= settings_.threshold;
   Answer answer;

@@ -28,7 +28,7 @@ ScopeClassifier::ScopeClassifier(const Options& options) : options_(options) {
     }
     return made;
   };
-  text_ = network(2 * options.text);
+  text_ = network(options.states * options.text);
   if (options.places > 0) {
     place_ = matrix(options.narrow, options.picture);
     picture_ = network(options.places * options.narrow);

@@ -17,7 +17,7 @@ namespace emend {
 class ScopeClassifier {
  public:
   struct Options {
-    int64_t text = 0;                 // W
+    int64_t text = 0, states = 2;     // W and S
     int64_t places = 0, picture = 0;  // Q and D; 0: no pictures are seen
     int64_t narrow = 16;              // numbers that P leaves of a place
     int64_t hidden = 128;

@@ -214,10 +214,10 @@ TEST_F(SeracTest, NeverLooksAtAnAnswerThatIsFedIn) {
     for (auto id : vlm().processor.target(answer)) row.ids.push_back(id);
     batch.rows.push_back(row);
   }
-  auto text = question_features(model, batch, {}, options).text;
+  auto text = question_features(vlm(), batch, {}, options).text;
   EXPECT_TRUE(at::equal(text[0], text[1]));
   options.whole_rows = true;
-  text = question_features(model, batch, {}, options).text;
+  text = question_features(vlm(), batch, {}, options).text;
   EXPECT_GT(furthest(text[0], text[1]), 0.01);
 }
 
@@ -233,7 +233,7 @@ TEST_F(SeracTest, MixesSoftlyByTheScore) {
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(3)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Where?", 0)};
-  auto d = squared_distances(trained.embed(model, batch, look_at(vlm(), batch.pixels, nullptr)),
+  auto d = squared_distances(trained.embed(vlm(), batch, look_at(vlm(), batch.pixels, nullptr)),
                              soft.memory.entries[0].tensors.at("embedding").unsqueeze(0));
   std::vector<at::Tensor> said;
   for (const auto& changes :

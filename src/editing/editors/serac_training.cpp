@@ -210,7 +210,9 @@ SeracTraining::SeracTraining(const Vlm& vlm, const nlohmann::json& settings, Act
       store_(store),
       settings_(read_settings<SeracTrainSettings>("serac", settings)),
       now_(std::make_shared<SeracTrained>(*vlm.model, settings_.shape,
-                                          static_cast<uint64_t>(settings_.seed))) {}
+                                          static_cast<uint64_t>(settings_.seed))) {
+  settings_.shape = now_->shape;
+}
 
 std::vector<Trained> SeracTraining::trained() const {
   std::vector<Trained> all;
@@ -223,7 +225,7 @@ LessonLosses SeracTraining::learn(const std::vector<Lesson>& lessons) {
   auto forced = force(vlm_, all.queries, settings_.end_of_answer);
   const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
 
-  const auto features = question_features(*vlm_.model, forced.batch, seen, now_->features);
+  const auto features = question_features(vlm_, forced.batch, seen, now_->features);
   auto embedded = now_->scope.embed(features);
   const auto device = embedded.device();
   std::vector<int64_t> edit_rows;

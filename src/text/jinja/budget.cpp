@@ -12,7 +12,7 @@ void refuse(const std::string& construct) {
 }
 
 void Budget::exhausted() {
-  fail("the template does not come to an end, or writes more than 256 MiB");
+  fail("the template does not come to an end, or writes more than 64 MiB");
 }
 
 }  // namespace emend::text::jinja

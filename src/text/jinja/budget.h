@@ -18,7 +18,7 @@ class Failure : public std::runtime_error {
 [[noreturn]] void fail(const std::string& problem);
 [[noreturn]] void refuse(const std::string& construct);  // "... is not implemented"
 
-// Bounds the work of one rendering, so that no template runs long: 4 million steps, or 256 MiB of
+// Bounds the work of one rendering, so that no template runs long: a million steps, or 64 MiB of
 // text, in all.
 class Budget {
  public:
@@ -33,7 +33,7 @@ class Budget {
   }
   [[noreturn]] static void exhausted();
 
-  uint64_t left_ = uint64_t{1} << 28;
+  uint64_t left_ = uint64_t{1} << 26;
 };
 
 }  // namespace emend::text::jinja

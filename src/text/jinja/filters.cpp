@@ -99,6 +99,7 @@ Filter select(bool wanted) {
     Arguments rest;
     if (arguments.in_order.size() > 2) rest.in_order = {arguments.in_order[2]};
     std::vector<Value> kept;
+    if (!value.truth()) return Value::list({}, true);  // whatever it is, as in Jinja
     for (Value& item : items_of(value, budget)) {
       const Value found = attribute_path(item, *path, budget);
       if ((tested ? run_test(test, found, rest, budget) : found.truth()) == wanted)
@@ -114,7 +115,7 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
   std::string filter;
   const Value* attribute = nullptr;
   if (arguments.in_order.empty()) {
-    attribute = arguments.get(9, "attribute");
+    attribute = arguments.by_name("attribute");
     if (!attribute) fail("map needs a filter or an attribute");
   } else {
     filter = arguments.text(0, "filter");
@@ -123,9 +124,10 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
       refuse(fmt::format("map with the filter '{}'", filter));
     rest.in_order.assign(arguments.in_order.begin() + 1, arguments.in_order.end());
   }
-  const Value* other = attribute ? arguments.get(9, "default") : nullptr;
+  const Value* other = attribute ? arguments.by_name("default") : nullptr;
   if (other && other->is_none()) other = nullptr;
   std::vector<Value> items;
+  if (!value.truth()) return Value::list({}, true);
   for (const Value& item : items_of(value, budget))
     items.push_back(attribute ? attribute_path(item, *attribute, budget, other)
                               : run_filter(filter, item, rest, budget));
@@ -134,16 +136,16 @@ Value map(const Value& value, const Arguments& arguments, Budget& budget) {
 
 Value pairs(const Value& value, const Arguments& arguments, Budget& budget) {
   arguments.check("items", 0, {});
-  if (value.is_undefined()) return Value::list({});
+  if (value.is_undefined()) return Value::list({}, true);
   if (!value.map()) fail(fmt::format("{} has no items", value.kind()));
-  return run_method("items", value, arguments, budget);
+  return Value::list(items_of(run_method("items", value, arguments, budget), budget), true);
 }
 
 Value json(const Value& value, const Arguments& arguments, Budget& budget) {
   arguments.check("tojson", 0, {"indent", "ensure_ascii"});
-  const Value* escaped = arguments.get(9, "ensure_ascii");
+  const Value* escaped = arguments.by_name("ensure_ascii");
   if (escaped && escaped->truth()) refuse("'tojson' with ensure_ascii");
-  const Value* indent = arguments.get(9, "indent");
+  const Value* indent = arguments.by_name("indent");
   if (!indent || indent->is_none()) return Value(to_json(value, -1, budget));
   if (!indent->integer() || indent->whole() < 0 || indent->whole() > 16)
     refuse("'tojson' with an indent that is not 0 to 16");

@@ -3,16 +3,61 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 namespace emend::text::jinja {
 namespace {
 
-// Reading these of a mapping without calling them gives a method in Python.
-bool is_python_method(std::string_view name) {
-  static constexpr std::string_view kMethods[] = {"clear",      "copy",   "fromkeys", "get",
-                                                  "items",      "keys",   "pop",      "popitem",
-                                                  "setdefault", "update", "values"};
-  return std::find(std::begin(kMethods), std::end(kMethods), name) != std::end(kMethods);
+// In Python these are methods or properties of mappings, of strings, lists and numbers: reading one
+// gives something, where other names give undefined.
+bool is_python_member(const Value& value, std::string_view name) {
+  static const auto* const kOfMappings =
+      new std::set<std::string_view>{"clear", "copy",    "fromkeys",   "get",    "items", "keys",
+                                     "pop",   "popitem", "setdefault", "update", "values"};
+  static const auto* const kOfOthers =
+      new std::set<std::string_view>{"append",       "as_integer_ratio",
+                                     "bit_count",    "bit_length",
+                                     "capitalize",   "casefold",
+                                     "center",       "clear",
+                                     "conjugate",    "copy",
+                                     "count",        "denominator",
+                                     "encode",       "endswith",
+                                     "expandtabs",   "extend",
+                                     "find",         "format",
+                                     "format_map",   "from_bytes",
+                                     "fromhex",      "hex",
+                                     "imag",         "index",
+                                     "insert",       "is_integer",
+                                     "isalnum",      "isalpha",
+                                     "isascii",      "isdecimal",
+                                     "isdigit",      "isidentifier",
+                                     "islower",      "isnumeric",
+                                     "isprintable",  "isspace",
+                                     "istitle",      "isupper",
+                                     "join",         "ljust",
+                                     "lower",        "lstrip",
+                                     "maketrans",    "numerator",
+                                     "partition",    "pop",
+                                     "real",         "remove",
+                                     "removeprefix", "removesuffix",
+                                     "replace",      "reverse",
+                                     "rfind",        "rindex",
+                                     "rjust",        "rpartition",
+                                     "rsplit",       "rstrip",
+                                     "sort",         "split",
+                                     "splitlines",   "startswith",
+                                     "strip",        "swapcase",
+                                     "title",        "to_bytes",
+                                     "translate",    "upper",
+                                     "zfill"};
+  return (value.map() ? *kOfMappings : *kOfOthers).count(name) > 0;
+}
+
+Value missing(const Value& value, const std::string& name) {
+  if (!value.is_none() && is_python_member(value, name))
+    refuse(fmt::format("the member '{}' of {}", name, value.kind()));
+  return Value::undefined(name);
 }
 
 Value range(const Arguments& arguments, Budget& budget) {
@@ -39,10 +84,7 @@ Value range(const Arguments& arguments, Budget& budget) {
 }  // namespace
 
 const Value* Arguments::get(size_t index, std::string_view name) const {
-  if (index < in_order.size()) return &in_order[index];
-  for (const auto& [key, value] : named)
-    if (key == name) return &value;
-  return nullptr;
+  return index < in_order.size() ? &in_order[index] : by_name(name);
 }
 
 const std::string& Arguments::text(size_t index, std::string_view name) const {
@@ -59,6 +101,12 @@ void Arguments::check(std::string_view what, size_t count,
   for (const auto& argument : named)
     if (std::find(names.begin(), names.end(), argument.first) == names.end())
       refuse(fmt::format("'{}' with the argument '{}'", what, argument.first));
+}
+
+const Value* Arguments::by_name(std::string_view name) const {
+  for (const auto& [key, value] : named)
+    if (key == name) return &value;
+  return nullptr;
 }
 
 bool is_function(std::string_view name) {
@@ -83,24 +131,24 @@ Value run_function(const std::string& name, const Arguments& arguments, Budget& 
 Value attribute_of(const Value& value, const std::string& name) {
   if (value.is_undefined())
     fail(fmt::format("'{}' is undefined, so it has no '{}'", value.undefined()->name, name));
-  if (const Map* map = value.map()) {
-    if (is_python_method(name)) refuse(fmt::format("the method '{}' without a call", name));
-    const Value* found = map->find(name);
-    return found ? *found : Value::undefined(name);
-  }
   if (const Namespace* names = value.names()) {
     const auto found = names->find(name);
     return found == names->end() ? Value::undefined(name) : found->second;
   }
-  if (is_method(name)) refuse(fmt::format("the method '{}' without a call", name));
-  return Value::undefined(name);
+  const Map* map = value.map();
+  const Value* found = map && !is_python_member(value, name) ? map->find(name) : nullptr;
+  return found ? *found : missing(value, name);
 }
 
 Value item_of(const Value& value, const Value& key, Budget& budget) {
   const std::string name = key.string() ? *key.string() : key.is_whole() ? to_text(key) : "?";
   if (value.is_undefined())
     fail(fmt::format("'{}' is undefined, so it has no '{}'", value.undefined()->name, name));
-  if (key.string()) return attribute_of(value, name);
+  if (key.string()) {
+    // An item goes before a member of that name; as attributes it is the other way round.
+    const Value* found = value.map() ? value.map()->find(name) : nullptr;
+    return found ? *found : attribute_of(value, name);
+  }
   if (value.list() && value.list()->lazy) refuse("an item of a generator");
   if (!key.is_whole() || !(value.list() || value.string())) return Value::undefined(name);
   auto pick = [&](size_t count) -> int64_t {

@@ -17,6 +17,7 @@ class Arguments {
 
   // The argument at `index` or by name; null when it is not there.
   const Value* get(size_t index, std::string_view name) const;
+  const Value* by_name(std::string_view name) const;
   const std::string& text(size_t index, std::string_view name) const;
   // Refuses more arguments than `count`, and names that are none of `names`.
   void check(std::string_view what, size_t count, const std::vector<std::string_view>& names) const;

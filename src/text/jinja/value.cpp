@@ -274,6 +274,7 @@ bool contains(const Value& collection, const Value& item, Budget& budget) {
     return text->find(*item.string()) != std::string::npos;
   }
   if (const auto* map = collection.map()) {
+    if (item.list() || item.map()) fail(fmt::format("{} is never a key", item.kind()));
     budget.items(map->entries.size());
     return item.string() && map->find(*item.string());
   }
