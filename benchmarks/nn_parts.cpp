@@ -3,12 +3,15 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "gemm_peak.h"
 #include "io/runtime.h"
+#include "memory_bandwidth.h"
 #include "models/vision/eva_vit.h"
 #include "nn/attention.h"
+#include "nn/few_rows.h"
 
 namespace emend::bench {
 namespace {
@@ -103,6 +106,33 @@ void block(benchmark::State& state) {
       2.0 * length * kWidth * (4 * kWidth + 2 * kInner) + 4.0 * length * length * kWidth);
 }
 
+// Rows of one token each against weights that lie in memory, not in a cache: what an answer costs
+// token by token.
+void few_rows(benchmark::State& state) {
+  const int64_t rows = state.range(0), in = 2560, out = 10240;
+  std::vector<at::Tensor> layers;
+  for (int i = 0; i < 32; ++i) layers.push_back(at::randn({out, in}).to(at::kBFloat16));
+  const auto x = at::randn({rows, 1, in}).to(at::kBFloat16);
+  at::NoGradGuard no_grad;
+  const auto through = [&](auto&& linear) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (const auto& weight : layers) benchmark::DoNotOptimize(linear(x, weight, at::Tensor()));
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    return took.count();
+  };
+  const auto own = [&] { return through(few_rows_linear); };
+  for (auto _ : state) own();
+  double ours = INFINITY, plain = INFINITY;
+  for (int i = 0; i < 9; ++i) {
+    ours = std::min(ours, own());
+    plain = std::min(plain, through([](const auto&... all) { return at::linear(all...); }));
+  }
+  const double bytes = 2.0 * in * out * static_cast<double>(layers.size());
+  state.counters["times_plain"] = plain / ours;
+  state.counters["GB/s"] = bytes / ours / 1e9;
+  state.counters["of_bandwidth"] = bytes / ours / memory_bandwidth();
+}
+
 // Tokens of a picture of 224 and 364 pixels; bits of the dtype.
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"tokens", "bits"})
@@ -114,6 +144,7 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK(norm)->Apply(shapes);
 BENCHMARK(attend)->Apply(shapes);
 BENCHMARK(block)->Apply(shapes);
+BENCHMARK(few_rows)->ArgName("rows")->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace emend::bench

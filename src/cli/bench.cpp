@@ -70,7 +70,7 @@ RunOptions run_options(const Arguments& arguments) {
   options.reuse = !arguments.no_reuse;
   options.facts = {{"limit", arguments.suite_options.limit},
                    {"device", arguments.common.device},
-                   {"dtype", arguments.common.dtype}};
+                   {"dtype", compute_dtype(arguments.common)}};
   return options;
 }
 
@@ -211,7 +211,8 @@ void add_suite_options(CLI::App& command, Arguments& arguments) {
       ->transform(CLI::CheckedTransformer(missing).description("{refuse,skip,skip-probes}"));
   command.add_flag("--grid", suite.grid,
                    "add the T x I grid: edited, similar, unrelated texts and pictures, crossed");
-  command.add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")->capture_default_str();
+  command.add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")
+      ->capture_default_str();
   command.add_option("--probes", arguments.probes, "scenes: probes a group, at most")
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();

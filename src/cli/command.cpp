@@ -23,8 +23,11 @@ void add_common(CLI::App& command, Common& common, bool model) {
       ->check(CLI::Range(0, 1024));
   command.add_option("--device", common.device, "where to compute")
       ->check(CLI::IsMember({"cpu", "cuda"}));
-  command.add_option("--dtype", common.dtype, "what to compute in")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+  command
+      .add_option("--dtype", common.dtype,
+                  "what to compute in; auto: fp32, or bf16 for a model that is stored in 16 bits; "
+                  "fp16: on CUDA only")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}));
   command.add_option("--seed", common.seed, "seed of all that is drawn")
       ->check(CLI::NonNegativeNumber);
   if (model)
@@ -86,11 +89,17 @@ int threads_for(const std::string& folder) {
   return bytes < kSmall ? 1 : 0;
 }
 
+std::string compute_dtype(const Common& common) {
+  if (common.dtype != "auto") return common.dtype;
+  return stored_dtype(model_folder(common)) == at::kFloat ? "fp32" : "bf16";
+}
+
 Vlm open_model(const Common& common) {
   prepare(common);
   if (common.threads == 0) set_threads(threads_for(model_folder(common)));
   LoadOptions options;
-  options.dtype = common.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  const auto dtype = compute_dtype(common);
+  options.dtype = dtype == "fp32" ? at::kFloat : dtype == "bf16" ? at::kBFloat16 : at::kHalf;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
   options.chat_template = !common.no_chat_template;
   return load_vlm(model_folder(common), options);
@@ -128,7 +137,7 @@ nlohmann::json run_facts(const Common& common) {
   return {{"version", EMEND_VERSION},
           {"threads", at::get_num_threads()},
           {"device", common.device},
-          {"dtype", common.dtype},
+          {"dtype", compute_dtype(common)},
           {"chat_template", !common.no_chat_template},
           {"seed", common.seed}};
 }

@@ -17,7 +17,7 @@ struct Common {
   std::string model;  // empty: the bundled one
   int threads = 0;    // 0: chosen for this machine
   std::string device = "cpu";
-  std::string dtype = "fp32";
+  std::string dtype = "auto";  // fp32, bf16, fp16; auto: as the model is stored
   int64_t seed = 0;
   bool no_chat_template = false;
   bool json = false;
@@ -41,6 +41,8 @@ void prepare(const Common& common);
 // folder.
 std::string model_folder(const Common& common);
 Vlm open_model(const Common& common);
+// --dtype; where it is auto, fp32 or bf16 by what the model's files hold.
+std::string compute_dtype(const Common& common);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
 

@@ -136,4 +136,8 @@ at::Tensor Checkpoint::tensor(const std::string& name) const {
   return file_of_.at(name)->tensor(name);
 }
 
+void Checkpoint::let_go(const std::string& name) const {
+  if (auto found = file_of_.find(name); found != file_of_.end()) found->second->let_go(name);
+}
+
 }  // namespace emend

@@ -17,6 +17,9 @@ class MappedFile {
 
   uint8_t* data() const { return data_; }
   uint64_t size() const { return size_; }
+  // Says that bytes [begin, end) are not needed for now: whole pages leave this process' memory and
+  // come back when they are read.
+  void let_go(uint64_t begin, uint64_t end) const;
   std::string_view bytes() const { return {reinterpret_cast<const char*>(data_), size_}; }
 
  private:

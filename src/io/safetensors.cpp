@@ -48,6 +48,11 @@ class MappedSafetensors : public SafetensorsFile {
     return copy;
   }
 
+  void let_go(const std::string& name) const override {
+    if (auto found = tensors_.find(name); found != tensors_.end())
+      mapping_->let_go(data_begin_ + found->second.begin, data_begin_ + found->second.end);
+  }
+
  private:
   std::shared_ptr<MappedFile> mapping_;
   std::map<std::string, std::string> unsupported_;

@@ -23,6 +23,9 @@ class TensorFile {
   const std::string& path() const { return path_; }
   // Zero-copy where aligned; keeps the mapping alive; must not be written to.
   virtual at::Tensor tensor(const std::string& name) const = 0;
+  // Says that a tensor has been read for now: its pages of the file leave this process' memory and
+  // come back when it is read again.
+  virtual void let_go(const std::string& name) const = 0;
 
  protected:
   std::map<std::string, TensorInfo> tensors_;

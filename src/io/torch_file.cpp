@@ -209,6 +209,11 @@ class MappedTorchFile : public TorchFile {
     return copy.as_strided(info.shape, place.strides);
   }
 
+  void let_go(const std::string& name) const override {
+    if (auto found = places_.find(name); found != places_.end())
+      file_->let_go(found->second.begin, found->second.begin + found->second.extent);
+  }
+
  private:
   std::shared_ptr<MappedFile> file_;
   std::map<std::string, Placed> places_;

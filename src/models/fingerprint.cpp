@@ -38,7 +38,10 @@ std::string of_folder(const std::string& folder) {
 
   Hasher hash;
   add(hash, architecture.canonical);
-  for (const auto& [name, in_file] : stored) add(hash, name, checkpoint.tensor(in_file));
+  for (const auto& [name, in_file] : stored) {
+    add(hash, name, checkpoint.tensor(in_file));
+    checkpoint.let_go(in_file);  // or the model's files would be in memory twice
+  }
   return hash.hex();
 }
 

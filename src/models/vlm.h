@@ -37,6 +37,10 @@ struct LoadOptions {
 // config.json asks for something that is not implemented.
 Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 
+// What a folder's weights are stored in, by most of their bytes: float32, or bfloat16 for 16 bits
+// (half, which the CPU cannot compute in, becomes it). Throws as load_vlm does.
+at::ScalarType stored_dtype(const std::string& folder);
+
 // What is asked of a model.
 struct Query {
   std::optional<Image> image;

@@ -86,7 +86,11 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
                                      fmt::join(shape.begin(), shape.end(), ", ")));
     return stand_in();
   }
-  return checkpoint_ ? checkpoint_->tensor(entry.stored).to(options) : stand_in();
+  if (!checkpoint_) return stand_in();
+  const auto stored = checkpoint_->tensor(entry.stored);
+  const auto tensor = stored.to(options);
+  if (!tensor.is_same(stored)) checkpoint_->let_go(entry.stored);  // converted, never kept twice
+  return tensor;
 }
 
 void Weights::finish() const {

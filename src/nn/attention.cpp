@@ -33,9 +33,10 @@ at::Tensor grouped_attention(const at::Tensor& q, const at::Tensor& k, const at:
 }
 
 at::Tensor attention_bias(const at::Tensor& may_look, at::ScalarType dtype) {
-  const double lowest = dtype == at::kBFloat16
-                            ? static_cast<double>(std::numeric_limits<at::BFloat16>::lowest())
-                            : static_cast<double>(std::numeric_limits<float>::lowest());
+  const double lowest =
+      dtype == at::kBFloat16 ? static_cast<double>(std::numeric_limits<at::BFloat16>::lowest())
+      : dtype == at::kHalf   ? static_cast<double>(std::numeric_limits<at::Half>::lowest())
+                             : static_cast<double>(std::numeric_limits<float>::lowest());
   return at::zeros(may_look.sizes(), may_look.options().dtype(dtype))
       .masked_fill(may_look.logical_not(), lowest);
 }

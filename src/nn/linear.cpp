@@ -1,7 +1,14 @@
 #include "nn/linear.h"
 
+#include "nn/few_rows.h"
+
 namespace emend {
 namespace {
+
+at::Tensor multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return are_few_rows(x, weight, bias) ? few_rows_linear(x, weight, bias)
+                                       : at::linear(x, weight, bias);
+}
 
 at::Tensor delta_output(const at::Tensor& x, const WeightDelta& delta) {
   auto wide = x.to(at::kFloat);
@@ -22,12 +29,12 @@ at::Tensor with_delta(const at::Tensor& y, const at::Tensor& x, const Attachment
 
 at::Tensor Linear::operator()(const at::Tensor& x, const Attachments& attachments) const {
   const auto* here = attachments.at(site);
-  if (!here) return at::linear(x, weight, bias);
+  if (!here) return multiply(x, weight, bias);
 
   auto input = x;
   for (const auto& a : *here)
     if (a.kind == Attachment::Kind::input) input = apply_transform(input, a.transform, a.rows);
-  auto y = at::linear(input, weight, bias);
+  auto y = multiply(input, weight, bias);
   for (const auto& a : *here)
     if (a.kind == Attachment::Kind::weight) y = with_delta(y, input, a);
   for (const auto& a : *here)

@@ -1,0 +1,194 @@
+// What a folder of a true size costs: opening it, encoding a picture, reading a prompt, writing an
+// answer token by token, a step of an edit; beside what this machine gives at most, measured in the
+// same run.
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <functional>
+
+#include "flop_counter.h"
+#include "gemm_peak.h"
+#include "io/error.h"
+#include "io/runtime.h"
+#include "memory_bandwidth.h"
+#include "models/choose.h"
+#include "models/next_pass.h"
+#include "models/prefix.h"
+#include "models/request_batch.h"
+#include "sample_record.h"
+
+namespace emend::bench {
+namespace {
+
+struct Time {
+  double wall = 0, processor = 0;  // seconds
+};
+
+Time time_of(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  const double busy = processor_seconds();
+  work();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+          processor_seconds() - busy};
+}
+
+Time best_of(int times, const std::function<void()>& work) {
+  Time best = time_of(work);
+  for (int i = 1; i < times; ++i) {
+    const auto time = time_of(work);
+    best = {std::min(best.wall, time.wall), std::min(best.processor, time.processor)};
+  }
+  return best;
+}
+
+double gib(double bytes) { return bytes / (1 << 30); }
+
+// Operations of `work`, and its time without counting.
+void say_work(const char* what, double peak, const std::function<void()>& work) {
+  double operations = 0;
+  {
+    FlopCounter counter;
+    work();
+    operations = static_cast<double>(counter.operations());
+  }
+  const auto time = best_of(3, work);
+  fmt::print("{:<34}{:>9.3f} s {:>9.3f} processor s {:>9.1f} GFLOP {:>5.0f} % of the GEMM peak\n",
+             what, time.wall, time.processor, operations / 1e9,
+             100 * operations / time.processor / peak);
+  std::fflush(stdout);
+}
+
+// Bytes of weights that the next token needs: the language module's, without the rows of the
+// embedding that are not looked up.
+double bytes_a_token(const Model& model) {
+  const auto first = model.first_stage(Module::language);
+  double bytes = 0;
+  for (const auto& site : model.sites())
+    if (site.stage >= first) bytes += static_cast<double>(model.weight(site).nbytes());
+  return bytes;
+}
+
+void decode(const Vlm& vlm, const Pass& prompt, int tokens, double bandwidth) {
+  const auto& model = *vlm.model;
+  at::NoGradGuard no_grad;
+  auto pass = prompt;
+  pass.cache = std::make_shared<KvCache>();
+  pass.wanted = at::full({1}, pass.ids.numel() - 1, at::kLong);
+  model.run(pass);
+  double best = INFINITY, sum = 0;
+  for (int i = 0; i < tokens; ++i) {
+    pass = next_pass(model, pass, pass.logits().argmax(-1));
+    const auto time = time_of([&] { model.run(pass); });
+    best = std::min(best, time.wall);
+    sum += time.wall;
+  }
+  const double bytes = bytes_a_token(model);
+  fmt::print(
+      "{:<34}{:>9.3f} s (mean {:.3f}) {:>9.2f} GiB {:>9.1f} GB/s {:>5.0f} % of the bandwidth\n",
+      "another token", best, sum / tokens, gib(bytes), bytes / best / 1e9,
+      100 * bytes / best / bandwidth);
+  std::fflush(stdout);
+}
+
+void edit(const Vlm& vlm, const std::string& name, nlohmann::json settings, int steps,
+          double weights, const EditRequest& request) {
+  settings["steps"] = steps;
+  settings["stop_loss"] = 0;
+  settings["end_of_answer"] = false;
+  auto spec = parse_editors(name).at(0);
+  spec.settings.update(settings);
+  ActivationStore store{ActivationStore::Options()};
+  EditContext context;
+  context.store = &store;
+  const auto run = [&](int count) {
+    spec.settings["steps"] = count;
+    return time_of([&] { make_editor(spec.name, spec.settings)->edit(vlm, {request}, context); });
+  };
+  std::ofstream("/proc/self/clear_refs") << 5;  // the peak is to be the edit's own
+  const auto first = run(1), more = run(1 + steps);
+  const double peak = static_cast<double>(peak_resident_bytes());
+  const auto again = run(1);
+  fmt::print(
+      "{:<34}{:>9.3f} s a step, {:.2f} s before it with the picture to encode, {:.2f} s without; "
+      "memory {:.2f} GiB, of the weights {:.0f} %\n",
+      "edit by " + name, (more.wall - again.wall) / steps, first.wall, again.wall, gib(peak),
+      100 * peak / weights);
+  std::fflush(stdout);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("What a folder of a true size costs on this machine.");
+  std::string folder, dtype = "bf16", editors = "ft:language";
+  int threads = 0, tokens = 16, steps = 5;
+  app.add_option("-m,--model", folder, "the folder")->required();
+  app.add_option("--dtype", dtype)->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+  app.add_option("--editors", editors)->capture_default_str();
+  app.add_option("--steps", steps, "of an edit")->capture_default_str();
+  app.add_option("--tokens", tokens, "of an answer")->capture_default_str();
+  app.add_option("-t,--threads", threads, "0: all cores")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  threads = set_threads(threads);
+  LoadOptions options;
+  options.dtype = dtype == "fp32" ? at::kFloat : at::kBFloat16;
+  Vlm vlm;
+  const auto opening = time_of([&] { vlm = load_vlm(folder, options); });
+  const auto& model = *vlm.model;
+  double weights = 0;
+  for (const auto& [name, tensor] : model.parameters())
+    weights += static_cast<double>(tensor.nbytes());
+  fmt::print("{}, {}, {} threads, LibTorch {}: weights {:.2f} GiB\n", folder, dtype, threads,
+             TORCH_VERSION, gib(weights));
+  fmt::print("{:<34}{:>9.3f} s, {:.2f} GiB of memory taken\n", "opened in", opening.wall,
+             gib(static_cast<double>(resident_bytes())));
+
+  const auto record = sample_record(vlm.processor.image_processor.width);
+  const auto request = request_of(record, sample_protocol());
+  const auto encode = [&](Pass& pass, size_t last) {
+    at::NoGradGuard no_grad;
+    model.run(pass, last);
+  };
+  const auto batch = request_batch(vlm, {{request.image.load(), request.prompt}}, {});
+  const auto language = model.first_stage(Module::language);
+  auto pass = model.begin(batch, PadSide::left);
+  const auto touching = time_of([&] {
+    auto once = pass;
+    encode(once, language - 1);
+  });
+
+  const double peak = gemm_peak(options.dtype), bandwidth = memory_bandwidth();
+  fmt::print("{:<34}{:>9.0f} GFLOP a processor s; reads memory at {:.1f} GB/s\n", "this machine",
+             peak / 1e9, bandwidth / 1e9);
+  fmt::print("{:<34}{:>9.3f} s\n", "first picture, weights touched", touching.wall);
+  say_work("a picture", peak, [&] {
+    auto once = pass;
+    encode(once, language - 1);
+  });
+  encode(pass, language - 1);
+  say_work(fmt::format("a prompt of {} positions", pass.ids.size(1)).c_str(), peak, [&] {
+    auto once = pass;
+    once.wanted = at::full({1}, once.ids.numel() - 1, at::kLong);
+    encode(once, model.stages().size() - 1);
+  });
+  decode(vlm, pass, tokens, bandwidth);
+  for (const auto& spec : parse_editors(editors))
+    edit(vlm, spec.label, nlohmann::json::object(), steps, weights, request);
+  return 0;
+}
+
+}  // namespace
+}  // namespace emend::bench
+
+int main(int argc, char** argv) {
+  emend::choose_blas_kernels(argv);
+  try {
+    return emend::bench::run(argc, argv);
+  } catch (const emend::Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}
