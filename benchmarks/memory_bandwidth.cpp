@@ -18,8 +18,11 @@ __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
 int64_t
 sum_lines(const int64_t* array, int64_t first, int64_t last) {
   int64_t sums[kLanes] = {};
-  for (int64_t line = first; line < last; ++line)
+  for (int64_t line = first; line < last; ++line) {
+    for (int64_t ahead = 64; ahead < 128; ahead += 8)
+      __builtin_prefetch(array + line * kLanes + ahead);
     for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += array[line * kLanes + lane];
+  }
   int64_t sum = 0;
   for (auto lane : sums) sum += lane;
   return sum;

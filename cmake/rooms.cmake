@@ -6,6 +6,8 @@ add_library(emend_pch STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
 # What defines macros must be known here already, or the precompiled header is not used.
 target_link_libraries(emend_pch PUBLIC torch_headers fmt::fmt spdlog::spdlog
   nlohmann_json::nlohmann_json)
+# Without it LibTorch's parallel_for, a template, is a loop in one thread.
+target_link_libraries(emend_pch PUBLIC OpenMP::OpenMP_CXX)
 target_include_directories(emend_pch PUBLIC ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(emend_pch PUBLIC EMEND_VERSION="${PROJECT_VERSION}")
 target_compile_options(emend_pch PRIVATE ${EMEND_WARNINGS})

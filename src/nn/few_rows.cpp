@@ -25,24 +25,23 @@ bool has_kernel() {
   return has;
 }
 
-// `count` bfloat16, which are the upper halves of float32, as such.
-__attribute__((target("avx512f,avx512bw,avx512vl"))) inline __m512 widen(const uint16_t* from,
-                                                                         int64_t count) {
-  const auto mask = static_cast<__mmask16>((1u << count) - 1);
-  const auto stored = count == kLanes ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))
-                                      : _mm256_maskz_loadu_epi16(mask, from);
+#define EMEND_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+
+// A bfloat16 is the upper half of a float32.
+EMEND_AVX512 inline __m512 widen(__m256i stored) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
 }
 
 // Lines [first, last) of the weight (out, in) bfloat16 against x (Rows, in) float32; y: (Rows, out)
-// float32, all contiguous. Four lines at a time: as many streams from memory, and sums that do not
-// wait for each other.
+// float32, all contiguous. Several lines at a time: as many streams from memory, each asked for
+// ahead, and sums that do not wait for each other.
 template <int Rows>
-__attribute__((target("avx512f,avx512bw,avx512vl"))) void multiply(const float* x,
-                                                                   const uint16_t* weight, float* y,
-                                                                   int64_t in, int64_t out,
-                                                                   int64_t first, int64_t last) {
+EMEND_AVX512 void multiply(const float* x, const uint16_t* weight, float* y, int64_t in,
+                           int64_t out, int64_t first, int64_t last) {
   constexpr int kLines = Rows <= 2 ? 8 : 4;
+  constexpr int64_t kStep = 2 * kLanes;  // a cache line of the weight
+  constexpr int64_t kAhead = 256;        // elements; measured best of 0 to 4,096
+  const int64_t whole = in - in % kStep;
   for (int64_t o = first; o < last; o += kLines) {
     // A line beyond the last is the last one once more.
     const uint16_t* lines[kLines];
@@ -50,14 +49,30 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) void multiply(const float* 
     __m512 sums[kLines][Rows];
     for (auto& line : sums)
       for (auto& sum : line) sum = _mm512_setzero_ps();
-    for (int64_t i = 0; i < in; i += kLanes) {
-      const int64_t count = std::min(kLanes, in - i);
-      const auto mask = static_cast<__mmask16>((1u << count) - 1);
-      __m512 other[Rows];
-      for (int r = 0; r < Rows; ++r) other[r] = _mm512_maskz_loadu_ps(mask, x + r * in + i);
+    for (int64_t i = 0; i < whole; i += kStep) {
+      __m512 low[Rows], high[Rows];
+      for (int r = 0; r < Rows; ++r) {
+        low[r] = _mm512_loadu_ps(x + r * in + i);
+        high[r] = _mm512_loadu_ps(x + r * in + i + kLanes);
+      }
       for (int l = 0; l < kLines; ++l) {
-        const auto wide = widen(lines[l] + i, count);
-        for (int r = 0; r < Rows; ++r) sums[l][r] = _mm512_fmadd_ps(wide, other[r], sums[l][r]);
+        _mm_prefetch(reinterpret_cast<const char*>(lines[l] + i + kAhead), _MM_HINT_T0);
+        const auto stored = _mm512_loadu_si512(lines[l] + i);
+        const auto first_half = widen(_mm512_castsi512_si256(stored));
+        const auto second_half = widen(_mm512_extracti64x4_epi64(stored, 1));
+        for (int r = 0; r < Rows; ++r) {
+          sums[l][r] = _mm512_fmadd_ps(first_half, low[r], sums[l][r]);
+          sums[l][r] = _mm512_fmadd_ps(second_half, high[r], sums[l][r]);
+        }
+      }
+    }
+    for (int64_t i = whole; i < in; i += kLanes) {
+      const auto mask = static_cast<__mmask16>((1u << std::min(kLanes, in - i)) - 1);
+      for (int l = 0; l < kLines; ++l) {
+        const auto wide = widen(_mm256_maskz_loadu_epi16(mask, lines[l] + i));
+        for (int r = 0; r < Rows; ++r)
+          sums[l][r] =
+              _mm512_fmadd_ps(wide, _mm512_maskz_loadu_ps(mask, x + r * in + i), sums[l][r]);
       }
     }
     for (int l = 0; l < kLines && o + l < last; ++l)
