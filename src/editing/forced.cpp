@@ -4,23 +4,26 @@
 #include <map>
 
 #include "io/error.h"
+#include "models/shown_pictures.h"
 
 namespace emend {
 
 ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer) {
   if (queries.empty()) throw Error("editing::forced", "there is nothing to ask");
   ForcedBatch forced;
-  std::map<std::pair<std::string, const Image*>, int64_t> known;
-  std::vector<at::Tensor> pixels;
+  std::map<std::pair<std::string, const Image*>, size_t> known;
+  ShownPictures pictures;
   for (const auto& query : queries) {
-    int64_t image = -1;
+    Row row;
     if (query.image.present()) {
-      auto [entry, added] = known.try_emplace({query.image.path, query.image.drawn.get()},
-                                              static_cast<int64_t>(pixels.size()));
-      if (added) pixels.push_back(vlm.processor.pixels(query.image.load()));
-      image = entry->second;
+      const std::pair key(query.image.path, query.image.drawn.get());
+      auto found = known.find(key);
+      if (found == known.end())
+        found = known.emplace(key, pictures.add(vlm.processor.tiles(query.image.load()))).first;
+      row = pictures.row(vlm.processor, query.prompt, found->second);
+    } else {
+      row = vlm.processor.row(query.prompt);
     }
-    auto row = vlm.processor.row(query.prompt, image);
     auto answer = vlm.processor.target(query.target);
     if (end_of_answer && !vlm.processor.stop_tokens.empty())
       answer.push_back(vlm.processor.stop_tokens.front());
@@ -32,7 +35,7 @@ ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool 
     forced.answers.push_back(std::move(answer));
     forced.batch.rows.push_back(std::move(row));
   }
-  if (!pixels.empty()) forced.batch.pixels = at::stack(pixels);
+  forced.batch.pixels = pictures.pixels();
   return forced;
 }
 

@@ -23,9 +23,11 @@ void write_png(const std::string& path, const Image& image);
 
 // Bit for bit what Pillow's Image.resize gives for RGB uint8 (fixed point, uint8 between the
 // passes).
-enum class Resample { nearest = 0, bilinear = 2, bicubic = 3 };
+enum class Resample { nearest = 0, lanczos = 1, bilinear = 2, bicubic = 3 };
 Image resize(const Image& image, int width, int height, Resample filter = Resample::bicubic);
 
+// The part of the picture whose upper left corner is (left, top), black where it does not reach.
+Image crop(const Image& image, int left, int top, int width, int height);
 // The middle of the picture, black where it does not reach, as transformers' center_crop has it.
 Image crop_centre(const Image& image, int width, int height);
 // The picture in the middle of a square as large as its longer side.

@@ -26,6 +26,10 @@ int half_down(int value) { return value >= 0 ? value / 2 : -((1 - value) / 2); }
 
 }  // namespace
 
+Image crop(const Image& image, int left, int top, int width, int height) {
+  return framed(image, width, height, left, top, {0, 0, 0});
+}
+
 Image crop_centre(const Image& image, int width, int height) {
   return framed(image, width, height, half_down(image.width - width),
                 half_down(image.height - height), {0, 0, 0});

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "io/error.h"
+#include "io/image_tiles.h"
 #include "io/json.h"
 
 namespace emend {
@@ -21,8 +22,8 @@ constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
 
 [[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
   throw Error(kPlace, fmt::format("'{}': {} is not supported", path, setting),
-              "emend pads, resizes, crops, rescales and normalises as BLIP's, CLIP's and LLaVA's "
-              "processors do");
+              "emend pads, resizes, crops, rescales and normalises as BLIP's, CLIP's, LLaVA's and "
+              "SmolVLM's processors do");
 }
 
 int side(int64_t value, const std::string& path) {
@@ -32,14 +33,16 @@ int side(int64_t value, const std::string& path) {
   return static_cast<int>(value);
 }
 
-enum class Family { blip, clip, llava };
+enum class Family { blip, clip, llava, idefics3 };
 
 // By the class that wrote the file; a file without one is BLIP's.
 Family family_of(const json& config, const std::string& path) {
   static const std::map<std::string, Family> known = {{"BlipImageProcessor", Family::blip},
                                                       {"CLIPImageProcessor", Family::clip},
                                                       {"CLIPFeatureExtractor", Family::clip},
-                                                      {"LlavaImageProcessor", Family::llava}};
+                                                      {"LlavaImageProcessor", Family::llava},
+                                                      {"Idefics3ImageProcessor", Family::idefics3},
+                                                      {"SmolVLMImageProcessor", Family::idefics3}};
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     const auto full = json_get<std::string>(config, key, path);
@@ -65,6 +68,12 @@ void read_sides(const json& size, const std::string& path, const char* name, int
   } else {
     height = width = side(json_get<int64_t>({{name, size}}, name, path), path);
   }
+}
+
+int read_longest_edge(const json& size, const std::string& path, const char* name) {
+  if (!size.is_object() || size.size() != 1 || !size.contains("longest_edge"))
+    unsupported(path, fmt::format("{} other than 'longest_edge'", name));
+  return side(json_get<int64_t>(size, "longest_edge", path), path);
 }
 
 // A number alone is both sides of BLIP's squares, and CLIP's shorter side.
@@ -108,8 +117,11 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
   std::set<std::string> known = {"do_resize",  "size",           "resample",
                                  "do_rescale", "rescale_factor", "do_normalize",
                                  "image_mean", "image_std",      "do_convert_rgb"};
-  if (family != Family::blip) known.insert("do_center_crop");
-  if (family == Family::llava) known.insert("do_pad");
+  if (family == Family::idefics3)
+    known.insert({"do_image_splitting", "max_image_size"});
+  else if (family != Family::blip)
+    known.insert("do_center_crop");
+  if (family == Family::llava || family == Family::idefics3) known.insert("do_pad");
   // They say who reads the file, or are without effect while the `do_` beside them is off.
   static const std::set<std::string> harmless = {"image_processor_type",
                                                  "feature_extractor_type",
@@ -124,6 +136,8 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
                                                  "disable_grouping",
                                                  "image_seq_length",
                                                  "num_query_tokens",
+                                                 "return_row_col_info",
+                                                 "video_sampling",
                                                  "_valid_processor_keys",
                                                  "_processor_class",
                                                  "_name_or_path",
@@ -134,11 +148,23 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
     if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;
     unsupported(path, fmt::format("the setting '{}'", key));
   }
-  const bool square = family == Family::blip;
+  const bool square = family == Family::blip || family == Family::idefics3;
   if (json_get_or<bool>(config, "default_to_square", square, path) != square)
     unsupported(path, fmt::format("default_to_square {}", !square));
   auto format = json_get_or<std::string>(config, "data_format", "channels_first", path);
   if (format != "channels_first") unsupported(path, "data_format " + format);
+}
+
+void read_tiles(const json& config, const std::string& path, ImageProcessor& processor) {
+  const auto edge = [&](const char* name, int absent) {
+    const bool said = config.contains(name) && !config[name].is_null();
+    return said ? read_longest_edge(config[name], path, name) : absent;
+  };
+  processor.longest_edge = edge("size", 4 * 364);
+  processor.tile = edge("max_image_size", 364);
+  processor.split = json_get_or<bool>(config, "do_image_splitting", true, path);
+  json_get_or<bool>(config, "do_pad", true, path);  // between the pictures of a batch only
+  processor.mean = processor.std = {0.5, 0.5, 0.5};
 }
 
 }  // namespace
@@ -156,7 +182,9 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   ImageProcessor processor;
   // Hugging Face's defaults, where the file is silent.
   processor.width = processor.height = 384;
-  if (family != Family::blip) {
+  if (family == Family::idefics3) {
+    read_tiles(config, path, processor);
+  } else if (family != Family::blip) {
     processor.shortest_edge = 224;
     processor.do_center_crop = json_get_or<bool>(config, "do_center_crop", true, path);
     if (config.contains("crop_size") && !config["crop_size"].is_null())
@@ -169,12 +197,14 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
   // Without it a grey picture would stay grey; every picture is RGB here.
   json_get_or<bool>(config, "do_convert_rgb", true, path);
-  if (config.contains("size") && !config["size"].is_null())
+  if (family != Family::idefics3 && config.contains("size") && !config["size"].is_null())
     read_size(config["size"], path, family, processor);
-  auto resample = json_get_or<int64_t>(config, "resample", 3, path);
-  if (resample != 0 && resample != 2 && resample != 3)
-    unsupported(path,
-                fmt::format("resample {} (0 nearest, 2 bilinear and 3 bicubic are)", resample));
+  const int64_t usual = family == Family::idefics3 ? 1 : 3;
+  auto resample = json_get_or<int64_t>(config, "resample", usual, path);
+  if (resample < 0 || resample > 3)
+    unsupported(
+        path,
+        fmt::format("resample {} (0 nearest, 1 Lanczos, 2 bilinear and 3 bicubic are)", resample));
   processor.resample = static_cast<Resample>(resample);
   processor.rescale_factor = json_get_or<double>(config, "rescale_factor", 1.0 / 255, path);
   processor.mean = read_channels(config, "image_mean", processor.mean, path);
@@ -216,8 +246,15 @@ Image ImageProcessor::framed(const Image& image) const {
   return *now;
 }
 
-at::Tensor ImageProcessor::pixels(const Image& image) const {
-  const Image source = framed(image);
+Tiles ImageProcessor::tiles(const Image& image) const {
+  if (tile == 0) return {pixels(framed(image)).unsqueeze(0), 0, 0};
+  const auto cut = cut_into_tiles(image, do_resize ? longest_edge : 0, tile, split, resample);
+  std::vector<at::Tensor> each;
+  for (const auto& one : cut.images) each.push_back(pixels(one));
+  return {at::stack(each), cut.rows, cut.columns};
+}
+
+at::Tensor ImageProcessor::pixels(const Image& source) const {
   if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
     throw Error(kPlace, "the picture has no pixels");
   auto out = at::empty({3, source.height, source.width}, at::kFloat);

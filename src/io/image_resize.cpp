@@ -31,10 +31,24 @@ double cubic(double x) {
   return 0.0;
 }
 
+double sinc(double x) {
+  if (x == 0.0) return 1.0;
+  x *= M_PI;
+  return std::sin(x) / x;
+}
+
+// A sinc within a wider one.
+double lanczos(double x) { return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0; }
+
 struct Kernel {
   double (*weight)(double);
   double support;
 };
+
+Kernel kernel_of(Resample filter) {
+  if (filter == Resample::bilinear) return {triangle, 1.0};
+  return filter == Resample::lanczos ? Kernel{lanczos, 3.0} : Kernel{cubic, 2.0};
+}
 
 int32_t to_fixed(double weight) {
   double scaled = weight * (1 << kWeightBits);
@@ -179,7 +193,7 @@ Image resize(const Image& image, int width, int height, Resample filter) {
                    "the resized picture");
   if (width == image.width && height == image.height) return image;
   if (filter == Resample::nearest) return pick_nearest(image, width, height);
-  Kernel kernel = filter == Resample::bilinear ? Kernel{triangle, 1.0} : Kernel{cubic, 2.0};
+  const Kernel kernel = kernel_of(filter);
   if (width == image.width) return along_columns(image, height, kernel);
   if (height == image.height) return along_rows(image, width, kernel);
   // Pillow 13's order: the pass that removes many lines comes first. Earlier ones do rows first.

@@ -81,6 +81,7 @@ TEST(Image, EveryTruncationIsAnError) {
 TEST(Image, ResizesAsPillowDoes) {
   auto fixture = SafetensorsFile::open(kData + "resize.safetensors");
   const std::map<std::string, Resample> filters = {{"nearest", Resample::nearest},
+                                                   {"lanczos", Resample::lanczos},
                                                    {"bilinear", Resample::bilinear},
                                                    {"bicubic", Resample::bicubic}};
   int checked = 0;

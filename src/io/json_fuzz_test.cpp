@@ -37,8 +37,9 @@ TEST(ImageProcessorFuzz, DamagedSettingsAreErrorsOrUsable) {
     auto processor = ImageProcessor::load(path);
     // A side may be up to 8192; that many pixels would only take time here.
     if (processor.width * processor.height > 10000) return;
-    auto pixels = processor.pixels(picture);
-    ASSERT_EQ(3, pixels.size(0));
+    if (processor.longest_edge > 100 || processor.tile > 100) return;
+    auto pixels = processor.tiles(picture).pixels;
+    ASSERT_EQ(3, pixels.size(1));
   });
   EXPECT_EQ("", wrong);
 }

@@ -10,6 +10,7 @@
 #include "models/llama_lm.h"
 #include "models/llava.h"
 #include "models/minigpt4.h"
+#include "models/smolvlm.h"
 
 namespace emend {
 namespace {
@@ -25,6 +26,8 @@ constexpr Known kKnown[] = {
     {"LlavaForConditionalGeneration", "llava", llava_architecture},
     {"Blip2ForConditionalGeneration", "blip-2", blip2_architecture},
     {"MiniGPT4ForConditionalGeneration", "minigpt4", minigpt4_architecture},
+    {"SmolVLMForConditionalGeneration", "smolvlm", smolvlm_architecture},
+    {"Idefics3ForConditionalGeneration", "idefics3", smolvlm_architecture},
 };
 
 std::string known_names() {

@@ -14,7 +14,8 @@ constexpr int64_t kImageSlot = -1;
 // One line of a batch before padding: text only, image and text, or several images.
 struct Row {
   std::vector<int64_t> ids;       // token ids; kImageSlot where an image feature goes
-  std::vector<int64_t> images;    // indices into Batch::pixels, in the order of the slots
+  std::vector<int64_t> images;    // indices into Batch::pixels, in the order of the slots; a
+                                  // picture that is shown in tiles has one for each of them
   std::vector<int64_t> segments;  // empty (all 0), or one per id: a token sees earlier tokens of
                                   // segment 0 and of its own; positions restart after segment 0
   int64_t asked = -1;  // how many ids are what is asked; the rest is an answer fed in; -1: all

@@ -142,11 +142,13 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
   return ids;
 }
 
-at::Tensor Processor::pixels(const Image& image) const {
+at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
+
+Tiles Processor::tiles(const Image& image) const {
   if (layout.image_slots == 0)
     throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
                 "leave the picture out, or take a vision-language model");
-  return image_processor.pixels(image);
+  return image_processor.tiles(image);
 }
 
 std::string Processor::prompt(const std::string& text, bool picture) const {
@@ -159,11 +161,12 @@ std::string Processor::prompt(const std::string& text, bool picture) const {
   return picture && !layout.pictures_first ? filled(layout.shown, text) : text;
 }
 
-Row Processor::row(const std::string& text, int64_t image) const {
+Row Processor::row(const std::string& text, int64_t image, int rows, int columns) const {
   if (image >= 0 && layout.image_slots == 0)
     throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
                 "leave the picture out, or take a vision-language model");
-  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image);
+  return layout.pictures_first ? pictures_first(text, image)
+                               : in_place(text, image, rows, columns);
 }
 
 Row Processor::pictures_first(const std::string& text, int64_t image) const {
@@ -229,33 +232,62 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
   return pieces;
 }
 
-Row Processor::in_place(const std::string& text, int64_t image) const {
+void Processor::refuse_placeholder() const {
+  throw Error(
+      "models::processor",
+      fmt::format("the prompt has the placeholder {} where no picture goes", layout.placeholder),
+      fmt::format("write it once, where the picture goes; it becomes {} positions",
+                  layout.image_slots));
+}
+
+// The text with a placeholder for each tile and what is around them, for the one that it has.
+std::string Processor::spelled_out(std::string text, int rows, int columns) const {
+  const auto& placeholder = layout.placeholder;
+  const auto at = text.find(placeholder);
+  if (at == text.npos || text.find(placeholder, at + placeholder.size()) != text.npos)
+    refuse_placeholder();
+  std::string all;
+  for (int row = 1; row <= rows; ++row) {
+    for (int column = 1; column <= columns; ++column) {
+      auto before = layout.before_tile;
+      replace_all(before, "{row}", std::to_string(row));
+      replace_all(before, "{column}", std::to_string(column));
+      all += before + placeholder;
+    }
+    all += layout.after_row;
+  }
+  if (rows > 0) all += layout.after_tiles;
+  all += layout.before_whole + placeholder + layout.after_whole;
+  return text.replace(at, placeholder.size(), all);
+}
+
+Row Processor::in_place(const std::string& text, int64_t image, int rows, int columns) const {
   if (text.empty())
     throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
   if (!layout.seam.empty() && text.find(layout.seam) != std::string::npos)
     throw Error("models::processor", "the prompt has a control character that has no text",
                 "take it out");
-  const auto asked = prompt(text, image >= 0);
+  auto asked = prompt(text, image >= 0);
   const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
+  const bool spelled = image >= 0 && !layout.before_whole.empty();
+  if (spelled) asked = spelled_out(asked, rows, columns);
   const auto pieces = this->pieces(asked, layout.bare_text_bos || !bare);
   const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
+  const int64_t tiles = int64_t{rows} * columns + 1;
   const bool together =
-      placeholders < 2 || std::all_of(pieces.begin() + 1, pieces.end() - 1,
+      spelled || placeholders < 2 || std::all_of(pieces.begin() + 1, pieces.end() - 1,
                                       [](const auto& piece) { return piece.empty(); });
   const bool fits =
-      image < 0 ? placeholders == 0 : placeholders == 1 || placeholders == layout.image_slots;
-  if (!fits || !together)
-    throw Error(
-        "models::processor",
-        fmt::format("the prompt has the placeholder {} where no picture goes", layout.placeholder),
-        fmt::format("write it once, where the picture goes; it becomes {} positions",
-                    layout.image_slots));
+      image < 0 ? placeholders == 0
+                : placeholders == tiles || (!spelled && placeholders == layout.image_slots);
+  if (!fits || !together) refuse_placeholder();
   Row row;
   row.ids = pieces.front();
-  if (image >= 0) {
+  for (int64_t tile = 0; image >= 0 && tile < tiles; ++tile) {
+    const auto& behind = tiles == 1 ? pieces.back() : pieces[tile + 1];
     row.ids.insert(row.ids.end(), layout.image_slots, kImageSlot);
-    row.images.push_back(image);
-    row.ids.insert(row.ids.end(), pieces.back().begin(), pieces.back().end());
+    row.images.push_back(image + tile);
+    row.ids.insert(row.ids.end(), behind.begin(), behind.end());
   }
   return row;
 }

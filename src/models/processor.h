@@ -20,13 +20,16 @@ class Processor {
   // `wrap`: put bare prompts into the layout's templates.
   static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true);
 
-  // (3, H, W) float32. Throws emend::Error when the model reads text only.
+  // (N, 3, H, W) float32. Throws emend::Error when the model reads text only.
+  Tiles tiles(const Image& image) const;
+  // The whole picture, (3, H, W), without its tiles.
   at::Tensor pixels(const Image& image) const;
   // BOS and the tokens of the prompt, with image slots (if any) first or where its placeholder
-  // is. `image` is its index in the batch, -1: none. Placeholders may be there once, or once for
+  // is. `image` is its index in the batch, -1: none; a picture in rows and columns of tiles has those
+  // at `image` and behind, itself last. Placeholders may be there once, or (without tiles) once for
   // each slot. Throws emend::Error when the text is empty, when a placeholder is where no picture
   // goes, and when a text-only model is shown a picture.
-  Row row(const std::string& text, int64_t image = -1) const;
+  Row row(const std::string& text, int64_t image = -1, int rows = 0, int columns = 0) const;
   // The text as it is asked: wrapped where the layout says so, unless it has the placeholder of a
   // picture or ends as a wrapped one does.
   std::string prompt(const std::string& text, bool picture) const;
@@ -44,7 +47,9 @@ class Processor {
   std::vector<int64_t> encode(const std::string& text, bool bos) const;
   std::vector<std::vector<int64_t>> pieces(const std::string& text, bool bos) const;
   Row pictures_first(const std::string& text, int64_t image) const;
-  Row in_place(const std::string& text, int64_t image) const;
+  std::string spelled_out(std::string text, int rows, int columns) const;
+  Row in_place(const std::string& text, int64_t image, int rows, int columns) const;
+  [[noreturn]] void refuse_placeholder() const;
 
   std::optional<ChatTemplate> chat_;
   std::vector<int64_t> begin_;  // what the tokenizer puts before a text (BOS)

@@ -11,13 +11,18 @@ namespace emend {
 // How a model is asked, as data: first what its architecture says, then what its folder's files
 // make of that.
 struct PromptLayout {
-  int64_t image_slots = 0;  // positions that one picture fills; 0: it reads text only
+  // Positions that one picture, or one tile of it, fills; 0: it reads text only.
+  int64_t image_slots = 0;
   // The placeholder that stands for a picture in text. Without an id it is no token, and what is on
   // either side of it is encoded by itself.
   std::optional<int64_t> image_token;
   std::string placeholder = "<image>";
   // Slots, then BOS and the text (BLIP-2). False: the slots are where the text's placeholder is.
   bool pictures_first = false;
+  // What is around the slots of a picture that a placeholder stands for (Idefics3): before a tile
+  // ({row} and {column} count from 1), behind a row of tiles, behind all of them, before the whole
+  // picture and behind it. Empty: nothing, and there are no tiles.
+  std::string before_tile, after_row, after_tiles, before_whole, after_whole;
   // What a bare prompt is put into, {} being the prompt; empty: it is asked as it is. The folder's
   // chat template, where it has one, takes their place.
   std::string with_picture, without_picture;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "io/error.h"
+#include "models/shown_pictures.h"
 
 namespace emend {
 
@@ -15,25 +15,23 @@ Batch request_batch(const Vlm& vlm, const std::vector<Query>& queries,
   };
   Batch batch;
   std::vector<const Image*> images;
-  std::vector<at::Tensor> pixels;
+  ShownPictures pictures;
   for (const auto& query : queries) {
-    int64_t index = -1;
-    if (query.image) {
-      auto found = std::find_if(images.begin(), images.end(), [&](const Image* known) {
-        return shared && same(*known, *query.image);
-      });
-      index = found - images.begin();
-      if (found == images.end()) {
-        images.push_back(&*query.image);
-        pixels.push_back(vlm.processor.pixels(*query.image));
-        if (pixels.back().sizes() != pixels.front().sizes())
-          throw Error("models::request", "the pictures of a batch have different sizes",
-                      "ask them one by one; this model does not resize");
-      }
+    if (!query.image) {
+      batch.rows.push_back(vlm.processor.row(query.text));
+      continue;
     }
-    batch.rows.push_back(vlm.processor.row(query.text, index));
+    const auto found = std::find_if(images.begin(), images.end(), [&](const Image* known) {
+      return shared && same(*known, *query.image);
+    });
+    const auto index = static_cast<size_t>(found - images.begin());
+    if (found == images.end()) {
+      images.push_back(&*query.image);
+      pictures.add(vlm.processor.tiles(*query.image));
+    }
+    batch.rows.push_back(pictures.row(vlm.processor, query.text, index));
   }
-  if (!pixels.empty()) batch.pixels = at::stack(pixels);
+  batch.pixels = pictures.pixels();
   return apply_requests(batch, interventions);
 }
 

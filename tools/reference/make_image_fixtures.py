@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/io/testdata: what Pillow and Hugging Face's BLIP image processor (PIL backend) give.
+"""Writes src/io/testdata: what Pillow and Hugging Face's image processors (PIL backend) give.
 
   images.safetensors      encoded pictures and their RGB pixels, EXIF orientation applied
   resize.safetensors      RGB pictures and their resized versions
@@ -159,7 +159,7 @@ def make_encoded():
     save_file(arrays, os.path.join(OUT, "images.safetensors"))
 
 
-FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
+FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 
 
 def make_resize():
@@ -194,11 +194,15 @@ def make_resize():
 def make_processors():
     from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
     from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+    from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
     classes = {"BlipImageProcessor": BlipImageProcessorPil,
                "CLIPImageProcessor": CLIPImageProcessorPil,
-               "LlavaImageProcessor": LlavaImageProcessorPil}
+               "LlavaImageProcessor": LlavaImageProcessorPil,
+               "Idefics3ImageProcessor": Idefics3ImageProcessorPil,
+               "SmolVLMImageProcessor": SmolVLMImageProcessorPil}
     square = {"crop_size": {"height": 9, "width": 9}, "size": {"shortest_edge": 9}}
     clip = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
             "image_std": [0.26862954, 0.26130258, 0.27577711]}
@@ -226,6 +230,16 @@ def make_processors():
          "crop_size": {"height": 5, "width": 9}},
         {"image_processor_type": "LlavaImageProcessor", **square, "do_pad": True},
         {"image_processor_type": "LlavaImageProcessor", **square, "do_pad": False},
+        # As SmolVLM: tiles in both directions, one tile only, no tiles, other filters, no resizing.
+        *({"image_processor_type": "Idefics3ImageProcessor", "do_pad": True,
+           "size": {"longest_edge": longest}, "max_image_size": {"longest_edge": tile}, **rest}
+          for longest, tile, rest in (
+              (24, 8, {"resample": 1, "do_image_splitting": True, "return_row_col_info": True,
+                       "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}),
+              (8, 8, {}), (24, 8, {"do_image_splitting": False}), (17, 6, {"resample": 3}),
+              (24, 10, {"do_resize": False}))),
+        {"image_processor_type": "SmolVLMImageProcessor", "size": {"longest_edge": 16},
+         "max_image_size": {"longest_edge": 8}, "image_mean": [0.4, 0.5, 0.6]},
     ]
     arrays = {}
     for name, picture in (("picture", scene(27, 19, 30)), ("upright", scene(10, 23, 31))):
@@ -235,7 +249,10 @@ def make_processors():
             if name == "upright" and kind == "BlipImageProcessor":
                 continue  # their shape is always the same
             processor = classes[kind](**config)
-            values = processor(Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
+            made = processor(Image.fromarray(picture), return_tensors="np")
+            values = made["pixel_values"][0]
+            if "pixel_attention_mask" in made:
+                assert made["pixel_attention_mask"].all()  # whole tiles: nothing to leave out
             key = "pixels" if name == "picture" else name + "/pixels"
             arrays[f"{key}/{number}"] = np.ascontiguousarray(values.astype(np.float32))
     with open(os.path.join(OUT, "processors.json"), "w") as file:

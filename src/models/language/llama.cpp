@@ -9,14 +9,18 @@
 namespace emend {
 
 Llama::Llama(const LlamaConfig& config, Builder builder, const std::string& path)
-    : config_(config), path_(path), rotary_(config.rotary, builder.weights.device()) {
+    : Llama(config, builder, path + "model.", path + "lm_head") {}
+
+Llama::Llama(const LlamaConfig& config, Builder builder, const std::string& body,
+             const std::string& head)
+    : config_(config), body_(body), rotary_(config.rotary, builder.weights.device()) {
   const int64_t width = config.hidden;
   const int64_t heads = config.heads * config.head_width;
   const int64_t shared = config.key_value_heads * config.head_width;
-  tokens_ = builder.embedding(path + "model.embed_tokens", config.vocabulary, width);
+  tokens_ = builder.embedding(body + "embed_tokens", config.vocabulary, width);
   for (int64_t i = 0; i < config.layers; ++i) {
     ++builder.stage;
-    const auto layer = fmt::format("{}model.layers.{}.", path, i);
+    const auto layer = fmt::format("{}layers.{}.", body, i);
     const bool bias = config.attention_bias, ffn_bias = config.mlp_bias;
     Block b;
     b.attention_norm = builder.rms_norm(layer + "input_layernorm", width, config.eps);
@@ -31,8 +35,7 @@ Llama::Llama(const LlamaConfig& config, Builder builder, const std::string& path
     blocks_.push_back(std::move(b));
   }
   ++builder.stage;
-  norm_ = builder.rms_norm(path + "model.norm", width, config.eps);
-  const auto head = path + "lm_head";
+  norm_ = builder.rms_norm(body + "norm", width, config.eps);
   head_ = config.tied ? tied_head(builder, head, tokens_)
                       : builder.linear(head, width, config.vocabulary, false);
 }
@@ -66,7 +69,7 @@ at::Tensor Llama::head(const at::Tensor& x, const Attachments& attachments) cons
 
 std::string Llama::default_sites() const {
   if (blocks_.empty()) return {};
-  return fmt::format("{}model.layers.{}.mlp.{{gate,up,down}}_proj", path_, blocks_.size() - 1);
+  return fmt::format("{}layers.{}.mlp.{{gate,up,down}}_proj", body_, blocks_.size() - 1);
 }
 
 }  // namespace emend

@@ -16,6 +16,9 @@ class Llama : public Decoder {
   // ends with a full stop. Sites of block i belong to the i-th stage after `builder.stage`, the
   // head's to the one after them.
   Llama(const LlamaConfig& config, Builder builder, const std::string& path);
+  // The same where they are BODYembed_tokens, BODYlayers.0..., HEAD.
+  Llama(const LlamaConfig& config, Builder builder, const std::string& body,
+        const std::string& head);
 
   at::Tensor embed(const Pass& pass, const at::Tensor& features,
                    const Attachments& attachments) const override;
@@ -35,7 +38,7 @@ class Llama : public Decoder {
   };
 
   LlamaConfig config_;
-  std::string path_;
+  std::string body_;
   Rotary rotary_;
   Embedding tokens_;
   std::vector<Block> blocks_;

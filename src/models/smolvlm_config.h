@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/llama_config.h"
+
+namespace emend {
+
+// Defaults are those of transformers' SmolVLMVisionConfig and Idefics3VisionConfig.
+struct SiglipConfig {
+  int64_t hidden = 1152, intermediate = 3072, layers = 12, heads = 16;
+  int64_t image_size = 224, patch_size = 32;
+  Activation activation = Activation::gelu_tanh;
+  double eps = 1e-6;
+
+  int64_t grid() const { return image_size / patch_size; }
+
+  static SiglipConfig parse(const JsonFields& json);
+  std::string canonical() const;
+};
+
+// Defaults are those of transformers' SmolVLMConfig and Idefics3Config.
+struct SmolVlmConfig {
+  SiglipConfig vision;
+  LlamaConfig text;
+  int64_t image_token = 128257;  // image_token_id
+  int64_t scale = 2;             // scale_factor: so many patches a side become one position
+
+  // How many positions a picture, or a tile of one, fills.
+  int64_t image_slots() const {
+    const auto side = vision.grid() / scale;
+    return side * side;
+  }
+
+  // Throws emend::Error naming field and value for what is malformed or not implemented.
+  static SmolVlmConfig parse(const nlohmann::json& json);
+  // Every field as text: equal for configurations that mean the same.
+  std::string canonical() const;
+};
+
+}  // namespace emend

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/builder.h"
+#include "models/smolvlm_config.h"
+
+namespace emend {
+
+// SigLIP's vision transformer as Idefics3 and SmolVLM have it: patches, pre-norm blocks, a norm.
+class Siglip {
+ public:
+  // Sites of block i belong to the i-th stage after `builder.stage`. `path` ends with a full stop.
+  Siglip(const SiglipConfig& config, Builder builder, const std::string& path);
+
+  // pixels: (N, 3, H, W) of image_size, but for what a patch leaves over -> (N, P, D)
+  at::Tensor embed(const at::Tensor& pixels) const;
+  // (N, P, D) -> (N, P, D)
+  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const;
+  at::Tensor norm(const at::Tensor& x) const { return norm_(x); }
+
+ private:
+  struct Block {
+    LayerNorm norm1, norm2;
+    Linear q, k, v, out, fc1, fc2;
+  };
+
+  SiglipConfig config_;
+  at::Tensor patch_weight_;        // (D, 3, patch, patch)
+  at::Tensor patch_bias_;          // (D)
+  at::Tensor position_embedding_;  // (P, D)
+  at::Tensor positions_;           // (P) int64, which of them a patch has
+  std::vector<Block> blocks_;
+  LayerNorm norm_;
+};
+
+}  // namespace emend
