@@ -77,7 +77,8 @@ Architecture smolvlm_architecture(const nlohmann::json& json) {
   layout.image_slots = config.image_slots();
   layout.image_token = config.image_token;
   layout.before_tile = "<fake_token_around_image><row_{row}_col_{column}>";
-  layout.after_row = layout.after_tiles = "\n";
+  layout.after_row = '\n';
+  layout.after_tiles = '\n';
   layout.before_whole = "<fake_token_around_image><global-img>";
   layout.after_whole = "<fake_token_around_image>";
   layout.settings = {{"image_seq_len", std::to_string(config.image_slots())}};
