@@ -68,6 +68,32 @@ json llava(const json& text) {
           {"text_config", text}};
 }
 
+json smolvlm_256m() {
+  return {{"architectures", {"Idefics3ForConditionalGeneration"}},
+          {"model_type", "idefics3"},
+          {"image_token_id", 0},  // the tokenizer's, put in below
+          {"scale_factor", 4},
+          {"vision_config",
+           {{"model_type", "idefics3_vision"},
+            {"hidden_size", 768},
+            {"intermediate_size", 3072},
+            {"num_hidden_layers", 12},
+            {"num_attention_heads", 12},
+            {"image_size", 512},
+            {"patch_size", 16}}},
+          {"text_config",
+           {{"model_type", "llama"},
+            {"vocab_size", 49280},
+            {"hidden_size", 576},
+            {"intermediate_size", 1536},
+            {"num_hidden_layers", 30},
+            {"num_attention_heads", 9},
+            {"num_key_value_heads", 3},
+            {"max_position_embeddings", 8192},
+            {"rms_norm_eps", 1e-5},
+            {"rope_theta", 100000}}}};
+}
+
 // By the name that the command line knows.
 const std::map<std::string, json>& configs() {
   static const std::map<std::string, json> all{
@@ -75,6 +101,7 @@ const std::map<std::string, json>& configs() {
       {"blip2-opt-6.7b", blip2(opt(4096, 32, 32))},
       {"llava-1.5-7b", llava(llama_7b())},
       {"minigpt4-7b", minigpt4(llama_7b())},
+      {"smolvlm-256m", smolvlm_256m()},
   };
   return all;
 }
@@ -103,8 +130,8 @@ void make(const std::string& name, at::ScalarType dtype, const std::string& toke
   // Stops and placeholders are the tokenizer's, which may be smaller than the model's own.
   const auto tokens = Tokenizer::load(tokenizer);
   if (auto stop = tokens->id("</s>")) folder.config["text_config"]["eos_token_id"] = *stop;
-  if (folder.config.contains("image_token_index"))
-    folder.config["image_token_index"] = tokens->id("<image>").value_or(0);
+  for (const char* name : {"image_token_index", "image_token_id"})
+    if (folder.config.contains(name)) folder.config[name] = tokens->id("<image>").value_or(0);
   folder.preprocessor = square_preprocessor(side);
   if (folder.config["model_type"] == "llava") {
     folder.preprocessor["image_processor_type"] = "CLIPImageProcessor";
@@ -112,6 +139,10 @@ void make(const std::string& name, at::ScalarType dtype, const std::string& toke
     folder.preprocessor["do_center_crop"] = true;
     folder.preprocessor["crop_size"] = {{"height", side}, {"width", side}};
   }
+  if (folder.config["model_type"] == "idefics3")
+    folder.preprocessor = {{"image_processor_type", "Idefics3ImageProcessor"},
+                           {"size", {{"longest_edge", 4 * side.get<int64_t>()}}},
+                           {"max_image_size", {{"longest_edge", side}}}};
 
   const auto random = std::make_shared<RandomWeights>(dtype, seed);
   for (const auto& info : listing(architecture_of(folder.config), dtype))

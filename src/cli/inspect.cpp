@@ -92,9 +92,10 @@ void inspect_model(const Arguments& arguments) {
   for (const auto& [part, size] : parts)
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
   std::cout << (model.image_slots() > 0
-                    ? fmt::format("  a picture{} fills {} positions",
-                                  vlm.processor.layout.before_tile.empty() ? "" : ", or a tile of one,",
-                                  model.image_slots())
+                    ? fmt::format(
+                          "  a picture{} fills {} positions",
+                          vlm.processor.layout.before_tile.empty() ? "" : ", or a tile of one,",
+                          model.image_slots())
                     : "  reads text only")
             << fmt::format("; vocabulary {}\n", model.vocabulary());
   const auto& layout = vlm.processor.layout;

@@ -37,12 +37,10 @@ enum class Family { blip, clip, llava, idefics3 };
 
 // By the class that wrote the file; a file without one is BLIP's.
 Family family_of(const json& config, const std::string& path) {
-  static const std::map<std::string, Family> known = {{"BlipImageProcessor", Family::blip},
-                                                      {"CLIPImageProcessor", Family::clip},
-                                                      {"CLIPFeatureExtractor", Family::clip},
-                                                      {"LlavaImageProcessor", Family::llava},
-                                                      {"Idefics3ImageProcessor", Family::idefics3},
-                                                      {"SmolVLMImageProcessor", Family::idefics3}};
+  static const std::map<std::string, Family> known = {
+      {"BlipImageProcessor", Family::blip},         {"CLIPImageProcessor", Family::clip},
+      {"CLIPFeatureExtractor", Family::clip},       {"LlavaImageProcessor", Family::llava},
+      {"Idefics3ImageProcessor", Family::idefics3}, {"SmolVLMImageProcessor", Family::idefics3}};
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     const auto full = json_get<std::string>(config, key, path);

@@ -28,8 +28,7 @@ Size by_longest_edge(const Image& image, int longest) {
     size.width = std::max(1, even(shorter(longest, aspect)));
   if (longest <= kLongest) return size;
   const double now = static_cast<double>(size.width) / size.height;
-  if (size.width >= size.height)
-    return {kLongest, std::max(1, shorter_of_wide(kLongest, now))};
+  if (size.width >= size.height) return {kLongest, std::max(1, shorter_of_wide(kLongest, now))};
   return {std::max(1, shorter(kLongest, now)), kLongest};
 }
 
@@ -48,8 +47,7 @@ Size by_multiples(const Image& image, int tile) {
 
 CutImage cut_into_tiles(const Image& image, int longest_edge, int tile, bool split,
                         Resample filter) {
-  if (image.width < 1 || image.height < 1)
-    throw Error("io::image", "the picture has no pixels");
+  if (image.width < 1 || image.height < 1) throw Error("io::image", "the picture has no pixels");
   Image now = image;
   if (longest_edge > 0) {
     const auto size = by_longest_edge(now, longest_edge);

@@ -1,5 +1,5 @@
-// What the fixtures of Llama and LLaVA are worth: each of these mistakes must fail the very
-// comparison that the right model passes.
+// What the fixtures of Llama, LLaVA and SmolVLM are worth: each of these mistakes must fail the
+// very comparison that the right model passes.
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -111,12 +111,13 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
   };
   for (const char* norm :
        {"layers.0.input_layernorm.weight", "layers.0.post_attention_layernorm.weight",
-        "model.norm.weight", "pre_layrnorm.weight", "layers.0.layer_norm2.weight"})
+        "model.norm.weight", "pre_layrnorm.weight", "layers.0.layer_norm2.weight",
+        "post_layernorm.weight"})
     all.push_back(of_weights("unscaled", norm, one));
   for (const char* bias :
        {"self_attn.q_proj.bias", "self_attn.v_proj.bias", "self_attn.o_proj.bias",
         "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias", "self_attn.out_proj.bias",
-        "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias"})
+        "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias", "patch_embedding.bias"})
     all.push_back(of_weights("dropped", bias, zero));
   all.push_back(of_weights("interleaved", "layers.0.self_attn.q_proj.weight", interleaved));
   all.push_back(of_weights("swapped", "layers.0.self_attn.k_proj.weight",
@@ -124,6 +125,8 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
   all.push_back(of_weights("shifted", "embeddings.position_embedding.weight",
                            [](const at::Tensor& p) { return p.roll(1, 0); }));
   all.push_back(of_weights("dropped", "embeddings.class_embedding", zero));
+  all.push_back(of_weights("swapped", "modality_projection.proj.weight",
+                           [](const at::Tensor& p) { return p.roll(p.size(1) / 2, 1); }));
 
   std::vector<Mutation> there;
   for (auto& mutation : all) {
@@ -149,7 +152,8 @@ class LlamaMutated : public ::testing::TestWithParam<std::string> {
 
 INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,
                          ::testing::Values("llama/gqa", "llama/linear", "llama/biased",
-                                           "llava/plain", "llava/full"),
+                                           "llava/plain", "llava/full", "smolvlm/plain",
+                                           "smolvlm/tiles"),
                          fixtures::test_name);
 
 TEST_P(LlamaMutated, TheRightModelPasses) {
@@ -176,8 +180,8 @@ TEST_P(LlamaMutated, EveryMistakeFails) {
 TEST(LlamaMutations, ShowInTheLogitsAlone) {
   at::NoGradGuard no_grad;
   std::map<std::string, double> largest;
-  for (const char* name :
-       {"llama/gqa", "llama/linear", "llama/biased", "llava/plain", "llava/full"}) {
+  for (const char* name : {"llama/gqa", "llama/linear", "llama/biased", "llava/plain", "llava/full",
+                           "smolvlm/plain", "smolvlm/tiles"}) {
     const auto fixture = Fixture::open(name);
     const auto expected = fixture.tensor(fixture.main_case() + "/logits");
     for (const auto& mutation : mutations(fixture)) {

@@ -165,8 +165,7 @@ Row Processor::row(const std::string& text, int64_t image, int rows, int columns
   if (image >= 0 && layout.image_slots == 0)
     throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
                 "leave the picture out, or take a vision-language model");
-  return layout.pictures_first ? pictures_first(text, image)
-                               : in_place(text, image, rows, columns);
+  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image, rows, columns);
 }
 
 Row Processor::pictures_first(const std::string& text, int64_t image) const {
@@ -274,12 +273,12 @@ Row Processor::in_place(const std::string& text, int64_t image, int rows, int co
   const auto pieces = this->pieces(asked, layout.bare_text_bos || !bare);
   const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
   const int64_t tiles = int64_t{rows} * columns + 1;
-  const bool together =
-      spelled || placeholders < 2 || std::all_of(pieces.begin() + 1, pieces.end() - 1,
-                                      [](const auto& piece) { return piece.empty(); });
-  const bool fits =
-      image < 0 ? placeholders == 0
-                : placeholders == tiles || (!spelled && placeholders == layout.image_slots);
+  const bool together = spelled || placeholders < 2 ||
+                        std::all_of(pieces.begin() + 1, pieces.end() - 1,
+                                    [](const auto& piece) { return piece.empty(); });
+  const bool fits = image < 0
+                        ? placeholders == 0
+                        : placeholders == tiles || (!spelled && placeholders == layout.image_slots);
   if (!fits || !together) refuse_placeholder();
   Row row;
   row.ids = pieces.front();

@@ -25,10 +25,10 @@ class Processor {
   // The whole picture, (3, H, W), without its tiles.
   at::Tensor pixels(const Image& image) const;
   // BOS and the tokens of the prompt, with image slots (if any) first or where its placeholder
-  // is. `image` is its index in the batch, -1: none; a picture in rows and columns of tiles has those
-  // at `image` and behind, itself last. Placeholders may be there once, or (without tiles) once for
-  // each slot. Throws emend::Error when the text is empty, when a placeholder is where no picture
-  // goes, and when a text-only model is shown a picture.
+  // is. `image` is its index in the batch, -1: none; a picture in rows and columns of tiles has
+  // those at `image` and behind, itself last. Placeholders may be there once, or (without tiles)
+  // once for each slot. Throws emend::Error when the text is empty, when a placeholder is where no
+  // picture goes, and when a text-only model is shown a picture.
   Row row(const std::string& text, int64_t image = -1, int rows = 0, int columns = 0) const;
   // The text as it is asked: wrapped where the layout says so, unless it has the placeholder of a
   // picture or ends as a wrapped one does.

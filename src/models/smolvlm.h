@@ -8,9 +8,9 @@
 
 namespace emend {
 
-// SmolVLMForConditionalGeneration and Idefics3ForConditionalGeneration: SigLIP, patches put together
-// and projected, Llama. A picture may be shown in tiles, which are pictures to the model. Immutable,
-// like every model.
+// SmolVLMForConditionalGeneration and Idefics3ForConditionalGeneration: SigLIP, patches put
+// together and projected, Llama. A picture may be shown in tiles, which are pictures to the model.
+// Immutable, like every model.
 class SmolVlm : public Model {
  public:
   // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or

@@ -58,7 +58,8 @@ SmolVlmConfig SmolVlmConfig::parse(const nlohmann::json& json) {
                                               c.image_token, c.text.vocabulary));
   c.scale = top.integer("scale_factor", c.scale, 1, kMost);
   if (c.vision.grid() % c.scale != 0)
-    top.refuse("scale_factor", fmt::format("divisors of the {} patches of a side", c.vision.grid()));
+    top.refuse("scale_factor",
+               fmt::format("divisors of the {} patches of a side", c.vision.grid()));
   return c;
 }
 

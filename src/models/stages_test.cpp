@@ -178,7 +178,7 @@ TEST_P(Stages, RefusesBatchesThatAreNone) {
   refused([](Batch& b) { b.rows[0].ids.back() = -7; }, "row 0 has token id -7");
   refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageSlot) = 3; },
           "image slots");
-  refused([](Batch& b) { b.rows[0].images[0] = 9; }, 
+  refused([](Batch& b) { b.rows[0].images[0] = 9; },
           fmt::format("uses image 9, the batch has {}", good.pixels.size(0)).c_str());
   refused([](Batch& b) { b.pixels = at::Tensor(); }, "the batch has 0");
   refused([](Batch& b) { b.rows[0].segments = {0}; }, "segments");

@@ -30,7 +30,9 @@ std::vector<std::string> blip2_fixtures() {
 
 std::vector<std::string> pictured_fixtures() {
   auto all = blip2_fixtures();
-  for (const char* name : {"llava/plain", "llava/full", "minigpt4/plain", "smolvlm/plain", "smolvlm/tiles"}) all.push_back(name);
+  for (const char* name :
+       {"llava/plain", "llava/full", "minigpt4/plain", "smolvlm/plain", "smolvlm/tiles"})
+    all.push_back(name);
   return all;
 }
 

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "tests/tiny_llava.h"
+
+// A whole folder of SmolVLM, of random weights: pictures of up to 3 by 3 tiles, 4 positions each.
+namespace emend::testing {
+
+inline nlohmann::json tiny_smolvlm_config() {
+  auto text = tiny_llama_config();
+  text.erase("architectures");
+  return {{"architectures", {"SmolVLMForConditionalGeneration"}},
+          {"model_type", "smolvlm"},
+          {"image_token_id", kTinyImageToken},
+          {"scale_factor", 2},
+          {"tie_word_embeddings", false},
+          {"text_config", text},
+          {"vision_config",
+           {{"model_type", "smolvlm_vision"},
+            {"hidden_size", 24},
+            {"intermediate_size", 48},
+            {"num_hidden_layers", 2},
+            {"num_attention_heads", 3},
+            {"image_size", 16},
+            {"patch_size", 4}}}};
+}
+
+inline void write_tiny_smolvlm(const std::string& folder, uint64_t seed = 0) {
+  write_tiny_model(folder, tiny_smolvlm_config(), seed);
+  write_text(folder + "/tokenizer.json", tiny_tokenizer_with_placeholder().dump());
+  write_text(folder + "/preprocessor_config.json",
+             nlohmann::json{{"image_processor_type", "SmolVLMImageProcessor"},
+                            {"size", {{"longest_edge", 48}}},
+                            {"max_image_size", {{"longest_edge", 16}}}}
+                 .dump());
+  write_text(folder + "/processor_config.json", nlohmann::json{{"image_seq_len", 4}}.dump());
+}
+
+}  // namespace emend::testing
