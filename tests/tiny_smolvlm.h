@@ -8,6 +8,7 @@ namespace emend::testing {
 inline nlohmann::json tiny_smolvlm_config() {
   auto text = tiny_llama_config();
   text.erase("architectures");
+  text["max_position_embeddings"] = 2048;  // what is around tiles is spelled in bytes
   return {{"architectures", {"SmolVLMForConditionalGeneration"}},
           {"model_type", "smolvlm"},
           {"image_token_id", kTinyImageToken},

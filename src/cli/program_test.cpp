@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "tests/tiny_smolvlm.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -255,6 +256,29 @@ TEST_F(ProgramTest, InspectsAModel) {
   auto some = run_json("inspect {}/model --sites '*.layers.2.fc{1,2}'");
   EXPECT_EQ(some["sites"].size(), 2u);
   EXPECT_THAT(run("inspect {}/model").out, HasSubstr("qformer"));
+}
+
+// Every command that needs a model, with one that sees pictures in tiles.
+TEST_F(ProgramTest, EditsSmolVlm) {
+  testing::TemporaryFolder smolvlm;
+  testing::write_tiny_smolvlm(smolvlm.string());
+  const auto model = " -m " + smolvlm.string();
+  EXPECT_THAT(run("inspect " + smolvlm.string()).out, HasSubstr("or a tile of one, fills 4"));
+  const auto question = model + " --image {}/picture.png -p 'What is this?'";
+  const auto before = run_json("ask" + question);
+  for (const std::string editor : {"ft", "lora"}) {
+    const auto edited = run_json("edit" + question + " --editor " + editor +
+                                 " --target cat --probes 1 --set steps=60 --set lr=0.02 -o " +
+                                 (smolvlm / (editor + ".patch")));
+    EXPECT_EQ(edited["before"], before["answer"]);
+    EXPECT_EQ(edited["after"], "cat") << editor;
+    EXPECT_EQ(run_json("ask" + question + " --patch " + (smolvlm / (editor + ".patch")))["answer"],
+              "cat");
+  }
+  EXPECT_EQ(run_json("ask" + question)["answer"], before["answer"]);
+  const auto bench = run("bench" + model + " -t 1 --limit 1 --probes 1 --set steps=2 --editors " +
+                         "ft:language,lora -o " + (smolvlm / "bench"));
+  EXPECT_EQ(bench.code, 0) << bench.err;
 }
 
 TEST_F(ProgramTest, ConvertsCheckpoints) {

@@ -112,7 +112,7 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
   for (const char* norm :
        {"layers.0.input_layernorm.weight", "layers.0.post_attention_layernorm.weight",
         "model.norm.weight", "pre_layrnorm.weight", "layers.0.layer_norm2.weight",
-        "post_layernorm.weight"})
+        "model.vision_model.post_layernorm.weight"})
     all.push_back(of_weights("unscaled", norm, one));
   for (const char* bias :
        {"self_attn.q_proj.bias", "self_attn.v_proj.bias", "self_attn.o_proj.bias",

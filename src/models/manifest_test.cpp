@@ -9,6 +9,7 @@
 #include "models/architecture.h"
 #include "models/blip2_config.h"
 #include "models/llava_config.h"
+#include "models/smolvlm_config.h"
 
 namespace emend {
 namespace {
@@ -73,12 +74,14 @@ const std::vector<std::string> kBlip2{
     "blip2-opt-6.7b", "blip2-opt-6.7b-saved-again", "blip2-opt-6.7b-older"};
 const std::vector<std::string> kLlava{"llava-1.5-7b", "llava-1.5-7b-saved-again", "llava-1.5-13b",
                                       "llava-1.5-13b-saved-again"};
+const std::vector<std::string> kSmolVlm{"smolvlm-256m-instruct", "smolvlm2-500m-video-instruct"};
 const std::vector<std::string> kText{"smollm2-135m", "smollm2-360m", "tinyllama-1.1b-chat",
                                      "vicuna-7b"};
 
 std::vector<std::string> all_manifests() {
   auto all = kBlip2;
-  for (const auto* more : {&kLlava, &kText}) all.insert(all.end(), more->begin(), more->end());
+  for (const auto* more : {&kLlava, &kSmolVlm, &kText})
+    all.insert(all.end(), more->begin(), more->end());
   return all;
 }
 
@@ -97,6 +100,15 @@ class Listed : public ::testing::TestWithParam<std::string> {
               "language_model.model.decoder.embed_positions.weight",
               "language_model.model.decoder.final_layer_norm.weight",
               "language_model.model.decoder.layers.31.fc2.weight"};
+    if (named("smolvlm"))
+      return {"model.vision_model.embeddings.patch_embedding.bias",
+              "model.vision_model.embeddings.position_embedding.weight",
+              "model.vision_model.encoder.layers.11.self_attn.out_proj.bias",
+              "model.vision_model.post_layernorm.weight",
+              "model.connector.modality_projection.proj.weight",
+              "model.text_model.embed_tokens.weight",
+              "model.text_model.layers.29.self_attn.k_proj.weight",
+              "lm_head.weight"};
     if (!named("llava"))
       return {"model.embed_tokens.weight", "model.layers.21.self_attn.k_proj.weight",
               "model.layers.3.mlp.gate_proj.weight", "model.norm.weight"};
@@ -218,6 +230,30 @@ TEST_P(Llava15, IsWhatItsConfigSays) {
   EXPECT_EQ(model->site("model.vision_tower.encoder.layers.22.mlp.fc1").stage, 23u);
   EXPECT_EQ(model->site("lm_head").stage, model->stages().size() - 1);
   EXPECT_THROW(model->site("vision_tower.vision_model.encoder.layers.23.mlp.fc1"), Error);
+}
+
+class SmolVlmListed : public Listed {};
+INSTANTIATE_TEST_SUITE_P(All, SmolVlmListed, ::testing::ValuesIn(kSmolVlm), test_name);
+
+TEST_P(SmolVlmListed, IsWhatItsConfigSays) {
+  const bool large = named("500m");
+  const auto c = SmolVlmConfig::parse(manifest.config);
+  EXPECT_EQ(c.vision.intermediate, 3072);
+  EXPECT_EQ(c.vision.layers, 12);
+  EXPECT_EQ(c.vision.grid(), 32);
+  EXPECT_EQ(c.vision.eps, 1e-6);
+  EXPECT_EQ(c.vision.activation, Activation::gelu_tanh);
+  EXPECT_EQ(c.text.rotary.theta, 100000);
+  EXPECT_EQ(c.image_token, 49190);
+  EXPECT_FALSE(c.text.tied);
+  EXPECT_EQ(manifest.parameters, large ? 507482304 : 256484928);
+  const auto model = build(manifest);
+  EXPECT_EQ(model->image_slots(), 64);
+  EXPECT_EQ(model->max_positions(), 8192);
+  EXPECT_EQ(model->stages().size(), 14u + 1 + (large ? 34 : 32));
+  EXPECT_EQ(model->site("lm_head").out, 49280);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::bridge))[0].in, 12288);
 }
 
 TEST(LlamaFolder, SmolLm2ReadsTextAlone) {

@@ -118,7 +118,9 @@ TEST_F(SmolVlmFolder, PromptsAreTheReleasedProcessors) {
   const auto expected =
       json::parse(std::ifstream(EMEND_SOURCE_DIR "/src/models/testdata/smolvlm/prompts.json"));
   auto tokenizer = json::parse(std::ifstream(real));
-  for (const auto& [text, id] : expected["added"].items()) {
+  std::map<int64_t, std::string> added;  // by id, as the tokenizer wants them
+  for (const auto& [text, id] : expected["added"].items()) added[id] = text;
+  for (const auto& [id, text] : added) {
     auto token = testing::tiny_tokenizer_with_placeholder()["added_tokens"].back();
     token["id"] = id;
     token["content"] = text;

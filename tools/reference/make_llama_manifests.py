@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What real folders of LLaVA 1.5 and of Llama's kind hold, as make_manifests.py lists BLIP-2's.
+"""What real folders of LLaVA 1.5, of SmolVLM and of Llama's kind hold, as make_manifests.py lists BLIP-2's.
 
     python make_llama_manifests.py OUT     # transformers 5.23
 
@@ -16,7 +16,9 @@ import torch
 import transformers
 from make_llama_fixtures import stored_name
 from make_manifests import grouped
-from transformers import LlamaConfig, LlamaForCausalLM, LlavaConfig, LlavaForConditionalGeneration
+from transformers import (Idefics3Config, Idefics3ForConditionalGeneration, LlamaConfig,
+                          LlamaForCausalLM, LlavaConfig, LlavaForConditionalGeneration,
+                          SmolVLMConfig, SmolVLMForConditionalGeneration)
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
          "initializer_range": 0.02, "use_cache": True, "pretraining_tp": 1, "rope_scaling": None}
@@ -78,9 +80,48 @@ LLAVA = {
 }
 
 
+def smolvlm(architecture, model_type, dtype, text):
+    """config.json of HuggingFaceTB's SmolVLM, but for fields that no model reads."""
+    return {
+        "architectures": [architecture],
+        "image_token_id": 49190,
+        "model_type": model_type,
+        "scale_factor": 4,
+        "text_config": dict(text, architectures=["VLlama3ForCausalLM"], head_dim=64,
+                            is_llama_config=True, max_position_embeddings=8192, model_type="llama",
+                            neftune_noise_alpha=0.0, pad_token_id=2, pixel_shuffle_factor=4,
+                            qk_layer_norms=False, rms_norm_eps=1e-05, rope_interleaved=False,
+                            rope_theta=100000, torch_dtype="bfloat16", use_resampler=False,
+                            vocab_size=49280),
+        "tie_word_embeddings": False,
+        "torch_dtype": dtype,
+        "use_cache": False,
+        "vision_config": {"hidden_size": 768, "image_size": 512,
+                          "max_image_size": {"longest_edge": 512},
+                          "model_type": model_type + "_vision", "num_attention_heads": 12,
+                          "patch_size": 16, "size": {"longest_edge": 2048},
+                          "tie_word_embeddings": False, "use_base_siglip": False},
+        "vocab_size": 49280,
+    }
+
+
+SMOLVLM = {
+    "smolvlm-256m-instruct": (smolvlm(
+        "Idefics3ForConditionalGeneration", "idefics3", "bfloat16",
+        dict(hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+             num_attention_heads=9, num_key_value_heads=3)),
+        Idefics3Config, Idefics3ForConditionalGeneration, "BF16"),
+    "smolvlm2-500m-video-instruct": (smolvlm(
+        "SmolVLMForConditionalGeneration", "smolvlm", "float32",
+        dict(hidden_size=960, intermediate_size=2560, num_hidden_layers=32,
+             num_attention_heads=15, num_key_value_heads=5)),
+        SmolVLMConfig, SmolVLMForConditionalGeneration, "F32"),
+}
+
+
 def tensors_of(model, rename):
     state = model.state_dict()
-    if model.config.get_text_config().tie_word_embeddings:
+    if model.config.tie_word_embeddings:
         del state["lm_head.weight"]
     return {rename(name): list(tensor.shape) for name, tensor in state.items()}
 
@@ -120,6 +161,10 @@ def main():
         saved = json.loads(parsed.to_json_string(use_diff=True))
         write(args.out / f"{name}-saved-again.json", saved, tensors_of(model, name_saved_again),
               "BF16")
+    for name, (config, kind, architecture, dtype) in SMOLVLM.items():
+        with torch.device("meta"):
+            model = architecture(kind.from_dict(config))
+        write(args.out / f"{name}.json", config, tensors_of(model, lambda n: n), dtype)
 
 
 if __name__ == "__main__":
