@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 
-#include <filesystem>
 #include <fstream>
 #include <random>
 
 #include "io/error.h"
+#include "io/testing.h"
 #include "models/json_fields.h"
 #include "models/testing/fixture.h"
 
@@ -33,8 +33,8 @@ TEST_P(Configs, SurviveMutatedFiles) {
   const auto fixture = fixtures::Fixture::open(GetParam());
   std::ifstream file(fixture.folder + "/config.json", std::ios::binary);
   const std::string good(std::istreambuf_iterator<char>(file), {});
-  const auto path =
-      (std::filesystem::path(::testing::TempDir()) / "emend_architecture_fuzz.json").string();
+  const TemporaryFolder folder;
+  const auto path = folder.file("config.json");
   std::vector<WeightInfo> listed;
   for (const auto& name : fixture.checkpoint.names())
     listed.push_back({name, fixture.checkpoint.info(name).shape, at::kFloat});
@@ -80,7 +80,6 @@ TEST_P(Configs, SurviveMutatedFiles) {
   }
   EXPECT_GT(accepted, 50);
   EXPECT_GT(refused, 500);
-  std::filesystem::remove(path);
 }
 
 }  // namespace
