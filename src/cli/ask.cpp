@@ -36,7 +36,7 @@ void ask(const Arguments& arguments) {
     std::cout << answer << "\n";
     return;
   }
-  auto result = run_facts(common);
+  auto result = run_facts(common, vlm.model->dtype());
   result["answer"] = answer;
   result["prompt"] = prompt;
   result["asked"] = asked;

@@ -68,9 +68,8 @@ RunOptions run_options(const Arguments& arguments) {
   options.protocol.generate_answers = arguments.answers == "generated";
   options.seed = static_cast<uint64_t>(arguments.common.seed);
   options.reuse = !arguments.no_reuse;
-  options.facts = {{"limit", arguments.suite_options.limit},
-                   {"device", arguments.common.device},
-                   {"dtype", compute_dtype(arguments.common)}};
+  options.facts = {{"limit", arguments.suite_options.limit}, {"device", arguments.common.device}};
+  if (arguments.common.dtype != "auto") options.facts["dtype"] = arguments.common.dtype;
   return options;
 }
 

@@ -89,17 +89,13 @@ int threads_for(const std::string& folder) {
   return bytes < kSmall ? 1 : 0;
 }
 
-std::string compute_dtype(const Common& common) {
-  if (common.dtype != "auto") return common.dtype;
-  return stored_dtype(model_folder(common)) == at::kFloat ? "fp32" : "bf16";
-}
-
 Vlm open_model(const Common& common) {
   prepare(common);
   if (common.threads == 0) set_threads(threads_for(model_folder(common)));
   LoadOptions options;
-  const auto dtype = compute_dtype(common);
-  options.dtype = dtype == "fp32" ? at::kFloat : dtype == "bf16" ? at::kBFloat16 : at::kHalf;
+  options.dtype.reset();
+  for (auto dtype : {at::kFloat, at::kBFloat16, at::kHalf})
+    if (common.dtype == dtype_name(dtype)) options.dtype = dtype;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
   options.chat_template = !common.no_chat_template;
   return load_vlm(model_folder(common), options);
@@ -133,11 +129,11 @@ nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
   return settings;
 }
 
-nlohmann::json run_facts(const Common& common) {
+nlohmann::json run_facts(const Common& common, std::optional<at::ScalarType> dtype) {
   return {{"version", EMEND_VERSION},
           {"threads", at::get_num_threads()},
           {"device", common.device},
-          {"dtype", compute_dtype(common)},
+          {"dtype", dtype ? dtype_name(*dtype) : common.dtype},
           {"chat_template", !common.no_chat_template},
           {"seed", common.seed}};
 }

@@ -41,16 +41,14 @@ void prepare(const Common& common);
 // folder.
 std::string model_folder(const Common& common);
 Vlm open_model(const Common& common);
-// --dtype; where it is auto, fp32 or bf16 by what the model's files hold.
-std::string compute_dtype(const Common& common);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
 
 // NAME=VALUE each: VALUE as JSON where it is a number, true or false, as text else.
 nlohmann::json editor_settings(const std::vector<std::string>& pairs);
-// version, threads, device, dtype, chat_template (whether prompts are put into the model's, where
-// it has one), seed: what every JSON result carries.
-nlohmann::json run_facts(const Common& common);
+// version, threads, device, dtype (what the open model computes in), chat_template (whether prompts
+// are put into the model's, where it has one), seed: what every JSON result carries.
+nlohmann::json run_facts(const Common& common, std::optional<at::ScalarType> dtype = {});
 void print_json(const nlohmann::json& value);
 
 // One a command; each adds a subcommand whose callback does the work.

@@ -197,7 +197,7 @@ void edit(const Arguments& arguments) {
   save_patch(arguments.output, patch);
 
   if (common.json) {
-    auto result = run_facts(common);
+    auto result = run_facts(common, vlm.model->dtype());
     result["before"] = before;
     result["after"] = after;
     result["target"] = arguments.target;

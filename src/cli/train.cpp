@@ -120,7 +120,7 @@ void collect(const Arguments& arguments, const nlohmann::json& settings) {
   auto vlm = open_model(arguments.common);
   auto facts = collect_demonstrations(vlm, job);
   if (arguments.common.json) {
-    auto result = run_facts(arguments.common);
+    auto result = run_facts(arguments.common, vlm.model->dtype());
     result["checkpoint"] = arguments.output;
     result["editor"] = {{"name", "ike"}, {"settings", settings_json(job.settings)}};
     result["training"] = facts;
@@ -156,7 +156,7 @@ void train(Arguments arguments) {
   auto trainee = make_trainee(arguments.editor, vlm, settings, job.store);
   auto facts = train_editor(vlm, *trainee, job);
   if (arguments.common.json) {
-    auto result = run_facts(arguments.common);
+    auto result = run_facts(arguments.common, vlm.model->dtype());
     result["checkpoint"] = arguments.output;
     result["editor"] = {{"name", trainee->editor()}, {"settings", trainee->settings()}};
     result["training"] = facts;
@@ -224,7 +224,8 @@ Examples:
                       "the same for rephrased images, where it is another one");
   command->add_option("--limit", suite.limit, "edits at most; 0: all (scenes: without end)");
   command->add_flag("--grid", suite.grid, "crossed texts and pictures stay as before, too");
-  command->add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")->capture_default_str();
+  command->add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")
+      ->capture_default_str();
   command->add_option("--probes", arguments->probes, "scenes: probes a group, at most")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();

@@ -61,8 +61,10 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
                 "name a new folder with -o");
   if (restart_) return;
   auto theirs = there_;
-  for (const char* late : {"model", "threads"})
-    if (theirs.contains("config") && theirs["config"].is_object()) theirs["config"].erase(late);
+  // What only an open model tells; the dtype may have been asked for.
+  for (const char* late : {"model", "threads", "dtype"})
+    if (theirs.contains("config") && theirs["config"].is_object() && !run["config"].contains(late))
+      theirs["config"].erase(late);
   compare(run, theirs);
 }
 

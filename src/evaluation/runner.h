@@ -28,7 +28,7 @@ struct RunOptions {
   Protocol protocol;
   uint64_t seed = 0;
   bool reuse = true;     // false: the naive way
-  nlohmann::json facts;  // more for config: limit, device, dtype
+  nlohmann::json facts;  // more for config: limit, device, dtype where it was asked for
 };
 
 struct RunOutcome {

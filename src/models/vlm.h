@@ -28,7 +28,8 @@ struct Vlm {
 };
 
 struct LoadOptions {
-  at::ScalarType dtype = at::kFloat;
+  std::optional<at::ScalarType> dtype = at::kFloat;  // none: float32, or bfloat16 where
+                                                     // most of the folder has 16 bits
   at::Device device = at::kCPU;
   bool chat_template = true;  // put bare prompts into the model's template, where it has one
 };
@@ -37,9 +38,8 @@ struct LoadOptions {
 // config.json asks for something that is not implemented.
 Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 
-// What a folder's weights are stored in, by most of their bytes: float32, or bfloat16 for 16 bits
-// (half, which the CPU cannot compute in, becomes it). Throws as load_vlm does.
-at::ScalarType stored_dtype(const std::string& folder);
+// fp32, bf16 or fp16, as results name what is computed in.
+std::string dtype_name(at::ScalarType dtype);
 
 // What is asked of a model.
 struct Query {
