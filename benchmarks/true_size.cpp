@@ -15,9 +15,7 @@
 #include "io/error.h"
 #include "io/runtime.h"
 #include "memory_bandwidth.h"
-#include "models/choose.h"
 #include "models/next_pass.h"
-#include "models/prefix.h"
 #include "models/request_batch.h"
 #include "sample_record.h"
 
@@ -48,7 +46,7 @@ Time best_of(int times, const std::function<void()>& work) {
 double gib(double bytes) { return bytes / (1 << 30); }
 
 // Operations of `work`, and its time without counting.
-void say_work(const char* what, double peak, const std::function<void()>& work) {
+void say_work(const std::string& what, double peak, const std::function<void()>& work) {
   double operations = 0;
   {
     FlopCounter counter;
@@ -94,13 +92,9 @@ void decode(const Vlm& vlm, const Pass& prompt, int tokens, double bandwidth) {
   std::fflush(stdout);
 }
 
-void edit(const Vlm& vlm, const std::string& name, nlohmann::json settings, int steps,
-          double weights, const EditRequest& request) {
-  settings["steps"] = steps;
-  settings["stop_loss"] = 0;
-  settings["end_of_answer"] = false;
-  auto spec = parse_editors(name).at(0);
-  spec.settings.update(settings);
+void edit(const Vlm& vlm, EditorSpec spec, int steps, double weights, const EditRequest& request) {
+  spec.settings["stop_loss"] = 0;
+  spec.settings["end_of_answer"] = false;
   ActivationStore store{ActivationStore::Options()};
   EditContext context;
   context.store = &store;
@@ -115,7 +109,7 @@ void edit(const Vlm& vlm, const std::string& name, nlohmann::json settings, int 
   fmt::print(
       "{:<34}{:>9.3f} s a step, {:.2f} s before it with the picture to encode, {:.2f} s without; "
       "memory {:.2f} GiB, of the weights {:.0f} %\n",
-      "edit by " + name, (more.wall - again.wall) / steps, first.wall, again.wall, gib(peak),
+      "edit by " + spec.label, (more.wall - again.wall) / steps, first.wall, again.wall, gib(peak),
       100 * peak / weights);
   std::fflush(stdout);
 }
@@ -160,7 +154,7 @@ int run(int argc, char** argv) {
     encode(once, language - 1);
   });
 
-  const double peak = gemm_peak(options.dtype), bandwidth = memory_bandwidth();
+  const double peak = gemm_peak(model.dtype()), bandwidth = memory_bandwidth();
   fmt::print("{:<34}{:>9.0f} GFLOP a processor s; reads memory at {:.1f} GB/s\n", "this machine",
              peak / 1e9, bandwidth / 1e9);
   fmt::print("{:<34}{:>9.3f} s\n", "first picture, weights touched", touching.wall);
@@ -169,14 +163,13 @@ int run(int argc, char** argv) {
     encode(once, language - 1);
   });
   encode(pass, language - 1);
-  say_work(fmt::format("a prompt of {} positions", pass.ids.size(1)).c_str(), peak, [&] {
+  say_work(fmt::format("a prompt of {} positions", pass.ids.size(1)), peak, [&] {
     auto once = pass;
     once.wanted = at::full({1}, once.ids.numel() - 1, at::kLong);
     encode(once, model.stages().size() - 1);
   });
   decode(vlm, pass, tokens, bandwidth);
-  for (const auto& spec : parse_editors(editors))
-    edit(vlm, spec.label, nlohmann::json::object(), steps, weights, request);
+  for (const auto& spec : parse_editors(editors)) edit(vlm, spec, steps, weights, request);
   return 0;
 }
 
