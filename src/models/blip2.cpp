@@ -1,54 +1,17 @@
 #include "models/blip2.h"
 
 #include "models/json_fields.h"
+#include "models/language/opt.h"
+#include "models/qformer_vlm.h"
 
 namespace emend {
-namespace {
-
-const Blip2Config& checked(const Blip2Config& config) {
-  config.validate();
-  return config;
-}
-
-}  // namespace
-
-Blip2::Blip2(const Blip2Config& config, Weights& weights)
-    : Model(weights, blip2_name),
-      config_(checked(config)),
-      bridge_(static_cast<size_t>(config.vision.layers) + 2),
-      language_(bridge_ + static_cast<size_t>(config.qformer.layers) + 2),
-      vision_(config.vision, builder(weights, 0)),
-      qformer_(config.qformer, config.queries, config.vision.hidden, config.text.hidden,
-               builder(weights, bridge_)),
-      opt_(config.text, builder(weights, language_)) {
-  weights.finish();
-  add_stage("vision.embed", Module::vision);
-  add_stages("vision.block", Module::vision, config.vision.layers);
-  add_stage("vision.norm", Module::vision);
-  add_stage("bridge.embed", Module::bridge);
-  add_stages("bridge.layer", Module::bridge, config.qformer.layers);
-  add_stage("bridge.project", Module::bridge);
-  add_stage("language.embed", Module::language);
-  add_stages("language.block", Module::language, opt_.blocks());
-  add_stage("language.head", Module::language);
-}
-
-std::string Blip2::default_sites(Module module) const {
-  if (module == Module::bridge) return "qformer.*";
-  return module == Module::language ? opt_.default_sites() : "";
-}
-
-void Blip2::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
-  if (stage < bridge_)
-    vision_.run_stage(stage, pass, attachments);
-  else if (stage < language_)
-    qformer_.run_stage(stage - bridge_, pass, attachments);
-  else
-    run_language_stage(opt_, stage - language_, pass, attachments);
-}
 
 std::unique_ptr<Model> make_blip2(const Blip2Config& config, Weights& weights) {
-  return std::make_unique<Blip2>(config, weights);
+  config.validate();
+  const QFormerVlm::Parts parts{
+      config.vision, config.qformer, config.queries, config.text.hidden,
+      [&](const Builder& builder) { return std::make_unique<Opt>(config.text, builder); }};
+  return std::make_unique<QFormerVlm>(parts, blip2_name, weights);
 }
 
 std::string blip2_name(const std::string& name) {
@@ -82,8 +45,7 @@ Architecture blip2_architecture(const nlohmann::json& json) {
   // Transformers generates through the language model, whose settings come from text_config; the
   // folder's generation_config.json does not move the stop.
   layout.generation_config_stops = false;
-  layout.stop_tokens = JsonFields("config.json", json).object("text_config").ids("eos_token_id");
-  if (layout.stop_tokens.empty()) layout.stop_tokens = {2};  // OPTConfig's default
+  layout.stop_tokens = stop_tokens({JsonFields("config.json", json).object("text_config")});
   return architecture;
 }
 

@@ -155,4 +155,10 @@ void JsonFields::expect_absent(const char* name) const {
   if (const auto* value = find(name)) refuse(name, *value, "folders without it");
 }
 
+std::vector<int64_t> stop_tokens(const std::vector<JsonFields>& places) {
+  for (const auto& fields : places)
+    if (auto ids = fields.ids("eos_token_id"); !ids.empty()) return ids;
+  return {2};
+}
+
 }  // namespace emend

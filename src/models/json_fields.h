@@ -54,4 +54,8 @@ class JsonFields {
   const nlohmann::json* json_;
 };
 
+// eos_token_id of the first place that has any; where none has, 2, as transformers' configurations
+// of OPT and Llama have it.
+std::vector<int64_t> stop_tokens(const std::vector<JsonFields>& places);
+
 }  // namespace emend

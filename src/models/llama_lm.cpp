@@ -7,9 +7,7 @@ namespace emend {
 LlamaLm::LlamaLm(const LlamaConfig& config, Weights& weights)
     : Model(weights, same_name), llama_(config, builder(weights, 0), "") {
   weights.finish();
-  add_stage("language.embed", Module::language);
-  add_stages("language.block", Module::language, llama_.blocks());
-  add_stage("language.head", Module::language);
+  add_language_stages(llama_.blocks());
 }
 
 std::string LlamaLm::default_sites(Module module) const {
@@ -29,8 +27,7 @@ Architecture llama_architecture(const nlohmann::json& json) {
   architecture.make_model = [config](Weights& weights) {
     return std::make_unique<LlamaLm>(config, weights);
   };
-  architecture.layout.stop_tokens = fields.ids("eos_token_id");
-  if (architecture.layout.stop_tokens.empty()) architecture.layout.stop_tokens = {2};
+  architecture.layout.stop_tokens = stop_tokens({fields});
   return architecture;
 }
 

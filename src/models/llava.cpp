@@ -27,9 +27,7 @@ Llava::Llava(const LlavaConfig& config, Weights& weights)
   add_stage("vision.embed", Module::vision);
   add_stages("vision.block", Module::vision, config.vision_blocks());
   add_stage("bridge.project", Module::bridge);
-  add_stage("language.embed", Module::language);
-  add_stages("language.block", Module::language, llama_.blocks());
-  add_stage("language.head", Module::language);
+  add_language_stages(llama_.blocks());
 }
 
 std::string Llava::default_sites(Module module) const {
@@ -95,9 +93,7 @@ Architecture llava_architecture(const nlohmann::json& json) {
       {"patch_size", std::to_string(config.vision.patch_size)},
       {"vision_feature_select_strategy", config.class_feature ? "\"full\"" : "\"default\""}};
   const JsonFields top("config.json", json);
-  for (const auto& fields : {top.object("text_config"), top})
-    if (layout.stop_tokens.empty()) layout.stop_tokens = fields.ids("eos_token_id");
-  if (layout.stop_tokens.empty()) layout.stop_tokens = {2};  // LlamaConfig's default
+  layout.stop_tokens = stop_tokens({top.object("text_config"), top});
   return architecture;
 }
 

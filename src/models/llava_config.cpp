@@ -14,26 +14,10 @@ constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; kee
 ClipVisionConfig ClipVisionConfig::parse(const JsonFields& json) {
   ClipVisionConfig c;
   json.expect("model_type", "clip_vision_model");
-  json.expect_absent("quantization_config");
-  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
-  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
-  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
-  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
-  c.image_size = json.square("image_size", c.image_size, kMost);
-  c.patch_size = json.square("patch_size", c.patch_size, kMost);
-  c.activation = json.activation("hidden_act", "quick_gelu");
-  c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
-  json.integer("num_channels", 3, 3, 3);
-  if (c.hidden % c.heads != 0)
-    json.refuse("hidden_size", fmt::format("multiples of num_attention_heads {}", c.heads));
+  c.read(json, "quick_gelu");
   if (c.image_size < c.patch_size)
     json.refuse("image_size", fmt::format("patch_size {} and more", c.patch_size));
   return c;
-}
-
-std::string ClipVisionConfig::canonical() const {
-  return fmt::format("clip;{};{};{};{};{};{};{};{}", hidden, intermediate, layers, heads,
-                     image_size, patch_size, static_cast<int>(activation), eps);
 }
 
 LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {

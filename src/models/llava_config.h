@@ -4,20 +4,17 @@
 #include <string>
 
 #include "models/llama_config.h"
+#include "models/vision_config.h"
 
 namespace emend {
 
 // Defaults are those of transformers' CLIPVisionConfig.
-struct ClipVisionConfig {
-  int64_t hidden = 768, intermediate = 3072, layers = 12, heads = 12;
-  int64_t image_size = 224, patch_size = 32;
-  Activation activation = Activation::quick_gelu;
-  double eps = 1e-5;
-
-  int64_t grid() const { return image_size / patch_size; }
+struct ClipVisionConfig : VisionTransformerConfig {
+  ClipVisionConfig()
+      : VisionTransformerConfig{768, 3072, 12, 12, 224, 32, Activation::quick_gelu, 1e-5} {}
 
   static ClipVisionConfig parse(const JsonFields& json);
-  std::string canonical() const;
+  std::string canonical() const { return canonical_as("clip"); }
 };
 
 // Defaults are those of transformers' LlavaConfig: LLaVA 1.5.

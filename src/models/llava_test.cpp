@@ -19,15 +19,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& what) {
-  try {
-    what();
-    return "accepted";
-  } catch (const Error& e) {
-    return e.what();
-  }
-}
+using testing::message_of;
 
 class LlavaFolder : public ::testing::Test {
  protected:

@@ -75,8 +75,7 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
   layout.shown = pattern(prompt, "bare_with_picture", "###Human: <Img><ImageHere></Img> \x1e{}",
                          true, layout.placeholder);
   layout.bare_text_bos = prompt.boolean("bare_text_bos", false);
-  layout.stop_tokens = text.ids("eos_token_id");
-  if (layout.stop_tokens.empty()) layout.stop_tokens = {2};  // LlamaConfig's default
+  layout.stop_tokens = stop_tokens({text});
   layout.stop_sequences = sequences(json, c.text.vocabulary);
   layout.generation_config_stops = false;
   layout.chat_template = false;  // the language model's own, which says nothing of pictures

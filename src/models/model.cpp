@@ -47,6 +47,12 @@ void Model::add_stages(const std::string& name, Module module, int64_t count) {
   for (int64_t i = 0; i < count; ++i) add_stage(fmt::format("{}.{}", name, i), module);
 }
 
+void Model::add_language_stages(int64_t blocks) {
+  add_stage("language.embed", Module::language);
+  add_stages("language.block", Module::language, blocks);
+  add_stage("language.head", Module::language);
+}
+
 std::vector<Site> Model::find_sites(const std::string& pattern) const {
   const Glob glob(site_name(pattern, names_));
   std::vector<Site> found;

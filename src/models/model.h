@@ -79,6 +79,8 @@ class Model {
   // NAME, or NAME.0, NAME.1, ... where a count is given.
   void add_stage(const std::string& name, Module module);
   void add_stages(const std::string& name, Module module, int64_t count);
+  // Those that run_language_stage runs.
+  void add_language_stages(int64_t blocks);
   // Runs one stage on pass.hidden. The head runs at pass.wanted only, where that is set.
   virtual void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const = 0;
 

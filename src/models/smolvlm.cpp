@@ -25,9 +25,7 @@ SmolVlm::SmolVlm(const SmolVlmConfig& config, Weights& weights)
   add_stages("vision.block", Module::vision, config.vision.layers);
   add_stage("vision.norm", Module::vision);
   add_stage("bridge.project", Module::bridge);
-  add_stage("language.embed", Module::language);
-  add_stages("language.block", Module::language, llama_.blocks());
-  add_stage("language.head", Module::language);
+  add_language_stages(llama_.blocks());
 }
 
 std::string SmolVlm::default_sites(Module module) const {
@@ -83,9 +81,7 @@ Architecture smolvlm_architecture(const nlohmann::json& json) {
   layout.after_whole = "<fake_token_around_image>";
   layout.settings = {{"image_seq_len", std::to_string(config.image_slots())}};
   const JsonFields top("config.json", json);
-  for (const auto& fields : {top.object("text_config"), top})
-    if (layout.stop_tokens.empty()) layout.stop_tokens = fields.ids("eos_token_id");
-  if (layout.stop_tokens.empty()) layout.stop_tokens = {2};  // LlamaConfig's default
+  layout.stop_tokens = stop_tokens({top.object("text_config"), top});
   return architecture;
 }
 

@@ -17,27 +17,11 @@ SiglipConfig SiglipConfig::parse(const JsonFields& json) {
   if (type != "smolvlm_vision" && type != "idefics3_vision" && type != "smolvlm" &&
       type != "idefics3")
     json.refuse("model_type", "`smolvlm_vision`, `idefics3_vision`");
-  json.expect_absent("quantization_config");
-  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
-  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
-  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
-  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
-  c.image_size = json.square("image_size", c.image_size, kMost);
-  c.patch_size = json.square("patch_size", c.patch_size, kMost);
-  c.activation = json.activation("hidden_act", "gelu_pytorch_tanh");
-  c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
-  json.integer("num_channels", 3, 3, 3);
-  if (c.hidden % c.heads != 0)
-    json.refuse("hidden_size", fmt::format("multiples of num_attention_heads {}", c.heads));
+  c.read(json, "gelu_pytorch_tanh");
   // Positions are counted in 32 bits of a fraction of the picture.
   if (c.image_size < c.patch_size || c.grid() > 4096)
     json.refuse("image_size", fmt::format("1 to 4096 times patch_size {}", c.patch_size));
   return c;
-}
-
-std::string SiglipConfig::canonical() const {
-  return fmt::format("siglip;{};{};{};{};{};{};{};{}", hidden, intermediate, layers, heads,
-                     image_size, patch_size, static_cast<int>(activation), eps);
 }
 
 SmolVlmConfig SmolVlmConfig::parse(const nlohmann::json& json) {

@@ -4,20 +4,17 @@
 #include <string>
 
 #include "models/llama_config.h"
+#include "models/vision_config.h"
 
 namespace emend {
 
 // Defaults are those of transformers' SmolVLMVisionConfig and Idefics3VisionConfig.
-struct SiglipConfig {
-  int64_t hidden = 1152, intermediate = 3072, layers = 12, heads = 16;
-  int64_t image_size = 224, patch_size = 32;
-  Activation activation = Activation::gelu_tanh;
-  double eps = 1e-6;
-
-  int64_t grid() const { return image_size / patch_size; }
+struct SiglipConfig : VisionTransformerConfig {
+  SiglipConfig()
+      : VisionTransformerConfig{1152, 3072, 12, 16, 224, 32, Activation::gelu_tanh, 1e-6} {}
 
   static SiglipConfig parse(const JsonFields& json);
-  std::string canonical() const;
+  std::string canonical() const { return canonical_as("siglip"); }
 };
 
 // Defaults are those of transformers' SmolVLMConfig and Idefics3Config.

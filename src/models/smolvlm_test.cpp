@@ -19,15 +19,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& what) {
-  try {
-    what();
-    return "accepted";
-  } catch (const Error& e) {
-    return e.what();
-  }
-}
+using testing::message_of;
 
 Image grey(int width, int height, uint8_t shade = 90) {
   return {width, height, std::vector<uint8_t>(size_t(width) * height * 3, shade)};

@@ -5,6 +5,7 @@
 #include "io/error.h"
 #include "models/convert/convert.h"
 #include "models/convert/lavis_names.h"
+#include "models/minigpt4_config.h"
 
 namespace emend {
 namespace {

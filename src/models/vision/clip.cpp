@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "io/error.h"
-#include "nn/attention.h"
 
 namespace emend {
 
@@ -22,28 +19,14 @@ Clip::Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const s
   const auto layer = [&](int64_t i) { return fmt::format("{}encoder.layers.{}.", path, i); };
   for (int64_t i = 0; i < run; ++i) {
     ++builder.stage;
-    blocks_.push_back(make_block(builder, layer(i)));
+    blocks_.emplace_back(config, builder, layer(i));
   }
   // No site is where nothing runs.
   std::vector<Site> sites;
   std::vector<at::Tensor> site_weights;
   const Builder idle{builder.weights, builder.parameters, sites, site_weights, builder.stage};
-  for (int64_t i = run; i < config.layers; ++i) make_block(idle, layer(i));
+  for (int64_t i = run; i < config.layers; ++i) PreNormBlock(config, idle, layer(i));
   idle.norm(path + "post_layernorm", width, config.eps);
-}
-
-Clip::Block Clip::make_block(const Builder& builder, const std::string& path) const {
-  const int64_t width = config_.hidden;
-  Block block;
-  block.norm1 = builder.norm(path + "layer_norm1", width, config_.eps);
-  block.q = builder.linear(path + "self_attn.q_proj", width, width);
-  block.k = builder.linear(path + "self_attn.k_proj", width, width);
-  block.v = builder.linear(path + "self_attn.v_proj", width, width);
-  block.out = builder.linear(path + "self_attn.out_proj", width, width);
-  block.norm2 = builder.norm(path + "layer_norm2", width, config_.eps);
-  block.fc1 = builder.linear(path + "mlp.fc1", width, config_.intermediate);
-  block.fc2 = builder.linear(path + "mlp.fc2", config_.intermediate, width);
-  return block;
 }
 
 at::Tensor Clip::embed(const at::Tensor& pixels) const {
@@ -56,19 +39,6 @@ at::Tensor Clip::embed(const at::Tensor& pixels) const {
   const auto first = class_embedding_.expand({pixels.size(0), 1, config_.hidden});
   const auto x = at::cat({first, patches.flatten(2).transpose(1, 2)}, 1);
   return pre_norm_(x + position_embedding_);
-}
-
-at::Tensor Clip::block(size_t index, const at::Tensor& x, const Attachments& attachments) const {
-  const auto& b = blocks_[index];
-  const int64_t heads = config_.heads;
-  const auto in = b.norm1(x);
-  const auto mixed =
-      attention(split_heads(b.q(in, attachments), heads), split_heads(b.k(in, attachments), heads),
-                split_heads(b.v(in, attachments), heads), {},
-                1 / std::sqrt(static_cast<double>(config_.hidden / heads)));
-  const auto h = x + b.out(merge_heads(mixed), attachments);
-  const auto inner = activate(b.fc1(b.norm2(h), attachments), config_.activation);
-  return h + b.fc2(inner, attachments);
 }
 
 }  // namespace emend

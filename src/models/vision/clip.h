@@ -5,6 +5,7 @@
 
 #include "models/builder.h"
 #include "models/llava_config.h"
+#include "models/vision/pre_norm_block.h"
 
 namespace emend {
 
@@ -18,21 +19,17 @@ class Clip {
   // pixels: (N, 3, image_size, image_size) -> (N, 1 + patches, D), behind the norm.
   at::Tensor embed(const at::Tensor& pixels) const;
   // (N, P, D) -> (N, P, D)
-  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const;
+  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const {
+    return blocks_[index](x, attachments);
+  }
 
  private:
-  struct Block {
-    LayerNorm norm1, norm2;
-    Linear q, k, v, out, fc1, fc2;
-  };
-  Block make_block(const Builder& builder, const std::string& path) const;
-
   ClipVisionConfig config_;
   at::Tensor class_embedding_;     // (D)
   at::Tensor patch_weight_;        // (D, 3, patch, patch)
   at::Tensor position_embedding_;  // (1 + grid^2, D)
   LayerNorm pre_norm_;
-  std::vector<Block> blocks_;
+  std::vector<PreNormBlock> blocks_;
 };
 
 }  // namespace emend

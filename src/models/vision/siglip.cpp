@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "io/error.h"
-#include "nn/attention.h"
 
 namespace emend {
 namespace {
@@ -38,17 +35,7 @@ Siglip::Siglip(const SiglipConfig& config, Builder builder, const std::string& p
                    .to(builder.weights.device());
   for (int64_t i = 0; i < config.layers; ++i) {
     ++builder.stage;
-    const auto layer = fmt::format("{}encoder.layers.{}.", path, i);
-    Block b;
-    b.norm1 = builder.norm(layer + "layer_norm1", width, config.eps);
-    b.q = builder.linear(layer + "self_attn.q_proj", width, width);
-    b.k = builder.linear(layer + "self_attn.k_proj", width, width);
-    b.v = builder.linear(layer + "self_attn.v_proj", width, width);
-    b.out = builder.linear(layer + "self_attn.out_proj", width, width);
-    b.norm2 = builder.norm(layer + "layer_norm2", width, config.eps);
-    b.fc1 = builder.linear(layer + "mlp.fc1", width, config.intermediate);
-    b.fc2 = builder.linear(layer + "mlp.fc2", config.intermediate, width);
-    blocks_.push_back(std::move(b));
+    blocks_.emplace_back(config, builder, fmt::format("{}encoder.layers.{}.", path, i));
   }
   norm_ = builder.norm(path + "post_layernorm", width, config.eps);
 }
@@ -62,19 +49,6 @@ at::Tensor Siglip::embed(const at::Tensor& pixels) const {
   const auto patches =
       at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, patch_bias_, {patch, patch});
   return patches.flatten(2).transpose(1, 2) + position_embedding_.index_select(0, positions_);
-}
-
-at::Tensor Siglip::block(size_t index, const at::Tensor& x, const Attachments& attachments) const {
-  const auto& b = blocks_[index];
-  const int64_t heads = config_.heads;
-  const auto in = b.norm1(x);
-  const auto mixed =
-      attention(split_heads(b.q(in, attachments), heads), split_heads(b.k(in, attachments), heads),
-                split_heads(b.v(in, attachments), heads), {},
-                1 / std::sqrt(static_cast<double>(config_.hidden / heads)));
-  const auto h = x + b.out(merge_heads(mixed), attachments);
-  const auto inner = activate(b.fc1(b.norm2(h), attachments), config_.activation);
-  return h + b.fc2(inner, attachments);
 }
 
 }  // namespace emend

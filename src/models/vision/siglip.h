@@ -5,6 +5,7 @@
 
 #include "models/builder.h"
 #include "models/smolvlm_config.h"
+#include "models/vision/pre_norm_block.h"
 
 namespace emend {
 
@@ -17,21 +18,18 @@ class Siglip {
   // pixels: (N, 3, H, W) of image_size, but for what a patch leaves over -> (N, P, D)
   at::Tensor embed(const at::Tensor& pixels) const;
   // (N, P, D) -> (N, P, D)
-  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const;
+  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const {
+    return blocks_[index](x, attachments);
+  }
   at::Tensor norm(const at::Tensor& x) const { return norm_(x); }
 
  private:
-  struct Block {
-    LayerNorm norm1, norm2;
-    Linear q, k, v, out, fc1, fc2;
-  };
-
   SiglipConfig config_;
   at::Tensor patch_weight_;        // (D, 3, patch, patch)
   at::Tensor patch_bias_;          // (D)
   at::Tensor position_embedding_;  // (P, D)
   at::Tensor positions_;           // (P) int64, which of them a patch has
-  std::vector<Block> blocks_;
+  std::vector<PreNormBlock> blocks_;
   LayerNorm norm_;
 };
 

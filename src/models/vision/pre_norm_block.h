@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "models/builder.h"
+#include "models/vision_config.h"
+
+namespace emend {
+
+// A block of CLIP's and SigLIP's transformers: attention and FFN, a norm before each.
+class PreNormBlock {
+ public:
+  // `path` ends with a full stop.
+  PreNormBlock(const VisionTransformerConfig& config, const Builder& builder,
+               const std::string& path);
+
+  // (N, P, D) -> (N, P, D)
+  at::Tensor operator()(const at::Tensor& x, const Attachments& attachments) const;
+
+ private:
+  int64_t heads_;
+  double scale_;
+  Activation activation_;
+  LayerNorm norm1_, norm2_;
+  Linear q_, k_, v_, out_, fc1_, fc2_;
+};
+
+}  // namespace emend
