@@ -1,29 +1,43 @@
 set(EMEND_WARNINGS -Wall -Wextra -Werror)
 
-# One precompiled header of LibTorch for every room: torch's headers are most of the build time.
-file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "\n")
-add_library(emend_pch STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
-# What defines macros must be known here already, or the precompiled header is not used.
-target_link_libraries(emend_pch PUBLIC torch_headers fmt::fmt spdlog::spdlog
-  nlohmann_json::nlohmann_json)
-# Without it LibTorch's parallel_for, a template, is a loop in one thread.
-target_link_libraries(emend_pch PUBLIC OpenMP::OpenMP_CXX)
-target_include_directories(emend_pch PUBLIC ${PROJECT_SOURCE_DIR}/src)
-target_compile_definitions(emend_pch PUBLIC EMEND_VERSION="${PROJECT_VERSION}")
-target_compile_options(emend_pch PRIVATE ${EMEND_WARNINGS})
-target_precompile_headers(emend_pch PRIVATE <ATen/ATen.h> <torch/csrc/autograd/autograd.h>
-  <nlohmann/json.hpp> <fmt/format.h> <functional> <map> <memory> <optional> <string> <vector>)
-
-# emend_target(NAME): our warnings, our precompiled header.
-function(emend_target name)
+# Precompiled headers, for headers are most of the build time: LibTorch's, and plain ones for rooms
+# that do not know it (a file pays for what is precompiled, used or not).
+function(emend_precompiled name)
+  file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "\n")
+  add_library(${name} STATIC ${CMAKE_BINARY_DIR}/${name}.cpp)
+  # What defines macros must be known here already, or the precompiled header is not used.
+  target_link_libraries(${name} PUBLIC torch_headers fmt::fmt spdlog::spdlog
+    nlohmann_json::nlohmann_json)
+  # Without it LibTorch's parallel_for, a template, is a loop in one thread.
+  target_link_libraries(${name} PUBLIC OpenMP::OpenMP_CXX)
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_compile_definitions(${name} PUBLIC EMEND_VERSION="${PROJECT_VERSION}")
   target_compile_options(${name} PRIVATE ${EMEND_WARNINGS})
-  target_link_libraries(${name} PUBLIC emend_pch)
-  target_precompile_headers(${name} REUSE_FROM emend_pch)
+  target_precompile_headers(${name} PRIVATE <nlohmann/json.hpp> <fmt/format.h> <functional> <map>
+    <memory> <optional> <string> <vector> ${ARGN})
+endfunction()
+emend_precompiled(emend_pch <ATen/ATen.h> <torch/csrc/autograd/autograd.h>)
+emend_precompiled(emend_plain_pch)
+
+# emend_target(NAME [PLAIN]): our warnings, our precompiled headers.
+function(emend_target name)
+  set(headers emend_pch)
+  if(ARGN STREQUAL PLAIN)
+    set(headers emend_plain_pch)
+  endif()
+  target_compile_options(${name} PRIVATE ${EMEND_WARNINGS})
+  target_link_libraries(${name} PUBLIC ${headers})
+  target_precompile_headers(${name} REUSE_FROM ${headers})
 endfunction()
 
-# emend_room(NAME LINKS ...): static library emend_NAME of src/NAME/**, and its tests emend_NAME_test.
+# emend_room(NAME [PLAIN] LINKS ...): static library emend_NAME of src/NAME/**, and its tests
+# emend_NAME_test. PLAIN: none of its files knows LibTorch.
 function(emend_room name)
-  cmake_parse_arguments(ROOM "" "" "LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "PLAIN" "" "LINKS" ${ARGN})
+  set(headers)
+  if(ROOM_PLAIN)
+    set(headers PLAIN)
+  endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
@@ -40,27 +54,27 @@ function(emend_room name)
       target_link_libraries(emend_${name} PUBLIC ${link})
     endif()
   endforeach()
-  emend_target(emend_${name})
-  emend_tests(emend_${name} ${tests})
+  emend_target(emend_${name} ${headers})
+  emend_tests(emend_${name} "${tests}" ${headers})
 endfunction()
 
-# emend_tests(LIBRARY FILES...): one GoogleTest binary beside the library, its cases known to ctest.
-function(emend_tests library)
-  if(NOT EMEND_TESTS OR NOT ARGN)
+# emend_tests(LIBRARY "FILES" [PLAIN]): one GoogleTest binary beside the library, its suites known to ctest.
+function(emend_tests library files)
+  if(NOT EMEND_TESTS OR NOT files)
     return()
   endif()
-  add_executable(${library}_test ${ARGN})
+  add_executable(${library}_test ${files})
   target_link_libraries(${library}_test PRIVATE ${library} GTest::gmock GTest::gtest_main)
   target_include_directories(${library}_test PRIVATE ${PROJECT_SOURCE_DIR})  # tests/tiny_vlm.h
   target_compile_definitions(${library}_test PRIVATE
     EMEND_SOURCE_DIR="${PROJECT_SOURCE_DIR}" EMEND_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared")
-  emend_target(${library}_test)
+  emend_target(${library}_test ${ARGN})
   # What is tested runs at full speed; its tests are compiled in two thirds of the time.
   target_compile_options(${library}_test PRIVATE $<$<CONFIG:Release>:-O1>)
-  gtest_discover_tests(${library}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  emend_test_suites(${library}_test)
 endfunction()
 if(EMEND_TESTS)
   enable_testing()
   find_package(GTest REQUIRED)
-  include(GoogleTest)
+  include(cmake/test_suites.cmake)
 endif()

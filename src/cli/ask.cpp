@@ -23,7 +23,9 @@ void ask(const Arguments& arguments) {
   auto picture = open_picture(arguments.image);
   auto vlm = open_model(common);
   auto stack = open_patches(vlm, arguments.patches);
-  auto prompt = fill_template(prompt_template(arguments.prompting, arguments.text), arguments.text);
+  const bool wraps = vlm.processor.wraps(picture.present());
+  auto prompt =
+      fill_template(prompt_template(arguments.prompting, arguments.text, wraps), arguments.text);
   auto asked = vlm.processor.prompt(prompt, picture.present());
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);

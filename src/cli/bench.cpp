@@ -62,9 +62,9 @@ std::vector<EditorSpec> chosen_editors(const Arguments& arguments) {
   return editors;
 }
 
-RunOptions run_options(const Arguments& arguments) {
+RunOptions run_options(const Arguments& arguments, const Suite& suite) {
   auto options = arguments.run;
-  options.protocol = make_protocol(arguments.protocol);
+  options.protocol = for_suite(make_protocol(arguments.protocol), suite);
   options.protocol.generate_answers = arguments.answers == "generated";
   options.seed = static_cast<uint64_t>(arguments.common.seed);
   options.reuse = !arguments.no_reuse;
@@ -158,10 +158,10 @@ void bench(const Arguments& arguments) {
   // All that can be wrong with what was asked for is found before the model loads.
   auto editors = chosen_editors(arguments);
   auto suite = open_suite(arguments.suite, suite_options(arguments));
-  auto options = run_options(arguments);
+  auto options = run_options(arguments, *suite);
   Runner runner(*suite, editors, options);
   ActivationStore store(arguments.store);
-  auto vlm = open_model(arguments.common);
+  auto vlm = open_model(arguments.common, suite.get());
   auto outcome = runner.run(vlm, &store);
   const auto& directory = options.directory;
   if (!outcome.finished) {

@@ -41,14 +41,16 @@ void add_prompt_options(CLI::App& command, PromptOptions& options) {
   auto* pattern = command.add_option(
       "--template", options.pattern,
       "how the question becomes the prompt, {} being the question. When left out, a text that ends "
-      "in ? becomes \"Question: {} Short answer:\" and any other is passed as it is");
+      "in ? becomes \"Question: {} Short answer:\" and any other is passed as it is, as is every "
+      "text to a model with a chat template");
   command.add_flag("--bare", options.bare, "pass the text as it is (--template \"{}\")")
       ->excludes(pattern);
 }
 
-std::string prompt_template(const PromptOptions& options, const std::string& text) {
-  if (options.bare) return "{}";
+std::string prompt_template(const PromptOptions& options, const std::string& text,
+                            bool model_wraps) {
   if (!options.pattern.empty()) return options.pattern;
+  if (options.bare || model_wraps) return "{}";
   auto end = text.find_last_not_of(" \t\n");
   bool question = end != std::string::npos && text[end] == '?';
   return question ? Protocol().question_template : "{}";
@@ -89,7 +91,7 @@ int threads_for(const std::string& folder) {
   return bytes < kSmall ? 1 : 0;
 }
 
-Vlm open_model(const Common& common) {
+Vlm open_model(const Common& common, const Suite* suite) {
   prepare(common);
   if (common.threads == 0) set_threads(threads_for(model_folder(common)));
   LoadOptions options;
@@ -97,7 +99,7 @@ Vlm open_model(const Common& common) {
   for (auto dtype : {at::kFloat, at::kBFloat16, at::kHalf})
     if (common.dtype == dtype_name(dtype)) options.dtype = dtype;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
-  options.chat_template = !common.no_chat_template;
+  options.chat_template = !common.no_chat_template && !(suite && suite->completions());
   return load_vlm(model_folder(common), options);
 }
 

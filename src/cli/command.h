@@ -8,7 +8,7 @@
 
 #include "editing/patch_stack.h"
 #include "models/vlm.h"
-#include "suites/record.h"
+#include "suites/suite.h"
 
 namespace emend::cli {
 
@@ -31,16 +31,18 @@ struct PromptOptions {
   bool bare = false;
 };
 void add_prompt_options(CLI::App& command, PromptOptions& options);
-// --template's pattern; `{}` when --bare or when the text is no question (does not end in `?`),
-// else `Question: {} Short answer:`.
-std::string prompt_template(const PromptOptions& options, const std::string& text);
+// --template's pattern; `{}` when --bare, when the model has a template of its own, and when the
+// text is no question (does not end in `?`); else `Question: {} Short answer:`.
+std::string prompt_template(const PromptOptions& options, const std::string& text,
+                            bool model_wraps);
 
 // Sets threads, says what is slow about this machine.
 void prepare(const Common& common);
 // The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 beside the program's build
 // folder.
 std::string model_folder(const Common& common);
-Vlm open_model(const Common& common);
+// `suite`: what it will be asked; beginnings of sentences are put into no chat template.
+Vlm open_model(const Common& common, const Suite* suite = nullptr);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
 

@@ -165,7 +165,9 @@ void edit(const Arguments& arguments) {
   auto vlm = open_model(common);
 
   Protocol protocol;
-  auto pattern = prompt_template(arguments.prompting, arguments.text);
+  const bool wraps = vlm.processor.wraps(question.image.present());
+  auto pattern = prompt_template(arguments.prompting, arguments.text, wraps);
+  if (wraps) protocol.image_locality_template = "{}";
   if (pattern != protocol.question_template) {
     protocol.question_template = pattern;
     protocol.name += fmt::format(" with prompt \"{}\"", pattern);

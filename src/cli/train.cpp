@@ -114,10 +114,10 @@ void collect(const Arguments& arguments, const nlohmann::json& settings) {
   job.settings.templates.check();
   auto suite = open_suite(arguments.suite, suite_options(arguments));
   job.suite = suite.get();
-  job.protocol = for_editor(make_protocol(arguments.protocol), "ike");
+  job.protocol = for_editor(for_suite(make_protocol(arguments.protocol), *suite), "ike");
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
-  auto vlm = open_model(arguments.common);
+  auto vlm = open_model(arguments.common, suite.get());
   auto facts = collect_demonstrations(vlm, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.model->dtype());
@@ -140,11 +140,11 @@ void train(Arguments arguments) {
   const auto settings = all_settings(arguments);
   if (arguments.editor == "ike") return collect(arguments, settings);
   auto suite = open_suite(arguments.suite, suite_options(arguments));
-  auto vlm = open_model(arguments.common);
+  auto vlm = open_model(arguments.common, suite.get());
   ActivationStore store(arguments.store);
   TrainJob job;
   job.suite = suite.get();
-  job.protocol = make_protocol(arguments.protocol);
+  job.protocol = for_suite(make_protocol(arguments.protocol), *suite);
   job.protocol.generate_answers = false;
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;

@@ -43,6 +43,9 @@ std::vector<Site> BlockSites::find(const Model& model) const {
     if (blocks.empty() || blocks.back().front().stage != site.stage) blocks.emplace_back();
     blocks.back().push_back(site);
   }
+  // A bridge without blocks is a projector: all of it.
+  if (blocks.empty() && part == Module::bridge)
+    if (const auto all = model.default_sites(part); !all.empty()) return model.find_sites(all);
   if (blocks.empty())
     throw Error("editing::sites", fmt::format("this model has no blocks in module '{}'", module),
                 "choose layers with --set sites=GLOB; `emend inspect MODEL` lists them");

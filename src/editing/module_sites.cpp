@@ -59,8 +59,8 @@ std::vector<Site> lora_sites(const Model& model, const std::string& module) {
   auto found = sites_where(model, [&](const Site& site) {
     return model.stages()[site.stage].module == part && attention.matches(site.name);
   });
-  if (found.empty()) no_sites(module);
-  return found;
+  // A bridge without attention: a projector.
+  return found.empty() ? tuned_sites(model, module) : found;
 }
 
 size_t first_stage_of(const Model& model, const std::vector<Site>& sites) {

@@ -18,7 +18,7 @@ std::vector<std::string> module_names();
 std::vector<Site> tuned_sites(const Model& model, const std::string& module);
 
 // The layers that LoRA changes (arXiv 2106.09685): query and value of every attention in language
-// or bridge; all layers of projection and tower.
+// or bridge; all layers of a bridge that is a projector, of projection and tower.
 std::vector<Site> lora_sites(const Model& model, const std::string& module);
 
 // The first stage that a change of any of them changes.

@@ -82,6 +82,10 @@ Protocol for_editor(const Protocol& protocol, const std::string& editor) {
   return own;
 }
 
+Protocol for_suite(const Protocol& protocol, const Suite& suite) {
+  return suite.completions() ? bare(protocol) : protocol;
+}
+
 nlohmann::json to_json(const Protocol& protocol) {
   nlohmann::json json = {{"name", protocol.name},
                          {"question_template", protocol.question_template},

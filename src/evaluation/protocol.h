@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "evaluation/metrics.h"
-#include "suites/record.h"
+#include "suites/suite.h"
 
 namespace emend {
 
@@ -46,6 +46,9 @@ std::vector<std::string> protocol_names();
 // As one editor is judged: IKE's request is longer afterwards, so the field judges it on other
 // positions (and, in `mmedit-2024`, with other prompts); the exception is part of the result.
 Protocol for_editor(const Protocol& protocol, const std::string& editor);
+
+// As a suite's texts are asked: those that are to be gone on with, in no template.
+Protocol for_suite(const Protocol& protocol, const Suite& suite);
 
 nlohmann::json to_json(const Protocol& protocol);
 

@@ -154,7 +154,8 @@ std::string suite_title(const std::string& suite) {
                                                             {"e-vqa", "E-VQA"},
                                                             {"e-ic", "E-IC"},
                                                             {"vlkeb", "VLKEB"},
-                                                            {"mmedit-json", "MMEdit JSON"}};
+                                                            {"mmedit-json", "MMEdit JSON"},
+                                                            {"counterfact", "CounterFact"}};
   auto found = titles.find(suite);
   return found == titles.end() ? suite : found->second;
 }

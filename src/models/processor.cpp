@@ -142,12 +142,16 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
   return ids;
 }
 
-at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
-
-Tiles Processor::tiles(const Image& image) const {
+void Processor::check_sees() const {
   if (layout.image_slots == 0)
     throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
                 "leave the picture out, or take a vision-language model");
+}
+
+at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
+
+Tiles Processor::tiles(const Image& image) const {
+  check_sees();
   return image_processor.tiles(image);
 }
 
@@ -162,9 +166,7 @@ std::string Processor::prompt(const std::string& text, bool picture) const {
 }
 
 Row Processor::row(const std::string& text, int64_t image, int rows, int columns) const {
-  if (image >= 0 && layout.image_slots == 0)
-    throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
-                "leave the picture out, or take a vision-language model");
+  if (image >= 0) check_sees();
   return layout.pictures_first ? pictures_first(text, image) : in_place(text, image, rows, columns);
 }
 

@@ -33,6 +33,10 @@ class Processor {
   // The text as it is asked: wrapped where the layout says so, unless it has the placeholder of a
   // picture or ends as a wrapped one does.
   std::string prompt(const std::string& text, bool picture) const;
+  // Whether bare prompts are put into anything.
+  bool wraps(bool picture) const {
+    return !(picture ? layout.with_picture : layout.without_picture).empty();
+  }
   // Tokens of a target as continuation of a prompt, in which its leading space is a space and
   // nothing is put before it; throws when there are none.
   std::vector<int64_t> target(const std::string& text) const;
@@ -43,6 +47,7 @@ class Processor {
   std::vector<int64_t> stop_tokens;  // generation ends at any of them
 
  private:
+  void check_sees() const;
   std::string render(const std::string& text, bool picture) const;
   std::vector<int64_t> encode(const std::string& text, bool bos) const;
   std::vector<std::vector<int64_t>> pieces(const std::string& text, bool bos) const;

@@ -2,9 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include <filesystem>
-
 #include "io/error.h"
+#include "io/testing.h"
 #include "models/blip2.h"
 #include "models/testing/fixture.h"
 
@@ -89,21 +88,19 @@ TEST_F(WeightsTest, AcceptsTheNamesAndBuffersOfOtherReleases) {
 TEST_F(WeightsTest, ATiedHeadMayBeSavedTwiceButNotDiffer) {
   const std::string head = "language_model.lm_head.weight";
   const std::string tokens = "language_model.model.decoder.embed_tokens.weight";
-  const auto folder = std::filesystem::path(::testing::TempDir()) / "emend_tied_head";
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder folder;
   const auto load = [&](const at::Tensor& second) {
     std::vector<std::pair<std::string, at::Tensor>> tensors;
     for (const auto& name : fixture.checkpoint.names())
       tensors.emplace_back(name, fixture.checkpoint.tensor(name));
     tensors.emplace_back(head, second);
-    write_safetensors((folder / "model.safetensors").string(), tensors);
-    Weights weights(Checkpoint::open(folder.string()), at::kFloat);
+    write_safetensors(folder.file("model.safetensors"), tensors);
+    Weights weights(Checkpoint::open(folder.path()), at::kFloat);
     return make_blip2(Blip2Config::parse(fixture.config), weights);
   };
   const auto stored = fixture.checkpoint.tensor(tokens);
   EXPECT_NO_THROW(load(stored.clone()));
   EXPECT_THROW(load(stored + 1), Error);
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(WeightsTest, MappedWhereTheDtypeIsTheStoredOneAndConvertedElse) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "io/error.h"
+#include "suites/counterfact.h"
 #include "suites/mmedit.h"
 #include "suites/scenes_suite.h"
 
@@ -15,11 +16,13 @@ std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& o
   if (std::find(names.begin(), names.end(), name) == names.end())
     throw Error("suites::suite", fmt::format("there is no suite '{}'", name),
                 fmt::format("there are: {}", fmt::join(names, ", ")));
-  return name == "scenes" ? open_scenes(options) : open_mmedit(name, options);
+  if (name == "scenes") return open_scenes(options);
+  if (name == "counterfact") return open_counterfact(options);
+  return open_mmedit(name, options);
 }
 
 std::vector<std::string> suite_names() {
-  return {"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json"};
+  return {"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact"};
 }
 
 }  // namespace emend

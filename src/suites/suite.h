@@ -19,6 +19,9 @@ class Suite {
   virtual size_t size() const = 0;  // after filtering
   // Throws emend::Error that names the file and the record when it cannot be read.
   virtual Record record(size_t index) const = 0;
+  // Its texts are beginnings of sentences that the model goes on with, not questions: they are
+  // asked as they are.
+  virtual bool completions() const { return false; }
   // For the result: name, split, `read` rows, `filtered` {reason: rows}, `missing_images` {policy,
   // records left out for them, files, first: [names], dropped_probes: {group: probes}}, `kept`. Of
   // files also the path, its XXH3 content hash, all `rows` of it and the image roots; of scenes
@@ -32,7 +35,7 @@ class Suite {
 enum class MissingImages { refuse, skip_records, skip_probes };
 
 struct SuiteOptions {
-  std::string split = "eval";   // eval, train; vlkeb also one-hop, multi-hop; mmedit-json: unused
+  std::string split = "eval";   // eval, train; vlkeb also one-hop, multi-hop; else unused
   std::string data;             // the annotation file, or the folder of the public download
   std::string images;           // image root; empty: looked for beside the annotation file
   std::string rephrase_images;  // root of image_rephrase; empty: the image root
@@ -44,7 +47,7 @@ struct SuiteOptions {
   scenes::EditOptions probes;  // scenes: how many a group
 };
 
-// name: scenes, e-vqa, e-ic, vlkeb, mmedit-json. Everything that can be wrong with the data is told
+// name: scenes, e-vqa, e-ic, vlkeb, mmedit-json, counterfact. Everything that can be wrong with the data is told
 // here, before any model loads. Throws emend::Error.
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
 std::vector<std::string> suite_names();

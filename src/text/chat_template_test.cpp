@@ -13,6 +13,7 @@
 
 #include "io/error.h"
 #include "io/file.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
@@ -264,17 +265,12 @@ TEST(ChatTemplate, SurvivesDamage) {
 
 class Folder {
  public:
-  Folder() : path_(fs::path(::testing::TempDir()) / "emend_chat_template") {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
   void write(const char* name, const std::string& text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
+    std::ofstream(folder_.file(name), std::ios::binary) << text;
   }
   std::string render() const {
     try {
-      const auto found = ChatTemplate::load(path_.string());
+      const auto found = ChatTemplate::load(folder_.path());
       return found ? found->render(Json::array(), {{"eos_token", "!"}}) : "nothing";
     } catch (const Error& error) {
       return error.what();
@@ -282,7 +278,7 @@ class Folder {
   }
 
  private:
-  fs::path path_;
+  TemporaryFolder folder_;
 };
 
 TEST(ChatTemplate, IsFoundInAFolder) {

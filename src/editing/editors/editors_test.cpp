@@ -2,12 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "editing/editors/ike_corpus.h"
 #include "editing/patch_stack.h"
-#include "editing/registry.h"
-#include "editing/train.h"
+#include "editing/testing/every_editor.h"
 #include "io/error.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -15,81 +12,13 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// Settings with which an edit of the tiny model is quick and strong enough to be seen.
-nlohmann::json quick_settings(const EditorKind& kind) {
-  auto settings = nlohmann::json::object();
-  if (kind.has_setting("steps")) settings["steps"] = 6;
-  if (kind.has_setting("lr")) settings["lr"] = 0.01;
-  if (kind.has_setting("stop_loss")) settings["stop_loss"] = 0;
-  return settings;
-}
-
-// Modules that an editor can be told, as its declaration lists them.
-std::vector<std::string> modules(const EditorKind& kind) {
-  std::vector<std::string> all;
-  for (const auto& setting : kind.settings) {
-    if (setting.name != "module") continue;
-    for (size_t begin = 0; begin < setting.range.size();) {
-      auto end = std::min(setting.range.find(", ", begin), setting.range.size());
-      all.push_back(setting.range.substr(begin, end - begin));
-      begin = end + 2;
-    }
-  }
-  return all;
-}
-
-// Networks that are quick to train.
-nlohmann::json small_networks(const std::string& editor) {
-  if (editor == "ke") return {{"reader", 8}, {"condition", 8}, {"hidden", 8}};
-  if (editor == "serac") return {{"narrow", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
-  return {{"rank", 8}};
-}
-
-// An editor that is trained finds itself beside the model, after a few steps.
-void write_trained(const EditorKind& kind, const Vlm& vlm) {
-  std::filesystem::create_directories(vlm.folder + "/editors");
-  if (kind.name == "ike") {
-    const auto corpus = IkeCorpus::of(vlm, {copy_of("Who?", "Tom"), copy_of("Where?", "Rome")}, {});
-    save_checkpoint(vlm.folder + "/editors/ike.safetensors", corpus.checkpoint(vlm, {}));
-    return;
-  }
-  for (const auto& module : modules(kind)) {
-    auto settings = small_networks(kind.name);
-    settings["module"] = module;
-    auto trainee = make_trainee(kind.name, vlm, settings, nullptr);
-    Trainer trainer(*trainee);
-    for (uint64_t picture = 1; picture <= 4; ++picture) {
-      Lesson lesson;
-      lesson.edit = {{"", testing::noise_image(picture)}, "What is this?", " cat"};
-      lesson.generality = {{lesson.edit.image, "What?", " cat"}};
-      trainer.step({lesson});
-    }
-    // Where an editor has no modules, only a way to reproduce the field's.
-    const auto name = module == "repaired" ? kind.name : kind.name + "-" + module;
-    save_checkpoint(vlm.folder + "/editors/" + name + ".safetensors",
-                    {kind.name, vlm.fingerprint(), trainee->settings(), nlohmann::json::object(),
-                     trainee->tensors()});
-  }
-}
-
-// Every editor, and each of its modules: ft:language, ft:vision, ...
-std::vector<std::string> labels() {
-  std::vector<std::string> all;
-  for (const auto& kind : editor_kinds()) {
-    all.push_back(kind.name);
-    for (const auto& module : modules(kind)) all.push_back(kind.name + ":" + module);
-  }
-  return all;
-}
-
 class EditorsTest : public ::testing::TestWithParam<std::string> {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<testing::TemporaryFolder>();
     testing::write_tiny_vlm(folder_->string());
     vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
-    for (const auto& kind : editor_kinds())
-      if (kind.has_setting("checkpoint")) write_trained(kind, *vlm_);
+    testing::write_trained_editors(*vlm_);
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -98,7 +27,7 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
 
   void SetUp() override {
     spec_ = parse_editors(GetParam()).at(0);
-    spec_.settings.update(quick_settings(kind()));
+    spec_.settings.update(testing::quick_settings(kind()));
   }
   EditorKind kind() const { return editor_kind(spec_.name); }
   std::unique_ptr<Editor> editor() const { return make_editor(spec_.name, spec_.settings); }
@@ -260,13 +189,8 @@ TEST_P(EditorsTest, RequestsThatAreNoneAreRefused) {
   EXPECT_THAT(message([&] { editor()->edit(*vlm_, {empty}); }), HasSubstr("prompt"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, EditorsTest, ::testing::ValuesIn(labels()),
-                         [](const auto& info) {
-                           auto name = info.param;
-                           for (char& c : name)
-                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Registry, EditorsTest, ::testing::ValuesIn(testing::editor_labels()),
+                         [](const auto& info) { return testing::as_test_name(info.param); });
 
 }  // namespace
 }  // namespace emend

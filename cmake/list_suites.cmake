@@ -1,0 +1,15 @@
+# Run by ctest: adds the suites of ${binary}.
+execute_process(COMMAND ${binary} --gtest_list_tests
+  OUTPUT_VARIABLE listed RESULT_VARIABLE failed)
+if(failed)
+  get_filename_component(name ${binary} NAME)
+  add_test(${name}.is_not_built ${binary} --gtest_list_tests)
+else()
+  string(REGEX MATCHALL "(^|\n)[A-Za-z_/0-9]+\\." suites "${listed}")
+  foreach(suite ${suites})
+    string(STRIP ${suite} suite)
+    string(REGEX REPLACE "\\.$" "" name ${suite})
+    add_test(${name} ${binary} --gtest_brief=1 --gtest_filter=${suite}*)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900)
+  endforeach()
+endif()

@@ -1,0 +1,89 @@
+// Every command that needs a model, with a folder of every architecture.
+#include "cli/testing/program.h"
+#include "io/json.h"
+#include "tests/tiny_minigpt4.h"
+#include "tests/tiny_smolvlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct TinyModel {
+  const char *name, *model_type;
+  void (*write)(const std::string& folder, uint64_t seed);
+  bool sees;
+};
+const TinyModel kModels[] = {{"blip2", "blip-2", testing::write_tiny_vlm, true},
+                             {"minigpt4", "minigpt4", testing::write_tiny_minigpt4, true},
+                             {"llava", "llava", testing::write_tiny_llava, true},
+                             {"smolvlm", "smolvlm", testing::write_tiny_smolvlm, true},
+                             {"llama", "llama", testing::write_tiny_llama, false}};
+
+class ArchitectureProgramTest : public ProgramTest,
+                                public ::testing::WithParamInterface<TinyModel> {
+ protected:
+  void SetUp() override {
+    GetParam().write(path(name()), 0);
+    if (!sees())
+      testing::write_text(path("facts.json"),
+                          nlohmann::json{{{"prompt", "Rome lies in"},
+                                          {"target_new", "Spain"},
+                                          {"ground_truth", "Italy"},
+                                          {"rephrase_prompt", "Rome is a town of"},
+                                          {"locality_prompt", "Paris lies in"},
+                                          {"locality_ground_truth", "France"}}}
+                              .dump());
+  }
+  static std::string name() { return GetParam().name; }
+  static bool sees() { return GetParam().sees; }
+  std::string question() const {
+    return " -m {}/" + name() + (sees() ? " --image {}/picture.png" : "") + " -p 'What is this?'";
+  }
+};
+
+TEST_P(ArchitectureProgramTest, Inspects) {
+  const auto model = run_json("inspect {}/" + name());
+  EXPECT_EQ(model["model_type"], GetParam().model_type);
+  EXPECT_EQ(model["image_slots"].get<int64_t>() > 0, sees());
+  EXPECT_FALSE(model["default_sites"]["language"].get<std::string>().empty());
+  EXPECT_EQ(run("inspect {}/" + name()).code, 0);
+}
+
+TEST_P(ArchitectureProgramTest, AsksAndEdits) {
+  const auto before = run_json("ask" + question());
+  for (const std::string editor : {"ft", "lora"}) {
+    const auto patch = " {}/" + name() + "-" + editor + ".patch";
+    const auto edited = run_json("edit" + question() + " --editor " + editor +
+                                 " --target cat --probes 1 --set steps=60 --set lr=0.02 -o" + patch);
+    EXPECT_EQ(edited["before"], before["answer"]);
+    EXPECT_EQ(edited["after"], "cat") << editor;
+    EXPECT_EQ(run_json("ask" + question() + " --patch" + patch)["answer"], "cat");
+  }
+  EXPECT_EQ(run_json("ask" + question())["answer"], before["answer"]);
+}
+
+TEST_P(ArchitectureProgramTest, ComparesEditors) {
+  const auto folder = path(name() + "-bench");
+  const auto suite = sees() ? std::string(" --limit 1 --probes 1 --editors ft:language,lora:vision")
+                            : " --suite counterfact --data {}/facts.json --editors ft,lora";
+  const auto bench =
+      run("bench -m {}/" + name() + suite + " -t 1 --set steps=20 --set lr=0.02 -o " + folder);
+  ASSERT_EQ(bench.code, 0) << bench.err;
+  const auto results = read_json(folder + "/results.json");
+  ASSERT_EQ(results["editors"].size(), 3u);
+  for (const auto& editor : results["editors"]) {
+    EXPECT_EQ(editor["records"], 1) << editor["label"];
+    EXPECT_TRUE(editor["failed"].empty()) << editor["failed"];
+    EXPECT_EQ(editor["groups"].contains("image_locality"), sees());
+    EXPECT_EQ(editor["groups"]["reliability"]["score"].get<double>() == 1,
+              editor["label"] != "base")
+        << editor["label"];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, ArchitectureProgramTest, ::testing::ValuesIn(kModels),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace emend

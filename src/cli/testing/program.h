@@ -1,0 +1,97 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "tests/tiny_vlm.h"
+
+// For tests only: the program as a user runs it, beside the folders of two tiny models and files
+// that are broken.
+namespace emend {
+
+struct Result {
+  int code = 0;  // 128 + n when signal n ended it
+  std::string out, err;
+};
+
+inline std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(path("model"), 0);
+    testing::write_tiny_vlm(path("other"), 1);
+    write_png(path("picture.png"), *testing::noise_image(1));
+    for (const char* name : {"out", "err"}) testing::write_text(path(name), "");
+    testing::write_text(path("text.png"), "this is no picture at all");
+    auto png = read_text(path("picture.png"));
+    testing::write_text(path("half.png"), png.substr(0, png.size() / 2));
+    std::filesystem::copy(path("model"), path("truncated"));
+    auto weights = read_text(path("model/model.safetensors"));
+    testing::write_text(path("truncated/model.safetensors"), weights.substr(0, weights.size() - 9));
+    std::filesystem::copy(path("model"), path("unknown"));
+    auto config = testing::tiny_config();
+    config["model_type"] = "mystery";
+    config["architectures"] = {"MysteryForEverything"};
+    testing::write_text(path("unknown/config.json"), config.dump());
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+  static std::string path(const std::string& name) { return *folder_ / name; }
+
+  // `arguments` as one would type them; {} is the test's folder. `before`: shell text, a limit.
+  static Result run(std::string arguments, const std::string& before = "") {
+    for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
+      arguments.replace(at, 2, folder_->string());
+    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=error " + EMEND_PROGRAM + " " +
+                   arguments + " >" + path("out") + " 2>" + path("err");
+    int status = std::system(command.c_str());
+    Result result;
+    result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    result.out = read_text(path("out"));
+    result.err = read_text(path("err"));
+    return result;
+  }
+  static nlohmann::json run_json(const std::string& arguments) {
+    auto result = run(arguments + " --json");
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out, nullptr, false);
+  }
+  static std::vector<std::string> files() {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_->string()))
+      names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  // One line that says where, what and what to do; nothing on stdout, no new file.
+  static void expect_refused(const std::string& arguments, const std::string& said,
+                             const std::string& before = "") {
+    SCOPED_TRACE(arguments);
+    auto there = files();
+    auto result = run(arguments, before);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, ::testing::StartsWith("emend: ["));
+    EXPECT_THAT(result.err, ::testing::HasSubstr("Hint: "));
+    EXPECT_THAT(result.err, ::testing::HasSubstr(said));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(files(), there);
+  }
+
+  static constexpr const char* kAsk = "ask -m {}/model --image {}/picture.png -p 'What is this?'";
+  static constexpr const char* kEdit =
+      "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 2 "
+      "--set lr=0.02 --set steps=200 ";
+
+  inline static std::unique_ptr<testing::TemporaryFolder> folder_;
+};
+
+}  // namespace emend

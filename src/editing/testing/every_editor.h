@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cctype>
+
+#include "editing/editors/ike_corpus.h"
+#include "editing/registry.h"
+#include "editing/train.h"
+#include "tests/tiny_vlm.h"
+
+// For tests only: every editor of the registry, ready to edit a tiny model.
+namespace emend::testing {
+
+// Settings with which an edit of the tiny model is quick and strong enough to be seen.
+inline nlohmann::json quick_settings(const EditorKind& kind) {
+  auto settings = nlohmann::json::object();
+  if (kind.has_setting("steps")) settings["steps"] = 6;
+  if (kind.has_setting("lr")) settings["lr"] = 0.01;
+  if (kind.has_setting("stop_loss")) settings["stop_loss"] = 0;
+  return settings;
+}
+
+// Modules that an editor can be told, as its declaration lists them.
+inline std::vector<std::string> editor_modules(const EditorKind& kind) {
+  std::vector<std::string> all;
+  for (const auto& setting : kind.settings) {
+    if (setting.name != "module") continue;
+    for (size_t begin = 0; begin < setting.range.size();) {
+      auto end = std::min(setting.range.find(", ", begin), setting.range.size());
+      all.push_back(setting.range.substr(begin, end - begin));
+      begin = end + 2;
+    }
+  }
+  return all;
+}
+
+// Every editor, and each of its modules: ft:language, ft:vision, ...
+inline std::vector<std::string> editor_labels() {
+  std::vector<std::string> all;
+  for (const auto& kind : editor_kinds()) {
+    all.push_back(kind.name);
+    for (const auto& module : editor_modules(kind)) all.push_back(kind.name + ":" + module);
+  }
+  return all;
+}
+
+inline std::string as_test_name(std::string name) {
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+}
+
+// Networks that are quick to train.
+inline nlohmann::json small_networks(const std::string& editor) {
+  if (editor == "ke") return {{"reader", 8}, {"condition", 8}, {"hidden", 8}};
+  if (editor == "serac") return {{"narrow", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
+  return {{"rank", 8}};
+}
+
+// The picture of a question, for a model that sees.
+inline Picture noise_picture(const Vlm& vlm, uint64_t seed) {
+  return {"", vlm.model->image_slots() > 0 ? noise_image(seed) : nullptr};
+}
+
+inline void write_trained_editor(const EditorKind& kind, const Vlm& vlm,
+                                 const std::string& module) {
+  auto settings = small_networks(kind.name);
+  settings["module"] = module;
+  auto trainee = make_trainee(kind.name, vlm, settings, nullptr);
+  Trainer trainer(*trainee);
+  for (uint64_t picture = 1; picture <= 4; ++picture) {
+    Lesson lesson;
+    lesson.edit = {noise_picture(vlm, picture), "What is this?", " cat"};
+    lesson.generality = {{lesson.edit.image, "What?", " cat"}};
+    trainer.step({lesson});
+  }
+  // Where an editor has no modules, only a way to reproduce the field's.
+  const auto name = module == "repaired" ? kind.name : kind.name + "-" + module;
+  save_checkpoint(vlm.folder + "/editors/" + name + ".safetensors",
+                  {kind.name, vlm.fingerprint(), trainee->settings(), nlohmann::json::object(),
+                   trainee->tensors()});
+}
+
+// An editor that is trained finds itself beside the model, after a few steps. A model that only
+// reads has neither `vision` nor `tower`.
+inline void write_trained_editors(const Vlm& vlm) {
+  std::filesystem::create_directories(vlm.folder + "/editors");
+  const bool sees = vlm.model->image_slots() > 0;
+  for (const auto& kind : editor_kinds()) {
+    if (!kind.has_setting("checkpoint")) continue;
+    if (kind.name == "ike") {
+      const auto corpus =
+          IkeCorpus::of(vlm, {copy_of("Who?", "Tom"), copy_of("Where?", "Rome")}, {});
+      save_checkpoint(vlm.folder + "/editors/ike.safetensors", corpus.checkpoint(vlm, {}));
+      continue;
+    }
+    for (const auto& module : editor_modules(kind))
+      if (sees || (module != "vision" && module != "tower"))
+        write_trained_editor(kind, vlm, module);
+  }
+}
+
+}  // namespace emend::testing
