@@ -3,7 +3,9 @@ set(EMEND_WARNINGS -Wall -Wextra -Werror)
 # Precompiled headers, for headers are most of the build time: LibTorch's, and plain ones for rooms
 # that do not know it (a file pays for what is precompiled, used or not).
 function(emend_precompiled name)
-  file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "\n")
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/${name}.cpp)  # written again, it would be compiled again
+    file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "\n")
+  endif()
   add_library(${name} STATIC ${CMAKE_BINARY_DIR}/${name}.cpp)
   # What defines macros must be known here already, or the precompiled header is not used.
   target_link_libraries(${name} PUBLIC torch_headers fmt::fmt spdlog::spdlog

@@ -65,10 +65,10 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
 
 TEST_P(ArchitectureProgramTest, ComparesEditors) {
   const auto folder = path(name() + "-bench");
-  const auto suite = sees() ? std::string(" --limit 1 --probes 1 --editors ft:language,lora:vision")
+  const auto suite = sees() ? std::string(" --limit 1 --probes 1 --editors ft:language,lora")
                             : " --suite counterfact --data {}/facts.json --editors ft,lora";
   const auto bench =
-      run("bench -m {}/" + name() + suite + " -t 1 --set steps=20 --set lr=0.02 -o " + folder);
+      run("bench -m {}/" + name() + suite + " -t 1 --set steps=60 --set lr=0.02 -o " + folder);
   ASSERT_EQ(bench.code, 0) << bench.err;
   const auto results = read_json(folder + "/results.json");
   ASSERT_EQ(results["editors"].size(), 3u);

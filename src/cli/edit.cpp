@@ -163,6 +163,7 @@ void edit(const Arguments& arguments) {
     question.other_pictures.push_back(open_picture(path));
   for (const auto& text : arguments.follows) question.consequences.push_back(consequence(text));
   auto vlm = open_model(common);
+  question.sees = vlm.model->image_slots() > 0;
 
   Protocol protocol;
   const bool wraps = vlm.processor.wraps(question.image.present());

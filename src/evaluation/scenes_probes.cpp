@@ -85,7 +85,7 @@ Record default_record(const EditQuestion& question, int count, uint64_t seed) {
     add(Group::text_locality, {}, fact.text, fact.answer);
     ++texts;
   }
-  for (int i = 0; i < count;) {
+  for (int i = 0; question.sees && i < count;) {
     auto scene = scenes::draw_scene(scenes::Split::eval, rng);
     const auto asked = pick(scenes::questions(scene), rng);
     if (related.count(asked.text)) continue;

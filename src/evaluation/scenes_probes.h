@@ -16,6 +16,7 @@ struct EditQuestion {
   std::vector<std::string> rephrasings;
   std::vector<Picture> other_pictures;                            // of the same thing
   std::vector<std::pair<std::string, std::string>> consequences;  // question, answer
+  bool sees = true;  // whether unrelated pictures can be asked about
 };
 
 // The default probe set: the user's rephrasings, else the bundled world's other wordings where the
