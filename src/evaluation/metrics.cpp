@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "io/error.h"
 
@@ -140,6 +141,14 @@ std::string normalised(const std::string& answer) {
 
 bool same_answer(const std::string& a, const std::string& b) {
   return normalised(a) == normalised(b);
+}
+
+bool begins_with_answer(const std::string& text, const std::string& answer) {
+  const auto all = normalised(text), begin = normalised(answer);
+  if (begin.empty() || all.rfind(begin, 0) != 0) return begin.empty() && all.empty();
+  // A byte above ASCII belongs to a letter, for all that is told here.
+  const auto next = all.size() > begin.size() ? static_cast<unsigned char>(all[begin.size()]) : ' ';
+  return next < 128 && !std::isalnum(next);
 }
 
 }  // namespace emend

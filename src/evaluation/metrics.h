@@ -38,6 +38,8 @@ double kl_locality(const at::Tensor& before, const at::Tensor& after, const at::
 // Lower-case (ASCII), white space collapsed and trimmed, one final period dropped.
 std::string normalised(const std::string& answer);
 bool same_answer(const std::string& a, const std::string& b);
+// Whether a text that goes on begins with the answer, as whole words; compared as above.
+bool begins_with_answer(const std::string& text, const std::string& answer);
 
 // As answers are processed before VQA accuracy (Antol et al., ICCV 2015; visualqa.org): lower-case,
 // number words to digits, articles dropped, contractions given their apostrophe, punctuation to

@@ -167,6 +167,12 @@ TEST(MetricsTest, AnswersAreComparedWithoutCaseSpaceAndFinalPeriod) {
   EXPECT_EQ(normalised(""), "");
   EXPECT_TRUE(same_answer("Red.", " red"));
   EXPECT_FALSE(same_answer("red", "red star"));
+  EXPECT_TRUE(begins_with_answer("Red. And a star", " red"));
+  EXPECT_TRUE(begins_with_answer("red", "red"));
+  EXPECT_FALSE(begins_with_answer("redder", "red"));
+  EXPECT_FALSE(begins_with_answer("red\xc3\xa9", "red"));
+  EXPECT_FALSE(begins_with_answer("dark red", "red"));
+  EXPECT_FALSE(begins_with_answer("red", ""));
 }
 
 }  // namespace

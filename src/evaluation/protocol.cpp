@@ -83,7 +83,10 @@ Protocol for_editor(const Protocol& protocol, const std::string& editor) {
 }
 
 Protocol for_suite(const Protocol& protocol, const Suite& suite) {
-  return suite.completions() ? bare(protocol) : protocol;
+  if (!suite.completions()) return protocol;
+  auto own = bare(protocol);
+  own.answers_go_on = true;
+  return own;
 }
 
 nlohmann::json to_json(const Protocol& protocol) {
@@ -109,10 +112,13 @@ nlohmann::json to_json(const Protocol& protocol) {
   } else {
     // What forcing would need says nothing here, so that nobody takes it for what was done.
     json["judged"] = "generated";
-    json["compared"] = "whole answer: lower case, white space, one final period";
+    json["compared"] = protocol.answers_go_on
+                           ? "beginning of the answer: lower case, white space, whole words"
+                           : "whole answer: lower case, white space, one final period";
     json["locality"] = "generated answer as before";
     json["answers"] = "generated";
   }
+  if (protocol.answers_go_on) json["answers_go_on"] = true;
   if (!forced || protocol.generate_answers) {
     json["decoding"] = "greedy";
     json["max_new_tokens"] = protocol.max_new_tokens;

@@ -35,6 +35,8 @@ struct Protocol {
   // What is kept as the answers' texts: generated greedily, or (much cheaper on large models) the
   // best tokens at the answer's positions while the target is fed in.
   bool generate_answers = true;
+  // An answer that begins with what is expected is right: of prompts that are to be gone on with.
+  bool answers_go_on = false;
   int64_t max_new_tokens = 32;  // of the generated answers
 };
 

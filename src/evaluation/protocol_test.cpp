@@ -107,6 +107,28 @@ TEST(ProtocolTest, TheFieldJudgesIkeOtherwise) {
     EXPECT_EQ(to_json(for_editor(make_protocol(name), "ft")), to_json(make_protocol(name)));
 }
 
+TEST(ProtocolTest, WhatIsToBeGoneOnWithIsAskedBare) {
+  struct Sentences : Suite {
+    explicit Sentences(bool begun) : begun(begun) {}
+    size_t size() const override { return 1; }
+    Record record(size_t) const override { return {}; }
+    nlohmann::json facts() const override { return {}; }
+    bool completions() const override { return begun; }
+    bool begun;
+  };
+  const Record record = {"", {}, "Rome lies in", "", "Spain", {}};
+  const auto strict = make_protocol("strict");
+  EXPECT_EQ(to_json(for_suite(strict, Sentences(false))), to_json(strict));
+  const auto own = for_suite(strict, Sentences(true));
+  EXPECT_EQ(edit_prompt(own, record), "Rome lies in");
+  EXPECT_EQ(probe_prompt(own, record, {Group::text_generality, {}, "Rome is in", ""}),
+            "Rome is in");
+  EXPECT_EQ(to_json(own)["answers_go_on"], true);
+  EXPECT_THAT(to_json(own)["compared"].get<std::string>(),
+              ::testing::StartsWith("beginning of the answer"));
+  EXPECT_FALSE(to_json(strict).contains("answers_go_on"));
+}
+
 TEST(ProtocolTest, AResultSaysEverything) {
   auto json = to_json(make_protocol("easyedit-editor"));
   EXPECT_EQ(json["judged"], "forced");
