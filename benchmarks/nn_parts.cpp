@@ -10,6 +10,7 @@
 #include "io/runtime.h"
 #include "memory_bandwidth.h"
 #include "models/vision/eva_vit.h"
+#include "nn/activation.h"
 #include "nn/attention.h"
 #include "nn/few_rows.h"
 
@@ -133,6 +134,19 @@ void few_rows(benchmark::State& state) {
   state.counters["of_bandwidth"] = bytes / ours / memory_bandwidth();
 }
 
+// SigLIP's activation (GELU by tanh) and Llama's (SiLU), on as many elements as one of SigLIP's
+// layers has.
+void gate(benchmark::State& state) {
+  const auto activation = state.range(0) ? Activation::gelu_tanh : Activation::silu;
+  const auto x = at::randn({1024, 3072}).to(at::kBFloat16);
+  at::NoGradGuard no_grad;
+  for (auto _ : state) benchmark::DoNotOptimize(activate(x, activation));
+  const double ours = best_of(20, [&] { return activate(x, activation); });
+  const double plain =
+      best_of(20, [&] { return state.range(0) ? at::gelu(x, "tanh") : at::silu(x); });
+  state.counters["times_plain"] = plain / ours;
+}
+
 // Tokens of a picture of 224 and 364 pixels; bits of the dtype.
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"tokens", "bits"})
@@ -144,6 +158,7 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK(norm)->Apply(shapes);
 BENCHMARK(attend)->Apply(shapes);
 BENCHMARK(block)->Apply(shapes);
+BENCHMARK(gate)->ArgName("gelu_tanh")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 BENCHMARK(few_rows)->ArgName("rows")->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -54,8 +54,9 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
   const auto before = run_json("ask" + question());
   for (const std::string editor : {"ft", "lora"}) {
     const auto patch = " {}/" + name() + "-" + editor + ".patch";
-    const auto edited = run_json("edit" + question() + " --editor " + editor +
-                                 " --target cat --probes 1 --set steps=60 --set lr=0.02 -o" + patch);
+    const auto edited =
+        run_json("edit" + question() + " --editor " + editor +
+                 " --target cat --probes 1 --set steps=60 --set lr=0.02 -o" + patch);
     EXPECT_EQ(edited["before"], before["answer"]);
     EXPECT_EQ(edited["after"], "cat") << editor;
     EXPECT_EQ(run_json("ask" + question() + " --patch" + patch)["answer"], "cat");

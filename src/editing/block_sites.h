@@ -16,9 +16,8 @@ struct BlockSites {
 
   void declare(SettingList& list);
   // By their order alone, whatever the architecture: a block ends with its feed-forward layers.
-  // language and tower: the last two layers of each of the last blocks; vision: the last one, or all
-  // of a projector.
-  // Throws emend::Error when there is none.
+  // language and tower: the last two layers of each of the last blocks; vision: the last one, or
+  // all of a projector. Throws emend::Error when there is none.
   std::vector<Site> find(const Model& model) const;
 
   // The setting `module` on its own, for editors that read the rest from their checkpoint.

@@ -83,9 +83,8 @@ void judge(const Protocol& protocol, const at::Tensor& ranks_before, const Side&
            ProbeResult& result) {
   const bool unchanged = is_locality(result.asked.group);
   const auto& wanted = unchanged ? result.before : result.asked.expected;
-  result.generated = protocol.answers_go_on && !unchanged
-                         ? begins_with_answer(result.after, wanted)
-                         : same_answer(result.after, wanted);
+  result.generated = protocol.answers_go_on && !unchanged ? begins_with_answer(result.after, wanted)
+                                                          : same_answer(result.after, wanted);
   result.vqa = vqa_same_answer(result.after, wanted);
   if (protocol.judged == Protocol::Judged::generated) {
     result.score = result.generated;

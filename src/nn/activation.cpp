@@ -2,11 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <map>
 
 #include "io/error.h"
+#include "nn/sigmoid_gate.h"
 
 namespace emend {
+namespace {
+
+const double kTanhGelu = 2 * std::sqrt(2 / M_PI);
+
+}  // namespace
 
 Activation activation_by_name(const std::string& name, const std::string& field) {
   static const std::map<std::string, Activation> known{
@@ -27,17 +34,18 @@ Activation activation_by_name(const std::string& name, const std::string& field)
 }
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
+  const bool gated = has_sigmoid_gate(x);
   switch (activation) {
     case Activation::gelu:
       return at::gelu(x);
     case Activation::gelu_tanh:
-      return at::gelu(x, "tanh");
+      return gated ? sigmoid_gate(x, kTanhGelu, 0.044715 * kTanhGelu) : at::gelu(x, "tanh");
     case Activation::quick_gelu:
-      return x * at::sigmoid(x * 1.702);
+      return gated ? sigmoid_gate(x, 1.702, 0) : x * at::sigmoid(x * 1.702);
     case Activation::relu:
       return at::relu(x);
     case Activation::silu:
-      return at::silu(x);
+      return gated ? sigmoid_gate(x, 1, 0) : at::silu(x);
   }
   throw Error("nn::activation", "no such activation");
 }

@@ -4,33 +4,12 @@
 
 #include <algorithm>
 
-#if defined(__x86_64__)
-// GCC 12 warns of its own header's values that are undefined on purpose.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#endif
+#include "nn/avx512.h"
 
 namespace emend {
 namespace {
 
 #if defined(__x86_64__)
-
-constexpr int64_t kLanes = 16;
-
-bool has_kernel() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512vl");
-  return has;
-}
-
-#define EMEND_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
-
-// A bfloat16 is the upper half of a float32.
-EMEND_AVX512 inline __m512 widen(__m256i stored) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
-}
 
 // Lines [first, last) of the weight (out, in) bfloat16 against x (Rows, in) float32; y: (Rows, out)
 // float32, all contiguous. Several lines at a time: as many streams from memory, each asked for
@@ -91,7 +70,6 @@ void multiply_rows(int64_t rows, const float* x, const uint16_t* weight, float* 
 
 #else
 
-bool has_kernel() { return false; }
 void multiply_rows(int64_t, const float*, const uint16_t*, float*, int64_t, int64_t, int64_t,
                    int64_t) {}
 
@@ -101,7 +79,7 @@ void multiply_rows(int64_t, const float*, const uint16_t*, float*, int64_t, int6
 
 bool are_few_rows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const auto differentiated = [](const at::Tensor& t) { return t.defined() && t.requires_grad(); };
-  return has_kernel() && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
+  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
          weight.scalar_type() == at::kBFloat16 && weight.dim() == 2 && weight.is_contiguous() &&
          x.dim() > 0 && x.numel() > 0 && x.size(-1) == weight.size(1) &&
          x.numel() <= kFewRows * weight.size(1) &&

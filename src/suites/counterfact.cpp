@@ -83,10 +83,11 @@ class CounterFactSuite : public Suite {
         ++filtered_[reason];
     }
     if (kept_.empty())
-      throw Error(kPlace,
-                  fmt::format("nothing is left of '{}': {} rows read, all left out for empty fields",
-                              rows_.path(), read_),
-                  "check that it is the right file");
+      throw Error(
+          kPlace,
+          fmt::format("nothing is left of '{}': {} rows read, all left out for empty fields",
+                      rows_.path(), read_),
+          "check that it is the right file");
   }
 
   size_t size() const override { return kept_.size(); }
@@ -113,8 +114,12 @@ class CounterFactSuite : public Suite {
   }
 
   Json facts() const override {
-    return {{"name", "counterfact"},  {"file", rows_.path()}, {"hash", rows_.hash()},
-            {"rows", rows_.size()},   {"read", read_},        {"filtered", filtered_},
+    return {{"name", "counterfact"},
+            {"file", rows_.path()},
+            {"hash", rows_.hash()},
+            {"rows", rows_.size()},
+            {"read", read_},
+            {"filtered", filtered_},
             {"kept", kept_.size()},
             {"missing_images", {{"records", 0}, {"files", 0}, {"first", Json::array()}}}};
   }

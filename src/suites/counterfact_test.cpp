@@ -85,12 +85,11 @@ TEST_F(CounterFactTest, ReadsBothFormsOfItsRows) {
   EXPECT_EQ(said(suite->record(0)),
             (std::vector<std::string>{"rel|The mother tongue of Jean is|English",
                                       "gen|Jean speaks|English", "loc|Jeanne speaks|Breton"}));
-  EXPECT_EQ(
-      said(suite->record(1)),
-      (std::vector<std::string>{"rel|The mother tongue of Jean is|English",
-                                "gen|Jean speaks|English", "gen|Jean, a native speaker of|English",
-                                "loc|Jeanne speaks|French", "loc|Pierre speaks|French",
-                                "loc|Anne speaks|French"}));
+  EXPECT_EQ(said(suite->record(1)),
+            (std::vector<std::string>{
+                "rel|The mother tongue of Jean is|English", "gen|Jean speaks|English",
+                "gen|Jean, a native speaker of|English", "loc|Jeanne speaks|French",
+                "loc|Pierre speaks|French", "loc|Anne speaks|French"}));
   EXPECT_EQ(suite->facts()["kept"], 2);
   EXPECT_EQ(suite->facts()["file"], options_.data);
   EXPECT_THROW(suite->record(2), Error);
@@ -113,7 +112,8 @@ TEST_F(CounterFactTest, LeavesOutWhatCannotBeEdited) {
 TEST_F(CounterFactTest, WhatIsNoCounterFactIsRefused) {
   auto wrong = released();
   wrong["requested_rewrite"]["target_new"] = "English";
-  EXPECT_THAT(error(json::array({flat(), wrong}).dump()), AllOf(HasSubstr("row 1"), HasSubstr("str")));
+  EXPECT_THAT(error(json::array({flat(), wrong}).dump()),
+              AllOf(HasSubstr("row 1"), HasSubstr("str")));
   EXPECT_THAT(error(R"([{"src": "a", "alt": "b"}])"), HasSubstr("prompt"));
   options_.grid = true;
   EXPECT_THAT(error(json::array({flat()}).dump()), HasSubstr("no pictures"));
@@ -123,13 +123,13 @@ TEST_F(CounterFactTest, WhatIsNoCounterFactIsRefused) {
 
 TEST_F(CounterFactTest, DamagedFilesAreErrors) {
   int opened = 0;
-  const auto wrong = fuzz(
-      {json::array({flat()}).dump(2), json::array({released()}).dump()}, 1000, 5, [&](const std::string& bytes) {
-        auto suite = open(bytes);
-        for (size_t i = 0; i < suite->size(); ++i)
-          ASSERT_FALSE(suite->record(i).probes.empty());
-        ++opened;
-      });
+  const auto wrong = fuzz({json::array({flat()}).dump(2), json::array({released()}).dump()}, 1000,
+                          5, [&](const std::string& bytes) {
+                            auto suite = open(bytes);
+                            for (size_t i = 0; i < suite->size(); ++i)
+                              ASSERT_FALSE(suite->record(i).probes.empty());
+                            ++opened;
+                          });
   EXPECT_EQ(wrong, "");
   EXPECT_GT(opened, 50);
 }

@@ -306,7 +306,8 @@ TEST_F(MmeditTest, FindsFilesWhereUsersHaveThem) {
   options_.split = "one-hop";
   EXPECT_NE(error().find("it has: eval, train"), std::string::npos);
   EXPECT_NE(error("okvqa").find("mmedit-json"), std::string::npos);
-  EXPECT_EQ(suite_names(), (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact"}));
+  EXPECT_EQ(suite_names(),
+            (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact"}));
 }
 
 TEST_F(MmeditTest, NamesOfPicturesCannotTrick) {

@@ -47,8 +47,8 @@ struct SuiteOptions {
   scenes::EditOptions probes;  // scenes: how many a group
 };
 
-// name: scenes, e-vqa, e-ic, vlkeb, mmedit-json, counterfact. Everything that can be wrong with the data is told
-// here, before any model loads. Throws emend::Error.
+// name: scenes, e-vqa, e-ic, vlkeb, mmedit-json, counterfact. Everything that can be wrong with the
+// data is told here, before any model loads. Throws emend::Error.
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
 std::vector<std::string> suite_names();
 

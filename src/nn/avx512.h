@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+
+// What kernels of our own are written with; only .cpp files of this room include it.
+#if defined(__x86_64__)
+// GCC 12 warns of its own header's values that are undefined on purpose.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#define EMEND_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+
+namespace emend {
+
+constexpr int64_t kLanes = 16;
+
+inline bool has_avx512() {
+  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512vl");
+  return has;
+}
+
+// A bfloat16 is the upper half of a float32.
+EMEND_AVX512 inline __m512 widen(__m256i stored) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
+}
+
+// To the nearest bfloat16, ties to even; what is no number stays none.
+EMEND_AVX512 inline __m256i narrow(__m512 wide) {
+  const auto bits = _mm512_castps_si512(wide);
+  const auto odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const auto rounded =
+      _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32((1 << 15) - 1)));
+  const auto none = _mm512_cmp_ps_mask(wide, wide, _CMP_UNORD_Q);
+  const auto all = _mm512_mask_mov_epi32(rounded, none, _mm512_set1_epi32(0x7fc00000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(all, 16));
+}
+
+}  // namespace emend
+#else
+namespace emend {
+inline bool has_avx512() { return false; }
+}  // namespace emend
+#endif
