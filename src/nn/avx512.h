@@ -4,11 +4,7 @@
 
 // What kernels of our own are written with; only .cpp files of this room include it.
 #if defined(__x86_64__)
-// GCC 12 warns of its own header's values that are undefined on purpose.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
-#pragma GCC diagnostic pop
 
 #define EMEND_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 
