@@ -64,6 +64,13 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
   EXPECT_EQ(run_json("ask" + question())["answer"], before["answer"]);
 }
 
+TEST_P(ArchitectureProgramTest, PicturesAreForModelsThatSee) {
+  if (sees()) return;
+  expect_refused("ask -m {}/" + name() + " --image {}/picture.png -p What", "reads text only");
+  expect_refused("bench -m {}/" + name() + " -o {}/none", "asks about pictures");
+  expect_refused("train -m {}/" + name() + " --editor ke -o {}/none", "asks about pictures");
+}
+
 TEST_P(ArchitectureProgramTest, ComparesEditors) {
   const auto folder = path(name() + "-bench");
   const auto suite = sees() ? std::string(" --limit 1 --probes 1 --editors ft:language,lora")

@@ -100,7 +100,12 @@ Vlm open_model(const Common& common, const Suite* suite) {
     if (common.dtype == dtype_name(dtype)) options.dtype = dtype;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
   options.chat_template = !common.no_chat_template && !(suite && suite->completions());
-  return load_vlm(model_folder(common), options);
+  auto vlm = load_vlm(model_folder(common), options);
+  if (suite && vlm.model->image_slots() == 0 && suite->record(0).image.present())
+    throw Error("cli::model",
+                fmt::format("'{}' reads text only, and the suite asks about pictures", vlm.folder),
+                "name a vision-language model, or a suite of texts: --suite counterfact");
+  return vlm;
 }
 
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths) {

@@ -41,7 +41,8 @@ void prepare(const Common& common);
 // The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 beside the program's build
 // folder.
 std::string model_folder(const Common& common);
-// `suite`: what it will be asked; beginnings of sentences are put into no chat template.
+// `suite`: what it will be asked. Beginnings of sentences are put into no chat template; pictures
+// need a model that sees, or emend::Error is thrown.
 Vlm open_model(const Common& common, const Suite* suite = nullptr);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
