@@ -154,14 +154,14 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
   std::cout << "\n" << table(seconds);
 }
 
-void bench(const Arguments& arguments) {
+void bench(Arguments arguments) {
   // All that can be wrong with what was asked for is found before the model loads.
   auto editors = chosen_editors(arguments);
   auto suite = open_suite(arguments.suite, suite_options(arguments));
   auto options = run_options(arguments, *suite);
   Runner runner(*suite, editors, options);
   ActivationStore store(arguments.store);
-  auto vlm = open_model(arguments.common, suite.get());
+  auto vlm = open_model(arguments.common, *suite);
   auto outcome = runner.run(vlm, &store);
   const auto& directory = options.directory;
   if (!outcome.finished) {

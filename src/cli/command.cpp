@@ -91,7 +91,7 @@ int threads_for(const std::string& folder) {
   return bytes < kSmall ? 1 : 0;
 }
 
-Vlm open_model(const Common& common, const Suite* suite) {
+Vlm open_model(const Common& common) {
   prepare(common);
   if (common.threads == 0) set_threads(threads_for(model_folder(common)));
   LoadOptions options;
@@ -99,9 +99,14 @@ Vlm open_model(const Common& common, const Suite* suite) {
   for (auto dtype : {at::kFloat, at::kBFloat16, at::kHalf})
     if (common.dtype == dtype_name(dtype)) options.dtype = dtype;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
-  options.chat_template = !common.no_chat_template && !(suite && suite->completions());
-  auto vlm = load_vlm(model_folder(common), options);
-  if (suite && vlm.model->image_slots() == 0 && suite->record(0).image.present())
+  options.chat_template = !common.no_chat_template;
+  return load_vlm(model_folder(common), options);
+}
+
+Vlm open_model(Common& common, const Suite& suite) {
+  if (suite.completions()) common.no_chat_template = true;
+  auto vlm = open_model(common);
+  if (vlm.model->image_slots() == 0 && suite.record(0).image.present())
     throw Error("cli::model",
                 fmt::format("'{}' reads text only, and the suite asks about pictures", vlm.folder),
                 "name a vision-language model, or a suite of texts: --suite counterfact");

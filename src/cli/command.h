@@ -41,9 +41,10 @@ void prepare(const Common& common);
 // The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 beside the program's build
 // folder.
 std::string model_folder(const Common& common);
-// `suite`: what it will be asked. Beginnings of sentences are put into no chat template; pictures
-// need a model that sees, or emend::Error is thrown.
-Vlm open_model(const Common& common, const Suite* suite = nullptr);
+Vlm open_model(const Common& common);
+// The same for what a suite asks: beginnings of sentences are put into no chat template, which
+// `common` says afterwards. Throws emend::Error when there are pictures and the model reads only.
+Vlm open_model(Common& common, const Suite& suite);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
 

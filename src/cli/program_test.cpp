@@ -218,12 +218,12 @@ TEST_F(ProgramTest, ConvertsCheckpoints) {
 TEST_F(ProgramTest, ExportsScenes) {
   auto result = run("scenes export -o {}/scenes --split train --count 2 --seed 4");
   EXPECT_EQ(result.code, 0) << result.err;
-  auto records = nlohmann::json::parse(read_text(path("scenes/scenes_train.json")));
+  auto records = nlohmann::json::parse(read_file(path("scenes/scenes_train.json")));
   ASSERT_EQ(records.size(), 2u);
   EXPECT_TRUE(records[0].contains("m_loc_q"));
   auto errors = run("scenes export -o {}/errors --count 2 --kind errors -m {}/model");
   EXPECT_EQ(errors.code, 0) << errors.err;
-  records = nlohmann::json::parse(read_text(path("errors/scenes_eval.json")));
+  records = nlohmann::json::parse(read_file(path("errors/scenes_eval.json")));
   EXPECT_EQ(records.size(), 2u);
   std::filesystem::remove_all(path("scenes"));
   std::filesystem::remove_all(path("errors"));
@@ -293,7 +293,7 @@ TEST_F(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
                              path("model") + " >/dev/full 2>" + path("err"))
                                 .c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
-  EXPECT_THAT(read_text(path("err")), HasSubstr("could not be written"));
+  EXPECT_THAT(read_file(path("err")), HasSubstr("could not be written"));
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ void print_result(const Arguments& arguments, const nlohmann::json& facts) {
 }
 
 // IKE learns nothing: it chooses among demonstrations.
-void collect(const Arguments& arguments, const nlohmann::json& settings) {
+void collect(Arguments arguments, const nlohmann::json& settings) {
   if (arguments.resume || !arguments.from.empty())
     throw Error("cli::train", "demonstrations are collected at once",
                 "leave out --resume and --from");
@@ -117,7 +117,7 @@ void collect(const Arguments& arguments, const nlohmann::json& settings) {
   job.protocol = for_editor(for_suite(make_protocol(arguments.protocol), *suite), "ike");
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
-  auto vlm = open_model(arguments.common, suite.get());
+  auto vlm = open_model(arguments.common, *suite);
   auto facts = collect_demonstrations(vlm, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.model->dtype());
@@ -140,7 +140,7 @@ void train(Arguments arguments) {
   const auto settings = all_settings(arguments);
   if (arguments.editor == "ike") return collect(arguments, settings);
   auto suite = open_suite(arguments.suite, suite_options(arguments));
-  auto vlm = open_model(arguments.common, suite.get());
+  auto vlm = open_model(arguments.common, *suite);
   ActivationStore store(arguments.store);
   TrainJob job;
   job.suite = suite.get();

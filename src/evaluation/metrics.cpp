@@ -145,9 +145,10 @@ bool same_answer(const std::string& a, const std::string& b) {
 
 bool begins_with_answer(const std::string& text, const std::string& answer) {
   const auto all = normalised(text), begin = normalised(answer);
-  if (begin.empty() || all.rfind(begin, 0) != 0) return begin.empty() && all.empty();
+  if (all == begin) return true;
+  if (begin.empty() || all.rfind(begin, 0) != 0) return false;
   // A byte above ASCII belongs to a letter, for all that is told here.
-  const auto next = all.size() > begin.size() ? static_cast<unsigned char>(all[begin.size()]) : ' ';
+  const auto next = static_cast<unsigned char>(all[begin.size()]);
   return next < 128 && !std::isalnum(next);
 }
 

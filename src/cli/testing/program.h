@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "io/file.h"
 #include "tests/tiny_vlm.h"
 
 // For tests only: the program as a user runs it, beside the folders of two tiny models and files
@@ -18,11 +19,6 @@ struct Result {
   std::string out, err;
 };
 
-inline std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 class ProgramTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -32,10 +28,10 @@ class ProgramTest : public ::testing::Test {
     write_png(path("picture.png"), *testing::noise_image(1));
     for (const char* name : {"out", "err"}) testing::write_text(path(name), "");
     testing::write_text(path("text.png"), "this is no picture at all");
-    auto png = read_text(path("picture.png"));
+    auto png = read_file(path("picture.png"));
     testing::write_text(path("half.png"), png.substr(0, png.size() / 2));
     std::filesystem::copy(path("model"), path("truncated"));
-    auto weights = read_text(path("model/model.safetensors"));
+    auto weights = read_file(path("model/model.safetensors"));
     testing::write_text(path("truncated/model.safetensors"), weights.substr(0, weights.size() - 9));
     std::filesystem::copy(path("model"), path("unknown"));
     auto config = testing::tiny_config();
@@ -55,8 +51,8 @@ class ProgramTest : public ::testing::Test {
     int status = std::system(command.c_str());
     Result result;
     result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    result.out = read_text(path("out"));
-    result.err = read_text(path("err"));
+    result.out = read_file(path("out"));
+    result.err = read_file(path("err"));
     return result;
   }
   static nlohmann::json run_json(const std::string& arguments) {

@@ -5,8 +5,7 @@
 #include "editing/patch_stack.h"
 #include "editing/testing/every_editor.h"
 #include "io/error.h"
-#include "tests/tiny_minigpt4.h"
-#include "tests/tiny_smolvlm.h"
+#include "tests/tiny_models.h"
 
 namespace emend {
 namespace {
@@ -14,16 +13,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-struct TinyModel {
-  const char* name;
-  void (*write)(const std::string& folder, uint64_t seed);
-};
-const TinyModel kModels[] = {{"minigpt4", testing::write_tiny_minigpt4},
-                             {"llava", testing::write_tiny_llava},
-                             {"smolvlm", testing::write_tiny_smolvlm},
-                             {"llama", testing::write_tiny_llama}};
-
-class ArchitecturesTest : public ::testing::TestWithParam<std::tuple<TinyModel, std::string>> {
+class ArchitecturesTest
+    : public ::testing::TestWithParam<std::tuple<testing::TinyModel, std::string>> {
  protected:
   static void TearDownTestSuite() { opened_.clear(); }
   const Vlm& vlm() {
@@ -101,7 +92,7 @@ TEST_P(ArchitecturesTest, EditsAndComesOffBitForBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, ArchitecturesTest,
-                         ::testing::Combine(::testing::ValuesIn(kModels),
+                         ::testing::Combine(::testing::ValuesIn(testing::kTinyModels),
                                             ::testing::ValuesIn(testing::editor_labels())),
                          [](const auto& info) {
                            return testing::as_test_name(std::get<0>(info.param).name +

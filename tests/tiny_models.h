@@ -1,0 +1,20 @@
+#pragma once
+
+#include "tests/tiny_minigpt4.h"
+#include "tests/tiny_smolvlm.h"
+
+// One tiny folder of every architecture.
+namespace emend::testing {
+
+struct TinyModel {
+  const char *name, *model_type;
+  void (*write)(const std::string& folder, uint64_t seed);
+  bool sees;
+};
+inline const TinyModel kTinyModels[] = {{"blip2", "blip-2", write_tiny_vlm, true},
+                                        {"minigpt4", "minigpt4", write_tiny_minigpt4, true},
+                                        {"llava", "llava", write_tiny_llava, true},
+                                        {"smolvlm", "smolvlm", write_tiny_smolvlm, true},
+                                        {"llama", "llama", write_tiny_llama, false}};
+
+}  // namespace emend::testing
