@@ -22,6 +22,7 @@ nlohmann::json as_json(const EditorKind& kind) {
                                   {"default", setting.value},
                                   {"range", setting.range},
                                   {"meaning", setting.meaning}});
+  result["departures"] = kind.departures;
   return result;
 }
 
@@ -35,6 +36,8 @@ void print(const EditorKind& kind) {
   for (const auto& setting : kind.settings)
     std::cout << fmt::format("  {:<{}}  {:<{}}  {}\n      {}\n", setting.name, names,
                              shown(setting.value), values, setting.range, setting.meaning);
+  if (!kind.departures.empty()) std::cout << "  Where the defaults depart from the paper:\n";
+  for (const auto& departure : kind.departures) std::cout << fmt::format("    - {}\n", departure);
 }
 
 void editors(const std::string& name, bool json) {

@@ -93,6 +93,8 @@ TEST_F(ProgramTest, EditorsExplainThemselves) {
   ASSERT_EQ(lora["editors"].size(), 1u);
   EXPECT_EQ(lora["editors"][0]["settings"][2]["name"], "rank");
   EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
+  EXPECT_FALSE(lora["editors"][0]["departures"].empty());
+  EXPECT_THAT(run("editors lora").out, HasSubstr("Where the defaults depart from the paper"));
   expect_refused("editors magic", "no editor 'magic'");
 }
 

@@ -18,6 +18,8 @@ struct EditorKind {
   std::function<std::unique_ptr<Editor>(const nlohmann::json&)> make;
   // What a patch with a memory attaches beside weights; none for editors whose patches have none.
   std::function<Interventions(const Vlm&, const Patch&, ActivationStore*)> recall = {};
+  // Where the defaults depart from the paper that the editor is named after, one sentence each.
+  std::vector<std::string> departures = {};
 
   bool has_setting(const std::string& setting) const;
 };
