@@ -15,7 +15,7 @@ using nlohmann::json;
 json comparable(const Run& run, bool model) {
   auto suite = run.config["suite"];
   for (const char* key : {"seed", "read", "filtered", "missing_images", "kept", "file", "data",
-                          "images", "rephrase_images", "folder"})
+                          "images", "rephrase_images", "folder", "unused_fields", "forms"})
     suite.erase(key);
   json key = {suite,
               run.config["protocol"],

@@ -72,7 +72,12 @@ std::string records_sentence(const Block& block) {
   if (suite.contains("read")) text += fmt::format("; {} read", count_in(suite["read"]));
   auto filtered = suite.contains("filtered") ? suite["filtered"] : json();
   auto missing = suite.contains("missing_images") ? suite["missing_images"] : json();
-  text += "; " + with_reasons(filtered, "left out because a field is empty");
+  bool empty_fields = true;
+  if (filtered.is_object())
+    for (const auto& [reason, count] : filtered.items())
+      empty_fields = empty_fields && reason.starts_with("empty ");
+  text += "; " +
+          with_reasons(filtered, empty_fields ? "left out because a field is empty" : "left out");
   return text + "; " + missing_pictures(missing) + ".";
 }
 
@@ -155,7 +160,10 @@ std::string suite_title(const std::string& suite) {
                                                             {"e-ic", "E-IC"},
                                                             {"vlkeb", "VLKEB"},
                                                             {"mmedit-json", "MMEdit JSON"},
-                                                            {"counterfact", "CounterFact"}};
+                                                            {"counterfact", "CounterFact"},
+                                                            {"zsre", "zsRE"},
+                                                            {"knowedit", "KnowEdit"},
+                                                            {"mquake", "MQuAKE"}};
   auto found = titles.find(suite);
   return found == titles.end() ? suite : found->second;
 }

@@ -1,12 +1,12 @@
 #include "suites/counterfact.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <map>
 
 #include "io/error.h"
-#include "io/json.h"
+#include "suites/fact_row.h"
 #include "suites/json_rows.h"
 
 namespace emend {
@@ -15,91 +15,38 @@ namespace {
 using Json = nlohmann::json;
 constexpr const char* kPlace = "suites::counterfact";
 
-std::vector<std::string> texts(const Json& row, const char* name, const std::string& where) {
-  return json_get_or<std::vector<std::string>>(row, name, {}, where);
-}
-
-// A field with one text, where it is there.
-std::vector<std::string> text(const Json& row, const char* name, const std::string& where) {
-  auto found = json_get_or<std::string>(row, name, {}, where);
-  return found.empty() ? std::vector<std::string>() : std::vector<std::string>{found};
-}
-
-struct Fact {
-  std::string prompt, target, truth;
-  std::vector<std::string> rewordings, neighbours;
-  std::string neighbours_truth;
-};
-
-Fact released(const Json& row, const std::string& where) {
-  const auto rewrite = json_get<Json>(row, "requested_rewrite", where);
-  const auto text_of = [&](const char* name) {
-    return json_get<std::string>(json_get<Json>(rewrite, name, where), "str", where);
-  };
-  Fact fact;
-  fact.prompt = json_get<std::string>(rewrite, "prompt", where);
-  if (const auto slot = fact.prompt.find("{}"); slot != std::string::npos)
-    fact.prompt.replace(slot, 2, json_get<std::string>(rewrite, "subject", where));
-  fact.target = text_of("target_new");
-  fact.truth = text_of("target_true");
-  fact.rewordings = texts(row, "paraphrase_prompts", where);
-  fact.neighbours = texts(row, "neighborhood_prompts", where);
-  fact.neighbours_truth = fact.truth;  // neighbours share the fact that the edit denies
-  return fact;
-}
-
-Fact flat(const Json& row, const std::string& where) {
-  Fact fact;
-  fact.prompt = json_get<std::string>(row, "prompt", where);
-  fact.target = json_get<std::string>(row, "target_new", where);
-  fact.truth = json_get_or<std::string>(row, "ground_truth", {}, where);
-  fact.rewordings = text(row, "rephrase_prompt", where);
-  fact.neighbours = text(row, "locality_prompt", where);
-  fact.neighbours_truth = json_get_or<std::string>(row, "locality_ground_truth", {}, where);
-  return fact;
-}
-
-Fact parse(const JsonRows& rows, size_t index) {
-  const auto row = rows.row(index);
-  const auto where = rows.where(index);
-  return row.is_object() && row.contains("requested_rewrite") ? released(row, where)
-                                                              : flat(row, where);
-}
-
-std::string reason_to_leave_out(const Fact& fact) {
-  return fact.prompt.empty() ? "empty prompt" : fact.target.empty() ? "empty target_new" : "";
+bool is_question(const std::string& text) {
+  const auto end = text.find_last_not_of(" \t\r\n");
+  return end != std::string::npos && text[end] == '?';
 }
 
 class CounterFactSuite : public Suite {
  public:
-  explicit CounterFactSuite(const SuiteOptions& options)
-      : rows_(data_file(options)),
-        read_(options.limit > 0 ? std::min(options.limit, rows_.size()) : rows_.size()) {
-    for (size_t i = 0; i < read_; ++i) {
-      const auto reason = reason_to_leave_out(parse(rows_, i));
-      if (reason.empty())
-        kept_.push_back(i);
-      else
-        ++filtered_[reason];
-    }
+  CounterFactSuite(const std::string& name, const SuiteOptions& options)
+      : name_(name), rows_(data_file(name, options)) {
+    const auto limit = options.limit > 0 ? options.limit : rows_.size();
+    while (read_ < rows_.size() && kept_.size() < limit) read_row(read_++);
     if (kept_.empty())
-      throw Error(
-          kPlace,
-          fmt::format("nothing is left of '{}': {} rows read, all left out for empty fields",
-                      rows_.path(), read_),
-          "check that it is the right file");
+      throw Error(kPlace,
+                  fmt::format("nothing is left of '{}': {} rows read, all left out ({})",
+                              rows_.path(), read_, reasons()),
+                  "check that it is the right file");
+    log_unused_fields(rows_.path(), unused_fields_);
   }
 
   size_t size() const override { return kept_.size(); }
-  bool completions() const override { return true; }
+  bool completions() const override { return !questions_; }
 
   Record record(size_t index) const override {
     if (index >= kept_.size())
-      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()));
-    const auto fact = parse(rows_, kept_[index]);
+      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()),
+                  "this is an error in emend; please report it");
+    const auto row = rows_.row(kept_[index]);
+    const auto fact = parse_fact_row(RowFields(row, rows_.where(kept_[index])));
     Record record;
-    record.id = fmt::format("counterfact-{}", kept_[index]);
+    record.id = fmt::format("{}-{}", name_, kept_[index]);
     record.prompt = fact.prompt;
+    record.before = fact.before;
     record.target = fact.target;
     record.truth = fact.truth;
     const auto add = [&](Group group, const std::string& text, const std::string& answer) {
@@ -107,43 +54,81 @@ class CounterFactSuite : public Suite {
     };
     add(Group::reliability, fact.prompt, fact.target);
     for (const auto& text : fact.rewordings) add(Group::text_generality, text, fact.target);
-    if (!fact.neighbours_truth.empty())
-      for (const auto& text : fact.neighbours)
-        add(Group::text_locality, text, fact.neighbours_truth);
+    for (const auto& [text, answer] : fact.locality) add(Group::text_locality, text, answer);
+    for (const auto& [text, answer] : fact.portability) add(Group::portability, text, answer);
     return record;
   }
 
   Json facts() const override {
-    return {{"name", "counterfact"},
-            {"file", rows_.path()},
-            {"hash", rows_.hash()},
-            {"rows", rows_.size()},
-            {"read", read_},
-            {"filtered", filtered_},
-            {"kept", kept_.size()},
-            {"missing_images", {{"records", 0}, {"files", 0}, {"first", Json::array()}}}};
+    Json facts = {{"name", name_},
+                  {"file", rows_.path()},
+                  {"hash", rows_.hash()},
+                  {"forms", forms_},
+                  {"prompts", questions_ ? "questions" : "beginnings of sentences"},
+                  {"rows", rows_.size()},
+                  {"read", read_},
+                  {"filtered", filtered_},
+                  {"kept", kept_.size()},
+                  {"missing_images", {{"records", 0}, {"files", 0}, {"first", Json::array()}}}};
+    if (!unused_fields_.empty()) facts["unused_fields"] = unused_fields_;
+    return facts;
   }
 
  private:
-  static const std::string& data_file(const SuiteOptions& options) {
+  void read_row(size_t index) {
+    const auto row = rows_.row(index);
+    const RowFields fields(row, rows_.where(index));
+    const auto fact = parse_fact_row(fields);
+    if (name_ != "counterfact" && fact.form != name_)
+      throw Error(kPlace, fmt::format("'{}' is in the form of {}", fields.where(), fact.form),
+                  fmt::format("give --suite {}, or --suite counterfact, which reads every form",
+                              fact.form));
+    if (!fact.filtered.empty()) {
+      ++filtered_[fact.filtered];
+      return;
+    }
+    fields.count_unused(unused_fields_);
+    ++forms_[fact.form];
+    questions_ = questions_ && is_question(fact.prompt);
+    kept_.push_back(index);
+  }
+
+  std::string reasons() const {
+    std::vector<std::string> all;
+    for (const auto& [reason, count] : filtered_)
+      all.push_back(fmt::format("{}: {}", reason, count));
+    return fmt::format("{}", fmt::join(all, ", "));
+  }
+
+  static const std::string& data_file(const std::string& name, const SuiteOptions& options) {
     if (options.data.empty())
-      throw Error(kPlace, "counterfact needs its data", "name the file with --data");
-    if (!options.images.empty() || !options.rephrase_images.empty() || options.grid)
-      throw Error(kPlace, "counterfact has no pictures",
-                  "leave the image folders and the grid out, or name another suite");
+      throw Error(kPlace, fmt::format("{} needs its data", name), "name the file with --data");
+    for (const auto& [given, option] :
+         {std::pair(!options.images.empty(), "--images"),
+          std::pair(!options.rephrase_images.empty(), "--rephrase-images"),
+          std::pair(options.grid, "--grid")})
+      if (given)
+        throw Error(kPlace, fmt::format("{} has no pictures", name),
+                    fmt::format("leave out {}, or choose another suite", option));
     return options.data;
   }
 
+  std::string name_;
   JsonRows rows_;
-  size_t read_;
+  size_t read_ = 0;
   std::vector<size_t> kept_;
-  std::map<std::string, size_t> filtered_;
+  bool questions_ = true;
+  std::map<std::string, size_t> filtered_, unused_fields_, forms_;
 };
 
 }  // namespace
 
-std::unique_ptr<Suite> open_counterfact(const SuiteOptions& options) {
-  return std::make_unique<CounterFactSuite>(options);
+std::unique_ptr<Suite> open_counterfact(const std::string& name, const SuiteOptions& options) {
+  return std::make_unique<CounterFactSuite>(name, options);
+}
+
+std::vector<std::string> counterfact_suite_names() {
+  return {"counterfact", "zsre", "knowedit", "mquake"};
 }
 
 }  // namespace emend

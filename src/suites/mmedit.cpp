@@ -10,6 +10,7 @@
 #include "io/error.h"
 #include "suites/mmedit_files.h"
 #include "suites/mmedit_row.h"
+#include "suites/row_fields.h"
 
 namespace emend {
 namespace {
@@ -59,27 +60,27 @@ class MmeditSuite : public Suite {
         kind_(kind_of(name)),
         options_(options),
         rows_(find_annotations(name, options)),
-        read_(options.limit > 0 ? std::min(options.limit, rows_.size()) : rows_.size()),
-        roots_(find_image_roots(rows_, read_, options)) {
-    read_all();
+        roots_(find_image_roots(rows_, options)) {
+    read_until_limit();
     if (options_.missing_images == MissingImages::refuse && missing_records_ > 0) refuse();
     if (kept_.empty())
       throw Error(
           kPlace,
           fmt::format("nothing is left of '{}': {} rows read, {} left out for empty fields, "
-                      "{} for missing images",
-                      rows_.path(), read_, left_out(), missing_records_),
-          missing_records_ > 0 ? "name the folders of the images with --images and "
-                                 "--rephrase-images, or try --missing-images skip-probes"
-                               : "check that it is the right file");
+                      "{} for missing images{}",
+                      rows_.path(), read_, left_out(), missing_records_,
+                      missing_records_ > 0 ? " below " + folders() : std::string()),
+          hint_when_nothing_is_left());
     kept_.shrink_to_fit();
+    log_unused_fields(rows_.path(), unused_fields_);
   }
 
   size_t size() const override { return kept_.size(); }
 
   Record record(size_t index) const override {
     if (index >= kept_.size())
-      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()));
+      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()),
+                  "this is an error in emend; please report it");
     const auto& kept = kept_[index];
     auto row = parse(kept.row);
     auto pictures = pictures_of(row);
@@ -103,6 +104,7 @@ class MmeditSuite : public Suite {
         {"kept", kept_.size()}, {"images", roots_.image}, {"rephrase_images", roots_.rephrase},
         {"grid", options_.grid}};
     if (kind_ != MmeditKind::any) facts["split"] = options_.split;
+    if (!unused_fields_.empty()) facts["unused_fields"] = unused_fields_;
     facts["missing_images"] = {{"policy", policy_name(options_.missing_images)},
                                {"records", read_ - left_out() - kept_.size()},
                                {"files", missing_files_},
@@ -118,7 +120,8 @@ class MmeditSuite : public Suite {
   };
 
   MmeditRow parse(size_t index) const {
-    return parse_mmedit_row(rows_.row(index), kind_, rows_.where(index));
+    const auto row = rows_.row(index);
+    return parse_mmedit_row(RowFields(row, rows_.where(index)), kind_);
   }
 
   MmeditPictures pictures_of(const MmeditRow& row) const {
@@ -129,7 +132,8 @@ class MmeditSuite : public Suite {
             below(roots_.image, row.m_loc)};
   }
 
-  void read_all() {
+  // Until `limit` records are kept. Where missing images are refused, as if none were missing.
+  void read_until_limit() {
     if (rows_.size() > UINT32_MAX)
       throw Error(kPlace, fmt::format("'{}' has {} rows", rows_.path(), rows_.size()), "split it");
     // Gone when the file has been read.
@@ -140,8 +144,15 @@ class MmeditSuite : public Suite {
       if (missing.insert(path).second && first_missing_.size() < 10) first_missing_.push_back(name);
       return true;
     };
-    for (size_t i = 0; i < read_; ++i) {
-      auto row = parse(i);
+    const bool refuses = options_.missing_images == MissingImages::refuse;
+    const auto limit = options_.limit > 0 ? options_.limit : rows_.size();
+    for (size_t complete = 0; read_ < rows_.size() && complete < limit;
+         complete = kept_.size() + (refuses ? missing_records_ : 0)) {
+      const auto i = read_++;
+      const auto object = rows_.row(i);
+      const RowFields fields(object, rows_.where(i));
+      auto row = parse_mmedit_row(fields, kind_);
+      fields.count_unused(unused_fields_);
       if (!row.filtered.empty()) {
         ++filtered_[row.filtered];
         continue;
@@ -177,31 +188,55 @@ class MmeditSuite : public Suite {
     return sum;
   }
 
+  std::string folders() const {
+    return roots_.rephrase == roots_.image
+               ? fmt::format("'{}'", roots_.image)
+               : fmt::format("'{}' (rephrased ones: '{}')", roots_.image, roots_.rephrase);
+  }
+
+  // What the user can still say about where the images are.
+  std::string hint_about_folders() const {
+    if (options_.images.empty())
+      return options_.rephrase_images.empty()
+                 ? "name the folders of the images with --images and --rephrase-images"
+                 : "name the folder of the images with --images";
+    if (options_.rephrase_images.empty())
+      return "check the folder of the images, and name that of the rephrased ones with "
+             "--rephrase-images where it is another one";
+    return "check the folders of the images";
+  }
+
+  std::string hint_when_nothing_is_left() const {
+    if (missing_records_ == 0) return "check that it is the right file";
+    auto hint = hint_about_folders();
+    const bool would_keep_some = without_own_image_ < read_ - left_out();
+    if (options_.missing_images != MissingImages::skip_probes && would_keep_some)
+      hint += ", or give --missing-images skip-probes";
+    return hint;
+  }
+
   [[noreturn]] void refuse() const {
     size_t asked = read_ - left_out();
     throw Error(
         kPlace,
-        fmt::format("{} of {} records of '{}' miss images: {} files are not below '{}'{}: {}{}",
-                    missing_records_, asked, rows_.path(), missing_files_, roots_.image,
-                    roots_.rephrase == roots_.image
-                        ? std::string()
-                        : fmt::format(" (rephrased ones: '{}')", roots_.rephrase),
+        fmt::format("{} of {} records of '{}' miss images: {} files are not below {}: {}{}",
+                    missing_records_, asked, rows_.path(), missing_files_, folders(),
                     fmt::join(first_missing_, ", "),
                     missing_files_ > first_missing_.size() ? ", ..." : ""),
-        fmt::format("name the folders with --images and --rephrase-images, or go on without: "
-                    "--missing-images skip keeps the {} complete records, skip-probes the {} whose "
-                    "own image is there",
-                    asked - missing_records_, asked - without_own_image_));
+        fmt::format("{}, or go on without: --missing-images skip keeps the {} complete records "
+                    "of these, skip-probes the {} whose own image is there{}",
+                    hint_about_folders(), asked - missing_records_, asked - without_own_image_,
+                    options_.limit > 0 ? "; both read on until --limit is reached" : ""));
   }
 
   std::string name_;
   MmeditKind kind_;
   SuiteOptions options_;
   JsonRows rows_;
-  size_t read_;
+  size_t read_ = 0;
   ImageRoots roots_;
   std::vector<Kept> kept_;
-  std::map<std::string, size_t> filtered_, dropped_;
+  std::map<std::string, size_t> filtered_, dropped_, unused_fields_;
   size_t missing_records_ = 0, missing_files_ = 0, without_own_image_ = 0;
   std::vector<std::string> first_missing_;
 };

@@ -95,7 +95,7 @@ std::string find_annotations(const std::string& name, const SuiteOptions& option
               "name the file itself with --data");
 }
 
-ImageRoots find_image_roots(const JsonRows& rows, size_t read, const SuiteOptions& options) {
+ImageRoots find_image_roots(const JsonRows& rows, const SuiteOptions& options) {
   ImageRoots roots;
   if (!options.images.empty()) {
     roots.image = folder(options.images, "the images");
@@ -104,7 +104,7 @@ ImageRoots find_image_roots(const JsonRows& rows, size_t read, const SuiteOption
     auto beside = fs::path(rows.path()).parent_path();
     if (beside.empty()) beside = ".";
     const std::vector<fs::path> candidates = {beside, beside / "..", beside / "VLKEB_images"};
-    for (size_t i = 0; i < read && roots.image.empty(); ++i) {
+    for (size_t i = 0; i < rows.size() && roots.image.empty(); ++i) {
       auto image = image_of(rows, i);
       if (fs::path(image).is_absolute()) continue;  // found anywhere, tells nothing
       for (const auto& root : candidates)

@@ -15,8 +15,8 @@ std::string find_annotations(const std::string& name, const SuiteOptions& option
 struct ImageRoots {
   std::string image, rephrase;
 };
-// As the options say; else the first of the folders where downloads have them under which any of
-// the first `read` rows finds its image (the annotation file's own where none does).
-ImageRoots find_image_roots(const JsonRows& rows, size_t read, const SuiteOptions& options);
+// As the options say; else the first of the folders where downloads have them under which any row
+// finds its image (the annotation file's own where none does).
+ImageRoots find_image_roots(const JsonRows& rows, const SuiteOptions& options);
 
 }  // namespace emend

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "io/error.h"
-#include "io/json.h"
 
 namespace emend {
 namespace {
@@ -12,34 +11,36 @@ struct Field {
   const char* name;
   std::string MmeditRow::*text;
   bool always;  // needed in every kind of file
+  bool answer = false;
 };
 
-constexpr Field kFields[] = {
-    {"src", &MmeditRow::src, true},         {"rephrase", &MmeditRow::rephrase, false},
-    {"pred", &MmeditRow::pred, false},      {"alt", &MmeditRow::alt, true},
-    {"image", &MmeditRow::image, true},     {"image_rephrase", &MmeditRow::image_rephrase, false},
-    {"loc", &MmeditRow::loc, false},        {"loc_ans", &MmeditRow::loc_ans, false},
-    {"m_loc", &MmeditRow::m_loc, false},    {"m_loc_q", &MmeditRow::m_loc_q, false},
-    {"m_loc_a", &MmeditRow::m_loc_a, false}};
+constexpr Field kFields[] = {{"src", &MmeditRow::src, true},
+                             {"rephrase", &MmeditRow::rephrase, false},
+                             {"pred", &MmeditRow::pred, false, true},
+                             {"alt", &MmeditRow::alt, true, true},
+                             {"image", &MmeditRow::image, true},
+                             {"image_rephrase", &MmeditRow::image_rephrase, false},
+                             {"loc", &MmeditRow::loc, false},
+                             {"loc_ans", &MmeditRow::loc_ans, false, true},
+                             {"m_loc", &MmeditRow::m_loc, false},
+                             {"m_loc_q", &MmeditRow::m_loc_q, false},
+                             {"m_loc_a", &MmeditRow::m_loc_a, false, true}};
 
-std::vector<MmeditRow::Consequence> parse_port_new(const nlohmann::json& object,
-                                                   const std::string& where) {
+std::string read_field(const RowFields& fields, const Field& field, bool needed) {
+  if (field.answer) return needed ? fields.answer(field.name) : fields.answer_or_empty(field.name);
+  return needed ? fields.text(field.name) : fields.text_or_empty(field.name);
+}
+
+std::vector<MmeditRow::Consequence> parse_port_new(const RowFields& fields) {
   std::vector<MmeditRow::Consequence> all;
-  auto found = object.find("port_new");
-  if (found == object.end() || found->is_null()) return all;
-  if (!found->is_array())
-    throw Error("suites::mmedit", "'" + where + "': port_new is not a list", "correct the file");
-  for (const auto& one : *found) {
+  for (const auto& one : fields.objects("port_new")) {
     MmeditRow::Consequence consequence;
     // VLKEB's multi-hop files nest what its one-hop file spells out.
-    if (one.is_object() && one.contains("Q&A")) {
-      auto asked = json_get<nlohmann::json>(one, "Q&A", where);
-      consequence = {json_get<std::string>(asked, "Question", where),
-                     json_get<std::string>(asked, "Answer", where), true};
+    if (one.has("Q&A")) {
+      const auto asked = one.object("Q&A");
+      consequence = {asked.text("Question"), asked.answer("Answer"), true};
     } else {
-      consequence = {json_get<std::string>(one, "port_q", where),
-                     json_get<std::string>(one, "port_a", where),
-                     !json_get_or<bool>(one, "port_text_only", false, where)};
+      consequence = {one.text("port_q"), one.answer("port_a"), !one.flag("port_text_only")};
     }
     if (!consequence.question.empty() && !consequence.answer.empty())
       all.push_back(std::move(consequence));
@@ -58,19 +59,20 @@ std::string reason_to_leave_out(const MmeditRow& row, MmeditKind kind) {
 
 }  // namespace
 
-MmeditRow parse_mmedit_row(const nlohmann::json& object, MmeditKind kind,
-                           const std::string& where) {
+MmeditRow parse_mmedit_row(const RowFields& fields, MmeditKind kind) {
+  if (!fields.has("image") && fields.has("src") && fields.has("alt"))
+    throw Error("suites::mmedit", fmt::format("'{}' has no 'image'", fields.where()),
+                "this suite edits answers about pictures; --suite counterfact reads rows without "
+                "pictures, in zsRE's form, too");
   MmeditRow row;
-  for (const auto& field : kFields) {
-    bool needed = field.always || kind != MmeditKind::any;
-    row.*field.text = needed ? json_get<std::string>(object, field.name, where)
-                             : json_get_or<std::string>(object, field.name, std::string(), where);
-  }
+  for (const auto& field : kFields)
+    row.*field.text = read_field(fields, field, field.always || kind != MmeditKind::any);
   for (const auto* name : {&row.image, &row.image_rephrase, &row.m_loc})
     if (name->find('\0') != std::string::npos)
-      throw Error("suites::mmedit", "'" + where + "': the name of a picture holds a zero byte",
+      throw Error("suites::mmedit",
+                  fmt::format("'{}': the name of a picture holds a zero byte", fields.where()),
                   "correct the file");
-  row.port_new = parse_port_new(object, where);
+  row.port_new = parse_port_new(fields);
   row.filtered = reason_to_leave_out(row, kind);
   return row;
 }

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "suites/record.h"
+#include "suites/row_fields.h"
 
 namespace emend {
 
@@ -29,8 +28,9 @@ struct MmeditRow {
   std::string filtered;
 };
 
-// `where` names file and row in errors: not an object, a field missing or no text.
-MmeditRow parse_mmedit_row(const nlohmann::json& object, MmeditKind kind, const std::string& where);
+// Throws emend::Error for a field that is missing or of another type. Answers may be numbers or
+// lists of one (suites/row_fields.h).
+MmeditRow parse_mmedit_row(const RowFields& fields, MmeditKind kind);
 
 // Where a row's pictures are. An empty path: the picture is not to be had.
 struct MmeditPictures {

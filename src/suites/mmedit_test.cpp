@@ -144,13 +144,14 @@ TEST_F(MmeditTest, LeavesOutWhatTheReferenceLeavesOut) {
   EXPECT_EQ(caption->facts().at("filtered"), (json{{"empty alt", 1}}));
   EXPECT_TRUE(asked(caption->record(1), Group::text_generality).empty());
 
-  // The limit counts rows, not what is left of them.
-  options_.limit = 4;
+  // The limit counts the records that are kept, not the rows that are read.
+  options_.limit = 2;
   vqa = open();
   EXPECT_EQ(vqa->size(), 2u);
-  EXPECT_EQ(vqa->facts().at("read"), 4);
+  EXPECT_EQ(vqa->record(1).id, "e-vqa-eval-2");
+  EXPECT_EQ(vqa->facts().at("read"), 3);
   EXPECT_EQ(vqa->facts().at("rows"), 6);
-  EXPECT_EQ(vqa->facts().at("filtered"), (json{{"empty rephrase", 1}, {"empty alt", 1}}));
+  EXPECT_EQ(vqa->facts().at("filtered"), (json{{"empty rephrase", 1}}));
   options_.limit = 100;
   EXPECT_EQ(open()->size(), 3u);
 
@@ -182,10 +183,90 @@ TEST_F(MmeditTest, AnyonesFileMayLackFields) {
     rows_[1].erase(field);
     EXPECT_NE(error("mmedit-json").find(std::string("has no '") + field), std::string::npos);
     rows_ = whole;
-    rows_[1][field] = 3;
+    rows_[1][field] = json::object();
     EXPECT_NE(error("mmedit-json").find("(row 1)"), std::string::npos);
     rows_ = whole;
   }
+  EXPECT_EQ(suite->facts().at("unused_fields"), (json{{"anything", 1}}));
+}
+
+TEST_F(MmeditTest, RowsWithoutPicturesNameTheSuiteThatReadsThem) {
+  rows_ = json::array({{{"src", "What?"}, {"alt", "this"}, {"loc", "who?"}}});
+  for (const char* suite : {"mmedit-json", "e-vqa"}) {
+    EXPECT_NE(error(suite).find("has no 'image'"), std::string::npos) << error(suite);
+    EXPECT_NE(error(suite).find("--suite counterfact"), std::string::npos);
+  }
+}
+
+TEST_F(MmeditTest, ReadsNumbersAndListsOfOneAsAnswers) {
+  rows_[0]["pred"] = 1;
+  rows_[0]["alt"] = 2.5;
+  rows_[0]["loc_ans"] = {"Shakespeare"};
+  rows_[0]["m_loc_a"] = {3};
+  rows_[0]["port_new"] = {{{"port_q", "And?"}, {"port_a", 4}}};
+  auto record = open()->record(0);
+  EXPECT_EQ(record.before, "1");
+  EXPECT_EQ(record.target, "2.5");
+  EXPECT_EQ(asked(record, Group::text_locality), Texts{" | nq question: who is 0 | Shakespeare"});
+  EXPECT_EQ(asked(record, Group::image_locality), Texts{"m0.jpg | Which sport? | 3"});
+  EXPECT_EQ(asked(record, Group::portability), Texts{"0.jpg | And? | 4"});
+
+  // What is no answer says which field it is and how to write it.
+  const std::vector<std::pair<json, std::string>> wrong = {{true, "\"alt\": \"yes\""},
+                                                           {{"a", "b"}, "keep one of them"},
+                                                           {json::array(), "write it as text"},
+                                                           {json::object(), "write it as text"}};
+  for (const auto& [value, hint] : wrong) {
+    rows_[1]["alt"] = value;
+    auto told = error();
+    EXPECT_NE(told.find("(row 1)': 'alt'"), std::string::npos) << told;
+    EXPECT_NE(told.find(hint), std::string::npos) << told;
+  }
+  // A question is text.
+  rows_[1]["alt"] = "this";
+  rows_[1]["src"] = 5;
+  EXPECT_NE(error().find("write it in quotes"), std::string::npos) << error();
+}
+
+TEST_F(MmeditTest, TheLimitCountsWhatIsKept) {
+  for (int i = 0; i < 3; ++i) remove("val2014/" + std::to_string(i) + ".jpg");
+  remove("rephrased/4.png");
+  options_.limit = 2;
+  options_.missing_images = MissingImages::skip_probes;
+  auto probes = open();
+  ASSERT_EQ(probes->size(), 2u);
+  EXPECT_EQ(probes->record(0).id, "e-vqa-eval-3");
+  EXPECT_EQ(probes->record(1).id, "e-vqa-eval-4");
+  EXPECT_EQ(probes->facts().at("read"), 5);
+  EXPECT_EQ(probes->facts().at("missing_images").at("records"), 3);
+  options_.missing_images = MissingImages::skip_records;
+  auto records = open();
+  ASSERT_EQ(records->size(), 2u);
+  EXPECT_EQ(records->record(1).id, "e-vqa-eval-5");
+  // Refused, they are as many as would have been kept.
+  options_.missing_images = MissingImages::refuse;
+  EXPECT_NE(error().find("2 of 2 records"), std::string::npos) << error();
+}
+
+TEST_F(MmeditTest, HintsNameNoOptionThatWasGiven) {
+  for (int i = 0; i < 6; ++i) remove("val2014/" + std::to_string(i) + ".jpg");
+  EXPECT_NE(error().find("--images and --rephrase-images"), std::string::npos);
+  options_.images = folder_.path();
+  EXPECT_EQ(error().find("--images "), std::string::npos) << error();
+  EXPECT_NE(error().find("--rephrase-images"), std::string::npos) << error();
+  options_.rephrase_images = folder_.path();
+  EXPECT_EQ(error().find("--rephrase-images"), std::string::npos) << error();
+  options_.missing_images = MissingImages::skip_probes;
+  EXPECT_NE(error().find("nothing is left"), std::string::npos) << error();
+  EXPECT_EQ(error().find("--"), std::string::npos) << error();
+  // Only where it would help.
+  options_.missing_images = MissingImages::skip_records;
+  EXPECT_EQ(error().find("skip-probes"), std::string::npos) << error();
+  for (int i = 0; i < 6; ++i) {
+    touch("val2014/" + std::to_string(i) + ".jpg");
+    remove("rephrased/" + std::to_string(i) + ".png");
+  }
+  EXPECT_NE(error().find("skip-probes"), std::string::npos) << error();
 }
 
 TEST_F(MmeditTest, ReadsBothFormsOfPortability) {
@@ -306,8 +387,8 @@ TEST_F(MmeditTest, FindsFilesWhereUsersHaveThem) {
   options_.split = "one-hop";
   EXPECT_NE(error().find("it has: eval, train"), std::string::npos);
   EXPECT_NE(error("okvqa").find("mmedit-json"), std::string::npos);
-  EXPECT_EQ(suite_names(),
-            (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact"}));
+  EXPECT_EQ(suite_names(), (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact",
+                                  "zsre", "knowedit", "mquake"}));
 }
 
 TEST_F(MmeditTest, NamesOfPicturesCannotTrick) {

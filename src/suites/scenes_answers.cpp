@@ -27,7 +27,9 @@ Words without(const Words& values, const std::string& truth) {
 
 const Words& values_of(const std::string& attribute) {
   auto known = attribute_named(attribute);
-  if (!known) throw Error("suites::scenes", "no creature has a '" + attribute + "'");
+  if (!known)
+    throw Error("suites::scenes", "no creature has a '" + attribute + "'",
+                "this is an error in emend; please report it");
   return attribute_values(*known);
 }
 

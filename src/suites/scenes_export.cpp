@@ -93,8 +93,9 @@ void export_mmedit(const std::string& directory, size_t count,
   std::error_code failure;
   std::filesystem::create_directories(root / "images", failure);
   if (failure)
-    throw Error("suites::export",
-                "cannot make " + (root / "images").string() + ": " + failure.message());
+    throw Error(
+        "suites::export", "cannot make " + (root / "images").string() + ": " + failure.message(),
+        "-o names a folder that can be made: check that it is no file, and its permissions");
   Exporter exporter(root, name);
   AtomicFile file((root / (name + ".json")).string());
   file.write("[");
@@ -104,7 +105,8 @@ void export_mmedit(const std::string& directory, size_t count,
     try {
       file.write(row.dump(2));
     } catch (const nlohmann::json::exception&) {
-      throw Error("suites::export", fmt::format("a text of record {} is not valid UTF-8", i));
+      throw Error("suites::export", fmt::format("a text of record {} is not valid UTF-8", i),
+                  "this is an error in emend; please report it");
     }
   }
   file.write("\n]\n");

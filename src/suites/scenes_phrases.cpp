@@ -114,7 +114,8 @@ const std::vector<Phrases>& all_phrases() {
 const Phrases& phrases(std::string_view pattern) {
   for (const auto& entry : all_phrases())
     if (entry.pattern == pattern) return entry;
-  throw Error("suites::scenes", "no question pattern '" + std::string(pattern) + "'");
+  throw Error("suites::scenes", "no question pattern '" + std::string(pattern) + "'",
+              "this is an error in emend; please report it");
 }
 
 std::string fill_in(const std::string& wording, std::string_view a, std::string_view b) {

@@ -142,7 +142,8 @@ const char* split_name(Split split) {
 Record make_record(const Scene& scene, const Question& question, const std::string& target,
                    Split split, uint64_t seed, const EditOptions& options) {
   if (question.text.empty() || target.empty())
-    throw Error("suites::scenes", "an edit needs a question and a target");
+    throw Error("suites::scenes", "an edit needs a question and a target",
+                "this is an error in emend; please report it");
   return Maker(scene, question, target, split, seed).make(options);
 }
 

@@ -13,7 +13,9 @@ void check(const Scene& scene) {
   for (const auto& o : scene.objects)
     good = good && within(o.shape, shapes().size()) && within(o.colour, colours().size()) &&
            within(o.size, sizes().size()) && within(o.place, kPlaces);
-  if (!good) throw Error("suites::scenes", "a scene names something that the world has not");
+  if (!good)
+    throw Error("suites::scenes", "a scene names something that the world has not",
+                "this is an error in emend; please report it");
 }
 
 }  // namespace

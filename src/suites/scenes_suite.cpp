@@ -43,7 +43,8 @@ class ScenesSuite : public Suite {
 
   Record record(size_t index) const override {
     if (index >= size_)
-      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, size_));
+      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, size_),
+                  "this is an error in emend; please report it");
     // Mixed, so that runs with seeds 1 and 2 have no record in common.
     auto seed = mix(options_.seed) + index;
     const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);

@@ -144,7 +144,8 @@ std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
     answer = there.value_or(question_.answer);
   }
   if (!best)
-    throw Error("suites::scenes", "no scene that looks unlike that of '" + question_.text + "'");
+    throw Error("suites::scenes", "no scene that looks unlike that of '" + question_.text + "'",
+                "choose another --seed");
   return {*best, answer};
 }
 

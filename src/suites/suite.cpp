@@ -17,12 +17,16 @@ std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& o
     throw Error("suites::suite", fmt::format("there is no suite '{}'", name),
                 fmt::format("there are: {}", fmt::join(names, ", ")));
   if (name == "scenes") return open_scenes(options);
-  if (name == "counterfact") return open_counterfact(options);
+  const auto facts = counterfact_suite_names();
+  if (std::find(facts.begin(), facts.end(), name) != facts.end())
+    return open_counterfact(name, options);
   return open_mmedit(name, options);
 }
 
 std::vector<std::string> suite_names() {
-  return {"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact"};
+  std::vector<std::string> names = {"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json"};
+  for (auto& name : counterfact_suite_names()) names.push_back(name);
+  return names;
 }
 
 }  // namespace emend
