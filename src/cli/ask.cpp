@@ -71,11 +71,11 @@ Examples:
   command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
   command->add_option("--patch", arguments->patches, "patch to apply; may be given several times");
   command->add_option("--max-new-tokens", arguments->generation.max_new_tokens, "longest answer")
-      ->check(CLI::Range(1, 4096));
+      ->check(whole_number(1, 4096));
   command->add_option("--temperature", arguments->generation.temperature, "0: greedy")
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(real_number(0, 100));
   command->add_option("--top-p", arguments->generation.top_p, "nucleus of a sampled answer")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(real_number(0, 1));
   command->callback([arguments] { ask(*arguments); });
 }
 

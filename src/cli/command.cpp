@@ -20,21 +20,27 @@ void add_common(CLI::App& command, Common& common, bool model) {
     command.add_option("-m,--model", common.model,
                        "Hugging Face folder of the model; the bundled one when left out");
   command.add_option("-t,--threads", common.threads, "threads; 0: as many as suit this machine")
-      ->check(CLI::Range(0, 1024));
-  command.add_option("--device", common.device, "where to compute")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
+      ->check(whole_number(0, 1024));
+  command.add_option("--device", common.device, "where to compute")->check(one_of({"cpu", "cuda"}));
   command
       .add_option("--dtype", common.dtype,
                   "what to compute in; auto: fp32, or bf16 for a model that is stored in 16 bits; "
                   "fp16: on CUDA only")
-      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}));
+      ->check(one_of({"auto", "fp32", "bf16", "fp16"}));
   command.add_option("--seed", common.seed, "seed of all that is drawn")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0, INT64_MAX));
   if (model)
     command.add_flag("--no-chat-template", common.no_chat_template,
                      "ask prompts as they are, of a model that has a chat template, too");
   command.add_flag("--json", common.json, "one JSON object instead of text");
-  command.add_flag("-v,--verbose", common.verbose, "say more");
+  // At once, so that what a command says while it reads its options is heard.
+  command.add_flag_callback(
+      "-v,--verbose",
+      [&common] {
+        common.verbose = true;
+        logger().set_level(spdlog::level::debug);
+      },
+      "verbose logging");
 }
 
 void add_prompt_options(CLI::App& command, PromptOptions& options) {
@@ -57,7 +63,6 @@ std::string prompt_template(const PromptOptions& options, const std::string& tex
 }
 
 void prepare(const Common& common) {
-  if (common.verbose) logger().set_level(spdlog::level::debug);
   set_threads(common.threads);
   warn_if_blas_is_slow();
   if (common.device == "cuda" && !at::hasCUDA())
@@ -139,6 +144,15 @@ nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
     settings[pair.substr(0, equals)] = scalar ? value : nlohmann::json(pair.substr(equals + 1));
   }
   return settings;
+}
+
+void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored) {
+  if (ignored.empty()) return;
+  logger().info("{}: {} not change anything here{}", path,
+                ignored.size() == 1 ? "1 key does" : fmt::format("{} keys do", ignored.size()),
+                logger().should_log(spdlog::level::debug) ? "" : " (--verbose names them)");
+  for (const auto& [key, reason] : ignored)
+    logger().debug("{}: {} changes nothing here: {}", path, key, reason);
 }
 
 nlohmann::json run_facts(const Common& common, std::optional<at::ScalarType> dtype) {

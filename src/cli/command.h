@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/validators.h"
+#include "editing/hparams.h"
 #include "editing/patch_stack.h"
 #include "models/vlm.h"
 #include "suites/suite.h"
@@ -50,6 +52,9 @@ Picture open_picture(const std::string& path);  // read once, so that a bad file
 
 // NAME=VALUE each: VALUE as JSON where it is a number, true or false, as text else.
 nlohmann::json editor_settings(const std::vector<std::string>& pairs);
+// One line that counts a hyper-parameter file's keys that change nothing, and, with --verbose, a
+// line for each that says why.
+void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored);
 // version, threads, device, dtype (what the open model computes in), chat_template (whether prompts
 // are put into the model's, where it has one), seed: what every JSON result carries.
 nlohmann::json run_facts(const Common& common, std::optional<at::ScalarType> dtype = {});

@@ -48,8 +48,10 @@ void run(const Arguments& arguments, Convert convert) {
     if (!progress)
       progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all / 1'000'000));
     progress->set(static_cast<int64_t>(done / 1'000'000));
-    if (InterruptGuard::interrupted())
-      throw Error("cli::convert", "interrupted; nothing was written");
+    if (InterruptGuard::interrupted()) {
+      std::cerr << "emend: stopped; nothing was written\n";
+      throw CLI::RuntimeError(128 + InterruptGuard::signal());
+    }
   };
   const auto result = convert(options);
   progress.reset();
@@ -85,28 +87,28 @@ void add_shared(CLI::App& command, Arguments& arguments) {
   command
       .add_option("--dtype", arguments.dtype,
                   "of the folder's weights; stored: each tensor as its file has it")
-      ->check(CLI::IsMember({"stored", "bf16", "fp16", "fp32"}))
+      ->check(one_of({"stored", "bf16", "fp16", "fp32"}))
       ->capture_default_str();
   command
       .add_option("--image-size", arguments.image_size,
                   "side of the pictures; another than the file's interpolates its position "
                   "embeddings")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1000000));
   command
       .add_option("--vision-blocks", arguments.vision_blocks,
                   "how many blocks of the vision tower are run; default: all, and 39 of "
                   "eva_vit_g.pth's 40")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1000000));
   command
       .add_option("--vision-heads", arguments.vision_heads,
                   "attention heads of the vision tower; default: its width / 88")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1000000));
   command
       .add_option("--qformer-heads", arguments.qformer_heads,
                   "attention heads of the Q-Former; default: its width / 64")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1000000));
   command.add_option("--shard-gb", arguments.shard_gb, "largest size of one file of weights")
-      ->check(CLI::Range(0.001, 1e6))
+      ->check(real_number(0.001, 1e6))
       ->capture_default_str();
   command.add_flag("--json", arguments.json, "print JSON");
   command.add_flag("-v,--verbose", arguments.verbose, "name every tensor that has no place");
@@ -164,7 +166,11 @@ void add_convert(CLI::App& program) {
   command->require_subcommand(1);
   command->footer(R"(
 Checkpoints of torch.save are read without running anything that they name; what is not weights is
-refused. Every tensor of the model must be there, or nothing is written.)");
+refused. Every tensor of the model must be there, or nothing is written.
+
+Examples:
+  emend convert blip2 --checkpoint blip2_caption_opt2.7b.pth --language opt-2.7b -o caption
+  emend convert minigpt4 --help)");
   add_blip2(*command);
   add_minigpt4(*command);
 }

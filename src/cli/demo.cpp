@@ -187,10 +187,15 @@ void add_demo(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand(
       "demo", "Find a real mistake of the bundled model, correct it, measure, revert");
+  command->footer(R"(
+Examples:
+  emend demo
+  emend demo --edits 20 --seed 3 -o demo3
+  emend demo --set steps=30)");
   add_common(*command, arguments->common);
   command->remove_option(command->get_option("--json"));
   command->add_option("--edits", arguments->edits, "how many edits to measure over")
-      ->check(CLI::Range(1, 10000));
+      ->check(whole_number(1, 10000));
   command->add_option("-o,--output", arguments->output, "folder for the picture and the patches");
   command->add_option("--set", arguments->settings, "NAME=VALUE, a setting of the editor ft");
   command->callback([arguments] { demo(*arguments); });

@@ -36,8 +36,7 @@ EditorSpec chosen_editor(const Arguments& arguments) {
   std::vector<EditorSpec> chosen;
   if (!arguments.hparams.empty()) {
     auto hparams = read_hparams(arguments.hparams);
-    for (const auto& [key, reason] : hparams.ignored)
-      logger().info("{}: {} changes nothing here: {}", arguments.hparams, key, reason);
+    log_ignored_keys(arguments.hparams, hparams.ignored);
     chosen = {hparams.spec};
   } else {
     auto module = arguments.module.empty() ? "" : ":" + arguments.module;
@@ -300,7 +299,7 @@ Examples:
                       "\"QUESTION => ANSWER\" that follows from the edit, to measure Portability");
   command
       ->add_option("--probes", arguments->probes, "unrelated texts, and unrelated pictures, asked")
-      ->check(CLI::Range(1, 10000));
+      ->check(whole_number(1, kMostProbes));
   command->add_flag("--details", arguments->details,
                     "print every probe's answers before and after");
   command->callback([arguments] { edit(*arguments); });

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "cli/command.h"
+#include "cli/spelling.h"
 #include "io/error.h"
 #include "io/runtime.h"
 
@@ -56,6 +57,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   try {
+    emend::cli::check_spelling(program, {argv + 1, argv + argc});
     program.parse(argc, argv);
   } catch (const CLI::RuntimeError& stopped) {  // the command has said why
     return stopped.get_exit_code();
@@ -63,7 +65,11 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
     auto used = program.get_subcommands();
     auto help = fmt::format("emend{} --help", used.empty() ? "" : " " + used.front()->get_name());
-    return report(emend::Error("cli::arguments", error.what(), help).what());
+    std::string problem = error.what();
+    // Validators say what an option must be: "--limit must be between 0 and 100".
+    if (const auto colon = problem.find(": must be "); colon != std::string::npos)
+      problem.erase(colon, 1);
+    return report(emend::Error("cli::arguments", problem, help).what());
   }
   std::cout.flush();
   if (!std::cout)

@@ -73,6 +73,12 @@ void export_scenes(const Arguments& arguments) {
 void add_scenes(CLI::App& program) {
   auto* scenes = program.add_subcommand("scenes", "The bundled world");
   scenes->require_subcommand(1);
+  scenes->footer(R"(
+Scenes is the world of drawn pictures that the bundled model was trained on.
+
+Examples:
+  emend scenes export -o edits --count 100 --seed 1
+  emend scenes export --help)");
   auto arguments = std::make_shared<Arguments>();
   auto* command = scenes->add_subcommand(
       "export", "Write edits with their probes as MMEdit's JSON and PNG pictures");
@@ -87,16 +93,17 @@ Examples:
   add_common(*command, arguments->common);
   command->add_option("-o,--output", arguments->output, "folder to write")->required();
   command->add_option("--split", arguments->split, "whose scenes")
-      ->check(CLI::IsMember({"pretrain", "train", "eval"}));
-  command->add_option("--count", arguments->count, "how many edits")->check(CLI::Range(1, 1000000));
+      ->check(one_of({"pretrain", "train", "eval"}));
+  command->add_option("--count", arguments->count, "how many edits")
+      ->check(whole_number(1, 1000000));
   command
       ->add_option("--kind", arguments->kind,
                    "counterfactual: against the truth; errors: what the model (-m) gets wrong")
-      ->check(CLI::IsMember({"counterfactual", "errors"}));
+      ->check(one_of({"counterfactual", "errors"}));
   command
       ->add_option("--form", arguments->form,
                    "counterfactual: of questions (vqa) or of captions (caption)")
-      ->check(CLI::IsMember({"vqa", "caption"}));
+      ->check(one_of({"vqa", "caption"}));
   command->callback([arguments] { export_scenes(*arguments); });
 }
 

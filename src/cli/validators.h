@@ -1,0 +1,40 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace emend::cli {
+
+// Validators of options' values. A value is checked as it was written, before it is converted to
+// the option's type, so that -1 is out of range for an unsigned option, too. The errors read
+// "--limit must be between 0 and 1000000".
+CLI::Validator whole_number(int64_t least, int64_t most);
+CLI::Validator real_number(double least, double most);
+
+// A number of bytes, with or without a unit: 512M, 4G (of 1024). Becomes plain bytes.
+CLI::Validator memory_size();
+
+// One of several words: "--mode must be one of single, sequential, batch". Of a map the word
+// becomes its value.
+CLI::Validator one_of(const std::vector<std::string>& words);
+template <typename T>
+CLI::Validator one_of(const std::map<std::string, T>& values) {
+  std::vector<std::string> words;
+  for (const auto& [word, value] : values) words.push_back(word);
+  const auto check = one_of(words);
+  return {[check, values](std::string& text) {
+            auto problem = check(text);
+            if (problem.empty()) text = std::to_string(static_cast<int64_t>(values.at(text)));
+            return problem;
+          },
+          check.get_description()};
+}
+
+// What bounds options that several commands have.
+inline constexpr int64_t kMostRecords = 1000000000;
+inline constexpr int64_t kMostProbes = 10000;
+
+}  // namespace emend::cli
