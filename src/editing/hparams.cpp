@@ -1,7 +1,10 @@
 #include "editing/hparams.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <functional>
 
@@ -63,17 +66,54 @@ std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more) 
 std::string hugging_face_name(std::string name) {
   for (auto [theirs, ours] :
        {std::pair{"opt_model.", "language_model."}, std::pair{"llama_model.", "language_model."},
-        std::pair{"Qformer.bert.", "qformer."}, std::pair{"opt_proj", "language_projection"}})
-    if (name.rfind(theirs, 0) == 0) return ours + name.substr(std::string(theirs).size());
+        std::pair{"Qformer.bert.", "qformer."}, std::pair{"Qformer", "qformer.*"},
+        std::pair{"opt_proj", "language_projection"},
+        std::pair{"llama_proj", "language_projection"},
+        std::pair{"model.mm_projector.0", "multi_modal_projector.linear_1"},
+        std::pair{"model.mm_projector.2", "multi_modal_projector.linear_2"},
+        std::pair{"mm_projector", "multi_modal_projector.*"}})
+    if (name.starts_with(theirs)) return ours + name.substr(std::string(theirs).size());
   return name;
 }
 
 std::string without_weight(std::string name) {
   const std::string weight = ".weight";
-  if (name.size() > weight.size() &&
-      name.compare(name.size() - weight.size(), weight.size(), weight) == 0)
+  if (name.size() > weight.size() && name.ends_with(weight))
     name.resize(name.size() - weight.size());
   return name;
+}
+
+InnerParams inner_params(File& file) {
+  if (!file.values.contains("inner_params")) file.text("inner_params");
+  const auto& list = file.values["inner_params"];
+  std::vector<std::string> names, biases;
+  if (list.is_array())
+    for (const auto& given : list) {
+      if (!given.is_string() || given.get<std::string>().empty()) continue;
+      const auto name = given.get<std::string>();
+      if (name.ends_with(".bias"))
+        biases.push_back(name);
+      else
+        names.push_back(hugging_face_name(without_weight(name)));
+    }
+  if (names.empty() || names.size() + biases.size() != list.size() || list.size() > 1000)
+    file.wrong("inner_params", "a list of weights' names");
+  if (!biases.empty())
+    file.ignored.push_back(
+        {"inner_params", fmt::format("biases are not edited, and {} {} one: {}", biases.size(),
+                                     biases.size() == 1 ? "is" : "are", fmt::join(biases, ", "))});
+  InnerParams found;
+  const auto& first = names.front();
+  found.module = "language";
+  if (first.starts_with("qformer.")) found.module = "vision";
+  if (first.starts_with("multi_modal_projector") || first == "language_projection")
+    found.module = "projection";
+  if (first.starts_with("visual") || first.starts_with("vision_model") ||
+      first.starts_with("vision_tower"))
+    found.module = "tower";
+  found.sites = names.size() == 1 ? fmt::format("{{*.,}}{}", first)
+                                  : fmt::format("{{*.,}}{{{}}}", fmt::join(names, ","));
+  return found;
 }
 
 }  // namespace easyedit
@@ -83,123 +123,16 @@ namespace {
 using namespace easyedit;  // NOLINT: the same subject in another file
 using nlohmann::json;
 
-std::vector<Key> common_keys() {
-  return {later("alg_name"),
-          later("model_name"),
-          copy("num_steps", "steps"),
-          copy("lr", "lr"),
-          copy("weight_decay", "weight_decay"),
-          ignore("device", "--device says where to compute"),
-          ignore("model_parallel", "--device says where to compute"),
-          ignore("batch_size", "all requests of an edit are one batch"),
-          ignore("max_length", "requests are not cut"),
-          ignore("kl_factor", "EasyEdit's code does not read it for this algorithm"),
-          ignore("use_chat_template", "the protocol says how a prompt is built"),
-          ignore("enable_thinking", "the protocol says how a prompt is built")};
-}
-
-// [21, 22] as part of a glob; empty when there are none.
-std::string layers_glob(const File& file) {
-  std::vector<int64_t> layers;
-  if (!file.values.contains("layers")) return {};
-  const auto& list = file.values["layers"];
-  if (!list.is_array()) file.wrong("layers", "a list of layer numbers");
-  for (const auto& layer : list) {
-    if (!layer.is_number_integer() || layer.get<int64_t>() < 0 || layers.size() >= 1000)
-      file.wrong("layers", "a list of layer numbers");
-    layers.push_back(layer.get<int64_t>());
-  }
-  if (layers.size() == 1) return std::to_string(layers[0]);
-  return layers.empty() ? "" : fmt::format("{{{}}}", fmt::join(layers, ","));
-}
-
-// FT takes every parameter whose name contains the template with a layer's number filled in.
-void ft_sites(File& file) {
-  auto name = hugging_face_name(file.text("rewrite_module_tmp"));
-  auto layers = layers_glob(file);
-  auto hole = name.find("{}");
-  if (hole != std::string::npos) {
-    if (layers.empty()) file.wrong("rewrite_module_tmp", "filled from 'layers', which names none");
-    name.replace(hole, 2, layers);
-  }
-  const auto layer = without_weight(name);
-  const bool whole = layer != name;
-  name = layer;
-  if (name.empty()) file.wrong("rewrite_module_tmp", "the name of a layer");
-  file.settings["sites"] = "*" + name + (whole ? "" : "*");
-}
-
-// PEFT takes every layer whose name is a target, or ends in one after a dot.
-void lora_sites(File& file) {
-  if (!file.values.contains("target_modules"))
-    throw Error("editing::hparams", fmt::format("'{}' has no 'target_modules'", file.path),
-                "name layers, for example [q_proj, v_proj]");
-  auto targets = file.values["target_modules"];
-  if (targets.is_string()) targets = json::array({targets});
-  std::vector<std::string> names;
-  if (targets.is_array())
-    for (const auto& target : targets)
-      if (target.is_string() && !target.get<std::string>().empty())
-        names.push_back(hugging_face_name(target.get<std::string>()));
-  if (names.empty() || names.size() != targets.size() || names.size() > 100)
-    file.wrong("target_modules", "a list of layers' names, for example [q_proj, v_proj]");
-  auto last = names.size() == 1 ? names[0] : fmt::format("{{{}}}", fmt::join(names, ","));
-  auto layers = layers_glob(file);
-  file.settings["sites"] = layers.empty() ? fmt::format("{{*.,}}{}", last)
-                                          : fmt::format("*.layers.{}.{{*.,}}{}", layers, last);
-}
-
-Algorithm ft() {
-  auto constraint = [](File& file, const json& value) {
-    if (value.is_null() || value == json(false)) return;
-    if (!value.is_number()) file.wrong("norm_constraint", "false or a number");
-    file.settings["norm_constraint"] = value;
-  };
-  auto objective = [](File& file, const json& value) {
-    if (value != "prompt_last" && value != "target_new")
-      file.wrong("objective_optimization", "prompt_last or target_new");
-    file.settings["objective"] = value == "prompt_last" ? "prompt_last" : "target";
-  };
-  const std::string unread = "rewrite_module_tmp alone says what is edited";
-  return {"FT",
-          "ft",
-          {{"optimizer", "adam"}, {"stop_loss", 0.01}, {"end_of_answer", false}},
-          common_keys() + std::vector<Key>{later("layers"),
-                                           later("rewrite_module_tmp"),
-                                           {"norm_constraint", constraint, {}},
-                                           {"objective_optimization", objective, {}},
-                                           ignore("layer_module_tmp", unread),
-                                           ignore("mlp_module_tmp", unread),
-                                           ignore("attn_module_tmp", unread),
-                                           ignore("ln_f_module", unread),
-                                           ignore("lm_head_module", unread)},
-          ft_sites,
-          {}};
-}
-
-Algorithm lora() {
-  auto type = [](File& file, const json& value) {
-    if (value != "lora" && value != "adalora") file.wrong("lora_type", "lora or adalora");
-  };
-  return {"LoRA",
-          "lora",
-          {{"optimizer", "adam"}, {"stop_loss", 0}, {"end_of_answer", false}},
-          common_keys() +
-              std::vector<Key>{
-                  later("layers"),
-                  later("target_modules"),
-                  copy("rank", "rank"),
-                  copy("lora_alpha", "alpha"),
-                  {"lora_type", type, "plain LoRA: AdaLoRA's rank would not adapt in one edit"},
-                  ignore("lora_dropout", "no dropout, so that an edit is the same each time"),
-                  ignore("norm_constraint", "EasyEdit's code does not read it for LoRA"),
-                  ignore("sh_lr", "EasyEdit's code does not read it for LoRA")},
-          lora_sites,
-          {}};
-}
-
 std::vector<Algorithm> algorithms() {
   return {ft(), lora(), ike(), ke(), mend(), serac("SERAC"), serac("SERAC_MULTI")};
+}
+
+// "ft" is FT: the files' `alg` is not always written as their `alg_name`.
+bool same_algorithm(const std::string& a, const std::string& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
+  });
 }
 
 Algorithm algorithm_of(const File& file) {
@@ -209,7 +142,7 @@ Algorithm algorithm_of(const File& file) {
   auto name = file.text(key);
   std::vector<std::string> known;
   for (const auto& algorithm : algorithms()) {
-    if (algorithm.name == name) return algorithm;
+    if (same_algorithm(algorithm.name, name)) return algorithm;
     known.push_back(algorithm.name);
   }
   file.wrong(key, fmt::format("an algorithm that emend has: {}", fmt::join(known, ", ")));

@@ -49,11 +49,25 @@ Key copy(const std::string& name, const std::string& setting);
 Key later(const std::string& name);
 std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more);
 
-// EasyEdit's BLIP-2 and MiniGPT-4 come from LAVIS, which names the parts otherwise.
+// What a file's inner_params say: the layers whose weights are edited, as a glob, and the module
+// that they are in (language, vision, projection or tower). A bias is named as ignored.
+struct InnerParams {
+  std::string sites, module;
+};
+InnerParams inner_params(File& file);
+// Keys of the files of models with pictures that no algorithm reads here: where the model and its
+// parts lie, what is logged, and so on.
+std::vector<Key> multimodal_keys();
+
+// EasyEdit's BLIP-2 and MiniGPT-4 come from LAVIS, and its LLaVA from the first release; both name
+// the parts otherwise.
 std::string hugging_face_name(std::string name);
 // A layer's name from its weight's.
 std::string without_weight(std::string name);
 
+// hparams_tuned.cpp: FT and LoRA.
+Algorithm ft();
+Algorithm lora();
 // hparams_trained.cpp: the files of hparams/MEND and hparams/TRAINING/MEND; the same of KE, and of
 // SERAC, whose name in them is SERAC, or SERAC_MULTI for models with pictures.
 Algorithm mend();

@@ -232,6 +232,133 @@ TEST_F(HparamsTest, FtOfEarlierReleases) {
   EXPECT_EQ(sites(bridge), std::vector<std::string>{"qformer.encoder.layer.1.output_query.dense"});
 }
 
+// What VLKEB and MMKE-Bench release for FT: keys of all their algorithms, in a form of our own.
+const char* const kPictureFt = R"(device: 0
+alg_name: "FT"
+name: somewhere/opt-2.7b
+model_name: blip2
+model_class: Blip2OPT
+tokenizer_class: GPT2Tokenizer
+tokenizer_name: somewhere/opt-2.7b
+inner_params:
+- opt_model.model.decoder.layers.2.fc1.weight
+- opt_model.model.decoder.layers.2.fc2.weight
+alg: ft
+num_steps: 15
+lr: 1e-6
+edit_lr: 2e-4
+lr_lr: 1e-4
+lr_scale: 1.0
+weight_decay: 0
+seed: 42
+cedit: 0.1
+iedit: 0.1
+cloc: 1.0
+cbase: 1.0
+dropout: 0.0
+train_base: False
+no_grad_layers: null
+one_sided: False
+n_hidden: 1
+hidden_dim: null
+init: id
+norm: True
+combine: True
+x_only: False
+delta_only: False
+act: relu
+rank: 1920
+mlp_class: IDMLP
+shared: True
+archive: null
+batch_size: 1
+model_save_pt: 5000
+silent: False
+max_iters: 50000
+log_interval: 100
+eval_log_interval: 1000
+final_eval: True
+val_interval: 5000
+early_stop_patience: 5000
+early_stop_key: "loss/total_edit_val"
+eval_only: True
+half: False
+debug: False
+save: False
+verbose: True
+val_batch_size: 1
+accumulate_bs: 2
+val_steps: 500
+opt: Adam
+grad_clip: 100.
+results_dir: ./results
+qformer_checkpoint: somewhere/qformer.pth
+qformer_name_or_path: bert-base-uncased
+state_dict_file: somewhere/eva_vit_g.pth
+pretrained_ckpt: null
+coco_image: pictures
+rephrase_image: pictures
+)";
+
+TEST_F(HparamsTest, FtOfModelsWithPictures) {
+  auto hparams = read(kPictureFt);
+  EXPECT_EQ(hparams.spec.name, "ft");
+  auto settings = make_editor("ft", hparams.spec.settings)->settings();
+  EXPECT_EQ(settings["steps"], 15);
+  EXPECT_EQ(settings["lr"], 2e-4);
+  EXPECT_EQ(settings["optimizer"], "adam");
+  EXPECT_EQ(settings["stop_loss"], 0.0);
+  EXPECT_EQ(sites(hparams),
+            (std::vector<std::string>{"language_model.model.decoder.layers.2.fc1",
+                                      "language_model.model.decoder.layers.2.fc2"}));
+  std::map<std::string, std::string> ignored;
+  for (const auto& [key, reason] : hparams.ignored) ignored[key] = reason;
+  EXPECT_THAT(ignored["lr"], HasSubstr("edit_lr"));
+  for (const char* key : {"rank", "cedit", "grad_clip", "seed", "coco_image", "max_iters"})
+    EXPECT_FALSE(ignored[key].empty()) << key;
+  for (const char* key : {"num_steps", "edit_lr", "opt", "inner_params", "alg"})
+    EXPECT_FALSE(ignored.count(key)) << key;
+
+  auto adamw = read(with(kPictureFt, "opt: Adam", "opt: AdamW"));
+  EXPECT_EQ(adamw.spec.settings["optimizer"], "adamw");
+  EXPECT_THAT(refusal(with(kPictureFt, "opt: Adam", "opt: Lion")), HasSubstr("AdamW"));
+  EXPECT_THAT(refusal(with(kPictureFt, "num_steps", "num_stepz")), HasSubstr("num_stepz"));
+  // The algorithm's name alone, in any case.
+  EXPECT_EQ(read(with(kPictureFt, "alg_name: \"FT\"", "")).spec.name, "ft");
+  const std::string lists =
+      "- opt_model.model.decoder.layers.2.fc1.weight\n"
+      "- opt_model.model.decoder.layers.2.fc2.weight";
+  auto qformer = read(with(kPictureFt, lists, "- Qformer"));
+  const auto all = sites(qformer);
+  EXPECT_GT(all.size(), 4u);
+  for (const auto& site : all) EXPECT_TRUE(site.starts_with("qformer.")) << site;
+  auto bias = read(with(kPictureFt, lists,
+                        "- opt_model.model.decoder.layers.2.fc2.weight\n"
+                        "- opt_model.model.decoder.layers.2.fc2.bias"));
+  EXPECT_EQ(sites(bias), std::vector<std::string>{"language_model.model.decoder.layers.2.fc2"});
+  EXPECT_THAT(bias.ignored,
+              ::testing::Contains(::testing::Field(&Hparams::Ignored::reason, HasSubstr("bias"))));
+}
+
+TEST_F(HparamsTest, NamesOfPartsOfTheFirstLlava) {
+  const std::string lists =
+      "- opt_model.model.decoder.layers.2.fc1.weight\n"
+      "- opt_model.model.decoder.layers.2.fc2.weight";
+  EXPECT_EQ(read(with(kPictureFt, lists, "- mm_projector")).spec.settings["sites"],
+            "{*.,}multi_modal_projector.*");
+  EXPECT_EQ(read(with(kPictureFt, lists, "- model.mm_projector.0.weight")).spec.settings["sites"],
+            "{*.,}multi_modal_projector.linear_1");
+  EXPECT_EQ(read(with(kPictureFt, lists, "- model.layers.31.mlp.down_proj.weight"))
+                .spec.settings["sites"],
+            "{*.,}model.layers.31.mlp.down_proj");
+}
+
+TEST_F(HparamsTest, LoraMeansALayersWeightsByAnEnding) {
+  auto text = with(kLora, "[\"q_proj\", \"v_proj\"]",
+                   "[\"language_model.model.decoder.layers.*q_proj.*\"]");
+  EXPECT_EQ(sites(read(text)).size(), 3u);
+}
+
 TEST_F(HparamsTest, Lora) {
   auto hparams = read(kLora);
   EXPECT_EQ(hparams.spec.label, "lora (blip2)");

@@ -34,8 +34,6 @@ Key fixed(const std::string& name, const json& only, const std::string& reason) 
 }
 
 std::vector<Key> trained_keys() {
-  const std::string folder = "-m names the model's folder, which says all";
-  const std::string told = "emend train says how it goes at each validation";
   auto archive = [](File& file, const json& value) {
     if (value.is_null()) return;
     if (!value.is_string()) file.wrong("archive", "null or a checkpoint's name");
@@ -48,25 +46,72 @@ std::vector<Key> trained_keys() {
       file.ignored.push_back(
           {"archive", "EasyEdit's trained editors are not read; train one here"});
   };
-  return {later("alg"),
-          later("alg_name"),
-          later("model_name"),
-          later("inner_params"),
-          later("cedit"),
-          later("iedit"),
-          later("early_stop_patience"),
-          {"archive", archive, {}},
-          train("cloc", "locality_weight"),
-          train("lr", "lr"),
-          train("batch_size", "batch"),
-          train("accumulate_bs", "accumulate"),
-          train("max_iters", "steps"),
-          train("val_interval", "validate"),
-          train("grad_clip", "clip"),
-          fixed("opt", "Adam", "it is Adam"),
-          fixed("train_base", false, "base weights are never written"),
-          fixed("lr_scale", 1.0, "an edit is applied as it is"),
-          ignore("name", folder),
+  return std::vector<Key>{later("alg"),
+                          later("alg_name"),
+                          later("model_name"),
+                          later("inner_params"),
+                          later("cedit"),
+                          later("iedit"),
+                          later("early_stop_patience"),
+                          {"archive", archive, {}},
+                          train("cloc", "locality_weight"),
+                          train("lr", "lr"),
+                          train("batch_size", "batch"),
+                          train("accumulate_bs", "accumulate"),
+                          train("max_iters", "steps"),
+                          train("val_interval", "validate"),
+                          train("grad_clip", "clip"),
+                          fixed("opt", "Adam", "it is Adam"),
+                          fixed("train_base", false, "base weights are never written"),
+                          fixed("lr_scale", 1.0, "an edit is applied as it is")} +
+         multimodal_keys();
+}
+
+// The weights that are edited, and the module that they are in.
+void trained_sites(File& file) {
+  auto found = inner_params(file);
+  if (found.module == "projection") found.module = "language";  // the sites alone say it
+  file.settings["module"] = found.module;
+  file.training["module"] = found.module;
+  file.training["sites"] = found.sites;
+}
+
+// EasyEdit counts patience in steps, emend in validations.
+void patience(File& file) {
+  const auto& values = file.values;
+  if (!values.contains("early_stop_patience")) return;
+  const auto& patience = values["early_stop_patience"];
+  if (!patience.is_number() || patience < 0) file.wrong("early_stop_patience", "a number of steps");
+  file.trains.push_back("early_stop_patience");
+  double interval = 1;
+  if (values.contains("val_interval") && values["val_interval"].is_number())
+    interval = std::max(1.0, values["val_interval"].get<double>());
+  file.training["patience"] =
+      static_cast<int64_t>(std::min(1e6, std::ceil(patience.get<double>() / interval)));
+}
+
+// One weight for what has to follow, be it in other words or with another picture.
+void edit_weight(File& file) {
+  const auto& values = file.values;
+  for (const char* key : {"cedit", "iedit"})
+    if (values.contains(key)) file.trains.push_back(key);
+  if (values.contains("cedit")) file.training["edit_weight"] = values["cedit"];
+  if (values.contains("iedit") && (!values.contains("cedit") || values["iedit"] != values["cedit"]))
+    file.wrong("iedit", "what cedit is: one weight is for both");
+}
+
+void finish(File& file) {
+  trained_sites(file);
+  patience(file);
+  edit_weight(file);
+}
+
+}  // namespace
+
+std::vector<Key> multimodal_keys() {
+  const std::string folder = "-m names the model's folder, which says all";
+  const std::string told = "emend train says how it goes at each validation";
+  return {ignore("name", folder),
           ignore("model_class", folder),
           ignore("tokenizer_class", folder),
           ignore("tokenizer_name", folder),
@@ -102,60 +147,6 @@ std::vector<Key> trained_keys() {
           ignore("verbose", told),
           ignore("debug", told)};
 }
-
-bool begins(const std::string& text, const std::string& with) { return text.rfind(with, 0) == 0; }
-
-// The weights that are edited, as a glob, and the module that they are in.
-void trained_sites(File& file) {
-  if (!file.values.contains("inner_params")) file.text("inner_params");
-  const auto& list = file.values["inner_params"];
-  std::vector<std::string> names;
-  if (list.is_array())
-    for (const auto& name : list)
-      if (name.is_string() && !name.get<std::string>().empty())
-        names.push_back(hugging_face_name(without_weight(name.get<std::string>())));
-  if (names.empty() || names.size() != list.size() || names.size() > 1000)
-    file.wrong("inner_params", "a list of weights' names");
-  std::string module = "language";
-  if (begins(names[0], "qformer.")) module = "vision";
-  if (begins(names[0], "visual") || begins(names[0], "vision_model")) module = "tower";
-  file.settings["module"] = module;
-  file.training["module"] = module;
-  file.training["sites"] = names.size() == 1 ? fmt::format("{{*.,}}{}", names[0])
-                                             : fmt::format("{{*.,}}{{{}}}", fmt::join(names, ","));
-}
-
-// EasyEdit counts patience in steps, emend in validations.
-void patience(File& file) {
-  const auto& values = file.values;
-  if (!values.contains("early_stop_patience")) return;
-  const auto& patience = values["early_stop_patience"];
-  if (!patience.is_number() || patience < 0) file.wrong("early_stop_patience", "a number of steps");
-  file.trains.push_back("early_stop_patience");
-  double interval = 1;
-  if (values.contains("val_interval") && values["val_interval"].is_number())
-    interval = std::max(1.0, values["val_interval"].get<double>());
-  file.training["patience"] =
-      static_cast<int64_t>(std::min(1e6, std::ceil(patience.get<double>() / interval)));
-}
-
-// One weight for what has to follow, be it in other words or with another picture.
-void edit_weight(File& file) {
-  const auto& values = file.values;
-  for (const char* key : {"cedit", "iedit"})
-    if (values.contains(key)) file.trains.push_back(key);
-  if (values.contains("cedit")) file.training["edit_weight"] = values["cedit"];
-  if (values.contains("iedit") && (!values.contains("cedit") || values["iedit"] != values["cedit"]))
-    file.wrong("iedit", "what cedit is: one weight is for both");
-}
-
-void finish(File& file) {
-  trained_sites(file);
-  patience(file);
-  edit_weight(file);
-}
-
-}  // namespace
 
 Algorithm mend() {
   const std::string as_published = "emend's MEND is the published one";
