@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
+#include <map>
 
-#include "editing/pile.h"
 #include "io/error.h"
 
 namespace emend {
@@ -33,41 +33,106 @@ bool remembers(const MemoryEntry& entry, const json& request) {
   return true;
 }
 
+// What a patch does, whatever it is called.
+std::string content_of(const Patch& patch) {
+  auto content = patch;
+  content.settings = content.request = nullptr;
+  return patch_id(content);
+}
+
+// The patch's id and the ids of those that it was merged from.
+std::vector<std::string> ids_of(const Patch& patch) {
+  std::vector<std::string> ids = {patch.id};
+  if (patch.effect.is_object() && patch.effect.contains("merged"))
+    for (const auto& id : patch.effect["merged"])
+      if (id.is_string()) ids.push_back(id.get<std::string>());
+  return ids;
+}
+
+void refuse_doubles(const std::vector<Patch>& patches) {
+  std::map<std::string, size_t> ids, contents;
+  for (size_t i = 0; i < patches.size(); ++i) {
+    size_t other = i;
+    bool twice = false;
+    // An edit that held already changes nothing, as others do.
+    if (!patches[i].deltas.empty() || !patches[i].memory.entries.empty()) {
+      const auto known = contents.emplace(content_of(patches[i]), i);
+      twice = !known.second;
+      other = known.first->second;
+    }
+    for (const auto& id : ids_of(patches[i])) {
+      const auto known = ids.emplace(id, i);
+      if (known.second || known.first->second == i) continue;
+      twice = true;
+      other = known.first->second;
+    }
+    if (twice)
+      throw Error("editing::merge",
+                  fmt::format("patch {} (number {}) holds an edit that patch {} (number {}) holds, "
+                              "too",
+                              patches[i].id, i + 1, patches[other].id, other + 1),
+                  "give each edit once: merged twice it would count double");
+  }
+}
+
 }  // namespace
 
 Patch merged(const std::vector<Patch>& patches) {
-  if (patches.empty()) throw Error("editing::merge", "there is nothing to merge");
-  const auto& first = patches.front();
-  Pile pile;
-  std::vector<json> requests, ids, settings;
+  if (patches.empty())
+    throw Error("editing::merge", "there is nothing to merge", "name the patches");
+  refuse_doubles(patches);
+  MergedPatch all;
+  std::map<std::string, bool> low_rank;
   for (const auto& patch : patches) {
-    if (patch.base != first.base)
-      throw Error("editing::merge",
-                  fmt::format("patch {} belongs to the base model {}, patch {} to {}", patch.id,
-                              patch.base, first.id, first.base),
-                  "merge patches of one model");
-    if (patch.editor != first.editor)
-      refuse(fmt::format("patch {} was made by '{}', patch {} by '{}'", patch.id, patch.editor,
-                         first.id, first.editor));
-    pile.add(patch);
-    for (auto& request : requests_of(patch)) requests.push_back(std::move(request));
-    ids.push_back(patch.id);
-    settings.push_back(patch.settings);
+    all.add(patch);
+    for (const auto& [site, delta] : patch.deltas)
+      if (low_rank.emplace(site, delta.low_rank()).first->second != delta.low_rank())
+        refuse(fmt::format("the patches change '{}' by low rank and densely", site));
   }
-  auto result = first;
-  result.deltas = pile.deltas();
-  std::set<std::string> sites;
-  for (const auto& change : result.deltas)
-    if (!sites.insert(change.site).second)
-      refuse(fmt::format("the patches change '{}' by low rank and densely", change.site));
-  const auto& memories = pile.memories();
+  return all.patch();
+}
+
+void MergedPatch::add(const Patch& patch) {
+  if (ids_.empty()) {
+    first_ = patch;
+    first_.deltas.clear();
+    first_.memory = {};
+  }
+  if (patch.base != first_.base)
+    throw Error("editing::merge",
+                fmt::format("patch {} belongs to the base model {}, patch {} to {}", patch.id,
+                            patch.base, first_.id, first_.base),
+                "merge patches of one model");
+  if (patch.editor != first_.editor)
+    refuse(fmt::format("patch {} was made by '{}', patch {} by '{}'", patch.id, patch.editor,
+                       first_.id, first_.editor));
+  pile_.add(patch);
+  for (auto& request : requests_of(patch)) requests_.push_back(std::move(request));
+  ids_.push_back(patch.id);
+  if (std::find(settings_.begin(), settings_.end(), patch.settings) == settings_.end())
+    settings_.push_back(patch.settings);
+}
+
+Patch MergedPatch::patch() const {
+  if (ids_.empty())
+    throw Error("editing::merge", "there is no edit to save", "check why every edit failed");
+  auto result = first_;
+  std::map<std::string, size_t> places;
+  for (auto& change : pile_.deltas()) {
+    const auto [place, is_new] = places.emplace(change.site, result.deltas.size());
+    if (is_new) {
+      result.deltas.push_back(std::move(change));
+      continue;
+    }
+    auto& sum = result.deltas[place->second].delta;
+    sum = {sum.materialised() + change.delta.materialised(), {}, {}};
+  }
+  const auto& memories = pile_.memories();
   if (memories.size() > 1) refuse("the patches' memories are read by other networks or settings");
-  result.memory = memories.empty() ? Memory() : memories.front().memory;
-  const bool alike = std::all_of(settings.begin(), settings.end(),
-                                 [&](const json& other) { return other == settings.front(); });
-  result.settings = alike ? settings.front() : json(settings);
-  result.request = as_request(requests);
-  result.effect = {{"merged", ids}};
+  if (!memories.empty()) result.memory = memories.front().memory;
+  result.settings = settings_.size() == 1 ? settings_.front() : json(settings_);
+  result.request = as_request(requests_);
+  result.effect = {{"merged", ids_}};
   result.made_by = Patch().made_by;
   result.id = patch_id(result);
   return result;

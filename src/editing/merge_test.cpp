@@ -128,6 +128,40 @@ TEST_F(MergeTest, OneEntryIsRemovedWithItsRequest) {
   EXPECT_THAT(message([&] { without_entry(weights(1, false), "a"); }), HasSubstr("no entries"));
 }
 
+TEST_F(MergeTest, AnEditCountsOnce) {
+  const auto a = weights(1, false), b = weights(2, false);
+  EXPECT_THAT(message([&] { merged({a, b, a}); }), HasSubstr("count double"));
+  // The same change under another name.
+  auto renamed = a;
+  renamed.request["target"] = "other";
+  EXPECT_THAT(message([&] { merged({a, finished(renamed)}); }), HasSubstr("count double"));
+  // Within a patch that was merged from it.
+  EXPECT_THAT(message([&] { merged({merged({a, b}), b}); }), HasSubstr("count double"));
+  EXPECT_THAT(message([&] {
+                merged({merged({a, b}), merged({b, weights(3, false)})});
+              }),
+              HasSubstr("count double"));
+  // Edits that changed nothing are no doubles.
+  auto nothing = a, neither = b;
+  nothing.deltas.clear();
+  neither.deltas.clear();
+  EXPECT_EQ(merged({finished(nothing), finished(neither), a}).deltas.size(), 1u);
+}
+
+TEST_F(MergeTest, AddedOneByOneItIsTheSamePatch) {
+  MergedPatch all;
+  EXPECT_TRUE(all.empty());
+  for (uint64_t seed : {1, 2, 3}) all.add(weights(seed, true));
+  const auto one = merged({weights(1, true), weights(2, true), weights(3, true)});
+  EXPECT_EQ(all.patch().id, one.id);
+  // Low rank and dense are dense together.
+  all.add(weights(4, false));
+  const auto sum = all.patch();
+  ASSERT_EQ(sum.deltas.size(), 1u);
+  EXPECT_TRUE(at::allclose(sum.deltas[0].delta.dense, one.deltas[0].delta.materialised() +
+                                                          weights(4, false).deltas[0].delta.dense));
+}
+
 TEST_F(MergeTest, RefusesWhatIsNotOne) {
   auto a = remembering({"a"});
   EXPECT_THAT(message([] { merged({}); }), HasSubstr("nothing"));
