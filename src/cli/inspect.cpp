@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/entries.h"
 #include "cli/table.h"
+#include "editing/patch_file.h"
 #include "io/error.h"
 #include "io/json.h"
 
@@ -146,11 +147,17 @@ nlohmann::json describe(const SiteDelta& change) {
 void inspect_patch(const Arguments& arguments) {
   auto patch = load_patch(arguments.path);
   if (arguments.common.json) {
-    nlohmann::json result = {{"kind", "patch"},          {"path", arguments.path},
-                             {"id", patch.id},           {"base", patch.base},
-                             {"editor", patch.editor},   {"settings", patch.settings},
-                             {"request", patch.request}, {"effect", patch.effect},
-                             {"made_by", patch.made_by}, {"sites", nlohmann::json::array()},
+    nlohmann::json result = {{"kind", "patch"},
+                             {"path", arguments.path},
+                             {"id", patch.id},
+                             {"base", patch.base},
+                             {"editor", patch.editor},
+                             {"settings", patch.settings},
+                             {"request", patch.request},
+                             {"effect", patch.effect},
+                             {"made_by", patch.made_by},
+                             {"sites", nlohmann::json::array()},
+                             {"verified", has_checksums(arguments.path)},
                              {"version", EMEND_VERSION}};
     for (const auto& change : patch.deltas) result["sites"].push_back(describe(change));
     if (!patch.memory.entries.empty()) result["entries"] = describe_entries(patch);
@@ -162,6 +169,9 @@ void inspect_patch(const Arguments& arguments) {
             << fmt::format("  editor    {}  {}\n", patch.editor, patch.settings.dump())
             << fmt::format("  request   {}\n", patch.request.dump())
             << fmt::format("  made by   {}\n", patch.made_by);
+  if (!has_checksums(arguments.path))
+    std::cout
+        << "  verified  no: the file has no checksums, and its scores may have been changed\n";
   auto scores = nlohmann::json::json_pointer("/metrics/scores");
   if (patch.effect.is_object() && patch.effect.contains(scores))
     for (const auto& [group, score] : patch.effect[scores].items())

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/hash.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 
@@ -12,7 +13,9 @@ namespace emend {
 namespace {
 
 constexpr const char* kFormat = "emend-editor";
-constexpr const char* kVersion = "1";
+// 2 has a checksum. Files of format 1 are read as well.
+constexpr const char* kVersion = "2";
+constexpr const char* kWithoutChecksum = "1";
 
 [[noreturn]] void reject(const std::string& path, const std::string& what) {
   throw Error("editing::checkpoint", fmt::format("'{}' {}", path, what),
@@ -24,27 +27,42 @@ std::string metadata_of(const SafetensorsFile& file, const char* name) {
   return found == file.metadata().end() ? std::string() : found->second;
 }
 
+// XXH3-128 of the description and of the tensors, by name, as they are stored.
+std::string checksum_of(const std::string& description,
+                        const std::map<std::string, at::Tensor>& tensors) {
+  Hasher hash;
+  hash.update(description);
+  for (const auto& [name, tensor] : tensors) {
+    const auto flat = tensor.contiguous();
+    hash.update(name);
+    for (int64_t size : flat.sizes()) hash.update(&size, sizeof size);
+    hash.update(flat.data_ptr(), flat.nbytes());
+  }
+  return hash.hex();
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
                      at::ScalarType dtype) {
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (!at::isfinite(tensor).all().item<bool>())
       throw Error("editing::checkpoint", fmt::format("tensor '{}' is not finite", name),
                   "lower the learning rate (--set lr=...)");
-    tensors.emplace_back(name, tensor.detach().to(at::kCPU, dtype).contiguous());
+    tensors[name] = tensor.detach().to(at::kCPU, dtype).contiguous();
   }
   nlohmann::json description = {{"editor", checkpoint.editor},
                                 {"base", checkpoint.base},
                                 {"settings", checkpoint.settings},
                                 {"training", checkpoint.training},
                                 {"made_by", checkpoint.made_by}};
-  write_safetensors(
-      path, tensors,
-      {{"format", kFormat},
-       {"version", kVersion},
-       {"editor", description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+  const auto text = description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  write_safetensors(path, {tensors.begin(), tensors.end()},
+                    {{"format", kFormat},
+                     {"version", kVersion},
+                     {"editor", text},
+                     {"checksum", checksum_of(text, tensors)}});
 }
 
 EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
@@ -54,9 +72,10 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::string& edi
     throw Error("editing::checkpoint", fmt::format("'{}' is no trained editor", path),
                 "trained editors are what `emend train -o CHECKPOINT` writes");
   auto version = metadata_of(*file, "version");
-  if (version != kVersion)
+  if (version != kVersion && version != kWithoutChecksum)
     throw Error("editing::checkpoint",
-                fmt::format("'{}' is of format {}, this program reads {}", path, version, kVersion),
+                fmt::format("'{}' is of format {}, this program reads {} and {}", path,
+                            version.substr(0, 100), kWithoutChecksum, kVersion),
                 "use a newer emend");
   auto description = parse_json(metadata_of(*file, "editor"), path + " (description)");
 
@@ -68,21 +87,27 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::string& edi
   checkpoint.made_by = json_get<std::string>(description, "made_by", path);
   if (checkpoint.editor != editor)
     throw Error("editing::checkpoint",
-                fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor, editor));
+                fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor, editor),
+                fmt::format("use it with --editor {}", checkpoint.editor));
   if (checkpoint.base != base)
     throw Error("editing::checkpoint",
                 fmt::format("'{}' was trained for the base model {}, this is {}", path,
                             checkpoint.base, base),
                 "load that model, or train the editor for this one with `emend train`");
+  std::map<std::string, at::Tensor> stored;
   for (const auto& [name, info] : file->tensors()) {
     if (info.dtype != at::kFloat && info.dtype != at::kBFloat16)
       reject(path, fmt::format("has a tensor '{}' that is neither float32 nor bfloat16", name));
     // Copied, so that a file truncated later cannot crash us.
-    auto tensor = file->tensor(name).to(at::kFloat).clone();
+    stored[name] = file->tensor(name).clone();
+    auto tensor = stored[name].to(at::kFloat);
     if (!at::isfinite(tensor).all().item<bool>())
       reject(path, fmt::format("has a tensor '{}' that is not finite", name));
     checkpoint.tensors[name] = tensor;
   }
+  if (version == kVersion &&
+      checksum_of(metadata_of(*file, "editor"), stored) != metadata_of(*file, "checksum"))
+    reject(path, "was changed after it was saved (its checksum differs)");
   return checkpoint;
 }
 

@@ -1,9 +1,12 @@
+#include "editing/patch_file.h"
+
 #include <fmt/format.h>
 
 #include <set>
 
 #include "editing/patch.h"
 #include "io/error.h"
+#include "io/hash.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 
@@ -11,7 +14,9 @@ namespace emend {
 namespace {
 
 constexpr const char* kFormat = "emend-patch";
-constexpr int kVersion = 1;
+// 2 has checksums. Files of format 1 are read as well.
+constexpr const char* kVersion = "2";
+constexpr const char* kWithoutChecksums = "1";
 
 [[noreturn]] void reject(const std::string& path, const std::string& what) {
   throw Error("editing::patch", fmt::format("'{}' {}", path, what),
@@ -102,6 +107,29 @@ Memory read_memory(const std::string& path, const nlohmann::json& json, Take&& t
   return memory;
 }
 
+std::string text_of(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// {field: XXH3-128 of its text} of a patch's description. The tensors are covered by its id.
+nlohmann::json checksums_of(const nlohmann::json& description) {
+  auto sums = nlohmann::json::object();
+  for (const auto& [name, value] : description.items()) sums[name] = hash_hex(text_of(value));
+  return sums;
+}
+
+void check_fields(const std::string& path, const nlohmann::json& description,
+                  const nlohmann::json& sums) {
+  if (!sums.is_object()) reject(path, "has checksums that are not an object");
+  const auto now = checksums_of(description);
+  for (const auto& [name, sum] : now.items())
+    if (!sums.contains(name) || sums[name] != sum)
+      reject(path, fmt::format("has a field '{}' that was changed after it was saved",
+                               name.substr(0, 100)));
+  for (const auto& [name, sum] : sums.items())
+    if (!now.contains(name)) reject(path, fmt::format("lacks the field '{}'", name.substr(0, 100)));
+}
+
 }  // namespace
 
 void save_patch(const std::string& path, const Patch& patch) {
@@ -136,11 +164,17 @@ void save_patch(const std::string& path, const Patch& patch) {
                                 {"request", patch.request}, {"effect", patch.effect},
                                 {"sites", sites},           {"made_by", patch.made_by}};
   if (!patch.memory.entries.empty()) description["memory"] = describe(patch.memory);
+  const auto text = text_of(description);
+  // As it will be read: what is not UTF-8 is replaced.
+  const auto sums = checksums_of(parse_json(text, path));
   write_safetensors(
       path, tensors,
-      {{"format", kFormat},
-       {"version", std::to_string(kVersion)},
-       {"patch", description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+      {{"format", kFormat}, {"version", kVersion}, {"patch", text}, {"checksums", text_of(sums)}});
+}
+
+bool has_checksums(const std::string& path) {
+  const auto file = SafetensorsFile::open(path);
+  return file->metadata().count("checksums") > 0;
 }
 
 Patch load_patch(const std::string& path) {
@@ -151,10 +185,11 @@ Patch load_patch(const std::string& path) {
     throw Error("editing::patch", fmt::format("'{}' is not a patch", path),
                 "patches are what `emend edit -o PATCH` writes");
   auto version = metadata.find("version");
-  if (version == metadata.end() || version->second != std::to_string(kVersion))
+  const auto format_version = version == metadata.end() ? "unknown" : version->second;
+  if (format_version != kVersion && format_version != kWithoutChecksums)
     throw Error("editing::patch",
-                fmt::format("'{}' is of patch format {}, this program reads {}", path,
-                            version == metadata.end() ? "unknown" : version->second, kVersion),
+                fmt::format("'{}' is of patch format {}, this program reads {} and {}", path,
+                            format_version.substr(0, 100), kWithoutChecksums, kVersion),
                 "use a newer emend");
   auto text = metadata.find("patch");
   if (text == metadata.end()) reject(path, "lacks its description");
@@ -198,7 +233,13 @@ Patch load_patch(const std::string& path) {
   for (const auto& [name, info] : file->tensors())
     if (!used.count(name))
       reject(path, fmt::format("holds a tensor '{}' that it does not list", name));
-  if (patch_id(patch) != patch.id) reject(path, "was changed after it was made (its id differs)");
+  if (format_version == kVersion) {
+    const auto sums = metadata.find("checksums");
+    if (sums == metadata.end()) reject(path, "lacks its checksums");
+    check_fields(path, description, parse_json(sums->second, path + " (checksums)"));
+  }
+  if (patch_id(patch) != patch.id)
+    reject(path, "holds a tensor or a field that was changed after it was made (its id differs)");
   return patch;
 }
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <random>
 
+#include "editing/patch_file.h"
 #include "editing/patch_stack.h"
 #include "io/error.h"
 #include "io/safetensors.h"
@@ -100,6 +101,7 @@ TEST_F(PatchTest, SavedAndLoadedGivesTheSameLogitsAndSaysTheSame) {
   EXPECT_EQ(loaded.request, made.request);
   EXPECT_EQ(loaded.effect, made.effect);
   EXPECT_EQ(loaded.made_by, made.made_by);
+  EXPECT_TRUE(has_checksums(path));
   ASSERT_EQ(loaded.deltas.size(), 3u);
   EXPECT_EQ(loaded.deltas[0].site, kBridge);  // the order is kept
   EXPECT_TRUE(at::equal(logits({made}), logits({loaded})));
@@ -308,7 +310,23 @@ TEST_F(PatchTest, LoadingIsStrict) {
     return message([&] { load_patch(path); });
   };
   EXPECT_EQ(rewrite([](auto&, auto&, auto&) {}), "no error");
-  EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m["version"] = "2"; }), HasSubstr("format 2"));
+  EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m["version"] = "3"; }), HasSubstr("format 3"));
+  EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("checksums"); }), HasSubstr("checksums"));
+  // Fields that the id does not cover are named.
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["effect"]["loss"] = 0.25; }),
+              HasSubstr("field 'effect' that was changed"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["made_by"] = "emend 9"; }),
+              HasSubstr("field 'made_by' that was changed"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["note"] = 1; }),
+              HasSubstr("field 'note' that was changed"));
+  // Format 1 had no checksums: it is read, and not verified.
+  EXPECT_EQ(rewrite([](auto& d, auto&, auto& m) {
+              m["version"] = "1";
+              m.erase("checksums");
+              d["effect"] = 3;
+            }),
+            "no error");
+  EXPECT_FALSE(has_checksums(path));
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("format"); }), HasSubstr("not a patch"));
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("patch"); }), HasSubstr("description"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d.erase("base"); }), HasSubstr("'base'"));

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+namespace emend {
+
+// Whether the file of a patch has checksums, so that load_patch() verifies all of it. A file of
+// format 1 has none: its `effect` and `made_by`, which the patch's id does not cover, may have been
+// changed. Throws emend::Error when the file is no safetensors file.
+bool has_checksums(const std::string& path);
+
+}  // namespace emend
