@@ -17,7 +17,7 @@
 namespace emend {
 namespace {
 
-volatile sig_atomic_t interrupt_flag = 0;
+volatile sig_atomic_t interrupt_flag = 0, interrupt_signal = 0;
 
 void note_interrupt(int signal) {
   if (interrupt_flag) {
@@ -25,6 +25,7 @@ void note_interrupt(int signal) {
     ::raise(signal);
   }
   interrupt_flag = 1;
+  interrupt_signal = signal;
 }
 
 std::string resolved(const char* path) {
@@ -117,6 +118,7 @@ uint64_t peak_resident_bytes() {
 
 InterruptGuard::InterruptGuard() {
   interrupt_flag = 0;
+  interrupt_signal = 0;
   struct sigaction action {};
   action.sa_handler = note_interrupt;
   sigemptyset(&action.sa_mask);
@@ -132,5 +134,7 @@ InterruptGuard::~InterruptGuard() {
 }
 
 bool InterruptGuard::interrupted() { return interrupt_flag != 0; }
+
+int InterruptGuard::signal() { return interrupt_signal; }
 
 }  // namespace emend

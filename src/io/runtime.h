@@ -49,6 +49,9 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
   ~InterruptGuard();
   static bool interrupted();
+  // The signal that interrupted the last one, SIGINT or SIGTERM; 0: none did. A program that was
+  // interrupted ends with 128 + this.
+  static int signal();
 
  private:
   struct sigaction previous_int_, previous_term_;
