@@ -82,6 +82,10 @@ Examples:
   {
     auto [sub, arguments] = add("list", "List a patch's entries, or the layers that it changes");
     sub->add_option("patch", arguments->path, "patch file")->required();
+    sub->footer(R"(
+Examples:
+  emend patch list zoo.patch
+  emend patch list star.patch --json)");
     sub->callback([arguments = arguments] { list(*arguments); });
   }
   {
@@ -89,6 +93,9 @@ Examples:
     sub->add_option("patch", arguments->path, "patch file")->required();
     sub->add_option("name", arguments->name, "the entry, as list names it")->required();
     sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
+    sub->footer(R"(
+Example:
+  emend patch remove zoo.patch 5b1f0c22e9a4 -o rest.patch)");
     sub->callback([arguments = arguments] { remove(*arguments); });
   }
   {
@@ -97,6 +104,11 @@ Examples:
         ->required()
         ->expected(2, 1000000);
     sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
+    sub->footer(R"(
+Patches of one editor and one base model become one patch; each edit may be given once.
+
+Example:
+  emend patch merge zoo.patch more.patch -o all.patch)");
     sub->callback([arguments = arguments] { merge(*arguments); });
   }
 }

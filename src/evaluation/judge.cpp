@@ -76,13 +76,16 @@ Made Judge::make(Candidate& candidate, std::vector<Subject>& subjects, bool pile
       if (attempt([&] { read(subject); }).empty())
         requests.push_back({subject.record->image, edit_prompt(candidate.protocol, *subject.record),
                             continuation(subject.record->target), subject.record->before});
-    if (requests.empty()) throw Error("evaluation::judge", "none of the records can be read");
-    auto patch = candidate.editor->edit(vlm_, requests,
-                                        {candidate.pile.interventions(vlm_, store_), store_});
+    if (requests.empty())
+      throw Error("evaluation::judge", "none of the records can be read",
+                  "check the pictures that the suite names");
+    auto patch = candidate.editor->edit(
+        vlm_, requests, {candidate.edits.pile().interventions(vlm_, store_), store_});
     made.facts = described(patch);
-    if (pile) candidate.pile.add(patch);
-    made.changes =
-        pile ? candidate.pile.interventions(vlm_, store_) : patch.interventions(vlm_, store_);
+    if (pile) candidate.edits.add(patch);
+    made.changes = pile ? candidate.edits.pile().interventions(vlm_, store_)
+                        : patch.interventions(vlm_, store_);
+    made.patch = std::move(patch);
   });
   made.seconds = since(begin) / static_cast<double>(subjects.size());
   return made;
@@ -116,8 +119,9 @@ Judge::Verdict Judge::judge(const Candidate& candidate, Subject& subject, const 
   if (before_seconds > 0) timing["before_seconds"] = before_seconds;
   auto begin = Clock::now();
   reason = attempt([&] {
-    describe(sample, measure(vlm_, *before,
-                             made ? made->changes : candidate.pile.interventions(vlm_, store_)));
+    describe(sample,
+             measure(vlm_, *before,
+                     made ? made->changes : candidate.edits.pile().interventions(vlm_, store_)));
   });
   timing["judge_seconds"] = since(begin);
   return reason.empty() ? verdict : failed("judging", reason);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "editing/editor.h"
-#include "editing/pile.h"
+#include "editing/merge.h"
 #include "evaluation/measure.h"
 #include "suites/suite.h"
 
@@ -20,7 +20,7 @@ struct Candidate {
   std::string label;
   std::unique_ptr<Editor> editor;  // null: base, the model unedited
   Protocol protocol;
-  Pile pile = {};                // sequential mode: all its edits so far
+  MergedPatch edits = {};        // sequential mode: all its edits so far
   std::set<size_t> unmade = {};  // sequential mode: records whose edit failed
 };
 
@@ -35,8 +35,9 @@ struct Subject {
 struct Made {
   Interventions changes;  // with those before it, where edits pile up
   nlohmann::json facts;   // steps, holds, patch
-  std::string failure;    // why there is no patch; else empty
-  double seconds = 0;     // for each record
+  std::optional<Patch> patch = {};
+  std::string failure;  // why there is no patch; else empty
+  double seconds = 0;   // for each record
 };
 
 // Judges one candidate on one record at a time. What goes wrong with a record (unreadable, not a
@@ -46,14 +47,15 @@ class Judge {
   Judge(const Vlm& vlm, const Suite& suite, ActivationStore* store, bool reuse,
         const std::vector<Candidate>& candidates);
 
-  // One edit of all records that can be read. `pile`: it stays on the candidate.
+  // One edit of all records that can be read. `pile`: it stays on the candidate, with those before
+  // it.
   Made make(Candidate& candidate, std::vector<Subject>& subjects, bool pile);
 
   struct Verdict {
     nlohmann::json sample;  // without what only the run knows
     nlohmann::json timing;
   };
-  // `made`: null for an edit that lies behind, which is in the candidate's pile.
+  // `made`: null for an edit that lies behind, which is among the candidate's edits.
   Verdict judge(const Candidate& candidate, Subject& subject, const Made* made);
 
  private:

@@ -19,8 +19,8 @@ constexpr const char* kFormat = "emend-run";
 
 // All that a run or a report of one writes. run.json goes last: without it no one knows the rest.
 const std::vector<std::string> kFiles = {
-    "report.html",  "table.md", "table.csv",     "table_wide.csv", "table.tex",
-    "results.json", "pictures", "samples.jsonl", "timings.jsonl",  "run.json"};
+    "report.html", "table.md", "table.csv",     "table_wide.csv", "table.tex", "results.json",
+    "pictures",    "patches",  "samples.jsonl", "timings.jsonl",  "run.json"};
 
 void check_writable(const std::string& directory) {
   std::error_code error;

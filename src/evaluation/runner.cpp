@@ -5,7 +5,9 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
+#include <filesystem>
 
 #include "evaluation/results.h"
 #include "evaluation/samples.h"
@@ -69,12 +71,23 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
 RunOptions checked(const Suite& suite, RunOptions options) {
   if (suite.size() == 0)
     throw Error("evaluation::runner", "there is no record to judge editors on",
-                "choose another split, or a larger --limit");
+                "choose another suite or split");
   if (options.batch_size == 0 || options.judge_sample == 0)
     throw Error("evaluation::runner", "a batch, or a sample to judge again, of no records",
                 "--batch-size and --judge-sample are at least 1");
+  if (options.save_patches && options.mode == Mode::single)
+    throw Error("evaluation::runner",
+                "in single mode each edit is taken off again, and no patch is kept",
+                "choose --mode sequential or batch, or make the edit with `emend edit`");
   options.judge_at = judge_points(options.judge_at, suite.size());
   return options;
+}
+
+// A label as a file's name.
+std::string file_name(std::string label) {
+  for (char& c : label)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
+  return label;
 }
 
 size_t records_in_all(const RunOptions& options, size_t records) {
@@ -126,6 +139,8 @@ class Job {
     outcome.total = total_;
     outcome.done = lines_ / candidates_.size();
     outcome.finished = outcome.done == total_;
+    if (outcome.finished) save_sequential_patches();
+    outcome.patches = patches_;
     outcome.results = write_results(!outcome.finished);
     outcome.hopeless = results_.hopeless();
     return outcome;
@@ -145,11 +160,14 @@ class Job {
         auto edit = [&] {
           if (candidate.editor && !made[c])
             made[c] = judge_.make(candidate, subjects, sequential());
+          if (made[c] && made[c]->patch && lacks_batch_patch(candidate, begin))
+            save(batch_patch(candidate, begin), *made[c]->patch);
         };
         nlohmann::json line;
         if (samples_.next(line)) {
           replay(line, candidate, subject.index, false);
-          if (sequential() && !candidate.unmade.count(subject.index) && unfinished()) edit();
+          const bool needed = sequential() ? needs_edits() : lacks_batch_patch(candidate, begin);
+          if (candidate.editor && needed && !candidate.unmade.count(subject.index)) edit();
           if (made[c] && !made[c]->failure.empty())
             throw Error("evaluation::runner",
                         fmt::format("the edit of record {} by {} could not be made again: {}",
@@ -189,6 +207,43 @@ class Job {
 
   // Whether anything is left for this process to judge.
   bool unfinished() const { return samples_.size() < total_ * candidates_.size(); }
+
+  // Sequential mode: whether the edits of lines that stand are made once more.
+  bool needs_edits() const {
+    if (unfinished()) return true;
+    if (!options_.save_patches) return false;
+    return std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& candidate) {
+      return candidate.editor && !std::filesystem::exists(patch_file(candidate, ""));
+    });
+  }
+
+  std::string patch_file(const Candidate& candidate, const std::string& ending) const {
+    return folder_.file("patches/" + file_name(candidate.label) + ending + ".patch");
+  }
+
+  std::string batch_patch(const Candidate& candidate, size_t begin) const {
+    return patch_file(candidate,
+                      options_.batch_size >= suite_.size()
+                          ? std::string()
+                          : fmt::format("-batch-{:04}", begin / options_.batch_size + 1));
+  }
+
+  bool lacks_batch_patch(const Candidate& candidate, size_t begin) const {
+    return options_.save_patches && options_.mode == Mode::batch && candidate.editor &&
+           !std::filesystem::exists(batch_patch(candidate, begin));
+  }
+
+  void save(const std::string& path, const Patch& patch) {
+    std::filesystem::create_directories(folder_.file("patches"));
+    save_patch(path, patch);
+    patches_.push_back(path);
+  }
+
+  void save_sequential_patches() {
+    if (!options_.save_patches || !sequential()) return;
+    for (const auto& candidate : candidates_)
+      if (!candidate.edits.empty()) save(patch_file(candidate, ""), candidate.edits.patch());
+  }
 
   void replay(const nlohmann::json& line, Candidate& candidate, size_t index, bool again) {
     auto name = fmt::format("{}, line {}", folder_.file("samples.jsonl"), lines_ + 1);
@@ -237,6 +292,7 @@ class Job {
   Judge judge_;
   Results results_;
   JsonLines samples_, timings_;
+  std::vector<std::string> patches_;
   PictureFolder pictures_;
   const size_t total_;
   size_t lines_ = 0;  // of samples.jsonl that stand or were written
@@ -278,7 +334,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   run["config"]["threads"] = at::get_num_threads();
   run = folder_.begin(run);
   for (auto& candidate : candidates_) {
-    candidate.pile = {};
+    candidate.edits = {};
     candidate.unmade.clear();
   }
   InterruptGuard guard;

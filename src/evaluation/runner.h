@@ -27,7 +27,10 @@ struct RunOptions {
   size_t judge_sample = 100;                                 // sequential
   Protocol protocol;
   uint64_t seed = 0;
-  bool reuse = true;     // false: the naive way
+  bool reuse = true;  // false: the naive way
+  // sequential: DIRECTORY/patches/LABEL.patch holds all edits of an editor. batch: each batch's
+  // edit, LABEL-batch-0001.patch and so on. The same files after an interruption as without one.
+  bool save_patches = false;
   nlohmann::json facts;  // more for config: limit, device, dtype where it was asked for
 };
 
@@ -36,6 +39,7 @@ struct RunOutcome {
   size_t done = 0, total = 0;                   // records judged (again ones counted), of how many
   nlohmann::json results;                       // as results.json holds it
   std::map<std::string, std::string> hopeless;  // editors that failed at every record, and why
+  std::vector<std::string> patches;             // the files that `save_patches` wrote
 };
 
 // Judges editors on a suite's records and fills a folder (docs/results.md). A run that was killed
