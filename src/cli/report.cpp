@@ -37,15 +37,30 @@ void add_report(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand(
       "report", "Tables and a page of what emend bench measured; several runs are merged");
+  command->footer(R"(
+FOLDER/report.html shows the results with the pictures, questions and answers of some records; table.md,
+table.csv, table_wide.csv and table.tex hold the scores.
+
+Examples:
+  emend report runs/first
+  emend report runs/seed1 runs/seed2 runs/seed3 -o runs/all          mean and deviation over seeds
+  emend report runs/first --records 100 -o reports/first)");
   command->add_option("runs", arguments->folders, "folders that emend bench wrote")
       ->required()
       ->type_name("DIR");
   command->add_option("-o,--output", arguments->output,
                       "folder to write to; the run's own when there is one run");
   command
+      ->add_option("--images", arguments->options.picture_roots,
+                   "folder whose pictures may be shown on the page, beside the runs' own; may be "
+                   "given several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  command
       ->add_option("--records", arguments->options.records,
                    "records shown on the page: half the first ones, half those where most went "
                    "wrong")
+      ->check(whole_number(0, kMostRecords))
       ->capture_default_str();
   command->callback([arguments] { report(*arguments); });
 }

@@ -29,12 +29,13 @@ std::vector<std::string> write_report(const std::vector<std::string>& folders,
   std::vector<std::vector<SampledRecord>> surveys;
   for (const auto& run : runs) surveys.push_back(survey_samples(run));
   auto merged = merge_runs(runs);
+  PictureBook pictures(options.picture_roots);
   const std::pair<const char*, std::string> files[] = {
       {"table.md", table_md(merged)},
       {"table.csv", table_csv(merged)},
       {"table_wide.csv", table_wide_csv(merged)},
       {"table.tex", table_tex(merged)},
-      {"report.html", report_html(merged, runs, surveys, options.records)}};
+      {"report.html", report_html(merged, runs, surveys, options.records, pictures)}};
   std::error_code error;
   fs::create_directories(output, error);
   if (error)
@@ -42,7 +43,13 @@ std::vector<std::string> write_report(const std::vector<std::string>& folders,
                 fmt::format("the folder '{}' cannot be made: {}", output, error.message()),
                 "name another with -o");
   for (const auto& [name, text] : files) write_file((fs::path(output) / name).string(), text);
-  return merged.warnings;
+  auto warnings = merged.warnings;
+  if (pictures.elsewhere() > 0)
+    warnings.push_back(fmt::format(
+        "{} of the pictures that the runs name lie outside their folders and are not shown; "
+        "emend report --images FOLDER names a folder whose pictures may be shown",
+        pictures.elsewhere()));
+  return warnings;
 }
 
 }  // namespace emend

@@ -9,6 +9,9 @@ struct ReportOptions {
   // Records whose texts and pictures go into report.html, over all its parts; half of them the
   // first ones, half those where most went wrong.
   size_t records = 200;
+  // Folders whose pictures may be shown, beside those in the runs' own folders. A run may be
+  // somebody else's, so that a picture that it names elsewhere is left out.
+  std::vector<std::string> picture_roots = {};
 };
 
 // Reads results.json and samples.jsonl of every folder (docs/results.md), merges runs that measured

@@ -166,9 +166,9 @@ std::string script_json(const json& value) {
 }
 
 std::string report_html(const Merged& merged, const std::vector<Run>& runs,
-                        const std::vector<std::vector<SampledRecord>>& surveys, size_t records) {
+                        const std::vector<std::vector<SampledRecord>>& surveys, size_t records,
+                        PictureBook& pictures) {
   json data = {{"emend", EMEND_VERSION}, {"warnings", merged.warnings}, {"blocks", json::array()}};
-  PictureBook pictures;
   auto share = merged.blocks.empty() ? 0 : records / merged.blocks.size();
   if (records > 0) share = std::max<size_t>(share, 1);
   for (const auto& block : merged.blocks) {
@@ -178,6 +178,7 @@ std::string report_html(const Merged& merged, const std::vector<Run>& runs,
   }
   data["pictures"] = pictures.pages();
   data["unreadable_pictures"] = pictures.unreadable();
+  data["pictures_elsewhere"] = pictures.elsewhere();
   auto text = script_json(data);
   // No script of this page runs but the ones with its nonce, which data cannot know beforehand.
   return filled(

@@ -179,6 +179,44 @@ TEST(ReportHtml, PicturesAreThumbnailsEachOnce) {
   EXPECT_EQ(record["probes"][1]["image"], -1);
 }
 
+// A run may be somebody else's: what its lines name outside its folder is not shown.
+TEST(ReportHtml, PicturesOutsideTheRunsFolderAreLeftOut) {
+  namespace fs = std::filesystem;
+  TemporaryFolder folder;
+  Image image{8, 8, std::vector<uint8_t>(8 * 8 * 3, 90)};
+  fs::create_directories(folder.file("photos/below"));
+  write_png(folder.file("secret.png"), image);
+  write_png(folder.file("photos/below/b.png"), image);
+  ExampleRun example;
+  auto run = example.write(folder.file("run"));
+  fs::create_symlink(folder.file("secret.png"), run + "/link.png");
+  const auto shown = [&](const std::string& name, const ReportOptions& options = {}) {
+    std::string lines;
+    for (int r = 0; r < example.records; ++r)
+      for (size_t e = 0; e < 2; ++e) {
+        auto line = example.sample(example.labels()[e], e, r);
+        line["image"] = name;
+        lines += line.dump() + "\n";
+      }
+    example.write(run, example.results(), lines);
+    auto warnings = write_report({run}, folder.file("out"), options);
+    auto data = data_of(read_file(folder.file("out/report.html")));
+    const bool is_shown = !data["pictures"].empty();
+    EXPECT_EQ(data["pictures_elsewhere"], is_shown ? 0 : 1);
+    EXPECT_EQ(warnings.size(), is_shown ? 0u : 1u);
+    return is_shown;
+  };
+  EXPECT_FALSE(shown("../secret.png"));
+  EXPECT_FALSE(shown(folder.file("secret.png")));
+  EXPECT_FALSE(shown("link.png"));
+  const auto photo = folder.file("photos/below/b.png");
+  EXPECT_FALSE(shown(photo));
+  EXPECT_TRUE(shown(photo, {200, {folder.file("photos")}}));
+  EXPECT_TRUE(shown(photo, {200, {folder.file("photos/")}}));
+  EXPECT_FALSE(shown(folder.file("secret.png"), {200, {folder.file("photos")}}));
+  EXPECT_FALSE(shown(folder.file("photos/../secret.png"), {200, {folder.file("photos")}}));
+}
+
 TEST(Thumbnail, FitsAndIsReadAgain) {
   Image image{300, 100, std::vector<uint8_t>(300 * 100 * 3)};
   for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * i / 7);

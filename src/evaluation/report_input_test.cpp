@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "evaluation/report.h"
 #include "evaluation/report_merge.h"
@@ -111,6 +112,50 @@ TEST(ReportInput, SamplesOfAnotherRunAreRefused) {
   half.resize(half.size() - 9);
   example.write(folder.file("run"), example.results(), half);
   EXPECT_THAT(report_error(folder), HasSubstr("samples.jsonl, line 8"));
+}
+
+TEST(ReportInput, SamplesThatLackLinesAreRefused) {
+  for (const char* mode : {"single", "batch", "sequential"}) {
+    SCOPED_TRACE(mode);
+    TemporaryFolder folder;
+    ExampleRun example;
+    example.mode = mode;
+    const auto lines = example.lines();
+    const auto one_less = lines.substr(0, lines.rfind('\n', lines.size() - 2) + 1);
+    for (const std::string& less : {std::string(), one_less}) {
+      example.write(folder.file("run"), example.results(), less);
+      EXPECT_THAT(report_error(folder), HasSubstr("results.json says"));
+    }
+  }
+  // An empty file is no file: what is there must be whole.
+  TemporaryFolder folder;
+  ExampleRun example;
+  auto partial = example.results();
+  partial["partial"] = true;
+  example.write(folder.file("run"), partial, "");
+  EXPECT_THAT(report_error(folder), HasSubstr("no lines"));
+}
+
+TEST(ReportInput, LinesThatJudgeEarlierEditsAgainAreCounted) {
+  TemporaryFolder folder;
+  ExampleRun example;
+  example.mode = "sequential";
+  auto root = example.results();
+  for (auto& editor : root["editors"])
+    editor["curve"] = {{{"edits", 4}, {"judged", 4}, {"groups", editor["groups"]}}};
+  auto again = example.lines();
+  std::string all;
+  std::istringstream stream(again);
+  for (std::string line; std::getline(stream, line);) {
+    auto json = nlohmann::json::parse(line);
+    json["after_edits"] = 4;
+    json["again"] = true;
+    all += line + "\n" + json.dump() + "\n";
+  }
+  example.write(folder.file("run"), root, all);
+  EXPECT_NO_THROW(write_report({folder.file("run")}, folder.file("out")));
+  example.write(folder.file("run"), root, again);
+  EXPECT_THAT(report_error(folder), HasSubstr("judged again after 4 edits"));
 }
 
 TEST(ReportInput, ARunThatIsUnderWayIsReportedAndSaidSo) {

@@ -126,6 +126,21 @@ void add_sample(json& record, const Sample& sample, size_t method, const std::st
 
 }  // namespace
 
+bool PictureBook::may_be_shown(const std::string& path, const std::string& folder) const {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const auto real = fs::canonical(path, error);
+  if (error) return false;
+  auto is_below = [&](const std::string& root) {
+    const auto real_root = fs::canonical(root.empty() ? "." : root, error);
+    if (error) return false;
+    const auto [end, rest] =
+        std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end());
+    return end == real_root.end();
+  };
+  return is_below(folder) || std::any_of(roots_.begin(), roots_.end(), is_below);
+}
+
 int64_t PictureBook::add(const std::string& folder, const std::string& name) {
   if (name.empty()) return -1;
   namespace fs = std::filesystem;
@@ -134,6 +149,10 @@ int64_t PictureBook::add(const std::string& folder, const std::string& name) {
   auto path = fs::is_regular_file(beside, ignored) ? beside : name;
   auto [place, is_new] = known_.try_emplace(path, -1);
   if (!is_new) return place->second;
+  if (fs::exists(path, ignored) && !may_be_shown(path, folder)) {
+    ++elsewhere_;
+    return -1;
+  }
   try {
     auto small = thumbnail(read_image(path), kThumbnail);
     place->second = static_cast<int64_t>(pages_.size());

@@ -69,8 +69,9 @@ Sample read_sample(const json& object, const std::string& where) {
   sample.holds = read_optional<bool>(object, "holds", where);
   auto probes = json_get<json>(object, "probes", where);
   if (!probes.is_array())
-    throw Error(kPlace, fmt::format("'{}': 'probes' should be a list but is {}", where,
-                                    probes.type_name()));
+    throw Error(kPlace,
+                fmt::format("'{}': 'probes' should be a list but is {}", where, probes.type_name()),
+                "docs/results.md says what is written; was the file edited?");
   for (const auto& probe : probes)
     sample.probes.push_back(
         read_probe(probe, fmt::format("{}, probes[{}]", where, sample.probes.size())));
@@ -95,13 +96,10 @@ struct Tally {
     }
   }
 
-  void check(const EditorRun& editor, const std::string& path) const {
+  void check_means(const EditorRun& editor, const std::string& path) const {
     auto refuse = [&](const std::string& what) {
       throw Error(kPlace, fmt::format("'{}', editor '{}': {}", path, editor.label, what), kMixed);
     };
-    if (records != editor.records || failed != static_cast<int64_t>(editor.failed.size()))
-      refuse(fmt::format("{} records and {} failures, results.json says {} and {}", records, failed,
-                         editor.records, editor.failed.size()));
     for (const auto& [group, sum] : sums) {
       auto mean = sum.first / static_cast<double>(sum.second);
       auto told = editor.groups.find(group);
@@ -111,6 +109,43 @@ struct Tally {
         refuse(fmt::format("{} has the mean {}, results.json says {}", group_name(group), mean,
                            told->second.score));
     }
+  }
+};
+
+// All lines of one editor: those that judged edits when they were made, and, in sequential mode,
+// those that judged earlier edits again, by the number of edits made until then.
+struct EditorTally {
+  Tally made;
+  std::map<int64_t, Tally> again;
+
+  void add(const Sample& sample) {
+    (sample.again ? again[sample.after_edits.value_or(0)] : made).add(sample);
+  }
+
+  void check(const Run& run, const EditorRun& editor, const std::string& path) const {
+    auto refuse = [&](const std::string& what) {
+      throw Error(kPlace, fmt::format("'{}', editor '{}': {}", path, editor.label, what), kMixed);
+    };
+    const auto& last = again.empty() ? made : again.rbegin()->second;
+    const auto failures = static_cast<int64_t>(editor.failed.size());
+    if (run.partial) {
+      // While a run is under way its lines and its results are not of the same moment.
+      if (made.records + made.failed == 0 && editor.records + failures > 0)
+        refuse(fmt::format("no lines, results.json has {} records", editor.records));
+      return;
+    }
+    // In sequential mode an edit may fail once and be counted at each point that judges it.
+    if (last.records != editor.records || (again.empty() && made.failed != failures))
+      refuse(fmt::format("{} records and {} failures, results.json says {} and {}", last.records,
+                         last.failed, editor.records, failures));
+    for (const auto& point : editor.curve) {
+      const auto found = again.find(point.edits);
+      const auto judged = found == again.end() ? 0 : found->second.records;
+      if (judged != point.judged)
+        refuse(fmt::format("{} records judged again after {} edits, results.json says {}", judged,
+                           point.edits, point.judged));
+    }
+    last.check_means(editor, path);
   }
 };
 
@@ -132,7 +167,9 @@ void read_samples(const Run& run, const std::function<void(int64_t, Sample&&)>& 
     auto where = fmt::format("{}, line {}", path, line);
     visit(line, read_sample(parse_json(text, where), where));
   }
-  if (file.bad()) throw Error(kPlace, fmt::format("'{}' cannot be read to its end", path));
+  if (file.bad())
+    throw Error(kPlace, fmt::format("'{}' cannot be read to its end", path),
+                "check the disk, or copy the run again");
 }
 
 std::vector<SampledRecord> survey_samples(const Run& run) {
@@ -140,7 +177,7 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
   std::vector<SampledRecord> records;
   std::unordered_map<std::string, size_t> known;
   std::unordered_set<std::string> seen;
-  std::map<std::string, Tally> tallies;
+  std::map<std::string, EditorTally> tallies;
   for (const auto& editor : run.editors) tallies[editor.label];
   read_samples(run, [&](int64_t line, Sample&& sample) {
     auto refuse = [&](const std::string& what) {
@@ -172,10 +209,10 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
     for (const auto& probe : sample.probes) record.wrong += probe.wrong();
     if (!sample.failed.empty()) ++record.probes, ++record.wrong;
   });
-  // In the other modes a record has several lines, or is judged on a sample. While a run is under
-  // way its lines are ahead of its results.
-  if (run.mode == "single" && !run.partial && !records.empty())
-    for (const auto& editor : run.editors) tallies[editor.label].check(editor, path);
+  // Without the file there is nothing to compare; a file that lacks lines is refused.
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored))
+    for (const auto& editor : run.editors) tallies[editor.label].check(run, editor, path);
   return records;
 }
 

@@ -179,7 +179,17 @@ void tex_block(const Block& block, std::string& out) {
       tex(block.first().fingerprint), tex(errors), sources);
 }
 
-std::string csv(const std::string& text) {
+// Spreadsheets take a cell that begins like this for a formula; an apostrophe makes it text. A
+// number stays one.
+std::string as_text(const std::string& cell) {
+  if (cell.empty() || std::string_view("=+-@\t\r").find(cell[0]) == std::string_view::npos)
+    return cell;
+  const bool is_number = json::accept(cell) && json::parse(cell).is_number();
+  return is_number ? cell : "'" + cell;
+}
+
+std::string csv(const std::string& cell) {
+  const auto text = as_text(cell);
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
   for (char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);

@@ -98,6 +98,22 @@ TEST(ReportTables, OneCsvRowForEachRunEditorAndGroup) {
   EXPECT_THAT(table_wide_csv(merged), HasSubstr("\r\n\"published: arXiv 2310.08475, Table 2 "));
 }
 
+// A spreadsheet takes a cell that begins with =, +, - or @ for a formula.
+TEST(ReportTables, CsvCellsAreNoFormulas) {
+  for (const char* first : {"=", "+", "-", "@"}) {
+    ExampleRun example;
+    example.editors = {std::string(first) + "cmd|' /C calc'!A0"};
+    TemporaryFolder folder;
+    auto run = example.write(folder.file("run"));
+    write_report({run}, folder.file("out"));
+    for (const char* name : {"table.csv", "table_wide.csv"}) {
+      const auto text = read_file(folder.file(std::string("out/") + name));
+      EXPECT_EQ(text.find(std::string(",") + first + "cmd"), std::string::npos) << text;
+      EXPECT_NE(text.find(std::string(",'") + first + "cmd"), std::string::npos) << text;
+    }
+  }
+}
+
 TEST(ReportTables, NothingIsRoundedUpToAHundred) {
   ExampleRun example;
   TemporaryFolder folder;

@@ -169,7 +169,9 @@ function recordsSection() {
     : `All ${plural(total, 'record')}. `) +
     'Wrong: a target that the protocol’s measure misses, or the text of an answer that should ' +
     'have stayed and changed.' + (DATA.unreadable_pictures
-      ? ` ${plural(DATA.unreadable_pictures, 'picture')} could not be read.` : '');
+      ? ` ${plural(DATA.unreadable_pictures, 'picture')} could not be read.` : '') +
+    (DATA.pictures_elsewhere
+      ? ` ${plural(DATA.pictures_elsewhere, 'picture')} outside the run's folder left out.` : '');
   const filters = h('div', { class: 'filters' },
     h('input', { type: 'search', placeholder: 'Search questions and answers', value: filter.text,
       'aria-label': 'Search', oninput: (e) => {
