@@ -12,6 +12,7 @@
 #include "evaluation/runner.h"
 #include "io/error.h"
 #include "io/log.h"
+#include "io/runtime.h"
 
 namespace emend::cli {
 namespace {
@@ -49,8 +50,7 @@ std::vector<EditorSpec> chosen_editors(const Arguments& arguments) {
   if (!list.empty()) editors = parse_editors(list);
   for (const auto& path : arguments.hparams) {
     auto hparams = read_hparams(path);
-    for (const auto& [key, reason] : hparams.ignored)
-      logger().info("{}: {} changes nothing here: {}", path, key, reason);
+    log_ignored_keys(path, hparams.ignored);
     editors.push_back(hparams.spec);
   }
   for (auto& editor : editors)
@@ -168,9 +168,14 @@ void bench(Arguments arguments) {
     std::cerr << fmt::format(
         "emend: stopped after {} of {} records; give the same command again to go on\n",
         outcome.done, outcome.total);
-    throw CLI::RuntimeError(130);
+    throw CLI::RuntimeError(128 + InterruptGuard::signal());
   }
-  for (const auto& warning : write_report({directory}, directory)) logger().warn("{}", warning);
+  ReportOptions report;
+  const auto facts = suite->facts();
+  for (const char* root : {"images", "rephrase_images"})
+    if (facts.contains(root)) report.picture_roots.push_back(facts[root].get<std::string>());
+  for (const auto& warning : write_report({directory}, directory, report))
+    logger().warn("{}", warning);
   if (arguments.common.json) {
     print_json(outcome.results);
   } else {
@@ -180,6 +185,7 @@ void bench(Arguments arguments) {
         "\n  written   {0}/report.html, table.md, table.csv, table.tex\n"
         "            {0}/results.json, samples.jsonl\n",
         directory);
+    for (const auto& path : outcome.patches) std::cout << "            " << path << "\n";
   }
   for (const auto& [label, reason] : outcome.hopeless)
     throw Error("cli::bench",
@@ -190,9 +196,10 @@ void bench(Arguments arguments) {
 void add_suite_options(CLI::App& command, Arguments& arguments) {
   auto& suite = arguments.suite_options;
   command.add_option("--suite", arguments.suite, "where edits come from")
-      ->check(CLI::IsMember(suite_names()))
+      ->check(one_of(suite_names()))
       ->capture_default_str();
-  command.add_option("--limit", suite.limit, "edits at most; 0: all (scenes: 500)");
+  command.add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: 500)")
+      ->check(whole_number(0, kMostRecords));
   command.add_option("--data", suite.data, "annotation file, or folder of the public download");
   command.add_option("--images", suite.images, "folder that image names are relative to");
   command.add_option("--rephrase-images", suite.rephrase_images,
@@ -207,13 +214,13 @@ void add_suite_options(CLI::App& command, Arguments& arguments) {
       .add_option("--missing-images", suite.missing_images,
                   "refuse: say which and stop; skip: go on without those records; skip-probes: "
                   "without those probes alone")
-      ->transform(CLI::CheckedTransformer(missing).description("{refuse,skip,skip-probes}"));
+      ->transform(one_of(missing));
   command.add_flag("--grid", suite.grid,
                    "add the T x I grid: edited, similar, unrelated texts and pictures, crossed");
   command.add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")
       ->capture_default_str();
   command.add_option("--probes", arguments.probes, "scenes: probes a group, at most")
-      ->check(CLI::Range(0, 10000))
+      ->check(whole_number(1, kMostProbes))
       ->capture_default_str();
 }
 
@@ -224,21 +231,23 @@ void add_run_options(CLI::App& command, Arguments& arguments) {
   command
       .add_option("--mode", run.mode,
                   "single: take each edit off; sequential: edits pile up; batch: several at once")
-      ->transform(CLI::CheckedTransformer(modes).description("{single,sequential,batch}"));
+      ->transform(one_of(modes));
   command.add_option("--batch-size", run.batch_size, "batch: records an edit")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1, kMostRecords))
       ->capture_default_str();
   command
       .add_option("--judge-at", run.judge_at,
                   "sequential: judge earlier edits again after so many, and at the end")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1, kMostRecords))
       ->capture_default_str();
   command.add_option("--judge-sample", run.judge_sample, "sequential: how many of them")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1, kMostRecords))
       ->capture_default_str();
   command.add_option("-o,--output", run.directory, "folder to write to, or to go on in")
       ->required();
+  command.add_flag("--save-patches", run.save_patches,
+                   "sequential, batch: save each editor's edits as a patch in OUTPUT/patches");
   command.add_flag("--restart", run.restart, "throw away what a run before left there");
 }
 
@@ -247,7 +256,7 @@ void add_cost_options(CLI::App& command, Arguments& arguments) {
   auto* memory = command
                      .add_option("--cache-memory", store.memory_bytes,
                                  "memory for activations that are shared: 512M, 4G (1G)")
-                     ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+                     ->transform(memory_size());
   auto* folder = command.add_option("--cache-dir", store.directory,
                                     "folder for them, where later runs find them");
   command
@@ -258,7 +267,7 @@ void add_cost_options(CLI::App& command, Arguments& arguments) {
   command
       .add_option("--answers", arguments.answers,
                   "texts kept: generated, or (cheaper) the best tokens while the target is fed in")
-      ->check(CLI::IsMember({"generated", "forced"}))
+      ->check(one_of({"generated", "forced"}))
       ->capture_default_str();
 }
 
@@ -277,23 +286,31 @@ for one; a file (--settings, YAML or JSON) says the same as {"ft:vision": {"KEY"
 
 Examples:
   emend bench --limit 20 -o runs/first
-  emend bench --editors ft:language,lora --mode sequential --limit 100 -o runs/sequential
-  emend bench --suite e-vqa --data mmedit --images coco --editors ft:language --set steps=15 -o runs/vqa)");
+  emend bench --editors ft:language,lora --mode sequential --limit 100 --save-patches -o runs/sequential
+  emend bench --suite e-vqa --data mmedit --images coco --editors ft:language --set steps=15 -o runs/vqa
+  emend bench --suite zsre --data zsre_mend_eval.json --hparams EasyEdit/hparams/FT/llama-7b.yaml -o runs/zsre)");
   add_common(*command, arguments->common);
   add_suite_options(*command, *arguments);
-  command->add_option("--editors", arguments->editors, "NAME[:MODULE], with commas between")
-      ->capture_default_str();
+  auto* editors =
+      command
+          ->add_option("--editors", arguments->editors,
+                       "NAME[:MODULE], separated by commas; with --hparams none by default")
+          ->capture_default_str();
   command->add_option("--protocol", arguments->protocol, "how edits are judged")
-      ->check(CLI::IsMember(protocol_names()))
+      ->check(one_of(protocol_names()))
       ->capture_default_str();
   command->add_option("--set", arguments->settings, "[EDITOR.]KEY=VALUE, a setting of editors");
   command->add_option("--settings", arguments->settings_file,
                       "settings of editors in a YAML or JSON file");
-  command->add_option("--hparams", arguments->hparams,
-                      "a hyper-parameter file of EasyEdit, as one more editor");
+  command->add_option(
+      "--hparams", arguments->hparams,
+      "a hyper-parameter file of EasyEdit, as an editor; may be given several times");
   add_run_options(*command, *arguments);
   add_cost_options(*command, *arguments);
-  command->callback([arguments] { bench(*arguments); });
+  command->callback([arguments, editors] {
+    if (editors->empty() && !arguments->hparams.empty()) arguments->editors.clear();
+    bench(*arguments);
+  });
 }
 
 }  // namespace emend::cli

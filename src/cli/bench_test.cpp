@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "editing/patch_stack.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "tests/tiny_vlm.h"
@@ -121,6 +122,63 @@ TEST_F(BenchTest, AnInterruptStopsAndSaysHowToGoOn) {
   EXPECT_FALSE(read_json(path("a/results.json")).contains("partial"));
 }
 
+TEST_F(BenchTest, ATerminationEndsWithItsOwnStatus) {
+  auto arguments =
+      " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
+  auto child = start(arguments);
+  for (std::error_code none; fs::file_size(path("a/samples.jsonl"), none) + 1 <= 1;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ::kill(child, SIGTERM);
+  EXPECT_EQ(wait_for(child), 143);
+}
+
+// The lines of a run's samples.jsonl that stand before it goes on.
+void keep_lines(const std::string& file, size_t count) {
+  std::istringstream stream(read_file(file));
+  std::string kept;
+  for (std::string line; count-- > 0 && std::getline(stream, line);) kept += line + "\n";
+  testing::write_text(file, kept);
+}
+
+TEST_F(BenchTest, PatchesOfSeveralEditsAreKept) {
+  const auto sequential = std::string(" --limit 4 --set lr=0.02 --set steps=3 --save-patches") +
+                          " --mode sequential --editors ft:language,lora -o " + path("s");
+  ASSERT_EQ(run(sequential), 0) << read_file(path("err"));
+  EXPECT_THAT(read_file(path("out")), HasSubstr("s/patches/ft-language.patch"));
+  const auto dense = load_patch(path("s/patches/ft-language.patch"));
+  const auto low = load_patch(path("s/patches/lora.patch"));
+  EXPECT_EQ(dense.request.size(), 4u);
+  EXPECT_EQ(dense.effect["merged"].size(), 4u);
+  EXPECT_EQ(dense.id, patch_id(dense));
+  EXPECT_NO_THROW(PatchStack().apply(load_vlm(model), dense));
+  const auto results = without_timings(path("s/results.json"));
+
+  // Interrupted after some lines, and finished but without its patches, it ends with the same.
+  for (size_t lines : {0, 5, 11, 1000}) {
+    SCOPED_TRACE(lines);
+    keep_lines(path("s/samples.jsonl"), lines);
+    fs::remove_all(path("s/patches"));
+    ASSERT_EQ(run(sequential), 0) << read_file(path("err"));
+    EXPECT_EQ(load_patch(path("s/patches/ft-language.patch")).id, dense.id);
+    EXPECT_EQ(load_patch(path("s/patches/lora.patch")).id, low.id);
+    EXPECT_EQ(without_timings(path("s/results.json")), results);
+  }
+
+  const auto batch = std::string(" --limit 4 --set lr=0.02 --set steps=3 --save-patches") +
+                     " --mode batch --editors ft:language --batch-size 3 -o " + path("t");
+  ASSERT_EQ(run(batch), 0) << read_file(path("err"));
+  const auto first = load_patch(path("t/patches/ft-language-batch-0001.patch"));
+  const auto second = load_patch(path("t/patches/ft-language-batch-0002.patch"));
+  EXPECT_EQ(first.request.size(), 3u);
+  EXPECT_TRUE(second.request.is_object());
+  keep_lines(path("t/samples.jsonl"), 3);
+  fs::remove_all(path("t/patches"));
+  ASSERT_EQ(run(batch), 0) << read_file(path("err"));
+  EXPECT_EQ(load_patch(path("t/patches/ft-language-batch-0001.patch")).id, first.id);
+  EXPECT_EQ(load_patch(path("t/patches/ft-language-batch-0002.patch")).id, second.id);
+  expect_refused("--save-patches", "single mode");
+}
+
 TEST_F(BenchTest, PrintsTablesOrJson) {
   auto arguments = kSmall + ("-o " + path("b"));
   ASSERT_EQ(run(arguments), 0) << read_file(path("err"));
@@ -146,6 +204,41 @@ TEST_F(BenchTest, SettingsComeFromOptionsAndFiles) {
   EXPECT_EQ(editors[2]["settings"]["seed"], 5);
   EXPECT_EQ(run(" --limit 1 --editors base -o " + path("d")), 0) << read_file(path("err"));
   EXPECT_EQ(read_json(path("d/results.json"))["editors"].size(), 1u);
+}
+
+TEST_F(BenchTest, AHyperParameterFileAloneIsTheOnlyEditor) {
+  testing::write_text(path("ft.yaml"), R"(alg_name: FT
+model_name: blip2
+device: 0
+layers: [2]
+num_steps: 2
+lr: 5e-4
+rewrite_module_tmp: "opt_model.model.decoder.layers.{}.fc2.weight"
+)");
+  ASSERT_EQ(run(" --limit 1 --hparams " + path("ft.yaml") + " -o " + path("h")), 0)
+      << read_file(path("err"));
+  auto editors = read_json(path("h/results.json"))["editors"];
+  ASSERT_EQ(editors.size(), 2u);
+  EXPECT_EQ(editors[0]["label"], "base");
+  EXPECT_EQ(editors[1]["label"], "ft (ft)");
+  ASSERT_EQ(run(" --limit 1 --editors lora --set lora.steps=1 --hparams " + path("ft.yaml") +
+                " -o " + path("i")),
+            0)
+      << read_file(path("err"));
+  EXPECT_EQ(read_json(path("i/results.json"))["editors"].size(), 3u);
+}
+
+TEST_F(BenchTest, FieldsThatASuiteDoesNotUseAreInItsResults) {
+  testing::write_text(path("zsre.json"), R"([{"subject": "Mara", "src": "Where is Mara?",
+    "pred": "here", "rephrase": "Mara is where?", "alt": "there", "answers": ["home"],
+    "loc": "nq question: who", "loc_ans": "he", "cond": "here >> there || Where is Mara?"}])");
+  ASSERT_EQ(run(" --suite zsre --editors ft:language --set steps=1 --data " + path("zsre.json") +
+                " -o " + path("z")),
+            0)
+      << read_file(path("err"));
+  auto suite = read_json(path("z/results.json"))["config"]["suite"];
+  EXPECT_EQ(suite["unused_fields"], (nlohmann::json{{"subject", 1}, {"cond", 1}}));
+  EXPECT_EQ(suite["prompts"], "questions");
 }
 
 TEST_F(BenchTest, AnEditorThatFailsAtEveryRecordIsAnErrorAfterTheOthersResults) {

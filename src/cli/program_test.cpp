@@ -15,13 +15,82 @@ TEST_F(ProgramTest, SaysWhatItIs) {
   EXPECT_THAT(run("--version").out, StartsWith("emend 0."));
   for (const std::string command :
        {"", "ask ", "edit ", "editors ", "inspect ", "patch ", "scenes ", "scenes export ", "demo ",
-        "convert ", "convert blip2 ", "convert minigpt4 "}) {
+        "bench ", "report ", "train ", "convert ", "convert blip2 ", "convert minigpt4 "}) {
     auto help = run(command + "--help");
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, HasSubstr("Usage: emend"));
     EXPECT_EQ(help.err, "");
   }
   EXPECT_THAT(run("").out, HasSubstr("Examples"));
+}
+
+// Examples of a command are its own: each line that begins with emend names it.
+TEST_F(ProgramTest, EveryCommandHasExamplesOfItsOwn) {
+  for (const std::string command :
+       {"ask", "edit", "editors", "inspect", "patch", "patch list", "patch remove", "patch merge",
+        "scenes", "scenes export", "demo", "bench", "report", "train", "convert", "convert blip2",
+        "convert minigpt4"}) {
+    SCOPED_TRACE(command);
+    std::istringstream help(run(command + " --help").out);
+    int examples = 0;
+    for (std::string line; std::getline(help, line);) {
+      if (!line.starts_with("  emend ")) continue;
+      ++examples;
+      EXPECT_THAT(line, StartsWith("  emend " + command));
+    }
+    EXPECT_GT(examples, 0);
+  }
+}
+
+TEST_F(ProgramTest, SuggestsTheNearestCommandAndOption) {
+  expect_refused("asks -p x", "did you mean 'ask'?");
+  expect_refused("bensh -o r", "did you mean 'bench'?");
+  expect_refused("scenes exprot -o x", "did you mean 'export'?");
+  expect_refused("patch merg a b", "did you mean 'merge'?");
+  expect_refused("ask --promt x", "did you mean '--prompt'?");
+  expect_refused("bench --limt=3 -o {}/r", "did you mean '--limit'?");
+  expect_refused("xyzzy", "emend --help lists what there is");
+  expect_refused("$(head -c 5000 /dev/zero | tr '\\0' a)", "...'");
+}
+
+TEST_F(ProgramTest, NumbersOutOfRangeAreRefused) {
+  struct Case {
+    std::string arguments, said;
+  };
+  const std::vector<Case> cases = {
+      {"bench -o {}/r --limit", "--limit must be between 0 and 1000000000"},
+      {"bench -o {}/r --probes", "--probes must be between 1 and 10000"},
+      {"bench -o {}/r --batch-size", "--batch-size must be between 1 and"},
+      {"bench -o {}/r --judge-at", "--judge-at must be between 1 and"},
+      {"bench -o {}/r --judge-sample", "--judge-sample must be between 1 and"},
+      {"bench -o {}/r --cache-memory", "--cache-memory must be a size such as 512M"},
+      {"bench -o {}/r --seed", "--seed must be between 0 and"},
+      {"bench -o {}/r --threads", "--threads must be between 0 and 1024"},
+      {"train -o {}/t --limit", "--limit must be between 0 and 1000000000"},
+      {"train -o {}/t --probes", "--probes must be between 1 and 10000"},
+      {"train -o {}/t --steps", "--steps must be between 1 and"},
+      {"train -o {}/t --cache-memory", "--cache-memory must be a size such as 512M"},
+      {"edit -p x --target y -o {}/x.patch --probes", "--probes must be between 1 and 10000"},
+      {"ask -p x --max-new-tokens", "--max-new-tokens must be between 1 and 4096"},
+      {"ask -p x --temperature", "--temperature must be between 0 and 100"},
+      {"ask -p x --top-p", "--top-p must be between 0 and 1"},
+      {"scenes export -o {}/s --count", "--count must be between 1 and 1000000"},
+      {"demo --edits", "--edits must be between 1 and 10000"},
+      {"report {}/r --records", "--records must be between 0 and"},
+      {"convert blip2 --image-size", "--image-size must be between 1 and"},
+      {"convert blip2 --vision-blocks", "--vision-blocks must be between 1 and"},
+      {"convert blip2 --vision-heads", "--vision-heads must be between 1 and"},
+      {"convert blip2 --qformer-heads", "--qformer-heads must be between 1 and"},
+      {"convert blip2 --shard-gb", "--shard-gb must be between 0.001 and"},
+  };
+  for (const auto& [arguments, said] : cases)
+    for (const char* number : {" -1", "=-1", "=-99999999999999999999999"})
+      expect_refused(arguments + number, said);
+  expect_refused("bench -o {}/r --limit 99999999999999999999999", "--limit must be between");
+  expect_refused("bench -o {}/r --limit 1.5", "--limit must be a whole number between 0 and");
+  expect_refused("ask -p x --temperature nan", "--temperature must be a number between");
+  expect_refused("ask -p x --dtype int3", "--dtype must be one of auto, fp32, bf16, fp16");
+  expect_refused("bench -o {}/r --mode some", "--mode must be one of");
 }
 
 TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
@@ -54,6 +123,29 @@ TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
   expect_refused("ask -m {}/other -p x --patch {}/a.patch", "belongs to the base model");
   expect_refused(std::string(kAsk) + " --patch {}/a.patch --patch {}/a.patch", "applied already");
   std::filesystem::remove(path("a.patch"));
+}
+
+TEST_F(ProgramTest, AnEditIsMergedOnce) {
+  auto one = run_json(std::string(kEdit) + "-o {}/one.patch");
+  std::filesystem::copy(path("one.patch"), path("copy.patch"));
+  expect_refused("patch merge {}/one.patch {}/one.patch -o {}/two.patch", "count double");
+  expect_refused("patch merge {}/one.patch {}/copy.patch -o {}/two.patch", "count double");
+  std::filesystem::remove(path("one.patch"));
+  std::filesystem::remove(path("copy.patch"));
+}
+
+TEST_F(ProgramTest, AChangedScoreInAPatchIsNamed) {
+  run_json(std::string(kEdit) + "-o {}/score.patch");
+  auto bytes = read_file(path("score.patch"));
+  const std::string key = "loss_after\\\":";
+  const auto at = bytes.find(key);
+  ASSERT_NE(at, std::string::npos);
+  auto& digit = bytes[at + key.size()];
+  digit = digit == '1' ? '2' : '1';
+  testing::write_text(path("score.patch"), bytes);
+  expect_refused("inspect {}/score.patch", "field 'effect' that was changed");
+  expect_refused("ask -m {}/model -p x --patch {}/score.patch", "field 'effect' that was changed");
+  std::filesystem::remove(path("score.patch"));
 }
 
 TEST_F(ProgramTest, PatchesAreListedAndMerged) {
@@ -148,6 +240,12 @@ TEST_F(ProgramTest, TrainsAnEditorAsEasyEditsFileSays) {
                       "alg_name: FT\nmodel_name: x\nlayers: [2]\nnum_steps: 4\nlr: 5e-4\n"
                       "rewrite_module_tmp: decoder.layers.{}.fc2.weight\n");
   expect_refused(train + "--hparams {}/ft.yaml", "needs no training");
+}
+
+TEST_F(ProgramTest, TrainingFindsOutAtOnceWhatCannotBeWritten) {
+  // The model is not there, so that what is told is told before it is looked for.
+  expect_refused("train -m {}/missing -o /proc/mend.safetensors", "/proc/mend.safetensors");
+  expect_refused("train -m {}/missing -o {}/nowhere/mend.safetensors", "cannot be written");
 }
 
 TEST_F(ProgramTest, HowAQuestionBecomesThePrompt) {

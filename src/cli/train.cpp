@@ -9,6 +9,7 @@
 #include "evaluation/collect_demonstrations.h"
 #include "evaluation/train_editor.h"
 #include "io/error.h"
+#include "io/file.h"
 #include "io/log.h"
 #include "io/runtime.h"
 #include "io/yaml.h"
@@ -49,8 +50,7 @@ nlohmann::json read_training(Arguments& arguments) {
         "cli::train",
         fmt::format("'{}' is of {}, which needs no training", arguments.hparams, hparams.algorithm),
         "edit with it: emend edit --hparams FILE");
-  for (const auto& [key, reason] : hparams.ignored_in_training)
-    logger().info("{}: {} changes nothing here: {}", arguments.hparams, key, reason);
+  log_ignored_keys(arguments.hparams, hparams.ignored_in_training);
   arguments.editor = hparams.spec.name;
   return hparams.training;
 }
@@ -72,6 +72,7 @@ nlohmann::json all_settings(Arguments& arguments) {
   return settings;
 }
 
+// Training takes long: what cannot be written is found out before the model loads.
 void check_output(const std::string& path) {
   namespace fs = std::filesystem;
   auto folder = fs::path(path).parent_path();
@@ -79,6 +80,7 @@ void check_output(const std::string& path) {
   if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
                 "-o names a file in a folder that is there");
+  for (const char* ending : {"", ".state"}) AtomicFile(path + ending).write("");
 }
 
 void print_result(const Arguments& arguments, const nlohmann::json& facts) {
@@ -165,7 +167,7 @@ void train(Arguments arguments) {
   } else {
     print_result(arguments, facts);
   }
-  if (facts.at("interrupted").get<bool>()) throw CLI::RuntimeError(130);
+  if (facts.at("interrupted").get<bool>()) throw CLI::RuntimeError(128 + InterruptGuard::signal());
 }
 
 }  // namespace
@@ -200,7 +202,8 @@ Examples:
                    "checkpoint, or OUTPUT.state, to begin with instead of fresh networks: another "
                    "round, with other settings")
       ->excludes(resume);
-  command->add_option("--steps", arguments->steps, "steps at most")->check(CLI::PositiveNumber);
+  command->add_option("--steps", arguments->steps, "steps at most")
+      ->check(whole_number(1, 100000000));
   auto* recipe = command->add_option("--recipe", arguments->recipe, "YAML file of settings");
   command->add_option("--hparams", arguments->hparams, "EasyEdit's hyper-parameter file")
       ->excludes(editor)
@@ -208,34 +211,37 @@ Examples:
   command
       ->add_option("--save-dtype", arguments->save_dtype,
                    "of OUTPUT's tensors: bf16 is half as large")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->check(one_of({"fp32", "bf16"}))
       ->capture_default_str();
   command->add_option("--set", arguments->settings,
                       "NAME=VALUE, a setting; goes before the recipe");
   auto& suite = arguments->suite_options;
   suite.split = "train";
   command->add_option("--suite", arguments->suite, "where edits come from")
-      ->check(CLI::IsMember(suite_names()))
+      ->check(one_of(suite_names()))
       ->capture_default_str();
   command->add_option("--split", suite.split, "of the suite")->capture_default_str();
   command->add_option("--data", suite.data, "annotation file, or folder of the public download");
   command->add_option("--images", suite.images, "folder that image names are relative to");
   command->add_option("--rephrase-images", suite.rephrase_images,
                       "the same for rephrased images, where it is another one");
-  command->add_option("--limit", suite.limit, "edits at most; 0: all (scenes: without end)");
+  command
+      ->add_option("--limit", suite.limit,
+                   "maximum number of records; 0: all (scenes: new ones without end)")
+      ->check(whole_number(0, kMostRecords));
   command->add_flag("--grid", suite.grid, "crossed texts and pictures stay as before, too");
   command->add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")
       ->capture_default_str();
   command->add_option("--probes", arguments->probes, "scenes: probes a group, at most")
-      ->check(CLI::Range(1, 100))
+      ->check(whole_number(1, kMostProbes))
       ->capture_default_str();
   command->add_option("--protocol", arguments->protocol, "prompts, and how validation judges")
-      ->check(CLI::IsMember(protocol_names()))
+      ->check(one_of(protocol_names()))
       ->capture_default_str();
   command
       ->add_option("--cache-memory", arguments->store.memory_bytes,
                    "memory for pictures' features: 512M, 4G (1G)")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+      ->transform(memory_size());
   command->add_option("--cache-dir", arguments->store.directory,
                       "folder for them, where later runs find them");
   command->callback([arguments] { train(*arguments); });
