@@ -11,7 +11,8 @@ namespace emend {
 namespace {
 
 [[noreturn]] void misshapen(const char* what) {
-  throw Error("evaluation::metrics", fmt::format("{} have unequal shapes", what));
+  throw Error("evaluation::metrics", fmt::format("{} have unequal shapes", what),
+              "this is an error in emend; please report it");
 }
 
 at::Tensor checked(const at::Tensor& logits) {
@@ -37,7 +38,8 @@ Forced shift(const at::Tensor& logits, const at::Tensor& labels) {
   auto shifted = labels.narrow(1, 1, length);
   auto counted = shifted != kIgnored;
   if (!counted.any(1).all().item<bool>())
-    throw Error("evaluation::metrics", "a row has no answer position");
+    throw Error("evaluation::metrics", "a row has no answer position",
+                "this is an error in emend; please report it");
   return {checked(logits).narrow(1, 0, length), shifted.masked_fill(~counted, 0), counted};
 }
 
@@ -98,7 +100,9 @@ at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking) {
 
 double rank_agreement(const at::Tensor& before, const at::Tensor& after) {
   if (before.sizes() != after.sizes()) misshapen("ranks before and after");
-  if (before.numel() == 0) throw Error("evaluation::metrics", "there is no position to compare");
+  if (before.numel() == 0)
+    throw Error("evaluation::metrics", "there is no position to compare",
+                "this is an error in emend; please report it");
   return average(before == after);
 }
 

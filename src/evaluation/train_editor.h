@@ -18,7 +18,7 @@ struct TrainJob {
   at::ScalarType dtype = at::kFloat;  // of OUTPUT's tensors
   bool resume = false;
   std::string from = {};  // checkpoint that the networks begin as, for another round of training
-  int64_t seed = 0;  // of the order of records
+  int64_t seed = 0;       // of the order of records
   ActivationStore* store = nullptr;
 };
 

@@ -77,7 +77,8 @@ IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
 
 IkeRecall::Question IkeRecall::take_apart(const Row& row) const {
   if (!row.segments.empty())
-    throw Error("editing::ike", "rows of several segments cannot be rewritten");
+    throw Error("editing::ike", "rows of several segments cannot be rewritten",
+                "this is an error in emend; please report it");
   Question question;
   const auto& ids = row.ids;
   const auto end = row.asked < 0 ? ids.end() : ids.begin() + row.asked;

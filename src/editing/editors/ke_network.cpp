@@ -116,16 +116,19 @@ void KeNetwork::load(const std::map<std::string, at::Tensor>& tensors, const std
   for (auto& [name, tensor] : trained()) {
     auto found = left.find(name);
     if (found == left.end())
-      throw Error("editing::ke", fmt::format("'{}' lacks the tensor '{}'", file, name));
+      throw Error("editing::ke", fmt::format("'{}' lacks the tensor '{}'", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
     if (found->second.sizes() != tensor.sizes())
       throw Error("editing::ke",
-                  fmt::format("'{}' has '{}' in another shape than its sites ask", file, name));
+                  fmt::format("'{}' has '{}' in another shape than its sites ask", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
     tensor.copy_(found->second);
     left.erase(found);
   }
   if (!left.empty())
     throw Error("editing::ke",
-                fmt::format("'{}' holds a tensor '{}' of no site", file, left.begin()->first));
+                fmt::format("'{}' holds a tensor '{}' of no site", file, left.begin()->first),
+                "train the editor again with `emend train`, or fetch an intact copy");
 }
 
 }  // namespace emend

@@ -67,7 +67,8 @@ void KeTraining::load(const std::map<std::string, at::Tensor>& tensors, const st
   for (auto [name, tensor] : {std::pair{"alpha", alpha_}, std::pair{"margin", margin_}}) {
     auto found = networks.find(name);
     if (found == networks.end() || found->second.dim() != 0)
-      throw Error("editing::ke", fmt::format("'{}' has no number '{}'", file, name));
+      throw Error("editing::ke", fmt::format("'{}' has no number '{}'", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
     tensor.copy_(found->second);
     networks.erase(found);
   }

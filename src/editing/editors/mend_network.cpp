@@ -156,14 +156,17 @@ void MendNetwork::load(const std::map<std::string, at::Tensor>& tensors, const s
   auto own = this->tensors();
   for (const auto& [name, tensor] : tensors)
     if (!own.count(name))
-      throw Error("editing::mend", fmt::format("'{}' holds a tensor '{}' of no site", file, name));
+      throw Error("editing::mend", fmt::format("'{}' holds a tensor '{}' of no site", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
   for (auto& [name, tensor] : own) {
     auto found = tensors.find(name);
     if (found == tensors.end())
-      throw Error("editing::mend", fmt::format("'{}' lacks the tensor '{}'", file, name));
+      throw Error("editing::mend", fmt::format("'{}' lacks the tensor '{}'", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
     if (found->second.sizes() != tensor.sizes())
       throw Error("editing::mend",
-                  fmt::format("'{}' has '{}' in another shape than its sites ask", file, name));
+                  fmt::format("'{}' has '{}' in another shape than its sites ask", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
     tensor.copy_(found->second);
   }
 }

@@ -45,7 +45,8 @@ int64_t text_width(const Model& model) {
   const auto block = model.first_stage(Module::language) + 1;
   for (const auto& site : model.sites())
     if (site.stage == block) return site.in;
-  throw Error("editing::serac", "the language module has no blocks");
+  throw Error("editing::serac", "the language module has no blocks",
+              "choose an editor that changes weights: --editor ft");
 }
 
 // Of the texts: a sentence encoder, or null for the model's own states.
