@@ -91,8 +91,11 @@ int threads_for(const std::string& folder) {
   constexpr uintmax_t kSmall = 256u << 20;  // bytes of weights
   uintmax_t bytes = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().extension() == ".safetensors") bytes += entry.file_size(error);
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    std::error_code unknown;
+    const auto size = at->file_size(unknown);
+    if (at->path().extension() == ".safetensors" && !unknown) bytes += size;
+  }
   return bytes < kSmall ? 1 : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "editing/patch_stack.h"
 #include "evaluation/scenes_probes.h"
 #include "io/error.h"
+#include "io/path.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 
@@ -78,7 +79,7 @@ Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& argu
 void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
                 const Arguments& arguments, PatchStack& stack) {
   namespace fs = std::filesystem;
-  fs::create_directories(arguments.output);
+  make_folders(arguments.output);
   auto picture = (fs::path(arguments.output) / "picture.png").string();
   write_png(picture, record.image.load());
   record.image.path = picture;

@@ -8,6 +8,7 @@
 
 #include "io/error.h"
 #include "io/json.h"
+#include "io/path.h"
 
 namespace emend {
 namespace {
@@ -48,9 +49,10 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
     : directory_(std::move(directory)), restart_(restart) {
   if (directory_.empty()) throw Error(kPlace, "no folder to write to", "-o names one");
   check_writable(directory_);
-  if (!fs::exists(directory_)) return;
-  if (!fs::exists(file("run.json"))) {
-    if (!fs::is_empty(directory_))
+  if (!path_exists(directory_)) return;
+  if (!path_exists(file("run.json"))) {
+    std::error_code error;
+    if (!fs::is_empty(directory_, error) || error)
       throw Error(kPlace, fmt::format("the folder '{}' is not empty and holds no run", directory_),
                   "name a new folder with -o");
     return;
@@ -93,12 +95,14 @@ nlohmann::json RunFolder::begin(nlohmann::json run) {
     return there_;
   }
   if (restart_)
-    for (const auto& name : kFiles) fs::remove_all(file(name));
-  std::error_code error;
-  fs::create_directories(directory_, error);
-  if (error)
-    throw Error(kPlace, fmt::format("cannot make the folder '{}': {}", directory_, error.message()),
-                "name another one (-o)");
+    for (const auto& name : kFiles) {
+      std::error_code error;
+      fs::remove_all(file(name), error);
+      if (error)
+        throw Error(kPlace, fmt::format("cannot remove '{}': {}", file(name), error.message()),
+                    "check the permissions of the folder, or name another one (-o)");
+    }
+  make_folders(directory_);
   run["format"] = kFormat;
   run["version"] = 1;
   write_json(file("run.json"), run);

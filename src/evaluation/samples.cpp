@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "io/path.h"
+
 namespace emend {
 
 void describe(nlohmann::json& line, const Record& record) {
@@ -44,8 +46,8 @@ void PictureFolder::keep(const Picture& picture) {
   auto name = picture_name(picture);
   if (!there_.insert(name).second) return;
   auto path = std::filesystem::path(directory_) / name;
-  if (std::filesystem::exists(path)) return;
-  std::filesystem::create_directories(path.parent_path());
+  if (path_exists(path)) return;
+  make_folders(path.parent_path());
   write_png(path.string(), *picture.drawn);
 }
 

@@ -6,6 +6,7 @@
 
 #include "io/error.h"
 #include "io/json.h"
+#include "io/path.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
 
@@ -27,16 +28,10 @@ File open_file(const fs::path& path) {
   return TorchFile::open(path.string());
 }
 
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
-
 [[noreturn]] void no_weights(const fs::path& folder) {
-  std::error_code ignored;
-  if (!fs::exists(folder, ignored))
+  if (!path_exists(folder))
     throw Error(kPlace, fmt::format("there is no folder '{}'", folder.string()), "check the path");
-  if (!fs::is_directory(folder, ignored))
+  if (!is_folder(folder))
     throw Error(kPlace, fmt::format("'{}' is not a folder", folder.string()),
                 "name the model's folder, not a file in it");
   throw Error(kPlace,

@@ -2,21 +2,58 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace emend {
 namespace {
 
+// A name, or what a file holds, of any length: only its beginning and its end are shown.
+constexpr size_t kWord = 300, kBeginning = 120, kEnd = 60;
+constexpr size_t kMessage = 4000;
+
+bool is_inside_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+std::string_view beginning(std::string_view text, size_t size) {
+  while (size > 0 && size < text.size() && is_inside_character(text[size])) --size;
+  return text.substr(0, size);
+}
+
+std::string_view end(std::string_view text, size_t size) {
+  auto at = text.size() - std::min(size, text.size());
+  while (at < text.size() && is_inside_character(text[at])) ++at;
+  return text.substr(at);
+}
+
+std::string with_short_words(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto word = text.substr(0, text.find(' '));
+    if (word.size() > kWord)
+      out.append(beginning(word, kBeginning)).append("...").append(end(word, kEnd));
+    else
+      out.append(word);
+    text.remove_prefix(word.size());
+    const auto spaces = std::min(text.find_first_not_of(' '), text.size());
+    out.append(text.substr(0, spaces));
+    text.remove_prefix(spaces);
+  }
+  if (out.size() > kMessage) out = std::string(beginning(out, kMessage)) + "...";
+  return out;
+}
+
 // Callers quote file contents and library messages; a message stays one line whatever they hold.
-std::string one_line(std::string text) {
-  for (char& c : text)
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  for (char& c : line)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  return text;
+  return line;
 }
 
 std::string format(std::string_view place, std::string_view problem, std::string_view hint) {
   auto end = problem.empty() || problem.back() == '.' || problem.back() == '?' ? "" : ".";
-  auto message = fmt::format("[{}] {}{}", place, problem, end);
-  if (!hint.empty()) message += fmt::format(" Hint: {}", hint);
-  return one_line(std::move(message));
+  auto message = fmt::format("[{}] {}{}", place, with_short_words(one_line(problem)), end);
+  if (!hint.empty()) message += fmt::format(" Hint: {}", with_short_words(one_line(hint)));
+  return message;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "io/hash.h"
 #include "io/json.h"
 #include "io/log.h"
+#include "io/path.h"
 #include "io/safetensors_header.h"
 
 namespace emend {
@@ -121,7 +122,7 @@ ActivationFolder::ActivationFolder(std::string path, uint64_t budget)
     : path_(std::move(path)), budget_(budget) {
   std::error_code error;
   fs::create_directories(path_, error);
-  if (!fs::is_directory(path_)) give_up(error ? error.message() : "it is not a folder");
+  if (!is_folder(path_)) give_up(error ? error.message() : "it is not a folder");
 }
 
 std::string ActivationFolder::file_of(const std::string& key) const {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.h"
+#include "io/path.h"
 #include "models/json_fields.h"
 
 namespace emend {
@@ -77,14 +78,14 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
     // Newer releases save one file for both halves of the processor.
     const auto images = (root / "preprocessor_config.json").string();
     processor.image_processor =
-        ImageProcessor::load(!fs::exists(images) && fs::exists(own) ? own : images);
+        ImageProcessor::load(!path_exists(images) && path_exists(own) ? own : images);
     find_placeholder(*processor.tokenizer, processor.layout);
-    if (fs::exists(own)) check_settings(own, layout);
+    if (path_exists(own)) check_settings(own, layout);
   }
 
   processor.stop_tokens = layout.stop_tokens;
   const auto generation = root / "generation_config.json";
-  if (layout.generation_config_stops && fs::exists(generation)) {
+  if (layout.generation_config_stops && path_exists(generation)) {
     const auto json = read_json_object(generation.string());
     auto stops = JsonFields("generation_config.json", json).ids("eos_token_id");
     if (!stops.empty()) processor.stop_tokens = std::move(stops);

@@ -8,6 +8,7 @@
 
 #include "io/error.h"
 #include "io/json.h"
+#include "io/path.h"
 #include "models/json_fields.h"
 
 namespace emend {
@@ -21,11 +22,6 @@ constexpr int64_t kMost = 1 << 20;
 [[noreturn]] void not_implemented(const std::string& file, const std::string& what) {
   throw Error("models::sentence_encoder", fmt::format("'{}' asks for {}", file, what),
               "implemented: a Transformer, then Pooling by mean or CLS token, then Normalize");
-}
-
-bool is_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
 }
 
 Pooling read_pooling(const std::string& file) {
@@ -104,8 +100,7 @@ std::string SentenceFolder::canonical() const {
 }
 
 SentenceFolder SentenceFolder::read(const std::string& folder, Pooling otherwise) {
-  std::error_code error;
-  if (!fs::is_directory(folder, error))
+  if (!is_folder(folder))
     throw Error("models::sentence_encoder", fmt::format("'{}' is no folder", folder),
                 "a sentence encoder is a Hugging Face folder of BERT or DistilBERT");
   SentenceFolder made{folder, otherwise, false, kMost};

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/path.h"
 #include "models/architecture.h"
 #include "models/json_fields.h"
 
@@ -33,7 +34,7 @@ void check_dtype(at::ScalarType dtype, at::Device device) {
 
 Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   namespace fs = std::filesystem;
-  if (!fs::is_directory(folder))
+  if (!is_folder(folder))
     throw Error("models::load", fmt::format("{} is not a folder", folder),
                 "a model is a Hugging Face folder with config.json and model.safetensors");
   if (options.dtype) check_dtype(*options.dtype, options.device);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "io/json.h"
+#include "io/path.h"
 #include "text/spec.h"
 #include "text/vocabulary.h"
 
@@ -36,7 +37,7 @@ nlohmann::json special_tokens(const std::filesystem::path& folder, const nlohman
   };
   take(config);
   const auto file = folder / "special_tokens_map.json";
-  if (spec_field(config, "added_tokens_decoder").is_null() && std::filesystem::exists(file))
+  if (spec_field(config, "added_tokens_decoder").is_null() && path_exists(file))
     take(read_json(file.string()));
   return merged;
 }
@@ -55,7 +56,7 @@ std::vector<AddedToken> listed_tokens(const std::filesystem::path& folder,
       token.id = std::stol(id);
       added.push_back(std::move(token));
     }
-  } else if (const auto file = folder / "added_tokens.json"; std::filesystem::exists(file)) {
+  } else if (const auto file = folder / "added_tokens.json"; path_exists(file)) {
     for (const auto& [content, id] : read_vocabulary(read_json(file.string()), file.string())) {
       AddedToken token;
       token.content = content;
@@ -88,7 +89,7 @@ std::vector<AddedToken> all_special(const nlohmann::json& named) {
 
 nlohmann::json read_tokenizer_config(const std::filesystem::path& folder) {
   const auto file = folder / kTokenizerConfig;
-  if (!std::filesystem::exists(file)) return nlohmann::json::object();
+  if (!path_exists(file)) return nlohmann::json::object();
   auto config = read_json(file.string());
   if (!config.is_object()) malformed(kTokenizerConfig, "should be an object");
   return config;

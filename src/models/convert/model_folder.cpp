@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/new_folder.h"
+#include "io/path.h"
 
 namespace emend {
 namespace {
@@ -49,7 +50,7 @@ void ModelFolder::write(const std::string& output, const WriteOptions& options) 
   write_json(folder.file("config.json"), config);
   write_json(folder.file("preprocessor_config.json"), preprocessor);
   for (const char* name : kTokenizer)
-    if (const auto from = fs::path(tokenizer) / name; fs::exists(from))
+    if (const auto from = fs::path(tokenizer) / name; path_exists(from))
       write_file(folder.file(name), read_file(from.string()));
   stream_checkpoint(folder.path(), tensors, {{"format", "pt"}}, options.shard_bytes,
                     options.written);
