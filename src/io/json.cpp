@@ -21,6 +21,18 @@ std::string in_quotes(const std::string& text) {
   return "'" + text.substr(0, 77) + "...'";
 }
 
+[[noreturn]] void not_valid(std::string_view text, const std::string& name, size_t position,
+                            const char* what, const std::string& where = {}) {
+  auto before = text.substr(0, position);
+  auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  auto start = before.rfind('\n');
+  auto column = 1 + before.size() - (start == std::string_view::npos ? 0 : start + 1);
+  throw Error(kPlace,
+              fmt::format("'{}' is not valid JSON: {} at line {}, column {}{}", name, what, line,
+                          column, where),
+              "check that the file is complete");
+}
+
 // Builds the value itself, since the library's own builder lets the last of duplicate keys win.
 class Builder : public nlohmann::json_sax<json> {
  public:
@@ -53,16 +65,10 @@ class Builder : public nlohmann::json_sax<json> {
   bool parse_error(size_t position, const std::string& token,
                    const nlohmann::detail::exception& error) override {
     position = std::min(position, text_.size());
-    auto before = text_.substr(0, position ? position - 1 : 0);
-    auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    auto start = before.rfind('\n');
-    auto column = 1 + before.size() - (start == std::string_view::npos ? 0 : start + 1);
     bool too_large = error.id == 406;
-    throw Error(kPlace,
-                fmt::format("'{}' is not valid JSON: {} at line {}, column {}", name_,
-                            too_large ? "number out of range" : "syntax error", line, column) +
-                    (printable(token) ? " near " + in_quotes(token) : ""),
-                "check that the file is complete");
+    not_valid(text_, name_, position ? position - 1 : 0,
+              too_large ? "number out of range" : "syntax error",
+              printable(token) ? " near " + in_quotes(token) : "");
   }
 
  private:
@@ -160,6 +166,9 @@ const json& field(const json& object, const std::string& key, const std::string&
 }  // namespace
 
 json parse_json(std::string_view text, const std::string& name, int max_depth) {
+  // To the library a NUL is the end, and what follows it would be ignored.
+  if (auto nul = text.find('\0'); nul != std::string_view::npos)
+    not_valid(text, name, nul, "a NUL byte");
   Builder builder(text, name, max_depth);
   json::sax_parse(text.begin(), text.end(), &builder);
   return std::move(builder.root);

@@ -100,6 +100,15 @@ TEST(JsonLines, AFullDiskLeavesWholeLines) {
   EXPECT_EQ(read_file(folder.file("a")), "1\n2\n");
 }
 
+TEST(JsonLines, BytesAfterANulAreRefused) {
+  TemporaryFolder folder;
+  write_file(folder.file("a"), std::string("1\n2\0x\n", 7));
+  JsonLines lines(folder.file("a"));
+  nlohmann::json value;
+  EXPECT_TRUE(lines.next(value));
+  EXPECT_THROW(lines.next(value), Error);
+}
+
 TEST(JsonLines, BytesThatAreNoTextAreReplaced) {
   TemporaryFolder folder;
   {

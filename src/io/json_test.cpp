@@ -55,6 +55,19 @@ TEST(Json, DuplicateKeysAreErrors) {
   EXPECT_EQ("no error", parse_message(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]})"));
 }
 
+TEST(Json, BytesAfterANulAreRefused) {
+  const std::string nul(1, '\0');
+  for (const auto& text : {"{\"a\": 1}" + nul, "{\"a\": 1}" + nul + "garbage", nul + "1", "1" + nul,
+                           "{\"a" + nul + "\": 1}", "[1," + nul + "2]"})
+    EXPECT_NE(parse_message(text).find("NUL byte at line 1"), std::string::npos)
+        << parse_message(text);
+  EXPECT_EQ("no error", parse_message(R"({"a": "\u0000"})"));
+  TemporaryFolder folder;
+  write_file(folder.file("a.json"), "{}\n" + nul + "more");
+  EXPECT_NE(message_of([&] { read_json(folder.file("a.json")); }).find("line 2, column 1"),
+            std::string::npos);
+}
+
 TEST(Json, DepthIsBounded) {
   auto nested = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_EQ("no error", parse_message(nested(kJsonDepth)));

@@ -198,6 +198,7 @@ TEST_F(SafetensorsTest, HeaderIsCheckedWhole) {
   refused(" {}", "", "no safetensors header");
   refused("{} x", "", "not valid JSON");
   refused("[]", "", "no safetensors header");
+  refused(std::string("{}\0\0", 4), "", "NUL byte");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])"), "1234567", "is truncated");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])"), "123456789",
           "1 bytes after its last");

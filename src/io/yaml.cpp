@@ -31,6 +31,11 @@ std::optional<T> whole_text_as(const std::string& text) {
   return value;
 }
 
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
+}
+
 // What a plain scalar is in YAML 1.2's core schema; infinities and the like stay text.
 json plain(const std::string& text) {
   auto any_of = [&](std::initializer_list<const char*> names) {
@@ -143,6 +148,13 @@ json parse_yaml(std::string_view text, const std::string& name) {
   } catch (const json::exception&) {
     builder.fail(YAML::Mark::null_mark(), "this is not UTF-8 text", "save it as UTF-8");
   }
+  // The parser takes some of these for the end of the file.
+  for (size_t i = 0; i < text.size(); ++i)
+    if (is_control(text[i]))
+      builder.fail(YAML::Mark::null_mark(),
+                   fmt::format("byte {} is the control character 0x{:02x}", i,
+                               static_cast<unsigned char>(text[i])),
+                   "a settings file is plain text; check that it is the right one");
   std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);

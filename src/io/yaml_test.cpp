@@ -85,6 +85,20 @@ TEST(YamlTest, RefusesNamingFileAndLine) {
 }
 
 // Whatever the bytes: a value that can be written down, or one line that says what is wrong.
+TEST(YamlTest, BytesAfterAControlCharacterAreRefused) {
+  for (char c : {'\0', '\x04', '\x1a', '\x7f'}) {
+    const std::string text = std::string("a: 1\n") + c + "\nb: 2\n";
+    try {
+      parse_yaml(text, "x");
+      ADD_FAILURE() << "read in spite of byte " << int(c);
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("control character"), std::string::npos)
+          << error.what();
+    }
+  }
+  EXPECT_EQ(parse_yaml("a: 1\r\nb:\t2\r\n", "x").size(), 2u);
+}
+
 TEST(YamlTest, DamagedTextIsRefusedNotFatal) {
   const std::string good =
       "alg_name: \"FT\"\nlayers: [21, 22]\nnum_steps: 25\nlr: 5e-4\nnorm_constraint: false\n"
