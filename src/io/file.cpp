@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/leftovers.h"
+#include "io/path.h"
 
 namespace emend {
 namespace {
@@ -36,8 +39,15 @@ const char* hint_for(int error) {
       return "check the permissions, or name a folder that can be written to";
     case ENOENT:
       return "check the path";
+    case ENAMETOOLONG:
+      return "name a shorter one";
+    case ENOTDIR:
+    case ELOOP:
+      return "check the path; a part of it is no folder";
+    case EIO:
+      return "check the disk";
     default:
-      return "";
+      return "check the path and its permissions";
   }
 }
 
@@ -66,7 +76,8 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
     ssize_t got = ::read(file.value, bytes.data() + done, bytes.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw Error(kPlace, fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
+      throw Error(kPlace, fmt::format("cannot read '{}': {}", path, std::strerror(errno)),
+                  "check the disk that it is on");
     if (got == 0)
       throw Error(kPlace, fmt::format("'{}' became shorter while it was read", path),
                   "wait until the program that writes it has finished");
@@ -78,17 +89,18 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (path_.empty()) throw Error(kPlace, "the name of the file to write is empty", "name a file");
   // Renaming over a folder fails late, over a device it would replace the device.
-  std::error_code ignored;
-  auto status = std::filesystem::status(path_, ignored);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+  if (path_exists(path_) && !is_file(path_))
     throw Error(kPlace, fmt::format("'{}' exists and is not a regular file", path_),
                 "choose another name");
+  remove_leftovers(path_);
   static std::atomic<unsigned> counter{0};
   for (int attempt = 0; attempt < 100 && descriptor_ < 0; ++attempt) {
     temporary_ = fmt::format("{}.{}-{}.tmp", path_, ::getpid(), counter++);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ < 0 && errno != EEXIST) break;
   }
+  // Held while it is written: who looks for leftovers sees that this is none.
+  if (descriptor_ >= 0) (void)::flock(descriptor_, LOCK_EX | LOCK_NB);
   if (descriptor_ < 0) {
     int error = errno;
     throw Error(kPlace, fmt::format("cannot write '{}': {}", path_, std::strerror(error)),

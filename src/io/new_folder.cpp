@@ -1,6 +1,8 @@
 #include "io/new_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +11,7 @@
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/leftovers.h"
 
 namespace emend {
 namespace {
@@ -29,16 +32,20 @@ NewFolder::NewFolder(std::string path) : path_(std::move(path)) {
         kPlace,
         fmt::format("'{}' exists{}", path_, fs::is_directory(status) ? " and is not empty" : ""),
         "nothing is overwritten; name a new folder");
+  remove_leftovers(path_);
   temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());
   fs::remove_all(temporary_, error);  // of a process of the same number that was killed
   if (!fs::create_directory(temporary_, error) || error)
     throw Error(kPlace, fmt::format("cannot make the folder '{}': {}", path_, error.message()),
                 "check that the folder that it goes into exists and can be written to");
+  lock_ = ::open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ >= 0) (void)::flock(lock_, LOCK_EX | LOCK_NB);
 }
 
 NewFolder::~NewFolder() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 void NewFolder::commit() {

@@ -22,6 +22,7 @@ class NewFolder {
 
  private:
   std::string path_, temporary_;
+  int lock_ = -1;  // of the folder while it is filled
 };
 
 }  // namespace emend
