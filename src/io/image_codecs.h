@@ -9,10 +9,16 @@
 
 namespace emend {
 
-inline constexpr uint64_t kMaxPixels = 178'956'970;  // PIL's limit
+// More is refused before anything is decoded: a file of a few kilobytes can claim any size. The
+// number of pixels is the one from which Pillow warns of a decompression bomb; there are 268 MB.
+inline constexpr uint64_t kMaxPixels = 89'478'485;
+inline constexpr uint64_t kMaxSide = 100'000;
 
 bool is_jpeg(const uint8_t* data, size_t size);
 bool is_png(const uint8_t* data, size_t size);
+bool is_webp(const uint8_t* data, size_t size);
+bool is_bmp(const uint8_t* data, size_t size);
+bool is_gif(const uint8_t* data, size_t size);
 
 // Pixels as stored; `orientation` as the file tells it (1 when it does not).
 struct DecodedImage {
@@ -21,6 +27,9 @@ struct DecodedImage {
 };
 DecodedImage decode_jpeg(const uint8_t* data, size_t size, const std::string& name);
 DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& name);
+DecodedImage decode_webp(const uint8_t* data, size_t size, const std::string& name);
+DecodedImage decode_bmp(const uint8_t* data, size_t size, const std::string& name);
+DecodedImage decode_gif(const uint8_t* data, size_t size, const std::string& name);
 std::vector<uint8_t> encode_png(const Image& image, const std::string& name);
 
 // Throws emend::Error when width x height is nothing or too much.

@@ -11,8 +11,9 @@
 namespace emend {
 namespace {
 
-std::vector<std::string> good_files(const std::string& prefix) {
-  auto fixture = SafetensorsFile::open(EMEND_SOURCE_DIR "/src/io/testdata/images.safetensors");
+std::vector<std::string> good_files(const std::string& prefix,
+                                    const std::string& name = "images.safetensors") {
+  auto fixture = SafetensorsFile::open(EMEND_SOURCE_DIR "/src/io/testdata/" + name);
   std::vector<std::string> files;
   for (const auto& [name, info] : fixture->tensors()) {
     if (name.rfind(prefix, 0) != 0 || name.find("/file") == std::string::npos) continue;
@@ -75,6 +76,24 @@ TEST(ImageFuzz, DamagedPngsWithRightChecksumsAreErrorsOrPictures) {
   EXPECT_EQ("", wrong);
   EXPECT_GT(decoded, 100);
 }
+
+class ImageFormatFuzz : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ImageFormatFuzz, DamagedFilesAreErrorsOrPictures) {
+  int decoded = 0;
+  auto wrong = fuzz(good_files(GetParam(), "webp_bmp_gif.safetensors"), 6000, 5,
+                    [&](const std::string& bytes) {
+                      // A copy of exactly this size, so that the sanitizer sees reads beyond it.
+                      std::vector<uint8_t> exact(bytes.begin(), bytes.end());
+                      auto image = decode_image(exact.data(), exact.size(), "fuzzed");
+                      ASSERT_EQ(image.rgb.size(), size_t(image.width) * image.height * 3);
+                      ++decoded;
+                    });
+  EXPECT_EQ("", wrong);
+  EXPECT_GT(decoded, 100) << "the damage must get past the header";
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, ImageFormatFuzz, ::testing::Values("webp", "bmp", "gif"));
 
 TEST(ImageFuzz, DamagedExifIsAnOrientation) {
   std::string block("II*\0\x08\0\0\0\x02\0\0\1\4\0\1\0\0\0\x4d\0\0\0\x12\1\3\0\1\0\0\0\6\0\0\0",

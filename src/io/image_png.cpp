@@ -32,26 +32,43 @@ struct Failure {
 
 void stay_silent(png_structp, png_const_charp) {}
 
+uint32_t big_endian(const uint8_t* bytes) {
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
 struct Reader {
   Failure failure{};
   png_structp png = nullptr;
   png_infop info = nullptr;
   const uint8_t* next = nullptr;
   size_t left = 0;
+  bool truncated = false;
+  // A chunk that goes beyond the end of the file, and how long it really is: libpng would not look
+  // at any of it.
+  const uint8_t* cut_chunk = nullptr;
+  uint32_t cut_length = 0;
   int depth = 0;
   int colour = 0;
-  std::vector<uint8_t> pixels;  // as libpng gives them
-  std::vector<png_bytep> rows;
+  int passes = 1, pass = 0;
+  png_uint_32 y = 0;
+  std::array<std::array<uint8_t, 3>, 256> palette{};
+  std::vector<uint8_t> rows;  // as libpng gives them: all where they are interlaced, else one
+  Image image;
 
-  Reader(const uint8_t* data, size_t size) : next(data), left(size) {}
+  Reader(const uint8_t* data, size_t size) : next(data), left(size) { find_cut_chunk(data, size); }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
 
   static void give(png_structp png, png_bytep to, size_t count) {
     auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
-    if (count > reader->left) png_error(png, "the file is truncated");
+    if (count > reader->left) {
+      reader->truncated = true;
+      png_error(png, "the file is truncated");
+    }
     std::memcpy(to, reader->next, count);
+    if (reader->next == reader->cut_chunk && count >= 4)
+      for (int i = 0; i < 4; ++i) to[i] = static_cast<uint8_t>(reader->cut_length >> (24 - 8 * i));
     reader->next += count;
     reader->left -= count;
   }
@@ -79,16 +96,52 @@ struct Reader {
     if (depth < 8) png_set_packing(png);
     // PIL keeps the high byte of 16, except in grey pictures, where it saturates.
     if (depth == 16 && colour != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png);
-    png_set_interlace_handling(png);
+    passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     return true;
   }
 
+  uint8_t* row() {
+    return rows.data() + (passes > 1 ? png_get_rowbytes(png, info) * size_t{y} : 0);
+  }
+
+  // As in Pillow, a file may end at any place behind its last pixel.
   bool read_rows() {
-    if (setjmp(failure.jump)) return false;
-    png_read_image(png, rows.data());
+    if (setjmp(failure.jump)) return truncated && has_all_rows();
+    for (pass = 0; pass < passes; ++pass)
+      for (y = 0; y < png_get_image_height(png, info); ++y) {
+        png_read_row(png, row(), nullptr);
+        if (pass + 1 == passes) convert_row();
+      }
     png_read_end(png, nullptr);
     return true;
+  }
+
+  // libpng looks for the end of the data within the call that gives the last row.
+  bool has_all_rows() {
+    const auto height = png_get_image_height(png, info);
+    if (y < height) {
+      const bool last = y + 1 == height && pass + 1 == passes;
+      if (!last || (passes > 1 ? png_get_current_pass_number(png) < passes
+                               : png_get_current_row_number(png) < height))
+        return false;
+      convert_row();
+    }
+    return true;
+  }
+
+  void convert_row();
+
+  void find_cut_chunk(const uint8_t* data, size_t size) {
+    for (size_t at = sizeof kSignature; at <= size && size - at >= 8;) {
+      const size_t length = big_endian(data + at);
+      if (length > size - at - 8) {
+        cut_chunk = data + at;
+        cut_length = static_cast<uint32_t>(size - at - 8);
+        return;
+      }
+      at += 12 + length;
+    }
   }
 
   [[noreturn]] void fail(const std::string& name) const {
@@ -97,24 +150,20 @@ struct Reader {
   }
 };
 
-// One byte per index; what lies beyond the palette is black, as in PIL.
-std::array<std::array<uint8_t, 3>, 256> palette_of(const Reader& reader) {
-  std::array<std::array<uint8_t, 3>, 256> table{};
+// What lies beyond the palette is black, as in PIL.
+void read_palette(Reader& reader) {
   png_colorp colours = nullptr;
   int count = 0;
   png_get_PLTE(reader.png, reader.info, &colours, &count);
   for (int i = 0; i < count && i < 256; ++i)
-    table[i] = {colours[i].red, colours[i].green, colours[i].blue};
-  return table;
+    reader.palette[i] = {colours[i].red, colours[i].green, colours[i].blue};
 }
 
 void to_rgb(const Reader& reader, const uint8_t* from, uint8_t* to, size_t count) {
   switch (reader.colour) {
-    case PNG_COLOR_TYPE_PALETTE: {
-      auto table = palette_of(reader);
-      for (size_t i = 0; i < count; ++i) std::memcpy(to + 3 * i, table[from[i]].data(), 3);
+    case PNG_COLOR_TYPE_PALETTE:
+      for (size_t i = 0; i < count; ++i) std::memcpy(to + 3 * i, reader.palette[from[i]].data(), 3);
       return;
-    }
     case PNG_COLOR_TYPE_GRAY:
       for (size_t i = 0; i < count; ++i) {
         int value = reader.depth == 16 ? (from[2 * i] ? 255 : from[2 * i + 1])
@@ -133,8 +182,9 @@ void to_rgb(const Reader& reader, const uint8_t* from, uint8_t* to, size_t count
   }
 }
 
-uint32_t big_endian(const uint8_t* bytes) {
-  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+void Reader::convert_row() {
+  const auto width = static_cast<size_t>(image.width);
+  to_rgb(*this, row(), image.rgb.data() + size_t{y} * width * 3, width);
 }
 
 // Chunks are length, name, data, checksum; the decoder has already checked those it needs.
@@ -218,19 +268,13 @@ DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& nam
         fmt::format("'{}' claims {} x {} pixels but has only {} bytes", name, width, height, size),
         "the file is truncated or damaged");
   if (!reader.set_transforms()) reader.fail(name);
-  auto stride = png_get_rowbytes(reader.png, reader.info);
-  reader.pixels.resize(stride * height);
-  for (uint64_t y = 0; y < height; ++y) reader.rows.push_back(reader.pixels.data() + y * stride);
+  read_palette(reader);
+  reader.rows.resize(png_get_rowbytes(reader.png, reader.info) * (reader.passes > 1 ? height : 1));
+  reader.image.width = static_cast<int>(width);
+  reader.image.height = static_cast<int>(height);
+  reader.image.rgb.resize(width * height * 3);
   if (!reader.read_rows()) reader.fail(name);
-
-  DecodedImage decoded;
-  decoded.image.width = static_cast<int>(width);
-  decoded.image.height = static_cast<int>(height);
-  decoded.image.rgb.resize(width * height * 3);
-  // All transforms give whole bytes per pixel, so rows follow each other without gaps.
-  to_rgb(reader, reader.pixels.data(), decoded.image.rgb.data(), width * height);
-  decoded.orientation = orientation_of(data, size);
-  return decoded;
+  return {std::move(reader.image), orientation_of(data, size)};
 }
 
 std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {

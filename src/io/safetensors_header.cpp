@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.h"
+#include "io/file_kind.h"
 #include "io/json.h"
 
 namespace emend {
@@ -47,8 +48,13 @@ class HeaderParser {
     if (size < 8) fail("is shorter than a safetensors header");
     uint64_t length = 0;
     for (int i = 7; i >= 0; --i) length = length << 8 | data[i];
-    if (length > kMaxHeader || length > size - 8)
+    if (length > kMaxHeader || length > size - 8) {
+      const auto kind = file_kind({reinterpret_cast<const char*>(data), size});
+      if (!kind.empty())
+        throw Error(kPlace, fmt::format("'{}' is {}, not a safetensors file", path_, kind),
+                    "check that it is the right file");
       fail(fmt::format("claims a header of {} bytes but has {} bytes in all", length, size));
+    }
     std::string_view text(reinterpret_cast<const char*>(data) + 8, length);
     if (text.empty() || text.front() != '{') fail("has no safetensors header");
     json header = parse_json(text, path_, 8);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes src/io/testdata: what Pillow and Hugging Face's image processors (PIL backend) give.
 
-  images.safetensors      encoded pictures and their RGB pixels, EXIF orientation applied
+  images.safetensors      JPEG and PNG pictures and their RGB pixels, EXIF orientation applied
+  webp_bmp_gif.safetensors   the same of these formats
   resize.safetensors      RGB pictures and their resized versions
   processors.json, processors.safetensors   settings, pictures, pixel values
   photos.json             hashes (XXH3-128) of decoded and resized photos; with --photos FOLDER only
@@ -151,12 +152,162 @@ def make_encoded():
         chunk(b"gAMA", struct.pack(">I", 45455)), chunk(b"tEXt", b"Title\0nothing"),
         chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100000)))))
 
+    save_pictures(files, "images.safetensors")
+
+
+def save_pictures(files, output):
     arrays = {}
     for name, data in files.items():
         picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
         arrays[f"{name}/file"] = np.frombuffer(data, np.uint8)
         arrays[f"{name}/rgb"] = np.array(picture)
-    save_file(arrays, os.path.join(OUT, "images.safetensors"))
+    save_file(arrays, os.path.join(OUT, output))
+
+
+def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=(), colours=0, header=40):
+    """A bitmap of which Pillow does not write the kind. pixels: as they are stored."""
+    extra = b"".join(struct.pack("<I", mask) for mask in masks)
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, compression,
+                           len(pixels), 0, 0, colours, 0)
+        info += extra.ljust(header - 40, b"\0") if header > 40 else extra
+    start = 14 + len(info) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + info + palette + pixels
+
+
+def gif(screen, frames, palette=None):
+    """A GIF of frames (left, top, samples, options), stored without compression."""
+    def table(colours):
+        bits = max(1, (len(colours) // 3 - 1).bit_length())
+        return bits - 1, colours.ljust(3 << bits, b"\0")
+
+    size, colours = table(palette) if palette else (0, b"")
+    data = b"GIF89a" + struct.pack("<HHBBB", *screen, (0x80 | size) if palette else 0, 0, 0)
+    data += colours
+    for left, top, samples, options in frames:
+        if "transparent" in options:
+            data += b"!\xf9\x04" + struct.pack("<BHBB", 1, 0, options["transparent"], 0)
+        if "comment" in options:
+            data += b"!\xfe\x03abc\0!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+        size, colours = table(options["palette"]) if "palette" in options else (0, b"")
+        height, width = samples.shape
+        flags = (0x80 | size if colours else 0) | (0x40 if "interlaced" in options else 0)
+        data += b"," + struct.pack("<HHHHB", left, top, width, height, flags) + colours
+        # Nine bits a code, and a code to clear the table before it would need ten.
+        codes = []
+        for number, pixel in enumerate(samples.reshape(-1)):
+            codes += [256] * (number % 250 == 0) + [int(pixel)]
+        bits = "".join(format(code, "09b")[::-1] for code in [*codes, 257])
+        raw = bytes(int(bits[i:i + 8][::-1], 2) for i in range(0, len(bits), 8))
+        blocks = [raw[i:i + 200] for i in range(0, len(raw), 200)]
+        data += b"\x08" + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
+    return data + b";"
+
+
+def make_webp(rgb, alpha, files):
+    both = Image.merge("RGBA", [*rgb.split(), alpha])
+    for name, picture, options in (
+            ("lossy", rgb, {"quality": 80}), ("lossy_low", rgb, {"quality": 10, "method": 6}),
+            ("lossless", rgb, {"lossless": True}), ("alpha_lossy", both, {"quality": 70}),
+            ("alpha_lossless", both, {"lossless": True, "exact": True}),
+            ("alpha_lossless_cleared", both, {"lossless": True}),
+            ("grey", rgb.convert("L"), {}), ("1x1", rgb.crop((0, 0, 1, 1)), {}),
+            ("palette", rgb.quantize(16), {"lossless": True}),
+            ("icc", rgb, {"icc_profile": b"nothing of use"})):
+        files[f"webp_{name}"] = encoded(picture, format="WEBP", **options)
+    for orientation in (1, 6, 8):
+        files[f"webp_exif_{orientation}"] = encoded(
+            rgb, format="WEBP", exif=b"Exif\0\0" + exif(orientation, "<"))
+    files["webp_exif_3_bare"] = encoded(rgb, format="WEBP", exif=exif(3, ">"))
+    frames = [both, both.rotate(90), both.rotate(180)]
+    for name, options in (("animated", {"lossless": True}), ("animated_lossy", {"quality": 50})):
+        files[f"webp_{name}"] = encoded(frames[0], format="WEBP", save_all=True,
+                                        append_images=frames[1:], duration=50, **options)
+
+
+def make_bmp(rgb, rng, files):
+    grey = rgb.convert("L")
+    for name, picture in (("rgb", rgb), ("grey", grey), ("one_bit", grey.convert("1")),
+                          ("palette", rgb.quantize(200)), ("1x1", rgb.crop((0, 0, 1, 1))),
+                          ("rgba", rgb.convert("RGBA"))):
+        files[f"bmp_{name}"] = encoded(picture, format="BMP")
+    palette = bytes(rng.integers(0, 256, 4 * 16, dtype=np.uint8))
+    for bits, colours in ((1, 2), (4, 16), (4, 5), (8, 16)):
+        stride = (13 * bits + 31) // 32 * 4
+        pixels = bytes(rng.integers(0, 16 if bits == 8 else 256, stride * 7, dtype=np.uint8))
+        files[f"bmp_palette_{bits}_{colours}"] = bmp(
+            13, 7, bits, pixels, palette[:4 * colours], colours=colours)
+        old = b"".join(palette[4 * i:4 * i + 3] for i in range(colours))
+        if colours == 1 << bits:
+            files[f"bmp_core_{bits}"] = bmp(13, 7, bits, pixels, old, header=12)
+    noise = bytes(rng.integers(0, 256, 60 * 7, dtype=np.uint8))
+    files["bmp_core_24"] = bmp(13, 7, 24, noise[:40 * 7], header=12)
+    files["bmp_16"] = bmp(13, 7, 16, noise[:28 * 7])
+    files["bmp_top_down"] = bmp(13, -7, 24, noise[:40 * 7])
+    files["bmp_32"] = bmp(13, 7, 32, noise[:52 * 7])
+    fields = {16: [(0xf800, 0x7e0, 0x1f), (0x7c00, 0x3e0, 0x1f)], 24: [(0xff0000, 0xff00, 0xff)],
+              32: [(0xff0000, 0xff00, 0xff, 0), (0xff000000, 0xff0000, 0xff00, 0),
+                   (0xff000000, 0xff0000, 0xff00, 0xff), (0xff, 0xff00, 0xff0000, 0xff000000),
+                   (0xff0000, 0xff00, 0xff, 0xff000000), (0xff000000, 0xff00, 0xff, 0),
+                   (0, 0, 0, 0)]}
+    for bits, all_masks in fields.items():
+        for number, masks in enumerate(all_masks):
+            size = (13 * bits + 31) // 32 * 4 * 7
+            for header in (40, 56, 108, 124):
+                if header > 40 or len(masks) < 4 or masks[3] == 0:
+                    files[f"bmp_fields_{bits}_{number}_{header}"] = bmp(
+                        13, 7, bits, noise[:size], compression=3, header=header,
+                        masks=masks[:3] if header == 40 else masks)
+    # A run, pixels as they are (with and without a byte to fill up), an end of a row, a jump.
+    eight = (b"\x05\x07" b"\x00\x05\1\2\3\4\5\0" b"\x03\x09" b"\0\0" b"\x0d\x02" b"\0\0"
+             b"\x00\x04\6\7\x08\x09" b"\0\0" b"\x02\x03" b"\0\2\x03\1" b"\x05\x0b" b"\0\0"
+             b"\x0e\x0c" b"\0\0" b"\x0d\x01" b"\0\1")
+    files["bmp_rle8"] = bmp(13, 7, 8, eight, palette, compression=1, colours=16)
+    four = (b"\x05\x71" b"\x00\x05\x12\x34\x50\0" b"\x03\x92" b"\0\0" b"\x0d\x2f" b"\0\0"
+            b"\x00\x04\x67\x89" b"\0\0" b"\x02\x31" b"\0\2\x03\1" b"\x05\xb0" b"\0\0"
+            b"\x0e\xc4" b"\0\0" b"\x0d\x10" b"\0\1")
+    files["bmp_rle4"] = bmp(13, 7, 4, four, palette, compression=2, colours=16)
+
+
+def make_gif(rgb, rng, files):
+    for colours in (2, 4, 16, 256):
+        for interlaced in (0, 1):
+            files[f"gif_{colours}" + "_interlaced" * interlaced] = encoded(
+                rgb.quantize(colours), format="GIF", interlace=interlaced)
+    large = Image.fromarray(scene(200, 150, 7))
+    files["gif_large"] = encoded(large.quantize(64), format="GIF")  # a full table of codes
+    files["gif_flat"] = encoded(Image.new("P", (90, 70), 1), format="GIF")
+    files["gif_grey"] = encoded(rgb.convert("L"), format="GIF")
+    files["gif_transparent"] = encoded(rgb.quantize(16), format="GIF", transparency=3)
+    frames = [rgb.quantize(16), rgb.rotate(90).quantize(16)]
+    files["gif_animated"] = encoded(frames[0], format="GIF", save_all=True,
+                                    append_images=frames[1:], duration=50, disposal=2)
+    colours = bytes(rng.integers(0, 256, 3 * 8, dtype=np.uint8))
+    other = bytes(rng.integers(0, 256, 3 * 4, dtype=np.uint8))
+    part = rng.integers(0, 8, (9, 11))
+    for name, options in (("part", {}), ("part_transparent", {"transparent": 5}),
+                          ("part_interlaced", {"interlaced": True, "comment": True}),
+                          ("part_own_palette", {"palette": other}),
+                          ("part_own_palette_transparent", {"palette": other, "transparent": 2})):
+        files[f"gif_{name}"] = gif((20, 15), [(3, 2, part, options)], colours)
+    files["gif_two_parts"] = gif((20, 15), [(3, 2, part, {}), (0, 0, part, {})], colours)
+    files["gif_beyond_screen"] = gif((6, 5), [(3, 2, part, {})], colours)
+    files["gif_beyond_palette"] = gif((11, 9), [(0, 0, part * 30, {})], colours)
+    files["gif_no_palette"] = gif((20, 15), [(3, 2, part * 30, {})])
+    files["gif_grey_ramp"] = gif((20, 15), [(3, 2, part * 30, {})], bytes([0, 0, 0, 1, 1, 1]))
+
+
+def make_webp_bmp_gif():
+    rng = np.random.default_rng(8)
+    rgb = Image.fromarray(scene(37, 29, 1))
+    alpha = Image.fromarray(scene(37, 29, 4)).convert("L").point(lambda v: 0 if v < 80 else v)
+    files = {}
+    make_webp(rgb, alpha, files)
+    make_bmp(rgb, rng, files)
+    make_gif(rgb, rng, files)
+    save_pictures(files, "webp_bmp_gif.safetensors")
 
 
 FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
@@ -291,6 +442,7 @@ def main():
     arguments = parser.parse_args()
     os.makedirs(OUT, exist_ok=True)
     make_encoded()
+    make_webp_bmp_gif()
     make_resize()
     make_processors()
     if arguments.photos:
