@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <ctime>
 #include <filesystem>
 #include <vector>
 
 #include "io/error.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/path.h"
 #include "text/folder_tokens.h"
 #include "text/jinja/evaluator.h"
 #include "text/jinja/parser.h"
@@ -20,6 +22,23 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void raise(const std::string& name, const text::jinja::Failure& failure) {
   throw Error("text::chat_template", fmt::format("{}: {}", name, failure.what()), failure.hint);
+}
+
+std::tm time_of(const std::string& date) {
+  std::tm time{};
+  if (date.empty()) {
+    const auto now = std::time(nullptr);
+    ::localtime_r(&now, &time);
+    return time;
+  }
+  const char* end = ::strptime(date.c_str(), "%Y-%m-%d", &time);
+  const auto given = time;
+  // Brings days that do not exist into the next month, and the day of the week.
+  const bool exists = end && *end == '\0' && ::timegm(&time) != -1 && time.tm_mday == given.tm_mday;
+  if (!exists)
+    throw Error("text::chat_template", fmt::format("'{}' is not a date", date),
+                "write it as YYYY-MM-DD, for example 2024-07-26");
+  return time;
 }
 
 // A string, or several by name, of which "default" is meant.
@@ -41,9 +60,9 @@ struct Source {
 };
 
 std::optional<Source> find(const fs::path& folder, const nlohmann::json& config) {
-  if (const auto file = folder / "chat_template.jinja"; fs::exists(file))
+  if (const auto file = folder / "chat_template.jinja"; path_exists(file))
     return Source{read_file(file.string()), file.string()};
-  if (const auto file = folder / "chat_template.json"; fs::exists(file)) {
+  if (const auto file = folder / "chat_template.json"; path_exists(file)) {
     const auto value = read_json(file.string());
     const auto& found = text::spec_field(value, "chat_template");
     return Source{chosen(found, file.string()), file.string()};
@@ -81,23 +100,31 @@ nlohmann::ordered_json special_tokens(const fs::path& folder, const nlohmann::js
 struct ChatTemplate::Parsed {
   std::string name;
   std::vector<text::jinja::Statement> statements;
+  bool uses_date;
+  std::tm now;
 };
 
-ChatTemplate ChatTemplate::parse(std::string_view text, const std::string& name) {
+ChatTemplate ChatTemplate::parse(std::string_view text, const std::string& name,
+                                 const std::string& date) {
   ChatTemplate made;
+  const auto now = time_of(date);
   try {
-    made.parsed_ = std::make_shared<const Parsed>(Parsed{name, text::jinja::parse(text)});
+    const bool uses_date = text.find("strftime_now") != std::string_view::npos;
+    made.parsed_ =
+        std::make_shared<const Parsed>(Parsed{name, text::jinja::parse(text), uses_date, now});
   } catch (const text::jinja::Failure& failure) {
     raise(name, failure);
   }
   return made;
 }
 
-std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder) {
+bool ChatTemplate::uses_date() const { return parsed_->uses_date; }
+
+std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder, const std::string& date) {
   const auto config = text::read_tokenizer_config(folder);
   const auto source = find(folder, config);
   if (!source) return std::nullopt;
-  ChatTemplate made = parse(source->text, source->name);
+  ChatTemplate made = parse(source->text, source->name, date);
   made.special_tokens_ = special_tokens(folder, config);
   return made;
 }
@@ -114,7 +141,7 @@ std::string ChatTemplate::render(const nlohmann::ordered_json& messages,
     std::vector<std::pair<std::string, text::jinja::Value>> values;
     for (const auto& [name, value] : all.items())
       values.emplace_back(name, text::jinja::Value::from_json(value));
-    return text::jinja::render(parsed_->statements, values);
+    return text::jinja::render(parsed_->statements, values, parsed_->now);
   } catch (const text::jinja::Failure& failure) {
     raise(parsed_->name, failure);
   }

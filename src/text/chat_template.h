@@ -13,12 +13,17 @@ namespace emend {
 // where; none crashes, or takes more than a bounded time and memory.
 class ChatTemplate {
  public:
-  // `name` is named in errors.
-  static ChatTemplate parse(std::string_view text, const std::string& name = "chat template");
+  // `name` is named in errors. `date`, YYYY-MM-DD: what strftime_now tells, at midnight; empty: the
+  // time at which the template is read.
+  static ChatTemplate parse(std::string_view text, const std::string& name = "chat template",
+                            const std::string& date = {});
 
   // Of a folder as Hugging Face saves it: chat_template.jinja, or chat_template.json, or what
   // tokenizer_config.json has ("default", when it has several). Nullopt: it has none.
-  static std::optional<ChatTemplate> load(const std::string& folder);
+  static std::optional<ChatTemplate> load(const std::string& folder, const std::string& date = {});
+
+  // Whether it asks for the date, so that what it makes may differ from day to day.
+  bool uses_date() const;
 
   // messages: [{"role": ..., "content": a string, or [{"type": "image"}, {"type": "text", ...}]}].
   // variables: {"add_generation_prompt": true, "bos_token": "<s>", ...}, over those that every

@@ -28,10 +28,12 @@ Json fixture() {
   return Json::parse(read_file(file.string()));
 }
 
+constexpr const char* kDate = "2024-07-06";
+
 std::string rendered(const std::string& text, const Json& messages = Json::array(),
                      const Json& variables = Json::object()) {
   try {
-    return ChatTemplate::parse(text, "t").render(messages, variables);
+    return ChatTemplate::parse(text, "t", kDate).render(messages, variables);
   } catch (const Error& error) {
     return error.what();
   }
@@ -74,21 +76,27 @@ TEST(ChatTemplate, AgreesWithTransformersOnPieces) {
   EXPECT_THAT(refused, ElementsAre("{{ s.split() }}", "{{ 1e3 }}", "{{ 1_000 + 1 }}",
                                    "{{ {'x': 1}['items'] is defined }}",
                                    "{{ {'x': 1}.items is defined }}", "{{ s.format is defined }}",
-                                   "{{ n.real }}", "{{ d.keys is defined }}", "{{ '%s' % n }}"));
+                                   "{{ n.real }}", "{{ d.keys is defined }}", "{{ '%s' % n }}",
+                                   "{% for x in l %}{% macro f() %}{% endmacro %}{% endfor %}",
+                                   "{{ n is callable }}{{ n(1) }}"));
 }
 
 TEST(ChatTemplate, NamesWhatItDoesNotImplementAndWhere) {
   const std::pair<const char*, const char*> cases[] = {
-      {"\n{% macro f(x) %}{% endmacro %}", "line 2: the statement 'macro'"},
+      {"\n{% call f(x) %}{% endcall %}", "line 2: the statement 'call'"},
+      {"{% for x in y %}{% macro f(x) %}{% endmacro %}{% endfor %}", "not at the top level"},
+      {"{% macro f(x) %}{{ caller() }}{% endmacro %}", "line 1: the function 'caller'"},
+      {"{% macro f(x) %}{{ kwargs }}{% endmacro %}", "line 1: the name 'kwargs'"},
+      {"{% macro f(x) %}{% endmacro %}{{ f }}", "line 1: a function as text"},
       {"{% include 'x' %}", "line 1: the statement 'include'"},
       {"{% raw %}{{ x }}{% endraw %}", "line 1: the statement 'raw'"},
       {"a\nb\n{{ x|dictsort }}", "line 3: the filter 'dictsort'"},
-      {"{{ x is callable }}", "line 1: the test 'callable'"},
+      {"{{ x is escaped }}", "line 1: the test 'escaped'"},
       {"{{ 'x'.format(1) }}", "line 1: the method 'format'"},
       {"{{ loop.cycle('a') }}", "line 1: the method 'cycle'"},
-      {"{{ strftime_now('%d') }}", "line 1: the function 'strftime_now'"},
-      {"{% if strftime_now is defined %}{% endif %}", "the name 'strftime_now'"},
-      {"{{ range is defined }}", "line 1: the name 'range'"},
+      {"{{ strftime_now('%c') }}", "line 1: '%c' in the format of a date"},
+      {"{{ strftime_now('a%') }}", "line 1: '%' in the format of a date"},
+      {"{% set range = 1 %}", "line 1: assigning the function 'range'"},
       {"{{ f(1) }}", "line 1: the function 'f'"},
       {"{{ x.f(1)(2) }}", "line 1: the method 'f'"},
       {"{{ 2 ** 3 }}", "'**'"},
@@ -124,6 +132,11 @@ TEST(ChatTemplate, SaysWhatIsMalformed) {
       {"{{ 'a' 1 }}", "'1' is out of place"},
       {"{{ '\\ud800' }}", "no character"},
       {"{% break %}", "'break' outside a loop"},
+      {"{% macro f(a=1, b) %}{% endmacro %}", "without a default behind one that has one"},
+      {"{% macro f(a) %}", "the template ends where 'endmacro' should come"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "takes 1 arguments, not 2"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(b=2) }}", "has no parameter 'b'"},
+      {"{{ f(1) }}{% macro f(a) %}{% endmacro %}", "'f' is undefined, not a function"},
       {"{% set true = 1 %}", "'true' cannot be assigned"},
       {"\xff", "not UTF-8"},
   };
@@ -168,6 +181,11 @@ TEST(ChatTemplate, ComesToAnEndWhateverTheTemplate) {
   for (const char* link : {"+ 1", ".a", "|trim", "and x", "is defined", "[0]"})
     EXPECT_THAT(rendered("{{ x " + repeated(link, 5000) + " }}"), HasSubstr("line 1: ")) << link;
   EXPECT_THAT(rendered(repeated("{% if x %}", 5000)), HasSubstr("nested too deep"));
+  EXPECT_THAT(rendered("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}"),
+              HasSubstr("call each other too deep"));
+  EXPECT_THAT(rendered("{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}"
+                       "{% endmacro %}{{ f(40) }}"),
+              HasSubstr("does not come to an end"));
   EXPECT_EQ(rendered("{% if x %}" + repeated("{% elif x %}", 5000) + "{% else %}b{% endif %}"),
             "b");
   EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 60);
@@ -226,6 +244,10 @@ TEST(ChatTemplate, SurvivesDamage) {
                                       ".items()",
                                       "range(9)",
                                       "namespace()",
+                                      "strftime_now('%d')",
+                                      "{% macro f(x) %}",
+                                      "{% endmacro %}",
+                                      "f(1)",
                                       "\xc3",
                                       "\xff"};
   std::mt19937 rng(11);
@@ -233,7 +255,7 @@ TEST(ChatTemplate, SurvivesDamage) {
   int fine = 0, refused = 0;
   const auto& cases = data["groups"][5]["cases"];
   for (int round = 0; round < 20000; ++round) {
-    std::string text = sound[round % 3 ? below(sound.size()) : below(7)];
+    std::string text = sound[round % 3 ? below(sound.size()) : below(data["groups"].size())];
     for (size_t i = 0, count = 1 + below(3); i < count; ++i) {
       const size_t at = below(text.size() + 1);
       switch (below(4)) {
@@ -261,6 +283,17 @@ TEST(ChatTemplate, SurvivesDamage) {
   }
   EXPECT_GT(fine, 2000);
   EXPECT_GT(refused, 2000);
+}
+
+TEST(ChatTemplate, TellsTheDate) {
+  EXPECT_EQ(rendered("{{ strftime_now('%d %b %Y, %A %j %H:%M') }}"),
+            "06 Jul 2024, Saturday 188 00:00");
+  const auto today = ChatTemplate::parse("{{ strftime_now('%Y') }}").render(Json::array());
+  EXPECT_GE(std::stoi(today), 2024);
+  EXPECT_TRUE(ChatTemplate::parse("{% if strftime_now is defined %}{% endif %}").uses_date());
+  EXPECT_FALSE(ChatTemplate::parse("{{ date_string }}").uses_date());
+  for (const char* date : {"yesterday", "2024-02-30", "2024-13-01", "2024-01-01x", "2024"})
+    EXPECT_THROW(ChatTemplate::parse("x", "t", date), Error) << date;
 }
 
 class Folder {

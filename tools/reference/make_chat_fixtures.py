@@ -4,15 +4,28 @@ Vicuna, Qwen2-VL and Qwen2.5 use, and by many small pieces of Jinja.
 
     python tools/reference/make_chat_fixtures.py
 
-Needs transformers (5.23) with jinja2. A case whose text is null is one that the template refuses.
+Needs transformers (5.23 or newer) with jinja2. A case whose text is null is one that the template refuses.
 """
 
+import datetime
 import json
 import pathlib
 
+from transformers.utils import chat_template_utils
 from transformers.utils.chat_template_utils import render_jinja_template
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "src/text/testdata/chat.json"
+
+
+class Today(datetime.datetime):
+    """The day on which these chats take place, for strftime_now."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2024, 7, 6)
+
+
+chat_template_utils.datetime = Today
 
 
 def text(words):
@@ -126,6 +139,121 @@ TOOLS = """{%- if tools %}
 {%- if add_generation_prompt %}
     {{- '<|start|>assistant\\n' }}
 {%- endif %}"""
+
+# In the constructs of Llama 3.1 and 3.2.
+DATED = """{{- bos_token }}
+{%- if custom_tools is defined %}
+    {%- set tools = custom_tools %}
+{%- endif %}
+{%- if not tools_in_user_message is defined %}
+    {%- set tools_in_user_message = true %}
+{%- endif %}
+{%- if not date_string is defined %}
+    {%- if strftime_now is defined %}
+        {%- set date_string = strftime_now("%d %b %Y") %}
+    {%- else %}
+        {%- set date_string = "26 Jul 2024" %}
+    {%- endif %}
+{%- endif %}
+{%- if not tools is defined %}
+    {%- set tools = none %}
+{%- endif %}
+
+{#- What the system says goes into a place of its own. #}
+{%- if messages[0]['role'] == 'system' %}
+    {%- set system_message = messages[0]['content']|trim %}
+    {%- set messages = messages[1:] %}
+{%- else %}
+    {%- set system_message = "" %}
+{%- endif %}
+
+{{- "<|head|>system<|/head|>\\n\\n" }}
+{%- if tools is not none %}
+    {{- "Place: shell\\n" }}
+{%- endif %}
+{{- "Knows until: December 2023\\n" }}
+{{- "Today: " + date_string + "\\n\\n" }}
+{%- if tools is not none and not tools_in_user_message %}
+    {{- "You can call these. " }}
+    {{- 'Answer as {"name": function, "parameters": names and values}. ' }}
+    {%- for t in tools %}
+        {{- t | tojson(indent=4) }}
+        {{- "\\n\\n" }}
+    {%- endfor %}
+{%- endif %}
+{{- system_message }}
+{{- "<|end|>" }}
+
+{%- if tools_in_user_message and not tools is none %}
+    {%- if messages | length != 0 %}
+        {%- set first_user_message = messages[0]['content']|trim %}
+        {%- set messages = messages[1:] %}
+    {%- else %}
+        {{- raise_exception("There is no first message of the user") }}
+    {%- endif %}
+    {{- '<|head|>user<|/head|>\\n\\n' -}}
+    {{- "These can be called.\\n\\n" }}
+    {%- for t in tools %}
+        {{- t | tojson(indent=4) }}
+        {{- "\\n\\n" }}
+    {%- endfor %}
+    {{- first_user_message + "<|end|>" }}
+{%- endif %}
+
+{%- for message in messages %}
+    {%- if not (message.role == 'ipython' or message.role == 'tool' or 'tool_calls' in message) %}
+        {{- '<|head|>' + message['role'] + '<|/head|>\\n\\n'+ message['content'] | trim + '<|end|>' }}
+    {%- elif 'tool_calls' in message %}
+        {%- if not message.tool_calls|length == 1 %}
+            {{- raise_exception("One call at a time") }}
+        {%- endif %}
+        {%- set tool_call = message.tool_calls[0].function %}
+        {{- '<|head|>assistant<|/head|>\\n\\n' -}}
+        {{- '{"name": "' + tool_call.name + '", ' }}
+        {{- '"parameters": ' }}
+        {{- tool_call.arguments | tojson }}
+        {{- "}" }}
+        {{- "<|end|>" }}
+    {%- elif message.role == "tool" or message.role == "ipython" %}
+        {{- "<|head|>ipython<|/head|>\\n\\n" }}
+        {%- if message.content is mapping or message.content is iterable %}
+            {{- message.content | tojson }}
+        {%- else %}
+            {{- message.content }}
+        {%- endif %}
+        {{- "<|end|>" }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|head|>assistant<|/head|>\\n\\n' }}
+{%- endif %}
+"""
+
+# Macros, as templates use them that write tools as types, or parts of a message.
+MACROS = """{%- macro part(content, mark='<image>') -%}
+    {%- if content is string -%}
+        {{ content | trim }}
+    {%- else -%}
+        {%- for one in content -%}
+            {%- if one.type == 'image' -%}{{ mark }}{%- elif one.type == 'text' -%}{{ one.text }}{%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro -%}
+{%- macro turn(role, content, last=false) %}
+<|{{ role }}|>{{ part(content, mark='<picture>') if role == 'user' else part(content) }}{% if not last %}<|end|>{% endif %}
+{%- endmacro %}
+{%- macro kind(value, depth=0) -%}
+    {%- if value is mapping -%}
+        {%- for key, inner in value | items -%}{{ depth }}{{ key }}({{ kind(inner, depth + 1) }}){%- endfor -%}
+    {%- elif value is string -%}{{ value | tojson }}
+    {%- else -%}?{%- endif -%}
+{%- endmacro -%}
+{{ bos_token }}{{ greeting }}{% set greeting = 'late' %}
+{%- for message in messages %}
+    {{- turn(message.role, message.content, last=loop.last) }}
+{%- endfor %}
+{%- if tools %}{% for tool in tools %}{{ kind(tool) }}{% endfor %}{% endif %}
+{%- if add_generation_prompt %}{{ turn('assistant', '', last=true) }}{% endif %}"""
 
 CALLS = [[{"role": "user", "content": "How warm is it?"},
           {"role": "assistant", "content": None,
@@ -409,7 +537,20 @@ PIECES = [
     "{% for x in (1, 2) %}{{ x }}{% endfor %}", "{% for x in 1, 2 %}{{ x }}{% endfor %}", "{{ (1, 2)|length }}",
     "{% set loop_messages = messages[1:] if messages[0].role == 'system' else messages %}{{ loop_messages|length }}",
     "{% for message in messages %}{% set content = message.content if message.content is string else message.content|selectattr('type', 'equalto', 'text')|map(attribute='text')|join('\\n') %}[{{ content }}]{% endfor %}",
-    "{{ raise_exception('stop') }}", "{% if t %}{{ missing.x }}{% endif %}", "{% for x in n %}{% endfor %}", "{% set n.x = 1 %}", "{% set a, b = 1, 2, 3 %}",
+    "{% macro f(a, b=2) %}[{{ a }}{{ b }}{{ n }}]{% endmacro %}{{ f(1) }}{{ f(1, 3) }}{{ f(b=4, a=5) }}{{ f() }}",
+    "{% macro f(a, b=a) %}{{ b }}{% endmacro %}{{ f(7) }}", "{% macro f() %}x{% endmacro f %}{{ f() * 2 }}{{ f()|upper }}{{ f()|length }}",
+    "{% set q = 1 %}{% macro f() %}{{ q }}{% set q = 3 %}{{ q }}{% endmacro %}{% set q = 2 %}{{ f() }}{{ q }}",
+    "{% macro f() %}{{ later }}{% endmacro %}{% set later = 9 %}{{ f() }}", "{% for x in l %}{% macro f() %}{% endmacro %}{% endfor %}",
+    "{% for x in l %}{{ f(x) }}{% endfor %}{% macro f(a) %}{% endmacro %}", "{% macro f(a) %}<{{ a }}>{% endmacro %}{% for x in l %}{{ f(x) }}{% endfor %}",
+    "{% macro f(n) %}{{ n }}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(5) }}",
+    "{% macro f(a) %}{{ loop is defined }}{{ x is defined }}{% endmacro %}{% for x in l %}{{ f(x) }}{% endfor %}",
+    "{% macro f(a) %}{% for i in a %}{% if i == 1 %}{% continue %}{% endif %}{{ i }}{% endfor %}{% endmacro %}{{ f(l) }}",
+    "{% macro f(a) %}{{ a is defined }}{% endmacro %}{{ f() }}{{ f(missing) }}{{ f is defined }}{{ f is callable }}{{ g is defined }}",
+    "{% macro f(a='d') %}{{ a }}{% endmacro %}{{ f(missing) }}|{{ f(none) }}", "{% macro f(a) %}\n  {{ a }}\n{% endmacro %}\n[{{ f(1) }}]",
+    "{% macro f(a) %}x{% endmacro %}{{ f(1, 2) }}", "{% macro f(a) %}x{% endmacro %}{{ f(b=1) }}", "{% if t %}{% macro f() %}in{% endmacro %}{% endif %}{{ f() }}",
+    "{{ strftime_now('%d %b %Y') }}", "{{ strftime_now('%A, %B %e, %Y %j %H:%M:%S %p %I %y %m') }}", "{{ strftime_now is defined }}{{ range is defined }}{{ namespace is callable }}",
+    "{% if strftime_now is defined %}{% set d2 = strftime_now('%Y-%m-%d') %}{% else %}{% set d2 = 'x' %}{% endif %}{{ d2 }}", "{{ strftime_now('') }}|{{ strftime_now('%%') }}",
+    "{{ n is callable }}{{ n(1) }}", "{{ raise_exception('stop') }}", "{% if t %}{{ missing.x }}{% endif %}", "{% for x in n %}{% endfor %}", "{% set n.x = 1 %}", "{% set a, b = 1, 2, 3 %}",
 ]
 
 
@@ -431,12 +572,18 @@ def main():
     groups = []
     for name, template, chats in [
             ("pictures_first", PICTURES_FIRST, PARTS), ("capitalised", CAPITALISED, PARTS), ("marked", MARKED, PLAIN),
-            ("bracketed", BRACKETED, PLAIN), ("vicuna_like", VICUNA_LIKE, PLAIN), ("counted", COUNTED, PARTS + PLAIN)]:
+            ("bracketed", BRACKETED, PLAIN), ("vicuna_like", VICUNA_LIKE, PLAIN), ("counted", COUNTED, PARTS + PLAIN),
+            ("dated", DATED, PLAIN), ("macros", MACROS, PARTS + PLAIN)]:
         cases = [case(template, chat, options) for chat in chats for options in OPTIONS]
         groups.append({"name": name, "template": template, "cases": cases})
     groups.append({"name": "tools", "template": TOOLS, "cases": [
         case(TOOLS, chat, {**options, "tools": tools}) for chat in CALLS + PLAIN[:2] for options in OPTIONS[:2]
         for tools in (None, TOOL_LIST)]})
+    for name, template in (("dated tools", DATED), ("macros and tools", MACROS)):
+        groups.append({"name": name, "template": template, "cases": [
+            case(template, chat, {"bos_token": "<s>", **options, "tools": TOOL_LIST}) for chat in CALLS + PLAIN
+            for options in ({}, {"add_generation_prompt": True}, {"tools_in_user_message": False},
+                            {"date_string": "1 Jan 2020"})]})
     chat = PLAIN[1]
     small = [[template, case(template, chat, DATA)["text"]]
              for template in ["{{ " + e + " }}" for e in EXPRESSIONS] + PIECES]

@@ -21,7 +21,7 @@ struct Expression {
     attribute,    // parts[0].name
     item,         // parts[0][parts[1]]
     slice,        // parts[0][parts[1]:parts[2]:parts[3]], null where left out
-    call,         // name(parts, named): one of the functions
+    call,         // name(parts, named): one of the functions, or a macro
     method,       // parts[0].name(parts[1], ...)
     filter,       // parts[0] | name(parts[1], ..., named)
     test,         // parts[0] is name(parts[1], ...)
@@ -52,6 +52,7 @@ struct Statement {
     assign,    // targets = expression
     capture,   // targets = what body writes
     enclosed,  // body, with variables of its own
+    macro,     // text is its name; targets its parameters, defaults theirs
     go_on,     // continue
     leave      // break
   };
@@ -69,7 +70,8 @@ struct Statement {
   ExpressionPtr expression;
   ExpressionPtr filter;  // of a loop; may be null
   std::vector<Target> targets;
-  bool unpacked = false;  // targets take the items of a list
+  std::vector<ExpressionPtr> defaults;  // of the last parameters of a macro
+  bool unpacked = false;                // targets take the items of a list
   std::vector<Branch> branches;
   std::vector<Statement> body, otherwise;  // otherwise: of a loop without rounds
 };

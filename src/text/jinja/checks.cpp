@@ -37,6 +37,7 @@ const std::map<std::string, Test, std::less<>>& tests() {
   static const auto* const kTests = [] {
     auto* all = new std::map<std::string, Test, std::less<>>{
         {"boolean", plain([](const Value& v) { return v.boolean() != nullptr; })},
+        {"callable", plain([](const Value& v) { return v.function() != nullptr; })},
         {"defined", plain([](const Value& v) { return !v.is_undefined(); })},
         {"even", plain([](const Value& v) { return whole(v) % 2 == 0; })},
         {"false", plain([](const Value& v) { return v.boolean() && !*v.boolean(); })},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <unordered_map>
 
@@ -119,7 +120,8 @@ Value slice(const Value& value, const Value* bounds[3], Budget& budget) {
 
 class Evaluator {
  public:
-  explicit Evaluator(const std::vector<std::pair<std::string, Value>>& variables) : scopes_(1) {
+  Evaluator(const std::vector<std::pair<std::string, Value>>& variables, const std::tm& now)
+      : scopes_(1), now_(now) {
     for (const auto& [name, value] : variables) scopes_[0][name] = value;
   }
 
@@ -144,6 +146,7 @@ class Evaluator {
   }
 
   Flow run(const Statement& statement, std::string& out) {
+    const Deeper deeper(*this);
     line_ = statement.line;
     budget_.step();
     switch (statement.kind) {
@@ -170,6 +173,9 @@ class Evaluator {
       }
       case Statement::Kind::enclosed:
         within_scope([&] { run(statement.body, out); });
+        return Flow::on;
+      case Statement::Kind::macro:
+        scopes_.back()[statement.text] = Value::function(statement.text, &statement);
         return Flow::on;
       case Statement::Kind::go_on:
         return Flow::next_round;
@@ -244,8 +250,56 @@ class Evaluator {
   Value look_up(const std::string& name) const {
     for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope)
       if (const auto found = scope->find(name); found != scope->end()) return found->second;
-    return Value::undefined(name);
+    return is_function(name) ? Value::function(name) : Value::undefined(name);
   }
+
+  // It sees the variables of the template's top level, its parameters, and what it sets itself.
+  Value call_macro(const Statement& macro, const Arguments& given) {
+    const auto& parameters = macro.targets;
+    if (given.in_order.size() > parameters.size())
+      fail(fmt::format("the macro '{}' takes {} arguments, not {}", macro.text, parameters.size(),
+                       given.in_order.size()));
+    for (const auto& argument : given.named)
+      if (std::none_of(parameters.begin(), parameters.end(),
+                       [&](const auto& parameter) { return parameter.name == argument.first; }))
+        fail(fmt::format("the macro '{}' has no parameter '{}'", macro.text, argument.first));
+    std::vector<Scope> outer(std::make_move_iterator(scopes_.begin() + 1),
+                             std::make_move_iterator(scopes_.end()));
+    scopes_.resize(1);
+    scopes_.emplace_back();
+    const size_t needed = parameters.size() - macro.defaults.size();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const auto& name = parameters[i].name;
+      const Value* value = given.get(i, name);
+      scopes_.back()[name] = value         ? *value
+                             : i >= needed ? evaluate(*macro.defaults[i - needed])
+                                           : Value::undefined(name);
+    }
+    std::string text;
+    run(macro.body, text);
+    scopes_.resize(1);
+    scopes_.insert(scopes_.end(), std::make_move_iterator(outer.begin()),
+                   std::make_move_iterator(outer.end()));
+    return Value(std::move(text));
+  }
+
+  Value call(const Expression& expression) {
+    const Value callee = look_up(expression.name);
+    const auto* function = callee.function();
+    if (!function) fail(fmt::format("'{}' is {}, not a function", expression.name, callee.kind()));
+    const auto given = arguments(expression, 0);
+    if (function->macro) return call_macro(*function->macro, given);
+    return run_function(function->name, given, now_, budget_);
+  }
+
+  // Macros can call themselves.
+  struct Deeper {
+    explicit Deeper(Evaluator& evaluator) : evaluator(evaluator) {
+      if (++evaluator.depth_ > 1500) fail("macros call each other too deep");
+    }
+    ~Deeper() { --evaluator.depth_; }
+    Evaluator& evaluator;
+  };
 
   template <typename Run>
   void within_scope(Run run) {
@@ -260,6 +314,7 @@ class Evaluator {
   }
 
   Value evaluate(const Expression& expression) {
+    const Deeper deeper(*this);
     line_ = expression.line;
     budget_.step();
     const auto& parts = expression.parts;
@@ -290,7 +345,7 @@ class Evaluator {
         return slice(value, bounds, budget_);
       }
       case Kind::call:
-        return run_function(expression.name, arguments(expression, 0), budget_);
+        return call(expression);
       case Kind::method: {
         const Value value = evaluate(*parts[0]);
         return run_method(expression.name, value, arguments(expression, 1), budget_);
@@ -378,15 +433,17 @@ class Evaluator {
   }
 
   std::vector<Scope> scopes_;
+  const std::tm& now_;
   Budget budget_;
-  int line_ = 0;
+  int line_ = 0, depth_ = 0;
 };
 
 }  // namespace
 
 std::string render(const std::vector<Statement>& statements,
-                   const std::vector<std::pair<std::string, Value>>& variables) {
-  return Evaluator(variables).run(statements);
+                   const std::vector<std::pair<std::string, Value>>& variables,
+                   const std::tm& now) {
+  return Evaluator(variables, now).run(statements);
 }
 
 }  // namespace emend::text::jinja

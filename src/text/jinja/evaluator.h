@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,8 +10,9 @@
 namespace emend::text::jinja {
 
 // Runs a template. Throws Failure, with the line, when a value is of a kind that an operation
-// does not take, when raise_exception is called, or when the work is beyond the Budget.
+// does not take, when raise_exception is called, or when the work is beyond the Budget. `now`: what
+// strftime_now tells.
 std::string render(const std::vector<Statement>& statements,
-                   const std::vector<std::pair<std::string, Value>>& variables);
+                   const std::vector<std::pair<std::string, Value>>& variables, const std::tm& now);
 
 }  // namespace emend::text::jinja

@@ -81,6 +81,22 @@ Value range(const Arguments& arguments, Budget& budget) {
   return Value::list(std::move(items));
 }
 
+// Python's strftime, of the parts of a date and a time that do not depend on a place.
+Value formatted_time(const Arguments& arguments, const std::tm& now) {
+  arguments.check("strftime_now", 1, {"format"});
+  const auto& format = arguments.text(0, "format");
+  if (format.size() > 1000) fail("the format of a date is too long");
+  static constexpr std::string_view kKnown = "aAbBdejHIjmMpSuUwWyY%FTDR";
+  for (size_t at = format.find('%'); at != std::string::npos; at = format.find('%', at + 2)) {
+    if (at + 1 < format.size() && kKnown.find(format[at + 1]) != std::string_view::npos) continue;
+    refuse(fmt::format("'{}' in the format of a date", format.substr(at, 2)));
+  }
+  if (format.empty()) return Value(std::string());
+  std::string text(20 * format.size() + 64, '\0');
+  text.resize(std::strftime(text.data(), text.size(), format.c_str(), &now));
+  return Value(std::move(text));
+}
+
 }  // namespace
 
 const Value* Arguments::get(size_t index, std::string_view name) const {
@@ -110,10 +126,13 @@ const Value* Arguments::by_name(std::string_view name) const {
 }
 
 bool is_function(std::string_view name) {
-  return name == "raise_exception" || name == "namespace" || name == "range";
+  return name == "raise_exception" || name == "namespace" || name == "range" ||
+         name == "strftime_now";
 }
 
-Value run_function(const std::string& name, const Arguments& arguments, Budget& budget) {
+Value run_function(const std::string& name, const Arguments& arguments, const std::tm& now,
+                   Budget& budget) {
+  if (name == "strftime_now") return formatted_time(arguments, now);
   if (name == "range") return range(arguments, budget);
   if (name == "raise_exception") {
     arguments.check(name, 1, {"message"});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,7 +36,8 @@ bool run_test(const std::string& name, const Value& value, const Arguments& argu
               Budget& budget);
 Value run_method(const std::string& name, const Value& value, const Arguments& arguments,
                  Budget& budget);
-Value run_function(const std::string& name, const Arguments& arguments, Budget& budget);
+Value run_function(const std::string& name, const Arguments& arguments, const std::tm& now,
+                   Budget& budget);
 
 // value.name and value[key], as Jinja looks them up; undefined when there is none.
 Value attribute_of(const Value& value, const std::string& name);

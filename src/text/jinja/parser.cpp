@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "text/jinja/lexer.h"
@@ -17,15 +18,19 @@ constexpr int kDepth = 100;
 using Kind = Expression::Kind;
 using Statements = std::vector<Statement>;
 
-// Jinja and transformers know these names; here they are nothing, and must not pass for undefined.
-constexpr std::string_view kForeign[] = {"strftime_now", "dict", "lipsum", "cycler",
-                                         "joiner",       "self", "super",  "caller"};
+// Jinja knows these names; here they are nothing, and must not pass for undefined.
+constexpr std::string_view kForeign[] = {"dict",  "lipsum", "cycler",  "joiner", "self",
+                                         "super", "caller", "varargs", "kwargs"};
 
 class Parser {
  public:
   explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
 
   Statements run() {
+    for (size_t i = 0; i + 2 < tokens_.size(); ++i)
+      if (tokens_[i].kind == Token::Kind::block_begin &&
+          tokens_[i + 1].is(Token::Kind::name, "macro"))
+        macros_.insert(tokens_[i + 2].text);
     Statements all = statements({});
     if (now().kind != Token::Kind::end) unexpected();
     return all;
@@ -62,12 +67,10 @@ class Parser {
     if (name.text == "if") return condition(name.line);
     if (name.text == "for") return loop(name.line);
     if (name.text == "set") return assignment(name.line);
+    if (name.text == "macro") return macro(name.line);
     if (name.text == "generation") {  // transformers' mark of what the assistant says
       Statement made = make(Statement::Kind::enclosed, name.line);
-      const int loops = std::exchange(loops_, 0);
-      made.body = body({"endgeneration"});
-      loops_ = loops;
-      finish();
+      made.body = enclosed({"endgeneration"});
       return made;
     }
     if (name.text == "break" || name.text == "continue") {
@@ -128,6 +131,35 @@ class Parser {
     return made;
   }
 
+  Statement macro(int line) {
+    Statement made = make(Statement::Kind::macro, line);
+    if (loops_ > 0 || enclosures_ > 0) refuse(at(line, "a macro that is not at the top level"));
+    made.text = assignable();
+    expect_sign("(");
+    while (!now().is(Token::Kind::sign, ")")) {
+      made.targets.push_back({assignable(), ""});
+      if (take_sign("="))
+        made.defaults.push_back(expression());
+      else if (!made.defaults.empty())
+        fail(at(line, "a parameter without a default behind one that has one"));
+      if (!take_sign(",")) break;
+    }
+    expect_sign(")");
+    made.body = enclosed({"endmacro"});
+    return made;
+  }
+
+  // The body of a tag that has variables of its own, and which no break of a loop around it leaves.
+  Statements enclosed(const std::vector<std::string_view>& ends) {
+    const int loops = std::exchange(loops_, 0);
+    ++enclosures_;
+    auto made = body(ends);
+    --enclosures_;
+    loops_ = loops;
+    finish();
+    return made;
+  }
+
   Statement assignment(int line) {
     Statement made = make(Statement::Kind::assign, line);
     read_targets(made, true);
@@ -138,23 +170,24 @@ class Parser {
     }
     made.kind = Statement::Kind::capture;
     if (now().is(Token::Kind::sign, "|")) refuse(at(line, "a filter on a 'set' block"));
-    const int loops = std::exchange(loops_, 0);
-    made.body = body({"endset"});
-    loops_ = loops;
-    finish();
+    made.body = enclosed({"endset"});
     return made;
+  }
+
+  std::string assignable() {
+    auto name = expect(Token::Kind::name).text;
+    static constexpr std::string_view kReserved[] = {"true", "false", "none",
+                                                     "True", "False", "None"};
+    if (std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved))
+      fail(at(now().line, fmt::format("'{}' cannot be assigned", name)));
+    if (is_function(name)) refuse(at(now().line, fmt::format("assigning the function '{}'", name)));
+    return name;
   }
 
   void read_targets(Statement& made, bool attributes) {
     do {
       if (!made.targets.empty() && now().kind != Token::Kind::name) break;
-      Statement::Target target{expect(Token::Kind::name).text, ""};
-      static constexpr std::string_view kReserved[] = {"true", "false", "none",
-                                                       "True", "False", "None"};
-      if (std::find(std::begin(kReserved), std::end(kReserved), target.name) != std::end(kReserved))
-        fail(at(now().line, fmt::format("'{}' cannot be assigned", target.name)));
-      if (is_function(target.name))
-        refuse(at(now().line, fmt::format("assigning the function '{}'", target.name)));
+      Statement::Target target{assignable(), ""};
       if (attributes && take_sign(".")) target.attribute = expect(Token::Kind::name).text;
       made.targets.push_back(std::move(target));
       if (!now().is(Token::Kind::sign, ",")) break;
@@ -354,7 +387,7 @@ class Parser {
   ExpressionPtr named(const Token& token) {
     const bool called = now().is(Token::Kind::sign, "(");
     if (std::find(std::begin(kForeign), std::end(kForeign), token.text) != std::end(kForeign) ||
-        (is_function(token.text) != called))
+        (called && !is_function(token.text) && macros_.count(token.text) == 0))
       refuse(
           at(token.line, fmt::format("{} '{}'", called ? "the function" : "the name", token.text)));
     auto made = make(called ? Kind::call : Kind::variable, token.line);
@@ -565,8 +598,9 @@ class Parser {
   }
 
   std::vector<Token> tokens_;
+  std::set<std::string> macros_;  // of the whole template
   size_t at_ = 0;
-  int depth_ = 0, loops_ = 0;
+  int depth_ = 0, loops_ = 0, enclosures_ = 0;
 };
 
 }  // namespace

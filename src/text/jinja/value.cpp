@@ -204,9 +204,9 @@ Namespace* Value::names() const {
 }
 
 const char* Value::kind() const {
-  static constexpr const char* kKinds[] = {"undefined", "none",      "a boolean",
-                                           "a number",  "a number",  "a string",
-                                           "a list",    "a mapping", "a namespace"};
+  static constexpr const char* kKinds[] = {"undefined",   "none",      "a boolean", "a number",
+                                           "a number",    "a string",  "a list",    "a mapping",
+                                           "a namespace", "a function"};
   return list() && list()->lazy ? "a generator" : kKinds[data_.index()];
 }
 
@@ -252,6 +252,8 @@ bool equal(const Value& a, const Value& b, Budget& budget) {
     return true;
   }
   if (a.names() || b.names()) return a.names() == b.names();
+  if (a.function() && b.function())
+    return a.function()->name == b.function()->name && a.function()->macro == b.function()->macro;
   return (a.is_none() && b.is_none()) || (a.is_undefined() && b.is_undefined());
 }
 

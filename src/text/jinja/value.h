@@ -17,6 +17,7 @@ namespace emend::text::jinja {
 class Value;
 struct List;
 struct Map;
+struct Statement;
 using Namespace = std::map<std::string, Value>;
 
 // What expressions are made of: Python's values as far as chat templates need them. Cheap to copy;
@@ -27,6 +28,11 @@ class Value {
     std::string name;  // for errors
   };
   struct None {};
+  // One of library.h's functions, or a macro of the template, which outlives its values.
+  struct Function {
+    std::string name;
+    const Statement* macro = nullptr;
+  };
 
   Value() : data_(None()) {}
   explicit Value(bool value) : data_(value) {}
@@ -38,6 +44,9 @@ class Value {
   // generator there, which is true, has no length and can be gone through once.
   static Value list(std::vector<Value> items, bool lazy = false);
   static Value map(std::vector<std::pair<std::string, Value>> entries);
+  static Value function(std::string name, const Statement* macro = nullptr) {
+    return Value(Function{std::move(name), macro});
+  }
   static Value new_namespace() { return Value(std::make_shared<Namespace>()); }
   static Value from_json(const nlohmann::ordered_json& json, int depth = 0);
 
@@ -48,6 +57,7 @@ class Value {
   const bool* boolean() const { return std::get_if<bool>(&data_); }
   const int64_t* integer() const { return std::get_if<int64_t>(&data_); }
   const double* real() const { return std::get_if<double>(&data_); }
+  const Function* function() const { return std::get_if<Function>(&data_); }
   const std::string* string() const;
   const List* list() const;
   const Map* map() const;
@@ -72,7 +82,8 @@ class Value {
   }
 
   std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const std::string>,
-               std::shared_ptr<const List>, std::shared_ptr<const Map>, std::shared_ptr<Namespace>>
+               std::shared_ptr<const List>, std::shared_ptr<const Map>, std::shared_ptr<Namespace>,
+               Function>
       data_;
 };
 
