@@ -215,7 +215,8 @@ TEST_F(SeracTest, NeverLooksAtAnAnswerThatIsFedIn) {
     batch.rows.push_back(row);
   }
   auto text = question_features(vlm(), batch, {}, options).text;
-  EXPECT_TRUE(at::equal(text[0], text[1]));
+  // Two rows of one batch: a BLAS may add in another order where its blocks of rows end.
+  EXPECT_LT(furthest(text[0], text[1]), 1e-5);
   options.whole_rows = true;
   text = question_features(vlm(), batch, {}, options).text;
   EXPECT_GT(furthest(text[0], text[1]), 0.01);
