@@ -165,7 +165,7 @@ BENCHMARK(few_rows)->ArgName("rows")->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kM
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
-  emend::choose_blas_kernels(argv);
+  emend::restart_with_runtime_settings(argv);
   emend::set_threads();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -221,7 +221,7 @@ int run(int argc, char** argv) {
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
-  emend::choose_blas_kernels(argv);
+  emend::restart_with_runtime_settings(argv);
   try {
     return emend::bench::run(argc, argv);
   } catch (const emend::Error& error) {

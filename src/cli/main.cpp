@@ -81,7 +81,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  emend::choose_blas_kernels(argv);
+  emend::restart_with_runtime_settings(argv);
   // A file size limit then is a failed write with its message, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   try {

@@ -87,11 +87,22 @@ std::string better_blas_kernels(const std::string& kernels) {
   return {};
 }
 
-void choose_blas_kernels(char** argv) {
-  const auto better = better_blas_kernels(find_blas().kernels);
-  // The library chooses while it is loaded: there is no later moment to tell it.
-  if (better.empty() || ::setenv("OPENBLAS_CORETYPE", better.c_str(), /*overwrite=*/0) != 0) return;
-  if (::getenv("OPENBLAS_CORETYPE") == better) ::execv("/proc/self/exe", argv);  // or go on slowly
+std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,
+                               int cores) {
+  const bool one_thread = cores < 2 || (threads && std::string(threads) == "1");
+  return policy || spin_count || one_thread ? "" : "passive";
+}
+
+void restart_with_runtime_settings(char** argv) {
+  const auto set = [](const char* name, const std::string& value) {
+    return !value.empty() && !::getenv(name) && ::setenv(name, value.c_str(), 0) == 0;
+  };
+  const bool blas = set("OPENBLAS_CORETYPE", better_blas_kernels(find_blas().kernels));
+  const bool wait = set("OMP_WAIT_POLICY",
+                        better_wait_policy(::getenv("OMP_WAIT_POLICY"), ::getenv("GOMP_SPINCOUNT"),
+                                           ::getenv("OMP_NUM_THREADS"), available_cores()));
+  // Both are set now, so that this happens once; where it fails, the program goes on slowly.
+  if (blas || wait) ::execv("/proc/self/exe", argv);
 }
 
 void warn_if_blas_is_slow() {

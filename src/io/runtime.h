@@ -23,10 +23,18 @@ struct Blas {
 Blas find_blas();
 // What `library`, a resolved path, is.
 bool is_reference_blas(const std::string& library);
-// OpenBLAS falls back to kernels of 2004 on processors younger than itself. Where it did, starts
-// this program anew with kernels that the processor can run, two to eight times faster; does
-// nothing where OPENBLAS_CORETYPE is set. To be called first of all in `main`.
-void choose_blas_kernels(char** argv);
+// Starts this program again with environment variables that libraries read only while they are
+// loaded, where one is to be set; to be called first of all in `main`. What a user has set stays.
+// - OPENBLAS_CORETYPE: OpenBLAS falls back to kernels of 2004 on processors younger than itself;
+//   those that the processor can run are two to eight times faster.
+// - OMP_WAIT_POLICY=passive: OpenMP's threads wait by spinning unless told otherwise, which on a
+//   busy machine takes ten times the processor time.
+void restart_with_runtime_settings(char** argv);
+// What OMP_WAIT_POLICY has to be; empty: what is there, or the default, is right. `policy`,
+// `spin_count` and `threads` are the values of OMP_WAIT_POLICY, GOMP_SPINCOUNT and OMP_NUM_THREADS,
+// null where they are not set.
+std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,
+                               int cores);
 // What OPENBLAS_CORETYPE has to be for kernels chosen this way; empty: they fit, or nothing better
 // is known.
 std::string better_blas_kernels(const std::string& kernels);

@@ -93,6 +93,15 @@ TEST(Blas, KernelsOfOldProcessorsAreReplacedAlone) {
   EXPECT_TRUE(better.empty() || better == "SkylakeX" || better == "Haswell") << better;
 }
 
+TEST(WaitPolicy, IsPassiveUnlessTheUserChose) {
+  EXPECT_EQ(better_wait_policy(nullptr, nullptr, nullptr, 2), "passive");
+  EXPECT_EQ(better_wait_policy(nullptr, nullptr, "4", 2), "passive");
+  EXPECT_EQ(better_wait_policy("active", nullptr, nullptr, 2), "");
+  EXPECT_EQ(better_wait_policy(nullptr, "1000", nullptr, 2), "");
+  EXPECT_EQ(better_wait_policy(nullptr, nullptr, "1", 2), "");
+  EXPECT_EQ(better_wait_policy(nullptr, nullptr, nullptr, 1), "");
+}
+
 TEST(Memory, GrowsWithWhatIsHeld) {
   auto before = anonymous_bytes(), resident = resident_bytes();
   std::vector<char> held(64 << 20, 1);

@@ -83,7 +83,7 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
 }  // namespace emend::pretrain
 
 int main(int argc, char** argv) {
-  emend::choose_blas_kernels(argv);
+  emend::restart_with_runtime_settings(argv);
   std::string folder = "models/scenes-blip2", out;
   int64_t count = 300;
   uint64_t seed = 7;

@@ -133,7 +133,7 @@ void run(const Arguments& a) {
 }  // namespace emend::pretrain
 
 int main(int argc, char** argv) {
-  emend::choose_blas_kernels(argv);
+  emend::restart_with_runtime_settings(argv);
   using namespace emend::pretrain;
   Arguments a;
   CLI::App app{"Pretrains the bundled BLIP-2 on Scenes; resumes from its checkpoint."};
