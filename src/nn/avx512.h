@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "io/cpu.h"
+
 // What kernels of our own are written with; only .cpp files of this room include it.
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,12 +13,6 @@
 namespace emend {
 
 constexpr int64_t kLanes = 16;
-
-inline bool has_avx512() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512vl");
-  return has;
-}
 
 // A bfloat16 is the upper half of a float32.
 EMEND_AVX512 inline __m512 widen(__m256i stored) {
@@ -34,9 +30,5 @@ EMEND_AVX512 inline __m256i narrow(__m512 wide) {
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(all, 16));
 }
 
-}  // namespace emend
-#else
-namespace emend {
-inline bool has_avx512() { return false; }
 }  // namespace emend
 #endif

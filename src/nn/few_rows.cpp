@@ -4,10 +4,14 @@
 
 #include <algorithm>
 
+#include "nn/avx2.h"
 #include "nn/avx512.h"
+#include "nn/upcast.h"
 
 namespace emend {
 namespace {
+
+constexpr int64_t kAhead = 256;  // elements of the weight; measured best of 0 to 4,096
 
 #if defined(__x86_64__)
 
@@ -19,7 +23,6 @@ EMEND_AVX512 void multiply(const float* x, const uint16_t* weight, float* y, int
                            int64_t out, int64_t first, int64_t last) {
   constexpr int kLines = Rows <= 2 ? 8 : 4;
   constexpr int64_t kStep = 2 * kLanes;  // a cache line of the weight
-  constexpr int64_t kAhead = 256;        // elements; measured best of 0 to 4,096
   const int64_t whole = in - in % kStep;
   for (int64_t o = first; o < last; o += kLines) {
     // A line beyond the last is the last one once more.
@@ -68,20 +71,75 @@ void multiply_rows(int64_t rows, const float* x, const uint16_t* weight, float* 
   if (rows == 4) multiply<4>(x, weight, y, in, out, first, last);
 }
 
+EMEND_AVX2 inline float sum_of(__m256 x) {
+  const auto four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const auto two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+// The same with AVX2's 16 registers, for a weight in bfloat16 or half.
+template <int Rows, class Stored>
+EMEND_AVX2 void multiply(const float* x, const Stored* weight, float* y, int64_t in, int64_t out,
+                         int64_t first, int64_t last) {
+  constexpr int kLines = Rows == 1 ? 8 : Rows == 2 ? 4 : 2;
+  constexpr int64_t kStep = 32;  // a cache line of the weight
+  const int64_t whole = in - in % kStep;
+  for (int64_t o = first; o < last; o += kLines) {
+    const Stored* lines[kLines];
+    for (int l = 0; l < kLines; ++l) lines[l] = weight + std::min(o + l, last - 1) * in;
+    __m256 sums[kLines][Rows];
+    for (auto& line : sums)
+      for (auto& sum : line) sum = _mm256_setzero_ps();
+    for (int64_t i = 0; i < whole; i += kStep) {
+      for (int l = 0; l < kLines; ++l)
+        _mm_prefetch(reinterpret_cast<const char*>(lines[l] + i + kAhead), _MM_HINT_T0);
+      for (int64_t j = i; j < i + kStep; j += 8) {
+        __m256 inputs[Rows];
+        for (int r = 0; r < Rows; ++r) inputs[r] = _mm256_loadu_ps(x + r * in + j);
+        for (int l = 0; l < kLines; ++l) {
+          const auto wide = load_floats(lines[l] + j);
+          for (int r = 0; r < Rows; ++r) sums[l][r] = _mm256_fmadd_ps(wide, inputs[r], sums[l][r]);
+        }
+      }
+    }
+    for (int l = 0; l < kLines && o + l < last; ++l)
+      for (int r = 0; r < Rows; ++r) {
+        float sum = sum_of(sums[l][r]);
+        for (int64_t i = whole; i < in; ++i) sum += static_cast<float>(lines[l][i]) * x[r * in + i];
+        y[r * out + o + l] = sum;
+      }
+  }
+}
+
+template <class Stored>
+void multiply_rows(int64_t rows, const float* x, const Stored* weight, float* y, int64_t in,
+                   int64_t out, int64_t first, int64_t last) {
+  if (rows == 1) multiply<1>(x, weight, y, in, out, first, last);
+  if (rows == 2) multiply<2>(x, weight, y, in, out, first, last);
+  if (rows == 3) multiply<3>(x, weight, y, in, out, first, last);
+  if (rows == 4) multiply<4>(x, weight, y, in, out, first, last);
+}
+
 #else
 
-void multiply_rows(int64_t, const float*, const uint16_t*, float*, int64_t, int64_t, int64_t,
+template <class Stored>
+void multiply_rows(int64_t, const float*, const Stored*, float*, int64_t, int64_t, int64_t,
                    int64_t) {}
 
 #endif
+
+// Whether there is a kernel for activations and a weight of these types.
+bool has_kernel(at::ScalarType x, at::ScalarType weight) {
+  if (x == at::kBFloat16) return weight == at::kBFloat16 && cpu_features().avx512;
+  return x == at::kFloat && has_16_bits(weight) && cpu_features().avx2;
+}
 
 }  // namespace
 
 bool are_few_rows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const auto differentiated = [](const at::Tensor& t) { return t.defined() && t.requires_grad(); };
-  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
-         weight.scalar_type() == at::kBFloat16 && weight.dim() == 2 && weight.is_contiguous() &&
-         x.dim() > 0 && x.numel() > 0 && x.size(-1) == weight.size(1) &&
+  return x.is_cpu() && has_kernel(x.scalar_type(), weight.scalar_type()) && weight.dim() == 2 &&
+         weight.is_contiguous() && x.dim() > 0 && x.numel() > 0 && x.size(-1) == weight.size(1) &&
          x.numel() <= kFewRows * weight.size(1) &&
          !(at::GradMode::is_enabled() &&
            (differentiated(x) || differentiated(weight) || differentiated(bias)));
@@ -94,13 +152,20 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& weight, const 
   shape.back() = out;
   auto y = at::empty({rows, out}, wide.options());
   const auto* from = wide.data_ptr<float>();
-  const auto* with = reinterpret_cast<const uint16_t*>(weight.data_ptr<at::BFloat16>());
   auto* to = y.data_ptr<float>();
   // Below this many elements of the weight, another thread costs more than it reads.
   constexpr int64_t kGrain = 1 << 16;
-  at::parallel_for(0, out, std::max<int64_t>(1, kGrain / in), [&](int64_t first, int64_t last) {
-    multiply_rows(rows, from, with, to, in, out, first, last);
-  });
+  const auto run = [&](const auto* with) {
+    at::parallel_for(0, out, std::max<int64_t>(1, kGrain / in), [&](int64_t first, int64_t last) {
+      multiply_rows(rows, from, with, to, in, out, first, last);
+    });
+  };
+  if (x.scalar_type() == at::kBFloat16)  // AVX-512's kernel takes the bits
+    run(reinterpret_cast<const uint16_t*>(weight.data_ptr<at::BFloat16>()));
+  else if (weight.scalar_type() == at::kBFloat16)
+    run(weight.data_ptr<at::BFloat16>());
+  else
+    run(weight.data_ptr<at::Half>());
   if (bias.defined()) y += bias.to(at::kFloat);
   return y.to(x.scalar_type()).view(shape);
 }

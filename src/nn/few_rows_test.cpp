@@ -37,6 +37,33 @@ TEST(FewRows, AreWhatLinearSays) {
       }
 }
 
+// The kernel for float32 with a weight in 16 bits, whose sums differ in their order alone.
+TEST(FewRows, AreWhatLinearSaysOfAWeightIn16Bits) {
+  at::manual_seed(4);
+  for (auto dtype : {at::kBFloat16, at::kHalf})
+    for (int64_t rows : {1, 2, 3, 4})
+      for (int64_t in : {1, 31, 32, 33, 100, 2560})
+        for (int64_t out : {1, 7, 300}) {
+          const auto x = at::randn({rows, 1, in}), weight = at::randn({out, in}).to(dtype);
+          for (const auto& bias : {at::Tensor(), at::randn({out})}) {
+            if (!are_few_rows(x, weight, bias)) GTEST_SKIP() << "this processor has no AVX2";
+            const auto ours = few_rows_linear(x, weight, bias);
+            ASSERT_EQ(ours.sizes(), (std::vector<int64_t>{rows, 1, out}));
+            ASSERT_EQ(ours.scalar_type(), at::kFloat);
+            const auto wide = [](const at::Tensor& t) {
+              return t.defined() ? t.to(at::kDouble) : t;
+            };
+            const auto exact = at::linear(wide(x), wide(weight), wide(bias));
+            ASSERT_LT((wide(ours) - exact).abs().max().item<double>(),
+                      1e-5 * std::sqrt(static_cast<double>(in)) + 1e-6)
+                << rows << " rows, " << in << " in, " << out << " out";
+          }
+        }
+  EXPECT_FALSE(are_few_rows(at::randn({5, 16}), at::randn({8, 16}).to(at::kHalf), {}));
+  EXPECT_FALSE(
+      are_few_rows(at::randn({4, 16}).requires_grad_(true), at::randn({8, 16}).to(at::kHalf), {}));
+}
+
 TEST(FewRows, AreOnlyBFloat16OfFewRowsWithoutGradients) {
   EMEND_SKIP_WITHOUT_KERNEL();
   const auto weight = at::randn({8, 16}).to(at::kBFloat16);

@@ -1,13 +1,14 @@
 #include "nn/linear.h"
 
 #include "nn/few_rows.h"
+#include "nn/mixed_linear.h"
 
 namespace emend {
 namespace {
 
 at::Tensor multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return are_few_rows(x, weight, bias) ? few_rows_linear(x, weight, bias)
-                                       : at::linear(x, weight, bias);
+  if (are_few_rows(x, weight, bias)) return few_rows_linear(x, weight, bias);
+  return is_mixed(x, weight) ? mixed_linear(x, weight, bias) : at::linear(x, weight, bias);
 }
 
 at::Tensor delta_output(const at::Tensor& x, const WeightDelta& delta) {

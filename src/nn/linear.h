@@ -6,7 +6,7 @@ namespace emend {
 
 // y = x W^T + b, and the one place where editors reach a weight, its input and its output.
 struct Linear {
-  at::Tensor weight;  // (out, in)
+  at::Tensor weight;  // (out, in); where x is float32, it may be stored in bfloat16 or half
   at::Tensor bias;    // (out), or undefined
   int64_t site = -1;  // number in Model::sites()
 

@@ -50,7 +50,7 @@ void gate(const uint16_t*, uint16_t*, int64_t, int64_t, float, float) {}
 }  // namespace
 
 bool has_sigmoid_gate(const at::Tensor& x) {
-  return has_avx512() && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
+  return cpu_features().avx512 && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
          !(at::GradMode::is_enabled() && x.requires_grad());
 }
 

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace emend {
+
+// Whether mixed_linear can stand for at::linear: x is float32 and the weight bfloat16 or half.
+bool is_mixed(const at::Tensor& x, const at::Tensor& weight);
+
+// y = x W^T + b in float32 with a weight that is stored in 16 bits, as at::linear gives it with the
+// upcast weight. Blocks of the weight's rows are upcast as they are used, so that never more than
+// kUpcastBytes of it are in memory in float32. x: (..., in), weight: (out, in), bias: (out) float32
+// or undefined -> (..., out). Gradients flow to x and to the bias; the weight is a constant.
+at::Tensor mixed_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+constexpr int64_t kUpcastBytes = 4 << 20;
+
+}  // namespace emend
