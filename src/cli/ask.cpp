@@ -38,7 +38,7 @@ void ask(const Arguments& arguments) {
     std::cout << answer << "\n";
     return;
   }
-  auto result = run_facts(common, vlm.model->dtype());
+  auto result = run_facts(common, vlm.precision);
   result["answer"] = answer;
   result["prompt"] = prompt;
   result["asked"] = asked;

@@ -23,9 +23,11 @@ void add_common(CLI::App& command, Common& common, bool model) {
       ->check(whole_number(0, 1024));
   command.add_option("--device", common.device, "where to compute")->check(one_of({"cpu", "cuda"}));
   command
-      .add_option("--dtype", common.dtype,
-                  "what to compute in; auto: fp32, or bf16 for a model that is stored in 16 bits; "
-                  "fp16: on CUDA only")
+      .add_option(
+          "--dtype", common.dtype,
+          "what to compute in. auto: as the model is stored, except that a model in 16 bits is "
+          "computed in fp32, with its weights kept in 16 bits, where that is more exact "
+          "(fp16) or faster (bf16 on a processor without AVX-512). fp16: on CUDA only")
       ->check(one_of({"auto", "fp32", "bf16", "fp16"}));
   command.add_option("--seed", common.seed, "seed of all that is drawn")
       ->check(whole_number(0, INT64_MAX));
@@ -158,13 +160,15 @@ void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignore
     logger().debug("{}: {} changes nothing here: {}", path, key, reason);
 }
 
-nlohmann::json run_facts(const Common& common, std::optional<at::ScalarType> dtype) {
-  return {{"version", EMEND_VERSION},
-          {"threads", at::get_num_threads()},
-          {"device", common.device},
-          {"dtype", dtype ? dtype_name(*dtype) : common.dtype},
-          {"chat_template", !common.no_chat_template},
-          {"seed", common.seed}};
+nlohmann::json run_facts(const Common& common, const std::optional<Precision>& precision) {
+  nlohmann::json facts = {{"version", EMEND_VERSION},
+                          {"threads", at::get_num_threads()},
+                          {"device", common.device},
+                          {"dtype", common.dtype},
+                          {"chat_template", !common.no_chat_template},
+                          {"seed", common.seed}};
+  if (precision) facts.update(precision_facts(*precision));
+  return facts;
 }
 
 void print_json(const nlohmann::json& value) {

@@ -55,9 +55,10 @@ nlohmann::json editor_settings(const std::vector<std::string>& pairs);
 // One line that counts a hyper-parameter file's keys that change nothing, and, with --verbose, a
 // line for each that says why.
 void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored);
-// version, threads, device, dtype (what the open model computes in), chat_template (whether prompts
+// version, threads, device, dtype (what the open model computes in) with weights (what its matrices
+// are kept in) and dtype_reason, chat_template (whether prompts
 // are put into the model's, where it has one), seed: what every JSON result carries.
-nlohmann::json run_facts(const Common& common, std::optional<at::ScalarType> dtype = {});
+nlohmann::json run_facts(const Common& common, const std::optional<Precision>& precision = {});
 void print_json(const nlohmann::json& value);
 
 // One a command; each adds a subcommand whose callback does the work.

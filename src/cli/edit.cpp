@@ -199,7 +199,7 @@ void edit(const Arguments& arguments) {
   save_patch(arguments.output, patch);
 
   if (common.json) {
-    auto result = run_facts(common, vlm.model->dtype());
+    auto result = run_facts(common, vlm.precision);
     result["before"] = before;
     result["after"] = after;
     result["target"] = arguments.target;

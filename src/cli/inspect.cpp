@@ -81,6 +81,7 @@ void inspect_model(const Arguments& arguments) {
     for (auto module : {Module::vision, Module::bridge, Module::language})
       if (auto pattern = model.default_sites(module); !pattern.empty())
         result["default_sites"][module_name(module)] = pattern;
+    result.update(precision_facts(vlm.precision));
     print_json(result);
     return;
   }
@@ -89,6 +90,11 @@ void inspect_model(const Arguments& arguments) {
                                                        ? architecture[0].dump()
                                                        : "unnamed")
             << fmt::format("  fingerprint   {}\n", vlm.fingerprint())
+            << fmt::format("  computes in   {}{}: {}\n", dtype_name(vlm.precision.compute),
+                           vlm.precision.keeps_16_bits()
+                               ? " from weights in " + dtype_name(vlm.precision.weights)
+                               : "",
+                           vlm.precision.reason)
             << fmt::format("  parameters    {}\n", count(total));
   for (const auto& [part, size] : parts)
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));

@@ -26,10 +26,10 @@ void export_scenes(const Arguments& arguments) {
   auto name = "scenes_" + arguments.split;
   auto seed = static_cast<uint64_t>(common.seed);
   size_t exported = 0, asked = 0;
-  std::optional<at::ScalarType> dtype;
+  std::optional<Precision> precision;
   if (arguments.kind == "errors") {
     auto vlm = open_model(common);
-    dtype = vlm.model->dtype();
+    precision = vlm.precision;
     ErrorSearch search;
     search.split = split_named(arguments.split);
     search.seed = seed;
@@ -54,7 +54,7 @@ void export_scenes(const Arguments& arguments) {
     exported = suite->size();
   }
   if (common.json) {
-    auto result = run_facts(common, dtype);
+    auto result = run_facts(common, precision);
     result["records"] = exported;
     result["kind"] = arguments.kind;
     result["split"] = arguments.split;

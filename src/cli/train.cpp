@@ -122,7 +122,7 @@ void collect(Arguments arguments, const nlohmann::json& settings) {
   auto vlm = open_model(arguments.common, *suite);
   auto facts = collect_demonstrations(vlm, job);
   if (arguments.common.json) {
-    auto result = run_facts(arguments.common, vlm.model->dtype());
+    auto result = run_facts(arguments.common, vlm.precision);
     result["checkpoint"] = arguments.output;
     result["editor"] = {{"name", "ike"}, {"settings", settings_json(job.settings)}};
     result["training"] = facts;
@@ -158,7 +158,7 @@ void train(Arguments arguments) {
   auto trainee = make_trainee(arguments.editor, vlm, settings, job.store);
   auto facts = train_editor(vlm, *trainee, job);
   if (arguments.common.json) {
-    auto result = run_facts(arguments.common, vlm.model->dtype());
+    auto result = run_facts(arguments.common, vlm.precision);
     result["checkpoint"] = arguments.output;
     result["editor"] = {{"name", trainee->editor()}, {"settings", trainee->settings()}};
     result["training"] = facts;

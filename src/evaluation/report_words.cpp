@@ -143,7 +143,7 @@ std::string suite_sentence(const json& suite) {
 
 std::string machine_sentence(const json& config) {
   std::vector<std::string> parts;
-  for (const char* key : {"emend", "libtorch", "device", "dtype", "threads"})
+  for (const char* key : {"emend", "libtorch", "device", "dtype", "weights", "threads"})
     if (config.contains(key) && !config[key].is_null())
       parts.push_back(fmt::format("{} {}", key, plain(config[key])));
   if (config.contains("reuse"))

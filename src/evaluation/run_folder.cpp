@@ -64,7 +64,7 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
   if (restart_) return;
   auto theirs = there_;
   // What only an open model tells; the dtype may have been asked for.
-  for (const char* late : {"model", "threads", "dtype"})
+  for (const char* late : {"model", "threads", "dtype", "weights", "dtype_reason"})
     if (theirs.contains("config") && theirs["config"].is_object() && !run["config"].contains(late))
       theirs["config"].erase(late);
   compare(run, theirs);

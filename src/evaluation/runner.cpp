@@ -330,7 +330,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   if (!layout.with_picture.empty() || !layout.without_picture.empty())
     run["config"]["model"]["prompts"] = {{"with_picture", layout.with_picture},
                                          {"without_picture", layout.without_picture}};
-  run["config"]["dtype"] = dtype_name(vlm.model->dtype());
+  run["config"].update(precision_facts(vlm.precision));
   run["config"]["threads"] = at::get_num_threads();
   run = folder_.begin(run);
   for (auto& candidate : candidates_) {

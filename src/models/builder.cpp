@@ -10,8 +10,12 @@ at::Tensor Builder::parameter(const std::string& name, at::IntArrayRef shape) co
   return parameters.emplace(name, weights.take(name, shape)).first->second;
 }
 
+at::Tensor Builder::matrix(const std::string& name, int64_t rows, int64_t columns) const {
+  return parameters.emplace(name, weights.take_matrix(name, {rows, columns})).first->second;
+}
+
 Linear Builder::linear(const std::string& path, int64_t in, int64_t out, bool bias) const {
-  auto layer = tied(path, parameter(path + ".weight", {out, in}));
+  auto layer = tied(path, matrix(path + ".weight", out, in));
   if (bias) layer.bias = parameter(path + ".bias", {out});
   return layer;
 }
@@ -41,7 +45,7 @@ RmsNorm Builder::rms_norm(const std::string& path, int64_t width, double eps) co
 }
 
 Embedding Builder::embedding(const std::string& path, int64_t count, int64_t width) const {
-  return {parameter(path + ".weight", {count, width})};
+  return {matrix(path + ".weight", count, width), weights.dtype()};
 }
 
 }  // namespace emend

@@ -22,6 +22,8 @@ struct Builder {
   size_t stage = 0;  // that the sites made next belong to
 
   at::Tensor parameter(const std::string& name, at::IntArrayRef shape) const;
+  // A weight of a linear layer or an embedding, which may stay in 16 bits (Weights::take_matrix).
+  at::Tensor matrix(const std::string& name, int64_t rows, int64_t columns) const;
   Linear linear(const std::string& path, int64_t in, int64_t out, bool bias = true) const;
   // A linear layer, without bias, whose weight is another module's parameter.
   Linear tied(const std::string& path, const at::Tensor& weight) const;

@@ -78,9 +78,10 @@ void set_flow(Pass& pass, const StoreEntry& entry, size_t next) {
 
 std::string store_key(const Vlm& vlm, const std::string& what) {
   const auto& model = *vlm.model;
-  return fmt::format("{}\nmodel {} in {} on {} with {} threads\n{}", what, vlm.fingerprint(),
-                     at::toString(model.dtype()), model.device().str(), at::get_num_threads(),
-                     build());
+  return fmt::format("{}\nmodel {} in {} from {} on {} with {} threads\n{}", what,
+                     vlm.fingerprint(), at::toString(model.dtype()),
+                     at::toString(vlm.precision.weights), model.device().str(),
+                     at::get_num_threads(), build());
 }
 
 at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store) {

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 
+#include "io/cpu.h"
 #include "io/error.h"
+#include "io/log.h"
 #include "io/path.h"
 #include "models/architecture.h"
 #include "models/json_fields.h"
@@ -12,14 +15,16 @@
 namespace emend {
 namespace {
 
+// What most of the bytes are stored in: float32, bfloat16 or half.
 at::ScalarType stored_dtype(const Checkpoint& checkpoint) {
-  int64_t wide = 0, narrow = 0;  // bytes
+  std::map<at::ScalarType, int64_t> bytes;
   for (const auto& name : checkpoint.names()) {
     const auto& info = checkpoint.info(name);
     const auto size = static_cast<int64_t>(c10::elementSize(info.dtype));
-    (size == 2 ? narrow : wide) += size * c10::multiply_integers(info.shape);
+    bytes[size == 2 ? info.dtype : at::kFloat] += size * c10::multiply_integers(info.shape);
   }
-  return narrow > wide ? at::kBFloat16 : at::kFloat;
+  const auto narrow = bytes[at::kHalf] > bytes[at::kBFloat16] ? at::kHalf : at::kBFloat16;
+  return bytes[at::kHalf] + bytes[at::kBFloat16] > bytes[at::kFloat] ? narrow : at::kFloat;
 }
 
 void check_dtype(at::ScalarType dtype, at::Device device) {
@@ -41,10 +46,16 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   const auto architecture =
       architecture_of(read_json_object((fs::path(folder) / "config.json").string()));
   auto checkpoint = Checkpoint::open(folder);
-  const auto dtype = options.dtype ? *options.dtype : stored_dtype(checkpoint);
-  Weights weights(std::move(checkpoint), dtype, options.device);
+  const auto stored = stored_dtype(checkpoint);
+  const auto precision = choose_precision(options.dtype, stored, options.device, bf16_is_fast());
+  logger().debug("{} computes in {} with weights in {}: {}", folder, dtype_name(precision.compute),
+                 dtype_name(precision.weights), precision.reason);
+  Weights weights(std::move(checkpoint), precision.compute, options.device);
+  if (precision.keeps_16_bits()) weights.keep_16_bits();
   Vlm vlm;
   vlm.folder = folder;
+  vlm.stored_dtype = stored;
+  vlm.precision = precision;
   vlm.model = architecture.make_model(weights);
   vlm.processor = Processor::load(folder, architecture.layout, options.chat_template);
   return vlm;
@@ -52,6 +63,12 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
 
 std::string dtype_name(at::ScalarType dtype) {
   return dtype == at::kFloat ? "fp32" : dtype == at::kBFloat16 ? "bf16" : "fp16";
+}
+
+nlohmann::json precision_facts(const Precision& precision) {
+  return {{"dtype", dtype_name(precision.compute)},
+          {"weights", dtype_name(precision.weights)},
+          {"dtype_reason", precision.reason}};
 }
 
 }  // namespace emend

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "io/image.h"
+#include "io/json.h"
 #include "models/model.h"
+#include "models/precision.h"
 #include "models/processor.h"
 
 namespace emend {
@@ -18,6 +20,9 @@ struct Vlm {
   std::unique_ptr<Model> model;
   Processor processor;
   std::string folder;
+  // What most of the folder's bytes are stored in, whatever the model computes in.
+  at::ScalarType stored_dtype = at::kFloat;
+  Precision precision;
 
   // XXH3-128 over config.json's meaning and every tensor's name, shape and bytes; computed on
   // demand.
@@ -28,8 +33,7 @@ struct Vlm {
 };
 
 struct LoadOptions {
-  std::optional<at::ScalarType> dtype = at::kFloat;  // none: float32, or bfloat16 where
-                                                     // most of the folder has 16 bits
+  std::optional<at::ScalarType> dtype = at::kFloat;  // none: see choose_precision
   at::Device device = at::kCPU;
   bool chat_template = true;  // put bare prompts into the model's template, where it has one
 };
@@ -40,6 +44,8 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 
 // fp32, bf16 or fp16, as results name what is computed in.
 std::string dtype_name(at::ScalarType dtype);
+// How results record it: {"dtype", "weights", "dtype_reason"}.
+nlohmann::json precision_facts(const Precision& precision);
 
 // What is asked of a model.
 struct Query {

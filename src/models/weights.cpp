@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "io/error.h"
+#include "nn/upcast.h"
 
 namespace emend {
 namespace {
@@ -63,13 +64,24 @@ void Weights::name_by(NameMap names) {
 bool Weights::contains(const std::string& name) const { return entries_.count(name) > 0; }
 
 at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
+  return take(name, shape, false);
+}
+
+at::Tensor Weights::take_matrix(const std::string& name, at::IntArrayRef shape) {
+  return take(name, shape, keep_16_bits_);
+}
+
+at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool keep_16_bits) {
   at::NoGradGuard no_grad;
   const auto options = at::TensorOptions().dtype(dtype_).device(device_);
+  const auto wanted = [&](at::ScalarType stored) {
+    return keep_16_bits && has_16_bits(stored) ? options.dtype(stored) : options;
+  };
   if (initialise_) {
     auto tensor = initialise_(name, shape);
     if (!tensor.defined() || tensor.sizes() != shape)
       throw Error("models::weights", fmt::format("the initialiser made {} in another shape", name));
-    return tensor.to(options);
+    return tensor.to(wanted(tensor.scalar_type()));
   }
   if (!zero_.defined()) zero_ = at::zeros({1}, options);
   auto stand_in = [&] { return zero_.view(std::vector<int64_t>(shape.size(), 1)).expand(shape); };
@@ -88,7 +100,7 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
   }
   if (!checkpoint_) return stand_in();
   const auto stored = checkpoint_->tensor(entry.stored);
-  const auto tensor = stored.to(options);
+  const auto tensor = stored.to(wanted(stored.scalar_type()));
   if (!tensor.is_same(stored)) checkpoint_->let_go(entry.stored);  // converted, never kept twice
   return tensor;
 }

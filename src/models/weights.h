@@ -43,6 +43,10 @@ class Weights {
   void name_by(NameMap names);
   // The tensor, or a stand-in when it is missing or misshapen (`finish` throws then).
   at::Tensor take(const std::string& name, at::IntArrayRef shape);
+  // The same for a matrix of a linear layer or an embedding, which stays as it is stored when that
+  // is bfloat16 or half and 16 bits are kept.
+  at::Tensor take_matrix(const std::string& name, at::IntArrayRef shape);
+  void keep_16_bits() { keep_16_bits_ = true; }
   // False when made by an initialiser: it has what is asked for and nothing else.
   bool contains(const std::string& name) const;
   // Throws one emend::Error that names what is missing, left over or misshapen.
@@ -57,8 +61,11 @@ class Weights {
     std::vector<int64_t> shape;
     at::ScalarType dtype;
   };
+  at::Tensor take(const std::string& name, at::IntArrayRef shape, bool keep_16_bits);
+
   at::ScalarType dtype_;
   at::Device device_;
+  bool keep_16_bits_ = false;
   Initialiser initialise_;
   std::shared_ptr<const Checkpoint> checkpoint_;  // null for a listing
   std::vector<Entry> stored_;

@@ -48,7 +48,7 @@ Linear tied_head(const Builder& builder, const std::string& path, const Embeddin
   // Older releases save the tied head a second time.
   const auto name = path + ".weight";
   if (!builder.weights.contains(name)) return head;
-  const auto second = builder.weights.take(name, tokens.weight.sizes());
+  const auto second = builder.weights.take_matrix(name, tokens.weight.sizes());
   if (second.data_ptr() != tokens.weight.data_ptr() && !at::equal(second, tokens.weight))
     throw Error("models::language", name + " differs from embed_tokens, but config.json ties them",
                 "set tie_word_embeddings to false if the head is its own");
