@@ -7,12 +7,14 @@
 #include <cmath>
 
 #include "gemm_peak.h"
+#include "io/cpu.h"
 #include "io/runtime.h"
 #include "memory_bandwidth.h"
 #include "models/vision/eva_vit.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
 #include "nn/few_rows.h"
+#include "nn/mixed_linear.h"
 
 namespace emend::bench {
 namespace {
@@ -113,7 +115,9 @@ void few_rows(benchmark::State& state) {
   const int64_t rows = state.range(0), in = 2560, out = 10240;
   std::vector<at::Tensor> layers;
   for (int i = 0; i < 32; ++i) layers.push_back(at::randn({out, in}).to(at::kBFloat16));
-  const auto x = at::randn({rows, 1, in}).to(at::kBFloat16);
+  // What the model computes in on this machine.
+  const auto dtype = bf16_is_fast() ? at::kBFloat16 : at::kFloat;
+  const auto x = at::randn({rows, 1, in}).to(dtype);
   at::NoGradGuard no_grad;
   const auto through = [&](auto&& linear) {
     const auto begin = std::chrono::steady_clock::now();
@@ -126,12 +130,27 @@ void few_rows(benchmark::State& state) {
   double ours = INFINITY, plain = INFINITY;
   for (int i = 0; i < 9; ++i) {
     ours = std::min(ours, own());
-    plain = std::min(plain, through([](const auto&... all) { return at::linear(all...); }));
+    plain = std::min(plain, through([&](const auto& x, const auto& weight, const auto& bias) {
+                       return at::linear(x, weight.to(dtype), bias);
+                     }));
   }
   const double bytes = 2.0 * in * out * static_cast<double>(layers.size());
   state.counters["times_plain"] = plain / ours;
   state.counters["GB/s"] = bytes / ours / 1e9;
   state.counters["of_bandwidth"] = bytes / ours / memory_bandwidth();
+}
+
+// A weight in 16 bits against the same weight in float32: what upcasting it as it is used costs.
+void mixed(benchmark::State& state) {
+  const auto dtype = state.range(1) ? at::kHalf : at::kBFloat16;
+  const auto x = at::randn({state.range(0), kWidth}),
+             weight = at::randn({kInner, kWidth}).to(dtype);
+  const auto wide = weight.to(at::kFloat);
+  at::NoGradGuard no_grad;
+  for (auto _ : state) benchmark::DoNotOptimize(mixed_linear(x, weight, {}));
+  const double ours = best_of(20, [&] { return mixed_linear(x, weight, {}); });
+  const double plain = best_of(20, [&] { return at::linear(x, wide, {}); });
+  state.counters["of_fp32_speed"] = plain / ours;
 }
 
 // SigLIP's activation (GELU by tanh) and Llama's (SiLU), on as many elements as one of SigLIP's
@@ -159,6 +178,10 @@ BENCHMARK(norm)->Apply(shapes);
 BENCHMARK(attend)->Apply(shapes);
 BENCHMARK(block)->Apply(shapes);
 BENCHMARK(gate)->ArgName("gelu_tanh")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(mixed)
+    ->ArgNames({"rows", "half"})
+    ->ArgsProduct({{8, 32, 257, 677}, {0, 1}})
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(few_rows)->ArgName("rows")->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -116,10 +116,12 @@ void edit(const Vlm& vlm, EditorSpec spec, int steps, double weights, const Edit
 
 int run(int argc, char** argv) {
   CLI::App app("What a folder of a true size costs on this machine.");
-  std::string folder, dtype = "bf16", editors = "ft:language";
+  std::string folder, dtype = "auto", editors = "ft:language";
   int threads = 0, tokens = 16, steps = 5;
   app.add_option("-m,--model", folder, "the folder")->required();
-  app.add_option("--dtype", dtype)->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+  app.add_option("--dtype", dtype)
+      ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--editors", editors)->capture_default_str();
   app.add_option("--steps", steps, "of an edit")->capture_default_str();
   app.add_option("--tokens", tokens, "of an answer")->capture_default_str();
@@ -128,14 +130,17 @@ int run(int argc, char** argv) {
 
   threads = set_threads(threads);
   LoadOptions options;
-  options.dtype = dtype == "fp32" ? at::kFloat : at::kBFloat16;
+  options.dtype.reset();
+  for (auto known : {at::kFloat, at::kBFloat16})
+    if (dtype == dtype_name(known)) options.dtype = known;
   Vlm vlm;
   const auto opening = time_of([&] { vlm = load_vlm(folder, options); });
   const auto& model = *vlm.model;
   double weights = 0;
   for (const auto& [name, tensor] : model.parameters())
     weights += static_cast<double>(tensor.nbytes());
-  fmt::print("{}, {}, {} threads, LibTorch {}: weights {:.2f} GiB\n", folder, dtype, threads,
+  fmt::print("{}, {} from weights in {}, {} threads, LibTorch {}: weights {:.2f} GiB\n", folder,
+             dtype_name(vlm.precision.compute), dtype_name(vlm.precision.weights), threads,
              TORCH_VERSION, gib(weights));
   fmt::print("{:<34}{:>9.3f} s, {:.2f} GiB of memory taken\n", "opened in", opening.wall,
              gib(static_cast<double>(resident_bytes())));

@@ -26,6 +26,20 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
 }
 
+// The standard deviation of a table's numbers, which may be stored in 16 bits. LibTorch has none of
+// half on the CPU, and the whole table in float32 would be large.
+double deviation_of(const at::Tensor& table) {
+  constexpr int64_t kRows = 4096;
+  double sum = 0, squares = 0;
+  for (const auto& block : table.split(kRows)) {
+    const auto wide = block.to(at::kDouble);
+    sum += wide.sum().item<double>();
+    squares += wide.pow(2).sum().item<double>();
+  }
+  const auto count = static_cast<double>(table.numel());
+  return std::sqrt(std::max(0.0, (squares - sum * sum / count) / (count - 1)));
+}
+
 // Texts as right-padded word vectors of deviation 1, whatever the model's are, and their lengths.
 std::pair<at::Tensor, at::Tensor> read_words(const Vlm& vlm,
                                              const std::vector<std::string>& texts) {
@@ -45,7 +59,7 @@ std::pair<at::Tensor, at::Tensor> read_words(const Vlm& vlm,
     lengths[row] = static_cast<int64_t>(ids[i].size());
   }
   auto words = at::embedding(table, padded.to(table.device())).to(at::kFloat);
-  return {words / table.std().to(at::kFloat).clamp_min(1e-12), lengths};
+  return {words / std::max(deviation_of(table), 1e-12), lengths};
 }
 
 // (N, B): a picture's mean over the rows that ask about it.

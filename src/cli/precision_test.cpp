@@ -1,0 +1,54 @@
+#include "cli/testing/program.h"
+#include "io/cpu.h"
+#include "tests/stored_folder.h"
+
+namespace emend {
+namespace {
+
+class PrecisionProgramTest : public ProgramTest {
+ protected:
+  static void SetUpTestSuite() {
+    ProgramTest::SetUpTestSuite();
+    testing::copy_folder(path("model"), path("fp16"), at::kHalf);
+    testing::copy_folder(path("model"), path("bf16"), at::kBFloat16);
+  }
+  static nlohmann::json inspected(const std::string& folder, const std::string& options = "") {
+    return run_json("inspect {}/" + folder + " " + options);
+  }
+};
+
+TEST_F(PrecisionProgramTest, InspectSaysWhatWasChosenAndWhy) {
+  auto half = inspected("fp16");
+  EXPECT_EQ(half["dtype"], "fp32");
+  EXPECT_EQ(half["weights"], "fp16");
+  EXPECT_THAT(half["dtype_reason"], ::testing::HasSubstr("stored in fp16"));
+  auto narrow = inspected("bf16");
+  EXPECT_EQ(narrow["dtype"], bf16_is_fast() ? "bf16" : "fp32");
+  EXPECT_EQ(narrow["weights"], "bf16");
+  EXPECT_EQ(inspected("model")["weights"], "fp32");
+  auto asked = inspected("fp16", "--dtype bf16");
+  EXPECT_EQ(asked["dtype"], "bf16");
+  EXPECT_EQ(asked["weights"], "bf16");
+  EXPECT_THAT(run("inspect {}/fp16").out, ::testing::HasSubstr("from weights in fp16"));
+}
+
+TEST_F(PrecisionProgramTest, AProcessorWithoutAvx512ComputesBf16FoldersInFp32) {
+  auto result = run("inspect {}/bf16 --json", "ATEN_CPU_CAPABILITY=avx2");
+  auto json = nlohmann::json::parse(result.out, nullptr, false);
+  EXPECT_EQ(json["dtype"], "fp32");
+  EXPECT_EQ(json["weights"], "bf16");
+  EXPECT_THAT(json["dtype_reason"], ::testing::HasSubstr("slowly"));
+}
+
+// The same answer from 16 bits kept as from 16 bits upcast; results say which it was.
+TEST_F(PrecisionProgramTest, AsksAndEditsAFolderInFp16) {
+  const std::string ask = "ask -m {}/fp16 --image {}/picture.png -p 'What is this?'";
+  auto kept = run_json(ask), upcast = run_json(ask + " --dtype fp32");
+  EXPECT_EQ(kept["answer"], upcast["answer"]);
+  EXPECT_EQ(kept["weights"], "fp16");
+  EXPECT_EQ(upcast["weights"], "fp32");
+  EXPECT_EQ(upcast["dtype_reason"], "it was asked for");
+}
+
+}  // namespace
+}  // namespace emend
