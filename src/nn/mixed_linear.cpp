@@ -14,7 +14,7 @@ template <class Use>
 void for_blocks(const at::Tensor& weight, const Use& use) {
   const int64_t out = weight.size(0), in = std::max<int64_t>(weight.size(1), 1);
   const int64_t most = kUpcastBytes / (in * static_cast<int64_t>(sizeof(float)));
-  const int64_t rows = std::min(out, std::max<int64_t>(1, most));
+  const int64_t rows = std::min(out, std::max(kUpcastRows, most));
   const auto stored = weight.contiguous();
   const auto scratch = at::empty({rows, weight.size(1)}, weight.options().dtype(at::kFloat));
   for (int64_t first = 0; first < out; first += rows) {

@@ -8,11 +8,13 @@ namespace emend {
 bool is_mixed(const at::Tensor& x, const at::Tensor& weight);
 
 // y = x W^T + b in float32 with a weight that is stored in 16 bits, as at::linear gives it with the
-// upcast weight. Blocks of the weight's rows are upcast as they are used, so that never more than
-// kUpcastBytes of it are in memory in float32. x: (..., in), weight: (out, in), bias: (out) float32
-// or undefined -> (..., out). Gradients flow to x and to the bias; the weight is a constant.
+// upcast weight. Blocks of the weight's rows are upcast as they are used: never more than
+// kUpcastRows of them, or kUpcastBytes where that is more, are in memory in float32. x: (..., in),
+// weight: (out, in), bias: (out) float32 or undefined -> (..., out). Gradients flow to x and to the
+// bias; the weight is a constant.
 at::Tensor mixed_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-constexpr int64_t kUpcastBytes = 4 << 20;
+// A block is to stay in the cache, but the BLAS lays out x anew for each block.
+constexpr int64_t kUpcastBytes = 4 << 20, kUpcastRows = 384;
 
 }  // namespace emend

@@ -37,7 +37,7 @@ TEST_P(MixedLinear, EqualsTheUpcastWeight) {
 
 // More rows of the weight than are upcast at once, and a last block that is smaller.
 TEST_P(MixedLinear, GoesByBlocks) {
-  const int64_t in = 4096, out = kUpcastBytes / (4096 * 4) * 2 + 3;
+  const int64_t in = 4096, out = kUpcastRows * 2 + 3;
   const auto x = at::randn({6, in}), weight = stored({out, in}), bias = at::randn({out});
   EXPECT_LT(error(mixed_linear(x, weight, bias), at::linear(x, weight.to(at::kFloat), bias)),
             kRounding);
