@@ -84,7 +84,7 @@ double run_naive(const Vlm& vlm, const Record& record, const Protocol& protocol,
   std::vector<ForcedQuery> probes{{request.image, request.prompt, request.target}};
   for (const auto& probe : record.probes)
     probes.push_back(
-        {probe.image, probe_prompt(protocol, record, probe), continuation(probe.answer)});
+        {probe.image, probe_prompt(protocol, record, probe), continuation(protocol, probe.answer)});
 
   const auto before = ask_all(vlm, probes, {});
 

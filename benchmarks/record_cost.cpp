@@ -84,7 +84,7 @@ std::vector<RowShape> shapes_of(const Bench& bench) {
   add(true, request.prompt, request.target, false);
   for (const auto& probe : bench.record.probes)
     add(probe.image.present(), probe_prompt(bench.protocol, bench.record, probe),
-        continuation(probe.answer), is_locality(probe.group));
+        continuation(bench.protocol, probe.answer), is_locality(probe.group));
   return rows;
 }
 

@@ -42,7 +42,7 @@ Protocol sample_protocol() {
 }
 
 EditRequest request_of(const Record& record, const Protocol& protocol) {
-  return {record.image, edit_prompt(protocol, record), continuation(record.target)};
+  return {record.image, edit_prompt(protocol, record), continuation(protocol, record.target)};
 }
 
 }  // namespace emend::bench

@@ -21,7 +21,8 @@ using Mode = RunOptions::Mode;
 
 struct Arguments {
   Common common;
-  std::string suite = "scenes", editors = "ft:language,ft:vision", protocol = "mmedit-2024";
+  std::string suite = "scenes", editors = "ft:language,ft:vision";
+  ProtocolOptions protocol;
   std::string answers = "generated";
   SuiteOptions suite_options;
   int probes = 1;
@@ -162,6 +163,7 @@ void bench(Arguments arguments) {
   Runner runner(*suite, editors, options);
   ActivationStore store(arguments.store);
   auto vlm = open_model(arguments.common, *suite);
+  set_bos(vlm, options.protocol);
   auto outcome = runner.run(vlm, &store);
   const auto& directory = options.directory;
   if (!outcome.finished) {
@@ -296,9 +298,7 @@ Examples:
           ->add_option("--editors", arguments->editors,
                        "NAME[:MODULE], separated by commas; with --hparams none by default")
           ->capture_default_str();
-  command->add_option("--protocol", arguments->protocol, "how edits are judged")
-      ->check(one_of(protocol_names()))
-      ->capture_default_str();
+  add_protocol_options(*command, arguments->protocol, "how edits are judged");
   command->add_option("--set", arguments->settings, "[EDITOR.]KEY=VALUE, a setting of editors");
   command->add_option("--settings", arguments->settings_file,
                       "settings of editors in a YAML or JSON file");

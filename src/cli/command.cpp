@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <iostream>
 
-#include "evaluation/protocol.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
@@ -62,6 +61,34 @@ std::string prompt_template(const PromptOptions& options, const std::string& tex
   auto end = text.find_last_not_of(" \t\n");
   bool question = end != std::string::npos && text[end] == '?';
   return question ? Protocol().question_template : "{}";
+}
+
+void add_protocol_options(CLI::App& command, ProtocolOptions& options, const std::string& meaning) {
+  command.add_option("--protocol", options.name, meaning)
+      ->check(one_of(protocol_names()))
+      ->capture_default_str();
+  command
+      .add_option("--bos", options.bos,
+                  "BOS in front of a text. auto: as the protocol says, unless the model's "
+                  "config.json requires one (text_requires_bos)")
+      ->check(one_of({"auto", "always", "never"}))
+      ->capture_default_str();
+  command
+      .add_option("--ranking-dtype", options.ranking_dtype,
+                  "dtype that locality ranks logits and softmax in. auto: as the protocol says, "
+                  "which for mmedit-2024 and easyedit-trainer is what the model is stored in")
+      ->check(one_of({"auto", "float32", "float16", "bfloat16"}))
+      ->capture_default_str();
+}
+
+Protocol make_protocol(const ProtocolOptions& options) {
+  auto protocol = make_protocol(options.name);
+  if (options.bos == "always") protocol.bos = Protocol::Bos::always;
+  if (options.bos == "never") protocol.bos = Protocol::Bos::never;
+  if (options.ranking_dtype == "float32") protocol.ranking_dtype = at::kFloat;
+  if (options.ranking_dtype == "float16") protocol.ranking_dtype = at::kHalf;
+  if (options.ranking_dtype == "bfloat16") protocol.ranking_dtype = at::kBFloat16;
+  return protocol;
 }
 
 void prepare(const Common& common) {

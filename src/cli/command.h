@@ -9,6 +9,7 @@
 #include "cli/validators.h"
 #include "editing/hparams.h"
 #include "editing/patch_stack.h"
+#include "evaluation/protocol.h"
 #include "models/vlm.h"
 #include "suites/suite.h"
 
@@ -37,6 +38,14 @@ void add_prompt_options(CLI::App& command, PromptOptions& options);
 // text is no question (does not end in `?`); else `Question: {} Short answer:`.
 std::string prompt_template(const PromptOptions& options, const std::string& text,
                             bool model_wraps);
+
+// How edits are judged: a named protocol, and what of it a user may choose.
+struct ProtocolOptions {
+  std::string name = "mmedit-2024";
+  std::string bos = "auto", ranking_dtype = "auto";  // auto: as the protocol has it
+};
+void add_protocol_options(CLI::App& command, ProtocolOptions& options, const std::string& meaning);
+Protocol make_protocol(const ProtocolOptions& options);
 
 // Sets threads, says what is slow about this machine.
 void prepare(const Common& common);

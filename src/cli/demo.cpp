@@ -35,7 +35,7 @@ std::unique_ptr<Editor> ft(const Arguments& arguments, const std::string& module
 }
 
 EditRequest request_of(const Protocol& protocol, const Record& record) {
-  return {record.image, edit_prompt(protocol, record), continuation(record.target)};
+  return {record.image, edit_prompt(protocol, record), continuation(protocol, record.target)};
 }
 
 Query query_of(const Protocol& protocol, const Record& record) {
@@ -46,7 +46,7 @@ Query query_of(const Protocol& protocol, const Record& record) {
 at::Tensor logits_of(const Vlm& vlm, const Protocol& protocol, const Record& record,
                      const Interventions& interventions) {
   at::NoGradGuard no_grad;
-  return teacher_force(vlm, {query_of(protocol, record)}, {continuation(record.target)},
+  return teacher_force(vlm, {query_of(protocol, record)}, {continuation(protocol, record.target)},
                        interventions)
       .at(0)
       .logits;

@@ -138,13 +138,13 @@ void print_scores(const Arguments& arguments, const Measured& measured) {
                                measured_on(group, arguments));
 }
 
-nlohmann::json metrics_json(const Arguments& arguments, const Protocol& protocol,
+nlohmann::json metrics_json(const Arguments& arguments, const Vlm& vlm, const Protocol& protocol,
                             const Measured& measured) {
   auto metrics = to_json(measured.scores);
   for (auto group : groups())
     if (measured.scores.count(group))
       metrics[group_name(group)]["measured_on"] = measured_on(group, arguments);
-  return {{"protocol", to_json(protocol)}, {"scores", metrics}};
+  return {{"protocol", to_json(protocol, vlm)}, {"scores", metrics}};
 }
 
 void edit(const Arguments& arguments) {
@@ -165,6 +165,8 @@ void edit(const Arguments& arguments) {
   question.sees = vlm.model->image_slots() > 0;
 
   Protocol protocol;
+  protocol.bos = Protocol::Bos::model;  // as `emend ask` asks
+  protocol.answer_space = Protocol::AnswerSpace::plain;
   const bool wraps = vlm.processor.wraps(question.image.present());
   auto pattern = prompt_template(arguments.prompting, arguments.text, wraps);
   if (wraps) protocol.image_locality_template = "{}";
@@ -182,8 +184,8 @@ void edit(const Arguments& arguments) {
   auto editing = Clock::now();
   EditContext context;
   context.store = kept.store;
-  auto patch =
-      editor->edit(vlm, {{question.image, prompt, continuation(arguments.target)}}, context);
+  auto patch = editor->edit(
+      vlm, {{question.image, prompt, continuation(protocol, arguments.target)}}, context);
   auto edit_seconds = since(editing);
   PatchStack edited;
   edited.apply(vlm, patch);
@@ -191,7 +193,7 @@ void edit(const Arguments& arguments) {
   auto after = generate(vlm, {query}, changes, {}, kept.store).at(0);
   auto measured = measure(vlm, kept, changes);
 
-  auto metrics = metrics_json(arguments, protocol, measured);
+  auto metrics = metrics_json(arguments, vlm, protocol, measured);
   const auto effect = patch.effect;
   patch.effect["before"] = before;
   patch.effect["after"] = after;

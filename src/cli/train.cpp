@@ -19,7 +19,8 @@ namespace {
 
 struct Arguments {
   Common common;
-  std::string editor = "mend", suite = "scenes", protocol = "mmedit-2024";
+  std::string editor = "mend", suite = "scenes";
+  ProtocolOptions protocol;
   std::string module, recipe, hparams, output, save_dtype = "fp32";
   SuiteOptions suite_options;
   int probes = 1;
@@ -120,6 +121,7 @@ void collect(Arguments arguments, const nlohmann::json& settings) {
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   auto vlm = open_model(arguments.common, *suite);
+  set_bos(vlm, job.protocol);
   auto facts = collect_demonstrations(vlm, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.precision);
@@ -133,7 +135,7 @@ void collect(Arguments arguments, const nlohmann::json& settings) {
   for (const auto& [kind, count] : facts.at("kinds").items()) rows.push_back({kind, count.dump()});
   std::cout << table(rows)
             << fmt::format("\n  records   {}, as {} asks\n  written   {}\n  time      {:.0f} s\n",
-                           facts.at("records").dump(), arguments.protocol, arguments.output,
+                           facts.at("records").dump(), arguments.protocol.name, arguments.output,
                            facts.at("seconds").get<double>());
 }
 
@@ -147,6 +149,7 @@ void train(Arguments arguments) {
   TrainJob job;
   job.suite = suite.get();
   job.protocol = for_suite(make_protocol(arguments.protocol), *suite);
+  set_bos(vlm, job.protocol);
   job.protocol.generate_answers = false;
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
@@ -175,7 +178,9 @@ void train(Arguments arguments) {
 void add_train(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand(
-      "train", "Train an editor that learns how to edit: ke, mend, serac; collect what ike shows");
+      "train",
+      "Train an editor that learns how to edit: ke, mend, mend-iterated, serac; collect what ike "
+      "shows");
   command->footer(R"(
 CHECKPOINT is the best editor so far, as validation judges; CHECKPOINT.state is what --resume goes on
 from, and may be deleted when training is over. Use it with --editor NAME --set checkpoint=CHECKPOINT;
@@ -235,9 +240,7 @@ Examples:
   command->add_option("--probes", arguments->probes, "scenes: probes a group, at most")
       ->check(whole_number(1, kMostProbes))
       ->capture_default_str();
-  command->add_option("--protocol", arguments->protocol, "prompts, and how validation judges")
-      ->check(one_of(protocol_names()))
-      ->capture_default_str();
+  add_protocol_options(*command, arguments->protocol, "prompts, and how validation judges");
   command
       ->add_option("--cache-memory", arguments->store.memory_bytes,
                    "memory for pictures' features: 512M, 4G (1G)")

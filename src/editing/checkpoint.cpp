@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "io/error.h"
@@ -67,6 +68,11 @@ void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint
 
 EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
                                  const std::string& base) {
+  return load_checkpoint(path, std::vector<std::string>{editor}, base);
+}
+
+EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std::string>& editors,
+                                 const std::string& base) {
   auto file = SafetensorsFile::open(path);
   if (metadata_of(*file, "format") != kFormat)
     throw Error("editing::checkpoint", fmt::format("'{}' is no trained editor", path),
@@ -85,9 +91,10 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::string& edi
   checkpoint.settings = json_get<nlohmann::json>(description, "settings", path);
   checkpoint.training = json_get<nlohmann::json>(description, "training", path);
   checkpoint.made_by = json_get<std::string>(description, "made_by", path);
-  if (checkpoint.editor != editor)
+  if (std::find(editors.begin(), editors.end(), checkpoint.editor) == editors.end())
     throw Error("editing::checkpoint",
-                fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor, editor),
+                fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor,
+                            fmt::join(editors, "' or '")),
                 fmt::format("use it with --editor {}", checkpoint.editor));
   if (checkpoint.base != base)
     throw Error("editing::checkpoint",

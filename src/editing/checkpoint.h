@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "models/vlm.h"
 
@@ -27,6 +28,9 @@ void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint
 // Strict. `editor` and `base` are what is asked for: throws emend::Error when the file is no
 // checkpoint, is one of another editor, or belongs to another model.
 EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
+                                 const std::string& base);
+// The same for a checkpoint of any of several editors.
+EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std::string>& editors,
                                  const std::string& base);
 
 // Where the checkpoint that comes with a model lies: FOLDER/editors/EDITOR-MODULE.safetensors,

@@ -380,6 +380,7 @@ TEST_F(HparamsTest, Lora) {
 
 TEST_F(HparamsTest, MendsTraining) {
   auto hparams = read(kTraining);
+  EXPECT_EQ(hparams.spec.name, "mend");  // the published method, not mend-iterated
   EXPECT_EQ(hparams.spec.label, "mend (blip2)");
   EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"module", "language"}}));
   auto training = hparams.training;

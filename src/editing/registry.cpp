@@ -15,7 +15,8 @@ bool EditorKind::has_setting(const std::string& setting) const {
 }
 
 std::vector<EditorKind> editor_kinds() {
-  return {ft_editor(), lora_editor(), ike_editor(), ke_editor(), mend_editor(), serac_editor()};
+  return {ft_editor(),   lora_editor(),          ike_editor(),  ke_editor(),
+          mend_editor(), mend_iterated_editor(), serac_editor()};
 }
 
 std::vector<std::string> editor_names() {

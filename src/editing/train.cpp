@@ -44,9 +44,11 @@ std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
                                       const nlohmann::json& settings, ActivationStore* store) {
   if (editor == "ke") return std::make_unique<KeTraining>(vlm, settings, store);
   if (editor == "mend") return std::make_unique<MendTraining>(vlm, settings, store);
+  if (editor == "mend-iterated")
+    return std::make_unique<MendIteratedTraining>(vlm, settings, store);
   if (editor == "serac") return std::make_unique<SeracTraining>(vlm, settings, store);
   throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
-              "trained are: ke, mend, serac; the others work at once");
+              "these are trained: ke, mend, mend-iterated, serac; the others need no training");
 }
 
 Trainer::Trainer(Trainee& trainee) : trainee_(trainee), trained_(trainee.trained()) {

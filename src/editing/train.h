@@ -39,6 +39,8 @@ class Trainee {
  public:
   virtual ~Trainee() = default;
   virtual std::string editor() const = 0;
+  // Editors whose checkpoints its networks can begin from.
+  virtual std::vector<std::string> begins_as() const { return {editor()}; }
   virtual nlohmann::json settings() const = 0;
   virtual const TrainSettings& training() const = 0;
   virtual std::vector<Trained> trained() const = 0;

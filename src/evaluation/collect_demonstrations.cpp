@@ -53,7 +53,7 @@ nlohmann::json collect_demonstrations(const Vlm& vlm, const CollectJob& job) {
   auto corpus = IkeCorpus::of(vlm, std::move(all), job.settings);
   if (!pictures.empty()) corpus.pictures = at::stack(pictures);
   nlohmann::json facts = {{"suite", job.suite->facts()},
-                          {"protocol", to_json(job.protocol)},
+                          {"protocol", to_json(job.protocol, vlm)},
                           {"records", records},
                           {"kinds", kinds}};
   save_checkpoint(job.output, corpus.checkpoint(vlm, facts), job.dtype);

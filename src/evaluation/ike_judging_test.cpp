@@ -38,7 +38,7 @@ class IkeJudgingTest : public TinyVlmTest {
   };
   static Patch edit(const Protocol& protocol, const nlohmann::json& settings = {{"k", 2}}) {
     const EditRequest request{record().image, edit_prompt(protocol, record()),
-                              continuation(record().target)};
+                              continuation(protocol, record().target)};
     return make_editor("ike", settings)->edit(vlm(), {request});
   }
   inline static nlohmann::json facts_;

@@ -75,7 +75,8 @@ Made Judge::make(Candidate& candidate, std::vector<Subject>& subjects, bool pile
     for (auto& subject : subjects)
       if (attempt([&] { read(subject); }).empty())
         requests.push_back({subject.record->image, edit_prompt(candidate.protocol, *subject.record),
-                            continuation(subject.record->target), subject.record->before});
+                            continuation(candidate.protocol, subject.record->target),
+                            subject.record->before});
     if (requests.empty())
       throw Error("evaluation::judge", "none of the records can be read",
                   "check the pictures that the suite names");

@@ -21,7 +21,7 @@ void add(Hasher& hash, const std::vector<int64_t>& numbers) {
 // from, so that another tokenizer or picture of the same name is another batch.
 std::string side_key(const Vlm& vlm, const Before& before, const AskedBatch& batch) {
   Hasher hash;
-  hash.update(to_json(before.protocol).dump());
+  hash.update(to_json(before.protocol, vlm).dump());
   add(hash, vlm.processor.stop_tokens);
   for (const auto& sequence : vlm.processor.layout.stop_sequences) add(hash, sequence);
   const bool forces = !batch.forced.batch.rows.empty();

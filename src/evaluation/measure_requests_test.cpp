@@ -48,8 +48,9 @@ TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
     auto last = new_row.logits.narrow(0, longer - length, length).unsqueeze(0);
     double expected;
     if (is_locality(probe.asked.group)) {
-      expected = locality(old_row.logits.unsqueeze(0), last, at::ones({1, length}, at::kBool),
-                          probe.asked.group == Group::text_locality ? 1 : 10, protocol.ranking);
+      expected =
+          locality(old_row.logits.unsqueeze(0), last, at::ones({1, length}, at::kBool),
+                   probe.asked.group == Group::text_locality ? 1 : 10, ranking_of(protocol, vlm()));
     } else {
       auto labels = at::full({1, length}, kIgnored, at::kLong);
       auto answer = vlm().processor.target(probe.asked.query.target);
@@ -81,7 +82,7 @@ TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
     auto k = probe.asked.group == Group::text_locality ? 1 : 10;
     EXPECT_NEAR(probe.score,
                 locality(last, new_row.logits.unsqueeze(0), at::ones({1, length}, at::kBool), k,
-                         before.protocol.ranking),
+                         ranking_of(before.protocol, vlm())),
                 0.02);
   }
 }
@@ -169,7 +170,7 @@ TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
     change.rows = {};
     EXPECT_LT(measure(vlm(), before, {change}).scores[Group::image_locality].score, 0.1);
     change.transform = [](const at::Tensor& logits) { return logits * 2; };
-    if (before.protocol.ranking == Ranking::logits_float32) {
+    if (before.protocol.ranked_on == Ranking::On::logits) {
       EXPECT_EQ(measure(vlm(), before, {change}).scores[Group::image_locality].score, 1);
     }
   }

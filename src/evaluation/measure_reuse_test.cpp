@@ -69,10 +69,9 @@ TEST(MeasureBundledTest, TheNaiveWayGivesTheSameScores) {
   Protocol protocol;
   for (uint64_t seed : {1, 2, 3}) {
     auto record = scenes::counterfactual(scenes::Split::eval, seed, {1, 1, 2, 2, 1});
-    auto patch =
-        make_editor("ft", {{"module", "language"}, {"steps", 10}})
-            ->edit(vlm,
-                   {{record.image, edit_prompt(protocol, record), continuation(record.target)}});
+    auto patch = make_editor("ft", {{"module", "language"}, {"steps", 10}})
+                     ->edit(vlm, {{record.image, edit_prompt(protocol, record),
+                                   continuation(protocol, record.target)}});
     expect_near(vlm, record, patch.interventions(vlm), protocol);
   }
 }

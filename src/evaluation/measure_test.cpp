@@ -79,9 +79,9 @@ TEST_F(MeasureTest, ScoresAreThoseOfTheMetrics) {
         const auto logits = new_row.logits.unsqueeze(0);
         double expected;
         if (is_locality(probe.asked.group)) {
-          expected =
-              locality(old_row.logits.unsqueeze(0), logits, at::ones({1, length}, at::kBool),
-                       probe.asked.group == Group::image_locality ? 10 : 1, protocol.ranking);
+          expected = locality(old_row.logits.unsqueeze(0), logits, at::ones({1, length}, at::kBool),
+                              probe.asked.group == Group::image_locality ? 10 : 1,
+                              ranking_of(protocol, vlm()));
         } else {
           auto labels = at::full({1, length}, kIgnored, at::kLong);
           for (auto i = new_row.answer_begin; i < static_cast<int64_t>(new_row.tokens.size()); ++i)

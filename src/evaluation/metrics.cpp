@@ -72,12 +72,15 @@ double exact_match(const at::Tensor& logits, const at::Tensor& labels) {
 
 namespace {
 
+constexpr double kLargestHalf = 65504;
 constexpr int64_t kRankedAtOnce = 1 << 21;  // numbers; each becomes a 64-bit key
 
 at::Tensor top_ids_of(const at::Tensor& scores, int64_t k, Ranking ranking) {
+  const auto round = [&](const at::Tensor& x) { return x.to(ranking.dtype).to(at::kFloat); };
   auto values = checked(scores);
-  if (ranking != Ranking::logits_float32) values = at::softmax(values, -1);
-  if (ranking == Ranking::softmax_float16) values = values.to(at::kHalf).to(at::kFloat);
+  if (ranking.dtype == at::kHalf) values = values.clamp_max(kLargestHalf);  // or it is infinite
+  values = round(values);
+  if (ranking.on == Ranking::On::softmax) values = round(at::softmax(values, -1));
   // A float's bits order like the float once the sign is folded in; the id below them breaks ties.
   // Adding zero turns -0 into 0.
   auto bits = (values + 0.0f).contiguous().view(at::kInt).to(at::kLong);

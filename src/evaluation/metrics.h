@@ -13,9 +13,20 @@ namespace emend {
 // The logits of position t predict the label of t + 1. All throw emend::Error for logits that hold
 // NaN and for a row that nothing is asked of.
 
-// What the ranks of a locality are taken on: the logits in float32, their softmax in float32, or
-// that rounded to float16 (which the field's fp16 models do; it makes ties).
-enum class Ranking { logits_float32, softmax_float32, softmax_float16 };
+// What the ranks of a locality are taken on. The scores are computed in float32; `dtype` is what
+// the logits, and then their softmax, are rounded to, as a model of that dtype rounds them: float16
+// and bfloat16 make ties.
+struct Ranking {
+  enum class On { logits, softmax };
+  On on = On::softmax;
+  at::ScalarType dtype = at::kFloat;
+
+  static const Ranking logits_float32, softmax_float32, softmax_float16, softmax_bfloat16;
+};
+inline const Ranking Ranking::logits_float32{On::logits, at::kFloat};
+inline const Ranking Ranking::softmax_float32{On::softmax, at::kFloat};
+inline const Ranking Ranking::softmax_float16{On::softmax, at::kHalf};
+inline const Ranking Ranking::softmax_bfloat16{On::softmax, at::kBFloat16};
 
 // -sum(m * log p) / sum(m) over the batch.
 double nll(const at::Tensor& logits, const at::Tensor& labels);

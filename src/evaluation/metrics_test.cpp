@@ -89,6 +89,17 @@ TEST(MetricsTest, HalfPrecisionMakesTiesAndInfinitiesRank) {
   EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float32).item<int64_t>(), 1);
   EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float16).item<int64_t>(), 0);
   EXPECT_EQ(top_ids(scores, 3, Ranking::logits_float32)[0][2].item<int64_t>(), 2);
+  // The logits are rounded before their softmax: 8.001 is 8 in float16, and 8.02 in bfloat16, but
+  // their probabilities beside a much likelier token are different numbers in both.
+  scores = at::tensor({8.0f, 8.001f, 14.0f}).view({1, 3});
+  EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_float32)[0][1].item<int64_t>(), 1);
+  EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_float16)[0][1].item<int64_t>(), 0);
+  scores = at::tensor({8.0f, 8.02f, 14.0f}).view({1, 3});
+  EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_float16)[0][1].item<int64_t>(), 1);
+  EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_bfloat16)[0][1].item<int64_t>(), 0);
+  // Beyond float16's range: the largest number, not infinity.
+  scores = at::tensor({1.0f, 70000.0f, 2.0f}).view({1, 3});
+  EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float16).item<int64_t>(), 1);
 }
 
 TEST(MetricsTest, LocalityGoesRankByRankNotBySet) {

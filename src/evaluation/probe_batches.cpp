@@ -52,13 +52,14 @@ std::vector<Asked> ask(const Record& record, const Protocol& protocol) {
   bool reliability = std::any_of(record.probes.begin(), record.probes.end(),
                                  [](const Probe& p) { return p.group == Group::reliability; });
   if (!reliability)
-    asked.push_back({Group::reliability,
-                     {record.image, edit_prompt(protocol, record), continuation(record.target)},
-                     record.target});
+    asked.push_back(
+        {Group::reliability,
+         {record.image, edit_prompt(protocol, record), continuation(protocol, record.target)},
+         record.target});
   for (const auto& probe : record.probes)
     asked.push_back(
         {probe.group,
-         {probe.image, probe_prompt(protocol, record, probe), continuation(probe.answer)},
+         {probe.image, probe_prompt(protocol, record, probe), continuation(protocol, probe.answer)},
          probe.answer,
          probe.similar});
   return asked;

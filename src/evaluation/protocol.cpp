@@ -19,7 +19,6 @@ Protocol easyedit_trainer() {
   Protocol protocol;
   protocol.name = "easyedit-trainer";
   protocol.question_template = "{}";
-  protocol.alignment = Protocol::Alignment::last_positions;
   return protocol;
 }
 
@@ -27,8 +26,10 @@ Protocol easyedit_editor() {
   auto protocol = bare({});
   protocol.name = "easyedit-editor";
   protocol.accuracy = Protocol::Accuracy::token_accuracy;
-  protocol.ranking = Ranking::logits_float32;
+  protocol.ranked_on = Ranking::On::logits;
+  protocol.ranking_dtype = at::kFloat;
   protocol.alignment = Protocol::Alignment::last_positions;
+  protocol.answer_space = Protocol::AnswerSpace::completed;
   return protocol;
 }
 
@@ -36,19 +37,62 @@ Protocol strict() {
   Protocol protocol;
   protocol.name = "strict";
   protocol.judged = Protocol::Judged::generated;
+  protocol.bos = Protocol::Bos::model;
+  protocol.answer_space = Protocol::AnswerSpace::plain;
   return protocol;
 }
 
-const char* ranking_name(Ranking ranking) {
-  switch (ranking) {
-    case Ranking::logits_float32:
-      return "logits_float32";
-    case Ranking::softmax_float32:
-      return "softmax_float32";
-    case Ranking::softmax_float16:
-      return "softmax_float16";
+const char* ranking_dtype_name(std::optional<at::ScalarType> dtype) {
+  if (!dtype) return "auto";
+  return *dtype == at::kHalf ? "float16" : *dtype == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+const char* bos_name(Protocol::Bos bos) {
+  switch (bos) {
+    case Protocol::Bos::model:
+      return "model";
+    case Protocol::Bos::none:
+      return "none";
+    case Protocol::Bos::always:
+      return "always";
+    case Protocol::Bos::never:
+      return "never";
   }
   return "";
+}
+
+const char* answer_space_name(Protocol::AnswerSpace space) {
+  switch (space) {
+    case Protocol::AnswerSpace::added:
+      return "always_added";
+    case Protocol::AnswerSpace::completed:
+      return "unless_it_begins_with_a_space";
+    case Protocol::AnswerSpace::plain:
+      return "unless_it_begins_with_a_space_or_newline";
+  }
+  return "";
+}
+
+Processor::Bos bos_of(const Protocol& protocol, const PromptLayout& layout) {
+  switch (protocol.bos) {
+    case Protocol::Bos::model:
+      break;
+    case Protocol::Bos::none:
+      if (layout.pictures_first && !layout.requires_bos) return Processor::Bos::never;
+      break;
+    case Protocol::Bos::always:
+      return Processor::Bos::always;
+    case Protocol::Bos::never:
+      return Processor::Bos::never;
+  }
+  return Processor::Bos::released;
+}
+
+// What the processor does, as set_bos left it.
+const char* bos_used(const Processor& processor) {
+  if (!processor.has_bos() || processor.bos == Processor::Bos::never) return "absent";
+  const bool everywhere = processor.layout.pictures_first;
+  return everywhere || processor.bos == Processor::Bos::always ? "present" : "as_released";
 }
 
 }  // namespace
@@ -71,10 +115,13 @@ Protocol for_editor(const Protocol& protocol, const std::string& editor) {
   auto own = protocol;
   if (protocol.name == "mmedit-2024") {
     own = bare(protocol);
-    own.ranking = Ranking::softmax_float32;
+    own.ranking_dtype = at::kFloat;
     own.alignment = Protocol::Alignment::last_positions;
   } else if (protocol.name == "easyedit-editor") {
     own.accuracy = Protocol::Accuracy::exact_match;
+  } else if (protocol.name == "easyedit-trainer") {
+    // The field has no trainer of IKE; equal lengths could not be judged at all.
+    own.alignment = Protocol::Alignment::last_positions;
   } else {
     return protocol;
   }
@@ -89,12 +136,22 @@ Protocol for_suite(const Protocol& protocol, const Suite& suite) {
   return own;
 }
 
+Ranking ranking_of(const Protocol& protocol, const Vlm& vlm) {
+  return {protocol.ranked_on, protocol.ranking_dtype.value_or(vlm.stored_dtype)};
+}
+
+void set_bos(Vlm& vlm, const Protocol& protocol) {
+  vlm.processor.bos = bos_of(protocol, vlm.processor.layout);
+}
+
 nlohmann::json to_json(const Protocol& protocol) {
   nlohmann::json json = {{"name", protocol.name},
                          {"question_template", protocol.question_template},
                          {"image_locality_template", protocol.image_locality_template},
                          {"text_locality_template", protocol.text_locality_template},
                          {"bare_prompts", protocol.captions},
+                         {"bos", {{"asked", bos_name(protocol.bos)}}},
+                         {"answer_space", answer_space_name(protocol.answer_space)},
                          {"ties", "lowest_token_id"}};
   if (!protocol.exception_for.empty()) json["exception_for"] = protocol.exception_for;
   const bool forced = protocol.judged == Protocol::Judged::forced;
@@ -105,7 +162,8 @@ nlohmann::json to_json(const Protocol& protocol) {
     json["accuracy"] = exact ? "exact_match" : "token_accuracy";
     json["text_k"] = protocol.text_k;
     json["image_k"] = protocol.image_k;
-    json["ranked_on"] = ranking_name(protocol.ranking);
+    json["ranked_on"] = protocol.ranked_on == Ranking::On::logits ? "logits" : "softmax";
+    json["ranking_dtype"] = {{"asked", ranking_dtype_name(protocol.ranking_dtype)}};
     json["accuracy_on"] = "logits_float32";
     json["alignment"] = equal ? "equal_lengths" : "last_positions";
     json["answers"] = protocol.generate_answers ? "generated" : "best_tokens_while_forced";
@@ -123,6 +181,21 @@ nlohmann::json to_json(const Protocol& protocol) {
     json["decoding"] = "greedy";
     json["max_new_tokens"] = protocol.max_new_tokens;
   }
+  return json;
+}
+
+nlohmann::json to_json(const Protocol& protocol, const Vlm& vlm) {
+  auto json = to_json(protocol);
+  const auto& layout = vlm.processor.layout;
+  auto& bos = json["bos"];
+  bos["used"] = bos_used(vlm.processor);
+  if (protocol.bos == Protocol::Bos::none && bos["used"] != "absent")
+    bos["reason"] = layout.requires_bos ? "config.json says text_requires_bos"
+                    : layout.pictures_first
+                        ? "the processor was not set to leave it out"
+                        : "the protocol leaves BOS out where pictures come before the text";
+  if (protocol.judged == Protocol::Judged::forced)
+    json["ranking_dtype"]["used"] = ranking_dtype_name(ranking_of(protocol, vlm).dtype);
   return json;
 }
 
@@ -154,8 +227,13 @@ std::string probe_prompt(const Protocol& protocol, const Record& record, const P
   return bare ? probe.text : edit_prompt(protocol, asked);
 }
 
-std::string continuation(const std::string& answer) {
-  return answer.empty() || answer.front() == ' ' || answer.front() == '\n' ? answer : " " + answer;
+std::string continuation(const Protocol& protocol, const std::string& answer) {
+  using Space = Protocol::AnswerSpace;
+  const bool spaced = !answer.empty() && answer.front() == ' ';
+  const bool broken = !answer.empty() && answer.front() == '\n';
+  if (protocol.answer_space == Space::completed && spaced) return answer;
+  if (protocol.answer_space == Space::plain && (answer.empty() || spaced || broken)) return answer;
+  return " " + answer;
 }
 
 const char* group_name(Group group) {

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
 #include "evaluation/grid.h"
 #include "io/error.h"
+#include "io/json.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -26,9 +28,109 @@ TEST(ProtocolTest, PromptsAreWrappedAsTheFieldDoes) {
   EXPECT_EQ(asked(caption, Group::image_locality, "Who?"), "Question: Who? Short answer:");
   EXPECT_EQ(asked(caption, Group::portability, "Who?"), "Question: Who? Short answer:");
   EXPECT_EQ(asked(question, Group::text_locality, "nq question: who"), "nq question: who");
-  EXPECT_EQ(continuation("cat"), " cat");
-  EXPECT_EQ(continuation(" cat"), " cat");
   EXPECT_THROW(fill_template("Question:", "x"), Error);
+}
+
+TEST(ProtocolTest, TheSpaceBeforeAnAnswerIsTheProtocols) {
+  const std::vector<std::string> answers = {"cat", " cat", "\ncat", ""};
+  const auto spaced = [&](const char* name) {
+    std::vector<std::string> all;
+    for (const auto& answer : answers) all.push_back(continuation(make_protocol(name), answer));
+    return all;
+  };
+  const std::vector<std::string> added = {" cat", "  cat", " \ncat", " "};
+  EXPECT_EQ(spaced("mmedit-2024"), added);
+  EXPECT_EQ(spaced("easyedit-trainer"), added);
+  EXPECT_EQ(spaced("easyedit-editor"), (std::vector<std::string>{" cat", " cat", " \ncat", " "}));
+  EXPECT_EQ(spaced("strict"), (std::vector<std::string>{" cat", " cat", "\ncat", ""}));
+}
+
+// A BLIP-2 folder, whose config.json asks for BOS or does not.
+class BosTest : public ::testing::Test {
+ protected:
+  Vlm open(bool required) {
+    const auto path = folder_ / "model";
+    std::filesystem::remove_all(path);
+    testing::write_tiny_vlm(path);
+    auto config = read_json(path + "/config.json");
+    if (required) config["text_requires_bos"] = true;
+    write_json(path + "/config.json", config);
+    return load_vlm(path);
+  }
+  static std::vector<int64_t> text_of(const Vlm& vlm) {
+    auto ids = vlm.processor.row("What?", 0).ids;
+    ids.erase(ids.begin(), ids.begin() + vlm.processor.layout.image_slots);
+    return ids;
+  }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(BosTest, TheFieldsProtocolsLeaveItOutAndStrictDoesNot) {
+  auto vlm = open(false);
+  const auto plain = vlm.processor.tokenizer->encode("What?", /*special=*/false);
+  const auto released = vlm.processor.tokenizer->encode("What?", /*special=*/true);
+  ASSERT_NE(plain, released);
+  EXPECT_EQ(text_of(vlm), released);
+  for (const auto& name : protocol_names()) {
+    const auto protocol = make_protocol(name);
+    set_bos(vlm, protocol);
+    const bool strict = name == "strict";
+    EXPECT_EQ(text_of(vlm), strict ? released : plain) << name;
+    EXPECT_EQ(vlm.processor.row("What?").ids, strict ? released : plain) << name;
+    const auto bos = to_json(protocol, vlm)["bos"];
+    EXPECT_EQ(bos["asked"], strict ? "model" : "none");
+    EXPECT_EQ(bos["used"], strict ? "present" : "absent");
+    EXPECT_FALSE(bos.contains("reason"));
+  }
+}
+
+TEST_F(BosTest, AModelThatRequiresItKeepsItUnlessAUserSaysNever) {
+  auto vlm = open(true);
+  const auto fingerprint = vlm.fingerprint();
+  const auto released = text_of(vlm);
+  for (const auto& name : protocol_names()) {
+    const auto protocol = make_protocol(name);
+    set_bos(vlm, protocol);
+    EXPECT_EQ(text_of(vlm), released) << name;
+    EXPECT_EQ(to_json(protocol, vlm)["bos"]["used"], "present");
+  }
+  const auto bos = to_json(make_protocol("mmedit-2024"), vlm)["bos"];
+  EXPECT_THAT(bos["reason"].get<std::string>(), ::testing::HasSubstr("text_requires_bos"));
+  auto protocol = make_protocol("mmedit-2024");
+  protocol.bos = Protocol::Bos::never;
+  set_bos(vlm, protocol);
+  EXPECT_EQ(text_of(vlm), vlm.processor.tokenizer->encode("What?", /*special=*/false));
+  EXPECT_EQ(to_json(protocol, vlm)["bos"],
+            nlohmann::json({{"asked", "never"}, {"used", "absent"}}));
+  protocol.bos = Protocol::Bos::always;
+  set_bos(vlm, protocol);
+  EXPECT_EQ(text_of(vlm), released);
+  // The setting is no part of what the model is.
+  EXPECT_EQ(open(false).fingerprint(), fingerprint);
+}
+
+TEST_F(BosTest, TheBundledModelRequiresIt) {
+  auto vlm = load_vlm(EMEND_SOURCE_DIR "/models/scenes-blip2");
+  EXPECT_TRUE(vlm.processor.layout.requires_bos);
+  set_bos(vlm, make_protocol("mmedit-2024"));
+  EXPECT_EQ(to_json(make_protocol("mmedit-2024"), vlm)["bos"]["used"], "present");
+  EXPECT_EQ(vlm.fingerprint(), "07536ae8a7c35acd9f4c70bcd0defcfb");
+}
+
+TEST_F(BosTest, RanksAreTakenInWhatTheModelIsStoredIn) {
+  auto vlm = open(false);
+  const auto used = [&](const Protocol& protocol) {
+    return to_json(protocol, vlm)["ranking_dtype"]["used"];
+  };
+  auto protocol = make_protocol("mmedit-2024");
+  EXPECT_EQ(used(protocol), "float32");
+  vlm.stored_dtype = at::kHalf;
+  EXPECT_EQ(used(protocol), "float16");
+  EXPECT_EQ(ranking_of(protocol, vlm).dtype, at::kHalf);
+  EXPECT_EQ(used(make_protocol("easyedit-editor")), "float32");
+  protocol.ranking_dtype = at::kBFloat16;
+  EXPECT_EQ(used(protocol), "bfloat16");
+  EXPECT_FALSE(to_json(make_protocol("strict"), vlm).contains("ranking_dtype"));
 }
 
 struct Prompts {
@@ -50,15 +152,19 @@ TEST(ProtocolTest, TheFieldsThreeAsSpecified) {
   EXPECT_EQ(prompts_of(p).image_locality, "Question: Who? Short answer:");
   EXPECT_EQ(p.accuracy, Protocol::Accuracy::exact_match);
   EXPECT_EQ(p.alignment, Protocol::Alignment::equal_lengths);
-  EXPECT_EQ(p.ranking, Ranking::softmax_float16);
+  EXPECT_EQ(p.ranked_on, Ranking::On::softmax);
+  EXPECT_FALSE(p.ranking_dtype.has_value());
+  EXPECT_EQ(p.bos, Protocol::Bos::none);
 
   p = make_protocol("easyedit-trainer");
   EXPECT_EQ(prompts_of(p).question, "What is it?");
   EXPECT_EQ(prompts_of(p).caption, "a photo of");
   EXPECT_EQ(prompts_of(p).image_locality, "Question: Who? Short answer:");
   EXPECT_EQ(p.accuracy, Protocol::Accuracy::exact_match);
-  EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
-  EXPECT_EQ(p.ranking, Ranking::softmax_float16);
+  EXPECT_EQ(p.alignment, Protocol::Alignment::equal_lengths);
+  EXPECT_EQ(p.ranked_on, Ranking::On::softmax);
+  EXPECT_FALSE(p.ranking_dtype.has_value());
+  EXPECT_EQ(p.bos, Protocol::Bos::none);
 
   p = make_protocol("easyedit-editor");
   EXPECT_EQ(prompts_of(p).question, "What is it?");
@@ -66,7 +172,10 @@ TEST(ProtocolTest, TheFieldsThreeAsSpecified) {
   EXPECT_EQ(prompts_of(p).image_locality, "Who?");
   EXPECT_EQ(p.accuracy, Protocol::Accuracy::token_accuracy);
   EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
-  EXPECT_EQ(p.ranking, Ranking::logits_float32);
+  EXPECT_EQ(p.ranked_on, Ranking::On::logits);
+  EXPECT_EQ(p.ranking_dtype, at::kFloat);
+  EXPECT_EQ(p.bos, Protocol::Bos::none);
+  EXPECT_EQ(make_protocol("strict").bos, Protocol::Bos::model);
 
   for (const auto& name : protocol_names()) {
     p = make_protocol(name);
@@ -90,7 +199,8 @@ TEST(ProtocolTest, TheFieldJudgesIkeOtherwise) {
   auto p = for_editor(make_protocol("mmedit-2024"), "ike");
   EXPECT_EQ(prompts_of(p).question, "What is it?");
   EXPECT_EQ(prompts_of(p).image_locality, "Who?");
-  EXPECT_EQ(p.ranking, Ranking::softmax_float32);
+  EXPECT_EQ(p.ranked_on, Ranking::On::softmax);
+  EXPECT_EQ(p.ranking_dtype, at::kFloat);
   EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
   EXPECT_EQ(p.accuracy, Protocol::Accuracy::exact_match);
   EXPECT_EQ(p.name, "mmedit-2024");
@@ -101,8 +211,15 @@ TEST(ProtocolTest, TheFieldJudgesIkeOtherwise) {
   EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
   EXPECT_EQ(to_json(p)["exception_for"], "ike");
 
-  for (const std::string name : {"easyedit-trainer", "strict"})
-    EXPECT_EQ(to_json(for_editor(make_protocol(name), "ike")), to_json(make_protocol(name)));
+  // The field's trainer has no IKE; its equal lengths could not judge a longer request.
+  p = for_editor(make_protocol("easyedit-trainer"), "ike");
+  EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
+  EXPECT_EQ(to_json(p)["exception_for"], "ike");
+  p.alignment = Protocol::Alignment::equal_lengths;
+  p.exception_for.clear();
+  EXPECT_EQ(to_json(p), to_json(make_protocol("easyedit-trainer")));
+
+  EXPECT_EQ(to_json(for_editor(make_protocol("strict"), "ike")), to_json(make_protocol("strict")));
   for (const auto& name : protocol_names())
     EXPECT_EQ(to_json(for_editor(make_protocol(name), "ft")), to_json(make_protocol(name)));
 }
@@ -133,7 +250,11 @@ TEST(ProtocolTest, AResultSaysEverything) {
   auto json = to_json(make_protocol("easyedit-editor"));
   EXPECT_EQ(json["judged"], "forced");
   EXPECT_EQ(json["accuracy"], "token_accuracy");
-  EXPECT_EQ(json["ranked_on"], "logits_float32");
+  EXPECT_EQ(json["ranked_on"], "logits");
+  EXPECT_EQ(json["ranking_dtype"], nlohmann::json({{"asked", "float32"}}));
+  EXPECT_EQ(json["bos"], nlohmann::json({{"asked", "none"}}));
+  EXPECT_EQ(json["answer_space"], "unless_it_begins_with_a_space");
+  EXPECT_EQ(to_json(make_protocol("mmedit-2024"))["ranking_dtype"]["asked"], "auto");
   EXPECT_EQ(json["ties"], "lowest_token_id");
   EXPECT_EQ(json["alignment"], "last_positions");
   EXPECT_EQ(json["question_template"], "{}");
@@ -145,7 +266,8 @@ TEST(ProtocolTest, AResultSaysEverything) {
   // Nothing of teacher forcing where there is none.
   json = to_json(make_protocol("strict"));
   EXPECT_EQ(json["judged"], "generated");
-  for (const char* key : {"accuracy", "ranked_on", "text_k", "image_k", "alignment"})
+  for (const char* key :
+       {"accuracy", "ranked_on", "ranking_dtype", "text_k", "image_k", "alignment"})
     EXPECT_FALSE(json.contains(key)) << key;
   std::set<std::string> different;
   for (const auto& name : protocol_names()) different.insert(to_json(make_protocol(name)).dump());

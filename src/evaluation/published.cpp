@@ -69,7 +69,8 @@ std::vector<PublishedRow> eic_minigpt4() {
 }
 
 const char* const kSingle =
-    "Exact match, teacher-forced, one edit at a time, on the authors' models and code.";
+    "Exact match, teacher-forced, one edit at a time, on the authors' models and code. MEND takes "
+    "one gradient of an edit there, as `mend` does here; no published figure is of `mend-iterated`.";
 const char* const kLifelong =
     "Its own protocol (prompts end in 'The answer is:', locality is top-1 over answer tokens): not "
     "the numbers of the protocols here.";

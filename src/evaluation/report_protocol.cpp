@@ -35,6 +35,18 @@ std::string value_words(const json& value) {
       {"token_accuracy",
        "token accuracy: the share of the answer's tokens that are the most likely"},
       {"lowest_token_id", "equal scores rank by the lowest token id"},
+      {"softmax", "the softmax of the logits"},
+      {"logits", "the logits"},
+      {"none", "none where pictures come before the text (BLIP-2)"},
+      {"model", "as the model's own processor does"},
+      {"always_added", "always added, also to an answer that begins with one"},
+      {"unless_it_begins_with_a_space", "added unless the answer begins with a space"},
+      {"unless_it_begins_with_a_space_or_newline",
+       "added unless the answer begins with a space or a newline"},
+      {"auto", "what the model is stored in"},
+      {"present", "there was one"},
+      {"absent", "there was none"},
+      {"as_released", "as the model's own processor does"},
       {"softmax_float16", "softmax rounded to float16, as the field's half-precision models do"},
       {"softmax_float32", "softmax in float32"},
       {"logits_float32", "the logits in float32"},
@@ -43,6 +55,16 @@ std::string value_words(const json& value) {
       {"best_tokens_while_forced", "the best tokens while the target is fed in"}};
   auto found = value.is_string() ? words.find(value.get<std::string>()) : words.end();
   return found == words.end() ? plain(value) : found->second;
+}
+
+// A choice that depends on the model: {"asked", "used", "reason"}, the last two where known.
+std::string outcome_words(const json& value) {
+  if (!value.is_object() || !value.contains("asked")) return plain(value);
+  auto words = value_words(value["asked"]);
+  if (value.contains("used") && value["used"] != value["asked"])
+    words += "; used: " + value_words(value["used"]);
+  if (value.contains("reason")) words += " (" + plain(value["reason"]) + ")";
+  return words;
 }
 
 std::string judged(const json& value) {
@@ -67,9 +89,12 @@ constexpr Choice kChoices[] = {
     {"image_locality_template", "M-Locality questions are put as", plain},
     {"text_locality_template", "T-Locality questions are put as", plain},
     {"bare_prompts", "Put as they are", listed},
+    {"bos", "BOS in front of a text", outcome_words},
+    {"answer_space", "The space in front of an answer", value_words},
     {"text_k", "T-Locality compares", best_tokens},
     {"image_k", "M-Locality compares", best_tokens},
     {"ranked_on", "Ranked on", value_words},
+    {"ranking_dtype", "Ranked in", outcome_words},
     {"ties", "Ties", value_words},
     {"alignment", "When the request is longer afterwards", value_words},
     {"answers", "Answers shown", value_words},

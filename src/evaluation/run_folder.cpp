@@ -39,6 +39,16 @@ std::string short_text(const nlohmann::json& value) {
   return text.size() > 80 ? text.substr(0, 77) + "..." : text;
 }
 
+// Leaves out what the protocol's choices came to, which only an open model tells.
+void drop_outcomes(nlohmann::json& holder) {
+  if (!holder.is_object() || !holder.contains("protocol") || !holder["protocol"].is_object())
+    return;
+  for (const char* choice : {"bos", "ranking_dtype"})
+    if (auto found = holder["protocol"].find(choice);
+        found != holder["protocol"].end() && found->is_object())
+      for (const char* outcome : {"used", "reason"}) found->erase(outcome);
+}
+
 std::string text_at(const nlohmann::json& value, const nlohmann::json::json_pointer& where) {
   return value.contains(where) ? short_text(value.at(where)) : "nothing";
 }
@@ -67,6 +77,9 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
   for (const char* late : {"model", "threads", "dtype", "weights", "dtype_reason"})
     if (theirs.contains("config") && theirs["config"].is_object() && !run["config"].contains(late))
       theirs["config"].erase(late);
+  if (theirs.contains("config")) drop_outcomes(theirs["config"]);
+  if (theirs.contains("editors") && theirs["editors"].is_array())
+    for (auto& editor : theirs["editors"]) drop_outcomes(editor);
   compare(run, theirs);
 }
 

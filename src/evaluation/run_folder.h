@@ -9,9 +9,10 @@ namespace emend {
 // run depends on: only a run that depends on the same goes on in a folder that is not new.
 class RunFolder {
  public:
-  // run: without config.model and config.threads, which are known when the model is open. Reads
-  // only. Throws emend::Error when the folder cannot be written to, holds something else, or a run
-  // that differs (naming the field), unless that is to be thrown away (`restart`).
+  // run: without config.model, config.threads and what the protocol's choices come to (`used`),
+  // which are known when the model is open. Reads only. Throws emend::Error when the folder cannot
+  // be written to, holds something else, or a run that differs (naming the field), unless that is
+  // to be thrown away (`restart`).
   RunFolder(std::string directory, const nlohmann::json& run, bool restart);
 
   std::string file(const std::string& name) const { return directory_ + "/" + name; }

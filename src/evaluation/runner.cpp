@@ -331,6 +331,11 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
     run["config"]["model"]["prompts"] = {{"with_picture", layout.with_picture},
                                          {"without_picture", layout.without_picture}};
   run["config"].update(precision_facts(vlm.precision));
+  // What the protocol's choices come to on this model.
+  run["config"]["protocol"] = to_json(options_.protocol, vlm);
+  for (size_t i = 0; i < candidates_.size(); ++i)
+    if (auto& editor = run["editors"][i]; editor.contains("protocol"))
+      editor["protocol"] = to_json(candidates_[i].protocol, vlm);
   run["config"]["threads"] = at::get_num_threads();
   run = folder_.begin(run);
   for (auto& candidate : candidates_) {

@@ -107,7 +107,7 @@ void look_forced(const Vlm& vlm, const Before& before, const AskedBatch& batch,
     auto said = own;
     if (is_locality(group)) {
       const auto k = group == Group::text_locality ? protocol.text_k : protocol.image_k;
-      side.ranks[r] = top_ids(own, k, protocol.ranking).to(at::kCPU);
+      side.ranks[r] = top_ids(own, k, ranking_of(protocol, vlm)).to(at::kCPU);
       said = own.narrow(0, own.size(0) - size - 1, size);
     } else {
       side.right[r] = accuracy(protocol, own, answer);

@@ -134,13 +134,13 @@ void check(const Trainee& trainee, const TrainJob& job) {
 
 Lesson lesson_of(const Record& record, const Protocol& protocol, bool own) {
   Lesson lesson;
-  lesson.edit = {record.image, edit_prompt(protocol, record), continuation(record.target),
+  lesson.edit = {record.image, edit_prompt(protocol, record), continuation(protocol, record.target),
                  record.before};
   if (own) lesson.generality.push_back({lesson.edit.image, lesson.edit.prompt, lesson.edit.target});
   for (const auto& probe : record.probes) {
     if (probe.group == Group::reliability || probe.group == Group::portability) continue;
     ForcedQuery query{probe.image, probe_prompt(protocol, record, probe),
-                      continuation(probe.answer)};
+                      continuation(protocol, probe.answer)};
     auto& where = !is_locality(probe.group) ? lesson.generality
                   : probe.image.present()   ? lesson.image_locality
                                             : lesson.text_locality;
@@ -159,6 +159,7 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
   file.settings = trainee.settings();
   file.training = {{"suite", job.suite->facts()},
                    {"protocol", job.protocol.name},
+                   {"bos", to_json(job.protocol, vlm).at("bos")},
                    {"seed", job.seed},
                    {"history", nlohmann::json::array()},
                    {"best", nullptr},
@@ -167,7 +168,7 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
   Trainer trainer(trainee);
   Sums sums;
   if (!job.from.empty() && !job.resume) {
-    auto earlier = load_checkpoint(job.from, file.editor, file.base);
+    auto earlier = load_checkpoint(job.from, trainee.begins_as(), file.base);
     // An OUTPUT.state will do: its optimiser stays behind.
     for (auto it = earlier.tensors.begin(); it != earlier.tensors.end();)
       it = it->first.rfind("adam.", 0) == 0 ? earlier.tensors.erase(it) : std::next(it);

@@ -127,7 +127,7 @@ TEST_F(TrainEditorTest, KeepsTheBestAndItsHistory) {
 }
 
 TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
-  for (const std::string editor : {"mend", "ke", "serac"}) {
+  for (const std::string editor : {"mend", "mend-iterated", "ke", "serac"}) {
     const auto settings = editor == "ke"      ? ke_settings()
                           : editor == "serac" ? serac_settings()
                                               : this->settings();
@@ -165,8 +165,33 @@ TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
   auto later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
   const std::string name = "rates";
   EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
-  other["rank"] = 3;
+  other["rank"] = 1;  // a lower rank cannot hold what was learned
   EXPECT_THAT(message([&] { train(other, next); }), HasSubstr("shape"));
+  other["rank"] = 3;
+  train(other, next);
+  later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
+  EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
+}
+
+TEST_F(TrainEditorTest, MendBeginsWithTheFirstRoundOfAnIteratedOne) {
+  auto twice = settings();
+  twice["rounds"] = 2;
+  train(twice, job("twice.safetensors"), "mend-iterated");
+  auto frozen = settings();
+  frozen["lr"] = 0.0;
+  frozen["rates_lr"] = 0.0;
+  auto next = job("once.safetensors");
+  next.from = *folder_ / "twice.safetensors";
+  train(frozen, next, "mend");
+  const auto base = vlm_->fingerprint();
+  const auto two = load_checkpoint(*folder_ / "twice.safetensors", "mend-iterated", base);
+  const auto one = load_checkpoint(*folder_ / "once.safetensors", "mend", base);
+  const auto& rates = two.tensors.at("rates");
+  EXPECT_TRUE(at::equal(one.tensors.at("rates"), rates.narrow(0, 0, rates.size(0) / 2)));
+  EXPECT_FALSE(one.settings.contains("rounds"));
+  // Another editor's checkpoint is no beginning.
+  EXPECT_THAT(message([&] { train(ke_settings(), next, "ke"); }),
+              HasSubstr("is a trained 'mend-iterated', not 'ke'"));
 }
 
 TEST_F(TrainEditorTest, StopsWhenValidationDoesNotImprove) {

@@ -40,6 +40,7 @@ Architecture blip2_architecture(const nlohmann::json& json) {
   layout.image_slots = config.queries;
   if (config.image_token >= 0) layout.image_token = config.image_token;
   layout.pictures_first = true;
+  layout.requires_bos = JsonFields("config.json", json).boolean("text_requires_bos", false);
   layout.chat_template = false;
   layout.settings = {{"num_query_tokens", std::to_string(config.queries)}};
   // Transformers generates through the language model, whose settings come from text_config; the

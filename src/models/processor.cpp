@@ -190,7 +190,7 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
     row.ids.assign(layout.image_slots, kImageSlot);
     row.images.push_back(image);
   }
-  const auto ids = tokenizer->encode(prompt(rest, image >= 0), /*special=*/true);
+  const auto ids = tokenizer->encode(prompt(rest, image >= 0), /*special=*/bos != Bos::never);
   row.ids.insert(row.ids.end(), ids.begin(), ids.end());
   return row;
 }
@@ -273,7 +273,8 @@ Row Processor::in_place(const std::string& text, int64_t image, int rows, int co
   const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
   const bool spelled = image >= 0 && !layout.before_whole.empty();
   if (spelled) asked = spelled_out(asked, rows, columns);
-  const auto pieces = this->pieces(asked, layout.bare_text_bos || !bare);
+  const bool released = layout.bare_text_bos || !bare;
+  const auto pieces = this->pieces(asked, bos == Bos::released ? released : bos == Bos::always);
   const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
   const int64_t tiles = int64_t{rows} * columns + 1;
   const bool together = spelled || placeholders < 2 ||

@@ -24,15 +24,17 @@ class Processor {
   Tiles tiles(const Image& image) const;
   // The whole picture, (3, H, W), without its tiles.
   at::Tensor pixels(const Image& image) const;
-  // BOS and the tokens of the prompt, with image slots (if any) first or where its placeholder
-  // is. `image` is its index in the batch, -1: none; a picture in rows and columns of tiles has
-  // those at `image` and behind, itself last. Placeholders may be there once, or (without tiles)
-  // once for each slot. Throws emend::Error when the text is empty, when a placeholder is where no
-  // picture goes, and when a text-only model is shown a picture.
+  // BOS (see `bos`) and the tokens of the prompt, with image slots (if any) first or where its
+  // placeholder is. `image` is its index in the batch, -1: none; a picture in rows and columns of
+  // tiles has those at `image` and behind, itself last. Placeholders may be there once, or (without
+  // tiles) once for each slot. Throws emend::Error when the text is empty, when a placeholder is
+  // where no picture goes, and when a text-only model is shown a picture.
   Row row(const std::string& text, int64_t image = -1, int rows = 0, int columns = 0) const;
   // The text as it is asked: wrapped where the layout says so, unless it has the placeholder of a
   // picture or ends as a wrapped one does.
   std::string prompt(const std::string& text, bool picture) const;
+  // Whether the tokenizer has a BOS to put in front of a text.
+  bool has_bos() const { return !begin_.empty(); }
   // Whether bare prompts are put into anything.
   bool wraps(bool picture) const {
     return !(picture ? layout.with_picture : layout.without_picture).empty();
@@ -45,6 +47,9 @@ class Processor {
   ImageProcessor image_processor;
   PromptLayout layout;
   std::vector<int64_t> stop_tokens;  // generation ends at any of them
+  // Whether a text begins with BOS. released: as the released processor does.
+  enum class Bos { released, always, never };
+  Bos bos = Bos::released;
 
  private:
   void check_sees() const;

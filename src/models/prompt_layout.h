@@ -33,6 +33,9 @@ struct PromptLayout {
   std::string seam;
   // Whether a text that is neither wrapped nor about a picture begins with BOS.
   bool bare_text_bos = true;
+  // The model was trained with BOS in front of every text (`text_requires_bos` in config.json), so
+  // that a way of asking which leaves it out does not fit the model.
+  bool requires_bos = false;
   // An answer ends before any of these.
   std::vector<std::vector<int64_t>> stop_sequences;
   std::vector<int64_t> stop_tokens;     // generation ends at any of them

@@ -72,9 +72,14 @@ def topk(scores, k):
     return torch.argsort(scores, dim=-1, descending=True, stable=True)[..., :k]
 
 
+def half_softmax(x):
+    """As a float16 model has it: float16 logits, their softmax summed in float32 and rounded."""
+    return x.half().float().softmax(-1).half().float()
+
+
 SCORES = {
     "logits_float32": lambda x: x.float(),
-    "softmax_float16": lambda x: x.float().softmax(-1).half().float(),
+    "softmax_float16": half_softmax,
 }
 
 
@@ -101,8 +106,8 @@ def expected(before, after, labels, mask):
 
 def settled(logits):
     """Float16 rounding must come out the same however the softmax is summed."""
-    wide = logits.double().softmax(-1)
-    return all(torch.equal((wide * (1 + e)).half(), logits.float().softmax(-1).half())
+    wide = logits.half().double().softmax(-1)
+    return all(torch.equal((wide * (1 + e)).half().float(), half_softmax(logits))
                for e in (-3e-7, 3e-7))
 
 

@@ -10,6 +10,7 @@ EditorKind lora_editor();
 EditorKind ike_editor();
 EditorKind ke_editor();
 EditorKind mend_editor();
+EditorKind mend_iterated_editor();
 EditorKind serac_editor();
 
 }  // namespace emend

@@ -89,17 +89,24 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
 }
 
 EditorKind ike_editor() {
-  return {"ike",
-          "tells the edit in front of every question, behind demonstrations (collect them first)",
-          describe_settings<IkeSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
-          [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
-            auto recall = std::make_shared<const IkeRecall>(vlm, patch);
-            Intervention change{};
-            change.point = Point::request;
-            change.rewrite = [recall](const Batch& batch) { return recall->rewrite(batch); };
-            return Interventions{change};
-          }};
+  return {
+      "ike",
+      "tells the edit in front of every question, behind demonstrations (collect them first)",
+      describe_settings<IkeSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
+      [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
+        auto recall = std::make_shared<const IkeRecall>(vlm, patch);
+        Intervention change{};
+        change.point = Point::request;
+        change.rewrite = [recall](const Batch& batch) { return recall->rewrite(batch); };
+        return Interventions{change};
+      },
+      {"Demonstrations are compared by the model's own states, unless their collection names an "
+       "embedding: EasyEdit takes the sentence encoder all-MiniLM-L6-v2.",
+       "Demonstrations that do not fit into the model's positions are left out, the farthest "
+       "first.",
+       "Demonstrations come from the first 1,000 records of the training split (records): "
+       "EasyEdit takes all of them."}};
 }
 
 }  // namespace emend

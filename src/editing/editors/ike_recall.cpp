@@ -87,9 +87,11 @@ IkeRecall::Question IkeRecall::take_apart(const Row& row) const {
   question.answer.assign(end, ids.end());
   const auto& tokenizer = *vlm_.processor.tokenizer;
   const std::vector<int64_t> asked(text, end);
+  question.bos =
+      asked.size() >= head_.size() && std::equal(head_.begin(), head_.end(), asked.begin());
   if (std::find(asked.begin(), asked.end(), kImageSlot) == asked.end()) {
     auto plain = tokenizer.decode(asked);
-    if (!plain.empty() && tokenizer.encode(plain, /*special=*/true) == asked) {
+    if (!plain.empty() && tokenizer.encode(plain, question.bos) == asked) {
       question.text = std::move(plain);
       return question;
     }
@@ -132,7 +134,7 @@ Row IkeRecall::put_together(const Question& question, const Row& row, int64_t co
 
   Row made;
   const auto& tokenizer = *vlm_.processor.tokenizer;
-  bool special = true;
+  bool special = question.bos;
   const auto write = [&](const std::string& text) {
     if (!text.empty()) append(made.ids, tokenizer.encode(text, special));
     special = special && text.empty();

@@ -43,6 +43,7 @@ class IkeRecall {
     std::vector<int64_t> slots, ids;  // leading image slots; what is asked behind them
     std::string text;                 // that is what `ids` are; empty: they are no plain text
     std::vector<int64_t> answer;      // fed in
+    bool bos = true;                  // whether what is asked begins with head_
   };
   Question take_apart(const Row& row) const;
   Shown cut(int64_t count) const;

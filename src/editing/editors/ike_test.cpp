@@ -146,6 +146,20 @@ TEST_F(IkeTest, TheNearestComeFirst) {
   EXPECT_EQ(patch.effect["demonstrations"], nlohmann::json({{"found", 4}, {"shown", 4}}));
 }
 
+TEST_F(IkeTest, ARequestBeginsWithBosWhereTheQuestionDoes) {
+  const auto patch = edit({{"k", 2}});
+  auto processor = vlm().processor;
+  const auto told = [&](Processor::Bos bos) {
+    processor.bos = bos;
+    return apply_requests({{}, {processor.row("Short?")}}, patch.interventions(vlm())).rows[0].ids;
+  };
+  const auto with = told(Processor::Bos::released), without = told(Processor::Bos::never);
+  ASSERT_GT(with.size(), without.size());
+  EXPECT_EQ(std::vector<int64_t>(with.end() - static_cast<int64_t>(without.size()), with.end()),
+            without);
+  EXPECT_NE(with.front(), without.front());
+}
+
 TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
   const auto& processor = vlm().processor;
   const auto patch = edit({{"k", 2}});

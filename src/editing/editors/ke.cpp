@@ -256,7 +256,12 @@ EditorKind ke_editor() {
       "ke",
       "a trained network reads the edit and masks its gradient by what it read (train it first)",
       describe_settings<KeSettings>(),
-      [](const nlohmann::json& given) { return std::make_unique<KeEditor>(given); }};
+      [](const nlohmann::json& given) { return std::make_unique<KeEditor>(given); },
+      {},
+      {"Training scales every gradient to one norm (unit_gradient): the authors take it as it is.",
+       "Training uses Adam and plain labels: the authors use RMSprop and smooth the labels.",
+       "The networks' weights are plain: the authors' code normalizes them.",
+       "Several requests are the sum of their single edits: the paper takes one gradient of all."}};
 }
 
 }  // namespace emend

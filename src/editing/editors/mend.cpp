@@ -80,28 +80,40 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
 void MendSettings::declare(SettingList& list) {
   BlockSites::declare_module(list, module);
   list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
-  list.whole("rounds", rounds, 0, 1000,
-             "gradients taken of an edit at most, where more than it was trained for");
-  list.number("until", until, 0, 1000, "the edit's loss below which no more rounds are taken");
+}
+
+void MendIteratedSettings::declare(SettingList& list) {
+  MendSettings::declare(list);
+  list.whole("rounds", rounds.most, 0, 1000,
+             "gradients that an edit takes at most; 0: as many as the editor was trained for");
+  list.number("until", rounds.until, 0, 1000, "loss of the edit below which it takes no more");
 }
 
 MendEditor::MendEditor(const nlohmann::json& settings)
-    : settings_(read_settings<MendSettings>("mend", settings)) {}
+    : MendEditor(read_settings<MendSettings>("mend", settings)) {}
+
+MendIteratedEditor::MendIteratedEditor(const nlohmann::json& settings)
+    : MendIteratedEditor(read_settings<MendIteratedSettings>("mend-iterated", settings)) {}
 
 const MendTrained& MendEditor::trained(const Vlm& vlm) const {
   if (trained_ && base_.empty()) return *trained_;  // given, not read
   const auto base = vlm.fingerprint();
   if (trained_ && base_ == base) return *trained_;
-  const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, "mend", settings_.module)
+  const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, name(), settings_.module)
                                                  : settings_.checkpoint;
-  auto checkpoint = load_checkpoint(file, "mend", base);
+  auto checkpoint = load_checkpoint(file, name(), base);
   BlockSites where;
   where.module = json_get<std::string>(checkpoint.settings, "module", file);
   where.sites = json_get<std::string>(checkpoint.settings, "sites", file);
   where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
   MendNetwork::Options options;
   options.rank = json_get<int64_t>(checkpoint.settings, "rank", file);
-  options.rounds = json_get<int64_t>(checkpoint.settings, "rounds", file);
+  options.rounds = json_get_or<int64_t>(checkpoint.settings, "rounds", 1, file);
+  if (options.rounds != 1 && name() == "mend")
+    throw Error("editing::mend",
+                fmt::format("'{}' was trained for {} gradients of an edit; mend takes one", file,
+                            options.rounds),
+                "train it for one: emend train --editor mend --from CHECKPOINT");
   options.init = 0;
   options.device = vlm.model->device();
   auto trained = std::make_shared<MendTrained>(
@@ -131,8 +143,7 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   auto prefix =
       run_prefix(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
   at::NoGradGuard no_grad;
-  auto made =
-      trained.make(model, prefix, forced, context.base, {}, {settings_.rounds, settings_.until});
+  auto made = trained.make(model, prefix, forced, context.base, {}, rounds());
   auto patch = patch_for(*this, vlm, requests);
   for (const auto& deltas : made.deltas) {
     auto change = joined(deltas);
@@ -160,11 +171,36 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   return patch;
 }
 
+namespace {
+
+const char* const kBatchIsSum =
+    "Several requests are the sum of their single edits: the paper takes one gradient of their "
+    "mean loss.";
+const char* const kPatience =
+    "Training takes a fixed number of steps (patience is 0): EasyEdit stops when validation no "
+    "longer improves.";
+
+}  // namespace
+
 EditorKind mend_editor() {
   return {"mend",
-          "a trained network turns the edit's gradient into low-rank changes (train it first)",
+          "a trained network turns one gradient of the edit into low-rank changes (train it first)",
           describe_settings<MendSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<MendEditor>(given); }};
+          [](const nlohmann::json& given) { return std::make_unique<MendEditor>(given); },
+          {},
+          {kBatchIsSum, kPatience}};
+}
+
+EditorKind mend_iterated_editor() {
+  return {
+      "mend-iterated",
+      "mend with further gradients of the edited model, until the edit holds (train it first)",
+      describe_settings<MendIteratedSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<MendIteratedEditor>(given); },
+      {},
+      {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
+       "model as the earlier ones changed it, until the edit's loss is below 0.02 (until).",
+       kBatchIsSum, kPatience}};
 }
 
 }  // namespace emend

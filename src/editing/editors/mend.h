@@ -11,19 +11,23 @@
 
 namespace emend {
 
+// How many gradients an edit takes. The published method takes one.
+struct MendRounds {
+  int64_t most = 0;  // at most; 0: as many as the network was trained for
+  double until = 0;  // mean nll a token, below which an edit takes no more
+};
+
 struct MendSettings {
   std::string module = "language";
   std::string checkpoint;  // a trained editor; empty: the one that came with the model
-  int64_t rounds = 20;
-  double until = 0.02;
 
   void declare(SettingList& list);
 };
 
-// How long edits go on that do not hold yet.
-struct MendRounds {
-  int64_t most = 0;  // in all
-  double until = 0;  // mean nll a token
+struct MendIteratedSettings : MendSettings {
+  MendRounds rounds{20, 0.02};
+
+  void declare(SettingList& list);
 };
 
 // A trained MEND.
@@ -32,10 +36,10 @@ struct MendTrained {
   bool end_of_answer = false;
 
   // The deltas of each row, or picture, of a batch of edits, and the loss before. A round takes the
-  // gradient of the model as the rounds before it have changed it, and adds its tokens to the
-  // deltas; MEND proper has one. `observe`: hears of each round's factors. `more`: edits whose loss
-  // is still above `until` after the rounds that the network was trained for go on with its last,
-  // as long as each lowers the loss.
+  // gradient of the model as the earlier rounds have changed it, and adds its tokens to the deltas;
+  // the published method has one round. `observe` sees the factors of each round. `more`: edits
+  // whose loss is above `until` after the rounds that the network was trained for take further
+  // rounds with the last of its networks, as long as each round lowers the loss.
   struct Made {
     std::vector<EditDeltas> deltas;
     double loss = 0;
@@ -48,13 +52,13 @@ struct MendTrained {
 };
 
 // MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, trained
-// beforehand, turns the edit's gradient into low-rank deltas. Several requests are the sum of their
-// single edits.
+// beforehand, turns one gradient of the edit into low-rank deltas. Several requests are the sum of
+// their single edits.
 class MendEditor : public Editor {
  public:
   // Throws emend::Error for unknown settings.
   explicit MendEditor(const nlohmann::json& settings);
-  // One that is still being trained.
+  // An editor that is still in training.
   explicit MendEditor(std::shared_ptr<const MendTrained> trained) : trained_(std::move(trained)) {}
 
   std::string name() const override { return "mend"; }
@@ -63,12 +67,37 @@ class MendEditor : public Editor {
   Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
              const EditContext& context = {}) const override;
 
+ protected:
+  explicit MendEditor(MendSettings settings) : settings_(std::move(settings)) {}
+  virtual MendRounds rounds() const { return {}; }
+
  private:
   const MendTrained& trained(const Vlm& vlm) const;
 
   MendSettings settings_;
   mutable std::shared_ptr<const MendTrained> trained_;  // read at the first edit
   mutable std::string base_;                            // the model that it was read for
+};
+
+// MEND in several rounds: an edit that does not hold after the first gradient takes the gradient of
+// the edited model, and so on. This is emend's own extension, with networks of its own.
+class MendIteratedEditor : public MendEditor {
+ public:
+  explicit MendIteratedEditor(const nlohmann::json& settings);
+  explicit MendIteratedEditor(std::shared_ptr<const MendTrained> trained)
+      : MendEditor(std::move(trained)) {}
+
+  std::string name() const override { return "mend-iterated"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+
+ protected:
+  MendRounds rounds() const override { return settings_.rounds; }
+
+ private:
+  explicit MendIteratedEditor(const MendIteratedSettings& settings)
+      : MendEditor(static_cast<const MendSettings&>(settings)), settings_(settings) {}
+
+  MendIteratedSettings settings_;
 };
 
 }  // namespace emend

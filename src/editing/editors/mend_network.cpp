@@ -171,19 +171,26 @@ void MendNetwork::load(const std::map<std::string, at::Tensor>& tensors, const s
   }
 }
 
-std::map<std::string, at::Tensor> MendNetwork::more_rounds(
+std::map<std::string, at::Tensor> MendNetwork::grown(
     std::map<std::string, at::Tensor> tensors) const {
   at::NoGradGuard no_grad;
   for (const auto& [name, own] : trained()) {
-    if (!has_rounds(name)) continue;
     auto found = tensors.find(name);
     if (found == tensors.end() || found->second.dim() != own.dim()) continue;
     auto& tensor = found->second;
-    const auto round = own.size(0) / rounds_;  // rows of one
-    if (tensor.size(0) < round || tensor.size(0) % round != 0) continue;
-    auto last = tensor.narrow(0, tensor.size(0) - round, round);
-    if (is_rate(name)) last = last / 2;
-    while (tensor.size(0) < own.size(0)) tensor = at::cat({tensor, last});
+    if (has_rounds(name)) {
+      const auto round = own.size(0) / rounds_;  // rows of one round
+      if (tensor.size(0) < round || tensor.size(0) % round != 0) continue;
+      auto last = tensor.narrow(0, tensor.size(0) - round, round);
+      if (is_rate(name)) last = last / 2;
+      while (tensor.size(0) < own.size(0)) tensor = at::cat({tensor, last});
+      tensor = tensor.narrow(0, 0, own.size(0));
+    } else if (own.dim() == 2) {
+      const int64_t along = ends_with(name, ".u") ? 1 : 0;
+      const auto rank = tensor.size(along);
+      if (rank < own.size(along) && tensor.size(1 - along) == own.size(1 - along))
+        tensor = at::cat({tensor, own.narrow(along, rank, own.size(along) - rank)}, along);
+    }
   }
   return tensors;
 }

@@ -41,9 +41,10 @@ class MendNetwork {
   std::map<std::string, at::Tensor> tensors() const;
   // Throws emend::Error, naming `file`, when one is missing, left over or misshapen.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
-  // A network's tensors as they begin this one, of more rounds: what follows its last round starts
-  // as that, at half its rates.
-  std::map<std::string, at::Tensor> more_rounds(std::map<std::string, at::Tensor> tensors) const;
+  // Another network's tensors as this one can begin from them. Of more rounds the first are taken;
+  // rounds behind the last start as the last at half its rates. Where this network has a higher
+  // rank, the added rank starts as a fresh network's and changes nothing at first.
+  std::map<std::string, at::Tensor> grown(std::map<std::string, at::Tensor> tensors) const;
 
  private:
   struct Layer {

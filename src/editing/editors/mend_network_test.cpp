@@ -116,7 +116,7 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
   options.rounds = 3;
   MendNetwork longer(network_->sites(), options);
   EXPECT_THAT(message([&] { longer.load(one, "one round"); }), HasSubstr("another shape"));
-  longer.load(longer.more_rounds(one), "one round");
+  longer.load(longer.grown(one), "one round");
   const auto factors = batch(0);
   const auto expected = network_->deltas(factors);
   for (int64_t round = 0; round < 3; ++round) {
@@ -125,10 +125,33 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
     for (size_t i = 0; i < deltas.size(); ++i)
       EXPECT_LT(relative_error(product(deltas[i]), half * product(expected[i])), 1e-6);
   }
-  // Fewer rounds, or another network, are no beginning.
-  EXPECT_THAT(
-      message([&] { network_->load(network_->more_rounds(longer.tensors()), "three rounds"); }),
-      HasSubstr("another shape"));
+  // Of more rounds, the first ones are taken.
+  MendNetwork::Options plain;
+  plain.rank = 3;
+  MendNetwork shorter(network_->sites(), plain);
+  shorter.load(shorter.grown(longer.tensors()), "three rounds");
+  const auto first = shorter.deltas(factors);
+  for (size_t i = 0; i < first.size(); ++i)
+    EXPECT_TRUE(at::equal(product(first[i]), product(expected[i])));
+}
+
+TEST_F(MendFixture, AHigherRankBeginsAsTheLowerOne) {
+  load_network();
+  MendNetwork::Options options;
+  options.rank = 5;
+  MendNetwork wider(network_->sites(), options);
+  const auto factors = batch(0);
+  const auto narrow = network_->tensors();
+  EXPECT_THAT(message([&] { wider.load(narrow, "rank 3"); }), HasSubstr("another shape"));
+  wider.load(wider.grown(narrow), "rank 3");
+  const auto deltas = wider.deltas(factors), expected = network_->deltas(factors);
+  for (size_t i = 0; i < deltas.size(); ++i)
+    EXPECT_LT(relative_error(product(deltas[i]), product(expected[i])), 1e-6);
+  // The rank that was added is not the same everywhere, so that it can learn.
+  EXPECT_GT(wider.tensors().at("7x5.layer.0.v").narrow(0, 3, 2).std().item<double>(), 0.1);
+  // A lower rank cannot begin from a higher one.
+  EXPECT_THAT(message([&] { network_->load(network_->grown(wider.tensors()), "rank 5"); }),
+              HasSubstr("another shape"));
 }
 
 TEST_F(MendFixture, LoadIsStrict) {

@@ -62,24 +62,28 @@ class MendTest : public ::testing::Test {
     return {{"module", module}, {"rank", 4},          {"rate", -1e-2}, {"lr", 1e-3},
             {"accumulate", 1},  {"edit_weight", 1.0}, {"steps", 40},   {"ranks_weight", 0.5}};
   }
-  static std::unique_ptr<Trainee> trained(nlohmann::json settings, int steps) {
-    auto trainee = make_trainee("mend", vlm(), settings, nullptr);
+  static std::unique_ptr<Trainee> trained(nlohmann::json settings, int steps,
+                                          const std::string& editor = "mend") {
+    auto trainee = make_trainee(editor, vlm(), settings, nullptr);
     Trainer trainer(*trainee);
     for (int i = 0; i < steps; ++i) trainer.step({lesson(i), lesson(i + 1)});
     return trainee;
   }
   static std::string checkpoint(const Trainee& trainee, const std::string& name) {
-    EditorCheckpoint file{
-        "mend", vlm().fingerprint(), trainee.settings(), {{"steps", 1}}, trainee.tensors()};
+    EditorCheckpoint file{trainee.editor(),
+                          vlm().fingerprint(),
+                          trainee.settings(),
+                          {{"steps", 1}},
+                          trainee.tensors()};
     save_checkpoint(*folder_ / name, file);
     return *folder_ / name;
   }
-  // As trained: no rounds beyond.
-  static std::unique_ptr<Editor> editor(const Trainee& trainee,
-                                        const nlohmann::json& more = {{"rounds", 0}}) {
+  // Without `more`, an iterated one takes no rounds beyond those that it was trained for.
+  static std::unique_ptr<Editor> editor(const Trainee& trainee, const nlohmann::json& more = {}) {
     nlohmann::json settings = {{"checkpoint", checkpoint(trainee, "editor.safetensors")}};
-    settings.update(more);
-    return make_editor("mend", settings);
+    if (trainee.editor() == "mend-iterated") settings["rounds"] = 0;
+    if (!more.is_null()) settings.update(more);
+    return make_editor(trainee.editor(), settings);
   }
   static at::Tensor logits(const Interventions& interventions, int number = 1) {
     at::NoGradGuard no_grad;
@@ -228,19 +232,56 @@ TEST_F(MendTest, GradientsOfTheOuterLossAreItsFiniteDifferences) {
   }
 }
 
+TEST_F(MendTest, TakesOneGradientHoweverFarTheEditIsFromHolding) {
+  const auto trainee = trained(small(), 2);
+  for (const auto& own : {editor(*trainee), trainee->as_editor()}) {
+    EXPECT_EQ(own->name(), "mend");
+    const auto patch = own->edit(vlm(), {request()});
+    EXPECT_EQ(patch.effect["steps"], 1);
+    EXPECT_GT(patch.effect["loss_after"], 0.02);  // mend-iterated would continue
+    EXPECT_EQ(patch.editor, "mend");
+  }
+  for (const char* setting : {"rounds", "until"})
+    EXPECT_THAT(message([&] { editor(*trainee, {{setting, 3}}); }), HasSubstr(setting));
+  EXPECT_THAT(message([&] { trained({{"rounds", 2}}, 0); }), HasSubstr("rounds"));
+}
+
+TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
+  auto settings = small();
+  const auto once = trained(settings, 2);
+  settings["rounds"] = 2;
+  const auto twice = trained(settings, 2, "mend-iterated");
+  const auto refusal = [&](const Trainee& trainee, const char* name) {
+    const auto file = checkpoint(trainee, "one.safetensors");
+    return message([&] { make_editor(name, {{"checkpoint", file}})->edit(vlm(), {request()}); });
+  };
+  EXPECT_THAT(refusal(*once, "mend-iterated"), HasSubstr("is a trained 'mend'"));
+  EXPECT_THAT(refusal(*twice, "mend"), HasSubstr("is a trained 'mend-iterated'"));
+  // A file of the time when both had one name.
+  EditorCheckpoint old{"mend", vlm().fingerprint(), twice->settings(), {}, twice->tensors()};
+  save_checkpoint(*folder_ / "old.safetensors", old);
+  MendEditor editor(nlohmann::json{{"checkpoint", *folder_ / "old.safetensors"}});
+  EXPECT_THAT(message([&] { editor.edit(vlm(), {request()}); }), HasSubstr("mend takes one"));
+}
+
 TEST_F(MendTest, LaterRoundsSeeWhatTheFirstChanged) {
   auto settings = small();
   settings["rounds"] = 2;
-  auto patch = editor(*trained(settings, 4))->edit(vlm(), {request()});
+  auto patch = editor(*trained(settings, 4, "mend-iterated"))->edit(vlm(), {request()});
   settings["rounds"] = 1;
-  auto once = editor(*trained(settings, 4))->edit(vlm(), {request()});
+  auto once = editor(*trained(settings, 4, "mend-iterated"))->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), once.deltas.size());
   for (size_t i = 0; i < patch.deltas.size(); ++i)
     EXPECT_EQ(patch.deltas[i].delta.up.size(1), 2 * once.deltas[i].delta.up.size(1));
 }
 
 TEST_F(MendTest, RoundsGoOnUntilTheEditHolds) {
-  const auto trainee = trained(small(), 20);
+  const auto iterated = [](const std::string& module, int steps) {
+    auto settings = small(module);
+    settings["rounds"] = 1;
+    return trained(settings, steps, "mend-iterated");
+  };
+  const auto trainee = iterated("language", 20);
   const auto edit = [&](const nlohmann::json& settings, std::vector<EditRequest> requests) {
     return editor(*trainee, settings)->edit(vlm(), requests);
   };
@@ -257,7 +298,7 @@ TEST_F(MendTest, RoundsGoOnUntilTheEditHolds) {
   const auto satisfied = edit({{"rounds", 100}, {"until", 2 * loss(once)}}, {request()});
   EXPECT_EQ(satisfied.effect["steps"], 1);
   for (const char* module : {"language", "vision"}) {
-    const auto of_module = trained(small(module), 20);
+    const auto of_module = iterated(module, 20);
     const auto few = [&](int rounds, double until, std::vector<EditRequest> requests) {
       return editor(*of_module, {{"module", module}, {"rounds", rounds}, {"until", until}})
           ->edit(vlm(), requests);

@@ -9,22 +9,35 @@ namespace emend {
 void MendTrainSettings::declare(SettingList& list) {
   where.declare(list);
   list.whole("rank", rank, 1, 1000000, "rank of the networks' layers, at most their width");
-  list.whole("rounds", rounds, 1, 100,
-             "gradients taken of one edit, each of the model as those before changed it");
   list.number("rate", rate, -10, 10,
               "initial step size of every layer; below 0 it goes down the gradient at once");
   list.number("init", init, 0, 100, "deviation of the networks' V at first");
-  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the networks at first");
   weights.declare(list);
   training.declare(list);
 }
 
+void MendIteratedTrainSettings::declare(SettingList& list) {
+  MendTrainSettings::declare(list);
+  list.whole("rounds", rounds, 1, 100,
+             "gradients taken of one edit, each of the model as the earlier ones changed it");
+}
+
 MendTraining::MendTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
-    : vlm_(vlm), store_(store), settings_(read_settings<MendTrainSettings>("mend", settings)) {
+    : MendTraining(vlm, read_settings<MendTrainSettings>("mend", settings), 1, store) {}
+
+MendIteratedTraining::MendIteratedTraining(const Vlm& vlm, const nlohmann::json& settings,
+                                           ActivationStore* store)
+    : MendIteratedTraining(vlm, read_settings<MendIteratedTrainSettings>("mend-iterated", settings),
+                           store) {}
+
+MendTraining::MendTraining(const Vlm& vlm, const MendTrainSettings& settings, int64_t rounds,
+                           ActivationStore* store)
+    : vlm_(vlm), store_(store), settings_(settings) {
   const auto& model = *vlm.model;
   MendNetwork::Options options;
   options.rank = settings_.rank;
-  options.rounds = settings_.rounds;
+  options.rounds = rounds;
   options.rate = settings_.rate;
   options.init = settings_.init;
   options.seed = static_cast<uint64_t>(settings_.seed);

@@ -254,7 +254,17 @@ EditorKind serac_editor() {
               return recall->mix(pass, logits);
             };
             return Interventions{change};
-          }};
+          },
+          {"Neither the classifier nor the counterfactual model sees the answer that is fed in: "
+           "EasyEdit shows it to both (module=paper does so).",
+           "The classifier sees the picture and is trained to leave unrelated pictures alone: "
+           "EasyEdit's sees texts alone (module=paper does so).",
+           "A question is in scope from a similarity of 0.25 on (threshold): the paper takes 0.5, "
+           "and EasyEdit mixes softly.",
+           "Texts are compared by the model's own states, unless training names an encoder: the "
+           "paper trains DistilBERT.",
+           "The counterfactual model is the model itself with a trained low-rank change: the paper "
+           "trains a small model beside it (EasyEdit: OPT-125m)."}};
 }
 
 }  // namespace emend

@@ -42,7 +42,8 @@ class TinyVlmTest : public ::testing::Test {
   }
   static EditRequest request() {
     Protocol protocol;
-    return {record().image, edit_prompt(protocol, record()), continuation(record().target)};
+    return {record().image, edit_prompt(protocol, record()),
+            continuation(protocol, record().target)};
   }
 
   // Noise on the weights of some sites.
