@@ -151,22 +151,23 @@ Algorithm ft() {
     file.settings["objective"] = value == "prompt_last" ? "prompt_last" : "target";
   };
   const std::string unread = "rewrite_module_tmp alone says what is edited";
-  return {"FT",
-          "ft",
-          {{"optimizer", "adam"}, {"stop_loss", 0.01}, {"end_of_answer", false}},
-          common_keys() +
-              std::vector<Key>{later("layers"),
-                               later("rewrite_module_tmp"),
-                               {"norm_constraint", constraint, {}},
-                               {"objective_optimization", objective, {}},
-                               ignore("layer_module_tmp", unread),
-                               ignore("mlp_module_tmp", unread),
-                               ignore("attn_module_tmp", unread),
-                               ignore("ln_f_module", unread),
-                               ignore("lm_head_module", unread)} +
-              untrained_keys(),
-          ft_sites,
-          {}};
+  return {
+      "FT",
+      "ft",
+      {{"optimizer", "adam"}, {"stop_loss", 0.01}, {"end_of_answer", false}, {"adaptive", false}},
+      common_keys() +
+          std::vector<Key>{later("layers"),
+                           later("rewrite_module_tmp"),
+                           {"norm_constraint", constraint, {}},
+                           {"objective_optimization", objective, {}},
+                           ignore("layer_module_tmp", unread),
+                           ignore("mlp_module_tmp", unread),
+                           ignore("attn_module_tmp", unread),
+                           ignore("ln_f_module", unread),
+                           ignore("lm_head_module", unread)} +
+          untrained_keys(),
+      ft_sites,
+      {}};
 }
 
 Algorithm lora() {
@@ -175,7 +176,7 @@ Algorithm lora() {
   };
   return {"LoRA",
           "lora",
-          {{"optimizer", "adam"}, {"stop_loss", 0}, {"end_of_answer", false}},
+          {{"optimizer", "adam"}, {"stop_loss", 0}, {"end_of_answer", false}, {"adaptive", false}},
           common_keys() +
               std::vector<Key>{
                   later("layers"),

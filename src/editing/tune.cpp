@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "editing/adaptive_rate.h"
 #include "editing/forced.h"
 #include "editing/optimizer.h"
 #include "io/error.h"
@@ -51,8 +53,9 @@ at::Tensor predicting_rows(const ForcedBatch& forced, bool prompt_last) {
 // What no step changes, run up to the first stage that one does.
 struct Problem {
   Pass kept;
-  at::Tensor tokens;  // (K) the answers' tokens
-  at::Tensor rows;    // (K) the logits' row that is to predict each
+  at::Tensor tokens;                          // (K) the answers' tokens
+  at::Tensor rows;                            // (K) the logits' row that is to predict each
+  std::vector<std::vector<int64_t>> answers;  // the same tokens by request
 };
 
 Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const EditContext& context,
@@ -69,16 +72,111 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
   Problem problem;
   problem.tokens = answer_tokens(forced).to(device);
   problem.rows = predicting_rows(forced, settings.objective == "prompt_last").to(device);
+  problem.answers = forced.answers;
   problem.kept = run_prefix(vlm, forced.batch, first, context.base, context.store);
   problem.kept.wanted = answer_positions(forced).to(device);
   return problem;
+}
+
+// Tokens that the model has never seen in training have almost the same row of the output layer:
+// the loss of each stays near the logarithm of their number while one comes to be ahead, and its
+// gradient hardly says how. Logits times this factor tell them apart.
+constexpr double kSharpness = 8;
+
+// What the model answers with some weights.
+struct Answer {
+  double loss = 0;       // nats a token
+  double objective = 0;  // what is minimized: the loss, or the sharpened one
+  bool holds = false;
+  std::vector<int64_t> predicted = {};  // (K) the target's token, or the one that it fails against
+
+  bool better_than(const Answer& other) const {
+    if (!std::isfinite(objective) || !std::isfinite(other.objective))
+      return std::isfinite(objective);
+    return holds == other.holds ? objective < other.objective : holds;
+  }
+};
+
+// Whether every token is the most likely one, by more than the numbers differ when the answer is
+// generated token by token or on another machine: then greedy generation gives the answer.
+// logits: (K, V) float32 of a model that computes in `dtype`; tokens: (K).
+Answer judge(const at::Tensor& logits, const at::Tensor& tokens, at::ScalarType dtype) {
+  const auto index = tokens.unsqueeze(1);
+  const auto expected = logits.gather(1, index).squeeze(1);
+  const auto others = logits.scatter(1, index, -std::numeric_limits<float>::infinity());
+  const double precision = dtype == at::kBFloat16 ? 0x1p-7 : dtype == at::kHalf ? 0x1p-10 : 0x1p-23;
+  const auto tolerance = logits.abs().amax(1) * (8 * precision) + 0.01;
+  const auto ahead = expected - others.amax(1) > tolerance;
+  const auto predicted = at::where(ahead, tokens, others.argmax(1)).to(at::kCPU).contiguous();
+  const auto* first = predicted.data_ptr<int64_t>();
+  return {0, 0, ahead.all().item<bool>(), {first, first + predicted.numel()}};
+}
+
+bool finite(const std::vector<at::Tensor>& leaves) {
+  return std::all_of(leaves.begin(), leaves.end(), [](const at::Tensor& leaf) {
+    return at::isfinite(leaf.detach().sum()).item<bool>();
+  });
+}
+
+// The weights that answer best so far: those with which the answer holds, then the lowest loss.
+struct Best {
+  Answer answer = {std::nan(""), std::nan("")};
+  std::vector<at::Tensor> leaves;
+
+  void take(const Answer& found, const std::vector<at::Tensor>& now) {
+    if (!found.better_than(answer)) return;
+    at::NoGradGuard no_grad;
+    answer = found;
+    leaves.resize(now.size());
+    for (size_t i = 0; i < now.size(); ++i)
+      if (leaves[i].defined())
+        leaves[i].copy_(now[i]);
+      else
+        leaves[i] = now[i].detach().clone();
+  }
+  void restore(const std::vector<at::Tensor>& now) const {
+    at::NoGradGuard no_grad;
+    for (size_t i = 0; i < now.size(); ++i) now[i].detach().copy_(leaves[i]);
+  }
+};
+
+// At most 200 of them, the last among them. What is not finite has no number in JSON.
+nlohmann::json thinned(const std::vector<double>& losses) {
+  const size_t stride = (losses.size() + 199) / 200;
+  auto kept = nlohmann::json::array();
+  for (size_t i = (losses.size() - 1) % stride; i < losses.size(); i += stride)
+    kept.push_back(std::isfinite(losses[i]) ? nlohmann::json(losses[i]) : nlohmann::json());
+  return kept;
+}
+
+std::string token_text(const Tokenizer& tokenizer, int64_t id) {
+  if (id >= tokenizer.size()) return fmt::format("token {}", id);
+  return tokenizer.decode({id}, /*skip_special=*/false);
+}
+
+// The places where another token is more likely than the target's, or as likely. `position` counts
+// from the beginning of the answer; `request` is there when there are several.
+nlohmann::json failed_tokens(const Processor& processor,
+                             const std::vector<std::vector<int64_t>>& answers,
+                             const Answer& answer) {
+  auto failed = nlohmann::json::array();
+  size_t k = 0;
+  for (size_t r = 0; r < answers.size(); ++r)
+    for (size_t i = 0; i < answers[r].size(); ++i, ++k) {
+      if (answer.predicted.at(k) == answers[r][i]) continue;
+      failed.push_back({{"position", i},
+                        {"expected", token_text(*processor.tokenizer, answers[r][i])},
+                        {"predicted", token_text(*processor.tokenizer, answer.predicted[k])}});
+      if (answers.size() > 1) failed.back()["request"] = r;
+    }
+  return failed;
 }
 
 }  // namespace
 
 void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
   list.choice("optimizer", optimizer, optimizer_names(), "what moves the weights");
-  list.whole("steps", steps, 0, 100000, "at most so many; VLKEB's public setting is 15");
+  list.whole("steps", steps, 0, 100000, "the most steps that are taken");
   list.number("lr", lr, 0, 1000, lr_meaning);
   list.number("weight_decay", weight_decay, 0, 10, "pulls the change, not the weight, to zero");
   list.number("clip", clip, 0, 1e9, "most that the gradient's norm may be; 0: unlimited");
@@ -87,32 +185,72 @@ void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
   list.flag("end_of_answer", end_of_answer, "teach that the answer ends after the target, too");
   list.choice("objective", objective, {"target", "prompt_last"},
               "every target token in its place, or all at the prompt's end (EasyEdit's FT-L)");
+  list.flag("adaptive", adaptive,
+            "shrink or grow the learning rate as the loss asks, and keep the best weights; false "
+            "where lr is set, unless this is set, too");
   list.whole("seed", seed, 0, INT64_MAX, "of what is drawn");
+}
+
+void TuneSettings::complete(const nlohmann::json& given, double own_lr) {
+  if (lr > 0 && !given.contains("adaptive")) adaptive = false;
+  if (lr == 0) lr = own_lr;
 }
 
 Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
            const EditContext& context, size_t first, const TuneSettings& settings,
            const Tunable& tunable) {
   const auto problem = pose(vlm, requests, context, first, settings);
-  auto optimizer =
-      make_optimizer(settings.optimizer, tunable.leaves, {settings.lr, settings.weight_decay});
-  double loss_before = 0, loss_after = 0;
-  bool holds = false;
+  auto optimize = [&](double lr) {
+    return make_optimizer(settings.optimizer, tunable.leaves, {lr, settings.weight_decay});
+  };
+  auto optimizer = optimize(settings.lr);
+  AdaptiveRate rate(settings.lr);
+  double sharpness = 1;
+  std::vector<double> losses;
+  Best best;
+  Answer answer;
+  std::string reason = "step_limit";
   int64_t step = 0;
   for (;; ++step) {
     at::AutoGradMode gradients(step < settings.steps);
     Pass pass = problem.kept;
     vlm.model->run(pass, with_deltas(context.base, tunable.read()));
     auto logits = pass.logits().to(at::kFloat);  // (K, V)
-    auto loss = answer_loss(logits.index_select(0, problem.rows), problem.tokens);
-    loss_after = loss.item<double>();
-    if (step == 0) loss_before = loss_after;
-    if (!std::isfinite(loss_after))
+    auto predicting = logits.index_select(0, problem.rows);
+    auto loss = answer_loss(predicting * sharpness, problem.tokens) / sharpness;
+    answer = judge(logits.detach(), problem.tokens, vlm.model->dtype());
+    answer.objective = finite(tunable.leaves) ? loss.item<double>() : std::nan("");
+    answer.loss = sharpness == 1 ? answer.objective
+                                 : answer_loss(predicting.detach(), problem.tokens).item<double>();
+    losses.push_back(answer.loss);
+    const bool usable = std::isfinite(answer.objective);
+    if (!usable && (!settings.adaptive || step == 0))
       throw Error("editing::" + editor.name(),
-                  fmt::format("the loss is {} after {} steps", loss_after, step),
+                  fmt::format("the loss is {} after {} steps", answer.loss, step),
                   fmt::format("lower the learning rate, now {} (--set lr=...)", settings.lr));
-    holds = at::equal(logits.argmax(-1), problem.tokens);
-    if (step == settings.steps || (holds && loss_after < settings.stop_loss)) break;
+    if (step == settings.steps || (answer.holds && answer.loss < settings.stop_loss)) break;
+    if (settings.adaptive) {
+      best.take(answer, tunable.leaves);
+      const auto action = rate.judge(answer.objective);
+      if (best.answer.holds && settings.stop_loss > 0 && action != AdaptiveRate::Action::proceed)
+        break;
+      if (action == AdaptiveRate::Action::give_up) {
+        reason = usable ? "no_progress" : "diverged";
+        break;
+      }
+      if (action == AdaptiveRate::Action::speed_up && sharpness == 1) {
+        sharpness = kSharpness;
+        rate = AdaptiveRate(settings.lr);
+        optimizer = optimize(settings.lr);
+        best = {};
+        continue;  // the same weights, judged by the new objective
+      }
+      if (action != AdaptiveRate::Action::proceed) optimizer = optimize(rate.rate());
+      if (action == AdaptiveRate::Action::back_off) {
+        best.restore(tunable.leaves);
+        continue;
+      }
+    }
     // Sites that the answer does not pass through get no gradient; all of them is a mistake.
     std::vector<at::Tensor> grads(tunable.leaves.size());
     if (loss.requires_grad())
@@ -128,10 +266,19 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
       for (auto leaf : tunable.leaves) leaf.clamp_(-tunable.bound, tunable.bound);
     }
   }
+  if (best.answer.better_than(answer)) {
+    best.restore(tunable.leaves);
+    answer = best.answer;
+  }
 
   auto patch = patch_for(editor, vlm, requests);
-  patch.effect = {
-      {"steps", step}, {"loss_before", loss_before}, {"loss_after", loss_after}, {"holds", holds}};
+  patch.effect = {{"steps", step},
+                  {"loss_before", losses.front()},
+                  {"loss_after", answer.loss},
+                  {"holds", answer.holds},
+                  {"stop_reason", answer.holds ? "holds" : reason},
+                  {"losses", thinned(losses)},
+                  {"failed_tokens", failed_tokens(vlm.processor, problem.answers, answer)}};
   for (const auto& change : tunable.read())
     if (!is_null(change.delta)) patch.deltas.push_back({change.site, detached(change.delta)});
   patch.id = patch_id(patch);

@@ -184,6 +184,43 @@ TEST_F(TuneTest, OnABfloat16ModelDeltasStayFloat32) {
   }
 }
 
+TEST_F(TuneTest, DefaultsHoldWithEveryOptimizer) {
+  for (const std::string optimizer : {"adamw", "adam", "sgd"})
+    for (const std::string editor : {"ft", "lora"}) {
+      auto patch = edit(editor, {{"optimizer", optimizer}});
+      EXPECT_TRUE(patch.effect["holds"].get<bool>()) << editor << " " << optimizer;
+      EXPECT_EQ(patch.effect["stop_reason"], "holds");
+      EXPECT_TRUE(patch.effect["failed_tokens"].empty());
+    }
+}
+
+TEST_F(TuneTest, AnEditThatDoesNotHoldSaysWhichTokensFail) {
+  auto patch = edit("ft", {{"steps", 0}});
+  EXPECT_FALSE(patch.effect["holds"].get<bool>());
+  EXPECT_EQ(patch.effect["stop_reason"], "step_limit");
+  ASSERT_FALSE(patch.effect["failed_tokens"].empty());
+  for (const auto& token : patch.effect["failed_tokens"]) {
+    EXPECT_NE(token["expected"], token["predicted"]);
+    EXPECT_TRUE(token["position"].is_number());
+    EXPECT_FALSE(token.contains("request"));
+  }
+  auto batch = make_editor("ft", {{"steps", 0}})->edit(*vlm_, {request(), request()});
+  EXPECT_EQ(batch.effect["failed_tokens"].back()["request"], 1);
+}
+
+TEST_F(TuneTest, LossesAreOneAStepAndThinned) {
+  nlohmann::json settings = {{"lr", 1e-4}, {"steps", 7}, {"stop_loss", 0}};
+  auto few = edit("ft", settings);
+  ASSERT_EQ(few.effect["losses"].size(), 8u);
+  EXPECT_EQ(few.effect["losses"].front(), few.effect["loss_before"]);
+  EXPECT_EQ(few.effect["losses"].back(), few.effect["loss_after"]);
+  settings["steps"] = 230;
+  auto many = edit("ft", settings);
+  EXPECT_LE(many.effect["losses"].size(), 200u);
+  EXPECT_GT(many.effect["losses"].size(), 100u);
+  EXPECT_EQ(many.effect["losses"].back(), many.effect["loss_after"]);
+}
+
 TEST_F(TuneTest, RefusesToEditBelowARewrittenRequest) {
   EditContext context;
   Intervention rewrite{};

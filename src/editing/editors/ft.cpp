@@ -9,33 +9,51 @@ namespace {
 // the paper (arXiv 2310.08475) tunes the last decoder block's FFN, or the Q-Former. With
 // norm_constraint it is FT-L (arXiv 2012.00363).
 struct FtSettings {
+  std::string preset = "none";
   std::string module = "language";
   std::string sites;
   TuneSettings tuning;
   double norm_constraint = 0;
 
   void declare(SettingList& list) {
+    list.choice("preset", preset, {"none", "paper", "vlkeb", "vlkeb-minigpt4"},
+                "published settings, each of which can still be set; vlkeb: adamw, lr 2e-4 "
+                "(vlkeb-minigpt4: 1e-4), 15 steps, no early stop, no end of answer; paper: the "
+                "same, because the paper names the layers but no optimizer settings");
     list.choice("module", module, module_names(),
                 "last decoder block's FFN; Q-Former; bridge's projection; last vision block");
     list.text("sites", sites, "a glob of layers instead of a module's");
     tuning.declare(list,
                    "learning rate; 0: 1e-3 for language and projection, 5e-4 for vision, tower and "
-                   "sites; with sgd 0.1 and 1e-2; VLKEB's public setting is 2e-4");
+                   "sites; with sgd 0.1 and 1e-2");
     list.number("norm_constraint", norm_constraint, 0, 1e9,
                 "most that any weight may change (FT-L); 0: unlimited");
   }
 };
 
+// Settings that are given come before the preset's, and these before the defaults.
+FtSettings read_with_preset(const nlohmann::json& given) {
+  const auto settings = read_settings<FtSettings>("ft", given);
+  if (settings.preset == "none") return settings;
+  nlohmann::json all = {{"optimizer", "adamw"},
+                        {"lr", settings.preset == "vlkeb-minigpt4" ? 1e-4 : 2e-4},
+                        {"steps", 15},
+                        {"stop_loss", 0},
+                        {"end_of_answer", false},
+                        {"adaptive", false}};
+  all.update(given);
+  return read_settings<FtSettings>("ft", all);
+}
+
 class FtEditor : public Editor {
  public:
-  explicit FtEditor(const nlohmann::json& given)
-      : settings_(read_settings<FtSettings>("ft", given)) {
+  explicit FtEditor(const nlohmann::json& given) : settings_(read_with_preset(given)) {
     const auto& module = settings_.module;
     // A layer or two bear larger steps than many.
     const bool few = settings_.sites.empty() && (module == "language" || module == "projection");
     auto& tuning = settings_.tuning;
-    if (tuning.lr == 0)
-      tuning.lr = tuning.optimizer == "sgd" ? (few ? 0.1 : 1e-2) : few ? 1e-3 : 5e-4;
+    const double own = tuning.optimizer == "sgd" ? (few ? 0.1 : 1e-2) : few ? 1e-3 : 5e-4;
+    tuning.complete(given, own);
   }
   std::string name() const override { return "ft"; }
   nlohmann::json settings() const override { return settings_json(settings_); }

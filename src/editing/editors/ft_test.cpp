@@ -177,15 +177,63 @@ TEST_F(FtTest, RefusesWhatCannotWork) {
   EXPECT_THAT(message([&] { vision->edit(vlm(), {text}); }), HasSubstr("touches the answer"));
 }
 
-TEST_F(FtTest, LossThatIsNoNumberIsAnError) {
-  auto wild = make_editor("ft", {{"lr", 10.0}, {"steps", 200}, {"stop_loss", 0}, {"sites", "*"}});
-  auto text = message([&] {
-    auto patch = wild->edit(vlm(), {request()});
-    for (const auto& change : patch.deltas)
-      ASSERT_TRUE(at::isfinite(change.delta.dense).all().item<bool>());
-  });
-  // Either it ran away and says so, or every number it returns is one.
-  EXPECT_THAT(text, ::testing::AnyOf(::testing::Eq("no error"), HasSubstr("learning rate")));
+// Each step multiplies the change by 1 - lr * weight_decay = -9999.
+const nlohmann::json kDiverging = {
+    {"optimizer", "sgd"}, {"lr", 1000}, {"weight_decay", 10}, {"steps", 60}, {"stop_loss", 0}};
+
+TEST_F(FtTest, ALossThatIsNotFiniteIsAnErrorWithAFixedRate) {
+  auto editor = make_editor("ft", kDiverging);
+  EXPECT_THAT(message([&] { editor->edit(vlm(), {request()}); }),
+              ::testing::AllOf(HasSubstr("the loss is"), HasSubstr("lower the learning rate")));
+}
+
+TEST_F(FtTest, AnAdaptiveRateBacksOffFromALossThatIsNotFinite) {
+  auto patch = make_editor("ft", with(kDiverging, "adaptive", true))->edit(vlm(), {request()});
+  EXPECT_LE(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
+  EXPECT_EQ(patch.effect["losses"].size(), patch.effect["steps"].get<size_t>() + 1);
+  for (const auto& change : patch.deltas)
+    EXPECT_TRUE(at::isfinite(change.delta.dense).all().item<bool>()) << change.site;
+}
+
+TEST_F(FtTest, PresetsArePublishedSettings) {
+  const auto vlkeb = make_editor("ft", {{"preset", "vlkeb"}})->settings();
+  EXPECT_EQ(vlkeb["optimizer"], "adamw");
+  EXPECT_EQ(vlkeb["lr"], 2e-4);
+  EXPECT_EQ(vlkeb["steps"], 15);
+  EXPECT_EQ(vlkeb["stop_loss"], 0);
+  EXPECT_EQ(vlkeb["end_of_answer"], false);
+  EXPECT_EQ(vlkeb["adaptive"], false);
+  EXPECT_EQ(make_editor("ft", {{"preset", "vlkeb-minigpt4"}})->settings()["lr"], 1e-4);
+  auto paper = make_editor("ft", {{"preset", "paper"}})->settings();
+  paper["preset"] = "vlkeb";
+  EXPECT_EQ(paper, vlkeb);
+
+  const auto own = make_editor("ft", {{"preset", "vlkeb"}, {"steps", 3}, {"module", "vision"}});
+  EXPECT_EQ(own->settings()["steps"], 3);
+  EXPECT_EQ(own->settings()["lr"], 2e-4);
+  EXPECT_EQ(own->settings()["module"], "vision");
+  EXPECT_EQ(own->edit(vlm(), {request()}).effect["steps"], 3);
+  EXPECT_THAT(message([] { make_editor("ft", {{"preset", "best"}}); }), HasSubstr("vlkeb"));
+}
+
+TEST_F(FtTest, APresetIsThePlainAlgorithm) {
+  nlohmann::json plain = {{"optimizer", "adamw"},
+                          {"lr", 2e-4},
+                          {"steps", 15},
+                          {"stop_loss", 0},
+                          {"end_of_answer", false}};
+  auto expected = make_editor("ft", plain)->edit(vlm(), {request()});
+  auto patch = make_editor("ft", {{"preset", "vlkeb"}})->edit(vlm(), {request()});
+  ASSERT_EQ(patch.deltas.size(), expected.deltas.size());
+  for (size_t i = 0; i < patch.deltas.size(); ++i)
+    EXPECT_TRUE(at::equal(patch.deltas[i].delta.dense, expected.deltas[i].delta.dense));
+}
+
+TEST_F(FtTest, AGivenLearningRateDoesNotAdaptUnlessToldTo) {
+  EXPECT_EQ(make_editor("ft", {})->settings()["adaptive"], true);
+  EXPECT_EQ(make_editor("ft", {{"optimizer", "sgd"}})->settings()["adaptive"], true);
+  EXPECT_EQ(make_editor("ft", {{"lr", 1e-3}})->settings()["adaptive"], false);
+  EXPECT_EQ(make_editor("ft", {{"lr", 1e-3}, {"adaptive", true}})->settings()["adaptive"], true);
 }
 
 }  // namespace

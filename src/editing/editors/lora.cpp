@@ -40,8 +40,7 @@ class LoraEditor : public Editor {
  public:
   explicit LoraEditor(const nlohmann::json& given)
       : settings_(read_settings<LoraSettings>("lora", given)) {
-    if (settings_.tuning.lr == 0)
-      settings_.tuning.lr = settings_.tuning.optimizer == "sgd" ? 1e-2 : 1e-3;
+    settings_.tuning.complete(given, settings_.tuning.optimizer == "sgd" ? 1e-2 : 1e-3);
   }
   std::string name() const override { return "lora"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
