@@ -1,5 +1,6 @@
 // Every command that needs a model, with a folder of every architecture.
 #include "cli/testing/program.h"
+#include "editing/testing/every_editor.h"
 #include "io/json.h"
 #include "tests/tiny_models.h"
 
@@ -54,6 +55,31 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
     EXPECT_EQ(run_json("ask" + question() + " --patch" + patch)["answer"], "cat");
   }
   EXPECT_EQ(run_json("ask" + question())["answer"], before["answer"]);
+}
+
+// Editors that have to be trained find themselves beside the model.
+TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
+  testing::write_trained_editors(load_vlm(path(name())));
+  for (const auto& label : testing::editor_labels()) {
+    const auto spec = parse_editors(label).at(0);
+    const auto kind = editor_kind(spec.name);
+    const auto module = spec.settings.value("module", std::string());
+    if (module.empty() && kind.has_setting("module")) continue;  // one of those that follow
+    SCOPED_TRACE(label);
+    const auto edit = "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
+                      (kind.has_setting("steps") ? "--set steps=2 " : "") + "-o {}/every.patch";
+    if (!sees() && (module == "vision" || module == "tower" || module == "projection")) {
+      expect_refused(edit, "[editing::");
+      continue;
+    }
+    const auto edited = run_json(edit + " --allow-failed");
+    EXPECT_EQ(edited["editor"]["name"], spec.name);
+    EXPECT_EQ(edited["holds"], edited["after"] == "cat");
+    EXPECT_EQ(edited["holds"], !edited.contains("failure"));
+    EXPECT_EQ(edited["metrics"]["scores"].contains("image_locality"), sees());
+    EXPECT_EQ(run_json("ask" + question() + " --patch {}/every.patch")["answer"], edited["after"]);
+  }
+  std::filesystem::remove(path("every.patch"));
 }
 
 TEST_P(ArchitectureProgramTest, PicturesAreForModelsThatSee) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "io/error.h"
 #include "io/log.h"
@@ -150,9 +151,31 @@ Vlm open_model(Common& common, const Suite& suite) {
   return vlm;
 }
 
+namespace {
+
+// Says when a patch was made on top of another that is not applied.
+void check_made_on(const PatchStack& stack, const Patch& patch, const std::string& path) {
+  const auto requests =
+      patch.request.is_array() ? patch.request : nlohmann::json::array({patch.request});
+  std::set<std::string> missing;
+  for (const auto& request : requests)
+    if (request.is_object() && request.contains("on_patches"))
+      for (const auto& id : request["on_patches"])
+        if (id.is_string()) missing.insert(id.get<std::string>());
+  for (const auto& other : stack.patches()) missing.erase(other.id);
+  for (const auto& id : missing)
+    logger().warn("{} was made on top of the patch {}, which is not applied before it", path, id);
+}
+
+}  // namespace
+
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths) {
   PatchStack stack;
-  for (const auto& path : paths) stack.apply(vlm, load_patch(path));
+  for (const auto& path : paths) {
+    auto patch = load_patch(path);
+    check_made_on(stack, patch, path);
+    stack.apply(vlm, std::move(patch));
+  }
   return stack;
 }
 

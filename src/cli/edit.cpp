@@ -1,310 +1,209 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <filesystem>
 #include <iostream>
 
 #include "cli/command.h"
-#include "cli/table.h"
-#include "editing/hparams.h"
-#include "editing/patch_stack.h"
-#include "editing/registry.h"
-#include "editing/settings_file.h"
-#include "evaluation/scenes_probes.h"
+#include "cli/edit_arguments.h"
+#include "cli/edit_progress.h"
+#include "cli/edit_report.h"
 #include "io/error.h"
 #include "io/log.h"
-#include "io/runtime.h"
 
 namespace emend::cli {
 namespace {
 
-struct Arguments {
-  Common common;
-  PromptOptions prompting;
-  std::string editor = "ft", image, text, target, output, module, sites, hparams, settings_file;
-  std::vector<std::string> settings, rephrasings, other_images, follows;
-  int probes = 20;
-  bool details = false;
-};
+constexpr int kDoesNotHold = 3;  // exit status
 
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
+// The default probes of the groups that the user's own locality questions leave empty.
+DefaultProbes default_probes(const EditArguments& arguments, const Vlm& vlm,
+                             const std::vector<EditQuestion>& edits) {
+  DefaultProbes defaults;
+  defaults.world = probe_world(vlm.folder);
+  defaults.texts = arguments.probes;
+  defaults.pictures = vlm.model->image_slots() > 0 ? arguments.probes : 0;
+  for (const auto& edit : edits)
+    for (const auto& one : edit.locality)
+      (one.image.present() ? defaults.pictures : defaults.texts) = 0;
+  return defaults;
 }
 
-EditorSpec chosen_editor(const Arguments& arguments) {
-  std::vector<EditorSpec> chosen;
-  if (!arguments.hparams.empty()) {
-    auto hparams = read_hparams(arguments.hparams);
-    log_ignored_keys(arguments.hparams, hparams.ignored);
-    chosen = {hparams.spec};
-  } else {
-    auto module = arguments.module.empty() ? "" : ":" + arguments.module;
-    chosen = parse_editors(arguments.editor + module);
+void check_pictures(const Vlm& vlm, const std::vector<EditQuestion>& edits) {
+  if (vlm.model->image_slots() > 0) return;
+  for (const auto& edit : edits) {
+    bool any = edit.image.present() || !edit.other_pictures.empty();
+    for (const auto& one : edit.locality) any |= one.image.present();
+    if (any)
+      throw Error("cli::edit", fmt::format("'{}' reads text only", vlm.folder),
+                  "leave the pictures out, or name a vision-language model");
   }
-  if (chosen.size() != 1)
-    throw Error("cli::edit", fmt::format("'{}' are several editors", arguments.editor),
-                "choose one; `emend bench` compares several");
-  auto& spec = chosen.front();
-  if (!spec.settings.contains("seed") && editor_kind(spec.name).has_setting("seed"))
-    spec.settings["seed"] = arguments.common.seed;
-  if (!arguments.settings_file.empty())
-    apply_settings(chosen, read_settings_file(arguments.settings_file));
-  if (!arguments.sites.empty()) spec.settings["sites"] = arguments.sites;
-  apply_pairs(chosen, arguments.settings);
-  return spec;
 }
 
-// Which part of the model an editor with these settings changes, if it says.
-std::string edited_part(const nlohmann::json& settings) {
-  for (const char* name : {"sites", "module"})
-    if (settings.contains(name) && settings[name] != "")
-      return " on " + settings[name].get<std::string>();
-  return {};
+void check_given(const CLI::App& command, const EditArguments& arguments) {
+  if (!arguments.file.empty()) return;
+  for (const char* name : {"--prompt", "--target"})
+    if (!command.count(name))
+      throw Error("cli::edit", fmt::format("{} is required", name),
+                  "name a question and the answer to give, or a file of edits (--edits FILE)");
 }
 
-// "QUESTION => ANSWER".
-std::pair<std::string, std::string> consequence(const std::string& text) {
-  auto arrow = text.find(" => ");
-  if (arrow == 0 || arrow == std::string::npos || arrow + 4 == text.size())
-    throw Error("cli::edit", fmt::format("--follows '{}' is no QUESTION => ANSWER", text),
-                "for example --follows \"Is the star red? => yes\"");
-  return {text.substr(0, arrow), text.substr(arrow + 4)};
-}
+void edit(const CLI::App& command, const EditArguments& arguments) {
+  const auto begin = std::chrono::steady_clock::now();
+  EditProgress progress;
+  // All that can be wrong with what was asked for is found before the model loads.
+  check_given(command, arguments);
+  check_output(arguments);
+  const auto spec = chosen_editor(arguments);
+  const auto editor = make_editor(spec.name, spec.settings);
+  std::vector<std::string> ignored;
+  auto questions = chosen_edits(arguments, ignored);
 
-// An edit takes a while: find out before that its patch cannot be written.
-void check_output(const std::string& path) {
-  namespace fs = std::filesystem;
-  auto folder = fs::path(path).parent_path();
-  std::error_code error;
-  if (fs::is_directory(path, error))
-    throw Error("cli::edit", fmt::format("'{}' is a folder", path), "-o names the file to write");
-  if (!folder.empty() && !fs::is_directory(folder, error))
-    throw Error("cli::edit", fmt::format("there is no folder '{}'", folder.string()),
-                "make it first, or write the patch elsewhere (-o)");
-}
-
-// What each number was measured on, in the reader's words.
-std::string measured_on(Group group, const Arguments& arguments) {
-  switch (group) {
-    case Group::reliability:
-      return "the question itself";
-    case Group::text_generality:
-      return arguments.rephrasings.empty() ? "Scenes' other wordings" : "your rephrasings";
-    case Group::image_generality:
-      return arguments.other_images.empty()
-                 ? "altered copies of the picture (moved, zoomed, lighter, darker, noisy)"
-                 : "your other pictures";
-    case Group::both_generality:
-      return "both reworded and seen otherwise";
-    case Group::random_image_locality:
-      return "the question about unrelated pictures";
-    case Group::no_image_locality:
-      return "the question without a picture";
-    case Group::consistent_image_locality:
-      return "other questions about the picture";
-    case Group::text_locality:
-      return "unrelated facts of Scenes, text only";
-    case Group::image_locality:
-      return "unrelated pictures of Scenes";
-    case Group::portability:
-      return "what you said follows";
+  progress.part(fmt::format("loading the model {}", model_folder(arguments.common)));
+  const auto vlm = open_model(arguments.common);
+  const auto base = open_patches(vlm, arguments.patches);
+  check_pictures(vlm, questions);
+  EditJob job;
+  job.editor = editor.get();
+  job.sequential = arguments.sequential;
+  job.base = &base;
+  job.defaults = default_probes(arguments, vlm, questions);
+  job.seed = static_cast<uint64_t>(arguments.common.seed);
+  for (auto& question : questions) {
+    auto protocol = chosen_protocol(arguments, editor->name(), question, vlm.processor);
+    job.edits.push_back({std::move(question), std::move(protocol)});
   }
-  return "";
+  job.on_part = [&](const std::string& name) { progress.part(name); };
+  job.on_step = [&](int64_t step, int64_t steps, double loss) { progress.step(step, steps, loss); };
+  auto outcome = run_edits(vlm, job);
+  progress.finish();
+
+  EditReport report{arguments, vlm, job, outcome, ignored};
+  report.written = outcome.changed() || outcome.holds();
+  outcome.patch.effect["metrics"] = metrics_json(job, outcome);
+  outcome.patch.id = patch_id(outcome.patch);
+  if (report.written) save_patch(arguments.output, outcome.patch);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (arguments.common.json)
+    print_json(report_json(report));
+  else
+    print_report(report);
+  if (!outcome.holds() && !arguments.allow_failed) {
+    logger().warn("the edit does not hold; exit status {} (--allow-failed: 0)", kDoesNotHold);
+    throw CLI::RuntimeError(kDoesNotHold);
+  }
 }
 
-void print_scores(const Arguments& arguments, const Measured& measured) {
-  std::vector<std::vector<std::string>> rows = {{"", "forced %", "generated %", "probes"}};
-  std::string missing;
-  for (auto group : groups()) {
-    auto found = measured.scores.find(group);
-    if (found == measured.scores.end()) {
-      if (group == Group::text_generality) missing += "  T-Generality needs --rephrase TEXT\n";
-      if (group == Group::image_generality)
-        missing += "  M-Generality needs a picture, or --rephrase-image FILE\n";
-      if (group == Group::portability)
-        missing += "  Portability needs --follows \"QUESTION => ANSWER\"\n";
-      continue;
-    }
-    const auto& score = found->second;
-    rows.push_back({group_title(group), percent(score.score), percent(score.generated),
-                    std::to_string(score.probes)});
-  }
-  auto text = table(rows);
-  std::cout << "\n" << text << missing;
-  for (auto group : groups())
-    if (measured.scores.count(group))
-      std::cout << fmt::format("  {} was measured on {}\n", group_title(group),
-                               measured_on(group, arguments));
+void set_group(const std::string& name, const std::vector<CLI::Option*>& options) {
+  for (auto* option : options) option->group(name);
 }
 
-nlohmann::json metrics_json(const Arguments& arguments, const Vlm& vlm, const Protocol& protocol,
-                            const Measured& measured) {
-  auto metrics = to_json(measured.scores);
-  for (auto group : groups())
-    if (measured.scores.count(group))
-      metrics[group_name(group)]["measured_on"] = measured_on(group, arguments);
-  return {{"protocol", to_json(protocol, vlm)}, {"scores", metrics}};
+void add_edits(CLI::App& command, EditArguments& arguments) {
+  auto* image =
+      command.add_option("--image", arguments.image, "picture that the question is about");
+  auto* text = command.add_option("-p,--prompt", arguments.text, "question, or text to continue");
+  auto* target = command.add_option("--target", arguments.target, "the answer to give");
+  auto* rephrase = command.add_option("--rephrase", arguments.rephrasings,
+                                      "the question in other words, to measure T-Generality");
+  auto* other = command.add_option("--rephrase-image", arguments.other_images,
+                                   "another picture of the same thing, to measure M-Generality");
+  auto* follows = command.add_option(
+      "--follows", arguments.follows,
+      "\"QUESTION => ANSWER\" that follows from the edit, to measure Portability");
+  auto* file = command.add_option("--edits", arguments.file,
+                                  "file of several edits, a JSON array or JSON Lines");
+  for (auto* one : {image, text, target, rephrase, other, follows}) file->excludes(one);
+  auto* sequential =
+      command.add_flag("--sequential", arguments.sequential,
+                       "make the edits of --edits one after another, not as one batch edit");
+  sequential->needs(file);
+  auto* patch = command.add_option("--patch", arguments.patches,
+                                   "patch to edit on top of; may be given several times");
+  auto* output =
+      command.add_option("-o,--output", arguments.output, "patch file to write")->required();
+  set_group("What to change",
+            {image, text, target, rephrase, other, follows, file, sequential, patch, output});
 }
 
-void edit(const Arguments& arguments) {
-  auto begin = Clock::now();
-  const auto& common = arguments.common;
-  check_output(arguments.output);
-  auto spec = chosen_editor(arguments);
-  auto editor = make_editor(spec.name, spec.settings);
-  EditQuestion question;
-  question.image = open_picture(arguments.image);
-  question.prompt = arguments.text;
-  question.target = arguments.target;
-  question.rephrasings = arguments.rephrasings;
-  for (const auto& path : arguments.other_images)
-    question.other_pictures.push_back(open_picture(path));
-  for (const auto& text : arguments.follows) question.consequences.push_back(consequence(text));
-  auto vlm = open_model(common);
-  question.sees = vlm.model->image_slots() > 0;
+void add_editor(CLI::App& command, EditArguments& arguments) {
+  auto* editor = command.add_option("--editor", arguments.editor,
+                                    "editor: ft, lora, mend, ... (emend editors lists them)");
+  auto* sites = command.add_option("--sites", arguments.sites,
+                                   "linear layers to change, a glob (emend inspect lists them)");
+  auto* module =
+      command.add_option("--module", arguments.module,
+                         "part of the model to change: language, vision, projection or tower");
+  module->excludes(sites);
+  auto* set =
+      command.add_option("--set", arguments.settings, "NAME=VALUE, a setting of the editor");
+  auto* settings = command.add_option("--settings", arguments.settings_file,
+                                      "YAML or JSON file of settings by editor");
+  auto* hparams = command.add_option("--hparams", arguments.hparams,
+                                     "hyper-parameter file of EasyEdit, instead of --editor");
+  hparams->excludes(editor)->excludes(module);
+  set_group("How to change it", {editor, module, sites, set, settings, hparams});
+}
 
-  Protocol protocol;
-  protocol.bos = Protocol::Bos::model;  // as `emend ask` asks
-  protocol.answer_space = Protocol::AnswerSpace::plain;
-  const bool wraps = vlm.processor.wraps(question.image.present());
-  auto pattern = prompt_template(arguments.prompting, arguments.text, wraps);
-  if (wraps) protocol.image_locality_template = "{}";
-  if (pattern != protocol.question_template) {
-    protocol.question_template = pattern;
-    protocol.name += fmt::format(" with prompt \"{}\"", pattern);
-  }
-  auto prompt = fill_template(pattern, arguments.text);
-  Query query{question.image.present() ? std::optional(question.image.load()) : std::nullopt,
-              prompt};
-  auto before = generate(vlm, {query}).at(0);
-  auto record = default_record(question, arguments.probes, static_cast<uint64_t>(common.seed));
-  auto kept = take_before(vlm, record, protocol);
-
-  auto editing = Clock::now();
-  EditContext context;
-  context.store = kept.store;
-  auto patch = editor->edit(
-      vlm, {{question.image, prompt, continuation(protocol, arguments.target)}}, context);
-  auto edit_seconds = since(editing);
-  PatchStack edited;
-  edited.apply(vlm, patch);
-  const auto changes = edited.interventions(vlm, kept.store);
-  auto after = generate(vlm, {query}, changes, {}, kept.store).at(0);
-  auto measured = measure(vlm, kept, changes);
-
-  auto metrics = metrics_json(arguments, vlm, protocol, measured);
-  const auto effect = patch.effect;
-  patch.effect["before"] = before;
-  patch.effect["after"] = after;
-  patch.effect["metrics"] = metrics;
-  save_patch(arguments.output, patch);
-
-  if (common.json) {
-    auto result = run_facts(common, vlm.precision);
-    result["before"] = before;
-    result["after"] = after;
-    result["target"] = arguments.target;
-    result["prompt"] = prompt;
-    result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
-    result["model"] = vlm.folder;
-    result["base"] = patch.base;
-    result["editor"] = {{"name", patch.editor}, {"settings", patch.settings}};
-    result["effect"] = effect;
-    result["metrics"] = metrics;
-    result["probes"] = nlohmann::json::array();
-    for (const auto& probe : measured.probes) result["probes"].push_back(to_json(probe));
-    result["patch"] = {
-        {"path", arguments.output}, {"id", patch.id}, {"sites", patch.deltas.size()}};
-    result["edit_seconds"] = edit_seconds;
-    result["seconds"] = since(begin);
-    result["peak_memory_bytes"] = peak_resident_bytes();
-    print_json(result);
-    return;
-  }
-  std::cout << fmt::format("  model     {}  ({})\n", vlm.folder, patch.base)
-            << fmt::format("  editor    {}{}, {} sites changed\n", patch.editor,
-                           edited_part(patch.settings), patch.deltas.size())
-            << fmt::format("  prompt    {}\n", prompt) << fmt::format("  before    {}\n", before)
-            << fmt::format("  target    {}\n", arguments.target)
-            << fmt::format("  after     {}\n", after);
-  if (effect.contains("loss_after"))
-    std::cout << fmt::format("  loss      {:.3f} -> {:.3f} in {} steps\n",
-                             effect["loss_before"].get<double>(),
-                             effect["loss_after"].get<double>(), effect["steps"].get<int64_t>());
-  print_scores(arguments, measured);
-  if (arguments.details || common.verbose) {
-    std::cout << "\n";
-    std::vector<std::vector<std::string>> rows = {{"probe", "before", "after", "expected"}};
-    for (const auto& probe : measured.probes)
-      rows.push_back({group_title(probe.asked.group) + "  " + probe.asked.query.prompt,
-                      probe.before, probe.after, probe.asked.expected});
-    std::cout << table(rows);
-  }
-  std::cout << fmt::format("\n  protocol  {}, seed {}\n", protocol.name, common.seed)
-            << fmt::format("  patch     {}  (id {})\n", arguments.output, patch.id)
-            << fmt::format("  time      {:.1f} s, of which the edit {:.1f} s; peak memory {} MB\n",
-                           since(begin), edit_seconds, peak_resident_bytes() >> 20);
+void add_measuring(CLI::App& command, EditArguments& arguments) {
+  auto* protocol = command.add_option("--protocol", arguments.protocol,
+                                      "how the edit is judged; mmedit-2024 when left out");
+  protocol->check(one_of(protocol_names()));
+  auto* locality = command.add_option(
+      "--locality", arguments.locality,
+      "a question whose answer must stay; \"QUESTION => ANSWER\" says the true one");
+  auto* images =
+      command.add_option("--locality-image", arguments.locality_images,
+                         "the picture of the --locality questions, or one for each of them");
+  auto* file = command.add_option("--locality-file", arguments.locality_file,
+                                  "file of such questions, a JSON array or JSON Lines");
+  auto* probes =
+      command.add_option("--probes", arguments.probes,
+                         "number of default locality questions, without and with a picture each");
+  probes->check(whole_number(1, kMostProbes))->capture_default_str();
+  auto* details =
+      command.add_flag("--details", arguments.details, "print the answers to every probe");
+  auto* allow = command.add_flag("--allow-failed", arguments.allow_failed,
+                                 "exit with status 0 when the edit does not hold");
+  set_group("How to measure it", {protocol, locality, images, file, probes, details, allow});
 }
 
 }  // namespace
 
 void add_edit(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EditArguments>();
   auto* command = program.add_subcommand(
       "edit", "Make a model give another answer, and measure what that does to everything else");
   command->footer(R"(
-The patch holds weight changes only; the model's files are never written. What is measured
-(protocol mmedit-2024): Reliability, T- and M-Generality: is the target's every token the most likely
-one (forced), does the generated answer match (generated); T- and M-Locality: do the best 1 and 10
-tokens stay what they were at every position of unrelated questions (forced), is the generated answer
-the same (generated).
+The result is a patch, a file with the changes alone; the files of the model are never written. The
+edit holds when the model then generates the target. When it does not, the report begins with the
+reason and with what to try, and the exit status is 3. The patch is written in either case.
 
-`emend editors` explains the editors and their settings (--set NAME=VALUE, --settings FILE).
+What is measured: Reliability (the question itself), T-Generality (other words), M-Generality (other
+pictures), Portability (what follows), and T- and M-Locality: what unrelated questions without and
+with a picture are answered. Your own locality questions replace the default ones, which are facts
+and pictures of Scenes for the bundled model, general questions and photos for any other.
+
+A file of edits (--edits) has objects with the fields prompt, target, image, rephrase, rephrase_image,
+locality and follows; the fields src, alt, loc, ... of MMEdit's files are read, too. Names of pictures
+are relative to the folder of the file.
+
+emend editors explains the editors and their settings.
 
 Examples:
-  emend edit --image scene.png -p "What color is the star?" --target red -o star.patch
-  emend edit --image scene.png -p "What color is the star?" --target red -o star.patch \
-    --module vision --rephrase "Which color does the star have?" --rephrase-image other.png
-  emend edit -p "Where does Mipo live?" --target "the sea" -o home.patch --set steps=15 --set lr=2e-4
-  emend edit ... --editor lora --set rank=4
-  emend edit ... --hparams EasyEdit/hparams/FT/blip2.yaml
-  emend edit ... --sites "language_model.model.decoder.layers.{2,3}.fc2" --json)");
+  emend scenes export -o scenes --split eval --count 20 --seed 1
+  emend edit --image scenes/images/scenes_eval_000000.png -p "How many shapes are there?" \
+    --target 7 -o seven.patch
+  emend edit -p "Where does Mipo live?" --target "the sea" -o sea.patch --editor lora
+  emend edit -p "Where does Mipo live?" --target "the sea" -o sea.patch \
+    --rephrase "In which place is Mipo at home?" --locality "Where does Fozzim live?"
+  emend edit -p "Where does Mipo live?" --target sea --editor ike --set k=0 -o told.patch
+  emend edit --edits edits.jsonl --sequential -o all.patch --json
+  emend edit -p "Where does Fozzim live?" --target "the hill" --patch sea.patch -o both.patch)");
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);
-  auto* editor = command->add_option("--editor", arguments->editor,
-                                     "how to edit: ft, ft:vision, lora, ... (emend editors)");
-  command->add_option("--image", arguments->image, "picture, JPEG or PNG; may be left out");
-  command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
-  command->add_option("--target", arguments->target, "the answer that it shall give")->required();
-  command->add_option("-o,--output", arguments->output, "patch file to write")->required();
-  auto* sites = command->add_option("--sites", arguments->sites,
-                                    "linear layers to change, a glob (emend inspect lists them)");
-  auto* module =
-      command
-          ->add_option("--module", arguments->module,
-                       "part of the model to change: language, vision, projection or tower")
-          ->excludes(sites);
-  command->add_option("--set", arguments->settings, "NAME=VALUE, a setting of the editor");
-  command->add_option("--settings", arguments->settings_file,
-                      "YAML or JSON file of settings by editor");
-  command
-      ->add_option("--hparams", arguments->hparams,
-                   "EasyEdit's hyper-parameter file of FT or LoRA, instead of --editor")
-      ->excludes(editor)
-      ->excludes(module);
-  command->add_option("--rephrase", arguments->rephrasings,
-                      "the question in other words, to measure T-Generality");
-  command->add_option("--rephrase-image", arguments->other_images,
-                      "another picture of the same thing, to measure M-Generality");
-  command->add_option("--follows", arguments->follows,
-                      "\"QUESTION => ANSWER\" that follows from the edit, to measure Portability");
-  command
-      ->add_option("--probes", arguments->probes, "unrelated texts, and unrelated pictures, asked")
-      ->check(whole_number(1, kMostProbes));
-  command->add_flag("--details", arguments->details,
-                    "print every probe's answers before and after");
-  command->callback([arguments] { edit(*arguments); });
+  add_edits(*command, *arguments);
+  add_editor(*command, *arguments);
+  add_measuring(*command, *arguments);
+  command->callback([command, arguments] { edit(*command, *arguments); });
 }
 
 }  // namespace emend::cli

@@ -131,8 +131,9 @@ std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std
               fmt::format("editor '{}' is not trained{} for this model: there is no {}", editor,
                           of_module(" for module '{}'"), path.string()),
               fmt::format("train it: emend train -m {} --editor {}{} --suite scenes -o CHECKPOINT; "
-                          "then --set checkpoint=CHECKPOINT",
-                          vlm.folder, editor, of_module(" --module {}")));
+                          "then --set checkpoint=CHECKPOINT{}",
+                          vlm.folder, editor, of_module(" --module {}"),
+                          editor == "ike" ? "; or do without demonstrations: --set ike.k=0" : ""));
 }
 
 }  // namespace emend

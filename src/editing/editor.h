@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,8 +21,11 @@ struct EditRequest {
 
 // What surrounds an edit.
 struct EditContext {
+  using Progress = std::function<void(int64_t step, int64_t steps, double loss)>;
+
   Interventions base;                // edits made before, which stay applied
   ActivationStore* store = nullptr;  // shared activations; null: computed here
+  Progress on_step = {};             // called after each step, of at most `steps`
 };
 
 // Turns requests into a patch. Knows stages and sites, no architecture; never writes a base weight.

@@ -223,6 +223,7 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
     answer.loss = sharpness == 1 ? answer.objective
                                  : answer_loss(predicting.detach(), problem.tokens).item<double>();
     losses.push_back(answer.loss);
+    if (context.on_step) context.on_step(step, settings.steps, answer.loss);
     const bool usable = std::isfinite(answer.objective);
     if (!usable && (!settings.adaptive || step == 0))
       throw Error("editing::" + editor.name(),

@@ -4,9 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
-
-#include "evaluation/altered_picture.h"
 
 namespace emend {
 namespace {
@@ -50,49 +47,25 @@ std::vector<std::string> other_wordings(const std::string& question) {
   return {};
 }
 
-Record default_record(const EditQuestion& question, int count, uint64_t seed) {
-  Record record;
-  record.id = "user";
-  record.image = question.image;
-  record.prompt = question.prompt;
-  record.target = question.target;
-  auto add = [&](Group group, Picture image, std::string text, std::string answer) {
-    record.probes.push_back({group, std::move(image), std::move(text), std::move(answer)});
-  };
-  add(Group::reliability, question.image, question.prompt, question.target);
-
-  auto own = other_wordings(question.prompt);
-  for (const auto& text : question.rephrasings.empty() ? own : question.rephrasings)
-    add(Group::text_generality, question.image, text, question.target);
-  for (const auto& picture : question.other_pictures)
-    add(Group::image_generality, picture, question.prompt, question.target);
-  if (question.other_pictures.empty() && question.image.present())
-    for (auto& copy : altered_copies(question.image.load(), seed))
-      add(Group::image_generality, {"", std::make_shared<const Image>(std::move(copy.image))},
-          question.prompt, question.target);
-  for (const auto& [text, answer] : question.consequences)
-    add(Group::portability, question.image, text, answer);
-
-  std::set<std::string> related(own.begin(), own.end());
-  related.insert(question.prompt);
+std::vector<Probe> scenes_locality(int texts, int pictures, uint64_t seed,
+                                   const std::set<std::string>& related) {
+  std::vector<Probe> probes;
   scenes::Rng rng(seed);
   auto facts = scenes::facts(scenes::Split::eval);
   std::shuffle(facts.begin(), facts.end(), rng);
-  int texts = 0;
   for (const auto& fact : facts) {
-    if (texts == count) break;
-    if (related.count(fact.text)) continue;
-    add(Group::text_locality, {}, fact.text, fact.answer);
-    ++texts;
+    if (static_cast<int>(probes.size()) >= texts) break;
+    if (!related.count(fact.text))
+      probes.push_back({Group::text_locality, {}, fact.text, fact.answer});
   }
-  for (int i = 0; question.sees && i < count;) {
+  for (int i = 0; i < pictures;) {
     auto scene = scenes::draw_scene(scenes::Split::eval, rng);
     const auto asked = pick(scenes::questions(scene), rng);
     if (related.count(asked.text)) continue;
-    add(Group::image_locality, {"", draw(scene)}, asked.text, asked.answer);
+    probes.push_back({Group::image_locality, {"", draw(scene)}, asked.text, asked.answer});
     ++i;
   }
-  return record;
+  return probes;
 }
 
 std::vector<Record> find_errors(const Vlm& vlm, const ErrorSearch& search, const Protocol& protocol,

@@ -46,7 +46,7 @@ class ProgramTest : public ::testing::Test {
   static Result run(std::string arguments, const std::string& before = "") {
     for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
       arguments.replace(at, 2, folder_->string());
-    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=error " + EMEND_PROGRAM + " " +
+    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=${EMEND_LOG:-error} " + EMEND_PROGRAM + " " +
                    arguments + " >" + path("out") + " 2>" + path("err");
     int status = std::system(command.c_str());
     Result result;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "io/progress.h"
+
+namespace emend::cli {
+
+// Shows on stderr which part of a job runs: a line when a part begins, and a bar for the steps of
+// an edit. EMEND_LOG=warn or error turns it off.
+class EditProgress {
+ public:
+  void part(const std::string& name);
+  void step(int64_t step, int64_t steps, double loss);
+  // Ends the bar, so that other lines can follow.
+  void finish() { bar_.reset(); }
+
+ private:
+  std::unique_ptr<Progress> bar_;
+  int64_t last_ = 0;
+};
+
+}  // namespace emend::cli

@@ -1,0 +1,199 @@
+// `emend edit` as a user meets it.
+#include <map>
+#include <sstream>
+
+#include "cli/testing/program.h"
+
+namespace emend {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class EditProgramTest : public ProgramTest {
+ protected:
+  void TearDown() override {
+    for (const auto& name : files())
+      if (name.ends_with(".patch") || name.ends_with(".json") || name.ends_with(".jsonl"))
+        std::filesystem::remove(path(name));
+  }
+  // An edit that cannot hold, and one that does.
+  static constexpr const char* kWeak =
+      "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
+      "--set steps=1 --set lr=1e-6 -o {}/weak.patch";
+  static constexpr const char* kText = "edit -m {}/model --probes 1 --set lr=0.02 --set steps=200 ";
+};
+
+TEST_F(EditProgramTest, AnEditThatDoesNotHoldIsReportedFirst) {
+  const auto failed = run(kWeak);
+  EXPECT_EQ(failed.code, 3);
+  EXPECT_THAT(failed.out, StartsWith("The edit does not hold: the model answers \""));
+  EXPECT_THAT(failed.out, AllOf(HasSubstr("not \"cat\""), HasSubstr("why "), HasSubstr("loss "),
+                                HasSubstr("token 1: expected"), HasSubstr("--set steps=50"),
+                                HasSubstr("--module vision"), HasSubstr("--editor lora"),
+                                HasSubstr("written all the same"), HasSubstr("Reliability")));
+  EXPECT_TRUE(std::filesystem::exists(path("weak.patch")));
+  EXPECT_EQ(run(std::string(kWeak) + " --allow-failed").code, 0);
+
+  const auto json = run(std::string(kWeak) + " --json");
+  EXPECT_EQ(json.code, 3);
+  const auto result = nlohmann::json::parse(json.out);
+  EXPECT_EQ(result["holds"], false);
+  const auto& failure = result["failure"];
+  EXPECT_EQ(failure["answer"], result["after"]);
+  for (const char* key : {"reason", "loss_before", "loss_after", "steps"})
+    EXPECT_TRUE(failure.contains(key)) << key;
+  EXPECT_FALSE(failure["try"].empty());
+  ASSERT_FALSE(failure["failed_tokens"].empty());
+  EXPECT_EQ(failure["failed_tokens"][0]["position"], 0);
+  EXPECT_NE(failure["failed_tokens"][0]["expected"], failure["failed_tokens"][0]["predicted"]);
+
+  const auto held = run_json(std::string(kEdit) + "-o {}/held.patch");
+  EXPECT_EQ(held["holds"], true);
+  EXPECT_FALSE(held.contains("failure"));
+}
+
+TEST_F(EditProgramTest, AnEditThatChangesNothingLeavesNoPatch) {
+  const auto failed = run(std::string(kWeak) + " --set steps=0");
+  EXPECT_EQ(failed.code, 3) << failed.err;
+  EXPECT_THAT(failed.out, HasSubstr("not written, because nothing was changed"));
+  EXPECT_FALSE(std::filesystem::exists(path("weak.patch")));
+}
+
+TEST_F(EditProgramTest, ProgressIsShownFromTheBeginning) {
+  const auto result = run(std::string(kWeak), "export EMEND_LOG=info;");
+  std::istringstream lines(result.err);
+  std::string first;
+  std::getline(lines, first);
+  EXPECT_THAT(first, HasSubstr("loading the model"));
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("asking before"), HasSubstr("editing, step"), HasSubstr("loss "),
+                    HasSubstr("measuring before"), HasSubstr("measuring after")));
+}
+
+TEST_F(EditProgramTest, IkeNeedsNoDemonstrationsWhenItIsToldSo) {
+  const std::string edit =
+      "edit -m {}/model -p 'Where?' --target cat --probes 1 --allow-failed "
+      "-o {}/told.patch --editor ike ";
+  for (const std::string set : {"--set k=0", "--set ike.k=0"}) {
+    const auto told = run_json(edit + set);
+    EXPECT_EQ(told["patch"]["entries"], 1);
+    EXPECT_EQ(told["metrics"]["protocol"]["exception_for"], "ike");
+    EXPECT_EQ(run_json("ask -m {}/model -p 'Where?' --patch {}/told.patch")["answer"],
+              told["after"]);
+  }
+  const auto picture = run_json(edit + "--set k=0 --image {}/picture.png");
+  EXPECT_TRUE(picture["metrics"]["scores"].contains("image_locality"));
+  std::filesystem::remove(path("told.patch"));
+  expect_refused(edit, "--editor ike");
+  expect_refused(edit, "k=0");
+}
+
+TEST_F(EditProgramTest, TheProtocolIsChosen) {
+  std::map<std::string, std::string> prompts;
+  for (const std::string name : {"mmedit-2024", "easyedit-trainer", "easyedit-editor", "strict"}) {
+    const auto edited = run_json(std::string(kWeak) + " --allow-failed --protocol " + name);
+    EXPECT_EQ(edited["metrics"]["protocol"]["name"], name);
+    prompts[name] = edited["prompt"].get<std::string>();
+  }
+  EXPECT_EQ(prompts["mmedit-2024"], "Question: What is this? Short answer:");
+  EXPECT_EQ(prompts["strict"], prompts["mmedit-2024"]);
+  EXPECT_EQ(prompts["easyedit-editor"], "What is this?");
+  expect_refused(std::string(kWeak) + " --protocol easy", "mmedit-2024");
+}
+
+TEST_F(EditProgramTest, SeveralEditsComeFromAFile) {
+  testing::write_text(path("edits.json"),
+                      R"([{"prompt": "Who?", "target": "cat", "rephrase": "Who is it?"},
+                          {"image": "picture.png", "prompt": "What is this?", "target": "dog",
+                           "locality": ["Where?"], "colour": "red"}])");
+  const std::string edits = std::string(kText) + "--edits {}/edits.json -o {}/both.patch";
+  for (const std::string mode : {"", " --sequential"}) {
+    const auto result = run_json(edits + mode + " --allow-failed");
+    ASSERT_EQ(result["edits"].size(), 2u);
+    EXPECT_EQ(result["sequential"], !mode.empty());
+    EXPECT_EQ(result["ignored_fields"], nlohmann::json::array({"colour"}));
+    EXPECT_EQ(result["edits"][1]["target"], "dog");
+    EXPECT_EQ(result["holds"], result["edits"][0]["holds"] && result["edits"][1]["holds"]);
+    EXPECT_EQ(result["metrics"]["scores"]["reliability"]["probes"], 2);
+    EXPECT_EQ(result["metrics"]["scores"]["text_locality"]["probes"], 1);
+    EXPECT_EQ(result["metrics"]["scores"]["image_locality"]["probes"], 1);
+    const std::string patch = " --patch {}/both.patch";
+    EXPECT_EQ(run_json("ask -m {}/model -p 'Who?'" + patch)["answer"], result["edits"][0]["after"]);
+    EXPECT_EQ(run_json(std::string(kAsk) + patch)["answer"], result["edits"][1]["after"]);
+    EXPECT_EQ(run_json("inspect {}/both.patch")["request"].size(), 2u);
+    if (mode.empty()) {
+      EXPECT_EQ(result["holds"], true);
+    }
+  }
+  const auto said = run(edits, "export EMEND_LOG=warn;");
+  EXPECT_THAT(said.err, HasSubstr("'colour' is not read"));
+  EXPECT_THAT(said.out, AllOf(HasSubstr("as one batch edit; 2 hold"), HasSubstr("Who?")));
+  std::filesystem::remove(path("both.patch"));
+  expect_refused(edits + " -p What?", "--edits");
+  expect_refused(std::string(kText) + "-o {}/x.patch -p What?", "--target");
+  expect_refused(std::string(kWeak) + " --sequential", "--edits");
+  testing::write_text(path("edits.json"), R"([{"prompt": "Who?"}])");
+  expect_refused(edits, "entry 1");
+}
+
+TEST_F(EditProgramTest, AnEditIsMadeOnTopOfOthers) {
+  const auto first = run_json(std::string(kText) + "-p 'Who?' --target cat -o {}/first.patch");
+  const std::string second =
+      "edit -m {}/model --probes 1 -p 'What?' --target dog "
+      "--patch {}/first.patch -o {}/second.patch ";
+  const std::string both = " --patch {}/first.patch --patch {}/second.patch";
+  for (const std::string editor : {"ft", "lora", "ike"}) {
+    const auto set = editor == "ike" ? " --set k=0" : " --set lr=0.02 --set steps=200";
+    const auto edited = run_json(second + "--allow-failed --editor " + editor + set);
+    EXPECT_EQ(edited["on_patches"], nlohmann::json::array({first["patch"]["id"]}));
+    EXPECT_EQ(edited["before"],
+              run_json("ask -m {}/model -p 'What?' --patch {}/first.patch")["answer"]);
+    EXPECT_EQ(run_json("ask -m {}/model -p 'What?'" + both)["answer"], edited["after"]);
+    EXPECT_EQ(run_json("inspect {}/second.patch")["request"]["on_patches"], edited["on_patches"]);
+  }
+  // The last one rewrites requests: an edit of weights cannot be made behind it.
+  std::filesystem::rename(path("second.patch"), path("told.patch"));
+  expect_refused(second + "--patch {}/told.patch", "without --patch");
+  const auto alone =
+      run("ask -m {}/model -p 'What?' --patch {}/told.patch", "export EMEND_LOG=warn;");
+  EXPECT_THAT(alone.err, HasSubstr("was made on top of"));
+}
+
+TEST_F(EditProgramTest, LocalityQuestionsOfTheUser) {
+  testing::write_text(path("locality.jsonl"),
+                      "\"Where?\"\n{\"prompt\": \"When?\", \"answer\": \"now\", "
+                      "\"image\": \"picture.png\"}\n");
+  const auto file =
+      run_json(std::string(kWeak) + " --allow-failed --locality-file {}/locality.jsonl")["metrics"];
+  EXPECT_EQ(file["scores"]["text_locality"]["probes"], 1);
+  EXPECT_EQ(file["scores"]["image_locality"]["probes"], 1);
+  EXPECT_EQ(file["scores"]["text_locality"]["measured_on"], "your locality questions");
+
+  const auto texts = run_json(std::string(kWeak) +
+                              " --allow-failed --locality 'Where?' --locality 'When? => now'");
+  EXPECT_EQ(texts["metrics"]["scores"]["text_locality"]["probes"], 2);
+  EXPECT_EQ(texts["metrics"]["scores"]["image_locality"]["measured_on"], "photos of other things");
+  const auto pictures = run_json(std::string(kWeak) +
+                                 " --allow-failed --locality 'Where?' --locality 'When?' "
+                                 "--locality-image {}/picture.png");
+  EXPECT_EQ(pictures["metrics"]["scores"]["image_locality"]["probes"], 2);
+  EXPECT_EQ(pictures["metrics"]["scores"]["text_locality"]["measured_on"],
+            "general questions, text only");
+  std::filesystem::remove(path("weak.patch"));
+  expect_refused(std::string(kWeak) + " --locality-image {}/picture.png", "--locality");
+  expect_refused(std::string(kWeak) + " --locality ' => x'", "QUESTION => ANSWER");
+}
+
+TEST_F(EditProgramTest, TheCommandThatAsksAgainGivesTheSameAnswer) {
+  const auto edited = run(std::string(kEdit) + "-o {}/a.patch --bare");
+  const auto line = edited.out.substr(edited.out.find("ask       emend ") + 16);
+  const auto command = line.substr(0, line.find('\n'));
+  EXPECT_THAT(command, AllOf(StartsWith("ask -m "), HasSubstr("--bare")));
+  EXPECT_EQ(run(command).out, "cat\n");
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstddef>
+
+namespace emend {
+
+// What cmake/embed.cmake puts into the program from src/evaluation/default_probes.
+struct EmbeddedFile {
+  const char* name;  // without folders
+  const unsigned char* bytes;
+  size_t size;
+};
+extern const EmbeddedFile kDefaultPhotos[];
+extern const size_t kDefaultPhotosCount;
+
+// JSON arrays of {"prompt", "answer"}, and {"image", "prompt", "answer"}.
+extern const char* const kDefaultQuestions;
+extern const char* const kDefaultPhotoQuestions;
+
+}  // namespace emend
