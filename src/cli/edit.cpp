@@ -59,7 +59,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   auto questions = chosen_edits(arguments, ignored);
 
   progress.part(fmt::format("loading the model {}", model_folder(arguments.common)));
-  const auto vlm = open_model(arguments.common);
+  auto vlm = open_model(arguments.common);
   const auto base = open_patches(vlm, arguments.patches);
   check_pictures(vlm, questions);
   EditJob job;
@@ -70,6 +70,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   job.seed = static_cast<uint64_t>(arguments.common.seed);
   for (auto& question : questions) {
     auto protocol = chosen_protocol(arguments, editor->name(), question, vlm.processor);
+    set_bos(vlm, protocol);  // the same for every edit
     job.edits.push_back({std::move(question), std::move(protocol)});
   }
   job.on_part = [&](const std::string& name) { progress.part(name); };
@@ -79,7 +80,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
 
   EditReport report{arguments, vlm, job, outcome, ignored};
   report.written = outcome.changed() || outcome.holds();
-  outcome.patch.effect["metrics"] = metrics_json(job, outcome);
+  outcome.patch.effect["metrics"] = metrics_json(vlm, job, outcome);
   outcome.patch.id = patch_id(outcome.patch);
   if (report.written) save_patch(arguments.output, outcome.patch);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -144,9 +145,9 @@ void add_editor(CLI::App& command, EditArguments& arguments) {
 }
 
 void add_measuring(CLI::App& command, EditArguments& arguments) {
-  auto* protocol = command.add_option("--protocol", arguments.protocol,
-                                      "how the edit is judged; mmedit-2024 when left out");
-  protocol->check(one_of(protocol_names()));
+  add_protocol_options(command, arguments.protocol,
+                       "how the edit is judged; when left out, mmedit-2024 with the BOS that "
+                       "`emend ask` puts");
   auto* locality = command.add_option(
       "--locality", arguments.locality,
       "a question whose answer must stay; \"QUESTION => ANSWER\" says the true one");
@@ -163,7 +164,9 @@ void add_measuring(CLI::App& command, EditArguments& arguments) {
       command.add_flag("--details", arguments.details, "print the answers to every probe");
   auto* allow = command.add_flag("--allow-failed", arguments.allow_failed,
                                  "exit with status 0 when the edit does not hold");
-  set_group("How to measure it", {protocol, locality, images, file, probes, details, allow});
+  set_group("How to measure it", {command.get_option("--protocol"), command.get_option("--bos"),
+                                  command.get_option("--ranking-dtype"), locality, images, file,
+                                  probes, details, allow});
 }
 
 }  // namespace
@@ -203,7 +206,10 @@ Examples:
   add_edits(*command, *arguments);
   add_editor(*command, *arguments);
   add_measuring(*command, *arguments);
-  command->callback([command, arguments] { edit(*command, *arguments); });
+  command->callback([command, arguments] {
+    arguments->as_asked = command->count("--protocol") == 0;
+    edit(*command, *arguments);
+  });
 }
 
 }  // namespace emend::cli

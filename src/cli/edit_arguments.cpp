@@ -112,7 +112,11 @@ void check_output(const EditArguments& arguments) {
 
 Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,
                          const EditQuestion& question, const Processor& processor) {
-  auto protocol = make_protocol(arguments.protocol.empty() ? "mmedit-2024" : arguments.protocol);
+  auto protocol = make_protocol(arguments.protocol);
+  if (arguments.as_asked) {
+    if (protocol.bos == Protocol::Bos::none) protocol.bos = Protocol::Bos::model;
+    protocol.answer_space = Protocol::AnswerSpace::plain;
+  }
   const bool bare = protocol.question_template == "{}";
   protocol = for_editor(protocol, editor);
   auto prompting = arguments.prompting;

@@ -20,7 +20,9 @@ struct EditArguments {
   std::vector<std::string> patches;  // edits made before
   std::string editor = "ft", module, sites, hparams, settings_file;
   std::vector<std::string> settings;
-  std::string protocol;  // empty: mmedit-2024
+  ProtocolOptions protocol;
+  // No protocol was named: texts are put to the model as `emend ask` puts them.
+  bool as_asked = true;
   std::vector<std::string> locality, locality_images;
   std::string locality_file;
   int probes = 20;

@@ -190,12 +190,12 @@ std::string measured_on(Group group, const EditJob& job) {
   return "";
 }
 
-nlohmann::json metrics_json(const EditJob& job, const EditOutcome& outcome) {
+nlohmann::json metrics_json(const Vlm& vlm, const EditJob& job, const EditOutcome& outcome) {
   auto metrics = to_json(outcome.scores);
   for (auto group : groups())
     if (outcome.scores.count(group))
       metrics[group_name(group)]["measured_on"] = measured_on(group, job);
-  return {{"protocol", to_json(job.edits.front().protocol)}, {"scores", metrics}};
+  return {{"protocol", to_json(job.edits.front().protocol, vlm)}, {"scores", metrics}};
 }
 
 nlohmann::json report_json(const EditReport& report) {
@@ -208,7 +208,7 @@ nlohmann::json report_json(const EditReport& report) {
   for (const auto& patch : job.base->patches()) result["on_patches"].push_back(patch.id);
   result["editor"] = {{"name", outcome.patch.editor}, {"settings", outcome.patch.settings}};
   result["effect"] = job.sequential ? nlohmann::json() : outcome.edits.front().effect;
-  result["metrics"] = metrics_json(job, outcome);
+  result["metrics"] = metrics_json(vlm, job, outcome);
   result["probes"] = nlohmann::json::array();
   result["edits"] = nlohmann::json::array();
   for (size_t i = 0; i < outcome.edits.size(); ++i) {

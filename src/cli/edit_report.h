@@ -21,7 +21,7 @@ struct EditReport {
 // What each group was measured on, in plain words.
 std::string measured_on(Group group, const EditJob& job);
 // Protocol and scores of all edits.
-nlohmann::json metrics_json(const EditJob& job, const EditOutcome& outcome);
+nlohmann::json metrics_json(const Vlm& vlm, const EditJob& job, const EditOutcome& outcome);
 nlohmann::json report_json(const EditReport& report);
 // A failure comes first.
 void print_report(const EditReport& report);

@@ -39,7 +39,7 @@ class Run {
       verdict.prompt = edit_prompt(edit.protocol, record);
       verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
       requests_.push_back(
-          {edit.question.image, verdict.prompt, continuation(edit.question.target)});
+          {edit.question.image, verdict.prompt, continuation(edit.protocol, edit.question.target)});
       outcome.edits.push_back(std::move(verdict));
     }
     part("editing");
@@ -219,7 +219,7 @@ bool EditOutcome::changed() const { return !patch.deltas.empty() || !patch.memor
 EditOutcome run_edits(const Vlm& vlm, const EditJob& job) { return Run(vlm, job).outcome(); }
 
 int64_t answer_room(const Vlm& vlm, const std::string& target) {
-  const auto tokens = static_cast<int64_t>(vlm.processor.target(continuation(target)).size());
+  const auto tokens = static_cast<int64_t>(vlm.processor.target(continuation({}, target)).size());
   return std::max(GenerationOptions().max_new_tokens, tokens + 8);
 }
 
