@@ -1,8 +1,12 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <chrono>
 #include <iostream>
 
 #include "cli/command.h"
 #include "evaluation/protocol.h"
+#include "io/log.h"
 #include "io/runtime.h"
 #include "models/activation_store.h"
 
@@ -15,7 +19,42 @@ struct Arguments {
   std::string image, text;
   std::vector<std::string> patches;
   GenerationOptions generation;
+  std::optional<int64_t> max_new_tokens;
 };
+
+// What to say of an answer that a limit cut; empty when it is complete.
+std::string cut_note(const Answer& answer, const GenerationOptions& options, const Model& model) {
+  switch (answer.finish_reason) {
+    case FinishReason::stop:
+      return {};
+    case FinishReason::max_new_tokens:
+      return fmt::format("the answer was cut after {} tokens (--max-new-tokens)",
+                         options.max_new_tokens);
+    case FinishReason::max_length:
+      return "the answer was cut at max_length of generation_config.json";
+    case FinishReason::max_position_embeddings:
+      return fmt::format(
+          "the answer was cut: the model has {} positions "
+          "(max_position_embeddings)",
+          model.max_positions());
+  }
+  return {};
+}
+
+// What the answer was made with: the folder's settings where they change it.
+nlohmann::json generation_facts(const GenerationConfig& config, const GenerationOptions& options) {
+  nlohmann::json facts = config.applied();
+  facts["max_new_tokens"] = options.max_new_tokens;
+  facts["do_sample"] = options.temperature > 0;
+  if (options.temperature > 0) {
+    facts["temperature"] = options.temperature;
+    facts["top_p"] = options.top_p;
+  }
+  auto ignored = config.not_implemented;
+  ignored.insert(ignored.end(), config.sampling.begin(), config.sampling.end());
+  if (!ignored.empty()) facts["not_applied"] = ignored;
+  return facts;
+}
 
 void ask(const Arguments& arguments) {
   auto begin = std::chrono::steady_clock::now();
@@ -29,17 +68,33 @@ void ask(const Arguments& arguments) {
   auto asked = vlm.processor.prompt(prompt, picture.present());
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);
+  const auto& config = vlm.processor.generation;
+  if (arguments.max_new_tokens)
+    generation.max_new_tokens = *arguments.max_new_tokens;
+  else if (config.max_new_tokens > 0)
+    generation.max_new_tokens = config.max_new_tokens;
+  if (generation.temperature == 0 && !config.sampling.empty())
+    logger().info(
+        "generation_config.json asks for {}; answers are greedy unless --temperature is given",
+        fmt::join(config.sampling, ", "));
   Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
   // What a patch's memory looks at is what the model has seen.
   ActivationStore store(ActivationStore::Options{});
-  auto answer = generate(vlm, {query}, stack.interventions(vlm, &store), generation, &store).at(0);
+  const auto answer =
+      generate_answers(vlm, {query}, stack.interventions(vlm, &store), generation, &store).at(0);
+  if (const auto note = cut_note(answer, generation, *vlm.model); !note.empty())
+    logger().warn(note);
   if (!common.json) {
     if (common.verbose) std::cout << asked << "\n";
-    std::cout << answer << "\n";
+    std::cout << answer.text << "\n";
     return;
   }
   auto result = run_facts(common, vlm.precision);
-  result["answer"] = answer;
+  const bool complete = answer.finish_reason == FinishReason::stop;
+  result["answer"] = answer.text;
+  result["finish_reason"] = complete ? "stop" : "length";
+  result["cut"] = complete ? nlohmann::json() : finish_reason_name(answer.finish_reason);
+  result["generation"] = generation_facts(config, generation);
   result["prompt"] = prompt;
   result["asked"] = asked;
   result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
@@ -67,10 +122,12 @@ Examples:
   emend ask -m ~/blip2-opt-2.7b --image cat.jpg -p "What is this?" --template "Question: {} Answer:")");
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);
-  command->add_option("--image", arguments->image, "picture, JPEG or PNG");
+  command->add_option("--image", arguments->image, "picture: JPEG, PNG, WebP, BMP or GIF");
   command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
   command->add_option("--patch", arguments->patches, "patch to apply; may be given several times");
-  command->add_option("--max-new-tokens", arguments->generation.max_new_tokens, "longest answer")
+  command
+      ->add_option("--max-new-tokens", arguments->max_new_tokens,
+                   "longest answer; 32 when neither this nor generation_config.json says")
       ->check(whole_number(1, 4096));
   command->add_option("--temperature", arguments->generation.temperature, "0: greedy")
       ->check(real_number(0, 100));

@@ -34,6 +34,9 @@ void add_common(CLI::App& command, Common& common, bool model) {
   if (model)
     command.add_flag("--no-chat-template", common.no_chat_template,
                      "ask prompts as they are, of a model that has a chat template, too");
+  if (model)
+    command.add_option("--date", common.date,
+                       "date, YYYY-MM-DD, for chat templates that tell the model today's date");
   command.add_flag("--json", common.json, "one JSON object instead of text");
   // At once, so that what a command says while it reads its options is heard.
   command.add_flag_callback(
@@ -138,7 +141,11 @@ Vlm open_model(const Common& common) {
     if (common.dtype == dtype_name(dtype)) options.dtype = dtype;
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
   options.chat_template = !common.no_chat_template;
-  return load_vlm(model_folder(common), options);
+  options.date = common.date;
+  auto vlm = load_vlm(model_folder(common), options);
+  if (vlm.processor.asks_with_date() && common.date.empty())
+    logger().debug("the chat template tells the model today's date; --date fixes it");
+  return vlm;
 }
 
 Vlm open_model(Common& common, const Suite& suite) {
@@ -218,6 +225,7 @@ nlohmann::json run_facts(const Common& common, const std::optional<Precision>& p
                           {"chat_template", !common.no_chat_template},
                           {"seed", common.seed}};
   if (precision) facts.update(precision_facts(*precision));
+  if (!common.date.empty()) facts["date"] = common.date;
   return facts;
 }
 

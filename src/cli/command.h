@@ -23,6 +23,7 @@ struct Common {
   std::string dtype = "auto";  // fp32, bf16, fp16; auto: as the model is stored
   int64_t seed = 0;
   bool no_chat_template = false;
+  std::string date;  // a chat template's today; empty: today
   bool json = false;
   bool verbose = false;
 };

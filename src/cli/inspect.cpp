@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <iostream>
@@ -9,7 +10,9 @@
 #include "cli/table.h"
 #include "editing/patch_file.h"
 #include "io/error.h"
+#include "io/file_kind.h"
 #include "io/json.h"
+#include "io/path.h"
 
 namespace emend::cli {
 namespace {
@@ -46,10 +49,23 @@ std::map<std::string, int64_t> parameters_by_part(const Model& model) {
   return parts;
 }
 
+// Also where its chat template goes beyond what is implemented; `problem` then says why.
+Vlm open_for_inspection(Common& common, std::string& problem) {
+  try {
+    return open_model(common);
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  // Another problem than the template is thrown again.
+  common.no_chat_template = true;
+  return open_model(common);
+}
+
 void inspect_model(const Arguments& arguments) {
   auto common = arguments.common;
   common.model = arguments.path;
-  auto vlm = open_model(common);
+  std::string template_problem;
+  auto vlm = open_for_inspection(common, template_problem);
   const auto& model = *vlm.model;
   auto config = read_json((std::filesystem::path(arguments.path) / "config.json").string());
   auto architecture = config.contains("architectures") ? config["architectures"] : nlohmann::json();
@@ -58,6 +74,9 @@ void inspect_model(const Arguments& arguments) {
   for (const auto& [part, size] : parts) total += size;
   auto sites = arguments.sites.empty() ? model.sites() : model.find_sites(arguments.sites);
 
+  auto not_applied = vlm.processor.generation.not_implemented;
+  const auto& sampling = vlm.processor.generation.sampling;
+  not_applied.insert(not_applied.end(), sampling.begin(), sampling.end());
   if (common.json) {
     nlohmann::json result = {{"kind", "model"},
                              {"folder", arguments.path},
@@ -69,8 +88,11 @@ void inspect_model(const Arguments& arguments) {
                              {"prompts",
                               {{"with_picture", vlm.processor.layout.with_picture},
                                {"without_picture", vlm.processor.layout.without_picture}}},
+                             {"generation", vlm.processor.generation.applied()},
+                             {"generation_not_applied", not_applied},
                              {"vocabulary", model.vocabulary()},
                              {"version", EMEND_VERSION}};
+    if (!template_problem.empty()) result["chat_template_problem"] = template_problem;
     for (const auto& stage : model.stages())
       result["stages"].push_back({{"name", stage.name}, {"module", module_name(stage.module)}});
     for (const auto& site : sites)
@@ -110,6 +132,13 @@ void inspect_model(const Arguments& arguments) {
        {std::pair{"picture", layout.with_picture}, std::pair{"text", layout.without_picture}})
     if (!pattern.empty())
       std::cout << fmt::format("  asked with {:<8}  {}\n", what, nlohmann::json(pattern).dump());
+  if (!template_problem.empty())
+    std::cout << fmt::format("  chat template that cannot be used: {}\n", template_problem);
+  if (const auto applied = vlm.processor.generation.applied(); !applied.empty())
+    std::cout << fmt::format("  generation_config.json: {}\n", applied.dump());
+  if (!not_applied.empty())
+    std::cout << fmt::format("  generation_config.json, not applied: {}\n",
+                             fmt::join(not_applied, ", "));
   std::cout << "\n";
 
   // Layers of the same kind in one line.
@@ -196,9 +225,11 @@ void inspect_patch(const Arguments& arguments) {
 }
 
 void inspect(const Arguments& arguments) {
-  std::error_code error;
-  if (std::filesystem::is_directory(arguments.path, error)) return inspect_model(arguments);
+  if (is_folder(arguments.path)) return inspect_model(arguments);
   prepare(arguments.common);
+  if (const auto kind = file_kind_of(arguments.path); !kind.empty())
+    throw Error("cli::inspect", fmt::format("'{}' is {}", arguments.path, kind),
+                "name a model's folder, or a patch file that emend edit wrote");
   inspect_patch(arguments);
 }
 

@@ -24,6 +24,7 @@ std::string side_key(const Vlm& vlm, const Before& before, const AskedBatch& bat
   hash.update(to_json(before.protocol, vlm).dump());
   add(hash, vlm.processor.stop_tokens);
   for (const auto& sequence : vlm.processor.layout.stop_sequences) add(hash, sequence);
+  hash.update(vlm.processor.generation.applied().dump());
   const bool forces = !batch.forced.batch.rows.empty();
   const auto& seen = forces ? batch.forced.batch : batch.prompts.batch;
   for (size_t r = 0; r < seen.rows.size(); ++r) {

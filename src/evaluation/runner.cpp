@@ -330,6 +330,8 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   if (!layout.with_picture.empty() || !layout.without_picture.empty())
     run["config"]["model"]["prompts"] = {{"with_picture", layout.with_picture},
                                          {"without_picture", layout.without_picture}};
+  if (auto settings = vlm.processor.generation.applied(); !settings.empty())
+    run["config"]["model"]["generation"] = std::move(settings);
   run["config"].update(precision_facts(vlm.precision));
   // What the protocol's choices come to on this model.
   run["config"]["protocol"] = to_json(options_.protocol, vlm);

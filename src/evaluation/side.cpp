@@ -127,7 +127,8 @@ Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
   if (!batch.prompts.batch.rows.empty()) {
     GenerationOptions options;
     options.max_new_tokens = before.protocol.max_new_tokens;
-    options.stop_sequences = vlm.processor.layout.stop_sequences;
+    options =
+        with_folder_settings(options, vlm, apply_requests(batch.prompts.batch, interventions));
     side.answers = generate_tokens(
         *vlm.model,
         resume(vlm, batch.prompts, interventions, before.store, std::vector<int64_t>(rows, 1)),

@@ -1,12 +1,14 @@
 #include "models/processor.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "io/error.h"
+#include "io/log.h"
 #include "io/path.h"
 #include "models/json_fields.h"
 
@@ -68,7 +70,8 @@ void check_settings(const std::string& path, const PromptLayout& layout) {
 
 }  // namespace
 
-Processor Processor::load(const std::string& folder, const PromptLayout& layout, bool wrap) {
+Processor Processor::load(const std::string& folder, const PromptLayout& layout, bool wrap,
+                          const std::string& date) {
   const fs::path root(folder);
   Processor processor;
   processor.layout = layout;
@@ -84,11 +87,13 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   }
 
   processor.stop_tokens = layout.stop_tokens;
-  const auto generation = root / "generation_config.json";
-  if (layout.generation_config_stops && path_exists(generation)) {
-    const auto json = read_json_object(generation.string());
-    auto stops = JsonFields("generation_config.json", json).ids("eos_token_id");
-    if (!stops.empty()) processor.stop_tokens = std::move(stops);
+  if (const auto file = root / "generation_config.json"; path_exists(file)) {
+    processor.generation = GenerationConfig::parse(read_json_object(file.string()));
+    const auto& stops = processor.generation.eos_token_id;
+    if (layout.generation_config_stops && !stops.empty()) processor.stop_tokens = stops;
+    if (const auto& names = processor.generation.not_implemented; !names.empty())
+      logger().warn("{} asks for {}, which is not implemented: answers are made without it",
+                    file.string(), fmt::join(names, ", "));
   }
 
   const auto& tokenizer = *processor.tokenizer;
@@ -103,7 +108,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
     templates.with_picture = templates.without_picture = "";
   } else if (layout.chat_template) {
     try {
-      processor.chat_ = ChatTemplate::load(folder);
+      processor.chat_ = ChatTemplate::load(folder, date);
       if (processor.chat_) {
         templates.without_picture = processor.render("{}", false);
         if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);

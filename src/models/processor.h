@@ -7,6 +7,7 @@
 
 #include "io/image.h"
 #include "io/image_processor.h"
+#include "models/generation_config.h"
 #include "models/pass.h"
 #include "models/prompt_layout.h"
 #include "text/chat_template.h"
@@ -17,8 +18,10 @@ namespace emend {
 // What the released processor does: pictures to pixels, text to rows in the model's prompt layout.
 class Processor {
  public:
-  // `wrap`: put bare prompts into the layout's templates.
-  static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true);
+  // `wrap`: put bare prompts into the layout's templates. `date`, YYYY-MM-DD: a chat template's
+  // today. Warns about settings of generation_config.json that are not implemented.
+  static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true,
+                        const std::string& date = {});
 
   // (N, 3, H, W) float32. Throws emend::Error when the model reads text only.
   Tiles tiles(const Image& image) const;
@@ -50,6 +53,9 @@ class Processor {
   // Whether a text begins with BOS. released: as the released processor does.
   enum class Bos { released, always, never };
   Bos bos = Bos::released;
+  GenerationConfig generation;
+  // Whether what is asked names today's date.
+  bool asks_with_date() const { return chat_ && chat_->uses_date(); }
 
  private:
   void check_sees() const;

@@ -57,7 +57,7 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   vlm.stored_dtype = stored;
   vlm.precision = precision;
   vlm.model = architecture.make_model(weights);
-  vlm.processor = Processor::load(folder, architecture.layout, options.chat_template);
+  vlm.processor = Processor::load(folder, architecture.layout, options.chat_template, options.date);
   return vlm;
 }
 

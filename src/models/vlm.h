@@ -36,6 +36,7 @@ struct LoadOptions {
   std::optional<at::ScalarType> dtype = at::kFloat;  // none: see choose_precision
   at::Device device = at::kCPU;
   bool chat_template = true;  // put bare prompts into the model's template, where it has one
+  std::string date = {};      // YYYY-MM-DD, a template's today; empty: today
 };
 
 // Throws emend::Error when a file is missing, a tensor is missing, extra or misshapen, or
@@ -60,8 +61,35 @@ struct GenerationOptions {
   uint64_t seed = 0;
   // An answer ends before any of these; what a folder's layout says is added by `generate`.
   std::vector<std::vector<int64_t>> stop_sequences = {};
+  // What the folder's generation_config.json asks for, and the ids of the rows' prompts, which it
+  // looks at; `generate` sets both.
+  GenerationConfig config = {};
+  std::vector<std::vector<int64_t>> prompts = {};
+};
+// Adds what the folder asks for, about these rows.
+GenerationOptions with_folder_settings(GenerationOptions options, const Vlm& vlm,
+                                       const Batch& batch);
+
+// Why an answer ends: it is complete, or a limit cut it.
+enum class FinishReason { stop, max_new_tokens, max_length, max_position_embeddings };
+// The limit's name in transformers, or "stop".
+const char* finish_reason_name(FinishReason reason);
+
+struct GeneratedTokens {
+  std::vector<int64_t> tokens;
+  FinishReason finish_reason = FinishReason::stop;
+};
+struct Answer {
+  std::string text;
+  FinishReason finish_reason = FinishReason::stop;
 };
 
+// The tokens that follow each row, up to and without a stop token, and why they end. The pass is as
+// for `generate_tokens`.
+std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
+                                           const std::vector<int64_t>& stop_tokens,
+                                           const Interventions& interventions = {},
+                                           const GenerationOptions& options = {});
 // The tokens that follow each row, up to and without a stop token.
 std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batch& batch,
                                                   const std::vector<int64_t>& stop_tokens,
@@ -77,7 +105,13 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
 // The text that tokens stand for, special tokens removed, trimmed.
 std::string answer_text(const Processor& processor, const std::vector<int64_t>& tokens);
 
-// Answers of one batch. With a store no picture is encoded that was encoded before.
+// Answers of one batch, and why they end. With a store no picture is encoded that was encoded
+// before.
+std::vector<Answer> generate_answers(const Vlm& vlm, const std::vector<Query>& queries,
+                                     const Interventions& interventions = {},
+                                     const GenerationOptions& options = {},
+                                     ActivationStore* store = nullptr);
+// The same, their texts only.
 std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
                                   const Interventions& interventions = {},
                                   const GenerationOptions& options = {},
