@@ -1,5 +1,7 @@
 #include "models/llava.h"
 
+#include <algorithm>
+
 #include "models/json_fields.h"
 
 namespace emend {
@@ -13,12 +15,15 @@ const char* const kLanguage = "language_model.";
 Llava::Llava(const LlavaConfig& config, Weights& weights)
     : Model(weights, llava_name),
       config_(config),
+      kept_(config.kept_layers()),
       bridge_(static_cast<size_t>(config.vision_blocks()) + 1),
       language_(bridge_ + 1),
       vision_(config.vision, config.vision_blocks(), builder(weights, 0), kVision),
-      linear1_(builder(weights, bridge_)
-                   .linear("multi_modal_projector.linear_1", config.vision.hidden,
-                           config.text.hidden, config.projector_bias)),
+      linear1_(
+          builder(weights, bridge_)
+              .linear("multi_modal_projector.linear_1",
+                      config.vision.hidden * static_cast<int64_t>(config.feature_layers.size()),
+                      config.text.hidden, config.projector_bias)),
       linear2_(builder(weights, bridge_)
                    .linear("multi_modal_projector.linear_2", config.text.hidden, config.text.hidden,
                            config.projector_bias)),
@@ -35,7 +40,30 @@ std::string Llava::default_sites(Module module) const {
   return module == Module::language ? llama_.default_sites() : "";
 }
 
-at::Tensor Llava::project(const at::Tensor& x, const Attachments& attachments) const {
+at::Tensor Llava::stream(const at::Tensor& state) const {
+  return kept_.empty() ? state : state.narrow(-1, 0, config_.vision.hidden).contiguous();
+}
+
+at::Tensor Llava::next_state(int64_t blocks, const at::Tensor& stream,
+                             const at::Tensor& before) const {
+  if (kept_.empty()) return stream;
+  std::vector<at::Tensor> parts = {stream};
+  if (before.defined()) parts.push_back(before.slice(-1, config_.vision.hidden));
+  if (std::binary_search(kept_.begin(), kept_.end(), blocks)) parts.push_back(stream);
+  return at::cat(parts, -1);
+}
+
+at::Tensor Llava::project(const at::Tensor& state, const Attachments& attachments) const {
+  auto x = state;
+  if (config_.feature_layers.size() > 1) {
+    std::vector<at::Tensor> parts;
+    for (auto layer : config_.feature_layers) {
+      const auto found = std::lower_bound(kept_.begin(), kept_.end(), layer);
+      const auto place = layer == config_.vision_blocks() ? 0 : found - kept_.begin() + 1;
+      parts.push_back(state.narrow(-1, place * config_.vision.hidden, config_.vision.hidden));
+    }
+    x = at::cat(parts, -1);
+  }
   const auto chosen = config_.class_feature ? x : x.slice(1, 1);
   return linear2_(activate(linear1_(chosen, attachments), config_.projector_activation),
                   attachments);
@@ -43,9 +71,11 @@ at::Tensor Llava::project(const at::Tensor& x, const Attachments& attachments) c
 
 void Llava::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
   if (stage == 0)
-    pass.hidden = vision_.embed(pass.pixels);
+    pass.hidden = next_state(0, vision_.embed(pass.pixels), {});
   else if (stage < bridge_)
-    pass.hidden = vision_.block(stage - 1, pass.hidden, attachments);
+    pass.hidden =
+        next_state(static_cast<int64_t>(stage),
+                   vision_.block(stage - 1, stream(pass.hidden), attachments), pass.hidden);
   else if (stage == bridge_)
     pass.hidden = project(pass.hidden, attachments);
   else

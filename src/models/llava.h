@@ -26,10 +26,17 @@ class Llava : public Model {
   void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override;
 
  private:
-  // (N, P, D) -> (N, P, H), without the class token where the config leaves it out.
-  at::Tensor project(const at::Tensor& x, const Attachments& attachments) const;
+  // The stream of a state, which has kept feature layers side by side behind it.
+  at::Tensor stream(const at::Tensor& state) const;
+  // The state after `blocks` blocks: what was kept stays, and the stream is kept where it is
+  // wanted.
+  at::Tensor next_state(int64_t blocks, const at::Tensor& stream, const at::Tensor& before) const;
+  // (N, P, L * D) of the chosen layers -> (N, P, H), without the class token where the config
+  // leaves it out.
+  at::Tensor project(const at::Tensor& state, const Attachments& attachments) const;
 
   LlavaConfig config_;
+  std::vector<int64_t> kept_;
   size_t bridge_, language_;  // first stage of each
   Clip vision_;
   Linear linear1_, linear2_;

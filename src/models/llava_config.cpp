@@ -1,6 +1,10 @@
 #include "models/llava_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
 
 #include "io/error.h"
 
@@ -8,6 +12,19 @@ namespace emend {
 namespace {
 
 constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
+
+// One layer or a list; negative: counted from the end. The last but one when nothing is said.
+std::vector<int64_t> feature_layers(const JsonFields& json, int64_t blocks) {
+  auto layers = json.ids("vision_feature_layer");
+  if (!json.has("vision_feature_layer")) layers = {-2};
+  const auto fits = [&](int64_t layer) { return layer >= -blocks - 1 && layer <= blocks; };
+  if (layers.empty() || layers.size() > 4096 || !std::all_of(layers.begin(), layers.end(), fits))
+    json.refuse("vision_feature_layer",
+                fmt::format("{} to {}, one or a list", -blocks - 1, blocks));
+  for (auto& layer : layers)
+    if (layer < 0) layer += blocks + 1;
+  return layers;
+}
 
 }  // namespace
 
@@ -42,8 +59,7 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
   if (c.image_token >= c.text.vocabulary)
     throw Error("models::config", fmt::format("image_token_index {} is not below vocab_size {}",
                                               c.image_token, c.text.vocabulary));
-  c.feature_layer =
-      top.integer("vision_feature_layer", c.feature_layer, -c.vision.layers - 1, c.vision.layers);
+  c.feature_layers = feature_layers(top, c.vision.layers);
   const auto strategy = top.string("vision_feature_select_strategy").value_or("default");
   if (strategy != "default" && strategy != "full")
     top.refuse("vision_feature_select_strategy", "`default`, `full`");
@@ -54,13 +70,19 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
 }
 
 int64_t LlavaConfig::vision_blocks() const {
-  return feature_layer >= 0 ? feature_layer : vision.layers + 1 + feature_layer;
+  return *std::max_element(feature_layers.begin(), feature_layers.end());
+}
+
+std::vector<int64_t> LlavaConfig::kept_layers() const {
+  std::set<int64_t> layers(feature_layers.begin(), feature_layers.end());
+  layers.erase(vision_blocks());
+  return {layers.begin(), layers.end()};
 }
 
 std::string LlavaConfig::canonical() const {
-  return fmt::format("llava;{};{};{};{};{}|{}|{}", image_token, vision_blocks(), class_feature,
-                     projector_bias, static_cast<int>(projector_activation), vision.canonical(),
-                     text.canonical());
+  return fmt::format("llava;{};{};{};{};{}|{}|{}", image_token, fmt::join(feature_layers, ","),
+                     class_feature, projector_bias, static_cast<int>(projector_activation),
+                     vision.canonical(), text.canonical());
 }
 
 }  // namespace emend

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "models/llama_config.h"
 #include "models/vision_config.h"
@@ -22,14 +23,16 @@ struct LlavaConfig {
   ClipVisionConfig vision;
   LlamaConfig text;
   int64_t image_token = 32000;
-  int64_t feature_layer = -2;  // vision_feature_layer: the state after so many blocks; negative:
-                               // counted from the end
+  // vision_feature_layer: the states after so many blocks, side by side as they stand here.
+  std::vector<int64_t> feature_layers;
   bool class_feature = false;  // vision_feature_select_strategy is `full`, not `default`
   bool projector_bias = true;  // multimodal_projector_bias
   Activation projector_activation = Activation::gelu;
 
   // How many blocks of the vision tower run.
   int64_t vision_blocks() const;
+  // Those of the feature layers, each once and in order, that more blocks follow.
+  std::vector<int64_t> kept_layers() const;
   // How many positions a picture fills.
   int64_t image_slots() const { return vision.grid() * vision.grid() + (class_feature ? 1 : 0); }
 

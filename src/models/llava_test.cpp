@@ -180,6 +180,9 @@ TEST(LlavaConfig, RefusesByNameWhatIsNotImplemented) {
   };
   EXPECT_EQ(refusal(json::object()), "accepted");
   EXPECT_THAT(refusal({{"vision_feature_layer", {-2, -5}}}), HasSubstr("vision_feature_layer"));
+  EXPECT_THAT(refusal({{"vision_feature_layer", json::array()}}),
+              HasSubstr("vision_feature_layer"));
+  EXPECT_THAT(refusal({{"vision_feature_layer", {-2, "x"}}}), HasSubstr("vision_feature_layer"));
   EXPECT_THAT(refusal({{"vision_feature_layer", 4}}), HasSubstr("vision_feature_layer is 4"));
   EXPECT_THAT(refusal({{"vision_feature_layer", -5}}), HasSubstr("vision_feature_layer is -5"));
   EXPECT_THAT(refusal({{"vision_feature_select_strategy", "cls"}}), HasSubstr("`full`"));

@@ -80,6 +80,11 @@ def llava_specs():
             rest=dict(vision_feature_layer=1, vision_feature_select_strategy="full",
                       multimodal_projector_bias=False, projector_hidden_act="relu"),
             seed=22),
+        # Several layers side by side, out of order, the last but one twice, and the last.
+        "layers": dict(
+            vision=dict(hidden_size=8, intermediate_size=12, num_hidden_layers=4,
+                        num_attention_heads=2, image_size=15, patch_size=5),
+            text=text, rest=dict(vision_feature_layer=[-2, 1, -1, 3]), seed=23),
     }
 
 
@@ -179,13 +184,18 @@ def run(model, batch):
     finally:
         taps.close()
     results = dict(taps.seen, logits=out.logits)
-    # What comes behind the selected layer is not used.
+    # What comes behind the selected layer is not used; of several, a state has the earlier ones in it.
     unused = []
     if "pixel_values" in batch:
         layers, chosen = model.config.vision_config.num_hidden_layers, \
             model.config.vision_feature_layer
-        used = chosen if chosen >= 0 else layers + 1 + chosen
-        unused = [f"vision.block.{i}" for i in range(used, layers)]
+        used = [layer if layer >= 0 else layers + 1 + layer
+                for layer in (chosen if isinstance(chosen, list) else [chosen])]
+        unused = [f"vision.block.{i}" for i in range(max(used), layers)]
+        states = [results["vision.embed"]] + [results[f"vision.block.{i}"] for i in range(layers)]
+        kept = sorted(set(used) - {max(used)})
+        for i, name in enumerate(["vision.embed"] + [f"vision.block.{i}" for i in range(max(used))]):
+            results[name] = torch.cat([states[i]] + [states[k] for k in kept if k <= i], -1)
     return {k: v for k, v in results.items() if k not in unused}
 
 
@@ -429,13 +439,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--only", help="llava/layers, for example; else all")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    make_rope(args.out / "llama")
-    for name, spec in text_specs().items():
-        make(args.out / "llama" / name, spec)
-    for name, spec in llava_specs().items():
-        make(args.out / "llava" / name, spec)
+    wanted = lambda name: args.only in (None, name)  # noqa: E731
+    if wanted("llama/rope"):
+        make_rope(args.out / "llama")
+    for kind, specs in (("llama", text_specs()), ("llava", llava_specs())):
+        for name, spec in specs.items():
+            if wanted(f"{kind}/{name}"):
+                make(args.out / kind / name, spec)
 
 
 if __name__ == "__main__":
