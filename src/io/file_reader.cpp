@@ -47,15 +47,18 @@ FileReader::FileReader(const std::string& path) : path_(path) {
 
 std::string FileReader::read(uint64_t offset, uint64_t length) const {
   if (offset > size_ || length > size_ - offset)
-    throw Error(kPlace, fmt::format("'{}' has {} bytes; {} from {} on are asked for", path_, size_,
-                                    length, offset));
+    throw Error(
+        kPlace,
+        fmt::format("'{}' has {} bytes; {} from {} on are asked for", path_, size_, length, offset),
+        "the file is damaged or incomplete; fetch it again");
   std::string bytes(length, '\0');
   for (size_t done = 0; done < bytes.size();) {
     auto got = ::pread(file_->descriptor, bytes.data() + done, bytes.size() - done,
                        static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw Error(kPlace, fmt::format("cannot read '{}': {}", path_, std::strerror(errno)));
+      throw Error(kPlace, fmt::format("cannot read '{}': {}", path_, std::strerror(errno)),
+                  "check the disk that it is on");
     if (got == 0) break;
     done += static_cast<size_t>(got);
   }

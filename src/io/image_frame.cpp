@@ -10,7 +10,7 @@ namespace {
 Image framed(const Image& image, int width, int height, int left, int top,
              const std::array<uint8_t, 3>& colour) {
   if (image.rgb.size() != size_t(image.width) * image.height * 3 || image.rgb.empty())
-    throw Error("io::image", "the picture has no pixels");
+    throw Error("io::image", "the picture has no pixels", "load a picture first");
   Image out{width, height, std::vector<uint8_t>(size_t(width) * height * 3)};
   for (size_t i = 0; i < out.rgb.size(); ++i) out.rgb[i] = colour[i % 3];
   const int first = std::max(0, -left), last = std::min(width, image.width - left);

@@ -281,11 +281,14 @@ std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {
   if (image.width < 0 || image.height < 0) check_image_size(0, 0, name);
   check_image_size(static_cast<uint64_t>(image.width), static_cast<uint64_t>(image.height), name);
   if (image.rgb.size() != size_t(image.width) * image.height * 3)
-    throw Error(kPlace, fmt::format("cannot write '{}': {} bytes for {} x {} pixels", name,
-                                    image.rgb.size(), image.width, image.height));
+    throw Error(kPlace,
+                fmt::format("cannot write '{}': {} bytes for {} x {} pixels", name,
+                            image.rgb.size(), image.width, image.height),
+                "a picture has three bytes for each pixel");
   Writer writer;
   if (!writer.write(image))
-    throw Error(kPlace, fmt::format("cannot write '{}': {}", name, writer.failure.message));
+    throw Error(kPlace, fmt::format("cannot write '{}': {}", name, writer.failure.message),
+                "make the picture smaller, or free some memory");
   return std::move(writer.bytes);
 }
 

@@ -28,8 +28,10 @@ constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
 
 int side(int64_t value, const std::string& path) {
   if (value < 1 || value > kMaxSide)
-    throw Error(kPlace, fmt::format("'{}': a size of {} pixels is not between 1 and {}", path,
-                                    value, kMaxSide));
+    throw Error(
+        kPlace,
+        fmt::format("'{}': a size of {} pixels is not between 1 and {}", path, value, kMaxSide),
+        "correct the size; models look at a few hundred pixels");
   return static_cast<int>(value);
 }
 
@@ -106,7 +108,8 @@ std::array<double, 3> read_channels(const json& config, const char* key,
   }
   for (double value : values)
     if (!std::isfinite(value) || (std::string(key) == "image_std" && value == 0))
-      throw Error(kPlace, fmt::format("'{}': {} has the value {}", path, key, value));
+      throw Error(kPlace, fmt::format("'{}': {} has the value {}", path, key, value),
+                  "a mean is a finite number, a standard deviation one that is not 0");
   return values;
 }
 
@@ -226,7 +229,7 @@ Image ImageProcessor::framed(const Image& image) const {
   if (do_resize && shortest_edge > 0) {
     const int64_t shorter = std::min(now->width, now->height);
     const int64_t longer = std::max(now->width, now->height);
-    if (shorter < 1) throw Error(kPlace, "the picture has no pixels");
+    if (shorter < 1) throw Error(kPlace, "the picture has no pixels", "load a picture first");
     // As transformers rounds: down.
     const auto grown = shortest_edge * longer / shorter;
     if (grown > kMostPixels / shortest_edge)
@@ -254,7 +257,7 @@ Tiles ImageProcessor::tiles(const Image& image) const {
 
 at::Tensor ImageProcessor::pixels(const Image& source) const {
   if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
-    throw Error(kPlace, "the picture has no pixels");
+    throw Error(kPlace, "the picture has no pixels", "load a picture first");
   auto out = at::empty({3, source.height, source.width}, at::kFloat);
   const size_t count = size_t(source.width) * source.height;
   for (int c = 0; c < 3; ++c) {

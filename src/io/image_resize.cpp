@@ -186,8 +186,10 @@ Image pick_nearest(const Image& image, int width, int height) {
 Image resize(const Image& image, int width, int height, Resample filter) {
   if (image.width < 1 || image.height < 1 ||
       image.rgb.size() != size_t(image.width) * image.height * 3)
-    throw Error("io::resize", fmt::format("the picture has {} bytes for {} x {} pixels",
-                                          image.rgb.size(), image.width, image.height));
+    throw Error("io::resize",
+                fmt::format("the picture has {} bytes for {} x {} pixels", image.rgb.size(),
+                            image.width, image.height),
+                "a picture has three bytes for each pixel");
   if (width < 1 || height < 1) check_image_size(0, 0, "the resized picture");
   check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height),
                    "the resized picture");

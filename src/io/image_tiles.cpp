@@ -47,7 +47,8 @@ Size by_multiples(const Image& image, int tile) {
 
 CutImage cut_into_tiles(const Image& image, int longest_edge, int tile, bool split,
                         Resample filter) {
-  if (image.width < 1 || image.height < 1) throw Error("io::image", "the picture has no pixels");
+  if (image.width < 1 || image.height < 1)
+    throw Error("io::image", "the picture has no pixels", "load a picture first");
   Image now = image;
   if (longest_edge > 0) {
     const auto size = by_longest_edge(now, longest_edge);

@@ -183,7 +183,8 @@ void write_json(const std::string& path, const json& value, int indent) {
   try {
     text = value.dump(indent);
   } catch (const json::exception&) {
-    throw Error(kPlace, fmt::format("cannot write '{}': a text in it is not valid UTF-8", path));
+    throw Error(kPlace, fmt::format("cannot write '{}': a text in it is not valid UTF-8", path),
+                "make it UTF-8 before it is written");
   }
   write_file(path, text + "\n");
 }

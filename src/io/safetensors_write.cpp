@@ -20,7 +20,8 @@ struct Entry {
 };
 
 [[noreturn]] void fail(const std::string& path, const std::string& problem) {
-  throw Error(kPlace, fmt::format("cannot write '{}': {}", path, problem));
+  throw Error(kPlace, fmt::format("cannot write '{}': {}", path, problem),
+              "give each tensor a name of its own and a type that safetensors has");
 }
 
 uint64_t bytes_of(const PlannedTensor& tensor, int bits) {

@@ -82,8 +82,10 @@ class Reader {
     for (size_t i = 0; i + 1 < items.size(); i += 2) {
       const auto& key = pickle_.at(items[i]);
       if (key.kind != Kind::text)
-        throw Error(kPlace, fmt::format("'{}' has {} as the name of a tensor", path_,
-                                        describe(pickle_, items[i])));
+        throw Error(
+            kPlace,
+            fmt::format("'{}' has {} as the name of a tensor", path_, describe(pickle_, items[i])),
+            "the file is no dictionary of tensors; save the model's state_dict");
       std::string name(key.text);
       auto [info, place] = tensor(name, items[i + 1]);
       if (!tensors.emplace(name, std::move(info)).second) fail(name, "is there twice");

@@ -51,7 +51,8 @@ class Checksum {
 const std::string& metadata(const SafetensorsHeader& header, const char* name) {
   const auto found = header.metadata.find(name);
   if (found == header.metadata.end())
-    throw Error("models::store", fmt::format("an entry without {}", name));
+    throw Error("models::store", fmt::format("an entry without {}", name),
+                "the entry is damaged and will be computed again");
   return found->second;
 }
 
@@ -60,15 +61,20 @@ StoreEntry read_entry(const std::string& file, const std::string& key) {
   const auto bytes = read_file(file, kLargestFile);
   const auto header =
       parse_safetensors_header(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), file);
-  if (metadata(header, "key") != key) throw Error("models::store", "an entry of another key");
+  if (metadata(header, "key") != key)
+    throw Error("models::store", "an entry of another key",
+                "the entry is damaged and will be computed again");
   const auto& facts = metadata(header, "facts");
-  if (!header.unsupported.empty()) throw Error("models::store", "an entry of another program");
+  if (!header.unsupported.empty())
+    throw Error("models::store", "an entry of another program",
+                "the entry is damaged and will be computed again");
   const char* data = bytes.data() + header.data_begin;
   Checksum checksum(key, facts);
   for (const auto& [name, info] : header.tensors)
     checksum.add(name, info.dtype, info.shape, data + info.begin, info.end - info.begin);
   if (checksum.hex() != metadata(header, "checksum"))
-    throw Error("models::store", "an entry whose checksum does not fit");
+    throw Error("models::store", "an entry whose checksum does not fit",
+                "the entry is damaged and will be computed again");
 
   StoreEntry entry;
   entry.facts = parse_json(facts, file);

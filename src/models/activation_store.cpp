@@ -17,7 +17,8 @@ namespace {
 StoreEntry own(StoreEntry entry) {
   for (auto& [name, tensor] : entry.tensors) {
     if (!tensor.defined() || tensor.layout() != at::kStrided)
-      throw Error("models::store", fmt::format("tensor `{}` has no value, or is sparse", name));
+      throw Error("models::store", fmt::format("tensor `{}` has no value, or is sparse", name),
+                  "keep dense tensors with values");
     tensor = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
                                 /*copy=*/true, at::MemoryFormat::Contiguous);
   }

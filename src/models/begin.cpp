@@ -61,7 +61,7 @@ at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef sha
 }  // namespace
 
 Pass Model::begin(const Batch& batch, PadSide pad) const {
-  if (batch.rows.empty()) throw Error("models::begin", "the batch has no rows");
+  if (batch.rows.empty()) throw Error("models::begin", "the batch has no rows", "ask something");
   const int64_t images = batch.pixels.defined() ? batch.pixels.size(0) : 0;
   const int64_t rows = batch.rows.size();
   size_t longest = 0;

@@ -14,9 +14,11 @@ constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; kee
 
 void check_heads(const char* part, int64_t hidden, int64_t heads) {
   if (hidden % heads != 0)
-    throw Error("models::config", fmt::format("{}: hidden_size {} is not a multiple of "
-                                              "num_attention_heads {}",
-                                              part, hidden, heads));
+    throw Error("models::config",
+                fmt::format("{}: hidden_size {} is not a multiple of "
+                            "num_attention_heads {}",
+                            part, hidden, heads),
+                "the width is divided among the heads; correct config.json");
 }
 
 }  // namespace
@@ -116,7 +118,8 @@ void Blip2VisionConfig::validate() const {
   if (image_size < patch_size)
     throw Error("models::config",
                 fmt::format("vision_config: image_size {} is less than patch_size {}", image_size,
-                            patch_size));
+                            patch_size),
+                "patches are parts of the picture; correct config.json");
 }
 
 void QFormerConfig::validate() const { check_heads("qformer_config", hidden, heads); }
@@ -126,12 +129,16 @@ void Blip2Config::validate() const {
   qformer.validate();
   check_heads("text_config", text.hidden, text.heads);
   if (text.embedding_width > text.hidden)
-    throw Error("models::config", fmt::format("text_config: word_embed_proj_dim {} is greater than "
-                                              "hidden_size {}, which is not implemented",
-                                              text.embedding_width, text.hidden));
+    throw Error("models::config",
+                fmt::format("text_config: word_embed_proj_dim {} is greater than "
+                            "hidden_size {}, which is not implemented",
+                            text.embedding_width, text.hidden),
+                "OPT with embeddings that are at most as wide as the model is implemented");
   if (image_token >= text.vocabulary)
-    throw Error("models::config", fmt::format("image_token_index {} is not below vocab_size {}",
-                                              image_token, text.vocabulary));
+    throw Error("models::config",
+                fmt::format("image_token_index {} is not below vocab_size {}", image_token,
+                            text.vocabulary),
+                "the placeholder is one of the vocabulary's tokens; correct config.json");
 }
 
 std::string Blip2VisionConfig::canonical() const {

@@ -33,16 +33,20 @@ Batch apply_requests(const Batch& batch, const Interventions& interventions) {
   Batch result = batch;
   for (const auto& i : interventions) {
     if (i.point != Point::request) continue;
-    if (!i.rewrite) throw Error("models::request", "a request intervention has no rewrite");
+    if (!i.rewrite)
+      throw Error("models::request", "a request intervention has no rewrite", "set `rewrite`");
     auto changed = i.rewrite(result);
     if (changed.rows.size() != result.rows.size())
-      throw Error("models::request", "a rewrite must keep the number of rows");
+      throw Error("models::request", "a rewrite must keep the number of rows",
+                  "return a row for each that came in");
     if (!i.rows.empty()) {
       if (i.rows.size() != result.rows.size())
-        throw Error("models::request", "a scope must name every row of the batch");
+        throw Error("models::request", "a scope must name every row of the batch",
+                    "give `rows` a value for each row");
       const auto count = [](const Batch& b) { return b.pixels.defined() ? b.pixels.size(0) : 0; };
       if (count(changed) < count(result))
-        throw Error("models::request", "a rewrite of some rows must keep the others' images");
+        throw Error("models::request", "a rewrite of some rows must keep the others' images",
+                    "change the images of rows in scope only");
       for (size_t row = 0; row < result.rows.size(); ++row)
         if (!i.rows[row]) changed.rows[row] = result.rows[row];
     }

@@ -23,13 +23,17 @@ std::string quoted(const nlohmann::json& value) {
 
 nlohmann::json read_json_object(const std::string& path) {
   auto json = read_json(path);
-  if (!json.is_object()) throw Error("models::config", fmt::format("{} is not an object", path));
+  if (!json.is_object())
+    throw Error("models::config", fmt::format("{} is not an object", path),
+                "check that it is the right file");
   return json;
 }
 
 JsonFields::JsonFields(std::string path, const nlohmann::json& json)
     : path_(std::move(path)), json_(&json) {
-  if (!json.is_object()) throw Error("models::config", fmt::format("{} is not an object", path_));
+  if (!json.is_object())
+    throw Error("models::config", fmt::format("{} is not an object", path_),
+                "check that it is the right file");
 }
 
 const nlohmann::json* JsonFields::find(const char* name) const {

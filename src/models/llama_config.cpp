@@ -80,14 +80,16 @@ RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positio
                 "every scaled rope type but yarn and longrope has it");
   c.factor = json.number("factor", implied, 1e-6, kLargest);
   if (c.kind == Kind::dynamic && width < 4)
-    throw Error("models::config", "dynamic rope wants heads of 4 numbers at least");
+    throw Error("models::config", "dynamic rope wants heads of 4 numbers at least",
+                "another rope type, or wider heads");
   if (c.kind == Kind::llama3) {
     c.low_frequency = json.number("low_freq_factor", c.low_frequency, 1e-6, kLargest);
     c.high_frequency = json.number("high_freq_factor", c.high_frequency, 1e-6, kLargest);
     if (c.high_frequency == c.low_frequency)
       throw Error("models::config",
                   fmt::format("{}: low_freq_factor and high_freq_factor are both {}", where,
-                              c.low_frequency));
+                              c.low_frequency),
+                  "the second has to be larger; correct config.json");
   }
   if (c.kind == Kind::yarn) read_yarn(json, c);
   if (c.kind == Kind::longrope) read_longrope(json, c);

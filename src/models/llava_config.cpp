@@ -57,8 +57,10 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
   c.image_token = top.integer("image_token_index",
                               top.integer("image_token_id", c.image_token, 0, kMost), 0, kMost);
   if (c.image_token >= c.text.vocabulary)
-    throw Error("models::config", fmt::format("image_token_index {} is not below vocab_size {}",
-                                              c.image_token, c.text.vocabulary));
+    throw Error("models::config",
+                fmt::format("image_token_index {} is not below vocab_size {}", c.image_token,
+                            c.text.vocabulary),
+                "the placeholder is one of the vocabulary's tokens; correct config.json");
   c.feature_layers = feature_layers(top, c.vision.layers);
   const auto strategy = top.string("vision_feature_select_strategy").value_or("default");
   if (strategy != "default" && strategy != "full")

@@ -111,7 +111,8 @@ at::Tensor scope_of(const std::vector<bool>& rows, bool of_images, const Pass& p
   if (static_cast<int64_t>(rows.size()) != pass.ids.size(0))
     throw Error("models::run",
                 fmt::format("an intervention's scope names {} rows, the batch has {}", rows.size(),
-                            pass.ids.size(0)));
+                            pass.ids.size(0)),
+                "give a scope a value for each row");
   const int64_t count = of_images ? pass.pixels.size(0) : pass.ids.size(0);
   auto scope = at::zeros({count}, at::kBool);
   auto* in = scope.data_ptr<bool>();
@@ -163,7 +164,8 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
     if (i.point == Point::weight) check_delta(i.delta, *site);
     const bool acts = i.transform || (i.point == Point::logits && i.mix);
     if (i.point != Point::weight && !acts)
-      throw Error("models::run", fmt::format("an intervention at `{}` has no transform", i.where));
+      throw Error("models::run", fmt::format("an intervention at `{}` has no transform", i.where),
+                  "set `transform`");
     const size_t stage = site                         ? site->stage
                          : i.point == Point::boundary ? this->stage(i.where)
                                                       : head;
@@ -195,7 +197,8 @@ void Model::run(Pass& pass, const Interventions& interventions) const {
 void Model::run(Pass& pass, size_t last, const Interventions& interventions) const {
   if (last >= stages_.size())
     throw Error("models::run",
-                fmt::format("there is no stage {}, the model has {}", last, stages_.size()));
+                fmt::format("there is no stage {}, the model has {}", last, stages_.size()),
+                "name one of the model's stages by its index");
   if (!pass.pixels.defined())
     while (pass.next <= last && stages_[pass.next].module != Module::language) ++pass.next;
   if (pass.next > last) return;

@@ -86,7 +86,8 @@ std::string store_key(const Vlm& vlm, const std::string& what) {
 
 at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store) {
   if (pixels.dim() != 4 || pixels.size(0) != 1)
-    throw Error("models::prefix", "features are of one picture, (1, 3, H, W)");
+    throw Error("models::prefix", "features are of one picture, (1, 3, H, W)",
+                "encode one picture at a time");
   const auto& model = *vlm.model;
   std::string key;
   if (store) {

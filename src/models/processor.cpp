@@ -64,8 +64,10 @@ void check_settings(const std::string& path, const PromptLayout& layout) {
   const auto own = read_json_object(path);
   for (const auto& [name, value] : layout.settings)
     if (own.contains(name) && !own[name].is_null() && own[name] != nlohmann::json::parse(value))
-      throw Error("models::processor", fmt::format("{} says {} {}, the model has {}", path, name,
-                                                   own[name].dump(), value));
+      throw Error(
+          "models::processor",
+          fmt::format("{} says {} {}, the model has {}", path, name, own[name].dump(), value),
+          "the files must come from the same model; fetch the folder again");
 }
 
 }  // namespace

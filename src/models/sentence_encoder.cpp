@@ -83,7 +83,8 @@ class BertEncoder : public SentenceEncoder {
     if (says_.max_length <= special)
       throw Error("models::sentence_encoder",
                   fmt::format("'{}' leaves a text {} tokens, {} are special ones", folder_,
-                              says_.max_length, special));
+                              says_.max_length, special),
+                  "correct max_seq_length of sentence_bert_config.json");
   }
 
   void finish_fingerprint() {

@@ -38,8 +38,10 @@ SmolVlmConfig SmolVlmConfig::parse(const nlohmann::json& json) {
   c.text.tied = top.boolean("tie_word_embeddings", false);  // whatever text_config says
   c.image_token = top.integer("image_token_id", c.image_token, 0, kMost);
   if (c.image_token >= c.text.vocabulary)
-    throw Error("models::config", fmt::format("image_token_id {} is not below vocab_size {}",
-                                              c.image_token, c.text.vocabulary));
+    throw Error("models::config",
+                fmt::format("image_token_id {} is not below vocab_size {}", c.image_token,
+                            c.text.vocabulary),
+                "the placeholder is one of the vocabulary's tokens; correct config.json");
   c.scale = top.integer("scale_factor", c.scale, 1, kMost);
   if (c.vision.grid() % c.scale != 0)
     top.refuse("scale_factor",

@@ -80,7 +80,8 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
   if (initialise_) {
     auto tensor = initialise_(name, shape);
     if (!tensor.defined() || tensor.sizes() != shape)
-      throw Error("models::weights", fmt::format("the initialiser made {} in another shape", name));
+      throw Error("models::weights", fmt::format("the initialiser made {} in another shape", name),
+                  "initialize a tensor in the shape that it is asked for in");
     return tensor.to(wanted(tensor.scalar_type()));
   }
   if (!zero_.defined()) zero_ = at::zeros({1}, options);

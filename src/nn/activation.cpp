@@ -47,7 +47,7 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
     case Activation::silu:
       return gated ? sigmoid_gate(x, 1, 0) : at::silu(x);
   }
-  throw Error("nn::activation", "no such activation");
+  throw Error("nn::activation", "no such activation", "name one that is listed in nn/activation.h");
 }
 
 }  // namespace emend

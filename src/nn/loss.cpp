@@ -6,7 +6,8 @@ namespace emend {
 
 at::Tensor answer_loss(const at::Tensor& logits, const at::Tensor& labels) {
   if (logits.dim() != labels.dim() + 1 || logits.sizes().slice(0, labels.dim()) != labels.sizes())
-    throw Error("nn::loss", "logits and labels do not belong together");
+    throw Error("nn::loss", "logits and labels do not belong together",
+                "logits are (B, T, V) and labels (B, T)");
   auto counts = labels != kIgnored;
   if (!counts.any().item<bool>())
     throw Error("nn::loss", "no label counts", "the target has no tokens");

@@ -54,10 +54,12 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
   for (size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
     if (token.content.empty())
-      throw Error("text::added_tokens", fmt::format("added token {} is empty", token.id));
+      throw Error("text::added_tokens", fmt::format("added token {} is empty", token.id),
+                  "give it a text, or remove it");
     if (!by_content_.emplace(token.content, i).second || !by_id_.emplace(token.id, i).second)
       throw Error("text::added_tokens",
-                  fmt::format("added token '{}' (id {}) is there twice", token.content, token.id));
+                  fmt::format("added token '{}' (id {}) is there twice", token.content, token.id),
+                  "remove one of the two");
     if (token.normalized)
       normalized_.add(normalizer_(token.content), static_cast<int>(i));
     else

@@ -22,8 +22,10 @@ std::string decomposed(std::string_view text) {
                    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(made, &std::free);
   if (size < 0)
-    throw Error("text::normalizer", fmt::format("a text of {} bytes cannot be normalised: {}",
-                                                text.size(), utf8proc_errmsg(size)));
+    throw Error("text::normalizer",
+                fmt::format("a text of {} bytes cannot be normalised: {}", text.size(),
+                            utf8proc_errmsg(size)),
+                "make the text shorter, or free some memory");
   return {reinterpret_cast<const char*>(made), static_cast<size_t>(size)};
 }
 

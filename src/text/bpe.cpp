@@ -29,14 +29,18 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
       fuse_unknown_(options.fuse_unknown),
       byte_fallback_(options.byte_fallback),
       ignore_merges_(options.ignore_merges) {
-  if (vocabulary_.empty()) throw Error(kPlace, "the vocabulary is empty");
+  if (vocabulary_.empty())
+    throw Error(kPlace, "the vocabulary is empty",
+                "the tokenizer's files are incomplete; fetch them again");
   for (const auto& [token, id] : vocabulary_) {
     if (id < 0 || id > INT32_MAX)
-      throw Error(kPlace, fmt::format("token '{}' has the id {}", token, id));
+      throw Error(kPlace, fmt::format("token '{}' has the id {}", token, id),
+                  "ids count from 0; correct the vocabulary");
     const auto [other, fresh] = tokens_.emplace(id, token);
     if (!fresh)
       throw Error(kPlace,
-                  fmt::format("tokens '{}' and '{}' share the id {}", other->second, token, id));
+                  fmt::format("tokens '{}' and '{}' share the id {}", other->second, token, id),
+                  "give each token an id of its own");
     size_t end = 0;
     if (token.empty() || character_size(token, 0) != token.size()) continue;
     characters_.emplace(next_code_point(token, end), id);
@@ -61,7 +65,8 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
     const auto unknown = id(*options.unknown);
     if (!unknown)
       throw Error(kPlace,
-                  fmt::format("the unknown token '{}' is not in the vocabulary", *options.unknown));
+                  fmt::format("the unknown token '{}' is not in the vocabulary", *options.unknown),
+                  "add it to the vocabulary, or name another one");
     unknown_ = *unknown;
   }
 }

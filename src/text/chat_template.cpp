@@ -21,7 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void raise(const std::string& name, const text::jinja::Failure& failure) {
-  throw Error("text::chat_template", fmt::format("{}: {}", name, failure.what()), failure.hint);
+  throw Error("text::chat_template", fmt::format("{}: {}", name, failure.what()),
+              failure.hint.empty() ? "correct the template, or ask without it (--no-chat-template)"
+                                   : failure.hint);
 }
 
 std::tm time_of(const std::string& date) {

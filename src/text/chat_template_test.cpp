@@ -19,6 +19,7 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
@@ -44,7 +45,8 @@ void agrees(const std::string& text, const Json& messages, const Json& variables
             const Json& expected) {
   const std::string result = rendered(text, messages, variables);
   if (expected.is_null())
-    EXPECT_THAT(result, HasSubstr("[text::chat_template] t: line ")) << text;
+    EXPECT_THAT(result, AllOf(HasSubstr("[text::chat_template] t: line "), HasSubstr(" Hint: ")))
+        << text;
   else
     EXPECT_EQ(result, expected.get<std::string>()) << text;
 }

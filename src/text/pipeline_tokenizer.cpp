@@ -44,8 +44,8 @@ void PipelineTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !bpe_->token(id))
-        throw Error(kPlace,
-                    fmt::format("the post_processor adds the id {}, which is no token", id));
+        throw Error(kPlace, fmt::format("the post_processor adds the id {}, which is no token", id),
+                    "the tokenizer's files do not belong together; fetch them again");
   post_ = std::move(post);
 }
 
@@ -89,7 +89,8 @@ std::optional<int64_t> PipelineTokenizer::id(std::string_view token) const {
 std::string PipelineTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (const std::string* token = bpe_->token(id)) return *token;
-  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_));
+  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
 }
 
 }  // namespace emend::text

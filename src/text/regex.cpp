@@ -133,8 +133,11 @@ Regex::Regex(const std::string& pattern) : code_(std::make_unique<Code>()) {
   if (!code_->code) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(error, message, sizeof message);
-    throw Error(kPlace, fmt::format("the pattern '{}' does not compile: {}", pattern,
-                                    reinterpret_cast<const char*>(message)));
+    throw Error(
+        kPlace,
+        fmt::format("the pattern '{}' does not compile: {}", pattern,
+                    reinterpret_cast<const char*>(message)),
+        "emend has PCRE2 patterns, which are almost those of tokenizers; correct the pattern");
   }
   pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);  // without JIT it is only slower
 }
@@ -152,8 +155,11 @@ std::optional<Regex::Match> Regex::find(std::string_view text, size_t from) cons
                                 from, PCRE2_NO_UTF_CHECK, data.get(), nullptr);
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0)
-    throw Error(kPlace, fmt::format("the pattern '{}' gave up at byte {} (PCRE2 error {})",
-                                    code_->pattern, from, found));
+    throw Error(kPlace,
+                fmt::format("the pattern '{}' gave up at byte {} (PCRE2 error {})", code_->pattern,
+                            from, found),
+                "make the text shorter, or correct the tokenizer's pattern: it tries too many ways "
+                "to match it");
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data.get());
   return Match{span[0], span[1]};
 }

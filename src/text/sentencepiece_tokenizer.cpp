@@ -198,7 +198,8 @@ std::string SentencePieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (id >= 0 && id < model_.size()) return model_.piece(id);
   throw Error("text::tokenizer",
-              fmt::format("there is no token {}; the vocabulary has {}", id, size_));
+              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
 }
 
 }  // namespace emend::text

@@ -55,14 +55,18 @@ Kind kind_of(const nlohmann::json& config) {
 
 Bpe::Merges read_merges(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
-  if (!in) throw Error("text::tokenizer", fmt::format("'{}' cannot be opened", file));
+  if (!in)
+    throw Error("text::tokenizer", fmt::format("'{}' cannot be opened", file),
+                "check the path and its permissions");
   Bpe::Merges merges;
   for (std::string line; std::getline(in, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.rfind("#version", 0) == 0) continue;
     merges.push_back(read_merge(line, merges.size() + 1, file));
   }
-  if (in.bad()) throw Error("text::tokenizer", fmt::format("'{}' cannot be read", file));
+  if (in.bad())
+    throw Error("text::tokenizer", fmt::format("'{}' cannot be read", file),
+                "check the disk that it is on");
   return merges;
 }
 

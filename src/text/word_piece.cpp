@@ -21,11 +21,13 @@ WordPiece::WordPiece(Vocabulary vocabulary, Options options)
     if (const auto [other, fresh] = tokens_.emplace(id, token); !fresh)
       throw Error(kPlace,
                   fmt::format("tokens '{}' and '{}' share the id {}",
-                              std::min(token, other->second), std::max(token, other->second), id));
+                              std::min(token, other->second), std::max(token, other->second), id),
+                  "give each token an id of its own");
   const auto unknown = id(options_.unknown);
   if (!unknown)
     throw Error(kPlace,
-                fmt::format("the unknown token '{}' is not in the vocabulary", options_.unknown));
+                fmt::format("the unknown token '{}' is not in the vocabulary", options_.unknown),
+                "add it to the vocabulary, or name another one");
   unknown_ = *unknown;
 }
 

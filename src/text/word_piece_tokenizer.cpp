@@ -102,8 +102,8 @@ void WordPieceTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !model_.token(id))
-        throw Error(kPlace,
-                    fmt::format("the post_processor adds the id {}, which is no token", id));
+        throw Error(kPlace, fmt::format("the post_processor adds the id {}, which is no token", id),
+                    "the tokenizer's files do not belong together; fetch them again");
   post_ = std::move(post);
 }
 
@@ -160,7 +160,8 @@ std::string WordPieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id))
     return added->normalized ? normalizer_(added->content) : added->content;
   if (const std::string* token = model_.token(id)) return *token;
-  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_));
+  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
 }
 
 }  // namespace emend::text

@@ -71,7 +71,8 @@ Conversion convert_blip2(const Blip2Files& files, const std::string& output,
   // LAVIS ends an answer at a line break.
   const auto stop = language.tokenizer->encode("\n", /*special=*/false);
   if (stop.empty())
-    throw Error(kPlace, fmt::format("'{}' has a tokenizer without a line break", files.language));
+    throw Error(kPlace, fmt::format("'{}' has a tokenizer without a line break", files.language),
+                "take the tokenizer of OPT, which has one");
   config["text_config"]["eos_token_id"] = stop.front();
 
   // The model itself says what is missing or misshapen, before anything is written.

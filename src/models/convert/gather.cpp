@@ -45,7 +45,8 @@ const std::vector<int64_t>& Gather::shape(const std::string& name, size_t dimens
   if (found->second.shape.size() != dimensions)
     throw Error(kPlace,
                 fmt::format("'{}': tensor '{}' has {} dimensions, expected {}", found->second.file,
-                            found->second.stored, found->second.shape.size(), dimensions));
+                            found->second.stored, found->second.shape.size(), dimensions),
+                "check that the files belong to one model");
   return found->second.shape;
 }
 

@@ -25,9 +25,11 @@ int64_t side_of_grid(const Gather& gather) {
   const auto positions = gather.shape(kPositions, 3)[1] - 1;
   const auto side = std::llround(std::sqrt(static_cast<double>(std::max<int64_t>(positions, 0))));
   if (side < 1 || side * side != positions)
-    throw Error(kPlace, fmt::format("the vision tower has {} position embeddings, which are not "
-                                    "those of a class token and a square",
-                                    positions + 1));
+    throw Error(kPlace,
+                fmt::format("the vision tower has {} position embeddings, which are not "
+                            "those of a class token and a square",
+                            positions + 1),
+                "check that it is the vision tower that the model was trained with");
   return side;
 }
 
@@ -38,7 +40,8 @@ void join_biases(Gather& gather, int64_t blocks) {
     if (!gather.has(q) && !gather.has(v)) continue;
     const auto width = gather.shape(q, 1)[0];
     if (gather.shape(v, 1)[0] != width)
-      throw Error(kPlace, fmt::format("the biases of q and v of block {} differ in width", i));
+      throw Error(kPlace, fmt::format("the biases of q and v of block {} differ in width", i),
+                  "check that it is the vision tower that the model was trained with");
     // Keys have none: one would add the same to all scores of a position.
     gather.replace({q, v}, path + "qkv.bias", {3 * width}, [](const auto& from) {
       return at::cat({from[0], at::zeros_like(from[0]), from[1]});

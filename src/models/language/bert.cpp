@@ -69,8 +69,10 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
     for (const char* flag : {"is_decoder", "add_cross_attention"}) fields.expect_flag(flag, false);
   }
   if (config.hidden % config.heads != 0)
-    throw Error("models::config", fmt::format("a width of {} is not divisible by {} heads",
-                                              config.hidden, config.heads));
+    throw Error(
+        "models::config",
+        fmt::format("a width of {} is not divisible by {} heads", config.hidden, config.heads),
+        "the width is divided among the heads; correct config.json");
   return config;
 }
 
