@@ -1,10 +1,11 @@
 #include "cli/testing/program.h"
+#include "tests/tiny_llava.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
+using ::testing::StartsWith;
 
 // A folder of the tiny model with files of its own.
 class FolderSettings : public ProgramTest {
@@ -16,8 +17,18 @@ class FolderSettings : public ProgramTest {
     testing::write_text(path(name) + "/" + file, text);
     return "{}/" + name;
   }
-  // Also what is only a note.
-  static Result run_loud(const std::string& arguments) { return run(arguments, "EMEND_LOG= "); }
+  static std::string folder_of_llava(const std::string& name, const std::string& chat_template) {
+    testing::write_tiny_llava(path(name));
+    testing::write_text(path(name) + "/chat_template.jinja", chat_template);
+    return "{}/" + name;
+  }
+  // What is said on stderr, notes too.
+  static std::string notes(const std::string& arguments) {
+    const auto command = "OMP_NUM_THREADS=1 EMEND_LOG=info " EMEND_PROGRAM " " + arguments + " >" +
+                         path("out") + " 2>" + path("err");
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    return read_file(path("err"));
+  }
 };
 
 TEST_F(FolderSettings, OfGenerationAreAppliedAndRecorded) {
@@ -37,11 +48,12 @@ TEST_F(FolderSettings, OfGenerationAreAppliedAndRecorded) {
 TEST_F(FolderSettings, OfGenerationThatAreNotImplementedAreNamed) {
   const auto folder = folder_with("beams", "generation_config.json",
                                   R"({"num_beams": 5, "do_sample": true, "temperature": 0.5})");
-  const auto asked = run("ask -m " + folder + " -p 'What is it?' --max-new-tokens 2 --json", "EMEND_LOG=info");
-  EXPECT_EQ(asked.code, 0);
+  const auto said =
+      notes("ask -m " + path("beams") + " -p 'What is it?' --max-new-tokens 2 --json");
+  const auto asked = read_file(path("out"));
   for (const char* name : {"num_beams", "do_sample", "temperature"}) {
-    EXPECT_THAT(asked.err, HasSubstr(name));
-    EXPECT_THAT(asked.out, HasSubstr(name));
+    EXPECT_THAT(said, HasSubstr(name));
+    EXPECT_THAT(asked, HasSubstr(name));
   }
   EXPECT_THAT(run("inspect " + folder).out, HasSubstr("num_beams"));
 }
@@ -50,16 +62,18 @@ TEST_F(FolderSettings, AnAnswerThatIsCutSaysSo) {
   const auto asked = run_json("ask -m {}/model -p 'What is it?' --max-new-tokens 1");
   EXPECT_EQ(asked["finish_reason"], "length");
   EXPECT_EQ(asked["cut"], "max_new_tokens");
-  const auto loud = run("ask -m {}/model -p 'What is it?' --max-new-tokens 1", "EMEND_LOG=warn");
-  EXPECT_THAT(loud.err, HasSubstr("cut after 1 tokens"));
+  EXPECT_THAT(notes("ask -m " + path("model") + " -p 'What is it?' --max-new-tokens 1"),
+              HasSubstr("cut after 1 tokens"));
   std::string words;
-  for (int i = 0; i < 40; ++i) words += "a ";
-  const auto full = run_json("ask -m {}/model --bare --max-new-tokens 400 -p '" + words + "'");
-  EXPECT_EQ(full["cut"], "max_position_embeddings");
+  for (int i = 0; i < 248; ++i) words += "a ";  // a token each, and one for each space
+  const std::string full = "--bare --max-new-tokens 400 -p '" + words + "'";
+  EXPECT_EQ(run_json("ask -m {}/model " + full)["cut"], "max_position_embeddings");
+  EXPECT_THAT(notes("ask -m " + path("model") + " " + full),
+              HasSubstr("the model has 512 positions (max_position_embeddings)"));
 }
 
 TEST_F(FolderSettings, AChatTemplateThatIsNotSupportedCanBeInspected) {
-  const auto folder = folder_with("templated", "chat_template.jinja", "{% include 'x' %}");
+  const auto folder = folder_of_llava("included", "{% include 'x' %}");
   expect_refused("ask -m " + folder + " -p x", "the statement 'include'");
   const auto shown = run("inspect " + folder);
   EXPECT_EQ(shown.code, 0) << shown.err;
@@ -68,17 +82,25 @@ TEST_F(FolderSettings, AChatTemplateThatIsNotSupportedCanBeInspected) {
 }
 
 TEST_F(FolderSettings, AChatTemplateIsToldTheDate) {
-  const auto folder = folder_with(
-      "dated", "chat_template.jinja",
-      "{{ strftime_now('%d %b %Y') }}: {{ messages[0]['content'] | string }} !");
-  (void)folder;
+  const auto folder =
+      folder_of_llava("dated",
+                      "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}: "
+                      "{% for part in messages[0]['content'] %}{{ part.text }}{% endfor %} ?");
+  const std::string ask = "ask -m " + folder + " -p Who --max-new-tokens 2 ";
+  const auto asked = run_json(ask + "--date 2024-07-06");
+  EXPECT_EQ(asked["asked"], "06 Jul 2024: Who ?");
+  EXPECT_EQ(asked["date"], "2024-07-06");
+  EXPECT_THAT(run_json(ask)["asked"].dump(), HasSubstr(": Who ?"));
+  expect_refused(ask + "--date 2024-02-30", "'2024-02-30' is not a date");
 }
 
 TEST_F(FolderSettings, InspectSaysWhatAWrongFileIs) {
   expect_refused("inspect {}/picture.png", "is a PNG picture");
   expect_refused("inspect {}/model/config.json", "is JSON text");
-  testing::write_text(path("notes.zip"), std::string("PK\x03\x04zip"));
+  testing::write_text(path("notes.zip"), "PK\x03\x04zip");
   expect_refused("inspect {}/notes.zip", "is a ZIP archive");
+  EXPECT_THAT(run("ask -m {}/model -p x --image {}/notes.zip").err,
+              StartsWith("emend: [io::image]"));
 }
 
 }  // namespace

@@ -163,6 +163,13 @@ json GenerationConfig::applied() const {
   return all;
 }
 
+std::vector<std::string> GenerationConfig::names() const {
+  std::vector<std::string> all = not_implemented;
+  for (const auto& [name, value] : applied().items()) all.push_back(name);
+  all.insert(all.end(), sampling.begin(), sampling.end());
+  return all;
+}
+
 at::Tensor processed_logits(const GenerationConfig& config, const std::vector<int64_t>& stop_tokens,
                             const std::vector<int64_t>& ids, size_t prompt,
                             const at::Tensor& logits) {

@@ -32,6 +32,8 @@ struct GenerationConfig {
   bool changes_logits() const;
   // The settings that are applied, by name; an empty object when all are at their defaults.
   nlohmann::json applied() const;
+  // The names of all that would change answers: applied or not.
+  std::vector<std::string> names() const;
 };
 
 // `logits` (V) of the token that follows `ids`, a prompt and the answer so far, as the processors

@@ -60,6 +60,31 @@ void find_placeholder(const Tokenizer& tokenizer, PromptLayout& layout) {
                 "tokenizer.json and config.json must come from the same model");
 }
 
+// Older releases kept settings of generation in config.json, where nothing reads them here.
+void warn_of_misplaced(const fs::path& root) {
+  const auto file = (root / "config.json").string();
+  if (!path_exists(file)) return;
+  auto config = read_json_object(file);
+  config.erase("max_length");  // of every old file, and only a limit
+  const auto names = GenerationConfig::parse(config).names();
+  if (!names.empty())
+    logger().warn(
+        "{} asks for {}, which is not applied; generation_config.json is where it is read", file,
+        fmt::join(names, ", "));
+}
+
+// transformers lets these two of tokenizer_config.json overrule tokenizer.json.
+void warn_of_overruled(const fs::path& root, bool begins, bool ends) {
+  const auto file = (root / "tokenizer_config.json").string();
+  if (!path_exists(file)) return;
+  const auto config = read_json_object(file);
+  for (const auto& [name, does] : {std::pair{"add_bos_token", begins}, {"add_eos_token", ends}})
+    if (const auto found = config.find(name);
+        found != config.end() && found->is_boolean() && found->get<bool>() != does)
+      logger().warn("{} says {} {}, which is not applied: the tokenizer {} it", file, name,
+                    found->get<bool>(), does ? "adds" : "does not add");
+}
+
 void check_settings(const std::string& path, const PromptLayout& layout) {
   const auto own = read_json_object(path);
   for (const auto& [name, value] : layout.settings)
@@ -96,13 +121,17 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
     if (const auto& names = processor.generation.not_implemented; !names.empty())
       logger().warn("{} asks for {}, which is not implemented: answers are made without it",
                     file.string(), fmt::join(names, ", "));
+  } else {
+    warn_of_misplaced(root);
   }
 
   const auto& tokenizer = *processor.tokenizer;
   const auto with = tokenizer.encode("a", /*special=*/true);
   const auto without = tokenizer.encode("a", /*special=*/false);
-  processor.begin_.assign(with.begin(),
-                          std::search(with.begin(), with.end(), without.begin(), without.end()));
+  const auto text = std::search(with.begin(), with.end(), without.begin(), without.end());
+  processor.begin_.assign(with.begin(), text);
+  const bool ends = with.end() - text > static_cast<int64_t>(without.size());
+  warn_of_overruled(root, !processor.begin_.empty(), ends);
   processor.spaced_ = !without.empty() && tokenizer.token(without[0]).rfind("\u2581", 0) == 0;
 
   auto& templates = processor.layout;
