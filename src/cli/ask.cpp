@@ -93,7 +93,8 @@ void ask(const Arguments& arguments) {
   const bool complete = answer.finish_reason == FinishReason::stop;
   result["answer"] = answer.text;
   result["finish_reason"] = complete ? "stop" : "length";
-  result["cut"] = complete ? nlohmann::json() : finish_reason_name(answer.finish_reason);
+  result["cut"] =
+      complete ? nlohmann::json() : nlohmann::json(finish_reason_name(answer.finish_reason));
   result["generation"] = generation_facts(config, generation);
   result["prompt"] = prompt;
   result["asked"] = asked;

@@ -24,8 +24,8 @@ class FolderSettings : public ProgramTest {
   }
   // What is said on stderr, notes too.
   static std::string notes(const std::string& arguments) {
-    const auto command = "OMP_NUM_THREADS=1 EMEND_LOG=info " EMEND_PROGRAM " " + arguments + " >" +
-                         path("out") + " 2>" + path("err");
+    const auto command = std::string("OMP_NUM_THREADS=1 EMEND_LOG=info ") + EMEND_PROGRAM + " " +
+                         arguments + " >" + path("out") + " 2>" + path("err");
     EXPECT_EQ(std::system(command.c_str()), 0);
     return read_file(path("err"));
   }

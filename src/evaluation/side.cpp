@@ -127,8 +127,11 @@ Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
   if (!batch.prompts.batch.rows.empty()) {
     GenerationOptions options;
     options.max_new_tokens = before.protocol.max_new_tokens;
-    options =
-        with_folder_settings(options, vlm, apply_requests(batch.prompts.batch, interventions));
+    const auto& config = vlm.processor.generation;
+    const bool looks_at_prompts = config.changes_logits() || config.max_length > 0;
+    const auto seen =
+        looks_at_prompts ? apply_requests(batch.prompts.batch, interventions) : batch.prompts.batch;
+    options = with_folder_settings(options, vlm, seen);
     side.answers = generate_tokens(
         *vlm.model,
         resume(vlm, batch.prompts, interventions, before.store, std::vector<int64_t>(rows, 1)),

@@ -165,7 +165,8 @@ json GenerationConfig::applied() const {
 
 std::vector<std::string> GenerationConfig::names() const {
   std::vector<std::string> all = not_implemented;
-  for (const auto& [name, value] : applied().items()) all.push_back(name);
+  const auto settings = applied();
+  for (const auto& [name, value] : settings.items()) all.push_back(name);
   all.insert(all.end(), sampling.begin(), sampling.end());
   return all;
 }

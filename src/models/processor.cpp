@@ -78,7 +78,8 @@ void warn_of_overruled(const fs::path& root, bool begins, bool ends) {
   const auto file = (root / "tokenizer_config.json").string();
   if (!path_exists(file)) return;
   const auto config = read_json_object(file);
-  for (const auto& [name, does] : {std::pair{"add_bos_token", begins}, {"add_eos_token", ends}})
+  for (const auto& [name, does] :
+       {std::pair{"add_bos_token", begins}, std::pair{"add_eos_token", ends}})
     if (const auto found = config.find(name);
         found != config.end() && found->is_boolean() && found->get<bool>() != does)
       logger().warn("{} says {} {}, which is not applied: the tokenizer {} it", file, name,
