@@ -216,7 +216,8 @@ nlohmann::json report_json(const EditReport& report) {
     const auto& question = job.edits[i].question;
     nlohmann::json edit = {
         {"prompt", verdict.prompt},
-        {"image", question.image.path.empty() ? nlohmann::json() : question.image.path},
+        {"image",
+         question.image.path.empty() ? nlohmann::json() : nlohmann::json(question.image.path)},
         {"target", question.target},
         {"before", verdict.before},
         {"after", verdict.after},
