@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "editing/hparams_algorithm.h"
+#include "io/error.h"
 
 // The files of FT and LoRA, in the form of language models (layers, rewrite_module_tmp or
 // target_modules) and in that of models with pictures (inner_params, edit_lr), as VLKEB and
