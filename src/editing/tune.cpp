@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "editing/adaptive_rate.h"
+#include "editing/failed_tokens.h"
 #include "editing/forced.h"
 #include "editing/optimizer.h"
 #include "io/error.h"
@@ -149,29 +150,6 @@ nlohmann::json thinned(const std::vector<double>& losses) {
   return kept;
 }
 
-std::string token_text(const Tokenizer& tokenizer, int64_t id) {
-  if (id >= tokenizer.size()) return fmt::format("token {}", id);
-  return tokenizer.decode({id}, /*skip_special=*/false);
-}
-
-// The places where another token is more likely than the target's, or as likely. `position` counts
-// from the beginning of the answer; `request` is there when there are several.
-nlohmann::json failed_tokens(const Processor& processor,
-                             const std::vector<std::vector<int64_t>>& answers,
-                             const Answer& answer) {
-  auto failed = nlohmann::json::array();
-  size_t k = 0;
-  for (size_t r = 0; r < answers.size(); ++r)
-    for (size_t i = 0; i < answers[r].size(); ++i, ++k) {
-      if (answer.predicted.at(k) == answers[r][i]) continue;
-      failed.push_back({{"position", i},
-                        {"expected", token_text(*processor.tokenizer, answers[r][i])},
-                        {"predicted", token_text(*processor.tokenizer, answer.predicted[k])}});
-      if (answers.size() > 1) failed.back()["request"] = r;
-    }
-  return failed;
-}
-
 }  // namespace
 
 void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
@@ -273,13 +251,14 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
   }
 
   auto patch = patch_for(editor, vlm, requests);
-  patch.effect = {{"steps", step},
-                  {"loss_before", losses.front()},
-                  {"loss_after", answer.loss},
-                  {"holds", answer.holds},
-                  {"stop_reason", answer.holds ? "holds" : reason},
-                  {"losses", thinned(losses)},
-                  {"failed_tokens", failed_tokens(vlm.processor, problem.answers, answer)}};
+  patch.effect = {
+      {"steps", step},
+      {"loss_before", losses.front()},
+      {"loss_after", answer.loss},
+      {"holds", answer.holds},
+      {"stop_reason", answer.holds ? "holds" : reason},
+      {"losses", thinned(losses)},
+      {"failed_tokens", failed_tokens(vlm.processor, problem.answers, answer.predicted)}};
   for (const auto& change : tunable.read())
     if (!is_null(change.delta)) patch.deltas.push_back({change.site, detached(change.delta)});
   patch.id = patch_id(patch);

@@ -8,6 +8,7 @@
 #include "editing/checkpoint.h"
 #include "editing/editors/editors.h"
 #include "editing/editors/ke_training.h"
+#include "editing/failed_tokens.h"
 #include "editing/module_sites.h"
 #include "editing/tune.h"
 #include "io/error.h"
@@ -241,12 +242,19 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   if (!std::isfinite(loss))
     throw Error("editing::ke", fmt::format("the loss is {} after the edit", loss),
                 "train the editor further, or with a lower learning rate");
+  const auto best = after.argmax(-1).to(at::kCPU).contiguous();
+  const auto failed =
+      failed_tokens(vlm.processor, forced.answers,
+                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
   patch.effect = {
       {"steps", 1},
       {"loss_before", made.loss},
       {"loss_after", loss},
       {"reads", requests.size() == 1 ? nlohmann::json(texts[0]) : nlohmann::json(texts)},
-      {"holds", at::equal(after.argmax(-1), tokens)}};
+      {"holds", failed.empty()},
+      {"stop_reason", failed.empty() ? "holds" : "step_limit"},
+      {"losses", {made.loss, loss}},
+      {"failed_tokens", failed}};
   patch.id = patch_id(patch);
   return patch;
 }

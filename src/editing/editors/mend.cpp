@@ -8,6 +8,7 @@
 #include "editing/block_sites.h"
 #include "editing/checkpoint.h"
 #include "editing/editors/editors.h"
+#include "editing/failed_tokens.h"
 #include "editing/module_sites.h"
 #include "editing/tune.h"
 #include "io/error.h"
@@ -44,6 +45,7 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
   if (prefix.pixels.defined())
     own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
   const auto most = std::max(network.rounds(), more.most);
+  made.limited = true;
   at::Tensor before;  // (B) losses at the start of the round before
   for (int64_t round = 0; round < most; ++round) {
     auto changed = base;
@@ -54,13 +56,16 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
     }
     for (auto& change : attach(model, so_far, own)) changed.push_back(std::move(change));
     auto factors = edit_factors(model, prefix, forced, network.sites(), changed);
-    if (round == 0) made.loss = factors.loss;
+    made.losses.push_back(factors.loss);
     // A round that did not help is the last: a poor network would only go on doing harm.
     auto wanting = factors.losses > more.until;
     if (before.defined()) wanting = wanting & (factors.losses < before);
     before = factors.losses;
     const bool trained = round < network.rounds();
-    if (!trained && !wanting.any().item<bool>()) break;
+    if (!trained && !wanting.any().item<bool>()) {
+      made.limited = false;
+      break;
+    }
     if (observe) observe(factors.sites);
     auto added = network.deltas(factors.sites, std::min(round, network.rounds() - 1));
     if (!trained) keep_wanting(model, prefix, wanting, added);
@@ -163,10 +168,23 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   if (!std::isfinite(loss))
     throw Error("editing::mend", fmt::format("the loss is {} after the edit", loss),
                 "train the editor further, or with a lower learning rate");
+  const auto best = after.argmax(-1).to(at::kCPU).contiguous();
+  const auto failed =
+      failed_tokens(vlm.processor, forced.answers,
+                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
+  auto losses = made.losses;
+  // The last loss is the one that the last round found, where that added nothing.
+  if (static_cast<int64_t>(losses.size()) > made.rounds) losses.pop_back();
+  losses.push_back(loss);
   patch.effect = {{"steps", made.rounds},
-                  {"loss_before", made.loss},
+                  {"loss_before", losses.front()},
                   {"loss_after", loss},
-                  {"holds", at::equal(after.argmax(-1), tokens)}};
+                  {"holds", failed.empty()},
+                  {"stop_reason", failed.empty() ? "holds"
+                                  : made.limited ? "step_limit"
+                                                 : "no_progress"},
+                  {"losses", losses},
+                  {"failed_tokens", failed}};
   patch.id = patch_id(patch);
   return patch;
 }

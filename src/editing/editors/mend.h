@@ -35,15 +35,16 @@ struct MendTrained {
   MendNetwork network;
   bool end_of_answer = false;
 
-  // The deltas of each row, or picture, of a batch of edits, and the loss before. A round takes the
+  // The deltas of each row, or picture, of a batch of edits, and the losses. A round takes the
   // gradient of the model as the earlier rounds have changed it, and adds its tokens to the deltas;
   // the published method has one round. `observe` sees the factors of each round. `more`: edits
   // whose loss is above `until` after the rounds that the network was trained for take further
   // rounds with the last of its networks, as long as each round lowers the loss.
   struct Made {
     std::vector<EditDeltas> deltas;
-    double loss = 0;
+    std::vector<double> losses;  // mean over the rows, before each round
     int64_t rounds = 0;
+    bool limited = false;  // whether further rounds might help
   };
   Made make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
             const Interventions& base,

@@ -239,6 +239,12 @@ TEST_F(MendTest, TakesOneGradientHoweverFarTheEditIsFromHolding) {
     const auto patch = own->edit(vlm(), {request()});
     EXPECT_EQ(patch.effect["steps"], 1);
     EXPECT_GT(patch.effect["loss_after"], 0.02);  // mend-iterated would continue
+    EXPECT_EQ(patch.effect["losses"].size(), 2u);
+    EXPECT_FALSE(patch.effect["holds"].get<bool>());
+    EXPECT_EQ(patch.effect["stop_reason"], "step_limit");
+    ASSERT_FALSE(patch.effect["failed_tokens"].empty());
+    const auto& failed = patch.effect["failed_tokens"][0];
+    EXPECT_NE(failed["expected"], failed["predicted"]);
     EXPECT_EQ(patch.editor, "mend");
   }
   for (const char* setting : {"rounds", "until"})

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "models/processor.h"
+
+namespace emend {
+
+// The places of teacher-forced answers where another token is more likely than the target's:
+// [{"position", "expected", "predicted"}], the last two as text. `answers`: the tokens of each
+// request's answer; `predicted`: the likeliest token of each place, request after request. A
+// position counts from the beginning of its answer; "request" is there when there are several.
+nlohmann::json failed_tokens(const Processor& processor,
+                             const std::vector<std::vector<int64_t>>& answers,
+                             const std::vector<int64_t>& predicted);
+
+}  // namespace emend
