@@ -85,13 +85,13 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
 constexpr double kSharpness = 8;
 
 // What the model answers with some weights.
-struct Answer {
+struct TunedAnswer {
   double loss = 0;       // nats a token
   double objective = 0;  // what is minimized: the loss, or the sharpened one
   bool holds = false;
   std::vector<int64_t> predicted = {};  // (K) the target's token, or the one that it fails against
 
-  bool better_than(const Answer& other) const {
+  bool better_than(const TunedAnswer& other) const {
     if (!std::isfinite(objective) || !std::isfinite(other.objective))
       return std::isfinite(objective);
     return holds == other.holds ? objective < other.objective : holds;
@@ -101,7 +101,7 @@ struct Answer {
 // Whether every token is the most likely one, by more than the numbers differ when the answer is
 // generated token by token or on another machine: then greedy generation gives the answer.
 // logits: (K, V) float32 of a model that computes in `dtype`; tokens: (K).
-Answer judge(const at::Tensor& logits, const at::Tensor& tokens, at::ScalarType dtype) {
+TunedAnswer judge(const at::Tensor& logits, const at::Tensor& tokens, at::ScalarType dtype) {
   const auto index = tokens.unsqueeze(1);
   const auto expected = logits.gather(1, index).squeeze(1);
   const auto others = logits.scatter(1, index, -std::numeric_limits<float>::infinity());
@@ -121,10 +121,10 @@ bool finite(const std::vector<at::Tensor>& leaves) {
 
 // The weights that answer best so far: those with which the answer holds, then the lowest loss.
 struct Best {
-  Answer answer = {std::nan(""), std::nan("")};
+  TunedAnswer answer = {std::nan(""), std::nan("")};
   std::vector<at::Tensor> leaves;
 
-  void take(const Answer& found, const std::vector<at::Tensor>& now) {
+  void take(const TunedAnswer& found, const std::vector<at::Tensor>& now) {
     if (!found.better_than(answer)) return;
     at::NoGradGuard no_grad;
     answer = found;
@@ -186,7 +186,7 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
   double sharpness = 1;
   std::vector<double> losses;
   Best best;
-  Answer answer;
+  TunedAnswer answer;
   std::string reason = "step_limit";
   int64_t step = 0;
   for (;; ++step) {
