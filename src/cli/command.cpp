@@ -86,7 +86,7 @@ void add_protocol_options(CLI::App& command, ProtocolOptions& options, const std
 }
 
 Protocol make_protocol(const ProtocolOptions& options) {
-  auto protocol = make_protocol(options.name);
+  auto protocol = emend::make_protocol(options.name);
   if (options.bos == "always") protocol.bos = Protocol::Bos::always;
   if (options.bos == "never") protocol.bos = Protocol::Bos::never;
   if (options.ranking_dtype == "float32") protocol.ranking_dtype = at::kFloat;
