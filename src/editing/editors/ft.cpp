@@ -90,15 +90,17 @@ class FtEditor : public Editor {
 }  // namespace
 
 EditorKind ft_editor() {
-  return {"ft",
-          "fine-tunes weights until the model gives the target (dense patch)",
-          describe_settings<FtSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<FtEditor>(given); },
-          {},
-          {"The end of the answer is trained, too, so that generation stops after the target.",
-           "Training ends as soon as the answer holds, instead of after a fixed number of steps.",
-           "Weight decay, where it is set, acts on the change instead of the weight.",
-           "Dropout is off, so that the same request gives the same patch."}};
+  return {
+      "ft",
+      "fine-tunes weights until the model gives the target (dense patch)",
+      describe_settings<FtSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<FtEditor>(given); },
+      {},
+      {"The end of the answer is trained, too, so that generation stops after the target.",
+       "Training continues until the answer holds, with an adaptive learning rate, instead of for "
+       "a fixed number of steps; preset=vlkeb is the published run.",
+       "Weight decay, where it is set, acts on the change instead of the weight.",
+       "Dropout is off, so that the same request gives the same patch."}};
 }
 
 }  // namespace emend

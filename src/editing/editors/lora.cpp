@@ -85,15 +85,17 @@ class LoraEditor : public Editor {
 }  // namespace
 
 EditorKind lora_editor() {
-  return {"lora",
-          "learns a low-rank change of attention weights (low-rank patch)",
-          describe_settings<LoraSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<LoraEditor>(given); },
-          {},
-          {"LoRA's rank is fixed: EasyEdit's AdaLoRA, which redistributes it, is not implemented.",
-           "The end of the answer is trained, too, so that generation stops after the target.",
-           "Training ends as soon as the answer holds, instead of after a fixed number of steps.",
-           "Dropout is off, so that the same request gives the same patch."}};
+  return {
+      "lora",
+      "learns a low-rank change of attention weights (low-rank patch)",
+      describe_settings<LoraSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<LoraEditor>(given); },
+      {},
+      {"LoRA's rank is fixed: EasyEdit's AdaLoRA, which redistributes it, is not implemented.",
+       "The end of the answer is trained, too, so that generation stops after the target.",
+       "Training continues until the answer holds, with an adaptive learning rate, instead of for "
+       "a fixed number of steps.",
+       "Dropout is off, so that the same request gives the same patch."}};
 }
 
 }  // namespace emend
