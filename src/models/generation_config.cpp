@@ -110,35 +110,36 @@ GenerationConfig GenerationConfig::parse(const json& object) {
 
   struct Setting {
     const char* name;
-    json neutral;
+    const char* neutral;  // JSON
   };
-  static const Setting kOthers[] = {{"num_beams", 1},
-                                    {"num_beam_groups", 1},
-                                    {"penalty_alpha", 0.0},
-                                    {"dola_layers", nullptr},
-                                    {"sequence_bias", json::array()},
-                                    {"force_words_ids", json::array()},
-                                    {"constraints", json::array()},
-                                    {"guidance_scale", 1.0},
-                                    {"encoder_repetition_penalty", 1.0},
-                                    {"encoder_no_repeat_ngram_size", 0},
-                                    {"forced_bos_token_id", nullptr},
-                                    {"forced_eos_token_id", nullptr},
-                                    {"exponential_decay_length_penalty", nullptr},
-                                    {"stop_strings", json::array()},
-                                    {"max_time", nullptr},
-                                    {"token_healing", false},
-                                    {"watermarking_config", nullptr},
-                                    {"num_return_sequences", 1}};
+  static const Setting kOthers[] = {{"num_beams", "1"},
+                                    {"num_beam_groups", "1"},
+                                    {"penalty_alpha", "0.0"},
+                                    {"dola_layers", "null"},
+                                    {"sequence_bias", "[]"},
+                                    {"force_words_ids", "[]"},
+                                    {"constraints", "[]"},
+                                    {"guidance_scale", "1.0"},
+                                    {"encoder_repetition_penalty", "1.0"},
+                                    {"encoder_no_repeat_ngram_size", "0"},
+                                    {"forced_bos_token_id", "null"},
+                                    {"forced_eos_token_id", "null"},
+                                    {"exponential_decay_length_penalty", "null"},
+                                    {"stop_strings", "[]"},
+                                    {"max_time", "null"},
+                                    {"token_healing", "false"},
+                                    {"watermarking_config", "null"},
+                                    {"num_return_sequences", "1"}};
   for (const auto& [name, neutral] : kOthers)
-    if (is_set(object, name, neutral)) c.not_implemented.emplace_back(name);
+    if (is_set(object, name, json::parse(neutral))) c.not_implemented.emplace_back(name);
   if (fields.boolean("do_sample", false)) {
     c.sampling.emplace_back("do_sample");
-    static const Setting kSampling[] = {
-        {"temperature", 1.0}, {"top_k", 0},       {"top_p", 1.0},          {"min_p", nullptr},
-        {"typical_p", 1.0},   {"top_h", nullptr}, {"epsilon_cutoff", 0.0}, {"eta_cutoff", 0.0}};
+    static const Setting kSampling[] = {{"temperature", "1.0"},    {"top_k", "0"},
+                                        {"top_p", "1.0"},          {"min_p", "null"},
+                                        {"typical_p", "1.0"},      {"top_h", "null"},
+                                        {"epsilon_cutoff", "0.0"}, {"eta_cutoff", "0.0"}};
     for (const auto& [name, neutral] : kSampling)
-      if (is_set(object, name, neutral)) c.sampling.emplace_back(name);
+      if (is_set(object, name, json::parse(neutral))) c.sampling.emplace_back(name);
   }
   return c;
 }

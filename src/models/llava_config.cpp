@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
 
 // One layer or a list; negative: counted from the end. The last but one when nothing is said.
-std::vector<int64_t> feature_layers(const JsonFields& json, int64_t blocks) {
+std::vector<int64_t> read_feature_layers(const JsonFields& json, int64_t blocks) {
   auto layers = json.ids("vision_feature_layer");
   if (!json.has("vision_feature_layer")) layers = {-2};
   const auto fits = [&](int64_t layer) { return layer >= -blocks - 1 && layer <= blocks; };
@@ -61,7 +61,7 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
                 fmt::format("image_token_index {} is not below vocab_size {}", c.image_token,
                             c.text.vocabulary),
                 "the placeholder is one of the vocabulary's tokens; correct config.json");
-  c.feature_layers = feature_layers(top, c.vision.layers);
+  c.feature_layers = read_feature_layers(top, c.vision.layers);
   const auto strategy = top.string("vision_feature_select_strategy").value_or("default");
   if (strategy != "default" && strategy != "full")
     top.refuse("vision_feature_select_strategy", "`default`, `full`");
