@@ -61,8 +61,12 @@ TEST_F(EditTargetsTest, TargetsAreEqualForEqualSeedsAndOfEveryKind) {
     EXPECT_EQ(first[i].edit.target, " " + first[i].answer);
     ++kinds[first[i].kind];
     const auto tokens = vlm_.processor.target(first[i].edit.target).size();
-    if (first[i].kind == "two_tokens") EXPECT_EQ(tokens, 2u) << first[i].answer;
-    if (first[i].kind == "five_tokens") EXPECT_EQ(tokens, 5u) << first[i].answer;
+    if (first[i].kind == "two_tokens") {
+      EXPECT_EQ(tokens, 2u) << first[i].answer;
+    }
+    if (first[i].kind == "five_tokens") {
+      EXPECT_EQ(tokens, 5u) << first[i].answer;
+    }
   }
   EXPECT_EQ(kinds.size(), 7u);
 }

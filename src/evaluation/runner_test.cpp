@@ -262,7 +262,7 @@ TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
     befores.push_back(take_before(*vlm_, record, all.protocol));
     stack.apply(*vlm_, editor->edit(*vlm_,
                                     {{record.image, edit_prompt(all.protocol, record),
-                                      continuation(protocol, record.target), record.before}},
+                                      continuation(all.protocol, record.target), record.before}},
                                     {stack.interventions(*vlm_)}));
   }
   auto expect_same = [&](const nlohmann::json& sample, size_t index) {
@@ -308,7 +308,7 @@ TEST_F(RunnerTest, ABatchIsOneEdit) {
   for (size_t i = 0; i < 2; ++i) {
     auto record = suite.record(i);
     requests.push_back({record.image, edit_prompt(all.protocol, record),
-                        continuation(protocol, record.target), record.before});
+                        continuation(all.protocol, record.target), record.before});
   }
   auto patch = make_editor(spec.name, spec.settings)->edit(*vlm_, requests);
   for (size_t i = 0; i < 2; ++i) {

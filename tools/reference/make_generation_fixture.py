@@ -72,8 +72,8 @@ def main():
         for i, (ids, mask) in enumerate(zip(stored[f"{case}/input_ids"], stored[f"{case}/attention_mask"])):
             ids = ids[mask.bool()].unsqueeze(0)
             row = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-            if f"{case}/pixel_values" in stored:
-                row["pixel_values"] = stored[f"{case}/pixel_values"][i:i + 1]
+            if kind is LlavaForConditionalGeneration:  # image_left has the pictures of image_right
+                row["pixel_values"] = stored["image_right/pixel_values"][i:i + 1]
             plain = generated(model, row, {})
             for settings in SETTINGS:
                 if "max_length" in settings and ids.shape[1] >= settings["max_length"]:

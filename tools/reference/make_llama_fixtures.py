@@ -82,7 +82,7 @@ def llava_specs():
             seed=22),
         # Several layers side by side, out of order, the last but one twice, and the last.
         "layers": dict(
-            vision=dict(hidden_size=8, intermediate_size=12, num_hidden_layers=4,
+            vision=dict(hidden_size=16, intermediate_size=24, num_hidden_layers=4,
                         num_attention_heads=2, image_size=15, patch_size=5),
             text=text, rest=dict(vision_feature_layer=[-2, 1, -1, 3]), seed=23),
     }
