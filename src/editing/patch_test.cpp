@@ -313,7 +313,7 @@ TEST_F(PatchTest, LoadingIsStrict) {
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m["version"] = "3"; }), HasSubstr("format 3"));
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("checksums"); }), HasSubstr("checksums"));
   // Fields that the id does not cover are named.
-  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["effect"]["loss"] = 0.25; }),
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["effect"]["loss"] = 0.75; }),
               HasSubstr("field 'effect' that was changed"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["made_by"] = "emend 9"; }),
               HasSubstr("field 'made_by' that was changed"));
@@ -353,6 +353,12 @@ TEST_F(PatchTest, LoadingIsStrict) {
               }),
               HasSubstr("'network'"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["settings"]["seed"] = 7; }),
+              HasSubstr("field 'settings' that was changed"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto& m) {
+                m["version"] = "1";
+                m.erase("checksums");
+                d["settings"]["seed"] = 7;
+              }),
               HasSubstr("its id differs"));
   EXPECT_THAT(message([&] { load_patch(*folder_ / "a/model.safetensors"); }),
               HasSubstr("not a patch"));

@@ -264,7 +264,8 @@ TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
   EXPECT_THAT(refusal(*once, "mend-iterated"), HasSubstr("is a trained 'mend'"));
   EXPECT_THAT(refusal(*twice, "mend"), HasSubstr("is a trained 'mend-iterated'"));
   // A file of the time when both had one name.
-  EditorCheckpoint old{"mend", vlm().fingerprint(), twice->settings(), {}, twice->tensors()};
+  EditorCheckpoint old{"mend", vlm().fingerprint(), twice->settings(), nlohmann::json::object(),
+                       twice->tensors()};
   save_checkpoint(*folder_ / "old.safetensors", old);
   MendEditor editor(nlohmann::json{{"checkpoint", *folder_ / "old.safetensors"}});
   EXPECT_THAT(message([&] { editor.edit(vlm(), {request()}); }), HasSubstr("mend takes one"));
