@@ -54,7 +54,8 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
   const auto listed = fmt::format("{}", fmt::join(words, ", "));
   auto check = [words, listed](std::string& text) {
     const bool known = std::find(words.begin(), words.end(), text) != words.end();
-    return known ? std::string() : "must be one of " + listed;
+    if (known) return std::string();
+    return fmt::format("must be one of {}, not '{}'", listed, text.substr(0, 100));
   };
   return {check, fmt::format("{{{}}}", fmt::join(words, ","))};
 }
