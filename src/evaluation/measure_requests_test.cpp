@@ -63,7 +63,7 @@ TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
 }
 
 TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
-  auto before = take_before(vlm(), record(), make_protocol("easyedit-trainer"));
+  auto before = take_before(vlm(), record(), make_protocol("easyedit-editor"));
   Intervention cut{};
   cut.point = Point::request;
   cut.rewrite = [](Batch batch) {

@@ -49,7 +49,7 @@ std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const 
                   fmt::format("a request is {} positions long after the edit and {} before; the "
                               "protocol {} compares equal lengths only",
                               length, known, before.protocol.name),
-                  "judge an editor that rewrites requests by easyedit-trainer, easyedit-editor or "
+                  "judge an editor that rewrites requests by easyedit-editor or "
                   "strict, or by the exception that for_editor makes");
     spans.push_back({end - std::min(length, known), end});
   }
