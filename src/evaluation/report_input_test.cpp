@@ -153,7 +153,7 @@ TEST(ReportInput, LinesThatJudgeEarlierEditsAgainAreCounted) {
     all += line + "\n" + json.dump() + "\n";
   }
   example.write(folder.file("run"), root, all);
-  EXPECT_NO_THROW(write_report({folder.file("run")}, folder.file("out")));
+  EXPECT_NO_THROW(write_report({folder.file("run")}, folder.file("whole")));
   example.write(folder.file("run"), root, again);
   EXPECT_THAT(report_error(folder), HasSubstr("judged again after 4 edits"));
 }
