@@ -15,7 +15,6 @@ TEST_F(ProgramTest, NamesThatAreTooLongAreRefused) {
         "patch list " + name, "patch merge " + name + " " + name + " -o {}/x.patch",
         "scenes export --count 1 -o " + name,
         "bench " + model + "--limit 1 --editors ft -o " + name,
-        "bench " + model + "--limit 1 --editors ft -o {}/x --cache-dir " + name,
         "bench " + model + "--suite e-vqa --limit 1 --editors ft -o {}/x --data " + name +
             " --images {}",
         "report " + name, "demo " + model + "--edits 1 -o " + name,
