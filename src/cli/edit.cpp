@@ -192,7 +192,6 @@ are relative to the folder of the file.
 emend editors explains the editors and their settings.
 
 Examples:
-  emend scenes export -o scenes --split eval --count 20 --seed 1
   emend edit --image scenes/images/scenes_eval_000000.png -p "How many shapes are there?" \
     --target 7 -o seven.patch
   emend edit -p "Where does Mipo live?" --target "the sea" -o sea.patch --editor lora
