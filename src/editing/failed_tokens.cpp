@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 namespace emend {
-namespace {
 
 std::string token_text(const Tokenizer& tokenizer, int64_t id) {
   if (id >= tokenizer.size()) return fmt::format("token {}", id);
   return tokenizer.decode({id}, /*skip_special=*/false);
 }
-
-}  // namespace
 
 nlohmann::json failed_tokens(const Processor& processor,
                              const std::vector<std::vector<int64_t>>& answers,

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <set>
 
+#include "editing/failed_tokens.h"
 #include "editing/merge.h"
 #include "editing/registry.h"
 #include "io/error.h"
@@ -125,7 +126,7 @@ class Run {
             .at(0);
     const auto size = static_cast<int64_t>(target.size());
     const auto best = row.logits.slice(0, row.logits.size(0) - size - 1).argmax(-1).to(at::kCPU);
-    auto text = [&](int64_t id) { return vlm_.processor.tokenizer->decode({id}, false); };
+    auto text = [&](int64_t id) { return token_text(*vlm_.processor.tokenizer, id); };
     const auto& stops = vlm_.processor.stop_tokens;
     std::vector<FailedToken> failed;
     for (int64_t i = 0; i <= size; ++i) {
