@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "models/blip2_config.h"
-#include "models/model.h"
+#include "models/config/blip2_config.h"
+#include "models/core/model.h"
 
 namespace emend::bench {
 

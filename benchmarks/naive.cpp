@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "editing/optimizer.h"
-#include "evaluation/metrics.h"
+#include "editing/optim/optimizer.h"
+#include "evaluation/protocol/metrics.h"
 #include "nn/loss.h"
 #include "sample_record.h"
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "editing/patch.h"
-#include "evaluation/measure.h"
+#include "editing/patches/patch.h"
+#include "evaluation/measuring/measure.h"
 
 namespace emend::bench {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "editing/editor.h"
-#include "evaluation/measure.h"
+#include "evaluation/measuring/measure.h"
 
 namespace emend::bench {
 

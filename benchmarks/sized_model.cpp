@@ -1,9 +1,9 @@
 #include "sized_model.h"
 
 #include "io/error.h"
-#include "models/blip2.h"
-#include "models/json_fields.h"
-#include "models/random_weights.h"
+#include "models/architectures/blip2.h"
+#include "models/config/json_fields.h"
+#include "models/core/random_weights.h"
 
 namespace emend::bench {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "models/blip2_config.h"
+#include "models/config/blip2_config.h"
 #include "models/vlm.h"
 
 namespace emend::bench {

@@ -9,11 +9,11 @@
 #include <fstream>
 #include <functional>
 
-#include "editing/block_sites.h"
-#include "editing/editors/mend.h"
-#include "editing/lesson.h"
-#include "editing/module_sites.h"
-#include "evaluation/train_editor.h"
+#include "editing/editors/hyper/mend.h"
+#include "editing/targets/block_sites.h"
+#include "editing/targets/module_sites.h"
+#include "editing/training/edit_example.h"
+#include "evaluation/training/train_editor.h"
 #include "flop_counter.h"
 #include "gemm_peak.h"
 #include "io/error.h"

@@ -15,8 +15,8 @@
 #include "io/error.h"
 #include "io/runtime.h"
 #include "memory_bandwidth.h"
-#include "models/next_pass.h"
-#include "models/request_batch.h"
+#include "models/generation/decode_step.h"
+#include "models/prompting/request_batch.h"
 #include "sample_record.h"
 
 namespace emend::bench {

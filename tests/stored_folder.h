@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "io/safetensors.h"
+#include "io/tensors/safetensors.h"
 
 namespace emend::testing {
 

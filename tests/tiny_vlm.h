@@ -9,11 +9,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "io/safetensors.h"
-#include "models/architecture.h"
-#include "models/blip2.h"
+#include "io/tensors/safetensors.h"
+#include "models/architectures/architecture.h"
+#include "models/architectures/blip2.h"
+#include "models/core/weights.h"
 #include "models/vlm.h"
-#include "models/weights.h"
 
 // A whole BLIP-2 folder of random weights, small enough for any test, with a tokenizer of bytes.
 namespace emend::testing {

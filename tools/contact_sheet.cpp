@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "io/error.h"
-#include "suites/scenes.h"
+#include "suites/scenes/scenes.h"
 
 namespace {
 

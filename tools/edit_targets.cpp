@@ -2,7 +2,7 @@
 //   emend-edit-targets --count 500 --editors ft,lora --seed 1
 // Exits with 1 when an editor holds on fewer than --least per cent of the targets.
 
-#include "evaluation/edit_targets.h"
+#include "evaluation/edits/edit_targets.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include <map>
 
 #include "editing/registry.h"
-#include "editing/settings_file.h"
+#include "editing/settings/settings_file.h"
 
 namespace emend {
 namespace {

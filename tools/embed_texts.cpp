@@ -5,9 +5,9 @@
 #include <cstdio>
 
 #include "io/error.h"
-#include "io/json.h"
-#include "io/safetensors.h"
-#include "models/sentence_encoder.h"
+#include "io/json/json.h"
+#include "io/tensors/safetensors.h"
+#include "models/sentence/sentence_encoder.h"
 
 namespace {
 

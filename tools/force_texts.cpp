@@ -8,8 +8,8 @@
 #include <cstdio>
 
 #include "io/error.h"
-#include "io/json.h"
-#include "io/safetensors.h"
+#include "io/json/json.h"
+#include "io/tensors/safetensors.h"
 #include "models/vlm.h"
 
 namespace {

@@ -8,9 +8,9 @@
 
 #include "io/error.h"
 #include "io/progress.h"
-#include "models/architecture.h"
+#include "models/architectures/architecture.h"
 #include "models/convert/model_folder.h"
-#include "models/random_weights.h"
+#include "models/core/random_weights.h"
 #include "text/tokenizer.h"
 
 namespace emend {

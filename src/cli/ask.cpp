@@ -5,10 +5,10 @@
 #include <iostream>
 
 #include "cli/command.h"
-#include "evaluation/protocol.h"
+#include "evaluation/protocol/protocol.h"
 #include "io/log.h"
 #include "io/runtime.h"
-#include "models/activation_store.h"
+#include "models/caching/activation_store.h"
 
 namespace emend::cli {
 namespace {

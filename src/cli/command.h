@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "cli/validators.h"
-#include "editing/hparams.h"
-#include "editing/patch_stack.h"
-#include "evaluation/protocol.h"
+#include "editing/patches/patch_stack.h"
+#include "editing/settings/easyedit/hparams.h"
+#include "evaluation/protocol/protocol.h"
 #include "models/vlm.h"
 #include "suites/suite.h"
 

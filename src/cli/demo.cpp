@@ -8,10 +8,10 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "editing/editor.h"
-#include "editing/patch_stack.h"
-#include "evaluation/scenes_probes.h"
+#include "editing/patches/patch_stack.h"
+#include "evaluation/probes/scenes_probes.h"
 #include "io/error.h"
-#include "io/path.h"
+#include "io/files/path.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "editing/patch.h"
+#include "editing/patches/patch.h"
 
 namespace emend::cli {
 

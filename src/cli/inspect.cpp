@@ -8,11 +8,11 @@
 #include "cli/command.h"
 #include "cli/entries.h"
 #include "cli/table.h"
-#include "editing/patch_file.h"
+#include "editing/patches/patch_file.h"
 #include "io/error.h"
-#include "io/file_kind.h"
-#include "io/json.h"
-#include "io/path.h"
+#include "io/files/file_kind.h"
+#include "io/files/path.h"
+#include "io/json/json.h"
 
 namespace emend::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/entries.h"
 #include "cli/table.h"
-#include "editing/merge.h"
+#include "editing/patches/merge.h"
 
 namespace emend::cli {
 namespace {

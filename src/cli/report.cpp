@@ -1,4 +1,4 @@
-#include "evaluation/report.h"
+#include "evaluation/report/report.h"
 
 #include <fmt/format.h>
 

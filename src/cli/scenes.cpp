@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "cli/command.h"
-#include "evaluation/scenes_probes.h"
+#include "evaluation/probes/scenes_probes.h"
 #include "io/error.h"
 #include "suites/suite.h"
 

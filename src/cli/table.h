@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/measure.h"
+#include "evaluation/measuring/measure.h"
 
 namespace emend::cli {
 

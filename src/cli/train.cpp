@@ -5,14 +5,14 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
-#include "editing/hparams.h"
-#include "evaluation/collect_demonstrations.h"
-#include "evaluation/train_editor.h"
+#include "editing/settings/easyedit/hparams.h"
+#include "evaluation/training/collect_demonstrations.h"
+#include "evaluation/training/train_editor.h"
 #include "io/error.h"
-#include "io/file.h"
+#include "io/files/file.h"
+#include "io/json/yaml.h"
 #include "io/log.h"
 #include "io/runtime.h"
-#include "io/yaml.h"
 
 namespace emend::cli {
 namespace {

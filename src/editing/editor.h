@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "editing/patch.h"
-#include "models/activation_store.h"
+#include "editing/patches/patch.h"
+#include "models/caching/activation_store.h"
 #include "suites/record.h"
 
 namespace emend {

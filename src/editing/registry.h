@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "editing/editor.h"
-#include "editing/settings.h"
+#include "editing/settings/settings.h"
 
 namespace emend {
 

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <thread>
 
-#include "io/cores.h"
+#include "io/cgroup_cpus.h"
 #include "io/testing.h"
 
 namespace emend {

@@ -5,8 +5,8 @@
 #include <mutex>
 
 #include "io/hash.h"
-#include "models/architecture.h"
-#include "models/json_fields.h"
+#include "models/architectures/architecture.h"
+#include "models/config/json_fields.h"
 #include "models/vlm.h"
 
 namespace emend {

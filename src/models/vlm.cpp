@@ -7,10 +7,10 @@
 
 #include "io/cpu.h"
 #include "io/error.h"
+#include "io/files/path.h"
 #include "io/log.h"
-#include "io/path.h"
-#include "models/architecture.h"
-#include "models/json_fields.h"
+#include "models/architectures/architecture.h"
+#include "models/config/json_fields.h"
 
 namespace emend {
 namespace {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "io/image.h"
-#include "io/json.h"
-#include "models/model.h"
-#include "models/precision.h"
-#include "models/processor.h"
+#include "io/image/image.h"
+#include "io/json/json.h"
+#include "models/core/model.h"
+#include "models/core/precision.h"
+#include "models/prompting/processor.h"
 
 namespace emend {
 

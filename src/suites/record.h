@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "io/image.h"
+#include "io/image/image.h"
 
 namespace emend {
 

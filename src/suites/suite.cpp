@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "io/error.h"
-#include "suites/counterfact.h"
-#include "suites/mmedit.h"
-#include "suites/scenes_suite.h"
+#include "suites/facts/counterfact.h"
+#include "suites/mmedit/mmedit.h"
+#include "suites/scenes/suite.h"
 
 namespace emend {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "suites/record.h"
-#include "suites/scenes.h"
+#include "suites/scenes/scenes.h"
 
 namespace emend {
 

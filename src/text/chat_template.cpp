@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "io/error.h"
-#include "io/file.h"
-#include "io/json.h"
-#include "io/path.h"
-#include "text/folder_tokens.h"
+#include "io/files/file.h"
+#include "io/files/path.h"
+#include "io/json/json.h"
 #include "text/jinja/evaluator.h"
 #include "text/jinja/parser.h"
-#include "text/spec.h"
+#include "text/loading/folder_tokens.h"
+#include "text/loading/spec.h"
 
 namespace emend {
 namespace {

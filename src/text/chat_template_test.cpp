@@ -12,7 +12,7 @@
 #include <random>
 
 #include "io/error.h"
-#include "io/file.h"
+#include "io/files/file.h"
 #include "io/testing.h"
 
 namespace emend {

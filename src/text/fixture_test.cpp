@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "io/json.h"
+#include "io/json/json.h"
 #include "text/tokenizer.h"
 
 namespace emend {

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "io/error.h"
-#include "io/json.h"
+#include "io/json/json.h"
 #include "text/tokenizer.h"
 
 namespace emend {

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "text/loaders.h"
+#include "text/loading/loaders.h"
 
 namespace emend {
 

@@ -12,9 +12,9 @@
 #include <thread>
 
 #include "io/error.h"
-#include "io/file.h"
-#include "io/json.h"
-#include "text/byte_level.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
+#include "text/pipeline/byte_level.h"
 
 namespace emend {
 namespace {

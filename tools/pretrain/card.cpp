@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "exam.h"
-#include "io/file.h"
+#include "io/files/file.h"
 #include "io/runtime.h"
 #include "lessons.h"
 

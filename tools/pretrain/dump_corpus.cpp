@@ -5,8 +5,8 @@
 #include <string>
 
 #include "io/error.h"
-#include "suites/draw.h"
-#include "suites/scenes.h"
+#include "suites/random.h"
+#include "suites/scenes/scenes.h"
 
 namespace {
 

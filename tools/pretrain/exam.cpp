@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "lessons.h"
-#include "suites/draw.h"
+#include "suites/random.h"
 
 namespace emend::pretrain {
 

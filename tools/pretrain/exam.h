@@ -7,7 +7,7 @@
 
 #include "lessons.h"
 #include "models/vlm.h"
-#include "suites/scenes.h"
+#include "suites/scenes/scenes.h"
 
 namespace emend::pretrain {
 

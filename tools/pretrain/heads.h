@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "suites/scenes.h"
+#include "suites/scenes/scenes.h"
 
 namespace emend::pretrain {
 

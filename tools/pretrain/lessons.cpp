@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "suites/draw.h"
+#include "suites/random.h"
 
 namespace emend::pretrain {
 

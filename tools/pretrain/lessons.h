@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/pass.h"
-#include "suites/scenes.h"
+#include "models/core/pass.h"
+#include "suites/scenes/scenes.h"
 #include "text/tokenizer.h"
 
 namespace emend::pretrain {

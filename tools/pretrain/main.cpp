@@ -11,9 +11,9 @@
 
 #include "io/error.h"
 #include "io/runtime.h"
-#include "io/safetensors.h"
-#include "models/blip2.h"
-#include "models/weights.h"
+#include "io/tensors/safetensors.h"
+#include "models/architectures/blip2.h"
+#include "models/core/weights.h"
 #include "trainer.h"
 
 namespace emend::pretrain {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <thread>
 
-#include "io/image.h"
-#include "io/image_processor.h"
+#include "io/image/image.h"
+#include "io/image/processor.h"
 
 namespace emend::pretrain {
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "suites/scenes.h"
+#include "suites/scenes/scenes.h"
 
 namespace emend::pretrain {
 

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <thread>
 
-#include "io/safetensors.h"
-#include "suites/draw.h"
+#include "io/tensors/safetensors.h"
+#include "suites/random.h"
 
 namespace emend::pretrain {
 namespace {

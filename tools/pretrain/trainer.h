@@ -7,7 +7,7 @@
 #include "adamw.h"
 #include "heads.h"
 #include "lessons.h"
-#include "models/model.h"
+#include "models/core/model.h"
 #include "pool.h"
 
 namespace emend::pretrain {

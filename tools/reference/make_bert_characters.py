@@ -1,4 +1,4 @@
-"""Makes src/text/bert_characters.cpp: which characters Hugging Face's BERT steps drop, and cut at.
+"""Makes src/text/wordpiece/bert_characters.cpp: which characters Hugging Face's BERT steps drop, and cut at.
 
     python tools/reference/make_bert_characters.py
 
@@ -10,7 +10,7 @@ import pathlib
 
 from tokenizers import normalizers, pre_tokenizers
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "src/text/bert_characters.cpp"
+OUT = pathlib.Path(__file__).resolve().parents[2] / "src/text/wordpiece/bert_characters.cpp"
 OFF = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 CHARACTERS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
@@ -64,7 +64,7 @@ def main():
     }
     text = """// Written by tools/reference/make_bert_characters.py.
 // clang-format off
-#include "text/bert_characters.h"
+#include "text/wordpiece/bert_characters.h"
 
 #include <algorithm>
 #include <iterator>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""IKE's prompts and ranking, for src/editing/editors/ike_test.cpp.
+"""IKE's prompts and ranking, for src/editing/editors/ike/ike_test.cpp.
 
     python make_ike_fixture.py OUT     # OUT is src/editing/testdata/ike.safetensors
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""KE's deltas for given texts, gradients and networks, for src/editing/editors/ke_network_test.cpp.
+"""KE's deltas for given texts, gradients and networks, for src/editing/editors/hyper/ke_network_test.cpp.
 
     python make_ke_fixture.py OUT     # OUT is src/editing/testdata/ke.safetensors
 

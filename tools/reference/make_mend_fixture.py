@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""MEND's deltas for given gradients and networks, for src/editing/editors/mend_test.cpp.
+"""MEND's deltas for given gradients and networks, for src/editing/editors/hyper/mend_test.cpp.
 
     python make_mend_fixture.py OUT     # OUT is src/editing/testdata/mend.safetensors
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""SERAC's scores and mixtures, for src/editing/editors/serac_scope_test.cpp.
+"""SERAC's scores and mixtures, for src/editing/editors/serac/scope_test.cpp.
 
     python make_serac_fixture.py OUT     # OUT is src/editing/testdata/serac.safetensors
 

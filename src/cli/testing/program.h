@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "io/file.h"
+#include "io/files/file.h"
 #include "tests/tiny_vlm.h"
 
 // For tests only: the program as a user runs it, beside the folders of two tiny models and files
@@ -46,8 +46,8 @@ class ProgramTest : public ::testing::Test {
   static Result run(std::string arguments, const std::string& before = "") {
     for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
       arguments.replace(at, 2, folder_->string());
-    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=${EMEND_LOG:-error} " + EMEND_PROGRAM + " " +
-                   arguments + " >" + path("out") + " 2>" + path("err");
+    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=${EMEND_LOG:-error} " + EMEND_PROGRAM +
+                   " " + arguments + " >" + path("out") + " 2>" + path("err");
     int status = std::system(command.c_str());
     Result result;
     result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "editing/patch_stack.h"
+#include "editing/patches/patch_stack.h"
 #include "editing/testing/every_editor.h"
 #include "io/error.h"
 

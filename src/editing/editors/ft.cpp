@@ -1,6 +1,6 @@
 #include "editing/editors/editors.h"
-#include "editing/module_sites.h"
-#include "editing/tune.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/targets/module_sites.h"
 
 namespace emend {
 namespace {

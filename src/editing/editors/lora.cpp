@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "editing/editors/editors.h"
-#include "editing/module_sites.h"
-#include "editing/tune.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/targets/module_sites.h"
 
 namespace emend {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "editing/registry.h"
 #include "io/error.h"
-#include "suites/scenes.h"
+#include "suites/scenes/scenes.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {

@@ -2,9 +2,9 @@
 
 #include <cctype>
 
-#include "editing/editors/ike_corpus.h"
+#include "editing/editors/ike/corpus.h"
 #include "editing/registry.h"
-#include "editing/train.h"
+#include "editing/training/trainer.h"
 #include "tests/tiny_vlm.h"
 
 // For tests only: every editor of the registry, ready to edit a tiny model.

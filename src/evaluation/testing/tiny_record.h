@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "editing/editor.h"
-#include "evaluation/measure.h"
+#include "evaluation/measuring/measure.h"
 #include "tests/tiny_vlm.h"
 
 // For tests only: a tiny random model, and a record with probes of every kind.

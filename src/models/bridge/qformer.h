@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "models/blip2_config.h"
-#include "models/builder.h"
-#include "models/pass.h"
+#include "models/config/blip2_config.h"
+#include "models/core/builder.h"
+#include "models/core/pass.h"
 
 namespace emend {
 

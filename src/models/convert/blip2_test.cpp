@@ -1,12 +1,12 @@
-#include "models/blip2.h"
+#include "models/architectures/blip2.h"
 
 #include <gmock/gmock.h>
 
 #include <filesystem>
 
 #include "io/error.h"
-#include "io/file.h"
-#include "io/json.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
 #include "io/testing.h"
 #include "models/convert/convert.h"
 #include "models/testing/fixture.h"

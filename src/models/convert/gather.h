@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "io/safetensors.h"
-#include "models/weights.h"
+#include "io/tensors/safetensors.h"
+#include "models/core/weights.h"
 
 namespace emend {
 

@@ -1,11 +1,11 @@
-#include "models/minigpt4.h"
+#include "models/architectures/minigpt4.h"
 
 #include <fmt/format.h>
 
 #include "io/error.h"
+#include "models/config/minigpt4_config.h"
 #include "models/convert/convert.h"
 #include "models/convert/lavis_names.h"
-#include "models/minigpt4_config.h"
 
 namespace emend {
 namespace {

@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "io/file.h"
-#include "io/json.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
 #include "io/testing.h"
 #include "models/convert/convert.h"
 #include "models/testing/fixture.h"

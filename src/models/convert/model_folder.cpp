@@ -5,10 +5,10 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "io/file.h"
-#include "io/json.h"
-#include "io/new_folder.h"
-#include "io/path.h"
+#include "io/files/atomic_directory.h"
+#include "io/files/file.h"
+#include "io/files/path.h"
+#include "io/json/json.h"
 
 namespace emend {
 namespace {

@@ -6,10 +6,10 @@
 #include <filesystem>
 
 #include "io/error.h"
-#include "io/json.h"
-#include "io/torch_file.h"
+#include "io/json/json.h"
+#include "io/tensors/torch_file.h"
+#include "models/config/json_fields.h"
 #include "models/convert/lavis_names.h"
-#include "models/json_fields.h"
 
 namespace emend {
 namespace {

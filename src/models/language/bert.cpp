@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "io/error.h"
-#include "models/json_fields.h"
+#include "models/config/json_fields.h"
 #include "nn/attention.h"
 
 namespace emend {

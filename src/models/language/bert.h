@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/builder.h"
+#include "models/core/builder.h"
 #include "nn/activation.h"
 
 namespace emend {

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "models/builder.h"
-#include "models/pass.h"
+#include "models/core/builder.h"
+#include "models/core/pass.h"
 
 namespace emend {
 

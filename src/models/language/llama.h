@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "models/config/llama_config.h"
 #include "models/language/decoder.h"
-#include "models/llama_config.h"
 #include "nn/rotary.h"
 
 namespace emend {

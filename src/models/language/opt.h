@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "models/blip2_config.h"
+#include "models/config/blip2_config.h"
 #include "models/language/decoder.h"
 
 namespace emend {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "io/safetensors.h"
-#include "models/architecture.h"
+#include "io/tensors/safetensors.h"
+#include "models/architectures/architecture.h"
 
 namespace emend::fixtures {
 

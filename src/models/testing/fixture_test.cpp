@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "models/json_fields.h"
+#include "models/config/json_fields.h"
 #include "nn/loss.h"
 
 namespace emend::fixtures {

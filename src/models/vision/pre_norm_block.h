@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "models/builder.h"
-#include "models/vision_config.h"
+#include "models/config/vision_config.h"
+#include "models/core/builder.h"
 
 namespace emend {
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "models/builder.h"
-#include "models/smolvlm_config.h"
+#include "models/config/smolvlm_config.h"
+#include "models/core/builder.h"
 #include "models/vision/pre_norm_block.h"
 
 namespace emend {

@@ -1,0 +1,136 @@
+#include "cli/edit/arguments.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "editing/registry.h"
+#include "editing/settings/easyedit/hparams.h"
+#include "editing/settings/settings_file.h"
+#include "evaluation/edits/edit_file.h"
+#include "evaluation/protocol/protocol.h"
+#include "io/error.h"
+#include "io/log.h"
+
+namespace emend::cli {
+namespace {
+
+// --locality and --locality-image: one picture for all questions, or one for each.
+void add_pairs(const EditArguments& arguments, std::vector<LocalityQuestion>& all) {
+  const auto& texts = arguments.locality;
+  const auto& images = arguments.locality_images;
+  if (images.size() > 1 && images.size() != texts.size())
+    throw Error(
+        "cli::edit",
+        fmt::format("there are {} --locality-image and {} --locality", images.size(), texts.size()),
+        "give one picture for all questions, or one for each (\"\" for none)");
+  if (texts.empty() && !images.empty())
+    throw Error("cli::edit", "--locality-image has no question",
+                "add --locality \"QUESTION\", which is asked about the picture");
+  std::vector<Picture> pictures;
+  for (const auto& path : images) pictures.push_back(open_picture(path));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    auto [prompt, answer] = question_and_answer(texts[i], "--locality");
+    Picture picture;
+    if (!pictures.empty()) picture = pictures[pictures.size() == 1 ? 0 : i];
+    all.push_back({picture, prompt, answer});
+  }
+}
+
+EditQuestion one_edit(const EditArguments& arguments) {
+  EditQuestion edit;
+  edit.image = open_picture(arguments.image);
+  edit.prompt = arguments.text;
+  edit.target = arguments.target;
+  edit.rephrasings = arguments.rephrasings;
+  for (const auto& path : arguments.other_images) edit.other_pictures.push_back(open_picture(path));
+  for (const auto& text : arguments.follows) {
+    auto [question, answer] = question_and_answer(text, "--follows");
+    if (answer.empty())
+      throw Error("cli::edit", fmt::format("--follows '{}' is not QUESTION => ANSWER", text),
+                  "for example --follows \"Is the star red? => yes\"");
+    edit.consequences.emplace_back(question, answer);
+  }
+  return edit;
+}
+
+}  // namespace
+
+EditorSpec chosen_editor(const EditArguments& arguments) {
+  std::vector<EditorSpec> chosen;
+  if (!arguments.hparams.empty()) {
+    auto hparams = read_hparams(arguments.hparams);
+    log_ignored_keys(arguments.hparams, hparams.ignored);
+    chosen = {hparams.spec};
+  } else {
+    auto module = arguments.module.empty() ? "" : ":" + arguments.module;
+    chosen = parse_editors(arguments.editor + module);
+  }
+  if (chosen.size() != 1)
+    throw Error("cli::edit", fmt::format("'{}' are several editors", arguments.editor),
+                "choose one; `emend bench` compares several");
+  auto& spec = chosen.front();
+  if (!spec.settings.contains("seed") && editor_kind(spec.name).has_setting("seed"))
+    spec.settings["seed"] = arguments.common.seed;
+  if (!arguments.settings_file.empty())
+    apply_settings(chosen, read_settings_file(arguments.settings_file));
+  if (!arguments.sites.empty()) spec.settings["sites"] = arguments.sites;
+  apply_pairs(chosen, arguments.settings);
+  return spec;
+}
+
+std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
+                                       std::vector<std::string>& ignored) {
+  std::vector<EditQuestion> edits;
+  if (arguments.file.empty()) {
+    edits.push_back(one_edit(arguments));
+  } else {
+    auto file = read_edit_file(arguments.file);
+    ignored = file.ignored;
+    for (const auto& name : ignored)
+      logger().warn("'{}': the field '{}' is not read", arguments.file, name);
+    edits = std::move(file.edits);
+  }
+  auto& locality = edits.front().locality;
+  add_pairs(arguments, locality);
+  if (!arguments.locality_file.empty())
+    for (auto& one : read_locality_file(arguments.locality_file)) locality.push_back(one);
+  return edits;
+}
+
+void check_output(const EditArguments& arguments) {
+  namespace fs = std::filesystem;
+  const auto& path = arguments.output;
+  auto folder = fs::path(path).parent_path();
+  std::error_code error;
+  if (fs::is_directory(path, error))
+    throw Error("cli::edit", fmt::format("'{}' is a folder", path), "-o names the file to write");
+  if (!folder.empty() && !fs::is_directory(folder, error))
+    throw Error("cli::edit", fmt::format("there is no folder '{}'", folder.string()),
+                "make it first, or write the patch elsewhere (-o)");
+}
+
+Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,
+                         const EditQuestion& question, const Processor& processor) {
+  auto protocol = make_protocol(arguments.protocol);
+  if (arguments.as_asked) {
+    if (protocol.bos == Protocol::Bos::none) protocol.bos = Protocol::Bos::model;
+    protocol.answer_space = Protocol::AnswerSpace::plain;
+  }
+  const bool bare = protocol.question_template == "{}";
+  protocol = for_editor(protocol, editor);
+  auto prompting = arguments.prompting;
+  prompting.bare |= prompting.pattern.empty() && bare;
+  const bool sees = processor.layout.image_slots > 0;
+  if (processor.wraps(sees)) protocol.image_locality_template = "{}";
+  if (!prompting.pattern.empty()) protocol.captions.clear();  // the user's own template is for all
+  const auto pattern =
+      prompt_template(prompting, question.prompt, processor.wraps(question.image.present()));
+  if (pattern != protocol.question_template) {
+    protocol.question_template = pattern;
+    protocol.name += fmt::format(" with prompt \"{}\"", pattern);
+  }
+  return protocol;
+}
+
+}  // namespace emend::cli

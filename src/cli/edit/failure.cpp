@@ -1,0 +1,105 @@
+#include "cli/edit/failure.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "editing/registry.h"
+
+namespace emend::cli {
+namespace {
+
+using nlohmann::json;
+
+double number(const json& effect, const char* name) {
+  return effect.contains(name) && effect[name].is_number() ? effect[name].get<double>() : 0;
+}
+
+std::vector<double> losses(const json& effect) {
+  std::vector<double> all;
+  if (effect.contains("losses") && effect["losses"].is_array())
+    for (const auto& one : effect["losses"])
+      if (one.is_number()) all.push_back(one.get<double>());
+  if (all.empty() && effect.contains("loss_before") && effect.contains("loss_after"))
+    all = {number(effect, "loss_before"), number(effect, "loss_after")};
+  return all;
+}
+
+}  // namespace
+
+std::string failure_reason(const EditVerdict& edit) {
+  const auto& effect = edit.effect;
+  if (!effect.is_object() || !effect.contains("loss_after"))
+    return "the model does not follow what the editor tells it";
+  const auto steps = effect.value("steps", int64_t{0});
+  const auto stopped = effect.value("stop_reason", std::string());
+  if (stopped == "diverged") return fmt::format("the loss grew without limit in {} steps", steps);
+  if (stopped == "no_progress") return fmt::format("the loss no longer fell after {} steps", steps);
+  if (effect.value("holds", false))
+    return fmt::format(
+        "the target's tokens were learned in {} steps, but the generated answer "
+        "is another",
+        steps);
+  return fmt::format("{} steps were not enough", steps);
+}
+
+std::string loss_curve(const json& effect) {
+  constexpr size_t kShown = 8;
+  const auto all = losses(effect);
+  if (all.empty()) return {};
+  std::vector<std::string> shown;
+  const auto count = std::min(kShown, all.size());
+  for (size_t i = 0; i < count; ++i)
+    shown.push_back(fmt::format("{:.3g}", all[count > 1 ? i * (all.size() - 1) / (count - 1) : 0]));
+  return fmt::format("{}", fmt::join(shown, " -> "));
+}
+
+std::vector<std::string> failed_token_lines(const EditVerdict& edit) {
+  std::vector<std::string> lines;
+  for (const auto& token : edit.failed)
+    lines.push_back(fmt::format("token {}: expected \"{}\", the model predicts \"{}\"",
+                                token.position + 1, token.expected, token.predicted));
+  return lines;
+}
+
+std::vector<std::string> suggestions(const EditArguments& arguments, const Patch& patch,
+                                     const EditVerdict& edit) {
+  std::vector<std::string> all;
+  const auto kind = editor_kind(patch.editor);
+  auto& settings = patch.settings;
+  auto setting = [&](const char* name) -> double {
+    return settings.is_object() ? number(settings, name) : 0;
+  };
+  if (kind.has_setting("steps"))
+    all.push_back(
+        fmt::format("--set steps={}", std::max<int64_t>(50, 4 * int64_t(setting("steps")))));
+  if (kind.has_setting("lr")) {
+    if (edit.effect.value("stop_reason", std::string()) == "diverged" && setting("lr") > 0)
+      all.push_back(fmt::format("--set lr={:g}", setting("lr") / 4));
+    else if (setting("lr") > 0)
+      all.push_back(fmt::format("--set lr={:g}", setting("lr") * 4));
+  }
+  if (patch.editor == "ike" && setting("k") > 0)
+    all.push_back("--set ike.k=0   (the fact alone, without demonstrations)");
+  const auto module = settings.is_object() ? settings.value("module", std::string()) : "";
+  if (kind.has_setting("module") && arguments.sites.empty() && patch.editor != "serac")
+    all.push_back(module == "language" ? "--module vision" : "--module language");
+  if (patch.editor != "lora") all.push_back("--editor lora");
+  if (patch.editor != "ft") all.push_back("--editor ft");
+  return all;
+}
+
+json failure_json(const EditArguments& arguments, const Patch& patch, const EditVerdict& edit) {
+  json failure = {{"answer", edit.after},
+                  {"reason", failure_reason(edit)},
+                  {"loss", edit.effect.value("losses", json::array())},
+                  {"failed_tokens", json::array()},
+                  {"try", suggestions(arguments, patch, edit)}};
+  for (const char* name : {"stop_reason", "steps", "loss_before", "loss_after"})
+    if (edit.effect.contains(name)) failure[name] = edit.effect[name];
+  for (const auto& token : edit.failed) failure["failed_tokens"].push_back(to_json(token));
+  return failure;
+}
+
+}  // namespace emend::cli

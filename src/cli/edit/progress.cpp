@@ -1,0 +1,27 @@
+#include "cli/edit/progress.h"
+
+#include <fmt/format.h>
+
+#include "io/log.h"
+
+namespace emend::cli {
+
+void EditProgress::part(const std::string& name) {
+  finish();
+  logger().info("{}", name);
+}
+
+void EditProgress::step(int64_t step, int64_t steps, double loss) {
+  if (!logger().should_log(spdlog::level::info)) return;
+  if (!bar_ || step < last_) {
+    ProgressOptions options;
+    options.seconds_between_lines = 5;
+    bar_.reset();
+    bar_ = std::make_unique<Progress>("editing, step", steps, 0, options);
+  }
+  last_ = step;
+  bar_->note(fmt::format("loss {:.3g}", loss));
+  bar_->set(step);
+}
+
+}  // namespace emend::cli

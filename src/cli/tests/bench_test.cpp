@@ -1,0 +1,293 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "editing/patches/patch_stack.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// `emend bench` as a user runs it, stops it and kills it.
+class BenchTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    model_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(model_->string());
+  }
+  static void TearDownTestSuite() { model_.reset(); }
+  std::string path(const std::string& name) const { return folder_ / name; }
+
+  // `arguments` without quotes; output goes to the files out and err.
+  pid_t start(const std::string& arguments) const {
+    std::vector<std::string> words = {EMEND_PROGRAM, "bench", "-m", model, "-t", "1"};
+    std::istringstream stream(arguments);
+    for (std::string word; stream >> word;) words.push_back(word);
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    auto out = path("out"), err = path("err");
+    pid_t child = ::fork();
+    if (child != 0) return child;
+    ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), 1);
+    ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), 2);
+    ::execv(EMEND_PROGRAM, argv.data());
+    ::_exit(127);
+  }
+  // Exit status, or 128 + the signal that ended it.
+  static int wait_for(pid_t child) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  int run(const std::string& arguments) const { return wait_for(start(arguments)); }
+  void expect_refused(const std::string& arguments, const std::string& said) const {
+    SCOPED_TRACE(arguments);
+    EXPECT_EQ(run(arguments + " -o " + path("refused")), 1);
+    auto err = read_file(path("err"));
+    EXPECT_THAT(err, AllOf(HasSubstr("emend: ["), HasSubstr("Hint: "), HasSubstr(said)));
+    EXPECT_EQ(read_file(path("out")), "");
+    EXPECT_FALSE(fs::exists(path("refused")));
+  }
+  static nlohmann::json without_timings(const std::string& file) {
+    auto json = read_json(file);
+    json.erase("timings");
+    return json;
+  }
+
+  static constexpr const char* kSmall =
+      " --limit 3 --set lr=0.02 --set steps=3 --editors ft:language,ft:vision ";
+
+  testing::TemporaryFolder folder_;
+  std::string model = model_->string();
+  static std::unique_ptr<testing::TemporaryFolder> model_;
+};
+std::unique_ptr<testing::TemporaryFolder> BenchTest::model_;
+
+TEST_F(BenchTest, KilledAtRandomMomentsItEndsAsAnUnbrokenRun) {
+  std::mt19937_64 random(11);
+  for (const std::string mode : {"single", "sequential", "batch"}) {
+    SCOPED_TRACE(mode);
+    auto arguments = kSmall + ("--mode " + mode + " --batch-size 2 --judge-at 1,2 -o ");
+    auto begin = std::chrono::steady_clock::now();
+    ASSERT_EQ(run(arguments + path("whole-" + mode)), 0) << read_file(path("err"));
+    auto took = std::chrono::steady_clock::now() - begin;
+    auto broken = path("broken-" + mode);
+    int kills = 0;
+    for (int i = 0; i < 4; ++i) {
+      auto child = start(arguments + broken + " --cache-dir " + path("cache"));
+      std::this_thread::sleep_for(took * static_cast<double>(random() % 1000) / 1000.0);
+      ::kill(child, SIGKILL);
+      kills += wait_for(child) == 128 + SIGKILL;
+    }
+    EXPECT_GT(kills, 0);
+    ASSERT_EQ(run(arguments + broken + " --cache-dir " + path("cache")), 0)
+        << read_file(path("err"));
+    EXPECT_EQ(read_file(broken + "/samples.jsonl"),
+              read_file(path("whole-" + mode + "/samples.jsonl")));
+    EXPECT_EQ(without_timings(broken + "/results.json"),
+              without_timings(path("whole-" + mode + "/results.json")));
+    for (const auto& entry : fs::directory_iterator(path("whole-" + mode)))
+      EXPECT_TRUE(fs::exists(broken / entry.path().filename())) << entry.path();
+  }
+}
+
+TEST_F(BenchTest, AnInterruptStopsAndSaysHowToGoOn) {
+  auto arguments =
+      " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
+  auto child = start(arguments);
+  // Once the first line is there; before, an interrupt ends the program as any other.
+  for (std::error_code none; fs::file_size(path("a/samples.jsonl"), none) + 1 <= 1;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ::kill(child, SIGINT);
+  EXPECT_EQ(wait_for(child), 130);
+  EXPECT_THAT(read_file(path("err")), AllOf(HasSubstr("of 40 records"), HasSubstr("same command")));
+  EXPECT_EQ(read_json(path("a/results.json"))["partial"], true);
+  EXPECT_EQ(run(arguments), 0);
+  EXPECT_FALSE(read_json(path("a/results.json")).contains("partial"));
+}
+
+TEST_F(BenchTest, ATerminationEndsWithItsOwnStatus) {
+  auto arguments =
+      " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
+  auto child = start(arguments);
+  for (std::error_code none; fs::file_size(path("a/samples.jsonl"), none) + 1 <= 1;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ::kill(child, SIGTERM);
+  EXPECT_EQ(wait_for(child), 143);
+}
+
+// The lines of a run's samples.jsonl that stand before it goes on.
+void keep_lines(const std::string& file, size_t count) {
+  std::istringstream stream(read_file(file));
+  std::string kept;
+  for (std::string line; count-- > 0 && std::getline(stream, line);) kept += line + "\n";
+  testing::write_text(file, kept);
+}
+
+TEST_F(BenchTest, PatchesOfSeveralEditsAreKept) {
+  const auto sequential = std::string(" --limit 4 --set lr=0.02 --set steps=3 --save-patches") +
+                          " --mode sequential --editors ft:language,lora -o " + path("s");
+  ASSERT_EQ(run(sequential), 0) << read_file(path("err"));
+  EXPECT_THAT(read_file(path("out")), HasSubstr("s/patches/ft-language.patch"));
+  const auto dense = load_patch(path("s/patches/ft-language.patch"));
+  const auto low = load_patch(path("s/patches/lora.patch"));
+  EXPECT_EQ(dense.request.size(), 4u);
+  EXPECT_EQ(dense.effect["merged"].size(), 4u);
+  EXPECT_EQ(dense.id, patch_id(dense));
+  EXPECT_NO_THROW(PatchStack().apply(load_vlm(model), dense));
+  const auto results = without_timings(path("s/results.json"));
+
+  // Interrupted after some lines, and finished but without its patches, it ends with the same.
+  for (size_t lines : {0, 5, 11, 1000}) {
+    SCOPED_TRACE(lines);
+    keep_lines(path("s/samples.jsonl"), lines);
+    fs::remove_all(path("s/patches"));
+    ASSERT_EQ(run(sequential), 0) << read_file(path("err"));
+    EXPECT_EQ(load_patch(path("s/patches/ft-language.patch")).id, dense.id);
+    EXPECT_EQ(load_patch(path("s/patches/lora.patch")).id, low.id);
+    EXPECT_EQ(without_timings(path("s/results.json")), results);
+  }
+
+  const auto batch = std::string(" --limit 4 --set lr=0.02 --set steps=3 --save-patches") +
+                     " --mode batch --editors ft:language --batch-size 3 -o " + path("t");
+  ASSERT_EQ(run(batch), 0) << read_file(path("err"));
+  const auto first = load_patch(path("t/patches/ft-language-batch-0001.patch"));
+  const auto second = load_patch(path("t/patches/ft-language-batch-0002.patch"));
+  EXPECT_EQ(first.request.size(), 3u);
+  EXPECT_TRUE(second.request.is_object());
+  keep_lines(path("t/samples.jsonl"), 3);
+  fs::remove_all(path("t/patches"));
+  ASSERT_EQ(run(batch), 0) << read_file(path("err"));
+  EXPECT_EQ(load_patch(path("t/patches/ft-language-batch-0001.patch")).id, first.id);
+  EXPECT_EQ(load_patch(path("t/patches/ft-language-batch-0002.patch")).id, second.id);
+  expect_refused("--save-patches", "single mode");
+}
+
+TEST_F(BenchTest, PrintsTablesOrJson) {
+  auto arguments = kSmall + ("-o " + path("b"));
+  ASSERT_EQ(run(arguments), 0) << read_file(path("err"));
+  for (const char* word : {"Reliability", "M-Locality", "base", "ft:language", "ft:vision",
+                           "mmedit-2024", "report.html", "Generated answers"})
+    EXPECT_THAT(read_file(path("out")), HasSubstr(word));
+  for (const char* file : {"report.html", "table.md", "table.csv", "table.tex", "run.json"})
+    EXPECT_TRUE(fs::exists(path("b/") + file)) << file;
+  ASSERT_EQ(run(arguments + " --json"), 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("out"))), read_json(path("b/results.json")));
+}
+
+TEST_F(BenchTest, SettingsComeFromOptionsAndFiles) {
+  testing::write_text(path("s.yaml"), "ft:\n  steps: 2\nft:vision:\n  lr: 0.5\n");
+  ASSERT_EQ(run(" --limit 1 --settings " + path("s.yaml") +
+                " --set ft:language.steps=1 --seed 5 -o " + path("c")),
+            0)
+      << read_file(path("err"));
+  auto editors = read_json(path("c/results.json"))["editors"];
+  EXPECT_EQ(editors[1]["settings"]["steps"], 1);
+  EXPECT_EQ(editors[2]["settings"]["steps"], 2);
+  EXPECT_EQ(editors[2]["settings"]["lr"], 0.5);
+  EXPECT_EQ(editors[2]["settings"]["seed"], 5);
+  EXPECT_EQ(run(" --limit 1 --editors base -o " + path("d")), 0) << read_file(path("err"));
+  EXPECT_EQ(read_json(path("d/results.json"))["editors"].size(), 1u);
+}
+
+TEST_F(BenchTest, AHyperParameterFileAloneIsTheOnlyEditor) {
+  testing::write_text(path("ft.yaml"), R"(alg_name: FT
+model_name: blip2
+device: 0
+layers: [2]
+num_steps: 2
+lr: 5e-4
+rewrite_module_tmp: "opt_model.model.decoder.layers.{}.fc2.weight"
+)");
+  ASSERT_EQ(run(" --limit 1 --hparams " + path("ft.yaml") + " -o " + path("h")), 0)
+      << read_file(path("err"));
+  auto editors = read_json(path("h/results.json"))["editors"];
+  ASSERT_EQ(editors.size(), 2u);
+  EXPECT_EQ(editors[0]["label"], "base");
+  EXPECT_EQ(editors[1]["label"], "ft (ft)");
+  ASSERT_EQ(run(" --limit 1 --editors lora --set lora.steps=1 --hparams " + path("ft.yaml") +
+                " -o " + path("i")),
+            0)
+      << read_file(path("err"));
+  EXPECT_EQ(read_json(path("i/results.json"))["editors"].size(), 3u);
+}
+
+TEST_F(BenchTest, FieldsThatASuiteDoesNotUseAreInItsResults) {
+  testing::write_text(path("zsre.json"), R"([{"subject": "Mara", "src": "Where is Mara?",
+    "pred": "here", "rephrase": "Mara is where?", "alt": "there", "answers": ["home"],
+    "loc": "nq question: who", "loc_ans": "he", "cond": "here >> there || Where is Mara?"}])");
+  ASSERT_EQ(run(" --suite zsre --editors ft:language --set steps=1 --data " + path("zsre.json") +
+                " -o " + path("z")),
+            0)
+      << read_file(path("err"));
+  auto suite = read_json(path("z/results.json"))["config"]["suite"];
+  EXPECT_EQ(suite["unused_fields"], (nlohmann::json{{"subject", 1}, {"cond", 1}}));
+  EXPECT_EQ(suite["prompts"], "questions");
+}
+
+TEST_F(BenchTest, AnEditorThatFailsAtEveryRecordIsAnErrorAfterTheOthersResults) {
+  testing::write_text(path("rows.json"), R"([{"src": "What?", "rephrase": "Which?", "pred": "a",
+    "alt": "b", "image": "big.png", "image_rephrase": "big.png", "loc": "x", "loc_ans": "y",
+    "m_loc": "big.png", "m_loc_q": "q", "m_loc_a": "a"}])");
+  testing::write_text(path("big.png"), "no picture");
+  EXPECT_EQ(run("--suite mmedit-json --data " + path("rows.json") + " --images " +
+                folder_.string() + " -o " + path("e")),
+            1);
+  EXPECT_THAT(read_file(path("err")), AllOf(HasSubstr("every record"), HasSubstr("big.png")));
+  auto results = read_json(path("e/results.json"));
+  EXPECT_EQ(results["editors"][0]["failed"].size(), 1u);
+  EXPECT_TRUE(fs::exists(path("e/report.html")));
+}
+
+TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
+  testing::write_text(path("bad.yaml"), "ft: {stepz: 1}\n");
+  testing::write_text(path("rows.json"), R"([{"src": "What?", "rephrase": "Which?", "pred": "a",
+    "alt": "b", "image": "none.jpg", "image_rephrase": "none.jpg", "loc": "x", "loc_ans": "y",
+    "m_loc": "none.jpg", "m_loc_q": "q", "m_loc_a": "a"}])");
+  model = path("absent");  // so what is told is told before one is looked for
+  expect_refused("--suite nothing", "nothing");
+  expect_refused("--protocol nothing", "--protocol");
+  expect_refused("--mode nothing", "--mode");
+  expect_refused("--editors magic", "magic");
+  expect_refused("--editors ft:language,ft:language", "twice");
+  expect_refused("--editors ft:nowhere", "nowhere");
+  expect_refused("--set stepz=3", "stepz");
+  expect_refused("--set lora.rank=3", "lora");
+  expect_refused("--settings " + path("bad.yaml"), "stepz");
+  expect_refused("--settings " + path("missing.yaml"), "missing.yaml");
+  expect_refused("--hparams " + path("missing.yaml"), "missing.yaml");
+  expect_refused("--split nothing", "nothing");
+  expect_refused("--form nothing", "nothing");
+  expect_refused("--data rows.json", "--data");
+  expect_refused("--suite mmedit-json --data " + path("missing.json"), "missing.json");
+  expect_refused(
+      "--suite mmedit-json --data " + path("rows.json") + " --images " + folder_.string(),
+      "none.jpg");
+  expect_refused("--batch-size 0", "--batch-size");
+  expect_refused("--judge-at 0", "--judge-at");
+  expect_refused("--cache-memory much", "--cache-memory");
+  expect_refused("--cache-dir /proc/none", "/proc/none");
+  expect_refused("--no-reuse --cache-dir x", "--no-reuse");
+  expect_refused("--answers loud", "--answers");
+  EXPECT_EQ(run("--limit 1 -o " + path("bad.yaml")), 1);
+  EXPECT_THAT(read_file(path("err")), HasSubstr("bad.yaml"));
+}
+
+}  // namespace
+}  // namespace emend

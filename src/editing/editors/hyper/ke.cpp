@@ -1,0 +1,275 @@
+#include "editing/editors/hyper/ke.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "editing/editors/editors.h"
+#include "editing/editors/failed_tokens.h"
+#include "editing/editors/hyper/ke_training.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/targets/module_sites.h"
+#include "editing/training/checkpoint.h"
+#include "io/error.h"
+#include "io/json/json.h"
+#include "models/caching/prefix.h"
+#include "nn/loss.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kAnswerTokens = 16;  // of the model's own answer; the field's are short
+
+std::string trimmed(const std::string& text) {
+  auto begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
+}
+
+// The standard deviation of a table's numbers, which may be stored in 16 bits. LibTorch has none of
+// half on the CPU, and the whole table in float32 would be large.
+double deviation_of(const at::Tensor& table) {
+  constexpr int64_t kRows = 4096;
+  double sum = 0, squares = 0;
+  for (const auto& block : table.split(kRows)) {
+    const auto wide = block.to(at::kDouble);
+    sum += wide.sum().item<double>();
+    squares += wide.pow(2).sum().item<double>();
+  }
+  const auto count = static_cast<double>(table.numel());
+  return std::sqrt(std::max(0.0, (squares - sum * sum / count) / (count - 1)));
+}
+
+// Texts as right-padded word vectors of deviation 1, whatever the model's are, and their lengths.
+std::pair<at::Tensor, at::Tensor> read_words(const Vlm& vlm,
+                                             const std::vector<std::string>& texts) {
+  auto table = vlm.model->word_embeddings();
+  std::vector<std::vector<int64_t>> ids;
+  size_t longest = 0;
+  for (const auto& text : texts) {
+    ids.push_back(vlm.processor.tokenizer->encode(text, false));
+    longest = std::max(longest, ids.back().size());
+  }
+  auto padded =
+      at::zeros({static_cast<int64_t>(ids.size()), static_cast<int64_t>(longest)}, at::kLong);
+  auto lengths = at::empty({static_cast<int64_t>(ids.size())}, at::kLong);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    padded[row].narrow(0, 0, static_cast<int64_t>(ids[i].size())).copy_(at::tensor(ids[i]));
+    lengths[row] = static_cast<int64_t>(ids[i].size());
+  }
+  auto words = at::embedding(table, padded.to(table.device())).to(at::kFloat);
+  return {words / std::max(deviation_of(table), 1e-12), lengths};
+}
+
+// (N, B): a picture's mean over the rows that ask about it.
+at::Tensor rows_of_pictures(const Pass& pass) {
+  auto shares =
+      at::zeros({pass.pixels.size(0), pass.ids.size(0)}, pass.ids.options().dtype(at::kFloat));
+  shares.index_put_({pass.image_rows.select(1, 0), pass.image_rows.select(1, 1)},
+                    at::ones({}, shares.options()));
+  return shares / shares.sum(1, true).clamp_min(1);
+}
+
+// (B, width): what each row sees, all zero where it has no picture; in the language module its
+// slots, before it its pictures' positions.
+at::Tensor pictures_of_rows(const Model& model, const Pass& pass, int64_t width) {
+  const auto rows = pass.ids.size(0);
+  if (!pass.pixels.defined()) return at::zeros({rows, width}, pass.ids.options().dtype(at::kFloat));
+  if (!pass.hidden.defined() || pass.hidden.size(-1) != width)
+    throw Error("editing::ke", "the condition cannot see the picture before these layers",
+                "train with image=false, or choose layers of blocks");
+  at::Tensor which, parts;  // the row of each part
+  if (model.stages()[pass.next].module == Module::language && pass.hidden.size(0) == rows &&
+      pass.hidden.size(1) == pass.ids.size(1)) {
+    which = at::div(pass.slots, pass.ids.size(1), "floor");
+    parts = pass.hidden.flatten(0, 1).index_select(0, pass.slots);
+  } else {
+    which = pass.image_rows.select(1, 1);
+    parts = pass.hidden.mean(1).index_select(0, pass.image_rows.select(1, 0));
+  }
+  auto seen = at::zeros({rows, width}, pass.hidden.options().dtype(at::kFloat))
+                  .index_add(0, which, parts.to(at::kFloat));
+  return at::layer_norm(seen, {width});
+}
+
+// The width of the stream before a stage: a block begins with layers that read it.
+int64_t stream_width(const Model& model, size_t stage) {
+  for (const auto& site : model.sites())
+    if (site.stage == stage) return site.in;
+  return 0;
+}
+
+}  // namespace
+
+void KeShape::declare(SettingList& list) {
+  where.declare(list);
+  list.whole("reader", reader, 1, 100000, "width of the LSTM that reads the edit, each direction");
+  list.whole("condition", condition, 1, 100000, "width of what it understood");
+  list.whole("hidden", hidden, 1, 100000, "width of each layer's network");
+  list.number("max_scale", max_scale, 1e-9, 1e6, "the largest scale of a change");
+  list.flag("unit_gradient", unit_gradient,
+            "gradients count by direction alone; false: by size, too, as the authors have it");
+  list.flag("image", image, "the networks see the picture, too");
+}
+
+KeNetwork KeShape::network(const Model& model, double init, int64_t seed) const {
+  auto sites = where.find(model);
+  KeNetwork::Options options;
+  options.words = model.word_embeddings().size(1);
+  if (image) options.picture = stream_width(model, first_stage_of(model, sites));
+  options.reader = reader;
+  options.condition = condition;
+  options.hidden = hidden;
+  options.max_scale = max_scale;
+  options.unit_gradient = unit_gradient;
+  options.init = init;
+  options.seed = static_cast<uint64_t>(seed);
+  options.device = model.device();
+  return KeNetwork(sites, options);
+}
+
+void KeSettings::declare(SettingList& list) {
+  BlockSites::declare_module(list, module);
+  list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+}
+
+std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                                    const Interventions& base, ActivationStore* store) {
+  std::vector<std::string> wrong;
+  std::vector<Query> unknown;
+  for (const auto& request : requests) {
+    wrong.push_back(request.before);
+    if (!request.before.empty()) continue;
+    unknown.push_back({request.image.present() ? std::optional(request.image.load()) : std::nullopt,
+                       request.prompt});
+  }
+  if (!unknown.empty()) {
+    GenerationOptions options;
+    options.max_new_tokens = kAnswerTokens;
+    auto answers = generate(vlm, unknown, base, options, store);
+    for (size_t i = 0, next = 0; i < requests.size(); ++i)
+      if (requests[i].before.empty()) wrong[i] = answers[next++];
+  }
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < requests.size(); ++i)
+    texts.push_back(fmt::format("{} >> {} || {}", trimmed(wrong[i]), trimmed(requests[i].target),
+                                trimmed(requests[i].prompt)));
+  return texts;
+}
+
+KeTrained::Made KeTrained::make(const Vlm& vlm, const Pass& prefix, const ForcedBatch& forced,
+                                const std::vector<std::string>& texts,
+                                const Interventions& base) const {
+  const auto& model = *vlm.model;
+  const auto& sites = network.sites();
+  auto factors = edit_factors(model, prefix, forced, sites, base);
+  auto [words, lengths] = read_words(vlm, texts);
+  at::Tensor seen;
+  if (network.options().picture > 0)
+    seen = pictures_of_rows(model, prefix, network.options().picture);
+  auto of_rows = network.condition(words, lengths, seen);
+  at::Tensor of_pictures;
+  if (prefix.pixels.defined()) of_pictures = rows_of_pictures(prefix).matmul(of_rows);
+  std::vector<at::Tensor> conditions;
+  for (const auto& site : sites)
+    conditions.push_back(model.stages()[site.stage].module == Module::language ? of_rows
+                                                                               : of_pictures);
+  return {network.deltas(factors.sites, conditions), factors.loss};
+}
+
+KeEditor::KeEditor(const nlohmann::json& settings)
+    : settings_(read_settings<KeSettings>("ke", settings)) {}
+
+const KeTrained& KeEditor::trained(const Vlm& vlm) const {
+  if (trained_ && base_.empty()) return *trained_;  // given, not read
+  const auto base = vlm.fingerprint();
+  if (trained_ && base_ == base) return *trained_;
+  const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, "ke", settings_.module)
+                                                 : settings_.checkpoint;
+  auto checkpoint = load_checkpoint(file, "ke", base);
+  auto settings = read_settings<KeTrainSettings>("ke", checkpoint.settings);
+  for (const char* name : KeTraining::kOnlyTraining) checkpoint.tensors.erase(name);
+  auto trained = std::make_shared<KeTrained>(
+      KeTrained{settings.shape.network(*vlm.model, 0, 0), settings.weights.end_of_answer});
+  trained->network.load(checkpoint.tensors, file);
+  trained_ = trained;
+  base_ = base;
+  return *trained_;
+}
+
+size_t KeEditor::first_stage(const Model& model) const {
+  // A checkpoint that was not read yet may change any block of its module.
+  if (trained_) return first_stage_of(model, trained_->network.sites());
+  return model.first_stage(BlockSites::module_of(settings_.module));
+}
+
+Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                     const EditContext& context) const {
+  const auto& model = *vlm.model;
+  const auto& trained = this->trained(vlm);
+  std::vector<ForcedQuery> queries;
+  for (const auto& request : requests)
+    queries.push_back({request.image, request.prompt, request.target});
+  auto forced = force(vlm, queries, trained.end_of_answer);
+  auto prefix = run_prefix(vlm, forced.batch, first_stage_of(model, trained.network.sites()),
+                           context.base, context.store);
+  at::NoGradGuard no_grad;
+  auto texts = edit_texts(vlm, requests, context.base, context.store);
+  auto made = trained.make(vlm, prefix, forced, texts, context.base);
+  auto patch = patch_for(*this, vlm, requests);
+  auto edited = context.base;
+  for (const auto& deltas : made.deltas) {
+    auto change = joined(deltas);
+    if (change.delta.down.size(0) == 0) continue;
+    Intervention intervention{};
+    intervention.point = Point::weight;
+    intervention.where = change.site;
+    intervention.delta = change.delta;
+    edited.push_back(std::move(intervention));
+    patch.deltas.push_back(std::move(change));
+  }
+  if (patch.deltas.empty())
+    throw Error("editing::ke", "none of the editor's layers touches the answer",
+                "without an image only the language module can be edited");
+
+  prefix.wanted = answer_positions(forced).to(model.device());
+  model.run(prefix, edited);
+  auto tokens = answer_tokens(forced).to(model.device());
+  auto after = prefix.logits().to(at::kFloat);
+  auto loss = answer_loss(after, tokens).item<double>();
+  if (!std::isfinite(loss))
+    throw Error("editing::ke", fmt::format("the loss is {} after the edit", loss),
+                "train the editor further, or with a lower learning rate");
+  const auto best = after.argmax(-1).to(at::kCPU).contiguous();
+  const auto failed =
+      failed_tokens(vlm.processor, forced.answers,
+                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
+  patch.effect = {
+      {"steps", 1},
+      {"loss_before", made.loss},
+      {"loss_after", loss},
+      {"reads", requests.size() == 1 ? nlohmann::json(texts[0]) : nlohmann::json(texts)},
+      {"holds", failed.empty()},
+      {"stop_reason", failed.empty() ? "holds" : "step_limit"},
+      {"losses", {made.loss, loss}},
+      {"failed_tokens", failed}};
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+EditorKind ke_editor() {
+  return {
+      "ke",
+      "a trained network reads the edit and masks its gradient by what it read (train it first)",
+      describe_settings<KeSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<KeEditor>(given); },
+      {},
+      {"Training scales every gradient to one norm (unit_gradient): the authors take it as it is.",
+       "Training uses Adam and plain labels: the authors use RMSprop and smooth the labels.",
+       "The networks' weights are plain: the authors' code normalizes them.",
+       "Several requests are the sum of their single edits: the paper takes one gradient of all."}};
+}
+
+}  // namespace emend

@@ -1,0 +1,351 @@
+#include "editing/editors/hyper/ke.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "editing/editors/hyper/ke_training.h"
+#include "editing/targets/module_sites.h"
+#include "io/error.h"
+#include "models/caching/prefix.h"
+#include "suites/scenes/scenes.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string message(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+  if (actual.sizes() != expected.sizes()) return INFINITY;
+  return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
+}
+
+class KeTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(*folder_ / "model");
+    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    folder_.reset();
+  }
+  static const Vlm& vlm() { return *vlm_; }
+  static const Model& model() { return *vlm_->model; }
+
+  static EditRequest request(int number = 1, const std::string& target = " cat") {
+    return {{"", testing::noise_image(number)}, "What is this?", target, "cow"};
+  }
+  static Lesson lesson(int number) {
+    Lesson lesson;
+    lesson.edit = request(number, number % 2 ? " cat" : " dog");
+    lesson.generality = {{lesson.edit.image, "And what is this?", lesson.edit.target},
+                         {{"", testing::noise_image(100 + number)}, "What?", lesson.edit.target}};
+    lesson.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
+    lesson.text_locality = {{{}, "Who are you, then?", " me"}};
+    return lesson;
+  }
+  static nlohmann::json small(const std::string& module = "language") {
+    return {{"module", module}, {"reader", 6},      {"condition", 8}, {"hidden", 5},
+            {"lr", 3e-3},       {"rates_lr", 1e-2}, {"steps", 60},    {"margin", 0.01}};
+  }
+  static void steps(Trainer& trainer, int begin, int end) {
+    for (int i = begin; i < end; ++i) trainer.step({lesson(i), lesson(i + 1)});
+  }
+  static std::unique_ptr<Trainee> trained(const nlohmann::json& settings, int count) {
+    auto trainee = make_trainee("ke", vlm(), settings, nullptr);
+    Trainer trainer(*trainee);
+    steps(trainer, 0, count);
+    return trainee;
+  }
+  static std::string checkpoint(const Trainee& trainee, const std::string& name) {
+    save_checkpoint(*folder_ / name, {"ke", vlm().fingerprint(), trainee.settings(),
+                                      nlohmann::json::object(), trainee.tensors()});
+    return *folder_ / name;
+  }
+  static double value(const Trainee& trainee, const std::string& name) {
+    return trainee.tensors().at(name).item<double>();
+  }
+
+  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<Vlm> vlm_;
+};
+std::unique_ptr<testing::TemporaryFolder> KeTest::folder_;
+std::unique_ptr<Vlm> KeTest::vlm_;
+
+TEST_F(KeTest, ReadsTheWrongAnswerTheRightOneAndTheQuestion) {
+  auto unknown = request(2);
+  unknown.before = "";
+  auto texts = edit_texts(vlm(), {request(1), unknown}, {}, nullptr);
+  ASSERT_EQ(texts.size(), 2u);
+  EXPECT_EQ(texts[0], "cow >> cat || What is this?");
+  GenerationOptions options;
+  options.max_new_tokens = 16;
+  auto own = generate(vlm(), {{unknown.image.load(), unknown.prompt}}, {}, options).at(0);
+  EXPECT_EQ(texts[1], own + " >> cat || What is this?");
+}
+
+TEST_F(KeTest, WhatIsReadShapesTheEdit) {
+  auto trainee = trained(small(), 3);
+  auto other = request();
+  other.before = "horse";
+  auto one = trainee->as_editor()->edit(vlm(), {request()});
+  auto two = trainee->as_editor()->edit(vlm(), {other});
+  EXPECT_EQ(one.effect["reads"], "cow >> cat || What is this?");
+  EXPECT_EQ(two.effect["reads"], "horse >> cat || What is this?");
+  EXPECT_FALSE(at::equal(one.deltas[0].delta.up, two.deltas[0].delta.up));
+}
+
+TEST_F(KeTest, ThePictureIsSeenWhereAsked) {
+  for (const std::string module : {"language", "vision", "tower"}) {
+    auto settings = small(module);
+    settings["image"] = true;
+    auto trainee = trained(settings, 2);
+    EXPECT_TRUE(trainee->tensors().count("condition.picture")) << module;
+    // Of two edits in a batch each sees its own.
+    auto both = trainee->as_editor()->edit(vlm(), {request(1), request(2)});
+    auto one = trainee->as_editor()->edit(vlm(), {request(1)});
+    auto two = trainee->as_editor()->edit(vlm(), {request(2)});
+    for (size_t i = 0; i < both.deltas.size(); ++i)
+      EXPECT_LT(
+          relative_error(both.deltas[i].delta.materialised(),
+                         one.deltas[i].delta.materialised() + two.deltas[i].delta.materialised()),
+          1e-3)
+          << module;
+  }
+  auto settings = small();
+  settings["image"] = true;
+  EditRequest text{{}, "Where is it?", " home"};
+  EXPECT_FALSE(trained(settings, 2)->as_editor()->edit(vlm(), {text}).deltas.empty());
+}
+
+TEST_F(KeTest, GradientsOfTheLossAreItsFiniteDifferences) {
+  for (const std::string module : {"language", "vision"}) {
+    auto settings = small(module);
+    settings["image"] = true;
+    settings["edit_weight"] = 20;  // well above rounding
+    settings["init"] = 1;
+    auto trainee = trained(settings, 2);
+    const std::vector<Lesson> lessons = {lesson(1), lesson(2)};
+    auto losses = [&] { return trainee->learn(lessons); };
+    std::vector<at::Tensor> leaves;
+    for (const auto& one : trainee->trained()) leaves.push_back(one.tensor);
+    auto at_rest = losses();
+    auto gradients = torch::autograd::grad({at_rest.total}, leaves, {}, false, false, true);
+    at::NoGradGuard no_grad;
+    int compared = 0;
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      ASSERT_TRUE(gradients[i].defined()) << trainee->trained()[i].name;
+      if (trainee->trained()[i].is_rate) {  // the multiplier climbs by what exceeds the margin
+        EXPECT_NEAR(-gradients[i].item<double>(),
+                    at_rest.image_locality + at_rest.text_locality - 0.01, 1e-6);
+        continue;
+      }
+      // Along the gradient itself, where the change is largest against rounding.
+      auto size = gradients[i].norm().item<double>();
+      if (size < 0.5) continue;
+      ++compared;
+      auto direction = gradients[i] / size;
+      // The loss is rounded to about 1e-5: of several steps the median slope.
+      const auto loss_at = [&](double by) {
+        leaves[i].add_(direction, by);
+        const auto loss = losses().total.item<double>();
+        leaves[i].add_(direction, -by);
+        return loss;
+      };
+      std::vector<double> slopes;
+      for (const double step : {4e-4, 5e-4, 6e-4, 7e-4, 8e-4})
+        slopes.push_back((loss_at(step) - loss_at(-step)) / (2 * step));
+      std::sort(slopes.begin(), slopes.end());
+      const auto slope = slopes[slopes.size() / 2];
+      EXPECT_NEAR(slope / size, 1, 0.05) << module << " " << trainee->trained()[i].name;
+    }
+    EXPECT_GE(compared, 4) << module;
+  }
+}
+
+TEST_F(KeTest, TrainingTeachesItToEdit) {
+  auto settings = small();
+  settings["lr"] = 1e-2;
+  settings["max_scale"] = 5;
+  settings["margin"] = 1;  // a model of noise has no locality to speak of
+  auto trainee = make_trainee("ke", vlm(), settings, nullptr);
+  Trainer trainer(*trainee);
+  double begin = 0, end = 0;
+  for (int i = 0; i < 60; ++i) {
+    auto losses = trainer.step({lesson(i % 4), lesson(i % 4 + 1)});
+    (i < 8 ? begin : end) += i < 8 || i >= 52 ? losses.generality : 0;
+  }
+  EXPECT_LT(end, 0.5 * begin);
+  auto patch = trainee->as_editor()->edit(vlm(), {request(3)});
+  EXPECT_LT(patch.effect["loss_after"].get<double>(),
+            0.5 * patch.effect["loss_before"].get<double>());
+}
+
+TEST_F(KeTest, TheMultiplierClimbsWhileTheMarginIsExceededAndStaysAboveZero) {
+  auto settings = small();
+  settings["locality_weight"] = 0.03;
+  settings["margin"] = 0;
+  auto strict = trained(settings, 6);
+  EXPECT_GT(value(*strict, "alpha"), 0.05);
+  settings["margin"] = 1e3;
+  auto free = trained(settings, 6);
+  free->learn({lesson(1)});  // it is put back before it is used
+  EXPECT_EQ(value(*free, "alpha"), 0);
+}
+
+TEST_F(KeTest, TheMarginShrinksWhenEditsHold) {
+  auto settings = small();
+  settings["margin_least"] = 0.007;
+  auto trainee = make_trainee("ke", vlm(), settings, nullptr);
+  EXPECT_NEAR(value(*trainee, "margin"), 0.01, 1e-8);
+  trainee->validated(0.9);
+  EXPECT_NEAR(value(*trainee, "margin"), 0.01, 1e-8);
+  trainee->validated(0.95);
+  EXPECT_NEAR(value(*trainee, "margin"), 0.008, 1e-8);
+  trainee->validated(1);
+  EXPECT_NEAR(value(*trainee, "margin"), 0.007, 1e-8);
+}
+
+TEST_F(KeTest, GoesOnBitForBit) {
+  auto whole = make_trainee("ke", vlm(), small(), nullptr);
+  Trainer unbroken(*whole);
+  steps(unbroken, 0, 3);
+  whole->validated(1);
+  std::map<std::string, at::Tensor> state;
+  for (const auto& [name, tensor] : unbroken.state()) state[name] = tensor.detach().clone();
+  steps(unbroken, 3, 6);
+
+  auto again = make_trainee("ke", vlm(), small(), nullptr);
+  Trainer resumed(*again);
+  resumed.load(state, "the state");
+  steps(resumed, 3, 6);
+  for (const auto& [name, tensor] : unbroken.state())
+    EXPECT_TRUE(at::equal(tensor, resumed.state().at(name))) << name;
+  state.erase("alpha");
+  EXPECT_THAT(message([&] { resumed.load(state, "F"); }), HasSubstr("'alpha'"));
+}
+
+TEST_F(KeTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
+  for (const std::string module : {"language", "vision", "tower"}) {
+    KeShape shape;
+    shape.where.module = module;
+    KeTrained ke{shape.network(model(), 1, 3)};
+    const std::vector<EditRequest> edits = {request(1), request(2, " dog")};
+    auto texts = edit_texts(vlm(), edits, {}, nullptr);
+    std::vector<ForcedQuery> queries;
+    for (const auto& edit : edits) queries.push_back({edit.image, edit.prompt, edit.target});
+    const auto first = first_stage_of(model(), ke.network.sites());
+    at::NoGradGuard no_grad;
+    auto forced = force(vlm(), queries, false);
+    auto both = ke.make(vlm(), run_prefix(vlm(), forced.batch, first), forced, texts, {});
+    for (size_t row : {0, 1}) {
+      auto alone = force(vlm(), {queries[row]}, false);
+      auto one =
+          ke.make(vlm(), run_prefix(vlm(), alone.batch, first), alone, {texts[row]}, {}).deltas;
+      for (size_t i = 0; i < one.size(); ++i) {
+        auto product = [](const EditDeltas& d) { return at::bmm(d.up.transpose(1, 2), d.down); };
+        EXPECT_LT(relative_error(product(one[i])[0], product(both.deltas[i])[row]), 1e-3) << module;
+      }
+    }
+  }
+}
+
+TEST_F(KeTest, PatchIsLowRank) {
+  auto patch = trained(small(), 3)->as_editor()->edit(vlm(), {request()});
+  ASSERT_EQ(patch.deltas.size(), 6u);
+  for (const auto& change : patch.deltas) {
+    ASSERT_TRUE(change.delta.low_rank()) << change.site;
+    EXPECT_LE(change.delta.up.size(1), 31) << change.site;  // the edit's tokens and one more
+  }
+}
+
+TEST_F(KeTest, CheckpointGivesTheSameEditorForThisModelOnly) {
+  auto settings = small("vision");
+  settings["image"] = true;
+  auto trainee = trained(settings, 3);
+  auto file = checkpoint(*trainee, "vision.safetensors");
+  KeEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "vision"}});
+  auto patch = editor.edit(vlm(), {request()});
+  auto fresh = trainee->as_editor()->edit(vlm(), {request()});
+  ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
+  for (size_t i = 0; i < patch.deltas.size(); ++i)
+    EXPECT_TRUE(
+        at::equal(patch.deltas[i].delta.materialised(), fresh.deltas[i].delta.materialised()));
+
+  testing::write_tiny_vlm(*folder_ / "other", 5);
+  auto other = load_vlm(*folder_ / "other");
+  EXPECT_THAT(message([&] { editor.edit(other, {request()}); }),
+              HasSubstr("was trained for the base model"));
+  KeEditor unnamed(nlohmann::json{{"module", "vision"}});
+  EXPECT_THAT(message([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("--editor ke"));
+}
+
+// The one that comes with the bundled model.
+TEST(KeBundledTest, EditsHoldAndAreSaidByTheModelItself) {
+  const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
+  if (!std::filesystem::exists(folder + "/editors/ke-language.safetensors"))
+    GTEST_SKIP() << "the trained editor is not there: " << folder;
+  auto vlm = load_vlm(folder);
+  auto editor = make_editor("ke", {{"module", "language"}});
+  int hold = 0, said = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    auto record = scenes::counterfactual(scenes::Split::eval, seed);
+    EditRequest request{record.image,
+                        "Question: " + record.prompt + " Short answer:", " " + record.target};
+    auto patch = editor->edit(vlm, {request});
+    hold += patch.effect["holds"].get<bool>();
+    Interventions edited;
+    for (const auto& change : patch.deltas) {
+      Intervention one{};
+      one.point = Point::weight;
+      one.where = change.site;
+      one.delta = change.delta;
+      edited.push_back(std::move(one));
+    }
+    Query query{record.image.load(), request.prompt};
+    said += generate(vlm, {query}, edited).at(0) == record.target;
+  }
+  EXPECT_GE(hold, 9);
+  EXPECT_GE(said, 9);
+}
+
+TEST_F(KeTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
+  EditRequest text{{}, "Where is it?", " home"};
+  EXPECT_FALSE(trained(small(), 2)->as_editor()->edit(vlm(), {text}).deltas.empty());
+  auto vision = trained(small("vision"), 2);
+  EXPECT_THAT(message([&] { vision->as_editor()->edit(vlm(), {text}); }),
+              HasSubstr("touches the answer"));
+}
+
+TEST_F(KeTest, RefusesWhatCannotWork) {
+  EXPECT_THAT(message([] {
+                KeEditor(nlohmann::json{{"checkpint", "x"}});
+              }),
+              HasSubstr("checkpint"));
+  EXPECT_THAT(message([] { KeEditor(nlohmann::json{{"module", "ears"}}); }), HasSubstr("module"));
+  EXPECT_THAT(message([] {
+                make_trainee("ke", vlm(), {{"rank", 3}}, nullptr);
+              }),
+              HasSubstr("rank"));
+  auto settings = small();
+  settings["sites"] = "language_projection";
+  settings["image"] = true;
+  EXPECT_EQ(message([&] { trained(settings, 1); }), "no error");
+}
+
+}  // namespace
+}  // namespace emend

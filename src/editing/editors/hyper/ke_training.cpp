@@ -1,0 +1,107 @@
+#include "editing/editors/hyper/ke_training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "editing/targets/module_sites.h"
+#include "io/error.h"
+
+namespace emend {
+
+KeTrainSettings::KeTrainSettings() {
+  weights.edit = 1;
+  training.steps = 200000;
+  training.accumulate = 1;
+  training.lr = 3e-4;
+  training.rates_lr = 0.1;
+  training.decay = 1;
+}
+
+void KeTrainSettings::declare(SettingList& list) {
+  shape.declare(list);
+  list.number("init", init, 0, 100, "deviation of the layers' networks at first");
+  list.number("margin", margin, 0, 1e3,
+              "KL(before, after) of what stays that is let pass at first");
+  list.number("margin_least", margin_least, 0, 1e3, "and what it falls to");
+  list.number("margin_factor", margin_factor, 0, 1, "by which it falls at a good validation");
+  list.number("margin_held", margin_held, 0, 1, "share of held edits that makes one good");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+  weights.declare(list);
+  training.declare(list);
+}
+
+KeTraining::KeTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : vlm_(vlm), store_(store), settings_(read_settings<KeTrainSettings>("ke", settings)) {
+  const auto& model = *vlm.model;
+  now_ = std::make_shared<KeTrained>(
+      KeTrained{settings_.shape.network(model, settings_.init, settings_.seed),
+                settings_.weights.end_of_answer});
+  const auto& sites = now_->network.sites();
+  first_ = first_stage_of(model, sites);
+  reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
+    return model.stages()[site.stage].module == Module::language;
+  });
+  const auto on = at::dtype(at::kFloat).device(model.device());
+  alpha_ = at::full({}, settings_.weights.locality, on).requires_grad_();
+  margin_ = at::full({}, settings_.margin, on);
+}
+
+std::vector<Trained> KeTraining::trained() const {
+  std::vector<Trained> all;
+  for (const auto& [name, tensor] : now_->network.trained()) all.push_back({name, tensor});
+  all.push_back({"alpha", alpha_, true});
+  return all;
+}
+
+std::map<std::string, at::Tensor> KeTraining::tensors() const {
+  std::map<std::string, at::Tensor> all;
+  for (const auto& one : trained()) all[one.name] = one.tensor;
+  all["margin"] = margin_;
+  return all;
+}
+
+void KeTraining::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
+  at::NoGradGuard no_grad;
+  auto networks = tensors;
+  for (auto [name, tensor] : {std::pair{"alpha", alpha_}, std::pair{"margin", margin_}}) {
+    auto found = networks.find(name);
+    if (found == networks.end() || found->second.dim() != 0)
+      throw Error("editing::ke", fmt::format("'{}' has no number '{}'", file, name),
+                  "train the editor again with `emend train`, or fetch an intact copy");
+    tensor.copy_(found->second);
+    networks.erase(found);
+  }
+  now_->network.load(networks, file);
+}
+
+LessonLosses KeTraining::learn(const std::vector<Lesson>& lessons) {
+  const auto& model = *vlm_.model;
+  {
+    at::NoGradGuard no_grad;
+    alpha_.clamp_(0);  // back to what it may be, after a step
+  }
+  auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
+                               settings_.weights.end_of_answer, store_);
+  std::vector<EditRequest> edits;
+  for (const auto& lesson : lessons) edits.push_back(lesson.edit);
+  auto made =
+      now_->make(vlm_, batch.edit_pass, batch.edits, edit_texts(vlm_, edits, {}, store_), {});
+  auto weights = settings_.weights;
+  weights.locality = alpha_.item<double>();
+  auto losses = lesson_losses(model, batch, made.deltas, weights);
+  // The networks see alpha as a number, alpha sees the excess with its sign turned.
+  const double margin = margin_.item<double>();
+  const double excess = losses.image_locality + losses.text_locality - margin;
+  losses.total = losses.total - weights.locality * margin - (alpha_ - alpha_.detach()) * excess;
+  return losses;
+}
+
+void KeTraining::validated(double held) {
+  at::NoGradGuard no_grad;
+  if (held <= settings_.margin_held) return;
+  margin_.fill_(std::max(margin_.item<double>() * settings_.margin_factor,
+                         std::min(settings_.margin_least, settings_.margin)));
+}
+
+}  // namespace emend

@@ -1,0 +1,224 @@
+#include "editing/editors/hyper/mend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "editing/editors/editors.h"
+#include "editing/editors/failed_tokens.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/targets/block_sites.h"
+#include "editing/targets/module_sites.h"
+#include "editing/training/checkpoint.h"
+#include "io/error.h"
+#include "io/json/json.h"
+#include "models/caching/prefix.h"
+#include "nn/loss.h"
+
+namespace emend {
+namespace {
+
+// Leaves out what a round would add to edits that need no more. wanting: (B) bool.
+void keep_wanting(const Model& model, const Pass& prefix, const at::Tensor& wanting,
+                  std::vector<EditDeltas>& deltas) {
+  at::Tensor pictures;
+  if (prefix.pixels.defined()) {
+    auto rows = wanting.index_select(0, prefix.image_rows.select(1, 1));
+    pictures = at::zeros({prefix.pixels.size(0)}, wanting.options().dtype(at::kFloat))
+                   .index_add(0, prefix.image_rows.select(1, 0), rows.to(at::kFloat)) > 0;
+  }
+  for (auto& delta : deltas) {
+    const bool of_rows = model.stages()[model.site(delta.site).stage].module == Module::language;
+    delta.up = delta.up * (of_rows ? wanting : pictures).view({-1, 1, 1});
+  }
+}
+
+}  // namespace
+
+MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
+                                    const ForcedBatch& forced, const Interventions& base,
+                                    const std::function<void(const std::vector<Factors>&)>& observe,
+                                    const MendRounds& more) const {
+  Made made;
+  EditOf own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
+  if (prefix.pixels.defined())
+    own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
+  const auto most = std::max(network.rounds(), more.most);
+  made.limited = true;
+  at::Tensor before;  // (B) losses at the start of the round before
+  for (int64_t round = 0; round < most; ++round) {
+    auto changed = base;
+    auto so_far = made.deltas;
+    for (auto& delta : so_far) {
+      delta.up = delta.up.detach();
+      delta.down = delta.down.detach();
+    }
+    for (auto& change : attach(model, so_far, own)) changed.push_back(std::move(change));
+    auto factors = edit_factors(model, prefix, forced, network.sites(), changed);
+    made.losses.push_back(factors.loss);
+    // A round that did not help is the last: a poor network would only go on doing harm.
+    auto wanting = factors.losses > more.until;
+    if (before.defined()) wanting = wanting & (factors.losses < before);
+    before = factors.losses;
+    const bool trained = round < network.rounds();
+    if (!trained && !wanting.any().item<bool>()) {
+      made.limited = false;
+      break;
+    }
+    if (observe) observe(factors.sites);
+    auto added = network.deltas(factors.sites, std::min(round, network.rounds() - 1));
+    if (!trained) keep_wanting(model, prefix, wanting, added);
+    made.rounds = round + 1;
+    if (round == 0) {
+      made.deltas = std::move(added);
+      continue;
+    }
+    for (size_t i = 0; i < added.size(); ++i) {
+      made.deltas[i].up = at::cat({made.deltas[i].up, added[i].up}, 1);
+      made.deltas[i].down = at::cat({made.deltas[i].down, added[i].down}, 1);
+    }
+  }
+  return made;
+}
+
+void MendSettings::declare(SettingList& list) {
+  BlockSites::declare_module(list, module);
+  list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+}
+
+void MendIteratedSettings::declare(SettingList& list) {
+  MendSettings::declare(list);
+  list.whole("rounds", rounds.most, 0, 1000,
+             "gradients that an edit takes at most; 0: as many as the editor was trained for");
+  list.number("until", rounds.until, 0, 1000, "loss of the edit below which it takes no more");
+}
+
+MendEditor::MendEditor(const nlohmann::json& settings)
+    : MendEditor(read_settings<MendSettings>("mend", settings)) {}
+
+MendIteratedEditor::MendIteratedEditor(const nlohmann::json& settings)
+    : MendIteratedEditor(read_settings<MendIteratedSettings>("mend-iterated", settings)) {}
+
+const MendTrained& MendEditor::trained(const Vlm& vlm) const {
+  if (trained_ && base_.empty()) return *trained_;  // given, not read
+  const auto base = vlm.fingerprint();
+  if (trained_ && base_ == base) return *trained_;
+  const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, name(), settings_.module)
+                                                 : settings_.checkpoint;
+  auto checkpoint = load_checkpoint(file, name(), base);
+  BlockSites where;
+  where.module = json_get<std::string>(checkpoint.settings, "module", file);
+  where.sites = json_get<std::string>(checkpoint.settings, "sites", file);
+  where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
+  MendNetwork::Options options;
+  options.rank = json_get<int64_t>(checkpoint.settings, "rank", file);
+  options.rounds = json_get_or<int64_t>(checkpoint.settings, "rounds", 1, file);
+  if (options.rounds != 1 && name() == "mend")
+    throw Error("editing::mend",
+                fmt::format("'{}' was trained for {} gradients of an edit; mend takes one", file,
+                            options.rounds),
+                "train it for one: emend train --editor mend --from CHECKPOINT");
+  options.init = 0;
+  options.device = vlm.model->device();
+  auto trained = std::make_shared<MendTrained>(
+      MendTrained{MendNetwork(where.find(*vlm.model), options),
+                  json_get<bool>(checkpoint.settings, "end_of_answer", file)});
+  trained->network.load(checkpoint.tensors, file);
+  trained_ = trained;
+  base_ = base;
+  return *trained_;
+}
+
+size_t MendEditor::first_stage(const Model& model) const {
+  // A checkpoint that was not read yet may change any block of its module.
+  if (trained_) return first_stage_of(model, trained_->network.sites());
+  return model.first_stage(BlockSites::module_of(settings_.module));
+}
+
+Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                       const EditContext& context) const {
+  const auto& model = *vlm.model;
+  const auto& trained = this->trained(vlm);
+  const auto& sites = trained.network.sites();
+  std::vector<ForcedQuery> queries;
+  for (const auto& request : requests)
+    queries.push_back({request.image, request.prompt, request.target});
+  auto forced = force(vlm, queries, trained.end_of_answer);
+  auto prefix =
+      run_prefix(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
+  at::NoGradGuard no_grad;
+  auto made = trained.make(model, prefix, forced, context.base, {}, rounds());
+  auto patch = patch_for(*this, vlm, requests);
+  for (const auto& deltas : made.deltas) {
+    auto change = joined(deltas);
+    if (change.delta.down.size(0) > 0) patch.deltas.push_back(std::move(change));
+  }
+  if (patch.deltas.empty())
+    throw Error("editing::mend", "none of the editor's layers touches the answer",
+                "without an image only the language module can be edited");
+
+  auto edited = context.base;
+  for (auto& change : on_weights(patch.deltas)) edited.push_back(std::move(change));
+  prefix.wanted = answer_positions(forced).to(model.device());
+  model.run(prefix, edited);
+  auto tokens = answer_tokens(forced).to(model.device());
+  auto after = prefix.logits().to(at::kFloat);
+  auto loss = answer_loss(after, tokens).item<double>();
+  if (!std::isfinite(loss))
+    throw Error("editing::mend", fmt::format("the loss is {} after the edit", loss),
+                "train the editor further, or with a lower learning rate");
+  const auto best = after.argmax(-1).to(at::kCPU).contiguous();
+  const auto failed =
+      failed_tokens(vlm.processor, forced.answers,
+                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
+  auto losses = made.losses;
+  // The last loss is the one that the last round found, where that added nothing.
+  if (static_cast<int64_t>(losses.size()) > made.rounds) losses.pop_back();
+  losses.push_back(loss);
+  patch.effect = {{"steps", made.rounds},
+                  {"loss_before", losses.front()},
+                  {"loss_after", loss},
+                  {"holds", failed.empty()},
+                  {"stop_reason", failed.empty() ? "holds"
+                                  : made.limited ? "step_limit"
+                                                 : "no_progress"},
+                  {"losses", losses},
+                  {"failed_tokens", failed}};
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+namespace {
+
+const char* const kBatchIsSum =
+    "Several requests are the sum of their single edits: the paper takes one gradient of their "
+    "mean loss.";
+const char* const kPatience =
+    "Training takes a fixed number of steps (patience is 0): EasyEdit stops when validation no "
+    "longer improves.";
+
+}  // namespace
+
+EditorKind mend_editor() {
+  return {"mend",
+          "a trained network turns one gradient of the edit into low-rank changes (train it first)",
+          describe_settings<MendSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<MendEditor>(given); },
+          {},
+          {kBatchIsSum, kPatience}};
+}
+
+EditorKind mend_iterated_editor() {
+  return {
+      "mend-iterated",
+      "mend with further gradients of the edited model, until the edit holds (train it first)",
+      describe_settings<MendIteratedSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<MendIteratedEditor>(given); },
+      {},
+      {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
+       "model as the earlier ones changed it, until the edit's loss is below 0.02 (until).",
+       kBatchIsSum, kPatience}};
+}
+
+}  // namespace emend

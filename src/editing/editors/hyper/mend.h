@@ -1,0 +1,104 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/editors/hyper/mend_network.h"
+#include "editing/settings/settings.h"
+
+namespace emend {
+
+// How many gradients an edit takes. The published method takes one.
+struct MendRounds {
+  int64_t most = 0;  // at most; 0: as many as the network was trained for
+  double until = 0;  // mean nll a token, below which an edit takes no more
+};
+
+struct MendSettings {
+  std::string module = "language";
+  std::string checkpoint;  // a trained editor; empty: the one that came with the model
+
+  void declare(SettingList& list);
+};
+
+struct MendIteratedSettings : MendSettings {
+  MendRounds rounds{20, 0.02};
+
+  void declare(SettingList& list);
+};
+
+// A trained MEND.
+struct MendTrained {
+  MendNetwork network;
+  bool end_of_answer = false;
+
+  // The deltas of each row, or picture, of a batch of edits, and the losses. A round takes the
+  // gradient of the model as the earlier rounds have changed it, and adds its tokens to the deltas;
+  // the published method has one round. `observe` sees the factors of each round. `more`: edits
+  // whose loss is above `until` after the rounds that the network was trained for take further
+  // rounds with the last of its networks, as long as each round lowers the loss.
+  struct Made {
+    std::vector<EditDeltas> deltas;
+    std::vector<double> losses;  // mean over the rows, before each round
+    int64_t rounds = 0;
+    bool limited = false;  // whether further rounds might help
+  };
+  Made make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
+            const Interventions& base,
+            const std::function<void(const std::vector<Factors>&)>& observe = {},
+            const MendRounds& more = {}) const;
+};
+
+// MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, trained
+// beforehand, turns one gradient of the edit into low-rank deltas. Several requests are the sum of
+// their single edits.
+class MendEditor : public Editor {
+ public:
+  // Throws emend::Error for unknown settings.
+  explicit MendEditor(const nlohmann::json& settings);
+  // An editor that is still in training.
+  explicit MendEditor(std::shared_ptr<const MendTrained> trained) : trained_(std::move(trained)) {}
+
+  std::string name() const override { return "mend"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+  size_t first_stage(const Model& model) const override;
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context = {}) const override;
+
+ protected:
+  explicit MendEditor(MendSettings settings) : settings_(std::move(settings)) {}
+  virtual MendRounds rounds() const { return {}; }
+
+ private:
+  const MendTrained& trained(const Vlm& vlm) const;
+
+  MendSettings settings_;
+  mutable std::shared_ptr<const MendTrained> trained_;  // read at the first edit
+  mutable std::string base_;                            // the model that it was read for
+};
+
+// MEND in several rounds: an edit that does not hold after the first gradient takes the gradient of
+// the edited model, and so on. This is emend's own extension, with networks of its own.
+class MendIteratedEditor : public MendEditor {
+ public:
+  explicit MendIteratedEditor(const nlohmann::json& settings);
+  explicit MendIteratedEditor(std::shared_ptr<const MendTrained> trained)
+      : MendEditor(std::move(trained)) {}
+
+  std::string name() const override { return "mend-iterated"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+
+ protected:
+  MendRounds rounds() const override { return settings_.rounds; }
+
+ private:
+  explicit MendIteratedEditor(const MendIteratedSettings& settings)
+      : MendEditor(static_cast<const MendSettings&>(settings)), settings_(settings) {}
+
+  MendIteratedSettings settings_;
+};
+
+}  // namespace emend

@@ -1,0 +1,70 @@
+#include "editing/editors/hyper/mend_training.h"
+
+#include <algorithm>
+
+#include "editing/targets/module_sites.h"
+
+namespace emend {
+
+void MendTrainSettings::declare(SettingList& list) {
+  where.declare(list);
+  list.whole("rank", rank, 1, 1000000, "rank of the networks' layers, at most their width");
+  list.number("rate", rate, -10, 10,
+              "initial step size of every layer; below 0 it goes down the gradient at once");
+  list.number("init", init, 0, 100, "deviation of the networks' V at first");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the networks at first");
+  weights.declare(list);
+  training.declare(list);
+}
+
+void MendIteratedTrainSettings::declare(SettingList& list) {
+  MendTrainSettings::declare(list);
+  list.whole("rounds", rounds, 1, 100,
+             "gradients taken of one edit, each of the model as the earlier ones changed it");
+}
+
+MendTraining::MendTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : MendTraining(vlm, read_settings<MendTrainSettings>("mend", settings), 1, store) {}
+
+MendIteratedTraining::MendIteratedTraining(const Vlm& vlm, const nlohmann::json& settings,
+                                           ActivationStore* store)
+    : MendIteratedTraining(vlm, read_settings<MendIteratedTrainSettings>("mend-iterated", settings),
+                           store) {}
+
+MendTraining::MendTraining(const Vlm& vlm, const MendTrainSettings& settings, int64_t rounds,
+                           ActivationStore* store)
+    : vlm_(vlm), store_(store), settings_(settings) {
+  const auto& model = *vlm.model;
+  MendNetwork::Options options;
+  options.rank = settings_.rank;
+  options.rounds = rounds;
+  options.rate = settings_.rate;
+  options.init = settings_.init;
+  options.seed = static_cast<uint64_t>(settings_.seed);
+  options.device = model.device();
+  auto sites = settings_.where.find(model);
+  first_ = first_stage_of(model, sites);
+  reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
+    return model.stages()[site.stage].module == Module::language;
+  });
+  now_ = std::make_shared<MendTrained>(
+      MendTrained{MendNetwork(sites, options), settings_.weights.end_of_answer});
+}
+
+std::vector<Trained> MendTraining::trained() const {
+  std::vector<Trained> all;
+  for (const auto& [name, tensor] : now_->network.trained())
+    all.push_back({name, tensor, MendNetwork::is_rate(name)});
+  return all;
+}
+
+LessonLosses MendTraining::learn(const std::vector<Lesson>& lessons) {
+  const auto& model = *vlm_.model;
+  auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
+                               settings_.weights.end_of_answer, store_);
+  auto made = now_->make(model, batch.edit_pass, batch.edits, {},
+                         [&](const std::vector<Factors>& f) { now_->network.observe(f); });
+  return lesson_losses(model, batch, made.deltas, settings_.weights);
+}
+
+}  // namespace emend

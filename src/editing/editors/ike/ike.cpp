@@ -1,0 +1,112 @@
+#include "editing/editors/ike/ike.h"
+
+#include "editing/editors/editors.h"
+#include "editing/editors/ike/recall.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/training/forced.h"
+
+namespace emend {
+namespace {
+
+std::string without_space(const std::string& target) {
+  const auto begin = target.find_first_not_of(' ');
+  return begin == std::string::npos ? "" : target.substr(begin);
+}
+
+}  // namespace
+
+void IkeSettings::declare(SettingList& list) {
+  list.whole("k", k, 0, 100000, "demonstrations, as many as fit");
+  templates.declare(list);
+  list.flag("own", own, "the edit itself is the last demonstration");
+  list.flag("images", images,
+            "show the edit's picture with its fact, and those of demonstrations where the corpus "
+            "has them");
+  list.whole("room", room, 1, 1000000, "positions that are kept free for the answer");
+  list.text("checkpoint", checkpoint,
+            "demonstrations to choose from; empty: those that came with the model");
+  list.text("embedding", embedding,
+            "what they have to be compared by: states, or where the sentence encoder is "
+            "now; empty: as they were collected");
+}
+
+IkeEditor::IkeEditor(const nlohmann::json& settings)
+    : settings_(read_settings<IkeSettings>("ike", settings)) {
+  settings_.templates.check();
+}
+
+const IkeCorpus& IkeEditor::corpus(const Vlm& vlm) const {
+  const auto base = vlm.fingerprint();
+  if (corpus_ && base_ == base) return *corpus_;
+  const auto file =
+      settings_.checkpoint.empty() ? find_checkpoint(vlm, "ike", "") : settings_.checkpoint;
+  corpus_ = std::make_shared<const IkeCorpus>(IkeCorpus::load(vlm, file, settings_.embedding));
+  base_ = base;
+  return *corpus_;
+}
+
+Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                      const EditContext&) const {
+  at::NoGradGuard no_grad;
+  std::vector<ForcedQuery> queries;
+  for (const auto& request : requests)
+    queries.push_back({request.image, request.prompt, request.target});
+  const auto forced = force(vlm, queries, /*end_of_answer=*/false);  // checks them
+
+  auto patch = patch_for(*this, vlm, requests);
+  size_t found = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto& images = forced.batch.rows[i].images;
+    const auto pixels = images.empty() ? at::Tensor() : forced.batch.pixels[images[0]];
+    const auto target = without_space(requests[i].target);
+    MemoryEntry entry;
+    entry.name = entry_name(requests[i].prompt, pixels);
+    entry.facts = {{"prompt", requests[i].prompt},
+                   {"target", target},
+                   {"image", requests[i].image.path},
+                   {"demonstrations", nlohmann::json::array()}};
+    if (settings_.images && pixels.defined()) entry.tensors["picture"] = pixels.clone();
+    if (settings_.k > 0) {
+      const auto& corpus = this->corpus(vlm);
+      for (auto index : corpus.nearest(vlm, requests[i].prompt, target, settings_.k)) {
+        const auto& demonstration = corpus.demonstrations[static_cast<size_t>(index)];
+        auto& texts = entry.facts["demonstrations"];
+        if (settings_.images && demonstration.picture >= 0)
+          entry.tensors["demonstration." + std::to_string(texts.size())] =
+              corpus.pictures[demonstration.picture].clone();
+        texts.push_back(settings_.templates.show(demonstration));
+      }
+    }
+    found += entry.facts["demonstrations"].size();
+    patch.memory.add(std::move(entry));
+  }
+  auto asked = forced.batch.rows[0];
+  const auto shown = IkeRecall(vlm, patch).shown(asked);
+  patch.effect = {{"steps", 0},
+                  {"demonstrations", {{"found", found}, {"shown", shown.demonstrations}}}};
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+EditorKind ike_editor() {
+  return {
+      "ike",
+      "tells the edit in front of every question, behind demonstrations (collect them first)",
+      describe_settings<IkeSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
+      [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
+        auto recall = std::make_shared<const IkeRecall>(vlm, patch);
+        Intervention change{};
+        change.point = Point::request;
+        change.rewrite = [recall](const Batch& batch) { return recall->rewrite(batch); };
+        return Interventions{change};
+      },
+      {"Demonstrations are compared by the model's own states, unless their collection names an "
+       "embedding: EasyEdit takes the sentence encoder all-MiniLM-L6-v2.",
+       "Demonstrations that do not fit into the model's positions are left out, the farthest "
+       "first.",
+       "Demonstrations come from the first 1,000 records of the training split (records): "
+       "EasyEdit takes all of them."}};
+}
+
+}  // namespace emend

@@ -1,0 +1,207 @@
+#include "editing/editors/ike/recall.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+[[noreturn]] void reject(const std::string& what) {
+  throw Error("editing::ike", fmt::format("the patch's memory {}", what),
+              "make the patch again with `emend edit --editor ike`");
+}
+
+std::string text_of(const nlohmann::json& facts, const char* name) {
+  if (!facts.is_object() || !facts.contains(name) || !facts.at(name).is_string())
+    reject(fmt::format("has an entry without '{}'", name));
+  return facts.at(name).get<std::string>();
+}
+
+void append(std::vector<int64_t>& ids, const std::vector<int64_t>& more) {
+  ids.insert(ids.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
+    : vlm_(vlm), settings_(read_settings<IkeSettings>("ike", patch.settings)) {
+  const auto& templates = settings_.templates;
+  templates.check();
+  const auto& entries = patch.memory.entries;
+  const auto picture = [&](const MemoryEntry& entry, const std::string& name) -> int64_t {
+    const auto found = entry.tensors.find(name);
+    if (found == entry.tensors.end()) return -1;
+    if (found->second.dim() != 3) reject("has a picture that is none");
+    pictures_.push_back(found->second);
+    return static_cast<int64_t>(pictures_.size()) - 1;
+  };
+
+  std::vector<std::vector<Piece>> nearest;  // by edit
+  for (const auto& entry : entries) {
+    const auto prompt = text_of(entry.facts, "prompt"), target = text_of(entry.facts, "target");
+    const auto seen = picture(entry, "picture");
+    facts_.push_back({seen, templates.tell(prompt, target)});
+    if (settings_.own) own_.push_back({seen, templates.show(copy_of(prompt, target))});
+    if (!entry.facts.contains("demonstrations") || !entry.facts["demonstrations"].is_array())
+      reject("has an entry without 'demonstrations'");
+    nearest.emplace_back();
+    for (const auto& text : entry.facts["demonstrations"]) {
+      if (!text.is_string()) reject("has a demonstration that is no text");
+      const auto name = fmt::format("demonstration.{}", nearest.back().size());
+      nearest.back().push_back({picture(entry, name), text.get<std::string>()});
+    }
+  }
+  std::set<std::pair<std::string, bool>> known;
+  const auto wanted = static_cast<size_t>(settings_.k);
+  bool left = true;
+  for (size_t rank = 0; left && demonstrations_.size() < wanted; ++rank) {
+    left = false;
+    for (const auto& of_edit : nearest) {
+      if (rank >= of_edit.size()) continue;
+      left = true;
+      const auto& piece = of_edit[rank];
+      if (demonstrations_.size() < wanted && known.insert({piece.text, piece.picture >= 0}).second)
+        demonstrations_.push_back(piece);
+    }
+  }
+  count_ = static_cast<int64_t>(demonstrations_.size() + own_.size() + facts_.size());
+
+  const auto with = vlm.processor.tokenizer->encode("a", /*special=*/true);
+  const auto without = vlm.processor.tokenizer->encode("a", /*special=*/false);
+  head_.assign(with.begin(), with.end() - static_cast<int64_t>(without.size()));
+}
+
+IkeRecall::Question IkeRecall::take_apart(const Row& row) const {
+  if (!row.segments.empty())
+    throw Error("editing::ike", "rows of several segments cannot be rewritten",
+                "this is an error in emend; please report it");
+  Question question;
+  const auto& ids = row.ids;
+  const auto end = row.asked < 0 ? ids.end() : ids.begin() + row.asked;
+  const auto text = std::find_if(ids.begin(), end, [](int64_t id) { return id != kImageSlot; });
+  question.slots.assign(ids.begin(), text);
+  question.answer.assign(end, ids.end());
+  const auto& tokenizer = *vlm_.processor.tokenizer;
+  const std::vector<int64_t> asked(text, end);
+  question.bos =
+      asked.size() >= head_.size() && std::equal(head_.begin(), head_.end(), asked.begin());
+  if (std::find(asked.begin(), asked.end(), kImageSlot) == asked.end()) {
+    auto plain = tokenizer.decode(asked);
+    if (!plain.empty() && tokenizer.encode(plain, question.bos) == asked) {
+      question.text = std::move(plain);
+      return question;
+    }
+  }
+  const auto head = std::mismatch(head_.begin(), head_.end(), asked.begin(), asked.end()).second;
+  question.ids.assign(head, asked.end());
+  return question;
+}
+
+IkeRecall::Shown IkeRecall::cut(int64_t count) const {
+  const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
+  Shown shown{};
+  shown.facts = std::min(count, size(facts_));
+  shown.own = std::min(count - shown.facts, size(own_));
+  shown.demonstrations = std::min(count - shown.facts - shown.own, size(demonstrations_));
+  return shown;
+}
+
+Row IkeRecall::put_together(const Question& question, const Row& row, int64_t count,
+                            int64_t pictures) const {
+  constexpr int64_t kRowsOwn = -2;  // the picture, or pictures, that the row asks about
+  const auto what = cut(count);
+  std::vector<Piece> pieces;
+  const auto add = [&](int64_t picture, const std::string& text) {
+    if (picture == -1 && !pieces.empty())
+      pieces.back().text += text;
+    else
+      pieces.push_back({picture, text});
+  };
+  // The row's own picture comes first, as it did; among pictures of facts, before the question.
+  if (!settings_.images) add(kRowsOwn, "");
+  for (int64_t i = 0; i < what.demonstrations; ++i)
+    add(demonstrations_[i].picture, demonstrations_[i].text);
+  for (const auto& [list, shown] : {std::pair{&own_, what.own}, std::pair{&facts_, what.facts}})
+    for (auto piece = list->end() - shown; piece != list->end(); ++piece)
+      add(piece->picture, piece->text);
+  if (settings_.images) add(kRowsOwn, "");
+  const auto [before, behind] = settings_.templates.around_question();
+  add(-1, before);
+
+  Row made;
+  const auto& tokenizer = *vlm_.processor.tokenizer;
+  bool special = question.bos;
+  const auto write = [&](const std::string& text) {
+    if (!text.empty()) append(made.ids, tokenizer.encode(text, special));
+    special = special && text.empty();
+  };
+  for (const auto& piece : pieces) {
+    if (piece.picture == kRowsOwn) {
+      append(made.ids, question.slots);
+      made.images.insert(made.images.end(), row.images.begin(), row.images.end());
+    } else if (piece.picture >= 0) {
+      made.ids.resize(made.ids.size() + vlm_.model->image_slots(), kImageSlot);
+      made.images.push_back(pictures + piece.picture);
+    }
+    if (&piece != &pieces.back()) {
+      write(piece.text);
+    } else if (question.ids.empty()) {
+      write(piece.text + question.text + behind);
+    } else {
+      write(piece.text);
+      append(made.ids, question.ids);
+      write(behind);
+    }
+  }
+  append(made.ids, question.answer);
+  return made;
+}
+
+int64_t IkeRecall::fitting(const Question& question, const Row& row) const {
+  const auto answer = static_cast<int64_t>(question.answer.size());
+  const auto most = vlm_.model->max_positions() - std::max(settings_.room, answer) + answer;
+  const auto size = [&](int64_t count) {
+    return static_cast<int64_t>(put_together(question, row, count, 0).ids.size());
+  };
+  // Of [fits, fails): fits is known to, fails is known not to.
+  int64_t fits = 0, fails = count_ + 1;
+  for (int64_t next = count_; fits + 1 < fails; next = (fits + fails) / 2)
+    (size(next) <= most ? fits : fails) = next;
+  if (fits == 0)
+    throw Error("editing::ike",
+                fmt::format("a question of {} positions leaves no room for the fact: the model has "
+                            "{}, {} are kept for the answer",
+                            row.ids.size(), vlm_.model->max_positions(), settings_.room),
+                "shorten the question, or keep less room (--set room=...)");
+  return fits;
+}
+
+IkeRecall::Shown IkeRecall::shown(const Row& row) const {
+  return cut(fitting(take_apart(row), row));
+}
+
+Batch IkeRecall::rewrite(const Batch& batch) const {
+  Batch made = batch;
+  const auto pictures = batch.pixels.defined() ? batch.pixels.size(0) : 0;
+  if (!pictures_.empty()) {
+    auto told = at::stack(pictures_);
+    if (batch.pixels.defined()) {
+      if (batch.pixels.sizes().slice(1) != told.sizes().slice(1))
+        throw Error("editing::ike", "the pictures asked about have another size than the edit's",
+                    "show demonstrations without pictures (--set images=false)");
+      told = at::cat({batch.pixels, told.to(batch.pixels.options())});
+    }
+    made.pixels = told;
+  }
+  for (auto& row : made.rows) {
+    const auto question = take_apart(row);
+    row = put_together(question, row, fitting(question, row), pictures);
+  }
+  return made;
+}
+
+}  // namespace emend

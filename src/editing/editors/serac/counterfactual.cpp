@@ -1,0 +1,156 @@
+#include "editing/editors/serac/counterfactual.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+std::string filled(std::string pattern, const std::string& hole, const std::string& text) {
+  const auto at = pattern.find(hole);
+  if (at == std::string::npos)
+    throw Error("editing::serac", fmt::format("the pattern of a told edit lacks {}", hole),
+                "write it as: New Fact: {prompt}{target}, then Prompt: on a line of its own");
+  return pattern.replace(at, hole.size(), text);
+}
+
+}  // namespace
+
+Batch rows_of(const Pass& pass) {
+  if (pass.mask.sizes() != pass.ids.sizes())
+    throw Error("editing::serac", "a question whose beginning has run already cannot be read whole",
+                "ask without sharing beginnings (--no-reuse)");
+  Batch batch;
+  batch.pixels = pass.pixels;
+  auto ids = pass.ids.to(at::kCPU).contiguous();
+  auto mask = pass.mask.to(at::kCPU).contiguous();
+  auto asked = pass.asked.defined() ? pass.asked.to(at::kCPU).contiguous() : at::Tensor();
+  auto segments = pass.segments.defined() ? pass.segments.to(at::kCPU).contiguous() : at::Tensor();
+  const int64_t rows = ids.size(0), length = ids.size(1);
+  for (int64_t r = 0; r < rows; ++r) {
+    Row row;
+    for (int64_t t = r * length; t < (r + 1) * length; ++t) {
+      if (!mask.data_ptr<bool>()[t]) continue;
+      row.ids.push_back(ids.data_ptr<int64_t>()[t]);
+      if (segments.defined()) row.segments.push_back(segments.data_ptr<int64_t>()[t]);
+    }
+    if (asked.defined()) row.asked = asked.data_ptr<int64_t>()[r];
+    batch.rows.push_back(std::move(row));
+  }
+  auto users = pass.image_rows.to(at::kCPU).contiguous();
+  const auto* pair = users.data_ptr<int64_t>();
+  for (int64_t i = 0; i < users.size(0); ++i, pair += 2)
+    batch.rows[static_cast<size_t>(pair[1])].images.push_back(pair[0]);
+  return batch;
+}
+
+Told Told::of(const Processor& processor, const std::string& pattern, const std::string& prompt,
+              const std::string& target) {
+  const auto text = filled(filled(pattern, "{target}", target), "{prompt}", prompt);
+  Told told;
+  told.tokens = processor.tokenizer->encode(text, /*special=*/false);
+  const auto whole = processor.tokenizer->encode(text, /*special=*/true);
+  auto found = std::search(whole.begin(), whole.end(), told.tokens.begin(), told.tokens.end());
+  if (found != whole.end()) told.begin.assign(whole.begin(), found);
+  return told;
+}
+
+int64_t Told::place_in(const Row& row) const {
+  auto slot = std::find(row.ids.rbegin(), row.ids.rend(), kImageSlot);
+  auto place = slot.base();  // behind the last slot, or the row's first
+  if (slot == row.ids.rend()) place = row.ids.begin();
+  const auto left = row.ids.end() - place;
+  if (left >= static_cast<std::ptrdiff_t>(begin.size()) &&
+      std::equal(begin.begin(), begin.end(), place))
+    place += static_cast<std::ptrdiff_t>(begin.size());
+  return place - row.ids.begin();
+}
+
+LowRankChange::LowRankChange(const std::vector<Site>& sites, int64_t rank, uint64_t seed,
+                             at::Device device) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  for (const auto& site : sites) {
+    const auto own = std::min({rank, site.in, site.out});
+    WeightDelta delta;
+    delta.up = at::zeros({site.out, own}, at::device(device).dtype(at::kFloat));
+    delta.down =
+        at::mul(at::randn({own, site.in}, generator), 1 / std::sqrt(static_cast<double>(site.in)))
+            .to(device);
+    delta.up.requires_grad_();
+    delta.down.requires_grad_();
+    deltas_.push_back({site.name, delta});
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> LowRankChange::trained() const {
+  std::vector<std::pair<std::string, at::Tensor>> all;
+  for (const auto& [site, delta] : deltas_) {
+    all.emplace_back("counterfactual." + site + ".up", delta.up);
+    all.emplace_back("counterfactual." + site + ".down", delta.down);
+  }
+  return all;
+}
+
+Projection Projection::draw(int64_t width, uint64_t seed, at::Device device) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  const double bound = 1 / std::sqrt(static_cast<double>(width));
+  auto uniform = [&](at::IntArrayRef shape) {
+    return at::mul(at::rand(shape, generator) * 2 - 1, bound).to(device);
+  };
+  auto weight = uniform({width, width});
+  return {weight, uniform({width})};
+}
+
+int64_t CounterfactualPass::position(int64_t row, int64_t offset) const {
+  const auto r = static_cast<size_t>(row);
+  const auto moved = offset + 1 < placed[r] ? offset : offset + length[r];
+  return row * pass.ids.size(1) + first[r] + moved;
+}
+
+CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
+                                       const std::vector<const Told*>& told, const at::Tensor& seen,
+                                       const std::vector<const Projection*>& projections,
+                                       PadSide pad) {
+  CounterfactualPass made;
+  Batch batch;
+  std::vector<at::Tensor> pictures, pixels;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    auto row = rows[r];
+    const auto& tokens = told[r]->tokens;
+    const auto at = told[r]->place_in(row);
+    made.placed.push_back(at);
+    made.length.push_back(static_cast<int64_t>(tokens.size()));
+    row.ids.insert(row.ids.begin() + at, tokens.begin(), tokens.end());
+    if (!row.segments.empty()) row.segments.insert(row.segments.begin() + at, tokens.size(), 0);
+    row.asked = -1;
+    // Each row gets pictures of its own: they may be projected in another way.
+    for (auto& image : row.images) {
+      auto picture = seen.narrow(0, image, 1);
+      if (!projections.empty())
+        picture = at::linear(picture.to(at::kFloat), projections[r]->weight, projections[r]->bias)
+                      .to(seen.scalar_type());
+      image = static_cast<int64_t>(pictures.size());
+      pictures.push_back(picture);
+    }
+    batch.rows.push_back(std::move(row));
+  }
+  // The pixels themselves are not looked at again.
+  const auto count = static_cast<int64_t>(pictures.size());
+  if (count > 0) batch.pixels = at::empty({count, 3, 0, 0});
+  made.pass = model.begin(batch, pad);
+  if (count > 0) {
+    made.pass.hidden = at::cat(pictures);
+    made.pass.next = model.first_stage(Module::language);
+  }
+  const auto width = made.pass.ids.size(1);
+  for (const auto& row : batch.rows)
+    made.first.push_back(pad == PadSide::left ? width - static_cast<int64_t>(row.ids.size()) : 0);
+  return made;
+}
+
+}  // namespace emend

@@ -1,0 +1,95 @@
+#include "editing/editors/serac/features.h"
+
+#include <algorithm>
+
+#include "models/caching/prefix.h"
+
+namespace emend {
+namespace {
+
+// The ids of a row that are text and, unless `whole`, asked.
+std::vector<int64_t> text_of(const Row& row, bool whole) {
+  const auto size = static_cast<int64_t>(row.ids.size());
+  const auto end = whole || row.asked < 0 ? size : std::min(row.asked, size);
+  std::vector<int64_t> text;
+  std::copy_if(row.ids.begin(), row.ids.begin() + end, std::back_inserter(text),
+               [](int64_t id) { return id != kImageSlot; });
+  return text;
+}
+
+// (B, 2, W)
+at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
+                       const FeatureOptions& options) {
+  Batch batch;
+  for (const auto& row : rows) {
+    Row text;
+    text.ids = text_of(row, options.whole_rows);
+    batch.rows.push_back(std::move(text));
+  }
+  auto pass = model.begin(batch);
+  model.run(pass, options.stage);
+  auto states = pass.hidden.to(at::kFloat);
+  auto real = pass.mask.unsqueeze(-1);
+  auto lengths = pass.mask.sum(1);
+  auto mean = states.masked_fill(real.logical_not(), 0).sum(1) / lengths.unsqueeze(-1);
+  auto last = (lengths - 1).view({-1, 1, 1}).expand({-1, 1, states.size(2)});
+  return at::stack({mean, states.gather(1, last).squeeze(1)}, 1);
+}
+
+// (B, 1, W)
+at::Tensor text_embeddings(const Vlm& vlm, const std::vector<Row>& rows,
+                           const FeatureOptions& options) {
+  std::vector<std::string> texts;
+  for (const auto& row : rows)
+    texts.push_back(vlm.processor.tokenizer->decode(text_of(row, options.whole_rows)));
+  return options.encoder->embed(texts).to(vlm.model->device()).unsqueeze(1);
+}
+
+}  // namespace
+
+at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store, bool batched) {
+  if (!pixels.defined()) return {};
+  at::NoGradGuard no_grad;
+  const auto& model = *vlm.model;
+  Pass pass;
+  pass.pixels = pixels.to(model.device());
+  pass.batched_pictures = batched;
+  if (store || !batched) {
+    std::vector<at::Tensor> features;
+    for (int64_t i = 0; i < pixels.size(0); ++i)
+      features.push_back(picture_features(vlm, pixels.narrow(0, i, 1), store));
+    pass.hidden = at::cat(features);
+    pass.next = model.first_stage(Module::bridge);
+  }
+  const auto language = model.first_stage(Module::language);
+  if (language > 0) model.run(pass, language - 1);
+  return pass.hidden;
+}
+
+QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
+                                   const FeatureOptions& options) {
+  at::NoGradGuard no_grad;
+  QuestionFeatures features;
+  features.text = options.encoder ? text_embeddings(vlm, batch.rows, options)
+                                  : text_states(*vlm.model, batch.rows, options);
+  if (!options.pictures) return features;
+  const auto rows = static_cast<int64_t>(batch.rows.size());
+  const auto on = features.text.options();
+  features.looks = at::zeros({rows}, on);
+  if (!seen.defined()) return features;
+  std::vector<at::Tensor> pictures;
+  for (int64_t r = 0; r < rows; ++r) {
+    const auto& images = batch.rows[static_cast<size_t>(r)].images;
+    if (images.empty()) {
+      pictures.push_back(at::zeros({seen.size(1), seen.size(2)}, on));
+      continue;
+    }
+    auto which = at::tensor(images, at::kLong).to(seen.device());
+    pictures.push_back(seen.index_select(0, which).to(at::kFloat).mean(0));
+    features.looks[r] = 1;
+  }
+  features.pictures = at::stack(pictures);
+  return features;
+}
+
+}  // namespace emend

@@ -1,0 +1,270 @@
+#include "editing/editors/serac/serac.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "editing/editors/editors.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/editors/serac/recall.h"
+#include "editing/training/checkpoint.h"
+#include "editing/training/encoder.h"
+#include "editing/training/forced.h"
+#include "io/error.h"
+#include "io/hash.h"
+
+namespace emend {
+namespace {
+
+const std::vector<std::string> kModules = {"repaired", "paper"};
+
+// All linear layers of the language module's blocks.
+std::vector<Site> changed_sites(const Model& model, const std::string& pattern) {
+  if (!pattern.empty()) return model.find_sites(pattern);
+  std::vector<Site> sites;
+  for (const auto& site : model.sites())
+    if (model.stages()[site.stage].module == Module::language &&
+        site.stage + 1 < model.stages().size())
+      sites.push_back(site);
+  return sites;
+}
+
+// The stage after which the text's states are taken.
+size_t text_stage(const Model& model, int64_t blocks) {
+  const auto embed = model.first_stage(Module::language);
+  const auto all = static_cast<int64_t>(model.stages().size() - embed) - 2;
+  if (blocks > all)
+    throw Error("editing::serac",
+                fmt::format("setting 'blocks' is {}, the language module has {}", blocks, all),
+                "0 is half of them");
+  return embed + static_cast<size_t>(blocks > 0 ? blocks : (all + 1) / 2);
+}
+
+// Width of the stream: what a block's first layer reads.
+int64_t text_width(const Model& model) {
+  const auto block = model.first_stage(Module::language) + 1;
+  for (const auto& site : model.sites())
+    if (site.stage == block) return site.in;
+  throw Error("editing::serac", "the language module has no blocks",
+              "choose an editor that changes weights: --editor ft");
+}
+
+// Of the texts: a sentence encoder, or null for the model's own states.
+std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const SeracShape& shape,
+                                                  std::shared_ptr<const SentenceEncoder> opened) {
+  if (shape.encoder.empty() || (opened && opened->fingerprint() == shape.encoder_id)) return opened;
+  return open_encoder(
+      {"serac", "encoder", shape.encoder, shape.encoder_id, SentenceEncoder::Pooling::cls},
+      model.device());
+}
+
+ScopeClassifier::Options scope_options(const Model& model, const SeracShape& shape,
+                                       const SentenceEncoder* encoder, uint64_t seed) {
+  ScopeClassifier::Options options;
+  options.text = encoder ? encoder->width() : text_width(model);
+  options.states = encoder ? 1 : 2;
+  if (!shape.paper()) {
+    options.places = model.image_slots();
+    options.picture = SeracTrained::picture_width(model);
+  }
+  options.narrow = shape.narrow;
+  options.hidden = shape.hidden;
+  options.embedding = shape.embedding;
+  options.seed = seed;
+  options.device = model.device();
+  return options;
+}
+
+}  // namespace
+
+void SeracSettings::declare(SettingList& list) {
+  list.choice("module", module, kModules,
+              "paper: with the leaks of the field's reproduction, to compare with its numbers");
+  list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+  list.text("encoder", encoder,
+            "where the sentence encoder is that it was trained with; empty: where it was");
+  list.choice("mix", mix, {"auto", "hard", "soft"},
+              "in scope the counterfactual's logits, or probabilities mixed by s; auto: hard, for "
+              "paper soft");
+  list.number("threshold", threshold, 0, 1, "mixing hard, a question is in scope from this s on");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the projections that paper redraws");
+}
+
+void SeracShape::declare(SettingList& list) {
+  list.choice("module", module, kModules,
+              "paper: with the leaks of the field's reproduction, to compare with its numbers");
+  list.optional_text("encoder", encoder,
+                     "folder of a sentence encoder (distilbert-base-cased) for the classifier's "
+                     "texts; empty: the model's own states");
+  list.optional_text("encoder_id", encoder_id, "fingerprint that the sentence encoder must have");
+  list.whole("blocks", blocks, 0, 10000,
+             "blocks of the language module that the classifier's texts go through; 0: half");
+  list.whole("narrow", narrow, 1, 100000, "numbers of each place of a picture it goes by");
+  list.whole("hidden", hidden, 1, 100000, "width of its layers");
+  list.whole("embedding", embedding, 1, 100000,
+             "width of what it compares, of text and picture each");
+  list.text("sites", sites, "layers that the counterfactual model changes, a glob; empty: all");
+  list.whole("rank", rank, 1, 100000, "rank of these changes");
+  list.text("told", told, "how an edit is told to it: {prompt} and {target}");
+}
+
+SeracTrained::SeracTrained(const Model& model, const SeracShape& given, uint64_t seed,
+                           std::shared_ptr<const SentenceEncoder> opened)
+    : shape(given),
+      features{text_stage(model, shape.blocks), shape.paper(), !shape.paper(),
+               encoder_of(model, shape, std::move(opened))},
+      scope(scope_options(model, shape, features.encoder.get(), seed)),
+      counterfactual(changed_sites(model, shape.sites), shape.rank, seed + 1, model.device()) {
+  if (features.encoder) shape.encoder_id = features.encoder->fingerprint();
+}
+
+int64_t SeracTrained::picture_width(const Model& model) {
+  const auto language = model.first_stage(Module::language);
+  int64_t width = 0;
+  for (const auto& site : model.sites())
+    if (site.stage < language) width = site.out;  // the last one's
+  return width;
+}
+
+std::vector<std::pair<std::string, at::Tensor>> SeracTrained::trained() const {
+  auto all = scope.trained();
+  for (auto& one : counterfactual.trained()) all.push_back(std::move(one));
+  return all;
+}
+
+std::map<std::string, at::Tensor> SeracTrained::tensors() const {
+  std::map<std::string, at::Tensor> all;
+  for (const auto& [name, tensor] : trained()) all[name] = tensor.detach();
+  return all;
+}
+
+void SeracTrained::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
+  at::NoGradGuard no_grad;
+  auto own = trained();
+  for (auto& [name, tensor] : own) {
+    auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.sizes() != tensor.sizes())
+      throw Error("editing::serac", fmt::format("{} has no '{}' of this shape", file, name),
+                  "it belongs to other settings, or another model");
+    tensor.copy_(found->second);
+  }
+  if (tensors.size() != own.size())
+    throw Error("editing::serac",
+                fmt::format("{} has {} tensors, expected {}", file, tensors.size(), own.size()),
+                "it belongs to other settings, or another model");
+}
+
+SeracEditor::SeracEditor(const nlohmann::json& settings)
+    : settings_(read_settings<SeracSettings>("serac", settings)) {}
+
+SeracEditor::SeracEditor(std::shared_ptr<const SeracTrained> trained)
+    : trained_(std::move(trained)) {
+  settings_.module = trained_->shape.module;
+}
+
+const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
+  if (trained_ && base_.empty()) return *trained_;  // given, not read
+  const auto base = vlm.fingerprint();
+  if (trained_ && base_ == base) return *trained_;
+  const auto file = settings_.checkpoint.empty()
+                        ? find_checkpoint(vlm, "serac", settings_.module == "paper" ? "paper" : "")
+                        : settings_.checkpoint;
+  auto checkpoint = load_checkpoint(file, "serac", base);
+  // What only training reads is none of ours.
+  auto shape = nlohmann::json::object();
+  for (const auto& setting : describe_settings<SeracShape>())
+    if (checkpoint.settings.contains(setting.name))
+      shape[setting.name] = checkpoint.settings[setting.name];
+  auto read = read_settings<SeracShape>("serac", shape);
+  if (read.module != settings_.module)
+    throw Error(
+        "editing::serac",
+        fmt::format("'{}' was trained as '{}', not '{}'", file, read.module, settings_.module),
+        fmt::format("use it with --module {}", read.module));
+  if (!settings_.encoder.empty()) {
+    if (read.encoder.empty())
+      throw Error("editing::serac",
+                  fmt::format("'{}' was trained on the model's own states, not with the sentence "
+                              "encoder '{}'",
+                              file, settings_.encoder),
+                  fmt::format("leave out the setting 'encoder', or train with it: emend train "
+                              "--editor serac --set encoder={}",
+                              settings_.encoder));
+    read.encoder = settings_.encoder;
+  }
+  if (!read.encoder.empty() && read.encoder_id.empty())
+    throw Error("editing::serac",
+                fmt::format("'{}' does not say which sentence encoder it was trained with", file),
+                "train it again with `emend train --editor serac`");
+  auto trained = std::make_shared<SeracTrained>(*vlm.model, read);
+  trained->load(checkpoint.tensors, file);
+  trained_ = trained;
+  base_ = base;
+  return *trained_;
+}
+
+Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                        const EditContext& context) const {
+  at::NoGradGuard no_grad;
+  std::vector<ForcedQuery> queries;
+  for (const auto& request : requests)
+    queries.push_back({request.image, request.prompt, request.target});
+  const auto forced = force(vlm, queries, /*end_of_answer=*/false);
+  const auto& trained = this->trained(vlm);
+  const auto& batch = forced.batch;
+  const auto embedded =
+      trained.embed(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
+
+  auto patch = patch_for(*this, vlm, requests);
+  patch.memory.network = trained.tensors();
+  patch.memory.reading = settings_json(trained.shape);
+  patch.memory.encoder = trained.features.encoder;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto& request = requests[i];
+    const auto& images = batch.rows[i].images;
+    MemoryEntry entry;
+    entry.name =
+        entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]);
+    entry.facts = {
+        {"prompt", request.prompt}, {"target", request.target}, {"image", request.image.path}};
+    entry.tensors["embedding"] = embedded[static_cast<int64_t>(i)].clone();
+    patch.memory.add(std::move(entry));
+  }
+  patch.effect = {{"steps", 0}};
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target) {
+  const auto hex = hash_hex(fmt::format("{} {} {}", seed, entry, target));
+  return std::stoull(hex.substr(0, 13), nullptr, 16);
+}
+
+EditorKind serac_editor() {
+  return {"serac",
+          "remembers the edit; a trained network finds the questions that it is about, a trained "
+          "change of the model answers them (train it first)",
+          describe_settings<SeracSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<SeracEditor>(given); },
+          [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
+            auto recall = std::make_shared<const SeracRecall>(vlm, patch, store);
+            Intervention change{};
+            change.point = Point::logits;
+            change.mix = [recall](const Pass& pass, const at::Tensor& logits) {
+              return recall->mix(pass, logits);
+            };
+            return Interventions{change};
+          },
+          {"Neither the classifier nor the counterfactual model sees the answer that is fed in: "
+           "EasyEdit shows it to both (module=paper does so).",
+           "The classifier sees the picture and is trained to leave unrelated pictures alone: "
+           "EasyEdit's sees texts alone (module=paper does so).",
+           "A question is in scope from a similarity of 0.25 on (threshold): the paper takes 0.5, "
+           "and EasyEdit mixes softly.",
+           "Texts are compared by the model's own states, unless training names an encoder: the "
+           "paper trains DistilBERT.",
+           "The counterfactual model is the model itself with a trained low-rank change: the paper "
+           "trains a small model beside it (EasyEdit: OPT-125m)."}};
+}
+
+}  // namespace emend

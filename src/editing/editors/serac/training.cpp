@@ -1,0 +1,267 @@
+#include "editing/editors/serac/training.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "editing/training/forced.h"
+
+namespace emend {
+namespace {
+
+enum class Kind { edit, follows, picture, text };  // the latter two: out of scope
+
+// A step's questions, all lessons' in one list.
+struct Questions {
+  std::vector<ForcedQuery> queries;
+  std::vector<size_t> lesson;
+  std::vector<Kind> kind;
+
+  void add(const ForcedQuery& query, size_t of, Kind as) {
+    queries.push_back(query);
+    lesson.push_back(of);
+    kind.push_back(as);
+  }
+  bool in_scope(size_t q) const { return kind[q] == Kind::edit || kind[q] == Kind::follows; }
+};
+
+// The lesson without its picture: an edit of a text, its rewordings, and what stays.
+Lesson without_picture(Lesson lesson) {
+  lesson.edit.image = {};
+  std::set<std::string> prompts = {lesson.edit.prompt};
+  std::vector<ForcedQuery> rewordings;
+  for (auto& query : lesson.generality) {
+    if (!prompts.insert(query.prompt).second) continue;
+    query.image = {};
+    rewordings.push_back(std::move(query));
+  }
+  lesson.generality = std::move(rewordings);
+  std::erase_if(lesson.text_locality,
+                [&](const ForcedQuery& query) { return prompts.count(query.prompt) > 0; });
+  return lesson;
+}
+
+Questions questions_of(const std::vector<Lesson>& lessons, double texts, bool paper) {
+  Questions all;
+  const auto bare = static_cast<size_t>(texts * static_cast<double>(lessons.size()));
+  for (size_t l = 0; l < lessons.size(); ++l) {
+    const auto lesson = l < bare ? without_picture(lessons[l]) : lessons[l];
+    all.add({lesson.edit.image, lesson.edit.prompt, lesson.edit.target}, l, Kind::edit);
+    for (const auto& query : lesson.generality) all.add(query, l, Kind::follows);
+    for (const auto& query : lesson.text_locality) all.add(query, l, Kind::text);
+    if (paper) continue;
+    for (const auto& query : lesson.image_locality) all.add(query, l, Kind::picture);
+  }
+  return all;
+}
+
+// Of every pair of an edit and a question, (L, Q), by lessons: which losses it counts in.
+struct Pairs {
+  at::Tensor follows, own_picture, own_text, others;
+};
+
+Pairs pairs_of(const Questions& all, size_t lessons) {
+  const auto count = all.queries.size();
+  // Without a picture the same words are the same question, whosever it is.
+  std::vector<std::set<std::string>> bare(lessons);
+  for (size_t q = 0; q < count; ++q)
+    if (all.in_scope(q) && !all.queries[q].image.present())
+      bare[all.lesson[q]].insert(all.queries[q].prompt);
+  auto table = [&] {
+    return at::zeros({static_cast<int64_t>(lessons), static_cast<int64_t>(count)});
+  };
+  Pairs pairs{table(), table(), table(), table()};
+  for (size_t l = 0; l < lessons; ++l)
+    for (size_t q = 0; q < count; ++q) {
+      const auto& query = all.queries[q];
+      const auto at = l * count + q;
+      if (all.lesson[q] == l) {
+        if (all.kind[q] == Kind::follows) pairs.follows.data_ptr<float>()[at] = 1;
+        if (all.kind[q] == Kind::picture) pairs.own_picture.data_ptr<float>()[at] = 1;
+        if (all.kind[q] == Kind::text) pairs.own_text.data_ptr<float>()[at] = 1;
+      } else if (query.image.present() || !bare[l].count(query.prompt)) {
+        pairs.others.data_ptr<float>()[at] = 1;
+      }
+    }
+  return pairs;
+}
+
+// Texts and pictures of the questions crossed, which costs nothing more: their features are known
+// apart. A lesson's texts in scope beside its pictures in scope are in scope; beside any other
+// picture they are not.
+struct Crossed {
+  std::vector<int64_t> lesson, question, picture;  // whose edit, the text's question, the picture
+  std::vector<float> in_scope;
+};
+
+Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t lessons) {
+  const auto count = forced.batch.pixels.defined() ? forced.batch.pixels.size(0) : 0;
+  std::vector<std::map<std::string, int64_t>> texts(lessons);  // a question of each prompt
+  std::vector<std::set<int64_t>> pictures(lessons);
+  for (size_t q = 0; q < all.queries.size(); ++q) {
+    const auto& images = forced.batch.rows[q].images;
+    if (!all.in_scope(q) || images.empty()) continue;
+    texts[all.lesson[q]].emplace(all.queries[q].prompt, static_cast<int64_t>(q));
+    pictures[all.lesson[q]].insert(images.begin(), images.end());
+  }
+  Crossed made;
+  for (size_t l = 0; l < lessons; ++l)
+    for (const auto& [prompt, question] : texts[l])
+      for (int64_t picture = 0; picture < count; ++picture) {
+        made.lesson.push_back(static_cast<int64_t>(l));
+        made.question.push_back(question);
+        made.picture.push_back(picture);
+        made.in_scope.push_back(static_cast<float>(pictures[l].count(picture)));
+      }
+  return made;
+}
+
+at::Tensor mean_over(const at::Tensor& losses, const at::Tensor& pairs) {
+  auto counted = pairs.to(losses.device());
+  return (losses * counted).sum() / counted.sum().clamp_min(1);
+}
+
+// Questions in scope, `most` of each lesson (0: all).
+std::vector<size_t> answered(const Questions& all, size_t lessons, int64_t most) {
+  std::vector<std::vector<size_t>> own(lessons);
+  for (size_t q = 0; q < all.queries.size(); ++q)
+    if (all.in_scope(q)) own[all.lesson[q]].push_back(q);
+  std::vector<size_t> chosen;
+  for (size_t l = 0; l < lessons; ++l) {
+    const auto size = own[l].size();
+    const auto take = most > 0 ? std::min(size, static_cast<size_t>(most)) : size;
+    for (size_t i = 0; i < take; ++i) chosen.push_back(own[l][(l + i) % size]);
+  }
+  return chosen;
+}
+
+// The targets' nll, the mean over questions of their means over tokens. `answers`: questions of a
+// lesson at most; which ones goes by the lesson's place, and so by chance.
+at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, const Questions& all,
+                               const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
+                               int64_t seed) {
+  const auto& model = *vlm.model;
+  std::vector<Told> edits;
+  std::vector<Projection> drawn;
+  for (size_t q = 0; q < all.queries.size(); ++q) {
+    if (all.kind[q] != Kind::edit) continue;
+    const auto& edit = all.queries[q];
+    edits.push_back(Told::of(vlm.processor, trained.shape.told, edit.prompt, edit.target));
+    if (!trained.shape.paper()) continue;
+    const auto& images = forced.batch.rows[q].images;
+    auto name =
+        entry_name(edit.prompt, images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
+    drawn.push_back(Projection::draw(SeracTrained::picture_width(model),
+                                     projection_seed(seed, name, edit.target), model.device()));
+  }
+  std::vector<Row> rows;
+  std::vector<const Told*> told;
+  std::vector<const Projection*> projections;
+  std::vector<size_t> asked;
+  for (auto q : answered(all, edits.size(), answers)) {
+    rows.push_back(forced.batch.rows[q]);
+    told.push_back(&edits[all.lesson[q]]);
+    if (!drawn.empty()) projections.push_back(&drawn[all.lesson[q]]);
+    asked.push_back(q);
+  }
+  auto made = counterfactual_pass(model, rows, told, seen, projections, PadSide::right);
+  std::vector<int64_t> positions, tokens;
+  std::vector<float> weights;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const auto& answer = forced.answers[asked[i]];
+    for (size_t t = 0; t < answer.size(); ++t) {
+      const auto before = forced.answer_begin[asked[i]] + static_cast<int64_t>(t) - 1;
+      positions.push_back(made.position(static_cast<int64_t>(i), before));
+      tokens.push_back(answer[t]);
+      weights.push_back(1.0f / static_cast<float>(answer.size() * asked.size()));
+    }
+  }
+  const auto device = model.device();
+  made.pass.wanted = at::tensor(positions, at::kLong).to(device);
+  model.run(made.pass, trained.counterfactual.interventions());
+  auto logp = at::log_softmax(made.pass.logits(), -1, at::kFloat);
+  auto said = logp.gather(-1, at::tensor(tokens, at::kLong).to(device).unsqueeze(-1)).squeeze(-1);
+  return at::neg((said * at::tensor(weights).to(device)).sum());
+}
+
+}  // namespace
+
+SeracTrainSettings::SeracTrainSettings() {
+  training.batch = 8;
+  training.accumulate = 1;
+  training.lr = 1e-4;
+}
+
+void SeracTrainSettings::declare(SettingList& list) {
+  shape.declare(list);
+  list.number("scope_weight", scope_weight, 0, 1e6, "weight of the scope classifier's loss");
+  list.number("edit_weight", edit_weight, 0, 1e6, "weight of the counterfactual model's nll");
+  list.number("texts", texts, 0, 1, "share of a step's edits that are asked without their picture");
+  list.whole(
+      "answers", answers, 0, 1000000,
+      "questions of an edit that the counterfactual model answers in a step, at most; 0: all");
+  list.flag("end_of_answer", end_of_answer, "the stop token belongs to every answer");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+  training.declare(list);
+}
+
+SeracTraining::SeracTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : vlm_(vlm),
+      store_(store),
+      settings_(read_settings<SeracTrainSettings>("serac", settings)),
+      now_(std::make_shared<SeracTrained>(*vlm.model, settings_.shape,
+                                          static_cast<uint64_t>(settings_.seed))) {
+  settings_.shape = now_->shape;
+}
+
+std::vector<Trained> SeracTraining::trained() const {
+  std::vector<Trained> all;
+  for (const auto& [name, tensor] : now_->trained()) all.push_back({name, tensor});
+  return all;
+}
+
+LessonLosses SeracTraining::learn(const std::vector<Lesson>& lessons) {
+  const auto all = questions_of(lessons, settings_.texts, settings_.shape.paper());
+  auto forced = force(vlm_, all.queries, settings_.end_of_answer);
+  const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
+
+  const auto features = question_features(vlm_, forced.batch, seen, now_->features);
+  auto embedded = now_->scope.embed(features);
+  const auto device = embedded.device();
+  std::vector<int64_t> edit_rows;
+  for (size_t q = 0; q < all.queries.size(); ++q)
+    if (all.kind[q] == Kind::edit) edit_rows.push_back(static_cast<int64_t>(q));
+  auto edits = embedded.index_select(0, at::tensor(edit_rows, at::kLong).to(device));
+  auto d = squared_distances(edits, embedded);
+  const auto pairs = pairs_of(all, lessons.size());
+  auto far = out_of_scope_loss(d);
+  auto follows = mean_over(in_scope_loss(d), pairs.follows);
+  auto picture = mean_over(far, pairs.own_picture), text = mean_over(far, pairs.own_text);
+  auto others = mean_over(far, pairs.others);
+  const auto cross = settings_.shape.paper() ? Crossed() : crossed(all, forced, lessons.size());
+  if (!cross.lesson.empty()) {
+    auto index = [&](const std::vector<int64_t>& which) {
+      return at::tensor(which, at::kLong).to(device);
+    };
+    QuestionFeatures made;
+    made.text = features.text.index_select(0, index(cross.question));
+    made.pictures = seen.index_select(0, index(cross.picture)).to(at::kFloat);
+    made.looks = at::ones({made.text.size(0)}, made.text.options());
+    auto apart = edits.index_select(0, index(cross.lesson)) - now_->scope.embed(made);
+    auto own = apart.square().sum(-1);
+    auto in_scope = at::tensor(cross.in_scope);
+    follows = follows + mean_over(in_scope_loss(own), in_scope);
+    picture = picture + mean_over(out_of_scope_loss(own), 1 - in_scope);
+  }
+  auto nll = counterfactual_loss(vlm_, *now_, all, forced, seen, settings_.answers, settings_.seed);
+
+  LessonLosses losses;
+  losses.total =
+      settings_.scope_weight * (follows + picture + text + others) + settings_.edit_weight * nll;
+  losses.generality = follows.item<double>() + nll.item<double>();
+  losses.image_locality = picture.item<double>();
+  losses.text_locality = text.item<double>();
+  return losses;
+}
+
+}  // namespace emend

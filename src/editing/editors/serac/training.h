@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+
+#include "editing/editors/serac/serac.h"
+#include "editing/training/trainer.h"
+
+namespace emend {
+
+// SERAC in training. A step's lessons are each other's questions out of scope, beside their own
+// localities. The loss is
+//   scope_weight * (mean of -log s over what is in scope
+//                   + mean of -log(1 - s) over own localities + the same over other lessons
+//                   + both again over the step's texts and pictures crossed)
+//   + edit_weight * the counterfactual model's nll of the edits' and the generality's targets.
+struct SeracTrainSettings {
+  SeracShape shape;
+  double scope_weight = 1, edit_weight = 1;
+  double texts = 0.125;  // share of a step's lessons that lose their picture: edits of texts alone
+  int64_t answers = 0;   // questions of a lesson that the counterfactual model answers; 0: all
+  bool end_of_answer = true;
+  int64_t seed = 0;
+  TrainSettings training;
+
+  SeracTrainSettings();
+  void declare(SettingList& list);
+};
+
+class SeracTraining : public Trainee {
+ public:
+  SeracTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
+  std::string editor() const override { return "serac"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+  const TrainSettings& training() const override { return settings_.training; }
+  std::vector<Trained> trained() const override;
+  std::map<std::string, at::Tensor> tensors() const override { return now_->tensors(); }
+  void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override {
+    now_->load(tensors, file);
+  }
+  // `generality`: the nll and what is wrongly out of scope; the localities: what is wrongly in it.
+  LessonLosses learn(const std::vector<Lesson>& lessons) override;
+  std::unique_ptr<Editor> as_editor() const override {
+    return std::make_unique<SeracEditor>(std::shared_ptr<const SeracTrained>(now_));
+  }
+
+ private:
+  const Vlm& vlm_;
+  ActivationStore* store_;
+  SeracTrainSettings settings_;
+  std::shared_ptr<SeracTrained> now_;
+};
+
+}  // namespace emend

@@ -1,0 +1,60 @@
+#include "editing/optim/adam.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+namespace emend {
+namespace {
+
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-8;
+
+// A step is bound by memory: in blocks that stay in the cache its passes read and write it once.
+constexpr int64_t kBlock = 1 << 15;
+
+template <class Work>
+void by_blocks(const at::Tensor& flat, const Work& work) {
+  const int64_t size = flat.numel();
+  if (!flat.is_cpu()) return work(0, size);
+  const int64_t blocks = (size + kBlock - 1) / kBlock;
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) work(b * kBlock, std::min(kBlock, size - b * kBlock));
+  });
+}
+
+}  // namespace
+
+Adam::Adam(const std::vector<at::Tensor>& leaves, const OptimizerOptions& options, Decay decay)
+    : options_(options), decay_(decay) {
+  for (const auto& leaf : leaves) {
+    leaves_.push_back(leaf.detach().view({-1}));
+    means_.push_back(at::zeros_like(leaves_.back()));
+    squares_.push_back(at::zeros_like(leaves_.back()));
+  }
+}
+
+void Adam::step(const std::vector<at::Tensor>& gradients) {
+  ++steps_;
+  const double lr = options_.lr, decay = options_.weight_decay;
+  const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(steps_));
+  const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(steps_));
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    if (!gradients.at(i).defined()) continue;
+    const auto flat = gradients[i].detach().reshape({-1});
+    by_blocks(leaves_[i], [&](int64_t begin, int64_t size) {
+      at::NoGradGuard no_grad;  // of this thread
+      auto p = leaves_[i].narrow(0, begin, size);
+      auto m = means_[i].narrow(0, begin, size);
+      auto v = squares_[i].narrow(0, begin, size);
+      auto g = flat.narrow(0, begin, size);
+      if (decay != 0 && decay_ == Decay::decoupled) p.mul_(1 - lr * decay);
+      if (decay != 0 && decay_ == Decay::in_gradient) g = g.add(p, decay);
+      m.mul_(kBeta1).add_(g, 1 - kBeta1);
+      v.mul_(kBeta2).addcmul_(g, g, 1 - kBeta2);
+      auto scale = v.sqrt().div_(std::sqrt(correction2)).add_(kEps);
+      p.addcdiv_(m, scale, -lr / correction1);
+    });
+  }
+}
+
+}  // namespace emend

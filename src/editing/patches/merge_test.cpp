@@ -1,0 +1,185 @@
+#include "editing/patches/merge.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "editing/patches/patch_stack.h"
+#include "io/error.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kFc1 = "language_model.model.decoder.layers.2.fc1";  // (64, 32)
+
+std::string message(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+class MergeTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->string());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    folder_.reset();
+  }
+  static Patch patch(const std::string& prompt, const std::string& target) {
+    Patch patch;
+    patch.base = vlm_->fingerprint();
+    patch.editor = "test";
+    patch.settings = {{"seed", 1}};
+    patch.request = {{"image", ""}, {"prompt", prompt}, {"target", target}};
+    return patch;
+  }
+  static Patch finished(Patch patch) {
+    patch.id = patch_id(patch);
+    return patch;
+  }
+  static Patch weights(uint64_t seed, bool low_rank) {
+    at::manual_seed(seed);
+    auto result = patch("What?", std::to_string(seed));
+    if (low_rank)
+      result.deltas = {{kFc1, {{}, at::randn({64, 3}) * 0.3, at::randn({3, 32}) * 0.3}}};
+    else
+      result.deltas = {{kFc1, {at::randn({64, 32}) * 0.1, {}, {}}}};
+    return finished(result);
+  }
+  static Patch remembering(const std::vector<std::string>& names) {
+    auto result = patch("", "");
+    result.request = nlohmann::json::array();
+    result.memory.network["w"] = at::ones({2});
+    result.memory.reading = {{"blocks", 2}};
+    for (const auto& name : names) {
+      nlohmann::json facts = {{"image", ""}, {"prompt", "Who?"}, {"target", name}};
+      result.request.push_back(facts);
+      result.memory.add({name, facts, {{"key", at::ones({1})}}});
+    }
+    if (names.size() == 1) result.request = nlohmann::json(result.request[0]);
+    return finished(result);
+  }
+  static at::Tensor logits(const std::vector<Patch>& patches) {
+    at::NoGradGuard no_grad;
+    PatchStack stack;
+    for (const auto& patch : patches) stack.apply(*vlm_, patch);
+    Query query{*testing::noise_image(3), "What is this?"};
+    return teacher_force(*vlm_, {query}, {" cat"}, stack.interventions(*vlm_)).at(0).logits;
+  }
+  static std::vector<std::string> names(const Patch& patch) {
+    std::vector<std::string> all;
+    for (const auto& entry : patch.memory.entries) all.push_back(entry.name);
+    return all;
+  }
+
+  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<Vlm> vlm_;
+};
+std::unique_ptr<testing::TemporaryFolder> MergeTest::folder_;
+std::unique_ptr<Vlm> MergeTest::vlm_;
+
+TEST_F(MergeTest, WeightsDoWhatTheStackDoesBitForBit) {
+  for (bool low_rank : {false, true}) {
+    auto a = weights(1, low_rank), b = weights(2, low_rank), c = weights(3, low_rank);
+    auto one = merged({a, b, c});
+    ASSERT_EQ(one.deltas.size(), 1u);
+    EXPECT_TRUE(at::equal(logits({one}), logits({a, b, c})));
+    EXPECT_FALSE(at::equal(logits({one}), logits({a, b})));
+    EXPECT_EQ(one.request.size(), 3u);
+    EXPECT_EQ(one.request[1]["target"], "2");
+    // A patch like any other.
+    save_patch(*folder_ / "merged.patch", one);
+    EXPECT_EQ(load_patch(*folder_ / "merged.patch").id, one.id);
+  }
+}
+
+TEST_F(MergeTest, MemoriesAreOneAndALaterEntryReplacesAnEarlier) {
+  auto first = remembering({"a", "b"}), second = remembering({"c", "a"});
+  second.memory.entries[1].facts["target"] = "other";
+  auto both = merged({first, finished(second)});
+  EXPECT_EQ(names(both), (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(both.memory.entries[0].facts["target"], "other");
+  EXPECT_EQ(both.memory.reading, first.memory.reading);
+  save_patch(*folder_ / "both.patch", both);
+  EXPECT_EQ(names(load_patch(*folder_ / "both.patch")), names(both));
+}
+
+TEST_F(MergeTest, OneEntryIsRemovedWithItsRequest) {
+  auto patch = remembering({"a", "b", "c"});
+  auto rest = without_entry(patch, "b");
+  EXPECT_EQ(names(rest), (std::vector<std::string>{"a", "c"}));
+  ASSERT_EQ(rest.request.size(), 2u);
+  EXPECT_EQ(rest.request[1]["target"], "c");
+  EXPECT_EQ(rest.id, patch_id(rest));
+  auto last = without_entry(rest, "a");
+  EXPECT_EQ(last.request["target"], "c");
+  EXPECT_EQ(merged({last}).memory.entries.size(), 1u);
+  EXPECT_THAT(message([&] { without_entry(last, "c"); }), HasSubstr("only entry"));
+  EXPECT_THAT(message([&] { without_entry(patch, "d"); }), HasSubstr("a, b, c"));
+  EXPECT_THAT(message([&] { without_entry(weights(1, false), "a"); }), HasSubstr("no entries"));
+}
+
+TEST_F(MergeTest, AnEditCountsOnce) {
+  const auto a = weights(1, false), b = weights(2, false);
+  EXPECT_THAT(message([&] { merged({a, b, a}); }), HasSubstr("count double"));
+  // The same change under another name.
+  auto renamed = a;
+  renamed.request["target"] = "other";
+  EXPECT_THAT(message([&] { merged({a, finished(renamed)}); }), HasSubstr("count double"));
+  // Within a patch that was merged from it.
+  EXPECT_THAT(message([&] { merged({merged({a, b}), b}); }), HasSubstr("count double"));
+  EXPECT_THAT(message([&] {
+                merged({merged({a, b}), merged({b, weights(3, false)})});
+              }),
+              HasSubstr("count double"));
+  // Edits that changed nothing are no doubles.
+  auto nothing = a, neither = b;
+  nothing.deltas.clear();
+  neither.deltas.clear();
+  EXPECT_EQ(merged({finished(nothing), finished(neither), a}).deltas.size(), 1u);
+}
+
+TEST_F(MergeTest, AddedOneByOneItIsTheSamePatch) {
+  MergedPatch all;
+  EXPECT_TRUE(all.empty());
+  for (uint64_t seed : {1, 2, 3}) all.add(weights(seed, true));
+  const auto one = merged({weights(1, true), weights(2, true), weights(3, true)});
+  EXPECT_EQ(all.patch().id, one.id);
+  // Low rank and dense are dense together.
+  all.add(weights(4, false));
+  const auto sum = all.patch();
+  ASSERT_EQ(sum.deltas.size(), 1u);
+  EXPECT_TRUE(at::allclose(sum.deltas[0].delta.dense, one.deltas[0].delta.materialised() +
+                                                          weights(4, false).deltas[0].delta.dense));
+}
+
+TEST_F(MergeTest, RefusesWhatIsNotOne) {
+  auto a = remembering({"a"});
+  EXPECT_THAT(message([] { merged({}); }), HasSubstr("nothing"));
+  auto other = remembering({"b"});
+  other.base = "another";
+  EXPECT_THAT(message([&] { merged({a, other}); }), HasSubstr("another"));
+  other = remembering({"b"});
+  other.editor = "lora";
+  EXPECT_THAT(message([&] { merged({a, other}); }), HasSubstr("lora"));
+  for (int what = 0; what < 3; ++what) {
+    other = remembering({"b"});
+    if (what == 0) other.settings["seed"] = 2;
+    if (what == 1) other.memory.reading["blocks"] = 3;
+    if (what == 2) other.memory.network["w"] = at::zeros({2});
+    EXPECT_THAT(message([&] { merged({a, finished(other)}); }), HasSubstr("other networks"));
+  }
+  EXPECT_THAT(message([] { merged({weights(1, false), weights(2, true)}); }), HasSubstr("densely"));
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,86 @@
+#include "editing/patches/merged_patches.h"
+
+#include <algorithm>
+
+#include "editing/registry.h"
+
+namespace emend {
+namespace {
+
+bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string, at::Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first && (x.second.is_same(y.second) || at::equal(x.second, y.second));
+  });
+}
+
+// Whether one editor reads both memories in one way.
+bool read_alike(const Patch& a, const Patch& b) {
+  return a.editor == b.editor && a.settings == b.settings && a.memory.reading == b.memory.reading &&
+         same(a.memory.network, b.memory.network);
+}
+
+}  // namespace
+
+void Pile::add(const Patch& patch) {
+  add_weights(patch);
+  if (!patch.memory.entries.empty()) add_memory(patch);
+}
+
+void Pile::add_weights(const Patch& patch) {
+  at::NoGradGuard no_grad;
+  auto find = [&](const std::string& site, bool low_rank) {
+    return std::find_if(sums_.begin(), sums_.end(), [&](const Intervention& sum) {
+      return sum.where == site && sum.delta.low_rank() == low_rank;
+    });
+  };
+  for (const auto& [site, delta] : patch.deltas) {
+    auto sum = find(site, delta.low_rank());
+    if (sum == sums_.end()) {
+      sums_.push_back(on_weights({{site, delta}}).front());
+      continue;
+    }
+    // New tensors each time: the patches keep theirs.
+    auto& total = sum->delta;
+    if (!delta.low_rank()) {
+      total.dense = total.dense + delta.dense;
+      continue;
+    }
+    total.up = at::cat({total.up, delta.up}, 1);
+    total.down = at::cat({total.down, delta.down}, 0);
+    const auto out = total.up.size(0), in = total.down.size(1), rank = total.up.size(1);
+    if (rank * (out + in) <= out * in) continue;
+    auto dense = find(site, false);
+    if (dense == sums_.end()) {
+      total = {total.materialised(), {}, {}};
+    } else {
+      dense->delta.dense = dense->delta.dense + total.materialised();
+      sums_.erase(sum);
+    }
+  }
+}
+
+void Pile::add_memory(const Patch& patch) {
+  auto found = std::find_if(memories_.begin(), memories_.end(),
+                            [&](const Patch& other) { return read_alike(other, patch); });
+  if (found != memories_.end()) {
+    for (const auto& entry : patch.memory.entries) found->memory.add(entry);
+    return;
+  }
+  memories_.push_back(patch);
+  memories_.back().deltas.clear();
+}
+
+std::vector<SiteDelta> Pile::deltas() const {
+  std::vector<SiteDelta> all;
+  for (const auto& sum : sums_) all.push_back({sum.where, sum.delta});
+  return all;
+}
+
+Interventions Pile::interventions(const Vlm& vlm, ActivationStore* store) const {
+  auto all = sums_;
+  for (const auto& patch : memories_)
+    for (auto& recalled : recall(vlm, patch, store)) all.push_back(std::move(recalled));
+  return all;
+}
+
+}  // namespace emend

@@ -1,0 +1,72 @@
+#include "editing/targets/module_sites.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "models/core/glob.h"
+
+namespace emend {
+namespace {
+
+[[noreturn]] void no_sites(const std::string& module) {
+  throw Error("editing::sites",
+              fmt::format("this model has no default layers for module '{}'", module),
+              "choose some with --sites GLOB; `emend inspect MODEL` lists them");
+}
+
+template <class Chosen>
+std::vector<Site> sites_where(const Model& model, const Chosen& chosen) {
+  std::vector<Site> found;
+  for (const auto& site : model.sites())
+    if (chosen(site)) found.push_back(site);
+  return found;
+}
+
+// All layers of the projection's stage, or of the last vision stage that has any.
+std::vector<Site> stage_sites(const Model& model, const std::string& module) {
+  const auto& stages = model.stages();
+  size_t chosen = stages.size();
+  for (const auto& site : model.sites())
+    if (module == "projection" ? stages[site.stage].name == "bridge.project"
+                               : stages[site.stage].module == Module::vision)
+      chosen = site.stage;
+  return sites_where(model, [&](const Site& site) { return site.stage == chosen; });
+}
+
+}  // namespace
+
+std::vector<std::string> module_names() { return {"language", "vision", "projection", "tower"}; }
+
+std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
+  std::vector<Site> found;
+  if (module == "language" || module == "vision") {
+    auto pattern = model.default_sites(module == "language" ? Module::language : Module::bridge);
+    if (!pattern.empty()) found = model.find_sites(pattern);
+  } else {
+    found = stage_sites(model, module);
+  }
+  if (found.empty()) no_sites(module);
+  return found;
+}
+
+std::vector<Site> lora_sites(const Model& model, const std::string& module) {
+  if (module != "language" && module != "vision") return tuned_sites(model, module);
+  // As Hugging Face's models name them: decoders the first two, BERT's kin the others.
+  const Glob attention("*.{q_proj,v_proj,query,value}");
+  const auto part = module == "language" ? Module::language : Module::bridge;
+  auto found = sites_where(model, [&](const Site& site) {
+    return model.stages()[site.stage].module == part && attention.matches(site.name);
+  });
+  // A bridge without attention: a projector.
+  return found.empty() ? tuned_sites(model, module) : found;
+}
+
+size_t first_stage_of(const Model& model, const std::vector<Site>& sites) {
+  size_t first = model.stages().size();
+  for (const auto& site : sites) first = std::min(first, site.stage);
+  return first;
+}
+
+}  // namespace emend

@@ -1,0 +1,139 @@
+#include "editing/training/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "io/error.h"
+#include "io/hash.h"
+#include "io/json/json.h"
+#include "io/tensors/safetensors.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kFormat = "emend-editor";
+// 2 has a checksum. Files of format 1 are read as well.
+constexpr const char* kVersion = "2";
+constexpr const char* kWithoutChecksum = "1";
+
+[[noreturn]] void reject(const std::string& path, const std::string& what) {
+  throw Error("editing::checkpoint", fmt::format("'{}' {}", path, what),
+              "train the editor again with `emend train`, or fetch an intact copy");
+}
+
+std::string metadata_of(const SafetensorsFile& file, const char* name) {
+  auto found = file.metadata().find(name);
+  return found == file.metadata().end() ? std::string() : found->second;
+}
+
+// XXH3-128 of the description and of the tensors, by name, as they are stored.
+std::string checksum_of(const std::string& description,
+                        const std::map<std::string, at::Tensor>& tensors) {
+  Hasher hash;
+  hash.update(description);
+  for (const auto& [name, tensor] : tensors) {
+    const auto flat = tensor.contiguous();
+    hash.update(name);
+    for (int64_t size : flat.sizes()) hash.update(&size, sizeof size);
+    hash.update(flat.data_ptr(), flat.nbytes());
+  }
+  return hash.hex();
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
+                     at::ScalarType dtype) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (!at::isfinite(tensor).all().item<bool>())
+      throw Error("editing::checkpoint", fmt::format("tensor '{}' is not finite", name),
+                  "lower the learning rate (--set lr=...)");
+    tensors[name] = tensor.detach().to(at::kCPU, dtype).contiguous();
+  }
+  nlohmann::json description = {{"editor", checkpoint.editor},
+                                {"base", checkpoint.base},
+                                {"settings", checkpoint.settings},
+                                {"training", checkpoint.training},
+                                {"made_by", checkpoint.made_by}};
+  const auto text = description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  write_safetensors(path, {tensors.begin(), tensors.end()},
+                    {{"format", kFormat},
+                     {"version", kVersion},
+                     {"editor", text},
+                     {"checksum", checksum_of(text, tensors)}});
+}
+
+EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
+                                 const std::string& base) {
+  return load_checkpoint(path, std::vector<std::string>{editor}, base);
+}
+
+EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std::string>& editors,
+                                 const std::string& base) {
+  auto file = SafetensorsFile::open(path);
+  if (metadata_of(*file, "format") != kFormat)
+    throw Error("editing::checkpoint", fmt::format("'{}' is no trained editor", path),
+                "trained editors are what `emend train -o CHECKPOINT` writes");
+  auto version = metadata_of(*file, "version");
+  if (version != kVersion && version != kWithoutChecksum)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' is of format {}, this program reads {} and {}", path,
+                            version.substr(0, 100), kWithoutChecksum, kVersion),
+                "use a newer emend");
+  auto description = parse_json(metadata_of(*file, "editor"), path + " (description)");
+
+  EditorCheckpoint checkpoint;
+  checkpoint.editor = json_get<std::string>(description, "editor", path);
+  checkpoint.base = json_get<std::string>(description, "base", path);
+  checkpoint.settings = json_get<nlohmann::json>(description, "settings", path);
+  checkpoint.training = json_get<nlohmann::json>(description, "training", path);
+  checkpoint.made_by = json_get<std::string>(description, "made_by", path);
+  if (std::find(editors.begin(), editors.end(), checkpoint.editor) == editors.end())
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor,
+                            fmt::join(editors, "' or '")),
+                fmt::format("use it with --editor {}", checkpoint.editor));
+  if (checkpoint.base != base)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' was trained for the base model {}, this is {}", path,
+                            checkpoint.base, base),
+                "load that model, or train the editor for this one with `emend train`");
+  std::map<std::string, at::Tensor> stored;
+  for (const auto& [name, info] : file->tensors()) {
+    if (info.dtype != at::kFloat && info.dtype != at::kBFloat16)
+      reject(path, fmt::format("has a tensor '{}' that is neither float32 nor bfloat16", name));
+    // Copied, so that a file truncated later cannot crash us.
+    stored[name] = file->tensor(name).clone();
+    auto tensor = stored[name].to(at::kFloat);
+    if (!at::isfinite(tensor).all().item<bool>())
+      reject(path, fmt::format("has a tensor '{}' that is not finite", name));
+    checkpoint.tensors[name] = tensor;
+  }
+  if (version == kVersion &&
+      checksum_of(metadata_of(*file, "editor"), stored) != metadata_of(*file, "checksum"))
+    reject(path, "was changed after it was saved (its checksum differs)");
+  return checkpoint;
+}
+
+std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module) {
+  namespace fs = std::filesystem;
+  const auto name = module.empty() ? editor : editor + "-" + module;
+  auto path = fs::path(vlm.folder) / "editors" / (name + ".safetensors");
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) return path.string();
+  const auto of_module = [&](const char* pattern) {
+    return module.empty() ? std::string() : fmt::format(fmt::runtime(pattern), module);
+  };
+  throw Error("editing::checkpoint",
+              fmt::format("editor '{}' is not trained{} for this model: there is no {}", editor,
+                          of_module(" for module '{}'"), path.string()),
+              fmt::format("train it: emend train -m {} --editor {}{} --suite scenes -o CHECKPOINT; "
+                          "then --set checkpoint=CHECKPOINT{}",
+                          vlm.folder, editor, of_module(" --module {}"),
+                          editor == "ike" ? "; or do without demonstrations: --set ike.k=0" : ""));
+}
+
+}  // namespace emend

@@ -1,0 +1,199 @@
+#include "editing/training/edit_example.h"
+
+#include <algorithm>
+
+#include "models/caching/prefix.h"
+
+namespace emend {
+namespace {
+
+// One batch of the lessons' questions; pictures of different lessons stay apart, so that each can
+// have its own edit.
+struct Gathered {
+  ForcedBatch forced;
+  EditOf edit_of;
+};
+
+Gathered gather(const Vlm& vlm, const std::vector<std::vector<ForcedQuery>>& by_lesson,
+                bool end_of_answer) {
+  Gathered all;
+  std::vector<at::Tensor> pixels;
+  std::vector<int64_t> lesson_of_row, lesson_of_picture;
+  for (size_t l = 0; l < by_lesson.size(); ++l) {
+    if (by_lesson[l].empty()) continue;
+    auto own = force(vlm, by_lesson[l], end_of_answer);
+    const auto offset = static_cast<int64_t>(lesson_of_picture.size());
+    for (auto& row : own.batch.rows)
+      for (auto& image : row.images) image += offset;
+    if (own.batch.pixels.defined()) {
+      pixels.push_back(own.batch.pixels);
+      lesson_of_picture.resize(offset + own.batch.pixels.size(0), static_cast<int64_t>(l));
+    }
+    lesson_of_row.resize(lesson_of_row.size() + own.batch.rows.size(), static_cast<int64_t>(l));
+    auto& f = all.forced;
+    f.width = std::max(f.width, own.width);
+    std::move(own.batch.rows.begin(), own.batch.rows.end(), std::back_inserter(f.batch.rows));
+    std::move(own.answers.begin(), own.answers.end(), std::back_inserter(f.answers));
+    f.answer_begin.insert(f.answer_begin.end(), own.answer_begin.begin(), own.answer_begin.end());
+  }
+  const auto device = vlm.model->device();
+  if (!pixels.empty()) {
+    all.forced.batch.pixels = at::cat(pixels);
+    all.edit_of.picture = at::tensor(lesson_of_picture, at::kLong).to(device);
+  }
+  all.edit_of.row = at::tensor(lesson_of_row, at::kLong).to(device);
+  return all;
+}
+
+Pass prefix(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* store) {
+  if (store) {
+    auto pass = run_prefix(vlm, batch, first, {}, store);
+    pass.batched_pictures = true;
+    return pass;
+  }
+  at::NoGradGuard no_grad;
+  auto pass = vlm.model->begin(batch);
+  pass.batched_pictures = true;
+  if (first > 0) vlm.model->run(pass, first - 1);
+  return pass;
+}
+
+// Deltas of the edits' pictures as deltas of the lessons: none where an edit has no picture.
+EditDeltas of_lessons(const Model& model, const EditDeltas& deltas, const LessonBatch& batch) {
+  const auto lessons = static_cast<int64_t>(batch.edits.answers.size());
+  const auto module = model.stages()[model.site(deltas.site).stage].module;
+  if (module == Module::language || deltas.up.size(0) == lessons) return deltas;
+  auto spread = [&](const at::Tensor& part) {
+    return at::zeros({lessons, part.size(1), part.size(2)}, part.options())
+        .index_copy(0, batch.edit_of.picture, part);
+  };
+  return {deltas.site, spread(deltas.up), spread(deltas.down)};
+}
+
+LessonBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
+                            const std::vector<bool>& stays, size_t first, ActivationStore* store) {
+  at::NoGradGuard no_grad;
+  const auto& forced = gathered.forced;
+  std::vector<int64_t> answers_at, answers, stays_at;
+  std::vector<float> weights;
+  for (size_t r = 0; r < stays.size(); ++r) {
+    const auto row = static_cast<int64_t>(r) * forced.width;
+    const auto& answer = forced.answers[r];
+    const auto length = static_cast<int64_t>(forced.batch.rows[r].ids.size());
+    if (stays[r]) {
+      for (int64_t t = 0; t < length; ++t) stays_at.push_back(row + t);
+      continue;
+    }
+    for (size_t i = 0; i < answer.size(); ++i) {
+      answers_at.push_back(row + forced.answer_begin[r] + static_cast<int64_t>(i) - 1);
+      answers.push_back(answer[i]);
+      weights.push_back(1.0f / static_cast<float>(answer.size()));
+    }
+  }
+  const auto device = vlm.model->device();
+  LessonBatch::Part part;
+  part.pictures = forced.batch.pixels.defined();
+  part.pass = prefix(vlm, forced.batch, first, store);
+  part.edit_of = gathered.edit_of;
+  part.answers = at::tensor(answers, at::kLong).to(device);
+  part.answer_weights = at::tensor(weights).to(device);
+  auto before = part.pass;
+  before.wanted = at::tensor(stays_at, at::kLong).to(device);
+  if (!stays_at.empty()) {
+    vlm.model->run(before);
+    part.before = at::log_softmax(before.logits(), -1, at::kFloat);
+  }
+  part.pass.wanted = at::cat({at::tensor(answers_at, at::kLong).to(device), before.wanted});
+  return part;
+}
+
+}  // namespace
+
+void LessonWeights::declare(SettingList& list) {
+  list.number("edit_weight", edit, 0, 1e6, "weight of the nll of what has to follow the edit");
+  list.number("locality_weight", locality, 0, 1e6, "weight of KL(before, after) of what stays");
+  list.number("ranks_weight", ranks, 0, 1e6,
+              "weight of shrunken gaps between the best tokens, which top-k locality sees");
+  list.whole("ranked", ranked, 1, 1000, "how many best tokens these are");
+  list.flag("end_of_answer", end_of_answer, "the stop token belongs to every answer");
+}
+
+LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, size_t first,
+                            bool language, bool end_of_answer, ActivationStore* store) {
+  LessonBatch batch;
+  std::vector<std::vector<ForcedQuery>> edits;
+  for (const auto& lesson : lessons)
+    edits.push_back({{lesson.edit.image, lesson.edit.prompt, lesson.edit.target}});
+  auto gathered = gather(vlm, edits, end_of_answer);
+  batch.edit_pass = prefix(vlm, gathered.forced.batch, first, store);
+  batch.edit_of = gathered.edit_of;
+  batch.edits = std::move(gathered.forced);
+
+  for (bool pictures : {true, false}) {
+    if (!pictures && !language) continue;
+    std::vector<std::vector<ForcedQuery>> queries(lessons.size());
+    std::vector<bool> stays;
+    for (size_t l = 0; l < lessons.size(); ++l) {
+      auto take = [&](const std::vector<ForcedQuery>& all, bool stay) {
+        for (const auto& query : all) {
+          if (query.image.present() != pictures) continue;
+          queries[l].push_back(query);
+          stays.push_back(stay);
+        }
+      };
+      take(lessons[l].generality, false);
+      take(lessons[l].image_locality, true);
+      take(lessons[l].text_locality, true);
+    }
+    if (!stays.empty())
+      batch.parts.push_back(
+          make_part(vlm, gather(vlm, queries, end_of_answer), stays, first, store));
+  }
+  return batch;
+}
+
+LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
+                           const std::vector<EditDeltas>& deltas, const LessonWeights& weights) {
+  LessonLosses losses;
+  std::vector<at::Tensor> terms;
+  const auto lessons = static_cast<double>(batch.edits.answers.size());
+  auto count = [&](double weight, const at::Tensor& loss, double& told) {
+    terms.push_back(loss * weight);
+    told += loss.item<double>();
+  };
+  std::vector<EditDeltas> own;
+  for (const auto& delta : deltas) own.push_back(of_lessons(model, delta, batch));
+  for (const auto& part : batch.parts) {
+    Pass pass = part.pass;
+    model.run(pass, attach(model, own, part.edit_of));
+    auto logp = at::log_softmax(pass.logits(), -1, at::kFloat);
+    const auto answered = part.answers.size(0);
+    if (answered > 0) {
+      auto picked = logp.narrow(0, 0, answered).gather(-1, part.answers.unsqueeze(-1)).squeeze(-1);
+      count(weights.edit, -(picked * part.answer_weights).sum() / lessons, losses.generality);
+    }
+    if (!part.before.defined()) continue;
+    auto after = logp.narrow(0, answered, part.before.size(0));
+    auto divergence = (part.before.exp() * (part.before - after)).sum(-1).mean();
+    count(weights.locality, divergence,
+          part.pictures ? losses.image_locality : losses.text_locality);
+    if (part.pictures && weights.ranks > 0)
+      count(weights.ranks, shrunk_gaps(part.before, after, weights.ranked), losses.ranks);
+  }
+  // Nothing that the edits reach may have been asked.
+  losses.total = terms.empty() ? at::zeros({}) : at::stack(terms).sum();
+  return losses;
+}
+
+at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count) {
+  constexpr double kSmallest = 1e-7;  // below, half precision has only zeros, in the order of ids
+  constexpr double kSoft = 0.02;      // nats; closer neighbours change places whatever one does
+  auto [best, ids] = before.topk(std::min(count + 1, before.size(-1)), -1);
+  auto gaps = [](const at::Tensor& x) { return x.slice(-1, 0, x.size(-1) - 1) - x.slice(-1, 1); };
+  auto was = gaps(best);
+  auto counts = best.slice(-1, 0, best.size(-1) - 1).exp() > kSmallest;
+  auto shrunk = at::clamp_min(was - gaps(after.gather(-1, ids)), 0) / (was + kSoft);
+  return (shrunk * counts).sum() / counts.sum().clamp_min(1);
+}
+
+}  // namespace emend

@@ -1,0 +1,160 @@
+#include "editing/training/trainer.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "editing/editors/hyper/ke_training.h"
+#include "editing/editors/hyper/mend_training.h"
+#include "editing/editors/serac/training.h"
+#include "io/error.h"
+#include "io/log.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kSkipsInARow = 10;
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-8;
+
+// Falls linearly to 0 over the last `decay` of the steps.
+double rate_factor(const TrainSettings& settings, int64_t step) {
+  const double left = static_cast<double>(settings.steps - step);
+  const double falling = settings.decay * static_cast<double>(settings.steps);
+  return falling > 0 ? std::max(0.0, std::min(1.0, left / falling)) : 1.0;
+}
+
+}  // namespace
+
+void TrainSettings::declare(SettingList& list) {
+  list.whole("steps", steps, 1, 100000000, "steps at most");
+  list.whole("batch", batch, 1, 4096, "records a step, each with its own edit");
+  list.whole("accumulate", accumulate, 1, 4096, "steps whose gradients make one update");
+  list.number("lr", lr, 0, 1, "Adam's learning rate");
+  list.number("rates_lr", rates_lr, 0, 1, "Adam's learning rate of the learned rates");
+  list.number("clip", clip, 1e-6, 1e9, "the norm that gradients are cut to");
+  list.number("decay", decay, 0, 1, "share of the steps over which the learning rate falls to 0");
+  list.whole("patience", patience, 0, 1000000,
+             "validations without a better one before it stops; 0: never");
+  list.whole("validate", validate, 1, 100000000, "steps from one validation to the next");
+  list.whole("validation", validation, 1, 100000, "records set apart for validation");
+  list.flag("own", own, "the edit's own question is among what has to follow");
+}
+
+std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
+                                      const nlohmann::json& settings, ActivationStore* store) {
+  if (editor == "ke") return std::make_unique<KeTraining>(vlm, settings, store);
+  if (editor == "mend") return std::make_unique<MendTraining>(vlm, settings, store);
+  if (editor == "mend-iterated")
+    return std::make_unique<MendIteratedTraining>(vlm, settings, store);
+  if (editor == "serac") return std::make_unique<SeracTraining>(vlm, settings, store);
+  throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
+              "these are trained: ke, mend, mend-iterated, serac; the others need no training");
+}
+
+Trainer::Trainer(Trainee& trainee) : trainee_(trainee), trained_(trainee.trained()) {
+  for (const auto& one : trained_) {
+    gathered_.push_back(at::zeros_like(one.tensor).detach());
+    means_.push_back(at::zeros_like(one.tensor).detach());
+    squares_.push_back(at::zeros_like(one.tensor).detach());
+  }
+}
+
+LessonLosses Trainer::step(const std::vector<Lesson>& lessons) {
+  auto losses = trainee_.learn(lessons);
+  std::vector<at::Tensor> leaves, gradients;
+  for (const auto& one : trained_) leaves.push_back(one.tensor);
+  if (losses.total.requires_grad())
+    gradients = torch::autograd::grad({losses.total}, leaves, {}, false, false,
+                                      /*allow_unused=*/true);
+  at::NoGradGuard no_grad;
+  ++steps_;
+  bool finite = std::isfinite(losses.total.item<double>());
+  for (const auto& gradient : gradients)
+    finite = finite && (!gradient.defined() || at::isfinite(gradient).all().item<bool>());
+  if (!finite) {
+    ++skipped_;
+    logger().warn("step {}: loss or gradients are not finite; the step is left out", steps_);
+    if (++skipped_in_a_row_ == kSkipsInARow)
+      throw Error(
+          "editing::train",
+          fmt::format("{} steps in a row, up to step {}, gave gradients that are not finite",
+                      kSkipsInARow, steps_),
+          "lower the learning rate (--set lr=...) and go on from the checkpoint (--resume)");
+  } else {
+    skipped_in_a_row_ = 0;
+    for (size_t i = 0; i < gradients.size(); ++i)
+      if (gradients[i].defined()) gathered_[i].add_(gradients[i]);
+    ++pending_;
+  }
+  if (steps_ % trainee_.training().accumulate == 0 && pending_ > 0) update();
+  return losses;
+}
+
+void Trainer::update() {
+  const auto& settings = trainee_.training();
+  double norm = 0;
+  for (const auto& gradient : gathered_) norm += gradient.square().sum().item<double>();
+  norm = std::sqrt(norm);
+  const double scale = norm > settings.clip ? settings.clip / norm : 1.0;
+  ++updates_;
+  const double factor = rate_factor(settings, steps_ - 1);
+  const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(updates_));
+  const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(updates_));
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    auto& gradient = gathered_[i].mul_(scale);
+    means_[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);
+    squares_[i].mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
+    const double lr = factor * (trained_[i].is_rate ? settings.rates_lr : settings.lr);
+    auto deviation = squares_[i].sqrt().div_(std::sqrt(correction2)).add_(kEps);
+    trained_[i].tensor.addcdiv_(means_[i], deviation, -lr / correction1);
+    gradient.zero_();
+  }
+  pending_ = 0;
+}
+
+std::map<std::string, at::Tensor> Trainer::state() const {
+  auto state = trainee_.tensors();
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    state["adam.gathered." + trained_[i].name] = gathered_[i];
+    state["adam.mean." + trained_[i].name] = means_[i];
+    state["adam.square." + trained_[i].name] = squares_[i];
+  }
+  // Whole numbers in two halves, which float32 holds exactly.
+  state["adam.counts"] = at::empty({5, 2});
+  auto* halves = state["adam.counts"].data_ptr<float>();
+  for (int64_t count : {steps_, updates_, skipped_, skipped_in_a_row_, pending_}) {
+    *halves++ = static_cast<float>(count >> 20);
+    *halves++ = static_cast<float>(count & 0xfffff);
+  }
+  return state;
+}
+
+void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::string& file) {
+  at::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> networks;
+  for (const auto& [name, tensor] : state)
+    if (name.rfind("adam.", 0) != 0) networks[name] = tensor;
+  auto read = [&](const std::string& name, at::IntArrayRef shape) {
+    auto found = state.find("adam." + name);
+    if (found == state.end() || found->second.sizes() != shape)
+      throw Error("editing::train",
+                  fmt::format("'{}' holds no '{}' of this training", file, "adam." + name),
+                  "go on with the settings that it was begun with");
+    return found->second;
+  };
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    const auto shape = trained_[i].tensor.sizes();
+    gathered_[i].copy_(read("gathered." + trained_[i].name, shape));
+    means_[i].copy_(read("mean." + trained_[i].name, shape));
+    squares_[i].copy_(read("square." + trained_[i].name, shape));
+  }
+  auto counts = read("counts", {5, 2}).contiguous();
+  const auto* halves = counts.data_ptr<float>();
+  for (int64_t* count : {&steps_, &updates_, &skipped_, &skipped_in_a_row_, &pending_}) {
+    *count = static_cast<int64_t>(halves[0]) << 20 | static_cast<int64_t>(halves[1]);
+    halves += 2;
+  }
+  trainee_.load(networks, file);
+}
+
+}  // namespace emend

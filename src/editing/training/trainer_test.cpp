@@ -1,0 +1,123 @@
+#include "editing/training/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "io/error.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Learns that its one weight be 3; lessons' numbers say how: a prompt "nan" gives a loss that is
+// none.
+class OneWeight : public Trainee {
+ public:
+  OneWeight() {
+    settings_.accumulate = 1;
+    settings_.lr = 0.1;
+    settings_.steps = 100;
+  }
+  std::string editor() const override { return "one"; }
+  nlohmann::json settings() const override { return nlohmann::json::object(); }
+  const TrainSettings& training() const override { return settings_; }
+  std::vector<Trained> trained() const override { return {{"weight", weight_}}; }
+  std::map<std::string, at::Tensor> tensors() const override { return {{"weight", weight_}}; }
+  void load(const std::map<std::string, at::Tensor>& tensors, const std::string&) override {
+    weight_.copy_(tensors.at("weight"));
+  }
+  LessonLosses learn(const std::vector<Lesson>& lessons) override {
+    LessonLosses losses;
+    const double worse = lessons.at(0).edit.prompt == "nan" ? NAN : 1;
+    losses.total = (weight_ - 3).square().sum() * worse;
+    return losses;
+  }
+  std::unique_ptr<Editor> as_editor() const override { return nullptr; }
+
+  at::Tensor weight_ = at::zeros({1}).requires_grad_();
+  TrainSettings settings_;
+};
+
+std::vector<Lesson> lessons(const std::string& prompt = "fine") {
+  Lesson lesson;
+  lesson.edit.prompt = prompt;
+  return {lesson};
+}
+
+TEST(Trainer, TakesAdamsSteps) {
+  OneWeight one;
+  Trainer trainer(one);
+  trainer.step(lessons());
+  EXPECT_NEAR(one.weight_.item<double>(), 0.1, 1e-6);  // Adam's first step is lr
+  for (int i = 0; i < 99; ++i) trainer.step(lessons());
+  EXPECT_NEAR(one.weight_.item<double>(), 3, 0.1);
+}
+
+TEST(Trainer, AccumulatesAndFallsToNothing) {
+  OneWeight one;
+  one.settings_.accumulate = 2;
+  one.settings_.decay = 1;
+  one.settings_.steps = 4;
+  Trainer trainer(one);
+  trainer.step(lessons());
+  EXPECT_EQ(one.weight_.item<double>(), 0);
+  trainer.step(lessons());
+  EXPECT_NEAR(one.weight_.item<double>(), 0.1 * 3 / 4, 1e-6);
+}
+
+TEST(Trainer, SkipsGradientsWithoutSenseAndStopsWhenTheyPersist) {
+  OneWeight one;
+  Trainer trainer(one);
+  trainer.step(lessons());
+  auto weight = one.weight_.item<double>();
+  for (int i = 0; i < 9; ++i) trainer.step(lessons("nan"));
+  EXPECT_EQ(one.weight_.item<double>(), weight);
+  trainer.step(lessons());
+  EXPECT_NE(one.weight_.item<double>(), weight);
+  EXPECT_EQ(trainer.skipped(), 9);
+  EXPECT_EQ(trainer.steps(), 11);
+  for (int i = 0; i < 9; ++i) trainer.step(lessons("nan"));
+  try {
+    trainer.step(lessons("nan"));
+    FAIL() << "it went on";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("10 steps in a row"));
+    EXPECT_THAT(error.what(), HasSubstr("learning rate"));
+  }
+}
+
+TEST(Trainer, GoesOnFromItsStateAsIfUnbroken) {
+  OneWeight whole, first, second;
+  for (auto* one : {&whole, &first, &second}) one->settings_.accumulate = 2;
+  Trainer unbroken(whole), before(first), after(second);
+  for (int i = 0; i < 20; ++i) unbroken.step(lessons());
+  for (int i = 0; i < 7; ++i) before.step(lessons());
+  std::map<std::string, at::Tensor> state;
+  for (const auto& [name, tensor] : before.state()) state[name] = tensor.detach().clone();
+  after.load(state, "the state");
+  EXPECT_EQ(after.steps(), 7);
+  for (int i = 7; i < 20; ++i) after.step(lessons());
+  EXPECT_TRUE(at::equal(whole.weight_, second.weight_));
+  state.erase("adam.mean.weight");
+  EXPECT_THROW(after.load(state, "the state"), Error);
+}
+
+at::Tensor row(const std::vector<float>& values) { return at::tensor(values).unsqueeze(0); }
+
+TEST(ShrunkGaps, CountOnlyWhatTheRankingCanSee) {
+  auto before = at::log_softmax(row({5.0f, 3.0f, 2.0f, 0.0f}), -1);
+  EXPECT_EQ(shrunk_gaps(before, before, 2).item<double>(), 0);
+  EXPECT_NEAR(shrunk_gaps(before, before + 1, 2).item<double>(), 0, 1e-5);
+  auto wider = at::log_softmax(row({8.0f, 3.0f, 1.0f, 0.0f}), -1);
+  EXPECT_NEAR(shrunk_gaps(before, wider, 2).item<double>(), 0, 1e-5);
+  // The first gap, 2, becomes 1; the second stays.
+  auto closer = at::log_softmax(row({4.0f, 3.0f, 2.0f, 0.0f}), -1);
+  EXPECT_NEAR(shrunk_gaps(before, closer, 2).item<double>(), 1 / 2.02 / 2, 1e-5);
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,152 @@
+#include "evaluation/bench/results_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "evaluation/report/run_reader.h"
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+// EasyEdit's names for what it has names for.
+const std::vector<std::pair<Group, const char*>> kFieldNames = {
+    {Group::reliability, "rewrite_acc"},
+    {Group::text_generality, "rephrase_acc"},
+    {Group::image_generality, "image_rephrase_acc"},
+    {Group::text_locality, "locality_acc"},
+    {Group::image_locality, "multimodal_locality_acc"},
+    {Group::portability, "portability_acc"}};
+
+// What a line keeps of a probe, as far as averages go.
+Measured measured_of(const nlohmann::json& sample) {
+  Measured measured;
+  for (const auto& probe : sample.at("probes")) {
+    ProbeResult result;
+    result.asked.group = group_named(probe.at("group").get<std::string>(), "samples.jsonl");
+    result.asked.similar = probe.at("text") == "similar" || probe.at("picture") == "similar";
+    result.score = probe.at("score").get<double>();
+    result.generated = probe.at("generated").get<double>();
+    result.vqa = probe.at("vqa").get<double>();
+    measured.probes.push_back(std::move(result));
+  }
+  measured.scores = means_by_group(measured.probes);
+  return measured;
+}
+
+nlohmann::json lm_eval_scores(const nlohmann::json& groups_json, const std::string& protocol) {
+  auto scores = nlohmann::json::object();
+  for (const auto& [group, score] : groups_json.items()) {
+    scores[group + "," + protocol] = score.at("score");
+    if (score.contains("stderr")) scores[group + "_stderr," + protocol] = score["stderr"];
+  }
+  for (const auto& [group, name] : kFieldNames)
+    if (auto found = groups_json.find(group_name(group)); found != groups_json.end())
+      scores[name] = found->at("score");
+  return scores;
+}
+
+}  // namespace
+
+Results::Results(nlohmann::json run) : run_(std::move(run)) {
+  for (const auto& editor : run_.at("editors")) editors_[editor.at("label").get<std::string>()];
+}
+
+Results::OfEditor& Results::of(const nlohmann::json& line) {
+  auto found = editors_.find(line.at("editor").get<std::string>());
+  if (found == editors_.end())
+    throw Error("evaluation::results",
+                fmt::format("a line is of editor '{}', which the run has not",
+                            line.at("editor").get<std::string>()),
+                "--restart begins anew");
+  return found->second;
+}
+
+void Results::add(const nlohmann::json& sample) {
+  auto& editor = of(sample);
+  if (sample.contains("failed"))
+    editor.failed.try_emplace(sample.at("index").get<int64_t>(),
+                              nlohmann::json{{"record", sample.at("record")},
+                                             {"while", sample.at("while")},
+                                             {"reason", sample.at("failed")}});
+  if (sample.contains("patch")) {
+    editor.sites = std::max(editor.sites, sample["patch"].at("sites").get<int64_t>());
+    editor.numbers = std::max(editor.numbers, sample["patch"].at("numbers").get<int64_t>());
+  }
+  auto& tally = sample.contains("again") ? editor.again[sample.at("after_edits").get<int64_t>()]
+                                         : editor.when_made;
+  if (sample.contains("failed"))
+    ++tally.failed;
+  else
+    tally.averages.add(measured_of(sample));
+}
+
+void Results::add_timing(const nlohmann::json& timing) {
+  auto& editor = of(timing);
+  ++editor.judgements;
+  for (const auto& [name, value] : timing.items()) {
+    if (!value.is_number_float()) continue;
+    auto& [sum, count] = editor.seconds[name];
+    sum += value.get<double>();
+    ++count;
+  }
+}
+
+const Results::Tally& Results::last(const OfEditor& editor) const {
+  return editor.again.empty() ? editor.when_made : editor.again.rbegin()->second;
+}
+
+nlohmann::json Results::json(size_t original, bool partial) const {
+  const auto& config = run_.at("config");
+  nlohmann::json all = {{"format", "emend-results"},
+                        {"version", 1},
+                        {"config", config},
+                        {"editors", nlohmann::json::array()},
+                        {"results", nlohmann::json::object()}};
+  if (partial) all["partial"] = true;
+  auto suite = config.at("suite").at("name").get<std::string>();
+  for (auto described : run_.at("editors")) {
+    auto label = described.at("label").get<std::string>();
+    const auto& editor = editors_.at(label);
+    const auto& tally = last(editor);
+    described["records"] = tally.averages.records();
+    described["failed"] = nlohmann::json::array();
+    for (const auto& [index, failure] : editor.failed) described["failed"].push_back(failure);
+    described["groups"] = to_json(tally.averages.scores());
+    described["grid"] = to_json(tally.averages.grid());
+    if (editor.sites > 0)
+      described["patch"] = {{"sites", editor.sites}, {"numbers", editor.numbers}};
+    if (config.at("mode") == "sequential") {
+      described["groups_when_made"] = to_json(editor.when_made.averages.scores());
+      described["curve"] = nlohmann::json::array();
+      for (const auto& [edits, point] : editor.again)
+        described["curve"].push_back({{"edits", edits},
+                                      {"judged", point.averages.records()},
+                                      {"failed", point.failed},
+                                      {"groups", to_json(point.averages.scores())}});
+    }
+    const auto& protocol =
+        described.contains("protocol") ? described["protocol"] : config.at("protocol");
+    auto key = suite + "|" + label;
+    all["results"][key] =
+        lm_eval_scores(described["groups"], protocol.at("name").get<std::string>());
+    all["n-samples"][key] = {{"original", original}, {"effective", tally.averages.records()}};
+    auto& timing = all["timings"][label];
+    timing = {{"judgements", editor.judgements}};
+    for (const auto& [name, seconds] : editor.seconds)
+      timing[name] = seconds.first / static_cast<double>(seconds.second);
+    all["editors"].push_back(std::move(described));
+  }
+  return all;
+}
+
+std::map<std::string, std::string> Results::hopeless() const {
+  std::map<std::string, std::string> labels;
+  for (const auto& [label, editor] : editors_)
+    if (last(editor).averages.records() == 0 && !editor.failed.empty())
+      labels[label] = editor.failed.begin()->second.at("reason").get<std::string>();
+  return labels;
+}
+
+}  // namespace emend

@@ -1,0 +1,125 @@
+#include "evaluation/bench/run_folder.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "io/error.h"
+#include "io/files/path.h"
+#include "io/json/json.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kPlace = "evaluation::run_folder";
+constexpr const char* kAnother = "another -o FOLDER, or --restart to throw away what is there";
+constexpr const char* kFormat = "emend-run";
+
+// All that a run or a report of one writes. run.json goes last: without it no one knows the rest.
+const std::vector<std::string> kFiles = {
+    "report.html", "table.md", "table.csv",     "table_wide.csv", "table.tex", "results.json",
+    "pictures",    "patches",  "samples.jsonl", "timings.jsonl",  "run.json"};
+
+void check_writable(const std::string& directory) {
+  std::error_code error;
+  auto there = fs::absolute(directory, error);
+  while (!fs::exists(there, error) && there != there.root_path()) there = there.parent_path();
+  if (!fs::is_directory(there, error))
+    throw Error(kPlace, fmt::format("'{}' is not a folder", there.string()), "-o names a folder");
+  if (::access(there.c_str(), W_OK | X_OK) != 0)
+    throw Error(kPlace, fmt::format("the folder '{}' cannot be written to", there.string()),
+                "check its permissions, or name another one (-o)");
+}
+
+std::string short_text(const nlohmann::json& value) {
+  auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return text.size() > 80 ? text.substr(0, 77) + "..." : text;
+}
+
+// Leaves out what the protocol's choices came to, which only an open model tells.
+void drop_outcomes(nlohmann::json& holder) {
+  if (!holder.is_object() || !holder.contains("protocol") || !holder["protocol"].is_object())
+    return;
+  for (const char* choice : {"bos", "ranking_dtype"})
+    if (auto found = holder["protocol"].find(choice);
+        found != holder["protocol"].end() && found->is_object())
+      for (const char* outcome : {"used", "reason"}) found->erase(outcome);
+}
+
+std::string text_at(const nlohmann::json& value, const nlohmann::json::json_pointer& where) {
+  return value.contains(where) ? short_text(value.at(where)) : "nothing";
+}
+
+}  // namespace
+
+RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool restart)
+    : directory_(std::move(directory)), restart_(restart) {
+  if (directory_.empty()) throw Error(kPlace, "no folder to write to", "-o names one");
+  check_writable(directory_);
+  if (!path_exists(directory_)) return;
+  if (!path_exists(file("run.json"))) {
+    std::error_code error;
+    if (!fs::is_empty(directory_, error) || error)
+      throw Error(kPlace, fmt::format("the folder '{}' is not empty and holds no run", directory_),
+                  "name a new folder with -o");
+    return;
+  }
+  there_ = read_json(file("run.json"));
+  if (json_get_or<std::string>(there_, "format", "", file("run.json")) != kFormat)
+    throw Error(kPlace, fmt::format("'{}' is not a run of emend", file("run.json")),
+                "name a new folder with -o");
+  if (restart_) return;
+  auto theirs = there_;
+  // What only an open model tells; the dtype may have been asked for.
+  for (const char* late : {"model", "threads", "dtype", "weights", "dtype_reason"})
+    if (theirs.contains("config") && theirs["config"].is_object() && !run["config"].contains(late))
+      theirs["config"].erase(late);
+  if (theirs.contains("config")) drop_outcomes(theirs["config"]);
+  if (theirs.contains("editors") && theirs["editors"].is_array())
+    for (auto& editor : theirs["editors"]) drop_outcomes(editor);
+  compare(run, theirs);
+}
+
+void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs) const {
+  auto expected = ours;
+  expected["format"] = kFormat;
+  expected["version"] = 1;
+  for (const auto& step : nlohmann::json::diff(theirs, expected)) {
+    auto path = step.at("path").get<std::string>();
+    if (path == "/config/model/folder") continue;
+    // An element added at the end of an array is named "-".
+    if (path.size() > 2 && path.substr(path.size() - 2) == "/-") path.resize(path.size() - 2);
+    nlohmann::json::json_pointer where(path);
+    auto name = path.substr(1);
+    std::replace(name.begin(), name.end(), '/', '.');
+    throw Error(kPlace,
+                fmt::format("'{}' holds a run with another {}: {}, now {}", directory_, name,
+                            text_at(theirs, where), text_at(expected, where)),
+                kAnother);
+  }
+}
+
+nlohmann::json RunFolder::begin(nlohmann::json run) {
+  if (!there_.is_null() && !restart_) {
+    compare(run, there_);
+    return there_;
+  }
+  if (restart_)
+    for (const auto& name : kFiles) {
+      std::error_code error;
+      fs::remove_all(file(name), error);
+      if (error)
+        throw Error(kPlace, fmt::format("cannot remove '{}': {}", file(name), error.message()),
+                    "check the permissions of the folder, or name another one (-o)");
+    }
+  make_folders(directory_);
+  run["format"] = kFormat;
+  run["version"] = 1;
+  write_json(file("run.json"), run);
+  return run;
+}
+
+}  // namespace emend

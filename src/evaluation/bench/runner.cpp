@@ -1,0 +1,351 @@
+#include "evaluation/bench/runner.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <filesystem>
+
+#include "evaluation/bench/results_writer.h"
+#include "evaluation/bench/samples_writer.h"
+#include "evaluation/bench/schedule.h"
+#include "io/error.h"
+#include "io/json/json.h"
+#include "io/json/json_lines.h"
+#include "io/progress.h"
+#include "io/runtime.h"
+
+namespace emend {
+namespace {
+
+using Mode = RunOptions::Mode;
+using Clock = std::chrono::steady_clock;
+constexpr auto kBetweenPartialResults = std::chrono::seconds(10);
+
+std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
+                                       const Protocol& protocol) {
+  std::vector<Candidate> candidates;
+  candidates.push_back({"base", nullptr, protocol});
+  for (const auto& spec : editors) {
+    for (const auto& other : candidates)
+      if (other.label == spec.label)
+        throw Error("evaluation::runner",
+                    fmt::format("two editors would be '{}' in the results", spec.label),
+                    "name each once; give hyper-parameter files names of their own");
+    candidates.push_back(
+        {spec.label, make_editor(spec.name, spec.settings), for_editor(protocol, spec.name)});
+  }
+  return candidates;
+}
+
+// Everything but what only an open model tells.
+nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& candidates,
+                            const RunOptions& options) {
+  auto config = options.facts;
+  config["emend"] = EMEND_VERSION;
+  config["libtorch"] = TORCH_VERSION;
+  config["suite"] = suite.facts();
+  config["protocol"] = to_json(options.protocol);
+  config["mode"] = mode_name(options.mode);
+  config["seed"] = options.seed;
+  config["reuse"] = options.reuse;
+  if (options.mode == Mode::batch) config["batch_size"] = options.batch_size;
+  if (options.mode == Mode::sequential)
+    config["judge"] = {{"at", judge_points(options.judge_at, suite.size())},
+                       {"sample", options.judge_sample}};
+  nlohmann::json run = {{"config", config}, {"editors", nlohmann::json::array()}};
+  for (const auto& candidate : candidates) {
+    auto settings = candidate.editor ? candidate.editor->settings() : nlohmann::json::object();
+    nlohmann::json editor = {{"label", candidate.label},
+                             {"name", candidate.editor ? candidate.editor->name() : "base"},
+                             {"settings", settings}};
+    if (auto own = to_json(candidate.protocol); own != config["protocol"]) editor["protocol"] = own;
+    run["editors"].push_back(std::move(editor));
+  }
+  return run;
+}
+
+RunOptions checked(const Suite& suite, RunOptions options) {
+  if (suite.size() == 0)
+    throw Error("evaluation::runner", "there is no record to judge editors on",
+                "choose another suite or split");
+  if (options.batch_size == 0 || options.judge_sample == 0)
+    throw Error("evaluation::runner", "a batch, or a sample to judge again, of no records",
+                "--batch-size and --judge-sample are at least 1");
+  if (options.save_patches && options.mode == Mode::single)
+    throw Error("evaluation::runner",
+                "in single mode each edit is taken off again, and no patch is kept",
+                "choose --mode sequential or batch, or make the edit with `emend edit`");
+  options.judge_at = judge_points(options.judge_at, suite.size());
+  return options;
+}
+
+// A label as a file's name.
+std::string file_name(std::string label) {
+  for (char& c : label)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
+  return label;
+}
+
+size_t records_in_all(const RunOptions& options, size_t records) {
+  auto all = records;
+  if (options.mode == Mode::sequential)
+    for (auto edits : options.judge_at) all += std::min(edits, options.judge_sample);
+  return all;
+}
+
+// A run under way: the fixed order of judgements, of which those that an earlier process made are
+// read and the others are made.
+class Job {
+ public:
+  Job(const Suite& suite, const RunOptions& options, std::vector<Candidate>& candidates,
+      const RunFolder& folder, const nlohmann::json& run, Judge judge)
+      : suite_(suite),
+        options_(options),
+        candidates_(candidates),
+        folder_(folder),
+        judge_(std::move(judge)),
+        results_(run),
+        samples_(folder.file("samples.jsonl")),
+        timings_(folder.file("timings.jsonl"), /*durable=*/false),
+        pictures_(folder.file("")),
+        total_(records_in_all(options, suite.size())),
+        progress_("records", static_cast<int64_t>(total_),
+                  static_cast<int64_t>(samples_.size() / candidates.size())) {
+    if (samples_.size() > total_ * candidates.size())
+      throw Error("evaluation::runner",
+                  fmt::format("'{}' has more lines than this run", folder.file("samples.jsonl")),
+                  "--restart begins anew");
+    for (nlohmann::json line; timings_.next(line);) results_.add_timing(line);
+  }
+
+  RunOutcome run() {
+    auto group = options_.mode == Mode::batch ? options_.batch_size : 1;
+    for (size_t first = 0; first < suite_.size() && !stopped(); first += group) {
+      edit_and_judge(first, std::min(first + group, suite_.size()));
+      auto edits = first + 1;
+      bool again = options_.mode == Mode::sequential &&
+                   std::binary_search(options_.judge_at.begin(), options_.judge_at.end(), edits);
+      if (!again) continue;
+      for (auto index : judged_again(options_.seed, edits, options_.judge_sample)) {
+        if (stopped()) break;
+        judge_again(index, edits);
+      }
+    }
+    RunOutcome outcome;
+    outcome.total = total_;
+    outcome.done = lines_ / candidates_.size();
+    outcome.finished = outcome.done == total_;
+    if (outcome.finished) save_sequential_patches();
+    outcome.patches = patches_;
+    outcome.results = write_results(!outcome.finished);
+    outcome.hopeless = results_.hopeless();
+    return outcome;
+  }
+
+ private:
+  bool stopped() const { return InterruptGuard::interrupted(); }
+  bool sequential() const { return options_.mode == Mode::sequential; }
+
+  void edit_and_judge(size_t begin, size_t end) {
+    std::vector<Subject> subjects;
+    for (auto index = begin; index < end; ++index) subjects.push_back({index});
+    std::vector<std::optional<Made>> made(candidates_.size());
+    for (auto& subject : subjects) {
+      for (size_t c = 0; c < candidates_.size() && !stopped(); ++c) {
+        auto& candidate = candidates_[c];
+        auto edit = [&] {
+          if (candidate.editor && !made[c])
+            made[c] = judge_.make(candidate, subjects, sequential());
+          if (made[c] && made[c]->patch && lacks_batch_patch(candidate, begin))
+            save(batch_patch(candidate, begin), *made[c]->patch);
+        };
+        nlohmann::json line;
+        if (samples_.next(line)) {
+          replay(line, candidate, subject.index, false);
+          const bool needed = sequential() ? needs_edits() : lacks_batch_patch(candidate, begin);
+          if (candidate.editor && needed && !candidate.unmade.count(subject.index)) edit();
+          if (made[c] && !made[c]->failure.empty())
+            throw Error("evaluation::runner",
+                        fmt::format("the edit of record {} by {} could not be made again: {}",
+                                    line["record"].dump(), candidate.label, made[c]->failure),
+                        "try again, or begin anew with --restart");
+        } else {
+          edit();
+          if (made[c] && !made[c]->failure.empty()) candidate.unmade.insert(subject.index);
+          auto verdict = judge_.judge(candidate, subject, made[c] ? &*made[c] : nullptr);
+          if (sequential()) verdict.sample["after_edits"] = subject.index + 1;
+          keep(subject, std::move(verdict));
+        }
+        if (&subject == &subjects.back()) made[c].reset();
+      }
+      subject.befores.clear();
+      next_record();
+      if (stopped()) return;
+    }
+  }
+
+  void judge_again(size_t index, size_t edits) {
+    Subject subject{index};
+    for (auto& candidate : candidates_) {
+      if (stopped()) return;
+      nlohmann::json line;
+      if (samples_.next(line)) {
+        replay(line, candidate, index, true);
+        continue;
+      }
+      auto verdict = judge_.judge(candidate, subject, nullptr);
+      verdict.sample["after_edits"] = edits;
+      verdict.sample["again"] = true;
+      keep(subject, std::move(verdict));
+    }
+    next_record();
+  }
+
+  // Whether anything is left for this process to judge.
+  bool unfinished() const { return samples_.size() < total_ * candidates_.size(); }
+
+  // Sequential mode: whether the edits of lines that stand are made once more.
+  bool needs_edits() const {
+    if (unfinished()) return true;
+    if (!options_.save_patches) return false;
+    return std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& candidate) {
+      return candidate.editor && !std::filesystem::exists(patch_file(candidate, ""));
+    });
+  }
+
+  std::string patch_file(const Candidate& candidate, const std::string& ending) const {
+    return folder_.file("patches/" + file_name(candidate.label) + ending + ".patch");
+  }
+
+  std::string batch_patch(const Candidate& candidate, size_t begin) const {
+    return patch_file(candidate,
+                      options_.batch_size >= suite_.size()
+                          ? std::string()
+                          : fmt::format("-batch-{:04}", begin / options_.batch_size + 1));
+  }
+
+  bool lacks_batch_patch(const Candidate& candidate, size_t begin) const {
+    return options_.save_patches && options_.mode == Mode::batch && candidate.editor &&
+           !std::filesystem::exists(batch_patch(candidate, begin));
+  }
+
+  void save(const std::string& path, const Patch& patch) {
+    std::filesystem::create_directories(folder_.file("patches"));
+    save_patch(path, patch);
+    patches_.push_back(path);
+  }
+
+  void save_sequential_patches() {
+    if (!options_.save_patches || !sequential()) return;
+    for (const auto& candidate : candidates_)
+      if (!candidate.edits.empty()) save(patch_file(candidate, ""), candidate.edits.patch());
+  }
+
+  void replay(const nlohmann::json& line, Candidate& candidate, size_t index, bool again) {
+    auto name = fmt::format("{}, line {}", folder_.file("samples.jsonl"), lines_ + 1);
+    if (json_get<std::string>(line, "editor", name) != candidate.label ||
+        json_get<int64_t>(line, "index", name) != static_cast<int64_t>(index) ||
+        line.contains("again") != again)
+      throw Error("evaluation::runner",
+                  fmt::format("{}: this run has {} and record number {} there", name,
+                              candidate.label, index),
+                  "--restart begins anew");
+    if (!again && line.contains("failed") && line.at("while") != "judging" &&
+        line.at("while") != "judging before")
+      candidate.unmade.insert(index);
+    results_.add(line);
+    ++lines_;
+  }
+
+  void keep(Subject& subject, Judge::Verdict verdict) {
+    if (subject.record) pictures_.keep(*subject.record);
+    samples_.append(verdict.sample);
+    timings_.append(verdict.timing);
+    results_.add(verdict.sample);
+    results_.add_timing(verdict.timing);
+    ++lines_;
+  }
+
+  void next_record() {
+    auto done = static_cast<int64_t>(lines_ / candidates_.size());
+    if (lines_ > samples_.size()) progress_.set(done);
+    if (lines_ <= samples_.size() || Clock::now() < next_results_) return;
+    write_results(true);
+    next_results_ = Clock::now() + kBetweenPartialResults;
+  }
+
+  nlohmann::json write_results(bool partial) {
+    auto json = results_.json(suite_.size(), partial);
+    // Interrupted while it looked at what stands, it knows less than the file.
+    if (lines_ >= samples_.size()) write_json(folder_.file("results.json"), json);
+    return json;
+  }
+
+  const Suite& suite_;
+  const RunOptions& options_;
+  std::vector<Candidate>& candidates_;
+  const RunFolder& folder_;
+  Judge judge_;
+  Results results_;
+  JsonLines samples_, timings_;
+  std::vector<std::string> patches_;
+  PictureFolder pictures_;
+  const size_t total_;
+  size_t lines_ = 0;  // of samples.jsonl that stand or were written
+  Progress progress_;
+  Clock::time_point next_results_ = Clock::now();
+};
+
+}  // namespace
+
+const char* mode_name(Mode mode) {
+  switch (mode) {
+    case Mode::single:
+      return "single";
+    case Mode::sequential:
+      return "sequential";
+    case Mode::batch:
+      return "batch";
+  }
+  return "";
+}
+
+Runner::Runner(const Suite& suite, const std::vector<EditorSpec>& editors, RunOptions options)
+    : suite_(suite),
+      options_(checked(suite, std::move(options))),
+      candidates_(make_candidates(editors, options_.protocol)),
+      run_(describe_run(suite, candidates_, options_)),
+      folder_(options_.directory, run_, options_.restart) {}
+
+RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
+  Judge judge(vlm, suite_, store, options_.reuse, candidates_);
+  auto run = run_;
+  run["config"]["model"] = {{"folder", vlm.folder}, {"fingerprint", vlm.fingerprint()}};
+  // What the protocol's prompts were put into, of a model that has a template.
+  const auto& layout = vlm.processor.layout;
+  if (!layout.with_picture.empty() || !layout.without_picture.empty())
+    run["config"]["model"]["prompts"] = {{"with_picture", layout.with_picture},
+                                         {"without_picture", layout.without_picture}};
+  if (auto settings = vlm.processor.generation.applied(); !settings.empty())
+    run["config"]["model"]["generation"] = std::move(settings);
+  run["config"].update(precision_facts(vlm.precision));
+  // What the protocol's choices come to on this model.
+  run["config"]["protocol"] = to_json(options_.protocol, vlm);
+  for (size_t i = 0; i < candidates_.size(); ++i)
+    if (auto& editor = run["editors"][i]; editor.contains("protocol"))
+      editor["protocol"] = to_json(candidates_[i].protocol, vlm);
+  run["config"]["threads"] = at::get_num_threads();
+  run = folder_.begin(run);
+  for (auto& candidate : candidates_) {
+    candidate.edits = {};
+    candidate.unmade.clear();
+  }
+  InterruptGuard guard;
+  return Job(suite_, options_, candidates_, folder_, run, std::move(judge)).run();
+}
+
+}  // namespace emend

@@ -1,0 +1,437 @@
+#include "evaluation/bench/runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <random>
+
+#include "editing/patches/patch_stack.h"
+#include "evaluation/bench/schedule.h"
+#include "io/error.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using Mode = RunOptions::Mode;
+
+// Random pictures with random questions; number 3 has no picture.
+class FakeSuite : public Suite {
+ public:
+  explicit FakeSuite(size_t size) : size_(size) {}
+  size_t size() const override { return size_; }
+  Record record(size_t index) const override {
+    if (index == unreadable) throw Error("suites::fake", "record 'r2' is torn", "mend it");
+    if (index == interrupting) ::raise(SIGINT);
+    Record record;
+    record.id = "r" + std::to_string(index);
+    record.prompt = "What is number " + std::to_string(index) + "?";
+    record.target = index % 2 ? "cat" : "dog";
+    record.truth = "a thing";
+    if (index != 3) record.image.drawn = testing::noise_image(index);
+    record.probes.push_back({Group::text_generality, record.image, "What?", record.target});
+    record.probes.push_back({Group::text_locality, {}, "Where is Rome?", "Italy"});
+    record.probes.push_back(
+        {Group::image_locality, {"", testing::noise_image(99)}, "What color?", "green"});
+    return record;
+  }
+  nlohmann::json facts() const override { return {{"name", "fake"}, {"kept", size_}}; }
+
+  size_t unreadable = SIZE_MAX, interrupting = SIZE_MAX;
+
+ private:
+  size_t size_;
+};
+
+class RunnerTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    model_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(*model_ / "a");
+    testing::write_tiny_vlm(*model_ / "b", 1);
+    vlm_ = std::make_unique<Vlm>(load_vlm(*model_ / "a"));
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    model_.reset();
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+
+  RunOptions options(const std::string& name, Mode mode = Mode::single) const {
+    RunOptions options;
+    options.directory = path(name);
+    options.mode = mode;
+    options.batch_size = 2;
+    options.judge_at = {1, 2};
+    options.judge_sample = 2;
+    options.protocol.max_new_tokens = 3;
+    options.facts = {{"limit", 0}};
+    return options;
+  }
+  static std::vector<EditorSpec> editors() {
+    auto specs = parse_editors("ft:language,ft:vision");
+    for (auto& spec : specs) spec.settings.update({{"steps", 3}, {"lr", 0.02}});
+    return specs;
+  }
+  static RunOutcome run(const Suite& suite, const RunOptions& options) {
+    ActivationStore store({});
+    return Runner(suite, editors(), options).run(*vlm_, &store);
+  }
+  static std::vector<nlohmann::json> lines(const std::string& file) {
+    std::vector<nlohmann::json> all;
+    std::istringstream text(read_file(file));
+    for (std::string line; std::getline(text, line);) all.push_back(nlohmann::json::parse(line));
+    return all;
+  }
+  static nlohmann::json without_timings(const std::string& file) {
+    auto json = read_json(file);
+    json.erase("timings");
+    return json;
+  }
+  template <class F>
+  static std::string refusal(F&& act) {
+    try {
+      act();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  testing::TemporaryFolder folder_;
+  static std::unique_ptr<testing::TemporaryFolder> model_;
+  static std::unique_ptr<Vlm> vlm_;
+};
+std::unique_ptr<testing::TemporaryFolder> RunnerTest::model_;
+std::unique_ptr<Vlm> RunnerTest::vlm_;
+
+TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {
+  FakeSuite suite(3);
+  auto outcome = run(suite, options("a"));
+  EXPECT_TRUE(outcome.finished);
+  EXPECT_EQ(outcome.done, 3u);
+  EXPECT_TRUE(outcome.hopeless.empty());
+  auto samples = lines(path("a/samples.jsonl"));
+  ASSERT_EQ(samples.size(), 9u);
+  for (size_t i = 0; i < 9; ++i) {
+    const char* labels[] = {"base", "ft:language", "ft:vision"};
+    const auto& sample = samples[i];
+    EXPECT_EQ(sample["editor"], labels[i % 3]);
+    EXPECT_EQ(sample["index"], i / 3);
+    EXPECT_EQ(sample["record"], "r" + std::to_string(i / 3));
+    EXPECT_EQ(sample["truth"], "a thing");
+    EXPECT_EQ(sample.contains("steps"), i % 3 != 0);
+    ASSERT_EQ(sample["probes"].size(), 4u);
+    EXPECT_EQ(sample["image"], sample["probes"][0]["image"]);
+    EXPECT_TRUE(fs::exists(path("a/" + sample["image"].get<std::string>())));
+    // The side before is the same for all.
+    for (size_t p = 0; p < 4; ++p)
+      EXPECT_EQ(sample["probes"][p]["before"], samples[i / 3 * 3]["probes"][p]["before"]);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(path("a/pictures")), {}), 4);
+
+  auto results = read_json(path("a/results.json"));
+  EXPECT_EQ(results, outcome.results);
+  EXPECT_FALSE(results.contains("partial"));
+  const auto& base = results["editors"][0];
+  EXPECT_EQ(base["label"], "base");
+  EXPECT_EQ(base["groups"]["text_locality"]["score"], 1.0);
+  EXPECT_EQ(base["groups"]["image_locality"]["score"], 1.0);
+  EXPECT_FALSE(base.contains("patch"));
+  EXPECT_EQ(results["editors"][1]["patch"]["sites"], 2);
+  EXPECT_EQ(results["editors"][1]["settings"]["steps"], 3);
+  EXPECT_EQ(results["editors"][1]["records"], 3);
+  EXPECT_LT(results["editors"][1]["groups"]["image_locality"]["score"], 1.0);
+  EXPECT_EQ(results["n-samples"]["fake|base"]["effective"], 3);
+  EXPECT_EQ(results["results"]["fake|ft:vision"]["rewrite_acc"],
+            results["editors"][2]["groups"]["reliability"]["score"]);
+  const auto& config = results["config"];
+  EXPECT_EQ(config["model"]["fingerprint"], vlm_->fingerprint());
+  for (const char* key :
+       {"emend", "libtorch", "suite", "protocol", "mode", "seed", "threads", "reuse", "limit"})
+    EXPECT_TRUE(config.contains(key)) << key;
+  EXPECT_GT(results["timings"]["ft:language"]["edit_seconds"].get<double>(), 0);
+  EXPECT_GT(results["timings"]["base"]["before_seconds"].get<double>(), 0);
+}
+
+// What a kill leaves: every whole line that was written, and perhaps a part of one.
+TEST_F(RunnerTest, CutAnywhereItEndsAsAnUnbrokenRun) {
+  FakeSuite suite(4);  // the last without a picture, which ft:vision cannot edit
+  for (auto mode : {Mode::single, Mode::sequential, Mode::batch}) {
+    SCOPED_TRACE(mode_name(mode));
+    auto whole = std::string("whole-") + mode_name(mode),
+         cut = std::string("cut-") + mode_name(mode);
+    EXPECT_TRUE(run(suite, options(whole, mode)).finished);
+    auto bytes = read_file(path(whole + "/samples.jsonl"));
+    auto expected = without_timings(path(whole + "/results.json"));
+    fs::copy(path(whole), path(cut), fs::copy_options::recursive);
+    std::mt19937_64 random(7);
+    for (int i = 0; i < 5; ++i) {
+      write_file(path(cut + "/samples.jsonl"), bytes.substr(0, random() % bytes.size()));
+      fs::remove(path(cut + "/results.json"));
+      fs::remove_all(path(cut + "/pictures"));
+      auto outcome = run(suite, options(cut, mode));
+      EXPECT_TRUE(outcome.finished);
+      EXPECT_EQ(read_file(path(cut + "/samples.jsonl")), bytes);
+      EXPECT_EQ(without_timings(path(cut + "/results.json")), expected);
+    }
+  }
+}
+
+TEST_F(RunnerTest, AnInterruptStopsAndTheSameRunGoesOn) {
+  FakeSuite suite(4);
+  run(suite, options("whole"));
+  suite.interrupting = 2;
+  auto stopped = run(suite, options("b"));
+  EXPECT_FALSE(stopped.finished);
+  EXPECT_EQ(stopped.done, 2u);
+  EXPECT_EQ(stopped.total, 4u);
+  EXPECT_EQ(read_json(path("b/results.json"))["partial"], true);
+  auto some = lines(path("b/samples.jsonl"));
+  EXPECT_EQ(some.size(), 7u);  // what was under way was finished
+  suite.interrupting = SIZE_MAX;
+  EXPECT_TRUE(run(suite, options("b")).finished);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+  EXPECT_EQ(without_timings(path("b/results.json")), without_timings(path("whole/results.json")));
+  // Once more changes nothing.
+  EXPECT_TRUE(run(suite, options("b")).finished);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+}
+
+TEST_F(RunnerTest, WhatFailsIsALineAndACount) {
+  FakeSuite suite(4);
+  suite.unreadable = 2;
+  auto outcome = run(suite, options("c"));
+  EXPECT_TRUE(outcome.finished);
+  EXPECT_TRUE(outcome.hopeless.empty());
+  auto samples = lines(path("c/samples.jsonl"));
+  ASSERT_EQ(samples.size(), 12u);
+  for (size_t i = 6; i < 9; ++i) {
+    EXPECT_THAT(samples[i]["failed"].get<std::string>(), HasSubstr("torn"));
+    EXPECT_EQ(samples[i]["while"], "reading");
+  }
+  EXPECT_FALSE(samples[10].contains("failed"));  // ft:language edits without a picture
+  EXPECT_EQ(samples[11]["while"], "editing");
+  EXPECT_EQ(samples[11]["record"], "r3");
+  const auto& vision = outcome.results["editors"][2];
+  EXPECT_EQ(vision["records"], 2);
+  ASSERT_EQ(vision["failed"].size(), 2u);
+  EXPECT_EQ(vision["failed"][1]["record"], "r3");
+  EXPECT_THAT(vision["failed"][1]["reason"].get<std::string>(), HasSubstr("touches the answer"));
+  EXPECT_EQ(outcome.results["n-samples"]["fake|ft:vision"]["effective"], 2);
+  EXPECT_EQ(outcome.results["n-samples"]["fake|ft:vision"]["original"], 4);
+  EXPECT_EQ(outcome.results["editors"][1]["records"], 3);
+}
+
+TEST_F(RunnerTest, AnEditorThatFailsAtEveryRecordIsTold) {
+  class NoPictures : public FakeSuite {
+    using FakeSuite::FakeSuite;
+    Record record(size_t index) const override {
+      auto record = FakeSuite::record(3);
+      record.id += std::to_string(index);
+      return record;
+    }
+  } suite(2);
+  auto outcome = run(suite, options("d"));
+  EXPECT_TRUE(outcome.finished);
+  ASSERT_EQ(outcome.hopeless.size(), 1u);
+  EXPECT_THAT(outcome.hopeless["ft:vision"], HasSubstr("touches the answer"));
+}
+
+TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
+  FakeSuite suite(4);
+  auto all = options("e", Mode::sequential);
+  auto outcome = run(suite, all);
+  EXPECT_EQ(outcome.total, 4u + 1 + 2 + 2);
+  auto samples = lines(path("e/samples.jsonl"));
+  EXPECT_EQ(samples.size(), 27u);
+
+  // By hand: the edits one on top of the other, judged against the model before the first.
+  auto spec = editors()[0];
+  auto editor = make_editor(spec.name, spec.settings);
+  PatchStack stack;
+  std::vector<Before> befores;
+  for (size_t i = 0; i < 2; ++i) {
+    auto record = suite.record(i);
+    befores.push_back(take_before(*vlm_, record, all.protocol));
+    stack.apply(*vlm_, editor->edit(*vlm_,
+                                    {{record.image, edit_prompt(all.protocol, record),
+                                      continuation(all.protocol, record.target), record.before}},
+                                    {stack.interventions(*vlm_)}));
+  }
+  auto expect_same = [&](const nlohmann::json& sample, size_t index) {
+    auto measured = measure(*vlm_, befores[index], stack.interventions(*vlm_));
+    EXPECT_EQ(sample["index"], index);
+    EXPECT_EQ(sample["editor"], "ft:language");
+    EXPECT_EQ(sample["after_edits"], 2);
+    for (size_t p = 0; p < measured.probes.size(); ++p)
+      EXPECT_EQ(sample["probes"][p], to_json(measured.probes[p])) << p;
+  };
+  // r0, again r0 (1 edit), r1, again r0 and r1 (2 edits), ...
+  expect_same(samples[7], 1);
+  expect_same(samples[10], 0);
+  expect_same(samples[13], 1);
+  EXPECT_FALSE(samples[7].contains("again"));
+  EXPECT_EQ(samples[10]["again"], true);
+
+  const auto& results = outcome.results["editors"][1];
+  ASSERT_EQ(results["curve"].size(), 3u);
+  EXPECT_EQ(results["curve"][1]["edits"], 2);
+  EXPECT_EQ(results["curve"][1]["judged"], 2);
+  EXPECT_EQ(results["curve"][2]["edits"], 4);
+  EXPECT_EQ(results["curve"][2]["groups"], results["groups"]);
+  EXPECT_EQ(results["groups_when_made"]["reliability"]["probes"], 4);
+  EXPECT_EQ(results["records"], 2);
+  EXPECT_EQ(outcome.results["config"]["judge"]["at"], (std::vector<int>{1, 2, 4}));
+  // The fourth edit failed with ft:vision: counted whether or not it was drawn again.
+  ASSERT_EQ(outcome.results["editors"][2]["failed"].size(), 1u);
+  EXPECT_EQ(outcome.results["editors"][2]["failed"][0]["record"], "r3");
+  // The untouched model stays as it is.
+  for (const auto& point : outcome.results["editors"][0]["curve"])
+    EXPECT_EQ(point["groups"]["image_locality"]["score"], 1.0);
+}
+
+TEST_F(RunnerTest, ABatchIsOneEdit) {
+  FakeSuite suite(3);
+  auto all = options("f", Mode::batch);
+  run(suite, all);
+  auto samples = lines(path("f/samples.jsonl"));
+  ASSERT_EQ(samples.size(), 9u);
+  auto spec = editors()[0];
+  std::vector<EditRequest> requests;
+  for (size_t i = 0; i < 2; ++i) {
+    auto record = suite.record(i);
+    requests.push_back({record.image, edit_prompt(all.protocol, record),
+                        continuation(all.protocol, record.target), record.before});
+  }
+  auto patch = make_editor(spec.name, spec.settings)->edit(*vlm_, requests);
+  for (size_t i = 0; i < 2; ++i) {
+    auto measured = measure(*vlm_, take_before(*vlm_, suite.record(i), all.protocol),
+                            patch.interventions(*vlm_));
+    for (size_t p = 0; p < measured.probes.size(); ++p)
+      EXPECT_EQ(samples[3 * i + 1]["probes"][p], to_json(measured.probes[p]));
+  }
+}
+
+TEST_F(RunnerTest, OneUnreadableRecordLeavesItsBatchAlone) {
+  FakeSuite suite(3);
+  suite.unreadable = 0;
+  run(suite, options("g", Mode::batch));
+  auto samples = lines(path("g/samples.jsonl"));
+  for (size_t i = 0; i < 9; ++i) EXPECT_EQ(samples[i].contains("failed"), i < 3) << i;
+}
+
+TEST_F(RunnerTest, TheNaiveWayMeasuresTheSame) {
+  FakeSuite suite(2);
+  auto naive = options("naive");
+  naive.reuse = false;
+  run(suite, options("reused"));
+  run(suite, naive);
+  auto reused = lines(path("reused/samples.jsonl")), computed = lines(path("naive/samples.jsonl"));
+  ASSERT_EQ(reused.size(), computed.size());
+  for (size_t i = 0; i < reused.size(); ++i)
+    for (size_t p = 0; p < 4; ++p) {
+      // Other shapes round otherwise, which may turn a rank, but no answer of this model.
+      EXPECT_EQ(reused[i]["probes"][p]["before"], computed[i]["probes"][p]["before"]);
+      EXPECT_NEAR(reused[i]["probes"][p]["score"].get<double>(),
+                  computed[i]["probes"][p]["score"].get<double>(), 0.1);
+    }
+  EXPECT_EQ(read_json(path("naive/results.json"))["config"]["reuse"], false);
+}
+
+TEST_F(RunnerTest, AnotherRunIsNotMixedIn) {
+  FakeSuite suite(1);
+  run(suite, options("h"));
+  auto refused = [&](const RunOptions& options, std::vector<EditorSpec> specs = editors()) {
+    return refusal([&] { Runner(suite, specs, options); });
+  };
+  auto other = options("h");
+  EXPECT_EQ(refused(other), "");
+  other.seed = 1;
+  EXPECT_THAT(refused(other), AllOf(HasSubstr("config.seed"), HasSubstr("--restart")));
+  other = options("h", Mode::sequential);
+  EXPECT_NE(refused(other), "");
+  other = options("h");
+  other.facts["dtype"] = "bf16";
+  EXPECT_THAT(refused(other), HasSubstr("config.dtype"));
+  auto specs = editors();
+  specs[1].settings["steps"] = 9;
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors.2.settings.steps: 3, now 9"));
+  specs.pop_back();
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors"));
+  specs.push_back(specs.front());
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("two editors would be 'ft:language'"));
+  FakeSuite larger(2);
+  EXPECT_THAT(refusal([&] { Runner(larger, editors(), options("h")); }), HasSubstr("config.suite"));
+
+  auto vlm = load_vlm(*model_ / "b");
+  EXPECT_THAT(refusal([&] { Runner(suite, editors(), options("h")).run(vlm); }),
+              HasSubstr("config.model.fingerprint"));
+  other = options("h");
+  other.seed = 1;
+  other.restart = true;
+  EXPECT_TRUE(run(suite, other).finished);
+  EXPECT_EQ(read_json(path("h/run.json"))["config"]["seed"], 1);
+  EXPECT_EQ(lines(path("h/samples.jsonl")).size(), 3u);
+}
+
+TEST_F(RunnerTest, AModelMayHaveMoved) {
+  FakeSuite suite(1);
+  run(suite, options("i"));
+  fs::copy(*model_ / "a", *model_ / "moved");
+  auto vlm = load_vlm(*model_ / "moved");
+  auto before = without_timings(path("i/results.json"));
+  EXPECT_TRUE(Runner(suite, editors(), options("i")).run(vlm).finished);
+  EXPECT_EQ(without_timings(path("i/results.json")), before);
+}
+
+TEST_F(RunnerTest, AFolderThatIsNoRunIsLeftAlone) {
+  FakeSuite suite(1);
+  fs::create_directories(path("mine"));
+  write_file(path("mine/notes.txt"), "mine");
+  write_file(path("file"), "mine");
+  for (const char* name : {"mine", "file", "file/below"}) {
+    auto all = options(name);
+    all.restart = true;
+    EXPECT_NE(refusal([&] { Runner(suite, editors(), all); }), "") << name;
+  }
+  EXPECT_EQ(read_file(path("mine/notes.txt")), "mine");
+  FakeSuite empty(0);
+  EXPECT_NE(refusal([&] { Runner(empty, editors(), options("new")); }), "");
+  EXPECT_FALSE(fs::exists(path("new")));
+}
+
+TEST_F(RunnerTest, SamplesOfAnotherOrderAreRefused) {
+  FakeSuite suite(2);
+  run(suite, options("j"));
+  auto bytes = read_file(path("j/samples.jsonl"));
+  auto first = bytes.substr(0, bytes.find('\n') + 1);
+  write_file(path("j/samples.jsonl"), first + first);
+  EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("line 2"));
+  write_file(path("j/samples.jsonl"), bytes + first);
+  EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("more lines"));
+}
+
+TEST(Schedule, PointsAndSamples) {
+  using Points = std::vector<size_t>;
+  EXPECT_EQ(judge_points({100, 1, 10}, 25), (Points{1, 10, 25}));
+  EXPECT_EQ(judge_points({1, 10, 10, 0}, 10), (Points{1, 10}));
+  EXPECT_EQ(judge_points({}, 3), (Points{3}));
+  EXPECT_EQ(judged_again(1, 3, 5), (Points{0, 1, 2}));
+  auto sample = judged_again(1, 1000, 50);
+  EXPECT_EQ(sample.size(), 50u);
+  EXPECT_TRUE(std::is_sorted(sample.begin(), sample.end()));
+  EXPECT_EQ(std::adjacent_find(sample.begin(), sample.end()), sample.end());
+  EXPECT_LT(sample.back(), 1000u);
+  EXPECT_EQ(sample, judged_again(1, 1000, 50));
+  EXPECT_NE(sample, judged_again(2, 1000, 50));
+}
+
+}  // namespace
+}  // namespace emend

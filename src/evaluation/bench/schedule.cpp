@@ -1,0 +1,31 @@
+#include "evaluation/bench/schedule.h"
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+namespace emend {
+
+std::vector<size_t> judge_points(std::vector<size_t> at, size_t total) {
+  std::erase_if(at, [&](size_t edits) { return edits == 0 || edits >= total; });
+  if (total > 0) at.push_back(total);
+  std::sort(at.begin(), at.end());
+  at.erase(std::unique(at.begin(), at.end()), at.end());
+  return at;
+}
+
+std::vector<size_t> judged_again(uint64_t seed, size_t edits, size_t size) {
+  std::vector<size_t> chosen(edits);
+  std::iota(chosen.begin(), chosen.end(), size_t{0});
+  if (size < edits) {
+    // The library's own distributions differ between machines. The remainder favours small numbers
+    // by less than 2^-40 here.
+    std::mt19937_64 random(seed * 0x9e3779b97f4a7c15u + edits);
+    for (size_t i = 0; i < size; ++i) std::swap(chosen[i], chosen[i + random() % (edits - i)]);
+    chosen.resize(size);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+}  // namespace emend

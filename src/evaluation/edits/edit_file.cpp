@@ -1,0 +1,198 @@
+#include "evaluation/edits/edit_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "io/error.h"
+#include "io/json/json_list.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+[[noreturn]] void refuse(const std::string& where, const std::string& problem,
+                         const std::string& hint) {
+  throw Error("evaluation::edit_file", where + ": " + problem, hint);
+}
+
+// An object of the file, which remembers what was read of it.
+class Entry {
+ public:
+  Entry(const json& value, std::string where, fs::path folder)
+      : value_(value), where_(std::move(where)), folder_(std::move(folder)) {
+    if (!value_.is_object())
+      refuse(where_, "is not an object", "write {\"prompt\": \"...\", \"target\": \"...\"}");
+  }
+
+  // The first of these fields that is there and neither null nor empty; null when none is.
+  const json* find(const std::vector<const char*>& names) {
+    const json* found = nullptr;
+    for (const auto* name : names) {
+      read_.insert(name);
+      auto at = value_.find(name);
+      if (at == value_.end() || at->is_null() || *at == "" || (at->is_array() && at->empty()))
+        continue;
+      if (found) refuse(where_, fmt::format("'{}' says what another field says", name), "keep one");
+      found = &*at;
+      name_ = name;
+    }
+    return found;
+  }
+  std::string text(const std::vector<const char*>& names) {
+    const auto* found = find(names);
+    return found ? as_text(*found) : std::string();
+  }
+  std::vector<std::string> texts(const std::vector<const char*>& names) {
+    std::vector<std::string> all;
+    const auto* found = find(names);
+    if (!found) return all;
+    if (!found->is_array()) return {as_text(*found)};
+    for (const auto& one : *found) all.push_back(as_text(one));
+    return all;
+  }
+  Picture picture(const std::vector<const char*>& names) {
+    const auto name = text(names);
+    return name.empty() ? Picture() : picture_named(name);
+  }
+  Picture picture_named(const std::string& name) const {
+    if (name.find('\0') != std::string::npos)
+      refuse(where_, "the name of a picture holds a zero byte", "correct the file");
+    auto path = (folder_ / name).string();
+    std::error_code error;
+    if (!fs::is_regular_file(path, error))
+      refuse(where_, fmt::format("there is no picture '{}'", path),
+             "names of pictures are relative to the folder of the file");
+    return {path, nullptr};
+  }
+  std::string as_text(const json& value) const {
+    if (value.is_string()) return value.get<std::string>();
+    if (value.is_number()) return value.dump();
+    if (value.is_array() && value.size() == 1 && !value[0].is_array()) return as_text(value[0]);
+    refuse(where_, fmt::format("'{}' is not a text", name_), "write it in quotation marks");
+  }
+  std::vector<std::string> unread() const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : value_.items())
+      if (!read_.count(name)) names.push_back(name);
+    return names;
+  }
+  const std::string& where() const { return where_; }
+  const fs::path& folder() const { return folder_; }
+
+ private:
+  const json& value_;
+  std::string where_;
+  fs::path folder_;
+  std::set<std::string> read_;
+  std::string name_;  // the field that was read last
+};
+
+std::vector<json> as_list(const json* value) {
+  if (!value) return {};
+  return value->is_array() ? value->get<std::vector<json>>() : std::vector<json>{*value};
+}
+
+LocalityQuestion locality_question(const json& value, const std::string& where,
+                                   const fs::path& folder) {
+  if (value.is_string()) {
+    auto [prompt, answer] = question_and_answer(value.get<std::string>(), where + ": locality");
+    return {{}, prompt, answer};
+  }
+  Entry entry(value, where, folder);
+  LocalityQuestion question{entry.picture({"image", "picture"}), entry.text({"prompt", "question"}),
+                            entry.text({"answer"})};
+  if (question.prompt.empty())
+    refuse(where, "a locality question has no 'prompt'", "write {\"prompt\": \"...\"}");
+  if (const auto unread = entry.unread(); !unread.empty())
+    refuse(where, fmt::format("a locality question has no field '{}'", unread.front()),
+           "its fields are image, prompt and answer");
+  return question;
+}
+
+std::pair<std::string, std::string> consequence(const json& value, const std::string& where,
+                                                const fs::path& folder) {
+  std::pair<std::string, std::string> read;
+  if (value.is_string()) {
+    read = question_and_answer(value.get<std::string>(), where + ": follows");
+  } else {
+    Entry entry(value, where, folder);
+    read = {entry.text({"prompt", "question", "port_q"}), entry.text({"answer", "port_a"})};
+    if (const auto unread = entry.unread(); !unread.empty())
+      refuse(where, fmt::format("a consequence has no field '{}'", unread.front()),
+             "its fields are prompt and answer");
+  }
+  if (read.first.empty() || read.second.empty())
+    refuse(where, "a consequence needs a question and an answer", "write \"QUESTION => ANSWER\"");
+  return read;
+}
+
+void add_locality(Entry& entry, EditQuestion& edit) {
+  for (const auto& one : as_list(entry.find({"locality"})))
+    edit.locality.push_back(locality_question(one, entry.where(), entry.folder()));
+  const auto text = entry.text({"loc", "locality_prompt"});
+  const auto answer = entry.text({"loc_ans", "locality_ground_truth"});
+  if (!text.empty()) edit.locality.push_back({{}, text, answer});
+  const auto picture = entry.picture({"m_loc"});
+  const auto about = entry.text({"m_loc_q"}), seen = entry.text({"m_loc_a"});
+  if (picture.present() && !about.empty()) edit.locality.push_back({picture, about, seen});
+}
+
+EditQuestion read_edit(Entry& entry) {
+  EditQuestion edit;
+  edit.prompt = entry.text({"prompt", "src"});
+  edit.target = entry.text({"target", "alt", "target_new"});
+  if (edit.prompt.empty() || edit.target.empty())
+    refuse(entry.where(),
+           fmt::format("there is no '{}'", edit.prompt.empty() ? "prompt" : "target"),
+           "an edit needs a prompt and a target (MMEdit: src and alt)");
+  edit.image = entry.picture({"image", "picture"});
+  edit.rephrasings = entry.texts({"rephrase", "rephrase_prompt"});
+  for (const auto& name : entry.texts({"rephrase_image", "rephrase_images", "image_rephrase"}))
+    edit.other_pictures.push_back(entry.picture_named(name));
+  for (const auto& one : as_list(entry.find({"follows", "portability"})))
+    edit.consequences.push_back(consequence(one, entry.where(), entry.folder()));
+  add_locality(entry, edit);
+  return edit;
+}
+
+}  // namespace
+
+EditFile read_edit_file(const std::string& path) {
+  EditFile file;
+  for (const auto& [value, where] : read_json_list(path)) {
+    Entry entry(value, where, fs::path(path).parent_path());
+    file.edits.push_back(read_edit(entry));
+    for (const auto& name : entry.unread())
+      if (std::find(file.ignored.begin(), file.ignored.end(), name) == file.ignored.end())
+        file.ignored.push_back(name);
+  }
+  return file;
+}
+
+std::vector<LocalityQuestion> read_locality_file(const std::string& path) {
+  std::vector<LocalityQuestion> questions;
+  for (const auto& [value, where] : read_json_list(path))
+    questions.push_back(locality_question(value, where, fs::path(path).parent_path()));
+  return questions;
+}
+
+std::pair<std::string, std::string> question_and_answer(const std::string& text,
+                                                        const std::string& what) {
+  static const std::string arrow = " => ";
+  const auto at = text.find(arrow);
+  auto question = text.substr(0, at);
+  auto answer = at == std::string::npos ? std::string() : text.substr(at + arrow.size());
+  if (question.empty() || (at != std::string::npos && answer.empty()))
+    throw Error("evaluation::edit_file",
+                fmt::format("{} '{}' is not QUESTION => ANSWER", what, text),
+                "for example \"Is the star red? => yes\"");
+  return {question, answer};
+}
+
+}  // namespace emend

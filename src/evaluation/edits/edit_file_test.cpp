@@ -1,0 +1,107 @@
+#include "evaluation/edits/edit_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "io/error.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class EditFileTest : public ::testing::Test {
+ protected:
+  EditFileTest() {
+    for (const char* name : {"a.png", "b.png"}) write_png(folder_ / name, *testing::noise_image(1));
+  }
+  std::string file(const std::string& text) {
+    testing::write_text(folder_ / "edits.json", text);
+    return folder_ / "edits.json";
+  }
+  std::string refusal(const std::string& text) {
+    try {
+      read_edit_file(file(text));
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("edits.json"));
+      EXPECT_THAT(error.what(), HasSubstr("Hint: "));
+      return error.what();
+    }
+    return "read";
+  }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(EditFileTest, ReadsEveryField) {
+  const auto read = read_edit_file(file(R"([
+    {"image": "a.png", "prompt": "What?", "target": 7, "rephrase": ["Which?", "What is it?"],
+     "rephrase_images": ["b.png"], "locality": ["Who?", "Where? => Rome",
+     {"image": "b.png", "prompt": "When?", "answer": "now"}],
+     "follows": ["So? => yes", {"prompt": "And?", "answer": "no"}]},
+    {"prompt": "Who?", "target": ["Tom"], "rephrase": "Which one?"}])"));
+  ASSERT_EQ(read.edits.size(), 2u);
+  const auto& first = read.edits[0];
+  EXPECT_EQ(first.image.path, folder_ / "a.png");
+  EXPECT_EQ(first.target, "7");
+  EXPECT_THAT(first.rephrasings, ElementsAre("Which?", "What is it?"));
+  ASSERT_EQ(first.other_pictures.size(), 1u);
+  EXPECT_EQ(first.other_pictures[0].path, folder_ / "b.png");
+  ASSERT_EQ(first.locality.size(), 3u);
+  EXPECT_EQ(first.locality[0].answer, "");
+  EXPECT_EQ(first.locality[1].answer, "Rome");
+  EXPECT_EQ(first.locality[2].image.path, folder_ / "b.png");
+  EXPECT_THAT(first.consequences, ElementsAre(std::pair("So?", "yes"), std::pair("And?", "no")));
+  EXPECT_EQ(read.edits[1].target, "Tom");
+  EXPECT_THAT(read.edits[1].rephrasings, ElementsAre("Which one?"));
+  EXPECT_THAT(read.ignored, ElementsAre());
+}
+
+TEST_F(EditFileTest, ReadsTheFieldsOfMmeditAndNamesThoseThatItDoesNotRead) {
+  const auto read = read_edit_file(file(
+      R"({"src": "What?", "pred": "dog", "rephrase": "Which?", "alt": "cat", "image": "a.png",)"
+      R"( "image_rephrase": "b.png", "loc": "nq question: who", "loc_ans": "Tom",)"
+      R"( "m_loc": "b.png", "m_loc_q": "Where?", "m_loc_a": "Rome"})"
+      "\n"
+      R"({"src": "Who?", "alt": "Ann", "pred": "Tom", "subject": "x"})"));
+  ASSERT_EQ(read.edits.size(), 2u);
+  const auto& first = read.edits[0];
+  EXPECT_EQ(first.prompt, "What?");
+  EXPECT_EQ(first.target, "cat");
+  ASSERT_EQ(first.locality.size(), 2u);
+  EXPECT_EQ(first.locality[0].prompt, "nq question: who");
+  EXPECT_EQ(first.locality[1].image.path, folder_ / "b.png");
+  EXPECT_EQ(first.other_pictures.size(), 1u);
+  EXPECT_THAT(read.ignored, ElementsAre("pred", "subject"));
+}
+
+TEST_F(EditFileTest, RefusesWhatMakesNoEdit) {
+  EXPECT_THAT(refusal(R"([{"prompt": "What?"}])"), HasSubstr("there is no 'target'"));
+  EXPECT_THAT(refusal(R"([{"prompt": "", "target": "x"}])"), HasSubstr("there is no 'prompt'"));
+  EXPECT_THAT(refusal(R"(["What?"])"), HasSubstr("not an object"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "image": "c.png"}])"),
+              HasSubstr("there is no picture"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "src": "b", "target": "c"}])"), HasSubstr("'src'"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": {"b": 1}}])"), HasSubstr("is not a text"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "locality": [{"promt": "c"}]}])"),
+              HasSubstr("no 'prompt'"));
+  EXPECT_THAT(
+      refusal(R"([{"prompt": "a", "target": "b", "locality": [{"prompt": "c", "anwser": "d"}]}])"),
+      HasSubstr("'anwser'"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "follows": ["c"]}])"),
+              HasSubstr("QUESTION => ANSWER"));
+  EXPECT_THAT(refusal("{\"prompt\": \"a\", \"target\": \"b\"}\n{"), HasSubstr("line 2"));
+}
+
+TEST_F(EditFileTest, ReadsLocalityQuestions) {
+  const auto read = read_locality_file(file(R"("Who?"
+{"prompt": "Where?", "answer": "Rome", "image": "a.png"})"));
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].prompt, "Who?");
+  EXPECT_EQ(read[1].answer, "Rome");
+  EXPECT_TRUE(read[1].image.present());
+}
+
+}  // namespace
+}  // namespace emend

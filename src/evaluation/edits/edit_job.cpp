@@ -1,0 +1,232 @@
+#include "evaluation/edits/edit_job.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "editing/editors/failed_tokens.h"
+#include "editing/patches/merge.h"
+#include "editing/registry.h"
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+Query query_of(const Picture& image, const std::string& prompt) {
+  return {image.present() ? std::optional(image.load()) : std::nullopt, prompt};
+}
+
+// One run of a job.
+class Run {
+ public:
+  Run(const Vlm& vlm, const EditJob& job)
+      : vlm_(vlm), job_(job), store_(ActivationStore::Options{}) {
+    if (job.base) base_ = *job.base;
+  }
+
+  EditOutcome outcome() {
+    check_base();
+    part("asking before the edit");
+    EditOutcome outcome;
+    for (const auto& edit : job_.edits) {
+      EditVerdict verdict;
+      Record record;
+      record.prompt = edit.question.prompt;
+      verdict.prompt = edit_prompt(edit.protocol, record);
+      verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
+      requests_.push_back(
+          {edit.question.image, verdict.prompt, continuation(edit.protocol, edit.question.target)});
+      outcome.edits.push_back(std::move(verdict));
+    }
+    part("editing");
+    const auto begin = Clock::now();
+    outcome.patch = job_.sequential ? edit_in_sequence(outcome) : edit_at_once(outcome);
+    outcome.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const auto edited = edited_.interventions(vlm_, &store_);
+    part("asking after the edit");
+    for (size_t i = 0; i < job_.edits.size(); ++i) check(i, edited, outcome.edits[i]);
+    measure_all(edited, outcome);
+    record_effect(outcome);
+    return outcome;
+  }
+
+ private:
+  void part(const std::string& name) const {
+    if (job_.on_part) job_.on_part(name);
+  }
+
+  // A request that is rewritten is no place to take gradients from.
+  void check_base() const {
+    if (editor_kind(job_.editor->name()).recall) return;  // it takes none
+    for (const auto& change : base_.interventions(vlm_))
+      if (change.point == Point::request)
+        throw Error("evaluation::edit_job",
+                    fmt::format("{} changes weights and cannot work behind demonstrations",
+                                job_.editor->name()),
+                    "make this edit without --patch, and apply both patches afterwards");
+  }
+
+  std::string answer(const EditJob::Edit& edit, const std::string& prompt,
+                     const Interventions& interventions) {
+    GenerationOptions options;
+    options.max_new_tokens = answer_room(vlm_, edit.question.target);
+    return generate(vlm_, {query_of(edit.question.image, prompt)}, interventions, options, &store_)
+        .at(0);
+  }
+
+  EditContext context(const Interventions& base) {
+    EditContext context;
+    context.base = base;
+    context.store = &store_;
+    context.on_step = job_.on_step;
+    return context;
+  }
+
+  Patch edit_at_once(EditOutcome& outcome) {
+    auto patch = job_.editor->edit(vlm_, requests_, context(base_.interventions(vlm_, &store_)));
+    edited_ = base_;
+    edited_.apply(vlm_, patch);
+    for (auto& verdict : outcome.edits) verdict.effect = patch.effect;
+    return patch;
+  }
+
+  Patch edit_in_sequence(EditOutcome& outcome) {
+    MergedPatch all;
+    std::set<std::string> ids;
+    edited_ = base_;
+    for (size_t i = 0; i < requests_.size(); ++i) {
+      part(fmt::format("editing {} of {}", i + 1, requests_.size()));
+      auto patch =
+          job_.editor->edit(vlm_, {requests_[i]}, context(edited_.interventions(vlm_, &store_)));
+      outcome.edits[i].effect = patch.effect;
+      if (!ids.insert(patch.id).second) continue;  // an edit that comes twice adds nothing
+      all.add(patch);
+      edited_.apply(vlm_, std::move(patch));
+    }
+    return all.patch();
+  }
+
+  void check(size_t index, const Interventions& edited, EditVerdict& verdict) {
+    const auto& edit = job_.edits[index];
+    verdict.after = answer(edit, verdict.prompt, edited);
+    verdict.holds = same_answer(verdict.after, edit.question.target);
+    if (!verdict.holds) verdict.failed = failed_tokens(requests_[index], edited);
+  }
+
+  std::vector<FailedToken> failed_tokens(const EditRequest& request, const Interventions& edited) {
+    at::NoGradGuard no_grad;
+    const auto target = vlm_.processor.target(request.target);
+    const auto row =
+        teacher_force(vlm_, {query_of(request.image, request.prompt)}, {request.target}, edited)
+            .at(0);
+    const auto size = static_cast<int64_t>(target.size());
+    const auto best = row.logits.slice(0, row.logits.size(0) - size - 1).argmax(-1).to(at::kCPU);
+    auto text = [&](int64_t id) { return token_text(*vlm_.processor.tokenizer, id); };
+    const auto& stops = vlm_.processor.stop_tokens;
+    std::vector<FailedToken> failed;
+    for (int64_t i = 0; i <= size; ++i) {
+      const auto id = best[i].item<int64_t>();
+      if (i == size && std::find(stops.begin(), stops.end(), id) != stops.end()) break;
+      if (i < size && id == target[static_cast<size_t>(i)]) continue;
+      const auto wanted = i < size ? text(target[static_cast<size_t>(i)]) : "the end of the answer";
+      failed.push_back({i, wanted, text(id)});
+    }
+    return failed;
+  }
+
+  // The default probes are asked once, with the first edit's.
+  Record record_of(size_t index) {
+    const auto& edit = job_.edits[index];
+    auto defaults = job_.defaults;
+    if (index > 0) defaults.texts = defaults.pictures = 0;
+    auto record = default_record(edit.question, defaults, job_.seed);
+    for (auto& probe : record.probes)
+      if (is_locality(probe.group) && probe.answer.empty()) {
+        EditJob::Edit asked = edit;
+        asked.question.image = probe.image;
+        probe.answer = answer(asked, probe_prompt(edit.protocol, record, probe),
+                              base_.interventions(vlm_, &store_));
+        if (probe.answer.empty()) probe.answer = edit.question.target;
+      }
+    return record;
+  }
+
+  void measure_all(const Interventions& edited, EditOutcome& outcome) {
+    std::vector<ProbeResult> all;
+    MeasureOptions options;
+    options.store = &store_;
+    const auto base = base_.interventions(vlm_, &store_);
+    for (size_t i = 0; i < job_.edits.size(); ++i) {
+      const auto which =
+          job_.edits.size() > 1 ? fmt::format(", {} of {}", i + 1, job_.edits.size()) : "";
+      auto& verdict = outcome.edits[i];
+      const auto record = record_of(i);
+      part(fmt::format("measuring before the edit ({} probes{})", record.probes.size(), which));
+      const auto before = take_before(vlm_, record, job_.edits[i].protocol, base, options);
+      part(fmt::format("measuring after the edit ({} probes{})", record.probes.size(), which));
+      verdict.measured = measure(vlm_, before, edited);
+      const auto& probes = verdict.measured.probes;
+      all.insert(all.end(), probes.begin(), probes.end());
+    }
+    outcome.scores = means_by_group(all);
+  }
+
+  // What the patch says about itself.
+  void record_effect(EditOutcome& outcome) const {
+    auto& patch = outcome.patch;
+    if (!base_.patches().empty()) {
+      auto ids = json::array();
+      for (const auto& other : base_.patches()) ids.push_back(other.id);
+      auto note = [&](json& request) { request["on_patches"] = ids; };
+      if (patch.request.is_array())
+        for (auto& request : patch.request) note(request);
+      else
+        note(patch.request);
+    }
+    if (outcome.edits.size() == 1) {
+      const auto& only = outcome.edits.front();
+      patch.effect["before"] = only.before;
+      patch.effect["after"] = only.after;
+    } else {
+      patch.effect["edits"] = json::array();
+      for (const auto& edit : outcome.edits)
+        patch.effect["edits"].push_back(
+            {{"before", edit.before}, {"after", edit.after}, {"holds", edit.holds}});
+    }
+    patch.effect["holds"] = outcome.holds();
+    patch.id = patch_id(patch);
+  }
+
+  const Vlm& vlm_;
+  const EditJob& job_;
+  ActivationStore store_;
+  PatchStack base_, edited_;
+  std::vector<EditRequest> requests_;
+};
+
+}  // namespace
+
+bool EditOutcome::holds() const {
+  return std::all_of(edits.begin(), edits.end(), [](const auto& edit) { return edit.holds; });
+}
+
+bool EditOutcome::changed() const { return !patch.deltas.empty() || !patch.memory.entries.empty(); }
+
+EditOutcome run_edits(const Vlm& vlm, const EditJob& job) { return Run(vlm, job).outcome(); }
+
+int64_t answer_room(const Vlm& vlm, const std::string& target) {
+  const auto tokens = static_cast<int64_t>(vlm.processor.target(continuation({}, target)).size());
+  return std::max(GenerationOptions().max_new_tokens, tokens + 8);
+}
+
+nlohmann::json to_json(const FailedToken& token) {
+  return {
+      {"position", token.position}, {"expected", token.expected}, {"predicted", token.predicted}};
+}
+
+}  // namespace emend

@@ -1,0 +1,206 @@
+#include <gtest/gtest.h>
+
+#include "evaluation/measuring/probe_batches.h"
+#include "evaluation/testing/tiny_record.h"
+#include "suites/scenes/scenes.h"
+
+namespace emend {
+namespace {
+
+// What is shared between probes, editors and runs changes no number.
+class MeasureReuseTest : public TinyVlmTest {
+ protected:
+  static std::vector<size_t> kept_before(const KeptBatch& batch) {
+    std::vector<size_t> stages;
+    for (const auto& pass : batch.kept) stages.push_back(pass.next);
+    return stages;
+  }
+};
+
+// (positions, V) by probe: every logit of its forced row.
+std::vector<at::Tensor> forced_logits(const Vlm& vlm, const Before& before,
+                                      const Interventions& interventions) {
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> logits(before.asked.size());
+  for (const auto& batch : before.batches) {
+    auto pass = resume(vlm, batch.forced, interventions, before.store);
+    vlm.model->run(pass, interventions);
+    for (size_t r = 0; r < batch.asked.size(); ++r)
+      logits[batch.asked[r]] = pass.logits()[static_cast<int64_t>(r)].narrow(
+          0, 0, static_cast<int64_t>(batch.forced.batch.rows[r].ids.size()));
+  }
+  return logits;
+}
+
+// Batches of one and of many give kernels other shapes, and they add up in another order: float32
+// logits differ by about 1e-6 of their size (measured on the bundled model: 1.7e-5, of logits up to
+// 31), and no more. Pictures are encoded one by one either way, to the same bits.
+void expect_near(const Vlm& vlm, const Record& record, const Interventions& edit,
+                 const Protocol& protocol) {
+  auto few = take_before(vlm, record, protocol),
+       naive = take_before(vlm, record, protocol, {}, {.reuse = false});
+  EXPECT_LT(few.batches.size(), naive.batches.size());
+  EXPECT_EQ(naive.batches.size(), naive.asked.size());
+  for (const auto& batch : naive.batches) {
+    EXPECT_TRUE(batch.forced.kept.empty());
+    EXPECT_TRUE(batch.prompts.kept.empty());
+  }
+  EXPECT_EQ(naive.store, nullptr);
+  for (const auto& interventions : {Interventions{}, edit}) {
+    auto a = forced_logits(vlm, few, interventions), b = forced_logits(vlm, naive, interventions);
+    for (size_t i = 0; i < a.size(); ++i)
+      EXPECT_LT((a[i] - b[i]).abs().max().item<double>(), 5e-5) << few.asked[i].query.prompt;
+  }
+  auto a = measure(vlm, few, edit), b = measure(vlm, naive, edit);
+  for (size_t i = 0; i < a.probes.size(); ++i) {
+    EXPECT_EQ(a.probes[i].before, b.probes[i].before);
+    EXPECT_EQ(a.probes[i].after, b.probes[i].after);
+    EXPECT_EQ(a.probes[i].score, b.probes[i].score) << a.probes[i].asked.query.prompt;
+  }
+}
+
+TEST_F(MeasureReuseTest, TheNaiveWayGivesTheSameScores) {
+  expect_near(vlm(), record(), noise("language_model.model.decoder.layers.2.*", 9, 0.04), {});
+  expect_near(vlm(), record(), noise("qformer.*", 9, 0.04), make_protocol("easyedit-editor"));
+}
+
+TEST(MeasureBundledTest, TheNaiveWayGivesTheSameScores) {
+  auto vlm = load_vlm(EMEND_SOURCE_DIR "/models/scenes-blip2");
+  Protocol protocol;
+  for (uint64_t seed : {1, 2, 3}) {
+    auto record = scenes::counterfactual(scenes::Split::eval, seed, {1, 1, 2, 2, 1});
+    auto patch = make_editor("ft", {{"module", "language"}, {"steps", 10}})
+                     ->edit(vlm, {{record.image, edit_prompt(protocol, record),
+                                   continuation(protocol, record.target)}});
+    expect_near(vlm, record, patch.interventions(vlm), protocol);
+  }
+}
+
+TEST_F(MeasureReuseTest, PassesAreKeptWhereTheyAreNeededOnly) {
+  const auto& model = *vlm().model;
+  const auto bridge = model.first_stage(Module::bridge),
+             language = model.first_stage(Module::language), last = model.stages().size() - 2;
+  auto kept = [&](std::vector<size_t> boundaries, const Interventions& base = {}) {
+    return take_before(vlm(), record(), {}, base, {.boundaries = std::move(boundaries)}).batches[0];
+  };
+  using Stages = std::vector<size_t>;
+  EXPECT_EQ(kept_before(kept({}).forced), (Stages{bridge, language}));
+  EXPECT_EQ(kept_before(kept({last}).forced), Stages{last});
+  EXPECT_EQ(kept_before(kept({last, bridge, last}).forced), (Stages{bridge, last}));
+  // An editor that rewrites requests (0) keeps nothing; generation begins before the language
+  // module.
+  EXPECT_EQ(kept_before(kept({0, last}).forced), Stages{last});
+  EXPECT_EQ(kept_before(kept({0, last}).prompts), Stages{language});
+  EXPECT_EQ(kept_before(kept({bridge, last}).prompts), (Stages{bridge, language}));
+  // What the base changes is not kept as the model's own.
+  auto base = noise("qformer.*layer.1.*", 2, 0.1);
+  const auto own = first_changed_stage(model, base);
+  EXPECT_EQ(kept_before(kept({last}, base).forced), Stages{own});
+}
+
+TEST_F(MeasureReuseTest, BoundariesChangeNoBit) {
+  const auto stages = vlm().model->stages().size();
+  for (const std::string sites : {"language_model.model.decoder.layers.2.*", "qformer.*",
+                                  "vision_model.*.layers.1.*", "*.lm_head"}) {
+    auto edit = noise(sites, 9, 0.1);
+    auto reference = measure(vlm(), take_before(vlm(), record()), edit);
+    for (size_t boundary : {size_t{1}, size_t{2}, size_t{5}, stages - 3, stages - 1, stages}) {
+      auto before = take_before(vlm(), record(), {}, {}, {.boundaries = {boundary}});
+      expect_same(measure(vlm(), before, edit), reference);
+    }
+  }
+}
+
+TEST_F(MeasureReuseTest, ABaseIsPartOfBothSides) {
+  auto base = noise("qformer.*", 4, 0.2), edit = noise("*.layers.2.fc1", 5, 0.2);
+  auto before = take_before(vlm(), record(), {}, base);
+  EXPECT_EQ(measure(vlm(), before, base).scores[Group::image_locality].score, 1);
+  // Taking the base off again is a change like any other.
+  auto off = measure(vlm(), before, {});
+  EXPECT_LT(off.scores[Group::image_locality].score, 1);
+  auto fresh = measure(vlm(), take_before(vlm(), record()), {});
+  for (size_t i = 0; i < off.probes.size(); ++i)
+    EXPECT_EQ(off.probes[i].after, fresh.probes[i].after);
+  auto both = base;
+  both.insert(both.end(), edit.begin(), edit.end());
+  EXPECT_LT(measure(vlm(), before, both).scores[Group::image_locality].score, 1);
+}
+
+TEST_F(MeasureReuseTest, TheSideBeforeIsFoundAgain) {
+  testing::TemporaryFolder folder;
+  const ActivationStore::Options on_disk = {uint64_t{1} << 30, folder.string()};
+  auto edit = noise("*.layers.2.*", 5, 0.1);
+  for (const auto& name : protocol_names()) {
+    auto protocol = make_protocol(name);
+    auto reference = measure(vlm(), take_before(vlm(), record(), protocol), edit);
+    ActivationStore store(on_disk);
+    expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&store}), edit),
+                reference);
+    auto misses = store.counts().misses;
+    expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&store}), edit),
+                reference);
+    EXPECT_EQ(store.counts().misses, misses) << name;  // nothing was computed that was known
+    // A later run.
+    ActivationStore later(on_disk);
+    expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&later}), edit),
+                reference);
+    EXPECT_EQ(later.counts().misses, 0) << name;
+    EXPECT_GT(later.counts().disk_hits, 0) << name;
+  }
+}
+
+TEST_F(MeasureReuseTest, TheSideBeforeIsNotTakenForAnother) {
+  ActivationStore store({});
+  auto side = [&](const Record& record, const Protocol& protocol, const Interventions& base = {}) {
+    auto misses = store.counts().misses;
+    auto before = take_before(vlm(), record, protocol, base, {&store});
+    auto alone = take_before(vlm(), record, protocol, base);
+    EXPECT_EQ(before.answers, alone.answers);
+    for (size_t b = 0; b < before.batches.size(); ++b)
+      for (size_t r = 0; r < before.batches[b].ranks.size(); ++r)
+        if (before.batches[b].ranks[r].defined()) {
+          EXPECT_TRUE(at::equal(before.batches[b].ranks[r], alone.batches[b].ranks[r]));
+        }
+    return store.counts().misses - misses;
+  };
+  Protocol protocol;
+  EXPECT_GT(side(record(), protocol), 0);
+  EXPECT_EQ(side(record(), protocol), 0);
+  auto other = record();
+  other.probes[4].image = {"", testing::noise_image(77)};
+  EXPECT_GT(side(other, protocol), 0);
+  other = record();
+  other.probes[2].answer = "France";  // the same length of other tokens fed in
+  EXPECT_GT(side(other, protocol), 0);
+  auto cheap = protocol;
+  cheap.generate_answers = false;
+  EXPECT_GT(side(record(), cheap), 0);
+  auto deeper = protocol;
+  deeper.image_k = 5;
+  EXPECT_GT(side(record(), deeper), 0);
+  side(record(), protocol, noise("qformer.*", 4, 0.2));
+  EXPECT_EQ(side(record(), protocol), 0);  // and the base's side has not taken its place
+}
+
+TEST_F(MeasureReuseTest, EachPictureIsEncodedOnce) {
+  ActivationStore store({});
+  int64_t seen = 0;
+  Intervention count{};
+  count.point = Point::boundary;
+  count.where = vlm().model->stages()[0].name;
+  count.transform = [&](const at::Tensor& x) {
+    seen += x.size(0);
+    return x;
+  };
+  // A spy in the vision module makes it run: four pictures' worth, one pass a picture and batch.
+  auto before = take_before(vlm(), record(), {}, {}, {&store});
+  auto misses = store.counts().misses;
+  measure(vlm(), before, noise("*.layers.2.*", 5, 0.1));
+  measure(vlm(), before, noise("qformer.*", 5, 0.1));
+  EXPECT_EQ(store.counts().misses, misses);
+  measure(vlm(), before, {count});
+  EXPECT_EQ(seen, 2 * 3);  // forced and generating, three pictures
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,210 @@
+#include "evaluation/measuring/measure.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "evaluation/probes/scenes_probes.h"
+#include "evaluation/testing/tiny_record.h"
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+class MeasureTest : public TinyVlmTest {};
+
+TEST_F(MeasureTest, UntouchedModelKeepsEveryLocalityAtExactlyOne) {
+  auto patch = make_editor("ft", {{"steps", 0}})->edit(vlm(), {request()});
+  auto everywhere = noise("*", 1, 0);  // changes of nothing, from the first stage on
+  for (const auto& name : protocol_names())
+    for (bool reuse : {true, false}) {
+      auto before = take_before(vlm(), record(), make_protocol(name), {}, {.reuse = reuse});
+      for (const auto& interventions : {Interventions{}, patch.interventions(vlm()), everywhere}) {
+        auto measured = measure(vlm(), before, interventions);
+        for (auto group : {Group::text_locality, Group::image_locality}) {
+          EXPECT_EQ(measured.scores[group].score, 1.0) << name;
+          EXPECT_EQ(measured.scores[group].generated, 1.0) << name;
+          EXPECT_EQ(measured.scores[group].vqa, 1.0) << name;
+        }
+        EXPECT_EQ(measured.scores[Group::text_locality].probes, 2);
+        EXPECT_LT(measured.scores[Group::reliability].score, 1.0);  // it does not say cat yet
+        for (const auto& probe : measured.probes) EXPECT_EQ(probe.before, probe.after);
+      }
+    }
+}
+
+TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
+  // A wrecked model of 260 tokens may hit upon a token by chance; over several it hardly does.
+  for (const auto& name : protocol_names()) {
+    auto protocol = make_protocol(name);
+    protocol.max_new_tokens = 6;
+    auto before = take_before(vlm(), record(), protocol);
+    Averages averages;
+    for (uint64_t seed = 0; seed < 8; ++seed)
+      averages.add(measure(vlm(), before, noise("*", seed)));
+    auto scores = averages.scores();
+    EXPECT_LT(scores[Group::text_locality].score, 0.1) << name;
+    EXPECT_LT(scores[Group::image_locality].score, 0.1) << name;
+    EXPECT_LT(scores[Group::reliability].score, 0.1) << name;
+    EXPECT_EQ(scores[Group::reliability].generated, 0) << name;
+  }
+}
+
+TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
+  auto before = take_before(vlm(), record());
+  auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
+  auto measured = measure(vlm(), before, patch.interventions(vlm()));
+  EXPECT_EQ(measured.scores[Group::reliability].score, 1);
+  EXPECT_EQ(measured.scores[Group::reliability].generated, 1);
+  auto& first = measured.probes.at(0);
+  EXPECT_EQ(first.asked.group, Group::reliability);
+  EXPECT_EQ(first.after, "cat");
+  EXPECT_NE(first.before, "cat");
+  EXPECT_EQ(measured.scores.size(), 6u);
+}
+
+// The numbers are those of whole passes, one probe at a time, by the metrics as they are written.
+TEST_F(MeasureTest, ScoresAreThoseOfTheMetrics) {
+  for (const std::string name : {"mmedit-2024", "easyedit-trainer", "easyedit-editor"}) {
+    auto protocol = make_protocol(name);
+    protocol.generate_answers = false;
+    auto before = take_before(vlm(), record(), protocol);
+    for (const std::string sites :
+         {"language_model.model.decoder.layers.2.*", "qformer.*", "vision_model.*.layers.1.*"}) {
+      auto edit = noise(sites, 9, 0.04);
+      for (const auto& probe : measure(vlm(), before, edit).probes) {
+        auto old_row = alone(probe, {}), new_row = alone(probe, edit);
+        auto length = new_row.logits.size(0);
+        const auto logits = new_row.logits.unsqueeze(0);
+        double expected;
+        if (is_locality(probe.asked.group)) {
+          expected = locality(old_row.logits.unsqueeze(0), logits, at::ones({1, length}, at::kBool),
+                              probe.asked.group == Group::image_locality ? 10 : 1,
+                              ranking_of(protocol, vlm()));
+        } else {
+          auto labels = at::full({1, length}, kIgnored, at::kLong);
+          for (auto i = new_row.answer_begin; i < static_cast<int64_t>(new_row.tokens.size()); ++i)
+            labels[0][new_row.image_slots + i] = new_row.tokens[static_cast<size_t>(i)];
+          expected = name == "easyedit-editor" ? token_accuracy(logits, labels)
+                                               : exact_match(logits, labels);
+        }
+        // Another padded shape may move a near tie.
+        EXPECT_NEAR(probe.score, expected, 0.02) << name << sites << probe.asked.query.prompt;
+      }
+    }
+  }
+}
+
+TEST_F(MeasureTest, WithoutGenerationAnswersAreTheBestTokensWhileForced) {
+  Protocol protocol;
+  protocol.generate_answers = false;
+  auto before = take_before(vlm(), record(), protocol);
+  for (const auto& batch : before.batches) EXPECT_TRUE(batch.prompts.batch.rows.empty());
+  for (const auto& probe : measure(vlm(), before, noise("qformer.*", 3, 0.3)).probes) {
+    auto row = alone(probe, noise("qformer.*", 3, 0.3));
+    auto best = row.logits.argmax(-1);
+    std::vector<int64_t> tokens;
+    for (auto i = row.answer_begin; i < static_cast<int64_t>(row.tokens.size()); ++i)
+      tokens.push_back(best[row.image_slots + i - 1].item<int64_t>());
+    EXPECT_EQ(probe.after, answer_text(vlm().processor, tokens));
+    EXPECT_EQ(probe.generated,
+              same_answer(probe.after,
+                          is_locality(probe.asked.group) ? probe.before : probe.asked.expected));
+  }
+}
+
+TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
+  auto protocol = make_protocol("strict");
+  protocol.max_new_tokens = 4;
+  // What an editor is told of the request.
+  std::vector<Row> seen;
+  Intervention spy{};
+  spy.point = Point::request;
+  spy.rewrite = [&](const Batch& batch) {
+    seen.insert(seen.end(), batch.rows.begin(), batch.rows.end());
+    return batch;
+  };
+  auto before = take_before(vlm(), record(), protocol);
+  for (const auto& batch : before.batches) EXPECT_TRUE(batch.forced.batch.rows.empty());
+  auto measured = measure(vlm(), before, {spy});
+  ASSERT_EQ(seen.size(), measured.probes.size());
+  size_t next = 0;
+  for (const auto& batch : before.batches)
+    for (auto i : batch.asked) {
+      const auto& query = measured.probes[i].asked.query;
+      const auto prompt = vlm().processor.row(query.prompt, query.image.present() ? 0 : -1);
+      EXPECT_EQ(seen[next++].ids, prompt.ids);  // the question, and nothing of the answer
+    }
+  for (const auto& probe : measured.probes) EXPECT_EQ(probe.score, probe.generated);
+}
+
+TEST_F(MeasureTest, GeneratedAnswersAreThoseOfAskingAlone) {
+  auto edit = noise("*.layers.2.*", 5, 0.1);
+  for (const auto& name : protocol_names()) {
+    auto before = take_before(vlm(), record(), make_protocol(name));
+    for (const auto& probe : measure(vlm(), before, edit).probes) {
+      const auto& query = probe.asked.query;
+      auto image = query.image.present() ? std::optional(query.image.load()) : std::nullopt;
+      EXPECT_EQ(probe.before, generate(vlm(), {{image, query.prompt}}).at(0));
+      EXPECT_EQ(probe.after, generate(vlm(), {{image, query.prompt}}, edit).at(0));
+    }
+  }
+}
+
+TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
+  auto before = take_before(vlm(), record(), make_protocol("strict"));
+  auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
+  auto measured = measure(vlm(), before, patch.interventions(vlm()));
+  EXPECT_EQ(measured.probes.at(0).after, "cat");
+  EXPECT_EQ(measured.scores[Group::reliability].score, 1);
+  for (const auto& probe : measured.probes)
+    if (is_locality(probe.asked.group)) {
+      EXPECT_EQ(probe.score, same_answer(probe.after, probe.before));
+    }
+}
+
+TEST_F(MeasureTest, LogitsThatAreNoNumbersAreAnError) {
+  auto before = take_before(vlm(), record());
+  auto edit = noise("language_model.lm_head");
+  edit[0].delta.dense.fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THROW(measure(vlm(), before, edit), Error);
+  EXPECT_THROW(measure(vlm(), take_before(vlm(), record(), make_protocol("strict")), edit), Error);
+}
+
+TEST_F(MeasureTest, SampleOfAProbe) {
+  auto asked = record();
+  asked.probes.push_back({Group::no_image_locality, {}, "Tell what this is?", "cat", true});
+  auto measured = measure(vlm(), take_before(vlm(), asked), {});
+  auto json = to_json(measured.probes.at(0));
+  EXPECT_EQ(json["group"], "reliability");
+  EXPECT_EQ(json["text"], "edited");
+  EXPECT_EQ(json["picture"], "edited");
+  EXPECT_EQ(json["image"], "pictures/" + picture_hash(*asked.image.drawn) + ".png");
+  EXPECT_EQ(json["expected"], "cat");
+  for (const char* key : {"prompt", "before", "after"}) EXPECT_TRUE(json[key].is_string());
+  for (const char* key : {"score", "generated", "vqa"}) EXPECT_TRUE(json[key].is_number());
+  EXPECT_NO_THROW(json.dump());
+  json = to_json(measured.probes.back());
+  EXPECT_EQ(json["text"], "similar");
+  EXPECT_EQ(json["picture"], "none");
+  EXPECT_TRUE(json["image"].is_null());
+}
+
+TEST_F(MeasureTest, ErrorsOfAModelAreFoundAndCorrected) {
+  ErrorSearch search;
+  search.count = 3;
+  search.limit = 32;
+  size_t asked = 0;
+  auto records = find_errors(vlm(), search, {}, &asked);
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(asked, 16u);
+  for (const auto& record : records) {
+    EXPECT_FALSE(same_answer(record.before, record.target));
+    EXPECT_TRUE(record.image.present());
+    EXPECT_FALSE(record.probes.empty());
+  }
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,143 @@
+#include "evaluation/measuring/outputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "evaluation/measuring/probe_batches.h"
+#include "io/error.h"
+#include "models/generation/sampling.h"
+
+namespace emend {
+namespace {
+
+// The positions of a row whose logits are asked for.
+struct Span {
+  int64_t begin, end;
+};
+
+void check_answer(const Pass& pass, size_t row, int64_t length,
+                  const std::vector<int64_t>& answer) {
+  const auto size = static_cast<int64_t>(answer.size());
+  if (length > size) {
+    const auto tail = pass.ids[static_cast<int64_t>(row)].slice(0, length - size, length);
+    if (at::equal(tail.to(at::kCPU), at::tensor(answer, at::kLong))) return;
+  }
+  throw Error("evaluation::measure", "a rewritten request does not end with the answer fed in",
+              "an editor may change what is in front of it only");
+}
+
+// Answers are counted from the end of a row, because what is in front may have been rewritten.
+std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const Pass& pass) {
+  const auto lengths = pass.mask.sum(1).to(at::kCPU);
+  const auto cached = pass.mask.size(1) - pass.ids.size(1);
+  const auto left = pass.mask.slice(1, cached).sum(1).to(at::kCPU);
+  std::vector<Span> spans;
+  for (size_t r = 0; r < batch.asked.size(); ++r) {
+    const auto length = lengths[static_cast<int64_t>(r)].item<int64_t>();
+    const auto end = left[static_cast<int64_t>(r)].item<int64_t>();
+    const auto& answer = batch.answers[r];
+    check_answer(pass, r, end, answer);
+    if (!is_locality(before.asked[batch.asked[r]].group)) {
+      spans.push_back({end - static_cast<int64_t>(answer.size()) - 1, end - 1});
+      continue;
+    }
+    const auto known = batch.ranks.empty() ? length : batch.ranks[r].size(0);
+    if (known != length && before.protocol.alignment == Protocol::Alignment::equal_lengths)
+      throw Error("evaluation::measure",
+                  fmt::format("a request is {} positions long after the edit and {} before; the "
+                              "protocol {} compares equal lengths only",
+                              length, known, before.protocol.name),
+                  "judge an editor that rewrites requests by easyedit-editor or "
+                  "strict, or by the exception that for_editor makes");
+    spans.push_back({end - std::min(length, known), end});
+  }
+  return spans;
+}
+
+// How many last positions of each row spans_of may ask for.
+std::vector<int64_t> ends_of(const Before& before, const AskedBatch& batch) {
+  std::vector<int64_t> ends;
+  for (size_t r = 0; r < batch.asked.size(); ++r) {
+    auto end = static_cast<int64_t>(batch.answers[r].size()) + 1;
+    if (is_locality(before.asked[batch.asked[r]].group))
+      end = batch.ranks.empty() ? std::numeric_limits<int64_t>::max() : batch.ranks[r].size(0);
+    ends.push_back(end);
+  }
+  return ends;
+}
+
+at::Tensor flattened(const std::vector<Span>& spans, int64_t width) {
+  std::vector<int64_t> positions;
+  for (size_t r = 0; r < spans.size(); ++r)
+    for (auto t = spans[r].begin; t < spans[r].end; ++t)
+      positions.push_back(static_cast<int64_t>(r) * width + t);
+  return at::tensor(positions, at::kLong);
+}
+
+// logits: (n, V), which predict the answer's n tokens.
+double accuracy(const Protocol& protocol, const at::Tensor& logits,
+                const std::vector<int64_t>& answer) {
+  // The metrics want the whole row: the answer's labels stand one behind the logits that predict
+  // them.
+  auto length = static_cast<int64_t>(answer.size());
+  auto labels = at::full({1, length + 1}, kIgnored, at::kLong);
+  labels.narrow(1, 1, length).copy_(at::tensor(answer, at::kLong).unsqueeze(0));
+  auto row = at::cat({logits, logits.narrow(0, length - 1, 1)}).unsqueeze(0);
+  labels = labels.to(row.device());
+  return protocol.accuracy == Protocol::Accuracy::exact_match ? exact_match(row, labels)
+                                                              : token_accuracy(row, labels);
+}
+
+void look_forced(const Vlm& vlm, const Before& before, const AskedBatch& batch,
+                 const Interventions& interventions, Side& side) {
+  const auto& protocol = before.protocol;
+  auto pass = resume(vlm, batch.forced, interventions, before.store, ends_of(before, batch));
+  const auto spans = spans_of(before, batch, pass);
+  pass.wanted = flattened(spans, pass.ids.size(1)).to(vlm.model->device());
+  vlm.model->run(pass, interventions);
+  int64_t at = 0;
+  for (size_t r = 0; r < spans.size(); ++r) {
+    const auto own = pass.logits().narrow(0, at, spans[r].end - spans[r].begin);
+    at += own.size(0);
+    const auto group = before.asked[batch.asked[r]].group;
+    const auto& answer = batch.answers[r];
+    const auto size = static_cast<int64_t>(answer.size());
+    auto said = own;
+    if (is_locality(group)) {
+      const auto k = group == Group::text_locality ? protocol.text_k : protocol.image_k;
+      side.ranks[r] = top_ids(own, k, ranking_of(protocol, vlm)).to(at::kCPU);
+      said = own.narrow(0, own.size(0) - size - 1, size);
+    } else {
+      side.right[r] = accuracy(protocol, own, answer);
+    }
+    if (!protocol.generate_answers) side.answers[r] = choose_greedy(said);
+  }
+}
+
+}  // namespace
+
+Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
+             const Interventions& interventions) {
+  const auto rows = batch.asked.size();
+  Side side{std::vector<std::vector<int64_t>>(rows), std::vector<at::Tensor>(rows),
+            std::vector<double>(rows)};
+  if (!batch.forced.batch.rows.empty()) look_forced(vlm, before, batch, interventions, side);
+  if (!batch.prompts.batch.rows.empty()) {
+    GenerationOptions options;
+    options.max_new_tokens = before.protocol.max_new_tokens;
+    const auto& config = vlm.processor.generation;
+    const bool looks_at_prompts = config.changes_logits() || config.max_length > 0;
+    const auto seen =
+        looks_at_prompts ? apply_requests(batch.prompts.batch, interventions) : batch.prompts.batch;
+    options = with_folder_settings(options, vlm, seen);
+    side.answers = generate_tokens(
+        *vlm.model,
+        resume(vlm, batch.prompts, interventions, before.store, std::vector<int64_t>(rows, 1)),
+        vlm.processor.stop_tokens, interventions, options);
+  }
+  return side;
+}
+
+}  // namespace emend

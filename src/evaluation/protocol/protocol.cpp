@@ -1,0 +1,279 @@
+#include "evaluation/protocol/protocol.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+
+namespace emend {
+
+namespace {
+
+Protocol bare(Protocol protocol) {
+  protocol.question_template = protocol.image_locality_template = "{}";
+  return protocol;
+}
+
+Protocol easyedit_trainer() {
+  Protocol protocol;
+  protocol.name = "easyedit-trainer";
+  protocol.question_template = "{}";
+  return protocol;
+}
+
+Protocol easyedit_editor() {
+  auto protocol = bare({});
+  protocol.name = "easyedit-editor";
+  protocol.accuracy = Protocol::Accuracy::token_accuracy;
+  protocol.ranked_on = Ranking::On::logits;
+  protocol.ranking_dtype = at::kFloat;
+  protocol.alignment = Protocol::Alignment::last_positions;
+  protocol.answer_space = Protocol::AnswerSpace::completed;
+  return protocol;
+}
+
+Protocol strict() {
+  Protocol protocol;
+  protocol.name = "strict";
+  protocol.judged = Protocol::Judged::generated;
+  protocol.bos = Protocol::Bos::model;
+  protocol.answer_space = Protocol::AnswerSpace::plain;
+  return protocol;
+}
+
+const char* ranking_dtype_name(std::optional<at::ScalarType> dtype) {
+  if (!dtype) return "auto";
+  return *dtype == at::kHalf ? "float16" : *dtype == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+const char* bos_name(Protocol::Bos bos) {
+  switch (bos) {
+    case Protocol::Bos::model:
+      return "model";
+    case Protocol::Bos::none:
+      return "none";
+    case Protocol::Bos::always:
+      return "always";
+    case Protocol::Bos::never:
+      return "never";
+  }
+  return "";
+}
+
+const char* answer_space_name(Protocol::AnswerSpace space) {
+  switch (space) {
+    case Protocol::AnswerSpace::added:
+      return "always_added";
+    case Protocol::AnswerSpace::completed:
+      return "unless_it_begins_with_a_space";
+    case Protocol::AnswerSpace::plain:
+      return "unless_it_begins_with_a_space_or_newline";
+  }
+  return "";
+}
+
+Processor::Bos bos_of(const Protocol& protocol, const PromptLayout& layout) {
+  switch (protocol.bos) {
+    case Protocol::Bos::model:
+      break;
+    case Protocol::Bos::none:
+      if (layout.pictures_first && !layout.requires_bos) return Processor::Bos::never;
+      break;
+    case Protocol::Bos::always:
+      return Processor::Bos::always;
+    case Protocol::Bos::never:
+      return Processor::Bos::never;
+  }
+  return Processor::Bos::released;
+}
+
+// What the processor does, as set_bos left it.
+const char* bos_used(const Processor& processor) {
+  if (!processor.has_bos() || processor.bos == Processor::Bos::never) return "absent";
+  const bool everywhere = processor.layout.pictures_first;
+  return everywhere || processor.bos == Processor::Bos::always ? "present" : "as_released";
+}
+
+}  // namespace
+
+Protocol make_protocol(const std::string& name) {
+  if (name == "mmedit-2024") return {};
+  if (name == "easyedit-trainer") return easyedit_trainer();
+  if (name == "easyedit-editor") return easyedit_editor();
+  if (name == "strict") return strict();
+  throw Error("evaluation::protocol", fmt::format("there is no protocol '{}'", name),
+              fmt::format("there are: {}", fmt::join(protocol_names(), ", ")));
+}
+
+std::vector<std::string> protocol_names() {
+  return {"mmedit-2024", "easyedit-trainer", "easyedit-editor", "strict"};
+}
+
+Protocol for_editor(const Protocol& protocol, const std::string& editor) {
+  if (editor != "ike") return protocol;
+  auto own = protocol;
+  if (protocol.name == "mmedit-2024") {
+    own = bare(protocol);
+    own.ranking_dtype = at::kFloat;
+    own.alignment = Protocol::Alignment::last_positions;
+  } else if (protocol.name == "easyedit-editor") {
+    own.accuracy = Protocol::Accuracy::exact_match;
+  } else if (protocol.name == "easyedit-trainer") {
+    // The field has no trainer of IKE; equal lengths could not be judged at all.
+    own.alignment = Protocol::Alignment::last_positions;
+  } else {
+    return protocol;
+  }
+  own.exception_for = editor;
+  return own;
+}
+
+Protocol for_suite(const Protocol& protocol, const Suite& suite) {
+  if (!suite.completions()) return protocol;
+  auto own = bare(protocol);
+  own.answers_go_on = true;
+  return own;
+}
+
+Ranking ranking_of(const Protocol& protocol, const Vlm& vlm) {
+  return {protocol.ranked_on, protocol.ranking_dtype.value_or(vlm.stored_dtype)};
+}
+
+void set_bos(Vlm& vlm, const Protocol& protocol) {
+  vlm.processor.bos = bos_of(protocol, vlm.processor.layout);
+}
+
+nlohmann::json to_json(const Protocol& protocol) {
+  nlohmann::json json = {{"name", protocol.name},
+                         {"question_template", protocol.question_template},
+                         {"image_locality_template", protocol.image_locality_template},
+                         {"text_locality_template", protocol.text_locality_template},
+                         {"bare_prompts", protocol.captions},
+                         {"bos", {{"asked", bos_name(protocol.bos)}}},
+                         {"answer_space", answer_space_name(protocol.answer_space)},
+                         {"ties", "lowest_token_id"}};
+  if (!protocol.exception_for.empty()) json["exception_for"] = protocol.exception_for;
+  const bool forced = protocol.judged == Protocol::Judged::forced;
+  if (forced) {
+    const bool exact = protocol.accuracy == Protocol::Accuracy::exact_match;
+    const bool equal = protocol.alignment == Protocol::Alignment::equal_lengths;
+    json["judged"] = "forced";
+    json["accuracy"] = exact ? "exact_match" : "token_accuracy";
+    json["text_k"] = protocol.text_k;
+    json["image_k"] = protocol.image_k;
+    json["ranked_on"] = protocol.ranked_on == Ranking::On::logits ? "logits" : "softmax";
+    json["ranking_dtype"] = {{"asked", ranking_dtype_name(protocol.ranking_dtype)}};
+    json["accuracy_on"] = "logits_float32";
+    json["alignment"] = equal ? "equal_lengths" : "last_positions";
+    json["answers"] = protocol.generate_answers ? "generated" : "best_tokens_while_forced";
+  } else {
+    // What forcing would need says nothing here, so that nobody takes it for what was done.
+    json["judged"] = "generated";
+    json["compared"] = protocol.answers_go_on
+                           ? "beginning of the answer: lower case, white space, whole words"
+                           : "whole answer: lower case, white space, one final period";
+    json["locality"] = "generated answer as before";
+    json["answers"] = "generated";
+  }
+  if (protocol.answers_go_on) json["answers_go_on"] = true;
+  if (!forced || protocol.generate_answers) {
+    json["decoding"] = "greedy";
+    json["max_new_tokens"] = protocol.max_new_tokens;
+  }
+  return json;
+}
+
+nlohmann::json to_json(const Protocol& protocol, const Vlm& vlm) {
+  auto json = to_json(protocol);
+  const auto& layout = vlm.processor.layout;
+  auto& bos = json["bos"];
+  bos["used"] = bos_used(vlm.processor);
+  if (protocol.bos == Protocol::Bos::none && bos["used"] != "absent")
+    bos["reason"] = layout.requires_bos ? "config.json says text_requires_bos"
+                    : layout.pictures_first
+                        ? "the processor was not set to leave it out"
+                        : "the protocol leaves BOS out where pictures come before the text";
+  if (protocol.judged == Protocol::Judged::forced)
+    json["ranking_dtype"]["used"] = ranking_dtype_name(ranking_of(protocol, vlm).dtype);
+  return json;
+}
+
+std::string fill_template(const std::string& pattern, const std::string& question) {
+  auto slot = pattern.find("{}");
+  if (slot == std::string::npos)
+    throw Error("evaluation::protocol", fmt::format("the template '{}' has no {{}}", pattern),
+                "write {} where the question goes: \"Question: {} Short answer:\"");
+  return pattern.substr(0, slot) + question + pattern.substr(slot + 2);
+}
+
+std::string edit_prompt(const Protocol& protocol, const Record& record) {
+  const auto& captions = protocol.captions;
+  if (std::find(captions.begin(), captions.end(), record.prompt) != captions.end())
+    return record.prompt;
+  return fill_template(protocol.question_template, record.prompt);
+}
+
+std::string probe_prompt(const Protocol& protocol, const Record& record, const Probe& probe) {
+  if (probe.group == Group::text_locality)
+    return fill_template(protocol.text_locality_template, probe.text);
+  if (probe.group == Group::image_locality || probe.group == Group::consistent_image_locality)
+    return fill_template(protocol.image_locality_template, probe.text);
+  // A caption's rewordings are captions, whatever they say; what follows from one may be a
+  // question.
+  Record asked;
+  asked.prompt = probe.text;
+  bool bare = edit_prompt(protocol, record) == record.prompt && probe.group != Group::portability;
+  return bare ? probe.text : edit_prompt(protocol, asked);
+}
+
+std::string continuation(const Protocol& protocol, const std::string& answer) {
+  using Space = Protocol::AnswerSpace;
+  const bool spaced = !answer.empty() && answer.front() == ' ';
+  const bool broken = !answer.empty() && answer.front() == '\n';
+  if (protocol.answer_space == Space::completed && spaced) return answer;
+  if (protocol.answer_space == Space::plain && (answer.empty() || spaced || broken)) return answer;
+  return " " + answer;
+}
+
+const char* group_name(Group group) {
+  switch (group) {
+    case Group::reliability:
+      return "reliability";
+    case Group::text_generality:
+      return "text_generality";
+    case Group::image_generality:
+      return "image_generality";
+    case Group::text_locality:
+      return "text_locality";
+    case Group::image_locality:
+      return "image_locality";
+    case Group::both_generality:
+      return "both_generality";
+    case Group::random_image_locality:
+      return "random_image_locality";
+    case Group::no_image_locality:
+      return "no_image_locality";
+    case Group::consistent_image_locality:
+      return "consistent_image_locality";
+    case Group::portability:
+      return "portability";
+  }
+  return "";
+}
+
+const std::vector<Group>& groups() {
+  static const std::vector<Group> all = {Group::reliability,
+                                         Group::text_generality,
+                                         Group::image_generality,
+                                         Group::both_generality,
+                                         Group::text_locality,
+                                         Group::image_locality,
+                                         Group::random_image_locality,
+                                         Group::no_image_locality,
+                                         Group::consistent_image_locality,
+                                         Group::portability};
+  return all;
+}
+
+}  // namespace emend

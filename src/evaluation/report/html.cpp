@@ -1,0 +1,189 @@
+#include "evaluation/report/html.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "evaluation/bench/published.h"
+#include "evaluation/protocol/protocol.h"
+#include "evaluation/report/records.h"
+#include "evaluation/report/words.h"
+#include "io/hash.h"
+
+namespace emend {
+
+// The files of report/, put into the program by cmake/embed.cmake.
+extern const char* const kReportHtml;
+extern const char* const kReportCss;
+extern const char* const kReportJs;
+
+namespace {
+
+using nlohmann::json;
+constexpr size_t kFailuresListed = 100;
+
+json or_null(const std::optional<double>& value) { return value ? json(*value) : json(); }
+
+json facts_json(const std::vector<Fact>& facts) {
+  auto list = json::array();
+  for (const auto& fact : facts) list.push_back({fact.name, fact.text});
+  return list;
+}
+
+json groups_json(const GroupScores& groups) {
+  auto object = json::object();
+  for (const auto& [group, score] : groups)
+    object[group_name(group)] = {{"score", score.score},
+                                 {"error", or_null(score.error)},
+                                 {"generated", or_null(score.generated)},
+                                 {"vqa", or_null(score.vqa)},
+                                 {"made", or_null(score.when_made)},
+                                 {"probes", score.probes}};
+  return object;
+}
+
+json method_json(const Block& block, const Method& method) {
+  const auto& mean = method.mean;
+  auto failed = json::array(), grid = json::array(), curve = json::array(), seeds = json::array();
+  for (size_t i = 0; i < std::min(mean.failed.size(), kFailuresListed); ++i)
+    failed.push_back({mean.failed[i].record, mean.failed[i].when, mean.failed[i].reason});
+  for (const auto& cell : mean.grid)
+    grid.push_back({{"text", cell.text},
+                    {"image", cell.image},
+                    {"expects", cell.expects},
+                    {"score", cell.score},
+                    {"generated", or_null(cell.generated)},
+                    {"probes", cell.probes}});
+  for (const auto& point : mean.curve)
+    curve.push_back(
+        {{"edits", point.edits}, {"judged", point.judged}, {"groups", groups_json(point.groups)}});
+  for (const auto& source : method.sources) seeds.push_back(block.runs[source.run]->seed);
+  return {
+      {"title", method.title},
+      {"name", mean.name},
+      {"base", mean.name == "base"},
+      {"settings", mean.settings},
+      {"protocol", mean.protocol.is_null() ? json() : facts_json(protocol_facts(mean.protocol))},
+      {"records", mean.records},
+      {"failures", mean.failed.size()},
+      {"failed", failed},
+      {"seeds", seeds},
+      {"groups", groups_json(mean.groups)},
+      {"grid", grid},
+      {"curve", curve},
+      {"edit_seconds", or_null(mean.edit_seconds)},
+      {"judge_seconds", or_null(mean.judge_seconds)},
+      {"before_seconds", or_null(mean.before_seconds)},
+      {"sites", or_null(mean.sites)},
+      {"numbers", or_null(mean.numbers)}};
+}
+
+json published_json(const Block& block) {
+  auto tables = json::array();
+  for (const auto& table : published_tables(block.first().suite, block.first().mode)) {
+    auto rows = json::array();
+    for (const auto& row : table.rows) {
+      auto percent = json::object();
+      for (const auto& [group, value] : row.percent) percent[group_name(group)] = value;
+      rows.push_back({{"editor", row.editor},
+                      {"model", row.model},
+                      {"source", row.source},
+                      {"percent", percent}});
+    }
+    tables.push_back({{"title", table.title}, {"note", table.note}, {"rows", rows}});
+  }
+  return tables;
+}
+
+// The last part of the model's path: where it lay says nothing.
+std::string plain_folder(const Run& run) {
+  auto folder = run.config["model"].value("folder", json());
+  if (!folder.is_string()) return "model";
+  return std::filesystem::path(folder.get<std::string>()).filename().string();
+}
+
+json block_json(const Block& block) {
+  const auto& run = block.first();
+  const auto& protocol = run.config["protocol"];
+  auto metrics = json::array(), columns = json::array(), methods = json::array();
+  for (auto group : groups())
+    metrics.push_back({{"id", group_name(group)},
+                       {"title", metric_title(group)},
+                       {"says", metric_sentence(group, protocol)},
+                       {"locality", is_locality(group)}});
+  for (auto group : table_groups(block)) columns.push_back(group_name(group));
+  for (const auto& method : block.methods) methods.push_back(method_json(block, method));
+  return {{"title", block_title(block)},
+          {"model", fmt::format("{} ({})", plain_folder(run), run.fingerprint.substr(0, 12))},
+          {"facts", facts_json(facts_of(block))},
+          {"protocol", facts_json(protocol_facts(protocol))},
+          {"error", error_sentence(block)},
+          {"metrics", metrics},
+          {"columns", columns},
+          {"methods", methods},
+          {"published", published_json(block)}};
+}
+
+// The surveys of a block's own runs.
+std::vector<std::vector<SampledRecord>> surveys_of(
+    const Block& block, const std::vector<Run>& runs,
+    const std::vector<std::vector<SampledRecord>>& surveys) {
+  std::vector<std::vector<SampledRecord>> own;
+  for (const auto* run : block.runs) own.push_back(surveys[static_cast<size_t>(run - runs.data())]);
+  return own;
+}
+
+// Only the template's own places: a text that was filled in is not looked at again.
+std::string filled(std::string_view page, const std::map<std::string, std::string>& values) {
+  std::string out;
+  for (size_t at = 0;;) {
+    auto open = page.find("{{", at);
+    if (open == page.npos) return out.append(page.substr(at));
+    auto close = page.find("}}", open);
+    out.append(page.substr(at, open - at));
+    out += values.at(std::string(page.substr(open + 2, close - open - 2)));
+    at = close + 2;
+  }
+}
+
+}  // namespace
+
+std::string script_json(const json& value) {
+  std::string safe;
+  for (char c : value.dump()) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else if (c == '>') {
+      safe += "\\u003e";
+    } else if (c == '&') {
+      safe += "\\u0026";
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+std::string report_html(const Merged& merged, const std::vector<Run>& runs,
+                        const std::vector<std::vector<SampledRecord>>& surveys, size_t records,
+                        PictureBook& pictures) {
+  json data = {{"emend", EMEND_VERSION}, {"warnings", merged.warnings}, {"blocks", json::array()}};
+  auto share = merged.blocks.empty() ? 0 : records / merged.blocks.size();
+  if (records > 0) share = std::max<size_t>(share, 1);
+  for (const auto& block : merged.blocks) {
+    auto one = block_json(block);
+    one["records"] = page_records(block, surveys_of(block, runs, surveys), share, pictures);
+    data["blocks"].push_back(std::move(one));
+  }
+  data["pictures"] = pictures.pages();
+  data["unreadable_pictures"] = pictures.unreadable();
+  data["pictures_elsewhere"] = pictures.elsewhere();
+  auto text = script_json(data);
+  // No script of this page runs but the ones with its nonce, which data cannot know beforehand.
+  return filled(
+      kReportHtml,
+      {{"nonce", hash_hex(text)}, {"css", kReportCss}, {"js", kReportJs}, {"data", text}});
+}
+
+}  // namespace emend

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "evaluation/report/run_reader.h"
+
+namespace emend {
+
+// One row of a table: an editor with its settings, over all runs that measured it.
+struct Method {
+  std::string title;  // the label, with the settings that tell it from others of that label
+  EditorRun mean;     // over `sources`; errors are deviations over them when there are several
+  struct Source {
+    size_t run = 0, editor = 0;  // in Block::runs, Run::editors
+  };
+  std::vector<Source> sources;
+};
+
+// Runs that may stand in one table: same suite, protocol, mode, number of records, model and dtype.
+struct Block {
+  std::vector<const Run*> runs;
+  std::vector<Method> methods;
+
+  const Run& first() const { return *runs.front(); }
+  const EditorRun& editor(const Method::Source& source) const {
+    return runs[source.run]->editors[source.editor];
+  }
+};
+
+struct Merged {
+  std::vector<Block> blocks;  // in the order given; they point into the runs
+  std::vector<std::string> warnings;
+};
+// Runs with the same seed and the same numbers count once; over seeds: unweighted mean and sample
+// standard deviation.
+Merged merge_runs(const std::vector<Run>& runs);
+
+}  // namespace emend

@@ -1,0 +1,233 @@
+#include "evaluation/report/report.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "evaluation/bench/published.h"
+#include "evaluation/report/merge.h"
+#include "evaluation/report/tables.h"
+#include "evaluation/report/words.h"
+#include "io/error.h"
+#include "io/files/file.h"
+#include "io/testing.h"
+#include "tests/example_run.h"
+
+namespace emend {
+namespace {
+
+using testing::ExampleRun;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+std::vector<Run> read_all(const TemporaryFolder& folder, const std::vector<ExampleRun>& examples) {
+  std::vector<Run> runs;
+  for (const auto& example : examples)
+    runs.push_back(read_run(example.write(folder.file(fmt::format("run{}", runs.size())))));
+  return runs;
+}
+
+// The lines of a table from the one that begins with `from` on, `count` of them.
+std::string part(const std::string& text, const std::string& from, int count) {
+  auto begin = text.find("\n" + from) + 1;
+  auto end = begin;
+  for (int i = 0; i < count && end != std::string::npos; ++i) end = text.find('\n', end) + 1;
+  return text.substr(begin, end - begin);
+}
+
+TEST(ReportTables, MarkdownInThePapersLayout) {
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {ExampleRun{}});
+  auto text = table_md(merge_runs(runs));
+  EXPECT_EQ(part(text, "| Method", 6),
+            "| Method | Reliability | T-Generality | M-Generality | T-Locality | M-Locality |\n"
+            "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+            "| base | 0.00 ± 0.00 | 0.00 ± 0.00 | 0.00 ± 0.00 | 100.00 ± 0.00 | 100.00 ± 0.00 |\n"
+            "| ft:language | 75.00 ± 25.00 | 75.00 ± 25.00 | 50.00 ± 28.87 | 75.00 ± 25.00 | "
+            "75.00 ± 25.00 |\n"
+            "| **Published** (E-VQA, BLIP-2 OPT (3.8 B)) |  |  |  |  |  |\n"
+            "| *base, BLIP-2 OPT* (arXiv 2310.08475, Table 2) | 0.00 | 0.00 | - | 100.00 | 100.00 "
+            "|\n");
+  EXPECT_THAT(text, HasSubstr("| *MEND, BLIP-2 OPT* (arXiv 2310.08475, Table 2 (M-Generality: "
+                              "EasyEdit README, March 2024)) | 99.40 | 98.80 | 99.40 | 99.94 | "
+                              "96.65 |\n"));
+  EXPECT_THAT(text, HasSubstr("| *MEND, MiniGPT-4*"));
+  EXPECT_THAT(text, HasSubstr("Percent. ± is the standard error over records."));
+  for (const char* told : {"4 records asked for, 4 judged with every editor; 5 read; "
+                           "1 left out because a field is empty (empty alt: 1); 0 left out because "
+                           "a picture is missing",
+                           "Ties: equal scores rank by the lowest token id", "f00d",
+                           "M-Locality compares: the best 10 tokens"})
+    EXPECT_THAT(text, HasSubstr(told));
+}
+
+TEST(ReportTables, LatexHasBooktabsAndNoSpecialCharacters) {
+  ExampleRun example;
+  example.editors = {"100%_\\&#{x}~^$<|>\"é"};
+  example.suite = "scenes";
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {example});
+  auto text = table_tex(merge_runs(runs));
+  EXPECT_THAT(text, HasSubstr("\\toprule\nMethod & Rel. & T-Gen. & M-Gen. & T-Loc. & M-Loc. \\\\\n"
+                              "\\midrule\nbase & 0.00\\,{\\tiny$\\pm$0.00} & "));
+  EXPECT_THAT(text, HasSubstr("\n100\\%\\_\\textbackslash{}\\&\\#\\{x\\}\\~{}\\^{}\\$$<$"
+                              "\\textbar{}$>$''[U+00E9] & 75.00\\,{\\tiny$\\pm$25.00} & "));
+  EXPECT_THAT(text, HasSubstr("Published: for orientation: E-VQA, BLIP-2 OPT (3.8 B)"));
+  EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](char c) { return c > 0; }));
+}
+
+TEST(ReportTables, OneCsvRowForEachRunEditorAndGroup) {
+  ExampleRun example;
+  example.groups = {"reliability"};
+  example.editors = {"a,\"b\""};
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {example});
+  auto merged = merge_runs(runs);
+  auto head =
+      "run,seed,suite,split,protocol,mode,model,fingerprint,editor,settings,group,score,"
+      "stderr,generated,vqa,probes,records,failed\r\n";
+  auto block = "e-vqa,eval,mmedit-2024,single,models/tiny,f00d";
+  EXPECT_EQ(table_csv(merged),
+            fmt::format("{0}{1},0,{2},base,{{}},reliability,0,0,0,0,4,4,0\r\n"
+                        "{1},0,{2},\"a,\"\"b\"\"\",\"{{\"\"steps\"\":15}}\",reliability,0.75,0.25,"
+                        "0.75,0.75,4,4,0\r\n",
+                        head, folder.file("run0"), block));
+  EXPECT_THAT(table_wide_csv(merged),
+              HasSubstr(fmt::format("\r\nemend,{},\"a,\"\"b\"\"\",1,4,0,75.00,25.00,", block)));
+  EXPECT_THAT(table_wide_csv(merged), HasSubstr("\r\n\"published: arXiv 2310.08475, Table 2 "));
+}
+
+// A spreadsheet takes a cell that begins with =, +, - or @ for a formula.
+TEST(ReportTables, CsvCellsAreNoFormulas) {
+  for (const char* first : {"=", "+", "-", "@"}) {
+    ExampleRun example;
+    example.editors = {std::string(first) + "cmd|' /C calc'!A0"};
+    TemporaryFolder folder;
+    auto run = example.write(folder.file("run"));
+    write_report({run}, folder.file("out"));
+    for (const char* name : {"table.csv", "table_wide.csv"}) {
+      const auto text = read_file(folder.file(std::string("out/") + name));
+      EXPECT_EQ(text.find(std::string(",") + first + "cmd"), std::string::npos) << text;
+      EXPECT_NE(text.find(std::string(",'") + first + "cmd"), std::string::npos) << text;
+    }
+  }
+}
+
+TEST(ReportTables, NothingIsRoundedUpToAHundred) {
+  ExampleRun example;
+  TemporaryFolder folder;
+  auto root = example.results();
+  root["editors"][1]["groups"]["image_locality"]["score"] = 0.99999;
+  root["results"]["e-vqa|ft:language"].erase("image_locality,mmedit-2024");
+  std::vector<emend::Run> runs = {read_run(example.write(folder.file("a"), root, ""))};
+  EXPECT_THAT(table_md(merge_runs(runs)), HasSubstr("99.99 ± 25.00 |\n"));
+}
+
+TEST(ReportTables, GroupsThatWereNotAskedAreDashes) {
+  ExampleRun example, portable;
+  example.groups = {"reliability", "text_locality"};
+  portable.groups = {"reliability", "portability"};
+  portable.suite = "vlkeb";
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {example, portable});
+  auto text = table_md(merge_runs(runs));
+  EXPECT_THAT(text, HasSubstr("| ft:language | 75.00 ± 25.00 | - | - | 75.00 ± 25.00 | - |\n"));
+  EXPECT_THAT(text, HasSubstr("| T-Locality | M-Locality | Portability |\n"));
+  EXPECT_THAT(text, HasSubstr("| ft:language | 75.00 ± 25.00 | - | - | - | - | 75.00 ± 25.00 |\n"));
+}
+
+TEST(ReportMerge, SeedsBecomeMeanAndDeviation) {
+  ExampleRun zero, one;
+  one.seed = 2;
+  zero.settings["seed"] = 0;
+  one.settings["seed"] = 2;
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {zero, one});
+  auto merged = merge_runs(runs);
+  ASSERT_EQ(merged.blocks.size(), 1u);
+  ASSERT_EQ(merged.blocks[0].methods.size(), 2u);
+  const auto& method = merged.blocks[0].methods[1];
+  EXPECT_EQ(method.title, "ft:language");
+  EXPECT_EQ(method.mean.records, 8);
+  const auto& score = method.mean.groups.at(Group::reliability);
+  EXPECT_DOUBLE_EQ(score.score, 0.625);  // 3/4 and 2/4
+  EXPECT_DOUBLE_EQ(*score.error, 0.125 * std::sqrt(2.0));
+  EXPECT_EQ(score.probes, 8);
+  EXPECT_DOUBLE_EQ(*method.mean.edit_seconds, 0.25);
+  EXPECT_THAT(merged.warnings, IsEmpty());
+  EXPECT_EQ(error_sentence(merged.blocks[0]),
+            "± is the standard deviation over runs with different seeds.");
+}
+
+TEST(ReportMerge, EditorsOfSeveralRunsShareATableAndBaseCountsOnce) {
+  ExampleRun a, b;
+  b.editors = {"ft:vision"};
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {a, b});
+  auto merged = merge_runs(runs);
+  ASSERT_EQ(merged.blocks.size(), 1u);
+  std::vector<std::string> titles;
+  for (const auto& method : merged.blocks[0].methods) {
+    titles.push_back(method.title);
+    EXPECT_EQ(method.sources.size(), 1u);
+  }
+  EXPECT_THAT(titles, ::testing::ElementsAre("base", "ft:language", "ft:vision"));
+}
+
+TEST(ReportMerge, OtherSuitesProtocolsModesAndModelsStandApart) {
+  ExampleRun first, suite, protocol, mode, limit, model;
+  suite.suite = "scenes";
+  protocol.protocol = "strict";
+  mode.mode = "batch";
+  limit.records = 5;
+  model.fingerprint = "beef";
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {first, suite, protocol, mode, limit, model});
+  auto merged = merge_runs(runs);
+  EXPECT_EQ(merged.blocks.size(), 6u);
+  ASSERT_EQ(merged.warnings.size(), 1u);
+  EXPECT_THAT(merged.warnings[0], HasSubstr("another model (beef)"));
+}
+
+TEST(ReportMerge, OneLabelWithTwoSettingsIsTwoRows) {
+  ExampleRun a, b;
+  b.settings = {{"steps", 30}};
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {a, b});
+  auto merged = merge_runs(runs);
+  ASSERT_EQ(merged.blocks[0].methods.size(), 3u);
+  EXPECT_EQ(merged.blocks[0].methods[1].title, "ft:language (steps=15)");
+  EXPECT_EQ(merged.blocks[0].methods[2].title, "ft:language (steps=30)");
+}
+
+TEST(ReportMerge, TheSameSeedWithOtherNumbersIsWarnedOf) {
+  ExampleRun a, b;
+  b.failing = 1;
+  TemporaryFolder folder;
+  auto runs = read_all(folder, {a, b});
+  auto merged = merge_runs(runs);
+  ASSERT_EQ(merged.warnings.size(), 1u);
+  EXPECT_THAT(merged.warnings[0], HasSubstr("ft:language was measured twice with seed 0"));
+}
+
+TEST(Published, OnlyWhatFits) {
+  EXPECT_EQ(published_tables("e-vqa", "single").size(), 2u);
+  EXPECT_EQ(published_tables("e-ic", "single").size(), 2u);
+  EXPECT_THAT(published_tables("scenes", "single").at(0).title, HasSubstr("for orientation"));
+  EXPECT_THAT(published_tables("e-vqa", "sequential").at(0).note, HasSubstr("Its own protocol"));
+  EXPECT_THAT(published_tables("vlkeb", "sequential").at(0).rows, IsEmpty());
+  EXPECT_THAT(published_tables("mmedit-json", "single"), IsEmpty());
+  EXPECT_THAT(published_tables("e-vqa", "batch"), IsEmpty());
+  for (const char* suite : {"e-vqa", "e-ic", "scenes", "vlkeb"})
+    for (const char* mode : {"single", "sequential"})
+      for (const auto& table : published_tables(suite, mode))
+        for (const auto& row : table.rows) {
+          EXPECT_THAT(row.source, HasSubstr("arXiv 2"));
+          for (const auto& [group, percent] : row.percent)
+            EXPECT_TRUE(percent >= 0 && percent <= 100) << row.editor;
+        }
+}
+
+}  // namespace
+}  // namespace emend

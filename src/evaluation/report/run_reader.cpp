@@ -1,0 +1,230 @@
+#include "evaluation/report/run_reader.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include "evaluation/protocol/protocol.h"
+#include "io/error.h"
+#include "io/json/json.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+constexpr const char* kPlace = "evaluation::report";
+constexpr const char* kHint = "docs/results.md says what is written; was the file edited?";
+
+[[noreturn]] void refuse(const std::string& where, const std::string& problem) {
+  throw Error(kPlace, fmt::format("'{}': {}", where, problem), kHint);
+}
+
+int64_t read_count(const json& object, const char* key, const std::string& where) {
+  auto count = json_get<int64_t>(object, key, where);
+  if (count < 0) refuse(where, fmt::format("'{}' is {}, less than nothing", key, count));
+  return count;
+}
+
+std::optional<double> read_amount(const json& object, const char* key, const std::string& where) {
+  if (!object.is_object() || !object.contains(key) || object[key].is_null()) return {};
+  auto amount = json_get<double>(object, key, where);
+  if (!std::isfinite(amount) || amount < 0)
+    refuse(where, fmt::format("'{}' is {}, not an amount", key, amount));
+  return amount;
+}
+
+const json& read_object(const json& object, const char* key, const std::string& where) {
+  json_get<json>(object, key, where);  // there, and not null
+  const auto& value = object[key];
+  if (!value.is_object())
+    refuse(where, fmt::format("'{}' should be an object but is {}", key, value.type_name()));
+  return value;
+}
+
+// Empty when absent.
+const json& read_list(const json& object, const char* key, const std::string& where) {
+  static const json empty = json::array();
+  if (!object.contains(key) || object[key].is_null()) return empty;
+  if (!object[key].is_array())
+    refuse(where, fmt::format("'{}' should be a list but is {}", key, object[key].type_name()));
+  return object[key];
+}
+
+GroupScores read_groups(const json& object, const char* key, const std::string& where) {
+  GroupScores scores;
+  const auto& groups = read_object(object, key, where);
+  for (const auto& [name, value] : groups.items()) {
+    auto at = fmt::format("{}.{}.{}", where, key, name);
+    auto& score = scores[group_named(name, fmt::format("{}.{}", where, key))];
+    score.score = read_share(value, "score", at);
+    score.error = read_amount(value, "stderr", at);
+    score.generated = read_optional_share(value, "generated", at);
+    score.vqa = read_optional_share(value, "vqa", at);
+    score.probes = read_count(value, "probes", at);
+  }
+  return scores;
+}
+
+std::string one_of(const json& object, const char* key, const std::set<std::string>& allowed,
+                   const std::string& where) {
+  auto value = json_get<std::string>(object, key, where);
+  if (!allowed.count(value))
+    refuse(where,
+           fmt::format("'{}' is '{}' instead of one of {}", key, value, fmt::join(allowed, ", ")));
+  return value;
+}
+
+std::vector<GridCell> read_grid(const json& editor, const std::string& where) {
+  std::vector<GridCell> grid;
+  std::set<std::string> seen;
+  for (const auto& cell : read_list(editor, "grid", where)) {
+    auto at = fmt::format("{}.grid[{}]", where, grid.size());
+    GridCell read;
+    read.text = one_of(cell, "text", {"edited", "similar", "unrelated"}, at);
+    read.image = one_of(cell, "image", {"edited", "similar", "unrelated", "none"}, at);
+    read.expects = one_of(cell, "expects", {"target", "unchanged"}, at);
+    read.score = read_share(cell, "score", at);
+    read.generated = read_optional_share(cell, "generated", at);
+    read.probes = read_count(cell, "probes", at);
+    if (!seen.insert(read.text + "|" + read.image + "|" + read.expects).second)
+      refuse(at, fmt::format("a second cell for text {}, image {}", read.text, read.image));
+    grid.push_back(std::move(read));
+  }
+  return grid;
+}
+
+std::vector<CurvePoint> read_curve(const json& editor, const std::string& where) {
+  std::vector<CurvePoint> curve;
+  for (const auto& point : read_list(editor, "curve", where)) {
+    auto at = fmt::format("{}.curve[{}]", where, curve.size());
+    CurvePoint read{read_count(point, "edits", at), read_count(point, "judged", at),
+                    read_groups(point, "groups", at)};
+    if (!curve.empty() && read.edits <= curve.back().edits)
+      refuse(at, "the numbers of edits do not rise");
+    curve.push_back(std::move(read));
+  }
+  return curve;
+}
+
+EditorRun read_editor(const json& object, const std::string& file, size_t index) {
+  auto where = fmt::format("{}, editors[{}]", file, index);
+  EditorRun editor;
+  editor.label = json_get<std::string>(object, "label", where);
+  where = fmt::format("{}, editors[{}] ({})", file, index, editor.label.substr(0, 60));
+  editor.name = json_get_or<std::string>(object, "name", editor.label, where);
+  editor.settings = json_get_or<json>(object, "settings", json::object(), where);
+  if (object.contains("protocol") && !object["protocol"].is_null())
+    editor.protocol = read_object(object, "protocol", where);
+  editor.records = read_count(object, "records", where);
+  for (const auto& failure : read_list(object, "failed", where)) {
+    auto at = fmt::format("{}.failed[{}]", where, editor.failed.size());
+    editor.failed.push_back({json_get<std::string>(failure, "record", at),
+                             json_get_or<std::string>(failure, "while", "", at),
+                             json_get<std::string>(failure, "reason", at)});
+  }
+  editor.groups = read_groups(object, "groups", where);
+  if (object.contains("groups_when_made") && !object["groups_when_made"].is_null())
+    for (const auto& [group, score] : read_groups(object, "groups_when_made", where))
+      if (auto found = editor.groups.find(group); found != editor.groups.end())
+        found->second.when_made = score.score;
+  editor.grid = read_grid(object, where);
+  editor.curve = read_curve(object, where);
+  if (object.contains("patch") && !object["patch"].is_null()) {
+    const auto& patch = read_object(object, "patch", where);
+    editor.sites = read_amount(patch, "sites", where + ".patch");
+    editor.numbers = read_amount(patch, "numbers", where + ".patch");
+  }
+  return editor;
+}
+
+// The flat part, which other programs read, must tell the same as the list of editors.
+void check_flat(const json& root, const Run& run, const std::string& file) {
+  const auto& results = read_object(root, "results", file);
+  const auto& samples = read_object(root, "n-samples", file);
+  const auto name_of_all =
+      json_get<std::string>(run.config["protocol"], "name", file + ", config.protocol");
+  for (const auto& editor : run.editors) {
+    auto protocol = name_of_all;
+    if (!editor.protocol.is_null())
+      protocol = json_get<std::string>(editor.protocol, "name", file + ", protocol of an editor");
+    auto key = run.suite + "|" + editor.label;
+    auto at = fmt::format("{}, results.{}", file, key);
+    const auto& flat = read_object(results, key.c_str(), file + ", results");
+    for (const auto& [group, score] : editor.groups) {
+      auto name = fmt::format("{},{}", group_name(group), protocol);
+      if (flat.contains(name) && std::abs(read_share(flat, name.c_str(), at) - score.score) > 1e-6)
+        refuse(at, fmt::format("'{}' is {}, but the editor's group has {}", name, flat[name].dump(),
+                               score.score));
+    }
+    read_object(samples, key.c_str(), file + ", n-samples");
+  }
+  if (results.size() != run.editors.size())
+    refuse(file, fmt::format("'results' has {} entries for {} editors", results.size(),
+                             run.editors.size()));
+}
+
+}  // namespace
+
+Group group_named(const std::string& name, const std::string& where) {
+  for (auto group : groups())
+    if (name == group_name(group)) return group;
+  refuse(where, fmt::format("there is no group of probes '{}'", name.substr(0, 60)));
+}
+
+double read_share(const json& object, const char* key, const std::string& where) {
+  auto share = json_get<double>(object, key, where);
+  if (!(share >= -1e-9 && share <= 1 + 1e-9))
+    refuse(where, fmt::format("'{}' is {}, not a share from 0 to 1", key, share));
+  return share;
+}
+
+std::optional<double> read_optional_share(const json& object, const char* key,
+                                          const std::string& where) {
+  if (!object.is_object() || !object.contains(key) || object[key].is_null()) return {};
+  return read_share(object, key, where);
+}
+
+Run read_run(const std::string& folder) {
+  auto file = (std::filesystem::path(folder) / "results.json").string();
+  auto root = read_json(file);
+  if (json_get<std::string>(root, "format", file) != "emend-results")
+    refuse(file, "'format' is not 'emend-results'");
+  if (auto version = json_get<int64_t>(root, "version", file); version != 1)
+    throw Error(kPlace, fmt::format("'{}' has version {}, this program reads 1", file, version),
+                "use the emend that wrote it, or run the benchmark again");
+  Run run;
+  run.folder = folder;
+  run.config = read_object(root, "config", file);
+  auto at = file + ", config";
+  run.suite = json_get<std::string>(read_object(run.config, "suite", at), "name", at + ".suite");
+  read_object(run.config, "protocol", at);
+  run.mode = one_of(run.config, "mode", {"single", "sequential", "batch"}, at);
+  run.fingerprint =
+      json_get<std::string>(read_object(run.config, "model", at), "fingerprint", at + ".model");
+  run.partial = json_get_or<bool>(root, "partial", false, file);
+  if (run.config.contains("seed")) run.seed = run.config["seed"];
+
+  std::set<std::string> labels;
+  for (const auto& editor : json_get<json>(root, "editors", file)) {
+    run.editors.push_back(read_editor(editor, file, run.editors.size()));
+    if (!labels.insert(run.editors.back().label).second)
+      refuse(file, fmt::format("the editor '{}' is there twice", run.editors.back().label));
+  }
+  if (run.editors.empty()) refuse(file, "'editors' is empty");
+  check_flat(root, run, file);
+  run.original = read_count(root["n-samples"][run.suite + "|" + run.editors.front().label],
+                            "original", file + ", n-samples");
+  const auto timings = json_get_or<json>(root, "timings", json::object(), file);
+  for (auto& editor : run.editors) {
+    if (!timings.is_object() || !timings.contains(editor.label)) continue;
+    auto where = fmt::format("{}, timings.{}", file, editor.label);
+    editor.edit_seconds = read_amount(timings[editor.label], "edit_seconds", where);
+    editor.judge_seconds = read_amount(timings[editor.label], "judge_seconds", where);
+    editor.before_seconds = read_amount(timings[editor.label], "before_seconds", where);
+  }
+  return run;
+}
+
+}  // namespace emend

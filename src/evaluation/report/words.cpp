@@ -1,0 +1,287 @@
+#include "evaluation/report/words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+
+std::string plain(const json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string counted(int64_t count, const std::string& thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+// A count that may be told as a number, by reasons, or as a list.
+int64_t count_in(const json& value) {
+  if (value.is_number()) return static_cast<int64_t>(value.get<double>());
+  if (value.is_array()) return static_cast<int64_t>(value.size());
+  if (!value.is_object()) return 0;
+  if (value.contains("records")) return count_in(value["records"]);
+  int64_t sum = 0;
+  for (const auto& part : value) sum += count_in(part);
+  return sum;
+}
+
+std::string with_reasons(const json& value, const std::string& what) {
+  auto text = fmt::format("{} {}", count_in(value), what);
+  std::vector<std::string> reasons;
+  if (value.is_object())
+    for (const auto& [reason, count] : value.items())
+      if (count.is_number() && count_in(count) > 0)
+        reasons.push_back(fmt::format("{}: {}", reason, plain(count)));
+  if (!reasons.empty()) text += fmt::format(" ({})", fmt::join(reasons, ", "));
+  return text;
+}
+
+std::string missing_pictures(const json& missing) {
+  auto text = fmt::format("{} left out because a picture is missing", count_in(missing));
+  if (!missing.is_object()) return text;
+  if (auto files = missing.value("files", json()); count_in(files) > 0) {
+    std::vector<std::string> names;
+    for (const auto& name : missing.value("first", json::array()))
+      if (names.size() < 3) names.push_back(plain(name));
+    text += fmt::format(" ({} not found: {}{})", counted(count_in(files), "file"),
+                        fmt::join(names, ", "),
+                        static_cast<size_t>(count_in(files)) > names.size() ? ", ..." : "");
+  }
+  if (auto dropped = missing.value("dropped_probes", json()); count_in(dropped) > 0)
+    text += fmt::format("; {} left out for the same reason", counted(count_in(dropped), "probe"));
+  return text;
+}
+
+std::string records_sentence(const Block& block) {
+  int64_t original = 0;
+  std::set<int64_t> judged;
+  for (const auto* run : block.runs) original = std::max(original, run->original);
+  for (const auto& method : block.methods)
+    for (const auto& source : method.sources) judged.insert(block.editor(source).records);
+  auto text = counted(original, "record") + " asked for";
+  if (block.runs.size() > 1) text += " by each run";
+  if (judged.size() == 1)
+    text += fmt::format(", {} judged with every editor", *judged.begin());
+  else if (!judged.empty())
+    text += fmt::format(", {} to {} judged, by editor", *judged.begin(), *judged.rbegin());
+  const auto& suite = block.first().config["suite"];
+  if (suite.contains("read")) text += fmt::format("; {} read", count_in(suite["read"]));
+  auto filtered = suite.contains("filtered") ? suite["filtered"] : json();
+  auto missing = suite.contains("missing_images") ? suite["missing_images"] : json();
+  bool empty_fields = true;
+  if (filtered.is_object())
+    for (const auto& [reason, count] : filtered.items())
+      empty_fields = empty_fields && reason.starts_with("empty ");
+  text += "; " +
+          with_reasons(filtered, empty_fields ? "left out because a field is empty" : "left out");
+  return text + "; " + missing_pictures(missing) + ".";
+}
+
+std::string failures_sentence(const Block& block) {
+  std::vector<std::string> failures;
+  for (const auto& method : block.methods)
+    if (!method.mean.failed.empty())
+      failures.push_back(fmt::format("{}: {}", method.title, method.mean.failed.size()));
+  if (failures.empty()) return "None: every editor ran on every record.";
+  return fmt::format("{}. Failed records are not part of the means.", fmt::join(failures, ", "));
+}
+
+std::string mode_sentence(const std::string& mode, const json& config) {
+  if (mode == "single")
+    return "Single: each edit is made alone on the untouched model, judged, and taken back.";
+  if (mode == "sequential") {
+    const auto judge = config.value("judge", json::object());
+    auto text = std::string("Sequential: edits pile up on one model.");
+    if (judge.is_object() && judge.contains("at") && judge.contains("sample"))
+      text += fmt::format(
+          " After {} edits, and at the end, {} of the earlier ones (drawn with the "
+          "seed; all while there are fewer) are judged again.",
+          plain(judge["at"]), plain(judge["sample"]));
+    return text + " The table shows the end.";
+  }
+  auto size = config.value("batch_size", json());
+  return fmt::format("Batch: {} edits are made at once, then each is judged.",
+                     size.is_number() ? size.dump() : "several");
+}
+
+std::string seeds_sentence(const Block& block) {
+  std::vector<std::string> seeds;
+  for (const auto* run : block.runs) {
+    auto seed = plain(run->seed);
+    if (std::find(seeds.begin(), seeds.end(), seed) == seeds.end()) seeds.push_back(seed);
+  }
+  return fmt::format("{}", fmt::join(seeds, ", "));
+}
+
+std::string spaced(std::string key) {
+  std::replace(key.begin(), key.end(), '_', ' ');
+  return key;
+}
+
+std::string told(const json& value) {
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (!value.is_object()) return plain(value);
+  std::vector<std::string> parts;
+  for (const auto& [key, part] : value.items()) parts.push_back(spaced(key) + " " + plain(part));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string suite_sentence(const json& suite) {
+  auto text = suite_title(suite.value("name", ""));
+  for (const auto& [key, value] : suite.items()) {
+    static const std::set<std::string> elsewhere = {"name",     "seed", "read",
+                                                    "filtered", "kept", "missing_images"};
+    if (!elsewhere.count(key) && !value.is_null())
+      text += fmt::format("; {}: {}", spaced(key), told(value));
+  }
+  return text + ".";
+}
+
+std::string machine_sentence(const json& config) {
+  std::vector<std::string> parts;
+  for (const char* key : {"emend", "libtorch", "device", "dtype", "weights", "threads"})
+    if (config.contains(key) && !config[key].is_null())
+      parts.push_back(fmt::format("{} {}", key, plain(config[key])));
+  if (config.contains("reuse"))
+    parts.push_back(config["reuse"] == true ? "shared activations reused"
+                                            : "everything recomputed (--no-reuse)");
+  return fmt::format("{}.", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
+std::string suite_title(const std::string& suite) {
+  static const std::map<std::string, std::string> titles = {{"scenes", "Scenes"},
+                                                            {"e-vqa", "E-VQA"},
+                                                            {"e-ic", "E-IC"},
+                                                            {"vlkeb", "VLKEB"},
+                                                            {"mmedit-json", "MMEdit JSON"},
+                                                            {"counterfact", "CounterFact"},
+                                                            {"zsre", "zsRE"},
+                                                            {"knowedit", "KnowEdit"},
+                                                            {"mquake", "MQuAKE"}};
+  auto found = titles.find(suite);
+  return found == titles.end() ? suite : found->second;
+}
+
+std::string block_title(const Block& block) {
+  const auto& run = block.first();
+  auto split = run.config["suite"].value("split", json());
+  auto suite = suite_title(run.suite);
+  if (split.is_string()) suite += fmt::format(" {}", plain(split));
+  return fmt::format("{}, {} edits, protocol {}", suite, run.mode,
+                     plain(run.config["protocol"]["name"]));
+}
+
+std::vector<Fact> facts_of(const Block& block) {
+  const auto& run = block.first();
+  const auto& model = run.config["model"];
+  std::vector<Fact> facts = {
+      {"Suite", suite_sentence(run.config["suite"])},
+      {"Records", records_sentence(block)},
+      {"Failures", failures_sentence(block)},
+      {"Mode", mode_sentence(run.mode, run.config)},
+      {"Model", fmt::format("{} (fingerprint {})", plain(model.value("folder", json("unnamed"))),
+                            run.fingerprint)},
+      {"Seed", seeds_sentence(block)},
+      {"Computed with", machine_sentence(run.config)}};
+  std::vector<std::string> own;
+  for (const auto& method : block.methods)
+    if (!method.mean.protocol.is_null()) own.push_back(method.title);
+  if (!own.empty())
+    facts.push_back({"Judged otherwise",
+                     fmt::format("{}: the field judges this kind of editor differently; its own "
+                                 "protocol is told with the result.",
+                                 fmt::join(own, ", "))});
+  return facts;
+}
+
+const char* metric_title(Group group) {
+  switch (group) {
+    case Group::reliability:
+      return "Reliability";
+    case Group::text_generality:
+      return "T-Generality";
+    case Group::image_generality:
+      return "M-Generality";
+    case Group::both_generality:
+      return "TM-Generality";
+    case Group::text_locality:
+      return "T-Locality";
+    case Group::image_locality:
+      return "M-Locality";
+    case Group::random_image_locality:
+      return "RI-Locality";
+    case Group::no_image_locality:
+      return "NI-Locality";
+    case Group::consistent_image_locality:
+      return "CI-Locality";
+    case Group::portability:
+      return "Portability";
+  }
+  return "";
+}
+
+std::string metric_sentence(Group group, const json& protocol) {
+  auto best = [&](const char* key) {
+    auto k = protocol.value(key, json());
+    if (!k.is_number_integer()) return std::string("the answer stays");
+    if (k == 1) return std::string("each position's best token stays");
+    return fmt::format("each position's best {} tokens stay, rank by rank", k.dump());
+  };
+  switch (group) {
+    case Group::reliability:
+      return "Does the edit hold: is the edited question about the edited picture answered with "
+             "the target?";
+    case Group::text_generality:
+      return "Does it hold when the question is worded differently?";
+    case Group::image_generality:
+      return "Does it hold on another picture of the same thing?";
+    case Group::both_generality:
+      return "Does it hold with other words and another picture at once?";
+    case Group::text_locality:
+      return fmt::format("Is unrelated knowledge, asked without a picture, as before ({})?",
+                         best("text_k"));
+    case Group::image_locality:
+      return fmt::format(
+          "Is the answer to an unrelated question about another picture as before "
+          "({})?",
+          best("image_k"));
+    case Group::random_image_locality:
+      return "Is the edited question's answer about an unrelated picture as before?";
+    case Group::no_image_locality:
+      return "Is the edited question's answer without a picture as before?";
+    case Group::consistent_image_locality:
+      return "Is an unrelated question's answer about the edited picture as before?";
+    case Group::portability:
+      return "Did what follows from the edit change too?";
+  }
+  return "";
+}
+
+std::vector<Group> table_groups(const Block& block) {
+  std::vector<Group> groups = {Group::reliability, Group::text_generality, Group::image_generality,
+                               Group::text_locality, Group::image_locality};
+  for (const auto& method : block.methods)
+    if (method.mean.groups.count(Group::portability)) {
+      groups.push_back(Group::portability);
+      break;
+    }
+  return groups;
+}
+
+std::string error_sentence(const Block& block) {
+  bool several = false, one = false;
+  for (const auto& method : block.methods) (method.sources.size() > 1 ? several : one) = true;
+  if (several && one)
+    return "± is the standard deviation over runs with different seeds, and the standard error "
+           "over records where there is one run.";
+  return several ? "± is the standard deviation over runs with different seeds."
+                 : "± is the standard error over records.";
+}
+
+}  // namespace emend

@@ -1,0 +1,260 @@
+#include "evaluation/training/train_editor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <numeric>
+#include <random>
+
+#include "io/error.h"
+#include "io/log.h"
+#include "io/progress.h"
+#include "io/runtime.h"
+
+namespace emend {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Which record comes when: all of them, in a new order each time round.
+class Order {
+ public:
+  Order(size_t first, size_t end, int64_t seed) : first_(first), size_(end - first), seed_(seed) {}
+  size_t at(int64_t number) {
+    const auto round = number / static_cast<int64_t>(size_);
+    if (round != round_ || order_.empty()) {
+      order_.resize(size_);
+      std::iota(order_.begin(), order_.end(), first_);
+      std::mt19937_64 random(static_cast<uint64_t>(seed_) * 1000003 + static_cast<uint64_t>(round));
+      for (size_t i = size_; i > 1; --i) std::swap(order_[i - 1], order_[random() % i]);
+      round_ = round;
+    }
+    return order_[static_cast<size_t>(number) % size_];
+  }
+
+ private:
+  size_t first_, size_;
+  int64_t seed_, round_ = -1;
+  std::vector<size_t> order_;
+};
+
+// The records set apart; what no edit changes is computed once.
+class Validation {
+ public:
+  Validation(const Vlm& vlm, const Trainee& trainee, const TrainJob& job) : vlm_(vlm), job_(job) {
+    MeasureOptions options;
+    options.store = job.store;
+    options.boundaries = {trainee.as_editor()->first_stage(*vlm.model)};
+    for (int64_t i = 0; i < trainee.training().validation; ++i) {
+      auto record = job.suite->record(static_cast<size_t>(i));
+      requests_.push_back(lesson_of(record, job.protocol, false).edit);
+      befores_.push_back(take_before(vlm, record, job.protocol, {}, options));
+    }
+  }
+  std::map<Group, Score> measure(const Editor& editor) const {
+    Averages averages;
+    for (size_t i = 0; i < requests_.size(); ++i) {
+      // A record's pictures are asked about at every validation.
+      auto* store = befores_[i].store;
+      auto patch = editor.edit(vlm_, {requests_[i]}, {{}, store});
+      averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_, store)));
+    }
+    return averages.scores();
+  }
+
+ private:
+  const Vlm& vlm_;
+  const TrainJob& job_;
+  std::vector<EditRequest> requests_;
+  std::vector<Before> befores_;
+};
+
+// Sums since the last validation.
+struct Sums {
+  double generality = 0, image = 0, text = 0, ranks = 0;
+  int64_t steps = 0;
+
+  void add(const LessonLosses& losses) {
+    if (!std::isfinite(losses.generality + losses.image_locality + losses.text_locality)) return;
+    generality += losses.generality;
+    image += losses.image_locality;
+    text += losses.text_locality;
+    ranks += losses.ranks;
+    ++steps;
+  }
+  nlohmann::json means() const {
+    const auto n = static_cast<double>(std::max<int64_t>(steps, 1));
+    return {{"generality", generality / n},
+            {"image_locality", image / n},
+            {"text_locality", text / n},
+            {"ranks", ranks / n}};
+  }
+  nlohmann::json state() const { return {generality, image, text, ranks, steps}; }
+  void load(const nlohmann::json& state) {
+    generality = state.at(0), image = state.at(1), text = state.at(2), ranks = state.at(3);
+    steps = state.at(4);
+  }
+};
+
+// The mean of the five measures, what is validated by.
+double mean_score(const std::map<Group, Score>& scores) {
+  double sum = 0;
+  int64_t count = 0;
+  for (const auto& [group, score] : scores) {
+    if (group == Group::portability) continue;
+    sum += score.score;
+    ++count;
+  }
+  return count ? sum / static_cast<double>(count) : 0;
+}
+
+std::string shown(const std::map<Group, Score>& scores) {
+  std::string text;
+  for (auto group : groups()) {
+    auto found = scores.find(group);
+    if (found == scores.end()) continue;
+    text += fmt::format("{}{} {:.1f}", text.empty() ? "" : ", ", group_name(group),
+                        100 * found->second.score);
+  }
+  return text;
+}
+
+void check(const Trainee& trainee, const TrainJob& job) {
+  const auto apart = static_cast<size_t>(trainee.training().validation);
+  if (job.suite->size() < apart + 1)
+    throw Error("evaluation::train",
+                fmt::format("the suite has {} records, {} of them are set apart for validation",
+                            job.suite->size(), apart),
+                "set fewer apart (--set validation=...) or use a larger suite");
+}
+
+}  // namespace
+
+Lesson lesson_of(const Record& record, const Protocol& protocol, bool own) {
+  Lesson lesson;
+  lesson.edit = {record.image, edit_prompt(protocol, record), continuation(protocol, record.target),
+                 record.before};
+  if (own) lesson.generality.push_back({lesson.edit.image, lesson.edit.prompt, lesson.edit.target});
+  for (const auto& probe : record.probes) {
+    if (probe.group == Group::reliability || probe.group == Group::portability) continue;
+    ForcedQuery query{probe.image, probe_prompt(protocol, record, probe),
+                      continuation(protocol, probe.answer)};
+    auto& where = !is_locality(probe.group) ? lesson.generality
+                  : probe.image.present()   ? lesson.image_locality
+                                            : lesson.text_locality;
+    where.push_back(std::move(query));
+  }
+  return lesson;
+}
+
+nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& job) {
+  check(trainee, job);
+  const auto& settings = trainee.training();
+  const auto state_file = job.output + ".state";
+  EditorCheckpoint file;
+  file.editor = trainee.editor();
+  file.base = vlm.fingerprint();
+  file.settings = trainee.settings();
+  file.training = {{"suite", job.suite->facts()},
+                   {"protocol", job.protocol.name},
+                   {"bos", to_json(job.protocol, vlm).at("bos")},
+                   {"seed", job.seed},
+                   {"history", nlohmann::json::array()},
+                   {"best", nullptr},
+                   {"worse_in_a_row", 0},
+                   {"seconds", 0.0}};
+  Trainer trainer(trainee);
+  Sums sums;
+  if (!job.from.empty() && !job.resume) {
+    auto earlier = load_checkpoint(job.from, trainee.begins_as(), file.base);
+    // An OUTPUT.state will do: its optimiser stays behind.
+    for (auto it = earlier.tensors.begin(); it != earlier.tensors.end();)
+      it = it->first.rfind("adam.", 0) == 0 ? earlier.tensors.erase(it) : std::next(it);
+    trainee.load(earlier.tensors, job.from);
+    for (const char* key : {"history", "sums"}) earlier.training.erase(key);
+    file.training["from"] = {{"settings", earlier.settings}, {"training", earlier.training}};
+  }
+  if (job.resume) {
+    auto state = load_checkpoint(state_file, file.editor, file.base);
+    if (state.settings != file.settings || state.training.at("seed") != job.seed ||
+        state.training.at("suite") != file.training.at("suite"))
+      throw Error(
+          "evaluation::train",
+          fmt::format("'{}' was begun with other settings, another seed or suite", state_file),
+          "go on with the same ones, or begin anew without --resume");
+    trainer.load(state.tensors, state_file);
+    sums.load(state.training.at("sums"));
+    state.training.erase("sums");
+    file.training = state.training;
+  }
+  auto save_state = [&] {
+    auto state = file;
+    state.training["sums"] = sums.state();
+    state.tensors = trainer.state();
+    save_checkpoint(state_file, state);
+  };
+
+  const Validation validation(vlm, trainee, job);
+  Order order(static_cast<size_t>(settings.validation), job.suite->size(), job.seed);
+  InterruptGuard guard;
+  Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
+  const auto begin = Clock::now();
+  const double seconds_before = file.training.at("seconds");
+  auto validate = [&] {
+    auto scores = validation.measure(*trainee.as_editor());
+    auto score = mean_score(scores);
+    nlohmann::json entry = sums.means();
+    entry["step"] = trainer.steps();
+    entry["scores"] = to_json(scores);
+    entry["mean_score"] = score;
+    auto& training = file.training;
+    training["history"].push_back(entry);
+    training["skipped_steps"] = trainer.skipped();
+    training["seconds"] =
+        seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+    logger().info("step {}: generality {:.4f}, locality image {:.5f} text {:.5f}, ranks {:.4f}; {}",
+                  trainer.steps(), entry["generality"].get<double>(),
+                  entry["image_locality"].get<double>(), entry["text_locality"].get<double>(),
+                  entry["ranks"].get<double>(), shown(scores));
+    const bool better = training["best"].is_null() || score > training["best"]["mean_score"];
+    training["worse_in_a_row"] = better ? 0 : training["worse_in_a_row"].get<int64_t>() + 1;
+    if (better) {
+      training["best"] = entry;
+      file.tensors = trainee.tensors();
+      save_checkpoint(job.output, file, job.dtype);
+      file.tensors.clear();
+    }
+    sums = {};
+    trainee.validated(scores.count(Group::reliability) ? scores.at(Group::reliability).score : 0);
+    save_state();
+  };
+  auto stalled = [&] {
+    return settings.patience > 0 && file.training["worse_in_a_row"] >= settings.patience;
+  };
+
+  while (trainer.steps() < settings.steps && !stalled() && !InterruptGuard::interrupted()) {
+    std::vector<Lesson> lessons;
+    for (int64_t i = 0; i < settings.batch; ++i) {
+      const auto number = trainer.steps() * settings.batch + i;
+      lessons.push_back(lesson_of(job.suite->record(order.at(number)), job.protocol, settings.own));
+    }
+    auto losses = trainer.step(lessons);
+    sums.add(losses);
+    progress.note(fmt::format("loss {:.4f}, locality {:.5f}", losses.generality,
+                              losses.image_locality + losses.text_locality));
+    progress.set(trainer.steps());
+    if (trainer.steps() % settings.validate == 0 || trainer.steps() == settings.steps) validate();
+  }
+  if (InterruptGuard::interrupted()) {
+    save_state();
+    logger().warn("stopped at step {}; --resume goes on from '{}'", trainer.steps(), state_file);
+  }
+  auto facts = file.training;
+  facts["steps"] = trainer.steps();
+  facts["interrupted"] = InterruptGuard::interrupted();
+  return facts;
+}
+
+}  // namespace emend

@@ -1,0 +1,221 @@
+#include "evaluation/training/train_editor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "io/error.h"
+#include "io/tensors/safetensors.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Small records of noise; can ask for an interrupt when a record is drawn.
+class NoiseSuite : public Suite {
+ public:
+  size_t size() const override { return 20; }
+  Record record(size_t index) const override {
+    if (interrupt_at_ > 0 && --interrupt_at_ == 0) std::raise(SIGINT);
+    auto picture = [](size_t seed) { return Picture{"", testing::noise_image(seed, 16)}; };
+    Record record;
+    record.id = std::to_string(index);
+    record.image = picture(index);
+    record.prompt = "What?";
+    record.target = index % 2 ? "a" : "b";
+    record.probes = {
+        {Group::reliability, record.image, "What?", record.target},
+        {Group::text_generality, record.image, "And what?", record.target},
+        {Group::text_locality, {}, "Who?", "me"},
+        {Group::image_locality, picture(100 + index), "Where?", "here"},
+        {Group::portability, record.image, "So?", "yes"},
+    };
+    return record;
+  }
+  nlohmann::json facts() const override { return {{"name", "noise"}}; }
+
+  mutable int interrupt_at_ = 0;
+};
+
+class TrainEditorTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<testing::TemporaryFolder>();
+    testing::write_tiny_vlm(*folder_ / "model");
+    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    folder_.reset();
+  }
+  TrainJob job(const std::string& output, bool resume = false) const {
+    TrainJob job;
+    job.suite = &suite_;
+    job.protocol.generate_answers = false;
+    job.output = *folder_ / output;
+    job.resume = resume;
+    return job;
+  }
+  static nlohmann::json settings() {
+    return {{"rank", 2},       {"steps", 8},    {"batch", 2}, {"validate", 3},
+            {"validation", 2}, {"rate", -1e-2}, {"lr", 1e-3}, {"accumulate", 2},
+            {"decay", 0.5},    {"depth", 1},    {"own", true}};
+  }
+  static nlohmann::json ke_settings() {
+    return {{"reader", 4},     {"condition", 4}, {"hidden", 3},     {"steps", 8},
+            {"batch", 2},      {"validate", 3},  {"validation", 2}, {"lr", 1e-3},
+            {"accumulate", 2}, {"depth", 1},     {"margin_held", 0}};
+  }
+  static nlohmann::json serac_settings() {
+    return {{"narrow", 2},  {"hidden", 4},     {"embedding", 2},  {"rank", 2},  {"steps", 8},
+            {"batch", 2},   {"validate", 3},   {"validation", 2}, {"lr", 1e-3}, {"decay", 0.5},
+            {"texts", 0.5}, {"accumulate", 2}, {"answers", 1}};
+  }
+  nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
+                       const std::string& editor = "mend") const {
+    auto trainee = make_trainee(editor, *vlm_, settings, nullptr);
+    return train_editor(*vlm_, *trainee, job);
+  }
+  static std::string message(const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  NoiseSuite suite_;
+  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<Vlm> vlm_;
+};
+std::unique_ptr<testing::TemporaryFolder> TrainEditorTest::folder_;
+std::unique_ptr<Vlm> TrainEditorTest::vlm_;
+
+TEST_F(TrainEditorTest, LessonsAreTheRecordsProbes) {
+  auto lesson = lesson_of(suite_.record(3), Protocol(), /*own=*/true);
+  EXPECT_EQ(lesson.edit.prompt, "Question: What? Short answer:");
+  EXPECT_EQ(lesson.edit.target, " a");
+  ASSERT_EQ(lesson.generality.size(), 2u);
+  EXPECT_EQ(lesson.generality[0].prompt, lesson.edit.prompt);
+  EXPECT_EQ(lesson.generality[1].prompt, "Question: And what? Short answer:");
+  ASSERT_EQ(lesson.image_locality.size(), 1u);
+  ASSERT_EQ(lesson.text_locality.size(), 1u);
+  EXPECT_EQ(lesson.text_locality[0].prompt, "Who?");
+  EXPECT_EQ(lesson_of(suite_.record(3), Protocol(), false).generality.size(), 1u);
+}
+
+TEST_F(TrainEditorTest, KeepsTheBestAndItsHistory) {
+  auto facts = train(settings(), job("best.safetensors"));
+  EXPECT_EQ(facts["steps"], 8);
+  EXPECT_EQ(facts["history"].size(), 3u);  // after 3, 6 and 8 steps
+  double best = 0;
+  for (const auto& entry : facts["history"]) {
+    best = std::max(best, entry["mean_score"].get<double>());
+    EXPECT_TRUE(entry["scores"].contains("reliability"));
+  }
+  EXPECT_EQ(facts["best"]["mean_score"], best);
+  auto file = load_checkpoint(*folder_ / "best.safetensors", "mend", vlm_->fingerprint());
+  EXPECT_EQ(file.settings["rank"], 2);
+  EXPECT_EQ(file.training["suite"]["name"], "noise");
+  auto editor = make_editor("mend", {{"checkpoint", *folder_ / "best.safetensors"}});
+  auto edit = lesson_of(suite_.record(0), Protocol(), false).edit;
+  EXPECT_EQ(editor->edit(*vlm_, {edit}).deltas.size(), 2u);
+}
+
+TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
+  for (const std::string editor : {"mend", "mend-iterated", "ke", "serac"}) {
+    const auto settings = editor == "ke"      ? ke_settings()
+                          : editor == "serac" ? serac_settings()
+                                              : this->settings();
+    auto whole = train(settings, job("whole.safetensors"), editor);
+    // Two records for validation, then two a step: in the middle of the fifth step.
+    suite_.interrupt_at_ = 2 + 2 * 4 + 1;
+    auto stopped = train(settings, job("parts.safetensors"), editor);
+    EXPECT_TRUE(stopped["interrupted"].get<bool>());
+    EXPECT_EQ(stopped["steps"], 5);
+    suite_.interrupt_at_ = 0;
+    auto resumed = train(settings, job("parts.safetensors", /*resume=*/true), editor);
+    EXPECT_FALSE(resumed["interrupted"].get<bool>());
+    EXPECT_EQ(resumed["history"], whole["history"]);
+    for (const std::string name : {"safetensors", "safetensors.state"}) {
+      auto one = load_checkpoint(*folder_ / ("whole." + name), editor, vlm_->fingerprint());
+      auto two = load_checkpoint(*folder_ / ("parts." + name), editor, vlm_->fingerprint());
+      ASSERT_EQ(one.tensors.size(), two.tensors.size());
+      for (const auto& [key, tensor] : one.tensors)
+        EXPECT_TRUE(at::equal(tensor, two.tensors.at(key))) << editor << " " << name << " " << key;
+    }
+  }
+}
+
+TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
+  train(settings(), job("first.safetensors"));
+  auto earlier = load_checkpoint(*folder_ / "first.safetensors", "mend", vlm_->fingerprint());
+  auto other = settings();
+  other["lr"] = 0.0;
+  other["rates_lr"] = 0.0;
+  other["edit_weight"] = 3.0;
+  auto next = job("second.safetensors");
+  next.from = *folder_ / "first.safetensors";
+  auto facts = train(other, next);
+  EXPECT_EQ(facts["from"]["settings"]["edit_weight"], earlier.settings["edit_weight"]);
+  auto later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
+  const std::string name = "rates";
+  EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
+  other["rank"] = 1;  // a lower rank cannot hold what was learned
+  EXPECT_THAT(message([&] { train(other, next); }), HasSubstr("shape"));
+  other["rank"] = 3;
+  train(other, next);
+  later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
+  EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
+}
+
+TEST_F(TrainEditorTest, MendBeginsWithTheFirstRoundOfAnIteratedOne) {
+  auto twice = settings();
+  twice["rounds"] = 2;
+  train(twice, job("twice.safetensors"), "mend-iterated");
+  auto frozen = settings();
+  frozen["lr"] = 0.0;
+  frozen["rates_lr"] = 0.0;
+  auto next = job("once.safetensors");
+  next.from = *folder_ / "twice.safetensors";
+  train(frozen, next, "mend");
+  const auto base = vlm_->fingerprint();
+  const auto two = load_checkpoint(*folder_ / "twice.safetensors", "mend-iterated", base);
+  const auto one = load_checkpoint(*folder_ / "once.safetensors", "mend", base);
+  const auto& rates = two.tensors.at("rates");
+  EXPECT_TRUE(at::equal(one.tensors.at("rates"), rates.narrow(0, 0, rates.size(0) / 2)));
+  EXPECT_FALSE(one.settings.contains("rounds"));
+  // Another editor's checkpoint is no beginning.
+  EXPECT_THAT(message([&] { train(ke_settings(), next, "ke"); }),
+              HasSubstr("is a trained 'mend-iterated', not 'ke'"));
+}
+
+TEST_F(TrainEditorTest, StopsWhenValidationDoesNotImprove) {
+  auto tired = settings();
+  tired["lr"] = 0;
+  tired["rates_lr"] = 0;
+  tired["patience"] = 1;
+  tired["validate"] = 1;
+  tired["steps"] = 1000;
+  EXPECT_LE(train(tired, job("tired.safetensors"))["steps"], 20);
+}
+
+TEST_F(TrainEditorTest, RefusesWhatCannotGoOn) {
+  train(settings(), job("done.safetensors"));
+  auto other = settings();
+  other["lr"] = 1e-4;
+  EXPECT_THAT(message([&] { train(other, job("done.safetensors", true)); }),
+              HasSubstr("other settings"));
+  EXPECT_THAT(message([&] { train(settings(), job("never.safetensors", true)); }),
+              HasSubstr("never.safetensors.state"));
+  auto many = settings();
+  many["validation"] = 20;
+  EXPECT_THAT(message([&] { train(many, job("many.safetensors")); }), HasSubstr("set apart"));
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,295 @@
+#include <fmt/format.h>
+#include <png.h>
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstring>
+
+#include "io/error.h"
+#include "io/image/codecs.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kPlace = "io::png";
+constexpr uint8_t kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+// Deflate cannot do better than 1032 to 1.
+constexpr uint64_t kDeflateRatio = 1040;
+
+// libpng reports errors by longjmp. As with JPEG, functions with setjmp have no locals and all
+// that has a destructor lives outside of them.
+struct Failure {
+  jmp_buf jump;
+  char message[200];
+};
+
+[[noreturn]] void give_up(png_structp png, png_const_charp message) {
+  auto* failure = static_cast<Failure*>(png_get_error_ptr(png));
+  std::snprintf(failure->message, sizeof failure->message, "%s", message);
+  longjmp(failure->jump, 1);
+}
+
+void stay_silent(png_structp, png_const_charp) {}
+
+uint32_t big_endian(const uint8_t* bytes) {
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+struct Reader {
+  Failure failure{};
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  const uint8_t* next = nullptr;
+  size_t left = 0;
+  bool truncated = false;
+  // A chunk that goes beyond the end of the file, and how long it really is: libpng would not look
+  // at any of it.
+  const uint8_t* cut_chunk = nullptr;
+  uint32_t cut_length = 0;
+  int depth = 0;
+  int colour = 0;
+  int passes = 1, pass = 0;
+  png_uint_32 y = 0;
+  std::array<std::array<uint8_t, 3>, 256> palette{};
+  std::vector<uint8_t> rows;  // as libpng gives them: all where they are interlaced, else one
+  Image image;
+
+  Reader(const uint8_t* data, size_t size) : next(data), left(size) { find_cut_chunk(data, size); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+
+  static void give(png_structp png, png_bytep to, size_t count) {
+    auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
+    if (count > reader->left) {
+      reader->truncated = true;
+      png_error(png, "the file is truncated");
+    }
+    std::memcpy(to, reader->next, count);
+    if (reader->next == reader->cut_chunk && count >= 4)
+      for (int i = 0; i < 4; ++i) to[i] = static_cast<uint8_t>(reader->cut_length >> (24 - 8 * i));
+    reader->next += count;
+    reader->left -= count;
+  }
+
+  bool read_header() {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, give_up, stay_silent);
+    info = png ? png_create_info_struct(png) : nullptr;
+    if (!info) {
+      std::snprintf(failure.message, sizeof failure.message, "libpng cannot start");
+      return false;
+    }
+    if (setjmp(failure.jump)) return false;
+    png_set_read_fn(png, this, give);
+    png_set_user_limits(png, 0x7fffffff, 0x7fffffff);  // check_image_size decides
+    // Text, profiles and the like can be compressed and huge, and none of them is looked at.
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_read_info(png, info);
+    depth = png_get_bit_depth(png, info);
+    colour = png_get_color_type(png, info);
+    return true;
+  }
+
+  bool set_transforms() {
+    if (setjmp(failure.jump)) return false;
+    if (depth < 8) png_set_packing(png);
+    // PIL keeps the high byte of 16, except in grey pictures, where it saturates.
+    if (depth == 16 && colour != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png);
+    passes = png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    return true;
+  }
+
+  uint8_t* row() {
+    return rows.data() + (passes > 1 ? png_get_rowbytes(png, info) * size_t{y} : 0);
+  }
+
+  // As in Pillow, a file may end at any place behind its last pixel.
+  bool read_rows() {
+    if (setjmp(failure.jump)) return truncated && has_all_rows();
+    for (pass = 0; pass < passes; ++pass)
+      for (y = 0; y < png_get_image_height(png, info); ++y) {
+        png_read_row(png, row(), nullptr);
+        if (pass + 1 == passes) convert_row();
+      }
+    png_read_end(png, nullptr);
+    return true;
+  }
+
+  // libpng looks for the end of the data within the call that gives the last row.
+  bool has_all_rows() {
+    const auto height = png_get_image_height(png, info);
+    if (y < height) {
+      const bool last = y + 1 == height && pass + 1 == passes;
+      if (!last || (passes > 1 ? png_get_current_pass_number(png) < passes
+                               : png_get_current_row_number(png) < height))
+        return false;
+      convert_row();
+    }
+    return true;
+  }
+
+  void convert_row();
+
+  void find_cut_chunk(const uint8_t* data, size_t size) {
+    for (size_t at = sizeof kSignature; at <= size && size - at >= 8;) {
+      const size_t length = big_endian(data + at);
+      if (length > size - at - 8) {
+        cut_chunk = data + at;
+        cut_length = static_cast<uint32_t>(size - at - 8);
+        return;
+      }
+      at += 12 + length;
+    }
+  }
+
+  [[noreturn]] void fail(const std::string& name) const {
+    throw Error(kPlace, fmt::format("'{}' cannot be decoded: {}", name, failure.message),
+                "the file is incomplete or damaged; fetch it again");
+  }
+};
+
+// What lies beyond the palette is black, as in PIL.
+void read_palette(Reader& reader) {
+  png_colorp colours = nullptr;
+  int count = 0;
+  png_get_PLTE(reader.png, reader.info, &colours, &count);
+  for (int i = 0; i < count && i < 256; ++i)
+    reader.palette[i] = {colours[i].red, colours[i].green, colours[i].blue};
+}
+
+void to_rgb(const Reader& reader, const uint8_t* from, uint8_t* to, size_t count) {
+  switch (reader.colour) {
+    case PNG_COLOR_TYPE_PALETTE:
+      for (size_t i = 0; i < count; ++i) std::memcpy(to + 3 * i, reader.palette[from[i]].data(), 3);
+      return;
+    case PNG_COLOR_TYPE_GRAY:
+      for (size_t i = 0; i < count; ++i) {
+        int value = reader.depth == 16 ? (from[2 * i] ? 255 : from[2 * i + 1])
+                                       : from[i] * 255 / ((1 << reader.depth) - 1);
+        std::memset(to + 3 * i, value, 3);
+      }
+      return;
+    case PNG_COLOR_TYPE_GRAY_ALPHA:
+      for (size_t i = 0; i < count; ++i) std::memset(to + 3 * i, from[2 * i], 3);
+      return;
+    case PNG_COLOR_TYPE_RGB_ALPHA:
+      for (size_t i = 0; i < count; ++i) std::memcpy(to + 3 * i, from + 4 * i, 3);
+      return;
+    default:
+      std::memcpy(to, from, 3 * count);
+  }
+}
+
+void Reader::convert_row() {
+  const auto width = static_cast<size_t>(image.width);
+  to_rgb(*this, row(), image.rgb.data() + size_t{y} * width * 3, width);
+}
+
+// Chunks are length, name, data, checksum; the decoder has already checked those it needs.
+int orientation_of(const uint8_t* data, size_t size) {
+  size_t at = sizeof kSignature;
+  while (size - at >= 12) {
+    size_t length = big_endian(data + at);
+    if (length > size - at - 12) break;
+    if (std::memcmp(data + at + 4, "eXIf", 4) == 0) return exif_orientation(data + at + 8, length);
+    at += 12 + length;
+  }
+  return 1;
+}
+
+struct Writer {
+  Failure failure{};
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  std::vector<uint8_t> bytes;
+  bool out_of_memory = false;
+
+  Writer() = default;
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() { png_destroy_write_struct(&png, &info); }
+
+  static void take(png_structp png, png_bytep from, size_t count) {
+    auto* writer = static_cast<Writer*>(png_get_io_ptr(png));
+    if (!writer->append(from, count)) png_error(png, "not enough memory");
+  }
+
+  // No exception may pass through libpng.
+  bool append(const uint8_t* from, size_t count) noexcept {
+    try {
+      bytes.insert(bytes.end(), from, from + count);
+      return true;
+    } catch (...) {
+      return false;
+    }
+  }
+
+  bool write(const Image& image) {
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, give_up, stay_silent);
+    info = png ? png_create_info_struct(png) : nullptr;
+    if (!info) return false;
+    if (setjmp(failure.jump)) return false;
+    png_set_write_fn(png, this, take, nullptr);
+    png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+    png_set_compression_level(png, 1);  // a quarter of the time, a seventh larger
+    png_set_IHDR(png, info, static_cast<png_uint_32>(image.width),
+                 static_cast<png_uint_32>(image.height), 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(png, info);
+    write_rows(image);
+    png_write_end(png, info);
+    return true;
+  }
+
+  void write_rows(const Image& image) {
+    for (int y = 0; y < image.height; ++y)
+      png_write_row(png, image.rgb.data() + size_t(y) * image.width * 3);
+  }
+};
+
+}  // namespace
+
+bool is_png(const uint8_t* data, size_t size) {
+  return size >= sizeof kSignature && std::memcmp(data, kSignature, sizeof kSignature) == 0;
+}
+
+DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& name) {
+  Reader reader(data, size);
+  if (!reader.read_header()) reader.fail(name);
+  uint64_t width = png_get_image_width(reader.png, reader.info);
+  uint64_t height = png_get_image_height(reader.png, reader.info);
+  check_image_size(width, height, name);
+  uint64_t stored = png_get_rowbytes(reader.png, reader.info) * height;
+  if (stored > size * kDeflateRatio)
+    throw Error(
+        kPlace,
+        fmt::format("'{}' claims {} x {} pixels but has only {} bytes", name, width, height, size),
+        "the file is truncated or damaged");
+  if (!reader.set_transforms()) reader.fail(name);
+  read_palette(reader);
+  reader.rows.resize(png_get_rowbytes(reader.png, reader.info) * (reader.passes > 1 ? height : 1));
+  reader.image.width = static_cast<int>(width);
+  reader.image.height = static_cast<int>(height);
+  reader.image.rgb.resize(width * height * 3);
+  if (!reader.read_rows()) reader.fail(name);
+  return {std::move(reader.image), orientation_of(data, size)};
+}
+
+std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {
+  if (image.width < 0 || image.height < 0) check_image_size(0, 0, name);
+  check_image_size(static_cast<uint64_t>(image.width), static_cast<uint64_t>(image.height), name);
+  if (image.rgb.size() != size_t(image.width) * image.height * 3)
+    throw Error(kPlace,
+                fmt::format("cannot write '{}': {} bytes for {} x {} pixels", name,
+                            image.rgb.size(), image.width, image.height),
+                "a picture has three bytes for each pixel");
+  Writer writer;
+  if (!writer.write(image))
+    throw Error(kPlace, fmt::format("cannot write '{}': {}", name, writer.failure.message),
+                "make the picture smaller, or free some memory");
+  return std::move(writer.bytes);
+}
+
+}  // namespace emend

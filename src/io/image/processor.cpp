@@ -1,0 +1,278 @@
+#include "io/image/processor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "io/error.h"
+#include "io/image/tiles.h"
+#include "io/json/json.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+constexpr const char* kPlace = "io::image_processor";
+constexpr int64_t kMaxSide = 8192;
+constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
+
+[[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
+  throw Error(kPlace, fmt::format("'{}': {} is not supported", path, setting),
+              "emend pads, resizes, crops, rescales and normalises as BLIP's, CLIP's, LLaVA's and "
+              "SmolVLM's processors do");
+}
+
+int side(int64_t value, const std::string& path) {
+  if (value < 1 || value > kMaxSide)
+    throw Error(
+        kPlace,
+        fmt::format("'{}': a size of {} pixels is not between 1 and {}", path, value, kMaxSide),
+        "correct the size; models look at a few hundred pixels");
+  return static_cast<int>(value);
+}
+
+enum class Family { blip, clip, llava, idefics3 };
+
+// By the class that wrote the file; a file without one is BLIP's.
+Family family_of(const json& config, const std::string& path) {
+  static const std::map<std::string, Family> known = {
+      {"BlipImageProcessor", Family::blip},         {"CLIPImageProcessor", Family::clip},
+      {"CLIPFeatureExtractor", Family::clip},       {"LlavaImageProcessor", Family::llava},
+      {"Idefics3ImageProcessor", Family::idefics3}, {"SmolVLMImageProcessor", Family::idefics3}};
+  for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
+    if (!config.contains(key) || config[key].is_null()) continue;
+    const auto full = json_get<std::string>(config, key, path);
+    auto name = full;
+    for (const std::string backend : {"Fast", "Pil"})
+      if (name.size() > backend.size() && name.ends_with(backend))
+        name.resize(name.size() - backend.size());
+    const auto found = known.find(name);
+    if (found == known.end()) unsupported(path, fmt::format("{} {}", key, full));
+    return found->second;
+  }
+  return Family::blip;
+}
+
+void read_sides(const json& size, const std::string& path, const char* name, int& width,
+                int& height) {
+  if (size.is_object()) {
+    for (const auto& [key, value] : size.items())
+      if (key != "height" && key != "width")
+        unsupported(path, fmt::format("{} with '{}'", name, key));
+    height = side(json_get<int64_t>(size, "height", path), path);
+    width = side(json_get<int64_t>(size, "width", path), path);
+  } else {
+    height = width = side(json_get<int64_t>({{name, size}}, name, path), path);
+  }
+}
+
+int read_longest_edge(const json& size, const std::string& path, const char* name) {
+  if (!size.is_object() || size.size() != 1 || !size.contains("longest_edge"))
+    unsupported(path, fmt::format("{} other than 'longest_edge'", name));
+  return side(json_get<int64_t>(size, "longest_edge", path), path);
+}
+
+// A number alone is both sides of BLIP's squares, and CLIP's shorter side.
+void read_size(const json& size, const std::string& path, Family family,
+               ImageProcessor& processor) {
+  const bool keeps_shape = family != Family::blip;
+  if (keeps_shape && (size.is_number() || (size.is_object() && size.contains("shortest_edge")))) {
+    if (size.is_object() && size.size() > 1)
+      for (const auto& [key, value] : size.items())
+        if (key != "shortest_edge" && !value.is_null())
+          unsupported(path, "size with 'shortest_edge' and '" + key + "'");
+    const json edge = size.is_number() ? json{{"shortest_edge", size}} : size;
+    processor.shortest_edge = side(json_get<int64_t>(edge, "shortest_edge", path), path);
+    return;
+  }
+  processor.shortest_edge = 0;
+  read_sides(size, path, "size", processor.width, processor.height);
+}
+
+std::array<double, 3> read_channels(const json& config, const char* key,
+                                    std::array<double, 3> fallback, const std::string& path) {
+  if (!config.contains(key) || config[key].is_null()) return fallback;
+  std::array<double, 3> values;
+  if (config[key].is_number()) {
+    values.fill(config[key].get<double>());
+  } else {
+    auto list = json_get<std::vector<double>>(config, key, path);
+    if (list.size() != 3)
+      throw Error(kPlace, fmt::format("'{}': {} has {} values", path, key, list.size()),
+                  "one per colour is needed");
+    std::copy(list.begin(), list.end(), values.begin());
+  }
+  for (double value : values)
+    if (!std::isfinite(value) || (std::string(key) == "image_std" && value == 0))
+      throw Error(kPlace, fmt::format("'{}': {} has the value {}", path, key, value),
+                  "a mean is a finite number, a standard deviation one that is not 0");
+  return values;
+}
+
+// Settings of the same family of processors that would change the result.
+void refuse_unknown(const json& config, const std::string& path, Family family) {
+  std::set<std::string> known = {"do_resize",  "size",           "resample",
+                                 "do_rescale", "rescale_factor", "do_normalize",
+                                 "image_mean", "image_std",      "do_convert_rgb"};
+  if (family == Family::idefics3)
+    known.insert({"do_image_splitting", "max_image_size"});
+  else if (family != Family::blip)
+    known.insert("do_center_crop");
+  if (family == Family::llava || family == Family::idefics3) known.insert("do_pad");
+  // They say who reads the file, or are without effect while the `do_` beside them is off.
+  static const std::set<std::string> harmless = {"image_processor_type",
+                                                 "feature_extractor_type",
+                                                 "processor_class",
+                                                 "crop_size",
+                                                 "pad_size",
+                                                 "data_format",
+                                                 "input_data_format",
+                                                 "device",
+                                                 "return_tensors",
+                                                 "default_to_square",
+                                                 "disable_grouping",
+                                                 "image_seq_length",
+                                                 "num_query_tokens",
+                                                 "return_row_col_info",
+                                                 "video_sampling",
+                                                 "_valid_processor_keys",
+                                                 "_processor_class",
+                                                 "_name_or_path",
+                                                 "transformers_version",
+                                                 "auto_map"};
+  for (const auto& [key, value] : config.items()) {
+    if (known.count(key) || harmless.count(key)) continue;
+    if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;
+    unsupported(path, fmt::format("the setting '{}'", key));
+  }
+  const bool square = family == Family::blip || family == Family::idefics3;
+  if (json_get_or<bool>(config, "default_to_square", square, path) != square)
+    unsupported(path, fmt::format("default_to_square {}", !square));
+  auto format = json_get_or<std::string>(config, "data_format", "channels_first", path);
+  if (format != "channels_first") unsupported(path, "data_format " + format);
+}
+
+void read_tiles(const json& config, const std::string& path, ImageProcessor& processor) {
+  const auto edge = [&](const char* name, int absent) {
+    const bool said = config.contains(name) && !config[name].is_null();
+    return said ? read_longest_edge(config[name], path, name) : absent;
+  };
+  processor.longest_edge = edge("size", 4 * 364);
+  processor.tile = edge("max_image_size", 364);
+  processor.split = json_get_or<bool>(config, "do_image_splitting", true, path);
+  json_get_or<bool>(config, "do_pad", true, path);  // between the pictures of a batch only
+  processor.mean = processor.std = {0.5, 0.5, 0.5};
+}
+
+}  // namespace
+
+ImageProcessor ImageProcessor::load(const std::string& path) {
+  auto config = read_json(path);
+  if (!config.is_object())
+    throw Error(kPlace, fmt::format("'{}' is not an object of settings", path),
+                "check that it is a preprocessor_config.json");
+  // processor_config.json holds the same settings under a key of their own.
+  if (config.contains("image_processor") && config["image_processor"].is_object())
+    config = nlohmann::json(config["image_processor"]);
+  const auto family = family_of(config, path);
+  refuse_unknown(config, path, family);
+  ImageProcessor processor;
+  // Hugging Face's defaults, where the file is silent.
+  processor.width = processor.height = 384;
+  if (family == Family::idefics3) {
+    read_tiles(config, path, processor);
+  } else if (family != Family::blip) {
+    processor.shortest_edge = 224;
+    processor.do_center_crop = json_get_or<bool>(config, "do_center_crop", true, path);
+    if (config.contains("crop_size") && !config["crop_size"].is_null())
+      read_sides(config["crop_size"], path, "crop_size", processor.crop_width,
+                 processor.crop_height);
+  }
+  if (family == Family::llava) processor.do_pad = json_get_or<bool>(config, "do_pad", false, path);
+  processor.do_resize = json_get_or<bool>(config, "do_resize", true, path);
+  processor.do_rescale = json_get_or<bool>(config, "do_rescale", true, path);
+  processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
+  // Without it a grey picture would stay grey; every picture is RGB here.
+  json_get_or<bool>(config, "do_convert_rgb", true, path);
+  if (family != Family::idefics3 && config.contains("size") && !config["size"].is_null())
+    read_size(config["size"], path, family, processor);
+  const int64_t usual = family == Family::idefics3 ? 1 : 3;
+  auto resample = json_get_or<int64_t>(config, "resample", usual, path);
+  if (resample < 0 || resample > 3)
+    unsupported(
+        path,
+        fmt::format("resample {} (0 nearest, 1 Lanczos, 2 bilinear and 3 bicubic are)", resample));
+  processor.resample = static_cast<Resample>(resample);
+  processor.rescale_factor = json_get_or<double>(config, "rescale_factor", 1.0 / 255, path);
+  processor.mean = read_channels(config, "image_mean", processor.mean, path);
+  processor.std = read_channels(config, "image_std", processor.std, path);
+  return processor;
+}
+
+Image ImageProcessor::framed(const Image& image) const {
+  Image frame;
+  const Image* now = &image;
+  const auto become = [&](Image next) {
+    frame = std::move(next);
+    now = &frame;
+  };
+  if (do_pad) {
+    std::array<uint8_t, 3> colour;
+    for (int c = 0; c < 3; ++c)
+      colour[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
+    become(pad_to_square(*now, colour));
+  }
+  if (do_resize && shortest_edge > 0) {
+    const int64_t shorter = std::min(now->width, now->height);
+    const int64_t longer = std::max(now->width, now->height);
+    if (shorter < 1) throw Error(kPlace, "the picture has no pixels", "load a picture first");
+    // As transformers rounds: down.
+    const auto grown = shortest_edge * longer / shorter;
+    if (grown > kMostPixels / shortest_edge)
+      throw Error(kPlace,
+                  fmt::format("a picture of {} by {} becomes too large", now->width, now->height),
+                  "crop it: its longer side is too long for its shorter one");
+    const bool upright = now->width <= now->height;
+    const int other = static_cast<int>(grown);
+    become(
+        resize(*now, upright ? shortest_edge : other, upright ? other : shortest_edge, resample));
+  } else if (do_resize) {
+    become(resize(*now, width, height, resample));
+  }
+  if (do_center_crop) become(crop_centre(*now, crop_width, crop_height));
+  return *now;
+}
+
+Tiles ImageProcessor::tiles(const Image& image) const {
+  if (tile == 0) return {pixels(framed(image)).unsqueeze(0), 0, 0};
+  const auto cut = cut_into_tiles(image, do_resize ? longest_edge : 0, tile, split, resample);
+  std::vector<at::Tensor> each;
+  for (const auto& one : cut.images) each.push_back(pixels(one));
+  return {at::stack(each), cut.rows, cut.columns};
+}
+
+at::Tensor ImageProcessor::pixels(const Image& source) const {
+  if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
+    throw Error(kPlace, "the picture has no pixels", "load a picture first");
+  auto out = at::empty({3, source.height, source.width}, at::kFloat);
+  const size_t count = size_t(source.width) * source.height;
+  for (int c = 0; c < 3; ++c) {
+    // Rescaled in double and rounded once, normalised in float: as Hugging Face does with NumPy.
+    std::array<float, 256> table;
+    const float centre = static_cast<float>(mean[c]), spread = static_cast<float>(std[c]);
+    for (int value = 0; value < 256; ++value) {
+      float x = static_cast<float>(do_rescale ? value * rescale_factor : value);
+      table[value] = do_normalize ? (x - centre) / spread : x;
+    }
+    float* to = out.data_ptr<float>() + c * count;
+    const uint8_t* from = source.rgb.data() + c;
+    for (size_t i = 0; i < count; ++i) to[i] = table[from[3 * i]];
+  }
+  return out;
+}
+
+}  // namespace emend

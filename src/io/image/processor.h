@@ -1,0 +1,51 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <string>
+
+#include "io/image/image.h"
+
+namespace emend {
+
+// A picture as a model is shown it: whole, or in tiles, row by row, with the whole behind them.
+struct Tiles {
+  at::Tensor pixels;  // (N, 3, height, width) float32
+  int rows = 0;       // of tiles; none: the picture is whole only
+  int columns = 0;
+};
+
+// preprocessor_config.json: pad to a square, resize, crop the middle, rescale, normalise; BLIP's
+// processors resize to a fixed size and do neither the first nor the third. Idefics3's (SmolVLM)
+// resize by the longer side and cut into square tiles.
+struct ImageProcessor {
+  int width = 224;
+  int height = 224;
+  int shortest_edge = 0;  // resize the shorter side to this, keeping the shape; 0: width by height
+  int longest_edge = 0;   // with tiles: resize the longer side to this first
+  int tile = 0;           // side of the tiles (max_image_size); 0: pictures are not for tiles
+  bool split = false;     // do_image_splitting; without it the whole becomes one tile
+  bool do_pad = false;
+  bool do_resize = true;
+  bool do_center_crop = false;
+  int crop_width = 224;
+  int crop_height = 224;
+  bool do_rescale = true;
+  bool do_normalize = true;
+  Resample resample = Resample::bicubic;
+  double rescale_factor = 1.0 / 255;
+  std::array<double, 3> mean{0.48145466, 0.4578275, 0.40821073};
+  std::array<double, 3> std{0.26862954, 0.26130258, 0.27577711};
+
+  // Throws emend::Error for settings that are not implemented.
+  static ImageProcessor load(const std::string& path);
+  // Of the crop, where there is one. Throws emend::Error when there are no pixels or too many.
+  Tiles tiles(const Image& image) const;
+
+ private:
+  Image framed(const Image& image) const;
+  at::Tensor pixels(const Image& image) const;  // (3, height, width)
+};
+
+}  // namespace emend

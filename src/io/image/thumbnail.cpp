@@ -1,0 +1,81 @@
+#include "io/image/thumbnail.h"
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
+
+// After <cstdio>: jpeglib.h uses its types.
+#include <jpeglib.h>
+
+#include "io/error.h"
+#include "io/image/codecs.h"
+
+namespace emend {
+namespace {
+
+constexpr int kQuality = 85;
+
+struct ErrorManager {
+  jpeg_error_mgr base;
+  jmp_buf jump;
+};
+
+[[noreturn]] void give_up(j_common_ptr info) {
+  longjmp(reinterpret_cast<ErrorManager*>(info->err)->jump, 1);
+}
+
+// libjpeg reports errors by longjmp: what needs freeing is here, in a frame never jumped over.
+struct Encoder {
+  jpeg_compress_struct info{};
+  ErrorManager errors{};
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+
+  Encoder() = default;
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+  ~Encoder() {
+    jpeg_destroy_compress(&info);
+    std::free(bytes);
+  }
+
+  bool encode(const Image& image) {
+    info.err = jpeg_std_error(&errors.base);
+    errors.base.error_exit = give_up;
+    if (setjmp(errors.jump)) return false;
+    jpeg_create_compress(&info);
+    jpeg_mem_dest(&info, &bytes, &size);
+    info.image_width = static_cast<JDIMENSION>(image.width);
+    info.image_height = static_cast<JDIMENSION>(image.height);
+    info.input_components = 3;
+    info.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&info);
+    jpeg_set_quality(&info, kQuality, TRUE);
+    jpeg_start_compress(&info, TRUE);
+    while (info.next_scanline < info.image_height) {
+      // The library's interface has no const; it does not write here.
+      JSAMPROW row =
+          const_cast<uint8_t*>(image.rgb.data()) + size_t(info.next_scanline) * image.width * 3;
+      jpeg_write_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_compress(&info);
+    return true;
+  }
+};
+
+}  // namespace
+
+Thumbnail thumbnail(const Image& image, int side) {
+  double shrink =
+      std::max(1.0, std::max(image.width, image.height) / static_cast<double>(std::max(side, 1)));
+  auto small = resize(image, std::max(1, static_cast<int>(image.width / shrink + 0.5)),
+                      std::max(1, static_cast<int>(image.height / shrink + 0.5)));
+  auto png = encode_png(small, "a thumbnail");
+  Encoder encoder;
+  if (encoder.encode(small) && encoder.size < png.size())
+    return {std::string(reinterpret_cast<const char*>(encoder.bytes), encoder.size), "image/jpeg"};
+  return {std::string(png.begin(), png.end()), "image/png"};
+}
+
+}  // namespace emend

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "io/image/image.h"
+
+namespace emend {
+
+// The picture within side x side pixels (never enlarged), as bytes of a JPEG or PNG file, whichever
+// is smaller. Throws emend::Error for a picture without pixels.
+struct Thumbnail {
+  std::string bytes;
+  const char* type = "image/jpeg";
+};
+Thumbnail thumbnail(const Image& image, int side);
+
+}  // namespace emend

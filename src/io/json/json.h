@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace emend {
+
+// Strict JSON: whole text one value, valid UTF-8, no duplicate keys, at most `max_depth` levels of
+// nesting (everything that walks a json value recursively is then safe). Throws emend::Error with
+// the file's name, line and column.
+inline constexpr int kJsonDepth = 200;
+nlohmann::json parse_json(std::string_view text, const std::string& name,
+                          int max_depth = kJsonDepth);
+nlohmann::json read_json(const std::string& path, int max_depth = kJsonDepth);
+
+// Atomic (io/files/file.h). `indent` -1: one line.
+void write_json(const std::string& path, const nlohmann::json& value, int indent = 2);
+
+// Typed access to a setting. `file` is named in the error when the key is missing or its type is
+// not T: bool, int64_t (integers only), double, std::string, nlohmann::json (any value but null),
+// or std::vector of int64_t, double, std::string.
+template <typename T>
+T json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
+
+// `fallback` when the key is absent or null.
+template <typename T>
+T json_get_or(const nlohmann::json& object, const std::string& key, T fallback,
+              const std::string& file) {
+  if (object.is_object()) {
+    auto found = object.find(key);
+    if (found == object.end() || found->is_null()) return fallback;
+  }
+  return json_get<T>(object, key, file);
+}
+
+}  // namespace emend

@@ -1,0 +1,62 @@
+#include "models/architectures/architecture.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "io/error.h"
+#include "models/architectures/blip2.h"
+#include "models/architectures/llama_lm.h"
+#include "models/architectures/llava.h"
+#include "models/architectures/minigpt4.h"
+#include "models/architectures/smolvlm.h"
+#include "models/config/json_fields.h"
+
+namespace emend {
+namespace {
+
+struct Known {
+  const char* architecture;
+  const char* model_type;
+  Architecture (*make)(const nlohmann::json& config);
+};
+
+constexpr Known kKnown[] = {
+    {"LlamaForCausalLM", "llama", llama_architecture},
+    {"LlavaForConditionalGeneration", "llava", llava_architecture},
+    {"Blip2ForConditionalGeneration", "blip-2", blip2_architecture},
+    {"MiniGPT4ForConditionalGeneration", "minigpt4", minigpt4_architecture},
+    {"SmolVLMForConditionalGeneration", "smolvlm", smolvlm_architecture},
+    {"Idefics3ForConditionalGeneration", "idefics3", smolvlm_architecture},
+};
+
+std::string known_names() {
+  std::string names;
+  for (const auto& known : kKnown)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", known.architecture);
+  return names;
+}
+
+}  // namespace
+
+Architecture architecture_of(const nlohmann::json& config) {
+  const JsonFields top("config.json", config);
+  const auto architecture = top.first_string("architectures");
+  const auto type = top.string("model_type");
+  for (const auto& known : kKnown)
+    if (architecture ? *architecture == known.architecture : type == known.model_type)
+      return known.make(config);
+  if (architecture)
+    throw Error(
+        "models::config",
+        fmt::format("config.json: architectures is `{}`, which is not implemented", *architecture),
+        "implemented: " + known_names());
+  if (type)
+    throw Error("models::config",
+                fmt::format("config.json: model_type is `{}`, which is not implemented", *type),
+                "implemented: " + known_names());
+  throw Error("models::config", "config.json has no architectures and no model_type",
+              "a model is a Hugging Face folder; implemented: " + known_names());
+}
+
+}  // namespace emend

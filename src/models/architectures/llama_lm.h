@@ -1,0 +1,31 @@
+#pragma once
+
+#include "models/architectures/architecture.h"
+#include "models/core/model.h"
+#include "models/language/llama.h"
+
+namespace emend {
+
+// LlamaForCausalLM: a language module and nothing else. Immutable, like every model.
+class LlamaLm : public Model {
+ public:
+  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
+  // misshapen.
+  LlamaLm(const LlamaConfig& config, Weights& weights);
+
+  std::string default_sites(Module module) const override;
+  at::Tensor word_embeddings() const override { return llama_.word_embeddings(); }
+  int64_t image_slots() const override { return 0; }
+  int64_t vocabulary() const override { return llama_.vocabulary(); }
+  int64_t max_positions() const override { return llama_.max_positions(); }
+
+ protected:
+  void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override;
+
+ private:
+  Llama llama_;
+};
+
+Architecture llama_architecture(const nlohmann::json& config);
+
+}  // namespace emend

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "models/bridge/qformer.h"
+#include "models/core/model.h"
+#include "models/language/decoder.h"
+#include "models/vision/eva_vit.h"
+
+namespace emend {
+
+// BLIP-2's kind: EVA-ViT, a Q-Former, and any decoder behind its projection. Immutable: threads may
+// run it at the same time on different passes.
+class QFormerVlm : public Model {
+ public:
+  struct Parts {
+    Blip2VisionConfig vision;
+    QFormerConfig qformer;
+    int64_t queries, language;  // `language`: the decoder's width
+    std::function<std::unique_ptr<Decoder>(const Builder&)> make_decoder;
+  };
+
+  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
+  // misshapen.
+  QFormerVlm(const Parts& parts, NameMap names, Weights& weights);
+
+  std::string default_sites(Module module) const override;
+  at::Tensor word_embeddings() const override { return decoder_->word_embeddings(); }
+  int64_t image_slots() const override { return queries_; }
+  int64_t vocabulary() const override { return decoder_->vocabulary(); }
+  int64_t max_positions() const override { return decoder_->max_positions(); }
+
+ protected:
+  void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override;
+
+ private:
+  int64_t queries_;
+  size_t bridge_, language_;  // first stage of each
+  EvaVit vision_;
+  QFormer qformer_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
+}  // namespace emend

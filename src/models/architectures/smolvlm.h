@@ -1,0 +1,47 @@
+#pragma once
+
+#include "models/architectures/architecture.h"
+#include "models/config/smolvlm_config.h"
+#include "models/core/model.h"
+#include "models/language/llama.h"
+#include "models/vision/siglip.h"
+
+namespace emend {
+
+// SmolVLMForConditionalGeneration and Idefics3ForConditionalGeneration: SigLIP, patches put
+// together and projected, Llama. A picture may be shown in tiles, which are pictures to the model.
+// Immutable, like every model.
+class SmolVlm : public Model {
+ public:
+  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
+  // misshapen.
+  SmolVlm(const SmolVlmConfig& config, Weights& weights);
+
+  std::string default_sites(Module module) const override;
+  at::Tensor word_embeddings() const override { return llama_.word_embeddings(); }
+  int64_t image_slots() const override { return config_.image_slots(); }
+  int64_t vocabulary() const override { return llama_.vocabulary(); }
+  int64_t max_positions() const override { return llama_.max_positions(); }
+
+ protected:
+  void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override;
+
+ private:
+  // (N, P, D) -> (N, P / scale^2, D * scale^2): patches of a square one after another.
+  at::Tensor put_together(const at::Tensor& x) const;
+
+  SmolVlmConfig config_;
+  size_t norm_, bridge_, language_;  // stages: the vision norm, and the first of each
+  Siglip vision_;
+  Linear projection_;
+  Llama llama_;
+};
+
+std::unique_ptr<Model> make_smolvlm(const SmolVlmConfig& config, Weights& weights);
+
+// Names as released folders have them (`model.vision_model.`, `model.connector.`,
+// `model.text_model.`, `lm_head`); a model saved without its head has no `model.`.
+std::string smolvlm_name(const std::string& name);
+Architecture smolvlm_architecture(const nlohmann::json& config);
+
+}  // namespace emend

@@ -1,0 +1,156 @@
+// Folders of SmolVLM: how they are asked, in how many tiles, what is refused.
+
+#include "models/architectures/smolvlm.h"
+
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "io/error.h"
+#include "models/caching/activation_store.h"
+#include "models/vlm.h"
+#include "tests/tiny_smolvlm.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::message_of;
+
+Image grey(int width, int height, uint8_t shade = 90) {
+  return {width, height, std::vector<uint8_t>(size_t(width) * height * 3, shade)};
+}
+
+class SmolVlmFolder : public ::testing::Test {
+ protected:
+  SmolVlmFolder() {
+    at::set_num_threads(1);
+    testing::write_tiny_smolvlm(folder.string());
+  }
+  testing::TemporaryFolder folder;
+};
+
+TEST_F(SmolVlmFolder, AnswersPicturesOfDifferingTilesAsItAnswersEach) {
+  const auto vlm = load_vlm(folder.string());
+  const std::vector<Query> queries{{grey(40, 30), "What is this?"},
+                                   {std::nullopt, "Where does the cat live?"},
+                                   {grey(60, 12, 200), "So <image>, and what is that?"},
+                                   {grey(40, 30), "Who?"}};
+  EXPECT_EQ(vlm.processor.tiles(*queries[0].image).pixels.size(0), 10);
+  EXPECT_EQ(vlm.processor.tiles(*queries[2].image).pixels.size(0), 4);
+  EXPECT_EQ(vlm.processor.pixels(*queries[0].image).dim(), 3);
+  GenerationOptions options;
+  options.max_new_tokens = 6;
+  ActivationStore store{ActivationStore::Options()};
+  const auto together = generate(vlm, queries, {}, options);
+  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);
+  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);  // features from the store
+  for (size_t i = 0; i < queries.size(); ++i)
+    EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
+  const auto forced = teacher_force(vlm, queries, {" a", " b", " c", " d"});
+  EXPECT_EQ(forced[0].image_slots, 40);
+  EXPECT_EQ(forced[2].image_slots, 16);
+}
+
+TEST_F(SmolVlmFolder, RefusesWhatIsNotOnePicture) {
+  const auto vlm = load_vlm(folder.string());
+  const auto asked = [&](const std::string& text, int64_t image) {
+    return message_of([&] { vlm.processor.row(text, image, 1, 2); });
+  };
+  EXPECT_EQ(asked("<image>What?", 0), "accepted");
+  for (const char* text : {"<image><image>", "<image> and <image>", "<image><image><image>"})
+    EXPECT_THAT(asked(text, 0), HasSubstr("where no picture goes")) << text;
+  EXPECT_THAT(asked("<image>What?", -1), HasSubstr("where no picture goes"));
+  EXPECT_THAT(vlm.processor.row("What?", 3, 1, 2).images, ElementsAre(3, 4, 5));
+  testing::write_text(folder / "processor_config.json", json{{"image_seq_len", 64}}.dump());
+  EXPECT_THAT(message_of([&] { load_vlm(folder.string()); }),
+              HasSubstr("image_seq_len 64, the model has 4"));
+}
+
+TEST_F(SmolVlmFolder, RefusesTilesOfAnotherSize) {
+  testing::write_text(folder / "preprocessor_config.json",
+                      json{{"image_processor_type", "SmolVLMImageProcessor"},
+                           {"size", {{"longest_edge", 48}}},
+                           {"max_image_size", {{"longest_edge", 24}}}}
+                          .dump());
+  const auto vlm = load_vlm(folder.string());
+  EXPECT_THAT(message_of([&] {
+                generate(vlm, {{grey(9, 9), "What?"}});
+              }),
+              HasSubstr("pixels must be (N, 3, 16, 16)"));
+}
+
+TEST(SmolVlmConfigs, RefuseWhatDoesNotFit) {
+  const auto refusal = [](const char* pointer, const json& value) {
+    auto config = testing::tiny_smolvlm_config();
+    config[json::json_pointer(pointer)] = value;
+    return message_of([&] { SmolVlmConfig::parse(config); });
+  };
+  EXPECT_EQ(refusal("/model_type", "idefics3"), "accepted");
+  EXPECT_EQ(refusal("/vision_config/model_type", "idefics3"), "accepted");
+  EXPECT_THAT(refusal("/model_type", "llava"), HasSubstr("model_type"));
+  EXPECT_THAT(refusal("/scale_factor", 3), HasSubstr("scale_factor"));
+  EXPECT_THAT(refusal("/image_token_id", 999), HasSubstr("image_token_id 999"));
+  EXPECT_THAT(refusal("/text_config", nullptr), HasSubstr("text_config"));
+  EXPECT_THAT(refusal("/text_config/model_type", "mistral"), HasSubstr("model_type"));
+  EXPECT_THAT(refusal("/vision_config/image_size", 3), HasSubstr("image_size"));
+  EXPECT_EQ(smolvlm_name("text_model.norm.weight"), "model.text_model.norm.weight");
+  EXPECT_EQ(smolvlm_name("lm_head.weight"), "lm_head.weight");
+}
+
+// What transformers' Idefics3Processor makes of text, pictures and a chat template with a real
+// tokenizer (tools/reference/make_smolvlm_prompts.py).
+TEST_F(SmolVlmFolder, PromptsAreTheReleasedProcessors) {
+  const std::string real = EMEND_SHARED_DIR "/data/tokenizers/gpt2/tokenizer.json";
+  if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;
+  const auto expected =
+      json::parse(std::ifstream(EMEND_SOURCE_DIR "/src/models/testdata/smolvlm/prompts.json"));
+  auto tokenizer = json::parse(std::ifstream(real));
+  std::map<int64_t, std::string> added;  // by id, as the tokenizer wants them
+  for (const auto& [text, id] : expected["added"].items()) added[id] = text;
+  for (const auto& [id, text] : added) {
+    auto token = testing::tiny_tokenizer_with_placeholder()["added_tokens"].back();
+    token["id"] = id;
+    token["content"] = text;
+    tokenizer["added_tokens"].push_back(token);
+  }
+  std::filesystem::remove(folder / "processor_config.json");
+  testing::write_text(folder / "tokenizer.json", tokenizer.dump());
+  testing::write_text(folder / "chat_template.jinja", expected["template"].get<std::string>());
+  auto layout = architecture_of(testing::tiny_smolvlm_config()).layout;
+  layout.image_token = expected["added"]["<image>"].get<int64_t>();
+  layout.image_slots = expected["slots"];
+  for (const bool split : {true, false}) {
+    auto images = expected["images"];
+    images["do_image_splitting"] = split;
+    testing::write_text(folder / "preprocessor_config.json", images.dump());
+    const auto processor = Processor::load(folder.string(), layout);
+    const auto bare = Processor::load(folder.string(), layout, /*wrap=*/false);
+    for (const auto& line : expected["prompts"]) {
+      if (line["split"] != split) continue;
+      auto ids = line["ids"].get<std::vector<int64_t>>();
+      for (auto& id : ids)
+        if (id == *layout.image_token) id = kImageSlot;
+      const auto& asks = line.contains("asked") ? processor : bare;
+      const auto& text = line["text"].get<std::string>();
+      if (line["size"].is_null()) {
+        EXPECT_EQ(asks.row(text).ids, ids) << line;
+        continue;
+      }
+      const auto tiles = asks.tiles(grey(line["size"][0], line["size"][1]));
+      const auto row = asks.row(text, 0, tiles.rows, tiles.columns);
+      EXPECT_EQ(row.ids, ids) << line;
+      EXPECT_EQ(static_cast<int64_t>(row.images.size()), tiles.pixels.size(0));
+      if (line.contains("asked")) {
+        EXPECT_EQ(asks.prompt(text, true), line["asked"]);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,145 @@
+#include "models/caching/prefix.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "io/files/file.h"
+#include "io/hash.h"
+#include "io/runtime.h"
+
+namespace emend {
+namespace {
+
+// Bits depend on the program itself, on LibTorch, its BLAS, and the instructions they choose.
+const std::string& build() {
+  static const std::string build = [] {
+    std::string program;
+    try {
+      program = hash_hex(read_file("/proc/self/exe"));
+    } catch (const Error&) {  // some sandboxes hide it; the version has to do
+    }
+    const auto blas = find_blas();
+    return fmt::format("emend {} {}, {}, {} {}", EMEND_VERSION, program,
+                       hash_hex(at::show_config()), blas.library, blas.kernels);
+  }();
+  return build;
+}
+
+void add(Hasher& hash, const at::Tensor& tensor) {
+  if (!tensor.defined()) {
+    hash.update("none;");
+    return;
+  }
+  hash.update(fmt::format("{} {};", at::toString(tensor.scalar_type()),
+                          fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
+  const auto plain = tensor.to(at::kCPU).contiguous();
+  hash.update(plain.data_ptr(), plain.nbytes());
+}
+
+// Everything of a pass that stands before the first stage.
+std::string content_of(const Pass& pass) {
+  Hasher hash;
+  for (const auto* tensor : {&pass.pixels, &pass.ids, &pass.mask, &pass.segments, &pass.positions,
+                             &pass.slots, &pass.slot_source, &pass.image_rows})
+    add(hash, *tensor);
+  return hash.hex();
+}
+
+// First stage that they change once requests have been applied.
+size_t first_changed_in_run(const Model& model, const Interventions& interventions) {
+  Interventions in_run;
+  std::copy_if(interventions.begin(), interventions.end(), std::back_inserter(in_run),
+               [](const Intervention& i) { return i.point != Point::request; });
+  return first_changed_stage(model, in_run);
+}
+
+StoreEntry flow_of(const Pass& pass) {
+  StoreEntry entry{{{"hidden", pass.hidden}}, {}};
+  if (pass.attention.defined()) entry.tensors["attention"] = pass.attention;
+  return entry;
+}
+
+void set_flow(Pass& pass, const StoreEntry& entry, size_t next) {
+  const auto get = [&](const char* name) {
+    const auto found = entry.tensors.find(name);
+    return found == entry.tensors.end() ? at::Tensor() : found->second.to(pass.ids.device());
+  };
+  pass.hidden = get("hidden");
+  pass.attention = get("attention");
+  pass.next = next;
+}
+
+}  // namespace
+
+std::string store_key(const Vlm& vlm, const std::string& what) {
+  const auto& model = *vlm.model;
+  return fmt::format("{}\nmodel {} in {} from {} on {} with {} threads\n{}", what,
+                     vlm.fingerprint(), at::toString(model.dtype()),
+                     at::toString(vlm.precision.weights), model.device().str(),
+                     at::get_num_threads(), build());
+}
+
+at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store) {
+  if (pixels.dim() != 4 || pixels.size(0) != 1)
+    throw Error("models::prefix", "features are of one picture, (1, 3, H, W)",
+                "encode one picture at a time");
+  const auto& model = *vlm.model;
+  std::string key;
+  if (store) {
+    Hasher content;
+    add(content, pixels);
+    key = store_key(vlm, "features of picture " + content.hex());
+    if (const auto entry = store->find(key))
+      return entry->tensors.at("features").to(model.device());
+  }
+  at::NoGradGuard no_grad;
+  Pass pass;
+  pass.pixels = pixels.to(model.device());
+  if (const auto bridge = model.first_stage(Module::bridge); bridge > 0)
+    model.run(pass, bridge - 1);
+  if (store) store->put(key, {{{"features", pass.hidden}}, {}});
+  return pass.hidden;
+}
+
+Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
+                const Interventions& interventions, ActivationStore* store, PadSide pad) {
+  at::NoGradGuard no_grad;
+  const auto& model = *vlm.model;
+  auto pass = model.begin(batch, pad);
+  const auto bridge = model.first_stage(Module::bridge);
+  const bool looks = pass.pixels.defined();
+  const auto language = model.first_stage(Module::language);
+  const bool runs = first > (looks ? 0 : language);
+  if (!runs) {
+    if (first > 0) model.run(pass, first - 1);  // text alone skips the stages before it
+    return pass;
+  }
+  const auto changed = store ? first_changed_in_run(model, interventions) : 0;
+  // Within the bridge a state holds the features besides, which are stored by picture.
+  const bool all_known = changed >= first && (first < bridge || first >= language);
+  std::string key;
+  if (all_known) {
+    key = store_key(vlm, fmt::format("pass before stage {} of batch {}", first, content_of(pass)));
+    if (const auto entry = store->find(key)) {
+      set_flow(pass, *entry, first);
+      return pass;
+    }
+  }
+  if (looks && changed >= bridge && first >= bridge) {
+    std::vector<at::Tensor> features;
+    for (int64_t i = 0; i < pass.pixels.size(0); ++i)
+      features.push_back(picture_features(vlm, pass.pixels.narrow(0, i, 1), store));
+    pass.hidden = at::cat(features);
+    pass.next = bridge;
+  }
+  model.run(pass, first - 1, interventions);
+  if (all_known) store->put(key, flow_of(pass));
+  return pass;
+}
+
+}  // namespace emend

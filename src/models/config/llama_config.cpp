@@ -1,0 +1,143 @@
+#include "models/config/llama_config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+using Kind = RotaryConfig::Kind;
+
+constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
+constexpr double kLargest = 1e12;
+
+const char* const kKinds[] = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
+
+Kind kind_of(const std::string& name, const char* where) {
+  for (int k = 0; k < 6; ++k)
+    if (name == kKinds[k]) return static_cast<Kind>(k);
+  if (name == "su") return Kind::longrope;  // its first name
+  throw Error("models::config", fmt::format("{}: rope type `{}` is not implemented", where, name),
+              fmt::format("implemented: {}", fmt::join(kKinds, ", ")));
+}
+
+double magnitude(double scale, double weight) {
+  return scale <= 1 ? 1 : 0.1 * weight * std::log(scale) + 1;
+}
+
+void read_yarn(const JsonFields& json, RotaryConfig& c) {
+  const auto or_default = [](double value, double usual) { return value > 0 ? value : usual; };
+  c.beta_fast = or_default(json.number("beta_fast", 0, 0, kLargest), 32);
+  c.beta_slow = or_default(json.number("beta_slow", 0, 0, kLargest), 1);
+  c.truncate = json.boolean("truncate", true);
+  const double own = json.number("mscale", 0, 0, kLargest);
+  const double all = json.number("mscale_all_dim", 0, 0, kLargest);
+  c.attention_factor = own > 0 && all > 0 ? magnitude(c.factor, own) / magnitude(c.factor, all)
+                                          : magnitude(c.factor, 1);
+  c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargest);
+}
+
+void read_longrope(const JsonFields& json, RotaryConfig& c) {
+  c.short_factors = json.numbers("short_factor", c.width / 2, 1e-6, kLargest);
+  c.long_factors = json.numbers("long_factor", c.width / 2, 1e-6, kLargest);
+  const double trained = static_cast<double>(c.trained);
+  c.attention_factor = c.factor <= 1 ? 1 : std::sqrt(1 + std::log(c.factor) / std::log(trained));
+  c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargest);
+}
+
+// `rope_parameters` of newer releases has what `rope_theta` and `rope_scaling` said in older ones.
+RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positions) {
+  const char* where = config.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
+  const auto json = config.object(where);
+  json.expect_only({"type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings",
+                    "low_freq_factor", "high_freq_factor", "beta_fast", "beta_slow", "truncate",
+                    "mscale", "mscale_all_dim", "attention_factor", "short_factor", "long_factor",
+                    "partial_rotary_factor"});
+  config.number("partial_rotary_factor", 1, 1, 1);
+  json.number("partial_rotary_factor", 1, 1, 1);
+  config.expect_flag("rope_interleaved", false);
+  RotaryConfig c;
+  c.width = width;
+  c.theta =
+      json.number("rope_theta", config.number("rope_theta", c.theta, 1, kLargest), 1, kLargest);
+  const auto named = json.string("rope_type");
+  c.kind = kind_of(named ? *named : json.string("type").value_or("default"), where);
+  if (c.kind == Kind::plain) return c;
+
+  c.trained = max_positions;
+  const bool extended = c.kind != Kind::linear && c.kind != Kind::dynamic;
+  if (extended) {
+    config.expect_absent("original_max_position_embeddings");
+    c.trained = json.integer("original_max_position_embeddings", max_positions, 2, kMost);
+  }
+  const double implied = static_cast<double>(max_positions) / static_cast<double>(c.trained);
+  if (!json.has("factor") && c.kind != Kind::yarn && c.kind != Kind::longrope)
+    throw Error("models::config", fmt::format("{}.factor is missing", where),
+                "every scaled rope type but yarn and longrope has it");
+  c.factor = json.number("factor", implied, 1e-6, kLargest);
+  if (c.kind == Kind::dynamic && width < 4)
+    throw Error("models::config", "dynamic rope wants heads of 4 numbers at least",
+                "another rope type, or wider heads");
+  if (c.kind == Kind::llama3) {
+    c.low_frequency = json.number("low_freq_factor", c.low_frequency, 1e-6, kLargest);
+    c.high_frequency = json.number("high_freq_factor", c.high_frequency, 1e-6, kLargest);
+    if (c.high_frequency == c.low_frequency)
+      throw Error("models::config",
+                  fmt::format("{}: low_freq_factor and high_freq_factor are both {}", where,
+                              c.low_frequency),
+                  "the second has to be larger; correct config.json");
+  }
+  if (c.kind == Kind::yarn) read_yarn(json, c);
+  if (c.kind == Kind::longrope) read_longrope(json, c);
+  return c;
+}
+
+}  // namespace
+
+LlamaConfig LlamaConfig::parse(const JsonFields& json) {
+  LlamaConfig c;
+  json.expect("model_type", "llama");
+  json.expect_absent("quantization_config");
+  c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMost);
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
+  c.key_value_heads = json.integer("num_key_value_heads", c.heads, 1, kMost);
+  c.head_width = json.integer("head_dim", std::max<int64_t>(1, c.hidden / c.heads), 1, kMost);
+  c.max_positions = json.integer("max_position_embeddings", c.max_positions, 2, kMost);
+  c.activation = json.activation("hidden_act", "silu");
+  c.eps = json.number("rms_norm_eps", c.eps, 0, 1);
+  c.attention_bias = json.boolean("attention_bias", c.attention_bias);
+  c.mlp_bias = json.boolean("mlp_bias", c.mlp_bias);
+  c.tied = json.boolean("tie_word_embeddings", c.tied);
+  if (c.hidden % c.heads != 0)
+    json.refuse("hidden_size", fmt::format("multiples of num_attention_heads {}", c.heads));
+  if (c.heads % c.key_value_heads != 0)
+    json.refuse("num_key_value_heads", fmt::format("divisors of num_attention_heads {}", c.heads));
+  if (c.head_width % 2 != 0)
+    throw Error("models::config", fmt::format("heads are {} numbers wide", c.head_width),
+                "rotary positions want an even width");
+  c.rotary = emend::rotary(json, c.head_width, c.max_positions);
+  if (c.rotary.kind == Kind::linear || c.rotary.kind == Kind::dynamic)
+    c.max_positions = static_cast<int64_t>(static_cast<double>(c.max_positions) *
+                                           std::clamp(c.rotary.factor, 1.0, 1e6));
+  return c;
+}
+
+std::string LlamaConfig::canonical() const {
+  const auto& r = rotary;
+  return fmt::format(
+      "llama;{};{};{};{};{};{};{};{};{};{};{};{};{}|{};{};{};{};{};{};{};{};{};{};{};{}",
+      vocabulary, hidden, intermediate, layers, heads, key_value_heads, head_width, max_positions,
+      attention_bias, mlp_bias, tied, static_cast<int>(activation), eps, static_cast<int>(r.kind),
+      r.theta, r.factor, r.trained, r.low_frequency, r.high_frequency, r.beta_fast, r.beta_slow,
+      r.truncate, r.attention_factor, fmt::join(r.short_factors, ","),
+      fmt::join(r.long_factors, ","));
+}
+
+}  // namespace emend

@@ -1,0 +1,162 @@
+#include "models/config/llama_config.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <set>
+
+#include "io/error.h"
+#include "models/architectures/architecture.h"
+#include "models/testing/fixture.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+const std::string kTestData = EMEND_SOURCE_DIR "/src/models/testdata/llama/";
+
+LlamaConfig parse(const json& config) {
+  return LlamaConfig::parse(JsonFields("config.json", config));
+}
+
+std::string refusal(const json& config) {
+  try {
+    parse(config);
+    return "accepted";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+// Every rope type, within and beyond the trained length, is transformers'.
+TEST(LlamaConfig, PositionsAreTurnedAsInTransformers) {
+  std::ifstream file(kTestData + "rope.json");
+  const auto configs = json::parse(file);
+  const auto expected = SafetensorsFile::open(kTestData + "rope.safetensors");
+  std::set<RotaryConfig::Kind> kinds;
+  for (size_t i = 0; i < configs.size(); ++i) {
+    const auto config = parse(configs[i]);
+    kinds.insert(config.rotary.kind);
+    const Rotary rotary(config.rotary);
+    for (const char* length : {"short", "long"}) {
+      const auto key = fmt::format("{}/{}/", i, length);
+      const auto rotation =
+          rotary.rotation(expected->tensor(key + "positions").clone(), at::kFloat);
+      for (const auto& [name, got] :
+           {std::pair{"cos", rotation.cosine}, std::pair{"sin", rotation.sine}}) {
+        const auto half = expected->tensor(key + name).clone();
+        const auto both = at::cat({half, half}, -1).unsqueeze(1);
+        EXPECT_LT((got - both).abs().max().item<double>(), 4e-5) << key << name;
+      }
+    }
+  }
+  EXPECT_EQ(kinds.size(), 6u);
+}
+
+// What older releases wrote says the same as what newer ones write.
+TEST(LlamaConfig, ReadsBothLayoutsOfRope) {
+  std::ifstream file(kTestData + "rope.json");
+  for (auto config : json::parse(file)) {
+    const auto newer = parse(config).canonical();
+    auto scaling = config["rope_parameters"];
+    config.erase("rope_parameters");
+    config["rope_theta"] = scaling["rope_theta"];
+    scaling.erase("rope_theta");
+    if (scaling["rope_type"] == "default")
+      scaling = nullptr;
+    else
+      scaling["type"] = scaling["rope_type"], scaling.erase("rope_type");
+    config["rope_scaling"] = scaling;
+    EXPECT_EQ(parse(config).canonical(), newer) << config;
+  }
+}
+
+TEST(LlamaConfig, HasTransformersDefaults) {
+  const auto c = parse(json::object());
+  EXPECT_EQ(c.vocabulary, 32000);
+  EXPECT_EQ(c.hidden, 4096);
+  EXPECT_EQ(c.intermediate, 11008);
+  EXPECT_EQ(c.layers, 32);
+  EXPECT_EQ(c.heads, 32);
+  EXPECT_EQ(c.key_value_heads, 32);
+  EXPECT_EQ(c.head_width, 128);
+  EXPECT_EQ(c.max_positions, 2048);
+  EXPECT_EQ(c.activation, Activation::silu);
+  EXPECT_EQ(c.eps, 1e-6);
+  EXPECT_EQ(c.rotary.kind, RotaryConfig::Kind::plain);
+  EXPECT_EQ(c.rotary.theta, 10000);
+  EXPECT_FALSE(c.tied || c.attention_bias || c.mlp_bias);
+  // Scaled positions reach further than max_position_embeddings says.
+  EXPECT_EQ(parse({{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}}).max_positions, 8192);
+}
+
+TEST(LlamaConfig, RefusesByNameWhatIsNotImplemented) {
+  const auto rope = [](const json& scaling) { return refusal({{"rope_scaling", scaling}}); };
+  EXPECT_THAT(rope({{"type", "mrope"}}), HasSubstr("rope_scaling: rope type `mrope`"));
+  EXPECT_THAT(rope({{"type", "linear"}}), HasSubstr("rope_scaling.factor is missing"));
+  EXPECT_THAT(rope({{"type", "linear"}, {"factor", "two"}}), HasSubstr("rope_scaling.factor"));
+  EXPECT_THAT(rope({{"type", "linear"}, {"factor", 0}}), HasSubstr("rope_scaling.factor"));
+  EXPECT_THAT(rope({{"type", "default"}, {"mrope_section", {1, 2}}}), HasSubstr("mrope_section"));
+  EXPECT_THAT(rope({{"type", "yarn"}, {"partial_rotary_factor", 0.5}}),
+              HasSubstr("partial_rotary_factor"));
+  EXPECT_THAT(rope({{"type", "longrope"}, {"short_factor", {1, 2}}}), HasSubstr("64 numbers"));
+  EXPECT_THAT(rope("linear"), HasSubstr("rope_scaling"));
+  EXPECT_THAT(refusal({{"rope_interleaved", true}}), HasSubstr("rope_interleaved"));
+  EXPECT_THAT(refusal({{"quantization_config", json::object()}}), HasSubstr("quantization_config"));
+  EXPECT_THAT(refusal({{"model_type", "mistral"}}), HasSubstr("model_type"));
+  EXPECT_THAT(refusal({{"hidden_act", "swiglu"}}), HasSubstr("hidden_act is `swiglu`"));
+  EXPECT_THAT(refusal({{"num_attention_heads", 3}}), HasSubstr("hidden_size"));
+  EXPECT_THAT(refusal({{"num_key_value_heads", 5}}), HasSubstr("num_key_value_heads is 5"));
+  EXPECT_THAT(refusal({{"head_dim", 7}}), HasSubstr("7 numbers wide"));
+  EXPECT_EQ(refusal({{"rope_scaling", nullptr}, {"rope_theta", 5e5}, {"pretraining_tp", 2}}),
+            "accepted");
+}
+
+// Two meanings never look alike.
+TEST(LlamaConfig, CanonicalTellsEveryFieldApart) {
+  const json plain = {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}};
+  const json fields = {{"vocab_size", 9},          {"hidden_size", 64},
+                       {"intermediate_size", 9},   {"num_hidden_layers", 3},
+                       {"num_key_value_heads", 8}, {"head_dim", 2},
+                       {"rms_norm_eps", 1e-3},     {"max_position_embeddings", 99},
+                       {"hidden_act", "gelu"},     {"attention_bias", true},
+                       {"mlp_bias", true},         {"tie_word_embeddings", true},
+                       {"rope_theta", 77}};
+  const json of_rope = {{"factor", 3},       {"original_max_position_embeddings", 99},
+                        {"beta_fast", 9},    {"beta_slow", 2},
+                        {"truncate", false}, {"attention_factor", 0.5}};
+  std::set<std::string> seen{parse(plain).canonical()};
+  for (const auto& [name, value] : fields.items()) {
+    auto changed = plain;
+    changed[name] = value;
+    seen.insert(parse(changed).canonical());
+  }
+  for (const auto& [name, value] : of_rope.items()) {
+    auto changed = plain;
+    changed["rope_scaling"][name] = value;
+    seen.insert(parse(changed).canonical());
+  }
+  EXPECT_EQ(seen.size(), 1 + fields.size() + of_rope.size());
+}
+
+TEST(LlamaConfig, IsOneOfTheListedArchitectures) {
+  const auto of = [](const json& config) {
+    try {
+      return architecture_of(config).canonical;
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+  };
+  EXPECT_THAT(of({{"architectures", {"LlamaForCausalLM"}}}), HasSubstr("llama;"));
+  EXPECT_THAT(of({{"model_type", "llama"}}), HasSubstr("llama;"));
+  EXPECT_THAT(of({{"architectures", {"MambaForCausalLM"}}, {"model_type", "llama"}}),
+              HasSubstr("MambaForCausalLM"));
+  EXPECT_THAT(of({{"model_type", "mamba"}}), HasSubstr("`mamba`"));
+  EXPECT_THAT(of(json::object()), HasSubstr("no architectures"));
+  EXPECT_THAT(of(json::array()), HasSubstr("not an object"));
+}
+
+}  // namespace
+}  // namespace emend

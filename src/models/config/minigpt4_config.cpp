@@ -1,0 +1,90 @@
+#include "models/config/minigpt4_config.h"
+
+#include <fmt/format.h>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kMost = int64_t{1} << 24;
+constexpr const char* kPlace = "models::config";
+
+// [[835], [2277, 29937]]
+std::vector<std::vector<int64_t>> sequences(const nlohmann::json& json, int64_t vocabulary) {
+  std::vector<std::vector<int64_t>> sequences;
+  const auto found = json.find("stop_sequences");
+  if (found == json.end() || found->is_null()) return sequences;
+  bool good = found->is_array() && found->size() <= 64;
+  for (const auto& sequence : good ? *found : nlohmann::json::array()) {
+    good = good && sequence.is_array() && !sequence.empty() && sequence.size() <= 64;
+    if (!good) break;
+    sequences.emplace_back();
+    for (const auto& id : sequence) {
+      good = good && id.is_number_integer() && id.get<int64_t>() >= 0 &&
+             id.get<int64_t>() < vocabulary;
+      if (good) sequences.back().push_back(id.get<int64_t>());
+    }
+  }
+  if (!good)
+    throw Error(kPlace, "config.json: stop_sequences is no list of lists of token ids",
+                "each is a sequence of tokens that ends an answer");
+  return sequences;
+}
+
+// A prompt's pattern, with the question's place in it, and the picture's once or not at all.
+std::string pattern(const JsonFields& json, const char* name, const char* absent, bool picture,
+                    const std::string& placeholder) {
+  auto text = json.string(name).value_or(absent);
+  int64_t pictures = 0;
+  for (auto at = text.find(placeholder); at != text.npos; at = text.find(placeholder, at + 1))
+    ++pictures;
+  if (text.find("{}") == text.npos || pictures != (picture ? 1 : 0))
+    throw Error(kPlace, fmt::format("config.json: prompt.{} is `{:.200}`", name, text),
+                fmt::format("it must have {{}} for the question, and {} {}", placeholder,
+                            picture ? "once" : "nowhere"));
+  return text;
+}
+
+}  // namespace
+
+MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
+  const JsonFields top("config.json", json);
+  top.expect("model_type", "minigpt4");
+  top.expect_absent("quantization_config");
+  MiniGPT4Config c;
+  c.vision = Blip2VisionConfig::parse(top.object("vision_config"));
+  c.qformer = QFormerConfig::parse(top.object("qformer_config"), c.vision.hidden);
+  const auto text = top.object("text_config");
+  c.text = LlamaConfig::parse(text);
+  c.queries = top.integer("num_query_tokens", c.queries, 1, kMost);
+  c.vision.validate();
+  c.qformer.validate();
+
+  auto& layout = c.layout;
+  layout.image_slots = c.queries;
+  layout.placeholder = "<ImageHere>";
+  layout.seam = std::string(1, '\x1e');
+  const auto prompt = top.object("prompt");
+  prompt.expect_only({"with_picture", "without_picture", "bare_with_picture", "bare_text_bos"});
+  layout.with_picture =
+      pattern(prompt, "with_picture", "###Human: <Img><ImageHere></Img> {} ###Assistant:", true,
+              layout.placeholder);
+  layout.without_picture =
+      pattern(prompt, "without_picture", "###Human: {} ###Assistant:", false, layout.placeholder);
+  layout.shown = pattern(prompt, "bare_with_picture", "###Human: <Img><ImageHere></Img> \x1e{}",
+                         true, layout.placeholder);
+  layout.bare_text_bos = prompt.boolean("bare_text_bos", false);
+  layout.stop_tokens = stop_tokens({text});
+  layout.stop_sequences = sequences(json, c.text.vocabulary);
+  layout.generation_config_stops = false;
+  layout.chat_template = false;  // the language model's own, which says nothing of pictures
+  return c;
+}
+
+std::string MiniGPT4Config::canonical() const {
+  return fmt::format("minigpt4;{}|{}|{}|{}", queries, vision.canonical(), qformer.canonical(),
+                     text.canonical());
+}
+
+}  // namespace emend

@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "models/core/model.h"
+
+namespace emend {
+namespace {
+
+[[noreturn]] void refuse(size_t row, const std::string& what, const std::string& hint = {}) {
+  throw Error("models::begin", fmt::format("row {} {}", row, what), hint);
+}
+
+// Position of every id: counted over segment 0, and for each other segment from where 0 ends.
+std::vector<int64_t> count_positions(const Row& row) {
+  const auto& segments = row.segments;
+  std::vector<int64_t> positions(row.ids.size());
+  const int64_t shared = segments.empty() ? static_cast<int64_t>(row.ids.size())
+                                          : std::count(segments.begin(), segments.end(), 0);
+  std::map<int64_t, int64_t> next;
+  for (size_t i = 0; i < positions.size(); ++i) {
+    const int64_t segment = segments.empty() ? 0 : segments[i];
+    positions[i] = next.try_emplace(segment, segment == 0 ? 0 : shared).first->second++;
+  }
+  return positions;
+}
+
+void check_ids(const Row& row, size_t index, int64_t vocabulary) {
+  if (row.ids.empty()) refuse(index, "is empty");
+  for (int64_t id : row.ids)
+    if (id != kImageSlot && (id < 0 || id >= vocabulary))
+      refuse(index, fmt::format("has token id {}, the vocabulary has {}", id, vocabulary),
+             "the tokenizer belongs to another model");
+  if (row.segments.empty()) return;
+  if (row.segments.size() != row.ids.size())
+    refuse(index, fmt::format("has {} ids and {} segments", row.ids.size(), row.segments.size()));
+  if (*std::min_element(row.segments.begin(), row.segments.end()) < 0)
+    refuse(index, "has a negative segment");
+}
+
+void check_images(const Row& row, size_t index, int64_t images, int64_t slots_each) {
+  if (slots_each == 0 && !row.images.empty())
+    refuse(index, "shows a picture, but this model reads text only");
+  const int64_t slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
+  const int64_t expected = static_cast<int64_t>(row.images.size()) * slots_each;
+  if (slots != expected)
+    refuse(index,
+           fmt::format("has {} image slots for {} images, expected {}", slots, row.images.size(),
+                       expected),
+           fmt::format("one image fills {} slots", slots_each));
+  for (int64_t image : row.images)
+    if (image < 0 || image >= images)
+      refuse(index, fmt::format("uses image {}, the batch has {}", image, images));
+}
+
+at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef shape) {
+  return at::tensor(values, at::kLong).view(shape);
+}
+
+}  // namespace
+
+Pass Model::begin(const Batch& batch, PadSide pad) const {
+  if (batch.rows.empty()) throw Error("models::begin", "the batch has no rows", "ask something");
+  const int64_t images = batch.pixels.defined() ? batch.pixels.size(0) : 0;
+  const int64_t rows = batch.rows.size();
+  size_t longest = 0;
+  bool segmented = false;
+  for (const auto& row : batch.rows) {
+    longest = std::max(longest, row.ids.size());
+    segmented = segmented || !row.segments.empty();
+  }
+
+  const int64_t length = longest;
+  std::vector<int64_t> ids(rows * length, 0), segments(rows * length, 0);
+  std::vector<int64_t> positions(rows * length, -1), slots, sources, users, asked;
+  auto mask = at::zeros({rows, length}, at::kBool);
+  for (int64_t r = 0; r < rows; ++r) {
+    const auto& row = batch.rows[r];
+    check_ids(row, r, vocabulary());
+    check_images(row, r, images, image_slots());
+    const auto counted = count_positions(row);
+    const int64_t needed = 1 + *std::max_element(counted.begin(), counted.end());
+    if (needed > max_positions())
+      refuse(r, fmt::format("needs {} positions, the model has {}", needed, max_positions()),
+             "shorten the prompt");
+
+    const int64_t begin =
+        r * length + (pad == PadSide::left ? length - static_cast<int64_t>(row.ids.size()) : 0);
+    std::copy(row.ids.begin(), row.ids.end(), ids.begin() + begin);
+    std::copy(row.segments.begin(), row.segments.end(), segments.begin() + begin);
+    std::copy(counted.begin(), counted.end(), positions.begin() + begin);
+    std::fill_n(mask.data_ptr<bool>() + begin, row.ids.size(), true);
+    int64_t filled = 0;
+    for (size_t i = 0; i < row.ids.size(); ++i) {
+      if (row.ids[i] != kImageSlot) continue;
+      slots.push_back(begin + static_cast<int64_t>(i));
+      sources.push_back(row.images[filled / image_slots()] * image_slots() +
+                        filled % image_slots());
+      ++filled;
+    }
+    for (int64_t image : row.images) users.insert(users.end(), {image, r});
+    const auto size = static_cast<int64_t>(row.ids.size());
+    if (row.asked > size) refuse(r, fmt::format("asks {} of its {} ids", row.asked, size));
+    asked.push_back(row.asked < 0 ? size : row.asked);
+  }
+
+  Pass pass;
+  // Pictures that no row shows would be encoded for nothing; a pass without any is text only.
+  if (!users.empty()) pass.pixels = batch.pixels.to(device());
+  pass.ids = vector_tensor(ids, {rows, length}).to(device());
+  pass.mask = mask.to(device());
+  if (segmented) pass.segments = vector_tensor(segments, {rows, length}).to(device());
+  pass.positions = vector_tensor(positions, {rows, length}).to(device());
+  pass.asked = vector_tensor(asked, {rows}).to(device());
+  pass.slots = vector_tensor(slots, {-1}).to(device());
+  pass.slot_source = vector_tensor(sources, {-1}).to(device());
+  pass.image_rows = vector_tensor(users, {static_cast<int64_t>(users.size()) / 2, 2}).to(device());
+  return pass;
+}
+
+}  // namespace emend

@@ -1,0 +1,224 @@
+#include "models/core/intervention.h"
+
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "io/error.h"
+#include "models/core/model.h"
+#include "models/testing/fixture.h"
+#include "nn/loss.h"
+
+namespace emend {
+namespace {
+
+using fixtures::Fixture;
+
+const std::string kFc1 = "language_model.model.decoder.layers.0.fc1";
+const std::string kVisionFc1 = "vision_model.encoder.layers.0.mlp.fc1";
+
+class InterventionTest : public ::testing::Test {
+ protected:
+  InterventionTest() { at::set_num_threads(1); }
+
+  at::Tensor logits(const Interventions& interventions) const {
+    return logits(interventions, batch);
+  }
+  at::Tensor logits(const Interventions& interventions, const Batch& of) const {
+    auto pass = model->begin(of);
+    model->run(pass, interventions);
+    return pass.logits();
+  }
+  at::Tensor random_delta(const std::string& site) const {
+    at::manual_seed(5);
+    return at::randn({model->site(site).out, model->site(site).in});
+  }
+  static Transform add(double value) {
+    return [value](const at::Tensor& x) { return x + value; };
+  }
+  // Nothing that a norm takes back, as it would a constant.
+  static Transform square() {
+    return [](const at::Tensor& x) { return x * x; };
+  }
+  // Rows whose logits are not those of the unedited model, bit for bit.
+  std::vector<int> changed(const Interventions& interventions) const {
+    const auto before = logits({}), after = logits(interventions);
+    std::vector<int> rows;
+    for (int64_t r = 0; r < before.size(0); ++r)
+      if (!at::equal(before[r], after[r])) rows.push_back(static_cast<int>(r));
+    return rows;
+  }
+
+  Fixture fixture = Fixture::open("blip2/plain");
+  std::unique_ptr<Model> model = fixtures::load(fixture);
+  Batch batch = fixture.batch("image_right");
+};
+
+TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) {
+  Intervention mix{Point::logits, "", {}, {}, {}, {false, true, false}};
+  mix.mix = [](const Pass& pass, const at::Tensor& logits) {
+    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // nothing was fed in behind
+    return logits + pass.ids.size(1);
+  };
+  EXPECT_EQ(changed({mix}), std::vector<int>{1});
+  auto partly = batch;
+  partly.rows[1].asked = 3;
+  EXPECT_EQ(model->begin(partly).asked[1].item<int64_t>(), 3);
+  partly.rows[1].asked = 1000;
+  EXPECT_THROW(model->begin(partly), Error);
+}
+
+TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
+  const std::vector<bool> scope{false, true, false};
+  const Interventions each{
+      {Point::input, kFc1, {}, square(), {}, scope},
+      {Point::weight, kFc1, {random_delta(kFc1), {}, {}}, {}, {}, scope},
+      {Point::output, kFc1, {}, square(), {}, scope},
+      {Point::boundary, "language.block.1", {}, square(), {}, scope},
+      {Point::boundary, "language.embed", {}, square(), {}, scope},
+      {Point::logits, "", {}, square(), {}, scope},
+      {Point::output, "language_model.lm_head", {}, square(), {}, scope},
+      {Point::input, kVisionFc1, {}, square(), {}, scope},
+      {Point::weight, kVisionFc1, {random_delta(kVisionFc1), {}, {}}, {}, {}, scope},
+      {Point::boundary, "vision.norm", {}, square(), {}, scope},
+      {Point::output, "qformer.encoder.layer.0.output_query.dense", {}, square(), {}, scope},
+      {Point::boundary, "bridge.project", {}, square(), {}, scope},
+  };
+  for (const auto& intervention : each)
+    EXPECT_THAT(changed({intervention}), ::testing::ElementsAre(1)) << intervention.where;
+}
+
+TEST_F(InterventionTest, NoRowInScopeIsNoIntervention) {
+  EXPECT_THAT(changed({{Point::output, kFc1, {}, add(1), {}, {false, false, false}}}),
+              ::testing::IsEmpty());
+}
+
+TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
+  const auto run = [&](const Interventions& interventions) {
+    auto pass = model->begin(batch);
+    const int64_t length = pass.ids.size(1);
+    pass.wanted = at::tensor(std::vector<int64_t>{2 * length, 1, length + 1, length + 2});
+    model->run(pass, interventions);
+    return pass.logits();
+  };
+  const auto before = run({});
+  const std::vector<bool> scope{false, true, false};
+  for (const auto& i :
+       {Intervention{Point::logits, "", {}, add(1), {}, scope},
+        Intervention{Point::output, "language_model.lm_head", {}, add(1), {}, scope}}) {
+    const auto after = run({i});
+    EXPECT_TRUE(at::equal(after.slice(0, 0, 2), before.slice(0, 0, 2)));
+    EXPECT_TRUE(at::allclose(after.slice(0, 2), before.slice(0, 2) + 1));
+  }
+}
+
+TEST_F(InterventionTest, RunInTheirOrder) {
+  const auto both = [&](Transform first, Transform second) {
+    return logits({{Point::logits, "", {}, std::move(first), {}, {}},
+                   {Point::logits, "", {}, std::move(second), {}, {}}});
+  };
+  const Transform twice = [](const at::Tensor& x) { return x * 2; };
+  EXPECT_TRUE(at::equal(both(add(1), twice), (logits({}) + 1) * 2));
+  EXPECT_TRUE(at::equal(both(twice, add(1)), logits({}) * 2 + 1));
+}
+
+TEST_F(InterventionTest, AnImageOfRowsInAndOutOfScopeIsRefused) {
+  auto shared = batch;
+  shared.rows[1].images = {0};
+  const Interventions vision{{Point::output, kVisionFc1, {}, add(1), {}, {true, false, false}}};
+  EXPECT_THROW(logits(vision, shared), Error);
+  // In the language blocks the rows are apart again.
+  EXPECT_NO_THROW(logits({{Point::output, kFc1, {}, add(1), {}, {true, false, false}}}, shared));
+}
+
+TEST_F(InterventionTest, RequestsRewriteTheRowsOfTheirScope) {
+  const Intervention insert{Point::request,
+                            "",
+                            {},
+                            {},
+                            [](const Batch& old) {
+                              auto made = old;
+                              for (auto& row : made.rows) row.ids.push_back(7);
+                              return made;
+                            },
+                            {false, true, false}};
+  const auto made = apply_requests(batch, {insert, insert});
+  EXPECT_EQ(made.rows[0].ids, batch.rows[0].ids);
+  EXPECT_EQ(made.rows[1].ids.size(), batch.rows[1].ids.size() + 2);
+  EXPECT_EQ(made.rows[1].ids.back(), 7);
+  Intervention drop = insert;
+  drop.rewrite = [](const Batch& old) { return Batch{old.pixels, {old.rows[0]}}; };
+  EXPECT_THROW(apply_requests(batch, {drop}), Error);
+}
+
+TEST_F(InterventionTest, FirstChangedStage) {
+  const auto first = [&](Interventions i) { return first_changed_stage(*model, i); };
+  EXPECT_EQ(first({}), model->stages().size());
+  EXPECT_EQ(first({{Point::logits, "", {}, add(1), {}, {}}}), model->stage("language.head"));
+  EXPECT_EQ(first({{Point::boundary, "language.embed", {}, add(1), {}, {}},
+                   {Point::weight, kFc1, {}, {}, {}, {}}}),
+            model->stage("language.embed"));
+  EXPECT_EQ(first({{Point::weight, kFc1, {}, {}, {}, {}}}), model->stage("language.block.0"));
+  EXPECT_EQ(first({{Point::weight, "language_projection", {}, {}, {}, {}}}),
+            model->stage("bridge.project"));
+  EXPECT_EQ(first({{Point::input, kVisionFc1, {}, {}, {}, {}}}), model->stage("vision.block.0"));
+  EXPECT_EQ(first({{Point::request, "", {}, {}, {}, {}}}), 0u);
+}
+
+// What comes before the first changed stage is the same; that stage itself is not.
+TEST_F(InterventionTest, TheFirstChangedStageIsTheFirstThatDiffers) {
+  at::NoGradGuard no_grad;
+  for (const auto& site : model->sites()) {
+    at::manual_seed(2);
+    const Interventions edit{
+        {Point::weight, site.name, {at::randn({site.out, site.in}), {}, {}}, {}, {}, {}}};
+    const size_t first = first_changed_stage(*model, edit);
+    auto plain = model->begin(batch), edited = model->begin(batch);
+    for (size_t i = 0; i <= first; ++i) {
+      model->run(plain, i);
+      model->run(edited, i, edit);
+      EXPECT_EQ(at::equal(plain.hidden, edited.hidden), i < first) << site.name << " " << i;
+    }
+  }
+}
+
+TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
+  const auto& site = model->site(kFc1);
+  at::Tensor input, gradient;
+  auto delta = at::zeros({site.out, site.in}).requires_grad_(true);
+  const Interventions watch{
+      {Point::input, kFc1, {}, [&](const at::Tensor& x) { return input = x; }, {}, {}},
+      {Point::weight, kFc1, {delta, {}, {}}, {}, {}, {}},
+      {Point::output,
+       kFc1,
+       {},
+       [&](const at::Tensor& y) {
+         y.register_hook([&](const at::Tensor& g) { gradient = g; });
+         return y;
+       },
+       {},
+       {}}};
+  auto pass = model->begin(batch);
+  model->run(pass, watch);
+  const auto loss =
+      answer_loss(pass.logits().index({pass.mask}), fixture.tensor("image_right/targets"));
+  const auto of_delta = torch::autograd::grad({loss}, {delta})[0];
+  const auto outer =
+      at::matmul(gradient.flatten(0, 1).t(), input.flatten(0, 1));  // what MEND reads
+  EXPECT_LT(fixtures::relative_error(of_delta, outer), 1e-5);
+  EXPECT_LT(
+      fixtures::relative_error(of_delta, fixture.tensor("image_right/grad." + kFc1 + ".weight")),
+      1e-4);
+}
+
+TEST_F(InterventionTest, RefusesWhatFitsNowhere) {
+  EXPECT_THROW(logits({{Point::weight, kFc1, {at::zeros({3, 3}), {}, {}}, {}, {}, {}}}), Error);
+  EXPECT_THROW(logits({{Point::weight, kFc1, {}, {}, {}, {}}}), Error);
+  EXPECT_THROW(logits({{Point::output, kFc1, {}, {}, {}, {}}}), Error);
+  EXPECT_THROW(logits({{Point::output, "no.such.site", {}, add(1), {}, {}}}), Error);
+  EXPECT_THROW(logits({{Point::boundary, "language.block.9", {}, add(1), {}, {}}}), Error);
+  EXPECT_THROW(logits({{Point::output, kFc1, {}, add(1), {}, {true}}}), Error);
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,262 @@
+#include "models/core/model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "models/core/glob.h"
+
+namespace emend {
+namespace {
+
+// A site by any release's name, with or without `.weight`.
+std::string site_name(std::string name, NameMap names) {
+  const std::string suffix = ".weight";
+  if (name.size() > suffix.size() &&
+      name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0)
+    name.resize(name.size() - suffix.size());
+  return names(name);
+}
+
+template <class T>
+std::vector<std::string> names(const std::vector<T>& things) {
+  std::vector<std::string> result;
+  for (const auto& thing : things) result.push_back(thing.name);
+  return result;
+}
+
+template <class T>
+[[noreturn]] void nothing_named(const char* what, const std::string& name,
+                                const std::vector<T>& things) {
+  throw Error("models::sites", fmt::format("no {} matches `{}`", what, name.substr(0, 200)),
+              fmt::format("near: {}", fmt::join(nearest(name, names(things)), ", ")));
+}
+
+}  // namespace
+
+Model::Model(Weights& weights, NameMap names)
+    : dtype_(weights.dtype()), device_(weights.device()), names_(names) {
+  weights.name_by(names);
+}
+
+void Model::add_stage(const std::string& name, Module module) { stages_.push_back({name, module}); }
+
+void Model::add_stages(const std::string& name, Module module, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) add_stage(fmt::format("{}.{}", name, i), module);
+}
+
+void Model::add_language_stages(int64_t blocks) {
+  add_stage("language.embed", Module::language);
+  add_stages("language.block", Module::language, blocks);
+  add_stage("language.head", Module::language);
+}
+
+std::vector<Site> Model::find_sites(const std::string& pattern) const {
+  const Glob glob(site_name(pattern, names_));
+  std::vector<Site> found;
+  for (const auto& site : sites_)
+    if (glob.matches(site.name)) found.push_back(site);
+  if (found.empty()) nothing_named("site", pattern, sites_);
+  return found;
+}
+
+const Site& Model::site(const std::string& name) const {
+  const auto canonical = site_name(name, names_);
+  for (const auto& site : sites_)
+    if (site.name == canonical) return site;
+  nothing_named("site", name, sites_);
+}
+
+size_t Model::stage(const std::string& name) const {
+  for (size_t i = 0; i < stages_.size(); ++i)
+    if (stages_[i].name == name) return i;
+  nothing_named("stage", name, stages_);
+}
+
+size_t Model::first_stage(Module module) const {
+  size_t first = 0;
+  while (first < stages_.size() && stages_[first].module != module) ++first;
+  return first;
+}
+
+at::Tensor Model::weight(const Site& site) const {
+  return site_weights_.at(&this->site(site.name) - sites_.data());
+}
+
+// Interventions as the stages meet them.
+struct Model::Plan {
+  struct Boundary {
+    size_t stage;
+    const Intervention* what;
+    at::Tensor rows;
+
+    void apply(Pass& pass) const {
+      auto transform = what->transform;
+      if (what->mix) transform = [&](const at::Tensor& logits) { return what->mix(pass, logits); };
+      pass.hidden = apply_transform(pass.hidden, transform, rows);
+    }
+  };
+  Attachments attachments;
+  std::vector<Boundary> boundaries;  // those at the logits among them
+};
+
+namespace {
+
+// (R) bool for the rows of the part that a stage belongs to; undefined when all are in scope. An
+// image is in scope with the rows that use it.
+at::Tensor scope_of(const std::vector<bool>& rows, bool of_images, const Pass& pass) {
+  if (rows.empty()) return {};
+  if (static_cast<int64_t>(rows.size()) != pass.ids.size(0))
+    throw Error("models::run",
+                fmt::format("an intervention's scope names {} rows, the batch has {}", rows.size(),
+                            pass.ids.size(0)),
+                "give a scope a value for each row");
+  const int64_t count = of_images ? pass.pixels.size(0) : pass.ids.size(0);
+  auto scope = at::zeros({count}, at::kBool);
+  auto* in = scope.data_ptr<bool>();
+  if (!of_images) {
+    for (size_t i = 0; i < rows.size(); ++i) in[i] = rows[i];
+    return scope.to(pass.ids.device());
+  }
+  auto users = pass.image_rows.to(at::kCPU).contiguous();
+  const auto* pair = users.data_ptr<int64_t>();
+  std::vector<bool> used(count, false);
+  for (int64_t i = 0; i < users.size(0); ++i, pair += 2) {
+    if (used[pair[0]] && in[pair[0]] != rows[pair[1]])
+      throw Error(
+          "models::run",
+          fmt::format("image {} is used by rows in and out of an intervention's scope", pair[0]),
+          "give those rows an image each in the batch's pixels");
+    used[pair[0]] = true;
+    in[pair[0]] = rows[pair[1]];
+  }
+  return scope.to(pass.ids.device());
+}
+
+void check_delta(const WeightDelta& delta, const Site& site) {
+  const bool fits =
+      delta.low_rank()
+          ? delta.up.dim() == 2 && delta.down.defined() && delta.down.dim() == 2 &&
+                delta.up.size(0) == site.out && delta.down.size(1) == site.in &&
+                delta.up.size(1) == delta.down.size(0) && delta.up.scalar_type() == at::kFloat &&
+                delta.down.scalar_type() == at::kFloat
+          : delta.dense.defined() && delta.dense.dim() == 2 && delta.dense.size(0) == site.out &&
+                delta.dense.size(1) == site.in && delta.dense.scalar_type() == at::kFloat;
+  if (!fits)
+    throw Error(
+        "models::run",
+        fmt::format("a delta does not fit {}, which is ({}, {})", site.name, site.out, site.in),
+        "float32 (out, in), or (out, r) and (r, in)");
+}
+
+}  // namespace
+
+Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& interventions) const {
+  Plan plan;
+  const size_t head = stages_.size() - 1;
+  for (const auto& i : interventions) {
+    if (i.point == Point::request) continue;  // applied before the pass began
+    const bool at_site =
+        i.point == Point::input || i.point == Point::weight || i.point == Point::output;
+    const Site* site = at_site ? &this->site(i.where) : nullptr;
+    if (i.point == Point::weight) check_delta(i.delta, *site);
+    const bool acts = i.transform || (i.point == Point::logits && i.mix);
+    if (i.point != Point::weight && !acts)
+      throw Error("models::run", fmt::format("an intervention at `{}` has no transform", i.where),
+                  "set `transform`");
+    const size_t stage = site                         ? site->stage
+                         : i.point == Point::boundary ? this->stage(i.where)
+                                                      : head;
+    if (stage < pass.next || stage > last) continue;
+
+    auto rows = scope_of(i.rows, stages_[stage].module != Module::language, pass);
+    if (rows.defined() && !rows.any().item<bool>()) continue;
+    // Where the head runs at chosen positions, each of them is a row.
+    if (rows.defined() && pass.wanted.defined() && stage == head)
+      rows = rows.index_select(0, at::div(pass.wanted, pass.ids.size(1), "floor"));
+    if (!site) {
+      plan.boundaries.push_back({stage, &i, rows});
+      continue;
+    }
+    auto& by_site = plan.attachments.by_site;
+    by_site.resize(sites_.size());
+    const auto kind = i.point == Point::input    ? Attachment::Kind::input
+                      : i.point == Point::weight ? Attachment::Kind::weight
+                                                 : Attachment::Kind::output;
+    by_site[site - sites_.data()].push_back({kind, i.delta, i.transform, rows});
+  }
+  return plan;
+}
+
+void Model::run(Pass& pass, const Interventions& interventions) const {
+  run(pass, stages_.size() - 1, interventions);
+}
+
+void Model::run(Pass& pass, size_t last, const Interventions& interventions) const {
+  if (last >= stages_.size())
+    throw Error("models::run",
+                fmt::format("there is no stage {}, the model has {}", last, stages_.size()),
+                "name one of the model's stages by its index");
+  if (!pass.pixels.defined())
+    while (pass.next <= last && stages_[pass.next].module != Module::language) ++pass.next;
+  if (pass.next > last) return;
+
+  const auto plan = this->plan(pass, last, interventions);
+  if (!pass.batched_pictures && stages_[pass.next].module == Module::vision) {
+    size_t seen = pass.next;
+    while (seen < last && stages_[seen + 1].module == Module::vision) ++seen;
+    run_pictures(pass, seen, plan);
+  }
+  run_stages(pass, last, plan);
+}
+
+void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
+  for (; pass.next <= last; ++pass.next) {
+    run_stage(pass.next, pass, plan.attachments);
+    for (const auto& boundary : plan.boundaries)
+      if (boundary.stage == pass.next) boundary.apply(pass);
+    // A kept state comes back in this layout, and kernels' bits depend on it.
+    pass.hidden = pass.hidden.contiguous();
+  }
+}
+
+// One picture through all stages before the next one: only what comes out is held for all of them.
+void Model::run_pictures(Pass& pass, size_t last, const Plan& plan) const {
+  std::vector<at::Tensor> hidden;
+  for (int64_t i = 0; i < pass.pixels.size(0); ++i) {
+    // Memory of its own, laid out as if the picture came alone: kernels may choose by alignment.
+    const auto alone = [i](const at::Tensor& all) {
+      return all.defined() ? all.narrow(0, i, 1).clone(at::MemoryFormat::Contiguous) : all;
+    };
+    Pass picture = pass;
+    picture.pixels = alone(pass.pixels);
+    picture.hidden = alone(pass.hidden);
+    run_stages(picture, last, for_picture(plan, i));
+    hidden.push_back(picture.hidden);
+  }
+  pass.hidden = at::cat(hidden);
+  pass.next = last + 1;
+}
+
+// What the plan does to one picture in the vision module: there its scope is all or nothing.
+Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
+  const auto acts = [&](size_t stage, const at::Tensor& rows) {
+    return stages_[stage].module == Module::vision &&
+           (!rows.defined() || rows[picture].item<bool>());
+  };
+  Plan own;
+  for (const auto& boundary : plan.boundaries)
+    if (acts(boundary.stage, boundary.rows))
+      own.boundaries.push_back({boundary.stage, boundary.what, {}});
+  const auto& by_site = plan.attachments.by_site;
+  own.attachments.by_site.resize(by_site.size());
+  for (size_t s = 0; s < by_site.size(); ++s)
+    for (const auto& a : by_site[s])
+      if (acts(sites_[s].stage, a.rows))
+        own.attachments.by_site[s].push_back({a.kind, a.delta, a.transform, {}});
+  return own;
+}
+
+}  // namespace emend

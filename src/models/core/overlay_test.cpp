@@ -1,0 +1,130 @@
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "models/architectures/blip2.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kMega = 1 << 20;
+
+// Bytes that the process holds in memory, mapped files' touched pages included.
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+std::string file_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// How the kernel maps the file: "r--p" is private and read-only.
+std::vector<std::string> permissions(const std::string& path) {
+  std::ifstream maps("/proc/self/maps");
+  std::vector<std::string> found;
+  for (std::string line; std::getline(maps, line);)
+    if (line.find(path) != std::string::npos) found.push_back(line.substr(line.find(' ') + 1, 4));
+  return found;
+}
+
+// A model whose language block alone is as large as a delta, so that a copy would show.
+class Overlay : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  Overlay() {
+    at::set_num_threads(1);
+    mallopt(M_MMAP_THRESHOLD,
+            kMega / 4);  // what is freed goes back, so that growth is what is held
+    at::manual_seed(1);
+    config.vision = {.hidden = 16,
+                     .intermediate = 16,
+                     .layers = 1,
+                     .heads = 2,
+                     .image_size = 8,
+                     .patch_size = 4};
+    config.qformer = {.hidden = 16, .intermediate = 16, .layers = 1, .heads = 2};
+    config.text = {.vocabulary = 64,
+                   .hidden = 1024,
+                   .ffn = 4096,
+                   .layers = 2,
+                   .heads = 8,
+                   .max_positions = 32,
+                   .embedding_width = 1024};
+    config.queries = 2;
+    folder =
+        (std::filesystem::path(::testing::TempDir()) / fmt::format("emend_overlay_{}", ::getpid()))
+            .string();
+    std::filesystem::create_directories(folder);
+    Weights made([](const std::string&, at::IntArrayRef shape) { return at::randn(shape) * 0.05; },
+                 GetParam());
+    const auto model = make_blip2(config, made);
+    write_safetensors(file(), {model->parameters().begin(), model->parameters().end()});
+  }
+  ~Overlay() override { std::filesystem::remove_all(folder); }
+  std::string file() const { return folder + "/model.safetensors"; }
+
+  Blip2Config config;
+  std::string folder;
+};
+INSTANTIATE_TEST_SUITE_P(Dtypes, Overlay, ::testing::Values(at::kFloat, at::kBFloat16));
+
+TEST_P(Overlay, CostsItsOwnSizeAndLeavesTheBaseAlone) {
+  at::NoGradGuard no_grad;
+  const auto before = file_bytes(file());
+  Weights weights(Checkpoint::open(folder), GetParam());
+  const auto model = make_blip2(config, weights);
+  EXPECT_THAT(permissions(file()), ::testing::ElementsAre("r--p"));
+
+  const Batch batch{{}, {{{2, 5, 6, 7, 8}, {}, {}}, {{2, 9}, {}, {}}}};
+  const auto logits = [&](const Interventions& interventions) {
+    auto pass = model->begin(batch);
+    model->run(pass, interventions);
+    return pass.logits();
+  };
+  const auto plain = logits({});  // every page of the base is in memory from here on
+  {
+    // Buffers that a first overlay leaves behind in the allocator are not the second's cost.
+    const auto small = at::zeros({4096, 1}), flat = at::zeros({1, 1024});
+    logits({{Point::weight,
+             "language_model.model.decoder.layers.0.fc1",
+             {{}, small, flat},
+             {},
+             {},
+             {}}});
+  }
+
+  malloc_trim(0);
+  const int64_t base = resident_bytes();
+  Interventions edit;
+  for (const char* layer : {"0", "1"})
+    edit.push_back({Point::weight,
+                    std::string("language_model.model.decoder.layers.") + layer + ".fc1",
+                    {at::ones({4096, 1024}), {}, {}},
+                    {},
+                    {},
+                    {}});
+  const int64_t size = 2 * 4096 * 1024 * sizeof(float);
+  EXPECT_FALSE(at::equal(logits(edit), plain));
+  malloc_trim(0);
+  const int64_t grown = resident_bytes() - base;
+  EXPECT_GE(grown, size - kMega);
+  EXPECT_LE(grown, size + 3 * kMega) << "delta of " << size / kMega << " MB";
+
+  edit.clear();
+  EXPECT_TRUE(at::equal(logits({}), plain));
+  EXPECT_EQ(file_bytes(file()), before);
+  const auto untouched = Checkpoint::open(folder);
+  for (const auto& [name, tensor] : model->parameters())
+    EXPECT_TRUE(at::equal(tensor, untouched.tensor(name))) << name;
+}
+
+}  // namespace
+}  // namespace emend

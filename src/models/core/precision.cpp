@@ -1,0 +1,20 @@
+#include "models/core/precision.h"
+
+namespace emend {
+
+Precision choose_precision(std::optional<at::ScalarType> asked, at::ScalarType stored,
+                           at::Device device, bool bf16_is_fast) {
+  if (asked) return {*asked, *asked, "it was asked for"};
+  if (stored == at::kBFloat16 && (bf16_is_fast || !device.is_cpu()))
+    return {stored, stored, "the folder is stored in bf16"};
+  if (stored == at::kBFloat16)
+    return {at::kFloat, stored,
+            "the folder is stored in bf16, which this processor multiplies slowly"};
+  if (stored == at::kHalf && !device.is_cpu())
+    return {stored, stored, "the folder is stored in fp16"};
+  if (stored == at::kHalf)
+    return {at::kFloat, stored, "the folder is stored in fp16, which bf16 would round"};
+  return {at::kFloat, at::kFloat, "the folder is stored in fp32"};
+}
+
+}  // namespace emend

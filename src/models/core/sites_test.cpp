@@ -1,0 +1,116 @@
+#include <gmock/gmock.h>
+
+#include "io/error.h"
+#include "models/core/glob.h"
+#include "models/core/model.h"
+#include "models/testing/fixture.h"
+
+namespace emend {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(Glob, StarsAndMarks) {
+  EXPECT_TRUE(Glob("*").matches(""));
+  EXPECT_TRUE(Glob("a*c").matches("abbc"));
+  EXPECT_TRUE(Glob("a*b*c").matches("a.b.bc"));
+  EXPECT_FALSE(Glob("a*c").matches("abcd"));
+  EXPECT_TRUE(Glob("a?c").matches("abc"));
+  EXPECT_FALSE(Glob("a?c").matches("ac"));
+  EXPECT_FALSE(Glob("").matches("a"));
+  EXPECT_TRUE(Glob("a.b").matches("a.b"));
+  EXPECT_FALSE(Glob("a.b").matches("axb"));
+}
+
+TEST(Glob, BracketsAndBraces) {
+  EXPECT_TRUE(Glob("x[0-3]").matches("x2"));
+  EXPECT_FALSE(Glob("x[0-3]").matches("x4"));
+  EXPECT_TRUE(Glob("x[!0-3]").matches("x4"));
+  EXPECT_TRUE(Glob("x[ab-]").matches("x-"));
+  EXPECT_TRUE(Glob("*.{fc1,fc2}").matches("l.fc2"));
+  EXPECT_FALSE(Glob("*.{fc1,fc2}").matches("l.fc3"));
+  EXPECT_TRUE(Glob("{a,b{c,d}}e").matches("bde"));
+  EXPECT_FALSE(Glob("{a,b{c,d}}e").matches("be"));
+  EXPECT_TRUE(Glob("a{,b}").matches("a"));
+}
+
+TEST(Glob, RefusesWhatIsUnbalancedOrEndless) {
+  for (const char* bad : {"{a", "a}", "[a", "x[", "{a,{b}", "*[!"}) EXPECT_THROW(Glob{bad}, Error);
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "{a,b}";
+  EXPECT_THROW(Glob{many}, Error);
+  EXPECT_THROW(Glob{std::string(100000, '{')}, Error);
+  EXPECT_FALSE(Glob(std::string(60, '*') + "b").matches(std::string(4000, 'a')));
+}
+
+class SitesTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> find(const std::string& pattern) const {
+    std::vector<std::string> names;
+    for (const auto& site : model->find_sites(pattern)) names.push_back(site.name);
+    return names;
+  }
+  std::unique_ptr<Model> model = fixtures::load(fixtures::Fixture::open("blip2/plain"));
+};
+
+TEST_F(SitesTest, AreFoundInModelOrder) {
+  EXPECT_THAT(find("*.layers.{1,2}.fc[12]"),
+              ElementsAre("language_model.model.decoder.layers.1.fc1",
+                          "language_model.model.decoder.layers.1.fc2",
+                          "language_model.model.decoder.layers.2.fc1",
+                          "language_model.model.decoder.layers.2.fc2"));
+  EXPECT_EQ(find("*").size(), model->sites().size());
+}
+
+TEST_F(SitesTest, AreFoundByTheNamesOfAnyRelease) {
+  const auto current = ElementsAre("language_model.model.decoder.layers.0.fc1");
+  EXPECT_THAT(find("language_model.model.decoder.layers.0.fc1"), current);
+  EXPECT_THAT(find("language_model.model.decoder.layers.0.fc1.weight"), current);
+  EXPECT_THAT(find("model.language_model.model.decoder.layers.0.fc1"), current);
+  EXPECT_THAT(find("language_model.decoder.layers.0.fc1"), current);
+  EXPECT_THAT(find("model.qformer.encoder.layer.0.output_query.dense"),
+              ElementsAre("qformer.encoder.layer.0.output_query.dense"));
+}
+
+TEST_F(SitesTest, NoMatchNamesNearOnes) {
+  try {
+    find("language_model.model.decoder.layers.0.fc3");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("no site matches"));
+    EXPECT_THAT(e.what(), HasSubstr("layers.0.fc1"));
+  }
+  EXPECT_THROW(model->stage("language.blok.0"), Error);
+}
+
+TEST_F(SitesTest, KnowTheirWeightStageAndDefaults) {
+  for (const auto& site : model->sites()) {
+    const auto weight = model->weight(site);
+    EXPECT_EQ(weight.sizes(), at::IntArrayRef({site.out, site.in})) << site.name;
+    if (site.name == "language_model.lm_head") continue;
+    EXPECT_TRUE(weight.is_same(model->parameters().at(site.name + ".weight"))) << site.name;
+  }
+  // Tied: the head's weight is the embedding's.
+  EXPECT_TRUE(
+      model->weight(model->site("language_model.lm_head"))
+          .is_same(model->parameters().at("language_model.model.decoder.embed_tokens.weight")));
+  const auto stage_of = [&](const char* site) {
+    return model->stages()[model->site(site).stage].name;
+  };
+  EXPECT_EQ(stage_of("vision_model.encoder.layers.1.self_attn.qkv"), "vision.block.1");
+  EXPECT_EQ(stage_of("qformer.encoder.layer.2.intermediate_query.dense"), "bridge.layer.2");
+  EXPECT_EQ(stage_of("language_projection"), "bridge.project");
+  EXPECT_EQ(stage_of("language_model.model.decoder.layers.2.self_attn.out_proj"),
+            "language.block.2");
+  EXPECT_EQ(stage_of("language_model.lm_head"), "language.head");
+
+  EXPECT_THAT(find(model->default_sites(Module::language)),
+              ElementsAre("language_model.model.decoder.layers.2.fc1",
+                          "language_model.model.decoder.layers.2.fc2"));
+  for (const auto& name : find(model->default_sites(Module::bridge)))
+    EXPECT_EQ(name.rfind("qformer.", 0), 0u);
+}
+
+}  // namespace
+}  // namespace emend

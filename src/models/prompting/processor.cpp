@@ -1,0 +1,349 @@
+#include "models/prompting/processor.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "io/error.h"
+#include "io/files/path.h"
+#include "io/log.h"
+#include "models/config/json_fields.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+std::string filled(std::string pattern, const std::string& text) {
+  const auto slot = pattern.find("{}");
+  return slot == std::string::npos ? pattern : pattern.replace(slot, 2, text);
+}
+
+std::string trimmed(const std::string& text) {
+  const char* space = " \t\r\n";
+  const auto begin = text.find_first_not_of(space);
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
+}
+
+// What a wrapped prompt ends with.
+bool is_wrapped(const std::string& text, const std::string& pattern) {
+  const auto slot = pattern.find("{}");
+  const auto tail = slot == std::string::npos ? "" : trimmed(pattern.substr(slot + 2));
+  return !tail.empty() && text.find(tail) != std::string::npos;
+}
+
+// The placeholder's id and text, as config.json and the tokenizer know them.
+void find_placeholder(const Tokenizer& tokenizer, PromptLayout& layout) {
+  const bool given = layout.image_token.has_value();
+  if (!given) layout.image_token = tokenizer.id(layout.placeholder);
+  if (!layout.image_token) {
+    if (layout.pictures_first) layout.placeholder.clear();
+  } else if (*layout.image_token < tokenizer.size()) {
+    const auto text = tokenizer.token(*layout.image_token);
+    for (auto* pattern : {&layout.with_picture, &layout.without_picture, &layout.shown})
+      replace_all(*pattern, layout.placeholder, text);
+    layout.placeholder = text;
+  }
+  if (given && !layout.pictures_first && tokenizer.id(layout.placeholder) != layout.image_token)
+    throw Error("models::processor",
+                fmt::format("the tokenizer has no token {} for the placeholder of pictures",
+                            *layout.image_token),
+                "tokenizer.json and config.json must come from the same model");
+}
+
+// Older releases kept settings of generation in config.json, where nothing reads them here.
+void warn_of_misplaced(const fs::path& root) {
+  const auto file = (root / "config.json").string();
+  if (!path_exists(file)) return;
+  auto config = read_json_object(file);
+  config.erase("max_length");  // of every old file, and only a limit
+  const auto names = GenerationConfig::parse(config).names();
+  if (!names.empty())
+    logger().warn(
+        "{} asks for {}, which is not applied; generation_config.json is where it is read", file,
+        fmt::join(names, ", "));
+}
+
+// transformers lets these two of tokenizer_config.json overrule tokenizer.json.
+void warn_of_overruled(const fs::path& root, bool begins, bool ends) {
+  const auto file = (root / "tokenizer_config.json").string();
+  if (!path_exists(file)) return;
+  const auto config = read_json_object(file);
+  for (const auto& [name, does] :
+       {std::pair{"add_bos_token", begins}, std::pair{"add_eos_token", ends}})
+    if (const auto found = config.find(name);
+        found != config.end() && found->is_boolean() && found->get<bool>() != does)
+      logger().warn("{} says {} {}, which is not applied: the tokenizer {} it", file, name,
+                    found->get<bool>(), does ? "adds" : "does not add");
+}
+
+void check_settings(const std::string& path, const PromptLayout& layout) {
+  const auto own = read_json_object(path);
+  for (const auto& [name, value] : layout.settings)
+    if (own.contains(name) && !own[name].is_null() && own[name] != nlohmann::json::parse(value))
+      throw Error(
+          "models::processor",
+          fmt::format("{} says {} {}, the model has {}", path, name, own[name].dump(), value),
+          "the files must come from the same model; fetch the folder again");
+}
+
+}  // namespace
+
+Processor Processor::load(const std::string& folder, const PromptLayout& layout, bool wrap,
+                          const std::string& date) {
+  const fs::path root(folder);
+  Processor processor;
+  processor.layout = layout;
+  processor.tokenizer = Tokenizer::load(folder);
+  const auto own = (root / "processor_config.json").string();
+  if (layout.image_slots > 0) {
+    // Newer releases save one file for both halves of the processor.
+    const auto images = (root / "preprocessor_config.json").string();
+    processor.image_processor =
+        ImageProcessor::load(!path_exists(images) && path_exists(own) ? own : images);
+    find_placeholder(*processor.tokenizer, processor.layout);
+    if (path_exists(own)) check_settings(own, layout);
+  }
+
+  processor.stop_tokens = layout.stop_tokens;
+  if (const auto file = root / "generation_config.json"; path_exists(file)) {
+    processor.generation = GenerationConfig::parse(read_json_object(file.string()));
+    const auto& stops = processor.generation.eos_token_id;
+    if (layout.generation_config_stops && !stops.empty()) processor.stop_tokens = stops;
+    if (const auto& names = processor.generation.not_implemented; !names.empty())
+      logger().warn("{} asks for {}, which is not implemented: answers are made without it",
+                    file.string(), fmt::join(names, ", "));
+  } else {
+    warn_of_misplaced(root);
+  }
+
+  const auto& tokenizer = *processor.tokenizer;
+  const auto with = tokenizer.encode("a", /*special=*/true);
+  const auto without = tokenizer.encode("a", /*special=*/false);
+  const auto text = std::search(with.begin(), with.end(), without.begin(), without.end());
+  processor.begin_.assign(with.begin(), text);
+  const bool ends = with.end() - text > static_cast<int64_t>(without.size());
+  warn_of_overruled(root, !processor.begin_.empty(), ends);
+  processor.spaced_ = !without.empty() && tokenizer.token(without[0]).rfind("\u2581", 0) == 0;
+
+  auto& templates = processor.layout;
+  if (!wrap) {
+    templates.with_picture = templates.without_picture = "";
+  } else if (layout.chat_template) {
+    try {
+      processor.chat_ = ChatTemplate::load(folder, date);
+      if (processor.chat_) {
+        templates.without_picture = processor.render("{}", false);
+        if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);
+      }
+    } catch (const Error& error) {
+      throw Error("models::processor",
+                  fmt::format("the chat template of {} cannot be used: {}", folder, error.what()),
+                  "--no-chat-template asks prompts as they are");
+    }
+  }
+  return processor;
+}
+
+// A user's turn, and the beginning of the answer.
+std::string Processor::render(const std::string& text, bool picture) const {
+  nlohmann::ordered_json content = text;
+  if (layout.image_slots > 0) {
+    content = nlohmann::ordered_json::array();
+    if (picture) content.push_back({{"type", "image"}});
+    content.push_back({{"type", "text"}, {"text", text}});
+  }
+  nlohmann::ordered_json turn = {{"role", "user"}, {"content", content}};
+  return chat_->render(nlohmann::ordered_json::array({turn}), {{"add_generation_prompt", true}});
+}
+
+// As transformers encodes what it made of a chat: a language model's template says all itself;
+// beside pictures BOS is added where the template has none.
+std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const {
+  if (!bos) return tokenizer->encode(text, /*special=*/false);
+  if (chat_ && layout.image_slots == 0 && is_wrapped(text, layout.without_picture))
+    return tokenizer->encode(text, /*special=*/false);
+  auto ids = tokenizer->encode(text, /*special=*/true);
+  const auto size = static_cast<int64_t>(begin_.size());
+  if (size > 0 && static_cast<int64_t>(ids.size()) >= 2 * size &&
+      std::equal(begin_.begin(), begin_.end(), ids.begin() + size))
+    ids.erase(ids.begin(), ids.begin() + size);
+  return ids;
+}
+
+void Processor::check_sees() const {
+  if (layout.image_slots == 0)
+    throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
+                "leave the picture out, or take a vision-language model");
+}
+
+at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
+
+Tiles Processor::tiles(const Image& image) const {
+  check_sees();
+  return image_processor.tiles(image);
+}
+
+std::string Processor::prompt(const std::string& text, bool picture) const {
+  const auto& pattern = picture ? layout.with_picture : layout.without_picture;
+  const bool placed =
+      !layout.pictures_first && picture && text.find(layout.placeholder) != std::string::npos;
+  if (placed) return text;
+  if (!pattern.empty() && !is_wrapped(text, pattern))
+    return chat_ ? render(text, picture) : filled(pattern, text);
+  return picture && !layout.pictures_first ? filled(layout.shown, text) : text;
+}
+
+Row Processor::row(const std::string& text, int64_t image, int rows, int columns) const {
+  if (image >= 0) check_sees();
+  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image, rows, columns);
+}
+
+Row Processor::pictures_first(const std::string& text, int64_t image) const {
+  std::string rest = text;
+  const auto& placeholder = layout.placeholder;
+  if (!placeholder.empty()) {
+    while (image >= 0 && rest.rfind(placeholder, 0) == 0) rest.erase(0, placeholder.size());
+    if (rest.find(placeholder) != std::string::npos)
+      throw Error(
+          "models::processor",
+          fmt::format("the prompt has the placeholder {} where no picture goes", placeholder),
+          "pictures come first; the placeholder may be left out");
+  }
+  if (rest.empty())
+    throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
+
+  Row row;
+  if (image >= 0) {
+    row.ids.assign(layout.image_slots, kImageSlot);
+    row.images.push_back(image);
+  }
+  const auto ids = tokenizer->encode(prompt(rest, image >= 0), /*special=*/bos != Bos::never);
+  row.ids.insert(row.ids.end(), ids.begin(), ids.end());
+  return row;
+}
+
+// The tokens between placeholders.
+std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, bool bos) const {
+  std::vector<std::vector<int64_t>> pieces(1);
+  const bool known = layout.image_slots > 0 && !layout.placeholder.empty();
+  if (!known || layout.image_token) {
+    for (int64_t id : encode(text, bos))
+      if (known && id == *layout.image_token)
+        pieces.emplace_back();
+      else
+        pieces.back().push_back(id);
+    return pieces;
+  }
+  // What is no token is no text either: both sides are encoded without it, and so are the two sides
+  // of a seam.
+  bool first = true;
+  const auto encode = [&](std::string_view part) {
+    const auto ids = tokenizer->encode(part, /*special=*/first && bos);
+    pieces.back().insert(pieces.back().end(), ids.begin(), ids.end());
+    first = false;
+  };
+  const auto encode_seamed = [&](std::string_view part) {
+    for (auto at = layout.seam.empty() ? part.npos : part.find(layout.seam); at != part.npos;
+         at = part.find(layout.seam)) {
+      encode(part.substr(0, at));
+      part.remove_prefix(at + layout.seam.size());
+    }
+    encode(part);
+  };
+  std::string_view rest = text;
+  const auto& placeholder = layout.placeholder;
+  for (auto at = rest.find(placeholder); at != rest.npos; at = rest.find(placeholder)) {
+    encode_seamed(rest.substr(0, at));
+    pieces.emplace_back();
+    rest.remove_prefix(at + placeholder.size());
+  }
+  encode_seamed(rest);
+  return pieces;
+}
+
+void Processor::refuse_placeholder() const {
+  throw Error(
+      "models::processor",
+      fmt::format("the prompt has the placeholder {} where no picture goes", layout.placeholder),
+      fmt::format("write it once, where the picture goes; it becomes {} positions",
+                  layout.image_slots));
+}
+
+// The text with a placeholder for each tile and what is around them, for the one that it has.
+std::string Processor::spelled_out(std::string text, int rows, int columns) const {
+  const auto& placeholder = layout.placeholder;
+  const auto at = text.find(placeholder);
+  if (at == text.npos || text.find(placeholder, at + placeholder.size()) != text.npos)
+    refuse_placeholder();
+  std::string all;
+  for (int row = 1; row <= rows; ++row) {
+    for (int column = 1; column <= columns; ++column) {
+      auto before = layout.before_tile;
+      replace_all(before, "{row}", std::to_string(row));
+      replace_all(before, "{column}", std::to_string(column));
+      all += before + placeholder;
+    }
+    all += layout.after_row;
+  }
+  if (rows > 0) all += layout.after_tiles;
+  all += layout.before_whole + placeholder + layout.after_whole;
+  return text.replace(at, placeholder.size(), all);
+}
+
+Row Processor::in_place(const std::string& text, int64_t image, int rows, int columns) const {
+  if (text.empty())
+    throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
+  if (!layout.seam.empty() && text.find(layout.seam) != std::string::npos)
+    throw Error("models::processor", "the prompt has a control character that has no text",
+                "take it out");
+  auto asked = prompt(text, image >= 0);
+  const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
+  const bool spelled = image >= 0 && !layout.before_whole.empty();
+  if (spelled) asked = spelled_out(asked, rows, columns);
+  const bool released = layout.bare_text_bos || !bare;
+  const auto pieces = this->pieces(asked, bos == Bos::released ? released : bos == Bos::always);
+  const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
+  const int64_t tiles = int64_t{rows} * columns + 1;
+  const bool together = spelled || placeholders < 2 ||
+                        std::all_of(pieces.begin() + 1, pieces.end() - 1,
+                                    [](const auto& piece) { return piece.empty(); });
+  const bool fits = image < 0
+                        ? placeholders == 0
+                        : placeholders == tiles || (!spelled && placeholders == layout.image_slots);
+  if (!fits || !together) refuse_placeholder();
+  Row row;
+  row.ids = pieces.front();
+  for (int64_t tile = 0; image >= 0 && tile < tiles; ++tile) {
+    const auto& behind = tiles == 1 ? pieces.back() : pieces[tile + 1];
+    row.ids.insert(row.ids.end(), layout.image_slots, kImageSlot);
+    row.images.push_back(image + tile);
+    row.ids.insert(row.ids.end(), behind.begin(), behind.end());
+  }
+  return row;
+}
+
+std::vector<int64_t> Processor::target(const std::string& text) const {
+  auto ids = tokenizer->encode(text, /*special=*/false);
+  if (spaced_) {
+    // Such a tokenizer begins every text with a space; a continuation has one only if it says so.
+    const auto before = tokenizer->encode(":", /*special=*/false);
+    const auto both = tokenizer->encode(":" + text, /*special=*/false);
+    if (both.size() >= before.size() && std::equal(before.begin(), before.end(), both.begin()))
+      ids.assign(both.begin() + static_cast<int64_t>(before.size()), both.end());
+  }
+  if (ids.empty())
+    throw Error("models::processor", "the target has no tokens", "say what to answer");
+  return ids;
+}
+
+}  // namespace emend

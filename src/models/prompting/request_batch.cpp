@@ -1,0 +1,38 @@
+#include "models/prompting/request_batch.h"
+
+#include <algorithm>
+
+#include "models/prompting/image_batch.h"
+
+namespace emend {
+
+Batch request_batch(const Vlm& vlm, const std::vector<Query>& queries,
+                    const Interventions& interventions) {
+  const bool shared = std::all_of(interventions.begin(), interventions.end(),
+                                  [](const Intervention& i) { return i.rows.empty(); });
+  const auto same = [](const Image& a, const Image& b) {
+    return a.width == b.width && a.height == b.height && a.rgb == b.rgb;
+  };
+  Batch batch;
+  std::vector<const Image*> images;
+  ShownPictures pictures;
+  for (const auto& query : queries) {
+    if (!query.image) {
+      batch.rows.push_back(vlm.processor.row(query.text));
+      continue;
+    }
+    const auto found = std::find_if(images.begin(), images.end(), [&](const Image* known) {
+      return shared && same(*known, *query.image);
+    });
+    const auto index = static_cast<size_t>(found - images.begin());
+    if (found == images.end()) {
+      images.push_back(&*query.image);
+      pictures.add(vlm.processor.tiles(*query.image));
+    }
+    batch.rows.push_back(pictures.row(vlm.processor, query.text, index));
+  }
+  batch.pixels = pictures.pixels();
+  return apply_requests(batch, interventions);
+}
+
+}  // namespace emend

@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <map>
+
+#include "io/error.h"
+#include "suites/random.h"
+#include "suites/scenes/consequences.h"
+#include "suites/scenes/scenes.h"
+#include "suites/scenes/untouched.h"
+#include "suites/scenes/words.h"
+
+namespace emend::scenes {
+namespace {
+
+Picture drawn(const Scene& scene) { return {{}, std::make_shared<const Image>(render(scene))}; }
+
+class Maker {
+ public:
+  Maker(const Scene& scene, const Question& question, const std::string& target, Split split,
+        uint64_t seed)
+      : scene_(scene),
+        question_(question),
+        target_(target),
+        split_(split),
+        rng_(mix(seed)),
+        grid_rng_(mix(mix(seed) + 1)),
+        about_picture_(question.kind != Kind::fact),
+        untouched_(scene, question, target, split) {}
+
+  Record make(const EditOptions& options) {
+    record_.id = std::string("scenes-") + split_name(split_) + "-" + question_.topic + "-" +
+                 std::to_string(scene_.jitter % 1000000);
+    std::replace(record_.id.begin(), record_.id.end(), ' ', '_');
+    std::replace(record_.id.begin(), record_.id.end(), '/', '.');
+    if (about_picture_) record_.image = drawn(scene_);
+    record_.prompt = question_.text;
+    record_.target = target_;
+    record_.truth = question_.answer;
+
+    add(Group::reliability, record_.image, question_.text, target_);
+    auto reworded = rewordings(options.rewordings);
+    for (const auto& text : reworded) add(Group::text_generality, record_.image, text, target_);
+    for (int i = 0; about_picture_ && i < options.variants; ++i)
+      add(Group::image_generality, drawn(another_view(rng_)), question_.text, target_);
+    for (const auto& fact : untouched_.unrelated_facts(options.text_probes, rng_))
+      add(Group::text_locality, {}, fact.text, fact.answer);
+    for (int i = 0; i < options.image_probes; ++i) {
+      auto [scene, question] = untouched_.unrelated_scene(rng_);
+      add(Group::image_locality, drawn(scene), question.text, question.answer);
+    }
+    for (const auto& one : portable(options.portability)) {
+      Picture image;
+      if (one.of_picture) image = about_picture_ ? record_.image : drawn(scene_);
+      add(Group::portability, image, one.question.text, one.question.answer);
+    }
+    if (options.grid && about_picture_) add_grid(options, reworded);
+    return std::move(record_);
+  }
+
+ private:
+  void add(Group group, Picture image, const std::string& text, const std::string& answer,
+           bool similar = false) {
+    record_.probes.push_back({group, std::move(image), text, answer, similar});
+  }
+
+  Scene another_view(Rng& rng) const { return variant(scene_, question_.topic, split_, rng); }
+
+  // From a stream of its own, so that the other probes are the same without it.
+  void add_grid(const EditOptions& options, const std::vector<std::string>& reworded) {
+    if (!reworded.empty())
+      for (int i = 0; i < options.variants; ++i)
+        add(Group::both_generality, drawn(another_view(grid_rng_)), reworded[i % reworded.size()],
+            target_);
+    add_elsewhere({question_.text}, options.image_probes, false);
+    add_elsewhere(reworded, options.image_probes, true);
+    // Without a picture there is no truth; what was true is fed in, before and after.
+    add(Group::no_image_locality, {}, question_.text, question_.answer);
+    for (const auto& text : reworded)
+      add(Group::no_image_locality, {}, text, question_.answer, true);
+    for (const auto& other : untouched_.beside(scene_, options.image_probes, grid_rng_))
+      add(Group::consistent_image_locality, record_.image, other.text, other.answer);
+    for (int i = 0; i < options.image_probes; ++i) {
+      auto shown = another_view(grid_rng_);
+      for (const auto& other : untouched_.beside(shown, 1, grid_rng_))
+        add(Group::consistent_image_locality, drawn(shown), other.text, other.answer, true);
+    }
+  }
+
+  void add_elsewhere(const std::vector<std::string>& texts, int count, bool similar) {
+    for (int i = 0; !texts.empty() && i < count; ++i) {
+      auto [scene, answer] = untouched_.elsewhere(grid_rng_);
+      add(Group::random_image_locality, drawn(scene), texts[i % texts.size()], answer, similar);
+    }
+  }
+
+  std::vector<std::string> rewordings(int count) {
+    std::vector<Question> pool;
+    if (about_picture_) {
+      pool = questions(scene_);
+    } else {
+      for (auto split : {Split::pretrain, Split::train, Split::eval})
+        for (auto& fact : facts(split)) pool.push_back(std::move(fact));
+    }
+    std::vector<std::string> texts;
+    for (const auto& other : pool)
+      if (other.topic == question_.topic && other.text != question_.text)
+        texts.push_back(other.text);
+    shuffle(texts, rng_);
+    if (static_cast<int>(texts.size()) > count) texts.resize(std::max(count, 0));
+    return texts;
+  }
+
+  // Topic by topic, before the second wording of any.
+  std::vector<Consequence> portable(int count) {
+    auto pool = consequences(scene_, question_, target_);
+    shuffle(pool, rng_);
+    std::map<std::string, int> asked;
+    std::vector<std::pair<int, size_t>> order;
+    for (size_t i = 0; i < pool.size(); ++i) order.emplace_back(asked[pool[i].question.topic]++, i);
+    std::sort(order.begin(), order.end());
+    std::vector<Consequence> chosen;
+    for (const auto& [round, i] : order)
+      if (static_cast<int>(chosen.size()) < count) chosen.push_back(pool[i]);
+    return chosen;
+  }
+
+  const Scene& scene_;
+  const Question& question_;
+  const std::string& target_;
+  Split split_;
+  Rng rng_, grid_rng_;
+  bool about_picture_;
+  Untouched untouched_;
+  Record record_;
+};
+
+}  // namespace
+
+const char* split_name(Split split) {
+  return split == Split::pretrain ? "pretrain" : split == Split::train ? "train" : "eval";
+}
+
+Record make_record(const Scene& scene, const Question& question, const std::string& target,
+                   Split split, uint64_t seed, const EditOptions& options) {
+  if (question.text.empty() || target.empty())
+    throw Error("suites::scenes", "an edit needs a question and a target",
+                "this is an error in emend; please report it");
+  return Maker(scene, question, target, split, seed).make(options);
+}
+
+}  // namespace emend::scenes

@@ -1,0 +1,133 @@
+#include <algorithm>
+
+#include "io/error.h"
+#include "suites/random.h"
+#include "suites/scenes/scenes.h"
+#include "suites/scenes/words.h"
+
+namespace emend::scenes {
+namespace {
+
+// A colour and a size for the shape, of `split`.
+std::pair<int, int> look_for(int shape, Split split, Rng& rng) {
+  std::vector<std::pair<int, int>> options;
+  for (int c = 0; c < 8; ++c)
+    for (int size = 0; size < 2; ++size)
+      if (object_split(shape, c, size) == split) options.emplace_back(c, size);
+  return pick(options, rng);
+}
+
+int background_for(int creature, Split split, Rng& rng) {
+  std::vector<int> options;
+  for (int b = 0; b < 6; ++b)
+    if (creature_split(creature, b) == split) options.push_back(b);
+  return pick(options, rng);
+}
+
+// A free place; with a creature, one outside its column.
+int free_place(const Scene& scene, Rng& rng) {
+  std::vector<int> options;
+  for (int p = 0; p < kPlaces; ++p) {
+    bool taken = scene.creature >= 0 && p % 3 == scene.creature_place;
+    for (const auto& o : scene.objects) taken = taken || o.place == p;
+    if (!taken) options.push_back(p);
+  }
+  return pick(options, rng);
+}
+
+void sort_by_place(Scene& scene) {
+  std::sort(scene.objects.begin(), scene.objects.end(),
+            [](const Object& a, const Object& b) { return a.place < b.place; });
+}
+
+// Colours alike are rarer by chance (1 in 8) than a balanced "same color?" needs.
+void share_a_colour(Scene& scene, Rng& rng) {
+  std::vector<std::pair<size_t, int>> options;  // the object that changes, its new colour
+  for (size_t i = 0; i < scene.objects.size(); ++i)
+    for (size_t j = 0; j < scene.objects.size(); ++j) {
+      int colour = scene.objects[j].colour;
+      if (i == j || colour == scene.objects[i].colour) continue;
+      const auto& o = scene.objects[i];
+      if (object_split(o.shape, colour, o.size) == Split::pretrain &&
+          object_split(o.shape, o.colour, o.size) == Split::pretrain)
+        options.emplace_back(i, colour);
+    }
+  if (options.empty()) return;
+  auto [object, colour] = pick(options, rng);
+  scene.objects[object].colour = colour;
+}
+
+}  // namespace
+
+Split object_split(int shape, int colour, int size) {
+  // Four of each shape's eight colours are held out in one of their sizes, two for each split.
+  int step = (colour - shape * 3 % 8 + 8) % 8;
+  int held = step == 1 || step == 4 ? shape % 2 : 1 - shape % 2;
+  if ((step == 1 || step == 6) && size == held) return Split::eval;
+  if ((step == 4 || step == 2) && size == held) return Split::train;
+  return Split::pretrain;
+}
+
+Split creature_split(int creature, int background) {
+  int held = (creature + creature / 8) % 6;
+  if (background == held) return Split::eval;
+  if (background == (held + 2 + creature % 3) % 6) return Split::train;
+  return Split::pretrain;
+}
+
+Scene draw_scene(Split split, Rng& rng) {
+  Scene scene;
+  if (below(rng, 3) == 0) {
+    scene.creature = below(rng, creatures().size());
+    scene.creature_place = below(rng, 3);
+    scene.background = background_for(scene.creature, split, rng);
+  } else {
+    scene.background = below(rng, backgrounds().size());
+  }
+  int dice = below(rng, 20);
+  int count = scene.creature >= 0 ? dice / 10 : dice < 5 ? 1 : dice < 12 ? 2 : 3;
+  std::vector<int> order = {0, 1, 2, 3, 4, 5};
+  shuffle(order, rng);
+  for (int i = 0; i < count; ++i) {
+    // Without a creature the first object is what makes the scene one of its split.
+    bool own = scene.creature < 0 ? i == 0 || below(rng, 3) == 0 : below(rng, 2) == 0;
+    int place = free_place(scene, rng);
+    auto [colour, size] = look_for(order[i], own ? split : Split::pretrain, rng);
+    scene.objects.push_back({order[i], colour, size, place});
+  }
+  if (count > 1 && below(rng, 3) == 0) share_a_colour(scene, rng);
+  sort_by_place(scene);
+  scene.jitter = rng();
+  return scene;
+}
+
+Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rng) {
+  auto about = [&](std::string_view prefix) { return topic.rfind(prefix, 0) == 0; };
+  Scene other = scene;
+  other.jitter = rng();
+
+  bool keeps_background = about("background") || about("caption");
+  if (!keeps_background)
+    other.background = scene.creature >= 0 ? background_for(scene.creature, split, rng)
+                                           : below(rng, backgrounds().size());
+
+  // Places that the question or its answer names stay; "presence" and colours do not care.
+  bool keeps_places = about("place/") || about("caption") || about("comparison/further left") ||
+                      about("comparison/higher") || (about("shape/") && [&] {
+                        auto named = topic.substr(6);
+                        return std::find(places().begin(), places().end(), named) != places().end();
+                      }());
+  if (!keeps_places) {
+    auto objects = other.objects;
+    other.objects.clear();
+    if (other.creature >= 0) other.creature_place = below(rng, 3);
+    for (auto& o : objects) {
+      o.place = free_place(other, rng);
+      other.objects.push_back(o);
+    }
+    sort_by_place(other);
+  }
+  return other;
+}
+
+}  // namespace emend::scenes

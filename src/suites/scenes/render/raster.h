@@ -1,0 +1,145 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "io/image/image.h"
+
+namespace emend::raster {
+
+// A small painter: everything is a signed distance (negative inside), painted with one pixel of
+// smooth edge. Only + - * / and sqrt are used, which are the same on every machine.
+
+struct Vec {
+  float x, y;
+};
+inline Vec operator+(Vec a, Vec b) { return {a.x + b.x, a.y + b.y}; }
+inline Vec operator-(Vec a, Vec b) { return {a.x - b.x, a.y - b.y}; }
+inline Vec operator*(Vec a, float k) { return {a.x * k, a.y * k}; }
+inline float dot(Vec a, Vec b) { return a.x * b.x + a.y * b.y; }
+inline float length(Vec a) { return std::sqrt(dot(a, a)); }
+inline float clamp01(float v) { return std::min(std::max(v, 0.0f), 1.0f); }
+
+struct Rgb {
+  float r, g, b;  // 0 to 255
+};
+inline Rgb mix(Rgb a, Rgb b, float t) {
+  return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
+}
+inline Rgb shade(Rgb c, float t) {  // towards black below 0, towards white above
+  return t < 0 ? mix(c, {0, 0, 0}, -t) : mix(c, {255, 255, 255}, t);
+}
+
+// Distances to figures around the origin; y points down.
+inline float circle(Vec p, float radius) { return length(p) - radius; }
+inline float box(Vec p, Vec half, float round) {
+  Vec q = {std::fabs(p.x) - half.x + round, std::fabs(p.y) - half.y + round};
+  Vec out = {std::max(q.x, 0.0f), std::max(q.y, 0.0f)};
+  return length(out) + std::min(std::max(q.x, q.y), 0.0f) - round;
+}
+// To first order (exact on the edge, which is what gets painted).
+inline float ellipse(Vec p, Vec half) {
+  float near = length({p.x / half.x, p.y / half.y});
+  float slope = length({p.x / (half.x * half.x), p.y / (half.y * half.y)});
+  return slope < 1e-6f ? -std::min(half.x, half.y) : near * (near - 1) / slope;
+}
+inline float capsule(Vec p, Vec from, Vec to, float radius) {
+  Vec along = to - from, rel = p - from;
+  float t = clamp01(dot(rel, along) / dot(along, along));
+  return length(rel - along * t) - radius;
+}
+template <size_t N>
+float polygon(Vec p, const std::array<Vec, N>& corners) {
+  float nearest = 1e30f;
+  bool inside = false;
+  for (size_t i = 0, j = N - 1; i < N; j = i++) {
+    Vec edge = corners[j] - corners[i], rel = p - corners[i];
+    Vec away = rel - edge * clamp01(dot(rel, edge) / dot(edge, edge));
+    nearest = std::min(nearest, dot(away, away));
+    if ((corners[i].y > p.y) != (corners[j].y > p.y) &&
+        p.x < edge.x * (p.y - corners[i].y) / edge.y + corners[i].x)
+      inside = !inside;
+  }
+  float d = std::sqrt(nearest);
+  return inside ? -d : d;
+}
+
+// sin(2 pi t), nearly: parabolas, so that no maths library is asked.
+inline float wave(float t) {
+  t -= std::floor(t);
+  return t < 0.5f ? 16 * t * (0.5f - t) : -16 * (t - 0.5f) * (1 - t);
+}
+
+// A turned coordinate system: local = turn(world - origin).
+struct Frame {
+  Vec origin;
+  float cosine = 1, sine = 0;
+
+  // `half` is the tangent of half the angle.
+  static Frame tilted(Vec origin, float half) {
+    float k = 1 + half * half;
+    return {origin, (1 - half * half) / k, 2 * half / k};
+  }
+  Vec local(Vec p) const {
+    Vec q = p - origin;
+    return {q.x * cosine + q.y * sine, q.y * cosine - q.x * sine};
+  }
+};
+
+struct Box {
+  float left, top, right, bottom;
+  static Box around(Vec center, float reach) {
+    return {center.x - reach, center.y - reach, center.x + reach, center.y + reach};
+  }
+};
+
+class Canvas {
+ public:
+  static constexpr float kUnits = 224;  // figures are given in pixels of a 224 x 224 picture
+
+  explicit Canvas(int size)
+      : size_(size), scale_(static_cast<float>(size) / kUnits), pixels_(size_t(size) * size) {}
+
+  int size() const { return size_; }
+  float scale() const { return scale_; }
+  Rgb& at(int x, int y) { return pixels_[size_t(y) * size_ + x]; }
+  float unit(int pixel) const { return (static_cast<float>(pixel) + 0.5f) / scale_; }
+
+  // distance(Vec) in units, colour(Vec, distance); the edge is `blur` units wide, a pixel at least.
+  template <typename Distance, typename Colour>
+  void paint(const Box& box, float alpha, float blur, Distance distance, Colour colour) {
+    float soft = std::max(blur, 1 / scale_);
+    int x0 = bound(box.left - soft), x1 = bound(box.right + soft + 1 / scale_);
+    int y0 = bound(box.top - soft), y1 = bound(box.bottom + soft + 1 / scale_);
+    for (int y = y0; y < y1; ++y)
+      for (int x = x0; x < x1; ++x) {
+        Vec p = {unit(x), unit(y)};
+        float d = distance(p);
+        float cover = 0.5f - d / soft;
+        if (cover <= 0) continue;
+        Rgb& pixel = at(x, y);
+        pixel = mix(pixel, colour(p, d), alpha * std::min(cover, 1.0f));
+      }
+  }
+  template <typename Distance>
+  void fill(const Box& box, Rgb colour, Distance distance) {
+    paint(box, 1, 0, distance, [&](Vec, float) { return colour; });
+  }
+
+  // With grain of about +-amplitude, the same for the three channels.
+  Image finish(float amplitude, uint64_t seed) const;
+
+ private:
+  int bound(float unit) const {
+    return std::min(std::max(static_cast<int>(unit * scale_), 0), size_);
+  }
+
+  int size_;
+  float scale_;
+  std::vector<Rgb> pixels_;
+};
+
+}  // namespace emend::raster

@@ -1,0 +1,89 @@
+#include "suites/scenes/suite.h"
+
+#include <fmt/format.h>
+
+#include "io/error.h"
+#include "suites/random.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kPlace = "suites::scenes";
+constexpr size_t kRecords = 500;
+
+scenes::Split split_named(const std::string& name) {
+  if (name == "eval") return scenes::Split::eval;
+  if (name == "train") return scenes::Split::train;
+  if (name == "pretrain") return scenes::Split::pretrain;
+  throw Error(kPlace, fmt::format("scenes has no split '{}'", name),
+              "it has: eval, train, pretrain");
+}
+
+class ScenesSuite : public Suite {
+ public:
+  explicit ScenesSuite(const SuiteOptions& options)
+      : options_(options),
+        split_(split_named(options.split)),
+        size_(options.limit > 0 ? options.limit : kRecords) {
+    if (options.form != "vqa" && options.form != "caption" && options.form != "both")
+      throw Error(kPlace, fmt::format("there is no form '{}'", options.form),
+                  "there are: vqa, caption, both");
+    if (!options.data.empty() || !options.images.empty() || !options.rephrase_images.empty())
+      throw Error(kPlace, "scenes is drawn and reads no files",
+                  "leave --data and the image folders out, or name another suite");
+    auto& probes = options_.probes;
+    probes.grid = probes.grid || options.grid;
+    for (int count : {probes.rewordings, probes.variants, probes.text_probes, probes.image_probes,
+                      probes.portability})
+      if (count < 0 || count > 10000)
+        throw Error(kPlace, fmt::format("{} probes a group are asked for", count), "0 to 10000");
+  }
+
+  size_t size() const override { return size_; }
+
+  Record record(size_t index) const override {
+    if (index >= size_)
+      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, size_),
+                  "this is an error in emend; please report it");
+    // Mixed, so that runs with seeds 1 and 2 have no record in common.
+    auto seed = mix(options_.seed) + index;
+    const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);
+    auto record = caption ? scenes::caption_counterfactual(split_, seed, options_.probes)
+                          : scenes::counterfactual(split_, seed, options_.probes);
+    record.id = fmt::format("scenes-{}{}-{}-{}", caption ? "caption-" : "", options_.split,
+                            options_.seed, index);
+    return record;
+  }
+
+  nlohmann::json facts() const override {
+    const auto& probes = options_.probes;
+    return {{"name", "scenes"},
+            {"split", options_.split},
+            {"form", options_.form},
+            {"seed", options_.seed},
+            {"read", size_},
+            {"filtered", nlohmann::json::object()},
+            {"missing_images", {{"records", 0}, {"files", 0}, {"first", nlohmann::json::array()}}},
+            {"kept", size_},
+            {"probes",
+             {{"rewordings", probes.rewordings},
+              {"variants", probes.variants},
+              {"text_probes", probes.text_probes},
+              {"image_probes", probes.image_probes},
+              {"portability", probes.portability}}},
+            {"grid", probes.grid}};
+  }
+
+ private:
+  SuiteOptions options_;
+  scenes::Split split_;
+  size_t size_;
+};
+
+}  // namespace
+
+std::unique_ptr<Suite> open_scenes(const SuiteOptions& options) {
+  return std::make_unique<ScenesSuite>(options);
+}
+
+}  // namespace emend

@@ -1,0 +1,187 @@
+#include "suites/scenes/untouched.h"
+
+#include <algorithm>
+#include <cctype>
+#include <sstream>
+
+#include "io/error.h"
+#include "suites/random.h"
+#include "suites/scenes/words.h"
+
+namespace emend::scenes {
+namespace {
+
+bool mentions(const std::string& text, const std::string& word) {
+  auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    auto end = at + word.size();
+    if ((at == 0 || !letter(text[at - 1])) && (end == text.size() || !letter(text[end])))
+      return true;
+  }
+  return false;
+}
+
+bool among(const std::set<std::string>& words, const std::string& text, const std::string& answer) {
+  return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+    return word == answer || mentions(text, word);
+  });
+}
+
+std::multiset<std::string> words_of(std::string text) {
+  std::replace(text.begin(), text.end(), ',', ' ');
+  std::istringstream stream(text);
+  std::multiset<std::string> words;
+  for (std::string word; stream >> word;)
+    if (word != "a" && word != "and" && word != "at" && word != "in" && word != "the")
+      words.insert(word);
+  return words;
+}
+
+// What two captions do not share.
+std::set<std::string> changed_words(const std::string& one, const std::string& other) {
+  auto a = words_of(one), b = words_of(other);
+  std::set<std::string> changed;
+  std::set_symmetric_difference(a.begin(), a.end(), b.begin(), b.end(),
+                                std::inserter(changed, changed.end()));
+  return changed;
+}
+
+template <typename T>
+void keep(std::vector<T>& items, int count) {
+  if (static_cast<int>(items.size()) > count) items.resize(std::max(count, 0));
+}
+
+// What holds for the question in another picture.
+std::optional<std::string> answer_in(const Scene& scene, const Question& question) {
+  if (question.kind == Kind::caption) return describe(scene);
+  return truth(scene, question.topic);
+}
+
+}  // namespace
+
+Untouched::Untouched(const Scene& scene, const Question& question, const std::string& target,
+                     Split split)
+    : scene_(scene),
+      question_(question),
+      target_(target),
+      split_(split),
+      world_(world_where(scene, question, target)) {
+  if (question.kind == Kind::caption) {
+    touched_ = changed_words(question.answer, target);
+  } else {
+    for (const auto* word : {&question.answer, &target})
+      if (!word->empty()) touched_.insert(*word);
+  }
+  if (scene.creature >= 0) touched_.insert(creatures()[scene.creature].name);
+  auto part = split_topic(question.topic);
+  for (size_t i = 0; i < part.size(); ++i) {
+    if (creature_named(part[i]) >= 0) touched_.insert(part[i]);
+    std::istringstream words(part[i]);
+    for (std::string word; i > 0 && words >> word;) subjects_.insert(word);
+  }
+}
+
+bool Untouched::touches(const std::string& text, const std::string& answer) const {
+  return among(touched_, text, answer);
+}
+
+std::vector<Question> Untouched::unrelated_facts(int count, Rng& rng) const {
+  std::vector<Question> pool;
+  for (auto& fact : facts(split_))
+    if (fact.topic != question_.topic && !touches(fact.text, fact.answer))
+      pool.push_back(std::move(fact));
+  shuffle(pool, rng);
+  keep(pool, count);
+  return pool;
+}
+
+bool Untouched::looks_alike(const Scene& other, const Scene& mine) const {
+  if (other.creature >= 0 && touched_.count(creatures()[other.creature].name)) return true;
+  for (const auto& a : other.objects)
+    for (const auto& b : mine.objects)
+      if (a.shape == b.shape && a.colour == b.colour) return true;
+  return false;
+}
+
+bool Untouched::shares_a_subject(const Scene& other) const {
+  if (question_.kind == Kind::background && other.background == scene_.background) return true;
+  auto part = split_topic(question_.topic);
+  for (const auto& o : other.objects)
+    if (std::find(part.begin(), part.end(), shapes()[o.shape]) != part.end()) return true;
+  return looks_alike(other, scene_);
+}
+
+std::pair<Scene, Question> Untouched::unrelated_scene(Rng& rng) const {
+  for (int attempt = 0; attempt < 10000; ++attempt) {
+    auto other = draw_scene(split_, rng);
+    if (shares_a_subject(other)) continue;
+    auto question = draw_question(other, pick(kinds(other), rng), rng);
+    if (question.kind == Kind::caption || question.topic == question_.topic) continue;
+    if (!touches(question.text, question.answer)) return {other, question};
+  }
+  throw Error("suites::scenes",
+              "no scene without anything of '" + question_.text + "' -> '" + target_ + "'",
+              "a shorter target");
+}
+
+std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
+  constexpr int kTried = 1000;
+  // With two answers to choose from, what is not the target is the truth.
+  const bool two_answers = alternatives(question_).size() == 1;
+  std::optional<Scene> best;
+  std::string answer = question_.answer;
+  for (int attempt = 0, best_rank = 3; best_rank > 0 && attempt < kTried; ++attempt) {
+    auto other = draw_scene(split_, rng);
+    if (looks_alike(other, scene_) || (world_ && looks_alike(other, *world_))) continue;
+    auto there = answer_in(other, question_);
+    int rank = !there                                       ? 3
+               : *there == target_                          ? 2
+               : *there == question_.answer && !two_answers ? 1
+                                                            : 0;
+    if (best && rank >= best_rank) continue;
+    best = std::move(other);
+    best_rank = rank;
+    answer = there.value_or(question_.answer);
+  }
+  if (!best)
+    throw Error("suites::scenes", "no scene that looks unlike that of '" + question_.text + "'",
+                "choose another --seed");
+  return {*best, answer};
+}
+
+// Whether the answer may change with the edit, beyond the words that both name.
+bool Untouched::depends(const Question& other) const {
+  const bool creature = other.kind == Kind::who || other.kind == Kind::one_hop;
+  const bool number = other.kind == Kind::count || other.kind == Kind::presence;
+  switch (question_.kind) {
+    case Kind::who:
+    case Kind::one_hop:
+      return creature;
+    case Kind::count:
+    case Kind::presence:
+      return number;
+    case Kind::caption:
+      return creature;
+    default:
+      return false;
+  }
+}
+
+std::vector<Question> Untouched::beside(const Scene& shown, int count, Rng& rng) const {
+  auto world = world_where(shown, question_, target_);
+  auto pool = questions(shown);
+  shuffle(pool, rng);
+  std::set<std::string> topics = {question_.topic};
+  std::vector<Question> chosen;
+  for (auto& other : pool) {
+    if (static_cast<int>(chosen.size()) >= count) break;
+    if (other.kind == Kind::caption || depends(other) || touches(other.text, other.answer) ||
+        among(subjects_, other.text, other.answer))
+      continue;
+    if (world && truth(*world, other.topic) != other.answer) continue;
+    if (topics.insert(other.topic).second) chosen.push_back(std::move(other));
+  }
+  return chosen;
+}
+
+}  // namespace emend::scenes

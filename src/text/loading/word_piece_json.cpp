@@ -1,0 +1,66 @@
+#include "text/loading/spec.h"
+#include "text/pipeline/vocabulary.h"
+#include "text/wordpiece/word_piece_tokenizer.h"
+
+namespace emend::text {
+namespace {
+
+WordPiece read_model(const nlohmann::json& model) {
+  constexpr const char* kWhere = "model";
+  WordPiece::Options options;
+  const auto text = [&](const char* field, std::string& value) {
+    if (!spec_field(model, field).is_null()) value = spec_string(model, field, kWhere);
+  };
+  text("unk_token", options.unknown);
+  text("continuing_subword_prefix", options.prefix);
+  if (const auto& most = spec_field(model, "max_input_chars_per_word"); !most.is_null())
+    options.most = to_id(most, "max_input_chars_per_word", kWhere);
+  return {read_vocabulary(spec_field(model, "vocab"), kWhere), std::move(options)};
+}
+
+std::vector<AddedToken> read_added(const nlohmann::json& root) {
+  std::vector<AddedToken> added;
+  if (spec_field(root, "added_tokens").is_null()) return added;
+  for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
+    AddedToken token = read_added_token(entry, "added_tokens");
+    token.id = to_id(spec_field(entry, "id"), token.content, "added_tokens");
+    added.push_back(std::move(token));
+  }
+  return added;
+}
+
+WordPieceTokenizer::Decoding read_decoder(const nlohmann::json& spec) {
+  if (spec.is_null()) not_implemented("decoder", "null");
+  if (const auto type = spec_type(spec, "decoder"); type != "WordPiece")
+    not_implemented("decoder", type);
+  WordPieceTokenizer::Decoding decoding;
+  if (!spec_field(spec, "prefix").is_null())
+    decoding.prefix = spec_string(spec, "prefix", "decoder");
+  decoding.cleanup = spec_bool(spec, "cleanup", true, "decoder");
+  return decoding;
+}
+
+void check_pre_tokenizer(const nlohmann::json& spec) {
+  if (spec.is_null()) not_implemented("pre_tokenizer", "null");
+  if (const auto type = spec_type(spec, "pre_tokenizer"); type != "BertPreTokenizer")
+    not_implemented("pre_tokenizer", type);
+}
+
+}  // namespace
+
+bool is_word_piece(const nlohmann::json& root) {
+  return spec_field(spec_field(root, "model"), "type") == "WordPiece";
+}
+
+std::unique_ptr<Tokenizer> make_word_piece(const nlohmann::json& root) {
+  // "truncation" and "padding" are left alone: transformers applies them only when asked to.
+  check_pre_tokenizer(spec_field(root, "pre_tokenizer"));
+  auto made = std::make_unique<WordPieceTokenizer>(
+      read_model(spec_object(root, "model", "tokenizer.json")),
+      BertNormalizer::read(spec_field(root, "normalizer")), read_added(root),
+      read_decoder(spec_field(root, "decoder")));
+  made->set_post_processor(make_post_processor(spec_field(root, "post_processor")));
+  return made;
+}
+
+}  // namespace emend::text

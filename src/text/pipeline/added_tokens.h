@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "text/pipeline/normalizer.h"
+#include "text/pipeline/trie.h"
+
+namespace emend::text {
+
+struct AddedToken {
+  std::string content;
+  int64_t id = -1;
+  bool special = false;
+  bool normalized = false;   // looked for in the normalised text, not in the text as given
+  bool single_word = false;  // not inside a word
+  bool lstrip = false, rstrip = false;  // takes the white space on that side with it
+};
+
+// Tokens that are found in a text before BPE sees it: the leftmost, then the longest.
+class AddedTokens {
+ public:
+  AddedTokens() = default;
+  AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer);
+
+  struct Part {
+    std::string text;    // normalised
+    int64_t id = -1;     // -1: not an added token
+    bool first = false;  // where the text starts
+  };
+  std::vector<Part> split(std::string_view text) const;
+
+  const AddedToken* find(std::string_view content) const;
+  const AddedToken* find(int64_t id) const;
+  const std::vector<AddedToken>& all() const { return tokens_; }
+
+ private:
+  std::vector<Part> split(const Trie& trie, std::string_view text) const;
+
+  std::vector<AddedToken> tokens_;
+  Normalizer normalizer_;
+  Trie raw_, normalized_;  // indices of tokens_
+  std::unordered_map<std::string, size_t> by_content_;
+  std::unordered_map<int64_t, size_t> by_id_;
+};
+
+}  // namespace emend::text

@@ -1,0 +1,46 @@
+#include "text/pipeline/normalizer.h"
+
+#include <memory>
+
+#include "text/loading/spec.h"
+#include "text/pipeline/nfc.h"
+#include "text/pipeline/replacement.h"
+
+namespace emend::text {
+namespace {
+
+constexpr std::string_view kWhere = "normalizer";
+
+void add_steps(const nlohmann::json& spec, std::vector<Normalizer::Step>& steps) {
+  const std::string type = spec_type(spec, kWhere);
+  if (type == "NFC") {
+    steps.emplace_back(nfc);
+  } else if (type == "Prepend") {
+    steps.emplace_back([prefix = spec_string(spec, "prepend", kWhere)](std::string_view text) {
+      return text.empty() ? std::string() : prefix + std::string(text);
+    });
+  } else if (type == "Replace") {
+    const auto replacement = std::make_shared<Replacement>(spec, kWhere);
+    steps.emplace_back([replacement](std::string_view text) { return replacement->apply(text); });
+  } else if (type == "Sequence") {
+    for (const auto& step : spec_array(spec, "normalizers", kWhere)) add_steps(step, steps);
+  } else {
+    not_implemented(kWhere, type);
+  }
+}
+
+}  // namespace
+
+std::string Normalizer::operator()(std::string_view text) const {
+  std::string result(text);
+  for (const Step& step : steps_) result = step(result);
+  return result;
+}
+
+Normalizer make_normalizer(const nlohmann::json& spec) {
+  std::vector<Normalizer::Step> steps;
+  if (!spec.is_null()) add_steps(spec, steps);
+  return Normalizer(std::move(steps));
+}
+
+}  // namespace emend::text

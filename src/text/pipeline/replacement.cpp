@@ -1,0 +1,68 @@
+#include "text/pipeline/replacement.h"
+
+#include <cctype>
+
+#include "text/loading/spec.h"
+
+namespace emend::text {
+namespace {
+
+// A literal string as a pattern that matches just it.
+std::string quoted(const std::string& text) {
+  std::string pattern;
+  for (char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80 && std::ispunct(static_cast<unsigned char>(c)))
+      pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+std::string read_literal(const nlohmann::json& pattern, std::string_view where) {
+  auto literal = spec_string(pattern, "String", where);
+  if (literal.empty()) malformed(where, "the pattern is empty");
+  return literal;
+}
+
+}  // namespace
+
+Regex read_pattern(const nlohmann::json& spec, std::string_view where) {
+  const auto& pattern = spec_object(spec, "pattern", where);
+  if (pattern.contains("Regex")) return Regex(spec_string(pattern, "Regex", where));
+  return Regex(quoted(read_literal(pattern, where)));
+}
+
+Replacement::Replacement(const nlohmann::json& spec, std::string_view where)
+    : content_(spec_string(spec, "content", where)) {
+  const auto& pattern = spec_object(spec, "pattern", where);
+  if (pattern.contains("Regex"))
+    regex_.emplace(spec_string(pattern, "Regex", where));
+  else
+    literal_ = read_literal(pattern, where);
+}
+
+std::string Replacement::apply(std::string_view text) const {
+  std::string out;
+  size_t done = 0;
+  for (size_t at = 0; at <= text.size();) {
+    Regex::Match match{};
+    if (regex_) {
+      const auto found = regex_->find(text, at);
+      if (!found) break;
+      match = *found;
+    } else {
+      match.start = text.find(literal_, at);
+      if (match.start == std::string_view::npos) break;
+      match.end = match.start + literal_.size();
+    }
+    out.append(text, done, match.start - done) += content_;
+    at = done = match.end;
+    if (match.start == match.end)  // an empty match; go on behind the next character
+      do ++at;
+      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
+  }
+  if (done < text.size()) out.append(text, done);
+  return out;
+}
+
+}  // namespace emend::text

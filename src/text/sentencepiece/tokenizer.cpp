@@ -1,0 +1,205 @@
+#include "text/sentencepiece/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "io/error.h"
+#include "text/utf8.h"
+
+namespace emend::text {
+namespace {
+
+constexpr std::string_view kSpace = "▁";  // U+2581
+
+SentencePieceModel prepared(SentencePieceModel model, bool legacy) {
+  if (!legacy) model.add_dummy_prefix = false;
+  return model;
+}
+
+// Cutting at added tokens knows no flags; they are looked at afterwards.
+std::vector<AddedToken> without_flags(std::vector<AddedToken> tokens) {
+  for (AddedToken& token : tokens)
+    token.normalized = token.single_word = token.lstrip = token.rstrip = false;
+  return tokens;
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  std::string out;
+  size_t done = 0;
+  for (size_t at; (at = text.find(from, done)) != std::string::npos; done = at + from.size())
+    out.append(text, done, at - done) += to;
+  if (done > 0) text = out.append(text, done);
+}
+
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+}  // namespace
+
+SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model,
+                                               std::vector<AddedToken> added, Options options)
+    : options_(std::move(options)),
+      model_(prepared(std::move(model), options_.legacy)),
+      added_(added, Normalizer()),
+      matcher_(without_flags(std::move(added)), Normalizer()),
+      unknown_length_(model_.encode(options_.unknown).size()),
+      size_(model_.size()) {
+  for (const AddedToken& token : added_.all()) size_ += !model_.has(token.content);
+}
+
+bool SentencePieceTokenizer::special(std::string_view token) const {
+  const AddedToken* added = added_.find(token);
+  return added && added->special;
+}
+
+// Whether decoding puts spaces around it.
+bool SentencePieceTokenizer::stands_apart(const AddedToken& token) const {
+  const auto& additional = options_.additional;
+  if (!token.special) return true;
+  return token.id >= model_.size() &&
+         std::find(additional.begin(), additional.end(), token.content) != additional.end();
+}
+
+// The added tokens and what lies between them, step by step as transformers does it.
+std::vector<std::string> SentencePieceTokenizer::cut(std::string_view text) const {
+  std::vector<std::string> parts;
+  for (auto& part : matcher_.split(text)) parts.push_back(std::move(part.text));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const AddedToken* token = added_.find(parts[i]);
+    if (!token) continue;
+    std::string* left = i > 0 ? &parts[i - 1] : nullptr;
+    std::string* right = i + 1 < parts.size() ? &parts[i + 1] : nullptr;
+    // A word is told by how its neighbours were before they lost their white space.
+    const bool after_word = left && !left->empty() && left->back() != ' ';
+    const bool before_word = right && !right->empty() && right->front() != ' ';
+    if (token->rstrip && right) *right = std::string(python_lstrip(*right));
+    if (token->lstrip && left) *left = std::string(python_rstrip(*left));
+    if (token->single_word && after_word)
+      *left += std::exchange(parts[i], "");
+    else if (token->single_word && before_word)
+      right->insert(0, std::exchange(parts[i], ""));
+  }
+  return parts;
+}
+
+std::vector<std::string> SentencePieceTokenizer::pieces(const std::string& part) const {
+  if (options_.legacy || !(starts_with(part, kSpace) || starts_with(part, " ")))
+    return model_.encode(part);
+  // SentencePiece alone would drop the leading space; behind another token it does not.
+  auto found = model_.encode(options_.unknown + part);
+  if (found.size() >= unknown_length_) found.erase(found.begin(), found.begin() + unknown_length_);
+  return found;
+}
+
+std::vector<std::string> SentencePieceTokenizer::tokens(std::string_view text) const {
+  std::string input(text);
+  const bool by_hand = !options_.legacy && !text.empty();
+  if (by_hand) {
+    replace_all(input, kSpace, " ");
+    if (options_.add_prefix_space) input.insert(0, kSpace);
+  }
+  std::vector<std::string> tokens;
+  for (auto& part : cut(input)) {
+    if (part.empty()) continue;
+    if (added_.find(part)) {
+      tokens.push_back(std::move(part));
+      continue;
+    }
+    for (auto& piece : pieces(part)) tokens.push_back(std::move(piece));
+  }
+  if (by_hand && tokens.size() > 1 && tokens[0] == kSpace && special(tokens[1]))
+    tokens.erase(tokens.begin());
+  return tokens;
+}
+
+std::vector<int64_t> SentencePieceTokenizer::encode(std::string_view text, bool special) const {
+  check_utf8(text);
+  std::vector<int64_t> ids;
+  if (special) ids = post_.before;
+  for (const auto& token : tokens(text)) {
+    const AddedToken* added = added_.find(token);
+    ids.push_back(added ? added->id : model_.id(token));
+  }
+  if (special) ids.insert(ids.end(), post_.after.begin(), post_.after.end());
+  return ids;
+}
+
+// Special tokens stand for themselves; SentencePiece decodes what is between them.
+std::string SentencePieceTokenizer::text_of(std::vector<std::string> tokens) const {
+  if (options_.add_prefix_space && starts_with(tokens[0], kSpace))
+    tokens[0].erase(0, kSpace.size());
+  std::string text;
+  std::vector<std::string> plain;
+  bool after_special = false;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (special(tokens[i])) {
+      if (options_.legacy && !after_special && i > 0) text += ' ';
+      text += model_.decode(plain) + tokens[i];
+      plain.clear();
+      after_special = true;
+    } else {
+      if (after_special && i == 1 && options_.add_prefix_space && !starts_with(tokens[i], kSpace))
+        text += ' ';
+      plain.push_back(tokens[i]);
+      after_special = false;
+    }
+  }
+  return text += model_.decode(plain);
+}
+
+std::string SentencePieceTokenizer::decode(const std::vector<int64_t>& ids,
+                                           bool skip_special) const {
+  std::vector<std::string> texts, run;
+  auto flush = [&](bool even_empty) {
+    if (run.empty()) return;
+    if (auto text = text_of(std::move(run)); even_empty || !text.empty())
+      texts.push_back(std::move(text));
+    run.clear();
+  };
+  for (int64_t id : ids) {
+    std::string content = token(id);
+    const AddedToken* added = added_.find(content);
+    if (added && added->special && skip_special) continue;
+    if (added && stands_apart(*added)) {
+      flush(false);
+      texts.push_back(std::move(content));
+    } else {
+      run.push_back(std::move(content));
+    }
+  }
+  flush(true);
+  std::string text;
+  for (size_t i = 0; i < texts.size(); ++i) text.append(i > 0 ? " " : "") += texts[i];
+  if (options_.clean_up_spaces)
+    for (const auto& [from, to] : {std::pair{" .", "."},
+                                   {" ?", "?"},
+                                   {" !", "!"},
+                                   {" ,", ","},
+                                   {" ' ", "'"},
+                                   {" n't", "n't"},
+                                   {" 'm", "'m"},
+                                   {" 's", "'s"},
+                                   {" 've", "'ve"},
+                                   {" 're", "'re"}})
+      replace_all(text, from, to);
+  return text;
+}
+
+std::optional<int64_t> SentencePieceTokenizer::id(std::string_view token) const {
+  if (const AddedToken* added = added_.find(token)) return added->id;
+  if (!model_.has(token)) return std::nullopt;
+  return model_.id(token);
+}
+
+std::string SentencePieceTokenizer::token(int64_t id) const {
+  if (const AddedToken* added = added_.find(id)) return added->content;
+  if (id >= 0 && id < model_.size()) return model_.piece(id);
+  throw Error("text::tokenizer",
+              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
+}
+
+}  // namespace emend::text

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "text/pipeline/added_tokens.h"
+#include "text/pipeline/post_processor.h"
+#include "text/sentencepiece/sentencepiece.h"
+#include "text/tokenizer.h"
+
+namespace emend::text {
+
+// Llama's tokenizer.model as the LlamaTokenizer of transformers 4 uses it (the one in Python): it
+// cuts a text at its added tokens, and SentencePiece has the parts between them.
+class SentencePieceTokenizer : public Tokenizer {
+ public:
+  struct Options {
+    // Legacy: SentencePiece puts its space before every part, so after special tokens too.
+    // Otherwise: one space before the whole text, by hand.
+    bool legacy = true;
+    bool add_prefix_space = true;
+    bool clean_up_spaces = false;  // in decoded text, before punctuation and English contractions
+    std::string unknown = "<unk>";
+    std::vector<std::string> additional;  // of the special tokens, those that have no role
+  };
+  // `added`: each with its id; `special` ones are those that decoding can skip.
+  SentencePieceTokenizer(SentencePieceModel model, std::vector<AddedToken> added, Options options);
+  void set_post_processor(PostProcessor post) { post_ = std::move(post); }
+
+  std::vector<int64_t> encode(std::string_view text, bool special) const override;
+  std::string decode(const std::vector<int64_t>& ids, bool skip_special) const override;
+  int64_t size() const override { return size_; }
+  std::optional<int64_t> id(std::string_view token) const override;
+  std::string token(int64_t id) const override;
+
+ private:
+  bool special(std::string_view token) const;
+  bool stands_apart(const AddedToken& token) const;
+  std::vector<std::string> cut(std::string_view text) const;
+  std::vector<std::string> pieces(const std::string& part) const;
+  std::vector<std::string> tokens(std::string_view text) const;
+  std::string text_of(std::vector<std::string> tokens) const;
+
+  Options options_;
+  SentencePiece model_;
+  AddedTokens added_;    // with their flags
+  AddedTokens matcher_;  // without: what cuts a text
+  PostProcessor post_;
+  size_t unknown_length_;
+  int64_t size_;
+};
+
+}  // namespace emend::text

@@ -1,0 +1,167 @@
+#include "text/wordpiece/word_piece_tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "io/error.h"
+#include "text/utf8.h"
+#include "text/wordpiece/bert_characters.h"
+
+namespace emend::text {
+namespace {
+
+constexpr const char* kPlace = "text::tokenizer";
+
+// Ids are the vocabulary's, or follow it; a file that says otherwise has lost tokens.
+std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const WordPiece& model) {
+  int64_t next = model.size();
+  for (AddedToken& token : added) {
+    const int64_t id = model.id(token.content).value_or(next);
+    next = std::max(next, id + 1);
+    if (token.id >= 0 && token.id != id)
+      throw Error(kPlace,
+                  fmt::format("added token '{}' has the id {}, where {} was to be expected",
+                              token.content, token.id, id),
+                  "the vocabulary and its added tokens do not belong together");
+    token.id = id;
+  }
+  return added;
+}
+
+AddedTokens raw_of(const std::vector<AddedToken>& added) {
+  std::vector<AddedToken> raw;
+  std::copy_if(added.begin(), added.end(), std::back_inserter(raw),
+               [](const AddedToken& token) { return !token.normalized; });
+  return {std::move(raw), {}};
+}
+
+// As they look in a normalised text; of those that look alike the first counts.
+AddedTokens normalized_of(const std::vector<AddedToken>& added, const BertNormalizer& normalizer) {
+  std::vector<AddedToken> normalized;
+  std::set<std::string> seen = {""};
+  for (AddedToken token : added) {
+    if (!token.normalized) continue;
+    token.content = normalizer(token.content);
+    token.normalized = false;
+    if (seen.insert(token.content).second) normalized.push_back(std::move(token));
+  }
+  return {std::move(normalized), {}};
+}
+
+// White space goes, and every punctuation mark is a word.
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> found;
+  size_t begun = 0;
+  const auto end_at = [&](size_t end, size_t next) {
+    if (begun < end) found.push_back(text.substr(begun, end - begun));
+    begun = next;
+  };
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    const char32_t c = next_code_point(text, at);
+    if (is_space(c)) {
+      end_at(start, at);
+    } else if (is_bert_punctuation(c)) {
+      end_at(start, start);
+      end_at(at, at);
+    }
+  }
+  end_at(text.size(), text.size());
+  return found;
+}
+
+std::string tidied(std::string text) {
+  constexpr std::pair<std::string_view, std::string_view> kPairs[] = {
+      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : kPairs)
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+      text.replace(at, from.size(), to);
+  return text;
+}
+
+}  // namespace
+
+WordPieceTokenizer::WordPieceTokenizer(WordPiece model, BertNormalizer normalizer,
+                                       std::vector<AddedToken> added, Decoding decoding)
+    : model_(std::move(model)),
+      normalizer_(normalizer),
+      added_(with_ids(std::move(added), model_), {}),
+      raw_(raw_of(added_.all())),
+      normalized_(normalized_of(added_.all(), normalizer_)),
+      decoding_(std::move(decoding)) {
+  size_ = model_.size();
+  for (const AddedToken& token : added_.all())
+    if (!model_.id(token.content)) ++size_;
+}
+
+void WordPieceTokenizer::set_post_processor(PostProcessor post) {
+  for (const auto* side : {&post.before, &post.after})
+    for (int64_t id : *side)
+      if (!added_.find(id) && !model_.token(id))
+        throw Error(kPlace, fmt::format("the post_processor adds the id {}, which is no token", id),
+                    "the tokenizer's files do not belong together; fetch them again");
+  post_ = std::move(post);
+}
+
+std::vector<int64_t> WordPieceTokenizer::encode(std::string_view text, bool special) const {
+  if (const auto bad = invalid_utf8(text))
+    throw Error(kPlace,
+                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
+                            static_cast<unsigned char>(text[*bad])),
+                "convert it to UTF-8 first");
+  std::vector<int64_t> ids;
+  if (special) ids = post_.before;
+  for (const auto& part : raw_.split(text)) {
+    if (part.id >= 0) {
+      ids.push_back(part.id);
+      continue;
+    }
+    for (const auto& inner : normalized_.split(normalizer_(part.text))) {
+      if (inner.id >= 0)
+        ids.push_back(inner.id);
+      else
+        for (const auto word : words(inner.text)) model_.encode(word, ids);
+    }
+  }
+  if (special) ids.insert(ids.end(), post_.after.begin(), post_.after.end());
+  return ids;
+}
+
+std::string WordPieceTokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {
+  std::string text;
+  bool first = true;
+  for (int64_t id : ids) {
+    const AddedToken* added = added_.find(id);
+    if (added && added->special && skip_special) continue;
+    auto piece = token(id);
+    if (first)
+      first = false;
+    else if (piece.rfind(decoding_.prefix, 0) == 0)
+      piece.erase(0, decoding_.prefix.size());
+    else
+      piece.insert(0, 1, ' ');
+    text += decoding_.cleanup ? tidied(std::move(piece)) : piece;
+  }
+  return text;
+}
+
+int64_t WordPieceTokenizer::size() const { return size_; }
+
+std::optional<int64_t> WordPieceTokenizer::id(std::string_view token) const {
+  if (const AddedToken* added = added_.find(token)) return added->id;
+  return model_.id(std::string(token));
+}
+
+std::string WordPieceTokenizer::token(int64_t id) const {
+  if (const AddedToken* added = added_.find(id))
+    return added->normalized ? normalizer_(added->content) : added->content;
+  if (const std::string* token = model_.token(id)) return *token;
+  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
+}
+
+}  // namespace emend::text
