@@ -21,11 +21,17 @@ endfunction()
 emend_precompiled(emend_pch <ATen/ATen.h> <torch/csrc/autograd/autograd.h>)
 emend_precompiled(emend_plain_pch)
 
-# emend_target(NAME [PLAIN]): our warnings, our precompiled headers.
+# emend_target(NAME [PLAIN]): our warnings, our precompiled headers, and unity builds: the compiler
+# reads EMEND_UNITY_BATCH source files of a folder at once, so headers and templates are compiled
+# once for all of them. 0 compiles every file on its own.
 function(emend_target name)
   set(headers emend_pch)
   if(ARGN STREQUAL PLAIN)
     set(headers emend_plain_pch)
+  endif()
+  if(EMEND_UNITY_BATCH GREATER 0)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE BATCH
+      UNITY_BUILD_BATCH_SIZE ${EMEND_UNITY_BATCH})
   endif()
   target_compile_options(${name} PRIVATE ${EMEND_WARNINGS})
   target_link_libraries(${name} PUBLIC ${headers})

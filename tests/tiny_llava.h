@@ -1,20 +1,11 @@
 #pragma once
 
 #include "io/error.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 // Whole folders of other architectures than BLIP-2, of random weights, with a tokenizer of bytes.
 namespace emend::testing {
-
-// What an action is refused with, or "accepted".
-inline std::string message_of(const std::function<void()>& what) {
-  try {
-    what();
-    return "accepted";
-  } catch (const Error& e) {
-    return e.what();
-  }
-}
 
 constexpr int64_t kTinyImageToken = 260;
 

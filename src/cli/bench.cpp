@@ -24,7 +24,7 @@ struct Arguments {
   std::string suite = "scenes", editors = "ft:language,ft:vision";
   ProtocolOptions protocol;
   std::string answers = "generated";
-  SuiteOptions suite_options;
+  SuiteOptions bench_suite_options;
   int probes = 1;
   std::vector<std::string> settings, hparams;
   std::string settings_file;
@@ -74,7 +74,7 @@ RunOptions run_options(const Arguments& arguments, const Suite& suite) {
   return options;
 }
 
-SuiteOptions suite_options(const Arguments& arguments) {
+SuiteOptions bench_suite_options(const Arguments& arguments) {
   auto options = arguments.suite_options;
   options.seed = static_cast<uint64_t>(arguments.common.seed);
   auto& probes = options.probes;
@@ -158,7 +158,7 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
 void bench(Arguments arguments) {
   // All that can be wrong with what was asked for is found before the model loads.
   auto editors = chosen_editors(arguments);
-  auto suite = open_suite(arguments.suite, suite_options(arguments));
+  auto suite = open_suite(arguments.suite, bench_suite_options(arguments));
   auto options = run_options(arguments, *suite);
   Runner runner(*suite, editors, options);
   ActivationStore store(arguments.store);

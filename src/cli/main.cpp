@@ -22,7 +22,7 @@ Examples (the bundled model and its world need no download):
 
 Each command explains itself: emend COMMAND --help)";
 
-int report(const std::string& line) {
+int print_error(const std::string& line) {
   std::cout.flush();
   std::cerr << "emend: " << line << "\n";
   return 1;
@@ -30,10 +30,10 @@ int report(const std::string& line) {
 
 // The first line of another library's message, as one of ours.
 int report_foreign(const std::string& what, const std::string& hint) {
-  return report(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what());
+  return print_error(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what());
 }
 
-int run(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   CLI::App program{
       "emend corrects what a vision-language model believes, measures what the correction did to\n"
       "everything else, and hands it over as a patch that comes off again.",
@@ -69,11 +69,11 @@ int run(int argc, char** argv) {
     // Validators say what an option must be: "--limit must be between 0 and 100".
     if (const auto colon = problem.find(": must be "); colon != std::string::npos)
       problem.erase(colon, 1);
-    return report(emend::Error("cli::arguments", problem, help).what());
+    return print_error(emend::Error("cli::arguments", problem, help).what());
   }
   std::cout.flush();
   if (!std::cout)
-    return report(
+    return print_error(
         emend::Error("cli::output", "the output could not be written", "is the disk full?").what());
   return 0;
 }
@@ -85,15 +85,16 @@ int main(int argc, char** argv) {
   // A file size limit then is a failed write with its message, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    return run(argc, argv);
+    return run_program(argc, argv);
   } catch (const emend::Error& error) {
-    return report(error.what());
+    return print_error(error.what());
   } catch (const c10::Error& error) {
     return report_foreign(error.what_without_backtrace(),
-                          "this should have been caught earlier; please report it");
+                          "this should have been caught earlier; please print_error it");
   } catch (const std::bad_alloc&) {
     return report_foreign("out of memory", "use a smaller model, or --dtype bf16");
   } catch (const std::exception& error) {
-    return report_foreign(error.what(), "this should have been caught earlier; please report it");
+    return report_foreign(error.what(),
+                          "this should have been caught earlier; please print_error it");
   }
 }

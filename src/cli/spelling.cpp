@@ -25,14 +25,14 @@ size_t distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-std::string shown(const std::string& word) {
+std::string quoted_word(const std::string& word) {
   return word.size() > 80 ? word.substr(0, 77) + "..." : word;
 }
 
 [[noreturn]] void refuse(const char* what, const std::string& word,
                          const std::vector<std::string>& candidates, const std::string& help) {
   const auto near = nearest(word, candidates);
-  throw Error("cli::arguments", fmt::format("there is no {} '{}'", what, shown(word)),
+  throw Error("cli::arguments", fmt::format("there is no {} '{}'", what, quoted_word(word)),
               near.empty() ? fmt::format("{} lists what there is", help)
                            : fmt::format("did you mean '{}'? {} lists what there is", near, help));
 }

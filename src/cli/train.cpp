@@ -22,7 +22,7 @@ struct Arguments {
   std::string editor = "mend", suite = "scenes";
   ProtocolOptions protocol;
   std::string module, recipe, hparams, output, save_dtype = "fp32";
-  SuiteOptions suite_options;
+  SuiteOptions train_suite_options;
   int probes = 1;
   int64_t steps = 0;
   std::vector<std::string> settings;
@@ -33,7 +33,7 @@ struct Arguments {
 
 constexpr size_t kScenes = 1000000;  // records are drawn when asked for: as good as no end
 
-SuiteOptions suite_options(const Arguments& arguments) {
+SuiteOptions train_suite_options(const Arguments& arguments) {
   auto options = arguments.suite_options;
   options.seed = static_cast<uint64_t>(arguments.common.seed);
   if (arguments.suite == "scenes" && options.limit == 0) options.limit = kScenes;
@@ -115,7 +115,7 @@ void collect(Arguments arguments, const nlohmann::json& settings) {
   CollectJob job;
   job.settings = read_settings<IkeCorpusSettings>("ike", settings);
   job.settings.templates.check();
-  auto suite = open_suite(arguments.suite, suite_options(arguments));
+  auto suite = open_suite(arguments.suite, train_suite_options(arguments));
   job.suite = suite.get();
   job.protocol = for_editor(for_suite(make_protocol(arguments.protocol), *suite), "ike");
   job.output = arguments.output;
@@ -143,7 +143,7 @@ void train(Arguments arguments) {
   check_output(arguments.output);
   const auto settings = all_settings(arguments);
   if (arguments.editor == "ike") return collect(arguments, settings);
-  auto suite = open_suite(arguments.suite, suite_options(arguments));
+  auto suite = open_suite(arguments.suite, train_suite_options(arguments));
   auto vlm = open_model(arguments.common, *suite);
   ActivationStore store(arguments.store);
   TrainJob job;

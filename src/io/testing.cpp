@@ -37,6 +37,15 @@ std::string TemporaryFolder::listing() const {
   return text;
 }
 
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 FullDisk::FullDisk(uint64_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
   rlimit limit{};
   ::getrlimit(RLIMIT_FSIZE, &limit);

@@ -41,6 +41,9 @@ class FullDisk {
   void (*handler_)(int);
 };
 
+// The message of the emend::Error that `action` throws, or "no error".
+std::string error_of(const std::function<void()>& action);
+
 // Damaged versions of good files, the same ones in every run.
 class Mutator {
  public:

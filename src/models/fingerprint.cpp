@@ -13,15 +13,16 @@ namespace emend {
 namespace {
 
 // Length first, so that neighbours cannot trade letters.
-void add(Hasher& hash, const std::string& text) {
+void add_to_fingerprint(Hasher& hash, const std::string& text) {
   const uint64_t size = text.size();
   hash.update(&size, sizeof size).update(text);
 }
 
-void add(Hasher& hash, const std::string& name, const at::Tensor& tensor) {
-  add(hash, name);
-  add(hash, fmt::format("{} {}", at::toString(tensor.scalar_type()),
-                        fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
+void add_to_fingerprint(Hasher& hash, const std::string& name, const at::Tensor& tensor) {
+  add_to_fingerprint(hash, name);
+  add_to_fingerprint(hash,
+                     fmt::format("{} {}", at::toString(tensor.scalar_type()),
+                                 fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
   const auto plain = tensor.detach().to(at::kCPU).contiguous();
   hash.update(plain.data_ptr(), plain.nbytes());
 }
@@ -37,9 +38,9 @@ std::string of_folder(const std::string& folder) {
   for (const auto& name : architecture.repeated) stored.erase(name);
 
   Hasher hash;
-  add(hash, architecture.canonical);
+  add_to_fingerprint(hash, architecture.canonical);
   for (const auto& [name, in_file] : stored) {
-    add(hash, name, checkpoint.tensor(in_file));
+    add_to_fingerprint(hash, name, checkpoint.tensor(in_file));
     checkpoint.let_go(in_file);  // or the model's files would be in memory twice
   }
   return hash.hex();
@@ -47,7 +48,7 @@ std::string of_folder(const std::string& folder) {
 
 std::string of_model(const Model& model) {
   Hasher hash;
-  for (const auto& [name, tensor] : model.parameters()) add(hash, name, tensor);
+  for (const auto& [name, tensor] : model.parameters()) add_to_fingerprint(hash, name, tensor);
   return hash.hex();
 }
 

@@ -6,7 +6,8 @@
 namespace emend {
 namespace {
 
-at::Tensor multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor multiply_matrices(const at::Tensor& x, const at::Tensor& weight,
+                             const at::Tensor& bias) {
   if (are_few_rows(x, weight, bias)) return few_rows_linear(x, weight, bias);
   return is_mixed(x, weight) ? mixed_linear(x, weight, bias) : at::linear(x, weight, bias);
 }
@@ -30,12 +31,12 @@ at::Tensor with_delta(const at::Tensor& y, const at::Tensor& x, const Attachment
 
 at::Tensor Linear::operator()(const at::Tensor& x, const Attachments& attachments) const {
   const auto* here = attachments.at(site);
-  if (!here) return multiply(x, weight, bias);
+  if (!here) return multiply_matrices(x, weight, bias);
 
   auto input = x;
   for (const auto& a : *here)
     if (a.kind == Attachment::Kind::input) input = apply_transform(input, a.transform, a.rows);
-  auto y = multiply(input, weight, bias);
+  auto y = multiply_matrices(input, weight, bias);
   for (const auto& a : *here)
     if (a.kind == Attachment::Kind::weight) y = with_delta(y, input, a);
   for (const auto& a : *here)

@@ -81,7 +81,7 @@ std::string content(const nlohmann::json& token) {
 }
 
 // bos_token and the others by their roles, as templates use them.
-nlohmann::ordered_json special_tokens(const fs::path& folder, const nlohmann::json& config) {
+nlohmann::ordered_json template_tokens(const fs::path& folder, const nlohmann::json& config) {
   const auto named = text::read_folder_tokens(folder, config, nlohmann::json::object()).named;
   auto found = nlohmann::ordered_json::object();
   for (const auto& [role, token] : named.items()) {
@@ -127,7 +127,7 @@ std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder, const 
   const auto source = find(folder, config);
   if (!source) return std::nullopt;
   ChatTemplate made = parse(source->text, source->name, date);
-  made.special_tokens_ = special_tokens(folder, config);
+  made.special_tokens_ = template_tokens(folder, config);
   return made;
 }
 

@@ -41,8 +41,8 @@ std::string rendered(const std::string& text, const Json& messages = Json::array
 }
 
 // What transformers wrote, or an error where it raised one.
-void agrees(const std::string& text, const Json& messages, const Json& variables,
-            const Json& expected) {
+void template_agrees(const std::string& text, const Json& messages, const Json& variables,
+                     const Json& expected) {
   const std::string result = rendered(text, messages, variables);
   if (expected.is_null())
     EXPECT_THAT(result, AllOf(HasSubstr("[text::chat_template] t: line "), HasSubstr(" Hint: ")))
@@ -56,7 +56,7 @@ TEST(ChatTemplate, AgreesWithTransformersOnWholeTemplates) {
   size_t count = 0;
   for (const auto& group : data["groups"])
     for (const auto& one : group["cases"]) {
-      agrees(group["template"], one["messages"], one["variables"], one["text"]);
+      template_agrees(group["template"], one["messages"], one["variables"], one["text"]);
       ++count;
     }
   EXPECT_GT(count, 100u);
@@ -71,7 +71,7 @@ TEST(ChatTemplate, AgreesWithTransformersOnPieces) {
         std::string::npos)
       refused.push_back(text);
     else
-      agrees(text, data["messages"], data["variables"], piece[1]);
+      template_agrees(text, data["messages"], data["variables"], piece[1]);
   }
   EXPECT_GT(data["small"].size(), 300u);
   // Where Python has a list's text, members that are not called, ... and we have a refusal.

@@ -49,7 +49,7 @@ std::vector<std::string> read_lines() {
   return lines;
 }
 
-void agrees(const fs::path& folder, const std::string& name) {
+void fixture_agrees(const fs::path& folder, const std::string& name) {
   const auto tokenizer = Tokenizer::load(folder.string());
   const auto expected = read_json((kData / (name + ".json")).string());
   const auto hashes = expected["hashes"].get<std::string>();
@@ -91,7 +91,7 @@ void agrees(const fs::path& folder, const std::string& name) {
 }
 
 class OwnTokenizer : public ::testing::TestWithParam<const char*> {};
-TEST_P(OwnTokenizer, AgreesWithHuggingFace) { agrees(kData / GetParam(), GetParam()); }
+TEST_P(OwnTokenizer, AgreesWithHuggingFace) { fixture_agrees(kData / GetParam(), GetParam()); }
 INSTANTIATE_TEST_SUITE_P(Text, OwnTokenizer,
                          ::testing::Values("small_gpt2", "small_qwen2", "small_opt", "small_smollm",
                                            "small_llama3", "small_llama", "small_llama_fast",
@@ -118,7 +118,7 @@ TEST(LlamaTokenizer, AgreesWithHuggingFaceNotLegacy) {
   const auto folder = gathered(
       "small_llama_new", {kData / "small_llama/tokenizer.model", with / "tokenizer_config.json",
                           with / "added_tokens.json", with / "special_tokens_map.json"});
-  agrees(folder, "small_llama_new");
+  fixture_agrees(folder, "small_llama_new");
   fs::remove_all(folder);
 }
 
@@ -141,7 +141,7 @@ class RealTokenizer : public ::testing::TestWithParam<const char*> {};
 TEST_P(RealTokenizer, AgreesWithHuggingFace) {
   const auto folder = fs::path(EMEND_SHARED_DIR) / "data/tokenizers" / GetParam();
   if (!fs::exists(folder)) GTEST_SKIP() << folder << " is not there";
-  agrees(folder, GetParam());
+  fixture_agrees(folder, GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(Text, RealTokenizer, ::testing::Values("gpt2", "opt", "qwen2_5", "llama2"),
                          [](const auto& info) { return std::string(info.param); });
@@ -153,14 +153,14 @@ TEST(LlamaTokenizer, ModelOfLlama2AgreesWithHuggingFace) {
       gathered("llama2_model", {source / "tokenizer.model", source / "tokenizer_config.json"});
   fs::permissions(folder / "tokenizer_config.json", fs::perms::owner_write, fs::perm_options::add);
   write_config(folder, true);
-  agrees(folder, "llama2_legacy");
+  fixture_agrees(folder, "llama2_legacy");
   write_config(folder, false);
-  agrees(folder, "llama2_new");
+  fixture_agrees(folder, "llama2_new");
   fs::remove_all(folder);
 }
 
 TEST(BundledTokenizer, AgreesWithHuggingFace) {
-  agrees(fs::path(EMEND_SOURCE_DIR) / "models/scenes-blip2", "scenes");
+  fixture_agrees(fs::path(EMEND_SOURCE_DIR) / "models/scenes-blip2", "scenes");
 }
 
 INSTANTIATE_TEST_SUITE_P(WordPiece, OwnTokenizer,
@@ -172,7 +172,7 @@ TEST(BundledTokenizer, ReadsTheSameFromVocabularyAndMerges) {
   const auto folder = gathered(
       "scenes_vocab", {source / "vocab.json", source / "merges.txt",
                        source / "tokenizer_config.json", source / "special_tokens_map.json"});
-  agrees(folder, "scenes");
+  fixture_agrees(folder, "scenes");
   fs::remove_all(folder);
 }
 

@@ -11,10 +11,10 @@
 namespace emend::text {
 namespace {
 
-constexpr const char* kPlace = "text::regex";
+constexpr const char* kRegexPlace = "text::regex";
 
 // Unicode White_Space; PCRE2's own \s adds U+180E.
-constexpr const char* kSpace =
+constexpr const char* kRegexSpace =
     R"(\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 // What Unicode 15 and 16 added: Hugging Face's engine knows it, PCRE2 of Debian 12 does not.
 constexpr const char* kLetter =
@@ -30,8 +30,8 @@ constexpr const char* kNumber =
     R"(\x{16130}-\x{16139}\x{16d70}-\x{16d79}\x{1ccf0}-\x{1ccf9}\x{1d2c0}-\x{1d2d3})"
     R"(\x{1e4f0}-\x{1e4f9}\x{1e5f1}-\x{1e5fa})";
 
-[[noreturn]] void refuse(std::string_view pattern, std::string_view what) {
-  throw Error(kPlace,
+[[noreturn]] void refuse_regex(std::string_view pattern, std::string_view what) {
+  throw Error(kRegexPlace,
               fmt::format("the pattern '{}' uses {}, which is not implemented", pattern, what),
               "use a tokenizer whose pre-tokenizer splits by GPT-2's or Qwen2's kind of pattern");
 }
@@ -45,19 +45,20 @@ struct NamedSet {
 // General categories only: script names mean different things to the two engines.
 std::optional<NamedSet> named_set(std::string_view pattern, size_t& at) {
   const char letter = pattern[at];
-  if (letter == 's' || letter == 'S') return NamedSet{kSpace, letter == 'S'};
+  if (letter == 's' || letter == 'S') return NamedSet{kRegexSpace, letter == 'S'};
   if (letter == 'd' || letter == 'D') return NamedSet{"\\p{Nd}", letter == 'D'};
   if (letter != 'p' && letter != 'P') return std::nullopt;
   const size_t open = at + 1, close = pattern.find('}', at);
   if (open >= pattern.size() || pattern[open] != '{' || close == std::string_view::npos)
-    refuse(pattern, "a \\p without {}");
+    refuse_regex(pattern, "a \\p without {}");
   bool negated = letter == 'P';
   auto name = pattern.substr(open + 1, close - open - 1);
   if (!name.empty() && name.front() == '^') {
     negated = !negated;
     name.remove_prefix(1);
   }
-  if (name.empty() || name.size() > 2) refuse(pattern, fmt::format("the property '{}'", name));
+  if (name.empty() || name.size() > 2)
+    refuse_regex(pattern, fmt::format("the property '{}'", name));
   at = close;
   if (name == "L") return NamedSet{kLetter, negated};
   if (name == "N") return NamedSet{kNumber, negated};
@@ -72,13 +73,13 @@ std::string to_pcre2(std::string_view pattern) {
   for (size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
     if (c == '\\') {
-      if (++i == pattern.size()) refuse(pattern, "a lone backslash at its end");
+      if (++i == pattern.size()) refuse_regex(pattern, "a lone backslash at its end");
       const char e = pattern[i];
       if (const auto named = named_set(pattern, i)) {
-        if (named->negated && in_class) refuse(pattern, "a negated set within a class");
+        if (named->negated && in_class) refuse_regex(pattern, "a negated set within a class");
         out += in_class ? named->set : fmt::format("[{}{}]", named->negated ? "^" : "", named->set);
       } else if (e == 'u') {  // \uHHHH
-        if (i + 4 >= pattern.size()) refuse(pattern, "an unfinished \\u");
+        if (i + 4 >= pattern.size()) refuse_regex(pattern, "an unfinished \\u");
         out += fmt::format("\\x{{{}}}", pattern.substr(i + 1, 4));
         i += 4;
       } else if (e == 'v') {
@@ -88,28 +89,28 @@ std::string to_pcre2(std::string_view pattern) {
       } else if (!(e >= '0' && e <= '9') && !(e >= 'a' && e <= 'z') && !(e >= 'A' && e <= 'Z')) {
         out += fmt::format("\\{}", e);
       } else {
-        refuse(pattern, fmt::format("\\{}", e));
+        refuse_regex(pattern, fmt::format("\\{}", e));
       }
       continue;
     }
     if (in_class) {
-      if (c == '[') refuse(pattern, "a class within a class");
-      if (c == '&' && i + 1 < pattern.size() && pattern[i + 1] == '&') refuse(pattern, "&&");
+      if (c == '[') refuse_regex(pattern, "a class within a class");
+      if (c == '&' && i + 1 < pattern.size() && pattern[i + 1] == '&') refuse_regex(pattern, "&&");
       if (c == ']') in_class = false;
     } else if (c == '[') {
       in_class = true;
       out += c;
       if (i + 1 < pattern.size() && pattern[i + 1] == '^') out += pattern[++i];
-      if (i + 1 < pattern.size() && pattern[i + 1] == ']') refuse(pattern, "an empty class");
+      if (i + 1 < pattern.size() && pattern[i + 1] == ']') refuse_regex(pattern, "an empty class");
       continue;
     } else if (c == '^' || c == '$') {
-      refuse(pattern, fmt::format("the anchor {}", c));
+      refuse_regex(pattern, fmt::format("the anchor {}", c));
     } else if (c == '(' && i + 1 < pattern.size() && pattern[i + 1] == '?') {
       const std::string_view rest = pattern.substr(i + 2);
       bool known = false;
       for (std::string_view start : {":", "=", "!", "<=", "<!", ">", "i:"})
         known = known || rest.substr(0, start.size()) == start;
-      if (!known) refuse(pattern, fmt::format("the group (?{}", rest.substr(0, 1)));
+      if (!known) refuse_regex(pattern, fmt::format("the group (?{}", rest.substr(0, 1)));
     }
     out += c;
   }
@@ -134,7 +135,7 @@ Regex::Regex(const std::string& pattern) : code_(std::make_unique<Code>()) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(error, message, sizeof message);
     throw Error(
-        kPlace,
+        kRegexPlace,
         fmt::format("the pattern '{}' does not compile: {}", pattern,
                     reinterpret_cast<const char*>(message)),
         "emend has PCRE2 patterns, which are almost those of tokenizers; correct the pattern");
@@ -155,7 +156,7 @@ std::optional<Regex::Match> Regex::find(std::string_view text, size_t from) cons
                                 from, PCRE2_NO_UTF_CHECK, data.get(), nullptr);
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0)
-    throw Error(kPlace,
+    throw Error(kRegexPlace,
                 fmt::format("the pattern '{}' gave up at byte {} (PCRE2 error {})", code_->pattern,
                             from, found),
                 "make the text shorter, or correct the tokenizer's pattern: it tries too many ways "

@@ -14,6 +14,7 @@
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/json/json.h"
+#include "io/testing.h"
 #include "text/pipeline/byte_level.h"
 
 namespace emend {
@@ -68,18 +69,9 @@ class Folder {
   fs::path path_;
 };
 
-std::string message(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-std::string refusal(const Json& spec) {
+std::string tokenizer_refusal(const Json& spec) {
   const Folder folder;
-  return message([&] { folder.load(spec); });
+  return error_of([&] { folder.load(spec); });
 }
 
 TEST(Tokenizer, MergesByRankThenFromTheLeft) {
@@ -137,7 +129,7 @@ TEST(Tokenizer, SplitsTheWaysThatFilesName) {
   EXPECT_EQ(split("MergedWithPrevious", false), "xabaab|4");  // x ab|a ab
   EXPECT_EQ(split("MergedWithNext", false), "xabaab|6");      // xa|baa|b
   EXPECT_EQ(split("Contiguous", false), "xabaab|6");
-  EXPECT_THAT(message([&] { split("Sideways", false); }), HasSubstr("Sideways"));
+  EXPECT_THAT(error_of([&] { split("Sideways", false); }), HasSubstr("Sideways"));
 }
 
 TEST(Tokenizer, SaysWhereTextIsNotUtf8) {
@@ -150,7 +142,7 @@ TEST(Tokenizer, SaysWhereTextIsNotUtf8) {
       {"x\xe2\x82", 1},     {"\xf0\x80\x80\x80", 0},
   };
   for (const auto& [text, at] : cases)
-    EXPECT_THAT(message([&, text = text] { tokenizer->encode(text, true); }),
+    EXPECT_THAT(error_of([&, text = text] { tokenizer->encode(text, true); }),
                 HasSubstr("byte " + std::to_string(at) + " "));
   EXPECT_NO_THROW(tokenizer->encode("\xf4\x8f\xbf\xbf \xef\xbf\xbe \xed\x9f\xbf", true));
 }
@@ -163,7 +155,7 @@ TEST(Tokenizer, DecodesBrokenBytesToReplacements) {
   EXPECT_EQ(tokenizer->decode({0xf0, 0x9f, 0x98, 0x80}), "😀");
   EXPECT_EQ(tokenizer->decode({}), "");
   for (int64_t id : {int64_t{-1}, int64_t{259}, INT64_MAX})
-    EXPECT_THAT(message([&] { tokenizer->decode({id}); }),
+    EXPECT_THAT(error_of([&] { tokenizer->decode({id}); }),
                 HasSubstr("no token " + std::to_string(id)));
 }
 
@@ -209,7 +201,7 @@ TEST(Tokenizer, NamesWhatItDoesNotImplement) {
   for (const auto& [where, value, name] : cases) {
     auto spec = tiny();
     spec[Json::json_pointer(where)] = value;
-    const auto text = refusal(spec);
+    const auto text = tokenizer_refusal(spec);
     EXPECT_THAT(text, HasSubstr(name)) << where;
     EXPECT_THAT(text, HasSubstr("not implemented")) << where;
   }
@@ -278,7 +270,7 @@ TEST(Tokenizer, PrependsAsMetaspaceSays) {
   spec["pre_tokenizer"]["add_prefix_space"] = false;
   EXPECT_NO_THROW(folder.load(spec));
   spec["pre_tokenizer"]["prepend_scheme"] = "always";
-  EXPECT_THAT(refusal(spec), HasSubstr("add_prefix_space"));
+  EXPECT_THAT(tokenizer_refusal(spec), HasSubstr("add_prefix_space"));
 }
 
 TEST(Tokenizer, DecodesByTheStepsThatFilesName) {
@@ -303,7 +295,7 @@ TEST(Tokenizer, RefusesWhatDoesNotFitTogether) {
   auto with = [](const char* where, Json value) {
     auto spec = tiny();
     spec[Json::json_pointer(where)] = std::move(value);
-    return refusal(spec);
+    return tokenizer_refusal(spec);
   };
   EXPECT_THAT(with("/model/merges/0", "a q b"), HasSubstr("not two tokens"));
   EXPECT_THAT(with("/model/merges/0", {"a"}), HasSubstr("not two tokens"));
@@ -326,12 +318,12 @@ TEST(Tokenizer, RefusesWhatDoesNotFitTogether) {
 
 TEST(Tokenizer, NamesMissingAndDamagedFiles) {
   const Folder folder;
-  EXPECT_THAT(message([&] { folder.load(); }), HasSubstr("neither tokenizer.json nor vocab.json"));
-  EXPECT_THAT(message([] { Tokenizer::load("/no/such/folder"); }), HasSubstr("/no/such/folder"));
+  EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("neither tokenizer.json nor vocab.json"));
+  EXPECT_THAT(error_of([] { Tokenizer::load("/no/such/folder"); }), HasSubstr("/no/such/folder"));
   folder.write("tokenizer.json", tiny().dump().substr(0, 500));
-  EXPECT_THAT(message([&] { folder.load(); }), HasSubstr("tokenizer.json"));
+  EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("tokenizer.json"));
   folder.write("tokenizer.json", "[]");
-  EXPECT_THAT(message([&] { folder.load(); }), HasSubstr("object"));
+  EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("object"));
 }
 
 TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
@@ -342,12 +334,12 @@ TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
   EXPECT_THAT(tokenizer->encode("ab ab", true), ElementsAre(256, 258));
   EXPECT_EQ(tokenizer->id("<|endoftext|>"), 259);  // GPT-2's own, when no file names another
   folder.write("merges.txt", "a b c\n");
-  EXPECT_THAT(message([&] { folder.load(); }), HasSubstr("not two tokens"));
+  EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("not two tokens"));
   folder.write("merges.txt", "a b\n");
   folder.write("tokenizer_config.json", R"({"tokenizer_class": "RobertaTokenizer"})");
-  EXPECT_THAT(message([&] { folder.load(); }), HasSubstr("RobertaTokenizer"));
+  EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("RobertaTokenizer"));
   folder.write("tokenizer_config.json", R"({"add_bos_token": true, "bos_token": null})");
-  EXPECT_THAT(message([&] { folder.load(); }), HasSubstr("bos_token"));
+  EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("bos_token"));
   folder.write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer"})");
   tokenizer = folder.load();
   EXPECT_EQ(tokenizer->encode("e\u0301", true), tokenizer->encode("é", true));
@@ -370,7 +362,7 @@ TEST(Tokenizer, ReadsTheConfigurationOfASentencePieceModelStrictly) {
   };
   for (const auto& [config, named] : cases) {
     folder.write("tokenizer_config.json", config);
-    EXPECT_THAT(message([&] { folder.load(); }), HasSubstr(named)) << config;
+    EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr(named)) << config;
   }
   folder.write("tokenizer_config.json", R"({"clean_up_tokenization_spaces": true})");
   tokenizer = folder.load();

@@ -5,6 +5,7 @@
 #include "editing/patches/patch_stack.h"
 #include "editing/testing/every_editor.h"
 #include "io/error.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
@@ -44,14 +45,6 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
          teacher_force(*vlm_, {query, {{}, "Where is it?"}}, {" cat", " home"}, interventions))
       all.push_back(row.logits);
     return at::cat(all);
-  }
-  static std::string message(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
   }
 
   static std::unique_ptr<testing::TemporaryFolder> folder_;
@@ -172,21 +165,21 @@ TEST_P(EditorsTest, SettingsAreStrictAndComplete) {
     EXPECT_TRUE(settings.contains(setting.name)) << setting.name;
     auto wrong = spec_.settings;
     wrong[setting.name] = nlohmann::json::array({1, 2});
-    EXPECT_THAT(message([&] { make_editor(spec_.name, wrong); }),
+    EXPECT_THAT(error_of([&] { make_editor(spec_.name, wrong); }),
                 AllOf(HasSubstr("'" + setting.name + "'"), HasSubstr("Hint: it must be")));
   }
   auto wrong = spec_.settings;
   wrong["no_such_setting"] = 1;
-  EXPECT_THAT(message([&] { make_editor(spec_.name, wrong); }),
+  EXPECT_THAT(error_of([&] { make_editor(spec_.name, wrong); }),
               AllOf(HasSubstr("no_such_setting"), HasSubstr("Hint: it has")));
 }
 
 TEST_P(EditorsTest, RequestsThatAreNoneAreRefused) {
-  EXPECT_THAT(message([&] { editor()->edit(*vlm_, {}); }), HasSubstr("[editing::"));
-  EXPECT_THAT(message([&] { editor()->edit(*vlm_, {request(1, "")}); }), HasSubstr("target"));
+  EXPECT_THAT(error_of([&] { editor()->edit(*vlm_, {}); }), HasSubstr("[editing::"));
+  EXPECT_THAT(error_of([&] { editor()->edit(*vlm_, {request(1, "")}); }), HasSubstr("target"));
   auto empty = request();
   empty.prompt = "";
-  EXPECT_THAT(message([&] { editor()->edit(*vlm_, {empty}); }), HasSubstr("prompt"));
+  EXPECT_THAT(error_of([&] { editor()->edit(*vlm_, {empty}); }), HasSubstr("prompt"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, EditorsTest, ::testing::ValuesIn(testing::editor_labels()),

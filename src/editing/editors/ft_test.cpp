@@ -3,6 +3,7 @@
 
 #include "editing/editor.h"
 #include "io/error.h"
+#include "io/testing.h"
 #include "suites/scenes/scenes.h"
 #include "tests/tiny_vlm.h"
 
@@ -34,14 +35,6 @@ class FtTest : public ::testing::Test {
   at::Tensor logits(const Interventions& interventions) const {
     at::NoGradGuard no_grad;
     return teacher_force(vlm(), {query(request())}, {" cat"}, interventions).at(0).logits;
-  }
-  std::string message(const std::function<void()>& action) const {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
   }
 
   static std::unique_ptr<testing::TemporaryFolder> folder_;
@@ -152,29 +145,29 @@ TEST_F(FtTest, ModulesAreTheLayersTheyName) {
 }
 
 TEST_F(FtTest, RefusesWhatCannotWork) {
-  EXPECT_THAT(message([&] { make_editor("nosuch", {}); }),
+  EXPECT_THAT(error_of([&] { make_editor("nosuch", {}); }),
               HasSubstr("there is no editor 'nosuch'"));
   EXPECT_THAT(
-      message([&] {
+      error_of([&] {
         make_editor("ft", {{"stepz", 3}});
       }),
       ::testing::AllOf(HasSubstr("no setting 'stepz'"), HasSubstr("Hint"), HasSubstr("steps")));
-  EXPECT_THAT(message([&] { make_editor("ft", {{"steps", "many"}}); }), HasSubstr("whole number"));
-  EXPECT_THAT(message([&] { make_editor("ft", {{"steps", -1}}); }), HasSubstr("between 0"));
-  EXPECT_THAT(message([&] { make_editor("ft", {{"lr", -1.0}}); }), HasSubstr("lr"));
-  EXPECT_THAT(message([&] { make_editor("ft", {{"module", "ears"}}); }), HasSubstr("vision"));
+  EXPECT_THAT(error_of([&] { make_editor("ft", {{"steps", "many"}}); }), HasSubstr("whole number"));
+  EXPECT_THAT(error_of([&] { make_editor("ft", {{"steps", -1}}); }), HasSubstr("between 0"));
+  EXPECT_THAT(error_of([&] { make_editor("ft", {{"lr", -1.0}}); }), HasSubstr("lr"));
+  EXPECT_THAT(error_of([&] { make_editor("ft", {{"module", "ears"}}); }), HasSubstr("vision"));
 
   auto editor = make_editor("ft", kStrong);
-  EXPECT_THAT(message([&] { editor->edit(vlm(), {request("")}); }), HasSubstr("target"));
+  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {request("")}); }), HasSubstr("target"));
   auto empty = request();
   empty.prompt = "";
-  EXPECT_THAT(message([&] { editor->edit(vlm(), {empty}); }), HasSubstr("prompt is empty"));
-  EXPECT_THAT(message([&] { editor->edit(vlm(), {}); }), HasSubstr("nothing to ask"));
+  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {empty}); }), HasSubstr("prompt is empty"));
+  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {}); }), HasSubstr("nothing to ask"));
   auto nowhere = make_editor("ft", {{"sites", "no.such.layer"}});
-  EXPECT_THAT(message([&] { nowhere->edit(vlm(), {request()}); }), HasSubstr("Hint"));
+  EXPECT_THAT(error_of([&] { nowhere->edit(vlm(), {request()}); }), HasSubstr("Hint"));
   auto vision = make_editor("ft", {{"module", "vision"}});
   EditRequest text{{}, "Where?", " no"};
-  EXPECT_THAT(message([&] { vision->edit(vlm(), {text}); }), HasSubstr("touches the answer"));
+  EXPECT_THAT(error_of([&] { vision->edit(vlm(), {text}); }), HasSubstr("touches the answer"));
 }
 
 // Each step multiplies the change by 1 - lr * weight_decay = -9999.
@@ -183,7 +176,7 @@ const nlohmann::json kDiverging = {
 
 TEST_F(FtTest, ALossThatIsNotFiniteIsAnErrorWithAFixedRate) {
   auto editor = make_editor("ft", kDiverging);
-  EXPECT_THAT(message([&] { editor->edit(vlm(), {request()}); }),
+  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {request()}); }),
               ::testing::AllOf(HasSubstr("the loss is"), HasSubstr("lower the learning rate")));
 }
 
@@ -213,7 +206,7 @@ TEST_F(FtTest, PresetsArePublishedSettings) {
   EXPECT_EQ(own->settings()["lr"], 2e-4);
   EXPECT_EQ(own->settings()["module"], "vision");
   EXPECT_EQ(own->edit(vlm(), {request()}).effect["steps"], 3);
-  EXPECT_THAT(message([] { make_editor("ft", {{"preset", "best"}}); }), HasSubstr("vlkeb"));
+  EXPECT_THAT(error_of([] { make_editor("ft", {{"preset", "best"}}); }), HasSubstr("vlkeb"));
 }
 
 TEST_F(FtTest, APresetIsThePlainAlgorithm) {

@@ -6,13 +6,13 @@
 namespace emend {
 namespace {
 
-constexpr double kRise = 0.5;       // nats a token above the lowest loss that are a rise
-constexpr int64_t kPatience = 6;    // losses without a new lowest one that are an oscillation
-constexpr int64_t kWindow = 12;     // losses that are looked at for slowness
-constexpr double kSlow = 0.9;       // share of the loss that may be left after a window
-constexpr double kFactor = 2;       // of every change
-constexpr double kLargest = 16;     // times the first rate
-constexpr double kSmallest = 1e-4;  // times the first rate
+constexpr double kRise = 0.5;           // nats a token above the lowest loss that are a rise
+constexpr int64_t kPatience = 6;        // losses without a new lowest one that are an oscillation
+constexpr int64_t kWindow = 12;         // losses that are looked at for slowness
+constexpr double kSlow = 0.9;           // share of the loss that may be left after a window
+constexpr double kFactor = 2;           // of every change
+constexpr double kLargest = 16;         // times the first rate
+constexpr double kSmallestRate = 1e-4;  // times the first rate
 
 }  // namespace
 
@@ -20,7 +20,7 @@ AdaptiveRate::Action AdaptiveRate::back_off() {
   rate_ /= kFactor;
   since_best_ = window_ = 0;
   reference_ = best_;
-  return rate_ < first_ * kSmallest ? Action::give_up : Action::back_off;
+  return rate_ < first_ * kSmallestRate ? Action::give_up : Action::back_off;
 }
 
 AdaptiveRate::Action AdaptiveRate::judge(double loss) {

@@ -5,6 +5,7 @@
 
 #include "editing/patches/patch_stack.h"
 #include "io/error.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -12,16 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr const char* kFc1 = "language_model.model.decoder.layers.2.fc1";  // (64, 32)
-
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+constexpr const char* kMergeSite = "language_model.model.decoder.layers.2.fc1";  // (64, 32)
 
 class MergeTest : public ::testing::Test {
  protected:
@@ -50,9 +42,9 @@ class MergeTest : public ::testing::Test {
     at::manual_seed(seed);
     auto result = patch("What?", std::to_string(seed));
     if (low_rank)
-      result.deltas = {{kFc1, {{}, at::randn({64, 3}) * 0.3, at::randn({3, 32}) * 0.3}}};
+      result.deltas = {{kMergeSite, {{}, at::randn({64, 3}) * 0.3, at::randn({3, 32}) * 0.3}}};
     else
-      result.deltas = {{kFc1, {at::randn({64, 32}) * 0.1, {}, {}}}};
+      result.deltas = {{kMergeSite, {at::randn({64, 32}) * 0.1, {}, {}}}};
     return finished(result);
   }
   static Patch remembering(const std::vector<std::string>& names) {
@@ -123,21 +115,21 @@ TEST_F(MergeTest, OneEntryIsRemovedWithItsRequest) {
   auto last = without_entry(rest, "a");
   EXPECT_EQ(last.request["target"], "c");
   EXPECT_EQ(merged({last}).memory.entries.size(), 1u);
-  EXPECT_THAT(message([&] { without_entry(last, "c"); }), HasSubstr("only entry"));
-  EXPECT_THAT(message([&] { without_entry(patch, "d"); }), HasSubstr("a, b, c"));
-  EXPECT_THAT(message([&] { without_entry(weights(1, false), "a"); }), HasSubstr("no entries"));
+  EXPECT_THAT(error_of([&] { without_entry(last, "c"); }), HasSubstr("only entry"));
+  EXPECT_THAT(error_of([&] { without_entry(patch, "d"); }), HasSubstr("a, b, c"));
+  EXPECT_THAT(error_of([&] { without_entry(weights(1, false), "a"); }), HasSubstr("no entries"));
 }
 
 TEST_F(MergeTest, AnEditCountsOnce) {
   const auto a = weights(1, false), b = weights(2, false);
-  EXPECT_THAT(message([&] { merged({a, b, a}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] { merged({a, b, a}); }), HasSubstr("count double"));
   // The same change under another name.
   auto renamed = a;
   renamed.request["target"] = "other";
-  EXPECT_THAT(message([&] { merged({a, finished(renamed)}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] { merged({a, finished(renamed)}); }), HasSubstr("count double"));
   // Within a patch that was merged from it.
-  EXPECT_THAT(message([&] { merged({merged({a, b}), b}); }), HasSubstr("count double"));
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(error_of([&] { merged({merged({a, b}), b}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] {
                 merged({merged({a, b}), merged({b, weights(3, false)})});
               }),
               HasSubstr("count double"));
@@ -164,21 +156,24 @@ TEST_F(MergeTest, AddedOneByOneItIsTheSamePatch) {
 
 TEST_F(MergeTest, RefusesWhatIsNotOne) {
   auto a = remembering({"a"});
-  EXPECT_THAT(message([] { merged({}); }), HasSubstr("nothing"));
+  EXPECT_THAT(error_of([] { merged({}); }), HasSubstr("nothing"));
   auto other = remembering({"b"});
   other.base = "another";
-  EXPECT_THAT(message([&] { merged({a, other}); }), HasSubstr("another"));
+  EXPECT_THAT(error_of([&] { merged({a, other}); }), HasSubstr("another"));
   other = remembering({"b"});
   other.editor = "lora";
-  EXPECT_THAT(message([&] { merged({a, other}); }), HasSubstr("lora"));
+  EXPECT_THAT(error_of([&] { merged({a, other}); }), HasSubstr("lora"));
   for (int what = 0; what < 3; ++what) {
     other = remembering({"b"});
     if (what == 0) other.settings["seed"] = 2;
     if (what == 1) other.memory.reading["blocks"] = 3;
     if (what == 2) other.memory.network["w"] = at::zeros({2});
-    EXPECT_THAT(message([&] { merged({a, finished(other)}); }), HasSubstr("other networks"));
+    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }), HasSubstr("other networks"));
   }
-  EXPECT_THAT(message([] { merged({weights(1, false), weights(2, true)}); }), HasSubstr("densely"));
+  EXPECT_THAT(error_of([] {
+                merged({weights(1, false), weights(2, true)});
+              }),
+              HasSubstr("densely"));
 }
 
 }  // namespace

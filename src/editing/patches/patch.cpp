@@ -31,7 +31,7 @@ void add(Hasher& hash, const std::map<std::string, at::Tensor>& tensors) {
   }
 }
 
-std::string text_of(const nlohmann::json& value) {
+std::string setting_text(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -91,8 +91,8 @@ std::string patch_id(const Patch& patch) {
   Hasher hash;
   add(hash, patch.base);
   add(hash, patch.editor);
-  add(hash, text_of(patch.settings));
-  add(hash, text_of(patch.request));
+  add(hash, setting_text(patch.settings));
+  add(hash, setting_text(patch.request));
   for (const auto& [site, delta] : patch.deltas) {
     add(hash, site);
     if (delta.low_rank()) {
@@ -104,10 +104,10 @@ std::string patch_id(const Patch& patch) {
   }
   // A patch without memory has the id that it had before there were memories.
   add(hash, patch.memory.network);
-  if (!patch.memory.reading.is_null()) add(hash, text_of(patch.memory.reading));
+  if (!patch.memory.reading.is_null()) add(hash, setting_text(patch.memory.reading));
   for (const auto& entry : patch.memory.entries) {
     add(hash, entry.name);
-    add(hash, text_of(entry.facts));
+    add(hash, setting_text(entry.facts));
     add(hash, entry.tensors);
   }
   return hash.hex();

@@ -13,12 +13,12 @@
 namespace emend {
 namespace {
 
-constexpr const char* kFormat = "emend-patch";
+constexpr const char* kPatchFormat = "emend-patch";
 // 2 has checksums. Files of format 1 are read as well.
-constexpr const char* kVersion = "2";
+constexpr const char* kPatchVersion = "2";
 constexpr const char* kWithoutChecksums = "1";
 
-[[noreturn]] void reject(const std::string& path, const std::string& what) {
+[[noreturn]] void reject_patch(const std::string& path, const std::string& what) {
   throw Error("editing::patch", fmt::format("'{}' {}", path, what),
               "make the patch again with `emend edit`, or fetch an intact copy");
 }
@@ -26,13 +26,13 @@ constexpr const char* kWithoutChecksums = "1";
 const nlohmann::json& field(const std::string& path, const nlohmann::json& object,
                             const char* name) {
   if (!object.is_object() || !object.contains(name))
-    reject(path, fmt::format("lacks the field '{}'", name));
+    reject_patch(path, fmt::format("lacks the field '{}'", name));
   return object.at(name);
 }
 
 std::string text_field(const std::string& path, const nlohmann::json& object, const char* name) {
   const auto& value = field(path, object, name);
-  if (!value.is_string()) reject(path, fmt::format("has a field '{}' that is no text", name));
+  if (!value.is_string()) reject_patch(path, fmt::format("has a field '{}' that is no text", name));
   return value.get<std::string>();
 }
 
@@ -40,12 +40,12 @@ std::string text_field(const std::string& path, const nlohmann::json& object, co
 at::Tensor read_tensor(const std::string& path, const SafetensorsFile& file,
                        const std::string& name) {
   auto info = file.tensors().find(name);
-  if (info == file.tensors().end()) reject(path, fmt::format("lacks the tensor '{}'", name));
+  if (info == file.tensors().end()) reject_patch(path, fmt::format("lacks the tensor '{}'", name));
   if (info->second.dtype != at::kFloat)
-    reject(path, fmt::format("has a tensor '{}' that is not float32", name));
+    reject_patch(path, fmt::format("has a tensor '{}' that is not float32", name));
   auto tensor = file.tensor(name).clone();
   if (!at::isfinite(tensor).all().item<bool>())
-    reject(path, fmt::format("has a tensor '{}' that is not finite", name));
+    reject_patch(path, fmt::format("has a tensor '{}' that is not finite", name));
   return tensor;
 }
 
@@ -53,7 +53,7 @@ at::Tensor read_matrix(const std::string& path, const SafetensorsFile& file,
                        const std::string& name) {
   auto tensor = read_tensor(path, file, name);
   if (tensor.dim() != 2)
-    reject(path, fmt::format("has a tensor '{}' that is not two-dimensional", name));
+    reject_patch(path, fmt::format("has a tensor '{}' that is not two-dimensional", name));
   return tensor;
 }
 
@@ -83,11 +83,12 @@ template <class Take>
 Memory read_memory(const std::string& path, const nlohmann::json& json, Take&& take) {
   auto list = [&](const nlohmann::json& object, const char* name) -> const nlohmann::json& {
     const auto& value = field(path, object, name);
-    if (!value.is_array()) reject(path, fmt::format("has a field '{}' that is no list", name));
+    if (!value.is_array())
+      reject_patch(path, fmt::format("has a field '{}' that is no list", name));
     return value;
   };
   auto name_of = [&](const nlohmann::json& value) {
-    if (!value.is_string()) reject(path, "names a tensor of its memory by what is no text");
+    if (!value.is_string()) reject_patch(path, "names a tensor of its memory by what is no text");
     return value.get<std::string>();
   };
   Memory memory;
@@ -107,27 +108,28 @@ Memory read_memory(const std::string& path, const nlohmann::json& json, Take&& t
   return memory;
 }
 
-std::string text_of(const nlohmann::json& value) {
+std::string header_text(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // {field: XXH3-128 of its text} of a patch's description. The tensors are covered by its id.
 nlohmann::json checksums_of(const nlohmann::json& description) {
   auto sums = nlohmann::json::object();
-  for (const auto& [name, value] : description.items()) sums[name] = hash_hex(text_of(value));
+  for (const auto& [name, value] : description.items()) sums[name] = hash_hex(header_text(value));
   return sums;
 }
 
 void check_fields(const std::string& path, const nlohmann::json& description,
                   const nlohmann::json& sums) {
-  if (!sums.is_object()) reject(path, "has checksums that are not an object");
+  if (!sums.is_object()) reject_patch(path, "has checksums that are not an object");
   const auto now = checksums_of(description);
   for (const auto& [name, sum] : now.items())
     if (!sums.contains(name) || sums[name] != sum)
-      reject(path, fmt::format("has a field '{}' that was changed after it was saved",
-                               name.substr(0, 100)));
+      reject_patch(path, fmt::format("has a field '{}' that was changed after it was saved",
+                                     name.substr(0, 100)));
   for (const auto& [name, sum] : sums.items())
-    if (!now.contains(name)) reject(path, fmt::format("lacks the field '{}'", name.substr(0, 100)));
+    if (!now.contains(name))
+      reject_patch(path, fmt::format("lacks the field '{}'", name.substr(0, 100)));
 }
 
 }  // namespace
@@ -164,12 +166,14 @@ void save_patch(const std::string& path, const Patch& patch) {
                                 {"request", patch.request}, {"effect", patch.effect},
                                 {"sites", sites},           {"made_by", patch.made_by}};
   if (!patch.memory.entries.empty()) description["memory"] = describe(patch.memory);
-  const auto text = text_of(description);
+  const auto text = header_text(description);
   // As it will be read: what is not UTF-8 is replaced.
   const auto sums = checksums_of(parse_json(text, path));
-  write_safetensors(
-      path, tensors,
-      {{"format", kFormat}, {"version", kVersion}, {"patch", text}, {"checksums", text_of(sums)}});
+  write_safetensors(path, tensors,
+                    {{"format", kPatchFormat},
+                     {"version", kPatchVersion},
+                     {"patch", text},
+                     {"checksums", header_text(sums)}});
 }
 
 bool has_checksums(const std::string& path) {
@@ -181,18 +185,18 @@ Patch load_patch(const std::string& path) {
   auto file = SafetensorsFile::open(path);
   const auto& metadata = file->metadata();
   auto format = metadata.find("format");
-  if (format == metadata.end() || format->second != kFormat)
+  if (format == metadata.end() || format->second != kPatchFormat)
     throw Error("editing::patch", fmt::format("'{}' is not a patch", path),
                 "patches are what `emend edit -o PATCH` writes");
   auto version = metadata.find("version");
   const auto format_version = version == metadata.end() ? "unknown" : version->second;
-  if (format_version != kVersion && format_version != kWithoutChecksums)
+  if (format_version != kPatchVersion && format_version != kWithoutChecksums)
     throw Error("editing::patch",
                 fmt::format("'{}' is of patch format {}, this program reads {} and {}", path,
-                            format_version.substr(0, 100), kWithoutChecksums, kVersion),
+                            format_version.substr(0, 100), kWithoutChecksums, kPatchVersion),
                 "use a newer emend");
   auto text = metadata.find("patch");
-  if (text == metadata.end()) reject(path, "lacks its description");
+  if (text == metadata.end()) reject_patch(path, "lacks its description");
   auto description = parse_json(text->second, path + " (description)");
 
   Patch patch;
@@ -204,22 +208,23 @@ Patch load_patch(const std::string& path) {
   patch.request = field(path, description, "request");
   patch.effect = field(path, description, "effect");
   const auto& sites = field(path, description, "sites");
-  if (!sites.is_array()) reject(path, "has a field 'sites' that is no list");
+  if (!sites.is_array()) reject_patch(path, "has a field 'sites' that is no list");
 
   std::set<std::string> used;
   for (const auto& entry : sites) {
-    if (!entry.is_string()) reject(path, "names a site that is no text");
+    if (!entry.is_string()) reject_patch(path, "names a site that is no text");
     SiteDelta change{entry.get<std::string>(), {}};
     auto take = [&](const char* part) {
       auto name = change.site + part;
-      if (!used.insert(name).second) reject(path, fmt::format("names '{}' twice", change.site));
+      if (!used.insert(name).second)
+        reject_patch(path, fmt::format("names '{}' twice", change.site));
       return read_matrix(path, *file, name);
     };
     if (file->tensors().count(change.site + ".up")) {
       change.delta.up = take(".up");
       change.delta.down = take(".down");
       if (change.delta.up.size(1) != change.delta.down.size(0))
-        reject(path, fmt::format("has parts of '{}' whose ranks differ", change.site));
+        reject_patch(path, fmt::format("has parts of '{}' whose ranks differ", change.site));
     } else {
       change.delta.dense = take(".delta");
     }
@@ -227,19 +232,20 @@ Patch load_patch(const std::string& path) {
   }
   if (description.contains("memory"))
     patch.memory = read_memory(path, description["memory"], [&](const std::string& name) {
-      if (!used.insert(name).second) reject(path, fmt::format("names '{}' twice", name));
+      if (!used.insert(name).second) reject_patch(path, fmt::format("names '{}' twice", name));
       return read_tensor(path, *file, name);
     });
   for (const auto& [name, info] : file->tensors())
     if (!used.count(name))
-      reject(path, fmt::format("holds a tensor '{}' that it does not list", name));
-  if (format_version == kVersion) {
+      reject_patch(path, fmt::format("holds a tensor '{}' that it does not list", name));
+  if (format_version == kPatchVersion) {
     const auto sums = metadata.find("checksums");
-    if (sums == metadata.end()) reject(path, "lacks its checksums");
+    if (sums == metadata.end()) reject_patch(path, "lacks its checksums");
     check_fields(path, description, parse_json(sums->second, path + " (checksums)"));
   }
   if (patch_id(patch) != patch.id)
-    reject(path, "holds a tensor or a field that was changed after it was made (its id differs)");
+    reject_patch(path,
+                 "holds a tensor or a field that was changed after it was made (its id differs)");
   return patch;
 }
 

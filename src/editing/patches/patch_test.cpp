@@ -8,6 +8,7 @@
 #include "editing/patches/patch_stack.h"
 #include "io/error.h"
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -19,15 +20,6 @@ using ::testing::HasSubstr;
 constexpr const char* kFc1 = "language_model.model.decoder.layers.2.fc1";  // (64, 32)
 constexpr const char* kFc2 = "language_model.model.decoder.layers.2.fc2";  // (32, 64)
 constexpr const char* kBridge = "language_projection";                     // (32, 16)
-
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class PatchTest : public ::testing::Test {
  protected:
@@ -123,7 +115,7 @@ TEST_F(PatchTest, AMemoryIsSavedWithItsEntries) {
   EXPECT_TRUE(at::equal(loaded.memory.network.at("w"), made.memory.network.at("w")));
   // An editor that reads no memories would leave it out silently.
   loaded.editor = "ft";
-  EXPECT_THAT(message([&] { loaded.interventions(*vlm_); }), HasSubstr("does not read"));
+  EXPECT_THAT(error_of([&] { loaded.interventions(*vlm_); }), HasSubstr("does not read"));
 }
 
 TEST_F(PatchTest, EntriesGoByName) {
@@ -131,7 +123,7 @@ TEST_F(PatchTest, EntriesGoByName) {
   memory.add({"a", {{"target", "new"}}, {}});
   ASSERT_EQ(memory.entries.size(), 2u);
   EXPECT_EQ(memory.entries[0].facts.at("target"), "new");
-  EXPECT_THAT(message([&] { memory.remove("c"); }), AllOf(HasSubstr("'c'"), HasSubstr("a, b")));
+  EXPECT_THAT(error_of([&] { memory.remove("c"); }), AllOf(HasSubstr("'c'"), HasSubstr("a, b")));
   memory.remove("a");
   ASSERT_EQ(memory.entries.size(), 1u);
   EXPECT_EQ(memory.entries[0].name, "b");
@@ -255,7 +247,7 @@ TEST_F(PatchTest, IdDependsOnEverythingButTheEffect) {
 TEST_F(PatchTest, AnotherBaseIsRefusedNamingBoth) {
   auto other = load_vlm(*folder_ / "b");
   PatchStack stack;
-  EXPECT_THAT(message([&] { stack.apply(other, patch(1)); }),
+  EXPECT_THAT(error_of([&] { stack.apply(other, patch(1)); }),
               AllOf(HasSubstr(vlm_->fingerprint()), HasSubstr(other.fingerprint()),
                     HasSubstr("Hint: load the model")));
   EXPECT_TRUE(stack.patches().empty());
@@ -265,11 +257,11 @@ TEST_F(PatchTest, SitesThatDoNotFitAreRefused) {
   PatchStack stack;
   auto absent = patch(1);
   absent.deltas[0].site = "language_model.model.decoder.layers.9.fc1";
-  EXPECT_THAT(message([&] { stack.apply(*vlm_, absent); }),
+  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, absent); }),
               AllOf(HasSubstr("layers.9.fc1"), HasSubstr("Hint")));
   auto misshapen = patch(1);
   misshapen.deltas[0].delta.dense = at::ones({3, 5});
-  EXPECT_THAT(message([&] { stack.apply(*vlm_, misshapen); }),
+  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, misshapen); }),
               AllOf(HasSubstr("(3, 5)"), HasSubstr("(64, 32)")));
   EXPECT_TRUE(stack.patches().empty());
 }
@@ -277,8 +269,8 @@ TEST_F(PatchTest, SitesThatDoNotFitAreRefused) {
 TEST_F(PatchTest, TwiceOrNotAtAllIsAnError) {
   PatchStack stack;
   stack.apply(*vlm_, patch(1));
-  EXPECT_THAT(message([&] { stack.apply(*vlm_, patch(1)); }), HasSubstr("applied already"));
-  EXPECT_THAT(message([&] { stack.remove("nothing"); }), HasSubstr("no patch nothing"));
+  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, patch(1)); }), HasSubstr("applied already"));
+  EXPECT_THAT(error_of([&] { stack.remove("nothing"); }), HasSubstr("no patch nothing"));
   EXPECT_EQ(stack.patches().size(), 1u);
 }
 
@@ -286,7 +278,7 @@ TEST_F(PatchTest, NumbersThatAreNoneAreNotSaved) {
   auto path = *folder_ / "nan.patch";
   auto bad = patch(1);
   bad.deltas[1].delta.dense[0][0] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THAT(message([&] { save_patch(path, bad); }), HasSubstr("finite"));
+  EXPECT_THAT(error_of([&] { save_patch(path, bad); }), HasSubstr("finite"));
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
@@ -307,7 +299,7 @@ TEST_F(PatchTest, LoadingIsStrict) {
     change(description, tensors, metadata);
     if (metadata.count("patch")) metadata["patch"] = description.dump();
     write_safetensors(path, {tensors.begin(), tensors.end()}, metadata);
-    return message([&] { load_patch(path); });
+    return error_of([&] { load_patch(path); });
   };
   EXPECT_EQ(rewrite([](auto&, auto&, auto&) {}), "no error");
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m["version"] = "3"; }), HasSubstr("format 3"));
@@ -360,9 +352,9 @@ TEST_F(PatchTest, LoadingIsStrict) {
                 d["settings"]["seed"] = 7;
               }),
               HasSubstr("its id differs"));
-  EXPECT_THAT(message([&] { load_patch(*folder_ / "a/model.safetensors"); }),
+  EXPECT_THAT(error_of([&] { load_patch(*folder_ / "a/model.safetensors"); }),
               HasSubstr("not a patch"));
-  EXPECT_THAT(message([&] { load_patch(*folder_ / "missing"); }), HasSubstr("missing"));
+  EXPECT_THAT(error_of([&] { load_patch(*folder_ / "missing"); }), HasSubstr("missing"));
 }
 
 // A patch comes from anywhere: whatever bytes it has, it loads as what it was or is refused.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "io/error.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -21,15 +22,7 @@ class SettingsFileTest : public ::testing::Test {
   }
   std::string refusal(const std::string& text, const std::string& name = "some.yaml") {
     auto path = write(text, name);
-    return message([&] { read_settings_file(path); });
-  }
-  static std::string message(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
+    return error_of([&] { read_settings_file(path); });
   }
 
   testing::TemporaryFolder folder_;
@@ -62,7 +55,7 @@ TEST_F(SettingsFileTest, RefusesNamingFileAndEditor) {
               AllOf(HasSubstr("line 3"), HasSubstr("twice")));
   EXPECT_THAT(refusal(""), HasSubstr("no editor's settings"));
   EXPECT_THAT(refusal("{\"ft\": {\"steps\": }}", "some.json"), HasSubstr("some.json"));
-  EXPECT_THAT(message([&] { read_settings_file(folder_ / "none.yaml"); }), HasSubstr("none.yaml"));
+  EXPECT_THAT(error_of([&] { read_settings_file(folder_ / "none.yaml"); }), HasSubstr("none.yaml"));
 }
 
 TEST_F(SettingsFileTest, Pairs) {
@@ -75,7 +68,7 @@ TEST_F(SettingsFileTest, Pairs) {
             json({{"steps", 15}, {"rank", 2}, {"end_of_answer", false}, {"optimizer", "sgd"}}));
   auto refused = [&](const std::string& pair) {
     auto fresh = parse_editors("ft,lora");
-    return message([&] { apply_pairs(fresh, {pair}); });
+    return error_of([&] { apply_pairs(fresh, {pair}); });
   };
   EXPECT_THAT(refused("rank=3"), HasSubstr("'ft' has no setting 'rank'"));
   EXPECT_THAT(refused("steps"), HasSubstr("NAME=VALUE"));

@@ -31,7 +31,7 @@ struct Example {
   }
 };
 
-std::string refusal(const json& given) {
+std::string settings_refusal(const json& given) {
   try {
     read_settings<Example>("example", given);
     return "read";
@@ -60,19 +60,21 @@ TEST(SettingsTest, ReadingResultsAndHelpFollowFromOneDeclaration) {
 }
 
 TEST(SettingsTest, WrongOnesAreNamed) {
-  EXPECT_THAT(refusal({{"stepz", 1}}),
+  EXPECT_THAT(settings_refusal({{"stepz", 1}}),
               AllOf(HasSubstr("'example'"), HasSubstr("'stepz'"), HasSubstr("it has steps, lr")));
-  EXPECT_THAT(refusal({{"steps", 11}}), HasSubstr("a whole number between 0 and 10"));
-  EXPECT_THAT(refusal({{"steps", 1.5}}), HasSubstr("whole number"));
-  EXPECT_THAT(refusal({{"steps", std::numeric_limits<uint64_t>::max()}}), HasSubstr("whole"));
-  EXPECT_THAT(refusal({{"lr", "fast"}}), AllOf(HasSubstr("\"fast\""), HasSubstr("a number")));
-  EXPECT_THAT(refusal({{"lr", -0.1}}), HasSubstr("between 0 and 1"));
-  EXPECT_THAT(refusal({{"lr", std::nan("")}}), HasSubstr("between 0 and 1"));
-  EXPECT_THAT(refusal({{"flag", 1}}), HasSubstr("true or false"));
-  EXPECT_THAT(refusal({{"mode", "c"}}), HasSubstr("one of a, b"));
-  EXPECT_THAT(refusal({{"words", nullptr}}), HasSubstr("text"));
-  EXPECT_THAT(refusal({{"words", "\xff"}}), HasSubstr("read"));
-  EXPECT_THAT(refusal(json::array({1})), HasSubstr("names and values"));
+  EXPECT_THAT(settings_refusal({{"steps", 11}}), HasSubstr("a whole number between 0 and 10"));
+  EXPECT_THAT(settings_refusal({{"steps", 1.5}}), HasSubstr("whole number"));
+  EXPECT_THAT(settings_refusal({{"steps", std::numeric_limits<uint64_t>::max()}}),
+              HasSubstr("whole"));
+  EXPECT_THAT(settings_refusal({{"lr", "fast"}}),
+              AllOf(HasSubstr("\"fast\""), HasSubstr("a number")));
+  EXPECT_THAT(settings_refusal({{"lr", -0.1}}), HasSubstr("between 0 and 1"));
+  EXPECT_THAT(settings_refusal({{"lr", std::nan("")}}), HasSubstr("between 0 and 1"));
+  EXPECT_THAT(settings_refusal({{"flag", 1}}), HasSubstr("true or false"));
+  EXPECT_THAT(settings_refusal({{"mode", "c"}}), HasSubstr("one of a, b"));
+  EXPECT_THAT(settings_refusal({{"words", nullptr}}), HasSubstr("text"));
+  EXPECT_THAT(settings_refusal({{"words", "\xff"}}), HasSubstr("read"));
+  EXPECT_THAT(settings_refusal(json::array({1})), HasSubstr("names and values"));
 }
 
 TEST(RegistryTest, ParsesEditors) {

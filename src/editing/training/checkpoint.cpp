@@ -13,12 +13,12 @@
 namespace emend {
 namespace {
 
-constexpr const char* kFormat = "emend-editor";
+constexpr const char* kCheckpointFormat = "emend-editor";
 // 2 has a checksum. Files of format 1 are read as well.
-constexpr const char* kVersion = "2";
+constexpr const char* kCheckpointVersion = "2";
 constexpr const char* kWithoutChecksum = "1";
 
-[[noreturn]] void reject(const std::string& path, const std::string& what) {
+[[noreturn]] void reject_checkpoint(const std::string& path, const std::string& what) {
   throw Error("editing::checkpoint", fmt::format("'{}' {}", path, what),
               "train the editor again with `emend train`, or fetch an intact copy");
 }
@@ -60,8 +60,8 @@ void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint
                                 {"made_by", checkpoint.made_by}};
   const auto text = description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   write_safetensors(path, {tensors.begin(), tensors.end()},
-                    {{"format", kFormat},
-                     {"version", kVersion},
+                    {{"format", kCheckpointFormat},
+                     {"version", kCheckpointVersion},
                      {"editor", text},
                      {"checksum", checksum_of(text, tensors)}});
 }
@@ -74,14 +74,14 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::string& edi
 EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std::string>& editors,
                                  const std::string& base) {
   auto file = SafetensorsFile::open(path);
-  if (metadata_of(*file, "format") != kFormat)
+  if (metadata_of(*file, "format") != kCheckpointFormat)
     throw Error("editing::checkpoint", fmt::format("'{}' is no trained editor", path),
                 "trained editors are what `emend train -o CHECKPOINT` writes");
   auto version = metadata_of(*file, "version");
-  if (version != kVersion && version != kWithoutChecksum)
+  if (version != kCheckpointVersion && version != kWithoutChecksum)
     throw Error("editing::checkpoint",
                 fmt::format("'{}' is of format {}, this program reads {} and {}", path,
-                            version.substr(0, 100), kWithoutChecksum, kVersion),
+                            version.substr(0, 100), kWithoutChecksum, kCheckpointVersion),
                 "use a newer emend");
   auto description = parse_json(metadata_of(*file, "editor"), path + " (description)");
 
@@ -104,17 +104,18 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
   std::map<std::string, at::Tensor> stored;
   for (const auto& [name, info] : file->tensors()) {
     if (info.dtype != at::kFloat && info.dtype != at::kBFloat16)
-      reject(path, fmt::format("has a tensor '{}' that is neither float32 nor bfloat16", name));
+      reject_checkpoint(
+          path, fmt::format("has a tensor '{}' that is neither float32 nor bfloat16", name));
     // Copied, so that a file truncated later cannot crash us.
     stored[name] = file->tensor(name).clone();
     auto tensor = stored[name].to(at::kFloat);
     if (!at::isfinite(tensor).all().item<bool>())
-      reject(path, fmt::format("has a tensor '{}' that is not finite", name));
+      reject_checkpoint(path, fmt::format("has a tensor '{}' that is not finite", name));
     checkpoint.tensors[name] = tensor;
   }
-  if (version == kVersion &&
+  if (version == kCheckpointVersion &&
       checksum_of(metadata_of(*file, "editor"), stored) != metadata_of(*file, "checksum"))
-    reject(path, "was changed after it was saved (its checksum differs)");
+    reject_checkpoint(path, "was changed after it was saved (its checksum differs)");
   return checkpoint;
 }
 

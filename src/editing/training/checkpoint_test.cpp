@@ -25,7 +25,7 @@ EditorCheckpoint example() {
   return checkpoint;
 }
 
-std::string refusal(const std::string& path) {
+std::string checkpoint_refusal(const std::string& path) {
   try {
     load_checkpoint(path, "mend", "f00d");
   } catch (const Error& error) {
@@ -56,15 +56,15 @@ TEST(Checkpoint, AFlippedBitIsFound) {
   auto bytes = whole;
   bytes[bytes.size() - 1] ^= 1;  // the highest byte of the last number
   write_file(path, bytes);
-  EXPECT_THAT(refusal(path), HasSubstr("checksum"));
+  EXPECT_THAT(checkpoint_refusal(path), HasSubstr("checksum"));
   bytes = whole;
   const auto digit = bytes.find("0.125");
   ASSERT_NE(digit, std::string::npos);
   bytes[digit + 2] = '2';
   write_file(path, bytes);
-  EXPECT_THAT(refusal(path), HasSubstr("checksum"));
+  EXPECT_THAT(checkpoint_refusal(path), HasSubstr("checksum"));
   write_file(path, whole);
-  EXPECT_EQ(refusal(path), "read");
+  EXPECT_EQ(checkpoint_refusal(path), "read");
 }
 
 TEST(Checkpoint, FilesWithoutAChecksumAreRead) {
@@ -81,13 +81,13 @@ TEST(Checkpoint, FilesWithoutAChecksumAreRead) {
   metadata["version"] = "1";
   metadata.erase("checksum");
   write_safetensors(path, {tensors.begin(), tensors.end()}, metadata);
-  EXPECT_EQ(refusal(path), "read");
+  EXPECT_EQ(checkpoint_refusal(path), "read");
   metadata["version"] = "2";
   write_safetensors(path, {tensors.begin(), tensors.end()}, metadata);
-  EXPECT_THAT(refusal(path), HasSubstr("checksum"));
+  EXPECT_THAT(checkpoint_refusal(path), HasSubstr("checksum"));
   metadata["version"] = "3";
   write_safetensors(path, {tensors.begin(), tensors.end()}, metadata);
-  EXPECT_THAT(refusal(path), HasSubstr("format 3"));
+  EXPECT_THAT(checkpoint_refusal(path), HasSubstr("format 3"));
 }
 
 }  // namespace

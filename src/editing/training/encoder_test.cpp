@@ -14,6 +14,7 @@
 #include "editing/settings/easyedit/hparams.h"
 #include "io/error.h"
 #include "io/json/json.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -24,15 +25,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const std::string kEncoders = EMEND_SOURCE_DIR "/src/models/testdata/sentence/";
-
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class EncoderTest : public ::testing::Test {
  protected:
@@ -159,20 +151,20 @@ TEST_F(EncoderTest, IkesCorpusComesBackWithItsEncoder) {
         ->edit(vlm(), {{{}, "b", " star"}});
   };
   EXPECT_EQ(edit("").memory.entries[0].facts, edit(moved).memory.entries[0].facts);
-  EXPECT_THAT(message([&] { edit(other); }),
+  EXPECT_THAT(error_of([&] { edit(other); }),
               AllOf(HasSubstr(other), HasSubstr(made.settings.encoder_id)));
-  EXPECT_THAT(message([&] { edit("states"); }), HasSubstr("not by 'states'"));
-  EXPECT_THAT(message([&] { edit("nowhere"); }),
+  EXPECT_THAT(error_of([&] { edit("states"); }), HasSubstr("not by 'states'"));
+  EXPECT_THAT(error_of([&] { edit("nowhere"); }),
               AllOf(HasSubstr("no sentence encoder 'nowhere'"), HasSubstr("--set embedding=")));
   // One by states knows no encoder.
   const auto states = saved("states.safetensors", corpus("states").checkpoint(vlm(), {}));
-  EXPECT_THAT(message([&] { IkeCorpus::load(vlm(), states, moved); }),
+  EXPECT_THAT(error_of([&] { IkeCorpus::load(vlm(), states, moved); }),
               AllOf(HasSubstr("embedded by 'states'"), HasSubstr("emend train --editor ike")));
   EXPECT_NO_THROW(IkeCorpus::load(vlm(), states, "states"));
   // One that does not say which was asked.
   auto silent = made.checkpoint(vlm(), {});
   silent.settings.erase("encoder_id");
-  EXPECT_THAT(message([&] { IkeCorpus::load(vlm(), saved("silent.safetensors", silent)); }),
+  EXPECT_THAT(error_of([&] { IkeCorpus::load(vlm(), saved("silent.safetensors", silent)); }),
               HasSubstr("which sentence encoder"));
 }
 
@@ -222,13 +214,13 @@ TEST_F(EncoderTest, SeracEditsAndComesBackWithItsEncoder) {
     stack.apply(vlm(), loaded);
     EXPECT_TRUE(at::equal(after, logits("what is it?", stack.interventions(vlm()))));
     // Another encoder is refused, in an edit and where a patch names it.
-    EXPECT_THAT(message([&] { edited(module, file, other); }),
+    EXPECT_THAT(error_of([&] { edited(module, file, other); }),
                 AllOf(HasSubstr(other), HasSubstr("--set encoder=")));
     auto changed = loaded;
     changed.memory.reading["encoder"] = other;
-    EXPECT_THAT(message([&] { changed.interventions(vlm()); }), HasSubstr(other));
+    EXPECT_THAT(error_of([&] { changed.interventions(vlm()); }), HasSubstr(other));
     changed.memory.reading["encoder"] = "nowhere";
-    EXPECT_THAT(message([&] { changed.interventions(vlm()); }),
+    EXPECT_THAT(error_of([&] { changed.interventions(vlm()); }),
                 HasSubstr("no sentence encoder 'nowhere'"));
   }
 }
@@ -241,7 +233,7 @@ TEST_F(EncoderTest, WithoutAnEncoderNothingIsSaidOfIt) {
   EXPECT_EQ(patch.settings.at("encoder"), "");
   EXPECT_FALSE(settings_json(IkeCorpusSettings()).contains("encoder_id"));
   EXPECT_EQ(settings_json(IkeSettings()).at("embedding"), "");
-  EXPECT_THAT(message([&] { edited("repaired", file, *folder_ / "moved"); }),
+  EXPECT_THAT(error_of([&] { edited("repaired", file, *folder_ / "moved"); }),
               HasSubstr("trained on the model's own states"));
   EXPECT_TRUE(editor_kind("serac").has_setting("encoder"));
   EXPECT_TRUE(editor_kind("ike").has_setting("embedding"));

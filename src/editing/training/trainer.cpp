@@ -14,7 +14,7 @@ namespace emend {
 namespace {
 
 constexpr int64_t kSkipsInARow = 10;
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-8;
+constexpr double kTrainerBeta1 = 0.9, kTrainerBeta2 = 0.999, kTrainerEps = 1e-8;
 
 // Falls linearly to 0 over the last `decay` of the steps.
 double rate_factor(const TrainSettings& settings, int64_t step) {
@@ -98,14 +98,14 @@ void Trainer::update() {
   const double scale = norm > settings.clip ? settings.clip / norm : 1.0;
   ++updates_;
   const double factor = rate_factor(settings, steps_ - 1);
-  const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(updates_));
-  const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(updates_));
+  const double correction1 = 1 - std::pow(kTrainerBeta1, static_cast<double>(updates_));
+  const double correction2 = 1 - std::pow(kTrainerBeta2, static_cast<double>(updates_));
   for (size_t i = 0; i < trained_.size(); ++i) {
     auto& gradient = gathered_[i].mul_(scale);
-    means_[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);
-    squares_[i].mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
+    means_[i].mul_(kTrainerBeta1).add_(gradient, 1 - kTrainerBeta1);
+    squares_[i].mul_(kTrainerBeta2).addcmul_(gradient, gradient, 1 - kTrainerBeta2);
     const double lr = factor * (trained_[i].is_rate ? settings.rates_lr : settings.lr);
-    auto deviation = squares_[i].sqrt().div_(std::sqrt(correction2)).add_(kEps);
+    auto deviation = squares_[i].sqrt().div_(std::sqrt(correction2)).add_(kTrainerEps);
     trained_[i].tensor.addcdiv_(means_[i], deviation, -lr / correction1);
     gradient.zero_();
   }

@@ -16,7 +16,8 @@ nlohmann::json run(const char* mode) {
             {{"label", "e"}, {"name", "e"}, {"protocol", {{"name", "q"}}}}}}};
 }
 
-nlohmann::json probe(const char* group, const char* text, const char* picture, double score) {
+nlohmann::json scored_probe(const char* group, const char* text, const char* picture,
+                            double score) {
   return {{"group", group}, {"text", text},     {"picture", picture},
           {"score", score}, {"generated", 1.0}, {"vqa", 0.5}};
 }
@@ -27,12 +28,12 @@ nlohmann::json sample(int index, nlohmann::json probes) {
 
 TEST(Results, MeansOverRecordsOfMeansOverProbes) {
   Results results(run("single"));
-  results.add(sample(0, {probe("reliability", "edited", "edited", 1),
-                         probe("text_generality", "similar", "edited", 1),
-                         probe("text_generality", "similar", "edited", 0),
-                         probe("text_generality", "similar", "edited", 0)}));
-  results.add(sample(1, {probe("reliability", "edited", "edited", 0),
-                         probe("text_generality", "similar", "edited", 1)}));
+  results.add(sample(0, {scored_probe("reliability", "edited", "edited", 1),
+                         scored_probe("text_generality", "similar", "edited", 1),
+                         scored_probe("text_generality", "similar", "edited", 0),
+                         scored_probe("text_generality", "similar", "edited", 0)}));
+  results.add(sample(1, {scored_probe("reliability", "edited", "edited", 0),
+                         scored_probe("text_generality", "similar", "edited", 1)}));
   auto failure = nlohmann::json{
       {"editor", "e"}, {"index", 2}, {"record", "torn"}, {"while", "editing"}, {"failed", "why"}};
   results.add(failure);
@@ -62,9 +63,9 @@ TEST(Results, MeansOverRecordsOfMeansOverProbes) {
 
 TEST(Results, SimilarInTheGrid) {
   Results results(run("single"));
-  results.add(sample(0, {probe("random_image_locality", "edited", "unrelated", 1),
-                         probe("random_image_locality", "similar", "unrelated", 0),
-                         probe("consistent_image_locality", "unrelated", "similar", 0.5)}));
+  results.add(sample(0, {scored_probe("random_image_locality", "edited", "unrelated", 1),
+                         scored_probe("random_image_locality", "similar", "unrelated", 0),
+                         scored_probe("consistent_image_locality", "unrelated", "similar", 0.5)}));
   auto grid = results.json(1, true)["editors"][1]["grid"];
   ASSERT_EQ(grid.size(), 3u);
   for (const auto& cell : grid) EXPECT_EQ(cell["expects"], "unchanged");

@@ -14,7 +14,7 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPlace = "evaluation::run_folder";
+constexpr const char* kRunFolderPlace = "evaluation::run_folder";
 constexpr const char* kAnother = "another -o FOLDER, or --restart to throw away what is there";
 constexpr const char* kFormat = "emend-run";
 
@@ -28,9 +28,11 @@ void check_writable(const std::string& directory) {
   auto there = fs::absolute(directory, error);
   while (!fs::exists(there, error) && there != there.root_path()) there = there.parent_path();
   if (!fs::is_directory(there, error))
-    throw Error(kPlace, fmt::format("'{}' is not a folder", there.string()), "-o names a folder");
+    throw Error(kRunFolderPlace, fmt::format("'{}' is not a folder", there.string()),
+                "-o names a folder");
   if (::access(there.c_str(), W_OK | X_OK) != 0)
-    throw Error(kPlace, fmt::format("the folder '{}' cannot be written to", there.string()),
+    throw Error(kRunFolderPlace,
+                fmt::format("the folder '{}' cannot be written to", there.string()),
                 "check its permissions, or name another one (-o)");
 }
 
@@ -57,19 +59,20 @@ std::string text_at(const nlohmann::json& value, const nlohmann::json::json_poin
 
 RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool restart)
     : directory_(std::move(directory)), restart_(restart) {
-  if (directory_.empty()) throw Error(kPlace, "no folder to write to", "-o names one");
+  if (directory_.empty()) throw Error(kRunFolderPlace, "no folder to write to", "-o names one");
   check_writable(directory_);
   if (!path_exists(directory_)) return;
   if (!path_exists(file("run.json"))) {
     std::error_code error;
     if (!fs::is_empty(directory_, error) || error)
-      throw Error(kPlace, fmt::format("the folder '{}' is not empty and holds no run", directory_),
+      throw Error(kRunFolderPlace,
+                  fmt::format("the folder '{}' is not empty and holds no run", directory_),
                   "name a new folder with -o");
     return;
   }
   there_ = read_json(file("run.json"));
   if (json_get_or<std::string>(there_, "format", "", file("run.json")) != kFormat)
-    throw Error(kPlace, fmt::format("'{}' is not a run of emend", file("run.json")),
+    throw Error(kRunFolderPlace, fmt::format("'{}' is not a run of emend", file("run.json")),
                 "name a new folder with -o");
   if (restart_) return;
   auto theirs = there_;
@@ -95,7 +98,7 @@ void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs
     nlohmann::json::json_pointer where(path);
     auto name = path.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
-    throw Error(kPlace,
+    throw Error(kRunFolderPlace,
                 fmt::format("'{}' holds a run with another {}: {}, now {}", directory_, name,
                             text_at(theirs, where), text_at(expected, where)),
                 kAnother);
@@ -112,7 +115,8 @@ nlohmann::json RunFolder::begin(nlohmann::json run) {
       std::error_code error;
       fs::remove_all(file(name), error);
       if (error)
-        throw Error(kPlace, fmt::format("cannot remove '{}': {}", file(name), error.message()),
+        throw Error(kRunFolderPlace,
+                    fmt::format("cannot remove '{}': {}", file(name), error.message()),
                     "check the permissions of the folder, or name another one (-o)");
     }
   make_folders(directory_);

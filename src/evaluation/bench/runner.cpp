@@ -68,7 +68,7 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
   return run;
 }
 
-RunOptions checked(const Suite& suite, RunOptions options) {
+RunOptions checked_options(const Suite& suite, RunOptions options) {
   if (suite.size() == 0)
     throw Error("evaluation::runner", "there is no record to judge editors on",
                 "choose another suite or split");
@@ -316,7 +316,7 @@ const char* mode_name(Mode mode) {
 
 Runner::Runner(const Suite& suite, const std::vector<EditorSpec>& editors, RunOptions options)
     : suite_(suite),
-      options_(checked(suite, std::move(options))),
+      options_(checked_options(suite, std::move(options))),
       candidates_(make_candidates(editors, options_.protocol)),
       run_(describe_run(suite, candidates_, options_)),
       folder_(options_.directory, run_, options_.restart) {}

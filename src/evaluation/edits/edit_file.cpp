@@ -16,8 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-[[noreturn]] void refuse(const std::string& where, const std::string& problem,
-                         const std::string& hint) {
+[[noreturn]] void refuse_edit_file(const std::string& where, const std::string& problem,
+                                   const std::string& hint) {
   throw Error("evaluation::edit_file", where + ": " + problem, hint);
 }
 
@@ -27,7 +27,8 @@ class Entry {
   Entry(const json& value, std::string where, fs::path folder)
       : value_(value), where_(std::move(where)), folder_(std::move(folder)) {
     if (!value_.is_object())
-      refuse(where_, "is not an object", "write {\"prompt\": \"...\", \"target\": \"...\"}");
+      refuse_edit_file(where_, "is not an object",
+                       "write {\"prompt\": \"...\", \"target\": \"...\"}");
   }
 
   // The first of these fields that is there and neither null nor empty; null when none is.
@@ -38,7 +39,9 @@ class Entry {
       auto at = value_.find(name);
       if (at == value_.end() || at->is_null() || *at == "" || (at->is_array() && at->empty()))
         continue;
-      if (found) refuse(where_, fmt::format("'{}' says what another field says", name), "keep one");
+      if (found)
+        refuse_edit_file(where_, fmt::format("'{}' says what another field says", name),
+                         "keep one");
       found = &*at;
       name_ = name;
     }
@@ -62,19 +65,20 @@ class Entry {
   }
   Picture picture_named(const std::string& name) const {
     if (name.find('\0') != std::string::npos)
-      refuse(where_, "the name of a picture holds a zero byte", "correct the file");
+      refuse_edit_file(where_, "the name of a picture holds a zero byte", "correct the file");
     auto path = (folder_ / name).string();
     std::error_code error;
     if (!fs::is_regular_file(path, error))
-      refuse(where_, fmt::format("there is no picture '{}'", path),
-             "names of pictures are relative to the folder of the file");
+      refuse_edit_file(where_, fmt::format("there is no picture '{}'", path),
+                       "names of pictures are relative to the folder of the file");
     return {path, nullptr};
   }
   std::string as_text(const json& value) const {
     if (value.is_string()) return value.get<std::string>();
     if (value.is_number()) return value.dump();
     if (value.is_array() && value.size() == 1 && !value[0].is_array()) return as_text(value[0]);
-    refuse(where_, fmt::format("'{}' is not a text", name_), "write it in quotation marks");
+    refuse_edit_file(where_, fmt::format("'{}' is not a text", name_),
+                     "write it in quotation marks");
   }
   std::vector<std::string> unread() const {
     std::vector<std::string> names;
@@ -108,10 +112,10 @@ LocalityQuestion locality_question(const json& value, const std::string& where,
   LocalityQuestion question{entry.picture({"image", "picture"}), entry.text({"prompt", "question"}),
                             entry.text({"answer"})};
   if (question.prompt.empty())
-    refuse(where, "a locality question has no 'prompt'", "write {\"prompt\": \"...\"}");
+    refuse_edit_file(where, "a locality question has no 'prompt'", "write {\"prompt\": \"...\"}");
   if (const auto unread = entry.unread(); !unread.empty())
-    refuse(where, fmt::format("a locality question has no field '{}'", unread.front()),
-           "its fields are image, prompt and answer");
+    refuse_edit_file(where, fmt::format("a locality question has no field '{}'", unread.front()),
+                     "its fields are image, prompt and answer");
   return question;
 }
 
@@ -124,11 +128,12 @@ std::pair<std::string, std::string> consequence(const json& value, const std::st
     Entry entry(value, where, folder);
     read = {entry.text({"prompt", "question", "port_q"}), entry.text({"answer", "port_a"})};
     if (const auto unread = entry.unread(); !unread.empty())
-      refuse(where, fmt::format("a consequence has no field '{}'", unread.front()),
-             "its fields are prompt and answer");
+      refuse_edit_file(where, fmt::format("a consequence has no field '{}'", unread.front()),
+                       "its fields are prompt and answer");
   }
   if (read.first.empty() || read.second.empty())
-    refuse(where, "a consequence needs a question and an answer", "write \"QUESTION => ANSWER\"");
+    refuse_edit_file(where, "a consequence needs a question and an answer",
+                     "write \"QUESTION => ANSWER\"");
   return read;
 }
 
@@ -148,9 +153,9 @@ EditQuestion read_edit(Entry& entry) {
   edit.prompt = entry.text({"prompt", "src"});
   edit.target = entry.text({"target", "alt", "target_new"});
   if (edit.prompt.empty() || edit.target.empty())
-    refuse(entry.where(),
-           fmt::format("there is no '{}'", edit.prompt.empty() ? "prompt" : "target"),
-           "an edit needs a prompt and a target (MMEdit: src and alt)");
+    refuse_edit_file(entry.where(),
+                     fmt::format("there is no '{}'", edit.prompt.empty() ? "prompt" : "target"),
+                     "an edit needs a prompt and a target (MMEdit: src and alt)");
   edit.image = entry.picture({"image", "picture"});
   edit.rephrasings = entry.texts({"rephrase", "rephrase_prompt"});
   for (const auto& name : entry.texts({"rephrase_image", "rephrase_images", "image_rephrase"}))

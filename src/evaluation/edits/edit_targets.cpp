@@ -23,7 +23,7 @@ const std::vector<std::string> kNames = {
     "Zürich",  "Ada Byron", "Kenya",   "Mount Fuji",  "Florence", "Wei Zhang", "Oslo",   "Priya",
     "Nairobi", "El Greco",  "Quentin", "Lake Como",   "Saturn",   "Ivan",      "Nile",   "Yvonne"};
 
-std::string number(Rng& rng) {
+std::string random_number(Rng& rng) {
   const std::vector<size_t> limits = {10, 10, 100, 10000};
   return std::to_string(below(rng, pick(limits, rng)));
 }
@@ -51,7 +51,7 @@ std::string of_tokens(const Tokenizer& tokenizer, size_t count, Rng& rng) {
 }
 
 std::string target(const std::string& kind, const Tokenizer& tokenizer, Rng& rng) {
-  if (kind == "number") return number(rng);
+  if (kind == "number") return random_number(rng);
   if (kind == "word") return pick(kWords, rng);
   if (kind == "name") return pick(kNames, rng);
   if (kind == "two_tokens") return of_tokens(tokenizer, 2, rng);
@@ -65,7 +65,7 @@ scenes::Question question_of(const scenes::Scene& scene, Rng& rng) {
   return scenes::draw_question(scene, pick(kinds, rng), rng);
 }
 
-TargetRequest draw(const std::string& kind, const Tokenizer& tokenizer, Rng& rng) {
+TargetRequest draw_target(const std::string& kind, const Tokenizer& tokenizer, Rng& rng) {
   const auto scene = scenes::draw_scene(scenes::Split::eval, rng);
   TargetRequest request;
   request.kind = kind;
@@ -89,7 +89,8 @@ std::vector<TargetRequest> draw_targets(const Tokenizer& tokenizer, size_t count
                                             "five_tokens", "yes_no", "caption"};
   Rng rng(seed);
   std::vector<TargetRequest> all;
-  for (size_t i = 0; i < count; ++i) all.push_back(draw(kinds[i % kinds.size()], tokenizer, rng));
+  for (size_t i = 0; i < count; ++i)
+    all.push_back(draw_target(kinds[i % kinds.size()], tokenizer, rng));
   return all;
 }
 

@@ -23,7 +23,7 @@ namespace {
 using nlohmann::json;
 constexpr size_t kFailuresListed = 100;
 
-json or_null(const std::optional<double>& value) { return value ? json(*value) : json(); }
+json json_or_null(const std::optional<double>& value) { return value ? json(*value) : json(); }
 
 json facts_json(const std::vector<Fact>& facts) {
   auto list = json::array();
@@ -35,10 +35,10 @@ json groups_json(const GroupScores& groups) {
   auto object = json::object();
   for (const auto& [group, score] : groups)
     object[group_name(group)] = {{"score", score.score},
-                                 {"error", or_null(score.error)},
-                                 {"generated", or_null(score.generated)},
-                                 {"vqa", or_null(score.vqa)},
-                                 {"made", or_null(score.when_made)},
+                                 {"error", json_or_null(score.error)},
+                                 {"generated", json_or_null(score.generated)},
+                                 {"vqa", json_or_null(score.vqa)},
+                                 {"made", json_or_null(score.when_made)},
                                  {"probes", score.probes}};
   return object;
 }
@@ -53,7 +53,7 @@ json method_json(const Block& block, const Method& method) {
                     {"image", cell.image},
                     {"expects", cell.expects},
                     {"score", cell.score},
-                    {"generated", or_null(cell.generated)},
+                    {"generated", json_or_null(cell.generated)},
                     {"probes", cell.probes}});
   for (const auto& point : mean.curve)
     curve.push_back(
@@ -72,11 +72,11 @@ json method_json(const Block& block, const Method& method) {
       {"groups", groups_json(mean.groups)},
       {"grid", grid},
       {"curve", curve},
-      {"edit_seconds", or_null(mean.edit_seconds)},
-      {"judge_seconds", or_null(mean.judge_seconds)},
-      {"before_seconds", or_null(mean.before_seconds)},
-      {"sites", or_null(mean.sites)},
-      {"numbers", or_null(mean.numbers)}};
+      {"edit_seconds", json_or_null(mean.edit_seconds)},
+      {"judge_seconds", json_or_null(mean.judge_seconds)},
+      {"before_seconds", json_or_null(mean.before_seconds)},
+      {"sites", json_or_null(mean.sites)},
+      {"numbers", json_or_null(mean.numbers)}};
 }
 
 json published_json(const Block& block) {

@@ -166,7 +166,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
   return mean;
 }
 
-std::string plain(const json& value) {
+std::string merged_text(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -189,7 +189,7 @@ void title_methods(std::vector<Method>& methods) {
       for (const auto& key : differing)
         if (const auto& settings = method->mean.settings;
             settings.is_object() && settings.contains(key))
-          told.push_back(key + "=" + plain(settings[key]));
+          told.push_back(key + "=" + merged_text(settings[key]));
       if (!told.empty()) method->title += fmt::format(" ({})", fmt::join(told, ", "));
     }
   }
@@ -228,7 +228,7 @@ void add_methods(Block& block, std::vector<std::string>& warnings) {
 void warn_of_differences(const Block& block, std::vector<std::string>& warnings) {
   for (const char* key : {"emend", "libtorch", "device", "threads", "reuse"}) {
     std::set<std::string> values;
-    for (const auto* run : block.runs) values.insert(plain(run->config.value(key, json())));
+    for (const auto* run : block.runs) values.insert(merged_text(run->config.value(key, json())));
     if (values.size() > 1)
       warnings.push_back(fmt::format("runs on {} that stand in one table differ in {}: {}",
                                      block.first().suite, key, fmt::join(values, ", ")));

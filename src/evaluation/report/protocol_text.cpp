@@ -9,23 +9,23 @@ namespace {
 
 using nlohmann::json;
 
-std::string plain(const json& value) {
+std::string value_text(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 std::string listed(const json& values) {
-  if (!values.is_array()) return plain(values);
+  if (!values.is_array()) return value_text(values);
   std::vector<std::string> texts;
-  for (const auto& value : values) texts.push_back(plain(value));
+  for (const auto& value : values) texts.push_back(value_text(value));
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
 std::string best_tokens(const json& k) {
   if (k == 1) return "the best token of every position";
-  return "the best " + plain(k) + " tokens of every position, rank by rank";
+  return "the best " + value_text(k) + " tokens of every position, rank by rank";
 }
 
-std::string at_most(const json& tokens) { return "at most " + plain(tokens) + " tokens"; }
+std::string at_most(const json& tokens) { return "at most " + value_text(tokens) + " tokens"; }
 
 // What a value of a choice means; a value that is not here is told as it is.
 std::string value_words(const json& value) {
@@ -54,16 +54,16 @@ std::string value_words(const json& value) {
       {"last_positions", "the last positions are compared"},
       {"best_tokens_while_forced", "the best tokens while the target is fed in"}};
   auto found = value.is_string() ? words.find(value.get<std::string>()) : words.end();
-  return found == words.end() ? plain(value) : found->second;
+  return found == words.end() ? value_text(value) : found->second;
 }
 
 // A choice that depends on the model: {"asked", "used", "reason"}, the last two where known.
 std::string outcome_words(const json& value) {
-  if (!value.is_object() || !value.contains("asked")) return plain(value);
+  if (!value.is_object() || !value.contains("asked")) return value_text(value);
   auto words = value_words(value["asked"]);
   if (value.contains("used") && value["used"] != value["asked"])
     words += "; used: " + value_words(value["used"]);
-  if (value.contains("reason")) words += " (" + plain(value["reason"]) + ")";
+  if (value.contains("reason")) words += " (" + value_text(value["reason"]) + ")";
   return words;
 }
 
@@ -78,16 +78,16 @@ struct Choice {
   std::string (*words)(const json& value);
 };
 constexpr Choice kChoices[] = {
-    {"name", "Name", plain},
-    {"exception_for", "An exception for", plain},
+    {"name", "Name", value_text},
+    {"exception_for", "An exception for", value_text},
     {"judged", "Judged", judged},
     {"accuracy", "Counted as right", value_words},
     {"accuracy_on", "Accuracy is taken on", value_words},
-    {"compared", "Answers are compared by", plain},
-    {"locality", "Locality asks for", plain},
-    {"question_template", "Questions are put as", plain},
-    {"image_locality_template", "M-Locality questions are put as", plain},
-    {"text_locality_template", "T-Locality questions are put as", plain},
+    {"compared", "Answers are compared by", value_text},
+    {"locality", "Locality asks for", value_text},
+    {"question_template", "Questions are put as", value_text},
+    {"image_locality_template", "M-Locality questions are put as", value_text},
+    {"text_locality_template", "T-Locality questions are put as", value_text},
     {"bare_prompts", "Put as they are", listed},
     {"bos", "BOS in front of a text", outcome_words},
     {"answer_space", "The space in front of an answer", value_words},
@@ -98,7 +98,7 @@ constexpr Choice kChoices[] = {
     {"ties", "Ties", value_words},
     {"alignment", "When the request is longer afterwards", value_words},
     {"answers", "Answers shown", value_words},
-    {"decoding", "Decoding", plain},
+    {"decoding", "Decoding", value_text},
     {"max_new_tokens", "Generated answers have", at_most}};
 
 }  // namespace
@@ -111,7 +111,7 @@ std::vector<Fact> protocol_facts(const json& protocol) {
   for (const auto& [key, value] : protocol.items())
     if (std::none_of(std::begin(kChoices), std::end(kChoices),
                      [&](const Choice& choice) { return key == choice.key; }))
-      facts.push_back({key, plain(value)});
+      facts.push_back({key, value_text(value)});
   return facts;
 }
 

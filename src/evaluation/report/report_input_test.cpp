@@ -20,15 +20,6 @@ using nlohmann::json;
 using testing::ExampleRun;
 using ::testing::HasSubstr;
 
-std::string error_of(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string report_error(const TemporaryFolder& folder) {
   auto problem = error_of([&] { write_report({folder.file("run")}, folder.file("out")); });
   EXPECT_FALSE(std::filesystem::exists(folder.file("out")));

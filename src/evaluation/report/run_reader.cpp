@@ -14,16 +14,16 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kPlace = "evaluation::report";
+constexpr const char* kRunReaderPlace = "evaluation::report";
 constexpr const char* kHint = "docs/results.md says what is written; was the file edited?";
 
-[[noreturn]] void refuse(const std::string& where, const std::string& problem) {
-  throw Error(kPlace, fmt::format("'{}': {}", where, problem), kHint);
+[[noreturn]] void refuse_run(const std::string& where, const std::string& problem) {
+  throw Error(kRunReaderPlace, fmt::format("'{}': {}", where, problem), kHint);
 }
 
 int64_t read_count(const json& object, const char* key, const std::string& where) {
   auto count = json_get<int64_t>(object, key, where);
-  if (count < 0) refuse(where, fmt::format("'{}' is {}, less than nothing", key, count));
+  if (count < 0) refuse_run(where, fmt::format("'{}' is {}, less than nothing", key, count));
   return count;
 }
 
@@ -31,7 +31,7 @@ std::optional<double> read_amount(const json& object, const char* key, const std
   if (!object.is_object() || !object.contains(key) || object[key].is_null()) return {};
   auto amount = json_get<double>(object, key, where);
   if (!std::isfinite(amount) || amount < 0)
-    refuse(where, fmt::format("'{}' is {}, not an amount", key, amount));
+    refuse_run(where, fmt::format("'{}' is {}, not an amount", key, amount));
   return amount;
 }
 
@@ -39,7 +39,7 @@ const json& read_object(const json& object, const char* key, const std::string& 
   json_get<json>(object, key, where);  // there, and not null
   const auto& value = object[key];
   if (!value.is_object())
-    refuse(where, fmt::format("'{}' should be an object but is {}", key, value.type_name()));
+    refuse_run(where, fmt::format("'{}' should be an object but is {}", key, value.type_name()));
   return value;
 }
 
@@ -48,7 +48,7 @@ const json& read_list(const json& object, const char* key, const std::string& wh
   static const json empty = json::array();
   if (!object.contains(key) || object[key].is_null()) return empty;
   if (!object[key].is_array())
-    refuse(where, fmt::format("'{}' should be a list but is {}", key, object[key].type_name()));
+    refuse_run(where, fmt::format("'{}' should be a list but is {}", key, object[key].type_name()));
   return object[key];
 }
 
@@ -71,8 +71,8 @@ std::string one_of(const json& object, const char* key, const std::set<std::stri
                    const std::string& where) {
   auto value = json_get<std::string>(object, key, where);
   if (!allowed.count(value))
-    refuse(where,
-           fmt::format("'{}' is '{}' instead of one of {}", key, value, fmt::join(allowed, ", ")));
+    refuse_run(where, fmt::format("'{}' is '{}' instead of one of {}", key, value,
+                                  fmt::join(allowed, ", ")));
   return value;
 }
 
@@ -89,7 +89,7 @@ std::vector<GridCell> read_grid(const json& editor, const std::string& where) {
     read.generated = read_optional_share(cell, "generated", at);
     read.probes = read_count(cell, "probes", at);
     if (!seen.insert(read.text + "|" + read.image + "|" + read.expects).second)
-      refuse(at, fmt::format("a second cell for text {}, image {}", read.text, read.image));
+      refuse_run(at, fmt::format("a second cell for text {}, image {}", read.text, read.image));
     grid.push_back(std::move(read));
   }
   return grid;
@@ -102,7 +102,7 @@ std::vector<CurvePoint> read_curve(const json& editor, const std::string& where)
     CurvePoint read{read_count(point, "edits", at), read_count(point, "judged", at),
                     read_groups(point, "groups", at)};
     if (!curve.empty() && read.edits <= curve.back().edits)
-      refuse(at, "the numbers of edits do not rise");
+      refuse_run(at, "the numbers of edits do not rise");
     curve.push_back(std::move(read));
   }
   return curve;
@@ -155,14 +155,14 @@ void check_flat(const json& root, const Run& run, const std::string& file) {
     for (const auto& [group, score] : editor.groups) {
       auto name = fmt::format("{},{}", group_name(group), protocol);
       if (flat.contains(name) && std::abs(read_share(flat, name.c_str(), at) - score.score) > 1e-6)
-        refuse(at, fmt::format("'{}' is {}, but the editor's group has {}", name, flat[name].dump(),
-                               score.score));
+        refuse_run(at, fmt::format("'{}' is {}, but the editor's group has {}", name,
+                                   flat[name].dump(), score.score));
     }
     read_object(samples, key.c_str(), file + ", n-samples");
   }
   if (results.size() != run.editors.size())
-    refuse(file, fmt::format("'results' has {} entries for {} editors", results.size(),
-                             run.editors.size()));
+    refuse_run(file, fmt::format("'results' has {} entries for {} editors", results.size(),
+                                 run.editors.size()));
 }
 
 }  // namespace
@@ -170,13 +170,13 @@ void check_flat(const json& root, const Run& run, const std::string& file) {
 Group group_named(const std::string& name, const std::string& where) {
   for (auto group : groups())
     if (name == group_name(group)) return group;
-  refuse(where, fmt::format("there is no group of probes '{}'", name.substr(0, 60)));
+  refuse_run(where, fmt::format("there is no group of probes '{}'", name.substr(0, 60)));
 }
 
 double read_share(const json& object, const char* key, const std::string& where) {
   auto share = json_get<double>(object, key, where);
   if (!(share >= -1e-9 && share <= 1 + 1e-9))
-    refuse(where, fmt::format("'{}' is {}, not a share from 0 to 1", key, share));
+    refuse_run(where, fmt::format("'{}' is {}, not a share from 0 to 1", key, share));
   return share;
 }
 
@@ -190,9 +190,10 @@ Run read_run(const std::string& folder) {
   auto file = (std::filesystem::path(folder) / "results.json").string();
   auto root = read_json(file);
   if (json_get<std::string>(root, "format", file) != "emend-results")
-    refuse(file, "'format' is not 'emend-results'");
+    refuse_run(file, "'format' is not 'emend-results'");
   if (auto version = json_get<int64_t>(root, "version", file); version != 1)
-    throw Error(kPlace, fmt::format("'{}' has version {}, this program reads 1", file, version),
+    throw Error(kRunReaderPlace,
+                fmt::format("'{}' has version {}, this program reads 1", file, version),
                 "use the emend that wrote it, or run the benchmark again");
   Run run;
   run.folder = folder;
@@ -210,9 +211,9 @@ Run read_run(const std::string& folder) {
   for (const auto& editor : json_get<json>(root, "editors", file)) {
     run.editors.push_back(read_editor(editor, file, run.editors.size()));
     if (!labels.insert(run.editors.back().label).second)
-      refuse(file, fmt::format("the editor '{}' is there twice", run.editors.back().label));
+      refuse_run(file, fmt::format("the editor '{}' is there twice", run.editors.back().label));
   }
-  if (run.editors.empty()) refuse(file, "'editors' is empty");
+  if (run.editors.empty()) refuse_run(file, "'editors' is empty");
   check_flat(root, run, file);
   run.original = read_count(root["n-samples"][run.suite + "|" + run.editors.front().label],
                             "original", file + ", n-samples");

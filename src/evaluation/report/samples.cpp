@@ -16,7 +16,7 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kPlace = "evaluation::report";
+constexpr const char* kSamplesPlace = "evaluation::report";
 constexpr const char* kMixed = "results.json and samples.jsonl must come from one run";
 
 std::string samples_path(const Run& run) {
@@ -69,7 +69,7 @@ Sample read_sample(const json& object, const std::string& where) {
   sample.holds = read_optional<bool>(object, "holds", where);
   auto probes = json_get<json>(object, "probes", where);
   if (!probes.is_array())
-    throw Error(kPlace,
+    throw Error(kSamplesPlace,
                 fmt::format("'{}': 'probes' should be a list but is {}", where, probes.type_name()),
                 "docs/results.md says what is written; was the file edited?");
   for (const auto& probe : probes)
@@ -98,7 +98,8 @@ struct Tally {
 
   void check_means(const EditorRun& editor, const std::string& path) const {
     auto refuse = [&](const std::string& what) {
-      throw Error(kPlace, fmt::format("'{}', editor '{}': {}", path, editor.label, what), kMixed);
+      throw Error(kSamplesPlace, fmt::format("'{}', editor '{}': {}", path, editor.label, what),
+                  kMixed);
     };
     for (const auto& [group, sum] : sums) {
       auto mean = sum.first / static_cast<double>(sum.second);
@@ -124,7 +125,8 @@ struct EditorTally {
 
   void check(const Run& run, const EditorRun& editor, const std::string& path) const {
     auto refuse = [&](const std::string& what) {
-      throw Error(kPlace, fmt::format("'{}', editor '{}': {}", path, editor.label, what), kMixed);
+      throw Error(kSamplesPlace, fmt::format("'{}', editor '{}': {}", path, editor.label, what),
+                  kMixed);
     };
     const auto& last = again.empty() ? made : again.rbegin()->second;
     const auto failures = static_cast<int64_t>(editor.failed.size());
@@ -159,7 +161,7 @@ void read_samples(const Run& run, const std::function<void(int64_t, Sample&&)>& 
   std::ifstream file;
   if (std::filesystem::is_regular_file(path, ignored)) file.open(path, std::ios::binary);
   if (!file.is_open())
-    throw Error(kPlace, fmt::format("'{}' cannot be read", path), "is it a file of yours?");
+    throw Error(kSamplesPlace, fmt::format("'{}' cannot be read", path), "is it a file of yours?");
   std::string text;
   for (int64_t line = 1; std::getline(file, text); ++line) {
     if (run.partial && file.eof()) break;  // a line without its break is still being written
@@ -168,7 +170,7 @@ void read_samples(const Run& run, const std::function<void(int64_t, Sample&&)>& 
     visit(line, read_sample(parse_json(text, where), where));
   }
   if (file.bad())
-    throw Error(kPlace, fmt::format("'{}' cannot be read to its end", path),
+    throw Error(kSamplesPlace, fmt::format("'{}' cannot be read to its end", path),
                 "check the disk, or copy the run again");
 }
 
@@ -181,7 +183,7 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
   for (const auto& editor : run.editors) tallies[editor.label];
   read_samples(run, [&](int64_t line, Sample&& sample) {
     auto refuse = [&](const std::string& what) {
-      throw Error(kPlace, fmt::format("'{}', line {}: {}", path, line, what), kMixed);
+      throw Error(kSamplesPlace, fmt::format("'{}', line {}: {}", path, line, what), kMixed);
     };
     auto tally = tallies.find(sample.editor);
     if (tally == tallies.end())

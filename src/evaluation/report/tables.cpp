@@ -19,7 +19,7 @@ std::string percent(double share) {
   return text == "100.00" && share < 1 - 1e-12 ? "99.99" : text;
 }
 
-std::string plain(const json& value) {
+std::string cell_text(const json& value) {
   return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -175,7 +175,7 @@ void tex_block(const Block& block, std::string& out) {
       "\\bottomrule\n\\end{{tabular}}\n\\caption{{{}, model {} ({}), percent. "
       "$\\pm${}{}}}\n\\end{{table}}\n",
       tex(block_title(block)),
-      tex(plain(block.first().config["model"].value("folder", json("unnamed")))),
+      tex(cell_text(block.first().config["model"].value("folder", json("unnamed")))),
       tex(block.first().fingerprint), tex(errors), sources);
 }
 
@@ -209,10 +209,10 @@ std::string number(const std::optional<double>& value) {
 std::vector<std::string> block_cells(const Block& block) {
   const auto& run = block.first();
   return {run.suite,
-          plain(run.config["suite"].value("split", json())),
-          plain(run.config["protocol"]["name"]),
+          cell_text(run.config["suite"].value("split", json())),
+          cell_text(run.config["protocol"]["name"]),
           run.mode,
-          plain(run.config["model"].value("folder", json())),
+          cell_text(run.config["model"].value("folder", json())),
           run.fingerprint};
 }
 const std::vector<std::string> kBlockColumns = {"suite", "split", "protocol",
@@ -247,7 +247,7 @@ std::string table_csv(const Merged& merged) {
       for (const auto& editor : run->editors)
         for (const auto& [group, score] : editor.groups)
           out += csv_row(joined(
-              {run->folder, plain(run->seed)},
+              {run->folder, cell_text(run->seed)},
               joined(block_cells(block),
                      {editor.label, editor.settings.dump(), group_name(group), number(score.score),
                       number(score.error), number(score.generated), number(score.vqa),

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string plain(const json& value) {
+std::string setting_text(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -35,7 +35,7 @@ std::string with_reasons(const json& value, const std::string& what) {
   if (value.is_object())
     for (const auto& [reason, count] : value.items())
       if (count.is_number() && count_in(count) > 0)
-        reasons.push_back(fmt::format("{}: {}", reason, plain(count)));
+        reasons.push_back(fmt::format("{}: {}", reason, setting_text(count)));
   if (!reasons.empty()) text += fmt::format(" ({})", fmt::join(reasons, ", "));
   return text;
 }
@@ -46,7 +46,7 @@ std::string missing_pictures(const json& missing) {
   if (auto files = missing.value("files", json()); count_in(files) > 0) {
     std::vector<std::string> names;
     for (const auto& name : missing.value("first", json::array()))
-      if (names.size() < 3) names.push_back(plain(name));
+      if (names.size() < 3) names.push_back(setting_text(name));
     text += fmt::format(" ({} not found: {}{})", counted(count_in(files), "file"),
                         fmt::join(names, ", "),
                         static_cast<size_t>(count_in(files)) > names.size() ? ", ..." : "");
@@ -100,7 +100,7 @@ std::string mode_sentence(const std::string& mode, const json& config) {
       text += fmt::format(
           " After {} edits, and at the end, {} of the earlier ones (drawn with the "
           "seed; all while there are fewer) are judged again.",
-          plain(judge["at"]), plain(judge["sample"]));
+          setting_text(judge["at"]), setting_text(judge["sample"]));
     return text + " The table shows the end.";
   }
   auto size = config.value("batch_size", json());
@@ -111,7 +111,7 @@ std::string mode_sentence(const std::string& mode, const json& config) {
 std::string seeds_sentence(const Block& block) {
   std::vector<std::string> seeds;
   for (const auto* run : block.runs) {
-    auto seed = plain(run->seed);
+    auto seed = setting_text(run->seed);
     if (std::find(seeds.begin(), seeds.end(), seed) == seeds.end()) seeds.push_back(seed);
   }
   return fmt::format("{}", fmt::join(seeds, ", "));
@@ -124,9 +124,10 @@ std::string spaced(std::string key) {
 
 std::string told(const json& value) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
-  if (!value.is_object()) return plain(value);
+  if (!value.is_object()) return setting_text(value);
   std::vector<std::string> parts;
-  for (const auto& [key, part] : value.items()) parts.push_back(spaced(key) + " " + plain(part));
+  for (const auto& [key, part] : value.items())
+    parts.push_back(spaced(key) + " " + setting_text(part));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -145,7 +146,7 @@ std::string machine_sentence(const json& config) {
   std::vector<std::string> parts;
   for (const char* key : {"emend", "libtorch", "device", "dtype", "weights", "threads"})
     if (config.contains(key) && !config[key].is_null())
-      parts.push_back(fmt::format("{} {}", key, plain(config[key])));
+      parts.push_back(fmt::format("{} {}", key, setting_text(config[key])));
   if (config.contains("reuse"))
     parts.push_back(config["reuse"] == true ? "shared activations reused"
                                             : "everything recomputed (--no-reuse)");
@@ -172,9 +173,9 @@ std::string block_title(const Block& block) {
   const auto& run = block.first();
   auto split = run.config["suite"].value("split", json());
   auto suite = suite_title(run.suite);
-  if (split.is_string()) suite += fmt::format(" {}", plain(split));
+  if (split.is_string()) suite += fmt::format(" {}", setting_text(split));
   return fmt::format("{}, {} edits, protocol {}", suite, run.mode,
-                     plain(run.config["protocol"]["name"]));
+                     setting_text(run.config["protocol"]["name"]));
 }
 
 std::vector<Fact> facts_of(const Block& block) {
@@ -185,8 +186,8 @@ std::vector<Fact> facts_of(const Block& block) {
       {"Records", records_sentence(block)},
       {"Failures", failures_sentence(block)},
       {"Mode", mode_sentence(run.mode, run.config)},
-      {"Model", fmt::format("{} (fingerprint {})", plain(model.value("folder", json("unnamed"))),
-                            run.fingerprint)},
+      {"Model", fmt::format("{} (fingerprint {})",
+                            setting_text(model.value("folder", json("unnamed"))), run.fingerprint)},
       {"Seed", seeds_sentence(block)},
       {"Computed with", machine_sentence(run.config)}};
   std::vector<std::string> own;

@@ -7,6 +7,7 @@
 
 #include "io/error.h"
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -78,14 +79,6 @@ class TrainEditorTest : public ::testing::Test {
                        const std::string& editor = "mend") const {
     auto trainee = make_trainee(editor, *vlm_, settings, nullptr);
     return train_editor(*vlm_, *trainee, job);
-  }
-  static std::string message(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
   }
 
   NoiseSuite suite_;
@@ -166,7 +159,7 @@ TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
   const std::string name = "rates";
   EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
   other["rank"] = 1;  // a lower rank cannot hold what was learned
-  EXPECT_THAT(message([&] { train(other, next); }), HasSubstr("shape"));
+  EXPECT_THAT(error_of([&] { train(other, next); }), HasSubstr("shape"));
   other["rank"] = 3;
   train(other, next);
   later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
@@ -190,7 +183,7 @@ TEST_F(TrainEditorTest, MendBeginsWithTheFirstRoundOfAnIteratedOne) {
   EXPECT_TRUE(at::equal(one.tensors.at("rates"), rates.narrow(0, 0, rates.size(0) / 2)));
   EXPECT_FALSE(one.settings.contains("rounds"));
   // Another editor's checkpoint is no beginning.
-  EXPECT_THAT(message([&] { train(ke_settings(), next, "ke"); }),
+  EXPECT_THAT(error_of([&] { train(ke_settings(), next, "ke"); }),
               HasSubstr("is a trained 'mend-iterated', not 'ke'"));
 }
 
@@ -208,13 +201,13 @@ TEST_F(TrainEditorTest, RefusesWhatCannotGoOn) {
   train(settings(), job("done.safetensors"));
   auto other = settings();
   other["lr"] = 1e-4;
-  EXPECT_THAT(message([&] { train(other, job("done.safetensors", true)); }),
+  EXPECT_THAT(error_of([&] { train(other, job("done.safetensors", true)); }),
               HasSubstr("other settings"));
-  EXPECT_THAT(message([&] { train(settings(), job("never.safetensors", true)); }),
+  EXPECT_THAT(error_of([&] { train(settings(), job("never.safetensors", true)); }),
               HasSubstr("never.safetensors.state"));
   auto many = settings();
   many["validation"] = 20;
-  EXPECT_THAT(message([&] { train(many, job("many.safetensors")); }), HasSubstr("set apart"));
+  EXPECT_THAT(error_of([&] { train(many, job("many.safetensors")); }), HasSubstr("set apart"));
 }
 
 }  // namespace

@@ -17,26 +17,27 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPlace = "io::new_folder";
+constexpr const char* kAtomicDirectoryPlace = "io::new_folder";
 
 }  // namespace
 
 NewFolder::NewFolder(std::string path) : path_(std::move(path)) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (path_.empty())
-    throw Error(kPlace, "the name of the folder to make is empty", "name a folder");
+    throw Error(kAtomicDirectoryPlace, "the name of the folder to make is empty", "name a folder");
   std::error_code error;
   const auto status = fs::symlink_status(path_, error);
   if (fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path_, error) && !error))
     throw Error(
-        kPlace,
+        kAtomicDirectoryPlace,
         fmt::format("'{}' exists{}", path_, fs::is_directory(status) ? " and is not empty" : ""),
         "nothing is overwritten; name a new folder");
   remove_leftovers(path_);
   temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());
   fs::remove_all(temporary_, error);  // of a process of the same number that was killed
   if (!fs::create_directory(temporary_, error) || error)
-    throw Error(kPlace, fmt::format("cannot make the folder '{}': {}", path_, error.message()),
+    throw Error(kAtomicDirectoryPlace,
+                fmt::format("cannot make the folder '{}': {}", path_, error.message()),
                 "check that the folder that it goes into exists and can be written to");
   lock_ = ::open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (lock_ >= 0) (void)::flock(lock_, LOCK_EX | LOCK_NB);
@@ -51,7 +52,8 @@ NewFolder::~NewFolder() {
 void NewFolder::commit() {
   // rename(2) puts a folder in the place of an empty one, and of nothing else.
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
-    throw Error(kPlace, fmt::format("cannot rename to '{}': {}", path_, std::strerror(errno)),
+    throw Error(kAtomicDirectoryPlace,
+                fmt::format("cannot rename to '{}': {}", path_, std::strerror(errno)),
                 "name a new folder");
   temporary_.clear();
 }

@@ -18,7 +18,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::file";
+constexpr const char* kFilePlace = "io::file";
 
 struct Descriptor {
   int value = -1;
@@ -59,14 +59,14 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
   struct stat status {};
   if (file.value < 0 || ::fstat(file.value, &status) != 0) {
     int error = errno;
-    throw Error(kPlace, fmt::format("cannot open '{}': {}", path, std::strerror(error)),
+    throw Error(kFilePlace, fmt::format("cannot open '{}': {}", path, std::strerror(error)),
                 hint_for(error));
   }
   if (!S_ISREG(status.st_mode))
-    throw Error(kPlace, fmt::format("'{}' is not a regular file", path), "name a file");
+    throw Error(kFilePlace, fmt::format("'{}' is not a regular file", path), "name a file");
   auto size = static_cast<uint64_t>(status.st_size);
   if (size > max_bytes)
-    throw Error(kPlace,
+    throw Error(kFilePlace,
                 fmt::format("'{}' has {} bytes, more than the {} that this kind of file may have",
                             path, size, max_bytes),
                 "check that it is the right file");
@@ -76,10 +76,10 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
     ssize_t got = ::read(file.value, bytes.data() + done, bytes.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw Error(kPlace, fmt::format("cannot read '{}': {}", path, std::strerror(errno)),
+      throw Error(kFilePlace, fmt::format("cannot read '{}': {}", path, std::strerror(errno)),
                   "check the disk that it is on");
     if (got == 0)
-      throw Error(kPlace, fmt::format("'{}' became shorter while it was read", path),
+      throw Error(kFilePlace, fmt::format("'{}' became shorter while it was read", path),
                   "wait until the program that writes it has finished");
     done += static_cast<size_t>(got);
   }
@@ -87,10 +87,11 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  if (path_.empty()) throw Error(kPlace, "the name of the file to write is empty", "name a file");
+  if (path_.empty())
+    throw Error(kFilePlace, "the name of the file to write is empty", "name a file");
   // Renaming over a folder fails late, over a device it would replace the device.
   if (path_exists(path_) && !is_file(path_))
-    throw Error(kPlace, fmt::format("'{}' exists and is not a regular file", path_),
+    throw Error(kFilePlace, fmt::format("'{}' exists and is not a regular file", path_),
                 "choose another name");
   remove_leftovers(path_);
   static std::atomic<unsigned> counter{0};
@@ -103,7 +104,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (descriptor_ >= 0) (void)::flock(descriptor_, LOCK_EX | LOCK_NB);
   if (descriptor_ < 0) {
     int error = errno;
-    throw Error(kPlace, fmt::format("cannot write '{}': {}", path_, std::strerror(error)),
+    throw Error(kFilePlace, fmt::format("cannot write '{}': {}", path_, std::strerror(error)),
                 error == ENOENT ? "create its folder first" : hint_for(error));
   }
 }
@@ -115,7 +116,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail(const char* what, int error) {
-  throw Error(kPlace, fmt::format("cannot {} '{}': {}", what, path_, std::strerror(error)),
+  throw Error(kFilePlace, fmt::format("cannot {} '{}': {}", what, path_, std::strerror(error)),
               hint_for(error));
 }
 

@@ -13,7 +13,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::file";
+constexpr const char* kFileReaderPlace = "io::file";
 
 }  // namespace
 
@@ -37,10 +37,10 @@ FileReader::FileReader(const std::string& path) : path_(path) {
   // O_NONBLOCK: a named pipe must not make us wait for its writer.
   file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->descriptor < 0 || ::fstat(file->descriptor, &file->status) != 0)
-    throw Error(kPlace, fmt::format("cannot open '{}': {}", path, std::strerror(errno)),
+    throw Error(kFileReaderPlace, fmt::format("cannot open '{}': {}", path, std::strerror(errno)),
                 "check the path and its permissions");
   if (!S_ISREG(file->status.st_mode))
-    throw Error(kPlace, fmt::format("'{}' is not a regular file", path), "name a file");
+    throw Error(kFileReaderPlace, fmt::format("'{}' is not a regular file", path), "name a file");
   size_ = static_cast<uint64_t>(file->status.st_size);
   file_ = std::move(file);
 }
@@ -48,7 +48,7 @@ FileReader::FileReader(const std::string& path) : path_(path) {
 std::string FileReader::read(uint64_t offset, uint64_t length) const {
   if (offset > size_ || length > size_ - offset)
     throw Error(
-        kPlace,
+        kFileReaderPlace,
         fmt::format("'{}' has {} bytes; {} from {} on are asked for", path_, size_, length, offset),
         "the file is damaged or incomplete; fetch it again");
   std::string bytes(length, '\0');
@@ -57,13 +57,14 @@ std::string FileReader::read(uint64_t offset, uint64_t length) const {
                        static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw Error(kPlace, fmt::format("cannot read '{}': {}", path_, std::strerror(errno)),
+      throw Error(kFileReaderPlace,
+                  fmt::format("cannot read '{}': {}", path_, std::strerror(errno)),
                   "check the disk that it is on");
     if (got == 0) break;
     done += static_cast<size_t>(got);
   }
   if (file_->changed())
-    throw Error(kPlace, fmt::format("'{}' was written to while it was in use", path_),
+    throw Error(kFileReaderPlace, fmt::format("'{}' was written to while it was in use", path_),
                 "start again when the program that writes it has finished");
   return bytes;
 }

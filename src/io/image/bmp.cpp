@@ -13,7 +13,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::bmp";
+constexpr const char* kBmpPlace = "io::bmp";
 constexpr size_t kFileHeader = 14;
 enum Compression : uint32_t { kRaw = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3 };
 
@@ -32,9 +32,9 @@ struct Field {
   }
 };
 
-class Reader {
+class BmpReader {
  public:
-  Reader(const uint8_t* data, size_t size, const std::string& name)
+  BmpReader(const uint8_t* data, size_t size, const std::string& name)
       : data_(data), size_(size), name_(name) {}
 
   Image read() {
@@ -55,11 +55,11 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}' {}", name_, problem),
+    throw Error(kBmpPlace, fmt::format("'{}' {}", name_, problem),
                 "the file is incomplete or damaged; fetch it again");
   }
   [[noreturn]] void refuse(const std::string& what) const {
-    throw Error(kPlace, fmt::format("'{}' is a BMP picture with {}", name_, what),
+    throw Error(kBmpPlace, fmt::format("'{}' is a BMP picture with {}", name_, what),
                 "save it as PNG first");
   }
 
@@ -237,7 +237,7 @@ bool is_bmp(const uint8_t* data, size_t size) {
 }
 
 DecodedImage decode_bmp(const uint8_t* data, size_t size, const std::string& name) {
-  return {Reader(data, size, name).read(), 1};
+  return {BmpReader(data, size, name).read(), 1};
 }
 
 }  // namespace emend

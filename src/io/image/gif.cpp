@@ -13,16 +13,16 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::gif";
+constexpr const char* kGifPlace = "io::gif";
 constexpr int kMaxCode = 4096;  // codes have up to 12 bits
 // A code of 12 bits stands for at most so many pixels.
 constexpr uint64_t kRatio = kMaxCode * 8 / 9 + 1;
 
 using Rgb = std::array<uint8_t, 3>;
 
-class Reader {
+class GifReader {
  public:
-  Reader(const uint8_t* data, size_t size, const std::string& name)
+  GifReader(const uint8_t* data, size_t size, const std::string& name)
       : data_(data), size_(size), name_(name) {
     for (size_t i = 0; i < 256; ++i) palette_[i].fill(static_cast<uint8_t>(i));
   }
@@ -62,7 +62,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}' {}", name_, problem),
+    throw Error(kGifPlace, fmt::format("'{}' {}", name_, problem),
                 "the file is incomplete or damaged; fetch it again");
   }
 
@@ -215,7 +215,7 @@ bool is_gif(const uint8_t* data, size_t size) {
 }
 
 DecodedImage decode_gif(const uint8_t* data, size_t size, const std::string& name) {
-  return {Reader(data, size, name).read(), 1};
+  return {GifReader(data, size, name).read(), 1};
 }
 
 }  // namespace emend

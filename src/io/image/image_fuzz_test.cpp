@@ -11,8 +11,8 @@
 namespace emend {
 namespace {
 
-std::vector<std::string> good_files(const std::string& prefix,
-                                    const std::string& name = "images.safetensors") {
+std::vector<std::string> image_files(const std::string& prefix,
+                                     const std::string& name = "images.safetensors") {
   auto fixture = SafetensorsFile::open(EMEND_SOURCE_DIR "/src/io/testdata/" + name);
   std::vector<std::string> files;
   for (const auto& [name, info] : fixture->tensors()) {
@@ -33,7 +33,7 @@ Image decode(const std::string& bytes) {
 
 TEST(ImageFuzz, DamagedJpegsAreErrorsOrPictures) {
   int decoded = 0;
-  auto wrong = fuzz(good_files("jpeg"), 6000, 1, [&](const std::string& bytes) {
+  auto wrong = fuzz(image_files("jpeg"), 6000, 1, [&](const std::string& bytes) {
     decode(bytes);
     ++decoded;
   });
@@ -42,7 +42,7 @@ TEST(ImageFuzz, DamagedJpegsAreErrorsOrPictures) {
 }
 
 TEST(ImageFuzz, DamagedPngsAreErrorsOrPictures) {
-  auto wrong = fuzz(good_files("png"), 4000, 2, [&](const std::string& bytes) { decode(bytes); });
+  auto wrong = fuzz(image_files("png"), 4000, 2, [&](const std::string& bytes) { decode(bytes); });
   EXPECT_EQ("", wrong);
 }
 
@@ -69,7 +69,7 @@ std::string with_right_checksums(std::string png) {
 
 TEST(ImageFuzz, DamagedPngsWithRightChecksumsAreErrorsOrPictures) {
   int decoded = 0;
-  auto wrong = fuzz(good_files("png"), 6000, 3, [&](const std::string& bytes) {
+  auto wrong = fuzz(image_files("png"), 6000, 3, [&](const std::string& bytes) {
     decode(with_right_checksums(bytes));
     ++decoded;
   });
@@ -81,7 +81,7 @@ class ImageFormatFuzz : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ImageFormatFuzz, DamagedFilesAreErrorsOrPictures) {
   int decoded = 0;
-  auto wrong = fuzz(good_files(GetParam(), "webp_bmp_gif.safetensors"), 6000, 5,
+  auto wrong = fuzz(image_files(GetParam(), "webp_bmp_gif.safetensors"), 6000, 5,
                     [&](const std::string& bytes) {
                       // A copy of exactly this size, so that the sanitizer sees reads beyond it.
                       std::vector<uint8_t> exact(bytes.begin(), bytes.end());

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kData = EMEND_SOURCE_DIR "/src/io/testdata/";
+const std::string kImageData = EMEND_SOURCE_DIR "/src/io/testdata/";
 
 std::vector<uint8_t> bytes_of(const at::Tensor& tensor) {
   auto data = tensor.data_ptr<uint8_t>();
@@ -44,7 +44,7 @@ testing::AssertionResult same(const Image& got, const Image& expected) {
          << different << " of " << expected.rgb.size() << " differ, by up to " << worst;
 }
 
-std::string message_of(const std::vector<uint8_t>& file) {
+std::string image_error(const std::vector<uint8_t>& file) {
   try {
     decode_image(file.data(), file.size(), "picture");
   } catch (const Error& error) {
@@ -54,7 +54,7 @@ std::string message_of(const std::vector<uint8_t>& file) {
 }
 
 int check_decoding(const std::string& fixture_name) {
-  auto fixture = SafetensorsFile::open(kData + fixture_name);
+  auto fixture = SafetensorsFile::open(kImageData + fixture_name);
   int files = 0;
   for (const auto& [name, info] : fixture->tensors()) {
     auto end = name.find("/file");
@@ -78,7 +78,7 @@ TEST(Image, DecodesWebpBmpAndGifAsPillowDoes) {
 // before them may have all its pixels too, since the last code needs no bits of the last byte.
 void check_truncations(const std::string& fixture_name, const std::string& name, size_t spare) {
   SCOPED_TRACE(name);
-  auto fixture = SafetensorsFile::open(kData + fixture_name);
+  auto fixture = SafetensorsFile::open(kImageData + fixture_name);
   auto file = bytes_of(fixture->tensor(name + "/file"));
   auto whole = image_of(fixture->tensor(name + "/rgb"));
   for (size_t size = 0; size < file.size(); ++size) {
@@ -120,7 +120,7 @@ TEST(Image, TruncationsBehindTheLastPixelAreRead) {
 }
 
 TEST(Image, ResizesAsPillowDoes) {
-  auto fixture = SafetensorsFile::open(kData + "resize.safetensors");
+  auto fixture = SafetensorsFile::open(kImageData + "resize.safetensors");
   const std::map<std::string, Resample> filters = {{"nearest", Resample::nearest},
                                                    {"lanczos", Resample::lanczos},
                                                    {"bilinear", Resample::bilinear},
@@ -145,7 +145,7 @@ std::string hash_of(const Image& image) {
 
 TEST(Image, PhotosAreDecodedAndResizedAsPillowDoes) {
   const std::string folder = EMEND_SHARED_DIR "/data/mmedit/val2014/";
-  auto photos = read_json(kData + "photos.json");
+  auto photos = read_json(kImageData + "photos.json");
   int seen = 0;
   for (const auto& [name, expected] : photos.items()) {
     if (!fs::exists(folder + name)) continue;
@@ -166,11 +166,11 @@ TEST(Image, PhotosAreDecodedAndResizedAsPillowDoes) {
 }
 
 TEST(Image, WhatIsNoPictureIsAnError) {
-  EXPECT_NE(message_of({}).find("is empty"), std::string::npos);
-  EXPECT_NE(message_of({'I', 'I', '*', 0, 8, 0, 0, 0}).find("a TIFF picture. Hint: pictures are"),
+  EXPECT_NE(image_error({}).find("is empty"), std::string::npos);
+  EXPECT_NE(image_error({'I', 'I', '*', 0, 8, 0, 0, 0}).find("a TIFF picture. Hint: pictures are"),
             std::string::npos);
-  EXPECT_NE(message_of({1, 2, 3, 4, 5, 6, 7, 8}).find("not a picture"), std::string::npos);
-  EXPECT_NE(message_of({'P', 'K', 3, 4, 5, 6, 7, 8}).find("a ZIP archive"), std::string::npos);
+  EXPECT_NE(image_error({1, 2, 3, 4, 5, 6, 7, 8}).find("not a picture"), std::string::npos);
+  EXPECT_NE(image_error({'P', 'K', 3, 4, 5, 6, 7, 8}).find("a ZIP archive"), std::string::npos);
   EXPECT_THROW(read_image("/nowhere/picture.png"), Error);
   EXPECT_THROW(read_image("/"), Error);
   EXPECT_THROW(read_image("/dev/zero"), Error);
@@ -180,12 +180,12 @@ TEST(Image, WhatIsNoPictureIsAnError) {
 TEST(Image, AbsurdSizesAreRefusedUnread) {
   std::vector<uint8_t> jpeg = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0xea, 0x60, 0xea, 0x60, 1, 1,
                                0x11, 0,    0xff, 0xda, 0, 8,  1, 1,    0,    0,    63,   0};
-  EXPECT_NE(message_of(jpeg).find("60000 x 60000 pixels"), std::string::npos) << message_of(jpeg);
+  EXPECT_NE(image_error(jpeg).find("60000 x 60000 pixels"), std::string::npos) << error_of(jpeg);
   jpeg[7] = jpeg[9] = 0x20;  // allowed, but 8288 x 8288 pixels do not fit into 25 bytes
-  EXPECT_NE(message_of(jpeg).find("has only 25 bytes"), std::string::npos) << message_of(jpeg);
+  EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << error_of(jpeg);
 
   jpeg[3] = 0xc9;  // arithmetic coding
-  EXPECT_NE(message_of(jpeg).find("has only 25 bytes"), std::string::npos) << message_of(jpeg);
+  EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << error_of(jpeg);
 
   Image small{2, 2, std::vector<uint8_t>(12, 7)};
   auto png = encode_png(small, "small");
@@ -201,7 +201,7 @@ TEST(Image, AbsurdSizesAreRefusedUnread) {
     }
     crc = ~crc;
     for (int i = 0; i < 4; ++i) file[29 + i] = static_cast<uint8_t>(crc >> (24 - 8 * i));
-    return message_of(file);
+    return image_error(file);
   };
   EXPECT_NE(claim(100000).find("100000 x 100000 pixels"), std::string::npos) << claim(100000);
   EXPECT_NE(claim(13000).find("13000 x 13000 pixels; at most"), std::string::npos) << claim(13000);
@@ -218,21 +218,21 @@ std::vector<uint8_t> little_endian(std::initializer_list<std::pair<uint32_t, int
 
 TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
   const auto bmp = [](uint32_t width, uint32_t height) {
-    return message_of(little_endian({{'B' | 'M' << 8, 2},
-                                     {54, 4},
-                                     {0, 4},
-                                     {54, 4},
-                                     {40, 4},
-                                     {width, 4},
-                                     {height, 4},
-                                     {1, 2},
-                                     {24, 2},
-                                     {0, 4},
-                                     {0, 4},
-                                     {0, 4},
-                                     {0, 4},
-                                     {0, 4},
-                                     {0, 4}}));
+    return image_error(little_endian({{'B' | 'M' << 8, 2},
+                                   {54, 4},
+                                   {0, 4},
+                                   {54, 4},
+                                   {40, 4},
+                                   {width, 4},
+                                   {height, 4},
+                                   {1, 2},
+                                   {24, 2},
+                                   {0, 4},
+                                   {0, 4},
+                                   {0, 4},
+                                   {0, 4},
+                                   {0, 4},
+                                   {0, 4}}));
   };
   EXPECT_NE(bmp(13000, 13000).find("13000 x 13000 pixels; at most"), std::string::npos);
   EXPECT_NE(bmp(200000, 1).find("200000 x 1 pixels; at most 100000 on a side"), std::string::npos);
@@ -251,7 +251,7 @@ TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
                                 {height, 2},
                                 {0, 1},
                                 {8, 1}});
-    return message_of(bytes);
+    return image_error(bytes);
   };
   EXPECT_NE(gif(13000, 13000).find("13000 x 13000 pixels; at most"), std::string::npos);
   EXPECT_NE(gif(9000, 9000).find("has only"), std::string::npos) << gif(9000, 9000);
@@ -266,7 +266,7 @@ TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
                                 {0x2f, 1},
                                 {sides, 4},
                                 {0, 1}});
-    return message_of(bytes);
+    return image_error(bytes);
   };
   EXPECT_NE(webp(13000).find("13000 x 13000 pixels; at most"), std::string::npos) << webp(13000);
   EXPECT_NE(webp(10).find("cannot be decoded"), std::string::npos) << webp(10);
@@ -286,7 +286,7 @@ TEST(Image, PanoramasAndPhotosOfFiftyMegapixelsAreRead) {
 }
 
 TEST(Image, WritesPngThatReadsBack) {
-  auto fixture = SafetensorsFile::open(kData + "images.safetensors");
+  auto fixture = SafetensorsFile::open(kImageData + "images.safetensors");
   auto image = image_of(fixture->tensor("jpeg_420/rgb"));
   auto folder = fs::path(testing::TempDir()) / "emend_image_test";
   fs::create_directories(folder);

@@ -14,7 +14,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::jpeg";
+constexpr const char* kJpegPlace = "io::jpeg";
 // A hostile progressive file can have thousands of scans, each of them over the whole picture.
 constexpr int kMaxScans = 100;
 
@@ -24,13 +24,13 @@ struct ErrorManager {
   char message[JMSG_LENGTH_MAX];
 };
 
-[[noreturn]] void give_up(j_common_ptr info) {
+[[noreturn]] void throw_jpeg_error(j_common_ptr info) {
   auto* errors = reinterpret_cast<ErrorManager*>(info->err);
   (*info->err->format_message)(info, errors->message);
   longjmp(errors->jump, 1);
 }
 
-void stay_silent(j_common_ptr) {}
+void ignore_jpeg_message(j_common_ptr) {}
 
 // The library's own memory source would make up an end for a truncated file.
 boolean no_more_data(j_decompress_ptr info) {
@@ -70,8 +70,8 @@ struct Job {
 
   bool read_header(const uint8_t* data, size_t size) {
     info.err = jpeg_std_error(&errors.base);
-    errors.base.error_exit = give_up;
-    errors.base.output_message = stay_silent;
+    errors.base.error_exit = throw_jpeg_error;
+    errors.base.output_message = ignore_jpeg_message;
     if (setjmp(errors.jump)) return false;
     jpeg_create_decompress(&info);
     source.next_input_byte = data;
@@ -138,7 +138,7 @@ struct Job {
                 (double(info.image_width) * info.image_height / 64);
     }
     if (blocks > (info.arith_code ? 64 : 1) * 8.0 * size)
-      throw Error(kPlace,
+      throw Error(kJpegPlace,
                   fmt::format("'{}' claims {} x {} pixels but has only {} bytes", name,
                               info.image_width, info.image_height, size),
                   "the file is truncated or damaged");
@@ -153,7 +153,7 @@ struct Job {
 
   [[noreturn]] void fail(const std::string& name) const {
     bool truncated = errors.base.msg_code == JERR_INPUT_EOF;
-    throw Error(kPlace,
+    throw Error(kJpegPlace,
                 truncated ? fmt::format("'{}' is truncated", name)
                           : fmt::format("'{}' cannot be decoded: {}", name, errors.message),
                 "the file is incomplete or damaged; fetch it again");
@@ -181,7 +181,7 @@ DecodedImage decode_jpeg(const uint8_t* data, size_t size, const std::string& na
       job.info.out_color_space = JCS_CMYK;
       break;
     default:
-      throw Error(kPlace,
+      throw Error(kJpegPlace,
                   fmt::format("'{}' has {} colour components", name, job.info.num_components),
                   "convert the picture to RGB first");
   }

@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::png";
+constexpr const char* kPngPlace = "io::png";
 constexpr uint8_t kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 // Deflate cannot do better than 1032 to 1.
 constexpr uint64_t kDeflateRatio = 1040;
@@ -24,19 +24,19 @@ struct Failure {
   char message[200];
 };
 
-[[noreturn]] void give_up(png_structp png, png_const_charp message) {
+[[noreturn]] void throw_png_error(png_structp png, png_const_charp message) {
   auto* failure = static_cast<Failure*>(png_get_error_ptr(png));
   std::snprintf(failure->message, sizeof failure->message, "%s", message);
   longjmp(failure->jump, 1);
 }
 
-void stay_silent(png_structp, png_const_charp) {}
+void ignore_png_warning(png_structp, png_const_charp) {}
 
 uint32_t big_endian(const uint8_t* bytes) {
   return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
 }
 
-struct Reader {
+struct PngReader {
   Failure failure{};
   png_structp png = nullptr;
   png_infop info = nullptr;
@@ -55,13 +55,15 @@ struct Reader {
   std::vector<uint8_t> rows;  // as libpng gives them: all where they are interlaced, else one
   Image image;
 
-  Reader(const uint8_t* data, size_t size) : next(data), left(size) { find_cut_chunk(data, size); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const uint8_t* data, size_t size) : next(data), left(size) {
+    find_cut_chunk(data, size);
+  }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
 
   static void give(png_structp png, png_bytep to, size_t count) {
-    auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
+    auto* reader = static_cast<PngReader*>(png_get_io_ptr(png));
     if (count > reader->left) {
       reader->truncated = true;
       png_error(png, "the file is truncated");
@@ -74,7 +76,8 @@ struct Reader {
   }
 
   bool read_header() {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, give_up, stay_silent);
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, throw_png_error,
+                                 ignore_png_warning);
     info = png ? png_create_info_struct(png) : nullptr;
     if (!info) {
       std::snprintf(failure.message, sizeof failure.message, "libpng cannot start");
@@ -145,13 +148,13 @@ struct Reader {
   }
 
   [[noreturn]] void fail(const std::string& name) const {
-    throw Error(kPlace, fmt::format("'{}' cannot be decoded: {}", name, failure.message),
+    throw Error(kPngPlace, fmt::format("'{}' cannot be decoded: {}", name, failure.message),
                 "the file is incomplete or damaged; fetch it again");
   }
 };
 
 // What lies beyond the palette is black, as in PIL.
-void read_palette(Reader& reader) {
+void read_palette(PngReader& reader) {
   png_colorp colours = nullptr;
   int count = 0;
   png_get_PLTE(reader.png, reader.info, &colours, &count);
@@ -159,7 +162,7 @@ void read_palette(Reader& reader) {
     reader.palette[i] = {colours[i].red, colours[i].green, colours[i].blue};
 }
 
-void to_rgb(const Reader& reader, const uint8_t* from, uint8_t* to, size_t count) {
+void to_rgb(const PngReader& reader, const uint8_t* from, uint8_t* to, size_t count) {
   switch (reader.colour) {
     case PNG_COLOR_TYPE_PALETTE:
       for (size_t i = 0; i < count; ++i) std::memcpy(to + 3 * i, reader.palette[from[i]].data(), 3);
@@ -182,13 +185,13 @@ void to_rgb(const Reader& reader, const uint8_t* from, uint8_t* to, size_t count
   }
 }
 
-void Reader::convert_row() {
+void PngReader::convert_row() {
   const auto width = static_cast<size_t>(image.width);
   to_rgb(*this, row(), image.rgb.data() + size_t{y} * width * 3, width);
 }
 
 // Chunks are length, name, data, checksum; the decoder has already checked those it needs.
-int orientation_of(const uint8_t* data, size_t size) {
+int png_orientation(const uint8_t* data, size_t size) {
   size_t at = sizeof kSignature;
   while (size - at >= 12) {
     size_t length = big_endian(data + at);
@@ -227,7 +230,8 @@ struct Writer {
   }
 
   bool write(const Image& image) {
-    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, give_up, stay_silent);
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, throw_png_error,
+                                  ignore_png_warning);
     info = png ? png_create_info_struct(png) : nullptr;
     if (!info) return false;
     if (setjmp(failure.jump)) return false;
@@ -256,7 +260,7 @@ bool is_png(const uint8_t* data, size_t size) {
 }
 
 DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& name) {
-  Reader reader(data, size);
+  PngReader reader(data, size);
   if (!reader.read_header()) reader.fail(name);
   uint64_t width = png_get_image_width(reader.png, reader.info);
   uint64_t height = png_get_image_height(reader.png, reader.info);
@@ -264,7 +268,7 @@ DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& nam
   uint64_t stored = png_get_rowbytes(reader.png, reader.info) * height;
   if (stored > size * kDeflateRatio)
     throw Error(
-        kPlace,
+        kPngPlace,
         fmt::format("'{}' claims {} x {} pixels but has only {} bytes", name, width, height, size),
         "the file is truncated or damaged");
   if (!reader.set_transforms()) reader.fail(name);
@@ -274,20 +278,20 @@ DecodedImage decode_png(const uint8_t* data, size_t size, const std::string& nam
   reader.image.height = static_cast<int>(height);
   reader.image.rgb.resize(width * height * 3);
   if (!reader.read_rows()) reader.fail(name);
-  return {std::move(reader.image), orientation_of(data, size)};
+  return {std::move(reader.image), png_orientation(data, size)};
 }
 
 std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {
   if (image.width < 0 || image.height < 0) check_image_size(0, 0, name);
   check_image_size(static_cast<uint64_t>(image.width), static_cast<uint64_t>(image.height), name);
   if (image.rgb.size() != size_t(image.width) * image.height * 3)
-    throw Error(kPlace,
+    throw Error(kPngPlace,
                 fmt::format("cannot write '{}': {} bytes for {} x {} pixels", name,
                             image.rgb.size(), image.width, image.height),
                 "a picture has three bytes for each pixel");
   Writer writer;
   if (!writer.write(image))
-    throw Error(kPlace, fmt::format("cannot write '{}': {}", name, writer.failure.message),
+    throw Error(kPngPlace, fmt::format("cannot write '{}': {}", name, writer.failure.message),
                 "make the picture smaller, or free some memory");
   return std::move(writer.bytes);
 }

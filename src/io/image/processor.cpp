@@ -16,12 +16,12 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kPlace = "io::image_processor";
+constexpr const char* kProcessorPlace = "io::image_processor";
 constexpr int64_t kMaxSide = 8192;
 constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
 
 [[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
-  throw Error(kPlace, fmt::format("'{}': {} is not supported", path, setting),
+  throw Error(kProcessorPlace, fmt::format("'{}': {} is not supported", path, setting),
               "emend pads, resizes, crops, rescales and normalises as BLIP's, CLIP's, LLaVA's and "
               "SmolVLM's processors do");
 }
@@ -29,7 +29,7 @@ constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
 int side(int64_t value, const std::string& path) {
   if (value < 1 || value > kMaxSide)
     throw Error(
-        kPlace,
+        kProcessorPlace,
         fmt::format("'{}': a size of {} pixels is not between 1 and {}", path, value, kMaxSide),
         "correct the size; models look at a few hundred pixels");
   return static_cast<int>(value);
@@ -102,13 +102,13 @@ std::array<double, 3> read_channels(const json& config, const char* key,
   } else {
     auto list = json_get<std::vector<double>>(config, key, path);
     if (list.size() != 3)
-      throw Error(kPlace, fmt::format("'{}': {} has {} values", path, key, list.size()),
+      throw Error(kProcessorPlace, fmt::format("'{}': {} has {} values", path, key, list.size()),
                   "one per colour is needed");
     std::copy(list.begin(), list.end(), values.begin());
   }
   for (double value : values)
     if (!std::isfinite(value) || (std::string(key) == "image_std" && value == 0))
-      throw Error(kPlace, fmt::format("'{}': {} has the value {}", path, key, value),
+      throw Error(kProcessorPlace, fmt::format("'{}': {} has the value {}", path, key, value),
                   "a mean is a finite number, a standard deviation one that is not 0");
   return values;
 }
@@ -173,7 +173,7 @@ void read_tiles(const json& config, const std::string& path, ImageProcessor& pro
 ImageProcessor ImageProcessor::load(const std::string& path) {
   auto config = read_json(path);
   if (!config.is_object())
-    throw Error(kPlace, fmt::format("'{}' is not an object of settings", path),
+    throw Error(kProcessorPlace, fmt::format("'{}' is not an object of settings", path),
                 "check that it is a preprocessor_config.json");
   // processor_config.json holds the same settings under a key of their own.
   if (config.contains("image_processor") && config["image_processor"].is_object())
@@ -229,11 +229,12 @@ Image ImageProcessor::framed(const Image& image) const {
   if (do_resize && shortest_edge > 0) {
     const int64_t shorter = std::min(now->width, now->height);
     const int64_t longer = std::max(now->width, now->height);
-    if (shorter < 1) throw Error(kPlace, "the picture has no pixels", "load a picture first");
+    if (shorter < 1)
+      throw Error(kProcessorPlace, "the picture has no pixels", "load a picture first");
     // As transformers rounds: down.
     const auto grown = shortest_edge * longer / shorter;
     if (grown > kMostPixels / shortest_edge)
-      throw Error(kPlace,
+      throw Error(kProcessorPlace,
                   fmt::format("a picture of {} by {} becomes too large", now->width, now->height),
                   "crop it: its longer side is too long for its shorter one");
     const bool upright = now->width <= now->height;
@@ -257,7 +258,7 @@ Tiles ImageProcessor::tiles(const Image& image) const {
 
 at::Tensor ImageProcessor::pixels(const Image& source) const {
   if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
-    throw Error(kPlace, "the picture has no pixels", "load a picture first");
+    throw Error(kProcessorPlace, "the picture has no pixels", "load a picture first");
   auto out = at::empty({3, source.height, source.width}, at::kFloat);
   const size_t count = size_t(source.width) * source.height;
   for (int c = 0; c < 3; ++c) {

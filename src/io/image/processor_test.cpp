@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-const std::string kData = EMEND_SOURCE_DIR "/src/io/testdata/";
+const std::string kProcessorData = EMEND_SOURCE_DIR "/src/io/testdata/";
 
 class ImageProcessorTest : public testing::Test {
  protected:
@@ -34,8 +34,8 @@ class ImageProcessorTest : public testing::Test {
 };
 
 TEST_F(ImageProcessorTest, PixelsAreThoseOfHuggingFace) {
-  auto cases = read_json(kData + "processors.json");
-  auto fixture = SafetensorsFile::open(kData + "processors.safetensors");
+  auto cases = read_json(kProcessorData + "processors.json");
+  auto fixture = SafetensorsFile::open(kProcessorData + "processors.safetensors");
   int compared = 0;
   for (const std::string name : {"picture", "upright"}) {
     auto rgb = fixture->tensor(name);

@@ -16,19 +16,19 @@ namespace {
 
 constexpr int kQuality = 85;
 
-struct ErrorManager {
+struct ThumbnailErrorManager {
   jpeg_error_mgr base;
   jmp_buf jump;
 };
 
-[[noreturn]] void give_up(j_common_ptr info) {
-  longjmp(reinterpret_cast<ErrorManager*>(info->err)->jump, 1);
+[[noreturn]] void throw_thumbnail_error(j_common_ptr info) {
+  longjmp(reinterpret_cast<ThumbnailErrorManager*>(info->err)->jump, 1);
 }
 
 // libjpeg reports errors by longjmp: what needs freeing is here, in a frame never jumped over.
 struct Encoder {
   jpeg_compress_struct info{};
-  ErrorManager errors{};
+  ThumbnailErrorManager errors{};
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
 
@@ -42,7 +42,7 @@ struct Encoder {
 
   bool encode(const Image& image) {
     info.err = jpeg_std_error(&errors.base);
-    errors.base.error_exit = give_up;
+    errors.base.error_exit = throw_thumbnail_error;
     if (setjmp(errors.jump)) return false;
     jpeg_create_compress(&info);
     jpeg_mem_dest(&info, &bytes, &size);

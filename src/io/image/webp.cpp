@@ -11,7 +11,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::webp";
+constexpr const char* kWebpPlace = "io::webp";
 
 struct FreeDemuxer {
   void operator()(WebPDemuxer* demuxer) const { WebPDemuxDelete(demuxer); }
@@ -25,7 +25,7 @@ struct Frame : WebPIterator {
   ~Frame() { WebPDemuxReleaseIterator(this); }
 };
 
-int orientation_of(const WebPDemuxer* demuxer) {
+int webp_orientation(const WebPDemuxer* demuxer) {
   WebPChunkIterator chunk;
   int orientation = 1;
   if (!WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk)) return orientation;
@@ -46,7 +46,7 @@ bool is_webp(const uint8_t* data, size_t size) {
 // Of an animation the first frame, on black where it does not reach.
 DecodedImage decode_webp(const uint8_t* data, size_t size, const std::string& name) {
   const auto fail = [&](const char* what) {
-    throw Error(kPlace, fmt::format("'{}' {}", name, what),
+    throw Error(kWebpPlace, fmt::format("'{}' {}", name, what),
                 "the file is incomplete or damaged; fetch it again");
   };
   WebPData bytes{data, size};
@@ -82,7 +82,7 @@ DecodedImage decode_webp(const uint8_t* data, size_t size, const std::string& na
   config.output.u.RGBA.size = image.rgb.size() - begin;
   if (WebPDecode(frame.fragment.bytes, frame.fragment.size, &config) != VP8_STATUS_OK)
     fail("cannot be decoded");
-  return {std::move(image), orientation_of(demuxer.get())};
+  return {std::move(image), webp_orientation(demuxer.get())};
 }
 
 }  // namespace emend

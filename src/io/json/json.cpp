@@ -13,7 +13,7 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kPlace = "io::json";
+constexpr const char* kJsonPlace = "io::json";
 
 // A key or text of unknown length and content, for a message.
 std::string in_quotes(const std::string& text) {
@@ -27,7 +27,7 @@ std::string in_quotes(const std::string& text) {
   auto line = 1 + std::count(before.begin(), before.end(), '\n');
   auto start = before.rfind('\n');
   auto column = 1 + before.size() - (start == std::string_view::npos ? 0 : start + 1);
-  throw Error(kPlace,
+  throw Error(kJsonPlace,
               fmt::format("'{}' is not valid JSON: {} at line {}, column {}{}", name, what, line,
                           column, where),
               "check that the file is complete");
@@ -56,7 +56,7 @@ class Builder : public nlohmann::json_sax<json> {
   bool key(string_t& value) override {
     auto [place, is_new] = open_.back()->get_ptr<json::object_t*>()->try_emplace(value, nullptr);
     if (!is_new)
-      throw Error(kPlace, fmt::format("'{}' has the key {} twice", name_, in_quotes(value)),
+      throw Error(kJsonPlace, fmt::format("'{}' has the key {} twice", name_, in_quotes(value)),
                   "remove one of the two");
     slot_ = &place->second;
     return true;
@@ -85,7 +85,8 @@ class Builder : public nlohmann::json_sax<json> {
 
   bool open(json container) {
     if (static_cast<int>(open_.size()) >= max_depth_)
-      throw Error(kPlace, fmt::format("'{}' is nested deeper than {} levels", name_, max_depth_),
+      throw Error(kJsonPlace,
+                  fmt::format("'{}' is nested deeper than {} levels", name_, max_depth_),
                   "check that it is the right file");
     json& slot = place();
     slot = std::move(container);
@@ -117,7 +118,7 @@ class Builder : public nlohmann::json_sax<json> {
 
 [[noreturn]] void wrong_type(const json& value, const std::string& key, const char* expected,
                              const std::string& file) {
-  throw Error(kPlace,
+  throw Error(kJsonPlace,
               fmt::format("'{}': {} should be {} but is {}", file, in_quotes(key), expected,
                           value.is_structured() ? std::string("an ") + value.type_name()
                                                 : in_quotes(value.dump(-1, ' ', true))),
@@ -131,7 +132,7 @@ int64_t integer(const json& value, const std::string& key, const std::string& fi
   return value.get<int64_t>();
 }
 
-double number(const json& value, const std::string& key, const std::string& file) {
+double checked_number(const json& value, const std::string& key, const std::string& file) {
   if (!value.is_number()) wrong_type(value, key, "a number", file);
   return value.get<double>();
 }
@@ -153,12 +154,12 @@ auto list(const json& value, const std::string& key, const char* expected, const
 
 const json& field(const json& object, const std::string& key, const std::string& file) {
   if (!object.is_object())
-    throw Error(kPlace,
+    throw Error(kJsonPlace,
                 fmt::format("'{}': expected an object with the key {}", file, in_quotes(key)),
                 "check that it is the right file");
   auto found = object.find(key);
   if (found == object.end())
-    throw Error(kPlace, fmt::format("'{}' has no {}", file, in_quotes(key)),
+    throw Error(kJsonPlace, fmt::format("'{}' has no {}", file, in_quotes(key)),
                 "check that it is the right file");
   return *found;
 }
@@ -183,7 +184,7 @@ void write_json(const std::string& path, const json& value, int indent) {
   try {
     text = value.dump(indent);
   } catch (const json::exception&) {
-    throw Error(kPlace, fmt::format("cannot write '{}': a text in it is not valid UTF-8", path),
+    throw Error(kJsonPlace, fmt::format("cannot write '{}': a text in it is not valid UTF-8", path),
                 "make it UTF-8 before it is written");
   }
   write_file(path, text + "\n");
@@ -203,7 +204,7 @@ int64_t json_get<int64_t>(const json& object, const std::string& key, const std:
 
 template <>
 double json_get<double>(const json& object, const std::string& key, const std::string& file) {
-  return number(field(object, key, file), key, file);
+  return checked_number(field(object, key, file), key, file);
 }
 
 template <>
@@ -228,7 +229,7 @@ std::vector<int64_t> json_get<std::vector<int64_t>>(const json& object, const st
 template <>
 std::vector<double> json_get<std::vector<double>>(const json& object, const std::string& key,
                                                   const std::string& file) {
-  return list(field(object, key, file), key, "a list of numbers", file, number);
+  return list(field(object, key, file), key, "a list of numbers", file, checked_number);
 }
 
 template <>

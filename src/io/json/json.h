@@ -23,6 +23,26 @@ void write_json(const std::string& path, const nlohmann::json& value, int indent
 // or std::vector of int64_t, double, std::string.
 template <typename T>
 T json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
+template <>
+bool json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
+template <>
+int64_t json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
+template <>
+double json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
+template <>
+std::string json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
+template <>
+nlohmann::json json_get(const nlohmann::json& object, const std::string& key,
+                        const std::string& file);
+template <>
+std::vector<int64_t> json_get(const nlohmann::json& object, const std::string& key,
+                              const std::string& file);
+template <>
+std::vector<double> json_get(const nlohmann::json& object, const std::string& key,
+                             const std::string& file);
+template <>
+std::vector<std::string> json_get(const nlohmann::json& object, const std::string& key,
+                                  const std::string& file);
 
 // `fallback` when the key is absent or null.
 template <typename T>

@@ -15,12 +15,12 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::json_lines";
+constexpr const char* kJsonLinesPlace = "io::json_lines";
 
 }  // namespace
 
 void JsonLines::fail(const char* what, int error) const {
-  throw Error(kPlace, fmt::format("cannot {} '{}': {}", what, path_, std::strerror(error)),
+  throw Error(kJsonLinesPlace, fmt::format("cannot {} '{}': {}", what, path_, std::strerror(error)),
               error == ENOSPC || error == EFBIG || error == EDQUOT
                   ? "free some space, then give the same command again"
                   : "check the path and its permissions");
@@ -31,7 +31,7 @@ JsonLines::JsonLines(std::string path, bool durable) : path_(std::move(path)), d
   if (descriptor_ < 0) fail("open", errno);
   try {
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0)
-      throw Error(kPlace, fmt::format("'{}' is being written by another process", path_),
+      throw Error(kJsonLinesPlace, fmt::format("'{}' is being written by another process", path_),
                   "wait for it, or write elsewhere");
     std::string piece(size_t{1} << 16, '\0');
     for (uint64_t at = 0;;) {

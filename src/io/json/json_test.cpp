@@ -13,17 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string parse_message(const std::string& text) {
-  return message_of([&] { parse_json(text, "file.json"); });
+  return error_of([&] { parse_json(text, "file.json"); });
 }
 
 TEST(Json, ReadsWhatTheLibraryReads) {
@@ -64,7 +55,7 @@ TEST(Json, BytesAfterANulAreRefused) {
   EXPECT_EQ("no error", parse_message(R"({"a": "\u0000"})"));
   TemporaryFolder folder;
   write_file(folder.file("a.json"), "{}\n" + nul + "more");
-  EXPECT_NE(message_of([&] { read_json(folder.file("a.json")); }).find("line 2, column 1"),
+  EXPECT_NE(error_of([&] { read_json(folder.file("a.json")); }).find("line 2, column 1"),
             std::string::npos);
 }
 
@@ -93,9 +84,9 @@ TEST(Json, GettersSayWhatIsWrong) {
   EXPECT_EQ(7, json_get_or<int64_t>(config, "none", 7, file));
   EXPECT_EQ(3, json_get_or<int64_t>(config, "n", 7, file));
 
-  auto absent = message_of([&] { json_get<int64_t>(config, "absent", file); });
+  auto absent = error_of([&] { json_get<int64_t>(config, "absent", file); });
   EXPECT_NE(absent.find("'config.json' has no 'absent'"), std::string::npos) << absent;
-  auto wrong = message_of([&] { json_get<int64_t>(config, "s", file); });
+  auto wrong = error_of([&] { json_get<int64_t>(config, "s", file); });
   EXPECT_NE(wrong.find("'s' should be an integer but is '\"text\"'"), std::string::npos) << wrong;
   EXPECT_THROW(json_get<int64_t>(config, "x", file), Error);
   EXPECT_THROW(json_get<int64_t>(config, "huge", file), Error);

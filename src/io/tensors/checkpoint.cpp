@@ -14,7 +14,7 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPlace = "io::checkpoint";
+constexpr const char* kCheckpointPlace = "io::checkpoint";
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kOldSingle = "pytorch_model.bin";
@@ -30,11 +30,12 @@ File open_file(const fs::path& path) {
 
 [[noreturn]] void no_weights(const fs::path& folder) {
   if (!path_exists(folder))
-    throw Error(kPlace, fmt::format("there is no folder '{}'", folder.string()), "check the path");
+    throw Error(kCheckpointPlace, fmt::format("there is no folder '{}'", folder.string()),
+                "check the path");
   if (!is_folder(folder))
-    throw Error(kPlace, fmt::format("'{}' is not a folder", folder.string()),
+    throw Error(kCheckpointPlace, fmt::format("'{}' is not a folder", folder.string()),
                 "name the model's folder, not a file in it");
-  throw Error(kPlace,
+  throw Error(kCheckpointPlace,
               fmt::format("'{}' has neither {} nor {}, nor their like in .bin", folder.string(),
                           kSingle, kIndex),
               "name a model folder in Hugging Face layout");
@@ -45,7 +46,7 @@ void check_shard_name(const std::string& shard, const std::string& index) {
   if (shard.empty() || shard == "." || shard == ".." || shard.find('\0') != std::string::npos ||
       fs::path(shard).filename().string() != shard)
     throw Error(
-        kPlace,
+        kCheckpointPlace,
         fmt::format("'{}' names the shard '{}', which is not a plain file name", index, shard),
         "shards lie beside the index");
 }
@@ -59,7 +60,7 @@ Files open_sharded(const fs::path& folder, const char* index_name) {
   auto json = read_json(index);
   auto weight_map = json_get<nlohmann::json>(json, "weight_map", index);
   if (!weight_map.is_object() || weight_map.empty())
-    throw Error(kPlace, fmt::format("'{}' has no usable weight_map", index),
+    throw Error(kCheckpointPlace, fmt::format("'{}' has no usable weight_map", index),
                 "the index is damaged; fetch it again");
   std::map<std::string, std::set<std::string>> shards;
   for (const auto& [name, shard] : weight_map.items())
@@ -69,19 +70,19 @@ Files open_sharded(const fs::path& folder, const char* index_name) {
   for (const auto& [shard, names] : shards) {
     check_shard_name(shard, index);
     if (!is_file(folder / shard))
-      throw Error(kPlace,
+      throw Error(kCheckpointPlace,
                   fmt::format("'{}' names the shard '{}', which is not there", index, shard),
                   "fetch the missing shard");
     auto file = open_file(folder / shard);
     for (const auto& name : names)
       if (!file->tensors().count(name))
         throw Error(
-            kPlace,
+            kCheckpointPlace,
             fmt::format("'{}' says that tensor '{}' is in '{}', but it is not", index, name, shard),
             "index and shards do not belong together; fetch both again");
     for (const auto& [name, info] : file->tensors())
       if (!names.count(name))
-        throw Error(kPlace,
+        throw Error(kCheckpointPlace,
                     fmt::format("shard '{}' has tensor '{}', which '{}' does not place there",
                                 shard, name, index),
                     "index and shards do not belong together; fetch both again");
@@ -121,7 +122,7 @@ std::vector<std::string> Checkpoint::names() const {
 const TensorInfo& Checkpoint::info(const std::string& name) const {
   auto found = file_of_.find(name);
   if (found == file_of_.end())
-    throw Error(kPlace, fmt::format("the model has no tensor '{}'", name),
+    throw Error(kCheckpointPlace, fmt::format("the model has no tensor '{}'", name),
                 "check that the folder holds the expected model");
   return found->second->tensors().at(name);
 }

@@ -10,11 +10,11 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::pickle";
+constexpr const char* kPicklePlace = "io::pickle";
 // The largest real checkpoints (with optimizer) take a tenth of this; a file that names more is
 // not one.
 constexpr size_t kMostValues = 4'000'000;
-constexpr size_t kMostEntries = 16'000'000;  // references from lists, tuples and dicts
+constexpr size_t kMaxPickleEntries = 16'000'000;  // references from lists, tuples and dicts
 
 }  // namespace
 
@@ -44,7 +44,8 @@ class Pickle::Reader {
 
  private:
   [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}' {} (byte {} of its pickle)", path_, problem, position_),
+    throw Error(kPicklePlace,
+                fmt::format("'{}' {} (byte {} of its pickle)", path_, problem, position_),
                 "the file is damaged or no checkpoint of torch; fetch it again");
   }
 
@@ -76,7 +77,7 @@ class Pickle::Reader {
   }
   void count(size_t more) {
     entries_ += more;
-    if (entries_ > kMostEntries) fail("holds too many entries for a checkpoint");
+    if (entries_ > kMaxPickleEntries) fail("holds too many entries for a checkpoint");
   }
   void push(Kind kind, std::vector<Index> items = {}) {
     Value value;
@@ -135,7 +136,7 @@ class Pickle::Reader {
 
   void global(std::string_view module, std::string_view name, std::string_view both) {
     if (!allowed_(module, name))
-      throw Error(kPlace,
+      throw Error(kPicklePlace,
                   fmt::format("'{}' asks for {}.{}, which a checkpoint has no need of; refused",
                               path_, module.substr(0, 100), name.substr(0, 100)),
                   "a pickle can run any program; only what holds weights is read. If you trust the "

@@ -11,12 +11,12 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::safetensors";
+constexpr const char* kSafetensorsPlace = "io::safetensors";
 
 class MappedSafetensors : public SafetensorsFile {
  public:
   explicit MappedSafetensors(const std::string& path)
-      : mapping_(std::make_shared<MappedFile>(path, kPlace)) {
+      : mapping_(std::make_shared<MappedFile>(path, kSafetensorsPlace)) {
     auto header = parse_safetensors_header(mapping_->data(), mapping_->size(), path);
     path_ = path;
     tensors_ = std::move(header.tensors);
@@ -28,11 +28,11 @@ class MappedSafetensors : public SafetensorsFile {
   at::Tensor tensor(const std::string& name) const override {
     auto found = tensors_.find(name);
     if (found == tensors_.end())
-      throw Error(kPlace, fmt::format("'{}' has no tensor '{}'", path_, name),
+      throw Error(kSafetensorsPlace, fmt::format("'{}' has no tensor '{}'", path_, name),
                   "check that the folder holds the expected model");
     const auto& info = found->second;
     if (auto type = unsupported_.find(name); type != unsupported_.end())
-      throw Error(kPlace,
+      throw Error(kSafetensorsPlace,
                   fmt::format("'{}': tensor '{}' has dtype {}, which emend cannot compute with",
                               path_, name, type->second),
                   "convert the model to F32, F16 or BF16");

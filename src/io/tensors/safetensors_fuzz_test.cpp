@@ -13,7 +13,7 @@
 namespace emend {
 namespace {
 
-std::vector<std::string> good_files() {
+std::vector<std::string> safetensors_files() {
   TemporaryFolder folder;
   auto path = folder.file("a");
   write_safetensors(path, {{"weight", at::ones({3, 4})}, {"bias", at::zeros({4}, at::kHalf)}},
@@ -39,7 +39,7 @@ void check(const SafetensorsHeader& header, uint64_t size) {
 
 TEST(SafetensorsFuzz, DamagedHeadersAreErrorsOrSound) {
   int accepted = 0;
-  auto wrong = fuzz(good_files(), 6000, 1, [&](const std::string& bytes) {
+  auto wrong = fuzz(safetensors_files(), 6000, 1, [&](const std::string& bytes) {
     auto header = parse_safetensors_header(reinterpret_cast<const uint8_t*>(bytes.data()),
                                            bytes.size(), "fuzzed");
     check(header, bytes.size());
@@ -51,7 +51,7 @@ TEST(SafetensorsFuzz, DamagedHeadersAreErrorsOrSound) {
 
 // Damage inside the JSON only, with a length that still fits: what is behind the first checks.
 TEST(SafetensorsFuzz, DamagedJsonWithARightLengthIsAnErrorOrSound) {
-  auto files = good_files();
+  auto files = safetensors_files();
   std::vector<std::string> headers;
   std::string data;
   for (const auto& file : files) {
@@ -75,7 +75,7 @@ TEST(SafetensorsFuzz, DamagedJsonWithARightLengthIsAnErrorOrSound) {
 TEST(SafetensorsFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
   TemporaryFolder folder;
   auto path = folder.file("t");
-  auto wrong = fuzz(good_files(), 1500, 3, [&](const std::string& bytes) {
+  auto wrong = fuzz(safetensors_files(), 1500, 3, [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary).write(bytes.data(), std::streamsize(bytes.size()));
     auto file = SafetensorsFile::open(path);
     for (const auto& [name, info] : file->tensors()) {

@@ -14,7 +14,7 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kPlace = "io::safetensors";
+constexpr const char* kSafetensorsHeaderPlace = "io::safetensors";
 constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
 
 constexpr SafetensorsType kTypes[] = {
@@ -51,7 +51,8 @@ class HeaderParser {
     if (length > kMaxHeader || length > size - 8) {
       const auto kind = file_kind({reinterpret_cast<const char*>(data), size});
       if (!kind.empty())
-        throw Error(kPlace, fmt::format("'{}' is {}, not a safetensors file", path_, kind),
+        throw Error(kSafetensorsHeaderPlace,
+                    fmt::format("'{}' is {}, not a safetensors file", path_, kind),
                     "check that it is the right file");
       fail(fmt::format("claims a header of {} bytes but has {} bytes in all", length, size));
     }
@@ -67,11 +68,11 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}' {}", path_, problem),
+    throw Error(kSafetensorsHeaderPlace, fmt::format("'{}' {}", path_, problem),
                 "the file is damaged or incomplete; fetch it again");
   }
   [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}': tensor '{}' {}", path_, name, problem),
+    throw Error(kSafetensorsHeaderPlace, fmt::format("'{}': tensor '{}' {}", path_, name, problem),
                 "the file is damaged; fetch it again");
   }
 

@@ -12,15 +12,15 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::safetensors";
+constexpr const char* kSafetensorsWriterPlace = "io::safetensors";
 
 struct Entry {
   const PlannedTensor* tensor;
   const SafetensorsType* type;
 };
 
-[[noreturn]] void fail(const std::string& path, const std::string& problem) {
-  throw Error(kPlace, fmt::format("cannot write '{}': {}", path, problem),
+[[noreturn]] void fail_to_write(const std::string& path, const std::string& problem) {
+  throw Error(kSafetensorsWriterPlace, fmt::format("cannot write '{}': {}", path, problem),
               "give each tensor a name of its own and a type that safetensors has");
 }
 
@@ -35,9 +35,10 @@ std::vector<Entry> checked(const std::string& path, const std::vector<PlannedTen
   for (const auto& tensor : tensors) {
     const auto* type = find_safetensors_type(tensor.dtype);
     if (!type)
-      fail(path, fmt::format("tensor '{}' has a dtype that the format does not know", tensor.name));
+      fail_to_write(
+          path, fmt::format("tensor '{}' has a dtype that the format does not know", tensor.name));
     if (tensor.name == "__metadata__")
-      fail(path, "tensor '__metadata__' has a name that the format keeps for itself");
+      fail_to_write(path, "tensor '__metadata__' has a name that the format keeps for itself");
     entries.push_back({&tensor, type});
   }
   // Widest elements first, so that every tensor is aligned for its dtype.
@@ -57,14 +58,14 @@ std::string header_text(const std::string& path, const std::vector<Entry>& entri
         header.emplace(entry.tensor->name, nlohmann::json{{"dtype", entry.type->name},
                                                           {"shape", entry.tensor->shape},
                                                           {"data_offsets", {position, end}}});
-    if (!is_new) fail(path, fmt::format("two tensors are named '{}'", entry.tensor->name));
+    if (!is_new) fail_to_write(path, fmt::format("two tensors are named '{}'", entry.tensor->name));
     position = end;
   }
   std::string text;
   try {
     text = header.dump();
   } catch (const nlohmann::json::exception&) {
-    fail(path, "a name or metadata is not valid UTF-8");
+    fail_to_write(path, "a name or metadata is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
@@ -85,7 +86,7 @@ void stream_safetensors(const std::string& path, const std::vector<PlannedTensor
   for (const auto& entry : entries) {
     const auto tensor = entry.tensor->make().detach().cpu().contiguous();
     if (tensor.scalar_type() != entry.tensor->dtype || tensor.sizes() != entry.tensor->shape)
-      fail(path, fmt::format("tensor '{}' is not what was planned", entry.tensor->name));
+      fail_to_write(path, fmt::format("tensor '{}' is not what was planned", entry.tensor->name));
     file.write(tensor.data_ptr(), tensor.nbytes());
     if (written) written(tensor.nbytes());
   }
@@ -97,9 +98,10 @@ void write_safetensors(const std::string& path,
                        const std::map<std::string, std::string>& metadata) {
   std::vector<PlannedTensor> planned;
   for (const auto& [name, tensor] : tensors) {
-    if (!tensor.defined()) fail(path, fmt::format("tensor '{}' has no value", name));
+    if (!tensor.defined()) fail_to_write(path, fmt::format("tensor '{}' has no value", name));
     if (tensor.layout() != at::kStrided)
-      fail(path, fmt::format("tensor '{}' has a layout that the format does not know", name));
+      fail_to_write(path,
+                    fmt::format("tensor '{}' has a layout that the format does not know", name));
     planned.push_back(
         {name, tensor.scalar_type(), tensor.sizes().vec(), [tensor = tensor] { return tensor; }});
   }
@@ -130,7 +132,7 @@ void stream_checkpoint(const std::string& folder, const std::vector<PlannedTenso
     const auto name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
     for (const auto& tensor : shards[i])
       if (!weight_map.emplace(tensor.name, name).second)
-        fail(folder, fmt::format("two tensors are named '{}'", tensor.name));
+        fail_to_write(folder, fmt::format("two tensors are named '{}'", tensor.name));
     stream_safetensors(folder + "/" + name, shards[i], metadata, written);
   }
   write_json(folder + "/model.safetensors.index.json",

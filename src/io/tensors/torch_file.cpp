@@ -11,7 +11,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::torch_file";
+constexpr const char* kTorchFilePlace = "io::torch_file";
 constexpr int64_t kMostDimensions = 64;
 
 using Kind = Pickle::Kind;
@@ -75,7 +75,7 @@ class Reader {
             std::map<std::string, Placed>& places) const {
     if (!is_dict(pickle_, dict))
       throw Error(
-          kPlace,
+          kTorchFilePlace,
           fmt::format("'{}' holds {}, not a dict of tensors", path_, describe(pickle_, dict)),
           "save the model's state_dict");
     const auto items = entries(pickle_, dict);
@@ -83,7 +83,7 @@ class Reader {
       const auto& key = pickle_.at(items[i]);
       if (key.kind != Kind::text)
         throw Error(
-            kPlace,
+            kTorchFilePlace,
             fmt::format("'{}' has {} as the name of a tensor", path_, describe(pickle_, items[i])),
             "the file is no dictionary of tensors; save the model's state_dict");
       std::string name(key.text);
@@ -95,7 +95,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}': '{}' {}", path_, name.substr(0, 200), problem),
+    throw Error(kTorchFilePlace, fmt::format("'{}': '{}' {}", path_, name.substr(0, 200), problem),
                 "the file is damaged, or does not hold what is asked for");
   }
 
@@ -173,7 +173,7 @@ class Reader {
 class MappedTorchFile : public TorchFile {
  public:
   MappedTorchFile(const std::string& path, const std::vector<std::string>& keys)
-      : file_(std::make_shared<MappedFile>(path, kPlace)) {
+      : file_(std::make_shared<MappedFile>(path, kTorchFilePlace)) {
     path_ = path;
     const auto layout = read_torch_layout(file_->bytes(), path);
     auto dict = layout.saved.root();
@@ -195,7 +195,7 @@ class MappedTorchFile : public TorchFile {
   at::Tensor tensor(const std::string& name) const override {
     auto found = tensors_.find(name);
     if (found == tensors_.end())
-      throw Error(kPlace, fmt::format("'{}' has no tensor '{}'", path_, name),
+      throw Error(kTorchFilePlace, fmt::format("'{}' has no tensor '{}'", path_, name),
                   "check that it is the right file");
     const auto& info = found->second;
     const auto& place = places_.at(name);

@@ -17,9 +17,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string kData = EMEND_SOURCE_DIR "/src/io/testdata/torch/";
+const std::string kTorchData = EMEND_SOURCE_DIR "/src/io/testdata/torch/";
 
-std::string error_of(const std::string& bytes, const std::vector<std::string>& keys = {}) {
+std::string torch_error(const std::string& bytes, const std::vector<std::string>& keys = {}) {
   TemporaryFolder folder;
   const auto path = folder.file("a.pth");
   std::ofstream(path, std::ios::binary) << bytes;
@@ -36,8 +36,8 @@ INSTANTIATE_TEST_SUITE_P(Layouts, RealFile, ::testing::Values("zip", "legacy", "
                          [](const auto& info) { return info.param; });
 
 TEST_P(RealFile, GivesTheTensorsThatTorchSaved) {
-  const auto file = TorchFile::open(kData + GetParam() + ".pth", {"state_dict", "model"});
-  const auto expected = SafetensorsFile::open(kData + "expected.safetensors");
+  const auto file = TorchFile::open(kTorchData + GetParam() + ".pth", {"state_dict", "model"});
+  const auto expected = SafetensorsFile::open(kTorchData + "expected.safetensors");
   EXPECT_EQ("model", file->key());
   ASSERT_EQ(expected->tensors().size(), file->tensors().size());
   for (const auto& [name, info] : expected->tensors()) {
@@ -53,7 +53,7 @@ TEST_P(RealFile, GivesTheTensorsThatTorchSaved) {
 }
 
 TEST(TorchFile, SharesStoragesWithoutCopying) {
-  const auto file = TorchFile::open(kData + "zip.pth", {"model"});
+  const auto file = TorchFile::open(kTorchData + "zip.pth", {"model"});
   const auto whole = file->tensor("shared.whole"), turned = file->tensor("shared.turned");
   EXPECT_EQ(whole.data_ptr(), turned.data_ptr());
   EXPECT_FALSE(turned.is_contiguous());
@@ -62,7 +62,7 @@ TEST(TorchFile, SharesStoragesWithoutCopying) {
 }
 
 TEST(TorchFile, TensorsOutliveTheFile) {
-  auto file = TorchFile::open(kData + "zip.pth", {"model"});
+  auto file = TorchFile::open(kTorchData + "zip.pth", {"model"});
   const auto tensor = file->tensor("float32");
   file.reset();
   EXPECT_EQ(-2, tensor[0][0].item<float>());
@@ -71,13 +71,13 @@ TEST(TorchFile, TensorsOutliveTheFile) {
 // The dict itself is read when no key fits; then everything else in it is in the way.
 TEST(TorchFile, NamesWhatIsNoTensor) {
   for (const char* layout : {"zip", "legacy"})
-    EXPECT_THAT(error_of(read_file(kData + layout + ".pth")),
+    EXPECT_THAT(torch_error(read_file(kTorchData + layout + ".pth")),
                 HasSubstr("'model' is an object of collections.OrderedDict, not a tensor"));
 }
 
 TEST(TorchFile, RefusesWhatRunsPrograms) {
   EXPECT_THAT(
-      error_of(read_file(kData + "hostile.pth"), {"model"}),
+      torch_error(read_file(kTorchData + "hostile.pth"), {"model"}),
       AllOf(HasSubstr("asks for posix.system"), HasSubstr("refused"), Not(HasSubstr("\n"))));
   const std::pair<const char*, const char*> hostile[] = {
       {"os", "system"},           {"posix", "system"},
@@ -90,11 +90,11 @@ TEST(TorchFile, RefusesWhatRunsPrograms) {
   for (const auto& [module, name] : hostile) {
     const auto classic =
         by_hand::torch_legacy(std::string("}U\1xc") + module + "\n" + name + "\n)Rs", {});
-    EXPECT_THAT(error_of(classic), HasSubstr(std::string("asks for ") + module + "." + name));
+    EXPECT_THAT(torch_error(classic), HasSubstr(std::string("asks for ") + module + "." + name));
     // As protocol 4 names it, and where a name alone would do harm.
     const auto stack = by_hand::torch_legacy(
         "}U\1x" + by_hand::short_text(module) + by_hand::short_text(name) + "\x93s", {});
-    EXPECT_THAT(error_of(stack), HasSubstr(std::string("asks for ") + module + "." + name));
+    EXPECT_THAT(torch_error(stack), HasSubstr(std::string("asks for ") + module + "." + name));
   }
 }
 
@@ -103,9 +103,9 @@ TEST(TorchFile, KeepsHarmlessObjectsOutsideAndRefusesThemInside) {
   const std::string tensor = by_hand::torch_tensor("0", 4, 0, {4}, {1});
   const auto beside = by_hand::torch_legacy("}U\5model}U\1w" + tensor + "ssU\4args" + object + "s",
                                             {{"0", std::string(16, '\0')}});
-  EXPECT_EQ("opened", error_of(beside, {"model"}));
+  EXPECT_EQ("opened", torch_error(beside, {"model"}));
   const auto inside = by_hand::torch_legacy("}U\5model}U\1w" + object + "ss", {});
-  EXPECT_THAT(error_of(inside, {"model"}),
+  EXPECT_THAT(torch_error(inside, {"model"}),
               HasSubstr("'w' is an object of argparse.Namespace, not a tensor"));
 }
 
@@ -121,17 +121,17 @@ TEST(TorchFile, SaysWhatAnotherFileIs) {
       {"\x80\x04}.", "is a pickle, but not one that torch.save wrote"},
       {"hello", "is not a file that torch.save wrote"},
       {by_hand::torch_zip({{"a/b.txt", "hello"}}), "no data.pkl"},
-      {read_file(kData + "expected.safetensors"), "is a safetensors file"}};
-  for (const auto& [bytes, said] : others) EXPECT_THAT(error_of(bytes), HasSubstr(said));
-  EXPECT_THROW(TorchFile::open(kData), Error);
-  EXPECT_THROW(TorchFile::open(kData + "none.pth"), Error);
+      {read_file(kTorchData + "expected.safetensors"), "is a safetensors file"}};
+  for (const auto& [bytes, said] : others) EXPECT_THAT(torch_error(bytes), HasSubstr(said));
+  EXPECT_THROW(TorchFile::open(kTorchData), Error);
+  EXPECT_THROW(TorchFile::open(kTorchData + "none.pth"), Error);
 }
 
 TEST(TorchFile, RefusesEveryCut) {
   for (const char* layout : {"zip", "legacy"}) {
-    const auto bytes = read_file(kData + layout + ".pth");
+    const auto bytes = read_file(kTorchData + layout + ".pth");
     for (size_t length = 0; length < bytes.size(); length += 1 + length / 50)
-      EXPECT_NE("opened", error_of(bytes.substr(0, length), {"model"})) << layout << length;
+      EXPECT_NE("opened", torch_error(bytes.substr(0, length), {"model"})) << layout << length;
   }
 }
 
@@ -162,24 +162,24 @@ TEST(TorchFile, RefusesTensorsOutsideOfTheirStorage) {
                {0, {13}, {0}, "more than once"},
                {0, {int64_t{1} << 40}, {0}, "more than once"}};
   for (const auto& c : cases)
-    EXPECT_THAT(error_of(with_tensor(by_hand::torch_tensor("0", 12, c.offset, c.shape, c.strides))),
+    EXPECT_THAT(torch_error(with_tensor(by_hand::torch_tensor("0", 12, c.offset, c.shape, c.strides))),
                 HasSubstr(c.said));
 }
 
 TEST(TorchFile, RefusesStoragesThatDoNotFit) {
   const auto tensor = by_hand::torch_tensor("0", 12, 0, {3}, {1});
-  EXPECT_THAT(error_of(with_tensor(tensor, 40)), HasSubstr("cut short in storage '0'"));
-  EXPECT_THAT(error_of(with_tensor(tensor, 52)), HasSubstr("has 13 elements in its storage '0'"));
+  EXPECT_THAT(torch_error(with_tensor(tensor, 40)), HasSubstr("cut short in storage '0'"));
+  EXPECT_THAT(torch_error(with_tensor(tensor, 52)), HasSubstr("has 13 elements in its storage '0'"));
   EXPECT_THAT(
-      error_of(by_hand::torch_legacy("}U\1w" + tensor + "s", {{"0", std::string(48, '\0')}}) +
+      torch_error(by_hand::torch_legacy("}U\1w" + tensor + "s", {{"0", std::string(48, '\0')}}) +
                "more"),
       HasSubstr("4 bytes after its last storage"));
-  EXPECT_THAT(error_of(by_hand::torch_legacy("}U\1w" + tensor + "s", {})),
+  EXPECT_THAT(torch_error(by_hand::torch_legacy("}U\1w" + tensor + "s", {})),
               HasSubstr("has no storage '0'"));
-  EXPECT_THAT(error_of(by_hand::torch_legacy("}U\1w" + tensor + "s",
+  EXPECT_THAT(torch_error(by_hand::torch_legacy("}U\1w" + tensor + "s",
                                              {{"0", std::string(48, '\0')}, {"1", ""}})),
               HasSubstr("a storage '1' that nothing refers to"));
-  EXPECT_THAT(error_of(by_hand::torch_legacy(
+  EXPECT_THAT(torch_error(by_hand::torch_legacy(
                   "}U\1w" + tensor + "sU\1v" + by_hand::torch_tensor("0", 11, 0, {3}, {1}) + "s",
                   {{"0", std::string(48, '\0')}})),
               HasSubstr("describes its storage '0' in two ways"));
@@ -187,20 +187,20 @@ TEST(TorchFile, RefusesStoragesThatDoNotFit) {
   const std::string pickle = "\x80\x02}U\1w" + tensor + "s.";
   EXPECT_EQ(
       "opened",
-      error_of(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", std::string(48, '\0')}})));
-  EXPECT_THAT(error_of(by_hand::torch_zip({{"x/data.pkl", pickle}})),
+      torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", std::string(48, '\0')}})));
+  EXPECT_THAT(torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}})),
               HasSubstr("has no storage '0'"));
-  EXPECT_THAT(error_of(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1234"}})),
+  EXPECT_THAT(torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1234"}})),
               HasSubstr("has 4 bytes in its storage '0', its tensors need 48"));
   EXPECT_THAT(
-      error_of(by_hand::torch_zip(
+      torch_error(by_hand::torch_zip(
           {{"x/data.pkl", pickle}, {"x/byteorder", "big"}, {"x/data/0", std::string(48, '\0')}})),
       HasSubstr("little-endian"));
   EXPECT_THAT(
-      error_of(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/constants.pkl", "\x80\x02)."}})),
+      torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/constants.pkl", "\x80\x02)."}})),
       HasSubstr("TorchScript"));
   EXPECT_THAT(
-      error_of(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1"}, {"x/data/0", "2"}})),
+      torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1"}, {"x/data/0", "2"}})),
       HasSubstr("two entries 'x/data/0'"));
 }
 
@@ -228,7 +228,7 @@ TEST(TorchFile, SurvivesNestingAndMemoBombs) {
   std::string deep = "}U\1w";
   for (int i = 0; i < 1'000'000; ++i) deep += "]";
   for (int i = 0; i < 999'999; ++i) deep += "a";
-  EXPECT_THAT(error_of(by_hand::torch_legacy(deep + "s", {})), HasSubstr("'w' is a list"));
+  EXPECT_THAT(torch_error(by_hand::torch_legacy(deep + "s", {})), HasSubstr("'w' is a list"));
   // Each list holds the one before twice: 2^40 values for whoever walks it.
   std::string bomb = "}U\1w]q\1";
   bomb += "0";
@@ -237,13 +237,13 @@ TEST(TorchFile, SurvivesNestingAndMemoBombs) {
     for (int twice = 0; twice < 2; ++twice) (bomb += 'h') += i;
     ((bomb += "eq") += static_cast<char>(i + 1)) += '0';
   }
-  EXPECT_THAT(error_of(by_hand::torch_legacy(bomb + "h\x29s", {})), HasSubstr("'w' is a list"));
+  EXPECT_THAT(torch_error(by_hand::torch_legacy(bomb + "h\x29s", {})), HasSubstr("'w' is a list"));
   // A list that holds itself.
-  EXPECT_THAT(error_of(by_hand::torch_legacy("}U\1w]q\1h\1as", {})), HasSubstr("'w' is a list"));
+  EXPECT_THAT(torch_error(by_hand::torch_legacy("}U\1w]q\1h\1as", {})), HasSubstr("'w' is a list"));
   // One value doubled without an end.
-  EXPECT_THAT(error_of(by_hand::torch_legacy("(" + std::string(5'000'000, '2'), {})),
+  EXPECT_THAT(torch_error(by_hand::torch_legacy("(" + std::string(5'000'000, '2'), {})),
               HasSubstr("not there"));
-  EXPECT_THAT(error_of(by_hand::torch_legacy("N" + std::string(5'000'000, '2'), {})),
+  EXPECT_THAT(torch_error(by_hand::torch_legacy("N" + std::string(5'000'000, '2'), {})),
               HasSubstr("too many values"));
 }
 
@@ -268,8 +268,8 @@ TEST(TorchFile, RefusesIllPickles) {
                                                        {"U\7storageQ", "does not write"},
                                                        {"}U\1wU\1wQs", "does not write"}};
   for (const auto& [pickle, said] : cases)
-    EXPECT_THAT(error_of(by_hand::torch_legacy(pickle, {})), HasSubstr(said)) << pickle;
-  EXPECT_THAT(error_of(with_tensor(by_hand::torch_tensor("0", 12, 0, {3}, {1}) + "sU\1w" +
+    EXPECT_THAT(torch_error(by_hand::torch_legacy(pickle, {})), HasSubstr(said)) << pickle;
+  EXPECT_THAT(torch_error(with_tensor(by_hand::torch_tensor("0", 12, 0, {3}, {1}) + "sU\1w" +
                                    by_hand::torch_tensor("0", 12, 0, {3}, {1}))),
               HasSubstr("'w' is there twice"));
 }

@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-std::vector<std::string> good_files() {
+std::vector<std::string> torch_files() {
   std::vector<std::string> files;
   for (const char* name : {"zip", "legacy", "protocol4", "hostile"})
     files.push_back(
@@ -33,7 +33,7 @@ TEST(TorchFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
   TemporaryFolder folder;
   const auto path = folder.file("t");
   int accepted = 0;
-  const auto wrong = fuzz(good_files(), 1500, 1, [&](const std::string& bytes) {
+  const auto wrong = fuzz(torch_files(), 1500, 1, [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary).write(bytes.data(), std::streamsize(bytes.size()));
     read_all(*TorchFile::open(path, {"model"}));
     ++accepted;
@@ -46,7 +46,7 @@ TEST(TorchFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
 TEST(TorchFuzz, DamagedPicklesAreErrorsOrSound) {
   std::vector<std::string> pickles;
   std::string data;
-  for (const auto& bytes : good_files()) {
+  for (const auto& bytes : torch_files()) {
     if (!looks_like_zip(bytes)) continue;
     for (const auto& entry : list_zip(bytes, "fuzzed"))
       if (entry.name.ends_with("/data.pkl"))
@@ -54,10 +54,10 @@ TEST(TorchFuzz, DamagedPicklesAreErrorsOrSound) {
   }
   ASSERT_EQ(3U, pickles.size());
   by_hand::Named storages;
-  for (const auto& entry : list_zip(good_files()[0], "fuzzed"))
+  for (const auto& entry : list_zip(torch_files()[0], "fuzzed"))
     if (entry.name.find("/data/") != std::string::npos)
       storages.emplace_back("x/" + entry.name.substr(entry.name.find('/') + 1),
-                            good_files()[0].substr(entry.begin, entry.end - entry.begin));
+                            torch_files()[0].substr(entry.begin, entry.end - entry.begin));
   TemporaryFolder folder;
   const auto path = folder.file("t");
   int accepted = 0;
@@ -75,7 +75,7 @@ TEST(TorchFuzz, DamagedPicklesAreErrorsOrSound) {
 
 // With every name allowed, so that all instructions are reached with all kinds of values.
 TEST(TorchFuzz, AnyInstructionsMakeInertValuesOrAreErrors) {
-  const auto files = good_files();
+  const auto files = torch_files();
   const auto wrong = fuzz({files[2].substr(0, 4000), std::string("\x80\x02") + "}](K\1K\2eU\1aNs.",
                            "\x80\x04\x95\x05\0\0\0\0\0\0\0\x8c\1a\x8c\1b\x93)\x81}b."},
                           20000, 3, [&](const std::string& bytes) {
@@ -90,7 +90,7 @@ TEST(TorchFuzz, AnyInstructionsMakeInertValuesOrAreErrors) {
 
 TEST(TorchFuzz, DamagedArchivesLieInsideOfTheFileOrAreErrors) {
   int accepted = 0;
-  const auto wrong = fuzz({good_files()[0], by_hand::torch_zip({{"a", "1"}, {"b", ""}}, true)},
+  const auto wrong = fuzz({torch_files()[0], by_hand::torch_zip({{"a", "1"}, {"b", ""}}, true)},
                           10000, 4, [&](const std::string& bytes) {
                             for (const auto& entry : list_zip(bytes, "fuzzed")) {
                               ASSERT_LE(entry.begin, entry.end);

@@ -11,15 +11,16 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::torch_file";
+constexpr const char* kTorchLayoutPlace = "io::torch_file";
 constexpr uint64_t kMostPickle = uint64_t{1} << 28;  // of bytes that are not weights
 
 using Kind = Pickle::Kind;
 using Storages = std::map<std::string, TorchStorage, std::less<>>;
 
-[[noreturn]] void fail(const std::string& path, const std::string& problem,
-                       const char* hint = "the file is damaged or incomplete; fetch it again") {
-  throw Error(kPlace, fmt::format("'{}' {}", path, problem), hint);
+[[noreturn]] void fail_to_read(
+    const std::string& path, const std::string& problem,
+    const char* hint = "the file is damaged or incomplete; fetch it again") {
+  throw Error(kTorchLayoutPlace, fmt::format("'{}' {}", path, problem), hint);
 }
 
 at::ScalarType storage_type(std::string_view name) {
@@ -96,28 +97,30 @@ Storages named_storages(const Pickle& pickle, const std::string& path) {
     if (id.kind != Kind::tuple || (id.items.size() != 5 && id.items.size() != 6) ||
         part(0).text != "storage" || part(1).kind != Kind::global || part(2).kind != Kind::text ||
         part(4).kind != Kind::integer || part(4).integer < 0)
-      fail(path, "refers to data in a way that torch does not write");
+      fail_to_read(path, "refers to data in a way that torch does not write");
     if (id.items.size() == 6 && part(5).kind != Kind::none)
-      fail(path, "has storages that are views of others, as very old releases of torch wrote them",
-           "load it in a newer torch and save it again");
+      fail_to_read(
+          path, "has storages that are views of others, as very old releases of torch wrote them",
+          "load it in a newer torch and save it again");
     const auto name = pickle.name(id.items[1]);
     TorchStorage storage;
     if (name.rfind("torch.", 0) == 0) storage.dtype = storage_type(name.substr(6));
     if (storage.dtype == at::ScalarType::Undefined)
-      fail(path, fmt::format("has data of the type {}, which is not implemented", name));
+      fail_to_read(path, fmt::format("has data of the type {}, which is not implemented", name));
     storage.elements = static_cast<uint64_t>(part(4).integer);
     auto [place, is_new] = storages.emplace(part(2).text, storage);
     if (!is_new &&
         (place->second.dtype != storage.dtype || place->second.elements != storage.elements))
-      fail(path, fmt::format("describes its storage '{}' in two ways", place->first));
+      fail_to_read(path, fmt::format("describes its storage '{}' in two ways", place->first));
   }
   return storages;
 }
 
-uint64_t bytes_of(const std::string& path, const std::string& key, const TorchStorage& storage) {
+uint64_t storage_bytes(const std::string& path, const std::string& key,
+                       const TorchStorage& storage) {
   uint64_t bytes = 0;
   if (__builtin_mul_overflow(storage.elements, c10::elementSize(storage.dtype), &bytes))
-    fail(path, fmt::format("has a storage '{}' of more bytes than can be counted", key));
+    fail_to_read(path, fmt::format("has a storage '{}' of more bytes than can be counted", key));
   return bytes;
 }
 
@@ -137,24 +140,26 @@ TorchLayout read_zip(std::string_view bytes, const std::string& path) {
   };
   const auto* pickle = folder.empty() ? nullptr : find("data.pkl");
   if (!pickle)
-    fail(path, "is a zip archive, but not one that torch.save wrote (it has no data.pkl)",
-         "name a checkpoint of torch");
+    fail_to_read(path, "is a zip archive, but not one that torch.save wrote (it has no data.pkl)",
+                 "name a checkpoint of torch");
   if (find("constants.pkl"))
-    fail(path, "is a TorchScript program, not a checkpoint of weights",
-         "name the file of weights that it was made from");
+    fail_to_read(path, "is a TorchScript program, not a checkpoint of weights",
+                 "name the file of weights that it was made from");
   if (const auto* order = find("byteorder");
       order && bytes.substr(order->begin, order->end - order->begin) != "little")
-    fail(path, "was not written on a little-endian machine, which is not implemented");
-  if (pickle->end - pickle->begin > kMostPickle) fail(path, "has an absurdly large data.pkl");
+    fail_to_read(path, "was not written on a little-endian machine, which is not implemented");
+  if (pickle->end - pickle->begin > kMostPickle)
+    fail_to_read(path, "has an absurdly large data.pkl");
 
   Pickle saved(bytes.substr(pickle->begin, pickle->end - pickle->begin), path, allowed);
   auto storages = named_storages(saved, path);
   for (auto& [key, storage] : storages) {
     const auto* entry = find("data/" + key);
-    if (!entry) fail(path, fmt::format("has no storage '{}', which its tensors need", key));
-    if (entry->end - entry->begin != bytes_of(path, key, storage))
-      fail(path, fmt::format("has {} bytes in its storage '{}', its tensors need {}",
-                             entry->end - entry->begin, key, bytes_of(path, key, storage)));
+    if (!entry) fail_to_read(path, fmt::format("has no storage '{}', which its tensors need", key));
+    if (entry->end - entry->begin != storage_bytes(path, key, storage))
+      fail_to_read(path,
+                   fmt::format("has {} bytes in its storage '{}', its tensors need {}",
+                               entry->end - entry->begin, key, storage_bytes(path, key, storage)));
     storage.begin = entry->begin;
   }
   return {std::move(saved), std::move(storages)};
@@ -173,41 +178,43 @@ TorchLayout read_legacy(std::string_view bytes, const std::string& path) {
   next();  // the magic number, seen before
   const auto version = next();
   if (version.top().kind != Kind::integer || version.top().integer != 1001)
-    fail(path, "is of an unknown version of torch's layout");
+    fail_to_read(path, "is of an unknown version of torch's layout");
   const auto machine = next();
   for (size_t i = 0; i + 1 < machine.top().items.size(); i += 2)
     if (machine.at(machine.top().items[i]).text == "little_endian" &&
         machine.at(machine.top().items[i + 1]).integer != 1)
-      fail(path, "was not written on a little-endian machine, which is not implemented");
+      fail_to_read(path, "was not written on a little-endian machine, which is not implemented");
   auto saved = next();
   auto storages = named_storages(saved, path);
   const auto order = next();
-  if (order.top().kind != Kind::list) fail(path, "has no list of its storages");
+  if (order.top().kind != Kind::list) fail_to_read(path, "has no list of its storages");
 
   std::set<std::string_view> placed;
   for (auto index : order.top().items) {
     const auto key = order.at(index).text;
     auto found = storages.find(key);
     if (found == storages.end() || !placed.insert(key).second)
-      fail(path, fmt::format("has a storage '{}' that nothing refers to", key.substr(0, 100)));
+      fail_to_read(path,
+                   fmt::format("has a storage '{}' that nothing refers to", key.substr(0, 100)));
     auto& [name, storage] = *found;
-    const auto size = bytes_of(path, name, storage);
+    const auto size = storage_bytes(path, name, storage);
     const auto left = bytes.size() - position;
-    if (left < 8 || left - 8 < size) fail(path, fmt::format("is cut short in storage '{}'", name));
+    if (left < 8 || left - 8 < size)
+      fail_to_read(path, fmt::format("is cut short in storage '{}'", name));
     uint64_t elements = 0;
     for (int i = 7; i >= 0; --i)
       elements = elements << 8 | static_cast<uint8_t>(bytes[position + static_cast<size_t>(i)]);
     if (elements != storage.elements)
-      fail(path, fmt::format("has {} elements in its storage '{}', its tensors need {}", elements,
-                             name, storage.elements));
+      fail_to_read(path, fmt::format("has {} elements in its storage '{}', its tensors need {}",
+                                     elements, name, storage.elements));
     storage.begin = position + 8;
     position += 8 + size;
   }
   for (const auto& [key, storage] : storages)
     if (!placed.count(key))
-      fail(path, fmt::format("has no storage '{}', which its tensors need", key));
+      fail_to_read(path, fmt::format("has no storage '{}', which its tensors need", key));
   if (position != bytes.size())
-    fail(path, fmt::format("has {} bytes after its last storage", bytes.size() - position));
+    fail_to_read(path, fmt::format("has {} bytes after its last storage", bytes.size() - position));
   return {std::move(saved), std::move(storages)};
 }
 
@@ -216,7 +223,7 @@ constexpr std::string_view kMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\
 
 // People's downloads go wrong in a few well-known ways.
 [[noreturn]] void refuse_foreign(std::string_view bytes, const std::string& path) {
-  if (bytes.empty()) fail(path, "is empty", "the download failed; fetch it again");
+  if (bytes.empty()) fail_to_read(path, "is empty", "the download failed; fetch it again");
   auto head = bytes.substr(0, 512);
   if (head.substr(0, 3) == "\xef\xbb\xbf") head.remove_prefix(3);
   std::string text;
@@ -225,20 +232,26 @@ constexpr std::string_view kMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\
       text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (text.rfind("<!doctype", 0) == 0 || text.rfind("<html", 0) == 0 ||
       text.rfind("<head", 0) == 0 || text.rfind("<?xml", 0) == 0)
-    fail(path, "is a web page, not a checkpoint",
-         "the link led to a page that shows or refuses the file; use its direct download link");
+    fail_to_read(
+        path, "is a web page, not a checkpoint",
+        "the link led to a page that shows or refuses the file; use its direct download link");
   if (text.rfind("version https://git-lfs", 0) == 0)
-    fail(path, "is a pointer of git-lfs, not the file that it points to", "run `git lfs pull`");
+    fail_to_read(path, "is a pointer of git-lfs, not the file that it points to",
+                 "run `git lfs pull`");
   if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar")
-    fail(path, "is a tar archive, as torch before 0.1.10 wrote it, which is not implemented",
-         "load it in a newer torch and save it again");
-  if (head.substr(0, 2) == "\x1f\x8b") fail(path, "is compressed with gzip", "unpack it first");
-  if (head.substr(0, 4) == "\x89HDF") fail(path, "is an HDF5 file, not a checkpoint of torch", "");
+    fail_to_read(path,
+                 "is a tar archive, as torch before 0.1.10 wrote it, which is not implemented",
+                 "load it in a newer torch and save it again");
+  if (head.substr(0, 2) == "\x1f\x8b")
+    fail_to_read(path, "is compressed with gzip", "unpack it first");
+  if (head.substr(0, 4) == "\x89HDF")
+    fail_to_read(path, "is an HDF5 file, not a checkpoint of torch", "");
   if (bytes.size() > 8 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0)
-    fail(path, "is a safetensors file, not a checkpoint of torch.save", "");
+    fail_to_read(path, "is a safetensors file, not a checkpoint of torch.save", "");
   if (head.substr(0, 1) == "\x80")
-    fail(path, "is a pickle, but not one that torch.save wrote", "name a checkpoint of torch");
-  fail(path, "is not a file that torch.save wrote", "name a checkpoint (.pth, .pt, .bin)");
+    fail_to_read(path, "is a pickle, but not one that torch.save wrote",
+                 "name a checkpoint of torch");
+  fail_to_read(path, "is not a file that torch.save wrote", "name a checkpoint (.pth, .pt, .bin)");
 }
 
 }  // namespace

@@ -10,10 +10,10 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "io::zip";
+constexpr const char* kZipPlace = "io::zip";
 constexpr uint64_t kEndSize = 22, kLocatorSize = 20, kEnd64Size = 56, kCentralSize = 46,
                    kLocalSize = 30;
-constexpr uint64_t kMostEntries = 1'000'000;
+constexpr uint64_t kMaxZipEntries = 1'000'000;
 
 // Layout: PKWARE's APPNOTE 6.3.
 class Archive {
@@ -45,7 +45,7 @@ class Archive {
   };
 
   [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(kPlace, fmt::format("'{}' {}", path_, problem),
+    throw Error(kZipPlace, fmt::format("'{}' {}", path_, problem),
                 "the archive is damaged or incomplete; fetch it again");
   }
 
@@ -81,7 +81,7 @@ class Archive {
         directory.at = number(end64 + 48, 8);
         limit = end64;
       }
-      if (directory.at > limit || size > limit - directory.at || directory.count > kMostEntries ||
+      if (directory.at > limit || size > limit - directory.at || directory.count > kMaxZipEntries ||
           directory.count > size / kCentralSize)
         fail("has a directory that goes beyond its place");
       directory.end = directory.at + size;

@@ -12,16 +12,16 @@ namespace {
 using fixtures::Fixture;
 using nlohmann::json;
 
-struct Mutation {
+struct LlamaMutation {
   std::string name;
   std::function<bool(json&)> config;  // false: the fixture has nothing to change here
   fixtures::WeightHook weights;
 };
 
-at::Tensor as_stored(const std::string&, const at::Tensor& stored) { return stored; }
+at::Tensor llama_as_stored(const std::string&, const at::Tensor& stored) { return stored; }
 
-Mutation of_config(const std::string& name, std::function<bool(json&)> change) {
-  return {name, std::move(change), as_stored};
+LlamaMutation llama_of_config(const std::string& name, std::function<bool(json&)> change) {
+  return {name, std::move(change), llama_as_stored};
 }
 
 // The language model's part of a config.
@@ -29,19 +29,19 @@ json& text_of(json& config) {
   return config.contains("text_config") ? config["text_config"] : config;
 }
 
-Mutation of_text(const std::string& name, std::function<bool(json&)> change) {
-  return of_config(name, [change](json& config) { return change(text_of(config)); });
+LlamaMutation of_text(const std::string& name, std::function<bool(json&)> change) {
+  return llama_of_config(name, [change](json& config) { return change(text_of(config)); });
 }
 
-Mutation of_rope(const std::string& field, const json& value) {
+LlamaMutation of_rope(const std::string& field, const json& value) {
   return of_text("rope_" + field, [field, value](json& text) {
     auto& rope = text["rope_parameters"];
     return rope.contains(field) && (rope[field] = value, true);
   });
 }
 
-Mutation of_field(const std::string& pointer, const json& from, const json& to) {
-  return of_config(pointer + "_" + to.dump(), [=](json& config) {
+LlamaMutation of_field(const std::string& pointer, const json& from, const json& to) {
+  return llama_of_config(pointer + "_" + to.dump(), [=](json& config) {
     const json::json_pointer at(pointer);
     return config.contains(at) && config[at] == from && (config[at] = to, true);
   });
@@ -53,15 +53,15 @@ bool ends_with(const std::string& text, const std::string& ending) {
 }
 
 // Changes the tensors whose name ends so.
-Mutation of_weights(const std::string& name, const std::string& ending,
-                    std::function<at::Tensor(const at::Tensor&)> change) {
+LlamaMutation llama_of_weights(const std::string& name, const std::string& ending,
+                               std::function<at::Tensor(const at::Tensor&)> change) {
   return {name + " " + ending, [](json&) { return true; },
           [ending, change](const std::string& tensor, const at::Tensor& stored) {
             return ends_with(tensor, ending) ? change(stored) : stored;
           }};
 }
 
-at::Tensor zero(const at::Tensor& x) { return at::zeros_like(x); }
+at::Tensor llama_zero(const at::Tensor& x) { return at::zeros_like(x); }
 at::Tensor one(const at::Tensor& x) { return at::ones_like(x); }
 // Halves that are turned together, taken for neighbours.
 at::Tensor interleaved(const at::Tensor& x) {
@@ -74,8 +74,8 @@ bool has(const Fixture& fixture, const std::string& ending) {
   return false;
 }
 
-std::vector<Mutation> mutations(const Fixture& fixture) {
-  std::vector<Mutation> all{
+std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
+  std::vector<LlamaMutation> all{
       of_text("eps", [](json& c) { return (c["rms_norm_eps"] = 1e-2, true); }),
       of_text(
           "gelu_for_silu",
@@ -113,22 +113,22 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
        {"layers.0.input_layernorm.weight", "layers.0.post_attention_layernorm.weight",
         "model.norm.weight", "pre_layrnorm.weight", "layers.0.layer_norm2.weight",
         "model.vision_model.post_layernorm.weight"})
-    all.push_back(of_weights("unscaled", norm, one));
+    all.push_back(llama_of_weights("unscaled", norm, one));
   for (const char* bias :
        {"self_attn.q_proj.bias", "self_attn.v_proj.bias", "self_attn.o_proj.bias",
         "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias", "self_attn.out_proj.bias",
         "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias", "patch_embedding.bias"})
-    all.push_back(of_weights("dropped", bias, zero));
-  all.push_back(of_weights("interleaved", "layers.0.self_attn.q_proj.weight", interleaved));
-  all.push_back(of_weights("swapped", "layers.0.self_attn.k_proj.weight",
-                           [](const at::Tensor& k) { return k.roll(k.size(0) / 2, 0); }));
-  all.push_back(of_weights("shifted", "embeddings.position_embedding.weight",
-                           [](const at::Tensor& p) { return p.roll(1, 0); }));
-  all.push_back(of_weights("dropped", "embeddings.class_embedding", zero));
-  all.push_back(of_weights("swapped", "modality_projection.proj.weight",
-                           [](const at::Tensor& p) { return p.roll(p.size(1) / 2, 1); }));
+    all.push_back(llama_of_weights("dropped", bias, llama_zero));
+  all.push_back(llama_of_weights("interleaved", "layers.0.self_attn.q_proj.weight", interleaved));
+  all.push_back(llama_of_weights("swapped", "layers.0.self_attn.k_proj.weight",
+                                 [](const at::Tensor& k) { return k.roll(k.size(0) / 2, 0); }));
+  all.push_back(llama_of_weights("shifted", "embeddings.position_embedding.weight",
+                                 [](const at::Tensor& p) { return p.roll(1, 0); }));
+  all.push_back(llama_of_weights("dropped", "embeddings.class_embedding", llama_zero));
+  all.push_back(llama_of_weights("swapped", "modality_projection.proj.weight",
+                                 [](const at::Tensor& p) { return p.roll(p.size(1) / 2, 1); }));
 
-  std::vector<Mutation> there;
+  std::vector<LlamaMutation> there;
   for (auto& mutation : all) {
     const auto space = mutation.name.find(' ');
     if (space == std::string::npos || has(fixture, mutation.name.substr(space + 1)))
@@ -137,8 +137,8 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
   return there;
 }
 
-bool outputs_agree(const Fixture& fixture, const json& config, const Mutation& mutation,
-                   std::string& worst) {
+bool llama_outputs_agree(const Fixture& fixture, const json& config, const LlamaMutation& mutation,
+                         std::string& worst) {
   const auto model = fixtures::load(fixture, architecture_of(config), mutation.weights);
   const auto compared = compare_stages(*model, fixture, fixture.main_case());
   worst = fixtures::worst(compared);
@@ -159,17 +159,18 @@ INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,
 TEST_P(LlamaMutated, TheRightModelPasses) {
   const auto fixture = Fixture::open(GetParam());
   std::string worst;
-  EXPECT_TRUE(outputs_agree(fixture, fixture.config, {"", {}, as_stored}, worst)) << worst;
+  EXPECT_TRUE(llama_outputs_agree(fixture, fixture.config, {"", {}, llama_as_stored}, worst))
+      << worst;
 }
 
 TEST_P(LlamaMutated, EveryMistakeFails) {
   const auto fixture = Fixture::open(GetParam());
   int tried = 0;
-  for (const auto& mutation : mutations(fixture)) {
+  for (const auto& mutation : llama_mutations(fixture)) {
     auto config = fixture.config;
     if (!mutation.config(config)) continue;
     std::string worst;
-    EXPECT_FALSE(outputs_agree(fixture, config, mutation, worst))
+    EXPECT_FALSE(llama_outputs_agree(fixture, config, mutation, worst))
         << mutation.name << " goes unnoticed: " << worst;
     ++tried;
   }
@@ -184,7 +185,7 @@ TEST(LlamaMutations, ShowInTheLogitsAlone) {
                            "smolvlm/plain", "smolvlm/tiles"}) {
     const auto fixture = Fixture::open(name);
     const auto expected = fixture.tensor(fixture.main_case() + "/logits");
-    for (const auto& mutation : mutations(fixture)) {
+    for (const auto& mutation : llama_mutations(fixture)) {
       auto config = fixture.config;
       if (!mutation.config(config)) continue;
       const auto model = fixtures::load(fixture, architecture_of(config), mutation.weights);

@@ -19,7 +19,6 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::message_of;
 
 class LlavaFolder : public ::testing::Test {
  protected:
@@ -81,10 +80,10 @@ TEST_F(LlavaFolder, LeavesWhatIsWrittenOutAsItIs) {
   EXPECT_EQ(asked("USER: " + all + "\nWhat? ASSISTANT:", 0), "</s>USER: #\nWhat? ASSISTANT:");
   // A placeholder too many, too few, apart, or without a picture.
   const char* const where = "where no picture goes";
-  EXPECT_THAT(message_of([&] { asked("<image> and <image>", 0); }), HasSubstr(where));
-  EXPECT_THAT(message_of([&] { asked("<image><image>", 0); }), HasSubstr(where));
-  EXPECT_THAT(message_of([&] { asked("What is <image>?"); }), HasSubstr(where));
-  EXPECT_THAT(message_of([&] { asked("", 0); }), HasSubstr("empty"));
+  EXPECT_THAT(error_of([&] { asked("<image> and <image>", 0); }), HasSubstr(where));
+  EXPECT_THAT(error_of([&] { asked("<image><image>", 0); }), HasSubstr(where));
+  EXPECT_THAT(error_of([&] { asked("What is <image>?"); }), HasSubstr(where));
+  EXPECT_THAT(error_of([&] { asked("", 0); }), HasSubstr("empty"));
 }
 
 TEST_F(LlavaFolder, AsksBareWhereToldTo) {
@@ -108,7 +107,7 @@ TEST_F(LlavaFolder, TheFoldersChatTemplateIsTheOneThatCounts) {
   EXPECT_EQ(processor().layout.with_picture, "</s>[user] <image>{} [answer]");
   EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
   write("chat_template.json", {{"chat_template", "{% frobnicate %}"}});
-  EXPECT_THAT(message_of([&] { processor(); }), HasSubstr("chat template of"));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("chat template of"));
   EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
 }
 
@@ -131,21 +130,21 @@ TEST_F(LlavaFolder, StopsWhereTheFolderSays) {
   write("generation_config.json", {{"eos_token_id", nullptr}});
   EXPECT_THAT(processor().stop_tokens, ElementsAre(2));
   write("generation_config.json", {{"eos_token_id", "</s>"}});
-  EXPECT_THAT(message_of([&] { processor(); }), HasSubstr("generation_config.json.eos_token_id"));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("generation_config.json.eos_token_id"));
 }
 
 TEST_F(LlavaFolder, FilesThatDoNotBelongTogetherAreRefused) {
   write("processor_config.json", {{"patch_size", 14}});
-  EXPECT_THAT(message_of([&] { processor(); }), HasSubstr("patch_size 14, the model has 8"));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("patch_size 14, the model has 8"));
   write("processor_config.json", {{"vision_feature_select_strategy", "full"}});
-  EXPECT_THAT(message_of([&] { processor(); }), HasSubstr("the model has \"default\""));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("the model has \"default\""));
   write("processor_config.json", json::object());
   write("tokenizer.json", testing::tiny_tokenizer());
-  EXPECT_THAT(message_of([&] { processor(); }), HasSubstr("no token 260"));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("no token 260"));
   testing::write_tiny_llava(folder.string());
   write("preprocessor_config.json", {{"image_processor_type", "CLIPImageProcessor"}});
   const auto vlm = load_vlm(folder.string());
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] {
                 generate(vlm, {{picture(1), "What?"}});
               }),
               HasSubstr("pixels must be (N, 3, 32, 32)"));
@@ -176,9 +175,9 @@ TEST(LlavaConfig, RefusesByNameWhatIsNotImplemented) {
   const auto refusal = [](const json& change) {
     auto config = testing::tiny_llava_config();
     config.merge_patch(change);
-    return message_of([&] { LlavaConfig::parse(config); });
+    return error_of([&] { LlavaConfig::parse(config); });
   };
-  EXPECT_EQ(refusal(json::object()), "accepted");
+  EXPECT_EQ(refusal(json::object()), "no error");
   EXPECT_THAT(refusal({{"vision_feature_layer", {-2, -5}}}), HasSubstr("vision_feature_layer"));
   EXPECT_THAT(refusal({{"vision_feature_layer", json::array()}}),
               HasSubstr("vision_feature_layer"));
@@ -207,9 +206,9 @@ TEST(LlamaText, ReadsTextAndIsShownNoPicture) {
   EXPECT_EQ(vlm.model->first_stage(Module::language), 0u);
   const auto says = "this model reads text only";
   const auto image = *testing::noise_image(1);
-  EXPECT_THAT(message_of([&] { generate(vlm, {{image, "What?"}}); }), HasSubstr(says));
-  EXPECT_THAT(message_of([&] { vlm.processor.row("What?", 0); }), HasSubstr(says));
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] { generate(vlm, {{image, "What?"}}); }), HasSubstr(says));
+  EXPECT_THAT(error_of([&] { vlm.processor.row("What?", 0); }), HasSubstr(says));
+  EXPECT_THAT(error_of([&] {
                 vlm.model->begin({at::zeros({1, 3, 8, 8}), {{{1}, {0}, {}, -1}}});
               }),
               HasSubstr("this model reads text only"));

@@ -30,7 +30,7 @@ const std::string& build() {
   return build;
 }
 
-void add(Hasher& hash, const at::Tensor& tensor) {
+void add_tensor(Hasher& hash, const at::Tensor& tensor) {
   if (!tensor.defined()) {
     hash.update("none;");
     return;
@@ -46,7 +46,7 @@ std::string content_of(const Pass& pass) {
   Hasher hash;
   for (const auto* tensor : {&pass.pixels, &pass.ids, &pass.mask, &pass.segments, &pass.positions,
                              &pass.slots, &pass.slot_source, &pass.image_rows})
-    add(hash, *tensor);
+    add_tensor(hash, *tensor);
   return hash.hex();
 }
 
@@ -92,7 +92,7 @@ at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, Activation
   std::string key;
   if (store) {
     Hasher content;
-    add(content, pixels);
+    add_tensor(content, pixels);
     key = store_key(vlm, "features of picture " + content.hex());
     if (const auto entry = store->find(key))
       return entry->tensors.at("features").to(model.device());

@@ -10,7 +10,6 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
 
 void check_heads(const char* part, int64_t hidden, int64_t heads) {
   if (hidden % heads != 0)
@@ -26,12 +25,12 @@ void check_heads(const char* part, int64_t hidden, int64_t heads) {
 Blip2VisionConfig Blip2VisionConfig::parse(const JsonFields& json) {
   Blip2VisionConfig c;
   json.expect("model_type", "blip_2_vision_model");
-  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
-  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMaxDimension);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMaxDimension);
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
-  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
-  c.image_size = json.square("image_size", c.image_size, kMost);
-  c.patch_size = json.square("patch_size", c.patch_size, kMost);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
+  c.image_size = json.square("image_size", c.image_size, kMaxDimension);
+  c.patch_size = json.square("patch_size", c.patch_size, kMaxDimension);
   c.activation = json.activation("hidden_act", "gelu");
   c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
   c.post_norm_eps = json.number("post_layernorm_eps", c.eps, 0, 1);
@@ -43,20 +42,20 @@ Blip2VisionConfig Blip2VisionConfig::parse(const JsonFields& json) {
 QFormerConfig QFormerConfig::parse(const JsonFields& json, int64_t vision_hidden) {
   QFormerConfig c;
   json.expect("model_type", "blip_2_qformer");
-  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
-  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMaxDimension);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMaxDimension);
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
-  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
   c.cross_attention_frequency =
-      json.integer("cross_attention_frequency", c.cross_attention_frequency, 1, kMost);
+      json.integer("cross_attention_frequency", c.cross_attention_frequency, 1, kMaxDimension);
   c.activation = json.activation("hidden_act", "gelu");
   c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
   json.expect("position_embedding_type", "absolute");
   json.expect_flag("use_qformer_text_input", false);
-  json.integer("chunk_size_feed_forward", 0, 0, kMost);  // splits the work, not the result
+  json.integer("chunk_size_feed_forward", 0, 0, kMaxDimension);  // splits the work, not the result
   // Transformers overwrites encoder_hidden_size with the vision tower's width; so a folder that
   // leaves it at its default is right.
-  json.integer("encoder_hidden_size", vision_hidden, 1, kMost);
+  json.integer("encoder_hidden_size", vision_hidden, 1, kMaxDimension);
   return c;
 }
 
@@ -65,13 +64,13 @@ namespace {
 OptConfig opt(const JsonFields& json) {
   OptConfig c;
   json.expect("model_type", "opt");
-  c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMost);
-  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
-  c.ffn = json.integer("ffn_dim", c.ffn, 1, kMost);
+  c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMaxDimension);
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMaxDimension);
+  c.ffn = json.integer("ffn_dim", c.ffn, 1, kMaxDimension);
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
-  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
-  c.max_positions = json.integer("max_position_embeddings", c.max_positions, 1, kMost);
-  c.embedding_width = json.integer("word_embed_proj_dim", c.hidden, 1, kMost);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
+  c.max_positions = json.integer("max_position_embeddings", c.max_positions, 1, kMaxDimension);
+  c.embedding_width = json.integer("word_embed_proj_dim", c.hidden, 1, kMaxDimension);
   c.norm_before = json.boolean("do_layer_norm_before", c.norm_before);
   c.final_norm = !json.boolean("_remove_final_layer_norm", false);
   c.bias = json.boolean("enable_bias", c.bias);
@@ -104,9 +103,9 @@ Blip2Config Blip2Config::parse(const nlohmann::json& json) {
   c.vision = Blip2VisionConfig::parse(top.object("vision_config"));
   c.qformer = QFormerConfig::parse(top.object("qformer_config"), c.vision.hidden);
   c.text = opt(top.object("text_config"));
-  c.queries = top.integer("num_query_tokens", c.queries, 1, kMost);
+  c.queries = top.integer("num_query_tokens", c.queries, 1, kMaxDimension);
   c.image_token =
-      top.integer("image_token_index", top.integer("image_token_id", -1, -1, kMost), -1, kMost);
+      top.integer("image_token_index", top.integer("image_token_id", -1, -1, kMaxDimension), -1, kMaxDimension);
   c.validate();
   return c;
 }

@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-std::string refusal(const json& config) {
+std::string blip2_refusal(const json& config) {
   try {
     Blip2Config::parse(config);
     return "accepted";
@@ -46,7 +46,7 @@ TEST(Blip2Config, NamesWhatIsNotImplemented) {
   const auto with = [](const char* part, json fields) {
     json config{{"model_type", "blip-2"}};
     config[part] = std::move(fields);
-    return refusal(config);
+    return blip2_refusal(config);
   };
   EXPECT_THAT(with("text_config", {{"model_type", "t5"}}),
               HasSubstr("text_config.model_type is \"t5\""));
@@ -79,9 +79,9 @@ TEST(Blip2Config, NamesWhatIsNotImplemented) {
   EXPECT_THAT(with("text_config", {{"layer_norm_eps", 1e-6}}),
               HasSubstr("layer_norm_eps is 1e-06"));
   EXPECT_THAT(with("vision_config", {{"num_channels", 1}}), HasSubstr("num_channels is 1"));
-  EXPECT_THAT(refusal({{"model_type", "llava"}}), HasSubstr("model_type is \"llava\""));
-  EXPECT_THAT(refusal(json::object()), HasSubstr("no model_type"));
-  EXPECT_THAT(refusal(json::array()), HasSubstr("not an object"));
+  EXPECT_THAT(blip2_refusal({{"model_type", "llava"}}), HasSubstr("model_type is \"llava\""));
+  EXPECT_THAT(blip2_refusal(json::object()), HasSubstr("no model_type"));
+  EXPECT_THAT(blip2_refusal(json::array()), HasSubstr("not an object"));
 }
 
 TEST(Blip2Config, ReadsEveryField) {

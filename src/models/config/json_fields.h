@@ -10,6 +10,9 @@
 
 namespace emend {
 
+// No real dimension is larger; keeps products in range.
+constexpr int64_t kMaxDimension = int64_t{1} << 24;
+
 // Throws emend::Error when the file cannot be read or is not a JSON object.
 nlohmann::json read_json_object(const std::string& path);
 

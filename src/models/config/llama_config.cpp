@@ -12,8 +12,7 @@ namespace {
 
 using Kind = RotaryConfig::Kind;
 
-constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
-constexpr double kLargest = 1e12;
+constexpr double kLargestSize = 1e12;
 
 const char* const kKinds[] = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
 
@@ -31,22 +30,22 @@ double magnitude(double scale, double weight) {
 
 void read_yarn(const JsonFields& json, RotaryConfig& c) {
   const auto or_default = [](double value, double usual) { return value > 0 ? value : usual; };
-  c.beta_fast = or_default(json.number("beta_fast", 0, 0, kLargest), 32);
-  c.beta_slow = or_default(json.number("beta_slow", 0, 0, kLargest), 1);
+  c.beta_fast = or_default(json.number("beta_fast", 0, 0, kLargestSize), 32);
+  c.beta_slow = or_default(json.number("beta_slow", 0, 0, kLargestSize), 1);
   c.truncate = json.boolean("truncate", true);
-  const double own = json.number("mscale", 0, 0, kLargest);
-  const double all = json.number("mscale_all_dim", 0, 0, kLargest);
+  const double own = json.number("mscale", 0, 0, kLargestSize);
+  const double all = json.number("mscale_all_dim", 0, 0, kLargestSize);
   c.attention_factor = own > 0 && all > 0 ? magnitude(c.factor, own) / magnitude(c.factor, all)
                                           : magnitude(c.factor, 1);
-  c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargest);
+  c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargestSize);
 }
 
 void read_longrope(const JsonFields& json, RotaryConfig& c) {
-  c.short_factors = json.numbers("short_factor", c.width / 2, 1e-6, kLargest);
-  c.long_factors = json.numbers("long_factor", c.width / 2, 1e-6, kLargest);
+  c.short_factors = json.numbers("short_factor", c.width / 2, 1e-6, kLargestSize);
+  c.long_factors = json.numbers("long_factor", c.width / 2, 1e-6, kLargestSize);
   const double trained = static_cast<double>(c.trained);
   c.attention_factor = c.factor <= 1 ? 1 : std::sqrt(1 + std::log(c.factor) / std::log(trained));
-  c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargest);
+  c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargestSize);
 }
 
 // `rope_parameters` of newer releases has what `rope_theta` and `rope_scaling` said in older ones.
@@ -62,8 +61,8 @@ RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positio
   config.expect_flag("rope_interleaved", false);
   RotaryConfig c;
   c.width = width;
-  c.theta =
-      json.number("rope_theta", config.number("rope_theta", c.theta, 1, kLargest), 1, kLargest);
+  c.theta = json.number("rope_theta", config.number("rope_theta", c.theta, 1, kLargestSize), 1,
+                        kLargestSize);
   const auto named = json.string("rope_type");
   c.kind = kind_of(named ? *named : json.string("type").value_or("default"), where);
   if (c.kind == Kind::plain) return c;
@@ -72,19 +71,19 @@ RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positio
   const bool extended = c.kind != Kind::linear && c.kind != Kind::dynamic;
   if (extended) {
     config.expect_absent("original_max_position_embeddings");
-    c.trained = json.integer("original_max_position_embeddings", max_positions, 2, kMost);
+    c.trained = json.integer("original_max_position_embeddings", max_positions, 2, kMaxDimension);
   }
   const double implied = static_cast<double>(max_positions) / static_cast<double>(c.trained);
   if (!json.has("factor") && c.kind != Kind::yarn && c.kind != Kind::longrope)
     throw Error("models::config", fmt::format("{}.factor is missing", where),
                 "every scaled rope type but yarn and longrope has it");
-  c.factor = json.number("factor", implied, 1e-6, kLargest);
+  c.factor = json.number("factor", implied, 1e-6, kLargestSize);
   if (c.kind == Kind::dynamic && width < 4)
     throw Error("models::config", "dynamic rope wants heads of 4 numbers at least",
                 "another rope type, or wider heads");
   if (c.kind == Kind::llama3) {
-    c.low_frequency = json.number("low_freq_factor", c.low_frequency, 1e-6, kLargest);
-    c.high_frequency = json.number("high_freq_factor", c.high_frequency, 1e-6, kLargest);
+    c.low_frequency = json.number("low_freq_factor", c.low_frequency, 1e-6, kLargestSize);
+    c.high_frequency = json.number("high_freq_factor", c.high_frequency, 1e-6, kLargestSize);
     if (c.high_frequency == c.low_frequency)
       throw Error("models::config",
                   fmt::format("{}: low_freq_factor and high_freq_factor are both {}", where,
@@ -102,14 +101,14 @@ LlamaConfig LlamaConfig::parse(const JsonFields& json) {
   LlamaConfig c;
   json.expect("model_type", "llama");
   json.expect_absent("quantization_config");
-  c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMost);
-  c.hidden = json.integer("hidden_size", c.hidden, 1, kMost);
-  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMost);
+  c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMaxDimension);
+  c.hidden = json.integer("hidden_size", c.hidden, 1, kMaxDimension);
+  c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMaxDimension);
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
-  c.heads = json.integer("num_attention_heads", c.heads, 1, kMost);
-  c.key_value_heads = json.integer("num_key_value_heads", c.heads, 1, kMost);
-  c.head_width = json.integer("head_dim", std::max<int64_t>(1, c.hidden / c.heads), 1, kMost);
-  c.max_positions = json.integer("max_position_embeddings", c.max_positions, 2, kMost);
+  c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
+  c.key_value_heads = json.integer("num_key_value_heads", c.heads, 1, kMaxDimension);
+  c.head_width = json.integer("head_dim", std::max<int64_t>(1, c.hidden / c.heads), 1, kMaxDimension);
+  c.max_positions = json.integer("max_position_embeddings", c.max_positions, 2, kMaxDimension);
   c.activation = json.activation("hidden_act", "silu");
   c.eps = json.number("rms_norm_eps", c.eps, 0, 1);
   c.attention_bias = json.boolean("attention_bias", c.attention_bias);

@@ -15,13 +15,13 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-const std::string kTestData = EMEND_SOURCE_DIR "/src/models/testdata/llama/";
+const std::string kLlamaData = EMEND_SOURCE_DIR "/src/models/testdata/llama/";
 
 LlamaConfig parse(const json& config) {
   return LlamaConfig::parse(JsonFields("config.json", config));
 }
 
-std::string refusal(const json& config) {
+std::string llama_refusal(const json& config) {
   try {
     parse(config);
     return "accepted";
@@ -32,9 +32,9 @@ std::string refusal(const json& config) {
 
 // Every rope type, within and beyond the trained length, is transformers'.
 TEST(LlamaConfig, PositionsAreTurnedAsInTransformers) {
-  std::ifstream file(kTestData + "rope.json");
+  std::ifstream file(kLlamaData + "rope.json");
   const auto configs = json::parse(file);
-  const auto expected = SafetensorsFile::open(kTestData + "rope.safetensors");
+  const auto expected = SafetensorsFile::open(kLlamaData + "rope.safetensors");
   std::set<RotaryConfig::Kind> kinds;
   for (size_t i = 0; i < configs.size(); ++i) {
     const auto config = parse(configs[i]);
@@ -57,7 +57,7 @@ TEST(LlamaConfig, PositionsAreTurnedAsInTransformers) {
 
 // What older releases wrote says the same as what newer ones write.
 TEST(LlamaConfig, ReadsBothLayoutsOfRope) {
-  std::ifstream file(kTestData + "rope.json");
+  std::ifstream file(kLlamaData + "rope.json");
   for (auto config : json::parse(file)) {
     const auto newer = parse(config).canonical();
     auto scaling = config["rope_parameters"];
@@ -93,7 +93,7 @@ TEST(LlamaConfig, HasTransformersDefaults) {
 }
 
 TEST(LlamaConfig, RefusesByNameWhatIsNotImplemented) {
-  const auto rope = [](const json& scaling) { return refusal({{"rope_scaling", scaling}}); };
+  const auto rope = [](const json& scaling) { return llama_refusal({{"rope_scaling", scaling}}); };
   EXPECT_THAT(rope({{"type", "mrope"}}), HasSubstr("rope_scaling: rope type `mrope`"));
   EXPECT_THAT(rope({{"type", "linear"}}), HasSubstr("rope_scaling.factor is missing"));
   EXPECT_THAT(rope({{"type", "linear"}, {"factor", "two"}}), HasSubstr("rope_scaling.factor"));
@@ -103,14 +103,15 @@ TEST(LlamaConfig, RefusesByNameWhatIsNotImplemented) {
               HasSubstr("partial_rotary_factor"));
   EXPECT_THAT(rope({{"type", "longrope"}, {"short_factor", {1, 2}}}), HasSubstr("64 numbers"));
   EXPECT_THAT(rope("linear"), HasSubstr("rope_scaling"));
-  EXPECT_THAT(refusal({{"rope_interleaved", true}}), HasSubstr("rope_interleaved"));
-  EXPECT_THAT(refusal({{"quantization_config", json::object()}}), HasSubstr("quantization_config"));
-  EXPECT_THAT(refusal({{"model_type", "mistral"}}), HasSubstr("model_type"));
-  EXPECT_THAT(refusal({{"hidden_act", "swiglu"}}), HasSubstr("hidden_act is `swiglu`"));
-  EXPECT_THAT(refusal({{"num_attention_heads", 3}}), HasSubstr("hidden_size"));
-  EXPECT_THAT(refusal({{"num_key_value_heads", 5}}), HasSubstr("num_key_value_heads is 5"));
-  EXPECT_THAT(refusal({{"head_dim", 7}}), HasSubstr("7 numbers wide"));
-  EXPECT_EQ(refusal({{"rope_scaling", nullptr}, {"rope_theta", 5e5}, {"pretraining_tp", 2}}),
+  EXPECT_THAT(llama_refusal({{"rope_interleaved", true}}), HasSubstr("rope_interleaved"));
+  EXPECT_THAT(llama_refusal({{"quantization_config", json::object()}}),
+              HasSubstr("quantization_config"));
+  EXPECT_THAT(llama_refusal({{"model_type", "mistral"}}), HasSubstr("model_type"));
+  EXPECT_THAT(llama_refusal({{"hidden_act", "swiglu"}}), HasSubstr("hidden_act is `swiglu`"));
+  EXPECT_THAT(llama_refusal({{"num_attention_heads", 3}}), HasSubstr("hidden_size"));
+  EXPECT_THAT(llama_refusal({{"num_key_value_heads", 5}}), HasSubstr("num_key_value_heads is 5"));
+  EXPECT_THAT(llama_refusal({{"head_dim", 7}}), HasSubstr("7 numbers wide"));
+  EXPECT_EQ(llama_refusal({{"rope_scaling", nullptr}, {"rope_theta", 5e5}, {"pretraining_tp", 2}}),
             "accepted");
 }
 

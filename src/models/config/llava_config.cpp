@@ -11,7 +11,6 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
 
 // One layer or a list; negative: counted from the end. The last but one when nothing is said.
 std::vector<int64_t> read_feature_layers(const JsonFields& json, int64_t blocks) {
@@ -55,7 +54,7 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
   c.text = LlamaConfig::parse(top.object("text_config"));
   c.text.tied = top.boolean("tie_word_embeddings", false) || c.text.tied;
   c.image_token = top.integer("image_token_index",
-                              top.integer("image_token_id", c.image_token, 0, kMost), 0, kMost);
+                              top.integer("image_token_id", c.image_token, 0, kMaxDimension), 0, kMaxDimension);
   if (c.image_token >= c.text.vocabulary)
     throw Error("models::config",
                 fmt::format("image_token_index {} is not below vocab_size {}", c.image_token,

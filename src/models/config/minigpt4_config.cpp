@@ -7,29 +7,29 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kMost = int64_t{1} << 24;
-constexpr const char* kPlace = "models::config";
+constexpr const char* kMinigpt4ConfigPlace = "models::config";
 
 // [[835], [2277, 29937]]
-std::vector<std::vector<int64_t>> sequences(const nlohmann::json& json, int64_t vocabulary) {
-  std::vector<std::vector<int64_t>> sequences;
+std::vector<std::vector<int64_t>> config_stop_sequences(const nlohmann::json& json, int64_t vocabulary) {
+  std::vector<std::vector<int64_t>> stop_sequences;
   const auto found = json.find("stop_sequences");
-  if (found == json.end() || found->is_null()) return sequences;
+  if (found == json.end() || found->is_null()) return stop_sequences;
   bool good = found->is_array() && found->size() <= 64;
   for (const auto& sequence : good ? *found : nlohmann::json::array()) {
     good = good && sequence.is_array() && !sequence.empty() && sequence.size() <= 64;
     if (!good) break;
-    sequences.emplace_back();
+    stop_sequences.emplace_back();
     for (const auto& id : sequence) {
       good = good && id.is_number_integer() && id.get<int64_t>() >= 0 &&
              id.get<int64_t>() < vocabulary;
-      if (good) sequences.back().push_back(id.get<int64_t>());
+      if (good) stop_sequences.back().push_back(id.get<int64_t>());
     }
   }
   if (!good)
-    throw Error(kPlace, "config.json: stop_sequences is no list of lists of token ids",
+    throw Error(kMinigpt4ConfigPlace,
+                "config.json: stop_sequences is no list of lists of token ids",
                 "each is a sequence of tokens that ends an answer");
-  return sequences;
+  return stop_sequences;
 }
 
 // A prompt's pattern, with the question's place in it, and the picture's once or not at all.
@@ -40,7 +40,8 @@ std::string pattern(const JsonFields& json, const char* name, const char* absent
   for (auto at = text.find(placeholder); at != text.npos; at = text.find(placeholder, at + 1))
     ++pictures;
   if (text.find("{}") == text.npos || pictures != (picture ? 1 : 0))
-    throw Error(kPlace, fmt::format("config.json: prompt.{} is `{:.200}`", name, text),
+    throw Error(kMinigpt4ConfigPlace,
+                fmt::format("config.json: prompt.{} is `{:.200}`", name, text),
                 fmt::format("it must have {{}} for the question, and {} {}", placeholder,
                             picture ? "once" : "nowhere"));
   return text;
@@ -57,7 +58,7 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
   c.qformer = QFormerConfig::parse(top.object("qformer_config"), c.vision.hidden);
   const auto text = top.object("text_config");
   c.text = LlamaConfig::parse(text);
-  c.queries = top.integer("num_query_tokens", c.queries, 1, kMost);
+  c.queries = top.integer("num_query_tokens", c.queries, 1, kMaxDimension);
   c.vision.validate();
   c.qformer.validate();
 
@@ -76,7 +77,7 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
                          true, layout.placeholder);
   layout.bare_text_bos = prompt.boolean("bare_text_bos", false);
   layout.stop_tokens = stop_tokens({text});
-  layout.stop_sequences = sequences(json, c.text.vocabulary);
+  layout.stop_sequences = config_stop_sequences(json, c.text.vocabulary);
   layout.generation_config_stops = false;
   layout.chat_template = false;  // the language model's own, which says nothing of pictures
   return c;

@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-std::string refusal(const json& config) {
+std::string minigpt4_refusal(const json& config) {
   try {
     MiniGPT4Config::parse(config);
   } catch (const Error& error) {
@@ -47,23 +47,27 @@ TEST(MiniGPT4Config, ReadsPromptsAndStops) {
 }
 
 TEST(MiniGPT4Config, NamesWhatIsWrong) {
-  EXPECT_THAT(refusal(with("/model_type", "blip-2")), HasSubstr("model_type"));
-  EXPECT_THAT(refusal(with("/prompt/with_picture", "no picture {}")), HasSubstr("with_picture"));
-  EXPECT_THAT(refusal(with("/prompt/with_picture", "<ImageHere>")), HasSubstr("with_picture"));
-  EXPECT_THAT(refusal(with("/prompt/with_picture", "<ImageHere><ImageHere>{}")),
+  EXPECT_THAT(minigpt4_refusal(with("/model_type", "blip-2")), HasSubstr("model_type"));
+  EXPECT_THAT(minigpt4_refusal(with("/prompt/with_picture", "no picture {}")),
               HasSubstr("with_picture"));
-  EXPECT_THAT(refusal(with("/prompt/without_picture", "<ImageHere> {}")),
+  EXPECT_THAT(minigpt4_refusal(with("/prompt/with_picture", "<ImageHere>")),
+              HasSubstr("with_picture"));
+  EXPECT_THAT(minigpt4_refusal(with("/prompt/with_picture", "<ImageHere><ImageHere>{}")),
+              HasSubstr("with_picture"));
+  EXPECT_THAT(minigpt4_refusal(with("/prompt/without_picture", "<ImageHere> {}")),
               HasSubstr("without_picture"));
-  EXPECT_THAT(refusal(with("/prompt/other", "{}")), HasSubstr("other"));
+  EXPECT_THAT(minigpt4_refusal(with("/prompt/other", "{}")), HasSubstr("other"));
   for (const json& stops :
        {json(3), json({3}), json({{-1}}), json({json::array()}), json({{32000}}), json({{"a"}})})
-    EXPECT_THAT(refusal(with("/stop_sequences", stops)), HasSubstr("stop_sequences"));
-  EXPECT_THAT(refusal(with("/vision_config", {{"num_attention_heads", 7}})),
+    EXPECT_THAT(minigpt4_refusal(with("/stop_sequences", stops)), HasSubstr("stop_sequences"));
+  EXPECT_THAT(minigpt4_refusal(with("/vision_config", {{"num_attention_heads", 7}})),
               HasSubstr("not a multiple"));
-  EXPECT_THAT(refusal(with("/qformer_config", {{"num_attention_heads", 7}})),
+  EXPECT_THAT(minigpt4_refusal(with("/qformer_config", {{"num_attention_heads", 7}})),
               HasSubstr("qformer_config: hidden_size 768"));
-  EXPECT_THAT(refusal(with("/text_config", {{"model_type", "opt"}})), HasSubstr("model_type"));
-  EXPECT_THAT(refusal(with("/quantization_config", {{"a", 1}})), HasSubstr("quantization_config"));
+  EXPECT_THAT(minigpt4_refusal(with("/text_config", {{"model_type", "opt"}})),
+              HasSubstr("model_type"));
+  EXPECT_THAT(minigpt4_refusal(with("/quantization_config", {{"a", 1}})),
+              HasSubstr("quantization_config"));
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
 
 }  // namespace
 
@@ -36,13 +35,13 @@ SmolVlmConfig SmolVlmConfig::parse(const nlohmann::json& json) {
   c.vision = SiglipConfig::parse(top.object("vision_config"));
   c.text = LlamaConfig::parse(top.object("text_config"));
   c.text.tied = top.boolean("tie_word_embeddings", false);  // whatever text_config says
-  c.image_token = top.integer("image_token_id", c.image_token, 0, kMost);
+  c.image_token = top.integer("image_token_id", c.image_token, 0, kMaxDimension);
   if (c.image_token >= c.text.vocabulary)
     throw Error("models::config",
                 fmt::format("image_token_id {} is not below vocab_size {}", c.image_token,
                             c.text.vocabulary),
                 "the placeholder is one of the vocabulary's tokens; correct config.json");
-  c.scale = top.integer("scale_factor", c.scale, 1, kMost);
+  c.scale = top.integer("scale_factor", c.scale, 1, kMaxDimension);
   if (c.vision.grid() % c.scale != 0)
     top.refuse("scale_factor",
                fmt::format("divisors of the {} patches of a side", c.vision.grid()));

@@ -5,18 +5,17 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kMost = int64_t{1} << 24;  // no real dimension is larger; keeps products in range
 
 }  // namespace
 
 void VisionTransformerConfig::read(const JsonFields& json, const char* usual) {
   json.expect_absent("quantization_config");
-  hidden = json.integer("hidden_size", hidden, 1, kMost);
-  intermediate = json.integer("intermediate_size", intermediate, 1, kMost);
+  hidden = json.integer("hidden_size", hidden, 1, kMaxDimension);
+  intermediate = json.integer("intermediate_size", intermediate, 1, kMaxDimension);
   layers = json.integer("num_hidden_layers", layers, 0, 4096);
-  heads = json.integer("num_attention_heads", heads, 1, kMost);
-  image_size = json.square("image_size", image_size, kMost);
-  patch_size = json.square("patch_size", patch_size, kMost);
+  heads = json.integer("num_attention_heads", heads, 1, kMaxDimension);
+  image_size = json.square("image_size", image_size, kMaxDimension);
+  patch_size = json.square("patch_size", patch_size, kMaxDimension);
   activation = json.activation("hidden_act", usual);
   eps = json.number("layer_norm_eps", eps, 0, 1);
   json.integer("num_channels", 3, 3, 3);

@@ -9,7 +9,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "models::convert";
+constexpr const char* kBlip2Place = "models::convert";
 const std::string kHead = "language_model.lm_head.weight";
 const std::string kTokens = "language_model.model.decoder.embed_tokens.weight";
 
@@ -28,7 +28,7 @@ void drop_tied_head(Gather& gather, const nlohmann::json& config) {
     return;
   if (gather.shape(kHead, 2) != gather.shape(kTokens, 2) ||
       !at::equal(gather.tensor(kHead), gather.tensor(kTokens)))
-    throw Error(kPlace,
+    throw Error(kBlip2Place,
                 "lm_head.weight differs from embed_tokens.weight, but config.json ties them",
                 "set tie_word_embeddings to false in its config.json if the head is its own");
   gather.drop(kHead, "the embeddings once more");
@@ -71,7 +71,8 @@ Conversion convert_blip2(const Blip2Files& files, const std::string& output,
   // LAVIS ends an answer at a line break.
   const auto stop = language.tokenizer->encode("\n", /*special=*/false);
   if (stop.empty())
-    throw Error(kPlace, fmt::format("'{}' has a tokenizer without a line break", files.language),
+    throw Error(kBlip2Place,
+                fmt::format("'{}' has a tokenizer without a line break", files.language),
                 "take the tokenizer of OPT, which has one");
   config["text_config"]["eos_token_id"] = stop.front();
 

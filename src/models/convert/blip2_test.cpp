@@ -20,12 +20,12 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-const std::string kFiles = EMEND_SOURCE_DIR "/src/models/testdata/convert/blip2/";
+const std::string kBlip2Files = EMEND_SOURCE_DIR "/src/models/testdata/convert/blip2/";
 
 class ConvertBlip2 : public ::testing::Test {
  protected:
   ConvertBlip2() {
-    fs::copy(kFiles + "opt", root_.file("opt"));
+    fs::copy(kBlip2Files + "opt", root_.file("opt"));
     fs::copy(EMEND_SOURCE_DIR "/src/text/testdata/small_opt", root_.file("opt"));
     options_.vision_heads = 3;
     options_.qformer_heads = 2;
@@ -45,7 +45,7 @@ class ConvertBlip2 : public ::testing::Test {
   // Logits of the fixture's rows, and what transformers computed.
   std::pair<at::Tensor, at::Tensor> logits(const Model& model) const {
     at::NoGradGuard no_grad;
-    const auto expected = SafetensorsFile::open(kFiles + "expected.safetensors");
+    const auto expected = SafetensorsFile::open(kBlip2Files + "expected.safetensors");
     const auto ids = expected->tensor("input_ids"), mask = expected->tensor("attention_mask");
     Batch batch{expected->tensor("pixel_values"), {}};
     for (int64_t r = 0; r < ids.size(0); ++r) {
@@ -62,7 +62,7 @@ class ConvertBlip2 : public ::testing::Test {
 
   TemporaryFolder root_;
   ConvertOptions options_;
-  Blip2Files files_{kFiles + "blip2.pth", kFiles + "vit.pth", root_.file("opt")};
+  Blip2Files files_{kBlip2Files + "blip2.pth", kBlip2Files + "vit.pth", root_.file("opt")};
 };
 
 TEST_F(ConvertBlip2, GivesWhatLavisComputes) {

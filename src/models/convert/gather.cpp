@@ -9,7 +9,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "models::convert";
+constexpr const char* kGatherPlace = "models::convert";
 
 }  // namespace
 
@@ -22,7 +22,7 @@ void Gather::take(const Checkpoint& source, const std::string& file, const Renam
     }
     const auto& info = source.info(stored);
     if (!at::isFloatingType(info.dtype))
-      throw Error(kPlace,
+      throw Error(kGatherPlace,
                   fmt::format("'{}': tensor '{}' is {}, not floating-point numbers", file, stored,
                               at::toString(info.dtype)),
                   "quantised weights cannot be converted; take the model as it was released");
@@ -30,7 +30,7 @@ void Gather::take(const Checkpoint& source, const std::string& file, const Renam
                 [source, stored] { return source.tensor(stored); }};
     const auto [place, is_new] = tensors_.emplace(*name, std::move(entry));
     if (!is_new)
-      throw Error(kPlace,
+      throw Error(kGatherPlace,
                   fmt::format("'{}' in '{}' and '{}' in '{}' are the same tensor",
                               place->second.stored, place->second.file, stored, file),
                   "name one file for each part");
@@ -40,10 +40,10 @@ void Gather::take(const Checkpoint& source, const std::string& file, const Renam
 const std::vector<int64_t>& Gather::shape(const std::string& name, size_t dimensions) const {
   auto found = tensors_.find(name);
   if (found == tensors_.end())
-    throw Error(kPlace, fmt::format("no file has the tensor that becomes '{}'", name),
+    throw Error(kGatherPlace, fmt::format("no file has the tensor that becomes '{}'", name),
                 "check that each file is the part that it is named as");
   if (found->second.shape.size() != dimensions)
-    throw Error(kPlace,
+    throw Error(kGatherPlace,
                 fmt::format("'{}': tensor '{}' has {} dimensions, expected {}", found->second.file,
                             found->second.stored, found->second.shape.size(), dimensions),
                 "check that the files belong to one model");

@@ -10,7 +10,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "models::convert";
+constexpr const char* kMinigpt4Place = "models::convert";
 
 // The tokens of "###" at the beginning of an answer or after a space, and behind another sign: both
 // end an answer.
@@ -20,7 +20,7 @@ std::vector<std::vector<int64_t>> stop_sequences(const Tokenizer& tokenizer) {
   auto behind = tokenizer.encode("\n###", /*special=*/false);
   if (first.empty() || behind.size() <= lead.size() ||
       !std::equal(lead.begin(), lead.end(), behind.begin()))
-    throw Error(kPlace, "the tokenizer has no tokens of its own for ###",
+    throw Error(kMinigpt4Place, "the tokenizer has no tokens of its own for ###",
                 "MiniGPT-4's language model is a Vicuna, with Llama's tokenizer");
   behind.erase(behind.begin(), behind.begin() + static_cast<std::ptrdiff_t>(lead.size()));
   if (first == behind) return {first};
@@ -51,7 +51,7 @@ Conversion convert_minigpt4(const MiniGPT4Files& files, const std::string& outpu
   gather.take(open_weights(files.projection), files.projection, [&](const std::string& name) {
     if (auto rest = without_prefix(name, "llama_proj."))
       return std::optional("language_projection." + *rest);
-    throw Error(kPlace,
+    throw Error(kMinigpt4Place,
                 fmt::format("'{}' has more than the projection (llama_proj.): '{}'",
                             files.projection, name),
                 "MiniGPT-4's first version is implemented, of which only the projection was "

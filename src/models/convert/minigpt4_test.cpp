@@ -18,13 +18,13 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-const std::string kFiles = EMEND_SOURCE_DIR "/src/models/testdata/convert/minigpt4/";
+const std::string kMiniGpt4Files = EMEND_SOURCE_DIR "/src/models/testdata/convert/minigpt4/";
 
 class ConvertMiniGPT4 : public ::testing::Test {
  protected:
   ConvertMiniGPT4() {
     options_.vision_heads = options_.qformer_heads = 2;
-    fs::copy(kFiles + "vicuna", root_.file("vicuna"));
+    fs::copy(kMiniGpt4Files + "vicuna", root_.file("vicuna"));
   }
   std::string refused(const MiniGPT4Files& files) {
     try {
@@ -38,8 +38,8 @@ class ConvertMiniGPT4 : public ::testing::Test {
 
   TemporaryFolder root_;
   ConvertOptions options_;
-  MiniGPT4Files files_{kFiles + "vit.pth", kFiles + "qformer.pth", kFiles + "projection.pth",
-                       root_.file("vicuna")};
+  MiniGPT4Files files_{kMiniGpt4Files + "vit.pth", kMiniGpt4Files + "qformer.pth",
+                       kMiniGpt4Files + "projection.pth", root_.file("vicuna")};
   fixtures::Fixture fixture_ = fixtures::Fixture::open("minigpt4/plain");
 };
 
@@ -113,7 +113,7 @@ TEST_F(ConvertMiniGPT4, SaysWhatIsMissingOrTooMuch) {
   files.qformer = files_.projection;
   EXPECT_THAT(refused(files), HasSubstr("query_tokens"));
   files = files_;
-  files.language = kFiles;
+  files.language = kMiniGpt4Files;
   EXPECT_THAT(refused(files), HasSubstr("config.json"));
 
   auto config = read_json(root_.file("vicuna/config.json"));

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-constexpr const char* kPlace = "models::convert";
+constexpr const char* kPartsPlace = "models::convert";
 const std::string kLayers = "vision_model.encoder.layers.";
 const std::string kPositions = "vision_model.embeddings.position_embedding";
 const std::string kPatches = "vision_model.embeddings.patch_embedding.weight";
@@ -25,7 +25,7 @@ int64_t side_of_grid(const Gather& gather) {
   const auto positions = gather.shape(kPositions, 3)[1] - 1;
   const auto side = std::llround(std::sqrt(static_cast<double>(std::max<int64_t>(positions, 0))));
   if (side < 1 || side * side != positions)
-    throw Error(kPlace,
+    throw Error(kPartsPlace,
                 fmt::format("the vision tower has {} position embeddings, which are not "
                             "those of a class token and a square",
                             positions + 1),
@@ -40,7 +40,7 @@ void join_biases(Gather& gather, int64_t blocks) {
     if (!gather.has(q) && !gather.has(v)) continue;
     const auto width = gather.shape(q, 1)[0];
     if (gather.shape(v, 1)[0] != width)
-      throw Error(kPlace, fmt::format("the biases of q and v of block {} differ in width", i),
+      throw Error(kPartsPlace, fmt::format("the biases of q and v of block {} differ in width", i),
                   "check that it is the vision tower that the model was trained with");
     // Keys have none: one would add the same to all scores of a position.
     gather.replace({q, v}, path + "qkv.bias", {3 * width}, [](const auto& from) {
@@ -54,7 +54,8 @@ void leave_out_blocks(Gather& gather, const ConvertOptions& options, Conversion&
   const auto released = there == 40 && gather.shape(kPatches, 4)[0] == 1408;
   const auto run = options.vision_blocks.value_or(released ? 39 : there);
   if (run < 1 || run > there)
-    throw Error(kPlace, fmt::format("the vision tower has {} blocks, {} are asked for", there, run),
+    throw Error(kPartsPlace,
+                fmt::format("the vision tower has {} blocks, {} are asked for", there, run),
                 "check --vision-blocks");
   if (run == there) return;
   result.notes.push_back(
@@ -70,7 +71,7 @@ void resize_positions(Gather& gather, const ConvertOptions& options, Conversion&
   const auto patch = gather.shape(kPatches, 4)[2], before = side_of_grid(gather);
   const auto after = *options.image_size / std::max<int64_t>(patch, 1);
   if (after < 1 || *options.image_size % patch != 0)
-    throw Error(kPlace,
+    throw Error(kPartsPlace,
                 fmt::format("an image of {} pixels is not a whole number of patches of {}",
                             *options.image_size, patch),
                 "check --image-size");
@@ -92,7 +93,7 @@ int64_t heads(const std::optional<int64_t>& asked, int64_t hidden, int64_t width
               const char* option) {
   const auto heads = asked.value_or(hidden % width == 0 ? hidden / width : 0);
   if (heads < 1 || hidden % heads != 0)
-    throw Error(kPlace,
+    throw Error(kPartsPlace,
                 asked ? fmt::format("{} heads do not divide a width of {}", heads, hidden)
                       : fmt::format("how many heads a width of {} has is not in the file", hidden),
                 fmt::format("name their number with {}", option));
@@ -115,10 +116,11 @@ void take_vision_tower(Gather& gather, const Checkpoint& checkpoint, const std::
   for (const auto& name : checkpoint.names())
     contained |= without_prefix(name, "visual_encoder.").has_value();
   if (contained && !vit.empty())
-    throw Error(kPlace, fmt::format("'{}' has a vision tower of its own (visual_encoder.)", file),
+    throw Error(kPartsPlace,
+                fmt::format("'{}' has a vision tower of its own (visual_encoder.)", file),
                 "leave out --vit: the checkpoint's own was trained further");
   if (!contained && vit.empty())
-    throw Error(kPlace, fmt::format("'{}' has no vision tower (visual_encoder.)", file),
+    throw Error(kPartsPlace, fmt::format("'{}' has no vision tower (visual_encoder.)", file),
                 "name its file with --vit, such as eva_vit_g.pth");
   if (!vit.empty()) {
     gather.take(open_weights(vit), vit, lavis_vision_name);
@@ -167,7 +169,7 @@ json lavis_qformer_config(const Gather& gather, const ConvertOptions& options) {
 LanguageFolder LanguageFolder::open(const std::string& path, const std::string& model_type) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored))
-    throw Error(kPlace, fmt::format("'{}' is not a folder", path),
+    throw Error(kPartsPlace, fmt::format("'{}' is not a folder", path),
                 "name the language model's folder (config.json, weights, tokenizer)");
   LanguageFolder folder;
   folder.path = path;
@@ -175,13 +177,13 @@ LanguageFolder LanguageFolder::open(const std::string& path, const std::string& 
   folder.config = read_json_object(config);
   const auto type = json_get<std::string>(folder.config, "model_type", config);
   if (type != model_type)
-    throw Error(kPlace,
+    throw Error(kPartsPlace,
                 fmt::format("'{}' is a model of type `{}`, not `{}`", path, type, model_type),
                 "name the language model that the checkpoint was trained with");
   folder.tokenizer = Tokenizer::load(path);
   const auto vocabulary = json_get<int64_t>(folder.config, "vocab_size", config);
   if (folder.tokenizer->size() > vocabulary)
-    throw Error(kPlace,
+    throw Error(kPartsPlace,
                 fmt::format("'{}' has a tokenizer of {} tokens, its model knows {}", path,
                             folder.tokenizer->size(), vocabulary),
                 "the tokenizer's files must be the model's own");

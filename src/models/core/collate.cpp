@@ -8,7 +8,7 @@
 namespace emend {
 namespace {
 
-[[noreturn]] void refuse(size_t row, const std::string& what, const std::string& hint = {}) {
+[[noreturn]] void refuse_row(size_t row, const std::string& what, const std::string& hint = {}) {
   throw Error("models::begin", fmt::format("row {} {}", row, what), hint);
 }
 
@@ -27,31 +27,32 @@ std::vector<int64_t> count_positions(const Row& row) {
 }
 
 void check_ids(const Row& row, size_t index, int64_t vocabulary) {
-  if (row.ids.empty()) refuse(index, "is empty");
+  if (row.ids.empty()) refuse_row(index, "is empty");
   for (int64_t id : row.ids)
     if (id != kImageSlot && (id < 0 || id >= vocabulary))
-      refuse(index, fmt::format("has token id {}, the vocabulary has {}", id, vocabulary),
-             "the tokenizer belongs to another model");
+      refuse_row(index, fmt::format("has token id {}, the vocabulary has {}", id, vocabulary),
+                 "the tokenizer belongs to another model");
   if (row.segments.empty()) return;
   if (row.segments.size() != row.ids.size())
-    refuse(index, fmt::format("has {} ids and {} segments", row.ids.size(), row.segments.size()));
+    refuse_row(index,
+               fmt::format("has {} ids and {} segments", row.ids.size(), row.segments.size()));
   if (*std::min_element(row.segments.begin(), row.segments.end()) < 0)
-    refuse(index, "has a negative segment");
+    refuse_row(index, "has a negative segment");
 }
 
 void check_images(const Row& row, size_t index, int64_t images, int64_t slots_each) {
   if (slots_each == 0 && !row.images.empty())
-    refuse(index, "shows a picture, but this model reads text only");
+    refuse_row(index, "shows a picture, but this model reads text only");
   const int64_t slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
   const int64_t expected = static_cast<int64_t>(row.images.size()) * slots_each;
   if (slots != expected)
-    refuse(index,
-           fmt::format("has {} image slots for {} images, expected {}", slots, row.images.size(),
-                       expected),
-           fmt::format("one image fills {} slots", slots_each));
+    refuse_row(index,
+               fmt::format("has {} image slots for {} images, expected {}", slots,
+                           row.images.size(), expected),
+               fmt::format("one image fills {} slots", slots_each));
   for (int64_t image : row.images)
     if (image < 0 || image >= images)
-      refuse(index, fmt::format("uses image {}, the batch has {}", image, images));
+      refuse_row(index, fmt::format("uses image {}, the batch has {}", image, images));
 }
 
 at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef shape) {
@@ -82,8 +83,8 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
     const auto counted = count_positions(row);
     const int64_t needed = 1 + *std::max_element(counted.begin(), counted.end());
     if (needed > max_positions())
-      refuse(r, fmt::format("needs {} positions, the model has {}", needed, max_positions()),
-             "shorten the prompt");
+      refuse_row(r, fmt::format("needs {} positions, the model has {}", needed, max_positions()),
+                 "shorten the prompt");
 
     const int64_t begin =
         r * length + (pad == PadSide::left ? length - static_cast<int64_t>(row.ids.size()) : 0);
@@ -101,7 +102,7 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
     }
     for (int64_t image : row.images) users.insert(users.end(), {image, r});
     const auto size = static_cast<int64_t>(row.ids.size());
-    if (row.asked > size) refuse(r, fmt::format("asks {} of its {} ids", row.asked, size));
+    if (row.asked > size) refuse_row(r, fmt::format("asks {} of its {} ids", row.asked, size));
     asked.push_back(row.asked < 0 ? size : row.asked);
   }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kMostAlternatives = 4096;
 constexpr size_t kLongest = 4096;
 
-[[noreturn]] void refuse(const std::string& pattern, const char* why) {
+[[noreturn]] void refuse_pattern(const std::string& pattern, const char* why) {
   throw Error("models::sites", fmt::format("the pattern `{}` {}", pattern.substr(0, 200), why),
               "patterns are like *.layers.{2,3}.fc[12]");
 }
@@ -22,7 +22,8 @@ constexpr size_t kLongest = 4096;
 bool expand_once(const std::string& pattern, std::vector<std::string>& out) {
   const auto open = pattern.find('{');
   if (open == std::string::npos) {
-    if (pattern.find('}') != std::string::npos) refuse(pattern, "closes a brace that is not open");
+    if (pattern.find('}') != std::string::npos)
+      refuse_pattern(pattern, "closes a brace that is not open");
     return false;
   }
   std::vector<size_t> cuts{open};
@@ -33,7 +34,7 @@ bool expand_once(const std::string& pattern, std::vector<std::string>& out) {
     if (pattern[at] == ',' && depth == 1) cuts.push_back(at);
     if (pattern[at] == '}' && --depth == 0) break;
   }
-  if (at == pattern.size()) refuse(pattern, "leaves a brace open");
+  if (at == pattern.size()) refuse_pattern(pattern, "leaves a brace open");
   cuts.push_back(at);
   for (size_t i = 0; i + 1 < cuts.size(); ++i)
     out.push_back(pattern.substr(0, open) + pattern.substr(cuts[i] + 1, cuts[i + 1] - cuts[i] - 1) +
@@ -56,7 +57,7 @@ size_t read_class(const std::string& pattern, size_t at, char c, bool& holds) {
       ++i;
     }
   }
-  if (i >= pattern.size()) refuse(pattern, "leaves a bracket open");
+  if (i >= pattern.size()) refuse_pattern(pattern, "leaves a bracket open");
   if (negated) holds = !holds;
   return i + 1;
 }
@@ -108,14 +109,14 @@ size_t distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 Glob::Glob(const std::string& pattern) {
-  if (pattern.size() > kLongest) refuse(pattern, "is too long");
+  if (pattern.size() > kLongest) refuse_pattern(pattern, "is too long");
   std::vector<std::string> open{pattern};
   while (!open.empty()) {
     auto next = std::move(open.back());
     open.pop_back();
     if (!expand_once(next, open)) alternatives_.push_back(std::move(next));
     if (open.size() + alternatives_.size() > kMostAlternatives)
-      refuse(pattern, "has too many alternatives");
+      refuse_pattern(pattern, "has too many alternatives");
   }
   for (const auto& alternative : alternatives_)
     for (size_t at = 0; at < alternative.size();) {

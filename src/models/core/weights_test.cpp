@@ -23,7 +23,7 @@ std::vector<WeightInfo> listing(const Fixture& fixture) {
   return result;
 }
 
-std::string refusal(const Fixture& fixture, const std::vector<WeightInfo>& listed) {
+std::string weights_refusal(const Fixture& fixture, const std::vector<WeightInfo>& listed) {
   try {
     Weights weights(listed, at::kFloat);
     make_blip2(Blip2Config::parse(fixture.config), weights);
@@ -52,7 +52,7 @@ TEST_F(WeightsTest, NamesAllThatDoesNotFitAtOnce) {
     if (w.name == "language_projection.weight") w.shape = {3, 5};
   listed.push_back({"vision_model.extra", {1}, at::kFloat});
   EXPECT_THAT(
-      refusal(fixture, listed),
+      weights_refusal(fixture, listed),
       AllOf(HasSubstr("1 missing: query_tokens"), HasSubstr("1 not expected: vision_model.extra"),
             HasSubstr("1 misshapen: language_projection.weight is Float [3, 5], "
                       "expected [16, 12]")));
@@ -60,7 +60,7 @@ TEST_F(WeightsTest, NamesAllThatDoesNotFitAtOnce) {
 
 TEST_F(WeightsTest, CountsAllAndNamesTen) {
   for (int i = 0; i < 25; ++i) listed.push_back({"extra." + std::to_string(i), {1}, at::kFloat});
-  const auto message = refusal(fixture, listed);
+  const auto message = weights_refusal(fixture, listed);
   EXPECT_THAT(message, HasSubstr("25 not expected: extra.0, "));
   EXPECT_THAT(message, HasSubstr(", ..."));
 }
@@ -69,10 +69,10 @@ TEST_F(WeightsTest, RefusesIntegersAndDoubles) {
   auto integers = listed;
   for (auto& w : integers)
     if (w.name == "query_tokens") w.dtype = at::kLong;
-  EXPECT_THAT(refusal(fixture, integers), HasSubstr("1 misshapen: query_tokens is Long"));
+  EXPECT_THAT(weights_refusal(fixture, integers), HasSubstr("1 misshapen: query_tokens is Long"));
   auto twice = listed;
   twice.push_back({"model.query_tokens", {1, 4, 12}, at::kFloat});
-  EXPECT_THAT(refusal(fixture, twice), HasSubstr("1 there twice"));
+  EXPECT_THAT(weights_refusal(fixture, twice), HasSubstr("1 there twice"));
 }
 
 TEST_F(WeightsTest, AcceptsTheNamesAndBuffersOfOtherReleases) {
@@ -82,7 +82,7 @@ TEST_F(WeightsTest, AcceptsTheNamesAndBuffersOfOtherReleases) {
     w.name = "model." + w.name;
   }
   listed.push_back({"model.vision_model.embeddings.position_ids", {1, 10}, at::kLong});
-  EXPECT_EQ(refusal(fixture, listed), "accepted");
+  EXPECT_EQ(weights_refusal(fixture, listed), "accepted");
 }
 
 TEST_F(WeightsTest, ATiedHeadMayBeSavedTwiceButNotDiffer) {

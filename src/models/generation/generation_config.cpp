@@ -18,7 +18,7 @@ constexpr double kLargest = 1e9;
 constexpr int64_t kMost = int64_t{1} << 40;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-std::vector<std::vector<int64_t>> sequences(const json& object, const char* name) {
+std::vector<std::vector<int64_t>> token_sequences(const json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return {};
   std::vector<std::vector<int64_t>> all;
@@ -99,7 +99,7 @@ GenerationConfig GenerationConfig::parse(const json& object) {
   GenerationConfig c;
   c.repetition_penalty = fields.number("repetition_penalty", 1, 1e-9, kLargest);
   c.no_repeat_ngram_size = fields.integer("no_repeat_ngram_size", 0, 0, kMost);
-  c.bad_words_ids = sequences(object, "bad_words_ids");
+  c.bad_words_ids = token_sequences(object, "bad_words_ids");
   c.suppress_tokens = fields.ids("suppress_tokens");
   c.begin_suppress_tokens = fields.ids("begin_suppress_tokens");
   c.min_length = fields.integer("min_length", 0, 0, kMost);

@@ -11,7 +11,7 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kMost = 1 << 20;
+constexpr int64_t kMaxBertSize = 1 << 20;
 
 // What the two releases call a layer's parts.
 struct Names {
@@ -50,11 +50,11 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
                             json.value("model_type", nlohmann::json()).dump().substr(0, 60)),
                 "sentence encoders are implemented for `bert` and `distilbert`");
   const auto count = [&](const char* bert, const char* distilled, int64_t absent,
-                         int64_t most = kMost) {
+                         int64_t most = kMaxBertSize) {
     return fields.integer(config.distilled ? distilled : bert, absent, 1, most);
   };
   config.vocabulary = fields.integer("vocab_size", config.vocabulary, 1, int64_t{1} << 31);
-  config.max_positions = fields.integer("max_position_embeddings", 512, 1, kMost);
+  config.max_positions = fields.integer("max_position_embeddings", 512, 1, kMaxBertSize);
   config.hidden = count("hidden_size", "dim", config.hidden);
   config.layers = count("num_hidden_layers", "n_layers", config.distilled ? 6 : 12, 1000);
   config.heads = count("num_attention_heads", "n_heads", config.heads);
@@ -63,7 +63,7 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
   if (config.distilled) {
     config.types = 0;
   } else {
-    config.types = fields.integer("type_vocab_size", config.types, 1, kMost);
+    config.types = fields.integer("type_vocab_size", config.types, 1, kMaxBertSize);
     config.eps = fields.number("layer_norm_eps", config.eps, 0, 1);
     fields.expect("position_embedding_type", "absolute");
     for (const char* flag : {"is_decoder", "add_cross_attention"}) fields.expect_flag(flag, false);

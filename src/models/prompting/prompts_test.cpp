@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kTestData = EMEND_SOURCE_DIR "/src/models/testdata/";
+const std::string kPromptsData = EMEND_SOURCE_DIR "/src/models/testdata/";
 
 nlohmann::json read(const fs::path& path) {
   std::ifstream file(path);
@@ -39,10 +39,10 @@ class Prompts : public ::testing::TestWithParam<std::string> {
     fs::create_directories(folder);
     for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"})
       fs::copy_file(tokenizer / name, folder / name);
-    fs::copy_file(kTestData + "blip2/plain/preprocessor_config.json",
+    fs::copy_file(kPromptsData + "blip2/plain/preprocessor_config.json",
                   folder / "preprocessor_config.json");
     write(folder / "config.json",
-          read(kTestData + "manifests/" + GetParam() + ".json").at("config"));
+          read(kPromptsData + "manifests/" + GetParam() + ".json").at("config"));
   }
   void TearDown() override { fs::remove_all(folder); }
 
@@ -53,7 +53,7 @@ class Prompts : public ::testing::TestWithParam<std::string> {
   }
 
   fs::path folder;
-  nlohmann::json expected = read(kTestData + "prompts.json");
+  nlohmann::json expected = read(kPromptsData + "prompts.json");
 };
 
 INSTANTIATE_TEST_SUITE_P(All, Prompts, ::testing::Values("blip2-opt-2.7b", "blip2-opt-2.7b-older"),
@@ -89,7 +89,7 @@ TEST_P(Prompts, GenerationConfigDoesNotMoveTheStop) {
 }
 
 TEST(Stop, EndsGenerationAsInTransformers) {
-  const auto stop = read(kTestData + "prompts.json").at("stop");
+  const auto stop = read(kPromptsData + "prompts.json").at("stop");
   const auto fixture = fixtures::Fixture::open("blip2/plain");
   const auto model = fixtures::load(fixture);
   auto batch = fixture.batch("image_left");

@@ -17,7 +17,7 @@
 namespace emend {
 namespace {
 
-void add(Hasher& hash, const std::string& text) {
+void add_to_hash(Hasher& hash, const std::string& text) {
   const uint64_t size = text.size();
   hash.update(&size, sizeof size).update(text);
 }
@@ -60,9 +60,9 @@ class BertEncoder : public SentenceEncoder {
     std::vector<at::Tensor> site_weights;
     Bert bert(config_, Builder{weights, parameters, sites, site_weights});
     weights.finish();
-    add(hash_, config_.canonical());
+    add_to_hash(hash_, config_.canonical());
     for (const auto& [name, tensor] : parameters) {
-      add(hash_, name);
+      add_to_hash(hash_, name);
       const auto plain = tensor.to(at::kCPU).contiguous();
       hash_.update(plain.data_ptr(), plain.nbytes());
     }
@@ -93,11 +93,12 @@ class BertEncoder : public SentenceEncoder {
                   fmt::format("the tokenizer of '{}' has {} tokens, its model {}", folder_,
                               tokenizer_->size(), config_.vocabulary),
                   "config.json and the tokenizer must come from the same model");
-    add(hash_, says_.canonical());
+    add_to_hash(hash_, says_.canonical());
     // All ids are tokens, or this throws; then none is outside of the model's table.
-    for (int64_t id = 0; id < tokenizer_->size(); ++id) add(hash_, tokenizer_->token(id));
+    for (int64_t id = 0; id < tokenizer_->size(); ++id) add_to_hash(hash_, tokenizer_->token(id));
     // And how a text becomes them.
-    add(hash_,
+    add_to_hash(
+        hash_,
         fmt::format("{}", fmt::join(tokenizer_->encode("Ab\u00c9\u00e9 c\u6f22d.", true), " ")));
     fingerprint_ = hash_.hex();
   }

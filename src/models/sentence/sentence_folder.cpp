@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Pooling = SentenceEncoder::Pooling;
 
-constexpr int64_t kMost = 1 << 20;
+constexpr int64_t kMaxSentenceSize = 1 << 20;
 
 [[noreturn]] void not_implemented(const std::string& file, const std::string& what) {
   throw Error("models::sentence_encoder", fmt::format("'{}' asks for {}", file, what),
@@ -75,16 +75,17 @@ void read_length(SentenceFolder& made) {
   if (is_file(file)) {
     const auto config = read_json_object(file);
     // "As long as you like" is written as 1e30.
-    const auto length = JsonFields("tokenizer_config", config)
-                            .number("model_max_length", static_cast<double>(kMost), 1, 1e300);
-    made.max_length = static_cast<int64_t>(std::min(length, static_cast<double>(kMost)));
+    const auto length =
+        JsonFields("tokenizer_config", config)
+            .number("model_max_length", static_cast<double>(kMaxSentenceSize), 1, 1e300);
+    made.max_length = static_cast<int64_t>(std::min(length, static_cast<double>(kMaxSentenceSize)));
   }
   for (const char* name : {"sentence_bert_config.json", "sentence_distilbert_config.json"}) {
     if (!is_file(made.file(name))) continue;
     const auto config = read_json_object(made.file(name));
     const JsonFields fields("sentence_bert_config", config);
-    made.max_length =
-        std::min(made.max_length, fields.integer("max_seq_length", made.max_length, 1, kMost));
+    made.max_length = std::min(
+        made.max_length, fields.integer("max_seq_length", made.max_length, 1, kMaxSentenceSize));
     fields.expect_flag("do_lower_case", false);
   }
 }
@@ -103,7 +104,7 @@ SentenceFolder SentenceFolder::read(const std::string& folder, Pooling otherwise
   if (!is_folder(folder))
     throw Error("models::sentence_encoder", fmt::format("'{}' is no folder", folder),
                 "a sentence encoder is a Hugging Face folder of BERT or DistilBERT");
-  SentenceFolder made{folder, otherwise, false, kMost};
+  SentenceFolder made{folder, otherwise, false, kMaxSentenceSize};
   if (is_file(fs::path(folder) / "modules.json")) read_modules(made, folder);
   read_length(made);
   return made;

@@ -13,7 +13,7 @@ namespace emend {
 namespace {
 
 using Json = nlohmann::json;
-constexpr const char* kPlace = "suites::counterfact";
+constexpr const char* kCounterfactPlace = "suites::counterfact";
 
 bool is_question(const std::string& text) {
   const auto end = text.find_last_not_of(" \t\r\n");
@@ -27,7 +27,7 @@ class CounterFactSuite : public Suite {
     const auto limit = options.limit > 0 ? options.limit : rows_.size();
     while (read_ < rows_.size() && kept_.size() < limit) read_row(read_++);
     if (kept_.empty())
-      throw Error(kPlace,
+      throw Error(kCounterfactPlace,
                   fmt::format("nothing is left of '{}': {} rows read, all left out ({})",
                               rows_.path(), read_, reasons()),
                   "check that it is the right file");
@@ -39,7 +39,8 @@ class CounterFactSuite : public Suite {
 
   Record record(size_t index) const override {
     if (index >= kept_.size())
-      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()),
+      throw Error(kCounterfactPlace,
+                  fmt::format("record {} of {} is asked for", index, kept_.size()),
                   "this is an error in emend; please report it");
     const auto row = rows_.row(kept_[index]);
     const auto fact = parse_fact_row(RowFields(row, rows_.where(kept_[index])));
@@ -80,7 +81,8 @@ class CounterFactSuite : public Suite {
     const RowFields fields(row, rows_.where(index));
     const auto fact = parse_fact_row(fields);
     if (name_ != "counterfact" && fact.form != name_)
-      throw Error(kPlace, fmt::format("'{}' is in the form of {}", fields.where(), fact.form),
+      throw Error(kCounterfactPlace,
+                  fmt::format("'{}' is in the form of {}", fields.where(), fact.form),
                   fmt::format("give --suite {}, or --suite counterfact, which reads every form",
                               fact.form));
     if (!fact.filtered.empty()) {
@@ -102,13 +104,14 @@ class CounterFactSuite : public Suite {
 
   static const std::string& data_file(const std::string& name, const SuiteOptions& options) {
     if (options.data.empty())
-      throw Error(kPlace, fmt::format("{} needs its data", name), "name the file with --data");
+      throw Error(kCounterfactPlace, fmt::format("{} needs its data", name),
+                  "name the file with --data");
     for (const auto& [given, option] :
          {std::pair(!options.images.empty(), "--images"),
           std::pair(!options.rephrase_images.empty(), "--rephrase-images"),
           std::pair(options.grid, "--grid")})
       if (given)
-        throw Error(kPlace, fmt::format("{} has no pictures", name),
+        throw Error(kCounterfactPlace, fmt::format("{} has no pictures", name),
                     fmt::format("leave out {}, or choose another suite", option));
     return options.data;
   }

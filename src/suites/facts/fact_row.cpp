@@ -8,7 +8,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "suites::counterfact";
+constexpr const char* kFactRowPlace = "suites::counterfact";
 
 using Questions = std::vector<FactRow::Question>;
 
@@ -156,7 +156,7 @@ FactRow parse_fact_row(const RowFields& fields) {
   for (const char* name : {"image", "image_rephrase", "m_loc"})
     if (fields.has(name))
       throw Error(
-          kPlace,
+          kFactRowPlace,
           fmt::format("'{}' has a picture ('{}'), and this suite has none", fields.where(), name),
           "--suite mmedit-json reads rows with pictures");
   for (const auto& form : kForms) {
@@ -170,7 +170,7 @@ FactRow parse_fact_row(const RowFields& fields) {
     return fact;
   }
   auto names = fmt::format("{}", fmt::join(fields.names(), ", "));
-  throw Error(kPlace,
+  throw Error(kFactRowPlace,
               fmt::format("'{}' is in none of the forms that are read; its fields are: {}",
                           fields.where(), names.empty() ? "none" : names.substr(0, 200)),
               "CounterFact has requested_rewrite, or prompt and target_new; zsRE src and alt; "

@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "suites::json";
+constexpr const char* kJsonRowsPlace = "suites::json";
 constexpr uint64_t kPiece = uint64_t{1} << 20;
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
@@ -37,8 +37,10 @@ class Scanner {
 
   void finish() const {
     if (state_ == State::ended) return;
-    if (state_ == State::start) throw Error(kPlace, fmt::format("'{}' is empty", path_), kExpected);
-    throw Error(kPlace, fmt::format("'{}' ends before its list does, in line {}", path_, line_),
+    if (state_ == State::start)
+      throw Error(kJsonRowsPlace, fmt::format("'{}' is empty", path_), kExpected);
+    throw Error(kJsonRowsPlace,
+                fmt::format("'{}' ends before its list does, in line {}", path_, line_),
                 "check that the download is complete");
   }
 
@@ -63,7 +65,7 @@ class Scanner {
     }
     if (at_ - begin_ >= JsonRows::kLargestRow)
       throw Error(
-          kPlace,
+          kJsonRowsPlace,
           fmt::format("'{}': the object that ends or goes on in line {} has more than {} MB", path_,
                       line_, JsonRows::kLargestRow >> 20),
           "check that it is the right file: pictures are named, not held, in it");
@@ -83,7 +85,7 @@ class Scanner {
       state_ = State::ended;
     } else {
       auto printable = c >= 32 && c < 127 ? fmt::format(" '{}'", c) : std::string();
-      throw Error(kPlace,
+      throw Error(kJsonRowsPlace,
                   fmt::format("'{}' has a byte{} between its objects that does not belong there, "
                               "in line {}",
                               path_, printable, line_),

@@ -9,7 +9,7 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kPlace = "suites::rows";
+constexpr const char* kRowFieldsPlace = "suites::rows";
 
 // A value as a message quotes it: short, whatever the file holds.
 std::string quoted(const json& value) {
@@ -43,7 +43,8 @@ constexpr std::string_view kOthers = " (all but the first)";
 RowFields::RowFields(const json& row, std::string where)
     : RowFields(row, std::move(where), "", std::make_shared<std::set<std::string>>()) {
   if (!row.is_object())
-    throw Error(kPlace, fmt::format("'{}' is {} instead of an object", where_, quoted(row)),
+    throw Error(kRowFieldsPlace,
+                fmt::format("'{}' is {} instead of an object", where_, quoted(row)),
                 "a file of annotations is a list of objects: [{\"src\": ...}, ...]");
 }
 
@@ -53,7 +54,7 @@ RowFields::RowFields(const json& object, std::string where, std::string path,
 
 void RowFields::refuse(std::string_view name, const std::string& problem,
                        const std::string& hint) const {
-  throw Error(kPlace, fmt::format("'{}': '{}' {}", where_, path_of(name), problem), hint);
+  throw Error(kRowFieldsPlace, fmt::format("'{}': '{}' {}", where_, path_of(name), problem), hint);
 }
 
 const json* RowFields::find(std::string_view name) const {
@@ -65,7 +66,7 @@ const json& RowFields::get(std::string_view name) const {
   if (const auto* value = find(name)) return *value;
   const bool is_null = object_->contains(std::string(name));
   throw Error(
-      kPlace,
+      kRowFieldsPlace,
       fmt::format("'{}' {} '{}'", where_, is_null ? "has null for" : "has no", path_of(name)),
       fmt::format("add \"{}\" to the row, or choose the suite that reads this file", name));
 }

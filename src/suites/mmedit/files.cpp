@@ -11,7 +11,7 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPlace = "suites::mmedit";
+constexpr const char* kFilesPlace = "suites::mmedit";
 
 struct Annotations {
   const char *suite, *split;
@@ -38,7 +38,7 @@ const Annotations& annotations_of(const std::string& name, const std::string& sp
     if (one.split == split) return one;
     splits.push_back(one.split);
   }
-  throw Error(kPlace, fmt::format("{} has no split '{}'", name, split),
+  throw Error(kFilesPlace, fmt::format("{} has no split '{}'", name, split),
               fmt::format("it has: {}", fmt::join(splits, ", ")));
 }
 
@@ -55,7 +55,7 @@ bool is_folder(const fs::path& path) {
 // What must be a folder, so that a mistyped one is not told as thousands of missing images.
 std::string folder(const std::string& path, const char* what) {
   if (!is_folder(path))
-    throw Error(kPlace, fmt::format("'{}', given for {}, is no folder", path, what),
+    throw Error(kFilesPlace, fmt::format("'{}', given for {}, is no folder", path, what),
                 "check the path");
   return path;
 }
@@ -75,13 +75,13 @@ std::string image_of(const JsonRows& rows, size_t index) {
 std::string find_annotations(const std::string& name, const SuiteOptions& options) {
   const auto& data = options.data;
   if (data.empty())
-    throw Error(kPlace, fmt::format("{} needs its data", name),
+    throw Error(kFilesPlace, fmt::format("{} needs its data", name),
                 "name the annotation file, or the folder of the download, with --data");
   const bool own = name == "mmedit-json";
   const auto* annotations = own ? nullptr : &annotations_of(name, options.split);
   if (!is_folder(data)) return data;
   if (own)
-    throw Error(kPlace, fmt::format("'{}' is a folder", data),
+    throw Error(kFilesPlace, fmt::format("'{}' is a folder", data),
                 "mmedit-json reads one annotation file: name it with --data");
   std::vector<std::string> tried;
   for (const auto* file : annotations->files) {
@@ -89,7 +89,7 @@ std::string find_annotations(const std::string& name, const SuiteOptions& option
     if (is_file(path)) return path.string();
     tried.push_back(path.string());
   }
-  throw Error(kPlace,
+  throw Error(kFilesPlace,
               fmt::format("no annotations of {}, split {}: there is no {}", name, options.split,
                           fmt::join(tried, " and no ")),
               "name the file itself with --data");

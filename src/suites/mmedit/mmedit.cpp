@@ -16,7 +16,7 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPlace = "suites::mmedit";
+constexpr const char* kMmeditPlace = "suites::mmedit";
 
 MmeditKind kind_of(const std::string& name) {
   if (name == "e-ic") return MmeditKind::caption;
@@ -65,7 +65,7 @@ class MmeditSuite : public Suite {
     if (options_.missing_images == MissingImages::refuse && missing_records_ > 0) refuse();
     if (kept_.empty())
       throw Error(
-          kPlace,
+          kMmeditPlace,
           fmt::format("nothing is left of '{}': {} rows read, {} left out for empty fields, "
                       "{} for missing images{}",
                       rows_.path(), read_, left_out(), missing_records_,
@@ -79,7 +79,7 @@ class MmeditSuite : public Suite {
 
   Record record(size_t index) const override {
     if (index >= kept_.size())
-      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, kept_.size()),
+      throw Error(kMmeditPlace, fmt::format("record {} of {} is asked for", index, kept_.size()),
                   "this is an error in emend; please report it");
     const auto& kept = kept_[index];
     auto row = parse(kept.row);
@@ -135,7 +135,8 @@ class MmeditSuite : public Suite {
   // Until `limit` records are kept. Where missing images are refused, as if none were missing.
   void read_until_limit() {
     if (rows_.size() > UINT32_MAX)
-      throw Error(kPlace, fmt::format("'{}' has {} rows", rows_.path(), rows_.size()), "split it");
+      throw Error(kMmeditPlace, fmt::format("'{}' has {} rows", rows_.path(), rows_.size()),
+                  "split it");
     // Gone when the file has been read.
     std::unordered_set<std::string> missing;
     auto lacks = [&](const std::string& path, const std::string& name) {
@@ -218,7 +219,7 @@ class MmeditSuite : public Suite {
   [[noreturn]] void refuse() const {
     size_t asked = read_ - left_out();
     throw Error(
-        kPlace,
+        kMmeditPlace,
         fmt::format("{} of {} records of '{}' miss images: {} files are not below {}: {}{}",
                     missing_records_, asked, rows_.path(), missing_files_, folders(),
                     fmt::join(first_missing_, ", "),

@@ -6,9 +6,9 @@ namespace emend::scenes {
 namespace {
 
 // A topic in all its wordings.
-void word(std::vector<Consequence>& all, std::string_view pattern, const std::string& topic,
-          const std::string& a, const std::string& b, const std::string& answer,
-          bool of_picture = true) {
+void add_consequence(std::vector<Consequence>& all, std::string_view pattern,
+                     const std::string& topic, const std::string& a, const std::string& b,
+                     const std::string& answer, bool of_picture = true) {
   const auto& from = phrases(pattern);
   for (size_t w = 0; w < from.wordings.size(); ++w)
     all.push_back({{from.kind, topic, static_cast<int>(w), fill_in(from.wordings[w], a, b), answer},
@@ -17,9 +17,9 @@ void word(std::vector<Consequence>& all, std::string_view pattern, const std::st
 
 // "Is it still red?" Only the change itself would otherwise be asked, always answered with yes.
 void deny(std::vector<Consequence>& all, const std::string& shape, const std::string& colour) {
-  word(all, "is", "is/" + shape + "/" + colour, shape, colour, "no");
-  word(all, "presence", "presence/" + colour + " " + shape, with_article(colour + " " + shape), {},
-       "no");
+  add_consequence(all, "is", "is/" + shape + "/" + colour, shape, colour, "no");
+  add_consequence(all, "presence", "presence/" + colour + " " + shape,
+                  with_article(colour + " " + shape), {}, "no");
 }
 
 // What the picture tells about the creature, text tells too, and the other way round.
@@ -29,9 +29,10 @@ void across(std::vector<Consequence>& all, const Scene& scene, const Question& q
   const auto& name = creatures()[scene.creature].name;
   auto part = split_topic(question.topic);
   if (question.kind == Kind::one_hop)
-    word(all, "fact/" + part.at(1), "fact/" + name + "/" + part[1], name, {}, target, false);
+    add_consequence(all, "fact/" + part.at(1), "fact/" + name + "/" + part[1], name, {}, target,
+                    false);
   else if (question.kind == Kind::fact && part.at(1) == name)
-    word(all, "one_hop/" + part.at(2), "one_hop/" + part[2], {}, {}, target);
+    add_consequence(all, "one_hop/" + part.at(2), "one_hop/" + part[2], {}, {}, target);
 }
 
 }  // namespace

@@ -215,7 +215,7 @@ class Asker {
   std::vector<Asked>& out_;
 };
 
-Question word(const Asked& asked, int wording) {
+Question word_of(const Asked& asked, int wording) {
   return {asked.phrases->kind, asked.topic, wording,
           fill_in(asked.phrases->wordings[wording], asked.a, asked.b), asked.answer};
 }
@@ -231,7 +231,7 @@ std::vector<Question> questions(const Scene& scene) {
   all.reserve(asked.size() * 5);
   for (const auto& one : asked)
     for (size_t w = 0; w < one.phrases->wordings.size(); ++w)
-      all.push_back(word(one, static_cast<int>(w)));
+      all.push_back(word_of(one, static_cast<int>(w)));
   return all;
 }
 
@@ -255,7 +255,7 @@ Question draw_question(const Scene& scene, Kind kind, Rng& rng) {
                 std::string("the scene has no question of kind ") + kind_name(kind),
                 "draw one of kinds(scene)");
   const auto& one = pick(asked, rng);
-  return word(one, below(rng, one.phrases->wordings.size()));
+  return word_of(one, below(rng, one.phrases->wordings.size()));
 }
 
 }  // namespace emend::scenes

@@ -14,7 +14,7 @@
 namespace emend::scenes {
 namespace {
 
-std::vector<Probe> of(const Record& record, Group group) {
+std::vector<Probe> probes_of(const Record& record, Group group) {
   std::vector<Probe> some;
   for (const auto& probe : record.probes)
     if (probe.group == group) some.push_back(probe);
@@ -45,20 +45,20 @@ TEST(ScenesRecords, ProbesAreWellFormed) {
       ASSERT_TRUE(record.image.present());
       auto picture = record.image.load();
 
-      auto reliability = of(record, Group::reliability);
+      auto reliability = probes_of(record, Group::reliability);
       ASSERT_EQ(reliability.size(), 1u);
       EXPECT_EQ(reliability[0].text, record.prompt);
       EXPECT_EQ(reliability[0].answer, record.target);
 
       std::set<std::string> texts = {record.prompt};
-      auto reworded = of(record, Group::text_generality);
+      auto reworded = probes_of(record, Group::text_generality);
       EXPECT_EQ(reworded.size(), 3u) << record.prompt;
       for (const auto& p : reworded) {
         EXPECT_TRUE(texts.insert(p.text).second);
         EXPECT_EQ(p.answer, record.target);
         EXPECT_EQ(p.image.load().rgb, picture.rgb);
       }
-      auto redrawn = of(record, Group::image_generality);
+      auto redrawn = probes_of(record, Group::image_generality);
       ASSERT_EQ(redrawn.size(), 3u);
       for (const auto& p : redrawn) {
         EXPECT_EQ(p.text, record.prompt);
@@ -67,7 +67,7 @@ TEST(ScenesRecords, ProbesAreWellFormed) {
       }
       EXPECT_NE(redrawn[0].image.load().rgb, redrawn[1].image.load().rgb);
 
-      auto local_texts = of(record, Group::text_locality);
+      auto local_texts = probes_of(record, Group::text_locality);
       EXPECT_EQ(local_texts.size(), 4u);
       for (const auto& p : local_texts) {
         EXPECT_FALSE(p.image.present());
@@ -75,7 +75,7 @@ TEST(ScenesRecords, ProbesAreWellFormed) {
         EXPECT_NE(p.answer, record.truth);
         EXPECT_TRUE(texts.insert(p.text).second);
       }
-      auto local_pictures = of(record, Group::image_locality);
+      auto local_pictures = probes_of(record, Group::image_locality);
       ASSERT_EQ(local_pictures.size(), 3u);
       for (const auto& p : local_pictures) {
         EXPECT_NE(p.image.load().rgb, picture.rgb);
@@ -83,7 +83,7 @@ TEST(ScenesRecords, ProbesAreWellFormed) {
         EXPECT_NE(p.answer, record.truth);
       }
       std::set<std::string> consequences;
-      for (const auto& p : of(record, Group::portability)) {
+      for (const auto& p : probes_of(record, Group::portability)) {
         EXPECT_FALSE(p.answer.empty());
         EXPECT_NE(p.text, record.prompt);
         EXPECT_TRUE(consequences.insert(p.text).second);
@@ -115,13 +115,13 @@ TEST(ScenesRecords, AreTheSameForTheSameSeedAndOtherwiseNot) {
 
 TEST(ScenesRecords, GivesAsManyProbesAsAreAskedFor) {
   auto record = counterfactual(Split::eval, 3, {100, 40, 150, 40, 0});
-  EXPECT_EQ(of(record, Group::image_generality).size(), 40u);
-  EXPECT_EQ(of(record, Group::image_locality).size(), 40u);
-  EXPECT_EQ(of(record, Group::text_locality).size(), 150u);
-  EXPECT_GE(of(record, Group::text_generality).size(), 3u);  // as many wordings as there are
-  EXPECT_EQ(of(record, Group::portability).size(), 0u);
+  EXPECT_EQ(probes_of(record, Group::image_generality).size(), 40u);
+  EXPECT_EQ(probes_of(record, Group::image_locality).size(), 40u);
+  EXPECT_EQ(probes_of(record, Group::text_locality).size(), 150u);
+  EXPECT_GE(probes_of(record, Group::text_generality).size(), 3u);  // as many wordings as there are
+  EXPECT_EQ(probes_of(record, Group::portability).size(), 0u);
   std::set<std::string> pictures;
-  for (const auto& p : of(record, Group::image_generality)) {
+  for (const auto& p : probes_of(record, Group::image_generality)) {
     auto rgb = p.image.load().rgb;
     pictures.emplace(rgb.begin(), rgb.end());
   }
@@ -136,7 +136,7 @@ TEST(ScenesRecords, ARenamedCreatureBringsItsFacts) {
   auto question = asked(scene, "Who is this?");
   auto record = make_record(scene, question, other.name, Split::eval, 1, {1, 1, 50, 30, 100});
   std::map<std::string, std::string> follow;
-  for (const auto& p : of(record, Group::portability)) {
+  for (const auto& p : probes_of(record, Group::portability)) {
     EXPECT_TRUE(p.image.present());
     follow[p.text] = p.answer;
   }
@@ -152,7 +152,7 @@ TEST(ScenesRecords, ARenamedCreatureBringsItsFacts) {
   }
   EXPECT_EQ(follow.size(), size_t(told));
   EXPECT_GE(told, 8);
-  // Nothing unrelated is about either of the two.
+  // Nothing unrelated is about either probes_of the two.
   for (const auto& p : record.probes) {
     if (p.group != Group::text_locality && p.group != Group::image_locality) continue;
     for (const auto& name : {creatures()[4].name, other.name}) {
@@ -216,10 +216,10 @@ TEST(ScenesRecords, TextEditsHaveNoPicture) {
     if (fact.topic != "fact/" + creatures()[0].name + "/home") continue;
     auto record = make_record(scene, fact, "moonbase", Split::eval, 1, {9, 1, 3, 2, 3});
     EXPECT_FALSE(record.image.present());
-    EXPECT_EQ(of(record, Group::text_generality).size(), 4u);
-    EXPECT_TRUE(of(record, Group::image_generality).empty());
-    ASSERT_EQ(of(record, Group::portability).size(), 3u);
-    for (const auto& p : of(record, Group::portability)) {
+    EXPECT_EQ(probes_of(record, Group::text_generality).size(), 4u);
+    EXPECT_TRUE(probes_of(record, Group::image_generality).empty());
+    ASSERT_EQ(probes_of(record, Group::portability).size(), 3u);
+    for (const auto& p : probes_of(record, Group::portability)) {
       EXPECT_TRUE(p.image.present());
       EXPECT_EQ(p.answer, "moonbase");
     }
@@ -251,11 +251,11 @@ TEST(ScenesExport, IsReadableAndConsistent) {
     EXPECT_EQ(row.at("src"), record.prompt);
     EXPECT_EQ(row.at("alt"), record.target);
     EXPECT_EQ(row.at("pred"), i == 1 ? "what the model said" : record.truth);
-    EXPECT_EQ(row.at("rephrase"), of(record, Group::text_generality)[0].text);
-    EXPECT_EQ(row.at("loc"), of(record, Group::text_locality)[0].text);
-    EXPECT_EQ(row.at("loc_ans"), of(record, Group::text_locality)[0].answer);
-    EXPECT_EQ(row.at("m_loc_q"), of(record, Group::image_locality)[0].text);
-    EXPECT_EQ(row.at("m_loc_a"), of(record, Group::image_locality)[0].answer);
+    EXPECT_EQ(row.at("rephrase"), probes_of(record, Group::text_generality)[0].text);
+    EXPECT_EQ(row.at("loc"), probes_of(record, Group::text_locality)[0].text);
+    EXPECT_EQ(row.at("loc_ans"), probes_of(record, Group::text_locality)[0].answer);
+    EXPECT_EQ(row.at("m_loc_q"), probes_of(record, Group::image_locality)[0].text);
+    EXPECT_EQ(row.at("m_loc_a"), probes_of(record, Group::image_locality)[0].answer);
     for (const char* key : {"src", "rephrase", "pred", "alt", "image", "image_rephrase", "loc",
                             "loc_ans", "m_loc", "m_loc_q", "m_loc_a"})
       EXPECT_FALSE(row.at(key).get<std::string>().empty()) << key;

@@ -8,14 +8,14 @@
 namespace emend {
 namespace {
 
-constexpr const char* kPlace = "suites::scenes";
+constexpr const char* kSuitePlace = "suites::scenes";
 constexpr size_t kRecords = 500;
 
 scenes::Split split_named(const std::string& name) {
   if (name == "eval") return scenes::Split::eval;
   if (name == "train") return scenes::Split::train;
   if (name == "pretrain") return scenes::Split::pretrain;
-  throw Error(kPlace, fmt::format("scenes has no split '{}'", name),
+  throw Error(kSuitePlace, fmt::format("scenes has no split '{}'", name),
               "it has: eval, train, pretrain");
 }
 
@@ -26,24 +26,25 @@ class ScenesSuite : public Suite {
         split_(split_named(options.split)),
         size_(options.limit > 0 ? options.limit : kRecords) {
     if (options.form != "vqa" && options.form != "caption" && options.form != "both")
-      throw Error(kPlace, fmt::format("there is no form '{}'", options.form),
+      throw Error(kSuitePlace, fmt::format("there is no form '{}'", options.form),
                   "there are: vqa, caption, both");
     if (!options.data.empty() || !options.images.empty() || !options.rephrase_images.empty())
-      throw Error(kPlace, "scenes is drawn and reads no files",
+      throw Error(kSuitePlace, "scenes is drawn and reads no files",
                   "leave --data and the image folders out, or name another suite");
     auto& probes = options_.probes;
     probes.grid = probes.grid || options.grid;
     for (int count : {probes.rewordings, probes.variants, probes.text_probes, probes.image_probes,
                       probes.portability})
       if (count < 0 || count > 10000)
-        throw Error(kPlace, fmt::format("{} probes a group are asked for", count), "0 to 10000");
+        throw Error(kSuitePlace, fmt::format("{} probes a group are asked for", count),
+                    "0 to 10000");
   }
 
   size_t size() const override { return size_; }
 
   Record record(size_t index) const override {
     if (index >= size_)
-      throw Error(kPlace, fmt::format("record {} of {} is asked for", index, size_),
+      throw Error(kSuitePlace, fmt::format("record {} of {} is asked for", index, size_),
                   "this is an error in emend; please report it");
     // Mixed, so that runs with seeds 1 and 2 have no record in common.
     auto seed = mix(options_.seed) + index;

@@ -22,7 +22,7 @@ SuiteOptions options(const std::string& form = "vqa", bool grid = false) {
   return options;
 }
 
-std::vector<Probe> of(const Record& record, Group group) {
+std::vector<Probe> group_probes(const Record& record, Group group) {
   std::vector<Probe> some;
   for (const auto& probe : record.probes)
     if (probe.group == group) some.push_back(probe);
@@ -122,17 +122,17 @@ TEST(ScenesSuite, CaptionsTellOfAWorldThatDiffersInOneThing) {
     auto record = suite->record(i);
     EXPECT_EQ(record.prompt, "a photo of");
     EXPECT_NE(record.target, record.truth);
-    EXPECT_EQ(of(record, Group::text_generality).size(), 3u);
-    EXPECT_EQ(of(record, Group::image_generality).size(), 2u);
-    EXPECT_EQ(of(record, Group::text_locality).size(), 2u);
-    EXPECT_EQ(of(record, Group::image_locality).size(), 2u);
-    for (const auto& probe : of(record, Group::text_generality)) {
+    EXPECT_EQ(group_probes(record, Group::text_generality).size(), 3u);
+    EXPECT_EQ(group_probes(record, Group::image_generality).size(), 2u);
+    EXPECT_EQ(group_probes(record, Group::text_locality).size(), 2u);
+    EXPECT_EQ(group_probes(record, Group::image_locality).size(), 2u);
+    for (const auto& probe : group_probes(record, Group::text_generality)) {
       EXPECT_NE(probe.text, record.prompt);
       EXPECT_EQ(probe.answer, record.target);
     }
-    for (const auto& probe : of(record, Group::image_locality))
+    for (const auto& probe : group_probes(record, Group::image_locality))
       EXPECT_EQ(probe.text.back(), '?') << "as E-IC asks beside its captions";
-    for (const auto& probe : of(record, Group::portability)) {
+    for (const auto& probe : group_probes(record, Group::portability)) {
       ++portability;
       EXPECT_TRUE(probe.image.present());
       EXPECT_EQ(probe.text.back(), '?');
@@ -174,10 +174,10 @@ TEST(ScenesSuite, TheGridAddsItsCellsAndChangesNothingElse) {
     size_t beside = 0;
     for (size_t i = 0; i < grid->size(); ++i) {
       auto record = grid->record(i), bare = plain->record(i);
-      auto both = of(record, Group::both_generality);
-      auto random = of(record, Group::random_image_locality);
-      auto none = of(record, Group::no_image_locality);
-      auto consistent = of(record, Group::consistent_image_locality);
+      auto both = group_probes(record, Group::both_generality);
+      auto random = group_probes(record, Group::random_image_locality);
+      auto none = group_probes(record, Group::no_image_locality);
+      auto consistent = group_probes(record, Group::consistent_image_locality);
       EXPECT_EQ(both.size(), 3u);
       EXPECT_EQ(random.size(), 6u);
       EXPECT_EQ(similar(random), 3u);
@@ -188,7 +188,8 @@ TEST(ScenesSuite, TheGridAddsItsCellsAndChangesNothingElse) {
       beside += consistent.size();
 
       auto rewordings = std::set<std::string>();
-      for (const auto& probe : of(record, Group::text_generality)) rewordings.insert(probe.text);
+      for (const auto& probe : group_probes(record, Group::text_generality))
+        rewordings.insert(probe.text);
       auto picture = pixels(record.image);
       for (const auto& probe : both) {
         EXPECT_TRUE(rewordings.count(probe.text));
@@ -222,7 +223,7 @@ TEST(ScenesSuite, TheGridAddsItsCellsAndChangesNothingElse) {
   }
 }
 
-// "red star", ... of a caption.
+// "red star", ... group_probes a caption.
 std::set<std::string> things(const std::string& caption) {
   std::set<std::string> found;
   for (const auto& colour : scenes::colours())
@@ -239,7 +240,7 @@ TEST(ScenesSuite, RandomPicturesShowNothingOfTheEdit) {
   for (size_t i = 0; i < suite->size(); ++i) {
     auto record = suite->record(i);
     auto own = things(record.target + ", " + record.truth);
-    for (const auto& probe : of(record, Group::random_image_locality))
+    for (const auto& probe : group_probes(record, Group::random_image_locality))
       for (const auto& thing : things(probe.answer))
         EXPECT_FALSE(own.count(thing)) << thing << " in " << record.target;
   }
@@ -253,14 +254,14 @@ TEST(ScenesSuite, RandomPicturesAnswerOtherwiseThanTheTarget) {
   size_t target = 0, truth = 0, all = 0;
   for (size_t i = 0; i < suite->size(); ++i) {
     auto record = suite->record(i);
-    for (const auto& probe : of(record, Group::random_image_locality)) {
+    for (const auto& probe : group_probes(record, Group::random_image_locality)) {
       ++all;
       target += probe.answer == record.target;
       truth += probe.answer == record.truth;
     }
   }
   EXPECT_EQ(all, 160u);
-  EXPECT_LT(target, all / 8) << "only 'is there a red star? no' has it of every picture";
+  EXPECT_LT(target, all / 8) << "only 'is there a red star? no' has it group_probes every picture";
   EXPECT_LT(truth, all / 3) << "only questions with two answers";
 }
 
@@ -282,7 +283,8 @@ TEST(ScenesSuite, AnExportReadsBackAsTheSameProbes) {
       auto drawn = suite->record(i), back = read->record(i);
       expect_same(drawn, back);
       EXPECT_EQ(back.before, drawn.truth);
-      for (const auto& probe : of(back, Group::portability)) text_only += !probe.image.present();
+      for (const auto& probe : group_probes(back, Group::portability))
+        text_only += !probe.image.present();
     }
     EXPECT_EQ(text_only > 0, form == std::string("vqa")) << "of creatures' facts";
     EXPECT_EQ(folder.listing(), "images scenes_eval.json ");

@@ -14,7 +14,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 // Newlines of any kind become \n, and the last one goes.
-std::string prepared(std::string_view source) {
+std::string prepared_source(std::string_view source) {
   std::string text;
   for (size_t i = 0; i < source.size(); ++i) {
     if (source[i] == '\r' && i + 1 < source.size() && source[i + 1] == '\n') continue;
@@ -257,7 +257,7 @@ class Lexer {
 std::vector<Token> tokenize(std::string_view source) {
   if (const auto bad = invalid_utf8(source))
     fail(fmt::format("the template is not UTF-8: byte {} is out of place", *bad));
-  return Lexer(prepared(source)).run();
+  return Lexer(prepared_source(source)).run();
 }
 
 }  // namespace emend::text::jinja

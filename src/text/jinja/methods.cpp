@@ -69,13 +69,13 @@ std::vector<Value> words(std::string_view text, int64_t count) {
   return parts;
 }
 
-Value split(const std::string& text, const Arguments& arguments, Budget& budget) {
+Value split_method(const std::string& text, const Arguments& arguments, Budget& budget) {
   budget.items(text.size());
   const Value* separator = arguments.get(0, "");
   int64_t count = count_of(arguments, 1);
   if (!separator || separator->is_none()) return Value::list(words(text, count));
   const std::string& by = arguments.text(0, "sep");
-  if (by.empty()) fail("'split' by an empty string");
+  if (by.empty()) fail("'split_method' by an empty string");
   std::vector<Value> parts;
   size_t start = 0;
   for (size_t at; count != 0 && (at = text.find(by, start)) != std::string::npos; --count) {
@@ -86,13 +86,13 @@ Value split(const std::string& text, const Arguments& arguments, Budget& budget)
   return Value::list(std::move(parts));
 }
 
-Value join(const std::string& text, const Arguments& arguments, Budget& budget) {
+Value join_method(const std::string& text, const Arguments& arguments, Budget& budget) {
   const Value* given = arguments.get(0, "");
-  if (!given) fail("'join' needs a list");
+  if (!given) fail("'join_method' needs a list");
   std::string out;
   bool first = true;
   for (const Value& item : items_of(*given, budget)) {
-    if (!item.string()) fail(fmt::format("'join' takes strings, not {}", item.kind()));
+    if (!item.string()) fail(fmt::format("'join_method' takes strings, not {}", item.kind()));
     budget.text(text.size() + item.string()->size());
     if (!std::exchange(first, false)) out += text;
     out += *item.string();
@@ -104,7 +104,7 @@ const std::map<std::string, StringMethod, std::less<>>& string_methods() {
   static const auto* const kMethods = new std::map<std::string, StringMethod, std::less<>>{
       {"capitalize", cased(capitalized)},
       {"endswith", affixed(false)},
-      {"join", join},
+      {"join", join_method},
       {"lower", cased(lower)},
       {"lstrip", strip(true, false)},
       {"replace",
@@ -113,7 +113,7 @@ const std::map<std::string, StringMethod, std::less<>>& string_methods() {
                                count_of(arguments, 2), budget));
        }},
       {"rstrip", strip(false, true)},
-      {"split", split},
+      {"split", split_method},
       {"startswith", affixed(true)},
       {"strip", strip(true, true)},
       {"title", cased(titled)},

@@ -14,7 +14,7 @@
 namespace emend::text::jinja {
 namespace {
 
-constexpr int kDepth = 100;
+constexpr int kMaxParseDepth = 100;
 using Kind = Expression::Kind;
 using Statements = std::vector<Statement>;
 
@@ -527,7 +527,7 @@ class Parser {
   }
   // Long chains (a + a + ...) make deep trees without nesting.
   int deeper(int depth, const Expression& child) {
-    if (child.depth >= 3 * kDepth) too_deep();
+    if (child.depth >= 3 * kMaxParseDepth) too_deep();
     return std::max(depth, child.depth + 1);
   }
 
@@ -554,7 +554,7 @@ class Parser {
 
   struct Deeper {
     explicit Deeper(Parser& parser) : parser(parser) {
-      if (++parser.depth_ > 4 * kDepth) parser.too_deep();
+      if (++parser.depth_ > 4 * kMaxParseDepth) parser.too_deep();
     }
     ~Deeper() { --parser.depth_; }
     Parser& parser;

@@ -10,10 +10,11 @@
 namespace emend::text::jinja {
 namespace {
 
-constexpr int kDepth = 100;
+constexpr int kMaxValueDepth = 100;
 
 int checked_depth(int depth) {
-  if (depth > kDepth) fail(fmt::format("values are nested more than {} deep", kDepth));
+  if (depth > kMaxValueDepth)
+    fail(fmt::format("values are nested more than {} deep", kMaxValueDepth));
   return depth;
 }
 

@@ -7,7 +7,7 @@
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kWhere = "pre_tokenizer";
+constexpr std::string_view kPreTokenizerKey = "pre_tokenizer";
 
 SplitBehavior behavior_of(const std::string& name) {
   if (name == "Removed") return SplitBehavior::removed;
@@ -28,35 +28,36 @@ MetaspacePreTokenizer::Prepend prepend_named(const std::string& name, std::strin
 std::unique_ptr<PreTokenizer> step(const nlohmann::json& spec, int depth);
 
 std::unique_ptr<PreTokenizer> sequence(const nlohmann::json& spec, int depth) {
-  if (depth > 8) malformed(kWhere, "sequences are nested more than 8 deep");
+  if (depth > 8) malformed(kPreTokenizerKey, "sequences are nested more than 8 deep");
   std::vector<std::unique_ptr<PreTokenizer>> steps;
-  for (const auto& part : spec_array(spec, "pretokenizers", kWhere))
+  for (const auto& part : spec_array(spec, "pretokenizers", kPreTokenizerKey))
     steps.push_back(step(part, depth + 1));
   return std::make_unique<SequencePreTokenizer>(std::move(steps));
 }
 
 std::unique_ptr<PreTokenizer> step(const nlohmann::json& spec, int depth) {
-  const std::string type = spec_type(spec, kWhere);
+  const std::string type = spec_type(spec, kPreTokenizerKey);
   if (type == "Sequence") return sequence(spec, depth);
   if (type == "ByteLevel")
     return std::make_unique<ByteLevelPreTokenizer>(
-        spec_bool(spec, "add_prefix_space", true, kWhere),
-        spec_bool(spec, "use_regex", true, kWhere));
+        spec_bool(spec, "add_prefix_space", true, kPreTokenizerKey),
+        spec_bool(spec, "use_regex", true, kPreTokenizerKey));
   if (type == "Split")
-    return std::make_unique<SplitPreTokenizer>(read_pattern(spec, "pre_tokenizer Split"),
-                                               behavior_of(spec_string(spec, "behavior", kWhere)),
-                                               spec_bool(spec, "invert", false, kWhere));
+    return std::make_unique<SplitPreTokenizer>(
+        read_pattern(spec, "pre_tokenizer Split"),
+        behavior_of(spec_string(spec, "behavior", kPreTokenizerKey)),
+        spec_bool(spec, "invert", false, kPreTokenizerKey));
   if (type == "Digits")
-    return std::make_unique<SplitPreTokenizer>(Regex("\\p{N}"),
-                                               spec_bool(spec, "individual_digits", false, kWhere)
-                                                   ? SplitBehavior::isolated
-                                                   : SplitBehavior::contiguous,
-                                               false);
+    return std::make_unique<SplitPreTokenizer>(
+        Regex("\\p{N}"),
+        spec_bool(spec, "individual_digits", false, kPreTokenizerKey) ? SplitBehavior::isolated
+                                                                      : SplitBehavior::contiguous,
+        false);
   if (type == "Metaspace")
-    return std::make_unique<MetaspacePreTokenizer>(read_character(spec, "replacement", kWhere),
-                                                   read_prepend(spec, kWhere),
-                                                   spec_bool(spec, "split", true, kWhere));
-  not_implemented(kWhere, type);
+    return std::make_unique<MetaspacePreTokenizer>(
+        read_character(spec, "replacement", kPreTokenizerKey), read_prepend(spec, kPreTokenizerKey),
+        spec_bool(spec, "split", true, kPreTokenizerKey));
+  not_implemented(kPreTokenizerKey, type);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ std::unique_ptr<Bpe> read_bpe(const nlohmann::json& model) {
                                read_merges(model), std::move(options));
 }
 
-std::vector<AddedToken> read_added(const nlohmann::json& root) {
+std::vector<AddedToken> read_added_tokens(const nlohmann::json& root) {
   std::vector<AddedToken> added;
   if (spec_field(root, "added_tokens").is_null()) return added;
   for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
@@ -67,7 +67,7 @@ std::unique_ptr<Tokenizer> build(const nlohmann::json& root) {
   parts.pre_tokenizer = make_pre_tokenizer(spec_field(root, "pre_tokenizer"));
   auto post = make_post_processor(spec_field(root, "post_processor"));
   parts.bpe = read_bpe(spec_object(root, "model", "tokenizer.json"));
-  parts.added = read_added(root);
+  parts.added = read_added_tokens(root);
   auto made = std::make_unique<PipelineTokenizer>(std::move(parts));
   made->set_post_processor(std::move(post));
   return made;

@@ -53,7 +53,7 @@ Kind kind_of(const nlohmann::json& config) {
   not_implemented("tokenizer_class", name);
 }
 
-Bpe::Merges read_merges(const std::string& file) {
+Bpe::Merges read_merges_file(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in)
     throw Error("text::tokenizer", fmt::format("'{}' cannot be opened", file),
@@ -90,8 +90,9 @@ std::unique_ptr<Tokenizer> load_vocab_merges(const std::string& folder) {
 
   const auto vocab_file = (path / "vocab.json").string();
   PipelineTokenizer::Parts parts;
-  parts.bpe = std::make_unique<Bpe>(read_vocabulary(read_json(vocab_file), vocab_file),
-                                    read_merges((path / "merges.txt").string()), Bpe::Options{});
+  parts.bpe =
+      std::make_unique<Bpe>(read_vocabulary(read_json(vocab_file), vocab_file),
+                            read_merges_file((path / "merges.txt").string()), Bpe::Options{});
   parts.pre_tokenizer = make_pre_tokenizer(kind.pre_tokenizer);
   parts.decoder = make_decoder({{"type", "ByteLevel"}});
   parts.added = std::move(added);

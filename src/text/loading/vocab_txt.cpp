@@ -31,7 +31,7 @@ WordPiece::Vocabulary read_lines(const std::string& file) {
   return vocabulary;
 }
 
-BertNormalizer read_normalizer(const nlohmann::json& config) {
+BertNormalizer read_bert_normalizer(const nlohmann::json& config) {
   BertNormalizer made;
   made.lowercase = spec_bool(config, "do_lower_case", true, kTokenizerConfig);
   made.handle_chinese_chars = spec_bool(config, "tokenize_chinese_chars", true, kTokenizerConfig);
@@ -74,7 +74,7 @@ std::unique_ptr<Tokenizer> load_vocab_txt(const std::string& folder) {
   options.unknown = tokens.need("unk_token");
   auto made = std::make_unique<WordPieceTokenizer>(
       WordPiece(read_lines((path / "vocab.txt").string()), std::move(options)),
-      read_normalizer(config), std::move(added), WordPieceTokenizer::Decoding{});
+      read_bert_normalizer(config), std::move(added), WordPieceTokenizer::Decoding{});
   made->set_post_processor(
       {{*made->id(tokens.need("cls_token"))}, {*made->id(tokens.need("sep_token"))}});
   return made;

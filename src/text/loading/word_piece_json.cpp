@@ -18,7 +18,7 @@ WordPiece read_model(const nlohmann::json& model) {
   return {read_vocabulary(spec_field(model, "vocab"), kWhere), std::move(options)};
 }
 
-std::vector<AddedToken> read_added(const nlohmann::json& root) {
+std::vector<AddedToken> read_word_piece_added(const nlohmann::json& root) {
   std::vector<AddedToken> added;
   if (spec_field(root, "added_tokens").is_null()) return added;
   for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
@@ -57,7 +57,7 @@ std::unique_ptr<Tokenizer> make_word_piece(const nlohmann::json& root) {
   check_pre_tokenizer(spec_field(root, "pre_tokenizer"));
   auto made = std::make_unique<WordPieceTokenizer>(
       read_model(spec_object(root, "model", "tokenizer.json")),
-      BertNormalizer::read(spec_field(root, "normalizer")), read_added(root),
+      BertNormalizer::read(spec_field(root, "normalizer")), read_word_piece_added(root),
       read_decoder(spec_field(root, "decoder")));
   made->set_post_processor(make_post_processor(spec_field(root, "post_processor")));
   return made;

@@ -14,7 +14,7 @@
 namespace emend::text {
 namespace {
 
-constexpr const char* kPlace = "text::bpe";
+constexpr const char* kBpePlace = "text::bpe";
 // Words repeat, long pieces do not; a full cache is simply left as it is.
 constexpr size_t kCachedPieces = 16384, kCachedBytes = 64;
 
@@ -30,15 +30,15 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
       byte_fallback_(options.byte_fallback),
       ignore_merges_(options.ignore_merges) {
   if (vocabulary_.empty())
-    throw Error(kPlace, "the vocabulary is empty",
+    throw Error(kBpePlace, "the vocabulary is empty",
                 "the tokenizer's files are incomplete; fetch them again");
   for (const auto& [token, id] : vocabulary_) {
     if (id < 0 || id > INT32_MAX)
-      throw Error(kPlace, fmt::format("token '{}' has the id {}", token, id),
+      throw Error(kBpePlace, fmt::format("token '{}' has the id {}", token, id),
                   "ids count from 0; correct the vocabulary");
     const auto [other, fresh] = tokens_.emplace(id, token);
     if (!fresh)
-      throw Error(kPlace,
+      throw Error(kBpePlace,
                   fmt::format("tokens '{}' and '{}' share the id {}", other->second, token, id),
                   "give each token an id of its own");
     size_t end = 0;
@@ -48,7 +48,7 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
   auto need = [&](const std::string& token, size_t merge) {
     const auto found = vocabulary_.find(token);
     if (found == vocabulary_.end())
-      throw Error(kPlace,
+      throw Error(kBpePlace,
                   fmt::format("merge {} needs the token '{}', which the vocabulary lacks",
                               merge + 1, token),
                   "vocabulary and merges must come from the same tokenizer");
@@ -64,7 +64,7 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
   if (options.unknown) {
     const auto unknown = id(*options.unknown);
     if (!unknown)
-      throw Error(kPlace,
+      throw Error(kBpePlace,
                   fmt::format("the unknown token '{}' is not in the vocabulary", *options.unknown),
                   "add it to the vocabulary, or name another one");
     unknown_ = *unknown;

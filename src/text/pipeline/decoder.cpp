@@ -12,7 +12,7 @@
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kWhere = "decoder";
+constexpr std::string_view kDecoderKey = "decoder";
 
 std::string joined(const std::vector<std::string>& tokens) {
   std::string text;
@@ -63,7 +63,7 @@ class FuseDecoder : public Decoder {
 
 class ReplaceDecoder : public Decoder {
  public:
-  explicit ReplaceDecoder(const nlohmann::json& spec) : replacement_(spec, kWhere) {}
+  explicit ReplaceDecoder(const nlohmann::json& spec) : replacement_(spec, kDecoderKey) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (std::string& token : tokens) token = replacement_.apply(token);
   }
@@ -76,9 +76,9 @@ class ReplaceDecoder : public Decoder {
 class StripDecoder : public Decoder {
  public:
   explicit StripDecoder(const nlohmann::json& spec)
-      : content_(read_character(spec, "content", kWhere)),
-        start_(to_id(spec_field(spec, "start"), "start", kWhere)),
-        stop_(to_id(spec_field(spec, "stop"), "stop", kWhere)) {}
+      : content_(read_character(spec, "content", kDecoderKey)),
+        start_(to_id(spec_field(spec, "start"), "start", kDecoderKey)),
+        stop_(to_id(spec_field(spec, "stop"), "stop", kDecoderKey)) {}
   void apply(std::vector<std::string>& tokens) const override {
     const size_t size = content_.size();
     for (std::string& token : tokens) {
@@ -100,8 +100,8 @@ class StripDecoder : public Decoder {
 class MetaspaceDecoder : public Decoder {
  public:
   explicit MetaspaceDecoder(const nlohmann::json& spec)
-      : replacement_(read_character(spec, "replacement", kWhere)),
-        prepended_(read_prepend(spec, kWhere) != MetaspacePreTokenizer::Prepend::never) {}
+      : replacement_(read_character(spec, "replacement", kDecoderKey)),
+        prepended_(read_prepend(spec, kDecoderKey) != MetaspacePreTokenizer::Prepend::never) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (size_t i = 0; i < tokens.size(); ++i) {
       const std::string_view space = i == 0 && prepended_ ? "" : " ";
@@ -124,7 +124,7 @@ class MetaspaceDecoder : public Decoder {
 class SequenceDecoder : public Decoder {
  public:
   explicit SequenceDecoder(const nlohmann::json& spec) {
-    for (const auto& step : spec_array(spec, "decoders", kWhere))
+    for (const auto& step : spec_array(spec, "decoders", kDecoderKey))
       steps_.push_back(make_decoder(step));
   }
   void apply(std::vector<std::string>& tokens) const override {
@@ -138,8 +138,8 @@ class SequenceDecoder : public Decoder {
 }  // namespace
 
 std::unique_ptr<Decoder> make_decoder(const nlohmann::json& spec) {
-  if (spec.is_null()) not_implemented(kWhere, "null");
-  const std::string type = spec_type(spec, kWhere);
+  if (spec.is_null()) not_implemented(kDecoderKey, "null");
+  const std::string type = spec_type(spec, kDecoderKey);
   if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();
   if (type == "ByteFallback") return std::make_unique<ByteFallbackDecoder>();
   if (type == "Fuse") return std::make_unique<FuseDecoder>();
@@ -147,7 +147,7 @@ std::unique_ptr<Decoder> make_decoder(const nlohmann::json& spec) {
   if (type == "Strip") return std::make_unique<StripDecoder>(spec);
   if (type == "Metaspace") return std::make_unique<MetaspaceDecoder>(spec);
   if (type == "Sequence") return std::make_unique<SequenceDecoder>(spec);
-  not_implemented(kWhere, type);
+  not_implemented(kDecoderKey, type);
 }
 
 }  // namespace emend::text

@@ -31,7 +31,7 @@ constexpr Range kLater[] = {
     {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef},
 };
 
-bool came_later(char32_t c) {
+bool assigned_later(char32_t c) {
   if (c < kLater[0].first) return false;
   for (const Range& range : kLater)
     if (c >= range.first && c <= range.last) return true;
@@ -64,7 +64,7 @@ std::string nfc(std::string_view text) {
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
     const size_t start = at;
-    if (!came_later(next_code_point(text, at))) continue;
+    if (!assigned_later(next_code_point(text, at))) continue;
     out += compose(text.substr(done, start - done));
     out += text.substr(start, at - start);
     done = at;

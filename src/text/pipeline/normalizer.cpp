@@ -9,23 +9,24 @@
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kWhere = "normalizer";
+constexpr std::string_view kNormalizerKey = "normalizer";
 
 void add_steps(const nlohmann::json& spec, std::vector<Normalizer::Step>& steps) {
-  const std::string type = spec_type(spec, kWhere);
+  const std::string type = spec_type(spec, kNormalizerKey);
   if (type == "NFC") {
     steps.emplace_back(nfc);
   } else if (type == "Prepend") {
-    steps.emplace_back([prefix = spec_string(spec, "prepend", kWhere)](std::string_view text) {
-      return text.empty() ? std::string() : prefix + std::string(text);
-    });
+    steps.emplace_back(
+        [prefix = spec_string(spec, "prepend", kNormalizerKey)](std::string_view text) {
+          return text.empty() ? std::string() : prefix + std::string(text);
+        });
   } else if (type == "Replace") {
-    const auto replacement = std::make_shared<Replacement>(spec, kWhere);
+    const auto replacement = std::make_shared<Replacement>(spec, kNormalizerKey);
     steps.emplace_back([replacement](std::string_view text) { return replacement->apply(text); });
   } else if (type == "Sequence") {
-    for (const auto& step : spec_array(spec, "normalizers", kWhere)) add_steps(step, steps);
+    for (const auto& step : spec_array(spec, "normalizers", kNormalizerKey)) add_steps(step, steps);
   } else {
-    not_implemented(kWhere, type);
+    not_implemented(kNormalizerKey, type);
   }
 }
 

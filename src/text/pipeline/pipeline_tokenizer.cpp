@@ -10,7 +10,7 @@
 namespace emend::text {
 namespace {
 
-constexpr const char* kPlace = "text::tokenizer";
+constexpr const char* kPipelineTokenizerPlace = "text::tokenizer";
 
 // Ids are the vocabulary's, or follow it; a file that says otherwise has lost tokens.
 std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) {
@@ -19,7 +19,7 @@ std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) 
     const int64_t id = bpe.id(token.content).value_or(next);
     next = std::max(next, id + 1);
     if (token.id >= 0 && token.id != id)
-      throw Error(kPlace,
+      throw Error(kPipelineTokenizerPlace,
                   fmt::format("added token '{}' has the id {}, where {} was to be expected",
                               token.content, token.id, id),
                   "the vocabulary and its added tokens do not belong together");
@@ -44,7 +44,8 @@ void PipelineTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !bpe_->token(id))
-        throw Error(kPlace, fmt::format("the post_processor adds the id {}, which is no token", id),
+        throw Error(kPipelineTokenizerPlace,
+                    fmt::format("the post_processor adds the id {}, which is no token", id),
                     "the tokenizer's files do not belong together; fetch them again");
   post_ = std::move(post);
 }
@@ -89,7 +90,8 @@ std::optional<int64_t> PipelineTokenizer::id(std::string_view token) const {
 std::string PipelineTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (const std::string* token = bpe_->token(id)) return *token;
-  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+  throw Error(kPipelineTokenizerPlace,
+              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
               "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
 }
 

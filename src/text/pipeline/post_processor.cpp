@@ -7,53 +7,55 @@
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kWhere = "post_processor";
+constexpr std::string_view kPostProcessorKey = "post_processor";
 
 PostProcessor from_template(const nlohmann::json& spec) {
-  const auto& special = spec_object(spec, "special_tokens", kWhere);
+  const auto& special = spec_object(spec, "special_tokens", kPostProcessorKey);
   PostProcessor made;
   bool seen = false;
-  for (const auto& piece : spec_array(spec, "single", kWhere)) {
+  for (const auto& piece : spec_array(spec, "single", kPostProcessorKey)) {
     if (piece.contains("Sequence")) {
-      if (seen) not_implemented(kWhere, "TemplateProcessing with the text twice");
+      if (seen) not_implemented(kPostProcessorKey, "TemplateProcessing with the text twice");
       seen = true;
       continue;
     }
-    const std::string name = spec_string(spec_object(piece, "SpecialToken", kWhere), "id", kWhere);
-    const auto& token = spec_object(special, name.c_str(), kWhere);
-    for (const auto& id : spec_array(token, "ids", kWhere))
-      (seen ? made.after : made.before).push_back(to_id(id, name, kWhere));
+    const std::string name =
+        spec_string(spec_object(piece, "SpecialToken", kPostProcessorKey), "id", kPostProcessorKey);
+    const auto& token = spec_object(special, name.c_str(), kPostProcessorKey);
+    for (const auto& id : spec_array(token, "ids", kPostProcessorKey))
+      (seen ? made.after : made.before).push_back(to_id(id, name, kPostProcessorKey));
   }
-  if (!seen) malformed(kWhere, "TemplateProcessing has no place for the text");
+  if (!seen) malformed(kPostProcessorKey, "TemplateProcessing has no place for the text");
   return made;
 }
 
 // [token, id] of "sep" or "cls".
 int64_t pair_id(const nlohmann::json& spec, const char* field) {
-  const auto& pair = spec_array(spec, field, kWhere);
-  if (pair.size() != 2) malformed(kWhere, fmt::format("'{}' should be [token, id]", field));
-  return to_id(pair[1], field, kWhere);
+  const auto& pair = spec_array(spec, field, kPostProcessorKey);
+  if (pair.size() != 2)
+    malformed(kPostProcessorKey, fmt::format("'{}' should be [token, id]", field));
+  return to_id(pair[1], field, kPostProcessorKey);
 }
 
 }  // namespace
 
 PostProcessor make_post_processor(const nlohmann::json& spec) {
   if (spec.is_null()) return {};
-  const std::string type = spec_type(spec, kWhere);
+  const std::string type = spec_type(spec, kPostProcessorKey);
   if (type == "ByteLevel") return {};
   if (type == "TemplateProcessing") return from_template(spec);
   if (type == "RobertaProcessing" || type == "BertProcessing")
     return {{pair_id(spec, "cls")}, {pair_id(spec, "sep")}};
   if (type == "Sequence") {
     PostProcessor made;
-    for (const auto& part : spec_array(spec, "processors", kWhere)) {
+    for (const auto& part : spec_array(spec, "processors", kPostProcessorKey)) {
       PostProcessor inner = make_post_processor(part);
       made.before.insert(made.before.begin(), inner.before.begin(), inner.before.end());
       made.after.insert(made.after.end(), inner.after.begin(), inner.after.end());
     }
     return made;
   }
-  not_implemented(kWhere, type);
+  not_implemented(kPostProcessorKey, type);
 }
 
 }  // namespace emend::text

@@ -15,15 +15,15 @@ namespace emend::text {
 namespace {
 
 using Model = SentencePieceModel;
-constexpr const char* kPlace = "text::sentencepiece";
+constexpr const char* kModelPlace = "text::sentencepiece";
 
 [[noreturn]] void damaged(const std::string& name, const std::string& problem) {
-  throw Error(kPlace, fmt::format("'{}': {}", name, problem),
+  throw Error(kModelPlace, fmt::format("'{}': {}", name, problem),
               "the file is damaged, or was not written by SentencePiece");
 }
 
-[[noreturn]] void refuse(const std::string& name, const std::string& what) {
-  throw Error(kPlace, fmt::format("'{}' asks for {}, which is not implemented", name, what),
+[[noreturn]] void refuse_model(const std::string& name, const std::string& what) {
+  throw Error(kModelPlace, fmt::format("'{}' asks for {}, which is not implemented", name, what),
               "only SentencePiece models of Llama's kind can be used: BPE, no normalisation");
 }
 
@@ -49,7 +49,7 @@ void read_trainer(std::string_view bytes, const std::string& name, Model& model,
     if (fields.number() == 3) {
       model_type = fields.integer();
     } else if (fields.number() == 24) {
-      if (fields.boolean()) refuse(name, "white space as a suffix");
+      if (fields.boolean()) refuse_model(name, "white space as a suffix");
     } else if (fields.number() == 35) {
       model.byte_fallback = fields.boolean();
     } else if (fields.number() == 44) {
@@ -71,10 +71,10 @@ void read_normalizer(std::string_view bytes, const std::string& name, Model& mod
     } else if (fields.number() == 4) {
       model.remove_extra_whitespaces = fields.boolean();
     } else if (fields.number() == 5) {
-      if (!fields.boolean()) refuse(name, "white space that is not escaped");
+      if (!fields.boolean()) refuse_model(name, "white space that is not escaped");
     }
   }
-  if (!table.empty()) refuse(name, fmt::format("normalisation '{}'", lossy_utf8(kind)));
+  if (!table.empty()) refuse_model(name, fmt::format("normalisation '{}'", lossy_utf8(kind)));
 }
 
 void check(Model& model, const std::string& name) {
@@ -90,7 +90,7 @@ void check(Model& model, const std::string& name) {
     if (!(plain ? looked_for : reserved).insert(piece.text).second)
       damaged(name, fmt::format("piece {} '{}' is there twice", id, piece.text));
     if (piece.type == Model::Type::unused)
-      refuse(name, fmt::format("the unused piece '{}'", piece.text));
+      refuse_model(name, fmt::format("the unused piece '{}'", piece.text));
     if (piece.type == Model::Type::unknown) {
       if (model.unknown >= 0) damaged(name, "there are two unknown pieces");
       model.unknown = static_cast<int64_t>(id);
@@ -123,11 +123,11 @@ SentencePieceModel read_sentencepiece_model(std::string_view bytes, const std::s
     else if (fields.number() == 3)
       read_normalizer(fields.bytes(), name, model);
     else if (fields.number() == 5 && !fields.bytes().empty())
-      refuse(name, "a denormaliser");
+      refuse_model(name, "a denormaliser");
   }
   if (model.pieces.empty()) damaged(name, "there are no pieces");
   if (model_type < 1 || model_type > 4) damaged(name, fmt::format("model type {}", model_type));
-  if (model_type != 2) refuse(name, fmt::format("the model type {}", kTypes[model_type]));
+  if (model_type != 2) refuse_model(name, fmt::format("the model type {}", kTypes[model_type]));
   check(model, name);
   return model;
 }

@@ -8,7 +8,7 @@
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kSpace = "▁";  // U+2581
+constexpr std::string_view kMetaspace = "▁";  // U+2581
 
 bool consume(std::string_view& text, std::string_view prefix) {
   if (text.substr(0, prefix.size()) != prefix) return false;
@@ -68,7 +68,7 @@ std::string SentencePiece::normalized(std::string_view text) const {
     while (!text.empty() && first_symbol(text, frozen) == " ") text.remove_prefix(1);
   if (text.empty()) return {};
   std::string out;
-  if (model_.add_dummy_prefix) out += kSpace;
+  if (model_.add_dummy_prefix) out += kMetaspace;
   bool after_space = model_.remove_extra_whitespaces;
   while (!text.empty()) {
     auto symbol = first_symbol(text, frozen);
@@ -76,13 +76,13 @@ std::string SentencePiece::normalized(std::string_view text) const {
     while (after_space && consume(symbol, " ")) {
     }
     if (symbol.empty()) continue;
-    out += replaced(symbol, " ", kSpace);
+    out += replaced(symbol, " ", kMetaspace);
     after_space = model_.remove_extra_whitespaces && symbol.back() == ' ';
   }
   if (model_.remove_extra_whitespaces)
-    while (out.size() >= kSpace.size() &&
-           std::string_view(out).substr(out.size() - kSpace.size()) == kSpace)
-      out.resize(out.size() - kSpace.size());
+    while (out.size() >= kMetaspace.size() &&
+           std::string_view(out).substr(out.size() - kMetaspace.size()) == kMetaspace)
+      out.resize(out.size() - kMetaspace.size());
   return out;
 }
 
@@ -182,8 +182,8 @@ std::string SentencePiece::decode(const std::vector<std::string>& pieces) const 
     }
     std::string_view rest = piece;
     if (at_start && (model_.add_dummy_prefix || model_.remove_extra_whitespaces))
-      took_space = consume(rest, kSpace) && !model_.remove_extra_whitespaces;
-    text += replaced(rest, kSpace, " ");
+      took_space = consume(rest, kMetaspace) && !model_.remove_extra_whitespaces;
+    text += replaced(rest, kMetaspace, " ");
   }
   flush();
   return text;

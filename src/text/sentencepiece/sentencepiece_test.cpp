@@ -57,7 +57,7 @@ std::vector<std::string> encode(const std::string& data, const std::string& text
 std::string decode(const std::string& data, const std::vector<std::string>& pieces) {
   return SentencePiece(read_sentencepiece_model(data, "m")).decode(pieces);
 }
-std::string refusal(const std::string& data) {
+std::string model_refusal(const std::string& data) {
   try {
     read_sentencepiece_model(data, "file.model");
   } catch (const Error& error) {
@@ -100,31 +100,32 @@ TEST(SentencePiece, DecodesWhatIsNoPieceAsItself) {
 }
 
 TEST(SentencePiece, NamesWhatItDoesNotImplement) {
-  EXPECT_THAT(refusal(specials()), HasSubstr("the model type unigram"));
-  EXPECT_THAT(refusal(specials() + bytes(2, number(3, 4))), HasSubstr("the model type char"));
-  EXPECT_THAT(refusal(model() + bytes(3, bytes(1, "nmt_nfkc") + bytes(2, "table"))),
+  EXPECT_THAT(model_refusal(specials()), HasSubstr("the model type unigram"));
+  EXPECT_THAT(model_refusal(specials() + bytes(2, number(3, 4))), HasSubstr("the model type char"));
+  EXPECT_THAT(model_refusal(model() + bytes(3, bytes(1, "nmt_nfkc") + bytes(2, "table"))),
               HasSubstr("'nmt_nfkc'"));
-  EXPECT_THAT(refusal(model() + bytes(2, number(24, 1))), HasSubstr("suffix"));
-  EXPECT_THAT(refusal(model() + bytes(3, number(5, 0))), HasSubstr("escaped"));
-  EXPECT_THAT(refusal(model() + piece("old", 0, Type::unused)), HasSubstr("'old'"));
+  EXPECT_THAT(model_refusal(model() + bytes(2, number(24, 1))), HasSubstr("suffix"));
+  EXPECT_THAT(model_refusal(model() + bytes(3, number(5, 0))), HasSubstr("escaped"));
+  EXPECT_THAT(model_refusal(model() + piece("old", 0, Type::unused)), HasSubstr("'old'"));
 }
 
 TEST(SentencePiece, SaysWhatIsDamaged) {
-  EXPECT_EQ(refusal(model()), "no error");
-  EXPECT_THAT(refusal(""), HasSubstr("there are no pieces"));
-  EXPECT_THAT(refusal(model().substr(0, 40)), HasSubstr("missing at its end"));
-  EXPECT_THAT(refusal(std::string(12, '\xff')), HasSubstr("more than ten bytes"));
-  EXPECT_THAT(refusal("\x0b"), HasSubstr("wire type 3"));
-  EXPECT_THAT(refusal(number(1, 5)), HasSubstr("should be bytes"));
-  EXPECT_THAT(refusal(piece("a", 0) + kBpe), HasSubstr("no unknown piece"));
-  EXPECT_THAT(refusal(model() + piece("<b>", 0, Type::unknown)), HasSubstr("two unknown pieces"));
-  EXPECT_THAT(refusal(model() + piece("ab", 0)), HasSubstr("'ab' is there twice"));
-  EXPECT_THAT(refusal(model() + piece("", 0)), HasSubstr("empty"));
-  EXPECT_THAT(refusal(model() + piece("\xff", 0)), HasSubstr("UTF-8"));
-  EXPECT_THAT(refusal(model() + piece("n", std::numeric_limits<float>::quiet_NaN())),
+  EXPECT_EQ(model_refusal(model()), "no error");
+  EXPECT_THAT(model_refusal(""), HasSubstr("there are no pieces"));
+  EXPECT_THAT(model_refusal(model().substr(0, 40)), HasSubstr("missing at its end"));
+  EXPECT_THAT(model_refusal(std::string(12, '\xff')), HasSubstr("more than ten bytes"));
+  EXPECT_THAT(model_refusal("\x0b"), HasSubstr("wire type 3"));
+  EXPECT_THAT(model_refusal(number(1, 5)), HasSubstr("should be bytes"));
+  EXPECT_THAT(model_refusal(piece("a", 0) + kBpe), HasSubstr("no unknown piece"));
+  EXPECT_THAT(model_refusal(model() + piece("<b>", 0, Type::unknown)),
+              HasSubstr("two unknown pieces"));
+  EXPECT_THAT(model_refusal(model() + piece("ab", 0)), HasSubstr("'ab' is there twice"));
+  EXPECT_THAT(model_refusal(model() + piece("", 0)), HasSubstr("empty"));
+  EXPECT_THAT(model_refusal(model() + piece("\xff", 0)), HasSubstr("UTF-8"));
+  EXPECT_THAT(model_refusal(model() + piece("n", std::numeric_limits<float>::quiet_NaN())),
               HasSubstr("nan"));
-  EXPECT_THAT(refusal(model() + piece("<0x41>", 0, Type::byte)), HasSubstr("type byte"));
-  EXPECT_THAT(refusal(model() + bytes(2, number(35, 1))), HasSubstr("<0x00>"));
+  EXPECT_THAT(model_refusal(model() + piece("<0x41>", 0, Type::byte)), HasSubstr("type byte"));
+  EXPECT_THAT(model_refusal(model() + bytes(2, number(35, 1))), HasSubstr("<0x00>"));
 }
 
 TEST(SentencePiece, LongTextsTakeLinearTime) {

@@ -11,9 +11,9 @@
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kSpace = "▁";  // U+2581
+constexpr std::string_view kPieceSpace = "▁";  // U+2581
 
-SentencePieceModel prepared(SentencePieceModel model, bool legacy) {
+SentencePieceModel prepared_model(SentencePieceModel model, bool legacy) {
   if (!legacy) model.add_dummy_prefix = false;
   return model;
 }
@@ -42,7 +42,7 @@ bool starts_with(std::string_view text, std::string_view prefix) {
 SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model,
                                                std::vector<AddedToken> added, Options options)
     : options_(std::move(options)),
-      model_(prepared(std::move(model), options_.legacy)),
+      model_(prepared_model(std::move(model), options_.legacy)),
       added_(added, Normalizer()),
       matcher_(without_flags(std::move(added)), Normalizer()),
       unknown_length_(model_.encode(options_.unknown).size()),
@@ -86,7 +86,7 @@ std::vector<std::string> SentencePieceTokenizer::cut(std::string_view text) cons
 }
 
 std::vector<std::string> SentencePieceTokenizer::pieces(const std::string& part) const {
-  if (options_.legacy || !(starts_with(part, kSpace) || starts_with(part, " ")))
+  if (options_.legacy || !(starts_with(part, kPieceSpace) || starts_with(part, " ")))
     return model_.encode(part);
   // SentencePiece alone would drop the leading space; behind another token it does not.
   auto found = model_.encode(options_.unknown + part);
@@ -98,8 +98,8 @@ std::vector<std::string> SentencePieceTokenizer::tokens(std::string_view text) c
   std::string input(text);
   const bool by_hand = !options_.legacy && !text.empty();
   if (by_hand) {
-    replace_all(input, kSpace, " ");
-    if (options_.add_prefix_space) input.insert(0, kSpace);
+    replace_all(input, kPieceSpace, " ");
+    if (options_.add_prefix_space) input.insert(0, kPieceSpace);
   }
   std::vector<std::string> tokens;
   for (auto& part : cut(input)) {
@@ -110,7 +110,7 @@ std::vector<std::string> SentencePieceTokenizer::tokens(std::string_view text) c
     }
     for (auto& piece : pieces(part)) tokens.push_back(std::move(piece));
   }
-  if (by_hand && tokens.size() > 1 && tokens[0] == kSpace && special(tokens[1]))
+  if (by_hand && tokens.size() > 1 && tokens[0] == kPieceSpace && special(tokens[1]))
     tokens.erase(tokens.begin());
   return tokens;
 }
@@ -129,8 +129,8 @@ std::vector<int64_t> SentencePieceTokenizer::encode(std::string_view text, bool 
 
 // Special tokens stand for themselves; SentencePiece decodes what is between them.
 std::string SentencePieceTokenizer::text_of(std::vector<std::string> tokens) const {
-  if (options_.add_prefix_space && starts_with(tokens[0], kSpace))
-    tokens[0].erase(0, kSpace.size());
+  if (options_.add_prefix_space && starts_with(tokens[0], kPieceSpace))
+    tokens[0].erase(0, kPieceSpace.size());
   std::string text;
   std::vector<std::string> plain;
   bool after_special = false;
@@ -141,7 +141,8 @@ std::string SentencePieceTokenizer::text_of(std::vector<std::string> tokens) con
       plain.clear();
       after_special = true;
     } else {
-      if (after_special && i == 1 && options_.add_prefix_space && !starts_with(tokens[i], kSpace))
+      if (after_special && i == 1 && options_.add_prefix_space &&
+          !starts_with(tokens[i], kPieceSpace))
         text += ' ';
       plain.push_back(tokens[i]);
       after_special = false;

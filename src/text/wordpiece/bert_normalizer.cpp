@@ -30,7 +30,7 @@ std::string decomposed(std::string_view text) {
 }
 
 // Decomposes, or changes places with its neighbours, only by a later Unicode than Hugging Face's.
-bool came_later(char32_t c) {
+bool is_newer_than_bert(char32_t c) {
   if (c < 0x300) return false;
   const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
   return c == 0x11938 || (property->combining_class != 0 && !is_bert_moving(c));
@@ -49,7 +49,7 @@ std::string without_accents(std::string_view text) {
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
     const size_t start = at;
-    if (!came_later(next_code_point(text, at))) continue;
+    if (!is_newer_than_bert(next_code_point(text, at))) continue;
     append_unmarked(out, decomposed(text.substr(done, start - done)));
     out += text.substr(start, at - start);
     done = at;

@@ -24,7 +24,8 @@ std::string hash(const std::string& bytes) {
   return fmt::format("{:08x}", value);
 }
 
-void agrees(const std::string& name, const std::function<std::string(const std::string&)>& step) {
+void normalizer_agrees(const std::string& name,
+                       const std::function<std::string(const std::string&)>& step) {
   const auto hashes = expected()[name].get<std::string>();
   ASSERT_EQ(hashes.size(), 8u * 0x110);
   for (char32_t block = 0; block < 0x110; ++block) {
@@ -41,12 +42,12 @@ void agrees(const std::string& name, const std::function<std::string(const std::
 }
 
 TEST(BertNormalizer, EveryCharacterIsHuggingFaces) {
-  agrees("uncased", BertNormalizer{});
-  agrees("cased", BertNormalizer{true, true, false, false});
+  normalizer_agrees("uncased", BertNormalizer{});
+  normalizer_agrees("cased", BertNormalizer{true, true, false, false});
 }
 
 TEST(BertNormalizer, EveryCharacterIsCutAsHuggingFaceCuts) {
-  agrees("words", [](const std::string& text) {
+  normalizer_agrees("words", [](const std::string& text) {
     size_t at = 1;
     const auto c = next_code_point(text, at);
     if (is_space(c)) return std::string("a|b");

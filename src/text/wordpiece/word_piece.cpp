@@ -9,7 +9,7 @@
 namespace emend::text {
 namespace {
 
-constexpr const char* kPlace = "text::word_piece";
+constexpr const char* kWordPiecePlace = "text::word_piece";
 
 bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
 
@@ -19,13 +19,13 @@ WordPiece::WordPiece(Vocabulary vocabulary, Options options)
     : vocabulary_(std::move(vocabulary)), options_(std::move(options)) {
   for (const auto& [token, id] : vocabulary_)
     if (const auto [other, fresh] = tokens_.emplace(id, token); !fresh)
-      throw Error(kPlace,
+      throw Error(kWordPiecePlace,
                   fmt::format("tokens '{}' and '{}' share the id {}",
                               std::min(token, other->second), std::max(token, other->second), id),
                   "give each token an id of its own");
   const auto unknown = id(options_.unknown);
   if (!unknown)
-    throw Error(kPlace,
+    throw Error(kWordPiecePlace,
                 fmt::format("the unknown token '{}' is not in the vocabulary", options_.unknown),
                 "add it to the vocabulary, or name another one");
   unknown_ = *unknown;

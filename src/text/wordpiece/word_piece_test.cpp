@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 const char* const kTokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",  "##b",
                                "ab",    "##c",   "!",     "é",     "do",     "not"};
 
-Json tiny() {
+Json tiny_word_piece() {
   Json vocabulary = Json::object(), added = Json::array();
   int64_t id = 0;
   for (const char* token : kTokens) {
@@ -57,7 +57,7 @@ class WordPieceFolder : public ::testing::Test {
     return load();
   }
   std::string refusal(const std::function<void(Json&)>& change) const {
-    auto spec = tiny();
+    auto spec = tiny_word_piece();
     change(spec);
     try {
       load(spec);
@@ -76,7 +76,7 @@ class WordPieceFolder : public ::testing::Test {
 };
 
 TEST_F(WordPieceFolder, TakesTheLongestFirst) {
-  const auto tokenizer = load(tiny());
+  const auto tokenizer = load(tiny_word_piece());
   EXPECT_EQ(tokenizer->size(), 13);
   EXPECT_THAT(tokenizer->encode("AB abc ac", true), ElementsAre(2, 7, 7, 8, 5, 8, 3));
   // A word that cannot be finished is unknown whole.
@@ -94,7 +94,7 @@ TEST_F(WordPieceFolder, TakesTheLongestFirst) {
 }
 
 TEST_F(WordPieceFolder, ReadsTheSameFromVocabularyLines) {
-  const auto from_json = load(tiny());
+  const auto from_json = load(tiny_word_piece());
   fs::remove(path_ / "tokenizer.json");
   write_vocabulary();
   const auto tokenizer = load();

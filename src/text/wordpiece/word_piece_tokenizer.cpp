@@ -12,7 +12,7 @@
 namespace emend::text {
 namespace {
 
-constexpr const char* kPlace = "text::tokenizer";
+constexpr const char* kWordPieceTokenizerPlace = "text::tokenizer";
 
 // Ids are the vocabulary's, or follow it; a file that says otherwise has lost tokens.
 std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const WordPiece& model) {
@@ -21,7 +21,7 @@ std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const WordPiece&
     const int64_t id = model.id(token.content).value_or(next);
     next = std::max(next, id + 1);
     if (token.id >= 0 && token.id != id)
-      throw Error(kPlace,
+      throw Error(kWordPieceTokenizerPlace,
                   fmt::format("added token '{}' has the id {}, where {} was to be expected",
                               token.content, token.id, id),
                   "the vocabulary and its added tokens do not belong together");
@@ -51,7 +51,7 @@ AddedTokens normalized_of(const std::vector<AddedToken>& added, const BertNormal
 }
 
 // White space goes, and every punctuation mark is a word.
-std::vector<std::string_view> words(std::string_view text) {
+std::vector<std::string_view> split_words(std::string_view text) {
   std::vector<std::string_view> found;
   size_t begun = 0;
   const auto end_at = [&](size_t end, size_t next) {
@@ -102,14 +102,15 @@ void WordPieceTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !model_.token(id))
-        throw Error(kPlace, fmt::format("the post_processor adds the id {}, which is no token", id),
+        throw Error(kWordPieceTokenizerPlace,
+                    fmt::format("the post_processor adds the id {}, which is no token", id),
                     "the tokenizer's files do not belong together; fetch them again");
   post_ = std::move(post);
 }
 
 std::vector<int64_t> WordPieceTokenizer::encode(std::string_view text, bool special) const {
   if (const auto bad = invalid_utf8(text))
-    throw Error(kPlace,
+    throw Error(kWordPieceTokenizerPlace,
                 fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
                             static_cast<unsigned char>(text[*bad])),
                 "convert it to UTF-8 first");
@@ -124,7 +125,7 @@ std::vector<int64_t> WordPieceTokenizer::encode(std::string_view text, bool spec
       if (inner.id >= 0)
         ids.push_back(inner.id);
       else
-        for (const auto word : words(inner.text)) model_.encode(word, ids);
+        for (const auto word : split_words(inner.text)) model_.encode(word, ids);
     }
   }
   if (special) ids.insert(ids.end(), post_.after.begin(), post_.after.end());
@@ -160,7 +161,8 @@ std::string WordPieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id))
     return added->normalized ? normalizer_(added->content) : added->content;
   if (const std::string* token = model_.token(id)) return *token;
-  throw Error(kPlace, fmt::format("there is no token {}; the vocabulary has {}", id, size_),
+  throw Error(kWordPieceTokenizerPlace,
+              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
               "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
 }
 

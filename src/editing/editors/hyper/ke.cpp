@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kAnswerTokens = 16;  // of the model's own answer; the field's are short
 
-std::string trimmed(const std::string& text) {
+std::string trimmed_prompt(const std::string& text) {
   auto begin = text.find_first_not_of(" \t\n");
   if (begin == std::string::npos) return {};
   return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
@@ -154,8 +154,9 @@ std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditReques
   }
   std::vector<std::string> texts;
   for (size_t i = 0; i < requests.size(); ++i)
-    texts.push_back(fmt::format("{} >> {} || {}", trimmed(wrong[i]), trimmed(requests[i].target),
-                                trimmed(requests[i].prompt)));
+    texts.push_back(fmt::format("{} >> {} || {}", trimmed_prompt(wrong[i]),
+                                trimmed_prompt(requests[i].target),
+                                trimmed_prompt(requests[i].prompt)));
   return texts;
 }
 

@@ -7,27 +7,19 @@
 
 #include "io/error.h"
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
 
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+double ke_relative_error(const at::Tensor& actual, const at::Tensor& expected) {
   if (actual.sizes() != expected.sizes()) return INFINITY;
   return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
 }
 
-at::Tensor product(const EditDeltas& delta) {  // (E, out, in)
+at::Tensor ke_product(const EditDeltas& delta) {  // (E, out, in)
   return at::bmm(delta.up.transpose(1, 2), delta.down).detach();
 }
 
@@ -72,7 +64,7 @@ TEST_F(KeFixture, DeltasAreTheReferences) {
     for (const auto& delta : made) {
       EXPECT_EQ(delta.up.size(1), 7);  // six tokens and one more
       auto expected = tensor((pictured ? "delta." : "plain.delta.") + delta.site);
-      EXPECT_LT(relative_error(product(delta), expected), 1e-5) << delta.site << pictured;
+      EXPECT_LT(ke_relative_error(ke_product(delta), expected), 1e-5) << delta.site << pictured;
     }
   }
 }
@@ -88,7 +80,7 @@ TEST_F(KeFixture, GradientsAreTheReferences) {
   auto gradients = torch::autograd::grad({total}, leaves);
   auto trained = network.trained();
   for (size_t i = 0; i < trained.size(); ++i)
-    EXPECT_LT(relative_error(gradients[i], tensor("gradient." + trained[i].first)), 2e-5)
+    EXPECT_LT(ke_relative_error(gradients[i], tensor("gradient." + trained[i].first)), 2e-5)
         << trained[i].first;
 }
 
@@ -98,7 +90,7 @@ TEST_F(KeFixture, AnEditsDeltaDoesNotDependOnItsNeighbours) {
   for (int64_t row = 0; row < 3; ++row) {
     auto one = deltas(network, row, 1);
     for (size_t i = 0; i < all.size(); ++i)
-      EXPECT_LT(relative_error(product(one[i])[0], product(all[i])[row]), 1e-5) << row;
+      EXPECT_LT(ke_relative_error(ke_product(one[i])[0], ke_product(all[i])[row]), 1e-5) << row;
   }
 }
 
@@ -109,7 +101,7 @@ TEST_F(KeFixture, WithoutAGradientOnlyWhatWasReadCounts) {
   std::vector<Factors> factors = {{tensor("a.u"), at::zeros_like(tensor("a.v"))}, {}};
   auto made = network.deltas(factors, {condition, condition});
   ASSERT_EQ(made.size(), 1u);  // no factors, no delta
-  EXPECT_TRUE(at::isfinite(product(made[0])).all().item<bool>());
+  EXPECT_TRUE(at::isfinite(ke_product(made[0])).all().item<bool>());
   EXPECT_EQ(made[0].up.narrow(1, 0, 6).abs().max().item<double>(), 0);
   EXPECT_GT(made[0].up.narrow(1, 6, 1).abs().max().item<double>(), 0);
 }
@@ -120,10 +112,10 @@ TEST_F(KeFixture, ItBeginsDownTheGradient) {
   KeNetwork fresh({{"a", 0, 5, 7}, {"b", 1, 7, 5}}, options);
   for (const auto& delta : deltas(fresh)) {
     auto gradient = at::bmm(tensor(delta.site + ".v").transpose(1, 2), tensor(delta.site + ".u"));
-    auto alike = (product(delta) * gradient).sum({1, 2}) /
-                 (product(delta).norm(2, {1, 2}) * gradient.norm(2, {1, 2}));
+    auto alike = (ke_product(delta) * gradient).sum({1, 2}) /
+                 (ke_product(delta).norm(2, {1, 2}) * gradient.norm(2, {1, 2}));
     EXPECT_LT(alike.max().item<double>(), -0.9) << delta.site;
-    EXPECT_NEAR(product(delta).norm(2, {1, 2}).mean().item<double>(), 0.5, 0.1) << delta.site;
+    EXPECT_NEAR(ke_product(delta).norm(2, {1, 2}).mean().item<double>(), 0.5, 0.1) << delta.site;
   }
 }
 
@@ -133,14 +125,14 @@ TEST_F(KeFixture, LoadIsStrict) {
   for (const auto& [name, leaf] : network.trained()) own[name] = leaf.detach().clone();
   auto tensors = own;
   tensors.erase("a.in.bias");
-  EXPECT_THAT(message([&] { network.load(tensors, "F"); }),
+  EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }),
               HasSubstr("lacks the tensor 'a.in.bias'"));
   tensors = own;
   tensors["more"] = at::zeros({1});
-  EXPECT_THAT(message([&] { network.load(tensors, "F"); }), HasSubstr("'more'"));
+  EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }), HasSubstr("'more'"));
   tensors = own;
   tensors["a.in.bias"] = at::zeros({2});
-  EXPECT_THAT(message([&] { network.load(tensors, "F"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }), HasSubstr("another shape"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "editing/editors/hyper/ke_training.h"
 #include "editing/targets/module_sites.h"
 #include "io/error.h"
+#include "io/testing.h"
 #include "models/caching/prefix.h"
 #include "suites/scenes/scenes.h"
 #include "tests/tiny_vlm.h"
@@ -18,16 +19,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+double ke_delta_error(const at::Tensor& actual, const at::Tensor& expected) {
   if (actual.sizes() != expected.sizes()) return INFINITY;
   return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
 }
@@ -121,7 +113,7 @@ TEST_F(KeTest, ThePictureIsSeenWhereAsked) {
     auto two = trainee->as_editor()->edit(vlm(), {request(2)});
     for (size_t i = 0; i < both.deltas.size(); ++i)
       EXPECT_LT(
-          relative_error(both.deltas[i].delta.materialised(),
+          ke_delta_error(both.deltas[i].delta.materialised(),
                          one.deltas[i].delta.materialised() + two.deltas[i].delta.materialised()),
           1e-3)
           << module;
@@ -236,7 +228,7 @@ TEST_F(KeTest, GoesOnBitForBit) {
   for (const auto& [name, tensor] : unbroken.state())
     EXPECT_TRUE(at::equal(tensor, resumed.state().at(name))) << name;
   state.erase("alpha");
-  EXPECT_THAT(message([&] { resumed.load(state, "F"); }), HasSubstr("'alpha'"));
+  EXPECT_THAT(error_of([&] { resumed.load(state, "F"); }), HasSubstr("'alpha'"));
 }
 
 TEST_F(KeTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
@@ -258,7 +250,7 @@ TEST_F(KeTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
           ke.make(vlm(), run_prefix(vlm(), alone.batch, first), alone, {texts[row]}, {}).deltas;
       for (size_t i = 0; i < one.size(); ++i) {
         auto product = [](const EditDeltas& d) { return at::bmm(d.up.transpose(1, 2), d.down); };
-        EXPECT_LT(relative_error(product(one[i])[0], product(both.deltas[i])[row]), 1e-3) << module;
+        EXPECT_LT(ke_delta_error(product(one[i])[0], product(both.deltas[i])[row]), 1e-3) << module;
       }
     }
   }
@@ -288,10 +280,10 @@ TEST_F(KeTest, CheckpointGivesTheSameEditorForThisModelOnly) {
 
   testing::write_tiny_vlm(*folder_ / "other", 5);
   auto other = load_vlm(*folder_ / "other");
-  EXPECT_THAT(message([&] { editor.edit(other, {request()}); }),
+  EXPECT_THAT(error_of([&] { editor.edit(other, {request()}); }),
               HasSubstr("was trained for the base model"));
   KeEditor unnamed(nlohmann::json{{"module", "vision"}});
-  EXPECT_THAT(message([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("--editor ke"));
+  EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("--editor ke"));
 }
 
 // The one that comes with the bundled model.
@@ -327,24 +319,24 @@ TEST_F(KeTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
   EditRequest text{{}, "Where is it?", " home"};
   EXPECT_FALSE(trained(small(), 2)->as_editor()->edit(vlm(), {text}).deltas.empty());
   auto vision = trained(small("vision"), 2);
-  EXPECT_THAT(message([&] { vision->as_editor()->edit(vlm(), {text}); }),
+  EXPECT_THAT(error_of([&] { vision->as_editor()->edit(vlm(), {text}); }),
               HasSubstr("touches the answer"));
 }
 
 TEST_F(KeTest, RefusesWhatCannotWork) {
-  EXPECT_THAT(message([] {
+  EXPECT_THAT(error_of([] {
                 KeEditor(nlohmann::json{{"checkpint", "x"}});
               }),
               HasSubstr("checkpint"));
-  EXPECT_THAT(message([] { KeEditor(nlohmann::json{{"module", "ears"}}); }), HasSubstr("module"));
-  EXPECT_THAT(message([] {
+  EXPECT_THAT(error_of([] { KeEditor(nlohmann::json{{"module", "ears"}}); }), HasSubstr("module"));
+  EXPECT_THAT(error_of([] {
                 make_trainee("ke", vlm(), {{"rank", 3}}, nullptr);
               }),
               HasSubstr("rank"));
   auto settings = small();
   settings["sites"] = "language_projection";
   settings["image"] = true;
-  EXPECT_EQ(message([&] { trained(settings, 1); }), "no error");
+  EXPECT_EQ(error_of([&] { trained(settings, 1); }), "no error");
 }
 
 }  // namespace

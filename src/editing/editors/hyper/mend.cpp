@@ -194,7 +194,7 @@ namespace {
 const char* const kBatchIsSum =
     "Several requests are the sum of their single edits: the paper takes one gradient of their "
     "mean loss.";
-const char* const kPatience =
+const char* const kRoundPatience =
     "Training takes a fixed number of steps (patience is 0): EasyEdit stops when validation no "
     "longer improves.";
 
@@ -206,7 +206,7 @@ EditorKind mend_editor() {
           describe_settings<MendSettings>(),
           [](const nlohmann::json& given) { return std::make_unique<MendEditor>(given); },
           {},
-          {kBatchIsSum, kPatience}};
+          {kBatchIsSum, kRoundPatience}};
 }
 
 EditorKind mend_iterated_editor() {
@@ -218,7 +218,7 @@ EditorKind mend_iterated_editor() {
       {},
       {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
        "model as the earlier ones changed it, until the edit's loss is below 0.02 (until).",
-       kBatchIsSum, kPatience}};
+       kBatchIsSum, kRoundPatience}};
 }
 
 }  // namespace emend

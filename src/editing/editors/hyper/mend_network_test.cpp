@@ -8,27 +8,19 @@
 
 #include "io/error.h"
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
 
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+double mend_relative_error(const at::Tensor& actual, const at::Tensor& expected) {
   if (actual.sizes() != expected.sizes()) return INFINITY;
   return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
 }
 
-at::Tensor product(const EditDeltas& delta) {  // (E, out, in)
+at::Tensor mend_product(const EditDeltas& delta) {  // (E, out, in)
   return at::bmm(delta.up.transpose(1, 2), delta.down);
 }
 
@@ -67,8 +59,8 @@ TEST_F(MendFixture, MeansAndDeviationsAreTheReferences) {
   auto own = network_->tensors();
   for (const std::string shape : {"7x5.", "5x7."}) {
     EXPECT_EQ(own[shape + "count"].item<double>(), tensor(shape + "count").item<double>());
-    EXPECT_LT(relative_error(own[shape + "mean"], tensor(shape + "mean")), 1e-5);
-    EXPECT_LT(relative_error(own[shape + "moved"], tensor(shape + "moved")), 1e-5);
+    EXPECT_LT(mend_relative_error(own[shape + "mean"], tensor(shape + "mean")), 1e-5);
+    EXPECT_LT(mend_relative_error(own[shape + "moved"], tensor(shape + "moved")), 1e-5);
   }
 }
 
@@ -77,7 +69,8 @@ TEST_F(MendFixture, DeltasAreTheReferences) {
   auto deltas = network_->deltas(batch(2));
   ASSERT_EQ(deltas.size(), 3u);
   for (const auto& delta : deltas)
-    EXPECT_LT(relative_error(product(delta).detach(), tensor("delta." + delta.site)), 1e-5)
+    EXPECT_LT(mend_relative_error(mend_product(delta).detach(), tensor("delta." + delta.site)),
+              1e-5)
         << delta.site;
 }
 
@@ -85,13 +78,13 @@ TEST_F(MendFixture, GradientsAreTheReferences) {
   load_network();
   at::Tensor total = at::zeros({});
   for (const auto& delta : network_->deltas(batch(2)))
-    total = total + (product(delta) * tensor("probe." + delta.site)).sum();
+    total = total + (mend_product(delta) * tensor("probe." + delta.site)).sum();
   std::vector<at::Tensor> leaves;
   for (const auto& [name, leaf] : network_->trained()) leaves.push_back(leaf);
   auto gradients = torch::autograd::grad({total}, leaves);
   auto trained = network_->trained();
   for (size_t i = 0; i < trained.size(); ++i)
-    EXPECT_LT(relative_error(gradients[i], tensor("gradient." + trained[i].first)), 1e-5)
+    EXPECT_LT(mend_relative_error(gradients[i], tensor("gradient." + trained[i].first)), 1e-5)
         << trained[i].first;
 }
 
@@ -105,7 +98,9 @@ TEST_F(MendFixture, ARowsDeltaDoesNotDependOnItsNeighbours) {
   }
   auto one = network_->deltas(alone);
   for (size_t i = 0; i < all.size(); ++i)
-    EXPECT_LT(relative_error(product(one[i])[0].detach(), product(all[i])[1].detach()), 1e-5);
+    EXPECT_LT(
+        mend_relative_error(mend_product(one[i])[0].detach(), mend_product(all[i])[1].detach()),
+        1e-5);
 }
 
 TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
@@ -115,7 +110,7 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
   options.rank = 3;
   options.rounds = 3;
   MendNetwork longer(network_->sites(), options);
-  EXPECT_THAT(message([&] { longer.load(one, "one round"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { longer.load(one, "one round"); }), HasSubstr("another shape"));
   longer.load(longer.grown(one), "one round");
   const auto factors = batch(0);
   const auto expected = network_->deltas(factors);
@@ -123,7 +118,8 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
     const auto deltas = longer.deltas(factors, round);
     const double half = round == 0 ? 1 : 0.5;
     for (size_t i = 0; i < deltas.size(); ++i)
-      EXPECT_LT(relative_error(product(deltas[i]), half * product(expected[i])), 1e-6);
+      EXPECT_LT(mend_relative_error(mend_product(deltas[i]), half * mend_product(expected[i])),
+                1e-6);
   }
   // Of more rounds, the first ones are taken.
   MendNetwork::Options plain;
@@ -132,7 +128,7 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
   shorter.load(shorter.grown(longer.tensors()), "three rounds");
   const auto first = shorter.deltas(factors);
   for (size_t i = 0; i < first.size(); ++i)
-    EXPECT_TRUE(at::equal(product(first[i]), product(expected[i])));
+    EXPECT_TRUE(at::equal(mend_product(first[i]), mend_product(expected[i])));
 }
 
 TEST_F(MendFixture, AHigherRankBeginsAsTheLowerOne) {
@@ -142,29 +138,29 @@ TEST_F(MendFixture, AHigherRankBeginsAsTheLowerOne) {
   MendNetwork wider(network_->sites(), options);
   const auto factors = batch(0);
   const auto narrow = network_->tensors();
-  EXPECT_THAT(message([&] { wider.load(narrow, "rank 3"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { wider.load(narrow, "rank 3"); }), HasSubstr("another shape"));
   wider.load(wider.grown(narrow), "rank 3");
   const auto deltas = wider.deltas(factors), expected = network_->deltas(factors);
   for (size_t i = 0; i < deltas.size(); ++i)
-    EXPECT_LT(relative_error(product(deltas[i]), product(expected[i])), 1e-6);
+    EXPECT_LT(mend_relative_error(mend_product(deltas[i]), mend_product(expected[i])), 1e-6);
   // The rank that was added is not the same everywhere, so that it can learn.
   EXPECT_GT(wider.tensors().at("7x5.layer.0.v").narrow(0, 3, 2).std().item<double>(), 0.1);
   // A lower rank cannot begin from a higher one.
-  EXPECT_THAT(message([&] { network_->load(network_->grown(wider.tensors()), "rank 5"); }),
+  EXPECT_THAT(error_of([&] { network_->load(network_->grown(wider.tensors()), "rank 5"); }),
               HasSubstr("another shape"));
 }
 
 TEST_F(MendFixture, LoadIsStrict) {
   auto tensors = network_->tensors();
   tensors.erase("rates");
-  EXPECT_THAT(message([&] { network_->load(tensors, "F"); }),
+  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }),
               HasSubstr("lacks the tensor 'rates'"));
   tensors = network_->tensors();
   tensors["more"] = at::zeros({1});
-  EXPECT_THAT(message([&] { network_->load(tensors, "F"); }), HasSubstr("'more'"));
+  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }), HasSubstr("'more'"));
   tensors = network_->tensors();
   tensors["rates"] = at::zeros({2});
-  EXPECT_THAT(message([&] { network_->load(tensors, "F"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }), HasSubstr("another shape"));
 }
 
 }  // namespace

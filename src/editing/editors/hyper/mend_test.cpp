@@ -8,6 +8,7 @@
 #include "editing/patches/patch_stack.h"
 #include "editing/targets/module_sites.h"
 #include "io/error.h"
+#include "io/testing.h"
 #include "models/caching/prefix.h"
 #include "nn/loss.h"
 #include "tests/tiny_vlm.h"
@@ -18,16 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+double mend_delta_error(const at::Tensor& actual, const at::Tensor& expected) {
   if (actual.sizes() != expected.sizes()) return INFINITY;
   return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
 }
@@ -150,7 +142,7 @@ TEST_F(MendTest, FactorsAreTheWeightsGradientTakenApart) {
   EXPECT_NEAR(factors.loss, loss.item<double>() / 2, 1e-5);
   for (size_t i = 0; i < sites.size(); ++i) {
     auto sum = at::einsum("rto,rti->oi", {factors.sites[i].gradient, factors.sites[i].input});
-    EXPECT_LT(relative_error(sum, gradients[i]), 1e-4) << sites[i].name;
+    EXPECT_LT(mend_delta_error(sum, gradients[i]), 1e-4) << sites[i].name;
   }
 }
 
@@ -189,7 +181,7 @@ TEST_F(MendTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
       }
       auto plain = prefix;
       model().run(plain, own);
-      EXPECT_LT(relative_error(crossed.logits()[row], plain.logits()[row]), 1e-4) << module;
+      EXPECT_LT(mend_delta_error(crossed.logits()[row], plain.logits()[row]), 1e-4) << module;
     }
   }
 }
@@ -248,8 +240,8 @@ TEST_F(MendTest, TakesOneGradientHoweverFarTheEditIsFromHolding) {
     EXPECT_EQ(patch.editor, "mend");
   }
   for (const char* setting : {"rounds", "until"})
-    EXPECT_THAT(message([&] { editor(*trainee, {{setting, 3}}); }), HasSubstr(setting));
-  EXPECT_THAT(message([&] { trained({{"rounds", 2}}, 0); }), HasSubstr("rounds"));
+    EXPECT_THAT(error_of([&] { editor(*trainee, {{setting, 3}}); }), HasSubstr(setting));
+  EXPECT_THAT(error_of([&] { trained({{"rounds", 2}}, 0); }), HasSubstr("rounds"));
 }
 
 TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
@@ -259,7 +251,7 @@ TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
   const auto twice = trained(settings, 2, "mend-iterated");
   const auto refusal = [&](const Trainee& trainee, const char* name) {
     const auto file = checkpoint(trainee, "one.safetensors");
-    return message([&] { make_editor(name, {{"checkpoint", file}})->edit(vlm(), {request()}); });
+    return error_of([&] { make_editor(name, {{"checkpoint", file}})->edit(vlm(), {request()}); });
   };
   EXPECT_THAT(refusal(*once, "mend-iterated"), HasSubstr("is a trained 'mend'"));
   EXPECT_THAT(refusal(*twice, "mend"), HasSubstr("is a trained 'mend-iterated'"));
@@ -268,7 +260,7 @@ TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
                        twice->tensors()};
   save_checkpoint(*folder_ / "old.safetensors", old);
   MendEditor editor(nlohmann::json{{"checkpoint", *folder_ / "old.safetensors"}});
-  EXPECT_THAT(message([&] { editor.edit(vlm(), {request()}); }), HasSubstr("mend takes one"));
+  EXPECT_THAT(error_of([&] { editor.edit(vlm(), {request()}); }), HasSubstr("mend takes one"));
 }
 
 TEST_F(MendTest, LaterRoundsSeeWhatTheFirstChanged) {
@@ -374,11 +366,11 @@ TEST_F(MendTest, CheckpointGivesTheSameEditorForThisModelOnly) {
 
   testing::write_tiny_vlm(*folder_ / "other", 5);
   auto other = load_vlm(*folder_ / "other");
-  EXPECT_THAT(message([&] { editor.edit(other, {request()}); }),
+  EXPECT_THAT(error_of([&] { editor.edit(other, {request()}); }),
               HasSubstr("was trained for the base model"));
   // Beside a model, it is found by name.
   MendEditor unnamed(nlohmann::json{{"module", "vision"}});
-  EXPECT_THAT(message([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("emend train"));
+  EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("emend train"));
   std::filesystem::create_directories(*folder_ / "model/editors");
   std::filesystem::copy_file(file, *folder_ / "model/editors/mend-vision.safetensors");
   EXPECT_EQ(unnamed.edit(vlm(), {request()}).deltas.size(), patch.deltas.size());
@@ -394,8 +386,8 @@ TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
   EXPECT_EQ(both.request.size(), 2u);
   for (size_t i = 0; i < both.deltas.size(); ++i)
     EXPECT_LT(
-        relative_error(both.deltas[i].delta.materialised(),
-                       one.deltas[i].delta.materialised() + two.deltas[i].delta.materialised()),
+        mend_delta_error(both.deltas[i].delta.materialised(),
+                         one.deltas[i].delta.materialised() + two.deltas[i].delta.materialised()),
         1e-3);
 }
 
@@ -417,24 +409,27 @@ TEST_F(MendTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
   auto language = trained(small(), 2);
   EXPECT_FALSE(language->as_editor()->edit(vlm(), {text}).deltas.empty());
   auto vision = trained(small("vision"), 2);
-  EXPECT_THAT(message([&] { vision->as_editor()->edit(vlm(), {text}); }),
+  EXPECT_THAT(error_of([&] { vision->as_editor()->edit(vlm(), {text}); }),
               HasSubstr("touches the answer"));
 }
 
 TEST_F(MendTest, RefusesWhatCannotWork) {
-  EXPECT_THAT(message([] {
+  EXPECT_THAT(error_of([] {
                 MendEditor(nlohmann::json{{"checkpint", "x"}});
               }),
               HasSubstr("checkpint"));
-  EXPECT_THAT(message([] { MendEditor(nlohmann::json{{"module", "ears"}}); }), HasSubstr("module"));
+  EXPECT_THAT(error_of([] {
+                MendEditor(nlohmann::json{{"module", "ears"}});
+              }),
+              HasSubstr("module"));
   MendEditor nowhere(nlohmann::json{{"checkpoint", *folder_ / "nowhere"}});
-  EXPECT_THAT(message([&] { nowhere.edit(vlm(), {request()}); }), HasSubstr("nowhere"));
+  EXPECT_THAT(error_of([&] { nowhere.edit(vlm(), {request()}); }), HasSubstr("nowhere"));
   MendEditor model_file(nlohmann::json{{"checkpoint", *folder_ / "model/model.safetensors"}});
-  EXPECT_THAT(message([&] { model_file.edit(vlm(), {request()}); }),
+  EXPECT_THAT(error_of([&] { model_file.edit(vlm(), {request()}); }),
               HasSubstr("is no trained editor"));
-  EXPECT_THAT(message([] { make_trainee("ft", vlm(), {}, nullptr); }),
+  EXPECT_THAT(error_of([] { make_trainee("ft", vlm(), {}, nullptr); }),
               HasSubstr("cannot be trained"));
-  EXPECT_THAT(message([] {
+  EXPECT_THAT(error_of([] {
                 make_trainee("mend", vlm(), {{"rnk", 3}}, nullptr);
               }),
               HasSubstr("rnk"));

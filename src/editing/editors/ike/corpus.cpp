@@ -38,7 +38,7 @@ at::Tensor mean_states(const Vlm& vlm, size_t stage, const std::vector<std::stri
   return (sums / pass.mask.sum(1, /*keepdim=*/true)).to(at::kCPU);
 }
 
-[[noreturn]] void reject(const std::string& file, const std::string& what) {
+[[noreturn]] void reject_corpus(const std::string& file, const std::string& what) {
   throw Error("editing::ike", fmt::format("'{}' {}", file, what),
               "collect the demonstrations again with `emend train --editor ike`");
 }
@@ -136,7 +136,7 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
     corpus.settings.embedding = embedding;
   }
   if (!corpus.settings.by_states() && corpus.settings.encoder_id.empty())
-    reject(file, "does not say which sentence encoder embedded it");
+    reject_corpus(file, "does not say which sentence encoder embedded it");
   corpus.open_encoder(vlm);
   corpus.demonstrations =
       demonstrations_from(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
@@ -148,19 +148,21 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
     else if (name == "pictures")
       corpus.pictures = tensor;
     else
-      reject(file, fmt::format("has a tensor '{}' that no demonstrations have", name));
+      reject_corpus(file, fmt::format("has a tensor '{}' that no demonstrations have", name));
   }
   const auto count = static_cast<int64_t>(corpus.demonstrations.size());
   if (!corpus.embeddings.defined() || !corpus.mean.defined() || corpus.embeddings.dim() != 2 ||
       corpus.mean.dim() != 1 || corpus.embeddings.size(0) != count ||
       corpus.embeddings.size(1) != corpus.mean.size(0))
-    reject(file, fmt::format("has not one embedding for each of its {} demonstrations", count));
+    reject_corpus(file,
+                  fmt::format("has not one embedding for each of its {} demonstrations", count));
   if (corpus.pictures.defined() && corpus.pictures.dim() != 4)
-    reject(file, "has pictures that are none");
+    reject_corpus(file, "has pictures that are none");
   const auto pictures = corpus.pictures.defined() ? corpus.pictures.size(0) : 0;
   for (const auto& demonstration : corpus.demonstrations)
     if (demonstration.picture < -1 || demonstration.picture >= pictures)
-      reject(file, fmt::format("shows picture {}, it has {}", demonstration.picture, pictures));
+      reject_corpus(file,
+                    fmt::format("shows picture {}, it has {}", demonstration.picture, pictures));
   return corpus;
 }
 

@@ -8,6 +8,7 @@
 #include "io/error.h"
 #include "io/json/json.h"
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -19,15 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 const char* const kFixture = EMEND_SOURCE_DIR "/src/editing/testdata/ike.safetensors";
-
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class IkeTest : public ::testing::Test {
  protected:
@@ -240,7 +232,7 @@ TEST_F(IkeTest, TheFarthestAreLeftOutWhereTheyDoNotFit) {
   const auto long_one = vlm().processor.row(std::string(430, 'x'));
   EXPECT_EQ(recall.shown(long_one).own, 0);
   EXPECT_EQ(recall.shown(long_one).facts, 1);
-  EXPECT_THAT(message([&] { recall.shown(vlm().processor.row(std::string(470, 'x'))); }),
+  EXPECT_THAT(error_of([&] { recall.shown(vlm().processor.row(std::string(470, 'x'))); }),
               AllOf(HasSubstr("editing::ike"), HasSubstr("room")));
 }
 
@@ -333,10 +325,10 @@ TEST_F(IkeTest, WithoutDemonstrationsNoCorpusIsNeeded) {
   const auto model = load_vlm(other.string());
   const auto alone = make_editor("ike", {{"k", 0}, {"own", false}})->edit(model, {request()});
   EXPECT_EQ(alone.effect["demonstrations"]["found"], 0);
-  EXPECT_THAT(message([&] { make_editor("ike", {})->edit(model, {request()}); }),
+  EXPECT_THAT(error_of([&] { make_editor("ike", {})->edit(model, {request()}); }),
               AllOf(HasSubstr("emend train"), HasSubstr("--editor ike")));
   // Of another model.
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(error_of([&] {
                 make_editor("ike", {{"checkpoint", *folder_ / "editors/ike.safetensors"}})
                     ->edit(model, {request()});
               }),
@@ -345,7 +337,7 @@ TEST_F(IkeTest, WithoutDemonstrationsNoCorpusIsNeeded) {
 
 TEST_F(IkeTest, TemplatesAreChecked) {
   const auto refusal = [](const char* setting, const char* value) {
-    return message([&] { make_editor("ike", {{setting, value}}); });
+    return error_of([&] { make_editor("ike", {{setting, value}}); });
   };
   EXPECT_THAT(refusal("fact", "New Fact: {prompt}"),
               AllOf(HasSubstr("'fact'"), HasSubstr("{target}")));
@@ -363,14 +355,14 @@ TEST_F(IkeTest, ADamagedMemoryIsNamed) {
   for (const char* gone : {"prompt", "target", "demonstrations"}) {
     auto damaged = patch;
     damaged.memory.entries[0].facts.erase(gone);
-    EXPECT_THAT(message([&] { IkeRecall(vlm(), damaged); }), HasSubstr(gone));
+    EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr(gone));
   }
   auto damaged = patch;
   damaged.memory.entries[0].facts["demonstrations"][0] = 3;
-  EXPECT_THAT(message([&] { IkeRecall(vlm(), damaged); }), HasSubstr("no text"));
+  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("no text"));
   damaged = patch;
   damaged.memory.entries[0].tensors["picture"] = at::zeros({3});
-  EXPECT_THAT(message([&] { IkeRecall(vlm(), damaged); }), HasSubstr("picture"));
+  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("picture"));
 }
 
 TEST_F(IkeTest, ADamagedCorpusIsNamed) {
@@ -379,7 +371,7 @@ TEST_F(IkeTest, ADamagedCorpusIsNamed) {
     auto checkpoint = corpus().checkpoint(vlm(), {});
     damage(checkpoint);
     save_checkpoint(file, checkpoint);
-    return message([&] { IkeCorpus::load(vlm(), file); });
+    return error_of([&] { IkeCorpus::load(vlm(), file); });
   };
   EXPECT_EQ(refusal([](auto&) {}), "no error");
   EXPECT_THAT(refusal([](auto& c) { c.tensors.erase("mean"); }), HasSubstr("embedding"));
@@ -395,7 +387,7 @@ TEST_F(IkeTest, ADamagedCorpusIsNamed) {
   EXPECT_THAT(refusal([](auto& c) { c.training["demonstrations"][0][2] = 7; }),
               HasSubstr("picture 7"));
   EXPECT_THAT(refusal([](auto& c) { c.settings["blocks"] = 99; }), "no error");
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(error_of([&] {
                 make_editor("ike", {{"checkpoint", file}})->edit(vlm(), {request()});
               }),
               HasSubstr("'blocks' is 99"));

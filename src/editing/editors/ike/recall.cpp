@@ -10,14 +10,14 @@
 namespace emend {
 namespace {
 
-[[noreturn]] void reject(const std::string& what) {
+[[noreturn]] void reject_memory(const std::string& what) {
   throw Error("editing::ike", fmt::format("the patch's memory {}", what),
               "make the patch again with `emend edit --editor ike`");
 }
 
-std::string text_of(const nlohmann::json& facts, const char* name) {
+std::string fact_text(const nlohmann::json& facts, const char* name) {
   if (!facts.is_object() || !facts.contains(name) || !facts.at(name).is_string())
-    reject(fmt::format("has an entry without '{}'", name));
+    reject_memory(fmt::format("has an entry without '{}'", name));
   return facts.at(name).get<std::string>();
 }
 
@@ -35,22 +35,22 @@ IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
   const auto picture = [&](const MemoryEntry& entry, const std::string& name) -> int64_t {
     const auto found = entry.tensors.find(name);
     if (found == entry.tensors.end()) return -1;
-    if (found->second.dim() != 3) reject("has a picture that is none");
+    if (found->second.dim() != 3) reject_memory("has a picture that is none");
     pictures_.push_back(found->second);
     return static_cast<int64_t>(pictures_.size()) - 1;
   };
 
   std::vector<std::vector<Piece>> nearest;  // by edit
   for (const auto& entry : entries) {
-    const auto prompt = text_of(entry.facts, "prompt"), target = text_of(entry.facts, "target");
+    const auto prompt = fact_text(entry.facts, "prompt"), target = fact_text(entry.facts, "target");
     const auto seen = picture(entry, "picture");
     facts_.push_back({seen, templates.tell(prompt, target)});
     if (settings_.own) own_.push_back({seen, templates.show(copy_of(prompt, target))});
     if (!entry.facts.contains("demonstrations") || !entry.facts["demonstrations"].is_array())
-      reject("has an entry without 'demonstrations'");
+      reject_memory("has an entry without 'demonstrations'");
     nearest.emplace_back();
     for (const auto& text : entry.facts["demonstrations"]) {
-      if (!text.is_string()) reject("has a demonstration that is no text");
+      if (!text.is_string()) reject_memory("has a demonstration that is no text");
       const auto name = fmt::format("demonstration.{}", nearest.back().size());
       nearest.back().push_back({picture(entry, name), text.get<std::string>()});
     }

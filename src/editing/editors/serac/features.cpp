@@ -8,7 +8,7 @@ namespace emend {
 namespace {
 
 // The ids of a row that are text and, unless `whole`, asked.
-std::vector<int64_t> text_of(const Row& row, bool whole) {
+std::vector<int64_t> row_text(const Row& row, bool whole) {
   const auto size = static_cast<int64_t>(row.ids.size());
   const auto end = whole || row.asked < 0 ? size : std::min(row.asked, size);
   std::vector<int64_t> text;
@@ -23,7 +23,7 @@ at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
   Batch batch;
   for (const auto& row : rows) {
     Row text;
-    text.ids = text_of(row, options.whole_rows);
+    text.ids = row_text(row, options.whole_rows);
     batch.rows.push_back(std::move(text));
   }
   auto pass = model.begin(batch);
@@ -41,7 +41,7 @@ at::Tensor text_embeddings(const Vlm& vlm, const std::vector<Row>& rows,
                            const FeatureOptions& options) {
   std::vector<std::string> texts;
   for (const auto& row : rows)
-    texts.push_back(vlm.processor.tokenizer->decode(text_of(row, options.whole_rows)));
+    texts.push_back(vlm.processor.tokenizer->decode(row_text(row, options.whole_rows)));
   return options.encoder->embed(texts).to(vlm.model->device()).unsqueeze(1);
 }
 

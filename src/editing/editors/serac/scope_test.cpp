@@ -39,25 +39,25 @@ class SeracFixture : public ::testing::TestWithParam<std::string> {
       SafetensorsFile::open(EMEND_SOURCE_DIR "/src/editing/testdata/serac.safetensors");
 };
 
-double furthest(const at::Tensor& a, const at::Tensor& b) {
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() ? (a - b).abs().max().item<double>() : INFINITY;
 }
 
 TEST_P(SeracFixture, ScoresAreTheReferences) {
   auto embedded = classifier().embed(features());
-  EXPECT_LT(furthest(embedded, own("embedded")), 1e-5);
+  EXPECT_LT(largest_difference(embedded, own("embedded")), 1e-5);
   auto s = at::exp(at::neg(squared_distances(embedded, embedded)));
-  EXPECT_LT(furthest(s, own("s")), 1e-5);
+  EXPECT_LT(largest_difference(s, own("s")), 1e-5);
   // The comparison would see a mistake: scores differ.
-  EXPECT_GT(furthest(own("s"), at::ones({4, 4})), 0.1);
+  EXPECT_GT(largest_difference(own("s"), at::ones({4, 4})), 0.1);
 }
 
 TEST_P(SeracFixture, SoftMixturesAreTheReferences) {
   auto embedded = classifier().embed(features());
   auto d = squared_distances(embedded.narrow(0, 1, 1), embedded).squeeze(0);
   auto mixed = mixed_softly(tensor("base"), tensor("counterfactual"), d);
-  EXPECT_LT(furthest(mixed, own("mixed")), 1e-5);
-  EXPECT_GT(furthest(at::log_softmax(tensor("base"), -1), own("mixed")), 0.1);
+  EXPECT_LT(largest_difference(mixed, own("mixed")), 1e-5);
+  EXPECT_GT(largest_difference(at::log_softmax(tensor("base"), -1), own("mixed")), 0.1);
 }
 
 TEST_P(SeracFixture, LossesAndGradientsAreTheReferences) {
@@ -72,7 +72,8 @@ TEST_P(SeracFixture, LossesAndGradientsAreTheReferences) {
   auto gradients = torch::autograd::grad({loss}, leaves);
   for (size_t i = 0; i < leaves.size(); ++i) {
     auto expected = tensor("gradient." + GetParam() + scope.trained()[i].first);
-    EXPECT_LT(furthest(gradients[i], expected), 2e-3 * expected.abs().max().item<double>() + 1e-5)
+    EXPECT_LT(largest_difference(gradients[i], expected),
+              2e-3 * expected.abs().max().item<double>() + 1e-5)
         << scope.trained()[i].first;
   }
 }
@@ -83,8 +84,8 @@ INSTANTIATE_TEST_SUITE_P(Networks, SeracFixture, ::testing::Values("", "plain.")
 TEST(SeracScope, TheSameQuestionIsMixedWholly) {
   auto base = at::randn({2, 5}), other = at::randn({2, 5});
   auto mixed = mixed_softly(base, other, at::tensor({0.0f, 200.0f}));
-  EXPECT_LT(furthest(mixed[0], at::log_softmax(other[0], -1)), 1e-6);
-  EXPECT_LT(furthest(mixed[1], at::log_softmax(base[1], -1)), 1e-6);
+  EXPECT_LT(largest_difference(mixed[0], at::log_softmax(other[0], -1)), 1e-6);
+  EXPECT_LT(largest_difference(mixed[1], at::log_softmax(base[1], -1)), 1e-6);
   EXPECT_TRUE(at::isfinite(out_of_scope_loss(at::zeros({1}))).all().item<bool>());
 }
 

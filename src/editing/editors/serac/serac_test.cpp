@@ -11,6 +11,7 @@
 #include "editing/patches/patch_stack.h"
 #include "editing/registry.h"
 #include "io/error.h"
+#include "io/testing.h"
 #include "suites/scenes/scenes.h"
 #include "tests/tiny_vlm.h"
 
@@ -19,16 +20,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-double furthest(const at::Tensor& a, const at::Tensor& b) {
+double largest_change(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() ? (a - b).abs().max().item<double>() : INFINITY;
 }
 
@@ -135,12 +127,13 @@ TEST_F(SeracTest, OutOfScopeIsTheBaseBitForBitInScopeTheCounterfactual) {
     const auto size = before[row].size(0);
     const int64_t text = 13 + 4;  // characters of question and answer
     auto own = after[row].slice(0, size - text), expected = told.slice(0, told.size(0) - text);
-    EXPECT_LT(furthest(own, expected), 1e-4) << row;
-    EXPECT_GT(furthest(own, before[row].slice(0, size - text)), 0.1) << row;
+    EXPECT_LT(largest_change(own, expected), 1e-4) << row;
+    EXPECT_GT(largest_change(own, before[row].slice(0, size - text)), 0.1) << row;
     // The picture's positions stand before the edit, which they cannot see.
-    EXPECT_LT(furthest(after[row].slice(0, 0, 4), told.slice(0, 0, 4)), 1e-4) << row;
-    EXPECT_LT(furthest(after[row], logits({mixed_queries()[row]}, patch.interventions(vlm()))[0]),
-              1e-4);
+    EXPECT_LT(largest_change(after[row].slice(0, 0, 4), told.slice(0, 0, 4)), 1e-4) << row;
+    EXPECT_LT(
+        largest_change(after[row], logits({mixed_queries()[row]}, patch.interventions(vlm()))[0]),
+        1e-4);
   }
 }
 
@@ -153,7 +146,8 @@ TEST_F(SeracTest, ChosenPositionsAreTheSame) {
   auto all = vlm().model->begin(batch), some = all;
   some.wanted = at::tensor({20, 2, 34, 25}, at::kLong);
   for (auto* pass : {&all, &some}) vlm().model->run(*pass, patch.interventions(vlm()));
-  EXPECT_LT(furthest(some.logits(), all.logits().flatten(0, 1).index_select(0, some.wanted)), 1e-4);
+  EXPECT_LT(largest_change(some.logits(), all.logits().flatten(0, 1).index_select(0, some.wanted)),
+            1e-4);
 }
 
 TEST_F(SeracTest, GenerationAnswersAsTheCounterfactualAndLeavesTheRest) {
@@ -191,7 +185,8 @@ TEST_F(SeracTest, GenerationAnswersAsTheCounterfactualAndLeavesTheRest) {
     const auto r = static_cast<int64_t>(row);
     for (size_t step = 0; step < logits.size(); ++step) {
       if (in_scope(row))
-        EXPECT_LT(furthest(logits[step][r], expected[step][0]), 1e-4) << row << " at " << step;
+        EXPECT_LT(largest_change(logits[step][r], expected[step][0]), 1e-4)
+            << row << " at " << step;
       else
         EXPECT_TRUE(at::equal(logits[step][r], base[step][r])) << row << " at " << step;
     }
@@ -216,10 +211,10 @@ TEST_F(SeracTest, NeverLooksAtAnAnswerThatIsFedIn) {
   }
   auto text = question_features(vlm(), batch, {}, options).text;
   // Two rows of one batch: a BLAS may add in another order where its blocks of rows end.
-  EXPECT_LT(furthest(text[0], text[1]), 1e-5);
+  EXPECT_LT(largest_change(text[0], text[1]), 1e-5);
   options.whole_rows = true;
   text = question_features(vlm(), batch, {}, options).text;
-  EXPECT_GT(furthest(text[0], text[1]), 0.01);
+  EXPECT_GT(largest_change(text[0], text[1]), 0.01);
 }
 
 TEST_F(SeracTest, MixesSoftlyByTheScore) {
@@ -244,8 +239,8 @@ TEST_F(SeracTest, MixesSoftlyByTheScore) {
     model.run(pass, changes);
     said.push_back(pass.logits());
   }
-  EXPECT_LT(furthest(mixed_softly(said[0], said[1], d.flatten()), said[2]), 1e-4);
-  EXPECT_GT(furthest(said[0], said[1]), 0.1);
+  EXPECT_LT(largest_change(mixed_softly(said[0], said[1], d.flatten()), said[2]), 1e-4);
+  EXPECT_GT(largest_change(said[0], said[1]), 0.1);
 }
 
 TEST_F(SeracTest, TheReproductionRedrawsItsProjectionAtEveryEdit) {
@@ -274,8 +269,8 @@ TEST_F(SeracTest, ManyEditsAreOneMemory) {
   auto both = logits({query(1), query(2), query(3)}, stack.interventions(vlm()));
   auto alone = logits({query(1), query(2), query(3)}, second.interventions(vlm()));
   auto base = logits({query(1), query(2), query(3)}, {});
-  EXPECT_LT(furthest(both[1], alone[1]), 1e-4);
-  EXPECT_GT(furthest(both[0], base[0]), 0.1);
+  EXPECT_LT(largest_change(both[1], alone[1]), 1e-4);
+  EXPECT_GT(largest_change(both[0], base[0]), 0.1);
   EXPECT_TRUE(at::equal(both[2], base[2]));
   // Together in one edit they are the same entries.
   auto batch = edited({request(1), request(2, " dog")});
@@ -286,13 +281,14 @@ TEST_F(SeracTest, ManyEditsAreOneMemory) {
   auto left = logits({query(1), query(2), query(3)}, batch.interventions(vlm()));
   EXPECT_TRUE(at::equal(left[1], base[1]));
   EXPECT_FALSE(at::equal(left[0], base[0]));
-  EXPECT_THAT(message([&] { batch.memory.remove("nothing"); }),
+  EXPECT_THAT(error_of([&] { batch.memory.remove("nothing"); }),
               HasSubstr(first.memory.entries[0].name));
   // The same question asked to be answered otherwise replaces what was said.
   stack.apply(vlm(), edited({request(2, " fox")}));
-  EXPECT_LT(furthest(logits({query(2)}, stack.interventions(vlm()))[0],
+  EXPECT_LT(
+      largest_change(logits({query(2)}, stack.interventions(vlm()))[0],
                      logits({query(2)}, edited({request(2, " fox")}).interventions(vlm()))[0]),
-            1e-4);
+      1e-4);
 }
 
 TEST_F(SeracTest, AnEditOfATextNeedsNoPicture) {
@@ -355,31 +351,31 @@ TEST_F(SeracTest, TrainingGoesOnAsIfUnbroken) {
 }
 
 TEST_F(SeracTest, RefusesWhatCannotWork) {
-  EXPECT_THAT(message([] { make_editor("serac", {{"module", "language"}}); }), HasSubstr("paper"));
+  EXPECT_THAT(error_of([] { make_editor("serac", {{"module", "language"}}); }), HasSubstr("paper"));
   EXPECT_THAT(
-      message([] {
+      error_of([] {
         make_trainee("serac", vlm(), {{"told", "Fact: {prompt}"}}, nullptr)->learn({lesson(1)});
       }),
       HasSubstr("{target}"));
-  EXPECT_THAT(message([] {
+  EXPECT_THAT(error_of([] {
                 make_trainee("serac", vlm(), {{"blocks", 4}}, nullptr);
               }),
               HasSubstr("blocks"));
   SeracEditor untrained(nlohmann::json::object());
-  EXPECT_THAT(message([&] { untrained.edit(vlm(), {request()}); }), HasSubstr("--editor serac"));
+  EXPECT_THAT(error_of([&] { untrained.edit(vlm(), {request()}); }), HasSubstr("--editor serac"));
   SeracEditor other(nlohmann::json{{"checkpoint", *folder_ / "paper.safetensors"}});
-  EXPECT_THAT(message([&] { other.edit(vlm(), {request()}); }), HasSubstr("trained as 'paper'"));
+  EXPECT_THAT(error_of([&] { other.edit(vlm(), {request()}); }), HasSubstr("trained as 'paper'"));
   auto patch = edited({request()});
   patch.memory.network.erase("scope.text.0.weight");
-  EXPECT_THAT(message([&] { patch.interventions(vlm()); }), HasSubstr("scope.text.0.weight"));
+  EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("scope.text.0.weight"));
   patch = edited({request()});
   patch.memory.entries[0].tensors["embedding"] = at::zeros({5});
-  EXPECT_THAT(message([&] { patch.interventions(vlm()); }), HasSubstr("no embedding"));
+  EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("no embedding"));
   // The edit in front makes a question longer than the model's rows.
   auto longest = request();
   longest.prompt = std::string(300, 'a');
   auto changes = edited({longest}).interventions(vlm());
-  EXPECT_THAT(message([&] { logits({query(1, longest.prompt)}, changes); }),
+  EXPECT_THAT(error_of([&] { logits({query(1, longest.prompt)}, changes); }),
               HasSubstr("positions"));
 }
 

@@ -6,7 +6,7 @@ namespace {
 
 using nlohmann::json;
 
-void finish(File& file) {
+void finish_ike(File& file) {
   // EasyEdit shows the edit itself as a demonstration to models with pictures alone.
   if (!file.values.contains("task_name")) file.settings["own"] = false;
   if (file.values.value("use_icl_examples", json(true)) == json(false)) file.settings["k"] = 0;
@@ -48,7 +48,7 @@ Algorithm ike() {
            ignore("exact_match", "the protocol says how answers are judged"),
            ignore("coco_image", "--images names the folder"),
            ignore("rephrase_image", "--rephrase-images names the folder")},
-          finish,
+          finish_ike,
           {}};
 }
 

@@ -100,7 +100,7 @@ void edit_weight(File& file) {
     file.wrong("iedit", "what cedit is: one weight is for both");
 }
 
-void finish(File& file) {
+void finish_trained(File& file) {
   trained_sites(file);
   patience(file);
   edit_weight(file);
@@ -162,7 +162,7 @@ Algorithm mend() {
                   fixed("delta_only", false, as_published), fixed("act", "relu", as_published),
                   fixed("mlp_class", "IDMLP", as_published), fixed("shared", true, as_published),
                   ignore("hidden_dim", "rank says the networks' width")},
-          finish,
+          finish_trained,
           [](const json& given) { read_settings<MendTrainSettings>("mend", given); }};
 }
 
@@ -175,7 +175,7 @@ Algorithm ke() {
                                         ignore("lr_lr",
                                                "EasyEdit's KE has no learned rates; emend's learns "
                                                "a multiplier, whose rate is the paper's")},
-      finish,
+      finish_trained,
       [](const json& given) { read_settings<KeTrainSettings>("ke", given); }};
 }
 
