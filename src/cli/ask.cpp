@@ -13,7 +13,7 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct AskArguments {
   Common common;
   PromptOptions prompting;
   std::string image, text;
@@ -56,7 +56,7 @@ nlohmann::json generation_facts(const GenerationConfig& config, const Generation
   return facts;
 }
 
-void ask(const Arguments& arguments) {
+void ask(const AskArguments& arguments) {
   auto begin = std::chrono::steady_clock::now();
   const auto& common = arguments.common;
   auto picture = open_picture(arguments.image);
@@ -112,7 +112,7 @@ void ask(const Arguments& arguments) {
 }  // namespace
 
 void add_ask(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AskArguments>();
   auto* command = program.add_subcommand("ask", "Ask a model about a picture, or without one");
   command->footer(R"(
 Examples:

@@ -19,12 +19,12 @@ namespace {
 
 using Mode = RunOptions::Mode;
 
-struct Arguments {
+struct BenchArguments {
   Common common;
   std::string suite = "scenes", editors = "ft:language,ft:vision";
   ProtocolOptions protocol;
   std::string answers = "generated";
-  SuiteOptions bench_suite_options;
+  SuiteOptions suite_options;
   int probes = 1;
   std::vector<std::string> settings, hparams;
   std::string settings_file;
@@ -45,7 +45,7 @@ std::string without_base(const std::string& list) {
   return kept;
 }
 
-std::vector<EditorSpec> chosen_editors(const Arguments& arguments) {
+std::vector<EditorSpec> chosen_editors(const BenchArguments& arguments) {
   std::vector<EditorSpec> editors;
   auto list = without_base(arguments.editors);
   if (!list.empty()) editors = parse_editors(list);
@@ -63,7 +63,7 @@ std::vector<EditorSpec> chosen_editors(const Arguments& arguments) {
   return editors;
 }
 
-RunOptions run_options(const Arguments& arguments, const Suite& suite) {
+RunOptions run_options(const BenchArguments& arguments, const Suite& suite) {
   auto options = arguments.run;
   options.protocol = for_suite(make_protocol(arguments.protocol), suite);
   options.protocol.generate_answers = arguments.answers == "generated";
@@ -74,7 +74,7 @@ RunOptions run_options(const Arguments& arguments, const Suite& suite) {
   return options;
 }
 
-SuiteOptions bench_suite_options(const Arguments& arguments) {
+SuiteOptions bench_suite_options(const BenchArguments& arguments) {
   auto options = arguments.suite_options;
   options.seed = static_cast<uint64_t>(arguments.common.seed);
   auto& probes = options.probes;
@@ -155,7 +155,7 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
   std::cout << "\n" << table(seconds);
 }
 
-void bench(Arguments arguments) {
+void bench(BenchArguments arguments) {
   // All that can be wrong with what was asked for is found before the model loads.
   auto editors = chosen_editors(arguments);
   auto suite = open_suite(arguments.suite, bench_suite_options(arguments));
@@ -195,7 +195,7 @@ void bench(Arguments arguments) {
                 fmt::format("the others' results are in '{}'", directory));
 }
 
-void add_suite_options(CLI::App& command, Arguments& arguments) {
+void add_suite_options(CLI::App& command, BenchArguments& arguments) {
   auto& suite = arguments.suite_options;
   command.add_option("--suite", arguments.suite, "where edits come from")
       ->check(one_of(suite_names()))
@@ -226,7 +226,7 @@ void add_suite_options(CLI::App& command, Arguments& arguments) {
       ->capture_default_str();
 }
 
-void add_run_options(CLI::App& command, Arguments& arguments) {
+void add_run_options(CLI::App& command, BenchArguments& arguments) {
   auto& run = arguments.run;
   const std::map<std::string, Mode> modes = {
       {"single", Mode::single}, {"sequential", Mode::sequential}, {"batch", Mode::batch}};
@@ -253,7 +253,7 @@ void add_run_options(CLI::App& command, Arguments& arguments) {
   command.add_flag("--restart", run.restart, "throw away what a run before left there");
 }
 
-void add_cost_options(CLI::App& command, Arguments& arguments) {
+void add_cost_options(CLI::App& command, BenchArguments& arguments) {
   auto& store = arguments.store;
   auto* memory = command
                      .add_option("--cache-memory", store.memory_bytes,
@@ -276,7 +276,7 @@ void add_cost_options(CLI::App& command, Arguments& arguments) {
 }  // namespace
 
 void add_bench(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BenchArguments>();
   auto* command = program.add_subcommand(
       "bench", "Compare editors on many edits: what each corrects, and what else it changes");
   command->footer(R"(

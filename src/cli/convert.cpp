@@ -12,7 +12,7 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct ConvertArguments {
   Blip2Files blip2;
   MiniGPT4Files minigpt4;
   std::string output, dtype = "stored";
@@ -27,7 +27,7 @@ std::optional<int64_t> given(int64_t number) {
 
 // Runs the conversion with a progress bar and prints what it did.
 template <typename Convert>
-void run(const Arguments& arguments, Convert convert) {
+void run(const ConvertArguments& arguments, Convert convert) {
   ConvertOptions options;
   static const std::map<std::string, at::ScalarType> dtypes{
       {"bf16", at::kBFloat16}, {"fp16", at::kHalf}, {"fp32", at::kFloat}};
@@ -81,7 +81,7 @@ void run(const Arguments& arguments, Convert convert) {
   }
 }
 
-void add_shared(CLI::App& command, Arguments& arguments) {
+void add_shared(CLI::App& command, ConvertArguments& arguments) {
   command.add_option("-o,--output", arguments.output, "the folder to make; it must not exist yet")
       ->required();
   command
@@ -115,7 +115,7 @@ void add_shared(CLI::App& command, Arguments& arguments) {
 }
 
 void add_blip2(CLI::App& convert) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ConvertArguments>();
   auto* command = convert.add_subcommand("blip2", "LAVIS' BLIP-2 with OPT");
   command->footer(R"(
 Examples:
@@ -138,7 +138,7 @@ Examples:
 }
 
 void add_minigpt4(CLI::App& convert) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ConvertArguments>();
   auto* command = convert.add_subcommand("minigpt4", "MiniGPT-4 with a Vicuna");
   command->footer(R"(
 Example:

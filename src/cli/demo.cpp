@@ -18,7 +18,7 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct DemoArguments {
   Common common;
   int edits = 50;
   std::string output = "demo";
@@ -27,7 +27,7 @@ struct Arguments {
 
 const std::vector<std::string> kModules = {"language", "vision"};
 
-std::unique_ptr<Editor> ft(const Arguments& arguments, const std::string& module) {
+std::unique_ptr<Editor> ft(const DemoArguments& arguments, const std::string& module) {
   auto settings = editor_settings(arguments.settings);
   settings["module"] = module;
   settings["seed"] = arguments.common.seed;
@@ -58,7 +58,7 @@ struct Edits {
   size_t errors = 0, asked = 0;
 };
 
-Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& arguments) {
+Edits find_edits(const Vlm& vlm, const Protocol& protocol, const DemoArguments& arguments) {
   ErrorSearch search;
   search.seed = static_cast<uint64_t>(arguments.common.seed);
   search.count = static_cast<size_t>(arguments.edits + 1) / 2;
@@ -77,7 +77,7 @@ Edits find_edits(const Vlm& vlm, const Protocol& protocol, const Arguments& argu
 }
 
 void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
-                const Arguments& arguments, PatchStack& stack) {
+                const DemoArguments& arguments, PatchStack& stack) {
   namespace fs = std::filesystem;
   make_folders(arguments.output);
   auto picture = (fs::path(arguments.output) / "picture.png").string();
@@ -106,7 +106,7 @@ void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
 }
 
 void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
-             const Arguments& arguments) {
+             const DemoArguments& arguments) {
   std::map<std::string, Averages> averages;
   Progress progress("edits", static_cast<int64_t>(edits.records.size()));
   for (const auto& record : edits.records) {
@@ -149,7 +149,7 @@ void revert(const Vlm& vlm, const Protocol& protocol, const Record& record, Patc
   if (!same) throw Error("cli::demo", "taking the patches off left something behind", "a bug");
 }
 
-void demo(const Arguments& arguments) {
+void demo(const DemoArguments& arguments) {
   auto begin = std::chrono::steady_clock::now();
   const auto& common = arguments.common;
   auto vlm = open_model(common);
@@ -185,7 +185,7 @@ void demo(const Arguments& arguments) {
 }  // namespace
 
 void add_demo(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DemoArguments>();
   auto* command = program.add_subcommand(
       "demo", "Find a real mistake of the bundled model, correct it, measure, revert");
   command->footer(R"(

@@ -17,7 +17,7 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct InspectArguments {
   Common common;
   std::string path, sites;
 };
@@ -61,7 +61,7 @@ Vlm open_for_inspection(Common& common, std::string& problem) {
   return open_model(common);
 }
 
-void inspect_model(const Arguments& arguments) {
+void inspect_model(const InspectArguments& arguments) {
   auto common = arguments.common;
   common.model = arguments.path;
   std::string template_problem;
@@ -179,7 +179,7 @@ nlohmann::json describe(const SiteDelta& change) {
   return result;
 }
 
-void inspect_patch(const Arguments& arguments) {
+void inspect_patch(const InspectArguments& arguments) {
   auto patch = load_patch(arguments.path);
   if (arguments.common.json) {
     nlohmann::json result = {{"kind", "patch"},
@@ -224,7 +224,7 @@ void inspect_patch(const Arguments& arguments) {
   std::cout << "\n" << table(rows);
 }
 
-void inspect(const Arguments& arguments) {
+void inspect(const InspectArguments& arguments) {
   if (is_folder(arguments.path)) return inspect_model(arguments);
   prepare(arguments.common);
   if (const auto kind = file_kind_of(arguments.path); !kind.empty())
@@ -236,7 +236,7 @@ void inspect(const Arguments& arguments) {
 }  // namespace
 
 void add_inspect(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InspectArguments>();
   auto* command = program.add_subcommand("inspect", "Show what a model or a patch is made of");
   command->footer(R"(
 Examples:

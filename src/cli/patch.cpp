@@ -10,13 +10,13 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct PatchArguments {
   Common common;
   std::string path, name, output;
   std::vector<std::string> paths;
 };
 
-void print_written(const Arguments& arguments, const Patch& patch) {
+void print_written(const PatchArguments& arguments, const Patch& patch) {
   if (arguments.common.json) {
     print_json({{"patch", arguments.output},
                 {"id", patch.id},
@@ -30,7 +30,7 @@ void print_written(const Arguments& arguments, const Patch& patch) {
                            patch.memory.entries.size());
 }
 
-void list(const Arguments& arguments) {
+void list(const PatchArguments& arguments) {
   const auto patch = load_patch(arguments.path);
   if (arguments.common.json) {
     auto sites = nlohmann::json::array();
@@ -47,13 +47,13 @@ void list(const Arguments& arguments) {
   for (const auto& change : patch.deltas) std::cout << "  " << change.site << "\n";
 }
 
-void remove(const Arguments& arguments) {
+void remove(const PatchArguments& arguments) {
   const auto patch = without_entry(load_patch(arguments.path), arguments.name);
   save_patch(arguments.output, patch);
   print_written(arguments, patch);
 }
 
-void merge(const Arguments& arguments) {
+void merge(const PatchArguments& arguments) {
   std::vector<Patch> patches;
   for (const auto& path : arguments.paths) patches.push_back(load_patch(path));
   const auto patch = merged(patches);
@@ -74,7 +74,7 @@ Examples:
   emend patch merge zoo.patch more.patch -o all.patch)");
   command->require_subcommand(1);
   auto add = [&](const char* name, const char* what) {
-    auto arguments = std::make_shared<Arguments>();
+    auto arguments = std::make_shared<PatchArguments>();
     auto* sub = command->add_subcommand(name, what);
     sub->add_flag("--json", arguments->common.json, "one JSON object instead of text");
     return std::pair{sub, arguments};

@@ -12,13 +12,13 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct ReportArguments {
   std::vector<std::string> folders;
   std::string output;
   ReportOptions options;
 };
 
-void report(Arguments arguments) {
+void report(ReportArguments arguments) {
   if (arguments.output.empty()) {
     if (arguments.folders.size() > 1)
       throw Error("cli::report", "several runs are merged, but into which folder is not said",
@@ -34,7 +34,7 @@ void report(Arguments arguments) {
 }  // namespace
 
 void add_report(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReportArguments>();
   auto* command = program.add_subcommand(
       "report", "Tables and a page of what emend bench measured; several runs are merged");
   command->footer(R"(

@@ -10,7 +10,7 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct ScenesArguments {
   Common common;
   std::string output, split = "eval", kind = "counterfactual", form = "vqa";
   int count = 100;
@@ -21,7 +21,7 @@ scenes::Split split_named(const std::string& name) {
   return name == "train" ? scenes::Split::train : scenes::Split::eval;
 }
 
-void export_scenes(const Arguments& arguments) {
+void export_scenes(const ScenesArguments& arguments) {
   const auto& common = arguments.common;
   auto name = "scenes_" + arguments.split;
   auto seed = static_cast<uint64_t>(common.seed);
@@ -79,7 +79,7 @@ Scenes is the world of drawn pictures that the bundled model was trained on.
 Examples:
   emend scenes export -o edits --count 100 --seed 1
   emend scenes export --help)");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ScenesArguments>();
   auto* command = scenes->add_subcommand(
       "export", "Write edits with their probes as MMEdit's JSON and PNG pictures");
   command->footer(R"(

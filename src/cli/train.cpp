@@ -17,12 +17,12 @@
 namespace emend::cli {
 namespace {
 
-struct Arguments {
+struct TrainArguments {
   Common common;
   std::string editor = "mend", suite = "scenes";
   ProtocolOptions protocol;
   std::string module, recipe, hparams, output, save_dtype = "fp32";
-  SuiteOptions train_suite_options;
+  SuiteOptions suite_options;
   int probes = 1;
   int64_t steps = 0;
   std::vector<std::string> settings;
@@ -33,7 +33,7 @@ struct Arguments {
 
 constexpr size_t kScenes = 1000000;  // records are drawn when asked for: as good as no end
 
-SuiteOptions train_suite_options(const Arguments& arguments) {
+SuiteOptions train_suite_options(const TrainArguments& arguments) {
   auto options = arguments.suite_options;
   options.seed = static_cast<uint64_t>(arguments.common.seed);
   if (arguments.suite == "scenes" && options.limit == 0) options.limit = kScenes;
@@ -44,7 +44,7 @@ SuiteOptions train_suite_options(const Arguments& arguments) {
 }
 
 // EasyEdit's file: it says which editor is trained.
-nlohmann::json read_training(Arguments& arguments) {
+nlohmann::json read_training(TrainArguments& arguments) {
   const auto hparams = read_hparams(arguments.hparams);
   if (!hparams.training.is_object())
     throw Error(
@@ -57,7 +57,7 @@ nlohmann::json read_training(Arguments& arguments) {
 }
 
 // The recipe's first, then what the command line says.
-nlohmann::json all_settings(Arguments& arguments) {
+nlohmann::json all_settings(TrainArguments& arguments) {
   auto settings = nlohmann::json::object();
   if (!arguments.hparams.empty()) settings = read_training(arguments);
   if (!arguments.recipe.empty()) {
@@ -84,7 +84,7 @@ void check_output(const std::string& path) {
   for (const char* ending : {"", ".state"}) AtomicFile(path + ending).write("");
 }
 
-void print_result(const Arguments& arguments, const nlohmann::json& facts) {
+void print_result(const TrainArguments& arguments, const nlohmann::json& facts) {
   const auto& best = facts.at("best");
   std::vector<std::vector<std::string>> rows = {{"", "score %", "probes"}};
   if (!best.is_null())
@@ -108,7 +108,7 @@ void print_result(const Arguments& arguments, const nlohmann::json& facts) {
 }
 
 // IKE learns nothing: it chooses among demonstrations.
-void collect(Arguments arguments, const nlohmann::json& settings) {
+void collect(TrainArguments arguments, const nlohmann::json& settings) {
   if (arguments.resume || !arguments.from.empty())
     throw Error("cli::train", "demonstrations are collected at once",
                 "leave out --resume and --from");
@@ -139,7 +139,7 @@ void collect(Arguments arguments, const nlohmann::json& settings) {
                            facts.at("seconds").get<double>());
 }
 
-void train(Arguments arguments) {
+void train(TrainArguments arguments) {
   check_output(arguments.output);
   const auto settings = all_settings(arguments);
   if (arguments.editor == "ike") return collect(arguments, settings);
@@ -176,7 +176,7 @@ void train(Arguments arguments) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TrainArguments>();
   auto* command = program.add_subcommand(
       "train",
       "Train an editor that learns how to edit: ke, mend, mend-iterated, serac; collect what ike "

@@ -22,9 +22,9 @@ Query query_of(const Picture& image, const std::string& prompt) {
 }
 
 // One run of a job.
-class Run {
+class EditRun {
  public:
-  Run(const Vlm& vlm, const EditJob& job)
+  EditRun(const Vlm& vlm, const EditJob& job)
       : vlm_(vlm), job_(job), store_(ActivationStore::Options{}) {
     if (job.base) base_ = *job.base;
   }
@@ -217,7 +217,7 @@ bool EditOutcome::holds() const {
 
 bool EditOutcome::changed() const { return !patch.deltas.empty() || !patch.memory.entries.empty(); }
 
-EditOutcome run_edits(const Vlm& vlm, const EditJob& job) { return Run(vlm, job).outcome(); }
+EditOutcome run_edits(const Vlm& vlm, const EditJob& job) { return EditRun(vlm, job).outcome(); }
 
 int64_t answer_room(const Vlm& vlm, const std::string& target) {
   const auto tokens = static_cast<int64_t>(vlm.processor.target(continuation({}, target)).size());
