@@ -19,13 +19,13 @@ const Gate kGates[] = {{Activation::silu, 1, 0},
                        {Activation::quick_gelu, 1.702, 0},
                        {Activation::gelu_tanh, kTanh, 0.044715 * kTanh}};
 
-#define EMEND_SKIP_WITHOUT_KERNEL()                    \
+#define EMEND_SKIP_WITHOUT_SIGMOID_GATE()              \
   if (!has_sigmoid_gate(at::ones({1}, at::kBFloat16))) \
   GTEST_SKIP() << "this processor has no AVX-512"
 
 // Every bfloat16 there is: within one rounding of the formula in float64.
 TEST(SigmoidGate, IsRightForEveryNumber) {
-  EMEND_SKIP_WITHOUT_KERNEL();
+  EMEND_SKIP_WITHOUT_SIGMOID_GATE();
   const auto bits = at::arange(-32768, 32768, at::kInt).to(at::kShort);
   const auto x = bits.view(at::kBFloat16);
   const auto wide = x.to(at::kDouble);
@@ -44,7 +44,7 @@ TEST(SigmoidGate, IsRightForEveryNumber) {
 }
 
 TEST(SigmoidGate, TakesAnyShapeAndLeavesGradientsToLibTorch) {
-  EMEND_SKIP_WITHOUT_KERNEL();
+  EMEND_SKIP_WITHOUT_SIGMOID_GATE();
   at::manual_seed(1);
   const auto x = at::randn({3, 5, 37}).to(at::kBFloat16);
   const auto turned = sigmoid_gate(x.transpose(0, 2), 1, 0);

@@ -22,17 +22,17 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json fixture() {
+OrderedJson fixture() {
   const auto file = fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/chat.json";
-  return Json::parse(read_file(file.string()));
+  return OrderedJson::parse(read_file(file.string()));
 }
 
 constexpr const char* kDate = "2024-07-06";
 
-std::string rendered(const std::string& text, const Json& messages = Json::array(),
-                     const Json& variables = Json::object()) {
+std::string rendered(const std::string& text, const OrderedJson& messages = OrderedJson::array(),
+                     const OrderedJson& variables = OrderedJson::object()) {
   try {
     return ChatTemplate::parse(text, "t", kDate).render(messages, variables);
   } catch (const Error& error) {
@@ -41,8 +41,8 @@ std::string rendered(const std::string& text, const Json& messages = Json::array
 }
 
 // What transformers wrote, or an error where it raised one.
-void template_agrees(const std::string& text, const Json& messages, const Json& variables,
-                     const Json& expected) {
+void template_agrees(const std::string& text, const OrderedJson& messages,
+                     const OrderedJson& variables, const OrderedJson& expected) {
   const std::string result = rendered(text, messages, variables);
   if (expected.is_null())
     EXPECT_THAT(result, AllOf(HasSubstr("[text::chat_template] t: line "), HasSubstr(" Hint: ")))
@@ -143,9 +143,10 @@ TEST(ChatTemplate, SaysWhatIsMalformed) {
       {"\xff", "not UTF-8"},
   };
   for (const auto& [text, named] : cases) EXPECT_THAT(rendered(text), HasSubstr(named)) << text;
-  EXPECT_THAT(rendered("x", Json::object()), HasSubstr("should be a list"));
-  EXPECT_THAT(rendered("x", Json::array(), Json::array()), HasSubstr("should be an object"));
-  EXPECT_THAT(rendered("x", Json::array({"\xff"})), HasSubstr("not UTF-8"));
+  EXPECT_THAT(rendered("x", OrderedJson::object()), HasSubstr("should be a list"));
+  EXPECT_THAT(rendered("x", OrderedJson::array(), OrderedJson::array()),
+              HasSubstr("should be an object"));
+  EXPECT_THAT(rendered("x", OrderedJson::array({"\xff"})), HasSubstr("not UTF-8"));
   EXPECT_THAT(rendered("\n{{ raise_exception('No system here') }}"),
               HasSubstr("line 2: the template refuses these messages: No system here"));
 }
@@ -290,7 +291,7 @@ TEST(ChatTemplate, SurvivesDamage) {
 TEST(ChatTemplate, TellsTheDate) {
   EXPECT_EQ(rendered("{{ strftime_now('%d %b %Y, %A %j %H:%M') }}"),
             "06 Jul 2024, Saturday 188 00:00");
-  const auto today = ChatTemplate::parse("{{ strftime_now('%Y') }}").render(Json::array());
+  const auto today = ChatTemplate::parse("{{ strftime_now('%Y') }}").render(OrderedJson::array());
   EXPECT_GE(std::stoi(today), 2024);
   EXPECT_TRUE(ChatTemplate::parse("{% if strftime_now is defined %}{% endif %}").uses_date());
   EXPECT_FALSE(ChatTemplate::parse("{{ date_string }}").uses_date());
@@ -306,7 +307,7 @@ class Folder {
   std::string render() const {
     try {
       const auto found = ChatTemplate::load(folder_.path());
-      return found ? found->render(Json::array(), {{"eos_token", "!"}}) : "nothing";
+      return found ? found->render(OrderedJson::array(), {{"eos_token", "!"}}) : "nothing";
     } catch (const Error& error) {
       return error.what();
     }

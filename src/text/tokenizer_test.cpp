@@ -47,15 +47,15 @@ Json added(const std::string& content, int id, bool special = true) {
   return {{"content", content}, {"id", id}, {"special", special}, {"normalized", false}};
 }
 
-class Folder {
+class TokenizerFolder {
  public:
-  Folder() {
+  TokenizerFolder() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     path_ = fs::path(::testing::TempDir()) / (std::string("emend_text_") + test->name());
     fs::remove_all(path_);
     fs::create_directories(path_);
   }
-  ~Folder() { fs::remove_all(path_); }
+  ~TokenizerFolder() { fs::remove_all(path_); }
   std::unique_ptr<Tokenizer> load() const { return Tokenizer::load(path_.string()); }
   std::unique_ptr<Tokenizer> load(const Json& spec) const {
     write("tokenizer.json", spec.dump());
@@ -70,12 +70,12 @@ class Folder {
 };
 
 std::string tokenizer_refusal(const Json& spec) {
-  const Folder folder;
+  const TokenizerFolder folder;
   return error_of([&] { folder.load(spec); });
 }
 
 TEST(Tokenizer, MergesByRankThenFromTheLeft) {
-  const Folder folder;
+  const TokenizerFolder folder;
   const auto tokenizer = folder.load(tiny());
   EXPECT_THAT(tokenizer->encode("ab ab", false), ElementsAre(256, 258));
   EXPECT_THAT(tokenizer->encode("aab", false), ElementsAre('a', 256));
@@ -87,14 +87,14 @@ TEST(Tokenizer, MergesByRankThenFromTheLeft) {
 }
 
 TEST(Tokenizer, ReadsBothFormsOfMerges) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny();
   spec["model"]["merges"] = Json::array({Json::array({"a", "b"}), Json::array({"Ġ", "ab"})});
   EXPECT_THAT(folder.load(spec)->encode(" ab", false), ElementsAre(258));
 }
 
 TEST(Tokenizer, IgnoresMergesWhenToldTo) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny();
   EXPECT_THAT(folder.load(spec)->encode(" a", false), ElementsAre(' ', 'a'));  // no merge makes it
   spec["model"]["ignore_merges"] = true;
@@ -102,7 +102,7 @@ TEST(Tokenizer, IgnoresMergesWhenToldTo) {
 }
 
 TEST(Tokenizer, AddsWhatThePostProcessorSays) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny();
   spec["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"a", 97}}, {"sep", {"b", 98}}};
   EXPECT_THAT(folder.load(spec)->encode("c", true), ElementsAre('a', 'c', 'b'));
@@ -110,7 +110,7 @@ TEST(Tokenizer, AddsWhatThePostProcessorSays) {
 }
 
 TEST(Tokenizer, SplitsTheWaysThatFilesName) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny();
   auto split = [&](const char* behavior, bool invert) {
     spec["pre_tokenizer"] = {{"type", "Sequence"},
@@ -133,7 +133,7 @@ TEST(Tokenizer, SplitsTheWaysThatFilesName) {
 }
 
 TEST(Tokenizer, SaysWhereTextIsNotUtf8) {
-  const Folder folder;
+  const TokenizerFolder folder;
   const auto tokenizer = folder.load(tiny());
   const std::pair<std::string, int> cases[] = {
       {"ab\xff", 2},        {"\x80", 0},
@@ -148,7 +148,7 @@ TEST(Tokenizer, SaysWhereTextIsNotUtf8) {
 }
 
 TEST(Tokenizer, DecodesBrokenBytesToReplacements) {
-  const Folder folder;
+  const TokenizerFolder folder;
   const auto tokenizer = folder.load(tiny());
   EXPECT_EQ(tokenizer->decode({0xe2, 0x82, 'a'}), "\ufffda");
   EXPECT_EQ(tokenizer->decode({0xed, 0xa0, 0x80}), "\ufffd\ufffd\ufffd");
@@ -160,7 +160,7 @@ TEST(Tokenizer, DecodesBrokenBytesToReplacements) {
 }
 
 TEST(Tokenizer, SkipsSpecialTokensOnly) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny();
   spec["added_tokens"] = {added("<s>", 259), added("¦¬ ", 260, false)};
   const auto tokenizer = folder.load(spec);
@@ -172,7 +172,7 @@ TEST(Tokenizer, SkipsSpecialTokensOnly) {
 }
 
 TEST(Tokenizer, TakesTheLongestAddedToken) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny();
   spec["added_tokens"] = {added("xy", 259), added("xyz", 260), added("yzzz", 261)};
   EXPECT_THAT(folder.load(spec)->encode("xyzzz", false), ElementsAre(260, 'z', 'z'));
@@ -231,7 +231,7 @@ Json tiny_llama() {
 }
 
 TEST(Tokenizer, FallsBackToBytesThenToTheUnknownToken) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny_llama();
   const auto tokenizer = folder.load(spec);
   EXPECT_THAT(tokenizer->encode("ab éèA", false), ElementsAre(10, 4, 8, 1, 2, 3));
@@ -248,7 +248,7 @@ TEST(Tokenizer, FallsBackToBytesThenToTheUnknownToken) {
 }
 
 TEST(Tokenizer, PrependsAsMetaspaceSays) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny_llama();
   spec["normalizer"] = nullptr;
   spec["added_tokens"] = {added("<s>", 11)};
@@ -274,7 +274,7 @@ TEST(Tokenizer, PrependsAsMetaspaceSays) {
 }
 
 TEST(Tokenizer, DecodesByTheStepsThatFilesName) {
-  const Folder folder;
+  const TokenizerFolder folder;
   auto spec = tiny_llama();
   auto decoded = [&](const Json& decoder, const Ids& ids) {
     spec["decoder"] = decoder;
@@ -317,7 +317,7 @@ TEST(Tokenizer, RefusesWhatDoesNotFitTogether) {
 }
 
 TEST(Tokenizer, NamesMissingAndDamagedFiles) {
-  const Folder folder;
+  const TokenizerFolder folder;
   EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("neither tokenizer.json nor vocab.json"));
   EXPECT_THAT(error_of([] { Tokenizer::load("/no/such/folder"); }), HasSubstr("/no/such/folder"));
   folder.write("tokenizer.json", tiny().dump().substr(0, 500));
@@ -327,7 +327,7 @@ TEST(Tokenizer, NamesMissingAndDamagedFiles) {
 }
 
 TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
-  const Folder folder;
+  const TokenizerFolder folder;
   folder.write("vocab.json", tiny()["model"]["vocab"].dump());
   folder.write("merges.txt", "#version: 0.2\r\na b\r\nĠ ab\r\n");
   auto tokenizer = folder.load();
@@ -346,7 +346,7 @@ TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
 }
 
 TEST(Tokenizer, ReadsTheConfigurationOfASentencePieceModelStrictly) {
-  const Folder folder;
+  const TokenizerFolder folder;
   const auto model = fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/small_llama/tokenizer.model";
   folder.write("tokenizer.model", read_file(model.string()));
   auto tokenizer = folder.load();  // all of LlamaTokenizer's defaults

@@ -180,12 +180,12 @@ TEST(Image, WhatIsNoPictureIsAnError) {
 TEST(Image, AbsurdSizesAreRefusedUnread) {
   std::vector<uint8_t> jpeg = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0xea, 0x60, 0xea, 0x60, 1, 1,
                                0x11, 0,    0xff, 0xda, 0, 8,  1, 1,    0,    0,    63,   0};
-  EXPECT_NE(image_error(jpeg).find("60000 x 60000 pixels"), std::string::npos) << error_of(jpeg);
+  EXPECT_NE(image_error(jpeg).find("60000 x 60000 pixels"), std::string::npos) << image_error(jpeg);
   jpeg[7] = jpeg[9] = 0x20;  // allowed, but 8288 x 8288 pixels do not fit into 25 bytes
-  EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << error_of(jpeg);
+  EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << image_error(jpeg);
 
   jpeg[3] = 0xc9;  // arithmetic coding
-  EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << error_of(jpeg);
+  EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << image_error(jpeg);
 
   Image small{2, 2, std::vector<uint8_t>(12, 7)};
   auto png = encode_png(small, "small");
@@ -219,20 +219,20 @@ std::vector<uint8_t> little_endian(std::initializer_list<std::pair<uint32_t, int
 TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
   const auto bmp = [](uint32_t width, uint32_t height) {
     return image_error(little_endian({{'B' | 'M' << 8, 2},
-                                   {54, 4},
-                                   {0, 4},
-                                   {54, 4},
-                                   {40, 4},
-                                   {width, 4},
-                                   {height, 4},
-                                   {1, 2},
-                                   {24, 2},
-                                   {0, 4},
-                                   {0, 4},
-                                   {0, 4},
-                                   {0, 4},
-                                   {0, 4},
-                                   {0, 4}}));
+                                      {54, 4},
+                                      {0, 4},
+                                      {54, 4},
+                                      {40, 4},
+                                      {width, 4},
+                                      {height, 4},
+                                      {1, 2},
+                                      {24, 2},
+                                      {0, 4},
+                                      {0, 4},
+                                      {0, 4},
+                                      {0, 4},
+                                      {0, 4},
+                                      {0, 4}}));
   };
   EXPECT_NE(bmp(13000, 13000).find("13000 x 13000 pixels; at most"), std::string::npos);
   EXPECT_NE(bmp(200000, 1).find("200000 x 1 pixels; at most 100000 on a side"), std::string::npos);

@@ -60,7 +60,7 @@ std::string last_part(const std::string& name) {
                                  : name.substr(at);
 }
 
-std::string error_of(const Manifest& manifest) {
+std::string manifest_error(const Manifest& manifest) {
   try {
     build(manifest);
   } catch (const Error& error) {
@@ -271,7 +271,8 @@ TEST_P(Listed, NamesWhatIsMissing) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors.erase(changed.tensors.begin() + find(name));
-    EXPECT_THAT(error_of(changed), AllOf(HasSubstr(" missing: "), HasSubstr(last_part(name))));
+    EXPECT_THAT(manifest_error(changed),
+                AllOf(HasSubstr(" missing: "), HasSubstr(last_part(name))));
   }
 }
 
@@ -280,7 +281,7 @@ TEST_P(Listed, NamesWhatIsLeftOver) {
     auto changed = manifest;
     changed.tensors.push_back(manifest.tensors[find(name)]);
     changed.tensors.back().name += ".copy";
-    EXPECT_THAT(error_of(changed), HasSubstr("not expected: " + name + ".copy"));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("not expected: " + name + ".copy"));
   }
 }
 
@@ -288,10 +289,10 @@ TEST_P(Listed, NamesWhatIsMisshapen) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors[find(name)].shape[0] += 1;
-    EXPECT_THAT(error_of(changed), HasSubstr("misshapen: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("misshapen: " + name));
     changed = manifest;
     changed.tensors[find(name)].shape.push_back(1);
-    EXPECT_THAT(error_of(changed), HasSubstr("misshapen: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("misshapen: " + name));
   }
 }
 
