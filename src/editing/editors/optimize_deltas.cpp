@@ -79,10 +79,12 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
   return problem;
 }
 
-// Tokens that the model has never seen in training have almost the same row of the output layer:
-// the loss of each stays near the logarithm of their number while one comes to be ahead, and its
-// gradient hardly says how. Logits times this factor tell them apart.
+// Tokens that the model has never seen in training have almost the same row of the output layer.
+// The loss of each stays near the logarithm of their number, and its gradient hardly depends on
+// which of them is the target. Multiplying the logits separates them: by this factor each time that
+// the loss falls too slowly, up to the largest factor.
 constexpr double kSharpness = 8;
+constexpr double kMaxSharpness = 64;
 
 // What the model answers with some weights.
 struct TunedAnswer {
@@ -217,8 +219,8 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
         reason = usable ? "no_progress" : "diverged";
         break;
       }
-      if (action == AdaptiveRate::Action::speed_up && sharpness == 1) {
-        sharpness = kSharpness;
+      if (action == AdaptiveRate::Action::speed_up && sharpness < kMaxSharpness) {
+        sharpness *= kSharpness;
         rate = AdaptiveRate(settings.lr);
         optimizer = optimize(settings.lr);
         best = {};

@@ -8,7 +8,7 @@ namespace {
 
 constexpr double kRise = 0.5;           // nats a token above the lowest loss that are a rise
 constexpr int64_t kPatience = 6;        // losses without a new lowest one that are an oscillation
-constexpr int64_t kWindow = 12;         // losses that are looked at for slowness
+constexpr int64_t kWindow = 8;          // number of losses by which slow progress is judged
 constexpr double kSlow = 0.9;           // share of the loss that may be left after a window
 constexpr double kFactor = 2;           // of every change
 constexpr double kLargest = 16;         // times the first rate
