@@ -56,11 +56,10 @@ Tuned prepare(const Model& model, const Tuning& tuning) {
       tuned.parameters.push_back(weight.requires_grad_());
       continue;
     }
-    Intervention change{};
-    change.point = Point::weight;
-    change.where = name;
-    change.delta.up = at::zeros_like(delta.up).requires_grad_();
-    change.delta.down = at::randn_like(delta.down).mul_(0.01).requires_grad_();
+    auto change =
+        Intervention::weight(name, {{},
+                                    at::zeros_like(delta.up).requires_grad_(),
+                                    at::randn_like(delta.down).mul_(0.01).requires_grad_()});
     tuned.parameters.push_back(change.delta.up);
     tuned.parameters.push_back(change.delta.down);
     tuned.beside.push_back(std::move(change));

@@ -106,16 +106,14 @@ void prepare(const Common& common) {
 std::string model_folder(const Common& common) {
   if (!common.model.empty()) return common.model;
   if (const char* named = std::getenv("EMEND_MODEL"); named && *named) return named;
-  std::vector<fs::path> places;
   std::error_code error;
-  auto program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) places.push_back(program.parent_path().parent_path() / "models" / "scenes-blip2");
-  places.push_back(fs::path(EMEND_SOURCE_DIR) / "models" / "scenes-blip2");
-  for (const auto& place : places)
-    if (fs::exists(place / "config.json", error)) return place.string();
-  throw Error(
-      "cli::model", "no model was named and the bundled one was not found",
-      fmt::format("-m FOLDER names a Hugging Face folder; looked in {}", places.front().string()));
+  // PREFIX/bin/emend or SOURCE/build/emend.
+  const auto root = fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
+  for (const char* folder : {"share/emend/models/scenes-blip2", "models/scenes-blip2"})
+    if (fs::exists(root / folder / "config.json", error)) return (root / folder).string();
+  throw Error("cli::model", "no model was given and the bundled model was not found",
+              fmt::format("name a Hugging Face folder with -m FOLDER (searched {} and {})",
+                          (root / "share/emend/models").string(), (root / "models").string()));
 }
 
 // On a small model threads wait for each other longer than they compute: measured on the bundled

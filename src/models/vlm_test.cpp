@@ -73,9 +73,9 @@ TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
 TEST_F(VlmTest, ScopesHoldForQueriesThatShareAPicture) {
   const auto vlm = load_vlm(folder.string());
   const std::vector<Query> queries{{picture(1), "What?"}, {picture(1), "What?"}};
-  const Intervention blind{
-      Point::boundary, "bridge.project", {}, [](const at::Tensor& x) { return x * 0; }, {},
-      {false, true}};
+  const auto blind = Intervention::boundary("bridge.project", [](const at::Tensor& x) {
+                       return x * 0;
+                     }).on_rows({false, true});
   const auto forced = teacher_force(vlm, queries, {" a", " a"}, {blind});
   const auto plain = teacher_force(vlm, queries, {" a", " a"});
   EXPECT_TRUE(at::allclose(forced[0].logits, plain[0].logits, 1e-4, 1e-5));
@@ -84,14 +84,9 @@ TEST_F(VlmTest, ScopesHoldForQueriesThatShareAPicture) {
 
 TEST_F(VlmTest, RequestsAreRewrittenBeforeTheModelSeesThem) {
   const auto vlm = load_vlm(folder.string());
-  const Intervention ask_else{Point::request,
-                              "",
-                              {},
-                              {},
-                              [&](const Batch&) {
-                                return Batch{{}, {vlm.processor.row("Something else entirely")}};
-                              },
-                              {}};
+  const auto ask_else = Intervention::request([&](const Batch&) {
+    return Batch{{}, {vlm.processor.row("Something else entirely")}};
+  });
   EXPECT_EQ(generate(vlm, {{std::nullopt, "Asked"}}, {ask_else}),
             generate(vlm, {{std::nullopt, "Something else entirely"}}));
 }

@@ -137,10 +137,8 @@ double noisy_locality(const Vlm& vlm, const std::vector<Item>& items, double sha
   Interventions noise;
   for (auto& site : vlm.model->sites()) {
     auto weight = vlm.model->weight(site).to(at::kFloat);
-    Intervention act;
-    act.point = Point::weight;
-    act.where = site.name;
-    act.delta.dense = at::randn(weight.sizes(), generator) * (weight.std() * share);
+    auto act = Intervention::weight(
+        site.name, {at::randn(weight.sizes(), generator) * (weight.std() * share), {}, {}});
     noise.push_back(std::move(act));
   }
   double same = 0, all = 0;

@@ -50,13 +50,10 @@ TEST_F(TuneTest, EveryOptimizerLowersTheLossOfEveryEditor) {
 
 // Hears how often a stage runs: an observer at its boundary.
 Intervention counter(const std::string& stage, int64_t& count) {
-  Intervention observer{};
-  observer.point = Point::boundary;
-  observer.where = stage;
-  observer.transform = [&count](const at::Tensor& x) {
+  auto observer = Intervention::boundary(stage, [&count](const at::Tensor& x) {
     ++count;
     return x;
-  };
+  });
   return observer;
 }
 
@@ -68,13 +65,10 @@ TEST_F(TuneTest, StagesBeforeTheEditRunOnceAndWithoutGradient) {
     context.base = {counter("bridge.project", project), counter("language.block.1", block1),
                     counter("language.block.2", block2)};
     auto watch = [](const std::string& stage, bool& seen) {
-      Intervention observer{};
-      observer.point = Point::boundary;
-      observer.where = stage;
-      observer.transform = [&seen](const at::Tensor& x) {
+      auto observer = Intervention::boundary(stage, [&seen](const at::Tensor& x) {
         seen = seen || x.requires_grad();
         return x;
-      };
+      });
       return observer;
     };
     context.base.push_back(watch("language.block.1", gradient_below));
@@ -223,9 +217,7 @@ TEST_F(TuneTest, LossesAreOneAStepAndThinned) {
 
 TEST_F(TuneTest, RefusesToEditBelowARewrittenRequest) {
   EditContext context;
-  Intervention rewrite{};
-  rewrite.point = Point::request;
-  rewrite.rewrite = [](const Batch& batch) { return batch; };
+  auto rewrite = Intervention::request([](const Batch& batch) { return batch; });
   context.base = {rewrite};
   try {
     edit("ft", {{"steps", 1}}, context);

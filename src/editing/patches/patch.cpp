@@ -71,10 +71,7 @@ std::string entry_name(const std::string& prompt, const at::Tensor& pixels) {
 Interventions on_weights(const std::vector<SiteDelta>& deltas) {
   Interventions all;
   for (const auto& [site, delta] : deltas) {
-    Intervention intervention{};
-    intervention.point = Point::weight;
-    intervention.where = site;
-    intervention.delta = delta;
+    auto intervention = Intervention::weight(site, delta);
     all.push_back(std::move(intervention));
   }
   return all;

@@ -5,14 +5,6 @@
 namespace emend {
 namespace {
 
-Intervention at_site(Point point, const std::string& site, Transform transform) {
-  Intervention intervention{};
-  intervention.point = point;
-  intervention.where = site;
-  intervention.transform = std::move(transform);
-  return intervention;
-}
-
 // (B): each row's mean nll. logits: (K, V), the answers' tokens row by row.
 at::Tensor rowwise_losses(const at::Tensor& logits, const ForcedBatch& forced) {
   std::vector<float> weights;
@@ -36,12 +28,12 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
   std::vector<at::Tensor> inputs(sites.size()), outputs(sites.size());
   Interventions observed = base;
   for (size_t i = 0; i < sites.size(); ++i) {
-    observed.push_back(at_site(Point::input, sites[i].name, [&inputs, i](const at::Tensor& x) {
+    observed.push_back(Intervention::input(sites[i].name, [&inputs, i](const at::Tensor& x) {
       inputs[i] = x.detach();
       return x;
     }));
     // Nothing requires a gradient before the first site, so that one begins the graph.
-    observed.push_back(at_site(Point::output, sites[i].name, [&outputs, i](const at::Tensor& y) {
+    observed.push_back(Intervention::output(sites[i].name, [&outputs, i](const at::Tensor& y) {
       outputs[i] = y.requires_grad() ? y : y.detach().requires_grad_();
       return outputs[i];
     }));
@@ -93,12 +85,12 @@ Interventions attach(const Model& model, const std::vector<EditDeltas>& deltas,
     if (!edit.defined()) continue;
     // Transforms of one site share the input that the first of them sees.
     auto input = std::make_shared<at::Tensor>();
-    interventions.push_back(at_site(Point::input, delta.site, [input](const at::Tensor& x) {
+    interventions.push_back(Intervention::input(delta.site, [input](const at::Tensor& x) {
       *input = x;
       return x;
     }));
     interventions.push_back(
-        at_site(Point::output, delta.site, [input, delta, edit](const at::Tensor& y) {
+        Intervention::output(delta.site, [input, delta, edit](const at::Tensor& y) {
           auto down = delta.down.index_select(0, edit).transpose(1, 2);
           auto read = at::bmm(input->to(at::kFloat), down);  // (R, T, n)
           input->reset();

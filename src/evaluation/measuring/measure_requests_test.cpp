@@ -15,9 +15,7 @@ class MeasureRequestsTest : public TinyVlmTest {
  protected:
   // Demonstrations in front of the text, as IKE writes them.
   static Intervention demonstrations(const std::string& text) {
-    Intervention change{};
-    change.point = Point::request;
-    change.rewrite = [text](Batch batch) {
+    auto change = Intervention::request([text](Batch batch) {
       auto tokens = vlm().processor.target(text);
       for (auto& row : batch.rows) {
         auto begin = std::find_if(row.ids.begin(), row.ids.end(), [](int64_t id) {
@@ -26,7 +24,7 @@ class MeasureRequestsTest : public TinyVlmTest {
         row.ids.insert(begin, tokens.begin(), tokens.end());
       }
       return batch;
-    };
+    });
     return change;
   }
   static std::vector<bool> only(const Before& before, const std::set<size_t>& probes) {
@@ -64,15 +62,13 @@ TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
 
 TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
   auto before = take_before(vlm(), record(), make_protocol("easyedit-editor"));
-  Intervention cut{};
-  cut.point = Point::request;
-  cut.rewrite = [](Batch batch) {
+  auto cut = Intervention::request([](Batch batch) {
     for (auto& row : batch.rows) {
       auto begin = std::find(row.ids.begin(), row.ids.end(), 2);
       row.ids.erase(begin, begin + 2);
     }
     return batch;
-  };
+  });
   for (const auto& probe : measure(vlm(), before, {cut}).probes) {
     if (!is_locality(probe.asked.group)) continue;
     auto old_row = alone(probe, {}), new_row = alone(probe, {cut});
@@ -102,9 +98,7 @@ TEST_F(MeasureRequestsTest, UnequalLengthsAreRefusedByName) {
 }
 
 TEST_F(MeasureRequestsTest, ARequestLeftAsItIsLeavesEveryBit) {
-  Intervention nothing{};
-  nothing.point = Point::request;
-  nothing.rewrite = [](const Batch& batch) { return batch; };
+  auto nothing = Intervention::request([](const Batch& batch) { return batch; });
   for (const auto& name : protocol_names()) {
     auto before = take_before(vlm(), record(), make_protocol(name));
     auto measured = measure(vlm(), before, {nothing});
@@ -115,12 +109,10 @@ TEST_F(MeasureRequestsTest, ARequestLeftAsItIsLeavesEveryBit) {
 
 TEST_F(MeasureRequestsTest, AnAnswerMustStayInItsPlace) {
   auto before = take_before(vlm(), record(), make_protocol("easyedit-editor"));
-  Intervention change{};
-  change.point = Point::request;
-  change.rewrite = [](Batch batch) {
+  auto change = Intervention::request([](Batch batch) {
     for (auto& row : batch.rows) row.ids.back() = 5;
     return batch;
-  };
+  });
   EXPECT_THROW(measure(vlm(), before, {change}), Error);
 }
 
@@ -147,9 +139,7 @@ TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
   for (const auto& name : protocol_names()) {
     auto before = take_before(vlm(), record(), make_protocol(name));
     auto base = measure(vlm(), before, {});
-    Intervention change{};
-    change.point = Point::logits;
-    change.transform = [](const at::Tensor& logits) { return -logits; };
+    auto change = Intervention::logits([](const at::Tensor& logits) { return -logits; });
     for (size_t changed = 0; changed < before.asked.size(); ++changed) {
       change.rows = only(before, {changed});
       auto measured = measure(vlm(), before, {change});
@@ -178,10 +168,8 @@ TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
 
 TEST_F(MeasureRequestsTest, AScopeNamesEveryProbe) {
   auto before = take_before(vlm(), record());
-  Intervention change{};
-  change.point = Point::logits;
-  change.transform = [](const at::Tensor& logits) { return logits; };
-  change.rows = {true, false};
+  auto change =
+      Intervention::logits([](const at::Tensor& logits) { return logits; }).on_rows({true, false});
   EXPECT_THROW(measure(vlm(), before, {change}), Error);
 }
 

@@ -185,13 +185,10 @@ TEST_F(MeasureReuseTest, TheSideBeforeIsNotTakenForAnother) {
 TEST_F(MeasureReuseTest, EachPictureIsEncodedOnce) {
   ActivationStore store({});
   int64_t seen = 0;
-  Intervention count{};
-  count.point = Point::boundary;
-  count.where = vlm().model->stages()[0].name;
-  count.transform = [&](const at::Tensor& x) {
+  auto count = Intervention::boundary(vlm().model->stages()[0].name, [&](const at::Tensor& x) {
     seen += x.size(0);
     return x;
-  };
+  });
   // A spy in the vision module makes it run: four pictures' worth, one pass a picture and batch.
   auto before = take_before(vlm(), record(), {}, {}, {&store});
   auto misses = store.counts().misses;

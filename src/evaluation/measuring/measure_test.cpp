@@ -119,12 +119,10 @@ TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
   protocol.max_new_tokens = 4;
   // What an editor is told of the request.
   std::vector<Row> seen;
-  Intervention spy{};
-  spy.point = Point::request;
-  spy.rewrite = [&](const Batch& batch) {
+  auto spy = Intervention::request([&](const Batch& batch) {
     seen.insert(seen.end(), batch.rows.begin(), batch.rows.end());
     return batch;
-  };
+  });
   auto before = take_before(vlm(), record(), protocol);
   for (const auto& batch : before.batches) EXPECT_TRUE(batch.forced.batch.rows.empty());
   auto measured = measure(vlm(), before, {spy});

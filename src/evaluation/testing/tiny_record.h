@@ -51,10 +51,8 @@ class TinyVlmTest : public ::testing::Test {
     at::manual_seed(seed);
     Interventions all;
     for (const auto& site : vlm().model->find_sites(sites)) {
-      Intervention change{};
-      change.point = Point::weight;
-      change.where = site.name;
-      change.delta.dense = at::randn({site.out, site.in}) * loudness;
+      auto change =
+          Intervention::weight(site.name, {at::randn({site.out, site.in}) * loudness, {}, {}});
       all.push_back(std::move(change));
     }
     return all;

@@ -102,13 +102,9 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
       "vision.block." + std::to_string(Blip2Config::parse(fixture.config).vision.layers - 1);
   Mutation skip{"skipped_post_layernorm", nothing(), as_stored, {}};
   skip.interventions.push_back(
-      {Point::boundary, last, {}, [stream](const at::Tensor& x) { return *stream = x; }, {}, {}});
-  skip.interventions.push_back({Point::boundary,
-                                "vision.norm",
-                                {},
-                                [stream](const at::Tensor&) { return *stream; },
-                                {},
-                                {}});
+      Intervention::boundary(last, [stream](const at::Tensor& x) { return *stream = x; }));
+  skip.interventions.push_back(
+      Intervention::boundary("vision.norm", [stream](const at::Tensor&) { return *stream; }));
   all.push_back(std::move(skip));
   return all;
 }

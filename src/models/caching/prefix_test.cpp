@@ -24,11 +24,8 @@ Intervention delta(const Model& model, const std::string& pattern, double size,
                    std::vector<bool> rows = {}) {
   const auto site = model.find_sites(pattern).back();
   at::manual_seed(7);
-  Intervention change{};
-  change.point = Point::weight;
-  change.where = site.name;
-  change.delta.dense = at::randn({site.out, site.in}) * size;
-  change.rows = std::move(rows);
+  auto change = Intervention::weight(site.name, {at::randn({site.out, site.in}) * size, {}, {}})
+                    .on_rows(std::move(rows));
   return change;
 }
 
@@ -203,16 +200,11 @@ TEST_P(PrefixTest, EditsOfTheVisionModuleAskNoStore) {
   run_prefix(vlm, batch, head, edit, &shared);
   // An observer wants to be called: what it hangs on is no less.
   int seen = 0;
-  const Interventions watch{{Point::boundary,
-                             "vision.norm",
-                             {},
-                             [&](const at::Tensor& x) {
-                               EXPECT_EQ(x.size(0), 1);
-                               ++seen;
-                               return x;
-                             },
-                             {},
-                             {}}};
+  const Interventions watch{Intervention::boundary("vision.norm", [&](const at::Tensor& x) {
+    EXPECT_EQ(x.size(0), 1);
+    ++seen;
+    return x;
+  })};
   run_prefix(vlm, batch, head, watch, &shared);
   EXPECT_EQ(seen, 3);
   EXPECT_EQ(shared.counts().misses + shared.counts().memory_hits, 0);

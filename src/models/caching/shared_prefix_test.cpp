@@ -41,10 +41,7 @@ class SharedPrefixTest : public ::testing::Test {
     at::manual_seed(3);
     Interventions all;
     for (const auto& site : model().find_sites("*.fc2")) {
-      Intervention change{};
-      change.point = Point::weight;
-      change.where = site.name;
-      change.delta.dense = at::randn({site.out, site.in}) * 0.1;
+      auto change = Intervention::weight(site.name, {at::randn({site.out, site.in}) * 0.1, {}, {}});
       all.push_back(std::move(change));
     }
     return all;
@@ -136,9 +133,7 @@ TEST_F(SharedPrefixTest, WhereThereIsNothingToShareItSaysSo) {
   Intervention scoped = noise()[0];
   scoped.rows = {true, false, true, false, true};
   EXPECT_FALSE(shares(rows, ends, {scoped}));
-  Intervention mix{};
-  mix.point = Point::logits;
-  mix.transform = [](const at::Tensor& logits) { return logits; };
+  auto mix = Intervention::logits([](const at::Tensor& logits) { return logits; });
   EXPECT_FALSE(shares(rows, ends, {mix}));
 }
 

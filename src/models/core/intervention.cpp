@@ -7,6 +7,33 @@
 
 namespace emend {
 
+Intervention Intervention::request(Rewrite rewrite) {
+  return {.point = Point::request, .where = {}, .rewrite = std::move(rewrite)};
+}
+Intervention Intervention::weight(std::string site, WeightDelta delta) {
+  return {.point = Point::weight, .where = std::move(site), .delta = std::move(delta)};
+}
+Intervention Intervention::input(std::string site, Transform transform) {
+  return {.point = Point::input, .where = std::move(site), .transform = std::move(transform)};
+}
+Intervention Intervention::output(std::string site, Transform transform) {
+  return {.point = Point::output, .where = std::move(site), .transform = std::move(transform)};
+}
+Intervention Intervention::boundary(std::string stage, Transform transform) {
+  return {.point = Point::boundary, .where = std::move(stage), .transform = std::move(transform)};
+}
+Intervention Intervention::logits(Transform transform) {
+  return {.point = Point::logits, .where = {}, .transform = std::move(transform)};
+}
+Intervention Intervention::logits_mix(Mix mix) {
+  return {.point = Point::logits, .where = {}, .mix = std::move(mix)};
+}
+Intervention Intervention::on_rows(std::vector<bool> scope) const {
+  auto scoped = *this;
+  scoped.rows = std::move(scope);
+  return scoped;
+}
+
 size_t first_changed_stage(const Model& model, const Interventions& interventions) {
   size_t first = model.stages().size();
   for (const auto& i : interventions) {

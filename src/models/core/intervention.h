@@ -20,21 +20,41 @@ enum class Point {
   logits,    // what the head returns
 };
 
+// One change of a running model, made by the function of its point:
+//
+//   auto zeroed = Intervention::boundary("language.block.3", [](const at::Tensor& x) { return x *
+//   0; }); auto edited = Intervention::weight("language_model.model.decoder.layers.3.fc1", {delta,
+//   {}, {}}); generate(vlm, {query}, {zeroed, edited.on_rows({true})});
 struct Intervention {
-  Point point;
-  std::string where;    // a site (`language_model.model.decoder.layers.3.fc1`) or, for a boundary,
-                        // a stage (`language.block.3`); empty for request and logits
-  WeightDelta delta;    // weight
-  Transform transform;  // input, output, boundary, logits
-  std::function<Batch(const Batch&)> rewrite;  // request
-  std::vector<bool> rows;  // scope: the rows of the batch it acts on; empty: all. In the vision and
-                           // bridge stages an image is in scope when the rows that use it are.
-                           // Vision stages see one image at a time: a transform gets (1, P, D)
-  // logits, instead of a transform: sees the pass besides, so that another model can answer for
-  // some rows. (B, T, V), or (K, V) where pass.wanted is set; what it returns has that shape.
-  std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)> mix = {};
-};
+  using Rewrite = std::function<Batch(const Batch&)>;
+  using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)>;
 
+  // Rewrites the rows before the pass begins.
+  static Intervention request(Rewrite rewrite);
+  // At a site (`language_model.model.decoder.layers.3.fc1`): its weight, its input or its output.
+  static Intervention weight(std::string site, WeightDelta delta);
+  static Intervention input(std::string site, Transform transform);
+  static Intervention output(std::string site, Transform transform);
+  // The residual stream after a stage (`language.block.3`). Vision stages run one image at a time:
+  // their transforms get (1, P, D).
+  static Intervention boundary(std::string stage, Transform transform);
+  // What the head returns: (B, T, V), or (K, V) where pass.wanted is set. The result has the same
+  // shape. A mix also sees the pass, so that another model can answer for some rows.
+  static Intervention logits(Transform transform);
+  static Intervention logits_mix(Mix mix);
+
+  // The same intervention on these rows of the batch only. An image is in scope when the rows that
+  // use it are.
+  Intervention on_rows(std::vector<bool> scope) const;
+
+  Point point;
+  std::string where;            // a site, or a stage for a boundary; empty for request and logits
+  WeightDelta delta = {};       // weight
+  Transform transform = {};     // input, output, boundary, logits
+  Rewrite rewrite = {};         // request
+  std::vector<bool> rows = {};  // scope; empty: all rows
+  Mix mix = {};                 // logits, instead of a transform
+};
 using Interventions = std::vector<Intervention>;
 
 // First stage that any of them changes; model.stages().size() when none does. Request: 0.

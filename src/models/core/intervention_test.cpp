@@ -55,7 +55,7 @@ class InterventionTest : public ::testing::Test {
 };
 
 TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) {
-  Intervention mix{Point::logits, "", {}, {}, {}, {false, true, false}};
+  auto mix = Intervention::logits_mix(nullptr).on_rows({false, true, false});
   mix.mix = [](const Pass& pass, const at::Tensor& logits) {
     EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // nothing was fed in behind
     return logits + pass.ids.size(1);
@@ -71,25 +71,25 @@ TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) 
 TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
   const std::vector<bool> scope{false, true, false};
   const Interventions each{
-      {Point::input, kFc1, {}, square(), {}, scope},
-      {Point::weight, kFc1, {random_delta(kFc1), {}, {}}, {}, {}, scope},
-      {Point::output, kFc1, {}, square(), {}, scope},
-      {Point::boundary, "language.block.1", {}, square(), {}, scope},
-      {Point::boundary, "language.embed", {}, square(), {}, scope},
-      {Point::logits, "", {}, square(), {}, scope},
-      {Point::output, "language_model.lm_head", {}, square(), {}, scope},
-      {Point::input, kVisionFc1, {}, square(), {}, scope},
-      {Point::weight, kVisionFc1, {random_delta(kVisionFc1), {}, {}}, {}, {}, scope},
-      {Point::boundary, "vision.norm", {}, square(), {}, scope},
-      {Point::output, "qformer.encoder.layer.0.output_query.dense", {}, square(), {}, scope},
-      {Point::boundary, "bridge.project", {}, square(), {}, scope},
+      Intervention::input(kFc1, square()).on_rows(scope),
+      Intervention::weight(kFc1, {random_delta(kFc1), {}, {}}).on_rows(scope),
+      Intervention::output(kFc1, square()).on_rows(scope),
+      Intervention::boundary("language.block.1", square()).on_rows(scope),
+      Intervention::boundary("language.embed", square()).on_rows(scope),
+      Intervention::logits(square()).on_rows(scope),
+      Intervention::output("language_model.lm_head", square()).on_rows(scope),
+      Intervention::input(kVisionFc1, square()).on_rows(scope),
+      Intervention::weight(kVisionFc1, {random_delta(kVisionFc1), {}, {}}).on_rows(scope),
+      Intervention::boundary("vision.norm", square()).on_rows(scope),
+      Intervention::output("qformer.encoder.layer.0.output_query.dense", square()).on_rows(scope),
+      Intervention::boundary("bridge.project", square()).on_rows(scope),
   };
   for (const auto& intervention : each)
     EXPECT_THAT(changed({intervention}), ::testing::ElementsAre(1)) << intervention.where;
 }
 
 TEST_F(InterventionTest, NoRowInScopeIsNoIntervention) {
-  EXPECT_THAT(changed({{Point::output, kFc1, {}, add(1), {}, {false, false, false}}}),
+  EXPECT_THAT(changed({Intervention::output(kFc1, add(1)).on_rows({false, false, false})}),
               ::testing::IsEmpty());
 }
 
@@ -103,9 +103,8 @@ TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
   };
   const auto before = run({});
   const std::vector<bool> scope{false, true, false};
-  for (const auto& i :
-       {Intervention{Point::logits, "", {}, add(1), {}, scope},
-        Intervention{Point::output, "language_model.lm_head", {}, add(1), {}, scope}}) {
+  for (const auto& i : {Intervention::logits(add(1)).on_rows(scope),
+                        Intervention::output("language_model.lm_head", add(1)).on_rows(scope)}) {
     const auto after = run({i});
     EXPECT_TRUE(at::equal(after.slice(0, 0, 2), before.slice(0, 0, 2)));
     EXPECT_TRUE(at::allclose(after.slice(0, 2), before.slice(0, 2) + 1));
@@ -114,8 +113,8 @@ TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
 
 TEST_F(InterventionTest, RunInTheirOrder) {
   const auto both = [&](Transform first, Transform second) {
-    return logits({{Point::logits, "", {}, std::move(first), {}, {}},
-                   {Point::logits, "", {}, std::move(second), {}, {}}});
+    return logits(
+        {Intervention::logits(std::move(first)), Intervention::logits(std::move(second))});
   };
   const Transform twice = [](const at::Tensor& x) { return x * 2; };
   EXPECT_TRUE(at::equal(both(add(1), twice), (logits({}) + 1) * 2));
@@ -125,23 +124,20 @@ TEST_F(InterventionTest, RunInTheirOrder) {
 TEST_F(InterventionTest, AnImageOfRowsInAndOutOfScopeIsRefused) {
   auto shared = batch;
   shared.rows[1].images = {0};
-  const Interventions vision{{Point::output, kVisionFc1, {}, add(1), {}, {true, false, false}}};
+  const Interventions vision{
+      Intervention::output(kVisionFc1, add(1)).on_rows({true, false, false})};
   EXPECT_THROW(logits(vision, shared), Error);
   // In the language blocks the rows are apart again.
-  EXPECT_NO_THROW(logits({{Point::output, kFc1, {}, add(1), {}, {true, false, false}}}, shared));
+  EXPECT_NO_THROW(
+      logits({Intervention::output(kFc1, add(1)).on_rows({true, false, false})}, shared));
 }
 
 TEST_F(InterventionTest, RequestsRewriteTheRowsOfTheirScope) {
-  const Intervention insert{Point::request,
-                            "",
-                            {},
-                            {},
-                            [](const Batch& old) {
-                              auto made = old;
-                              for (auto& row : made.rows) row.ids.push_back(7);
-                              return made;
-                            },
-                            {false, true, false}};
+  const auto insert = Intervention::request([](const Batch& old) {
+                        auto made = old;
+                        for (auto& row : made.rows) row.ids.push_back(7);
+                        return made;
+                      }).on_rows({false, true, false});
   const auto made = apply_requests(batch, {insert, insert});
   EXPECT_EQ(made.rows[0].ids, batch.rows[0].ids);
   EXPECT_EQ(made.rows[1].ids.size(), batch.rows[1].ids.size() + 2);
@@ -154,15 +150,15 @@ TEST_F(InterventionTest, RequestsRewriteTheRowsOfTheirScope) {
 TEST_F(InterventionTest, FirstChangedStage) {
   const auto first = [&](Interventions i) { return first_changed_stage(*model, i); };
   EXPECT_EQ(first({}), model->stages().size());
-  EXPECT_EQ(first({{Point::logits, "", {}, add(1), {}, {}}}), model->stage("language.head"));
-  EXPECT_EQ(first({{Point::boundary, "language.embed", {}, add(1), {}, {}},
-                   {Point::weight, kFc1, {}, {}, {}, {}}}),
+  EXPECT_EQ(first({Intervention::logits(add(1))}), model->stage("language.head"));
+  EXPECT_EQ(first({Intervention::boundary("language.embed", add(1)),
+                   Intervention::weight(kFc1, WeightDelta{})}),
             model->stage("language.embed"));
-  EXPECT_EQ(first({{Point::weight, kFc1, {}, {}, {}, {}}}), model->stage("language.block.0"));
-  EXPECT_EQ(first({{Point::weight, "language_projection", {}, {}, {}, {}}}),
+  EXPECT_EQ(first({Intervention::weight(kFc1, WeightDelta{})}), model->stage("language.block.0"));
+  EXPECT_EQ(first({Intervention::weight("language_projection", WeightDelta{})}),
             model->stage("bridge.project"));
-  EXPECT_EQ(first({{Point::input, kVisionFc1, {}, {}, {}, {}}}), model->stage("vision.block.0"));
-  EXPECT_EQ(first({{Point::request, "", {}, {}, {}, {}}}), 0u);
+  EXPECT_EQ(first({Intervention::input(kVisionFc1, nullptr)}), model->stage("vision.block.0"));
+  EXPECT_EQ(first({Intervention::request(nullptr)}), 0u);
 }
 
 // What comes before the first changed stage is the same; that stage itself is not.
@@ -171,7 +167,7 @@ TEST_F(InterventionTest, TheFirstChangedStageIsTheFirstThatDiffers) {
   for (const auto& site : model->sites()) {
     at::manual_seed(2);
     const Interventions edit{
-        {Point::weight, site.name, {at::randn({site.out, site.in}), {}, {}}, {}, {}, {}}};
+        Intervention::weight(site.name, {at::randn({site.out, site.in}), {}, {}})};
     const size_t first = first_changed_stage(*model, edit);
     auto plain = model->begin(batch), edited = model->begin(batch);
     for (size_t i = 0; i <= first; ++i) {
@@ -187,17 +183,12 @@ TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
   at::Tensor input, gradient;
   auto delta = at::zeros({site.out, site.in}).requires_grad_(true);
   const Interventions watch{
-      {Point::input, kFc1, {}, [&](const at::Tensor& x) { return input = x; }, {}, {}},
-      {Point::weight, kFc1, {delta, {}, {}}, {}, {}, {}},
-      {Point::output,
-       kFc1,
-       {},
-       [&](const at::Tensor& y) {
-         y.register_hook([&](const at::Tensor& g) { gradient = g; });
-         return y;
-       },
-       {},
-       {}}};
+      Intervention::input(kFc1, [&](const at::Tensor& x) { return input = x; }),
+      Intervention::weight(kFc1, {delta, {}, {}}),
+      Intervention::output(kFc1, [&](const at::Tensor& y) {
+        y.register_hook([&](const at::Tensor& g) { gradient = g; });
+        return y;
+      })};
   auto pass = model->begin(batch);
   model->run(pass, watch);
   const auto loss =
@@ -212,12 +203,12 @@ TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
 }
 
 TEST_F(InterventionTest, RefusesWhatFitsNowhere) {
-  EXPECT_THROW(logits({{Point::weight, kFc1, {at::zeros({3, 3}), {}, {}}, {}, {}, {}}}), Error);
-  EXPECT_THROW(logits({{Point::weight, kFc1, {}, {}, {}, {}}}), Error);
-  EXPECT_THROW(logits({{Point::output, kFc1, {}, {}, {}, {}}}), Error);
-  EXPECT_THROW(logits({{Point::output, "no.such.site", {}, add(1), {}, {}}}), Error);
-  EXPECT_THROW(logits({{Point::boundary, "language.block.9", {}, add(1), {}, {}}}), Error);
-  EXPECT_THROW(logits({{Point::output, kFc1, {}, add(1), {}, {true}}}), Error);
+  EXPECT_THROW(logits({Intervention::weight(kFc1, {at::zeros({3, 3}), {}, {}})}), Error);
+  EXPECT_THROW(logits({Intervention::weight(kFc1, WeightDelta{})}), Error);
+  EXPECT_THROW(logits({Intervention::output(kFc1, nullptr)}), Error);
+  EXPECT_THROW(logits({Intervention::output("no.such.site", add(1))}), Error);
+  EXPECT_THROW(logits({Intervention::boundary("language.block.9", add(1))}), Error);
+  EXPECT_THROW(logits({Intervention::output(kFc1, add(1)).on_rows({true})}), Error);
 }
 
 }  // namespace

@@ -76,10 +76,8 @@ TEST_P(MixedModel, LogitsAreThoseOfTheUpcastModel) {
 TEST_P(MixedModel, GradientsAreThoseOfTheUpcastModel) {
   const auto gradient = [&](const Model& model) {
     const auto& site = model.sites().front();
-    Intervention change{};
-    change.point = Point::weight;
-    change.where = site.name;
-    change.delta.dense = at::zeros({site.out, site.in}).requires_grad_(true);
+    auto change = Intervention::weight(
+        site.name, {at::zeros({site.out, site.in}).requires_grad_(true), {}, {}});
     const auto y = logits(model, batch(), {change});
     const auto labels = y.argmin(-1);
     return torch::autograd::grad({answer_loss(y, labels)}, {change.delta.dense})[0];

@@ -93,24 +93,16 @@ TEST_P(Overlay, CostsItsOwnSizeAndLeavesTheBaseAlone) {
   {
     // Buffers that a first overlay leaves behind in the allocator are not the second's cost.
     const auto small = at::zeros({4096, 1}), flat = at::zeros({1, 1024});
-    logits({{Point::weight,
-             "language_model.model.decoder.layers.0.fc1",
-             {{}, small, flat},
-             {},
-             {},
-             {}}});
+    logits({Intervention::weight("language_model.model.decoder.layers.0.fc1", {{}, small, flat})});
   }
 
   malloc_trim(0);
   const int64_t base = resident_bytes();
   Interventions edit;
   for (const char* layer : {"0", "1"})
-    edit.push_back({Point::weight,
-                    std::string("language_model.model.decoder.layers.") + layer + ".fc1",
-                    {at::ones({4096, 1024}), {}, {}},
-                    {},
-                    {},
-                    {}});
+    edit.push_back(
+        Intervention::weight(std::string("language_model.model.decoder.layers.") + layer + ".fc1",
+                             {at::ones({4096, 1024}), {}, {}}));
   const int64_t size = 2 * 4096 * 1024 * sizeof(float);
   EXPECT_FALSE(at::equal(logits(edit), plain));
   malloc_trim(0);

@@ -59,9 +59,9 @@ struct Counter {
   explicit Counter(const Model& model)
       : stages(model.stages().size(), 0), sites(model.sites().size(), 0) {
     for (size_t i = 0; i < stages.size(); ++i)
-      observers.push_back({Point::boundary, model.stages()[i].name, {}, count(stages[i]), {}, {}});
+      observers.push_back(Intervention::boundary(model.stages()[i].name, count(stages[i])));
     for (size_t i = 0; i < sites.size(); ++i)
-      observers.push_back({Point::input, model.sites()[i].name, {}, count(sites[i]), {}, {}});
+      observers.push_back(Intervention::input(model.sites()[i].name, count(sites[i])));
   }
   static Transform count(int& counter) {
     return [&counter](const at::Tensor& x) {

@@ -96,16 +96,11 @@ TEST_P(Generate, SamplesBySeedAndRow) {
 
 TEST_P(Generate, InterventionsActOnEveryToken) {
   const auto batch = fixture.batch("image_left");
-  const Intervention forbid{Point::logits,
-                            "",
-                            {},
-                            [](const at::Tensor& logits) {
-                              auto changed = logits.clone();
-                              changed.select(-1, 11).add_(1e4);
-                              return changed;
-                            },
-                            {},
-                            {false, true, false}};
+  const auto forbid = Intervention::logits([](const at::Tensor& logits) {
+                        auto changed = logits.clone();
+                        changed.select(-1, 11).add_(1e4);
+                        return changed;
+                      }).on_rows({false, true, false});
   const auto plain = make(batch, greedy(6)), forced = make(batch, greedy(6), {}, {forbid});
   EXPECT_EQ(forced[0], plain[0]);
   EXPECT_THAT(forced[1], ::testing::Each(11));
@@ -117,8 +112,7 @@ TEST_P(Generate, RefusesWhatIsSenseless) {
   EXPECT_THROW(make(batch, greedy(0)), Error);
   EXPECT_THROW(make(batch, {.max_new_tokens = 1, .temperature = -1}), Error);
   EXPECT_THROW(make(batch, {.max_new_tokens = 1, .top_p = 0}), Error);
-  const Intervention nan{
-      Point::logits, "", {}, [](const at::Tensor& x) { return x * NAN; }, {}, {}};
+  const auto nan = Intervention::logits([](const at::Tensor& x) { return x * NAN; });
   EXPECT_THROW(make(batch, greedy(2), {}, {nan}), Error);
   EXPECT_THROW(make(batch, {.max_new_tokens = 2, .temperature = 1}, {}, {nan}), Error);
 }

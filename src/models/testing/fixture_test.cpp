@@ -150,7 +150,7 @@ Differences compare_gradients(const Model& model, const Fixture& fixture) {
     const auto parameter = site.name + ".weight";
     if (!fixture.has(prefix + parameter)) continue;
     auto zero = at::zeros({site.out, site.in}).requires_grad_(true);
-    deltas.push_back({Point::weight, site.name, {zero, {}, {}}, {}, {}, {}});
+    deltas.push_back(Intervention::weight(site.name, {zero, {}, {}}));
     names.push_back(parameter);
     wanted.push_back(zero);
   }

@@ -224,10 +224,7 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   for (const auto& deltas : made.deltas) {
     auto change = joined(deltas);
     if (change.delta.down.size(0) == 0) continue;
-    Intervention intervention{};
-    intervention.point = Point::weight;
-    intervention.where = change.site;
-    intervention.delta = change.delta;
+    auto intervention = Intervention::weight(change.site, change.delta);
     edited.push_back(std::move(intervention));
     patch.deltas.push_back(std::move(change));
   }

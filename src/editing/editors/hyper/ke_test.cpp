@@ -302,10 +302,7 @@ TEST(KeBundledTest, EditsHoldAndAreSaidByTheModelItself) {
     hold += patch.effect["holds"].get<bool>();
     Interventions edited;
     for (const auto& change : patch.deltas) {
-      Intervention one{};
-      one.point = Point::weight;
-      one.where = change.site;
-      one.delta = change.delta;
+      auto one = Intervention::weight(change.site, change.delta);
       edited.push_back(std::move(one));
     }
     Query query{record.image.load(), request.prompt};

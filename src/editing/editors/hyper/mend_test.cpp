@@ -127,10 +127,7 @@ TEST_F(MendTest, FactorsAreTheWeightsGradientTakenApart) {
   std::vector<at::Tensor> leaves;
   for (const auto& site : sites) {
     leaves.push_back(at::zeros({site.out, site.in}).requires_grad_());
-    Intervention change{};
-    change.point = Point::weight;
-    change.where = site.name;
-    change.delta.dense = leaves.back();
+    auto change = Intervention::weight(site.name, {leaves.back(), {}, {}});
     probes.push_back(change);
   }
   auto pass = model().begin(forced.batch);
@@ -172,11 +169,8 @@ TEST_F(MendTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
     for (int64_t row : {0, 1}) {
       Interventions own;
       for (const auto& delta : deltas) {
-        Intervention change{};
-        change.point = Point::weight;
-        change.where = delta.site;
-        change.delta.up = delta.up[1 - row].t().contiguous();
-        change.delta.down = delta.down[1 - row].contiguous();
+        auto change = Intervention::weight(
+            delta.site, {{}, delta.up[1 - row].t().contiguous(), delta.down[1 - row].contiguous()});
         own.push_back(change);
       }
       auto plain = prefix;

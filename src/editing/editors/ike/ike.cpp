@@ -96,9 +96,8 @@ EditorKind ike_editor() {
       [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
       [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
         auto recall = std::make_shared<const IkeRecall>(vlm, patch);
-        Intervention change{};
-        change.point = Point::request;
-        change.rewrite = [recall](const Batch& batch) { return recall->rewrite(batch); };
+        auto change =
+            Intervention::request([recall](const Batch& batch) { return recall->rewrite(batch); });
         return Interventions{change};
       },
       {"Demonstrations are compared by the model's own states, unless their collection names an "

@@ -248,11 +248,10 @@ EditorKind serac_editor() {
           [](const nlohmann::json& given) { return std::make_unique<SeracEditor>(given); },
           [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
             auto recall = std::make_shared<const SeracRecall>(vlm, patch, store);
-            Intervention change{};
-            change.point = Point::logits;
-            change.mix = [recall](const Pass& pass, const at::Tensor& logits) {
-              return recall->mix(pass, logits);
-            };
+            auto change =
+                Intervention::logits_mix([recall](const Pass& pass, const at::Tensor& logits) {
+                  return recall->mix(pass, logits);
+                });
             return Interventions{change};
           },
           {"Neither the classifier nor the counterfactual model sees the answer that is fed in: "

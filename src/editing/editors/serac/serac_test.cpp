@@ -157,12 +157,10 @@ TEST_F(SeracTest, GenerationAnswersAsTheCounterfactualAndLeavesTheRest) {
   // With every step's logits seen.
   auto run = [&](const std::vector<Query>& queries, Interventions changes) {
     auto seen = std::make_shared<std::vector<at::Tensor>>();
-    Intervention look{};
-    look.point = Point::logits;
-    look.transform = [seen](const at::Tensor& x) {
+    auto look = Intervention::logits([seen](const at::Tensor& x) {
       seen->push_back(x);
       return x;
-    };
+    });
     changes.push_back(look);
     Batch batch;
     std::vector<at::Tensor> pixels;
