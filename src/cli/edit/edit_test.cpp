@@ -68,9 +68,9 @@ TEST_F(EditProgramTest, ShowsProgressWhileTheModelLoads) {
   std::string first;
   std::getline(lines, first);
   EXPECT_THAT(first, HasSubstr("loading the model"));
-  EXPECT_THAT(result.err,
-              AllOf(HasSubstr("asking before"), HasSubstr("editing, step"), HasSubstr("loss "),
-                    HasSubstr("measuring before"), HasSubstr("measuring after")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("generating the answer before"),
+                                HasSubstr("editing, step"), HasSubstr("loss "),
+                                HasSubstr("measuring before"), HasSubstr("measuring after")));
 }
 
 TEST_F(EditProgramTest, IkeWorksWithoutDemonstrations) {
