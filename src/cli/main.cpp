@@ -92,10 +92,10 @@ int main(int argc, char** argv) {
     return print_error(error.what());
   } catch (const c10::Error& error) {
     return report_foreign(error.what_without_backtrace(),
-                          "this is a bug in emend; please report it");
+                          "this is an error in emend; please report it");
   } catch (const std::bad_alloc&) {
     return report_foreign("out of memory", "use a smaller model, or --dtype bf16");
   } catch (const std::exception& error) {
-    return report_foreign(error.what(), "this is a bug in emend; please report it");
+    return report_foreign(error.what(), "this is an error in emend; please report it");
   }
 }

@@ -16,26 +16,26 @@ const std::map<std::string, std::string>& number_words() {
   return words;
 }
 
-// Contractions whose letters without the apostrophe are no other word.
 // Contractions that are not other words without their apostrophe.
-static const std::map<std::string, std::string> all = [] {
-  std::map<std::string, std::string> all;
-  for (const char* whole :
-       {"ain't",    "aren't",    "can't",     "couldn't", "didn't",     "doesn't",  "don't",
-        "hadn't",   "hasn't",    "haven't",   "isn't",    "mightn't",   "mustn't",  "needn't",
-        "shan't",   "shouldn't", "wasn't",    "weren't",  "won't",      "wouldn't", "could've",
-        "might've", "must've",   "should've", "would've", "i've",       "they've",  "we've",
-        "who've",   "you've",    "it'll",     "that'll",  "they'll",    "what'll",  "you'll",
-        "they're",  "you're",    "they'd",    "who'd",    "you'd",      "he's",     "she's",
-        "here's",   "how's",     "that's",    "there's",  "what's",     "where's",  "who's",
-        "i'm",      "y'all",     "o'clock",   "ma'am",    "somebody's", "someone's"}) {
-    std::string bare = whole;
-    bare.erase(std::remove(bare.begin(), bare.end(), '\''), bare.end());
-    all[bare] = whole;
-  }
+const std::map<std::string, std::string>& contractions() {
+  static const std::map<std::string, std::string> all = [] {
+    std::map<std::string, std::string> all;
+    for (const char* whole :
+         {"ain't",    "aren't",    "can't",     "couldn't", "didn't",     "doesn't",  "don't",
+          "hadn't",   "hasn't",    "haven't",   "isn't",    "mightn't",   "mustn't",  "needn't",
+          "shan't",   "shouldn't", "wasn't",    "weren't",  "won't",      "wouldn't", "could've",
+          "might've", "must've",   "should've", "would've", "i've",       "they've",  "we've",
+          "who've",   "you've",    "it'll",     "that'll",  "they'll",    "what'll",  "you'll",
+          "they're",  "you're",    "they'd",    "who'd",    "you'd",      "he's",     "she's",
+          "here's",   "how's",     "that's",    "there's",  "what's",     "where's",  "who's",
+          "i'm",      "y'all",     "o'clock",   "ma'am",    "somebody's", "someone's"}) {
+      std::string bare = whole;
+      bare.erase(std::remove(bare.begin(), bare.end(), '\''), bare.end());
+      all[bare] = whole;
+    }
+    return all;
+  }();
   return all;
-}();
-return all;
 }
 
 // Lower-cases, replaces ’ by ', and removes punctuation or replaces it by a space.

@@ -33,7 +33,7 @@ const Words& values_of(const std::string& attribute) {
   return attribute_values(*known);
 }
 
-// The description with one color, shape or name exchanged.
+// The caption with one color, shape or name replaced.
 Words other_captions(const std::string& caption) {
   Words all;
   for (const auto* list : {&colours(), &shapes()})
