@@ -94,7 +94,7 @@ class Entry {
   std::string where_;
   fs::path folder_;
   std::set<std::string> read_;
-  std::string name_;  // the field that was read last
+  std::string name_;  // the last field that was read
 };
 
 std::vector<json> as_list(const json* value) {

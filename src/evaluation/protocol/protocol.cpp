@@ -190,7 +190,7 @@ nlohmann::json to_json(const Protocol& protocol, const Vlm& vlm) {
   auto& bos = json["bos"];
   bos["used"] = bos_used(vlm.processor);
   if (protocol.bos == Protocol::Bos::none && bos["used"] != "absent")
-    bos["reason"] = layout.requires_bos ? "config.json says text_requires_bos"
+    bos["reason"] = layout.requires_bos ? "config.json sets text_requires_bos"
                     : layout.pictures_first
                         ? "the processor was not configured to omit BOS"
                         : "the protocol omits BOS only where pictures come before the text";

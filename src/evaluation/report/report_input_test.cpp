@@ -98,7 +98,7 @@ TEST(ReportInput, RefusesSamplesOfAnotherRun) {
   ExampleRun example, other;
   other.seed = 1;
   example.write(folder.file("run"), example.results(), other.lines());
-  EXPECT_THAT(report_error(folder), HasSubstr("results.json says"));
+  EXPECT_THAT(report_error(folder), HasSubstr("results.json has"));
   auto half = example.lines();
   half.resize(half.size() - 9);
   example.write(folder.file("run"), example.results(), half);
@@ -115,7 +115,7 @@ TEST(ReportInput, RefusesSamplesWithMissingLines) {
     const auto one_less = lines.substr(0, lines.rfind('\n', lines.size() - 2) + 1);
     for (const std::string& less : {std::string(), one_less}) {
       example.write(folder.file("run"), example.results(), less);
-      EXPECT_THAT(report_error(folder), HasSubstr("results.json says"));
+      EXPECT_THAT(report_error(folder), HasSubstr("results.json has"));
     }
   }
   // An empty file lacks all lines; it is not the same as no file.

@@ -107,7 +107,7 @@ struct Tally {
       if (told == editor.groups.end())
         refuse(fmt::format("there are probes of {}, but results.json has none", group_name(group)));
       if (std::abs(told->second.score - mean) > 1e-6)
-        refuse(fmt::format("{} has the mean {}, but results.json says {}", group_name(group), mean,
+        refuse(fmt::format("{} has the mean {}, but results.json has {}", group_name(group), mean,
                            told->second.score));
     }
   }
@@ -138,13 +138,13 @@ struct EditorTally {
     }
     // In sequential mode, an edit that failed once counts at each later judgment.
     if (last.records != editor.records || (again.empty() && made.failed != failures))
-      refuse(fmt::format("{} records and {} failures, but results.json says {} and {}",
-                         last.records, last.failed, editor.records, failures));
+      refuse(fmt::format("{} records and {} failures, but results.json has {} and {}", last.records,
+                         last.failed, editor.records, failures));
     for (const auto& point : editor.curve) {
       const auto found = again.find(point.edits);
       const auto judged = found == again.end() ? 0 : found->second.records;
       if (judged != point.judged)
-        refuse(fmt::format("{} records judged again after {} edits, but results.json says {}",
+        refuse(fmt::format("{} records judged again after {} edits, but results.json has {}",
                            judged, point.edits, point.judged));
     }
     last.check_means(editor, path);

@@ -95,7 +95,7 @@ Words alternatives(const Question& question) {
   }
   if (creature_named(part.at(1)) < 0) return without(family_answers(part.at(1)), truth);
   auto values = without(values_of(part.at(2)), truth);
-  std::erase(values, part[1]);  // nobody is their own friend
+  std::erase(values, part[1]);  // no creature is its own friend
   return values;
 }
 

@@ -131,7 +131,7 @@ TEST(ScenesSuite, CaptionTargetsDifferInOneThing) {
       EXPECT_EQ(probe.answer, record.target);
     }
     for (const auto& probe : group_probes(record, Group::image_locality))
-      EXPECT_EQ(probe.text.back(), '?') << "as E-IC asks beside its captions";
+      EXPECT_EQ(probe.text.back(), '?') << "as the questions of E-IC next to its captions";
     for (const auto& probe : group_probes(record, Group::portability)) {
       ++portability;
       EXPECT_TRUE(probe.image.present());
