@@ -179,8 +179,8 @@ void add_edit(CLI::App& program) {
   command->footer(R"(
 The result is a patch: a file that contains only the changes. The files of the model are never
 changed. The edit holds if the edited model generates the target. If the edit does not hold, the
-report starts with the reason and with suggestions, and the exit status is 3. The patch is written in
-both cases.
+report starts with the reason and with suggestions, and the exit status is 3. The patch is written
+in both cases.
 
 The report measures Reliability (the question itself), T-Generality (other wordings), M-Generality
 (other pictures), Portability (consequences), and T- and M-Locality (unrelated questions without and

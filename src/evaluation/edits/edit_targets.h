@@ -8,8 +8,8 @@
 
 namespace emend {
 
-// A request about a scene with an arbitrary target. The model never gives most of these answers,
-// and many contain tokens that it was not trained on.
+// A request about a scene with an arbitrary target. Most targets are answers that the model never
+// gives, and many contain tokens that it was not trained on.
 struct TargetRequest {
   std::string kind;    // number, word, name, two_tokens, five_tokens, yes_no, caption
   EditRequest edit;    // the prompt includes the template, the target its leading space

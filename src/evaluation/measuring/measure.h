@@ -38,8 +38,7 @@ struct AskedBatch {
   std::vector<size_t> asked;  // indices into Before::asked
   KeptBatch forced;           // prompts and answers; no rows without teacher forcing
   KeptBatch prompts;          // prompts to generate from; no rows without generation
-  std::vector<std::vector<int64_t>>
-      answers;                    // tokens of the expected answers, at the end of forced rows
+  std::vector<std::vector<int64_t>> answers;  // expected answers, at the end of forced rows
   std::vector<at::Tensor> ranks;  // (positions, k) of a forced locality row before the edit
 };
 

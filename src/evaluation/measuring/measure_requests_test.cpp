@@ -125,8 +125,8 @@ TEST_F(MeasureRequestsTest, AnswerMustStayAtTheEnd) {
 }
 
 TEST_F(MeasureRequestsTest, ScopedRequestsChangeOnlyTheirRows) {
-  auto before =
-      take_before(vlm(), record());  // equal lengths: locality requests must not be rewritten
+  // The protocol compares equal lengths, so locality requests must not be rewritten.
+  auto before = take_before(vlm(), record());
   auto change = demonstrations("New Fact: what is this? cat\n");
   change.rows = only(before, {0, 1});
   auto measured = measure(vlm(), before, {change});

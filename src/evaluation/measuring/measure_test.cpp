@@ -28,8 +28,7 @@ TEST_F(MeasureTest, UneditedModelHasLocalityOne) {
           EXPECT_EQ(measured.scores[group].vqa, 1.0) << name;
         }
         EXPECT_EQ(measured.scores[Group::text_locality].probes, 2);
-        EXPECT_LT(measured.scores[Group::reliability].score,
-                  1.0);  // the unedited model does not answer cat
+        EXPECT_LT(measured.scores[Group::reliability].score, 1.0);  // the answer is not cat
         for (const auto& probe : measured.probes) EXPECT_EQ(probe.before, probe.after);
       }
     }
