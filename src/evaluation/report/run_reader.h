@@ -14,8 +14,7 @@ namespace emend {
 // The parts of results.json that a report needs. Scores are between 0 and 1.
 struct GroupScore {
   double score = 0;
-  std::optional<double>
-      error;  // one run: standard error over records; several runs: standard deviation
+  std::optional<double> error;  // one run: standard error; several runs: standard deviation
   std::optional<double> generated, vqa;
   int64_t probes = 0;
   std::optional<double> when_made;  // sequential mode: judged right after each edit

@@ -19,8 +19,7 @@ struct FactRow {
   std::string truth;   // the correct answer without the edit, if the file has it
   std::vector<std::string> rewordings;
   std::vector<Question> locality, portability;
-  std::string
-      filtered;  // the reason to leave the row out, such as "empty target"; empty: it is kept
+  std::string filtered;  // the reason to leave the row out, such as "empty target"; or empty
 };
 
 // The fields of the row determine its format:
