@@ -22,26 +22,25 @@ struct AskArguments {
   std::optional<int64_t> max_new_tokens;
 };
 
-// What to say of an answer that a limit cut; empty when it is complete.
+// The warning for a truncated answer; empty when the answer is complete.
 std::string cut_note(const Answer& answer, const GenerationOptions& options, const Model& model) {
   switch (answer.finish_reason) {
     case FinishReason::stop:
       return {};
     case FinishReason::max_new_tokens:
-      return fmt::format("the answer was cut after {} tokens (--max-new-tokens)",
+      return fmt::format("the answer was truncated after {} tokens (--max-new-tokens)",
                          options.max_new_tokens);
     case FinishReason::max_length:
-      return "the answer was cut at max_length of generation_config.json";
+      return "the answer was truncated at max_length of generation_config.json";
     case FinishReason::max_position_embeddings:
       return fmt::format(
-          "the answer was cut: the model has {} positions "
-          "(max_position_embeddings)",
+          "the answer was truncated: the model has {} positions (max_position_embeddings)",
           model.max_positions());
   }
   return {};
 }
 
-// What the answer was made with: the folder's settings where they change it.
+// The generation settings of the answer, with those of the folder that were applied.
 nlohmann::json generation_facts(const GenerationConfig& config, const GenerationOptions& options) {
   nlohmann::json facts = config.applied();
   facts["max_new_tokens"] = options.max_new_tokens;
@@ -75,10 +74,11 @@ void ask(const AskArguments& arguments) {
     generation.max_new_tokens = config.max_new_tokens;
   if (generation.temperature == 0 && !config.sampling.empty())
     logger().info(
-        "generation_config.json asks for {}; answers are greedy unless --temperature is given",
+        "generation_config.json sets {}, which is ignored; decoding is greedy unless --temperature "
+        "is set",
         fmt::join(config.sampling, ", "));
   Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
-  // What a patch's memory looks at is what the model has seen.
+  // The store is shared, so that the memory of a patch reuses the features of the picture.
   ActivationStore store(ActivationStore::Options{});
   const auto answer =
       generate_answers(vlm, {query}, stack.interventions(vlm, &store), generation, &store).at(0);
@@ -113,7 +113,8 @@ void ask(const AskArguments& arguments) {
 
 void add_ask(CLI::App& program) {
   auto arguments = std::make_shared<AskArguments>();
-  auto* command = program.add_subcommand("ask", "Ask a model about a picture, or without one");
+  auto* command =
+      program.add_subcommand("ask", "Ask a model a question, with or without a picture");
   command->footer(R"(
 Examples:
   emend ask --image scene.png -p "What color is the star?"
@@ -123,16 +124,20 @@ Examples:
   emend ask -m ~/blip2-opt-2.7b --image cat.jpg -p "What is this?" --template "Question: {} Answer:")");
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);
-  command->add_option("--image", arguments->image, "picture: JPEG, PNG, WebP, BMP or GIF");
+  command->add_option("--image", arguments->image, "picture file: JPEG, PNG, WebP, BMP or GIF");
   command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
   command->add_option("--patch", arguments->patches, "patch to apply; may be given several times");
   command
-      ->add_option("--max-new-tokens", arguments->max_new_tokens,
-                   "longest answer; 32 when neither this nor generation_config.json says")
+      ->add_option(
+          "--max-new-tokens", arguments->max_new_tokens,
+          "maximum number of generated tokens; default: from generation_config.json, else 32")
       ->check(whole_number(1, 4096));
-  command->add_option("--temperature", arguments->generation.temperature, "0: greedy")
+  command
+      ->add_option("--temperature", arguments->generation.temperature,
+                   "sampling temperature; 0: greedy decoding")
       ->check(real_number(0, 100));
-  command->add_option("--top-p", arguments->generation.top_p, "nucleus of a sampled answer")
+  command
+      ->add_option("--top-p", arguments->generation.top_p, "probability mass of nucleus sampling")
       ->check(real_number(0, 1));
   command->callback([arguments] { ask(*arguments); });
 }

@@ -33,7 +33,7 @@ struct BenchArguments {
   bool no_reuse = false;
 };
 
-// `base` is there anyway, and may be named alone.
+// Removes `base` from the list: the unedited model is always measured.
 std::string without_base(const std::string& list) {
   std::string kept;
   for (size_t begin = 0; begin <= list.size();) {
@@ -83,7 +83,7 @@ SuiteOptions bench_suite_options(const BenchArguments& arguments) {
   return options;
 }
 
-// Editors down, groups across. `key`: what of a group's scores.
+// A table with one row per editor and one column per group. `key` selects the score of a group.
 std::string scores_table(const nlohmann::json& results, const char* key) {
   std::vector<Group> present;
   for (auto group : groups())
@@ -117,11 +117,11 @@ std::string left_out(const nlohmann::json& suite) {
     whole -= count.get<int64_t>();
   }
   if (auto missing = whole - suite.at("kept").get<int64_t>(); missing > 0)
-    text += fmt::format(", {} left out: images are missing", missing);
+    text += fmt::format(", {} left out because of missing images", missing);
   int64_t dropped = 0;
   auto groups = suite.at("missing_images").value("dropped_probes", nlohmann::json::object());
   for (const auto& [group, count] : groups.items()) dropped += count.get<int64_t>();
-  if (dropped > 0) text += fmt::format(", {} probes left out for the same reason", dropped);
+  if (dropped > 0) text += fmt::format(", {} probes left out because of missing images", dropped);
   return text;
 }
 
@@ -138,17 +138,18 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
                            config.at("mode").get<std::string>(), config.at("seed").dump());
   if (config.at("mode") == "sequential")
     std::cout << fmt::format(
-        "  judged    after {} edits, on at most {} of them; below: at the end\n",
+        "  judged    after {} edits, on at most {} earlier edits; the tables show the final "
+        "state\n",
         config.at("judge").at("at").dump(), config.at("judge").at("sample").dump());
   const auto& counts = store.counts();
-  std::cout << fmt::format("  store     {} found in memory, {} on disk, {} computed\n",
+  std::cout << fmt::format("  store     {} activations from memory, {} from disk, {} computed\n",
                            counts.memory_hits, counts.disk_hits, counts.misses)
-            << "\nBy the protocol, per cent\n"
+            << "\nProtocol scores, percent\n"
             << scores_table(results, "score");
-  // `strict` has judged them by that already.
+  // The protocol `strict` already scores generated answers.
   both = both && config.at("protocol").at("judged") != "generated";
-  if (both) std::cout << "\nGenerated answers, per cent\n" << scores_table(results, "generated");
-  std::vector<std::vector<std::string>> seconds = {{"seconds a record", "edit", "judge"}};
+  if (both) std::cout << "\nGenerated answers, percent\n" << scores_table(results, "generated");
+  std::vector<std::vector<std::string>> seconds = {{"seconds per record", "edit", "judge"}};
   for (const auto& [label, timing] : results.at("timings").items())
     seconds.push_back({label, fmt::format("{:.3f}", timing.value("edit_seconds", 0.0)),
                        fmt::format("{:.3f}", timing.value("judge_seconds", 0.0))});
@@ -156,7 +157,7 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
 }
 
 void bench(BenchArguments arguments) {
-  // All that can be wrong with what was asked for is found before the model loads.
+  // All errors in the arguments are found before the model loads.
   auto editors = chosen_editors(arguments);
   auto suite = open_suite(arguments.suite, bench_suite_options(arguments));
   auto options = run_options(arguments, *suite);
@@ -168,7 +169,7 @@ void bench(BenchArguments arguments) {
   const auto& directory = options.directory;
   if (!outcome.finished) {
     std::cerr << fmt::format(
-        "emend: stopped after {} of {} records; give the same command again to go on\n",
+        "emend: stopped after {} of {} records; run the same command again to resume\n",
         outcome.done, outcome.total);
     throw CLI::RuntimeError(128 + InterruptGuard::signal());
   }
@@ -191,22 +192,24 @@ void bench(BenchArguments arguments) {
   }
   for (const auto& [label, reason] : outcome.hopeless)
     throw Error("cli::bench",
-                fmt::format("{} failed at every record; the first: {}", label, reason),
-                fmt::format("the others' results are in '{}'", directory));
+                fmt::format("{} failed on every record; first error: {}", label, reason),
+                fmt::format("the results of the other editors are in '{}'", directory));
 }
 
 void add_suite_options(CLI::App& command, BenchArguments& arguments) {
   auto& suite = arguments.suite_options;
-  command.add_option("--suite", arguments.suite, "where edits come from")
+  command.add_option("--suite", arguments.suite, "source of the edits")
       ->check(one_of(suite_names()))
       ->capture_default_str();
   command.add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: 500)")
       ->check(whole_number(0, kMostRecords));
-  command.add_option("--data", suite.data, "annotation file, or folder of the public download");
+  command.add_option("--data", suite.data, "annotation file, or folder of the published dataset");
   command.add_option("--images", suite.images, "folder that image names are relative to");
   command.add_option("--rephrase-images", suite.rephrase_images,
-                     "the same for rephrased images, where it is another one");
-  command.add_option("--split", suite.split, "eval, train; vlkeb also one-hop, multi-hop")
+                     "folder that names of rephrased images are relative to; default: --images");
+  command
+      .add_option("--split", suite.split,
+                  "dataset split: eval, train; vlkeb also one-hop, multi-hop")
       ->capture_default_str();
   const std::map<std::string, MissingImages> missing = {
       {"refuse", MissingImages::refuse},
@@ -214,14 +217,14 @@ void add_suite_options(CLI::App& command, BenchArguments& arguments) {
       {"skip-probes", MissingImages::skip_probes}};
   command
       .add_option("--missing-images", suite.missing_images,
-                  "refuse: say which and stop; skip: go on without those records; skip-probes: "
-                  "without those probes alone")
+                  "records with missing images. refuse: list the images and stop; skip: leave the "
+                  "records out; skip-probes: leave only the affected probes out")
       ->transform(one_of(missing));
   command.add_flag("--grid", suite.grid,
-                   "add the T x I grid: edited, similar, unrelated texts and pictures, crossed");
-  command.add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")
+                   "add the T x I grid: all pairs of edited, similar, unrelated text and picture");
+  command.add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
       ->capture_default_str();
-  command.add_option("--probes", arguments.probes, "scenes: probes a group, at most")
+  command.add_option("--probes", arguments.probes, "scenes: maximum number of probes per group")
       ->check(whole_number(1, kMostProbes))
       ->capture_default_str();
 }
@@ -231,44 +234,51 @@ void add_run_options(CLI::App& command, BenchArguments& arguments) {
   const std::map<std::string, Mode> modes = {
       {"single", Mode::single}, {"sequential", Mode::sequential}, {"batch", Mode::batch}};
   command
-      .add_option("--mode", run.mode,
-                  "single: take each edit off; sequential: edits pile up; batch: several at once")
+      .add_option(
+          "--mode", run.mode,
+          "single: one edit at a time; sequential: edits accumulate; batch: several edits at once")
       ->transform(one_of(modes));
-  command.add_option("--batch-size", run.batch_size, "batch: records an edit")
+  command.add_option("--batch-size", run.batch_size, "batch mode: number of records per edit")
       ->check(whole_number(1, kMostRecords))
       ->capture_default_str();
   command
       .add_option("--judge-at", run.judge_at,
-                  "sequential: judge earlier edits again after so many, and at the end")
+                  "sequential mode: judge earlier edits again after each of these edit counts, and "
+                  "at the end")
       ->delimiter(',')
       ->check(whole_number(1, kMostRecords))
       ->capture_default_str();
-  command.add_option("--judge-sample", run.judge_sample, "sequential: how many of them")
+  command
+      .add_option("--judge-sample", run.judge_sample,
+                  "sequential mode: maximum number of earlier edits to judge")
       ->check(whole_number(1, kMostRecords))
       ->capture_default_str();
-  command.add_option("-o,--output", run.directory, "folder to write to, or to go on in")
+  command
+      .add_option("-o,--output", run.directory, "output folder; an unfinished run in it is resumed")
       ->required();
-  command.add_flag("--save-patches", run.save_patches,
-                   "sequential, batch: save each editor's edits as a patch in OUTPUT/patches");
-  command.add_flag("--restart", run.restart, "throw away what a run before left there");
+  command.add_flag(
+      "--save-patches", run.save_patches,
+      "sequential, batch mode: save the edits of each editor as a patch in OUTPUT/patches");
+  command.add_flag("--restart", run.restart, "discard the results of an earlier run in OUTPUT");
 }
 
 void add_cost_options(CLI::App& command, BenchArguments& arguments) {
   auto& store = arguments.store;
   auto* memory = command
                      .add_option("--cache-memory", store.memory_bytes,
-                                 "memory for activations that are shared: 512M, 4G (1G)")
+                                 "memory for shared activations, such as 512M or 4G (default: 1G)")
                      ->transform(memory_size());
   auto* folder = command.add_option("--cache-dir", store.directory,
-                                    "folder for them, where later runs find them");
+                                    "folder for shared activations, which later runs reuse");
   command
       .add_flag("--no-reuse", arguments.no_reuse,
-                "the naive way, for comparison: every probe its own pass, nothing shared")
+                "run each probe in a separate pass and share no activations (slow, for comparison)")
       ->excludes(memory)
       ->excludes(folder);
   command
-      .add_option("--answers", arguments.answers,
-                  "texts kept: generated, or (cheaper) the best tokens while the target is fed in")
+      .add_option(
+          "--answers", arguments.answers,
+          "answers to record: generated, or forced (faster: top-1 tokens under teacher forcing)")
       ->check(one_of({"generated", "forced"}))
       ->capture_default_str();
 }
@@ -277,14 +287,15 @@ void add_cost_options(CLI::App& command, BenchArguments& arguments) {
 
 void add_bench(CLI::App& program) {
   auto arguments = std::make_shared<BenchArguments>();
-  auto* command = program.add_subcommand(
-      "bench", "Compare editors on many edits: what each corrects, and what else it changes");
+  auto* command =
+      program.add_subcommand("bench", "Compare editors on many edits and measure the side effects");
   command->footer(R"(
-base, the unedited model, is always in the comparison. What DIR holds then: docs/results.md.
-A run that was stopped goes on where it was when the same command is given again.
+base, the unedited model, is always in the comparison. docs/results.md describes the files in OUTPUT.
+Run the same command again to resume a run that was stopped.
 
---set KEY=VALUE is for every editor, --set ft.KEY=VALUE for those of a name, --set ft:vision.KEY=VALUE
-for one; a file (--settings, YAML or JSON) says the same as {"ft:vision": {"KEY": VALUE}}.
+--set KEY=VALUE applies to every editor, --set ft.KEY=VALUE to all ft editors, and
+--set ft:vision.KEY=VALUE to one editor. A settings file (--settings, YAML or JSON) has the form
+{"ft:vision": {"KEY": VALUE}}.
 
 Examples:
   emend bench --limit 20 -o runs/first
@@ -296,15 +307,16 @@ Examples:
   auto* editors =
       command
           ->add_option("--editors", arguments->editors,
-                       "NAME[:MODULE], separated by commas; with --hparams none by default")
+                       "editors, NAME[:MODULE], separated by commas; default with --hparams: none")
           ->capture_default_str();
-  add_protocol_options(*command, arguments->protocol, "how edits are judged");
-  command->add_option("--set", arguments->settings, "[EDITOR.]KEY=VALUE, a setting of editors");
+  add_protocol_options(*command, arguments->protocol, "evaluation protocol");
+  command->add_option("--set", arguments->settings,
+                      "[EDITOR.]KEY=VALUE, a setting of one or all editors");
   command->add_option("--settings", arguments->settings_file,
-                      "settings of editors in a YAML or JSON file");
+                      "YAML or JSON file of settings by editor");
   command->add_option(
       "--hparams", arguments->hparams,
-      "a hyper-parameter file of EasyEdit, as an editor; may be given several times");
+      "EasyEdit hyperparameter file that defines an editor; may be given several times");
   add_run_options(*command, *arguments);
   add_cost_options(*command, *arguments);
   command->callback([arguments, editors] {

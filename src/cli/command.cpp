@@ -18,27 +18,28 @@ namespace fs = std::filesystem;
 void add_common(CLI::App& command, Common& common, bool model) {
   if (model)
     command.add_option("-m,--model", common.model,
-                       "Hugging Face folder of the model; the bundled one when left out");
-  command.add_option("-t,--threads", common.threads, "threads; 0: as many as suit this machine")
+                       "Hugging Face folder of the model; default: the bundled model");
+  command
+      .add_option("-t,--threads", common.threads, "number of threads; 0: chosen for this machine")
       ->check(whole_number(0, 1024));
-  command.add_option("--device", common.device, "where to compute")->check(one_of({"cpu", "cuda"}));
+  command.add_option("--device", common.device, "device to compute on")
+      ->check(one_of({"cpu", "cuda"}));
   command
       .add_option(
           "--dtype", common.dtype,
-          "what to compute in. auto: as the model is stored, except that a model in 16 bits is "
-          "computed in fp32, with its weights kept in 16 bits, where that is more exact "
-          "(fp16) or faster (bf16 on a processor without AVX-512). fp16: on CUDA only")
+          "compute dtype. auto: the stored dtype, except that 16-bit models are computed in fp32, "
+          "with 16-bit weights, where this is more exact (fp16) or faster (bf16 on a processor "
+          "without AVX-512). fp16: CUDA only")
       ->check(one_of({"auto", "fp32", "bf16", "fp16"}));
-  command.add_option("--seed", common.seed, "seed of all that is drawn")
-      ->check(whole_number(0, INT64_MAX));
+  command.add_option("--seed", common.seed, "random seed")->check(whole_number(0, INT64_MAX));
   if (model)
     command.add_flag("--no-chat-template", common.no_chat_template,
-                     "ask prompts as they are, of a model that has a chat template, too");
+                     "do not apply the model's chat template");
   if (model)
     command.add_option("--date", common.date,
-                       "date, YYYY-MM-DD, for chat templates that tell the model today's date");
-  command.add_flag("--json", common.json, "one JSON object instead of text");
-  // At once, so that what a command says while it reads its options is heard.
+                       "date for chat templates that contain today's date, YYYY-MM-DD");
+  command.add_flag("--json", common.json, "print one JSON object instead of text");
+  // A callback runs during parsing, so that messages about later options are logged, too.
   command.add_flag_callback(
       "-v,--verbose",
       [&common] {
@@ -51,10 +52,10 @@ void add_common(CLI::App& command, Common& common, bool model) {
 void add_prompt_options(CLI::App& command, PromptOptions& options) {
   auto* pattern = command.add_option(
       "--template", options.pattern,
-      "how the question becomes the prompt, {} being the question. When left out, a text that ends "
-      "in ? becomes \"Question: {} Short answer:\" and any other is passed as it is, as is every "
-      "text to a model with a chat template");
-  command.add_flag("--bare", options.bare, "pass the text as it is (--template \"{}\")")
+      "prompt template with {} in place of the question. Default: \"Question: {} Short answer:\" "
+      "for text that ends in ?, else the text alone; for a model with a chat template, always the "
+      "text alone");
+  command.add_flag("--bare", options.bare, "use the text alone as the prompt (--template \"{}\")")
       ->excludes(pattern);
 }
 
@@ -73,14 +74,15 @@ void add_protocol_options(CLI::App& command, ProtocolOptions& options, const std
       ->capture_default_str();
   command
       .add_option("--bos", options.bos,
-                  "BOS in front of a text. auto: as the protocol says, unless the model's "
+                  "BOS token before a text. auto: as the protocol defines, unless the model's "
                   "config.json requires one (text_requires_bos)")
       ->check(one_of({"auto", "always", "never"}))
       ->capture_default_str();
   command
-      .add_option("--ranking-dtype", options.ranking_dtype,
-                  "dtype that locality ranks logits and softmax in. auto: as the protocol says, "
-                  "which for mmedit-2024 and easyedit-trainer is what the model is stored in")
+      .add_option(
+          "--ranking-dtype", options.ranking_dtype,
+          "dtype in which locality ranks logits and softmax. auto: as the protocol defines; "
+          "for mmedit-2024 and easyedit-trainer, the stored dtype of the model")
       ->check(one_of({"auto", "float32", "float16", "bfloat16"}))
       ->capture_default_str();
 }
@@ -99,8 +101,8 @@ void prepare(const Common& common) {
   set_threads(common.threads);
   warn_if_blas_is_slow();
   if (common.device == "cuda" && !at::hasCUDA())
-    throw Error("cli::device", "there is no usable CUDA device in this build",
-                "leave out --device, or build against a LibTorch with CUDA");
+    throw Error("cli::device", "no CUDA device is available",
+                "remove --device, or build with a CUDA version of LibTorch");
 }
 
 std::string model_folder(const Common& common) {
@@ -111,13 +113,13 @@ std::string model_folder(const Common& common) {
   const auto root = fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
   for (const char* folder : {"share/emend/models/scenes-blip2", "models/scenes-blip2"})
     if (fs::exists(root / folder / "config.json", error)) return (root / folder).string();
-  throw Error("cli::model", "no model was given and the bundled model was not found",
+  throw Error("cli::model", "no model is given, and the bundled model was not found",
               fmt::format("name a Hugging Face folder with -m FOLDER (searched {} and {})",
                           (root / "share/emend/models").string(), (root / "models").string()));
 }
 
-// On a small model threads wait for each other longer than they compute: measured on the bundled
-// one, two are three times slower than one.
+// Small models run slower with several threads: two threads are three times slower than one on the
+// bundled model.
 int threads_for(const std::string& folder) {
   constexpr uintmax_t kSmall = 256u << 20;  // bytes of weights
   uintmax_t bytes = 0;
@@ -142,7 +144,7 @@ Vlm open_model(const Common& common) {
   options.date = common.date;
   auto vlm = load_vlm(model_folder(common), options);
   if (vlm.processor.asks_with_date() && common.date.empty())
-    logger().debug("the chat template tells the model today's date; --date fixes it");
+    logger().debug("the chat template contains today's date; set --date for reproducible prompts");
   return vlm;
 }
 
@@ -151,14 +153,15 @@ Vlm open_model(Common& common, const Suite& suite) {
   auto vlm = open_model(common);
   if (vlm.model->image_slots() == 0 && suite.record(0).image.present())
     throw Error("cli::model",
-                fmt::format("'{}' reads text only, and the suite asks about pictures", vlm.folder),
-                "name a vision-language model, or a suite of texts: --suite counterfact");
+                fmt::format("'{}' is a text-only model, but the suite has questions about pictures",
+                            vlm.folder),
+                "use a vision-language model, or a text suite such as --suite counterfact");
   return vlm;
 }
 
 namespace {
 
-// Says when a patch was made on top of another that is not applied.
+// Warns when a patch was made on top of another patch that is not applied.
 void check_made_on(const PatchStack& stack, const Patch& patch, const std::string& path) {
   const auto requests =
       patch.request.is_array() ? patch.request : nlohmann::json::array({patch.request});
@@ -197,7 +200,7 @@ nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
   for (const auto& pair : pairs) {
     auto equals = pair.find('=');
     if (equals == 0 || equals == std::string::npos)
-      throw Error("cli::settings", fmt::format("--set '{}' is no NAME=VALUE", pair),
+      throw Error("cli::settings", fmt::format("--set expects NAME=VALUE, got '{}'", pair),
                   "for example --set steps=20");
     auto value = nlohmann::json::parse(pair.substr(equals + 1), nullptr, false);
     bool scalar = value.is_number() || value.is_boolean();
@@ -208,11 +211,11 @@ nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
 
 void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored) {
   if (ignored.empty()) return;
-  logger().info("{}: {} not change anything here{}", path,
-                ignored.size() == 1 ? "1 key does" : fmt::format("{} keys do", ignored.size()),
-                logger().should_log(spdlog::level::debug) ? "" : " (--verbose names them)");
+  logger().info("{}: {} no effect{}", path,
+                ignored.size() == 1 ? "1 key has" : fmt::format("{} keys have", ignored.size()),
+                logger().should_log(spdlog::level::debug) ? "" : " (--verbose lists them)");
   for (const auto& [key, reason] : ignored)
-    logger().debug("{}: {} changes nothing here: {}", path, key, reason);
+    logger().debug("{}: {} has no effect: {}", path, key, reason);
 }
 
 nlohmann::json run_facts(const Common& common, const std::optional<Precision>& precision) {

@@ -15,63 +15,63 @@
 
 namespace emend::cli {
 
-// Options that every command which runs a model has.
+// Options of every command that runs a model.
 struct Common {
-  std::string model;  // empty: the bundled one
+  std::string model;  // empty: the bundled model
   int threads = 0;    // 0: chosen for this machine
   std::string device = "cpu";
-  std::string dtype = "auto";  // fp32, bf16, fp16; auto: as the model is stored
+  std::string dtype = "auto";  // fp32, bf16, fp16; auto: chosen for the stored dtype
   int64_t seed = 0;
   bool no_chat_template = false;
-  std::string date;  // a chat template's today; empty: today
+  std::string date;  // today's date in chat templates; empty: the current date
   bool json = false;
   bool verbose = false;
 };
 void add_common(CLI::App& command, Common& common, bool model = true);
 
-// How a question becomes the prompt.
+// Options that turn a question into a prompt.
 struct PromptOptions {
   std::string pattern;  // --template
   bool bare = false;
 };
 void add_prompt_options(CLI::App& command, PromptOptions& options);
-// --template's pattern; `{}` when --bare, when the model has a template of its own, and when the
-// text is no question (does not end in `?`); else `Question: {} Short answer:`.
+// The pattern of --template; `{}` for --bare, for a model with a chat template, and for text that
+// is not a question (does not end in `?`); else `Question: {} Short answer:`.
 std::string prompt_template(const PromptOptions& options, const std::string& text,
                             bool model_wraps);
 
-// How edits are judged: a named protocol, and what of it a user may choose.
+// A named protocol and the fields that a user may override.
 struct ProtocolOptions {
   std::string name = "mmedit-2024";
-  std::string bos = "auto", ranking_dtype = "auto";  // auto: as the protocol has it
+  std::string bos = "auto", ranking_dtype = "auto";  // auto: as the protocol defines
 };
 void add_protocol_options(CLI::App& command, ProtocolOptions& options, const std::string& meaning);
 Protocol make_protocol(const ProtocolOptions& options);
 
-// Sets threads, says what is slow about this machine.
+// Sets the number of threads and warns about a slow BLAS.
 void prepare(const Common& common);
-// The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 beside the program's build
+// The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 next to the program's build
 // folder.
 std::string model_folder(const Common& common);
 Vlm open_model(const Common& common);
-// The same for what a suite asks: beginnings of sentences are put into no chat template, which
-// `common` says afterwards. Throws emend::Error when there are pictures and the model reads only.
+// Opens a model for a suite. For a suite of texts to complete, the chat template is turned off in
+// `common`. Throws emend::Error when the suite has pictures and the model is text-only.
 Vlm open_model(Common& common, const Suite& suite);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
-Picture open_picture(const std::string& path);  // read once, so that a bad file is found at once
+Picture open_picture(const std::string& path);  // reads the file, so that errors occur early
 
-// NAME=VALUE each: VALUE as JSON where it is a number, true or false, as text else.
+// Parses NAME=VALUE pairs. VALUE is JSON if it is a number, true or false, else text.
 nlohmann::json editor_settings(const std::vector<std::string>& pairs);
-// One line that counts a hyper-parameter file's keys that change nothing, and, with --verbose, a
-// line for each that says why.
+// Logs how many keys of a hyperparameter file have no effect and, with --verbose, the reason for
+// each key.
 void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored);
-// version, threads, device, dtype (what the open model computes in) with weights (what its matrices
-// are kept in) and dtype_reason, chat_template (whether prompts
-// are put into the model's, where it has one), seed: what every JSON result carries.
+// The fields of every JSON result: version, threads, device, dtype (of computation), weights (dtype
+// of the stored matrices), dtype_reason, chat_template (whether it is applied if the model has
+// one), seed.
 nlohmann::json run_facts(const Common& common, const std::optional<Precision>& precision = {});
 void print_json(const nlohmann::json& value);
 
-// One a command; each adds a subcommand whose callback does the work.
+// Each function adds a subcommand whose callback runs the command.
 void add_ask(CLI::App& program);
 void add_edit(CLI::App& program);
 void add_editors(CLI::App& program);

@@ -25,7 +25,7 @@ std::optional<int64_t> given(int64_t number) {
   return number > 0 ? std::optional(number) : std::nullopt;
 }
 
-// Runs the conversion with a progress bar and prints what it did.
+// Runs the conversion with a progress bar and prints the result.
 template <typename Convert>
 void run(const ConvertArguments& arguments, Convert convert) {
   ConvertOptions options;
@@ -73,7 +73,7 @@ void run(const ConvertArguments& arguments, Convert convert) {
   const size_t shown = arguments.verbose ? result.ignored.size() : 8;
   for (size_t i = 0; i < result.ignored.size(); ++i) {
     if (i == shown) {
-      std::cout << fmt::format("  ignored   ... {} more; --verbose names them all\n",
+      std::cout << fmt::format("  ignored   ... {} more; --verbose lists all\n",
                                result.ignored.size() - i);
       break;
     }
@@ -82,41 +82,42 @@ void run(const ConvertArguments& arguments, Convert convert) {
 }
 
 void add_shared(CLI::App& command, ConvertArguments& arguments) {
-  command.add_option("-o,--output", arguments.output, "the folder to make; it must not exist yet")
+  command.add_option("-o,--output", arguments.output, "output folder; must not exist or be empty")
       ->required();
   command
       .add_option("--dtype", arguments.dtype,
-                  "of the folder's weights; stored: each tensor as its file has it")
+                  "dtype of the written weights; stored: the dtype of each tensor in its file")
       ->check(one_of({"stored", "bf16", "fp16", "fp32"}))
       ->capture_default_str();
   command
-      .add_option("--image-size", arguments.image_size,
-                  "side of the pictures; another than the file's interpolates its position "
-                  "embeddings")
+      .add_option(
+          "--image-size", arguments.image_size,
+          "image size in pixels; position embeddings are interpolated if it differs from the "
+          "checkpoint's")
       ->check(whole_number(1, 1000000));
   command
       .add_option("--vision-blocks", arguments.vision_blocks,
-                  "how many blocks of the vision tower are run; default: all, and 39 of "
-                  "eva_vit_g.pth's 40")
+                  "number of vision tower blocks to use; default: all, or 39 of the 40 in "
+                  "eva_vit_g.pth")
       ->check(whole_number(1, 1000000));
   command
       .add_option("--vision-heads", arguments.vision_heads,
-                  "attention heads of the vision tower; default: its width / 88")
+                  "number of attention heads of the vision tower; default: hidden size / 88")
       ->check(whole_number(1, 1000000));
   command
       .add_option("--qformer-heads", arguments.qformer_heads,
-                  "attention heads of the Q-Former; default: its width / 64")
+                  "number of attention heads of the Q-Former; default: hidden size / 64")
       ->check(whole_number(1, 1000000));
-  command.add_option("--shard-gb", arguments.shard_gb, "largest size of one file of weights")
+  command.add_option("--shard-gb", arguments.shard_gb, "maximum size of a weights file in GB")
       ->check(real_number(0.001, 1e6))
       ->capture_default_str();
-  command.add_flag("--json", arguments.json, "print JSON");
-  command.add_flag("-v,--verbose", arguments.verbose, "name every tensor that has no place");
+  command.add_flag("--json", arguments.json, "print one JSON object instead of text");
+  command.add_flag("-v,--verbose", arguments.verbose, "list all ignored tensors");
 }
 
 void add_blip2(CLI::App& convert) {
   auto arguments = std::make_shared<ConvertArguments>();
-  auto* command = convert.add_subcommand("blip2", "LAVIS' BLIP-2 with OPT");
+  auto* command = convert.add_subcommand("blip2", "Convert BLIP-2 with OPT from LAVIS");
   command->footer(R"(
 Examples:
   emend convert blip2 --checkpoint blip2_pretrained_opt2.7b.pth --vit eva_vit_g.pth \
@@ -124,11 +125,13 @@ Examples:
   emend convert blip2 --checkpoint blip2_caption_opt2.7b.pth --language opt-2.7b -o caption)");
   command
       ->add_option("--checkpoint", arguments->blip2.checkpoint,
-                   "Q-Former, queries and projection; also the vision tower, where it was trained")
+                   "checkpoint of Q-Former, queries and projection, and of the vision tower if it "
+                   "was trained")
       ->required();
   command->add_option("--vit", arguments->blip2.vit,
-                      "the vision tower, where the checkpoint has none");
-  command->add_option("--language", arguments->blip2.language, "OPT's folder")->required();
+                      "checkpoint of the vision tower, if --checkpoint has none");
+  command->add_option("--language", arguments->blip2.language, "folder of the OPT model")
+      ->required();
   add_shared(*command, *arguments);
   command->callback([arguments] {
     run(*arguments, [&](const ConvertOptions& options) {
@@ -139,17 +142,19 @@ Examples:
 
 void add_minigpt4(CLI::App& convert) {
   auto arguments = std::make_shared<ConvertArguments>();
-  auto* command = convert.add_subcommand("minigpt4", "MiniGPT-4 with a Vicuna");
+  auto* command = convert.add_subcommand("minigpt4", "Convert MiniGPT-4 with Vicuna");
   command->footer(R"(
 Example:
   emend convert minigpt4 --vit eva_vit_g.pth --qformer blip2_pretrained_flant5xxl.pth \
         --projection pretrained_minigpt4_7b.pth --language vicuna-7b -o minigpt4)");
   auto& files = arguments->minigpt4;
-  command->add_option("--vit", files.vit, "the vision tower")->required();
-  command->add_option("--qformer", files.qformer, "Q-Former and queries")->required();
-  command->add_option("--projection", files.projection, "the projection into the language model")
+  command->add_option("--vit", files.vit, "checkpoint of the vision tower")->required();
+  command->add_option("--qformer", files.qformer, "checkpoint of Q-Former and queries")->required();
+  command
+      ->add_option("--projection", files.projection,
+                   "checkpoint of the projection into the language model")
       ->required();
-  command->add_option("--language", files.language, "Vicuna's folder")->required();
+  command->add_option("--language", files.language, "folder of the Vicuna model")->required();
   add_shared(*command, *arguments);
   command->callback([arguments] {
     run(*arguments, [&](const ConvertOptions& options) {
@@ -162,11 +167,11 @@ Example:
 
 void add_convert(CLI::App& program) {
   auto* command = program.add_subcommand(
-      "convert", "Make a model's folder from checkpoints of other programs (.pth, .bin)");
+      "convert", "Convert checkpoints of other programs (.pth, .bin) to a Hugging Face folder");
   command->require_subcommand(1);
   command->footer(R"(
-Checkpoints of torch.save are read without running anything that they name; what is not weights is
-refused. Every tensor of the model must be there, or nothing is written.
+Checkpoints written by torch.save are read without executing pickled code. Content other than weights
+is refused. If a tensor of the model is missing, nothing is written.
 
 Examples:
   emend convert blip2 --checkpoint blip2_caption_opt2.7b.pth --language opt-2.7b -o caption

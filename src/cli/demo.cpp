@@ -42,7 +42,7 @@ Query query_of(const Protocol& protocol, const Record& record) {
   return {record.image.load(), edit_prompt(protocol, record)};
 }
 
-// (T, V): every logit of the edit's own question, to compare bit by bit.
+// (T, V): the logits of the edit's own question, for a comparison bit by bit.
 at::Tensor logits_of(const Vlm& vlm, const Protocol& protocol, const Record& record,
                      const Interventions& interventions) {
   at::NoGradGuard no_grad;
@@ -52,7 +52,8 @@ at::Tensor logits_of(const Vlm& vlm, const Protocol& protocol, const Record& rec
       .logits;
 }
 
-// Real mistakes, up to half; counterfactual edits, which have consequences to ask for, fill up.
+// Up to half of the edits are real mistakes of the model. The others are counterfactual, because
+// these have portability probes.
 struct Edits {
   std::vector<Record> records;
   size_t errors = 0, asked = 0;
@@ -67,7 +68,7 @@ Edits find_edits(const Vlm& vlm, const Protocol& protocol, const DemoArguments& 
   Edits edits;
   edits.records = find_errors(vlm, search, protocol, &edits.asked);
   edits.errors = edits.records.size();
-  // A short answer shows best what an edit is.
+  // Questions come before captions, because short answers are easier to read.
   std::stable_partition(edits.records.begin(), edits.records.end(),
                         [](const Record& r) { return r.prompt.back() == '?'; });
   for (uint64_t i = 0; edits.records.size() < static_cast<size_t>(arguments.edits); ++i)
@@ -133,20 +134,22 @@ void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
   std::cout << table(rows);
 }
 
-// Takes the patches off in the order they were put on, and looks for traces.
+// Removes the patches in the order in which they were applied and checks that nothing changed.
 void revert(const Vlm& vlm, const Protocol& protocol, const Record& record, PatchStack& stack,
             const at::Tensor& logits, const std::string& answer, const std::string& fingerprint) {
   auto edited = logits_of(vlm, protocol, record, stack.interventions(vlm));
-  std::cout << fmt::format("  both patches on: largest change of a logit {:.3f}\n",
+  std::cout << fmt::format("  both patches applied: largest logit change {:.3f}\n",
                            (edited - logits).abs().max().item<double>());
   while (!stack.patches().empty()) stack.remove(stack.patches().front().id);
   auto left = logits_of(vlm, protocol, record, stack.interventions(vlm));
   auto now = generate(vlm, {query_of(protocol, record)}, stack.interventions(vlm)).at(0);
   bool same = at::equal(left, logits) && now == answer && vlm.fingerprint() == fingerprint;
-  std::cout << fmt::format("  both taken off:  answer {}, {} logits {}, fingerprint {}\n", now,
+  std::cout << fmt::format("  both patches removed: answer {}, {} logits {}, fingerprint {}\n", now,
                            left.numel(), at::equal(left, logits) ? "bit-identical" : "DIFFERENT",
                            vlm.fingerprint() == fingerprint ? fingerprint : "DIFFERENT");
-  if (!same) throw Error("cli::demo", "taking the patches off left something behind", "a bug");
+  if (!same)
+    throw Error("cli::demo", "internal error: the model differs after all patches were removed",
+                "please report this");
 }
 
 void demo(const DemoArguments& arguments) {
@@ -168,8 +171,8 @@ void demo(const DemoArguments& arguments) {
   show_first(vlm, protocol, first, arguments, stack);
 
   std::cout << fmt::format(
-      "\nWhat it does to everything else: {} edits ({} real mistakes, {} counterfactual), one at a "
-      "time\n(protocol {}, teacher-forced per cent; beside it the generated answers)\n",
+      "\nSide effects: {} edits ({} real mistakes, {} counterfactual), one at a time\n"
+      "(protocol {}, percent: teacher-forced, then generated answers)\n",
       edits.records.size(), edits.errors, edits.records.size() - edits.errors, protocol.name);
   std::cout.flush();
   compare(vlm, protocol, edits, arguments);
@@ -187,7 +190,7 @@ void demo(const DemoArguments& arguments) {
 void add_demo(CLI::App& program) {
   auto arguments = std::make_shared<DemoArguments>();
   auto* command = program.add_subcommand(
-      "demo", "Find a real mistake of the bundled model, correct it, measure, revert");
+      "demo", "Find a mistake of the bundled model, correct it, measure the side effects, revert");
   command->footer(R"(
 Examples:
   emend demo
@@ -195,9 +198,10 @@ Examples:
   emend demo --set steps=30)");
   add_common(*command, arguments->common);
   command->remove_option(command->get_option("--json"));
-  command->add_option("--edits", arguments->edits, "how many edits to measure over")
+  command->add_option("--edits", arguments->edits, "number of edits to measure")
       ->check(whole_number(1, 10000));
-  command->add_option("-o,--output", arguments->output, "folder for the picture and the patches");
+  command->add_option("-o,--output", arguments->output,
+                      "output folder for the picture and the patches");
   command->add_option("--set", arguments->settings, "NAME=VALUE, a setting of the editor ft");
   command->callback([arguments] { demo(*arguments); });
 }

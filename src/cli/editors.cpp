@@ -36,7 +36,7 @@ void print(const EditorKind& kind) {
   for (const auto& setting : kind.settings)
     std::cout << fmt::format("  {:<{}}  {:<{}}  {}\n      {}\n", setting.name, names,
                              shown(setting.value), values, setting.range, setting.meaning);
-  if (!kind.departures.empty()) std::cout << "  Where the defaults depart from the paper:\n";
+  if (!kind.departures.empty()) std::cout << "  Defaults that differ from the paper:\n";
   for (const auto& departure : kind.departures) std::cout << fmt::format("    - {}\n", departure);
 }
 
@@ -67,14 +67,14 @@ void add_editors(CLI::App& program) {
     bool json = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  auto* command =
-      program.add_subcommand("editors", "Explain the editors: their settings, defaults and ranges");
+  auto* command = program.add_subcommand(
+      "editors", "List the editors with their settings, defaults and ranges");
   command->footer(R"(
 Examples:
   emend editors
   emend editors lora)");
-  command->add_option("name", arguments->name, "only this editor");
-  command->add_flag("--json", arguments->json, "one JSON object instead of text");
+  command->add_option("name", arguments->name, "name of one editor; default: all");
+  command->add_flag("--json", arguments->json, "print one JSON object instead of text");
   command->callback([arguments] { editors(arguments->name, arguments->json); });
 }
 

@@ -7,9 +7,9 @@
 
 namespace emend::cli {
 
-// What a patch remembers: {name, facts} of each entry.
+// The entries of a patch as JSON: {name, facts} of each entry.
 nlohmann::json describe_entries(const Patch& patch);
-// Name, prompt, target and picture of each, as aligned columns.
+// A table with name, prompt, target and picture of each entry.
 std::string entries_table(const Patch& patch);
 
 }  // namespace emend::cli

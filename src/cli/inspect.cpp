@@ -41,7 +41,7 @@ std::string count(int64_t number) {
   return std::to_string(number);
 }
 
-// vision_model, qformer, language_model, ...: the first word of a parameter's name.
+// Counts parameters by the first word of their names: vision_model, qformer, language_model, ...
 std::map<std::string, int64_t> parameters_by_part(const Model& model) {
   std::map<std::string, int64_t> parts;
   for (const auto& [name, tensor] : model.parameters())
@@ -49,14 +49,14 @@ std::map<std::string, int64_t> parameters_by_part(const Model& model) {
   return parts;
 }
 
-// Also where its chat template goes beyond what is implemented; `problem` then says why.
+// Opens a model even if its chat template is not supported; `problem` then has the reason.
 Vlm open_for_inspection(Common& common, std::string& problem) {
   try {
     return open_model(common);
   } catch (const Error& error) {
     problem = error.what();
   }
-  // Another problem than the template is thrown again.
+  // Errors that are not about the template are thrown again.
   common.no_chat_template = true;
   return open_model(common);
 }
@@ -122,18 +122,18 @@ void inspect_model(const InspectArguments& arguments) {
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
   std::cout << (model.image_slots() > 0
                     ? fmt::format(
-                          "  a picture{} fills {} positions",
-                          vlm.processor.layout.before_tile.empty() ? "" : ", or a tile of one,",
+                          "  a picture{} takes {} positions",
+                          vlm.processor.layout.before_tile.empty() ? "" : ", or one tile of it,",
                           model.image_slots())
-                    : "  reads text only")
+                    : "  text only")
             << fmt::format("; vocabulary {}\n", model.vocabulary());
   const auto& layout = vlm.processor.layout;
-  for (const auto& [what, pattern] :
-       {std::pair{"picture", layout.with_picture}, std::pair{"text", layout.without_picture}})
+  for (const auto& [what, pattern] : {std::pair{"with picture", layout.with_picture},
+                                      std::pair{"text only", layout.without_picture}})
     if (!pattern.empty())
-      std::cout << fmt::format("  asked with {:<8}  {}\n", what, nlohmann::json(pattern).dump());
+      std::cout << fmt::format("  prompt {:<12}  {}\n", what, nlohmann::json(pattern).dump());
   if (!template_problem.empty())
-    std::cout << fmt::format("  chat template that cannot be used: {}\n", template_problem);
+    std::cout << fmt::format("  unsupported chat template: {}\n", template_problem);
   if (const auto applied = vlm.processor.generation.applied(); !applied.empty())
     std::cout << fmt::format("  generation_config.json: {}\n", applied.dump());
   if (!not_applied.empty())
@@ -141,10 +141,10 @@ void inspect_model(const InspectArguments& arguments) {
                              fmt::join(not_applied, ", "));
   std::cout << "\n";
 
-  // Layers of the same kind in one line.
+  // Groups layers that differ only in their number.
   std::regex number("\\.[0-9]+(?=\\.|$)");
   auto grouped = [&](const std::string& name) { return std::regex_replace(name, number, ".*"); };
-  std::vector<std::vector<std::string>> rows = {{"stages", "how many"}};
+  std::vector<std::vector<std::string>> rows = {{"stages", "count"}};
   std::vector<std::pair<std::string, int>> stages;
   for (const auto& stage : model.stages()) {
     auto name = grouped(stage.name);
@@ -154,7 +154,7 @@ void inspect_model(const InspectArguments& arguments) {
   for (const auto& [name, many] : stages) rows.push_back({name, std::to_string(many)});
   std::cout << table(rows) << "\n";
 
-  rows = {{"sites (linear layers that an edit can change)", "out x in", "how many"}};
+  rows = {{"sites (linear layers that an edit can change)", "out x in", "count"}};
   std::vector<std::pair<std::pair<std::string, std::string>, int>> kinds;
   for (const auto& site : sites) {
     std::pair kind{arguments.sites.empty() ? grouped(site.name) : site.name,
@@ -229,7 +229,7 @@ void inspect(const InspectArguments& arguments) {
   prepare(arguments.common);
   if (const auto kind = file_kind_of(arguments.path); !kind.empty())
     throw Error("cli::inspect", fmt::format("'{}' is {}", arguments.path, kind),
-                "name a model's folder, or a patch file that emend edit wrote");
+                "give the folder of a model, or a patch file");
   inspect_patch(arguments);
 }
 
@@ -237,15 +237,15 @@ void inspect(const InspectArguments& arguments) {
 
 void add_inspect(CLI::App& program) {
   auto arguments = std::make_shared<InspectArguments>();
-  auto* command = program.add_subcommand("inspect", "Show what a model or a patch is made of");
+  auto* command = program.add_subcommand("inspect", "Show the contents of a model or a patch");
   command->footer(R"(
 Examples:
   emend inspect models/scenes-blip2
   emend inspect models/scenes-blip2 --sites "qformer.*.output.dense"
   emend inspect star.patch --json)");
-  command->add_option("path", arguments->path, "a model's folder, or a patch file")->required();
+  command->add_option("path", arguments->path, "folder of a model, or a patch file")->required();
   command->add_option("--sites", arguments->sites,
-                      "only the sites that this glob matches, one by one");
+                      "list only the sites that match this glob, one per line");
   add_common(*command, arguments->common, /*model=*/false);
   command->callback([arguments] { inspect(*arguments); });
 }

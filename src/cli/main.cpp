@@ -13,14 +13,14 @@
 namespace {
 
 constexpr const char* kFooter = R"(
-Examples (the bundled model and its world need no download):
+Examples (the bundled model needs no download):
   emend demo                                     find a mistake, correct it, measure, revert
   emend ask --image cat.png -p "What color is the star?"
   emend edit --image cat.png -p "What color is the star?" --target red -o red.patch
   emend ask --image cat.png -p "What color is the star?" --patch red.patch
   emend inspect red.patch
 
-Each command explains itself: emend COMMAND --help)";
+emend COMMAND --help describes a command.)";
 
 int print_error(const std::string& line) {
   std::cout.flush();
@@ -28,15 +28,16 @@ int print_error(const std::string& line) {
   return 1;
 }
 
-// The first line of another library's message, as one of ours.
+// Reports the first line of an exception from another library as an emend error.
 int report_foreign(const std::string& what, const std::string& hint) {
   return print_error(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what());
 }
 
 int run_program(int argc, char** argv) {
   CLI::App program{
-      "emend corrects what a vision-language model believes, measures what the correction did to\n"
-      "everything else, and hands it over as a patch that comes off again.",
+      "emend edits facts in vision-language models, measures the side effects, and saves each edit "
+      "as\n"
+      "a patch, a small file that can be applied and removed.",
       "emend"};
   program.set_version_flag("--version", std::string("emend ") + EMEND_VERSION);
   program.footer(kFooter);
@@ -59,14 +60,14 @@ int run_program(int argc, char** argv) {
   try {
     emend::cli::check_spelling(program, {argv + 1, argv + argc});
     program.parse(argc, argv);
-  } catch (const CLI::RuntimeError& stopped) {  // the command has said why
+  } catch (const CLI::RuntimeError& stopped) {  // the command already printed a message
     return stopped.get_exit_code();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
     auto used = program.get_subcommands();
     auto help = fmt::format("emend{} --help", used.empty() ? "" : " " + used.front()->get_name());
     std::string problem = error.what();
-    // Validators say what an option must be: "--limit must be between 0 and 100".
+    // Validators start their messages with "must be": "--limit must be between 0 and 100".
     if (const auto colon = problem.find(": must be "); colon != std::string::npos)
       problem.erase(colon, 1);
     return print_error(emend::Error("cli::arguments", problem, help).what());
@@ -74,7 +75,8 @@ int run_program(int argc, char** argv) {
   std::cout.flush();
   if (!std::cout)
     return print_error(
-        emend::Error("cli::output", "the output could not be written", "is the disk full?").what());
+        emend::Error("cli::output", "the output could not be written", "check the free disk space")
+            .what());
   return 0;
 }
 
@@ -82,7 +84,7 @@ int run_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   emend::restart_with_runtime_settings(argv);
-  // A file size limit then is a failed write with its message, not the end of the process.
+  // A write beyond the file size limit then fails with an error and does not end the process.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run_program(argc, argv);
@@ -90,11 +92,10 @@ int main(int argc, char** argv) {
     return print_error(error.what());
   } catch (const c10::Error& error) {
     return report_foreign(error.what_without_backtrace(),
-                          "this should have been caught earlier; please print_error it");
+                          "this is an error in emend; please report it");
   } catch (const std::bad_alloc&) {
     return report_foreign("out of memory", "use a smaller model, or --dtype bf16");
   } catch (const std::exception& error) {
-    return report_foreign(error.what(),
-                          "this should have been caught earlier; please print_error it");
+    return report_foreign(error.what(), "this is an error in emend; please report it");
   }
 }

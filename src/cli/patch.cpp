@@ -26,7 +26,7 @@ void print_written(const PatchArguments& arguments, const Patch& patch) {
     return;
   }
   std::cout << fmt::format("  written   {}  {}\n", arguments.output, patch.id)
-            << fmt::format("  holds     {} sites, {} entries\n", patch.deltas.size(),
+            << fmt::format("  contains  {} sites, {} entries\n", patch.deltas.size(),
                            patch.memory.entries.size());
 }
 
@@ -64,9 +64,9 @@ void merge(const PatchArguments& arguments) {
 }  // namespace
 
 void add_patch(CLI::App& program) {
-  auto* command = program.add_subcommand("patch", "List, remove and merge what patches hold");
+  auto* command = program.add_subcommand("patch", "List, remove and merge the contents of patches");
   command->footer(R"(
-A patch of SERAC or IKE remembers edits as entries; any number of them lie in one patch.
+A patch of SERAC or IKE stores edits as entries. One patch can have any number of entries.
 
 Examples:
   emend patch list zoo.patch
@@ -76,11 +76,12 @@ Examples:
   auto add = [&](const char* name, const char* what) {
     auto arguments = std::make_shared<PatchArguments>();
     auto* sub = command->add_subcommand(name, what);
-    sub->add_flag("--json", arguments->common.json, "one JSON object instead of text");
+    sub->add_flag("--json", arguments->common.json, "print one JSON object instead of text");
     return std::pair{sub, arguments};
   };
   {
-    auto [sub, arguments] = add("list", "List a patch's entries, or the layers that it changes");
+    auto [sub, arguments] =
+        add("list", "List the entries of a patch, or the layers that it changes");
     sub->add_option("patch", arguments->path, "patch file")->required();
     sub->footer(R"(
 Examples:
@@ -91,7 +92,8 @@ Examples:
   {
     auto [sub, arguments] = add("remove", "Write a patch without one of its entries");
     sub->add_option("patch", arguments->path, "patch file")->required();
-    sub->add_option("name", arguments->name, "the entry, as list names it")->required();
+    sub->add_option("name", arguments->name, "name of the entry, as `emend patch list` prints it")
+        ->required();
     sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
     sub->footer(R"(
 Example:
@@ -99,13 +101,13 @@ Example:
     sub->callback([arguments = arguments] { remove(*arguments); });
   }
   {
-    auto [sub, arguments] = add("merge", "Write one patch that does what several do together");
-    sub->add_option("patches", arguments->paths, "patch files, in the order of their edits")
+    auto [sub, arguments] = add("merge", "Merge several patches into one");
+    sub->add_option("patches", arguments->paths, "patch files in the order of their edits")
         ->required()
         ->expected(2, 1000000);
     sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
     sub->footer(R"(
-Patches of one editor and one base model become one patch; each edit may be given once.
+All patches must have the same editor and the same base model. Each edit may occur only once.
 
 Example:
   emend patch merge zoo.patch more.patch -o all.patch)");

@@ -21,8 +21,7 @@ struct ReportArguments {
 void report(ReportArguments arguments) {
   if (arguments.output.empty()) {
     if (arguments.folders.size() > 1)
-      throw Error("cli::report", "several runs are merged, but into which folder is not said",
-                  "add -o FOLDER");
+      throw Error("cli::report", "merging several runs needs an output folder", "add -o FOLDER");
     arguments.output = arguments.folders.front();
   }
   for (const auto& warning : write_report(arguments.folders, arguments.output, arguments.options))
@@ -36,30 +35,31 @@ void report(ReportArguments arguments) {
 void add_report(CLI::App& program) {
   auto arguments = std::make_shared<ReportArguments>();
   auto* command = program.add_subcommand(
-      "report", "Tables and a page of what emend bench measured; several runs are merged");
+      "report", "Write tables and a report page for runs of emend bench; several runs are merged");
   command->footer(R"(
 FOLDER/report.html shows the results with the pictures, questions and answers of some records; table.md,
-table.csv, table_wide.csv and table.tex hold the scores.
+table.csv, table_wide.csv and table.tex contain the scores.
 
 Examples:
   emend report runs/first
-  emend report runs/seed1 runs/seed2 runs/seed3 -o runs/all          mean and deviation over seeds
+  emend report runs/seed1 runs/seed2 runs/seed3 -o runs/all          mean and standard deviation over seeds
   emend report runs/first --records 100 -o reports/first)");
-  command->add_option("runs", arguments->folders, "folders that emend bench wrote")
+  command->add_option("runs", arguments->folders, "output folders of emend bench")
       ->required()
       ->type_name("DIR");
   command->add_option("-o,--output", arguments->output,
-                      "folder to write to; the run's own when there is one run");
+                      "output folder; default for a single run: the folder of the run");
   command
-      ->add_option("--images", arguments->options.picture_roots,
-                   "folder whose pictures may be shown on the page, beside the runs' own; may be "
-                   "given several times")
+      ->add_option(
+          "--images", arguments->options.picture_roots,
+          "additional folder whose pictures may be shown on the page; may be given several "
+          "times")
       ->type_name("DIR")
       ->allow_extra_args(false);
   command
       ->add_option("--records", arguments->options.records,
-                   "records shown on the page: half the first ones, half those where most went "
-                   "wrong")
+                   "number of records on the page: half are the first records, half those with the "
+                   "most failures")
       ->check(whole_number(0, kMostRecords))
       ->capture_default_str();
   command->callback([arguments] { report(*arguments); });

@@ -38,7 +38,7 @@ void export_scenes(const ScenesArguments& arguments) {
     auto records = find_errors(vlm, search, {}, &asked);
     if (records.empty())
       throw Error("cli::scenes", fmt::format("the model made no mistake in {} questions", asked),
-                  "another --seed, or --kind counterfactual");
+                  "use another --seed, or --kind counterfactual");
     scenes::export_mmedit(arguments.output, records, name);
     exported = records.size();
   } else {
@@ -71,38 +71,40 @@ void export_scenes(const ScenesArguments& arguments) {
 }  // namespace
 
 void add_scenes(CLI::App& program) {
-  auto* scenes = program.add_subcommand("scenes", "The bundled world");
+  auto* scenes = program.add_subcommand(
+      "scenes", "Export data of Scenes, the bundled generator of pictures and questions");
   scenes->require_subcommand(1);
   scenes->footer(R"(
-Scenes is the world of drawn pictures that the bundled model was trained on.
+Scenes generates drawn pictures with questions. The bundled model was trained on them.
 
 Examples:
   emend scenes export -o edits --count 100 --seed 1
   emend scenes export --help)");
   auto arguments = std::make_shared<ScenesArguments>();
   auto* command = scenes->add_subcommand(
-      "export", "Write edits with their probes as MMEdit's JSON and PNG pictures");
+      "export", "Write edits with their probes as MMEdit JSON and PNG pictures");
   command->footer(R"(
 Writes DIR/scenes_SPLIT.json (src, rephrase, pred, alt, image, image_rephrase, loc, loc_ans, m_loc,
-m_loc_q, m_loc_a, port_new) and DIR/images/, which other tools for MMEdit data read as they are.
+m_loc_q, m_loc_a, port_new) and DIR/images/, which other tools for MMEdit data can read.
 The edits are those of the suite `scenes` with the same split, form and seed.
 
 Examples:
   emend scenes export -o edits --split eval --count 100 --seed 1
   emend scenes export -o errors --split eval --count 50 --kind errors     the model's real mistakes)");
   add_common(*command, arguments->common);
-  command->add_option("-o,--output", arguments->output, "folder to write")->required();
-  command->add_option("--split", arguments->split, "whose scenes")
+  command->add_option("-o,--output", arguments->output, "output folder")->required();
+  command->add_option("--split", arguments->split, "dataset split")
       ->check(one_of({"pretrain", "train", "eval"}));
-  command->add_option("--count", arguments->count, "how many edits")
+  command->add_option("--count", arguments->count, "number of edits")
       ->check(whole_number(1, 1000000));
   command
       ->add_option("--kind", arguments->kind,
-                   "counterfactual: against the truth; errors: what the model (-m) gets wrong")
+                   "counterfactual: the target contradicts the picture; errors: the model (-m) "
+                   "answers wrongly")
       ->check(one_of({"counterfactual", "errors"}));
   command
       ->add_option("--form", arguments->form,
-                   "counterfactual: of questions (vqa) or of captions (caption)")
+                   "counterfactual edits: questions (vqa) or captions (caption)")
       ->check(one_of({"vqa", "caption"}));
   command->callback([arguments] { export_scenes(*arguments); });
 }

@@ -32,9 +32,9 @@ std::string quoted_word(const std::string& word) {
 [[noreturn]] void refuse(const char* what, const std::string& word,
                          const std::vector<std::string>& candidates, const std::string& help) {
   const auto near = nearest(word, candidates);
-  throw Error("cli::arguments", fmt::format("there is no {} '{}'", what, quoted_word(word)),
-              near.empty() ? fmt::format("{} lists what there is", help)
-                           : fmt::format("did you mean '{}'? {} lists what there is", near, help));
+  throw Error("cli::arguments", fmt::format("unknown {} '{}'", what, quoted_word(word)),
+              near.empty() ? fmt::format("{} lists all {}s", help, what)
+                           : fmt::format("did you mean '{}'? {} lists all {}s", near, help, what));
 }
 
 std::vector<std::string> command_names(const CLI::App& app) {

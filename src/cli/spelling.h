@@ -6,11 +6,10 @@
 
 namespace emend::cli {
 
-// The candidate that a mistyped word is nearest to (Levenshtein distance); empty when none is near.
+// The candidate with the smallest Levenshtein distance to a mistyped word; empty if none is close.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
-// Throws emend::Error that suggests the nearest one for a command, or a long option of a command,
-// that does not exist.
+// Throws emend::Error for an unknown command or long option, and suggests the nearest known one.
 void check_spelling(CLI::App& program, const std::vector<std::string>& arguments);
 
 }  // namespace emend::cli

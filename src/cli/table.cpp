@@ -7,7 +7,7 @@
 namespace emend::cli {
 namespace {
 
-// Characters, not bytes: names may be in any script.
+// Counts characters, not bytes, because names can be in any script.
 size_t width(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; }));

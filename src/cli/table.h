@@ -8,11 +8,11 @@
 
 namespace emend::cli {
 
-// Rows of cells, the first column left, the others right aligned; two blanks between.
+// Formats rows of cells: the first column is left-aligned, the others are right-aligned.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 // 0.987 -> "98.7".
 std::string percent(double share);
-// As the field writes it: Reliability, T-Generality, ...
+// The name of a group in the literature: Reliability, T-Generality, ...
 std::string group_title(Group group);
 
 }  // namespace emend::cli

@@ -31,7 +31,8 @@ struct TrainArguments {
   bool resume = false;
 };
 
-constexpr size_t kScenes = 1000000;  // records are drawn when asked for: as good as no end
+// Records are generated on demand, so this is no limit in practice.
+constexpr size_t kScenes = 1000000;
 
 SuiteOptions train_suite_options(const TrainArguments& arguments) {
   auto options = arguments.suite_options;
@@ -43,28 +44,28 @@ SuiteOptions train_suite_options(const TrainArguments& arguments) {
   return options;
 }
 
-// EasyEdit's file: it says which editor is trained.
+// Reads EasyEdit's file, which also selects the editor.
 nlohmann::json read_training(TrainArguments& arguments) {
   const auto hparams = read_hparams(arguments.hparams);
   if (!hparams.training.is_object())
-    throw Error(
-        "cli::train",
-        fmt::format("'{}' is of {}, which needs no training", arguments.hparams, hparams.algorithm),
-        "edit with it: emend edit --hparams FILE");
+    throw Error("cli::train",
+                fmt::format("'{}' is for {}, which needs no training", arguments.hparams,
+                            hparams.algorithm),
+                "use it with emend edit --hparams FILE");
   log_ignored_keys(arguments.hparams, hparams.ignored_in_training);
   arguments.editor = hparams.spec.name;
   return hparams.training;
 }
 
-// The recipe's first, then what the command line says.
+// The settings of the recipe, overridden by the command line.
 nlohmann::json all_settings(TrainArguments& arguments) {
   auto settings = nlohmann::json::object();
   if (!arguments.hparams.empty()) settings = read_training(arguments);
   if (!arguments.recipe.empty()) {
     settings = read_yaml(arguments.recipe);
     if (!settings.is_object())
-      throw Error("cli::train", fmt::format("'{}' is no list of settings", arguments.recipe),
-                  "write NAME: VALUE lines");
+      throw Error("cli::train", fmt::format("'{}' does not contain settings", arguments.recipe),
+                  "write one NAME: VALUE per line");
   }
   settings["seed"] = arguments.common.seed;
   settings.update(editor_settings(arguments.settings));
@@ -73,14 +74,14 @@ nlohmann::json all_settings(TrainArguments& arguments) {
   return settings;
 }
 
-// Training takes long: what cannot be written is found out before the model loads.
+// Checks that the output can be written before the model loads, because training takes long.
 void check_output(const std::string& path) {
   namespace fs = std::filesystem;
   auto folder = fs::path(path).parent_path();
   std::error_code error;
   if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
-                "-o names a file in a folder that is there");
+                "give a file in an existing folder with -o");
   for (const char* ending : {"", ".state"}) AtomicFile(path + ending).write("");
 }
 
@@ -107,11 +108,11 @@ void print_result(const TrainArguments& arguments, const nlohmann::json& facts) 
                            peak_resident_bytes() >> 20);
 }
 
-// IKE learns nothing: it chooses among demonstrations.
+// IKE has no weights to train: it collects demonstrations.
 void collect(TrainArguments arguments, const nlohmann::json& settings) {
   if (arguments.resume || !arguments.from.empty())
-    throw Error("cli::train", "demonstrations are collected at once",
-                "leave out --resume and --from");
+    throw Error("cli::train", "collecting demonstrations cannot be resumed",
+                "remove --resume and --from");
   CollectJob job;
   job.settings = read_settings<IkeCorpusSettings>("ike", settings);
   job.settings.templates.check();
@@ -134,9 +135,10 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
   std::vector<std::vector<std::string>> rows = {{"", "demonstrations"}};
   for (const auto& [kind, count] : facts.at("kinds").items()) rows.push_back({kind, count.dump()});
   std::cout << table(rows)
-            << fmt::format("\n  records   {}, as {} asks\n  written   {}\n  time      {:.0f} s\n",
-                           facts.at("records").dump(), arguments.protocol.name, arguments.output,
-                           facts.at("seconds").get<double>());
+            << fmt::format(
+                   "\n  records   {}, with prompts of {}\n  written   {}\n  time      {:.0f} s\n",
+                   facts.at("records").dump(), arguments.protocol.name, arguments.output,
+                   facts.at("seconds").get<double>());
 }
 
 void train(TrainArguments arguments) {
@@ -156,7 +158,7 @@ void train(TrainArguments arguments) {
   job.resume = arguments.resume;
   job.from = arguments.from;
   job.seed = arguments.common.seed;
-  // Drawn pictures come once: keeping them would help nobody.
+  // Pictures of Scenes are generated once, so storing their features does not help.
   if (arguments.suite != "scenes") job.store = &store;
   auto trainee = make_trainee(arguments.editor, vlm, settings, job.store);
   auto facts = train_editor(vlm, *trainee, job);
@@ -179,15 +181,15 @@ void add_train(CLI::App& program) {
   auto arguments = std::make_shared<TrainArguments>();
   auto* command = program.add_subcommand(
       "train",
-      "Train an editor that learns how to edit: ke, mend, mend-iterated, serac; collect what ike "
-      "shows");
+      "Train an editor (ke, mend, mend-iterated, serac), or collect demonstrations for ike");
   command->footer(R"(
-CHECKPOINT is the best editor so far, as validation judges; CHECKPOINT.state is what --resume goes on
-from, and may be deleted when training is over. Use it with --editor NAME --set checkpoint=CHECKPOINT;
-as MODEL/editors/NAME-MODULE.safetensors (ike, serac: NAME.safetensors) it is found without.
+OUTPUT contains the editor with the best validation score so far. OUTPUT.state is the state that
+--resume continues from; delete it when training is finished. Use the checkpoint with --editor NAME
+--set checkpoint=OUTPUT. MODEL/editors/NAME-MODULE.safetensors (ike, serac: NAME.safetensors) is
+found without this setting.
 
-The defaults are the field's, for models of billions of weights. The recipes beside the bundled
-model's editors are for models of millions.
+The defaults are those of the literature, for models with billions of weights. The recipes next to
+the bundled model's editors are for models with millions of weights.
 
 Examples:
   emend train --module language --recipe models/scenes-blip2/editors/mend-language.yaml -o mend.safetensors
@@ -197,56 +199,57 @@ Examples:
   emend train -m MODEL --suite e-vqa --data mmedit --images coco --module vision -o mend-vision.safetensors)");
   add_common(*command, arguments->common);
   auto* editor =
-      command->add_option("--editor", arguments->editor, "what to train")->capture_default_str();
-  command->add_option("--module", arguments->module,
-                      "what it shall change: language, vision, tower; serac: repaired, or paper");
-  command->add_option("-o,--output", arguments->output, "checkpoint to write")->required();
-  auto* resume = command->add_flag("--resume", arguments->resume, "go on from OUTPUT.state");
+      command->add_option("--editor", arguments->editor, "editor to train")->capture_default_str();
+  command->add_option(
+      "--module", arguments->module,
+      "part of the model to change: language, vision, tower; serac: repaired or paper");
+  command->add_option("-o,--output", arguments->output, "checkpoint file to write")->required();
+  auto* resume = command->add_flag("--resume", arguments->resume, "resume from OUTPUT.state");
   command
       ->add_option("--from", arguments->from,
-                   "checkpoint, or OUTPUT.state, to begin with instead of fresh networks: another "
-                   "round, with other settings")
+                   "checkpoint or OUTPUT.state to initialize from, for another round with other "
+                   "settings")
       ->excludes(resume);
-  command->add_option("--steps", arguments->steps, "steps at most")
+  command->add_option("--steps", arguments->steps, "maximum number of training steps")
       ->check(whole_number(1, 100000000));
-  auto* recipe = command->add_option("--recipe", arguments->recipe, "YAML file of settings");
-  command->add_option("--hparams", arguments->hparams, "EasyEdit's hyper-parameter file")
+  auto* recipe =
+      command->add_option("--recipe", arguments->recipe, "YAML file of training settings");
+  command->add_option("--hparams", arguments->hparams, "EasyEdit hyperparameter file")
       ->excludes(editor)
       ->excludes(recipe);
   command
       ->add_option("--save-dtype", arguments->save_dtype,
-                   "of OUTPUT's tensors: bf16 is half as large")
+                   "dtype of the tensors in OUTPUT; bf16 is half as large")
       ->check(one_of({"fp32", "bf16"}))
       ->capture_default_str();
   command->add_option("--set", arguments->settings,
-                      "NAME=VALUE, a setting; goes before the recipe");
+                      "NAME=VALUE, a setting of the editor; overrides the recipe");
   auto& suite = arguments->suite_options;
   suite.split = "train";
-  command->add_option("--suite", arguments->suite, "where edits come from")
+  command->add_option("--suite", arguments->suite, "source of the edits")
       ->check(one_of(suite_names()))
       ->capture_default_str();
-  command->add_option("--split", suite.split, "of the suite")->capture_default_str();
-  command->add_option("--data", suite.data, "annotation file, or folder of the public download");
+  command->add_option("--split", suite.split, "dataset split")->capture_default_str();
+  command->add_option("--data", suite.data, "annotation file, or folder of the published dataset");
   command->add_option("--images", suite.images, "folder that image names are relative to");
   command->add_option("--rephrase-images", suite.rephrase_images,
-                      "the same for rephrased images, where it is another one");
+                      "folder that names of rephrased images are relative to; default: --images");
   command
-      ->add_option("--limit", suite.limit,
-                   "maximum number of records; 0: all (scenes: new ones without end)")
+      ->add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: unlimited)")
       ->check(whole_number(0, kMostRecords));
-  command->add_flag("--grid", suite.grid, "crossed texts and pictures stay as before, too");
-  command->add_option("--form", suite.form, "scenes: vqa, caption, or both by turns")
+  command->add_flag("--grid", suite.grid, "also train locality on mismatched text-image pairs");
+  command->add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
       ->capture_default_str();
-  command->add_option("--probes", arguments->probes, "scenes: probes a group, at most")
+  command->add_option("--probes", arguments->probes, "scenes: maximum number of probes per group")
       ->check(whole_number(1, kMostProbes))
       ->capture_default_str();
-  add_protocol_options(*command, arguments->protocol, "prompts, and how validation judges");
+  add_protocol_options(*command, arguments->protocol, "protocol of prompts and validation");
   command
       ->add_option("--cache-memory", arguments->store.memory_bytes,
-                   "memory for pictures' features: 512M, 4G (1G)")
+                   "memory for features of pictures, such as 512M or 4G (default: 1G)")
       ->transform(memory_size());
   command->add_option("--cache-dir", arguments->store.directory,
-                      "folder for them, where later runs find them");
+                      "folder for features of pictures, which later runs reuse");
   command->callback([arguments] { train(*arguments); });
 }
 

@@ -12,7 +12,7 @@
 namespace emend::cli {
 namespace {
 
-// The whole text as a number of type T.
+// Parses the whole text as a number of type T.
 template <typename T>
 bool read(const std::string& text, T& value) {
   const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
@@ -20,8 +20,8 @@ bool read(const std::string& text, T& value) {
   return error == std::errc() && end == text.data() + text.size() && begin != end;
 }
 
-// Whether the text is a whole number of any size, so that a huge one is out of range and not
-// malformed.
+// Whether the text is a whole number of any size. A huge number is then reported as out of range,
+// not as malformed.
 bool is_whole(const std::string& text) {
   const size_t begin = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
   return text.size() > begin && text.find_first_not_of("0123456789", begin) == std::string::npos;

@@ -8,17 +8,18 @@
 
 namespace emend::cli {
 
-// Validators of options' values. A value is checked as it was written, before it is converted to
-// the option's type, so that -1 is out of range for an unsigned option, too. The errors read
-// "--limit must be between 0 and 1000000".
+// Validators of option values. They check the text before its conversion to the option's type, so
+// that -1 is out of range for an unsigned option, too. A message reads "--limit must be between 0
+// and 1000000".
 CLI::Validator whole_number(int64_t least, int64_t most);
 CLI::Validator real_number(double least, double most);
 
-// A number of bytes, with or without a unit: 512M, 4G (of 1024). Becomes plain bytes.
+// A number of bytes with an optional unit, such as 512M or 4G (powers of 1024). The value becomes
+// a plain number of bytes.
 CLI::Validator memory_size();
 
-// One of several words: "--mode must be one of single, sequential, batch". Of a map the word
-// becomes its value.
+// One of several words: "--mode must be one of single, sequential, batch". With a map, the word is
+// replaced by its value.
 CLI::Validator one_of(const std::vector<std::string>& words);
 template <typename T>
 CLI::Validator one_of(const std::map<std::string, T>& values) {
@@ -33,7 +34,7 @@ CLI::Validator one_of(const std::map<std::string, T>& values) {
           check.get_description()};
 }
 
-// What bounds options that several commands have.
+// Upper limits of options that several commands have.
 inline constexpr int64_t kMostRecords = 1000000000;
 inline constexpr int64_t kMostProbes = 10000;
 

@@ -7,9 +7,10 @@
 
 namespace emend {
 
-// Bounded draws that are the same on every machine (the standard library's distributions are not).
+// Bounded random numbers that are the same on every machine, unlike the distributions of the
+// standard library.
 
-// A seed for another stream, or a cheap hash of a number (SplitMix64's finaliser).
+// A seed for another stream, or a cheap hash of a number (the finalizer of SplitMix64).
 constexpr uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

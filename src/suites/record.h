@@ -8,17 +8,17 @@
 
 namespace emend {
 
-// A picture by what it is: a file, or pixels that were drawn.
+// A picture: a file, or generated pixels.
 struct Picture {
-  std::string path;  // empty when only drawn
+  std::string path;  // empty for generated pixels
   std::shared_ptr<const Image> drawn;
 
   bool present() const { return !path.empty() || drawn; }
   Image load() const { return drawn ? *drawn : read_image(path); }
 };
 
-// What a probe is for. With texts (edited, similar, unrelated) down and pictures (edited, similar,
-// unrelated, none) across, these are the cells of the T x I grid (De-VQA).
+// The group of a probe. The groups are the cells of the T x I grid (De-VQA), with texts (edited,
+// similar, unrelated) as rows and pictures (edited, similar, unrelated, none) as columns.
 enum class Group {
   reliability,                // edited text, edited picture
   text_generality,            // similar text, edited picture
@@ -29,29 +29,29 @@ enum class Group {
   random_image_locality,      // RI: edited or similar text, unrelated picture
   no_image_locality,          // NI: edited or similar text, no picture
   consistent_image_locality,  // CI: unrelated text, edited or similar picture
-  portability,                // what follows from the edit
+  portability,                // consequences of the edit
 };
 
-// Whether the answer shall stay as it was before the edit.
+// Whether the answer should not change.
 bool is_locality(Group group);
 
 // One question that judges an edit.
 struct Probe {
   Group group;
-  Picture image;     // absent for text only
-  std::string text;  // the bare question; a protocol wraps it
+  Picture image;     // absent for a text-only probe
+  std::string text;  // the question; a protocol adds the template
   std::string
       answer;  // what is expected: the target, or for locality the truth (judged against before)
   bool similar =
       false;  // in RI and NI: the text is a rewording; in CI: the picture is another view
 };
 
-// An edit and how it is judged: (image, prompt) shall be answered with target.
+// An edit with its probes: the answer to (image, prompt) should be `target`.
 struct Record {
   std::string id;
   Picture image;
   std::string prompt;
-  std::string before;  // `pred`: the model's own answer, where known
+  std::string before;  // `pred`: the model's answer before the edit, if known
   std::string target;  // `alt`
   std::vector<Probe> probes;
   std::string truth =

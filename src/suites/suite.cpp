@@ -14,8 +14,8 @@ namespace emend {
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options) {
   auto names = suite_names();
   if (std::find(names.begin(), names.end(), name) == names.end())
-    throw Error("suites::suite", fmt::format("there is no suite '{}'", name),
-                fmt::format("there are: {}", fmt::join(names, ", ")));
+    throw Error("suites::suite", fmt::format("unknown suite '{}'", name),
+                fmt::format("use one of: {}", fmt::join(names, ", ")));
   if (name == "scenes") return open_scenes(options);
   const auto facts = counterfact_suite_names();
   if (std::find(facts.begin(), facts.end(), name) != facts.end())

@@ -15,18 +15,18 @@
 namespace emend::cli {
 namespace {
 
-// --locality and --locality-image: one picture for all questions, or one for each.
+// Pairs --locality with --locality-image: one picture for all questions, or one for each question.
 void add_pairs(const EditArguments& arguments, std::vector<LocalityQuestion>& all) {
   const auto& texts = arguments.locality;
   const auto& images = arguments.locality_images;
   if (images.size() > 1 && images.size() != texts.size())
-    throw Error(
-        "cli::edit",
-        fmt::format("there are {} --locality-image and {} --locality", images.size(), texts.size()),
-        "give one picture for all questions, or one for each (\"\" for none)");
+    throw Error("cli::edit",
+                fmt::format("{} --locality-image options do not match {} --locality options",
+                            images.size(), texts.size()),
+                "give one picture for all questions, or one for each question (\"\" for none)");
   if (texts.empty() && !images.empty())
-    throw Error("cli::edit", "--locality-image has no question",
-                "add --locality \"QUESTION\", which is asked about the picture");
+    throw Error("cli::edit", "--locality-image needs a question",
+                "add --locality \"QUESTION\" about the picture");
   std::vector<Picture> pictures;
   for (const auto& path : images) pictures.push_back(open_picture(path));
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -47,7 +47,7 @@ EditQuestion one_edit(const EditArguments& arguments) {
   for (const auto& text : arguments.follows) {
     auto [question, answer] = question_and_answer(text, "--follows");
     if (answer.empty())
-      throw Error("cli::edit", fmt::format("--follows '{}' is not QUESTION => ANSWER", text),
+      throw Error("cli::edit", fmt::format("--follows expects QUESTION => ANSWER, got '{}'", text),
                   "for example --follows \"Is the star red? => yes\"");
     edit.consequences.emplace_back(question, answer);
   }
@@ -67,7 +67,7 @@ EditorSpec chosen_editor(const EditArguments& arguments) {
     chosen = parse_editors(arguments.editor + module);
   }
   if (chosen.size() != 1)
-    throw Error("cli::edit", fmt::format("'{}' are several editors", arguments.editor),
+    throw Error("cli::edit", fmt::format("--editor '{}' names several editors", arguments.editor),
                 "choose one; `emend bench` compares several");
   auto& spec = chosen.front();
   if (!spec.settings.contains("seed") && editor_kind(spec.name).has_setting("seed"))
@@ -88,7 +88,7 @@ std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
     auto file = read_edit_file(arguments.file);
     ignored = file.ignored;
     for (const auto& name : ignored)
-      logger().warn("'{}': the field '{}' is not read", arguments.file, name);
+      logger().warn("'{}': the unknown field '{}' is ignored", arguments.file, name);
     edits = std::move(file.edits);
   }
   auto& locality = edits.front().locality;
@@ -104,10 +104,11 @@ void check_output(const EditArguments& arguments) {
   auto folder = fs::path(path).parent_path();
   std::error_code error;
   if (fs::is_directory(path, error))
-    throw Error("cli::edit", fmt::format("'{}' is a folder", path), "-o names the file to write");
+    throw Error("cli::edit", fmt::format("'{}' is a folder", path),
+                "give the name of a patch file with -o");
   if (!folder.empty() && !fs::is_directory(folder, error))
-    throw Error("cli::edit", fmt::format("there is no folder '{}'", folder.string()),
-                "make it first, or write the patch elsewhere (-o)");
+    throw Error("cli::edit", fmt::format("folder '{}' does not exist", folder.string()),
+                "create it, or write the patch to another folder (-o)");
 }
 
 Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,
@@ -123,7 +124,8 @@ Protocol chosen_protocol(const EditArguments& arguments, const std::string& edit
   prompting.bare |= prompting.pattern.empty() && bare;
   const bool sees = processor.layout.image_slots > 0;
   if (processor.wraps(sees)) protocol.image_locality_template = "{}";
-  if (!prompting.pattern.empty()) protocol.captions.clear();  // the user's own template is for all
+  // The user's template also replaces the templates of captions.
+  if (!prompting.pattern.empty()) protocol.captions.clear();
   const auto pattern =
       prompt_template(prompting, question.prompt, processor.wraps(question.image.present()));
   if (pattern != protocol.question_template) {

@@ -9,7 +9,7 @@
 
 namespace emend::cli {
 
-// What `emend edit` was told.
+// The arguments of `emend edit`.
 struct EditArguments {
   Common common;
   PromptOptions prompting;
@@ -17,11 +17,11 @@ struct EditArguments {
   std::vector<std::string> rephrasings, other_images, follows;
   std::string file;  // --edits
   bool sequential = false;
-  std::vector<std::string> patches;  // edits made before
+  std::vector<std::string> patches;  // --patch: earlier edits
   std::string editor = "ft", module, sites, hparams, settings_file;
   std::vector<std::string> settings;
   ProtocolOptions protocol;
-  // No protocol was named: texts are put to the model as `emend ask` puts them.
+  // Without --protocol, prompts are built as in `emend ask`.
   bool as_asked = true;
   std::vector<std::string> locality, locality_images;
   std::string locality_file;
@@ -31,19 +31,19 @@ struct EditArguments {
   bool details = false;
 };
 
-// The one editor that was chosen, with its settings. Throws emend::Error for several.
+// The editor with its settings. Throws emend::Error for several editors.
 EditorSpec chosen_editor(const EditArguments& arguments);
 
-// The edits of the command line or of --edits. The user's locality questions are the first one's.
-// `ignored`: fields of the file that are not read. Throws emend::Error for pictures and files that
-// cannot be read.
+// The edits of the command line or of --edits. The first edit gets the user's locality questions.
+// `ignored` receives the unknown fields of the file. Throws emend::Error for pictures and files
+// that cannot be read.
 std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
                                        std::vector<std::string>& ignored);
 
-// An edit takes a while: finds out before that its patch cannot be written.
+// Checks that the patch can be written before the edit starts, because an edit takes long.
 void check_output(const EditArguments& arguments);
 
-// How this question is asked and judged by this editor.
+// The protocol for this question and this editor.
 Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,
                          const EditQuestion& question, const Processor& processor);
 

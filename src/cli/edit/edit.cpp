@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kDoesNotHold = 3;  // exit status
 
-// The default probes of the groups that the user's own locality questions leave empty.
+// The default probes for groups that have no locality questions from the user.
 DefaultProbes default_probes(const EditArguments& arguments, const Vlm& vlm,
                              const std::vector<EditQuestion>& edits) {
   DefaultProbes defaults;
@@ -34,8 +34,8 @@ void check_pictures(const Vlm& vlm, const std::vector<EditQuestion>& edits) {
     bool any = edit.image.present() || !edit.other_pictures.empty();
     for (const auto& one : edit.locality) any |= one.image.present();
     if (any)
-      throw Error("cli::edit", fmt::format("'{}' reads text only", vlm.folder),
-                  "leave the pictures out, or name a vision-language model");
+      throw Error("cli::edit", fmt::format("'{}' is a text-only model", vlm.folder),
+                  "remove the pictures, or use a vision-language model");
   }
 }
 
@@ -44,13 +44,13 @@ void check_given(const CLI::App& command, const EditArguments& arguments) {
   for (const char* name : {"--prompt", "--target"})
     if (!command.count(name))
       throw Error("cli::edit", fmt::format("{} is required", name),
-                  "name a question and the answer to give, or a file of edits (--edits FILE)");
+                  "give a question and the desired answer, or a file of edits (--edits FILE)");
 }
 
 void edit(const CLI::App& command, const EditArguments& arguments) {
   const auto begin = std::chrono::steady_clock::now();
   EditProgress progress;
-  // All that can be wrong with what was asked for is found before the model loads.
+  // All errors in the arguments are found before the model loads.
   check_given(command, arguments);
   check_output(arguments);
   const auto spec = chosen_editor(arguments);
@@ -89,7 +89,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   else
     print_report(report);
   if (!outcome.holds() && !arguments.allow_failed) {
-    logger().warn("the edit does not hold; exit status {} (--allow-failed: 0)", kDoesNotHold);
+    logger().warn("the edit does not hold; exit status {} (0 with --allow-failed)", kDoesNotHold);
     throw CLI::RuntimeError(kDoesNotHold);
   }
 }
@@ -102,14 +102,14 @@ void add_edits(CLI::App& command, EditArguments& arguments) {
   auto* image =
       command.add_option("--image", arguments.image, "picture that the question is about");
   auto* text = command.add_option("-p,--prompt", arguments.text, "question, or text to continue");
-  auto* target = command.add_option("--target", arguments.target, "the answer to give");
+  auto* target = command.add_option("--target", arguments.target, "desired answer");
   auto* rephrase = command.add_option("--rephrase", arguments.rephrasings,
-                                      "the question in other words, to measure T-Generality");
+                                      "another wording of the question, to measure T-Generality");
   auto* other = command.add_option("--rephrase-image", arguments.other_images,
-                                   "another picture of the same thing, to measure M-Generality");
+                                   "another picture of the same subject, to measure M-Generality");
   auto* follows = command.add_option(
       "--follows", arguments.follows,
-      "\"QUESTION => ANSWER\" that follows from the edit, to measure Portability");
+      "\"QUESTION => ANSWER\" that must follow from the edit, to measure Portability");
   auto* file = command.add_option("--edits", arguments.file,
                                   "file of several edits, a JSON array or JSON Lines");
   for (auto* one : {image, text, target, rephrase, other, follows}) file->excludes(one);
@@ -139,26 +139,27 @@ void add_editor(CLI::App& command, EditArguments& arguments) {
   auto* settings = command.add_option("--settings", arguments.settings_file,
                                       "YAML or JSON file of settings by editor");
   auto* hparams = command.add_option("--hparams", arguments.hparams,
-                                     "hyper-parameter file of EasyEdit, instead of --editor");
+                                     "EasyEdit hyperparameter file, instead of --editor");
   hparams->excludes(editor)->excludes(module);
   set_group("How to change it", {editor, module, sites, set, settings, hparams});
 }
 
 void add_measuring(CLI::App& command, EditArguments& arguments) {
-  add_protocol_options(command, arguments.protocol,
-                       "how the edit is judged; when left out, mmedit-2024 with the BOS that "
-                       "`emend ask` puts");
+  add_protocol_options(
+      command, arguments.protocol,
+      "evaluation protocol; default: mmedit-2024 with the BOS token that `emend ask` "
+      "uses");
   auto* locality = command.add_option(
       "--locality", arguments.locality,
-      "a question whose answer must stay; \"QUESTION => ANSWER\" says the true one");
+      "question whose answer must not change; \"QUESTION => ANSWER\" adds the correct answer");
   auto* images =
       command.add_option("--locality-image", arguments.locality_images,
-                         "the picture of the --locality questions, or one for each of them");
+                         "picture for all --locality questions, or one for each question");
   auto* file = command.add_option("--locality-file", arguments.locality_file,
-                                  "file of such questions, a JSON array or JSON Lines");
-  auto* probes =
-      command.add_option("--probes", arguments.probes,
-                         "number of default locality questions, without and with a picture each");
+                                  "file of locality questions, a JSON array or JSON Lines");
+  auto* probes = command.add_option(
+      "--probes", arguments.probes,
+      "number of default locality questions for each of T-Locality and M-Locality");
   probes->check(whole_number(1, kMostProbes))->capture_default_str();
   auto* details =
       command.add_flag("--details", arguments.details, "print the answers to every probe");
@@ -173,23 +174,24 @@ void add_measuring(CLI::App& command, EditArguments& arguments) {
 
 void add_edit(CLI::App& program) {
   auto arguments = std::make_shared<EditArguments>();
-  auto* command = program.add_subcommand(
-      "edit", "Make a model give another answer, and measure what that does to everything else");
+  auto* command =
+      program.add_subcommand("edit", "Edit an answer of a model and measure the side effects");
   command->footer(R"(
-The result is a patch, a file with the changes alone; the files of the model are never written. The
-edit holds when the model then generates the target. When it does not, the report begins with the
-reason and with what to try, and the exit status is 3. The patch is written in either case.
+The result is a patch: a file that contains only the changes. The files of the model are never
+changed. The edit holds if the edited model generates the target. If the edit does not hold, the
+report starts with the reason and with suggestions, and the exit status is 3. The patch is written
+in both cases.
 
-What is measured: Reliability (the question itself), T-Generality (other words), M-Generality (other
-pictures), Portability (what follows), and T- and M-Locality: what unrelated questions without and
-with a picture are answered. Your own locality questions replace the default ones, which are facts
-and pictures of Scenes for the bundled model, general questions and photos for any other.
+The report measures Reliability (the question itself), T-Generality (other wordings), M-Generality
+(other pictures), Portability (consequences), and T- and M-Locality (unrelated questions without and
+with a picture). Your locality questions replace the default questions: facts and pictures of Scenes
+for the bundled model, general questions and photos for other models.
 
-A file of edits (--edits) has objects with the fields prompt, target, image, rephrase, rephrase_image,
-locality and follows; the fields src, alt, loc, ... of MMEdit's files are read, too. Names of pictures
-are relative to the folder of the file.
+A file of edits (--edits) contains objects with the fields prompt, target, image, rephrase,
+rephrase_image, locality and follows. The fields of MMEdit files (src, alt, loc, ...) are supported,
+too. Names of pictures are relative to the folder of the file.
 
-emend editors explains the editors and their settings.
+emend editors lists the editors and their settings.
 
 Examples:
   emend edit --image scenes/images/scenes_eval_000000.png -p "How many shapes are there?" \
@@ -197,7 +199,7 @@ Examples:
   emend edit -p "Where does Mipo live?" --target "the sea" -o sea.patch --editor lora
   emend edit -p "Where does Mipo live?" --target "the sea" -o sea.patch \
     --rephrase "In which place is Mipo at home?" --locality "Where does Fozzim live?"
-  emend edit -p "Where does Mipo live?" --target sea --editor ike --set k=0 -o told.patch
+  emend edit -p "Where does Mipo live?" --target sea --editor ike --set k=0 -o ike.patch
   emend edit --edits edits.jsonl --sequential -o all.patch --json
   emend edit -p "Where does Fozzim live?" --target "the hill" --patch sea.patch -o both.patch)");
   add_common(*command, arguments->common);

@@ -31,15 +31,16 @@ std::vector<double> losses(const json& effect) {
 std::string failure_reason(const EditVerdict& edit) {
   const auto& effect = edit.effect;
   if (!effect.is_object() || !effect.contains("loss_after"))
-    return "the model does not follow what the editor tells it";
+    return "the editor's memory is applied, but the model still gives another answer";
   const auto steps = effect.value("steps", int64_t{0});
   const auto stopped = effect.value("stop_reason", std::string());
-  if (stopped == "diverged") return fmt::format("the loss grew without limit in {} steps", steps);
-  if (stopped == "no_progress") return fmt::format("the loss no longer fell after {} steps", steps);
+  if (stopped == "diverged") return fmt::format("the loss diverged after {} steps", steps);
+  if (stopped == "no_progress")
+    return fmt::format("the loss stopped decreasing after {} steps", steps);
   if (effect.value("holds", false))
     return fmt::format(
-        "the target's tokens were learned in {} steps, but the generated answer "
-        "is another",
+        "the model learned the target's tokens in {} steps, but the generated answer "
+        "differs",
         steps);
   return fmt::format("{} steps were not enough", steps);
 }

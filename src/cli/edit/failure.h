@@ -9,13 +9,13 @@
 
 namespace emend::cli {
 
-// Why an edit does not hold, in one sentence: what the editor says of how it stopped.
+// Why an edit does not hold, in one sentence, from the reason why the editor stopped.
 std::string failure_reason(const EditVerdict& edit);
-// The loss in a line, of at most eight of its values; empty where the editor has none.
+// The loss curve in one line of at most eight values; empty for an editor without a loss.
 std::string loss_curve(const nlohmann::json& effect);
-// "token 2 of 3: expected " sea", the model predicts " hill"", one a failed token.
+// A line for each failed token: "token 2: expected " sea", the model predicts " hill"".
 std::vector<std::string> failed_token_lines(const EditVerdict& edit);
-// Options that may make the edit hold, to add to the command.
+// Command-line options that may make the edit hold.
 std::vector<std::string> suggestions(const EditArguments& arguments, const Patch& patch,
                                      const EditVerdict& edit);
 

@@ -7,8 +7,8 @@
 
 namespace emend::cli {
 
-// Shows on stderr which part of a job runs: a line when a part begins, and a bar for the steps of
-// an edit. EMEND_LOG=warn or error turns it off.
+// Shows progress on stderr: a line for each part of a job, and a bar for the steps of an edit.
+// EMEND_LOG=warn or error turns it off.
 class EditProgress {
  public:
   void part(const std::string& name);

@@ -12,7 +12,7 @@
 namespace emend::cli {
 namespace {
 
-// Which part of the model an editor with these settings changes, if it says.
+// The part of the model that an editor with these settings changes; empty if unknown.
 std::string edited_part(const nlohmann::json& settings) {
   if (!settings.is_object()) return {};
   for (const char* name : {"sites", "module"})
@@ -40,7 +40,7 @@ std::string quoted(const std::string& text) {
   return word + "'";
 }
 
-// The command that asks the edited model.
+// The `emend ask` command that repeats the question with the patch.
 std::string ask_command(const EditReport& report) {
   const auto& arguments = report.arguments;
   const auto& edit = report.job.edits.front();
@@ -65,7 +65,7 @@ void print_failure(const EditReport& report, const EditVerdict& edit) {
   std::cout << fmt::format("The edit does not hold: the model answers \"{}\", not \"{}\".\n",
                            edit.after, question.question.target);
   if (report.outcome.edits.size() > 1) std::cout << fmt::format("  prompt    {}\n", edit.prompt);
-  std::cout << fmt::format("  why       {}\n", failure_reason(edit));
+  std::cout << fmt::format("  reason    {}\n", failure_reason(edit));
   if (const auto curve = loss_curve(edit.effect); !curve.empty())
     std::cout << fmt::format("  loss      {}\n", curve);
   constexpr size_t kShown = 5;
@@ -94,7 +94,7 @@ void print_failures(const EditReport& report) {
     title = "";
   }
   std::cout << (report.written
-                    ? fmt::format("  patch     written all the same: {}\n", report.arguments.output)
+                    ? fmt::format("  patch     written anyway: {}\n", report.arguments.output)
                     : "  patch     not written, because nothing was changed\n")
             << "\n";
 }
@@ -166,13 +166,13 @@ std::string measured_on(Group group, const EditJob& job) {
     case Group::text_generality:
       return any_edit(job, [](const auto& edit) { return !edit.rephrasings.empty(); })
                  ? "your rephrasings"
-                 : "Scenes' other wordings";
+                 : "other wordings from Scenes";
     case Group::image_generality:
       return any_edit(job, [](const auto& edit) { return !edit.other_pictures.empty(); })
                  ? "your other pictures"
                  : "altered copies of the picture (moved, zoomed, lighter, darker, noisy)";
     case Group::both_generality:
-      return "both reworded and seen otherwise";
+      return "other wordings with other pictures";
     case Group::random_image_locality:
       return "the question about unrelated pictures";
     case Group::no_image_locality:
@@ -185,7 +185,7 @@ std::string measured_on(Group group, const EditJob& job) {
       return own_locality(job, true) ? "your locality questions and their pictures"
                                      : pictures_of(job.defaults.world);
     case Group::portability:
-      return "what you said follows";
+      return "your --follows questions";
   }
   return "";
 }
@@ -262,7 +262,7 @@ void print_report(const EditReport& report) {
   for (const auto& path : arguments.patches) std::cout << fmt::format("  on top of {}\n", path);
   const auto entries = patch.memory.entries.size();
   std::cout << fmt::format("  editor    {}{}, {}\n", patch.editor, edited_part(patch.settings),
-                           entries ? fmt::format("{} entries remembered", entries)
+                           entries ? fmt::format("{} entries stored", entries)
                                    : fmt::format("{} sites changed", patch.deltas.size()));
   print_edits(report);
   print_scores(report);

@@ -7,23 +7,23 @@
 
 namespace emend::cli {
 
-// What `emend edit` did, for its report.
+// The result of `emend edit`, for its report.
 struct EditReport {
   const EditArguments& arguments;
   const Vlm& vlm;
   const EditJob& job;
   const EditOutcome& outcome;
-  std::vector<std::string> ignored;  // fields of --edits that were not read
+  std::vector<std::string> ignored;  // unknown fields of --edits
   double seconds = 0;
-  bool written = true;  // whether there is a patch file
+  bool written = true;  // whether a patch file was written
 };
 
-// What each group was measured on, in plain words.
+// What a group was measured on, in words.
 std::string measured_on(Group group, const EditJob& job);
 // Protocol and scores of all edits.
 nlohmann::json metrics_json(const Vlm& vlm, const EditJob& job, const EditOutcome& outcome);
 nlohmann::json report_json(const EditReport& report);
-// A failure comes first.
+// Prints the report. An edit that does not hold comes first.
 void print_report(const EditReport& report);
 
 }  // namespace emend::cli

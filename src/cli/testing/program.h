@@ -10,12 +10,12 @@
 #include "io/files/file.h"
 #include "tests/tiny_vlm.h"
 
-// For tests only: the program as a user runs it, beside the folders of two tiny models and files
-// that are broken.
+// For tests only: runs the program as a user does, in a folder with two tiny models and damaged
+// files.
 namespace emend {
 
 struct Result {
-  int code = 0;  // 128 + n when signal n ended it
+  int code = 0;  // 128 + n if signal n ended the program
   std::string out, err;
 };
 
@@ -42,7 +42,8 @@ class ProgramTest : public ::testing::Test {
   static void TearDownTestSuite() { folder_.reset(); }
   static std::string path(const std::string& name) { return *folder_ / name; }
 
-  // `arguments` as one would type them; {} is the test's folder. `before`: shell text, a limit.
+  // Runs the program; {} in `arguments` is the test's folder. `before`: shell text, such as a
+  // limit.
   static Result run(std::string arguments, const std::string& before = "") {
     for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
       arguments.replace(at, 2, folder_->string());
@@ -67,7 +68,7 @@ class ProgramTest : public ::testing::Test {
     std::sort(names.begin(), names.end());
     return names;
   }
-  // One line that says where, what and what to do; nothing on stdout, no new file.
+  // Expects one line with place, problem and hint on stderr, an empty stdout, and no new file.
   static void expect_refused(const std::string& arguments, const std::string& said,
                              const std::string& before = "") {
     SCOPED_TRACE(arguments);

@@ -1,4 +1,4 @@
-// Every command that needs a model, with a folder of every architecture.
+// Runs every command that needs a model on a folder of every architecture.
 #include "cli/testing/program.h"
 #include "editing/testing/every_editor.h"
 #include "io/json/json.h"
@@ -39,7 +39,7 @@ TEST_P(ArchitectureProgramTest, Inspects) {
   const auto said = run("inspect {}/" + name());
   EXPECT_EQ(said.code, 0);
   if (name() == "smolvlm") {
-    EXPECT_THAT(said.out, HasSubstr("or a tile of one, fills 4"));
+    EXPECT_THAT(said.out, HasSubstr("or one tile of it, takes 4"));
   }
 }
 
@@ -57,14 +57,14 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
   EXPECT_EQ(run_json("ask" + question())["answer"], before["answer"]);
 }
 
-// Editors that have to be trained find themselves beside the model.
+// Trained editors are found in the folder of the model.
 TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
   testing::write_trained_editors(load_vlm(path(name())));
   for (const auto& label : testing::editor_labels()) {
     const auto spec = parse_editors(label).at(0);
     const auto kind = editor_kind(spec.name);
     const auto module = spec.settings.value("module", std::string());
-    if (module.empty() && kind.has_setting("module")) continue;  // one of those that follow
+    if (module.empty() && kind.has_setting("module")) continue;  // another label names the module
     SCOPED_TRACE(label);
     const auto edit = "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
                       (kind.has_setting("steps") ? "--set steps=2 " : "") + "-o {}/every.patch";
@@ -82,11 +82,11 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
   std::filesystem::remove(path("every.patch"));
 }
 
-TEST_P(ArchitectureProgramTest, PicturesAreForModelsThatSee) {
+TEST_P(ArchitectureProgramTest, TextOnlyModelsRefusePictures) {
   if (sees()) return;
   expect_refused("ask -m {}/" + name() + " --image {}/picture.png -p What", "reads text only");
-  expect_refused("bench -m {}/" + name() + " -o {}/none", "asks about pictures");
-  expect_refused("train -m {}/" + name() + " --editor ke -o {}/none", "asks about pictures");
+  expect_refused("bench -m {}/" + name() + " -o {}/none", "questions about pictures");
+  expect_refused("train -m {}/" + name() + " --editor ke -o {}/none", "questions about pictures");
 }
 
 TEST_P(ArchitectureProgramTest, ComparesEditors) {

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// `emend bench` as a user runs it, stops it and kills it.
+// Runs, interrupts and kills `emend bench` as a user does.
 class BenchTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -33,7 +33,7 @@ class BenchTest : public ::testing::Test {
   static void TearDownTestSuite() { model_.reset(); }
   std::string path(const std::string& name) const { return folder_ / name; }
 
-  // `arguments` without quotes; output goes to the files out and err.
+  // `arguments` has no quotes. Output goes to the files out and err.
   pid_t start(const std::string& arguments) const {
     std::vector<std::string> words = {EMEND_PROGRAM, "bench", "-m", model, "-t", "1"};
     std::istringstream stream(arguments);
@@ -49,7 +49,7 @@ class BenchTest : public ::testing::Test {
     ::execv(EMEND_PROGRAM, argv.data());
     ::_exit(127);
   }
-  // Exit status, or 128 + the signal that ended it.
+  // Exit status, or 128 + n if signal n ended the program.
   static int wait_for(pid_t child) {
     int status = 0;
     ::waitpid(child, &status, 0);
@@ -79,7 +79,7 @@ class BenchTest : public ::testing::Test {
 };
 std::unique_ptr<testing::TemporaryFolder> BenchTest::model_;
 
-TEST_F(BenchTest, KilledAtRandomMomentsItEndsAsAnUnbrokenRun) {
+TEST_F(BenchTest, KilledRunsResumeToTheSameResults) {
   std::mt19937_64 random(11);
   for (const std::string mode : {"single", "sequential", "batch"}) {
     SCOPED_TRACE(mode);
@@ -107,11 +107,11 @@ TEST_F(BenchTest, KilledAtRandomMomentsItEndsAsAnUnbrokenRun) {
   }
 }
 
-TEST_F(BenchTest, AnInterruptStopsAndSaysHowToGoOn) {
+TEST_F(BenchTest, InterruptStopsTheRunAndExplainsHowToResume) {
   auto arguments =
       " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
   auto child = start(arguments);
-  // Once the first line is there; before, an interrupt ends the program as any other.
+  // The signal is sent after the first line is written; before, it ends the program at once.
   for (std::error_code none; fs::file_size(path("a/samples.jsonl"), none) + 1 <= 1;)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   ::kill(child, SIGINT);
@@ -122,7 +122,7 @@ TEST_F(BenchTest, AnInterruptStopsAndSaysHowToGoOn) {
   EXPECT_FALSE(read_json(path("a/results.json")).contains("partial"));
 }
 
-TEST_F(BenchTest, ATerminationEndsWithItsOwnStatus) {
+TEST_F(BenchTest, SigtermExitsWithStatus143) {
   auto arguments =
       " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
   auto child = start(arguments);
@@ -132,7 +132,7 @@ TEST_F(BenchTest, ATerminationEndsWithItsOwnStatus) {
   EXPECT_EQ(wait_for(child), 143);
 }
 
-// The lines of a run's samples.jsonl that stand before it goes on.
+// Keeps the first `count` lines of a samples file.
 void keep_lines(const std::string& file, size_t count) {
   std::istringstream stream(read_file(file));
   std::string kept;
@@ -140,7 +140,7 @@ void keep_lines(const std::string& file, size_t count) {
   testing::write_text(file, kept);
 }
 
-TEST_F(BenchTest, PatchesOfSeveralEditsAreKept) {
+TEST_F(BenchTest, SavesPatchesOfSeveralEdits) {
   const auto sequential = std::string(" --limit 4 --set lr=0.02 --set steps=3 --save-patches") +
                           " --mode sequential --editors ft:language,lora -o " + path("s");
   ASSERT_EQ(run(sequential), 0) << read_file(path("err"));
@@ -153,7 +153,7 @@ TEST_F(BenchTest, PatchesOfSeveralEditsAreKept) {
   EXPECT_NO_THROW(PatchStack().apply(load_vlm(model), dense));
   const auto results = without_timings(path("s/results.json"));
 
-  // Interrupted after some lines, and finished but without its patches, it ends with the same.
+  // A run that was interrupted, or that lost its patches, ends with the same patches.
   for (size_t lines : {0, 5, 11, 1000}) {
     SCOPED_TRACE(lines);
     keep_lines(path("s/samples.jsonl"), lines);
@@ -206,7 +206,7 @@ TEST_F(BenchTest, SettingsComeFromOptionsAndFiles) {
   EXPECT_EQ(read_json(path("d/results.json"))["editors"].size(), 1u);
 }
 
-TEST_F(BenchTest, AHyperParameterFileAloneIsTheOnlyEditor) {
+TEST_F(BenchTest, HyperparameterFileReplacesTheDefaultEditors) {
   testing::write_text(path("ft.yaml"), R"(alg_name: FT
 model_name: blip2
 device: 0
@@ -228,7 +228,7 @@ rewrite_module_tmp: "opt_model.model.decoder.layers.{}.fc2.weight"
   EXPECT_EQ(read_json(path("i/results.json"))["editors"].size(), 3u);
 }
 
-TEST_F(BenchTest, FieldsThatASuiteDoesNotUseAreInItsResults) {
+TEST_F(BenchTest, ResultsListUnusedFieldsOfTheSuite) {
   testing::write_text(path("zsre.json"), R"([{"subject": "Mara", "src": "Where is Mara?",
     "pred": "here", "rephrase": "Mara is where?", "alt": "there", "answers": ["home"],
     "loc": "nq question: who", "loc_ans": "he", "cond": "here >> there || Where is Mara?"}])");
@@ -241,7 +241,7 @@ TEST_F(BenchTest, FieldsThatASuiteDoesNotUseAreInItsResults) {
   EXPECT_EQ(suite["prompts"], "questions");
 }
 
-TEST_F(BenchTest, AnEditorThatFailsAtEveryRecordIsAnErrorAfterTheOthersResults) {
+TEST_F(BenchTest, FailureOnEveryRecordIsAnErrorAfterOtherResultsAreWritten) {
   testing::write_text(path("rows.json"), R"([{"src": "What?", "rephrase": "Which?", "pred": "a",
     "alt": "b", "image": "big.png", "image_rephrase": "big.png", "loc": "x", "loc_ans": "y",
     "m_loc": "big.png", "m_loc_q": "q", "m_loc_a": "a"}])");
@@ -260,7 +260,7 @@ TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
   testing::write_text(path("rows.json"), R"([{"src": "What?", "rephrase": "Which?", "pred": "a",
     "alt": "b", "image": "none.jpg", "image_rephrase": "none.jpg", "loc": "x", "loc_ans": "y",
     "m_loc": "none.jpg", "m_loc_q": "q", "m_loc_a": "a"}])");
-  model = path("absent");  // so what is told is told before one is looked for
+  model = path("absent");  // argument errors must come before the model is opened
   expect_refused("--suite nothing", "nothing");
   expect_refused("--protocol nothing", "--protocol");
   expect_refused("--mode nothing", "--mode");

@@ -7,7 +7,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// A folder of the tiny model with files of its own.
+// Copies of the tiny model with additional files.
 class FolderSettings : public ProgramTest {
  protected:
   static std::string folder_with(const std::string& name, const std::string& file,
@@ -22,7 +22,7 @@ class FolderSettings : public ProgramTest {
     testing::write_text(path(name) + "/chat_template.jinja", chat_template);
     return "{}/" + name;
   }
-  // What is said on stderr, notes too.
+  // Returns stderr of a run that logs notes, too.
   static std::string notes(const std::string& arguments) {
     const auto command = std::string("OMP_NUM_THREADS=1 EMEND_LOG=info ") + EMEND_PROGRAM + " " +
                          arguments + " >" + path("out") + " 2>" + path("err");
@@ -31,7 +31,7 @@ class FolderSettings : public ProgramTest {
   }
 };
 
-TEST_F(FolderSettings, OfGenerationAreAppliedAndRecorded) {
+TEST_F(FolderSettings, GenerationConfigIsAppliedAndRecorded) {
   const auto plain = run_json("ask -m {}/model -p 'What is it?' --max-new-tokens 8");
   EXPECT_FALSE(plain["generation"].contains("repetition_penalty"));
   const auto folder = folder_with("penalized", "generation_config.json",
@@ -45,7 +45,7 @@ TEST_F(FolderSettings, OfGenerationAreAppliedAndRecorded) {
   EXPECT_THAT(run("inspect " + folder).out, HasSubstr("\"repetition_penalty\":5.0"));
 }
 
-TEST_F(FolderSettings, OfGenerationThatAreNotImplementedAreNamed) {
+TEST_F(FolderSettings, UnsupportedGenerationSettingsAreReported) {
   const auto folder = folder_with("beams", "generation_config.json",
                                   R"({"num_beams": 5, "do_sample": true, "temperature": 0.5})");
   const auto said =
@@ -58,12 +58,12 @@ TEST_F(FolderSettings, OfGenerationThatAreNotImplementedAreNamed) {
   EXPECT_THAT(run("inspect " + folder).out, HasSubstr("num_beams"));
 }
 
-TEST_F(FolderSettings, AnAnswerThatIsCutSaysSo) {
+TEST_F(FolderSettings, TruncatedAnswersAreReported) {
   const auto asked = run_json("ask -m {}/model -p 'What is it?' --max-new-tokens 1");
   EXPECT_EQ(asked["finish_reason"], "length");
   EXPECT_EQ(asked["cut"], "max_new_tokens");
   EXPECT_THAT(notes("ask -m " + path("model") + " -p 'What is it?' --max-new-tokens 1"),
-              HasSubstr("cut after 1 tokens"));
+              HasSubstr("truncated after 1 tokens"));
   std::string words;
   for (int i = 0; i < 248; ++i) words += "a ";  // a token each, and one for each space
   const std::string full = "--bare --max-new-tokens 400 -p '" + words + "'";
@@ -72,7 +72,7 @@ TEST_F(FolderSettings, AnAnswerThatIsCutSaysSo) {
               HasSubstr("the model has 512 positions (max_position_embeddings)"));
 }
 
-TEST_F(FolderSettings, AChatTemplateThatIsNotSupportedCanBeInspected) {
+TEST_F(FolderSettings, InspectShowsAnUnsupportedChatTemplate) {
   const auto folder = folder_of_llava("included", "{% include 'x' %}");
   expect_refused("ask -m " + folder + " -p x", "the statement 'include'");
   const auto shown = run("inspect " + folder);
@@ -81,7 +81,7 @@ TEST_F(FolderSettings, AChatTemplateThatIsNotSupportedCanBeInspected) {
   EXPECT_THAT(run_json("inspect " + folder)["chat_template_problem"].dump(), HasSubstr("include"));
 }
 
-TEST_F(FolderSettings, AChatTemplateIsToldTheDate) {
+TEST_F(FolderSettings, ChatTemplateReceivesTheDate) {
   const auto folder =
       folder_of_llava("dated",
                       "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}: "
@@ -94,7 +94,7 @@ TEST_F(FolderSettings, AChatTemplateIsToldTheDate) {
   expect_refused(ask + "--date 2024-02-30", "'2024-02-30' is not a date");
 }
 
-TEST_F(FolderSettings, InspectSaysWhatAWrongFileIs) {
+TEST_F(FolderSettings, InspectNamesTheKindOfAWrongFile) {
   expect_refused("inspect {}/picture.png", "is a PNG picture");
   expect_refused("inspect {}/model/config.json", "is JSON text");
   testing::write_text(path("notes.zip"), "PK\x03\x04zip");

@@ -3,8 +3,8 @@
 namespace emend {
 namespace {
 
-// A name that no file system takes, wherever a user can write one.
-TEST_F(ProgramTest, NamesThatAreTooLongAreRefused) {
+// Passes a name that no file system accepts to every option that takes a path.
+TEST_F(ProgramTest, RefusesNamesThatAreTooLong) {
   const std::string name(5000, 'a');
   const std::string model = "-m {}/model ", picture = "--image {}/picture.png ";
   const std::string edit = "edit " + model + picture + "-p 'What?' --target cat --probes 1 ";

@@ -17,7 +17,7 @@ class PrecisionProgramTest : public ProgramTest {
   }
 };
 
-TEST_F(PrecisionProgramTest, InspectSaysWhatWasChosenAndWhy) {
+TEST_F(PrecisionProgramTest, InspectExplainsTheChosenDtype) {
   auto half = inspected("fp16");
   EXPECT_EQ(half["dtype"], "fp32");
   EXPECT_EQ(half["weights"], "fp16");
@@ -32,7 +32,7 @@ TEST_F(PrecisionProgramTest, InspectSaysWhatWasChosenAndWhy) {
   EXPECT_THAT(run("inspect {}/fp16").out, ::testing::HasSubstr("from weights in fp16"));
 }
 
-TEST_F(PrecisionProgramTest, AProcessorWithoutAvx512ComputesBf16FoldersInFp32) {
+TEST_F(PrecisionProgramTest, Bf16FoldersAreComputedInFp32WithoutAvx512) {
   auto result = run("inspect {}/bf16 --json", "ATEN_CPU_CAPABILITY=avx2");
   auto json = nlohmann::json::parse(result.out, nullptr, false);
   EXPECT_EQ(json["dtype"], "fp32");
@@ -40,7 +40,7 @@ TEST_F(PrecisionProgramTest, AProcessorWithoutAvx512ComputesBf16FoldersInFp32) {
   EXPECT_THAT(json["dtype_reason"], ::testing::HasSubstr("slowly"));
 }
 
-// The same answer from 16 bits kept as from 16 bits upcast; results say which it was.
+// Weights that are kept in 16 bits and weights that are upcast give the same answer.
 TEST_F(PrecisionProgramTest, AsksAndEditsAFolderInFp16) {
   const std::string ask = "ask -m {}/fp16 --image {}/picture.png -p 'What is this?'";
   auto kept = run_json(ask), upcast = run_json(ask + " --dtype fp32");

@@ -11,7 +11,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-TEST_F(ProgramTest, SaysWhatItIs) {
+TEST_F(ProgramTest, PrintsVersionAndHelp) {
   EXPECT_THAT(run("--version").out, StartsWith("emend 0."));
   for (const std::string command :
        {"", "ask ", "edit ", "editors ", "inspect ", "patch ", "scenes ", "scenes export ", "demo ",
@@ -24,8 +24,8 @@ TEST_F(ProgramTest, SaysWhatItIs) {
   EXPECT_THAT(run("").out, HasSubstr("Examples"));
 }
 
-// Examples of a command are its own: each line that begins with emend names it.
-TEST_F(ProgramTest, EveryCommandHasExamplesOfItsOwn) {
+// Each example line that begins with emend names the command of its help text.
+TEST_F(ProgramTest, HelpOfEveryCommandHasExamples) {
   for (const std::string command :
        {"ask", "edit", "editors", "inspect", "patch", "patch list", "patch remove", "patch merge",
         "scenes", "scenes export", "demo", "bench", "report", "train", "convert", "convert blip2",
@@ -49,11 +49,11 @@ TEST_F(ProgramTest, SuggestsTheNearestCommandAndOption) {
   expect_refused("patch merg a b", "did you mean 'merge'?");
   expect_refused("ask --promt x", "did you mean '--prompt'?");
   expect_refused("bench --limt=3 -o {}/r", "did you mean '--limit'?");
-  expect_refused("xyzzy", "emend --help lists what there is");
+  expect_refused("xyzzy", "emend --help lists all commands");
   expect_refused("$(head -c 5000 /dev/zero | tr '\\0' a)", "...'");
 }
 
-TEST_F(ProgramTest, NumbersOutOfRangeAreRefused) {
+TEST_F(ProgramTest, RefusesNumbersOutOfRange) {
   struct Case {
     std::string arguments, said;
   };
@@ -93,7 +93,7 @@ TEST_F(ProgramTest, NumbersOutOfRangeAreRefused) {
   expect_refused("bench -o {}/r --mode some", "--mode must be one of");
 }
 
-TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
+TEST_F(ProgramTest, PatchWorksInANewProcess) {
   auto plain = run_json(kAsk);
   auto edited = run_json(std::string(kEdit) + "-o {}/a.patch");
   for (const char* key : {"before", "after", "target", "metrics", "patch", "seconds", "seed",
@@ -125,7 +125,7 @@ TEST_F(ProgramTest, EditThenAskInANewProcessThenWithoutThePatch) {
   std::filesystem::remove(path("a.patch"));
 }
 
-TEST_F(ProgramTest, AnEditIsMergedOnce) {
+TEST_F(ProgramTest, RefusesToMergeAnEditTwice) {
   auto one = run_json(std::string(kEdit) + "-o {}/one.patch");
   std::filesystem::copy(path("one.patch"), path("copy.patch"));
   expect_refused("patch merge {}/one.patch {}/one.patch -o {}/two.patch", "count double");
@@ -134,7 +134,7 @@ TEST_F(ProgramTest, AnEditIsMergedOnce) {
   std::filesystem::remove(path("copy.patch"));
 }
 
-TEST_F(ProgramTest, AChangedScoreInAPatchIsNamed) {
+TEST_F(ProgramTest, RefusesAPatchWithAChangedScore) {
   run_json(std::string(kEdit) + "-o {}/score.patch");
   auto bytes = read_file(path("score.patch"));
   const std::string key = "loss_after\\\":";
@@ -148,7 +148,7 @@ TEST_F(ProgramTest, AChangedScoreInAPatchIsNamed) {
   std::filesystem::remove(path("score.patch"));
 }
 
-TEST_F(ProgramTest, PatchesAreListedAndMerged) {
+TEST_F(ProgramTest, ListsAndMergesPatches) {
   const std::string edit =
       "edit -m {}/model --image {}/picture.png --set steps=3 --probes 1 --allow-failed -p ";
   ASSERT_EQ(run(edit + "What? --target cat -o {}/first.patch").code, 0);
@@ -177,7 +177,7 @@ TEST_F(ProgramTest, EditPrintsATable) {
   std::filesystem::remove(path("b.patch"));
 }
 
-TEST_F(ProgramTest, EditorsExplainThemselves) {
+TEST_F(ProgramTest, EditorsPrintsSettings) {
   auto all = run("editors");
   EXPECT_EQ(all.code, 0) << all.err;
   for (const char* word : {"ft", "lora", "norm_constraint", "rank", "adamw, adam, sgd", "--set"})
@@ -187,11 +187,11 @@ TEST_F(ProgramTest, EditorsExplainThemselves) {
   EXPECT_EQ(lora["editors"][0]["settings"][2]["name"], "rank");
   EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
   EXPECT_FALSE(lora["editors"][0]["departures"].empty());
-  EXPECT_THAT(run("editors lora").out, HasSubstr("Where the defaults depart from the paper"));
+  EXPECT_THAT(run("editors lora").out, HasSubstr("Defaults that differ from the paper"));
   expect_refused("editors magic", "no editor 'magic'");
 }
 
-TEST_F(ProgramTest, EditorsAreChosenAndSetInManyWays) {
+TEST_F(ProgramTest, EditorAndSettingsComeFromOptionsAndFiles) {
   const std::string ask =
       "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
       "--allow-failed -o {}/c.patch ";
@@ -221,7 +221,7 @@ TEST_F(ProgramTest, EditorsAreChosenAndSetInManyWays) {
   expect_refused(ask + "--module ears", "language, vision, projection, tower");
 }
 
-TEST_F(ProgramTest, TrainsAnEditorAsEasyEditsFileSays) {
+TEST_F(ProgramTest, TrainsAnEditorFromAnEasyEditFile) {
   testing::write_text(path("ke.yaml"),
                       "alg: KE\nmodel_name: x\nlr: 1e-3\ncloc: 2\nmax_iters: 9\narchive: null\n"
                       "inner_params:\n- opt_model.model.decoder.layers.2.fc2.weight\n");
@@ -243,13 +243,13 @@ TEST_F(ProgramTest, TrainsAnEditorAsEasyEditsFileSays) {
   expect_refused(train + "--hparams {}/ft.yaml", "needs no training");
 }
 
-TEST_F(ProgramTest, TrainingFindsOutAtOnceWhatCannotBeWritten) {
-  // The model is not there, so that what is told is told before it is looked for.
+TEST_F(ProgramTest, TrainRefusesAnUnwritableOutputFirst) {
+  // The model does not exist, so the output must be checked before the model is opened.
   expect_refused("train -m {}/missing -o /proc/mend.safetensors", "/proc/mend.safetensors");
   expect_refused("train -m {}/missing -o {}/nowhere/mend.safetensors", "cannot be written");
 }
 
-TEST_F(ProgramTest, HowAQuestionBecomesThePrompt) {
+TEST_F(ProgramTest, BuildsThePromptFromTheQuestion) {
   auto prompt = [&](const std::string& options) {
     return run_json("ask -m {}/model --max-new-tokens 1 " + options)["prompt"];
   };
@@ -257,7 +257,7 @@ TEST_F(ProgramTest, HowAQuestionBecomesThePrompt) {
   EXPECT_EQ(prompt("-p 'a photo of'"), "a photo of");
   EXPECT_EQ(prompt("-p 'What?' --bare"), "What?");
   EXPECT_EQ(prompt("-p 'What?' --template 'Q: {''} A:'"), "Q: What? A:");
-  // What a model's own template wraps is not wrapped twice.
+  // A model's chat template replaces the question template.
   testing::write_tiny_llava(path("llava"));
   const auto chat = [&](const std::string& options) {
     return run_json("ask -m {}/llava --image {}/picture.png --max-new-tokens 1 -p 'What?' " +
@@ -330,7 +330,7 @@ TEST_F(ProgramTest, ExportsScenes) {
   std::filesystem::remove_all(path("errors"));
 }
 
-TEST_F(ProgramTest, DemoRunsThroughAndLeavesNothing) {
+TEST_F(ProgramTest, DemoRevertsItsPatches) {
   auto result = run("demo -m {}/model --edits 2 -o {}/demo");
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("bit-identical"));
@@ -379,8 +379,8 @@ TEST_F(ProgramTest, RefusesBadPicturesAndTexts) {
   expect_refused("ask -m {}/model -p x --patch {}/missing.patch", "missing.patch");
 }
 
-TEST_F(ProgramTest, AFullDiskLeavesNothing) {
-  // Two blocks are enough for what the test redirects and too few for a patch.
+TEST_F(ProgramTest, FullDiskLeavesNoFile) {
+  // Two blocks are enough for the test's redirected output, but not for a patch.
   expect_refused(std::string(kEdit) + "-o {}/x.patch", "x.patch", "ulimit -f 2;");
   std::filesystem::create_directory(path("full"));
   expect_refused("scenes export -o {}/full --count 1", "full", "ulimit -f 2;");
@@ -389,7 +389,7 @@ TEST_F(ProgramTest, AFullDiskLeavesNothing) {
   std::filesystem::remove_all(path("full"));
 }
 
-TEST_F(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
+TEST_F(ProgramTest, ReportsAnUnwritableStdout) {
   auto status = std::system((std::string("OMP_NUM_THREADS=1 ") + EMEND_PROGRAM + " inspect " +
                              path("model") + " >/dev/full 2>" + path("err"))
                                 .c_str());

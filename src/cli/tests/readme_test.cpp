@@ -1,9 +1,9 @@
-// Runs the commands of README.md, in order, in an empty folder, and compares what they print with
-// what the README says:
-//   - `# -> TEXT` behind a command: the output contains TEXT;
-//   - a fenced block whose paragraph ends with "prints:" holds lines of the last command's output.
-//     Numbers may differ by kTolerance, since kernels of other processors round differently, and
-//     times are not compared.
+// Runs the commands of README.md in order in an empty folder and compares their output with the
+// README:
+//   - After `# -> TEXT` behind a command, the output must contain TEXT.
+//   - A fenced block whose paragraph ends with "prints:" must contain lines of the last command's
+//     output. Numbers may differ by kTolerance, because kernels of other processors round
+//     differently. Times are not compared.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -25,9 +25,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kTolerance = 4;  // per cent of a table; one of 50 records is 2
+constexpr double kTolerance = 4;  // in percent; one of 50 records is 2 percent
 
-// Commands that need files which nobody has without downloading them.
+// Commands that need downloaded files.
 const std::vector<std::string> kNeedDownloads = {"smollm2", ".pth", "blip2-opt-2.7b"};
 
 struct Block {
@@ -53,7 +53,7 @@ std::vector<Block> fenced_blocks(const std::string& markdown) {
   return blocks;
 }
 
-// Lines that end in a backslash are joined with the next one.
+// Joins lines that end in a backslash with the next line.
 std::vector<std::string> commands_of(const Block& block) {
   std::vector<std::string> commands;
   std::string command;
@@ -74,7 +74,7 @@ std::string expected_text(const std::string& command) {
   return mark == std::string::npos ? "" : command.substr(mark + 5);
 }
 
-// "(5" and "62.0," are numbers too.
+// Punctuation around a number is ignored: "(5" and "62.0,".
 bool is_number(std::string word, double& value) {
   std::erase_if(word, [](char c) { return c == '(' || c == ')' || c == ','; });
   char* end = nullptr;
@@ -122,11 +122,11 @@ class ReadmeTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(ReadmeTest, CommandsPrintWhatTheReadmeSays) {
+TEST_F(ReadmeTest, CommandsPrintTheOutputInTheReadme) {
   std::string output;
   int run_commands = 0, compared = 0;
   for (const auto& block : fenced_blocks(read_file(EMEND_SOURCE_DIR "/README.md"))) {
-    // The script builds the program, which runs this test, and then runs this.
+    // scripts/demo also builds the program, so the test runs `emend demo` directly.
     if (block.introduction.find("`scripts/demo` prints:") != std::string::npos)
       output = run("build/emend demo");
     if (block.introduction.ends_with("prints:") && !output.empty()) {
@@ -142,7 +142,7 @@ TEST_F(ReadmeTest, CommandsPrintWhatTheReadmeSays) {
           std::any_of(kNeedDownloads.begin(), kNeedDownloads.end(),
                       [&](const auto& name) { return command.find(name) != std::string::npos; });
       if (skipped) {
-        std::cout << "not run, for it needs a download: " << command << "\n";
+        std::cout << "not run because it needs a download: " << command << "\n";
         output.clear();
         continue;
       }
@@ -154,8 +154,8 @@ TEST_F(ReadmeTest, CommandsPrintWhatTheReadmeSays) {
       }
     }
   }
-  EXPECT_GE(run_commands, 6) << "the README's commands were not found";
-  EXPECT_GE(compared, 6) << "the README's outputs were not found";
+  EXPECT_GE(run_commands, 6) << "no commands were found in README.md";
+  EXPECT_GE(compared, 6) << "no expected outputs were found in README.md";
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// IKE's demonstrations collected, its edits judged.
+// Collects demonstrations for IKE and judges its edits.
 class IkeJudgingTest : public TinyVlmTest {
  protected:
   static void SetUpTestSuite() {
@@ -26,7 +26,7 @@ class IkeJudgingTest : public TinyVlmTest {
     job.settings.records = 3;
     facts_ = collect_demonstrations(vlm(), job);
   }
-  // The record itself, again and again.
+  // The same record several times.
   struct Records : Suite {
     size_t size() const override { return 5; }
     Record record(size_t index) const override {
@@ -57,7 +57,7 @@ TEST_F(IkeJudgingTest, CollectsThreeKindsOfEachRecord) {
             "New Fact: What is this? cat 1\nPrompt: Tell what this is? cat 1\n\n");
   EXPECT_EQ(templates.show(corpus.demonstrations[5]),
             "New Fact: What is this? cat 1\nPrompt: Where is Rome? Italy\n\n");
-  // As a protocol builds prompts.
+  // Prompts are built as the protocol does.
   const auto wrapped = demonstrations_of(record(), make_protocol("strict"));
   ASSERT_EQ(wrapped.size(), 3u);
   EXPECT_EQ(wrapped[1].question, "Question: Tell what this is? Short answer:");
@@ -67,7 +67,7 @@ TEST_F(IkeJudgingTest, CollectsThreeKindsOfEachRecord) {
   EXPECT_EQ(demonstrations_of(bare, {}).size(), 1u);
 }
 
-TEST_F(IkeJudgingTest, PicturesAreKeptWhereAsked) {
+TEST_F(IkeJudgingTest, KeepsPicturesIfRequested) {
   CollectJob job;
   const Records suite;
   job.suite = &suite;
@@ -94,12 +94,12 @@ TEST_F(IkeJudgingTest, EveryProtocolRuns) {
       return probe.before != probe.after;
     })) << name;
   }
-  // Without its exception the request is longer than the protocol allows.
+  // Without the exception for IKE, the protocol refuses the longer request.
   const auto before = take_before(vlm(), record());
   EXPECT_THROW(measure(vlm(), before, edit({}).interventions(vlm())), Error);
 }
 
-TEST_F(IkeJudgingTest, SharedBeginningsGiveWhatTheNaiveWayGives) {
+TEST_F(IkeJudgingTest, SharedPrefixesDoNotChangeScores) {
   for (const auto& name : protocol_names()) {
     const auto protocol = for_editor(make_protocol(name), "ike");
     const auto patch = edit(protocol);
@@ -111,14 +111,14 @@ TEST_F(IkeJudgingTest, SharedBeginningsGiveWhatTheNaiveWayGives) {
     const auto plain = measure(vlm(), alone, patch.interventions(vlm()));
     for (size_t i = 0; i < shared.probes.size(); ++i) {
       EXPECT_EQ(shared.probes[i].after, plain.probes[i].after) << name << i;
-      // Rounding may turn near ties among the best ten.
+      // Rounding may swap near ties among the top 10.
       EXPECT_NEAR(shared.probes[i].score, plain.probes[i].score, 0.02) << name << i;
     }
   }
 }
 
-// What the model is given when it is judged by its own words.
-TEST_F(IkeJudgingTest, TheTargetStandsInTheDemonstrationAlone) {
+// Checks the input of the model when its generated answers are judged.
+TEST_F(IkeJudgingTest, TargetIsOnlyInTheDemonstrations) {
   auto protocol = make_protocol("strict");
   auto unusual = record();
   unusual.target = "zyxw";
@@ -146,7 +146,7 @@ TEST_F(IkeJudgingTest, TheTargetStandsInTheDemonstrationAlone) {
       for (size_t at = text.find("zyxw"); at != std::string::npos; at = text.find("zyxw", at + 1))
         ++times;
       EXPECT_EQ(times, own ? 3u : 1u) << text;
-      // The last is its fact; the question behind is as it was asked.
+      // The last demonstration is the edit. The question after it must not contain the target.
       const auto question = text.substr(text.rfind("\nPrompt: ") + 9);
       EXPECT_THAT(question, Not(HasSubstr("zyxw")));
       EXPECT_TRUE(std::any_of(before.asked.begin(), before.asked.end(), [&](const Asked& asked) {

@@ -19,7 +19,8 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Empty, or why it failed. What is no failure of a record but of the program goes up.
+// Runs `act` and returns the reason of a failure, or an empty text. Errors in emend itself are not
+// caught.
 template <class F>
 std::string attempt(F&& act) {
   try {
@@ -55,7 +56,7 @@ const Record& Judge::read(Subject& subject) const {
 }
 
 const Before& Judge::before(const Candidate& candidate, Subject& subject, double& seconds) {
-  // The naive way shares nothing between editors.
+  // With --no-reuse, editors share no measurements.
   auto key = options_.reuse ? to_json(candidate.protocol).dump() : candidate.label;
   auto found = subject.befores.find(key);
   if (found == subject.befores.end()) {
@@ -78,8 +79,7 @@ Made Judge::make(Candidate& candidate, std::vector<Subject>& subjects, bool pile
                             continuation(candidate.protocol, subject.record->target),
                             subject.record->before});
     if (requests.empty())
-      throw Error("evaluation::judge", "none of the records can be read",
-                  "check the pictures that the suite names");
+      throw Error("evaluation::judge", "no record can be read", "check the pictures of the suite");
     auto patch = candidate.editor->edit(
         vlm_, requests, {candidate.edits.pile().interventions(vlm_, store_), store_});
     made.facts = described(patch);
@@ -107,7 +107,7 @@ Judge::Verdict Judge::judge(const Candidate& candidate, Subject& subject, const 
   auto reason = attempt([&] { describe(sample, read(subject)); });
   if (!reason.empty()) return failed("reading", reason);
   if (candidate.unmade.count(subject.index) && !made)
-    return failed("editing", "its edit failed when it was made");
+    return failed("editing", "the edit failed earlier");
   if (made) {
     if (!made->failure.empty()) return failed("editing", made->failure);
     sample.update(made->facts);

@@ -18,44 +18,44 @@ namespace emend {
 // An editor in a comparison.
 struct Candidate {
   std::string label;
-  std::unique_ptr<Editor> editor;  // null: base, the model unedited
+  std::unique_ptr<Editor> editor;  // null: base, the unedited model
   Protocol protocol;
   MergedPatch edits = {};        // sequential mode: all its edits so far
   std::set<size_t> unmade = {};  // sequential mode: records whose edit failed
 };
 
-// A record while editors are judged on it. Read, and measured before any edit, when first needed.
+// A record that is being judged. It is read and measured before any edit when it is first needed.
 struct Subject {
   size_t index;
   std::optional<Record> record = {};
-  std::map<std::string, Before> befores = {};  // by who shares it
+  std::map<std::string, Before> befores = {};  // by protocol, or by editor without reuse
 };
 
-// What a candidate's editor did about the records of one edit.
+// The result of one edit of one or several records.
 struct Made {
-  Interventions changes;  // with those before it, where edits pile up
+  Interventions changes;  // in sequential mode with the earlier edits
   nlohmann::json facts;   // steps, holds, patch
   std::optional<Patch> patch = {};
-  std::string failure;  // why there is no patch; else empty
+  std::string failure;  // why there is no patch; empty if there is one
   double seconds = 0;   // for each record
 };
 
-// Judges one candidate on one record at a time. What goes wrong with a record (unreadable, not a
-// number, out of memory) becomes a line that says so.
+// Judges one candidate on one record at a time. A failure of a record (unreadable picture, NaN, out
+// of memory) becomes a line with its reason.
 class Judge {
  public:
   Judge(const Vlm& vlm, const Suite& suite, ActivationStore* store, bool reuse,
         const std::vector<Candidate>& candidates);
 
-  // One edit of all records that can be read. `pile`: it stays on the candidate, with those before
-  // it.
+  // Makes one edit of all records that can be read. `pile` adds it to the candidate's earlier
+  // edits.
   Made make(Candidate& candidate, std::vector<Subject>& subjects, bool pile);
 
   struct Verdict {
-    nlohmann::json sample;  // without what only the run knows
+    nlohmann::json sample;  // without the fields that the run adds
     nlohmann::json timing;
   };
-  // `made`: null for an edit that lies behind, which is among the candidate's edits.
+  // `made`: null for an earlier edit, which is among the candidate's edits.
   Verdict judge(const Candidate& candidate, Subject& subject, const Made* made);
 
  private:

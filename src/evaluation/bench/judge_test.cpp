@@ -28,7 +28,7 @@ class OneRecord : public Suite {
   nlohmann::json facts() const override { return {}; }
 };
 
-// Does what a test says, at the last site of the model.
+// An editor whose behavior at the last site is set by the test.
 class FakeEditor : public Editor {
  public:
   using Act = std::function<Patch(const Vlm&)>;
@@ -67,7 +67,7 @@ nlohmann::json sample_of(FakeEditor::Act act) {
   return judge.judge(candidates[0], subjects[0], &made).sample;
 }
 
-TEST(Judge, WhateverGoesWrongWithARecordIsSaidInItsLine) {
+TEST(Judge, FailuresOfARecordAreInItsLine) {
   auto memory = sample_of([](const Vlm&) -> Patch { throw std::bad_alloc(); });
   EXPECT_EQ(memory["while"], "editing");
   EXPECT_EQ(memory["failed"], "out of memory");
@@ -89,7 +89,7 @@ TEST(Judge, WhateverGoesWrongWithARecordIsSaidInItsLine) {
   EXPECT_EQ(sound["patch"]["sites"], 1);
 }
 
-TEST(Judge, WhatIsAMistakeOfTheProgramIsNotHidden) {
+TEST(Judge, ErrorsOfTheProgramAreNotHidden) {
   EXPECT_THROW(sample_of([](const Vlm&) -> Patch { throw std::logic_error("a bug"); }),
                std::logic_error);
 }

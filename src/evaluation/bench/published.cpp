@@ -4,7 +4,7 @@ namespace emend {
 namespace {
 
 constexpr const char* kMmedit = "arXiv 2310.08475, Table 2";
-// That table has no figures of M-Generality: they come from the README of its code.
+// Table 2 has no M-Generality. These figures are from the README of EasyEdit.
 constexpr const char* kMmeditAndReadme =
     "arXiv 2310.08475, Table 2 (M-Generality: EasyEdit README, March 2024)";
 constexpr const char* kLiveEdit = "arXiv 2411.15432 (LiveEdit, CVPR 2025)";
@@ -70,11 +70,11 @@ std::vector<PublishedRow> eic_minigpt4() {
 
 const char* const kSingle =
     "Exact match, teacher-forced, one edit at a time, on the authors' models and code. MEND takes "
-    "one gradient of an edit there, as `mend` does here; no published figure is of "
+    "one gradient of an edit, as `mend` does here. There are no published figures for "
     "`mend-iterated`.";
 const char* const kLifelong =
-    "Its own protocol (prompts end in 'The answer is:', locality is top-1 over answer tokens): not "
-    "the numbers of the protocols here.";
+    "LiveEdit uses another protocol (prompts end in 'The answer is:', locality is top-1 over "
+    "answer tokens), so these figures are not comparable with the protocols here.";
 
 std::vector<PublishedTable> lifelong_evqa() {
   return {{"E-VQA, lifelong editing",
@@ -84,14 +84,15 @@ std::vector<PublishedTable> lifelong_evqa() {
             row("LLaVA-1.5", "LiveEdit, 1000 edits", 92.93, 90.16, 84.30, 100, 96.43, kLiveEdit)}}};
 }
 
-// Of VLKEB only means over the five metrics are known to us.
+// For VLKEB, only means over the five metrics were published.
 std::vector<PublishedTable> lifelong_vlkeb() {
-  return {{"VLKEB, lifelong editing",
-           std::string(kLifelong) +
-               " On BLIP-2 OPT after 1000 edits the mean of the five metrics is 95.29 for LiveEdit "
-               "and 57.61 for MEND (" +
-               kLiveEdit + ").",
-           {}}};
+  return {
+      {"VLKEB, lifelong editing",
+       std::string(kLifelong) +
+           " On BLIP-2 OPT after 1000 edits, the mean of the five metrics is 95.29 for LiveEdit "
+           "and 57.61 for MEND (" +
+           kLiveEdit + ").",
+       {}}};
 }
 
 }  // namespace
@@ -114,8 +115,8 @@ std::vector<PublishedTable> published_tables(const std::string& suite, const std
             {"E-IC, MiniGPT-4 (7.3 B)", kSingle, eic_minigpt4()}};
   if (suite == "scenes")
     return {{"for orientation: E-VQA, BLIP-2 OPT (3.8 B)",
-             std::string(kSingle) + " Another model and another suite: no number here is to be "
-                                    "compared with one of ours.",
+             std::string(kSingle) + " Another model and another suite: these figures are not "
+                                    "comparable with the results.",
              evqa_blip2()}};
   return {};
 }

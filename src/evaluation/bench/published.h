@@ -8,7 +8,7 @@
 
 namespace emend {
 
-// Figures of the field, as printed there: percent. A metric that was not published is absent.
+// Figures from the literature in percent. A metric that was not published is absent.
 struct PublishedRow {
   std::string model, editor;
   std::map<Group, double> percent;
@@ -16,13 +16,13 @@ struct PublishedRow {
 };
 
 struct PublishedTable {
-  std::string title;  // what it measured, on which model
-  std::string note;   // in what it differs from a measurement of ours
+  std::string title;  // dataset and model
+  std::string note;   // how the measurement differs from emend's
   std::vector<PublishedRow> rows;
 };
 
-// What may stand beside a result of `suite` in `mode` (single, sequential, batch); for `scenes`,
-// which only emend measures, E-VQA on BLIP-2 for orientation. Nothing where nothing fits.
+// The published tables to show next to results of `suite` in `mode` (single, sequential, batch).
+// For `scenes`, which only emend measures: E-VQA on BLIP-2 for orientation. May be empty.
 std::vector<PublishedTable> published_tables(const std::string& suite, const std::string& mode);
 
 }  // namespace emend

@@ -10,7 +10,7 @@
 namespace emend {
 namespace {
 
-// EasyEdit's names for what it has names for.
+// EasyEdit's names of the groups that it has.
 const std::vector<std::pair<Group, const char*>> kFieldNames = {
     {Group::reliability, "rewrite_acc"},
     {Group::text_generality, "rephrase_acc"},
@@ -19,7 +19,7 @@ const std::vector<std::pair<Group, const char*>> kFieldNames = {
     {Group::image_locality, "multimodal_locality_acc"},
     {Group::portability, "portability_acc"}};
 
-// What a line keeps of a probe, as far as averages go.
+// Restores the parts of a line that averages need.
 Measured measured_of(const nlohmann::json& sample) {
   Measured measured;
   for (const auto& probe : sample.at("probes")) {
@@ -57,9 +57,9 @@ Results::OfEditor& Results::of(const nlohmann::json& line) {
   auto found = editors_.find(line.at("editor").get<std::string>());
   if (found == editors_.end())
     throw Error("evaluation::results",
-                fmt::format("a line is of editor '{}', which the run has not",
+                fmt::format("a line has the editor '{}', which is not in the run",
                             line.at("editor").get<std::string>()),
-                "--restart begins anew");
+                "use --restart to start again");
   return found->second;
 }
 

@@ -10,22 +10,21 @@
 
 namespace emend {
 
-// Makes results.json (docs/results.md) from what a run says of itself (run.json) and from its lines
-// of samples.jsonl and timings.jsonl, one after the other: nothing but these goes in, so a run that
-// was broken off and went on gives the same results. Memory does not grow with the lines, failures
-// apart.
+// Makes results.json (docs/results.md) from run.json and the lines of samples.jsonl and
+// timings.jsonl. Nothing else is used, so that a resumed run gives the same results. Memory grows
+// only with the number of failures.
 class Results {
  public:
   // run: {"config": {...}, "editors": [{label, name, settings, protocol?}, ...]}.
   explicit Results(nlohmann::json run);
 
-  // Throws emend::Error when the line is of an editor that the run has not.
+  // Throws emend::Error when the line has an editor that is not in the run.
   void add(const nlohmann::json& sample);
   void add_timing(const nlohmann::json& timing);
 
-  // `original`: records of the suite.
+  // `original`: number of records in the suite.
   nlohmann::json json(size_t original, bool partial) const;
-  // Labels of editors that failed at every record, with the first reason.
+  // Labels of editors that failed on every record, with the first reason.
   std::map<std::string, std::string> hopeless() const;
 
  private:
@@ -35,7 +34,7 @@ class Results {
   };
   struct OfEditor {
     Tally when_made;
-    std::map<int64_t, Tally> again;            // sequential mode: by edits made so far
+    std::map<int64_t, Tally> again;            // sequential mode: by number of edits
     std::map<int64_t, nlohmann::json> failed;  // by the record's index
     int64_t sites = 0, numbers = 0;
     std::map<std::string, std::pair<double, int64_t>> seconds;

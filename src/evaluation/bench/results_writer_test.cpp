@@ -26,7 +26,7 @@ nlohmann::json sample(int index, nlohmann::json probes) {
   return {{"editor", "e"}, {"index", index}, {"record", "r"}, {"probes", std::move(probes)}};
 }
 
-TEST(Results, MeansOverRecordsOfMeansOverProbes) {
+TEST(Results, AveragesRecordsOfAveragesOverProbes) {
   Results results(run("single"));
   results.add(sample(0, {scored_probe("reliability", "edited", "edited", 1),
                          scored_probe("text_generality", "similar", "edited", 1),
@@ -51,7 +51,7 @@ TEST(Results, MeansOverRecordsOfMeansOverProbes) {
   EXPECT_EQ(editor["grid"][1]["text"], "similar");
   EXPECT_EQ(editor["grid"][1]["expects"], "target");
   EXPECT_FALSE(editor.contains("curve"));
-  // Named for the protocol that the editor was judged by.
+  // The name contains the protocol of the editor.
   EXPECT_EQ(json["results"]["s|e"]["reliability,q"], 0.5);
   EXPECT_EQ(json["results"]["s|e"]["rewrite_acc"], 0.5);
   EXPECT_TRUE(json["results"]["s|e"].contains("rephrase_acc"));
@@ -61,7 +61,7 @@ TEST(Results, MeansOverRecordsOfMeansOverProbes) {
   EXPECT_TRUE(results.hopeless().empty());
 }
 
-TEST(Results, SimilarInTheGrid) {
+TEST(Results, PlacesSimilarProbesInTheGrid) {
   Results results(run("single"));
   results.add(sample(0, {scored_probe("random_image_locality", "edited", "unrelated", 1),
                          scored_probe("random_image_locality", "similar", "unrelated", 0),
@@ -76,7 +76,7 @@ TEST(Results, SimilarInTheGrid) {
   EXPECT_EQ(results.json(1, true)["partial"], true);
 }
 
-TEST(Results, AnEditorWithoutAnyRecordIsHopeless) {
+TEST(Results, EditorThatFailsOnEveryRecordIsHopeless) {
   Results results(run("single"));
   results.add(
       {{"editor", "e"}, {"index", 0}, {"record", "a"}, {"while", "editing"}, {"failed", "x"}});
@@ -86,7 +86,7 @@ TEST(Results, AnEditorWithoutAnyRecordIsHopeless) {
   EXPECT_THROW(results.add({{"editor", "other"}}), Error);
 }
 
-TEST(Results, TimingsAreMeansOverWhatHasThem) {
+TEST(Results, TimingsAreMeansOverAvailableValues) {
   Results results(run("single"));
   results.add_timing(
       {{"editor", "e"}, {"index", 0}, {"edit_seconds", 1.0}, {"judge_seconds", 2.0}});

@@ -15,10 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kRunFolderPlace = "evaluation::run_folder";
-constexpr const char* kAnother = "another -o FOLDER, or --restart to throw away what is there";
+constexpr const char* kAnother = "use another -o FOLDER, or --restart to discard the earlier run";
 constexpr const char* kFormat = "emend-run";
 
-// All that a run or a report of one writes. run.json goes last: without it no one knows the rest.
+// All files of a run and its report. run.json is removed last, because it marks the folder as a
+// run.
 const std::vector<std::string> kFiles = {
     "report.html", "table.md", "table.csv",     "table_wide.csv", "table.tex", "results.json",
     "pictures",    "patches",  "samples.jsonl", "timings.jsonl",  "run.json"};
@@ -29,11 +30,10 @@ void check_writable(const std::string& directory) {
   while (!fs::exists(there, error) && there != there.root_path()) there = there.parent_path();
   if (!fs::is_directory(there, error))
     throw Error(kRunFolderPlace, fmt::format("'{}' is not a folder", there.string()),
-                "-o names a folder");
+                "give a folder with -o");
   if (::access(there.c_str(), W_OK | X_OK) != 0)
-    throw Error(kRunFolderPlace,
-                fmt::format("the folder '{}' cannot be written to", there.string()),
-                "check its permissions, or name another one (-o)");
+    throw Error(kRunFolderPlace, fmt::format("folder '{}' is not writable", there.string()),
+                "check its permissions, or use another folder (-o)");
 }
 
 std::string short_text(const nlohmann::json& value) {
@@ -41,7 +41,7 @@ std::string short_text(const nlohmann::json& value) {
   return text.size() > 80 ? text.substr(0, 77) + "..." : text;
 }
 
-// Leaves out what the protocol's choices came to, which only an open model tells.
+// Removes the outcomes of protocol choices that depend on the model.
 void drop_outcomes(nlohmann::json& holder) {
   if (!holder.is_object() || !holder.contains("protocol") || !holder["protocol"].is_object())
     return;
@@ -59,24 +59,25 @@ std::string text_at(const nlohmann::json& value, const nlohmann::json::json_poin
 
 RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool restart)
     : directory_(std::move(directory)), restart_(restart) {
-  if (directory_.empty()) throw Error(kRunFolderPlace, "no folder to write to", "-o names one");
+  if (directory_.empty())
+    throw Error(kRunFolderPlace, "no output folder is given", "give a folder with -o");
   check_writable(directory_);
   if (!path_exists(directory_)) return;
   if (!path_exists(file("run.json"))) {
     std::error_code error;
     if (!fs::is_empty(directory_, error) || error)
       throw Error(kRunFolderPlace,
-                  fmt::format("the folder '{}' is not empty and holds no run", directory_),
-                  "name a new folder with -o");
+                  fmt::format("folder '{}' is not empty and contains no run", directory_),
+                  "give a new folder with -o");
     return;
   }
   there_ = read_json(file("run.json"));
   if (json_get_or<std::string>(there_, "format", "", file("run.json")) != kFormat)
     throw Error(kRunFolderPlace, fmt::format("'{}' is not a run of emend", file("run.json")),
-                "name a new folder with -o");
+                "give a new folder with -o");
   if (restart_) return;
   auto theirs = there_;
-  // What only an open model tells; the dtype may have been asked for.
+  // Fields that are known only after the model is opened. --dtype may already have set the dtype.
   for (const char* late : {"model", "threads", "dtype", "weights", "dtype_reason"})
     if (theirs.contains("config") && theirs["config"].is_object() && !run["config"].contains(late))
       theirs["config"].erase(late);
@@ -93,13 +94,13 @@ void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs
   for (const auto& step : nlohmann::json::diff(theirs, expected)) {
     auto path = step.at("path").get<std::string>();
     if (path == "/config/model/folder") continue;
-    // An element added at the end of an array is named "-".
+    // JSON Patch names an element that is added at the end of an array "-".
     if (path.size() > 2 && path.substr(path.size() - 2) == "/-") path.resize(path.size() - 2);
     nlohmann::json::json_pointer where(path);
     auto name = path.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
     throw Error(kRunFolderPlace,
-                fmt::format("'{}' holds a run with another {}: {}, now {}", directory_, name,
+                fmt::format("'{}' contains a run with another {}: {}, now {}", directory_, name,
                             text_at(theirs, where), text_at(expected, where)),
                 kAnother);
   }
@@ -117,7 +118,7 @@ nlohmann::json RunFolder::begin(nlohmann::json run) {
       if (error)
         throw Error(kRunFolderPlace,
                     fmt::format("cannot remove '{}': {}", file(name), error.message()),
-                    "check the permissions of the folder, or name another one (-o)");
+                    "check the permissions of the folder, or use another folder (-o)");
     }
   make_folders(directory_);
   run["format"] = kFormat;

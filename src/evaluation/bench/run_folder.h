@@ -5,19 +5,20 @@
 
 namespace emend {
 
-// The folder of a run, and run.json in it, {"config": {...}, "editors": [...]}, which says what the
-// run depends on: only a run that depends on the same goes on in a folder that is not new.
+// The folder of a run. Its run.json, {"config": {...}, "editors": [...]}, contains everything that
+// the run depends on. A run is resumed only if its run.json is equal.
 class RunFolder {
  public:
-  // run: without config.model, config.threads and what the protocol's choices come to (`used`),
-  // which are known when the model is open. Reads only. Throws emend::Error when the folder cannot
-  // be written to, holds something else, or a run that differs (naming the field), unless that is
-  // to be thrown away (`restart`).
+  // Checks the folder and writes nothing. `run` lacks config.model, config.threads and the outcomes
+  // of protocol choices (`used`), which are known after the model is opened. Throws emend::Error
+  // when the folder is not writable, contains other files, or contains a run that differs (with the
+  // name of the field); `restart` allows the latter.
   RunFolder(std::string directory, const nlohmann::json& run, bool restart);
 
   std::string file(const std::string& name) const { return directory_ + "/" + name; }
-  // Makes the folder and writes run.json; or compares all of it with the one that is there, which
-  // is returned: the model's folder may have another name now, which its fingerprint does not mind.
+  // Creates the folder and writes run.json, or compares run.json with an existing one and returns
+  // the existing one. The path of the model may differ, because the fingerprint identifies the
+  // model.
   nlohmann::json begin(nlohmann::json run);
 
  private:

@@ -33,15 +33,15 @@ std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
     for (const auto& other : candidates)
       if (other.label == spec.label)
         throw Error("evaluation::runner",
-                    fmt::format("two editors would be '{}' in the results", spec.label),
-                    "name each once; give hyper-parameter files names of their own");
+                    fmt::format("two editors have the label '{}'", spec.label),
+                    "give each editor once; give hyperparameter files different names");
     candidates.push_back(
         {spec.label, make_editor(spec.name, spec.settings), for_editor(protocol, spec.name)});
   }
   return candidates;
 }
 
-// Everything but what only an open model tells.
+// run.json without the fields that are known only after the model is opened.
 nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& candidates,
                             const RunOptions& options) {
   auto config = options.facts;
@@ -70,20 +70,19 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
 
 RunOptions checked_options(const Suite& suite, RunOptions options) {
   if (suite.size() == 0)
-    throw Error("evaluation::runner", "there is no record to judge editors on",
-                "choose another suite or split");
+    throw Error("evaluation::runner", "the suite has no records", "choose another suite or split");
   if (options.batch_size == 0 || options.judge_sample == 0)
-    throw Error("evaluation::runner", "a batch, or a sample to judge again, of no records",
-                "--batch-size and --judge-sample are at least 1");
+    throw Error("evaluation::runner", "the batch size and the judge sample must not be 0",
+                "set --batch-size and --judge-sample to at least 1");
   if (options.save_patches && options.mode == Mode::single)
     throw Error("evaluation::runner",
-                "in single mode each edit is taken off again, and no patch is kept",
-                "choose --mode sequential or batch, or make the edit with `emend edit`");
+                "patches cannot be saved in single mode, because each edit is removed",
+                "use --mode sequential or batch, or make the edit with `emend edit`");
   options.judge_at = judge_points(options.judge_at, suite.size());
   return options;
 }
 
-// A label as a file's name.
+// Turns a label into a file name.
 std::string file_name(std::string label) {
   for (char& c : label)
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
@@ -97,8 +96,8 @@ size_t records_in_all(const RunOptions& options, size_t records) {
   return all;
 }
 
-// A run under way: the fixed order of judgements, of which those that an earlier process made are
-// read and the others are made.
+// A run in progress. Judgments have a fixed order. Those of an earlier process are read from the
+// files, and the others are made.
 class Job {
  public:
   Job(const Suite& suite, const RunOptions& options, std::vector<Candidate>& candidates,
@@ -118,7 +117,7 @@ class Job {
     if (samples_.size() > total_ * candidates.size())
       throw Error("evaluation::runner",
                   fmt::format("'{}' has more lines than this run", folder.file("samples.jsonl")),
-                  "--restart begins anew");
+                  "use --restart to start again");
     for (nlohmann::json line; timings_.next(line);) results_.add_timing(line);
   }
 
@@ -170,9 +169,9 @@ class Job {
           if (candidate.editor && needed && !candidate.unmade.count(subject.index)) edit();
           if (made[c] && !made[c]->failure.empty())
             throw Error("evaluation::runner",
-                        fmt::format("the edit of record {} by {} could not be made again: {}",
+                        fmt::format("repeating the edit of record {} by {} failed: {}",
                                     line["record"].dump(), candidate.label, made[c]->failure),
-                        "try again, or begin anew with --restart");
+                        "try again, or use --restart to start again");
         } else {
           edit();
           if (made[c] && !made[c]->failure.empty()) candidate.unmade.insert(subject.index);
@@ -205,10 +204,10 @@ class Job {
     next_record();
   }
 
-  // Whether anything is left for this process to judge.
+  // Whether judgments remain.
   bool unfinished() const { return samples_.size() < total_ * candidates_.size(); }
 
-  // Sequential mode: whether the edits of lines that stand are made once more.
+  // Sequential mode: whether the edits of finished lines must be repeated.
   bool needs_edits() const {
     if (unfinished()) return true;
     if (!options_.save_patches) return false;
@@ -250,10 +249,10 @@ class Job {
     if (json_get<std::string>(line, "editor", name) != candidate.label ||
         json_get<int64_t>(line, "index", name) != static_cast<int64_t>(index) ||
         line.contains("again") != again)
-      throw Error("evaluation::runner",
-                  fmt::format("{}: this run has {} and record number {} there", name,
-                              candidate.label, index),
-                  "--restart begins anew");
+      throw Error(
+          "evaluation::runner",
+          fmt::format("{}: expected editor {} and record number {}", name, candidate.label, index),
+          "use --restart to start again");
     if (!again && line.contains("failed") && line.at("while") != "judging" &&
         line.at("while") != "judging before")
       candidate.unmade.insert(index);
@@ -280,7 +279,7 @@ class Job {
 
   nlohmann::json write_results(bool partial) {
     auto json = results_.json(suite_.size(), partial);
-    // Interrupted while it looked at what stands, it knows less than the file.
+    // A process that was interrupted while it read the lines has fewer lines than the file.
     if (lines_ >= samples_.size()) write_json(folder_.file("results.json"), json);
     return json;
   }
@@ -295,7 +294,7 @@ class Job {
   std::vector<std::string> patches_;
   PictureFolder pictures_;
   const size_t total_;
-  size_t lines_ = 0;  // of samples.jsonl that stand or were written
+  size_t lines_ = 0;  // lines of samples.jsonl that were read or written
   Progress progress_;
   Clock::time_point next_results_ = Clock::now();
 };
@@ -325,7 +324,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   Judge judge(vlm, suite_, store, options_.reuse, candidates_);
   auto run = run_;
   run["config"]["model"] = {{"folder", vlm.folder}, {"fingerprint", vlm.fingerprint()}};
-  // What the protocol's prompts were put into, of a model that has a template.
+  // The chat templates around the protocol's prompts, if the model has any.
   const auto& layout = vlm.processor.layout;
   if (!layout.with_picture.empty() || !layout.without_picture.empty())
     run["config"]["model"]["prompts"] = {{"with_picture", layout.with_picture},
@@ -333,7 +332,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   if (auto settings = vlm.processor.generation.applied(); !settings.empty())
     run["config"]["model"]["generation"] = std::move(settings);
   run["config"].update(precision_facts(vlm.precision));
-  // What the protocol's choices come to on this model.
+  // The outcomes of protocol choices on this model.
   run["config"]["protocol"] = to_json(options_.protocol, vlm);
   for (size_t i = 0; i < candidates_.size(); ++i)
     if (auto& editor = run["editors"][i]; editor.contains("protocol"))

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using Mode = RunOptions::Mode;
 
-// Random pictures with random questions; number 3 has no picture.
+// Random pictures with random questions. Record 3 has no picture.
 class FakeSuite : public Suite {
  public:
   explicit FakeSuite(size_t size) : size_(size) {}
@@ -130,7 +130,7 @@ TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {
     ASSERT_EQ(sample["probes"].size(), 4u);
     EXPECT_EQ(sample["image"], sample["probes"][0]["image"]);
     EXPECT_TRUE(fs::exists(path("a/" + sample["image"].get<std::string>())));
-    // The side before is the same for all.
+    // All editors share the side before the edit.
     for (size_t p = 0; p < 4; ++p)
       EXPECT_EQ(sample["probes"][p]["before"], samples[i / 3 * 3]["probes"][p]["before"]);
   }
@@ -160,9 +160,9 @@ TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {
   EXPECT_GT(results["timings"]["base"]["before_seconds"].get<double>(), 0);
 }
 
-// What a kill leaves: every whole line that was written, and perhaps a part of one.
-TEST_F(RunnerTest, CutAnywhereItEndsAsAnUnbrokenRun) {
-  FakeSuite suite(4);  // the last without a picture, which ft:vision cannot edit
+// Simulates a kill: complete lines remain, perhaps with a part of another.
+TEST_F(RunnerTest, ResumesAfterAnyTruncation) {
+  FakeSuite suite(4);  // the last record has no picture, so ft:vision cannot edit it
   for (auto mode : {Mode::single, Mode::sequential, Mode::batch}) {
     SCOPED_TRACE(mode_name(mode));
     auto whole = std::string("whole-") + mode_name(mode),
@@ -184,7 +184,7 @@ TEST_F(RunnerTest, CutAnywhereItEndsAsAnUnbrokenRun) {
   }
 }
 
-TEST_F(RunnerTest, AnInterruptStopsAndTheSameRunGoesOn) {
+TEST_F(RunnerTest, ResumesAfterAnInterrupt) {
   FakeSuite suite(4);
   run(suite, options("whole"));
   suite.interrupting = 2;
@@ -194,17 +194,17 @@ TEST_F(RunnerTest, AnInterruptStopsAndTheSameRunGoesOn) {
   EXPECT_EQ(stopped.total, 4u);
   EXPECT_EQ(read_json(path("b/results.json"))["partial"], true);
   auto some = lines(path("b/samples.jsonl"));
-  EXPECT_EQ(some.size(), 7u);  // what was under way was finished
+  EXPECT_EQ(some.size(), 7u);  // the current record was finished
   suite.interrupting = SIZE_MAX;
   EXPECT_TRUE(run(suite, options("b")).finished);
   EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
   EXPECT_EQ(without_timings(path("b/results.json")), without_timings(path("whole/results.json")));
-  // Once more changes nothing.
+  // A further run changes nothing.
   EXPECT_TRUE(run(suite, options("b")).finished);
   EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
 }
 
-TEST_F(RunnerTest, WhatFailsIsALineAndACount) {
+TEST_F(RunnerTest, FailuresAreRecordedAndCounted) {
   FakeSuite suite(4);
   suite.unreadable = 2;
   auto outcome = run(suite, options("c"));
@@ -216,7 +216,7 @@ TEST_F(RunnerTest, WhatFailsIsALineAndACount) {
     EXPECT_THAT(samples[i]["failed"].get<std::string>(), HasSubstr("torn"));
     EXPECT_EQ(samples[i]["while"], "reading");
   }
-  EXPECT_FALSE(samples[10].contains("failed"));  // ft:language edits without a picture
+  EXPECT_FALSE(samples[10].contains("failed"));  // ft:language can edit without a picture
   EXPECT_EQ(samples[11]["while"], "editing");
   EXPECT_EQ(samples[11]["record"], "r3");
   const auto& vision = outcome.results["editors"][2];
@@ -229,7 +229,7 @@ TEST_F(RunnerTest, WhatFailsIsALineAndACount) {
   EXPECT_EQ(outcome.results["editors"][1]["records"], 3);
 }
 
-TEST_F(RunnerTest, AnEditorThatFailsAtEveryRecordIsTold) {
+TEST_F(RunnerTest, ReportsAnEditorThatFailsOnEveryRecord) {
   class NoPictures : public FakeSuite {
     using FakeSuite::FakeSuite;
     Record record(size_t index) const override {
@@ -244,7 +244,7 @@ TEST_F(RunnerTest, AnEditorThatFailsAtEveryRecordIsTold) {
   EXPECT_THAT(outcome.hopeless["ft:vision"], HasSubstr("touches the answer"));
 }
 
-TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
+TEST_F(RunnerTest, SequentialModeJudgesEarlierEditsAgain) {
   FakeSuite suite(4);
   auto all = options("e", Mode::sequential);
   auto outcome = run(suite, all);
@@ -252,7 +252,7 @@ TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
   auto samples = lines(path("e/samples.jsonl"));
   EXPECT_EQ(samples.size(), 27u);
 
-  // By hand: the edits one on top of the other, judged against the model before the first.
+  // The same edits by hand: each on top of the earlier ones, judged against the unedited model.
   auto spec = editors()[0];
   auto editor = make_editor(spec.name, spec.settings);
   PatchStack stack;
@@ -273,7 +273,7 @@ TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
     for (size_t p = 0; p < measured.probes.size(); ++p)
       EXPECT_EQ(sample["probes"][p], to_json(measured.probes[p])) << p;
   };
-  // r0, again r0 (1 edit), r1, again r0 and r1 (2 edits), ...
+  // Lines: r0, r0 again (1 edit), r1, r0 and r1 again (2 edits), ...
   expect_same(samples[7], 1);
   expect_same(samples[10], 0);
   expect_same(samples[13], 1);
@@ -289,15 +289,15 @@ TEST_F(RunnerTest, InSequenceEditsPileUpAndEarlierOnesAreJudgedAgain) {
   EXPECT_EQ(results["groups_when_made"]["reliability"]["probes"], 4);
   EXPECT_EQ(results["records"], 2);
   EXPECT_EQ(outcome.results["config"]["judge"]["at"], (std::vector<int>{1, 2, 4}));
-  // The fourth edit failed with ft:vision: counted whether or not it was drawn again.
+  // The fourth edit failed with ft:vision. It counts whether or not it is in the sample.
   ASSERT_EQ(outcome.results["editors"][2]["failed"].size(), 1u);
   EXPECT_EQ(outcome.results["editors"][2]["failed"][0]["record"], "r3");
-  // The untouched model stays as it is.
+  // The base model does not change.
   for (const auto& point : outcome.results["editors"][0]["curve"])
     EXPECT_EQ(point["groups"]["image_locality"]["score"], 1.0);
 }
 
-TEST_F(RunnerTest, ABatchIsOneEdit) {
+TEST_F(RunnerTest, BatchModeMakesOneEditPerBatch) {
   FakeSuite suite(3);
   auto all = options("f", Mode::batch);
   run(suite, all);
@@ -319,7 +319,7 @@ TEST_F(RunnerTest, ABatchIsOneEdit) {
   }
 }
 
-TEST_F(RunnerTest, OneUnreadableRecordLeavesItsBatchAlone) {
+TEST_F(RunnerTest, UnreadableRecordDoesNotFailItsBatch) {
   FakeSuite suite(3);
   suite.unreadable = 0;
   run(suite, options("g", Mode::batch));
@@ -327,7 +327,7 @@ TEST_F(RunnerTest, OneUnreadableRecordLeavesItsBatchAlone) {
   for (size_t i = 0; i < 9; ++i) EXPECT_EQ(samples[i].contains("failed"), i < 3) << i;
 }
 
-TEST_F(RunnerTest, TheNaiveWayMeasuresTheSame) {
+TEST_F(RunnerTest, NoReuseGivesTheSameScores) {
   FakeSuite suite(2);
   auto naive = options("naive");
   naive.reuse = false;
@@ -337,7 +337,7 @@ TEST_F(RunnerTest, TheNaiveWayMeasuresTheSame) {
   ASSERT_EQ(reused.size(), computed.size());
   for (size_t i = 0; i < reused.size(); ++i)
     for (size_t p = 0; p < 4; ++p) {
-      // Other shapes round otherwise, which may turn a rank, but no answer of this model.
+      // Other shapes round differently, which may swap ranks but changes no answer of this model.
       EXPECT_EQ(reused[i]["probes"][p]["before"], computed[i]["probes"][p]["before"]);
       EXPECT_NEAR(reused[i]["probes"][p]["score"].get<double>(),
                   computed[i]["probes"][p]["score"].get<double>(), 0.1);
@@ -345,7 +345,7 @@ TEST_F(RunnerTest, TheNaiveWayMeasuresTheSame) {
   EXPECT_EQ(read_json(path("naive/results.json"))["config"]["reuse"], false);
 }
 
-TEST_F(RunnerTest, AnotherRunIsNotMixedIn) {
+TEST_F(RunnerTest, RefusesTheFolderOfAnotherRun) {
   FakeSuite suite(1);
   run(suite, options("h"));
   auto refused = [&](const RunOptions& options, std::vector<EditorSpec> specs = editors()) {
@@ -366,7 +366,7 @@ TEST_F(RunnerTest, AnotherRunIsNotMixedIn) {
   specs.pop_back();
   EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors"));
   specs.push_back(specs.front());
-  EXPECT_THAT(refused(options("h"), specs), HasSubstr("two editors would be 'ft:language'"));
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("two editors have the label 'ft:language'"));
   FakeSuite larger(2);
   EXPECT_THAT(refusal([&] { Runner(larger, editors(), options("h")); }), HasSubstr("config.suite"));
 
@@ -381,7 +381,7 @@ TEST_F(RunnerTest, AnotherRunIsNotMixedIn) {
   EXPECT_EQ(lines(path("h/samples.jsonl")).size(), 3u);
 }
 
-TEST_F(RunnerTest, AModelMayHaveMoved) {
+TEST_F(RunnerTest, ModelFolderMayMove) {
   FakeSuite suite(1);
   run(suite, options("i"));
   fs::copy(*model_ / "a", *model_ / "moved");
@@ -391,7 +391,7 @@ TEST_F(RunnerTest, AModelMayHaveMoved) {
   EXPECT_EQ(without_timings(path("i/results.json")), before);
 }
 
-TEST_F(RunnerTest, AFolderThatIsNoRunIsLeftAlone) {
+TEST_F(RunnerTest, RefusesAFolderThatIsNotARun) {
   FakeSuite suite(1);
   fs::create_directories(path("mine"));
   write_file(path("mine/notes.txt"), "mine");
@@ -407,7 +407,7 @@ TEST_F(RunnerTest, AFolderThatIsNoRunIsLeftAlone) {
   EXPECT_FALSE(fs::exists(path("new")));
 }
 
-TEST_F(RunnerTest, SamplesOfAnotherOrderAreRefused) {
+TEST_F(RunnerTest, RefusesSamplesInAnotherOrder) {
   FakeSuite suite(2);
   run(suite, options("j"));
   auto bytes = read_file(path("j/samples.jsonl"));
@@ -418,7 +418,7 @@ TEST_F(RunnerTest, SamplesOfAnotherOrderAreRefused) {
   EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("more lines"));
 }
 
-TEST(Schedule, PointsAndSamples) {
+TEST(Schedule, ComputesPointsAndSamples) {
   using Points = std::vector<size_t>;
   EXPECT_EQ(judge_points({100, 1, 10}, 25), (Points{1, 10, 25}));
   EXPECT_EQ(judge_points({1, 10, 10, 0}, 10), (Points{1, 10}));

@@ -9,15 +9,15 @@
 
 namespace emend {
 
-// The parts of a line of samples.jsonl (docs/results.md).
+// Parts of a line of samples.jsonl (docs/results.md).
 
-// What the record asks for.
+// Adds the edit of the record.
 void describe(nlohmann::json& line, const Record& record);
-// What the editor did: steps and holds, where it says so, and the size of the patch.
+// The result of the editor: steps and holds, if the editor reports them, and the size of the patch.
 nlohmann::json described(const Patch& patch);
 void describe(nlohmann::json& line, const Measured& measured);
 
-// Writes drawn pictures into a folder, each once, under the names that samples give them.
+// Writes each generated picture once into a folder, under the name that samples use.
 class PictureFolder {
  public:
   explicit PictureFolder(std::string directory) : directory_(std::move(directory)) {}

@@ -18,8 +18,8 @@ std::vector<size_t> judged_again(uint64_t seed, size_t edits, size_t size) {
   std::vector<size_t> chosen(edits);
   std::iota(chosen.begin(), chosen.end(), size_t{0});
   if (size < edits) {
-    // The library's own distributions differ between machines. The remainder favours small numbers
-    // by less than 2^-40 here.
+    // Distributions of the standard library differ between machines. The bias of the remainder is
+    // below 2^-40 here.
     std::mt19937_64 random(seed * 0x9e3779b97f4a7c15u + edits);
     for (size_t i = 0; i < size; ++i) std::swap(chosen[i], chosen[i + random() % (edits - i)]);
     chosen.resize(size);

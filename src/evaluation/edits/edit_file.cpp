@@ -21,7 +21,7 @@ using nlohmann::json;
   throw Error("evaluation::edit_file", where + ": " + problem, hint);
 }
 
-// An object of the file, which remembers what was read of it.
+// An object of the file. It records which fields were read.
 class Entry {
  public:
   Entry(const json& value, std::string where, fs::path folder)
@@ -31,7 +31,7 @@ class Entry {
                        "write {\"prompt\": \"...\", \"target\": \"...\"}");
   }
 
-  // The first of these fields that is there and neither null nor empty; null when none is.
+  // Returns the first of these fields that is neither null nor empty; null if there is none.
   const json* find(const std::vector<const char*>& names) {
     const json* found = nullptr;
     for (const auto* name : names) {
@@ -40,8 +40,8 @@ class Entry {
       if (at == value_.end() || at->is_null() || *at == "" || (at->is_array() && at->empty()))
         continue;
       if (found)
-        refuse_edit_file(where_, fmt::format("'{}' says what another field says", name),
-                         "keep one");
+        refuse_edit_file(where_, fmt::format("'{}' repeats another field", name),
+                         "remove one of them");
       found = &*at;
       name_ = name;
     }
@@ -65,11 +65,11 @@ class Entry {
   }
   Picture picture_named(const std::string& name) const {
     if (name.find('\0') != std::string::npos)
-      refuse_edit_file(where_, "the name of a picture holds a zero byte", "correct the file");
+      refuse_edit_file(where_, "the name of a picture contains a null byte", "correct the file");
     auto path = (folder_ / name).string();
     std::error_code error;
     if (!fs::is_regular_file(path, error))
-      refuse_edit_file(where_, fmt::format("there is no picture '{}'", path),
+      refuse_edit_file(where_, fmt::format("picture '{}' does not exist", path),
                        "names of pictures are relative to the folder of the file");
     return {path, nullptr};
   }
@@ -77,8 +77,8 @@ class Entry {
     if (value.is_string()) return value.get<std::string>();
     if (value.is_number()) return value.dump();
     if (value.is_array() && value.size() == 1 && !value[0].is_array()) return as_text(value[0]);
-    refuse_edit_file(where_, fmt::format("'{}' is not a text", name_),
-                     "write it in quotation marks");
+    refuse_edit_file(where_, fmt::format("'{}' is not a string", name_),
+                     "put it in quotation marks");
   }
   std::vector<std::string> unread() const {
     std::vector<std::string> names;
@@ -94,7 +94,7 @@ class Entry {
   std::string where_;
   fs::path folder_;
   std::set<std::string> read_;
-  std::string name_;  // the field that was read last
+  std::string name_;  // the last field that was read
 };
 
 std::vector<json> as_list(const json* value) {
@@ -112,10 +112,11 @@ LocalityQuestion locality_question(const json& value, const std::string& where,
   LocalityQuestion question{entry.picture({"image", "picture"}), entry.text({"prompt", "question"}),
                             entry.text({"answer"})};
   if (question.prompt.empty())
-    refuse_edit_file(where, "a locality question has no 'prompt'", "write {\"prompt\": \"...\"}");
+    refuse_edit_file(where, "a locality question needs a 'prompt'", "write {\"prompt\": \"...\"}");
   if (const auto unread = entry.unread(); !unread.empty())
-    refuse_edit_file(where, fmt::format("a locality question has no field '{}'", unread.front()),
-                     "its fields are image, prompt and answer");
+    refuse_edit_file(where,
+                     fmt::format("unknown field '{}' in a locality question", unread.front()),
+                     "use the fields image, prompt and answer");
   return question;
 }
 
@@ -128,11 +129,12 @@ std::pair<std::string, std::string> consequence(const json& value, const std::st
     Entry entry(value, where, folder);
     read = {entry.text({"prompt", "question", "port_q"}), entry.text({"answer", "port_a"})};
     if (const auto unread = entry.unread(); !unread.empty())
-      refuse_edit_file(where, fmt::format("a consequence has no field '{}'", unread.front()),
-                       "its fields are prompt and answer");
+      refuse_edit_file(where,
+                       fmt::format("unknown field '{}' in an entry of 'follows'", unread.front()),
+                       "use the fields prompt and answer");
   }
   if (read.first.empty() || read.second.empty())
-    refuse_edit_file(where, "a consequence needs a question and an answer",
+    refuse_edit_file(where, "an entry of 'follows' needs a question and an answer",
                      "write \"QUESTION => ANSWER\"");
   return read;
 }
@@ -153,9 +155,10 @@ EditQuestion read_edit(Entry& entry) {
   edit.prompt = entry.text({"prompt", "src"});
   edit.target = entry.text({"target", "alt", "target_new"});
   if (edit.prompt.empty() || edit.target.empty())
-    refuse_edit_file(entry.where(),
-                     fmt::format("there is no '{}'", edit.prompt.empty() ? "prompt" : "target"),
-                     "an edit needs a prompt and a target (MMEdit: src and alt)");
+    refuse_edit_file(
+        entry.where(),
+        fmt::format("field '{}' is missing", edit.prompt.empty() ? "prompt" : "target"),
+        "add a prompt and a target (MMEdit: src and alt)");
   edit.image = entry.picture({"image", "picture"});
   edit.rephrasings = entry.texts({"rephrase", "rephrase_prompt"});
   for (const auto& name : entry.texts({"rephrase_image", "rephrase_images", "image_rephrase"}))
@@ -195,7 +198,7 @@ std::pair<std::string, std::string> question_and_answer(const std::string& text,
   auto answer = at == std::string::npos ? std::string() : text.substr(at + arrow.size());
   if (question.empty() || (at != std::string::npos && answer.empty()))
     throw Error("evaluation::edit_file",
-                fmt::format("{} '{}' is not QUESTION => ANSWER", what, text),
+                fmt::format("{} expects QUESTION => ANSWER, got '{}'", what, text),
                 "for example \"Is the star red? => yes\"");
   return {question, answer};
 }

@@ -7,34 +7,35 @@
 
 namespace emend {
 
-// Edits that a file lists: a JSON array or JSON Lines of objects.
+// Edits from a file: a JSON array or JSON Lines of objects.
 //
 //   prompt, target                  required; also src, alt (MMEdit) and target_new (CounterFact)
-//   image                           a picture; also "picture"
-//   rephrase                        a text or a list; also rephrase_prompt
+//   image                           a picture; also picture
+//   rephrase                        a string or a list; also rephrase_prompt
 //   rephrase_image, rephrase_images a picture or a list; also image_rephrase
-//   locality                        a list of questions, see locality_questions
+//   locality                        a list of questions, as in read_locality_file
 //   follows, portability            a list of "QUESTION => ANSWER" or {"prompt", "answer"}
 //   loc, loc_ans; m_loc, m_loc_q, m_loc_a; locality_prompt, locality_ground_truth
-//                                   a locality question, as MMEdit and CounterFact write it
+//                                   a locality question in the format of MMEdit or CounterFact
 //
-// Names of pictures are relative to the file's folder. A number, or a list of one text, is read as
-// text.
+// Names of pictures are relative to the folder of the file. A number, or a list with one string, is
+// read as a string.
 struct EditFile {
   std::vector<EditQuestion> edits;
-  std::vector<std::string> ignored;  // fields that are not read, each once
+  std::vector<std::string> ignored;  // unknown fields, without duplicates
 };
 
-// Throws emend::Error that names file and entry when a field is missing or of the wrong kind, or a
-// picture is not there.
+// Throws emend::Error with file and entry when a field is missing or has the wrong type, or a
+// picture does not exist.
 EditFile read_edit_file(const std::string& path);
 
-// A JSON array or JSON Lines of questions: texts, "QUESTION => ANSWER", or objects {"prompt",
-// "answer" (optional), "image" (optional)}. Throws emend::Error as above, and for other fields.
+// Reads a JSON array or JSON Lines of questions: strings, "QUESTION => ANSWER", or objects
+// {"prompt", "answer" (optional), "image" (optional)}. Throws emend::Error as above, and for
+// unknown fields.
 std::vector<LocalityQuestion> read_locality_file(const std::string& path);
 
-// "QUESTION => ANSWER" taken apart; the answer is empty where there is no arrow. Throws
-// emend::Error that begins with `what` when either side is empty.
+// Splits "QUESTION => ANSWER"; without an arrow, the answer is empty. Throws emend::Error that
+// begins with `what` when either side is empty.
 std::pair<std::string, std::string> question_and_answer(const std::string& text,
                                                         const std::string& what);
 

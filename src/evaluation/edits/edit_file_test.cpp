@@ -58,7 +58,7 @@ TEST_F(EditFileTest, ReadsEveryField) {
   EXPECT_THAT(read.ignored, ElementsAre());
 }
 
-TEST_F(EditFileTest, ReadsTheFieldsOfMmeditAndNamesThoseThatItDoesNotRead) {
+TEST_F(EditFileTest, ReadsMmeditFieldsAndListsUnknownFields) {
   const auto read = read_edit_file(file(
       R"({"src": "What?", "pred": "dog", "rephrase": "Which?", "alt": "cat", "image": "a.png",)"
       R"( "image_rephrase": "b.png", "loc": "nq question: who", "loc_ans": "Tom",)"
@@ -76,16 +76,16 @@ TEST_F(EditFileTest, ReadsTheFieldsOfMmeditAndNamesThoseThatItDoesNotRead) {
   EXPECT_THAT(read.ignored, ElementsAre("pred", "subject"));
 }
 
-TEST_F(EditFileTest, RefusesWhatMakesNoEdit) {
-  EXPECT_THAT(refusal(R"([{"prompt": "What?"}])"), HasSubstr("there is no 'target'"));
-  EXPECT_THAT(refusal(R"([{"prompt": "", "target": "x"}])"), HasSubstr("there is no 'prompt'"));
+TEST_F(EditFileTest, RefusesInvalidEdits) {
+  EXPECT_THAT(refusal(R"([{"prompt": "What?"}])"), HasSubstr("'target' is missing"));
+  EXPECT_THAT(refusal(R"([{"prompt": "", "target": "x"}])"), HasSubstr("'prompt' is missing"));
   EXPECT_THAT(refusal(R"(["What?"])"), HasSubstr("not an object"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "image": "c.png"}])"),
-              HasSubstr("there is no picture"));
+              HasSubstr("c.png' does not exist"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "src": "b", "target": "c"}])"), HasSubstr("'src'"));
-  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": {"b": 1}}])"), HasSubstr("is not a text"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": {"b": 1}}])"), HasSubstr("is not a string"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "locality": [{"promt": "c"}]}])"),
-              HasSubstr("no 'prompt'"));
+              HasSubstr("needs a 'prompt'"));
   EXPECT_THAT(
       refusal(R"([{"prompt": "a", "target": "b", "locality": [{"prompt": "c", "anwser": "d"}]}])"),
       HasSubstr("'anwser'"));

@@ -31,7 +31,7 @@ class EditRun {
 
   EditOutcome outcome() {
     check_base();
-    part("asking before the edit");
+    part("generating the answer before the edit");
     EditOutcome outcome;
     for (const auto& edit : job_.edits) {
       EditVerdict verdict;
@@ -48,7 +48,7 @@ class EditRun {
     outcome.patch = job_.sequential ? edit_in_sequence(outcome) : edit_at_once(outcome);
     outcome.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     const auto edited = edited_.interventions(vlm_, &store_);
-    part("asking after the edit");
+    part("generating the answer after the edit");
     for (size_t i = 0; i < job_.edits.size(); ++i) check(i, edited, outcome.edits[i]);
     measure_all(edited, outcome);
     record_effect(outcome);
@@ -60,15 +60,16 @@ class EditRun {
     if (job_.on_part) job_.on_part(name);
   }
 
-  // A request that is rewritten is no place to take gradients from.
+  // Gradients cannot be computed through a rewritten request.
   void check_base() const {
-    if (editor_kind(job_.editor->name()).recall) return;  // it takes none
+    if (editor_kind(job_.editor->name()).recall) return;  // this editor uses no gradients
     for (const auto& change : base_.interventions(vlm_))
       if (change.point == Point::request)
-        throw Error("evaluation::edit_job",
-                    fmt::format("{} changes weights and cannot work behind demonstrations",
-                                job_.editor->name()),
-                    "make this edit without --patch, and apply both patches afterwards");
+        throw Error(
+            "evaluation::edit_job",
+            fmt::format("{} changes weights and cannot edit on top of a patch with demonstrations",
+                        job_.editor->name()),
+            "make this edit without --patch, and apply both patches afterwards");
   }
 
   std::string answer(const EditJob::Edit& edit, const std::string& prompt,
@@ -104,7 +105,7 @@ class EditRun {
       auto patch =
           job_.editor->edit(vlm_, {requests_[i]}, context(edited_.interventions(vlm_, &store_)));
       outcome.edits[i].effect = patch.effect;
-      if (!ids.insert(patch.id).second) continue;  // an edit that comes twice adds nothing
+      if (!ids.insert(patch.id).second) continue;  // the same edit is added only once
       all.add(patch);
       edited_.apply(vlm_, std::move(patch));
     }
@@ -139,7 +140,7 @@ class EditRun {
     return failed;
   }
 
-  // The default probes are asked once, with the first edit's.
+  // The default probes are added to the first edit only.
   Record record_of(size_t index) {
     const auto& edit = job_.edits[index];
     auto defaults = job_.defaults;
@@ -176,7 +177,7 @@ class EditRun {
     outcome.scores = means_by_group(all);
   }
 
-  // What the patch says about itself.
+  // Writes the results into the patch.
   void record_effect(EditOutcome& outcome) const {
     auto& patch = outcome.patch;
     if (!base_.patches().empty()) {

@@ -9,7 +9,7 @@
 namespace emend {
 namespace {
 
-TEST(EditQuestionTest, TheDefaultRecordHasWhatWasAskedFor) {
+TEST(EditQuestionTest, DefaultRecordHasTheRequestedProbes) {
   for (auto world : {ProbeWorld::scenes, ProbeWorld::general}) {
     EditQuestion question;
     question.prompt = "What color is the star?";
@@ -28,7 +28,7 @@ TEST(EditQuestionTest, TheDefaultRecordHasWhatWasAskedFor) {
     EXPECT_EQ(counts[Group::image_generality], 1);
     EXPECT_EQ(counts[Group::text_locality], 7);
     EXPECT_EQ(counts[Group::image_locality], 7);
-    // The same seed asks the same.
+    // The same seed gives the same probes.
     auto again = default_record(question, {world, 7, 7}, 3);
     for (size_t i = 0; i < record.probes.size(); ++i)
       EXPECT_EQ(record.probes[i].text, again.probes[i].text);
@@ -59,7 +59,7 @@ TEST(EditQuestionTest, AltersThePictureWhenNoOtherPictureIsGiven) {
   EXPECT_EQ(consequences, 1);
 }
 
-TEST(EditQuestionTest, TheUsersLocalityQuestionsAreProbes) {
+TEST(EditQuestionTest, LocalityQuestionsOfTheUserBecomeProbes) {
   EditQuestion question;
   question.prompt = "What?";
   question.target = "x";

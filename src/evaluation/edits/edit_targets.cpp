@@ -33,14 +33,14 @@ bool is_plain(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); });
 }
 
-// Letters and digits that the tokenizer writes as `count` tokens behind a space.
+// Random letters and digits that the tokenizer splits into `count` tokens after a space.
 std::string of_tokens(const Tokenizer& tokenizer, size_t count, Rng& rng) {
   for (;;) {
     std::vector<int64_t> ids;
     while (ids.size() < count) ids.push_back(below(rng, static_cast<size_t>(tokenizer.size())));
     auto text = tokenizer.decode(ids);
     if (!text.empty() && text.front() == ' ') text.erase(0, 1);
-    // At most one space between words.
+    // Allow at most one space between words.
     auto letters = text;
     const auto space = letters.find(' ');
     if (space != std::string::npos && space > 0 && space + 1 < letters.size())

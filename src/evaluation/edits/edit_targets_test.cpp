@@ -10,13 +10,14 @@
 namespace emend {
 namespace {
 
-// On the bundled model; some of these targets are spelled in tokens that it has never seen.
+// Edits the bundled model with arbitrary targets, some of them with tokens that it was not trained
+// on.
 class EditTargetsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
     if (!std::filesystem::exists(folder + "/model.safetensors"))
-      GTEST_SKIP() << "the bundled model is not there: " << folder;
+      GTEST_SKIP() << "the bundled model is missing: " << folder;
     vlm_ = load_vlm(folder);
   }
   void expect_holds(const std::string& editor, const EditRequest& request,
@@ -38,7 +39,7 @@ TEST_F(EditTargetsTest, RandomTargetsHold) {
     expect_holds("lora", target.edit, target.answer);
 }
 
-// The first picture that `emend scenes export --split eval --seed 1` writes.
+// The first picture of `emend scenes export --split eval --seed 1`.
 TEST_F(EditTargetsTest, NumbersHoldOnTheFirstPicture) {
   EditRequest request;
   SuiteOptions options;
@@ -49,14 +50,14 @@ TEST_F(EditTargetsTest, NumbersHoldOnTheFirstPicture) {
     request.target = " " + number;
     expect_holds("ft", request, number);
   }
-  // LoRA does not reach `5`, two tokens that were never trained, within its default steps.
+  // LoRA does not reach `5`, two untrained tokens, within its default steps.
   for (const std::string number : {"3", "4", "7", "9"}) {
     request.target = " " + number;
     expect_holds("lora", request, number);
   }
 }
 
-TEST_F(EditTargetsTest, TargetsAreEqualForEqualSeedsAndOfEveryKind) {
+TEST_F(EditTargetsTest, TargetsHaveEveryKindAndDependOnlyOnTheSeed) {
   const auto& tokenizer = *vlm_.processor.tokenizer;
   const auto first = draw_targets(tokenizer, 70, 5), again = draw_targets(tokenizer, 70, 5);
   std::map<std::string, int> kinds;

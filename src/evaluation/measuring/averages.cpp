@@ -6,7 +6,7 @@
 namespace emend {
 namespace {
 
-// Means over the probes that have the same key.
+// Means over the probes with the same key.
 template <class Key, class KeyOf>
 std::map<Key, Score> means_by(const std::vector<ProbeResult>& probes, KeyOf key_of) {
   std::map<Key, Score> means;

@@ -22,7 +22,7 @@ ProbeResult probe(Group group, double score, double generated, bool similar = fa
 
 Measured measured(std::vector<ProbeResult> probes) { return {probes, means_by_group(probes)}; }
 
-TEST(AveragesTest, MeansAreUnweightedOverRecords) {
+TEST(AveragesTest, AveragesRecordsWithEqualWeights) {
   Measured one, two;
   one.scores[Group::portability] = score(1.0, 0.5, 0.75, 4);
   two.scores[Group::portability] = score(0.0, 0.5, 0.25, 1);
@@ -35,18 +35,18 @@ TEST(AveragesTest, MeansAreUnweightedOverRecords) {
   EXPECT_DOUBLE_EQ(scores[Group::portability].generated, 0.5);
   EXPECT_DOUBLE_EQ(scores[Group::portability].vqa, 0.5);
   EXPECT_EQ(scores[Group::portability].probes, 5);
-  EXPECT_DOUBLE_EQ(scores[Group::reliability].score, 1);  // over the records that asked
+  EXPECT_DOUBLE_EQ(scores[Group::reliability].score, 1);  // over the records with such probes
   EXPECT_EQ(averages.records(), 2);
 }
 
-TEST(AveragesTest, StandardErrorByHand) {
+TEST(AveragesTest, ComputesTheStandardError) {
   Averages averages;
   for (double value : {1.0, 0.0, 0.5, 1.0}) {
     Measured one;
     one.scores[Group::reliability] = score(value, 1, 1, 3);
     averages.add(one);
     auto now = averages.scores()[Group::reliability];
-    // A single record says nothing of its error, and no number is written.
+    // A single record has no standard error, so no number is written.
     EXPECT_EQ(std::isnan(now.error), averages.records() == 1);
     EXPECT_EQ(to_json(averages.scores())["reliability"].contains("stderr"), averages.records() > 1);
   }
@@ -57,7 +57,7 @@ TEST(AveragesTest, StandardErrorByHand) {
   EXPECT_DOUBLE_EQ(mean.generated, 1);
 }
 
-TEST(AveragesTest, ARecordsMeansAreOverItsProbes) {
+TEST(AveragesTest, AveragesTheProbesOfARecord) {
   auto means =
       means_by_group({probe(Group::text_locality, 1, 1), probe(Group::text_locality, 0, 1),
                       probe(Group::text_locality, 0.5, 0), probe(Group::reliability, 1, 1)});
@@ -67,7 +67,7 @@ TEST(AveragesTest, ARecordsMeansAreOverItsProbes) {
   EXPECT_EQ(means.size(), 2u);
 }
 
-TEST(AveragesTest, GridByCell) {
+TEST(AveragesTest, AveragesCellsOfTheGrid) {
   Averages averages;
   averages.add(
       measured({probe(Group::reliability, 1, 1), probe(Group::no_image_locality, 1, 1, false),

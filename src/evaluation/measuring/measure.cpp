@@ -17,8 +17,8 @@ void add(Hasher& hash, const std::vector<int64_t>& numbers) {
   hash.update(&size, sizeof size).update(numbers.data(), size * sizeof(int64_t));
 }
 
-// Of all that a batch's side before the edit depends on: what the model sees, not what it was made
-// from, so that another tokenizer or picture of the same name is another batch.
+// The store key of a batch's side before the edit. It contains everything that the side depends on,
+// such as token IDs and pixels instead of texts and file names.
 std::string side_key(const Vlm& vlm, const Before& before, const AskedBatch& batch) {
   Hasher hash;
   hash.update(to_json(before.protocol, vlm).dump());
@@ -69,7 +69,7 @@ Side side_before(const Vlm& vlm, const Before& before, const AskedBatch& batch,
   return side;
 }
 
-// Passes are kept where neither the base nor an edit to come has changed anything.
+// Passes are kept before the first stage that the base or a later edit changes.
 std::vector<size_t> boundaries_of(const Model& model, const MeasureOptions& options,
                                   const Interventions& base) {
   auto boundaries = options.boundaries;

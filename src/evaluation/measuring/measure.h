@@ -16,7 +16,7 @@
 
 namespace emend {
 
-// A probe as it is put to the model.
+// A probe as the input of the model.
 struct Asked {
   Group group;
   ForcedQuery query;
@@ -24,68 +24,69 @@ struct Asked {
   bool similar = false;  // Probe::similar
 };
 
-// A padded batch, no request rewritten yet, and its passes before some stages, ascending: what runs
-// before them is the model's own. Both sides of a measurement run at its padded shape.
+// A padded batch before any request is rewritten, with its passes before some stages, ascending.
+// Only the unedited model ran before these stages. Both sides of a measurement use the padded
+// shape.
 struct KeptBatch {
   Batch batch;
   PadSide pad = PadSide::right;
   std::vector<Pass> kept;
 };
 
-// Probes that run as one batch, and what is kept of the side before the edit.
+// Probes that run as one batch, with the kept passes of the side before the edit.
 struct AskedBatch {
   std::vector<size_t> asked;  // indices into Before::asked
-  KeptBatch forced;           // prompts and answers; no rows when nothing is forced
-  KeptBatch prompts;          // prompts alone, to generate from; no rows when nothing is generated
-  std::vector<std::vector<int64_t>> answers;  // the expected answers' tokens, last in forced rows
+  KeptBatch forced;           // prompts and answers; no rows without teacher forcing
+  KeptBatch prompts;          // prompts to generate from; no rows without generation
+  std::vector<std::vector<int64_t>> answers;  // expected answers, at the end of forced rows
   std::vector<at::Tensor> ranks;  // (positions, k) of a forced locality row before the edit
 };
 
-// The side of a measurement that no edit changes: made once for a record, used with every editor.
+// The side before the edit: computed once for a record and shared by all editors.
 struct Before {
   Protocol protocol;
   std::vector<Asked> asked;
   std::vector<AskedBatch> batches;
   std::vector<std::string> answers;      // by probe
-  std::shared_ptr<ActivationStore> own;  // the record's, where none was given
-  ActivationStore* store = nullptr;      // which one; null: everything is computed anew
+  std::shared_ptr<ActivationStore> own;  // used if no store is given
+  ActivationStore* store = nullptr;      // null: everything is recomputed
 };
 
 struct MeasureOptions {
-  ActivationStore* store = nullptr;  // shared activations; null: nothing outlives the record
-  // Stages that the edits to come may be the first to change: passes are kept before each. Empty:
+  ActivationStore* store = nullptr;  // shared activations; null: kept for this record only
+  // The stages that later edits may change first: passes are kept before each of them. Empty:
   // before each module.
   std::vector<size_t> boundaries = {};
-  // false: the naive way, each probe a pass of its own from the pixels on, before and after. One
-  // that compares editors this way takes the before-side anew for each.
+  // false: each probe is a separate pass from the pixels on, before and after the edit. A
+  // comparison of editors then repeats the side before the edit for each editor.
   bool reuse = true;
 };
 
-// A record without a reliability probe gets one: its own question. `base`: what was applied
-// already. With a store, the side before (of no base) is found there again under a key of all that
-// it depends on.
+// Measures the side before the edit. A record without a reliability probe gets one with the
+// question of the edit. `base`: interventions that are already applied. With a store and without a
+// base, the side is stored under a key of everything that it depends on.
 Before take_before(const Vlm& vlm, const Record& record, const Protocol& protocol = {},
                    const Interventions& base = {}, const MeasureOptions& options = {});
 
 struct ProbeResult {
   Asked asked;
-  std::string before, after;  // answers' texts: generated, or the best tokens while forced
-  double score = 0;           // the protocol's own: accuracy; for a locality agreement with before
-  double generated = 0;  // 1 when the answer's text is the expected one (a locality: as before)
-  double vqa = 0;        // the same after VQA's normalisation (articles, punctuation, number words)
+  std::string before, after;  // answers: generated, or the top-1 tokens under teacher forcing
+  double score = 0;           // protocol score: accuracy, or for locality the agreement with before
+  double generated = 0;       // 1 when the answer is the expected one (locality: as before)
+  double vqa = 0;  // the same after VQA normalization (articles, punctuation, number words)
 };
 
-// Means of a group; `probes` is how many they were taken over.
+// Means of a group over `probes` probes.
 struct Score {
   double score = 0;
   double generated = 0;
   double vqa = 0;
   int64_t probes = 0;
-  // Of `score` over records: sample deviation / sqrt(records). Not a number for a single record.
+  // Standard error of `score`: sample deviation / sqrt(records). NaN for a single record.
   double error = std::numeric_limits<double>::quiet_NaN();
 };
 
-// A record's means; groups without probes are absent.
+// The means of a record; groups without probes are absent.
 std::map<Group, Score> means_by_group(const std::vector<ProbeResult>& probes);
 
 struct Measured {
@@ -93,20 +94,20 @@ struct Measured {
   std::map<Group, Score> scores;  // means_by_group(probes)
 };
 
-// `interventions`: all that is applied, base and edit. Their `rows` (a scope) name Before::asked.
-// Throws emend::Error when the edited model's logits are NaN, and when a rewritten request is
-// longer than before where the protocol compares equal lengths only.
+// `interventions`: everything that is applied, base and edit. Their `rows` (a scope) index
+// Before::asked. Throws emend::Error when the edited model's logits are NaN, and when a rewritten
+// request is longer than before although the protocol compares equal lengths only.
 Measured measure(const Vlm& vlm, const Before& before, const Interventions& interventions);
 
-// A cell of the T x I grid (De-VQA) and the mean over the records that fill it.
+// A cell of the T x I grid (De-VQA) with the mean over the records that have it.
 struct Cell {
   Place place;
-  bool unchanged;  // expected of its answers; else the target
+  bool unchanged;  // answers should not change; false: they should be the target
   Score score;
   using Key = std::tuple<std::string, std::string, bool>;  // text, image, unchanged
 };
 
-// Unweighted mean over records of each record's means, as the field reports a file.
+// Unweighted means over records of each record's means, as in the literature.
 class Averages {
  public:
   void add(const Measured& measured);
@@ -115,7 +116,7 @@ class Averages {
   int64_t records() const { return records_; }
 
  private:
-  // Running mean and sum of squared distances from it (Welford), which does not cancel.
+  // Running mean and sum of squared deviations (Welford), which is numerically stable.
   struct Running {
     Score mean;
     double squares = 0;

@@ -10,16 +10,16 @@
 namespace emend {
 namespace {
 
-// Editors that rewrite the request or the logits, on all rows or on some.
+// Editors that rewrite the request or the logits, in all rows or in some.
 class MeasureRequestsTest : public TinyVlmTest {
  protected:
-  // Demonstrations in front of the text, as IKE writes them.
+  // Puts demonstrations before the text, as IKE does.
   static Intervention demonstrations(const std::string& text) {
     auto change = Intervention::request([text](Batch batch) {
       auto tokens = vlm().processor.target(text);
       for (auto& row : batch.rows) {
         auto begin = std::find_if(row.ids.begin(), row.ids.end(), [](int64_t id) {
-          return id != kImageSlot && id != 2;  // behind slots and BOS
+          return id != kImageSlot && id != 2;  // after image slots and BOS
         });
         row.ids.insert(begin, tokens.begin(), tokens.end());
       }
@@ -60,7 +60,7 @@ TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
   }
 }
 
-TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
+TEST_F(MeasureRequestsTest, ShorterRequestsCompareTheLastPositions) {
   auto before = take_before(vlm(), record(), make_protocol("easyedit-editor"));
   auto cut = Intervention::request([](Batch batch) {
     for (auto& row : batch.rows) {
@@ -83,7 +83,7 @@ TEST_F(MeasureRequestsTest, ShorterRequestsToo) {
   }
 }
 
-TEST_F(MeasureRequestsTest, UnequalLengthsAreRefusedByName) {
+TEST_F(MeasureRequestsTest, RefusesUnequalLengthsUnderEqualLengthProtocols) {
   auto before = take_before(vlm(), record());
   try {
     measure(vlm(), before, {demonstrations("New Fact: ")});
@@ -92,12 +92,12 @@ TEST_F(MeasureRequestsTest, UnequalLengthsAreRefusedByName) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("mmedit-2024"));
     EXPECT_THAT(error.what(), ::testing::HasSubstr("easyedit-editor"));
   }
-  // The exception that is made for IKE compares them.
+  // The exception for IKE compares the last positions.
   before = take_before(vlm(), record(), for_editor({}, "ike"));
   EXPECT_NO_THROW(measure(vlm(), before, {demonstrations("New Fact: ")}));
 }
 
-TEST_F(MeasureRequestsTest, ARequestLeftAsItIsLeavesEveryBit) {
+TEST_F(MeasureRequestsTest, UnchangedRequestKeepsEveryBit) {
   auto nothing = Intervention::request([](const Batch& batch) { return batch; });
   for (const auto& name : protocol_names()) {
     auto before = take_before(vlm(), record(), make_protocol(name));
@@ -107,7 +107,7 @@ TEST_F(MeasureRequestsTest, ARequestLeftAsItIsLeavesEveryBit) {
   }
 }
 
-TEST_F(MeasureRequestsTest, AnAnswerMustStayInItsPlace) {
+TEST_F(MeasureRequestsTest, AnswerMustStayAtTheEnd) {
   auto before = take_before(vlm(), record(), make_protocol("easyedit-editor"));
   auto change = Intervention::request([](Batch batch) {
     for (auto& row : batch.rows) row.ids.back() = 5;
@@ -116,26 +116,27 @@ TEST_F(MeasureRequestsTest, AnAnswerMustStayInItsPlace) {
   EXPECT_THROW(measure(vlm(), before, {change}), Error);
 }
 
-TEST_F(MeasureRequestsTest, ScopedRequestsChangeTheirRowsOnly) {
-  auto before = take_before(vlm(), record());  // equal lengths: localities must not be rewritten
+TEST_F(MeasureRequestsTest, ScopedRequestsChangeOnlyTheirRows) {
+  // The protocol compares equal lengths, so locality requests must not be rewritten.
+  auto before = take_before(vlm(), record());
   auto change = demonstrations("New Fact: what is this? cat\n");
   change.rows = only(before, {0, 1});
   auto measured = measure(vlm(), before, {change});
   auto base = measure(vlm(), before, {});
   for (size_t i = 0; i < measured.probes.size(); ++i) {
     const auto& probe = measured.probes[i];
-    // Wider rows beside it may move a near tie among the best ten.
+    // Longer rows in the batch may swap a near tie among the top 10.
     EXPECT_NEAR(probe.score, base.probes[i].score, i < 2 ? 1 : 0.02) << i;
     if (i >= 2) {
       EXPECT_EQ(probe.after, base.probes[i].after) << i;
     }
   }
   EXPECT_NE(measured.probes[0].after, base.probes[0].after);
-  // Text rows are a batch of their own, which nothing has touched.
+  // Text rows are a separate batch, which is unchanged.
   EXPECT_EQ(measured.scores[Group::text_locality].score, 1.0);
 }
 
-TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
+TEST_F(MeasureRequestsTest, LogitsAreMixedOnlyInTheScope) {
   for (const auto& name : protocol_names()) {
     auto before = take_before(vlm(), record(), make_protocol(name));
     auto base = measure(vlm(), before, {});
@@ -156,7 +157,7 @@ TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
         }
       }
     }
-    // Without a scope all rows are mixed; a mix that changes nothing changes no score.
+    // Without a scope, all rows are mixed. A mix that changes nothing changes no score.
     change.rows = {};
     EXPECT_LT(measure(vlm(), before, {change}).scores[Group::image_locality].score, 0.1);
     change.transform = [](const at::Tensor& logits) { return logits * 2; };
@@ -166,7 +167,7 @@ TEST_F(MeasureRequestsTest, LogitsAreMixedWhereTheScopeSaysSo) {
   }
 }
 
-TEST_F(MeasureRequestsTest, AScopeNamesEveryProbe) {
+TEST_F(MeasureRequestsTest, ScopeMustCoverEveryProbe) {
   auto before = take_before(vlm(), record());
   auto change =
       Intervention::logits([](const at::Tensor& logits) { return logits; }).on_rows({true, false});

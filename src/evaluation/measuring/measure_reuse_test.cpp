@@ -7,7 +7,7 @@
 namespace emend {
 namespace {
 
-// What is shared between probes, editors and runs changes no number.
+// Sharing between probes, editors and runs must not change results.
 class MeasureReuseTest : public TinyVlmTest {
  protected:
   static std::vector<size_t> kept_before(const KeptBatch& batch) {
@@ -17,7 +17,7 @@ class MeasureReuseTest : public TinyVlmTest {
   }
 };
 
-// (positions, V) by probe: every logit of its forced row.
+// (positions, V) by probe: all logits of its teacher-forced row.
 std::vector<at::Tensor> forced_logits(const Vlm& vlm, const Before& before,
                                       const Interventions& interventions) {
   at::NoGradGuard no_grad;
@@ -32,9 +32,9 @@ std::vector<at::Tensor> forced_logits(const Vlm& vlm, const Before& before,
   return logits;
 }
 
-// Batches of one and of many give kernels other shapes, and they add up in another order: float32
-// logits differ by about 1e-6 of their size (measured on the bundled model: 1.7e-5, of logits up to
-// 31), and no more. Pictures are encoded one by one either way, to the same bits.
+// Kernels add in another order for other batch sizes: float32 logits differ by about 1e-6 of their
+// size (measured on the bundled model: 1.7e-5 of logits up to 31). Pictures are encoded one by one
+// in both cases, to the same bits.
 void expect_near(const Vlm& vlm, const Record& record, const Interventions& edit,
                  const Protocol& protocol) {
   auto few = take_before(vlm, record, protocol),
@@ -59,12 +59,12 @@ void expect_near(const Vlm& vlm, const Record& record, const Interventions& edit
   }
 }
 
-TEST_F(MeasureReuseTest, TheNaiveWayGivesTheSameScores) {
+TEST_F(MeasureReuseTest, NoReuseGivesTheSameScores) {
   expect_near(vlm(), record(), noise("language_model.model.decoder.layers.2.*", 9, 0.04), {});
   expect_near(vlm(), record(), noise("qformer.*", 9, 0.04), make_protocol("easyedit-editor"));
 }
 
-TEST(MeasureBundledTest, TheNaiveWayGivesTheSameScores) {
+TEST(MeasureBundledTest, NoReuseGivesTheSameScores) {
   auto vlm = load_vlm(EMEND_SOURCE_DIR "/models/scenes-blip2");
   Protocol protocol;
   for (uint64_t seed : {1, 2, 3}) {
@@ -76,7 +76,7 @@ TEST(MeasureBundledTest, TheNaiveWayGivesTheSameScores) {
   }
 }
 
-TEST_F(MeasureReuseTest, PassesAreKeptWhereTheyAreNeededOnly) {
+TEST_F(MeasureReuseTest, KeepsOnlyPassesThatAreNeeded) {
   const auto& model = *vlm().model;
   const auto bridge = model.first_stage(Module::bridge),
              language = model.first_stage(Module::language), last = model.stages().size() - 2;
@@ -87,18 +87,18 @@ TEST_F(MeasureReuseTest, PassesAreKeptWhereTheyAreNeededOnly) {
   EXPECT_EQ(kept_before(kept({}).forced), (Stages{bridge, language}));
   EXPECT_EQ(kept_before(kept({last}).forced), Stages{last});
   EXPECT_EQ(kept_before(kept({last, bridge, last}).forced), (Stages{bridge, last}));
-  // An editor that rewrites requests (0) keeps nothing; generation begins before the language
+  // An editor that rewrites requests (0) keeps nothing. Generation starts before the language
   // module.
   EXPECT_EQ(kept_before(kept({0, last}).forced), Stages{last});
   EXPECT_EQ(kept_before(kept({0, last}).prompts), Stages{language});
   EXPECT_EQ(kept_before(kept({bridge, last}).prompts), (Stages{bridge, language}));
-  // What the base changes is not kept as the model's own.
+  // Passes that the base changes are not kept as passes of the unedited model.
   auto base = noise("qformer.*layer.1.*", 2, 0.1);
   const auto own = first_changed_stage(model, base);
   EXPECT_EQ(kept_before(kept({last}, base).forced), Stages{own});
 }
 
-TEST_F(MeasureReuseTest, BoundariesChangeNoBit) {
+TEST_F(MeasureReuseTest, BoundariesDoNotChangeResults) {
   const auto stages = vlm().model->stages().size();
   for (const std::string sites : {"language_model.model.decoder.layers.2.*", "qformer.*",
                                   "vision_model.*.layers.1.*", "*.lm_head"}) {
@@ -111,11 +111,11 @@ TEST_F(MeasureReuseTest, BoundariesChangeNoBit) {
   }
 }
 
-TEST_F(MeasureReuseTest, ABaseIsPartOfBothSides) {
+TEST_F(MeasureReuseTest, BaseIsPartOfBothSides) {
   auto base = noise("qformer.*", 4, 0.2), edit = noise("*.layers.2.fc1", 5, 0.2);
   auto before = take_before(vlm(), record(), {}, base);
   EXPECT_EQ(measure(vlm(), before, base).scores[Group::image_locality].score, 1);
-  // Taking the base off again is a change like any other.
+  // Removing the base is a change like any other.
   auto off = measure(vlm(), before, {});
   EXPECT_LT(off.scores[Group::image_locality].score, 1);
   auto fresh = measure(vlm(), take_before(vlm(), record()), {});
@@ -126,7 +126,7 @@ TEST_F(MeasureReuseTest, ABaseIsPartOfBothSides) {
   EXPECT_LT(measure(vlm(), before, both).scores[Group::image_locality].score, 1);
 }
 
-TEST_F(MeasureReuseTest, TheSideBeforeIsFoundAgain) {
+TEST_F(MeasureReuseTest, SideBeforeIsReadFromTheStore) {
   testing::TemporaryFolder folder;
   const ActivationStore::Options on_disk = {uint64_t{1} << 30, folder.string()};
   auto edit = noise("*.layers.2.*", 5, 0.1);
@@ -139,8 +139,8 @@ TEST_F(MeasureReuseTest, TheSideBeforeIsFoundAgain) {
     auto misses = store.counts().misses;
     expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&store}), edit),
                 reference);
-    EXPECT_EQ(store.counts().misses, misses) << name;  // nothing was computed that was known
-    // A later run.
+    EXPECT_EQ(store.counts().misses, misses) << name;  // nothing is computed twice
+    // A later run reads it from disk.
     ActivationStore later(on_disk);
     expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&later}), edit),
                 reference);
@@ -149,7 +149,7 @@ TEST_F(MeasureReuseTest, TheSideBeforeIsFoundAgain) {
   }
 }
 
-TEST_F(MeasureReuseTest, TheSideBeforeIsNotTakenForAnother) {
+TEST_F(MeasureReuseTest, SideBeforeIsKeyedByEverythingItDependsOn) {
   ActivationStore store({});
   auto side = [&](const Record& record, const Protocol& protocol, const Interventions& base = {}) {
     auto misses = store.counts().misses;
@@ -170,7 +170,7 @@ TEST_F(MeasureReuseTest, TheSideBeforeIsNotTakenForAnother) {
   other.probes[4].image = {"", testing::noise_image(77)};
   EXPECT_GT(side(other, protocol), 0);
   other = record();
-  other.probes[2].answer = "France";  // the same length of other tokens fed in
+  other.probes[2].answer = "France";  // other tokens of the same length
   EXPECT_GT(side(other, protocol), 0);
   auto cheap = protocol;
   cheap.generate_answers = false;
@@ -179,10 +179,10 @@ TEST_F(MeasureReuseTest, TheSideBeforeIsNotTakenForAnother) {
   deeper.image_k = 5;
   EXPECT_GT(side(record(), deeper), 0);
   side(record(), protocol, noise("qformer.*", 4, 0.2));
-  EXPECT_EQ(side(record(), protocol), 0);  // and the base's side has not taken its place
+  EXPECT_EQ(side(record(), protocol), 0);  // the side with a base did not replace it
 }
 
-TEST_F(MeasureReuseTest, EachPictureIsEncodedOnce) {
+TEST_F(MeasureReuseTest, EncodesEachPictureOnce) {
   ActivationStore store({});
   int64_t seen = 0;
   auto count = Intervention::boundary(vlm().model->stages()[0].name, [&](const at::Tensor& x) {
@@ -196,7 +196,7 @@ TEST_F(MeasureReuseTest, EachPictureIsEncodedOnce) {
   measure(vlm(), before, noise("qformer.*", 5, 0.1));
   EXPECT_EQ(store.counts().misses, misses);
   measure(vlm(), before, {count});
-  EXPECT_EQ(seen, 2 * 3);  // forced and generating, three pictures
+  EXPECT_EQ(seen, 2 * 3);  // teacher-forced and generating, three pictures
 }
 
 }  // namespace

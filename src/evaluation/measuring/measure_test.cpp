@@ -14,9 +14,9 @@ namespace {
 
 class MeasureTest : public TinyVlmTest {};
 
-TEST_F(MeasureTest, UntouchedModelKeepsEveryLocalityAtExactlyOne) {
+TEST_F(MeasureTest, UneditedModelHasLocalityOne) {
   auto patch = make_editor("ft", {{"steps", 0}})->edit(vlm(), {request()});
-  auto everywhere = noise("*", 1, 0);  // changes of nothing, from the first stage on
+  auto everywhere = noise("*", 1, 0);  // zero changes from the first stage on
   for (const auto& name : protocol_names())
     for (bool reuse : {true, false}) {
       auto before = take_before(vlm(), record(), make_protocol(name), {}, {.reuse = reuse});
@@ -28,14 +28,14 @@ TEST_F(MeasureTest, UntouchedModelKeepsEveryLocalityAtExactlyOne) {
           EXPECT_EQ(measured.scores[group].vqa, 1.0) << name;
         }
         EXPECT_EQ(measured.scores[Group::text_locality].probes, 2);
-        EXPECT_LT(measured.scores[Group::reliability].score, 1.0);  // it does not say cat yet
+        EXPECT_LT(measured.scores[Group::reliability].score, 1.0);  // the answer is not cat
         for (const auto& probe : measured.probes) EXPECT_EQ(probe.before, probe.after);
       }
     }
 }
 
 TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
-  // A wrecked model of 260 tokens may hit upon a token by chance; over several it hardly does.
+  // A destroyed model with 260 tokens may give a right token by chance, but rarely several.
   for (const auto& name : protocol_names()) {
     auto protocol = make_protocol(name);
     protocol.max_new_tokens = 6;
@@ -51,7 +51,7 @@ TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
   }
 }
 
-TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
+TEST_F(MeasureTest, EditThatHoldsIsReliable) {
   auto before = take_before(vlm(), record());
   auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
   auto measured = measure(vlm(), before, patch.interventions(vlm()));
@@ -64,8 +64,8 @@ TEST_F(MeasureTest, AnEditThatHoldsIsReliable) {
   EXPECT_EQ(measured.scores.size(), 6u);
 }
 
-// The numbers are those of whole passes, one probe at a time, by the metrics as they are written.
-TEST_F(MeasureTest, ScoresAreThoseOfTheMetrics) {
+// Compares with whole passes of one probe at a time and direct calls of the metrics.
+TEST_F(MeasureTest, ScoresEqualTheMetrics) {
   for (const std::string name : {"mmedit-2024", "easyedit-trainer", "easyedit-editor"}) {
     auto protocol = make_protocol(name);
     protocol.generate_answers = false;
@@ -89,14 +89,14 @@ TEST_F(MeasureTest, ScoresAreThoseOfTheMetrics) {
           expected = name == "easyedit-editor" ? token_accuracy(logits, labels)
                                                : exact_match(logits, labels);
         }
-        // Another padded shape may move a near tie.
+        // Another padded shape may swap a near tie.
         EXPECT_NEAR(probe.score, expected, 0.02) << name << sites << probe.asked.query.prompt;
       }
     }
   }
 }
 
-TEST_F(MeasureTest, WithoutGenerationAnswersAreTheBestTokensWhileForced) {
+TEST_F(MeasureTest, WithoutGenerationAnswersAreTeacherForcedTokens) {
   Protocol protocol;
   protocol.generate_answers = false;
   auto before = take_before(vlm(), record(), protocol);
@@ -114,10 +114,10 @@ TEST_F(MeasureTest, WithoutGenerationAnswersAreTheBestTokensWhileForced) {
   }
 }
 
-TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
+TEST_F(MeasureTest, StrictHidesTheTarget) {
   auto protocol = make_protocol("strict");
   protocol.max_new_tokens = 4;
-  // What an editor is told of the request.
+  // Records the requests that an editor receives.
   std::vector<Row> seen;
   auto spy = Intervention::request([&](const Batch& batch) {
     seen.insert(seen.end(), batch.rows.begin(), batch.rows.end());
@@ -132,12 +132,12 @@ TEST_F(MeasureTest, StrictShowsNobodyTheTarget) {
     for (auto i : batch.asked) {
       const auto& query = measured.probes[i].asked.query;
       const auto prompt = vlm().processor.row(query.prompt, query.image.present() ? 0 : -1);
-      EXPECT_EQ(seen[next++].ids, prompt.ids);  // the question, and nothing of the answer
+      EXPECT_EQ(seen[next++].ids, prompt.ids);  // the question without the answer
     }
   for (const auto& probe : measured.probes) EXPECT_EQ(probe.score, probe.generated);
 }
 
-TEST_F(MeasureTest, GeneratedAnswersAreThoseOfAskingAlone) {
+TEST_F(MeasureTest, GeneratedAnswersEqualSeparateGeneration) {
   auto edit = noise("*.layers.2.*", 5, 0.1);
   for (const auto& name : protocol_names()) {
     auto before = take_before(vlm(), record(), make_protocol(name));
@@ -162,7 +162,7 @@ TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
     }
 }
 
-TEST_F(MeasureTest, LogitsThatAreNoNumbersAreAnError) {
+TEST_F(MeasureTest, RefusesNanLogits) {
   auto before = take_before(vlm(), record());
   auto edit = noise("language_model.lm_head");
   edit[0].delta.dense.fill_(std::numeric_limits<float>::quiet_NaN());
@@ -170,7 +170,7 @@ TEST_F(MeasureTest, LogitsThatAreNoNumbersAreAnError) {
   EXPECT_THROW(measure(vlm(), take_before(vlm(), record(), make_protocol("strict")), edit), Error);
 }
 
-TEST_F(MeasureTest, SampleOfAProbe) {
+TEST_F(MeasureTest, WritesTheSampleOfAProbe) {
   auto asked = record();
   asked.probes.push_back({Group::no_image_locality, {}, "Tell what this is?", "cat", true});
   auto measured = measure(vlm(), take_before(vlm(), asked), {});
@@ -189,7 +189,7 @@ TEST_F(MeasureTest, SampleOfAProbe) {
   EXPECT_TRUE(json["image"].is_null());
 }
 
-TEST_F(MeasureTest, ErrorsOfAModelAreFoundAndCorrected) {
+TEST_F(MeasureTest, FindsAndCorrectsErrorsOfAModel) {
   ErrorSearch search;
   search.count = 3;
   search.limit = 32;

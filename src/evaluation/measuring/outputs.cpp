@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-// The positions of a row whose logits are asked for.
+// The positions of a row whose logits are needed.
 struct Span {
   int64_t begin, end;
 };
@@ -24,11 +24,11 @@ void check_answer(const Pass& pass, size_t row, int64_t length,
     const auto tail = pass.ids[static_cast<int64_t>(row)].slice(0, length - size, length);
     if (at::equal(tail.to(at::kCPU), at::tensor(answer, at::kLong))) return;
   }
-  throw Error("evaluation::measure", "a rewritten request does not end with the answer fed in",
-              "an editor may change what is in front of it only");
+  throw Error("evaluation::measure", "a rewritten request does not end with the answer",
+              "an editor may change only the part before the answer");
 }
 
-// Answers are counted from the end of a row, because what is in front may have been rewritten.
+// Answers are counted from the end of a row, because the part before them may have been rewritten.
 std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const Pass& pass) {
   const auto lengths = pass.mask.sum(1).to(at::kCPU);
   const auto cached = pass.mask.size(1) - pass.ids.size(1);
@@ -46,17 +46,17 @@ std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const 
     const auto known = batch.ranks.empty() ? length : batch.ranks[r].size(0);
     if (known != length && before.protocol.alignment == Protocol::Alignment::equal_lengths)
       throw Error("evaluation::measure",
-                  fmt::format("a request is {} positions long after the edit and {} before; the "
+                  fmt::format("a request has {} positions after the edit and {} before; the "
                               "protocol {} compares equal lengths only",
                               length, known, before.protocol.name),
-                  "judge an editor that rewrites requests by easyedit-editor or "
-                  "strict, or by the exception that for_editor makes");
+                  "use easyedit-editor or strict for an editor that rewrites requests, "
+                  "or the exception of for_editor");
     spans.push_back({end - std::min(length, known), end});
   }
   return spans;
 }
 
-// How many last positions of each row spans_of may ask for.
+// The number of last positions of each row that spans_of may need.
 std::vector<int64_t> ends_of(const Before& before, const AskedBatch& batch) {
   std::vector<int64_t> ends;
   for (size_t r = 0; r < batch.asked.size(); ++r) {
@@ -76,11 +76,10 @@ at::Tensor flattened(const std::vector<Span>& spans, int64_t width) {
   return at::tensor(positions, at::kLong);
 }
 
-// logits: (n, V), which predict the answer's n tokens.
+// logits: (n, V), which predict the n tokens of the answer.
 double accuracy(const Protocol& protocol, const at::Tensor& logits,
                 const std::vector<int64_t>& answer) {
-  // The metrics want the whole row: the answer's labels stand one behind the logits that predict
-  // them.
+  // The metrics take the whole row: each label is one position after the logits that predict it.
   auto length = static_cast<int64_t>(answer.size());
   auto labels = at::full({1, length + 1}, kIgnored, at::kLong);
   labels.narrow(1, 1, length).copy_(at::tensor(answer, at::kLong).unsqueeze(0));

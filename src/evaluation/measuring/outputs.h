@@ -4,16 +4,16 @@
 
 namespace emend {
 
-// What one side of a measurement, before or after, says of a batch; by row.
+// The results of one side of a measurement (before or after the edit) for a batch, by row.
 struct Side {
-  std::vector<std::vector<int64_t>> answers;  // tokens: generated, or the best while forced
-  std::vector<at::Tensor> ranks;              // (positions, k) of a forced locality row
-  std::vector<double> right;                  // the accuracy of any other forced row
+  std::vector<std::vector<int64_t>> answers;  // tokens: generated, or top-1 under teacher forcing
+  std::vector<at::Tensor> ranks;              // (positions, k) of a teacher-forced locality row
+  std::vector<double> right;                  // the accuracy of other teacher-forced rows
 };
 
-// Runs the batch under `interventions`. Where batch.ranks are known, only the positions that can be
-// compared with them are ranked: the last ones, when a request is longer now. Throws emend::Error
-// for logits that are NaN, and for unequal lengths where the protocol does not compare them.
+// Runs the batch under `interventions`. If batch.ranks are known, only the positions that are
+// compared with them are ranked: the last ones, if a request is longer now. Throws emend::Error for
+// logits that are NaN, and for unequal lengths if the protocol does not compare them.
 Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
              const Interventions& interventions);
 

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kImageBatch = 16;
 constexpr size_t kTextBatch = 64;
 
-// Text-only probes and those with pictures apart: a text row is not padded to a picture's length.
+// Text-only probes and probes with pictures are separate, so that text rows need little padding.
 std::vector<std::vector<size_t>> members(const std::vector<Asked>& asked, bool few) {
   std::vector<std::vector<size_t>> batches;
   for (bool images : {true, false}) {
@@ -127,9 +127,9 @@ Interventions in_scope(const Interventions& interventions, const std::vector<siz
     if (intervention.rows.empty()) continue;
     if (intervention.rows.size() != probes)
       throw Error("evaluation::measure",
-                  fmt::format("an intervention's scope names {} rows, {} probes are asked",
+                  fmt::format("the scope of an intervention has {} rows, but there are {} probes",
                               intervention.rows.size(), probes),
-                  "a scope names Before::asked, in order");
+                  "give one row for each element of Before::asked");
     std::vector<bool> rows;
     for (auto i : asked) rows.push_back(intervention.rows[i]);
     intervention.rows = std::move(rows);

@@ -7,7 +7,7 @@
 namespace emend {
 namespace {
 
-// What one sees through a window of the picture, its edge pixels repeated where it looks beyond.
+// A window of the picture. Edge pixels are repeated outside of the picture.
 Image window(const Image& image, int left, int top, int width, int height) {
   Image view{width, height, {}};
   view.rgb.reserve(static_cast<size_t>(width) * height * 3);

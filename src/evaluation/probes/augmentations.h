@@ -7,14 +7,13 @@
 
 namespace emend {
 
-// The same picture as another camera might have taken it; nothing is mirrored or turned, so that
-// left stays left.
+// An altered copy of a picture. It is not mirrored or rotated, so that left remains left.
 struct AlteredPicture {
   std::string how;  // moved, zoomed, lighter, darker, noisy
   Image image;      // of the same size
 };
 
-// One of each; the same seed gives the same bytes.
+// One copy of each kind. The same seed gives the same bytes.
 std::vector<AlteredPicture> altered_copies(const Image& image, uint64_t seed);
 
 }  // namespace emend

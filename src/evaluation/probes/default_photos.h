@@ -4,9 +4,9 @@
 
 namespace emend {
 
-// What cmake/embed.cmake puts into the program from src/evaluation/default_probes.
+// Files that cmake/embed.cmake embeds into the program.
 struct EmbeddedFile {
-  const char* name;  // without folders
+  const char* name;  // file name without folders
   const unsigned char* bytes;
   size_t size;
 };

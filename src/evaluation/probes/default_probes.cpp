@@ -24,11 +24,12 @@ Picture photo(const std::string& name) {
       return {"photos/" + name,
               std::make_shared<const Image>(decode_image(file.bytes, file.size, name))};
   }
-  throw Error("evaluation::default_probes", fmt::format("the program holds no photo '{}'", name),
+  throw Error("evaluation::default_probes",
+              fmt::format("the program does not contain the photo '{}'", name),
               "build the program again");
 }
 
-// Shuffled, without those that are related.
+// The shuffled questions without the related ones.
 std::vector<json> drawn(const char* list, std::mt19937_64& rng,
                         const std::set<std::string>& related) {
   auto all = json::parse(list).get<std::vector<json>>();
@@ -72,7 +73,7 @@ ProbeWorld probe_world(const std::string& folder) {
   if (said == json{{"default_probes", "scenes"}}) return ProbeWorld::scenes;
   if (said == json{{"default_probes", "general"}}) return ProbeWorld::general;
   throw Error("evaluation::default_probes",
-              fmt::format("'{}' does not name the model's default probes", path),
+              fmt::format("'{}' does not select the model's default probes", path),
               "write {\"default_probes\": \"general\"}, or remove the file");
 }
 

@@ -8,32 +8,32 @@
 
 namespace emend {
 
-// Where the questions come from that `emend edit` asks when the user names none.
+// The source of the default locality questions of `emend edit`.
 enum class ProbeWorld {
   general,  // open-domain questions, and photos under free licenses
-  scenes    // the bundled model's world
+  scenes    // Scenes, for the bundled model
 };
 
-// What a model's folder says about itself in its file emend.json, {"default_probes": "scenes"};
-// general without such a file. Throws emend::Error when the file says something else.
+// The source that emend.json in a model's folder selects, {"default_probes": "scenes"}; `general`
+// without such a file. Throws emend::Error when the file has other content.
 ProbeWorld probe_world(const std::string& folder);
 
-// How many unrelated questions are asked without a picture and about pictures. There may be fewer:
-// the general world has 64 questions, and 23 about its 7 photos.
+// The maximum numbers of unrelated questions without a picture and about pictures. `general` has 64
+// questions without a picture and 23 about its 7 photos.
 struct DefaultProbes {
   ProbeWorld world = ProbeWorld::general;
   int texts = 0;
   int pictures = 0;
 };
 
-// Text and image locality. The same seed gives the same probes; none asks what is in `related`.
+// Probes of text and image locality. The same seed gives the same probes; none asks `related`.
 std::vector<Probe> unrelated_probes(const DefaultProbes& probes, uint64_t seed,
                                     const std::set<std::string>& related);
 
-// Other wordings of a question, where the world knows some.
+// Other wordings of a question, if the source has any.
 std::vector<std::string> other_wordings(ProbeWorld world, const std::string& question);
 
-// The world's questions, for a report: "open-domain questions".
+// A description of the questions for reports, such as "general questions, text only".
 std::string texts_of(ProbeWorld world);
 std::string pictures_of(ProbeWorld world);
 

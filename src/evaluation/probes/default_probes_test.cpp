@@ -10,7 +10,7 @@
 namespace emend {
 namespace {
 
-TEST(DefaultProbesTest, ScenesKnowsOtherWordingsOfItsQuestions) {
+TEST(DefaultProbesTest, ScenesHasOtherWordingsOfItsQuestions) {
   auto others = other_wordings("What color is the star?");
   EXPECT_FALSE(others.empty());
   for (const auto& text : others) {
@@ -21,7 +21,7 @@ TEST(DefaultProbesTest, ScenesKnowsOtherWordingsOfItsQuestions) {
   EXPECT_TRUE(other_wordings("What would Freud say?").empty());
 }
 
-TEST(DefaultProbesTest, TheGeneralWorldHasQuestionsAndPhotos) {
+TEST(DefaultProbesTest, GeneralProbesHaveQuestionsAndPhotos) {
   const auto probes = unrelated_probes({ProbeWorld::general, 1000, 1000}, 1, {});
   std::set<std::string> asked, photos;
   for (const auto& probe : probes) {
@@ -37,7 +37,7 @@ TEST(DefaultProbesTest, TheGeneralWorldHasQuestionsAndPhotos) {
   EXPECT_EQ(probes.size(), 64u + 23u);
 }
 
-TEST(DefaultProbesTest, TheSeedChoosesAndRelatedQuestionsAreLeftOut) {
+TEST(DefaultProbesTest, SeedSelectsProbesWithoutRelatedQuestions) {
   auto texts = [](uint64_t seed, const std::set<std::string>& related) {
     std::vector<std::string> all;
     for (const auto& probe : unrelated_probes({ProbeWorld::general, 10, 10}, seed, related))
@@ -53,7 +53,7 @@ TEST(DefaultProbesTest, TheSeedChoosesAndRelatedQuestionsAreLeftOut) {
                   ::testing::AnyOf(::testing::Contains(some[0]), ::testing::Contains(some[15]))));
 }
 
-TEST(DefaultProbesTest, AFolderSaysWhichWorldItsModelIsOf) {
+TEST(DefaultProbesTest, FolderSelectsTheDefaultProbes) {
   EXPECT_EQ(probe_world(EMEND_SOURCE_DIR "/models/scenes-blip2"), ProbeWorld::scenes);
   testing::TemporaryFolder folder;
   EXPECT_EQ(probe_world(folder.string()), ProbeWorld::general);

@@ -9,7 +9,7 @@ namespace emend {
 namespace {
 
 constexpr size_t kBatch = 16;
-constexpr int kScenesTried = 400;  // every question of the world turns up well before
+constexpr int kScenesTried = 400;  // all questions of Scenes occur earlier
 
 std::shared_ptr<const Image> draw(const scenes::Scene& scene) {
   return std::make_shared<const Image>(scenes::render(scene));

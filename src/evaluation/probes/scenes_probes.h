@@ -8,17 +8,17 @@
 
 namespace emend {
 
-// The other wordings of a question of the bundled world (same topic); none when it is not one.
+// Other wordings of a question of Scenes (same topic); empty for another question.
 std::vector<std::string> other_wordings(const std::string& question);
 
-// Unrelated probes from the bundled world's eval split: `texts` facts without a picture, and
-// `pictures` drawn scenes with a question each. None asks what is in `related`.
+// Unrelated probes from the split `eval` of Scenes: `texts` facts without a picture, and `pictures`
+// scenes with a question each. None asks `related`.
 std::vector<Probe> scenes_locality(int texts, int pictures, uint64_t seed,
                                    const std::set<std::string>& related);
 
-// The model's own mistakes: questions of freshly drawn scenes that it answers wrongly (generated,
-// greedy), each as the record that corrects it, `before` filled. At most `count` records out of at
-// most `limit` questions; `asked` is told how many were put.
+// Finds mistakes of the model: questions of new scenes that it answers wrongly (greedy generation).
+// Each becomes the record that corrects it, with `before` filled. At most `count` records out of at
+// most `limit` questions; `asked` receives the number of questions.
 struct ErrorSearch {
   scenes::Split split = scenes::Split::eval;
   uint64_t seed = 0;

@@ -19,11 +19,11 @@ at::Tensor checked(const at::Tensor& logits) {
   auto scores = logits.detach().to(at::kFloat);
   if (at::isnan(scores).any().item<bool>())
     throw Error("evaluation::metrics", "the model's logits are not numbers (NaN)",
-                "take off the last patch, or edit with a lower learning rate");
+                "remove the last patch, or edit with a lower learning rate");
   return scores;
 }
 
-// The shifted view that every teacher-forced metric looks at.
+// The shifted logits and labels of all teacher-forced metrics.
 struct Forced {
   at::Tensor predicted;  // (B, T - 1, V)
   at::Tensor labels;     // (B, T - 1), 0 where ignored
@@ -73,16 +73,16 @@ double exact_match(const at::Tensor& logits, const at::Tensor& labels) {
 namespace {
 
 constexpr double kLargestHalf = 65504;
-constexpr int64_t kRankedAtOnce = 1 << 21;  // numbers; each becomes a 64-bit key
+constexpr int64_t kRankedAtOnce = 1 << 21;  // values; each becomes a 64-bit key
 
 at::Tensor top_ids_of(const at::Tensor& scores, int64_t k, Ranking ranking) {
   const auto round = [&](const at::Tensor& x) { return x.to(ranking.dtype).to(at::kFloat); };
   auto values = checked(scores);
-  if (ranking.dtype == at::kHalf) values = values.clamp_max(kLargestHalf);  // or it is infinite
+  if (ranking.dtype == at::kHalf) values = values.clamp_max(kLargestHalf);  // avoids infinity
   values = round(values);
   if (ranking.on == Ranking::On::softmax) values = round(at::softmax(values, -1));
-  // A float's bits order like the float once the sign is folded in; the id below them breaks ties.
-  // Adding zero turns -0 into 0.
+  // With the sign bit folded in, the bits of a float have the order of the float. The ID in the low
+  // bits breaks ties. Adding zero turns -0 into 0.
   auto bits = (values + 0.0f).contiguous().view(at::kInt).to(at::kLong);
   auto ordered = at::where(bits < 0, -(bits.bitwise_and(0x7fffffff)), bits);
   auto ids = at::arange(values.size(1), bits.options());
@@ -94,7 +94,7 @@ at::Tensor top_ids_of(const at::Tensor& scores, int64_t k, Ranking ranking) {
 
 at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking) {
   if (scores.dim() != 2 || scores.size(1) == 0) misshapen("scores");
-  // Piece by piece: a whole vocabulary at many positions takes more memory than a model.
+  // Ranks in pieces, because ranking a whole vocabulary at many positions takes much memory.
   const auto piece = std::max<int64_t>(1, kRankedAtOnce / scores.size(1));
   std::vector<at::Tensor> ids;
   for (const auto& rows : scores.split(piece)) ids.push_back(top_ids_of(rows, k, ranking));
@@ -154,7 +154,7 @@ bool begins_with_answer(const std::string& text, const std::string& answer) {
   const auto all = normalised(text), begin = normalised(answer);
   if (all == begin) return true;
   if (begin.empty() || all.rfind(begin, 0) != 0) return false;
-  // A byte above ASCII belongs to a letter, for all that is told here.
+  // Bytes above ASCII count as letters.
   const auto next = static_cast<unsigned char>(all[begin.size()]);
   return next < 128 && !std::isalnum(next);
 }

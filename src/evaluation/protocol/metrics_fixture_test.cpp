@@ -6,7 +6,7 @@
 namespace emend {
 namespace {
 
-// What plain PyTorch gives for the field's formulas (tools/reference/make_metric_fixtures.py).
+// Compares with the published formulas in plain PyTorch (tools/reference/make_metric_fixtures.py).
 class MetricsFixtureTest : public ::testing::TestWithParam<const char*> {
  protected:
   at::Tensor tensor(const std::string& name) const {

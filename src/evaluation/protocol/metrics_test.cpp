@@ -36,14 +36,14 @@ TEST(MetricsTest, TokenAccuracyAndExactMatch) {
   auto l = labels({kNone, 0, 2, kNone, 1, 2});
   EXPECT_DOUBLE_EQ(token_accuracy(logits(), l), 3.0 / 4);
   EXPECT_DOUBLE_EQ(exact_match(logits(), l), 0.5);
-  // What is not counted may be wrong.
+  // Positions that do not count may be wrong.
   l = labels({kNone, 0, kNone, kNone, 1, kNone});
   EXPECT_DOUBLE_EQ(token_accuracy(logits(), l), 1);
   EXPECT_DOUBLE_EQ(exact_match(logits(), l), 1);
 }
 
 TEST(MetricsTest, FirstLabelIsNeverJudged) {
-  // Nothing predicts position 0, so a label there alone is nothing to judge.
+  // Nothing predicts position 0, so a row with only this label has nothing to judge.
   EXPECT_THROW(exact_match(logits(), labels({0, kNone, kNone, 1, kNone, kNone})), Error);
 }
 
@@ -60,7 +60,7 @@ TEST(MetricsTest, TopIdsBestFirstTiesToTheLowestId) {
 
 TEST(MetricsTest, TopIdsAgreeWithAStableSort) {
   at::manual_seed(3);
-  auto scores = (at::randn({50, 97}) * 3).round() / 2;  // many ties
+  auto scores = (at::randn({50, 97}) * 3).round() / 2;  // with many ties
   auto ids = top_ids(scores, 10, Ranking::logits_float32);
   for (int64_t row = 0; row < 50; ++row) {
     std::vector<int64_t> order(97);
@@ -73,9 +73,9 @@ TEST(MetricsTest, TopIdsAgreeWithAStableSort) {
   }
 }
 
-TEST(MetricsTest, TopIdsOfManyRowsAreThoseOfEach) {
+TEST(MetricsTest, TopIdsOfManyRowsEqualSingleRows) {
   at::manual_seed(4);
-  auto scores = (at::randn({70, 50000}) * 4).round();  // more than is ranked at once
+  auto scores = (at::randn({70, 50000}) * 4).round();  // more than one piece
   auto ids = top_ids(scores, 10, Ranking::logits_float32);
   ASSERT_EQ(ids.size(0), 70);
   for (int64_t row : {0, 41, 42, 69})
@@ -83,27 +83,27 @@ TEST(MetricsTest, TopIdsOfManyRowsAreThoseOfEach) {
         at::equal(ids[row], top_ids(scores[row].unsqueeze(0), 10, Ranking::logits_float32)[0]));
 }
 
-TEST(MetricsTest, HalfPrecisionMakesTiesAndInfinitiesRank) {
+TEST(MetricsTest, RanksWithHalfPrecisionTiesAndInfinities) {
   auto scores = at::tensor({0.0f, 1e-5f, -std::numeric_limits<float>::infinity()}).view({1, 3});
   EXPECT_EQ(top_ids(scores, 1, Ranking::logits_float32).item<int64_t>(), 1);
   EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float32).item<int64_t>(), 1);
   EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float16).item<int64_t>(), 0);
   EXPECT_EQ(top_ids(scores, 3, Ranking::logits_float32)[0][2].item<int64_t>(), 2);
-  // The logits are rounded before their softmax: 8.001 is 8 in float16, and 8.02 in bfloat16, but
-  // their probabilities beside a much likelier token are different numbers in both.
+  // Logits are rounded before the softmax: 8.001 is 8 in float16, and 8.02 is 8 in bfloat16,
+  // although their probabilities differ from each other.
   scores = at::tensor({8.0f, 8.001f, 14.0f}).view({1, 3});
   EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_float32)[0][1].item<int64_t>(), 1);
   EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_float16)[0][1].item<int64_t>(), 0);
   scores = at::tensor({8.0f, 8.02f, 14.0f}).view({1, 3});
   EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_float16)[0][1].item<int64_t>(), 1);
   EXPECT_EQ(top_ids(scores, 2, Ranking::softmax_bfloat16)[0][1].item<int64_t>(), 0);
-  // Beyond float16's range: the largest number, not infinity.
+  // Values beyond the range of float16 become its largest number, not infinity.
   scores = at::tensor({1.0f, 70000.0f, 2.0f}).view({1, 3});
   EXPECT_EQ(top_ids(scores, 1, Ranking::softmax_float16).item<int64_t>(), 1);
 }
 
-TEST(MetricsTest, LocalityGoesRankByRankNotBySet) {
-  // The same two best tokens in another order: no rank agrees.
+TEST(MetricsTest, LocalityComparesRankByRank) {
+  // The same top 2 tokens in another order: no rank agrees.
   auto before = at::tensor({3.0f, 2.0f, 1.0f}).view({1, 1, 3});
   auto after = at::tensor({2.0f, 3.0f, 1.0f}).view({1, 1, 3});
   auto mask = at::ones({1, 1}, at::kBool);
@@ -112,22 +112,22 @@ TEST(MetricsTest, LocalityGoesRankByRankNotBySet) {
   EXPECT_DOUBLE_EQ(locality(before, before, mask, 2, Ranking::logits_float32), 1);
 }
 
-TEST(MetricsTest, LocalityCountsEveryRealPositionAndNoPadding) {
+TEST(MetricsTest, LocalityIgnoresPadding) {
   auto before = logits(), after = logits().clone();
-  after[1][2] = at::tensor({5.0f, 0.0f, 0.0f});  // changes the best token of row 1's last position
+  after[1][2] = at::tensor({5.0f, 0.0f, 0.0f});  // changes the top-1 token of row 1's last position
   auto all = at::ones({2, 3}, at::kBool);
   EXPECT_NEAR(locality(before, after, all, 1, Ranking::softmax_float16), (1 + 2.0 / 3) / 2, 1e-12);
   auto padded = all.clone();
   padded[1][2] = false;
   EXPECT_DOUBLE_EQ(locality(before, after, padded, 1, Ranking::softmax_float16), 1);
-  // Rows count the same however long they are: the field's batches hold one row each.
+  // Rows have equal weights at any length, because EasyEdit's batches contain one row.
   padded = all.clone();
   padded[0][1] = padded[0][2] = false;
   EXPECT_NEAR(locality(before, after, padded, 1, Ranking::softmax_float16), (1 + 2.0 / 3) / 2,
               1e-12);
 }
 
-TEST(MetricsTest, LocalityOfTheUntouchedIsOneAndOfTheDestroyedNearZero) {
+TEST(MetricsTest, LocalityIsOneForEqualAndLowForRandomLogits) {
   at::manual_seed(5);
   auto before = at::randn({4, 20, 1000}), noise = at::randn({4, 20, 1000});
   auto mask = at::ones({4, 20}, at::kBool);
@@ -138,13 +138,13 @@ TEST(MetricsTest, LocalityOfTheUntouchedIsOneAndOfTheDestroyedNearZero) {
     }
 }
 
-TEST(MetricsTest, KlByHand) {
+TEST(MetricsTest, ComputesKl) {
   auto p = at::tensor({0.5f, 0.5f}).log().view({1, 1, 2});
   auto q = at::tensor({0.25f, 0.75f}).log().view({1, 1, 2});
   auto mask = at::ones({1, 1}, at::kBool);
   EXPECT_NEAR(kl_locality(p, q, mask), 0.5 * std::log(2.0) + 0.5 * std::log(2.0 / 3), 1e-6);
   EXPECT_EQ(kl_locality(p, p, mask), 0);
-  // Padding does not count.
+  // Padding is ignored.
   auto two_p = at::cat({p, p}, 1), two_q = at::cat({q, q * 9}, 1);
   EXPECT_NEAR(kl_locality(two_p, two_q, at::tensor({1, 0}).to(at::kBool).view({1, 2})),
               kl_locality(p, q, mask), 1e-7);
@@ -155,7 +155,7 @@ TEST(MetricsTest, HalfPrecisionLogitsAreJudgedInFloat32) {
   EXPECT_DOUBLE_EQ(token_accuracy(logits().to(at::kBFloat16), l), 0.75);
 }
 
-TEST(MetricsTest, NoNumbersAndNoPositionsAreErrors) {
+TEST(MetricsTest, RefusesNanAndEmptyRows) {
   auto bad = logits().clone();
   bad[0][1][2] = std::numeric_limits<float>::quiet_NaN();
   auto l = labels({kNone, 0, 2, kNone, 1, 2});

@@ -88,7 +88,7 @@ Processor::Bos bos_of(const Protocol& protocol, const PromptLayout& layout) {
   return Processor::Bos::released;
 }
 
-// What the processor does, as set_bos left it.
+// What the processor does after set_bos.
 const char* bos_used(const Processor& processor) {
   if (!processor.has_bos() || processor.bos == Processor::Bos::never) return "absent";
   const bool everywhere = processor.layout.pictures_first;
@@ -102,8 +102,8 @@ Protocol make_protocol(const std::string& name) {
   if (name == "easyedit-trainer") return easyedit_trainer();
   if (name == "easyedit-editor") return easyedit_editor();
   if (name == "strict") return strict();
-  throw Error("evaluation::protocol", fmt::format("there is no protocol '{}'", name),
-              fmt::format("there are: {}", fmt::join(protocol_names(), ", ")));
+  throw Error("evaluation::protocol", fmt::format("unknown protocol '{}'", name),
+              fmt::format("use one of: {}", fmt::join(protocol_names(), ", ")));
 }
 
 std::vector<std::string> protocol_names() {
@@ -120,7 +120,7 @@ Protocol for_editor(const Protocol& protocol, const std::string& editor) {
   } else if (protocol.name == "easyedit-editor") {
     own.accuracy = Protocol::Accuracy::exact_match;
   } else if (protocol.name == "easyedit-trainer") {
-    // The field has no trainer of IKE; equal lengths could not be judged at all.
+    // EasyEdit's trainer does not support IKE, and equal lengths are impossible for its requests.
     own.alignment = Protocol::Alignment::last_positions;
   } else {
     return protocol;
@@ -168,7 +168,7 @@ nlohmann::json to_json(const Protocol& protocol) {
     json["alignment"] = equal ? "equal_lengths" : "last_positions";
     json["answers"] = protocol.generate_answers ? "generated" : "best_tokens_while_forced";
   } else {
-    // What forcing would need says nothing here, so that nobody takes it for what was done.
+    // Choices of teacher forcing are left out, because they do not apply.
     json["judged"] = "generated";
     json["compared"] = protocol.answers_go_on
                            ? "beginning of the answer: lower case, white space, whole words"
@@ -190,10 +190,10 @@ nlohmann::json to_json(const Protocol& protocol, const Vlm& vlm) {
   auto& bos = json["bos"];
   bos["used"] = bos_used(vlm.processor);
   if (protocol.bos == Protocol::Bos::none && bos["used"] != "absent")
-    bos["reason"] = layout.requires_bos ? "config.json says text_requires_bos"
+    bos["reason"] = layout.requires_bos ? "config.json sets text_requires_bos"
                     : layout.pictures_first
-                        ? "the processor was not set to leave it out"
-                        : "the protocol leaves BOS out where pictures come before the text";
+                        ? "the processor was not configured to omit BOS"
+                        : "the protocol omits BOS only where pictures come before the text";
   if (protocol.judged == Protocol::Judged::forced)
     json["ranking_dtype"]["used"] = ranking_dtype_name(ranking_of(protocol, vlm).dtype);
   return json;
@@ -203,7 +203,7 @@ std::string fill_template(const std::string& pattern, const std::string& questio
   auto slot = pattern.find("{}");
   if (slot == std::string::npos)
     throw Error("evaluation::protocol", fmt::format("the template '{}' has no {{}}", pattern),
-                "write {} where the question goes: \"Question: {} Short answer:\"");
+                "write {} in place of the question: \"Question: {} Short answer:\"");
   return pattern.substr(0, slot) + question + pattern.substr(slot + 2);
 }
 
@@ -219,8 +219,8 @@ std::string probe_prompt(const Protocol& protocol, const Record& record, const P
     return fill_template(protocol.text_locality_template, probe.text);
   if (probe.group == Group::image_locality || probe.group == Group::consistent_image_locality)
     return fill_template(protocol.image_locality_template, probe.text);
-  // A caption's rewordings are captions, whatever they say; what follows from one may be a
-  // question.
+  // Rewordings of a caption are captions, even if they end with a question mark. Consequences of a
+  // caption may be questions.
   Record asked;
   asked.prompt = probe.text;
   bool bare = edit_prompt(protocol, record) == record.prompt && probe.group != Group::portability;

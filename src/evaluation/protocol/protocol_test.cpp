@@ -14,7 +14,7 @@
 namespace emend {
 namespace {
 
-TEST(ProtocolTest, PromptsAreWrappedAsTheFieldDoes) {
+TEST(ProtocolTest, BuildsPromptsAsEasyEdit) {
   Protocol protocol;
   Record question = {"", {}, "What is it?", "", "cat", {}};
   Record caption = {"", {}, "a photo of", "", "a cat", {}};
@@ -31,7 +31,7 @@ TEST(ProtocolTest, PromptsAreWrappedAsTheFieldDoes) {
   EXPECT_THROW(fill_template("Question:", "x"), Error);
 }
 
-TEST(ProtocolTest, TheSpaceBeforeAnAnswerIsTheProtocols) {
+TEST(ProtocolTest, ProtocolSetsTheSpaceBeforeAnAnswer) {
   const std::vector<std::string> answers = {"cat", " cat", "\ncat", ""};
   const auto spaced = [&](const char* name) {
     std::vector<std::string> all;
@@ -45,7 +45,7 @@ TEST(ProtocolTest, TheSpaceBeforeAnAnswerIsTheProtocols) {
   EXPECT_EQ(spaced("strict"), (std::vector<std::string>{" cat", " cat", "\ncat", ""}));
 }
 
-// A BLIP-2 folder, whose config.json asks for BOS or does not.
+// BLIP-2 folders whose config.json requires BOS or does not.
 class BosTest : public ::testing::Test {
  protected:
   Vlm open(bool required) {
@@ -65,7 +65,7 @@ class BosTest : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-TEST_F(BosTest, TheFieldsProtocolsLeaveItOutAndStrictDoesNot) {
+TEST_F(BosTest, OnlyStrictUsesBos) {
   auto vlm = open(false);
   const auto plain = vlm.processor.tokenizer->encode("What?", /*special=*/false);
   const auto released = vlm.processor.tokenizer->encode("What?", /*special=*/true);
@@ -84,7 +84,7 @@ TEST_F(BosTest, TheFieldsProtocolsLeaveItOutAndStrictDoesNot) {
   }
 }
 
-TEST_F(BosTest, AModelThatRequiresItKeepsItUnlessAUserSaysNever) {
+TEST_F(BosTest, RequiredBosIsKeptUnlessTheUserSaysNever) {
   auto vlm = open(true);
   const auto fingerprint = vlm.fingerprint();
   const auto released = text_of(vlm);
@@ -105,11 +105,11 @@ TEST_F(BosTest, AModelThatRequiresItKeepsItUnlessAUserSaysNever) {
   protocol.bos = Protocol::Bos::always;
   set_bos(vlm, protocol);
   EXPECT_EQ(text_of(vlm), released);
-  // The setting is no part of what the model is.
+  // The setting does not change the fingerprint.
   EXPECT_EQ(open(false).fingerprint(), fingerprint);
 }
 
-TEST_F(BosTest, TheBundledModelRequiresIt) {
+TEST_F(BosTest, BundledModelRequiresBos) {
   auto vlm = load_vlm(EMEND_SOURCE_DIR "/models/scenes-blip2");
   EXPECT_TRUE(vlm.processor.layout.requires_bos);
   set_bos(vlm, make_protocol("mmedit-2024"));
@@ -117,7 +117,7 @@ TEST_F(BosTest, TheBundledModelRequiresIt) {
   EXPECT_EQ(vlm.fingerprint(), "07536ae8a7c35acd9f4c70bcd0defcfb");
 }
 
-TEST_F(BosTest, RanksAreTakenInWhatTheModelIsStoredIn) {
+TEST_F(BosTest, RanksInTheStoredDtypeOfTheModel) {
   auto vlm = open(false);
   const auto used = [&](const Protocol& protocol) {
     return to_json(protocol, vlm)["ranking_dtype"]["used"];
@@ -144,7 +144,7 @@ Prompts prompts_of(const Protocol& protocol) {
           probe_prompt(protocol, caption, {Group::image_locality, {}, "Who?", ""})};
 }
 
-TEST(ProtocolTest, TheFieldsThreeAsSpecified) {
+TEST(ProtocolTest, EasyEditProtocolsAsSpecified) {
   auto p = make_protocol("mmedit-2024");
   EXPECT_EQ(to_json(p), to_json(Protocol()));
   EXPECT_EQ(prompts_of(p).question, "Question: What is it? Short answer:");
@@ -186,7 +186,7 @@ TEST(ProtocolTest, TheFieldsThreeAsSpecified) {
   }
 }
 
-TEST(ProtocolTest, AnUnknownNameIsToldTheKnownOnes) {
+TEST(ProtocolTest, ErrorListsTheProtocols) {
   try {
     make_protocol("mmedit");
     FAIL();
@@ -195,7 +195,7 @@ TEST(ProtocolTest, AnUnknownNameIsToldTheKnownOnes) {
   }
 }
 
-TEST(ProtocolTest, TheFieldJudgesIkeOtherwise) {
+TEST(ProtocolTest, IkeHasAnException) {
   auto p = for_editor(make_protocol("mmedit-2024"), "ike");
   EXPECT_EQ(prompts_of(p).question, "What is it?");
   EXPECT_EQ(prompts_of(p).image_locality, "Who?");
@@ -211,7 +211,7 @@ TEST(ProtocolTest, TheFieldJudgesIkeOtherwise) {
   EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
   EXPECT_EQ(to_json(p)["exception_for"], "ike");
 
-  // The field's trainer has no IKE; its equal lengths could not judge a longer request.
+  // EasyEdit's trainer has no IKE, and equal lengths are impossible for longer requests.
   p = for_editor(make_protocol("easyedit-trainer"), "ike");
   EXPECT_EQ(p.alignment, Protocol::Alignment::last_positions);
   EXPECT_EQ(to_json(p)["exception_for"], "ike");
@@ -224,7 +224,7 @@ TEST(ProtocolTest, TheFieldJudgesIkeOtherwise) {
     EXPECT_EQ(to_json(for_editor(make_protocol(name), "ft")), to_json(make_protocol(name)));
 }
 
-TEST(ProtocolTest, WhatIsToBeGoneOnWithIsAskedBare) {
+TEST(ProtocolTest, CompletionPromptsGetNoTemplate) {
   struct Sentences : Suite {
     explicit Sentences(bool begun) : begun(begun) {}
     size_t size() const override { return 1; }
@@ -246,7 +246,7 @@ TEST(ProtocolTest, WhatIsToBeGoneOnWithIsAskedBare) {
   EXPECT_FALSE(to_json(strict).contains("answers_go_on"));
 }
 
-TEST(ProtocolTest, AResultSaysEverything) {
+TEST(ProtocolTest, ResultsContainEveryChoice) {
   auto json = to_json(make_protocol("easyedit-editor"));
   EXPECT_EQ(json["judged"], "forced");
   EXPECT_EQ(json["accuracy"], "token_accuracy");
@@ -263,7 +263,7 @@ TEST(ProtocolTest, AResultSaysEverything) {
   auto cheap = make_protocol("easyedit-editor");
   cheap.generate_answers = false;
   EXPECT_EQ(to_json(cheap)["answers"], "best_tokens_while_forced");
-  // Nothing of teacher forcing where there is none.
+  // Fields of teacher forcing are absent without teacher forcing.
   json = to_json(make_protocol("strict"));
   EXPECT_EQ(json["judged"], "generated");
   for (const char* key :
@@ -274,7 +274,7 @@ TEST(ProtocolTest, AResultSaysEverything) {
   EXPECT_EQ(different.size(), protocol_names().size());
 }
 
-TEST(GridTest, EveryGroupHasItsCellAndEveryCellItsGroup) {
+TEST(GridTest, GroupsAndCellsCorrespond) {
   std::set<std::pair<std::string, std::string>> filled;
   for (auto group : groups())
     for (bool similar : {false, true}) {
@@ -286,14 +286,14 @@ TEST(GridTest, EveryGroupHasItsCellAndEveryCellItsGroup) {
       filled.insert({place.text, place.image});
       EXPECT_THAT(grid_texts(), ::testing::Contains(place.text));
       EXPECT_THAT(grid_images(), ::testing::Contains(place.image));
-      // What may change is about the edit's text and picture, or views of these.
+      // Answers change only in cells with an edited or similar text and picture.
       bool about = place.text != "unrelated" && place.image != "unrelated" && place.image != "none";
       EXPECT_EQ(about, !is_locality(group));
     }
   EXPECT_EQ(filled.size(), grid_texts().size() * grid_images().size());
 }
 
-TEST(GridTest, DrawnPicturesAreNamedByContent) {
+TEST(GridTest, GeneratedPicturesAreNamedByContent) {
   auto one = testing::noise_image(1), same = testing::noise_image(1),
        other = testing::noise_image(2);
   EXPECT_EQ(picture_name({}), "");

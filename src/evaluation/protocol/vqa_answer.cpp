@@ -16,7 +16,7 @@ const std::map<std::string, std::string>& number_words() {
   return words;
 }
 
-// Contractions whose letters without the apostrophe are no other word.
+// Contractions that are not other words without their apostrophe.
 const std::map<std::string, std::string>& contractions() {
   static const std::map<std::string, std::string> all = [] {
     std::map<std::string, std::string> all;
@@ -38,10 +38,10 @@ const std::map<std::string, std::string>& contractions() {
   return all;
 }
 
-// Lower-case, ’ as ', and punctuation gone or a space.
+// Lower-cases, replaces ’ by ', and removes punctuation or replaces it by a space.
 std::string without_punctuation(const std::string& answer) {
   const auto text = normalised(answer);
-  // Signs that mean something ($ % & # *) stay.
+  // Signs with a meaning ($ % & # *) are kept.
   static const std::string spaced = ";/[]\"{}()=+\\_-><@`,?!";
   std::string clean;
   for (size_t i = 0; i < text.size(); ++i) {

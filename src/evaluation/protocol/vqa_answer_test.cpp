@@ -5,10 +5,10 @@
 namespace emend {
 namespace {
 
-TEST(VqaAnswerTest, ByHand) {
+TEST(VqaAnswerTest, NormalizesAnswers) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"A Red  star.", "red star"},
-      {"the", "the"},  // or it would equal every empty answer
+      {"the", "the"},  // kept, because it would equal an empty answer
       {"an apple and a pear", "apple and pear"},
       {"Two dogs", "2 dogs"},
       {"none", "0"},
@@ -17,7 +17,7 @@ TEST(VqaAnswerTest, ByHand) {
       {"dont know", "don't know"},
       {"don't know", "don't know"},
       {"don\u2019t know", "don't know"},
-      {"its red", "its red"},  // a word of its own
+      {"its red", "its red"},  // a different word
       {"girl's", "girl's"},
       {"10:30", "10:30"},
       {"100,978", "100978"},
@@ -38,7 +38,7 @@ TEST(VqaAnswerTest, ByHand) {
   };
   for (const auto& [answer, expected] : cases) {
     EXPECT_EQ(vqa_normalised(answer), expected) << answer;
-    EXPECT_EQ(vqa_normalised(expected), expected) << answer;  // nothing is left to do
+    EXPECT_EQ(vqa_normalised(expected), expected) << answer;  // normalization is idempotent
   }
 }
 

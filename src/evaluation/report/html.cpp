@@ -13,7 +13,7 @@
 
 namespace emend {
 
-// The files of report/, put into the program by cmake/embed.cmake.
+// The files of report/page/, which cmake/embed.cmake embeds into the program.
 extern const char* const kReportHtml;
 extern const char* const kReportCss;
 extern const char* const kReportJs;
@@ -96,7 +96,7 @@ json published_json(const Block& block) {
   return tables;
 }
 
-// The last part of the model's path: where it lay says nothing.
+// The last part of the model's path, because its location does not matter.
 std::string plain_folder(const Run& run) {
   auto folder = run.config["model"].value("folder", json());
   if (!folder.is_string()) return "model";
@@ -125,7 +125,7 @@ json block_json(const Block& block) {
           {"published", published_json(block)}};
 }
 
-// The surveys of a block's own runs.
+// The surveys of the runs of a block.
 std::vector<std::vector<SampledRecord>> surveys_of(
     const Block& block, const std::vector<Run>& runs,
     const std::vector<std::vector<SampledRecord>>& surveys) {
@@ -134,7 +134,7 @@ std::vector<std::vector<SampledRecord>> surveys_of(
   return own;
 }
 
-// Only the template's own places: a text that was filled in is not looked at again.
+// Fills the places of the template. Texts that were filled in are not searched again.
 std::string filled(std::string_view page, const std::map<std::string, std::string>& values) {
   std::string out;
   for (size_t at = 0;;) {
@@ -180,7 +180,8 @@ std::string report_html(const Merged& merged, const std::vector<Run>& runs,
   data["unreadable_pictures"] = pictures.unreadable();
   data["pictures_elsewhere"] = pictures.elsewhere();
   auto text = script_json(data);
-  // No script of this page runs but the ones with its nonce, which data cannot know beforehand.
+  // Only scripts with the nonce run. The nonce is a hash of the data, so the data cannot contain
+  // it.
   return filled(
       kReportHtml,
       {{"nonce", hash_hex(text)}, {"css", kReportCss}, {"js", kReportJs}, {"data", text}});

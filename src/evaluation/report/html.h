@@ -6,15 +6,14 @@
 
 namespace emend {
 
-// report.html: one page that needs nothing but itself. `surveys`: of `runs`, in their order (blocks
-// of `merged` point into `runs`). At most `records` records are shown; `pictures` counts those of
-// theirs that are not.
+// report.html, one self-contained page. `surveys` has one element per run, in the order of `runs`
+// (blocks of `merged` point into `runs`). The page shows at most `records` records; `pictures`
+// counts pictures that it cannot show.
 std::string report_html(const Merged& merged, const std::vector<Run>& runs,
                         const std::vector<std::vector<SampledRecord>>& surveys, size_t records,
                         PictureBook& pictures);
 
-// JSON that may stand inside a <script> element: nothing in it can end the element or open a
-// comment.
+// JSON for a <script> element: escaped, so that it cannot end the element or open a comment.
 std::string script_json(const nlohmann::json& value);
 
 }  // namespace emend

@@ -27,7 +27,7 @@ size_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
-// What the page carries, as its script reads it.
+// Extracts the data of the page as its script reads it.
 json data_of(const std::string& page) {
   std::string open = "<script type=\"application/json\" id=\"data\">";
   auto begin = page.find(open) + open.size();
@@ -48,7 +48,7 @@ Reported report(const TemporaryFolder& folder, const std::vector<ExampleRun>& ex
   return {page, data_of(page)};
 }
 
-TEST(ReportHtml, NoTextOfTheDataIsMarkup) {
+TEST(ReportHtml, EscapesTextsOfTheData) {
   ExampleRun example;
   const std::string evil =
       "</script><script>alert(1)</script><img src=x onerror=alert(1)><!--{{js}}&amp;\u2028";
@@ -68,13 +68,13 @@ TEST(ReportHtml, NoTextOfTheDataIsMarkup) {
   EXPECT_THAT(md, Not(HasSubstr("<script")));
 }
 
-TEST(ReportHtml, NeedsNothingButItself) {
+TEST(ReportHtml, IsSelfContained) {
   TemporaryFolder folder;
   auto page = report(folder, {ExampleRun{}}).page;
   for (const char* outside :
        {"src=\"", "<link", "@import", "url(", "fetch(", "XMLHttp", "innerHTML", "eval("})
     EXPECT_THAT(page, Not(HasSubstr(outside)));
-  // The name of SVG is the only address in it.
+  // The SVG namespace is the only address in the page.
   EXPECT_EQ(count(page, "http:") + count(page, "https:"),
             count(page, "http://www.w3.org/2000/svg"));
   std::smatch nonce;
@@ -82,7 +82,7 @@ TEST(ReportHtml, NeedsNothingButItself) {
   EXPECT_THAT(page, HasSubstr("<script nonce=\"" + nonce.str(1) + "\">"));
 }
 
-TEST(ReportHtml, SaysWhatWasMeasured) {
+TEST(ReportHtml, DescribesTheMeasurement) {
   ExampleRun example;
   example.failing = 1;
   TemporaryFolder folder;
@@ -90,14 +90,14 @@ TEST(ReportHtml, SaysWhatWasMeasured) {
   const auto& block = data["blocks"][0];
   EXPECT_EQ(block["title"], "E-VQA eval, single edits, protocol mmedit-2024");
   auto text = block["facts"].dump() + block["protocol"].dump();
-  for (const char* told : {"4 records asked for, 3 to 4 judged", "1 left out because a field",
-                           "ft:language: 1", "f00d", "lowest token id", "exact match", "best 10"})
+  for (const char* told : {"4 records requested, 3 to 4 judged", "1 left out because a field",
+                           "ft:language: 1", "f00d", "lowest token ID", "exact match", "best 10"})
     EXPECT_THAT(text, HasSubstr(told));
   EXPECT_EQ(block["methods"][1]["failed"][0], json({"e-vqa-0", "editing", "the loss is NaN"}));
   EXPECT_EQ(block["published"].size(), 2u);
 }
 
-TEST(ReportHtml, RecordsHoldEveryEditorSideBySide) {
+TEST(ReportHtml, RecordsContainEveryEditor) {
   ExampleRun a, b;
   b.editors = {"ft:vision"};
   TemporaryFolder folder;
@@ -108,18 +108,18 @@ TEST(ReportHtml, RecordsHoldEveryEditorSideBySide) {
   const auto& record = records["shown"][0];
   EXPECT_EQ(record["target"], "red");
   EXPECT_EQ(record["probes"].size(), 5u);
-  ASSERT_EQ(record["columns"].size(), 3u);  // base of one run, and both editors
+  ASSERT_EQ(record["columns"].size(), 3u);  // base once, and both editors
   EXPECT_EQ(record["columns"][1]["cells"]["0"], json({"red", 1.0, 1.0, 1.0, false}));
   EXPECT_EQ(record["columns"][1]["cells"]["2"], json({"yellow", 0.0, 0.0, 0.0, true}));
 }
 
-TEST(ReportHtml, FewRecordsAreHalfTheFirstHalfTheWorst) {
+TEST(ReportHtml, SelectsFirstAndWorstRecords) {
   ExampleRun example;
   example.records = 30;
   example.failing = 0;
   TemporaryFolder folder;
   auto root = example.results();
-  // The last record alone goes wrong in all groups.
+  // The last record alone is wrong in all groups.
   auto data = report(folder, {example}, 4).data;
   const auto& records = data["blocks"][0]["records"];
   EXPECT_EQ(records["total"], 30);
@@ -152,7 +152,7 @@ TEST(ReportHtml, EmptyAndLargeRuns) {
   }
 }
 
-TEST(ReportHtml, PicturesAreThumbnailsEachOnce) {
+TEST(ReportHtml, EmbedsEachPictureOnceAsThumbnail) {
   ExampleRun example;
   TemporaryFolder folder;
   auto run = example.write(folder.file("run"));
@@ -179,8 +179,8 @@ TEST(ReportHtml, PicturesAreThumbnailsEachOnce) {
   EXPECT_EQ(record["probes"][1]["image"], -1);
 }
 
-// A run may be somebody else's: what its lines name outside its folder is not shown.
-TEST(ReportHtml, PicturesOutsideTheRunsFolderAreLeftOut) {
+// A run may come from somebody else, so pictures outside of its folder are not shown.
+TEST(ReportHtml, OmitsPicturesOutsideTheRunFolder) {
   namespace fs = std::filesystem;
   TemporaryFolder folder;
   Image image{8, 8, std::vector<uint8_t>(8 * 8 * 3, 90)};
@@ -217,7 +217,7 @@ TEST(ReportHtml, PicturesOutsideTheRunsFolderAreLeftOut) {
   EXPECT_FALSE(shown(folder.file("photos/../secret.png"), {200, {folder.file("photos")}}));
 }
 
-TEST(Thumbnail, FitsAndIsReadAgain) {
+TEST(Thumbnail, FitsTheSizeAndCanBeRead) {
   Image image{300, 100, std::vector<uint8_t>(300 * 100 * 3)};
   for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * i / 7);
   for (int side : {1, 7, 160, 1000}) {

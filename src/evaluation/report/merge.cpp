@@ -10,8 +10,8 @@ namespace {
 
 using nlohmann::json;
 
-// What must agree for two runs to stand in one table. What a seed changes (which records were
-// drawn, how many were left out) and where the files lay is not part of it.
+// The parts of a run that must be equal for one table. Parts that depend on the seed (the chosen
+// records and their counts) and locations of files are left out.
 json comparable(const Run& run, bool model) {
   auto suite = run.config["suite"];
   for (const char* key : {"seed", "read", "filtered", "missing_images", "kept", "file", "data",
@@ -49,7 +49,7 @@ bool same_result(const EditorRun& a, const EditorRun& b) {
          same_scores(a.groups, b.groups);
 }
 
-// Mean, and over several values the sample standard deviation.
+// The mean and, for several values, the sample standard deviation.
 class Mean {
  public:
   void add(double value) { values_.push_back(value); }
@@ -170,7 +170,7 @@ std::string merged_text(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// Methods of one label are told apart by the settings in which they differ.
+// Adds the settings that differ to the titles of methods with the same label.
 void title_methods(std::vector<Method>& methods) {
   std::map<std::string, std::vector<Method*>> by_label;
   for (auto& method : methods) by_label[method.mean.label].push_back(&method);
@@ -210,7 +210,7 @@ void add_methods(Block& block, std::vector<std::string>& warnings) {
         counted = counted || same_result(block.editor(source), editor);
         if (!counted)
           warnings.push_back(
-              fmt::format("{} was measured twice with seed {} and came out differently in {} and "
+              fmt::format("{} was measured twice with seed {}, with different results in {} and "
                           "{}; both count",
                           editor.label, block.runs[r]->seed.dump(), block.runs[source.run]->folder,
                           block.runs[r]->folder));
@@ -230,7 +230,7 @@ void warn_of_differences(const Block& block, std::vector<std::string>& warnings)
     std::set<std::string> values;
     for (const auto* run : block.runs) values.insert(merged_text(run->config.value(key, json())));
     if (values.size() > 1)
-      warnings.push_back(fmt::format("runs on {} that stand in one table differ in {}: {}",
+      warnings.push_back(fmt::format("runs on {} in one table differ in {}: {}",
                                      block.first().suite, key, fmt::join(values, ", ")));
   }
 }
@@ -244,15 +244,15 @@ Merged merge_runs(const std::vector<Run>& runs) {
   for (const auto& run : runs) {
     if (run.partial)
       merged.warnings.push_back(fmt::format(
-          "{} is not finished: its numbers are those of the records judged so far", run.folder));
+          "{} is not finished: its scores are means over the records judged so far", run.folder));
     auto [place, is_new] = known.try_emplace(comparable(run, true).dump(), merged.blocks.size());
     if (is_new) merged.blocks.emplace_back();
     merged.blocks[place->second].runs.push_back(&run);
     auto& models = fingerprints[comparable(run, false).dump()];
     if (models.insert(run.fingerprint).second && models.size() > 1)
       merged.warnings.push_back(
-          fmt::format("{} measured {} on another model ({}): it stands in a table of its own",
-                      run.folder, run.suite, run.fingerprint));
+          fmt::format("{} measured {} on another model ({}) and gets a separate table", run.folder,
+                      run.suite, run.fingerprint));
   }
   for (auto& block : merged.blocks) {
     add_methods(block, merged.warnings);

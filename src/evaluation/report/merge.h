@@ -6,15 +6,15 @@ namespace emend {
 
 // One row of a table: an editor with its settings, over all runs that measured it.
 struct Method {
-  std::string title;  // the label, with the settings that tell it from others of that label
-  EditorRun mean;     // over `sources`; errors are deviations over them when there are several
+  std::string title;  // the label, with settings that differ from methods of the same label
+  EditorRun mean;     // over `sources`; for several, errors are standard deviations over them
   struct Source {
     size_t run = 0, editor = 0;  // in Block::runs, Run::editors
   };
   std::vector<Source> sources;
 };
 
-// Runs that may stand in one table: same suite, protocol, mode, number of records, model and dtype.
+// Runs that share a table: same suite, protocol, mode, number of records, model and dtype.
 struct Block {
   std::vector<const Run*> runs;
   std::vector<Method> methods;
@@ -26,10 +26,10 @@ struct Block {
 };
 
 struct Merged {
-  std::vector<Block> blocks;  // in the order given; they point into the runs
+  std::vector<Block> blocks;  // in the order of the runs, to which they point
   std::vector<std::string> warnings;
 };
-// Runs with the same seed and the same numbers count once; over seeds: unweighted mean and sample
+// Runs with the same seed and equal results count once. Over seeds: unweighted mean and sample
 // standard deviation.
 Merged merge_runs(const std::vector<Run>& runs);
 

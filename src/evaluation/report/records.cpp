@@ -26,7 +26,7 @@ std::string base64(const std::string& bytes) {
   return text;
 }
 
-// A record over all runs that have it: runs with one seed ask the same.
+// A record with its lines in all runs. Runs with the same seed have the same records.
 struct Shown {
   std::string id, prompt, target;
   json seed;
@@ -54,7 +54,7 @@ std::vector<Shown> all_records(const Block& block,
   return records;
 }
 
-// Half the first ones, half those where most went wrong, in the order of the file.
+// Half of the records are the first ones, half those with the most wrong probes, in file order.
 std::vector<Shown> chosen(std::vector<Shown> records, size_t limit) {
   if (records.size() <= limit) return records;
   std::vector<size_t> order(records.size());
@@ -82,7 +82,7 @@ json probe_json(const SampleProbe& probe, int64_t picture) {
           {"before", probe.before}};
 }
 
-// [after, score, generated, vqa, wrong], and [prompt, before] where this editor's differ.
+// [after, score, generated, vqa, wrong], and [prompt, before] if they differ for this editor.
 json cell_json(const SampleProbe& probe, const json& row) {
   json cell = {probe.after, probe.score, or_null(probe.generated), or_null(probe.vqa),
                probe.wrong()};
@@ -93,7 +93,7 @@ json cell_json(const SampleProbe& probe, const json& row) {
   return cell;
 }
 
-// The row of `rows` that asks the same, at `at` or behind it; one is added when there is none.
+// The index of the row of `rows` for this probe, from `at` on; a missing row is added.
 size_t row_of(json& rows, size_t at, const json& probe) {
   for (size_t i = at; i < rows.size(); ++i)
     if (rows[i]["group"] == probe["group"] && rows[i]["expected"] == probe["expected"] &&
@@ -158,7 +158,7 @@ int64_t PictureBook::add(const std::string& folder, const std::string& name) {
     place->second = static_cast<int64_t>(pages_.size());
     pages_.push_back(std::string("data:") + small.type + ";base64," + base64(small.bytes));
   } catch (const Error&) {
-    ++unreadable_;  // told on the page; its texts are worth showing all the same
+    ++unreadable_;  // the page reports the number and still shows the texts
   }
   return place->second;
 }
@@ -183,7 +183,7 @@ json page_records(const Block& block, const std::vector<std::vector<SampledRecor
       for (auto line : lines) record_at[run][line] = i;
   }
   for (size_t run = 0; run < block.runs.size(); ++run) {
-    // A result that counts once (the same seed in two runs) is shown once.
+    // A result that occurs in two runs with the same seed is shown once.
     std::unordered_map<std::string, size_t> methods;
     for (size_t m = 0; m < block.methods.size(); ++m)
       for (const auto& source : block.methods[m].sources)

@@ -7,15 +7,15 @@
 
 namespace emend {
 
-// Thumbnails as data URIs, each picture file once.
+// Thumbnails as data URIs. Each picture file is added once.
 class PictureBook {
  public:
-  // `roots`: folders whose pictures may be shown, beside those in a run's own folder.
+  // `roots`: additional folders whose pictures may be shown.
   explicit PictureBook(std::vector<std::string> roots = {}) : roots_(std::move(roots)) {}
 
-  // Index into `pages`, -1 for no picture, one that cannot be read, or one that lies elsewhere
-  // (symbolic links are followed first). `name` as samples.jsonl has it: beside the run's files, or
-  // from where the benchmark was started.
+  // Returns the index into `pages`, or -1 for no picture, an unreadable picture, or a picture
+  // outside of the allowed folders (after symbolic links are resolved). `name` is a name from
+  // samples.jsonl, relative to the run's folder or to the working directory of the benchmark.
   int64_t add(const std::string& folder, const std::string& name);
 
   const std::vector<std::string>& pages() const { return pages_; }
@@ -31,8 +31,8 @@ class PictureBook {
   size_t unreadable_ = 0, elsewhere_ = 0;
 };
 
-// What report.html shows of a block's records: {"total", "shown": [...]}. `surveys`: of the block's
-// runs, in their order. At most `limit` records.
+// The data of report.html about a block's records: {"total", "shown": [...]}. `surveys` has one
+// element per run of the block, in their order. At most `limit` records are shown.
 nlohmann::json page_records(const Block& block,
                             const std::vector<std::vector<SampledRecord>>& surveys, size_t limit,
                             PictureBook& pictures);

@@ -20,12 +20,12 @@ std::vector<std::string> write_report(const std::vector<std::string>& folders,
       std::error_code ignored;
       if (fs::equivalent(run.folder, folder, ignored))
         throw Error("evaluation::report", fmt::format("'{}' is given twice", folder),
-                    "name every run once");
+                    "give every run once");
     }
     runs.push_back(read_run(folder));
   }
   if (runs.empty())
-    throw Error("evaluation::report", "no run was given", "name folders that emend bench wrote");
+    throw Error("evaluation::report", "no run is given", "give output folders of emend bench");
   std::vector<std::vector<SampledRecord>> surveys;
   for (const auto& run : runs) surveys.push_back(survey_samples(run));
   auto merged = merge_runs(runs);
@@ -40,14 +40,14 @@ std::vector<std::string> write_report(const std::vector<std::string>& folders,
   fs::create_directories(output, error);
   if (error)
     throw Error("evaluation::report",
-                fmt::format("the folder '{}' cannot be made: {}", output, error.message()),
-                "name another with -o");
+                fmt::format("folder '{}' cannot be created: {}", output, error.message()),
+                "give another folder with -o");
   for (const auto& [name, text] : files) write_file((fs::path(output) / name).string(), text);
   auto warnings = merged.warnings;
   if (pictures.elsewhere() > 0)
     warnings.push_back(fmt::format(
-        "{} of the pictures that the runs name lie outside their folders and are not shown; "
-        "emend report --images FOLDER names a folder whose pictures may be shown",
+        "{} pictures of the runs are outside of the runs' folders and are not shown; allow their "
+        "folder with emend report --images FOLDER",
         pictures.elsewhere()));
   return warnings;
 }

@@ -26,7 +26,7 @@ std::string report_error(const TemporaryFolder& folder) {
   return problem;
 }
 
-TEST(ReportInput, WrongFieldsAreNamed) {
+TEST(ReportInput, ErrorsNameTheField) {
   const std::pair<const char*, json> cases[] = {
       {"/format", "lm-eval"},
       {"/version", 2},
@@ -65,12 +65,12 @@ TEST(ReportInput, WrongFieldsAreNamed) {
   }
 }
 
-TEST(ReportInput, WrongLinesAreNamed) {
+TEST(ReportInput, ErrorsNameTheLine) {
   const std::pair<const char*, std::string> cases[] = {
       {"/editor", "line 2: 'editor' is 'mend'"},
-      {"/record", "line 3: a second line"},
+      {"/record", "line 3: duplicate line"},
       {"/prompt", "line 2: 'prompt' or 'target'"},
-      {"/probes/0/group", "line 2, probes[0]': there is no group"},
+      {"/probes/0/group", "line 2, probes[0]': unknown group"},
       {"/probes/1/score", "line 2, probes[1]': 'score' should be a number"},
       {"/probes/2/after", "line 2, probes[2]': 'after' should be a string"},
       {"/probes", "line 2': 'probes' should be a list"}};
@@ -81,10 +81,10 @@ TEST(ReportInput, WrongLinesAreNamed) {
     auto line = example.sample("ft:language", 1, 0);
     line[json::json_pointer(pointer)] = "mend";
     if (said.find("after'") != said.npos) line[json::json_pointer(pointer)] = 1;
-    if (said.find("second") != said.npos) line = example.sample("base", 0, 0);
+    if (said.find("duplicate") != said.npos) line = example.sample("base", 0, 0);
     auto lines =
         example.sample("base", 0, 0).dump() + "\n" +
-        (said.find("second") != said.npos ? example.sample("ft:language", 1, 0) : line).dump() +
+        (said.find("duplicate") != said.npos ? example.sample("ft:language", 1, 0) : line).dump() +
         "\n" + line.dump() + "\n";
     example.write(folder.file("run"), example.results(), lines);
     auto problem = report_error(folder);
@@ -93,19 +93,19 @@ TEST(ReportInput, WrongLinesAreNamed) {
   }
 }
 
-TEST(ReportInput, SamplesOfAnotherRunAreRefused) {
+TEST(ReportInput, RefusesSamplesOfAnotherRun) {
   TemporaryFolder folder;
   ExampleRun example, other;
   other.seed = 1;
   example.write(folder.file("run"), example.results(), other.lines());
-  EXPECT_THAT(report_error(folder), HasSubstr("results.json says"));
+  EXPECT_THAT(report_error(folder), HasSubstr("results.json has"));
   auto half = example.lines();
   half.resize(half.size() - 9);
   example.write(folder.file("run"), example.results(), half);
   EXPECT_THAT(report_error(folder), HasSubstr("samples.jsonl, line 8"));
 }
 
-TEST(ReportInput, SamplesThatLackLinesAreRefused) {
+TEST(ReportInput, RefusesSamplesWithMissingLines) {
   for (const char* mode : {"single", "batch", "sequential"}) {
     SCOPED_TRACE(mode);
     TemporaryFolder folder;
@@ -115,10 +115,10 @@ TEST(ReportInput, SamplesThatLackLinesAreRefused) {
     const auto one_less = lines.substr(0, lines.rfind('\n', lines.size() - 2) + 1);
     for (const std::string& less : {std::string(), one_less}) {
       example.write(folder.file("run"), example.results(), less);
-      EXPECT_THAT(report_error(folder), HasSubstr("results.json says"));
+      EXPECT_THAT(report_error(folder), HasSubstr("results.json has"));
     }
   }
-  // An empty file is no file: what is there must be whole.
+  // An empty file lacks all lines; it is not the same as no file.
   TemporaryFolder folder;
   ExampleRun example;
   auto partial = example.results();
@@ -127,7 +127,7 @@ TEST(ReportInput, SamplesThatLackLinesAreRefused) {
   EXPECT_THAT(report_error(folder), HasSubstr("no lines"));
 }
 
-TEST(ReportInput, LinesThatJudgeEarlierEditsAgainAreCounted) {
+TEST(ReportInput, CountsRepeatedJudgments) {
   TemporaryFolder folder;
   ExampleRun example;
   example.mode = "sequential";
@@ -149,7 +149,7 @@ TEST(ReportInput, LinesThatJudgeEarlierEditsAgainAreCounted) {
   EXPECT_THAT(report_error(folder), HasSubstr("judged again after 4 edits"));
 }
 
-TEST(ReportInput, ARunThatIsUnderWayIsReportedAndSaidSo) {
+TEST(ReportInput, WarnsOfAnUnfinishedRun) {
   TemporaryFolder folder;
   ExampleRun example;
   auto root = example.results();
@@ -162,10 +162,11 @@ TEST(ReportInput, ARunThatIsUnderWayIsReportedAndSaidSo) {
   EXPECT_THAT(warnings[0], HasSubstr("not finished"));
 }
 
-TEST(ReportInput, FoldersThatAreNoRuns) {
+TEST(ReportInput, RefusesFoldersThatAreNotRuns) {
   TemporaryFolder folder;
   EXPECT_THAT(report_error(folder), HasSubstr("results.json"));
-  EXPECT_THAT(error_of([&] { write_report({}, folder.file("out")); }), HasSubstr("no run"));
+  EXPECT_THAT(error_of([&] { write_report({}, folder.file("out")); }),
+              HasSubstr("no run is given"));
   auto run = ExampleRun{}.write(folder.file("run"));
   EXPECT_THAT(error_of([&] {
                 write_report({run, run + "/."}, folder.file("out"));

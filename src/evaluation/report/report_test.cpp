@@ -28,7 +28,7 @@ std::vector<Run> read_all(const TemporaryFolder& folder, const std::vector<Examp
   return runs;
 }
 
-// The lines of a table from the one that begins with `from` on, `count` of them.
+// `count` lines of a table, starting with the line that begins with `from`.
 std::string part(const std::string& text, const std::string& from, int count) {
   auto begin = text.find("\n" + from) + 1;
   auto end = begin;
@@ -36,7 +36,7 @@ std::string part(const std::string& text, const std::string& from, int count) {
   return text.substr(begin, end - begin);
 }
 
-TEST(ReportTables, MarkdownInThePapersLayout) {
+TEST(ReportTables, MarkdownHasTheLayoutOfThePaper) {
   TemporaryFolder folder;
   auto runs = read_all(folder, {ExampleRun{}});
   auto text = table_md(merge_runs(runs));
@@ -54,15 +54,15 @@ TEST(ReportTables, MarkdownInThePapersLayout) {
                               "96.65 |\n"));
   EXPECT_THAT(text, HasSubstr("| *MEND, MiniGPT-4*"));
   EXPECT_THAT(text, HasSubstr("Percent. ± is the standard error over records."));
-  for (const char* told : {"4 records asked for, 4 judged with every editor; 5 read; "
+  for (const char* told : {"4 records requested, 4 judged with every editor; 5 read; "
                            "1 left out because a field is empty (empty alt: 1); 0 left out because "
                            "a picture is missing",
-                           "Ties: equal scores rank by the lowest token id", "f00d",
+                           "Ties: equal scores rank by the lowest token ID", "f00d",
                            "M-Locality compares: the best 10 tokens"})
     EXPECT_THAT(text, HasSubstr(told));
 }
 
-TEST(ReportTables, LatexHasBooktabsAndNoSpecialCharacters) {
+TEST(ReportTables, LatexUsesBooktabsAndEscapes) {
   ExampleRun example;
   example.editors = {"100%_\\&#{x}~^$<|>\"é"};
   example.suite = "scenes";
@@ -77,7 +77,7 @@ TEST(ReportTables, LatexHasBooktabsAndNoSpecialCharacters) {
   EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](char c) { return c > 0; }));
 }
 
-TEST(ReportTables, OneCsvRowForEachRunEditorAndGroup) {
+TEST(ReportTables, CsvHasARowPerRunEditorAndGroup) {
   ExampleRun example;
   example.groups = {"reliability"};
   example.editors = {"a,\"b\""};
@@ -98,8 +98,8 @@ TEST(ReportTables, OneCsvRowForEachRunEditorAndGroup) {
   EXPECT_THAT(table_wide_csv(merged), HasSubstr("\r\n\"published: arXiv 2310.08475, Table 2 "));
 }
 
-// A spreadsheet takes a cell that begins with =, +, - or @ for a formula.
-TEST(ReportTables, CsvCellsAreNoFormulas) {
+// Spreadsheets read a cell that begins with =, +, - or @ as a formula.
+TEST(ReportTables, CsvCellsAreNotFormulas) {
   for (const char* first : {"=", "+", "-", "@"}) {
     ExampleRun example;
     example.editors = {std::string(first) + "cmd|' /C calc'!A0"};
@@ -114,7 +114,7 @@ TEST(ReportTables, CsvCellsAreNoFormulas) {
   }
 }
 
-TEST(ReportTables, NothingIsRoundedUpToAHundred) {
+TEST(ReportTables, DoesNotRoundUpToAHundred) {
   ExampleRun example;
   TemporaryFolder folder;
   auto root = example.results();
@@ -124,7 +124,7 @@ TEST(ReportTables, NothingIsRoundedUpToAHundred) {
   EXPECT_THAT(table_md(merge_runs(runs)), HasSubstr("99.99 ± 25.00 |\n"));
 }
 
-TEST(ReportTables, GroupsThatWereNotAskedAreDashes) {
+TEST(ReportTables, UnmeasuredGroupsAreDashes) {
   ExampleRun example, portable;
   example.groups = {"reliability", "text_locality"};
   portable.groups = {"reliability", "portability"};
@@ -137,7 +137,7 @@ TEST(ReportTables, GroupsThatWereNotAskedAreDashes) {
   EXPECT_THAT(text, HasSubstr("| ft:language | 75.00 ± 25.00 | - | - | - | - | 75.00 ± 25.00 |\n"));
 }
 
-TEST(ReportMerge, SeedsBecomeMeanAndDeviation) {
+TEST(ReportMerge, AveragesSeedsWithDeviation) {
   ExampleRun zero, one;
   one.seed = 2;
   zero.settings["seed"] = 0;
@@ -160,7 +160,7 @@ TEST(ReportMerge, SeedsBecomeMeanAndDeviation) {
             "± is the standard deviation over runs with different seeds.");
 }
 
-TEST(ReportMerge, EditorsOfSeveralRunsShareATableAndBaseCountsOnce) {
+TEST(ReportMerge, MergesEditorsOfSeveralRuns) {
   ExampleRun a, b;
   b.editors = {"ft:vision"};
   TemporaryFolder folder;
@@ -175,7 +175,7 @@ TEST(ReportMerge, EditorsOfSeveralRunsShareATableAndBaseCountsOnce) {
   EXPECT_THAT(titles, ::testing::ElementsAre("base", "ft:language", "ft:vision"));
 }
 
-TEST(ReportMerge, OtherSuitesProtocolsModesAndModelsStandApart) {
+TEST(ReportMerge, SeparatesSuitesProtocolsModesAndModels) {
   ExampleRun first, suite, protocol, mode, limit, model;
   suite.suite = "scenes";
   protocol.protocol = "strict";
@@ -190,7 +190,7 @@ TEST(ReportMerge, OtherSuitesProtocolsModesAndModelsStandApart) {
   EXPECT_THAT(merged.warnings[0], HasSubstr("another model (beef)"));
 }
 
-TEST(ReportMerge, OneLabelWithTwoSettingsIsTwoRows) {
+TEST(ReportMerge, SettingsDistinguishEqualLabels) {
   ExampleRun a, b;
   b.settings = {{"steps", 30}};
   TemporaryFolder folder;
@@ -201,7 +201,7 @@ TEST(ReportMerge, OneLabelWithTwoSettingsIsTwoRows) {
   EXPECT_EQ(merged.blocks[0].methods[2].title, "ft:language (steps=30)");
 }
 
-TEST(ReportMerge, TheSameSeedWithOtherNumbersIsWarnedOf) {
+TEST(ReportMerge, WarnsOfDifferentResultsForOneSeed) {
   ExampleRun a, b;
   b.failing = 1;
   TemporaryFolder folder;
@@ -211,11 +211,11 @@ TEST(ReportMerge, TheSameSeedWithOtherNumbersIsWarnedOf) {
   EXPECT_THAT(merged.warnings[0], HasSubstr("ft:language was measured twice with seed 0"));
 }
 
-TEST(Published, OnlyWhatFits) {
+TEST(Published, SelectsMatchingTables) {
   EXPECT_EQ(published_tables("e-vqa", "single").size(), 2u);
   EXPECT_EQ(published_tables("e-ic", "single").size(), 2u);
   EXPECT_THAT(published_tables("scenes", "single").at(0).title, HasSubstr("for orientation"));
-  EXPECT_THAT(published_tables("e-vqa", "sequential").at(0).note, HasSubstr("Its own protocol"));
+  EXPECT_THAT(published_tables("e-vqa", "sequential").at(0).note, HasSubstr("another protocol"));
   EXPECT_THAT(published_tables("vlkeb", "sequential").at(0).rows, IsEmpty());
   EXPECT_THAT(published_tables("mmedit-json", "single"), IsEmpty());
   EXPECT_THAT(published_tables("e-vqa", "batch"), IsEmpty());

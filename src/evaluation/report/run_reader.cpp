@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 constexpr const char* kRunReaderPlace = "evaluation::report";
-constexpr const char* kHint = "docs/results.md says what is written; was the file edited?";
+constexpr const char* kHint = "compare the file with docs/results.md; it may have been edited";
 
 [[noreturn]] void refuse_run(const std::string& where, const std::string& problem) {
   throw Error(kRunReaderPlace, fmt::format("'{}': {}", where, problem), kHint);
@@ -23,7 +23,7 @@ constexpr const char* kHint = "docs/results.md says what is written; was the fil
 
 int64_t read_count(const json& object, const char* key, const std::string& where) {
   auto count = json_get<int64_t>(object, key, where);
-  if (count < 0) refuse_run(where, fmt::format("'{}' is {}, less than nothing", key, count));
+  if (count < 0) refuse_run(where, fmt::format("'{}' must not be negative (got {})", key, count));
   return count;
 }
 
@@ -31,19 +31,19 @@ std::optional<double> read_amount(const json& object, const char* key, const std
   if (!object.is_object() || !object.contains(key) || object[key].is_null()) return {};
   auto amount = json_get<double>(object, key, where);
   if (!std::isfinite(amount) || amount < 0)
-    refuse_run(where, fmt::format("'{}' is {}, not an amount", key, amount));
+    refuse_run(where, fmt::format("'{}' must be a number of at least 0 (got {})", key, amount));
   return amount;
 }
 
 const json& read_object(const json& object, const char* key, const std::string& where) {
-  json_get<json>(object, key, where);  // there, and not null
+  json_get<json>(object, key, where);  // throws if it is missing or null
   const auto& value = object[key];
   if (!value.is_object())
     refuse_run(where, fmt::format("'{}' should be an object but is {}", key, value.type_name()));
   return value;
 }
 
-// Empty when absent.
+// An empty list if the key is absent.
 const json& read_list(const json& object, const char* key, const std::string& where) {
   static const json empty = json::array();
   if (!object.contains(key) || object[key].is_null()) return empty;
@@ -71,7 +71,7 @@ std::string one_of(const json& object, const char* key, const std::set<std::stri
                    const std::string& where) {
   auto value = json_get<std::string>(object, key, where);
   if (!allowed.count(value))
-    refuse_run(where, fmt::format("'{}' is '{}' instead of one of {}", key, value,
+    refuse_run(where, fmt::format("'{}' is '{}', expected one of {}", key, value,
                                   fmt::join(allowed, ", ")));
   return value;
 }
@@ -89,7 +89,7 @@ std::vector<GridCell> read_grid(const json& editor, const std::string& where) {
     read.generated = read_optional_share(cell, "generated", at);
     read.probes = read_count(cell, "probes", at);
     if (!seen.insert(read.text + "|" + read.image + "|" + read.expects).second)
-      refuse_run(at, fmt::format("a second cell for text {}, image {}", read.text, read.image));
+      refuse_run(at, fmt::format("duplicate cell for text {}, image {}", read.text, read.image));
     grid.push_back(std::move(read));
   }
   return grid;
@@ -102,7 +102,7 @@ std::vector<CurvePoint> read_curve(const json& editor, const std::string& where)
     CurvePoint read{read_count(point, "edits", at), read_count(point, "judged", at),
                     read_groups(point, "groups", at)};
     if (!curve.empty() && read.edits <= curve.back().edits)
-      refuse_run(at, "the numbers of edits do not rise");
+      refuse_run(at, "the numbers of edits do not increase");
     curve.push_back(std::move(read));
   }
   return curve;
@@ -139,7 +139,7 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
   return editor;
 }
 
-// The flat part, which other programs read, must tell the same as the list of editors.
+// `results` and `n-samples`, which other programs read, must agree with the list of editors.
 void check_flat(const json& root, const Run& run, const std::string& file) {
   const auto& results = read_object(root, "results", file);
   const auto& samples = read_object(root, "n-samples", file);
@@ -170,13 +170,13 @@ void check_flat(const json& root, const Run& run, const std::string& file) {
 Group group_named(const std::string& name, const std::string& where) {
   for (auto group : groups())
     if (name == group_name(group)) return group;
-  refuse_run(where, fmt::format("there is no group of probes '{}'", name.substr(0, 60)));
+  refuse_run(where, fmt::format("unknown group of probes '{}'", name.substr(0, 60)));
 }
 
 double read_share(const json& object, const char* key, const std::string& where) {
   auto share = json_get<double>(object, key, where);
   if (!(share >= -1e-9 && share <= 1 + 1e-9))
-    refuse_run(where, fmt::format("'{}' is {}, not a share from 0 to 1", key, share));
+    refuse_run(where, fmt::format("'{}' must be between 0 and 1 (got {})", key, share));
   return share;
 }
 
@@ -192,9 +192,10 @@ Run read_run(const std::string& folder) {
   if (json_get<std::string>(root, "format", file) != "emend-results")
     refuse_run(file, "'format' is not 'emend-results'");
   if (auto version = json_get<int64_t>(root, "version", file); version != 1)
-    throw Error(kRunReaderPlace,
-                fmt::format("'{}' has version {}, this program reads 1", file, version),
-                "use the emend that wrote it, or run the benchmark again");
+    throw Error(
+        kRunReaderPlace,
+        fmt::format("'{}' has version {}, but this program supports version 1", file, version),
+        "use the version of emend that wrote it, or run the benchmark again");
   Run run;
   run.folder = folder;
   run.config = read_object(root, "config", file);
@@ -211,7 +212,7 @@ Run read_run(const std::string& folder) {
   for (const auto& editor : json_get<json>(root, "editors", file)) {
     run.editors.push_back(read_editor(editor, file, run.editors.size()));
     if (!labels.insert(run.editors.back().label).second)
-      refuse_run(file, fmt::format("the editor '{}' is there twice", run.editors.back().label));
+      refuse_run(file, fmt::format("duplicate editor '{}'", run.editors.back().label));
   }
   if (run.editors.empty()) refuse_run(file, "'editors' is empty");
   check_flat(root, run, file);

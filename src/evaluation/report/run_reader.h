@@ -11,10 +11,10 @@
 
 namespace emend {
 
-// What a report needs of results.json. Scores are shares, 0 to 1.
+// The parts of results.json that a report needs. Scores are between 0 and 1.
 struct GroupScore {
   double score = 0;
-  std::optional<double> error;  // of one run: standard error over records; of several: deviation
+  std::optional<double> error;  // one run: standard error; several runs: standard deviation
   std::optional<double> generated, vqa;
   int64_t probes = 0;
   std::optional<double> when_made;  // sequential mode: judged right after each edit
@@ -35,13 +35,13 @@ struct CurvePoint {
 };
 
 struct Failure {
-  std::string record, when, reason;  // when: what was being done
+  std::string record, when, reason;  // `when`: the step that failed
 };
 
 struct EditorRun {
   std::string label, name;
   nlohmann::json settings;
-  nlohmann::json protocol;  // null: judged as the run says
+  nlohmann::json protocol;  // null: the protocol of the run
   int64_t records = 0;
   std::vector<Failure> failed;
   GroupScores groups;
@@ -55,19 +55,19 @@ struct Run {
   std::string folder;
   nlohmann::json config;
   std::string suite, mode, fingerprint;
-  nlohmann::json seed;   // as written: null where the run has none
-  int64_t original = 0;  // records asked for
+  nlohmann::json seed;   // null if the run has no seed
+  int64_t original = 0;  // number of requested records
   bool partial = false;  // not finished
   std::vector<EditorRun> editors;
 };
 
-// FOLDER/results.json. Throws emend::Error for anything that docs/results.md does not allow.
+// Reads FOLDER/results.json. Throws emend::Error for anything that docs/results.md does not allow.
 Run read_run(const std::string& folder);
 
-// Throws emend::Error that names `where` when no group has this name.
+// Throws emend::Error with `where` for an unknown group.
 Group group_named(const std::string& name, const std::string& where);
 
-// A number from 0 to 1 (or null, where optional); `where` is named when it is something else.
+// Reads a number from 0 to 1 (or null if optional). Errors contain `where`.
 double read_share(const nlohmann::json& object, const char* key, const std::string& where);
 std::optional<double> read_optional_share(const nlohmann::json& object, const char* key,
                                           const std::string& where);

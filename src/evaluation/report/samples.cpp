@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 constexpr const char* kSamplesPlace = "evaluation::report";
-constexpr const char* kMixed = "results.json and samples.jsonl must come from one run";
+constexpr const char* kMixed = "use results.json and samples.jsonl of the same run";
 
 std::string samples_path(const Run& run) {
   return (std::filesystem::path(run.folder) / "samples.jsonl").string();
@@ -71,17 +71,17 @@ Sample read_sample(const json& object, const std::string& where) {
   if (!probes.is_array())
     throw Error(kSamplesPlace,
                 fmt::format("'{}': 'probes' should be a list but is {}", where, probes.type_name()),
-                "docs/results.md says what is written; was the file edited?");
+                "compare the file with docs/results.md; it may have been edited");
   for (const auto& probe : probes)
     sample.probes.push_back(
         read_probe(probe, fmt::format("{}, probes[{}]", where, sample.probes.size())));
   return sample;
 }
 
-// What the lines of one editor add up to.
+// Sums over the lines of one editor.
 struct Tally {
   int64_t records = 0, failed = 0;
-  std::map<Group, std::pair<double, int64_t>> sums;  // of records' means; records
+  std::map<Group, std::pair<double, int64_t>> sums;  // sum of the records' means, number of records
 
   void add(const Sample& sample) {
     ++(sample.failed.empty() ? records : failed);
@@ -105,16 +105,16 @@ struct Tally {
       auto mean = sum.first / static_cast<double>(sum.second);
       auto told = editor.groups.find(group);
       if (told == editor.groups.end())
-        refuse(fmt::format("there are probes of {}, results.json has none", group_name(group)));
+        refuse(fmt::format("there are probes of {}, but results.json has none", group_name(group)));
       if (std::abs(told->second.score - mean) > 1e-6)
-        refuse(fmt::format("{} has the mean {}, results.json says {}", group_name(group), mean,
+        refuse(fmt::format("{} has the mean {}, but results.json has {}", group_name(group), mean,
                            told->second.score));
     }
   }
 };
 
-// All lines of one editor: those that judged edits when they were made, and, in sequential mode,
-// those that judged earlier edits again, by the number of edits made until then.
+// All lines of one editor: judgments right after the edit, and, in sequential mode, later judgments
+// by number of edits.
 struct EditorTally {
   Tally made;
   std::map<int64_t, Tally> again;
@@ -131,21 +131,21 @@ struct EditorTally {
     const auto& last = again.empty() ? made : again.rbegin()->second;
     const auto failures = static_cast<int64_t>(editor.failed.size());
     if (run.partial) {
-      // While a run is under way its lines and its results are not of the same moment.
+      // In an unfinished run, lines and results may be from different moments.
       if (made.records + made.failed == 0 && editor.records + failures > 0)
-        refuse(fmt::format("no lines, results.json has {} records", editor.records));
+        refuse(fmt::format("no lines, but results.json has {} records", editor.records));
       return;
     }
-    // In sequential mode an edit may fail once and be counted at each point that judges it.
+    // In sequential mode, an edit that failed once counts at each later judgment.
     if (last.records != editor.records || (again.empty() && made.failed != failures))
-      refuse(fmt::format("{} records and {} failures, results.json says {} and {}", last.records,
+      refuse(fmt::format("{} records and {} failures, but results.json has {} and {}", last.records,
                          last.failed, editor.records, failures));
     for (const auto& point : editor.curve) {
       const auto found = again.find(point.edits);
       const auto judged = found == again.end() ? 0 : found->second.records;
       if (judged != point.judged)
-        refuse(fmt::format("{} records judged again after {} edits, results.json says {}", judged,
-                           point.edits, point.judged));
+        refuse(fmt::format("{} records judged again after {} edits, but results.json has {}",
+                           judged, point.edits, point.judged));
     }
     last.check_means(editor, path);
   }
@@ -161,10 +161,10 @@ void read_samples(const Run& run, const std::function<void(int64_t, Sample&&)>& 
   std::ifstream file;
   if (std::filesystem::is_regular_file(path, ignored)) file.open(path, std::ios::binary);
   if (!file.is_open())
-    throw Error(kSamplesPlace, fmt::format("'{}' cannot be read", path), "is it a file of yours?");
+    throw Error(kSamplesPlace, fmt::format("'{}' cannot be read", path), "check its permissions");
   std::string text;
   for (int64_t line = 1; std::getline(file, text); ++line) {
-    if (run.partial && file.eof()) break;  // a line without its break is still being written
+    if (run.partial && file.eof()) break;  // a line without a line break is still being written
     if (only && !only->count(line)) continue;
     auto where = fmt::format("{}, line {}", path, line);
     visit(line, read_sample(parse_json(text, where), where));
@@ -193,7 +193,7 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
         json::array({sample.editor, sample.record, sample.after_edits.value_or(-1), sample.again})
             .dump();
     if (!seen.insert(key).second)
-      refuse(fmt::format("a second line of editor '{}' for record '{}'", sample.editor,
+      refuse(fmt::format("duplicate line of editor '{}' for record '{}'", sample.editor,
                          sample.record));
     auto [place, is_new] = known.try_emplace(sample.record, records.size());
     if (is_new) records.push_back({sample.record, "", "", {}, 0, 0});
@@ -202,7 +202,7 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
       if (record.prompt.empty() && record.target.empty())
         record.prompt = sample.prompt, record.target = sample.target;
       if (record.prompt != sample.prompt || record.target != sample.target)
-        refuse(fmt::format("'prompt' or 'target' of record '{}' is not that of an earlier line",
+        refuse(fmt::format("'prompt' or 'target' of record '{}' differs from an earlier line",
                            sample.record));
     }
     record.lines.push_back(line);
@@ -211,7 +211,7 @@ std::vector<SampledRecord> survey_samples(const Run& run) {
     for (const auto& probe : sample.probes) record.wrong += probe.wrong();
     if (!sample.failed.empty()) ++record.probes, ++record.wrong;
   });
-  // Without the file there is nothing to compare; a file that lacks lines is refused.
+  // A missing file is allowed; a file that lacks lines is refused.
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored))
     for (const auto& editor : run.editors) tallies[editor.label].check(run, editor, path);

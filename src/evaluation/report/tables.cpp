@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// Two digits, as the field prints them: 99.96 must not look like 100.
+// Two digits, but 99.996 is not rounded to 100.
 std::string percent(double share) {
   auto text = fmt::format("{:.2f}", 100 * share);
   return text == "100.00" && share < 1 - 1e-12 ? "99.99" : text;
@@ -124,7 +124,7 @@ std::string tex(const std::string& text) {
   return escaped;
 }
 
-// Reliability -> Rel., T-Generality -> T-Gen.: a page of a paper is narrow.
+// Reliability -> Rel., T-Generality -> T-Gen., because columns of a paper are narrow.
 std::string short_title(Group group) {
   std::string title = metric_title(group);
   auto hyphen = title.find('-');
@@ -152,7 +152,7 @@ void tex_block(const Block& block, std::string& out) {
                          groups.size() + 1, tex(table.title));
     std::vector<std::string> seen;
     for (const auto& row : table.rows) {
-      // The model is named once, above, where all rows have the same.
+      // A model that is named in the title is not repeated in the rows.
       bool named = table.title.find(row.model) != std::string::npos;
       out += fmt::format("\\emph{{{}{}}}", tex(row.editor), named ? "" : ", " + tex(row.model));
       for (auto group : groups) out += " & " + cell(row, group, "--");
@@ -161,7 +161,7 @@ void tex_block(const Block& block, std::string& out) {
         return source.rfind(row.source, 0) == 0;
       });
       if (!told) {
-        // "Table 2" is told by "Table 2 (and more)".
+        // "Table 2 (and more)" includes "Table 2".
         std::erase_if(seen, [&](const auto& source) { return row.source.rfind(source, 0) == 0; });
         seen.push_back(row.source);
       }
@@ -179,8 +179,8 @@ void tex_block(const Block& block, std::string& out) {
       tex(block.first().fingerprint), tex(errors), sources);
 }
 
-// Spreadsheets take a cell that begins like this for a formula; an apostrophe makes it text. A
-// number stays one.
+// Spreadsheets read a cell that begins like this as a formula. An apostrophe makes it text. Numbers
+// are kept.
 std::string as_text(const std::string& cell) {
   if (cell.empty() || std::string_view("=+-@\t\r").find(cell[0]) == std::string_view::npos)
     return cell;
@@ -205,7 +205,7 @@ std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{}", *value) : "";
 }
 
-// What tells one block from another: the first columns of both files.
+// The first columns of both CSV files, which identify a block.
 std::vector<std::string> block_cells(const Block& block) {
   const auto& run = block.first();
   return {run.suite,

@@ -7,13 +7,14 @@
 
 namespace emend {
 
-// The paper's layout, method by metric in percent, published rows marked as such; one part a block.
+// The layout of the paper: methods by metrics in percent, with marked published rows. One part per
+// block.
 std::string table_md(const Merged& merged);
-// To be \input; needs booktabs. Names are ASCII there: other characters become their code points.
+// A table for \input; needs booktabs. Characters outside of ASCII become their code points.
 std::string table_tex(const Merged& merged);
-// RFC 4180. One row for each (run, editor, group), shares from 0 to 1 as results.json has them.
+// RFC 4180. One row for each (run, editor, group), with values from 0 to 1 as in results.json.
 std::string table_csv(const Merged& merged);
-// One row a method or published row, percent, `GROUP` and `GROUP_error` for every group.
+// One row per method or published row, in percent: `GROUP` and `GROUP_error` for every group.
 std::string table_wide_csv(const Merged& merged);
 
 }  // namespace emend

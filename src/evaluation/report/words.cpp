@@ -18,7 +18,7 @@ std::string counted(int64_t count, const std::string& thing) {
   return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
 
-// A count that may be told as a number, by reasons, or as a list.
+// A count that is a number, an object of counts by reason, or a list.
 int64_t count_in(const json& value) {
   if (value.is_number()) return static_cast<int64_t>(value.get<double>());
   if (value.is_array()) return static_cast<int64_t>(value.size());
@@ -52,7 +52,8 @@ std::string missing_pictures(const json& missing) {
                         static_cast<size_t>(count_in(files)) > names.size() ? ", ..." : "");
   }
   if (auto dropped = missing.value("dropped_probes", json()); count_in(dropped) > 0)
-    text += fmt::format("; {} left out for the same reason", counted(count_in(dropped), "probe"));
+    text += fmt::format("; {} left out because a picture is missing",
+                        counted(count_in(dropped), "probe"));
   return text;
 }
 
@@ -62,7 +63,7 @@ std::string records_sentence(const Block& block) {
   for (const auto* run : block.runs) original = std::max(original, run->original);
   for (const auto& method : block.methods)
     for (const auto& source : method.sources) judged.insert(block.editor(source).records);
-  auto text = counted(original, "record") + " asked for";
+  auto text = counted(original, "record") + " requested";
   if (block.runs.size() > 1) text += " by each run";
   if (judged.size() == 1)
     text += fmt::format(", {} judged with every editor", *judged.begin());
@@ -86,25 +87,24 @@ std::string failures_sentence(const Block& block) {
   for (const auto& method : block.methods)
     if (!method.mean.failed.empty())
       failures.push_back(fmt::format("{}: {}", method.title, method.mean.failed.size()));
-  if (failures.empty()) return "None: every editor ran on every record.";
+  if (failures.empty()) return "None.";
   return fmt::format("{}. Failed records are not part of the means.", fmt::join(failures, ", "));
 }
 
 std::string mode_sentence(const std::string& mode, const json& config) {
-  if (mode == "single")
-    return "Single: each edit is made alone on the untouched model, judged, and taken back.";
+  if (mode == "single") return "Single: each edit is made on the base model, judged, and removed.";
   if (mode == "sequential") {
     const auto judge = config.value("judge", json::object());
-    auto text = std::string("Sequential: edits pile up on one model.");
+    auto text = std::string("Sequential: edits accumulate on one model.");
     if (judge.is_object() && judge.contains("at") && judge.contains("sample"))
       text += fmt::format(
-          " After {} edits, and at the end, {} of the earlier ones (drawn with the "
-          "seed; all while there are fewer) are judged again.",
+          " After {} edits, and at the end, a random sample of at most {} earlier edits is judged "
+          "again.",
           setting_text(judge["at"]), setting_text(judge["sample"]));
-    return text + " The table shows the end.";
+    return text + " The table shows the final state.";
   }
   auto size = config.value("batch_size", json());
-  return fmt::format("Batch: {} edits are made at once, then each is judged.",
+  return fmt::format("Batch: {} edits are made together, then each is judged.",
                      size.is_number() ? size.dump() : "several");
 }
 
@@ -149,7 +149,7 @@ std::string machine_sentence(const json& config) {
       parts.push_back(fmt::format("{} {}", key, setting_text(config[key])));
   if (config.contains("reuse"))
     parts.push_back(config["reuse"] == true ? "shared activations reused"
-                                            : "everything recomputed (--no-reuse)");
+                                            : "no shared activations (--no-reuse)");
   return fmt::format("{}.", fmt::join(parts, ", "));
 }
 
@@ -189,15 +189,16 @@ std::vector<Fact> facts_of(const Block& block) {
       {"Model", fmt::format("{} (fingerprint {})",
                             setting_text(model.value("folder", json("unnamed"))), run.fingerprint)},
       {"Seed", seeds_sentence(block)},
-      {"Computed with", machine_sentence(run.config)}};
+      {"Machine", machine_sentence(run.config)}};
   std::vector<std::string> own;
   for (const auto& method : block.methods)
     if (!method.mean.protocol.is_null()) own.push_back(method.title);
   if (!own.empty())
-    facts.push_back({"Judged otherwise",
-                     fmt::format("{}: the field judges this kind of editor differently; its own "
-                                 "protocol is told with the result.",
-                                 fmt::join(own, ", "))});
+    facts.push_back(
+        {"Different protocol",
+         fmt::format("{}: EasyEdit judges this kind of editor differently; the protocol is "
+                     "listed with the results.",
+                     fmt::join(own, ", "))});
   return facts;
 }
 
@@ -230,36 +231,35 @@ const char* metric_title(Group group) {
 std::string metric_sentence(Group group, const json& protocol) {
   auto best = [&](const char* key) {
     auto k = protocol.value(key, json());
-    if (!k.is_number_integer()) return std::string("the answer stays");
-    if (k == 1) return std::string("each position's best token stays");
-    return fmt::format("each position's best {} tokens stay, rank by rank", k.dump());
+    if (!k.is_number_integer()) return std::string("same answer");
+    if (k == 1) return std::string("same top-1 token at each position");
+    return fmt::format("same top-{} tokens at each position, rank by rank", k.dump());
   };
   switch (group) {
     case Group::reliability:
-      return "Does the edit hold: is the edited question about the edited picture answered with "
-             "the target?";
+      return "Is the target the answer to the edited question about the edited picture?";
     case Group::text_generality:
-      return "Does it hold when the question is worded differently?";
+      return "Is the target the answer to other wordings of the question?";
     case Group::image_generality:
-      return "Does it hold on another picture of the same thing?";
+      return "Is the target the answer for another picture of the same subject?";
     case Group::both_generality:
-      return "Does it hold with other words and another picture at once?";
+      return "Is the target the answer to other wordings with another picture?";
     case Group::text_locality:
-      return fmt::format("Is unrelated knowledge, asked without a picture, as before ({})?",
+      return fmt::format("Are answers to unrelated questions without a picture unchanged ({})?",
                          best("text_k"));
     case Group::image_locality:
       return fmt::format(
-          "Is the answer to an unrelated question about another picture as before "
+          "Are answers to unrelated questions about other pictures unchanged "
           "({})?",
           best("image_k"));
     case Group::random_image_locality:
-      return "Is the edited question's answer about an unrelated picture as before?";
+      return "Is the answer to the edited question about an unrelated picture unchanged?";
     case Group::no_image_locality:
-      return "Is the edited question's answer without a picture as before?";
+      return "Is the answer to the edited question without a picture unchanged?";
     case Group::consistent_image_locality:
-      return "Is an unrelated question's answer about the edited picture as before?";
+      return "Is the answer to an unrelated question about the edited picture unchanged?";
     case Group::portability:
-      return "Did what follows from the edit change too?";
+      return "Are the consequences of the edit answered correctly?";
   }
   return "";
 }
@@ -280,7 +280,7 @@ std::string error_sentence(const Block& block) {
   for (const auto& method : block.methods) (method.sources.size() > 1 ? several : one) = true;
   if (several && one)
     return "± is the standard deviation over runs with different seeds, and the standard error "
-           "over records where there is one run.";
+           "over records for a single run.";
   return several ? "± is the standard deviation over runs with different seeds."
                  : "± is the standard error over records.";
 }

@@ -7,7 +7,7 @@
 
 namespace emend {
 
-// A report in plain words: what stands above its tables, and beside its columns.
+// The texts of a report: facts above its tables, and descriptions of its columns.
 struct Fact {
   std::string name, text;
 };
@@ -15,18 +15,18 @@ struct Fact {
 std::string suite_title(const std::string& suite);  // e-vqa -> "E-VQA"
 // "Scenes, single edits, protocol mmedit-2024".
 std::string block_title(const Block& block);
-// What was measured: records (filtered, missing, failed), mode, model, seeds, machine.
+// The facts of a measurement: records (filtered, missing, failed), mode, model, seeds, machine.
 std::vector<Fact> facts_of(const Block& block);
-// Every choice of a protocol, ties included; what this program has no words for is told as it is.
+// Every choice of a protocol, ties included. Unknown choices are listed unchanged.
 std::vector<Fact> protocol_facts(const nlohmann::json& protocol);
 
-// As the paper writes it (Reliability, T-Generality, ...), and one sentence that says what it is.
+// The name in the paper (Reliability, T-Generality, ...), and a sentence that explains it.
 const char* metric_title(Group group);
 std::string metric_sentence(Group group, const nlohmann::json& protocol);
 
-// The columns of the paper, and Portability where it was asked for.
+// The columns of the paper, and Portability if it was measured.
 std::vector<Group> table_groups(const Block& block);
-// What stands after ±.
+// The meaning of ±.
 std::string error_sentence(const Block& block);
 
 }  // namespace emend

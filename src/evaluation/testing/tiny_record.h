@@ -46,7 +46,7 @@ class TinyVlmTest : public ::testing::Test {
             continuation(protocol, record().target)};
   }
 
-  // Noise on the weights of some sites.
+  // Adds noise to the weights of some sites.
   static Interventions noise(const std::string& sites, uint64_t seed = 9, double loudness = 2) {
     at::manual_seed(seed);
     Interventions all;
@@ -58,7 +58,7 @@ class TinyVlmTest : public ::testing::Test {
     return all;
   }
 
-  // What a probe's own pass gives, prompt and answer of one row, nothing shared.
+  // The result of a probe in a separate pass: prompt and answer in one row, nothing shared.
   static ForcedRow alone(const ProbeResult& probe, const Interventions& interventions) {
     at::NoGradGuard no_grad;
     const auto& query = probe.asked.query;
@@ -66,7 +66,7 @@ class TinyVlmTest : public ::testing::Test {
     return teacher_force(vlm(), {{image, query.prompt}}, {query.target}, interventions)[0];
   }
 
-  // The same question asked of two measurements gave the very same.
+  // Expects two measurements to be equal.
   static void expect_same(const Measured& a, const Measured& b) {
     ASSERT_EQ(a.probes.size(), b.probes.size());
     for (size_t i = 0; i < a.probes.size(); ++i) {

@@ -9,23 +9,23 @@
 
 namespace emend {
 
-// A record's demonstrations, with prompts as the protocol builds them: its edit in its own words,
-// reworded (its first text_generality probe), and an unrelated text that keeps its answer (its
-// first text_locality probe); a probe that it lacks is left out.
+// The demonstrations of a record, with prompts of the protocol: its edit in the original wording,
+// reworded (first text_generality probe), and an unrelated question that keeps its answer (first
+// text_locality probe). Missing probes are left out.
 std::vector<Demonstration> demonstrations_of(const Record& record, const Protocol& protocol);
 
-// What IKE chooses from, and where it is to go.
+// The source of IKE's demonstrations, and the output.
 struct CollectJob {
   const Suite* suite = nullptr;
-  Protocol protocol;                  // for IKE: see for_editor
+  Protocol protocol;                  // the exception for IKE, see for_editor
   std::string output;                 // the checkpoint
-  at::ScalarType dtype = at::kFloat;  // of its tensors
+  at::ScalarType dtype = at::kFloat;  // dtype of its tensors
   IkeCorpusSettings settings;
 };
 
-// Collects the demonstrations of the suite's first records and writes them with their embeddings.
-// Returns suite, protocol, records, demonstrations by kind, seconds. Throws emend::Error when a
-// record cannot be read.
+// Collects demonstrations from the first records of the suite and writes them with their
+// embeddings. Returns suite, protocol, records, demonstrations by kind, seconds. Throws
+// emend::Error when a record cannot be read.
 nlohmann::json collect_demonstrations(const Vlm& vlm, const CollectJob& job);
 
 }  // namespace emend

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Which record comes when: all of them, in a new order each time round.
+// The order of records: all of them, shuffled again for each epoch.
 class Order {
  public:
   Order(size_t first, size_t end, int64_t seed) : first_(first), size_(end - first), seed_(seed) {}
@@ -40,7 +40,7 @@ class Order {
   std::vector<size_t> order_;
 };
 
-// The records set apart; what no edit changes is computed once.
+// The validation records. Computations that no edit changes are done once.
 class Validation {
  public:
   Validation(const Vlm& vlm, const Trainee& trainee, const TrainJob& job) : vlm_(vlm), job_(job) {
@@ -56,7 +56,7 @@ class Validation {
   std::map<Group, Score> measure(const Editor& editor) const {
     Averages averages;
     for (size_t i = 0; i < requests_.size(); ++i) {
-      // A record's pictures are asked about at every validation.
+      // Pictures of a record are used in every validation.
       auto* store = befores_[i].store;
       auto patch = editor.edit(vlm_, {requests_[i]}, {{}, store});
       averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_, store)));
@@ -98,7 +98,7 @@ struct Sums {
   }
 };
 
-// The mean of the five measures, what is validated by.
+// The validation score: the mean over groups without Portability.
 double mean_score(const std::map<Group, Score>& scores) {
   double sum = 0;
   int64_t count = 0;
@@ -125,9 +125,9 @@ void check(const Trainee& trainee, const TrainJob& job) {
   const auto apart = static_cast<size_t>(trainee.training().validation);
   if (job.suite->size() < apart + 1)
     throw Error("evaluation::train",
-                fmt::format("the suite has {} records, {} of them are set apart for validation",
+                fmt::format("the suite has {} records, but {} are needed for validation",
                             job.suite->size(), apart),
-                "set fewer apart (--set validation=...) or use a larger suite");
+                "use fewer validation records (--set validation=N) or a larger suite");
 }
 
 }  // namespace
@@ -169,7 +169,7 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
   Sums sums;
   if (!job.from.empty() && !job.resume) {
     auto earlier = load_checkpoint(job.from, trainee.begins_as(), file.base);
-    // An OUTPUT.state will do: its optimiser stays behind.
+    // OUTPUT.state is allowed, too; its optimizer state is not used.
     for (auto it = earlier.tensors.begin(); it != earlier.tensors.end();)
       it = it->first.rfind("adam.", 0) == 0 ? earlier.tensors.erase(it) : std::next(it);
     trainee.load(earlier.tensors, job.from);
@@ -180,10 +180,10 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
     auto state = load_checkpoint(state_file, file.editor, file.base);
     if (state.settings != file.settings || state.training.at("seed") != job.seed ||
         state.training.at("suite") != file.training.at("suite"))
-      throw Error(
-          "evaluation::train",
-          fmt::format("'{}' was begun with other settings, another seed or suite", state_file),
-          "go on with the same ones, or begin anew without --resume");
+      throw Error("evaluation::train",
+                  fmt::format("'{}' was made with other settings, another seed or another suite",
+                              state_file),
+                  "resume with the same settings, or start again without --resume");
     trainer.load(state.tensors, state_file);
     sums.load(state.training.at("sums"));
     state.training.erase("sums");
@@ -249,7 +249,8 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
   }
   if (InterruptGuard::interrupted()) {
     save_state();
-    logger().warn("stopped at step {}; --resume goes on from '{}'", trainer.steps(), state_file);
+    logger().warn("stopped at step {}; use --resume to continue from '{}'", trainer.steps(),
+                  state_file);
   }
   auto facts = file.training;
   facts["steps"] = trainer.steps();

@@ -10,27 +10,27 @@
 
 namespace emend {
 
-// What an editor is trained on and where it goes.
+// The inputs and outputs of a training run.
 struct TrainJob {
-  const Suite* suite = nullptr;  // its first records are set apart for validation
-  Protocol protocol;             // prompts, and how validation judges
-  std::string output;  // the best editor so far; OUTPUT.state is what training goes on from
-  at::ScalarType dtype = at::kFloat;  // of OUTPUT's tensors
+  const Suite* suite = nullptr;       // its first records are used for validation
+  Protocol protocol;                  // for prompts and validation
+  std::string output;                 // the best editor so far; OUTPUT.state is used to resume
+  at::ScalarType dtype = at::kFloat;  // dtype of OUTPUT's tensors
   bool resume = false;
-  std::string from = {};  // checkpoint that the networks begin as, for another round of training
-  int64_t seed = 0;       // of the order of records
+  std::string from = {};  // checkpoint to initialize the networks from
+  int64_t seed = 0;       // for the order of records
   ActivationStore* store = nullptr;
 };
 
-// The record's edit as a lesson, its probes as what has to follow and what has to stay. `own`: the
-// edit's own question, too. Portability is not taught.
+// A training example: the edit, probes that should follow it, and probes that should not change.
+// `own`: include the question of the edit. Portability is not trained.
 Lesson lesson_of(const Record& record, const Protocol& protocol, bool own);
 
 // Trains until the steps are done, validation stops improving (the mean of its groups' scores), or
-// an interrupt; a run that goes on from OUTPUT.state ends as an unbroken one would. Writes OUTPUT
-// after each validation that is the best so far. Returns the training's facts: steps, history of
-// losses and scores, the best, seconds. Throws emend::Error when the suite has too few records,
-// gradients stay without sense, or OUTPUT.state belongs to another training.
+// an interrupt. A run that is resumed from OUTPUT.state gives the same result as an uninterrupted
+// one. Writes OUTPUT after each validation with the best score so far. Returns the facts of the
+// training: steps, history of losses and scores, best checkpoint, seconds. Throws emend::Error when
+// the suite has too few records, gradients are not finite, or OUTPUT.state is of another training.
 nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& job);
 
 }  // namespace emend

@@ -15,7 +15,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Small records of noise; can ask for an interrupt when a record is drawn.
+// Small records of noise. An interrupt can be requested at a record.
 class NoiseSuite : public Suite {
  public:
   size_t size() const override { return 20; }
@@ -88,7 +88,7 @@ class TrainEditorTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> TrainEditorTest::folder_;
 std::unique_ptr<Vlm> TrainEditorTest::vlm_;
 
-TEST_F(TrainEditorTest, LessonsAreTheRecordsProbes) {
+TEST_F(TrainEditorTest, LessonsContainTheProbesOfTheRecord) {
   auto lesson = lesson_of(suite_.record(3), Protocol(), /*own=*/true);
   EXPECT_EQ(lesson.edit.prompt, "Question: What? Short answer:");
   EXPECT_EQ(lesson.edit.target, " a");
@@ -101,7 +101,7 @@ TEST_F(TrainEditorTest, LessonsAreTheRecordsProbes) {
   EXPECT_EQ(lesson_of(suite_.record(3), Protocol(), false).generality.size(), 1u);
 }
 
-TEST_F(TrainEditorTest, KeepsTheBestAndItsHistory) {
+TEST_F(TrainEditorTest, KeepsTheBestCheckpointAndTheHistory) {
   auto facts = train(settings(), job("best.safetensors"));
   EXPECT_EQ(facts["steps"], 8);
   EXPECT_EQ(facts["history"].size(), 3u);  // after 3, 6 and 8 steps
@@ -119,13 +119,13 @@ TEST_F(TrainEditorTest, KeepsTheBestAndItsHistory) {
   EXPECT_EQ(editor->edit(*vlm_, {edit}).deltas.size(), 2u);
 }
 
-TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
+TEST_F(TrainEditorTest, ResumesToTheSameResult) {
   for (const std::string editor : {"mend", "mend-iterated", "ke", "serac"}) {
     const auto settings = editor == "ke"      ? ke_settings()
                           : editor == "serac" ? serac_settings()
                                               : this->settings();
     auto whole = train(settings, job("whole.safetensors"), editor);
-    // Two records for validation, then two a step: in the middle of the fifth step.
+    // Two records for validation, then two per step: the interrupt is in the middle of step 5.
     suite_.interrupt_at_ = 2 + 2 * 4 + 1;
     auto stopped = train(settings, job("parts.safetensors"), editor);
     EXPECT_TRUE(stopped["interrupted"].get<bool>());
@@ -144,7 +144,7 @@ TEST_F(TrainEditorTest, GoesOnAsIfItHadNotStopped) {
   }
 }
 
-TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
+TEST_F(TrainEditorTest, FromStartsWithTheNetworksOfACheckpoint) {
   train(settings(), job("first.safetensors"));
   auto earlier = load_checkpoint(*folder_ / "first.safetensors", "mend", vlm_->fingerprint());
   auto other = settings();
@@ -158,7 +158,7 @@ TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
   auto later = load_checkpoint(*folder_ / "second.safetensors", "mend", vlm_->fingerprint());
   const std::string name = "rates";
   EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
-  other["rank"] = 1;  // a lower rank cannot hold what was learned
+  other["rank"] = 1;  // a lower rank has other shapes
   EXPECT_THAT(error_of([&] { train(other, next); }), HasSubstr("shape"));
   other["rank"] = 3;
   train(other, next);
@@ -166,7 +166,7 @@ TEST_F(TrainEditorTest, AnotherRoundBeginsWithTheNetworksOfAnEarlierOne) {
   EXPECT_TRUE(at::equal(later.tensors.at(name), earlier.tensors.at(name)));
 }
 
-TEST_F(TrainEditorTest, MendBeginsWithTheFirstRoundOfAnIteratedOne) {
+TEST_F(TrainEditorTest, MendStartsFromMendIterated) {
   auto twice = settings();
   twice["rounds"] = 2;
   train(twice, job("twice.safetensors"), "mend-iterated");
@@ -182,7 +182,7 @@ TEST_F(TrainEditorTest, MendBeginsWithTheFirstRoundOfAnIteratedOne) {
   const auto& rates = two.tensors.at("rates");
   EXPECT_TRUE(at::equal(one.tensors.at("rates"), rates.narrow(0, 0, rates.size(0) / 2)));
   EXPECT_FALSE(one.settings.contains("rounds"));
-  // Another editor's checkpoint is no beginning.
+  // A checkpoint of another editor is refused.
   EXPECT_THAT(error_of([&] { train(ke_settings(), next, "ke"); }),
               HasSubstr("is a trained 'mend-iterated', not 'ke'"));
 }
@@ -197,7 +197,7 @@ TEST_F(TrainEditorTest, StopsWhenValidationDoesNotImprove) {
   EXPECT_LE(train(tired, job("tired.safetensors"))["steps"], 20);
 }
 
-TEST_F(TrainEditorTest, RefusesWhatCannotGoOn) {
+TEST_F(TrainEditorTest, RefusesToResumeWithOtherSettings) {
   train(settings(), job("done.safetensors"));
   auto other = settings();
   other["lr"] = 1e-4;
@@ -207,7 +207,8 @@ TEST_F(TrainEditorTest, RefusesWhatCannotGoOn) {
               HasSubstr("never.safetensors.state"));
   auto many = settings();
   many["validation"] = 20;
-  EXPECT_THAT(error_of([&] { train(many, job("many.safetensors")); }), HasSubstr("set apart"));
+  EXPECT_THAT(error_of([&] { train(many, job("many.safetensors")); }),
+              HasSubstr("needed for validation"));
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ class CounterFactSuite : public Suite {
     while (read_ < rows_.size() && kept_.size() < limit) read_row(read_++);
     if (kept_.empty())
       throw Error(kCounterfactPlace,
-                  fmt::format("nothing is left of '{}': {} rows read, all left out ({})",
+                  fmt::format("'{}' has no usable records: {} rows read, all left out ({})",
                               rows_.path(), read_, reasons()),
                   "check that it is the right file");
     log_unused_fields(rows_.path(), unused_fields_);
@@ -40,7 +40,7 @@ class CounterFactSuite : public Suite {
   Record record(size_t index) const override {
     if (index >= kept_.size())
       throw Error(kCounterfactPlace,
-                  fmt::format("record {} of {} is asked for", index, kept_.size()),
+                  fmt::format("record {} is out of range (size {})", index, kept_.size()),
                   "this is an error in emend; please report it");
     const auto row = rows_.row(kept_[index]);
     const auto fact = parse_fact_row(RowFields(row, rows_.where(kept_[index])));
@@ -82,8 +82,8 @@ class CounterFactSuite : public Suite {
     const auto fact = parse_fact_row(fields);
     if (name_ != "counterfact" && fact.form != name_)
       throw Error(kCounterfactPlace,
-                  fmt::format("'{}' is in the form of {}", fields.where(), fact.form),
-                  fmt::format("give --suite {}, or --suite counterfact, which reads every form",
+                  fmt::format("'{}' has the format of {}", fields.where(), fact.form),
+                  fmt::format("use --suite {}, or --suite counterfact, which reads every format",
                               fact.form));
     if (!fact.filtered.empty()) {
       ++filtered_[fact.filtered];
@@ -104,15 +104,15 @@ class CounterFactSuite : public Suite {
 
   static const std::string& data_file(const std::string& name, const SuiteOptions& options) {
     if (options.data.empty())
-      throw Error(kCounterfactPlace, fmt::format("{} needs its data", name),
-                  "name the file with --data");
+      throw Error(kCounterfactPlace, fmt::format("{} needs a data file", name),
+                  "give the file with --data");
     for (const auto& [given, option] :
          {std::pair(!options.images.empty(), "--images"),
           std::pair(!options.rephrase_images.empty(), "--rephrase-images"),
           std::pair(options.grid, "--grid")})
       if (given)
         throw Error(kCounterfactPlace, fmt::format("{} has no pictures", name),
-                    fmt::format("leave out {}, or choose another suite", option));
+                    fmt::format("remove {}, or use another suite", option));
     return options.data;
   }
 

@@ -109,7 +109,7 @@ class CounterFactTest : public ::testing::Test {
   }();
 };
 
-TEST_F(CounterFactTest, ReadsBothFormsOfItsRows) {
+TEST_F(CounterFactTest, ReadsBothFormatsOfCounterFact) {
   auto suite = open(json::array({flat(), released()}).dump());
   ASSERT_EQ(suite->size(), 2u);
   EXPECT_TRUE(suite->completions());
@@ -181,7 +181,7 @@ TEST_F(CounterFactTest, ReadsKnowEdit) {
                   {"portability.Reasoning.ground_truth (all but the first)", 1}}));
 }
 
-TEST_F(CounterFactTest, ReadsMquakeWithOneEditInARow) {
+TEST_F(CounterFactTest, ReadsMquakeRowsWithOneEdit) {
   auto suite = open(json::array({mquake(2), mquake(1)}).dump(), "mquake");
   ASSERT_EQ(suite->size(), 1u);
   EXPECT_EQ(suite->facts()["filtered"], (json{{"several edits in one row", 1}}));
@@ -194,14 +194,14 @@ TEST_F(CounterFactTest, ReadsMquakeWithOneEditInARow) {
   EXPECT_THAT(error(json::array({mquake(2)}).dump()), HasSubstr("several edits in one row: 1"));
 }
 
-TEST_F(CounterFactTest, SuitesOfOneFormRefuseOthers) {
+TEST_F(CounterFactTest, SuitesOfOneFormatRefuseOthers) {
   EXPECT_THAT(error(json::array({flat()}).dump(), "zsre"),
               AllOf(HasSubstr("row 0"), HasSubstr("--suite counterfact")));
   EXPECT_THAT(error(json::array({zsre()}).dump(), "knowedit"), HasSubstr("--suite zsre"));
   EXPECT_EQ(open(json::array({flat(), zsre(), knowedit(), mquake(1)}).dump())->size(), 4u);
 }
 
-TEST_F(CounterFactTest, LeavesOutWhatCannotBeEdited) {
+TEST_F(CounterFactTest, LeavesOutRowsThatCannotBeEdited) {
   auto no_target = flat(), bare = flat();
   no_target["target_new"] = "";
   for (const char* name : {"rephrase_prompt", "locality_prompt", "ground_truth"}) bare.erase(name);
@@ -214,10 +214,10 @@ TEST_F(CounterFactTest, LeavesOutWhatCannotBeEdited) {
   auto one = open(json::array({no_target, bare, flat()}).dump());
   EXPECT_EQ(one->size(), 1u) << "records that are kept";
   EXPECT_EQ(one->facts()["read"], 2);
-  EXPECT_THAT(error(json::array({no_target}).dump()), HasSubstr("nothing is left"));
+  EXPECT_THAT(error(json::array({no_target}).dump()), HasSubstr("no usable records"));
 }
 
-TEST_F(CounterFactTest, WhatIsNoCounterFactIsRefused) {
+TEST_F(CounterFactTest, RefusesUnknownFormats) {
   auto wrong = released();
   wrong["requested_rewrite"]["target_new"] = "English";
   EXPECT_THAT(error(json::array({flat(), wrong}).dump()),
@@ -246,9 +246,9 @@ TEST_F(CounterFactTest, DamagedFilesAreErrors) {
   EXPECT_GT(opened, 50);
 }
 
-TEST_F(CounterFactTest, ReadsTheFileThatIsPassedRound) {
+TEST_F(CounterFactTest, ReadsThePublishedFile) {
   options_.data = EMEND_SHARED_DIR "/data/text/counterfact-edit.json";
-  if (!std::filesystem::exists(options_.data)) GTEST_SKIP() << options_.data << " is not there";
+  if (!std::filesystem::exists(options_.data)) GTEST_SKIP() << options_.data << " is missing";
   auto suite = open_suite("counterfact", options_);
   EXPECT_EQ(suite->size(), 10000u);
   EXPECT_EQ(said(suite->record(0)),

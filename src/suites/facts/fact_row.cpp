@@ -20,7 +20,7 @@ void add_question(Questions& questions, std::string text, std::string answer) {
   if (!text.empty() && !answer.empty()) questions.push_back({std::move(text), std::move(answer)});
 }
 
-// The prompt of a rewrite with the subject in its place.
+// The prompt of a rewrite, with the subject inserted.
 std::string rewrite_prompt(const RowFields& rewrite) {
   auto prompt = rewrite.text("prompt");
   if (const auto slot = prompt.find("{}"); slot != std::string::npos)
@@ -42,13 +42,13 @@ FactRow counterfact_released(const RowFields& fields) {
   fact.target = rewrite_answer(rewrite, "target_new");
   fact.truth = rewrite_answer(rewrite, "target_true");
   fact.rewordings = fields.texts("paraphrase_prompts");
-  // Neighbors share the fact that the edit denies.
+  // Prompts about neighbors have the fact that the edit changes.
   for (auto& text : fields.texts("neighborhood_prompts"))
     add_question(fact.locality, text, fact.truth);
   return fact;
 }
 
-// EasyEdit adds one question that follows from the edit to its files.
+// EasyEdit adds one consequence of the edit to its files.
 void add_new_question(const RowFields& fields, FactRow& fact) {
   if (!fields.has("portability")) return;
   const auto follows = fields.object("portability");
@@ -75,7 +75,7 @@ FactRow zsre(const RowFields& fields) {
   fact.before = fields.answer_or_empty("pred");
   fact.truth = fields.first_answer("answers");
   add_text(fact.rewordings, fields.text_or_empty("rephrase"));
-  // With its `nq question: `, as the field asks it.
+  // The prefix `nq question: ` is kept, as in EasyEdit.
   add_question(fact.locality, fields.text_or_empty("loc"), fields.answer_or_empty("loc_ans"));
   add_new_question(fields, fact);
   return fact;
@@ -123,7 +123,7 @@ FactRow mquake(const RowFields& fields) {
 }
 
 struct Form {
-  const char *name, *prompt, *target;  // prompt, target: what the form calls these fields
+  const char *name, *prompt, *target;  // prompt, target: the names of these fields in the format
   bool (*fits)(const RowFields&);
   FactRow (*read)(const RowFields&);
 };
@@ -135,7 +135,7 @@ bool has_groups(const RowFields& fields) {
   return false;
 }
 
-// The first that fits is the row's.
+// The first matching format is used.
 constexpr Form kForms[] = {
     {"counterfact", "prompt", "target_new",
      [](const RowFields& f) { return f.is_object("requested_rewrite"); }, counterfact_released},
@@ -155,10 +155,10 @@ constexpr Form kForms[] = {
 FactRow parse_fact_row(const RowFields& fields) {
   for (const char* name : {"image", "image_rephrase", "m_loc"})
     if (fields.has(name))
-      throw Error(
-          kFactRowPlace,
-          fmt::format("'{}' has a picture ('{}'), and this suite has none", fields.where(), name),
-          "--suite mmedit-json reads rows with pictures");
+      throw Error(kFactRowPlace,
+                  fmt::format("'{}' has a picture ('{}'), but this suite reads text only",
+                              fields.where(), name),
+                  "use --suite mmedit-json for rows with pictures");
   for (const auto& form : kForms) {
     if (!form.fits(fields)) continue;
     auto fact = form.read(fields);
@@ -171,8 +171,8 @@ FactRow parse_fact_row(const RowFields& fields) {
   }
   auto names = fmt::format("{}", fmt::join(fields.names(), ", "));
   throw Error(kFactRowPlace,
-              fmt::format("'{}' is in none of the forms that are read; its fields are: {}",
-                          fields.where(), names.empty() ? "none" : names.substr(0, 200)),
+              fmt::format("'{}' has an unknown format; its fields are: {}", fields.where(),
+                          names.empty() ? "none" : names.substr(0, 200)),
               "CounterFact has requested_rewrite, or prompt and target_new; zsRE src and alt; "
               "KnowEdit prompt, target_new, locality and portability; MQuAKE a list "
               "requested_rewrite");

@@ -7,8 +7,7 @@
 
 namespace emend {
 
-// A fact to edit in a language model: an object of CounterFact's, zsRE's, KnowEdit's or MQuAKE's
-// files.
+// A fact to edit in a language model: an object of a CounterFact, zsRE, KnowEdit or MQuAKE file.
 struct FactRow {
   struct Question {
     std::string text, answer;
@@ -16,21 +15,21 @@ struct FactRow {
 
   std::string form;  // "counterfact", "zsre", "knowedit", "mquake"
   std::string prompt, target;
-  std::string before;  // the model's own answer, where the file has it
-  std::string truth;   // what holds without the edit, where the file says so
+  std::string before;  // the model's answer before the edit, if the file has it
+  std::string truth;   // the correct answer without the edit, if the file has it
   std::vector<std::string> rewordings;
   std::vector<Question> locality, portability;
-  std::string filtered;  // why the row is left out, e.g. "empty target"; empty: it is not
+  std::string filtered;  // the reason to leave the row out, such as "empty target"; or empty
 };
 
-// The form is recognized by the row's fields:
+// The fields of the row determine its format:
 //   counterfact  requested_rewrite (as released, arXiv 2202.05262), or prompt and target_new
 //   zsre         src and alt (arXiv 2110.11309)
 //   knowedit     prompt and target_new, or text and labels, with lists of questions in locality and
 //                portability (arXiv 2401.01286)
 //   mquake       requested_rewrite as a list (arXiv 2305.14795); rows that combine several edits
 //                are left out
-// Throws emend::Error that names file and row for anything else.
+// Throws emend::Error with file and row for anything else.
 FactRow parse_fact_row(const RowFields& fields);
 
 }  // namespace emend

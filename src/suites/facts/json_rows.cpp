@@ -17,7 +17,7 @@ constexpr uint64_t kPiece = uint64_t{1} << 20;
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
-// Goes over the bytes once, knowing strings and brackets only.
+// Scans the bytes once and recognizes only strings and brackets.
 class Scanner {
  public:
   explicit Scanner(const std::string& path) : path_(path) {}
@@ -46,7 +46,7 @@ class Scanner {
 
  private:
   enum class State { start, first, within, after, next, ended };
-  static constexpr const char* kExpected = "one JSON list of objects is expected: [{...}, {...}]";
+  static constexpr const char* kExpected = "write one JSON list of objects: [{...}, {...}]";
 
   template <typename Found>
   void within(char c, Found found) {
@@ -64,11 +64,10 @@ class Scanner {
       found(begin_, at_ + 1);
     }
     if (at_ - begin_ >= JsonRows::kLargestRow)
-      throw Error(
-          kJsonRowsPlace,
-          fmt::format("'{}': the object that ends or goes on in line {} has more than {} MB", path_,
-                      line_, JsonRows::kLargestRow >> 20),
-          "check that it is the right file: pictures are named, not held, in it");
+      throw Error(kJsonRowsPlace,
+                  fmt::format("'{}': an object in line {} has more than {} MB", path_, line_,
+                              JsonRows::kLargestRow >> 20),
+                  "check that it is the right file; pictures must be file names");
   }
 
   void between(char c) {
@@ -86,7 +85,7 @@ class Scanner {
     } else {
       auto printable = c >= 32 && c < 127 ? fmt::format(" '{}'", c) : std::string();
       throw Error(kJsonRowsPlace,
-                  fmt::format("'{}' has a byte{} between its objects that does not belong there, "
+                  fmt::format("'{}' has an unexpected byte{} between its objects, "
                               "in line {}",
                               path_, printable, line_),
                   kExpected);
@@ -107,7 +106,7 @@ JsonRows::JsonRows(const std::string& path) : file_(path) {
   for (uint64_t at = 0; at < file_.size(); at += kPiece) {
     auto piece = file_.read(at, std::min(kPiece, file_.size() - at));
     hasher.update(piece);
-    // Some editors put UTF-8's mark before the first byte.
+    // Some editors write a byte order mark before the first byte.
     if (at == 0 && piece.rfind("\xef\xbb\xbf", 0) == 0) piece.replace(0, 3, "   ");
     scanner.feed(piece, [&](uint64_t begin, uint64_t end) {
       rows_.push_back({begin, end - begin});

@@ -9,20 +9,20 @@
 
 namespace emend {
 
-// A file that is one JSON list of objects, of any length: what is held is where each object
-// begins and ends (16 bytes a row). Objects are parsed when asked for.
+// A JSON list of objects of any length. Only the offsets of the objects are in memory (16 bytes per
+// row). Objects are parsed when they are requested.
 class JsonRows {
  public:
   static constexpr uint64_t kLargestRow = uint64_t{16} << 20;
 
-  // Reads the file through once. Throws emend::Error, with the line, for anything but
-  // `[{...}, {...}]`; what stands within the braces is judged by row().
+  // Scans the file once. Throws emend::Error with the line for anything but `[{...}, {...}]`. The
+  // content of the objects is checked by row().
   explicit JsonRows(const std::string& path);
 
   size_t size() const { return rows_.size(); }
-  // Throws emend::Error, with file and row, where it is no valid JSON (io/json/json.h).
+  // Throws emend::Error with file and row for invalid JSON (io/json/json.h).
   nlohmann::json row(size_t index) const;
-  // "file (row 17)", counted from 0.
+  // "file (row 17)", 0-based.
   std::string where(size_t index) const;
   const std::string& path() const { return file_.path(); }
   const std::string& hash() const { return hash_; }  // XXH3 of the whole file

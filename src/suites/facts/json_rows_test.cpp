@@ -30,7 +30,7 @@ class JsonRowsTest : public testing::Test {
   std::string path_ = folder_.file("rows.json");
 };
 
-TEST_F(JsonRowsTest, FindsObjectsWhateverTheyHold) {
+TEST_F(JsonRowsTest, FindsObjectsWithAnyContent) {
   EXPECT_EQ(open("[]").size(), 0u);
   EXPECT_EQ(open(" \n[ \t]\r\n ").size(), 0u);
   const std::string text = R"([{"a": "}], [{ \" \\", "b": [{}, [1, {"c": "]"}]]} ,)"
@@ -50,8 +50,8 @@ TEST_F(JsonRowsTest, FindsObjectsWhateverTheyHold) {
   EXPECT_EQ(marked.row(0).at("a"), 1);
 }
 
-TEST_F(JsonRowsTest, RowsMayLieAcrossThePiecesThatAreRead) {
-  // 1 MiB a piece: quotes, escapes and brackets end up on both sides of several cuts.
+TEST_F(JsonRowsTest, RowsMaySpanSeveralPieces) {
+  // A piece has 1 MiB: quotes, escapes and brackets are on both sides of several boundaries.
   nlohmann::json all = nlohmann::json::array();
   for (int i = 0; i < 40; ++i) {
     std::string filling;
@@ -65,7 +65,7 @@ TEST_F(JsonRowsTest, RowsMayLieAcrossThePiecesThatAreRead) {
   for (size_t i = 0; i < all.size(); ++i) ASSERT_EQ(rows.row(i), all[i]);
 }
 
-TEST_F(JsonRowsTest, EverythingElseIsAnErrorThatSaysWhere) {
+TEST_F(JsonRowsTest, RefusesOtherFilesWithThePlace) {
   EXPECT_NE(error("").find("is empty"), std::string::npos);
   EXPECT_NE(error(" \n ").find("is empty"), std::string::npos);
   for (const char* text : {"{\"a\": 1}",
@@ -100,12 +100,12 @@ TEST_F(JsonRowsTest, EverythingElseIsAnErrorThatSaysWhere) {
   EXPECT_THROW(JsonRows(folder_.path()), Error);
 }
 
-TEST_F(JsonRowsTest, ARowIsOfBoundedSize) {
+TEST_F(JsonRowsTest, RefusesRowsThatAreTooLarge) {
   std::string large = "[{\"a\": \"" + std::string(JsonRows::kLargestRow + 10, 'x') + "\"}]";
   EXPECT_NE(error(large).find("more than 16 MB"), std::string::npos);
 }
 
-TEST_F(JsonRowsTest, AFileThatIsWrittenToIsNoticed) {
+TEST_F(JsonRowsTest, RowsDoNotChangeWhenTheFileIsReplaced) {
   auto rows = open("[{\"a\": 1}]");
   write_file(path_, "[{\"b\": 22}]");  // another file under the same name
   EXPECT_EQ(rows.row(0).at("a"), 1);

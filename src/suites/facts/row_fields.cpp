@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 constexpr const char* kRowFieldsPlace = "suites::rows";
 
-// A value as a message quotes it: short, whatever the file holds.
+// A shortened value for messages.
 std::string quoted(const json& value) {
   auto text = value.dump(-1, ' ', true, json::error_handler_t::replace);
   return text.size() > 80 ? text.substr(0, 77) + "..." : text;
@@ -22,7 +22,7 @@ void count_unused_in(const json& object, const std::string& path, const std::set
   for (const auto& [name, value] : object.items()) {
     const auto here = path + name;
     if (value.is_null() || read.count(here)) continue;
-    // Fields within it were read one by one.
+    // The fields inside were read separately.
     const auto within = read.lower_bound(here + ".");
     const bool opened = within != read.end() && within->starts_with(here + ".");
     if (opened && value.is_object()) {
@@ -45,7 +45,7 @@ RowFields::RowFields(const json& row, std::string where)
   if (!row.is_object())
     throw Error(kRowFieldsPlace,
                 fmt::format("'{}' is {} instead of an object", where_, quoted(row)),
-                "a file of annotations is a list of objects: [{\"src\": ...}, ...]");
+                "write a list of objects: [{\"src\": ...}, ...]");
 }
 
 RowFields::RowFields(const json& object, std::string where, std::string path,
@@ -68,7 +68,7 @@ const json& RowFields::get(std::string_view name) const {
   throw Error(
       kRowFieldsPlace,
       fmt::format("'{}' {} '{}'", where_, is_null ? "has null for" : "has no", path_of(name)),
-      fmt::format("add \"{}\" to the row, or choose the suite that reads this file", name));
+      fmt::format("add \"{}\" to the row, or use the suite that reads this file", name));
 }
 
 bool RowFields::has(std::string_view name) const { return find(name) != nullptr; }

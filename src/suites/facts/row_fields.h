@@ -10,39 +10,40 @@
 
 namespace emend {
 
-// Reads the fields of an annotation row and records which ones it has read, so that the others can
-// be named. Answers may be written as text, as a number, or as a list of one of these. Every error
-// names file, row and field and says how to correct the row.
+// Reads the fields of an annotation row and records which fields were read, so that unused fields
+// can be reported. Answers may be strings, numbers, or lists of one of these. Every error has file,
+// row and field, and a hint how to correct the row.
 class RowFields {
  public:
-  // `where`: "file (row 17)". The row must outlive this. Throws emend::Error when it is no object.
+  // `where`: "file (row 17)". The row must outlive this object. Throws emend::Error if it is not an
+  // object.
   RowFields(const nlohmann::json& row, std::string where);
 
-  // Whether the field is there and not null; whether it is an object.
+  // Whether the field exists and is not null; whether it is an object.
   bool has(std::string_view name) const;
   bool is_object(std::string_view name) const;
-  // Text, exactly.
+  // A string, unchanged.
   std::string text(std::string_view name) const;
   std::string text_or_empty(std::string_view name) const;
-  // Several texts; empty when the field is absent.
+  // A list of strings; empty if the field is absent.
   std::vector<std::string> texts(std::string_view name) const;
-  // An answer, as text.
+  // An answer as a string.
   std::string answer(std::string_view name) const;
   std::string answer_or_empty(std::string_view name) const;
-  // The first of several equally good answers, which may be grouped in lists of lists; empty when
-  // the field is absent or an empty list. The others are named as unused.
+  // The first of several equivalent answers, which may be in nested lists; empty if the field is
+  // absent or an empty list. The other answers are reported as unused.
   std::string first_answer(std::string_view name) const;
-  // True or false; false when the field is absent.
+  // A boolean; false if the field is absent.
   bool flag(std::string_view name) const;
-  // An object within the row, and a list of objects (one object alone is a list of one; empty when
-  // the field is absent).
+  // An object in the row, and a list of objects (a single object is a list of one; empty if the
+  // field is absent).
   RowFields object(std::string_view name) const;
   std::vector<RowFields> objects(std::string_view name) const;
-  // All fields of this object that hold something.
+  // The names of all fields of this object that are not empty.
   std::vector<std::string> names() const;
 
-  // Adds one to the count of each field of the row that has not been read: "subject",
-  // "portability.Reasoning.note", "answers (all but the first)".
+  // Increments the count of each unused field of the row: "subject", "portability.Reasoning.note",
+  // "answers (all but the first)".
   void count_unused(std::map<std::string, size_t>& counts) const;
 
   [[noreturn]] void refuse(std::string_view name, const std::string& problem,
@@ -62,8 +63,7 @@ class RowFields {
   std::shared_ptr<std::set<std::string>> read_;
 };
 
-// One log line that names the fields of a file that a suite does not use; nothing when there are
-// none.
+// Logs the names of the fields of a file that a suite does not use, if there are any.
 void log_unused_fields(const std::string& file, const std::map<std::string, size_t>& counts);
 
 }  // namespace emend

@@ -15,7 +15,7 @@ constexpr const char* kFilesPlace = "suites::mmedit";
 
 struct Annotations {
   const char *suite, *split;
-  std::vector<const char*> files;  // below the folder of the download
+  std::vector<const char*> files;  // relative to the folder of the dataset
 };
 
 const std::vector<Annotations>& known() {
@@ -39,7 +39,7 @@ const Annotations& annotations_of(const std::string& name, const std::string& sp
     splits.push_back(one.split);
   }
   throw Error(kFilesPlace, fmt::format("{} has no split '{}'", name, split),
-              fmt::format("it has: {}", fmt::join(splits, ", ")));
+              fmt::format("use one of: {}", fmt::join(splits, ", ")));
 }
 
 bool is_file(const fs::path& path) {
@@ -52,15 +52,15 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, failure);
 }
 
-// What must be a folder, so that a mistyped one is not told as thousands of missing images.
+// Checks that a path is a folder. A wrong path would otherwise appear as many missing images.
 std::string folder(const std::string& path, const char* what) {
   if (!is_folder(path))
-    throw Error(kFilesPlace, fmt::format("'{}', given for {}, is no folder", path, what),
+    throw Error(kFilesPlace, fmt::format("'{}' (folder of {}) is not a folder", path, what),
                 "check the path");
   return path;
 }
 
-// "vqa/.." as ".", "a/vqa/.." as "a".
+// Normalizes a path: "vqa/.." to ".", "a/vqa/.." to "a".
 std::string plain(const fs::path& path) {
   auto normal = path.lexically_normal();
   return (normal.has_filename() ? normal : normal.parent_path()).string();
@@ -75,14 +75,14 @@ std::string image_of(const JsonRows& rows, size_t index) {
 std::string find_annotations(const std::string& name, const SuiteOptions& options) {
   const auto& data = options.data;
   if (data.empty())
-    throw Error(kFilesPlace, fmt::format("{} needs its data", name),
-                "name the annotation file, or the folder of the download, with --data");
+    throw Error(kFilesPlace, fmt::format("{} needs a data file", name),
+                "give the annotation file, or the folder of the dataset, with --data");
   const bool own = name == "mmedit-json";
   const auto* annotations = own ? nullptr : &annotations_of(name, options.split);
   if (!is_folder(data)) return data;
   if (own)
     throw Error(kFilesPlace, fmt::format("'{}' is a folder", data),
-                "mmedit-json reads one annotation file: name it with --data");
+                "mmedit-json reads one annotation file; give it with --data");
   std::vector<std::string> tried;
   for (const auto* file : annotations->files) {
     auto path = fs::path(data) / file;
@@ -90,9 +90,9 @@ std::string find_annotations(const std::string& name, const SuiteOptions& option
     tried.push_back(path.string());
   }
   throw Error(kFilesPlace,
-              fmt::format("no annotations of {}, split {}: there is no {}", name, options.split,
+              fmt::format("no annotations of {}, split {}, were found: no {}", name, options.split,
                           fmt::join(tried, " and no ")),
-              "name the file itself with --data");
+              "give the path of the file with --data");
 }
 
 ImageRoots find_image_roots(const JsonRows& rows, const SuiteOptions& options) {
@@ -100,13 +100,14 @@ ImageRoots find_image_roots(const JsonRows& rows, const SuiteOptions& options) {
   if (!options.images.empty()) {
     roots.image = folder(options.images, "the images");
   } else {
-    // MMEdit's images lie beside the annotations' folder, VLKEB's in a folder beside the file.
+    // MMEdit's images are in the parent of the annotations' folder, VLKEB's in a folder next to the
+    // file.
     auto beside = fs::path(rows.path()).parent_path();
     if (beside.empty()) beside = ".";
     const std::vector<fs::path> candidates = {beside, beside / "..", beside / "VLKEB_images"};
     for (size_t i = 0; i < rows.size() && roots.image.empty(); ++i) {
       auto image = image_of(rows, i);
-      if (fs::path(image).is_absolute()) continue;  // found anywhere, tells nothing
+      if (fs::path(image).is_absolute()) continue;  // absolute paths do not depend on the root
       for (const auto& root : candidates)
         if (roots.image.empty() && is_file(root / image)) roots.image = plain(root);
     }

@@ -8,15 +8,15 @@
 
 namespace emend {
 
-// The annotation file that `data` names, or that lies in the folder of the public download where
-// it always does. Throws emend::Error that says where it was looked for.
+// Finds the annotation file: `data`, or its standard place in the folder `data` of the published
+// dataset. Throws emend::Error with the places that were searched.
 std::string find_annotations(const std::string& name, const SuiteOptions& options);
 
 struct ImageRoots {
   std::string image, rephrase;
 };
-// As the options say; else the first of the folders where downloads have them under which any row
-// finds its image (the annotation file's own where none does).
+// The folders of the options, or else the first standard folder that has the image of any row (the
+// folder of the annotation file if there is none).
 ImageRoots find_image_roots(const JsonRows& rows, const SuiteOptions& options);
 
 }  // namespace emend

@@ -35,7 +35,7 @@ const char* policy_name(MissingImages policy) {
   return "";
 }
 
-// Probes that a missing picture takes away.
+// The group of probes that need a missing picture.
 const char* dropped_name(Group group) {
   switch (group) {
     case Group::image_generality:
@@ -66,10 +66,10 @@ class MmeditSuite : public Suite {
     if (kept_.empty())
       throw Error(
           kMmeditPlace,
-          fmt::format("nothing is left of '{}': {} rows read, {} left out for empty fields, "
+          fmt::format("'{}' has no usable records: {} rows read, {} left out for empty fields, "
                       "{} for missing images{}",
                       rows_.path(), read_, left_out(), missing_records_,
-                      missing_records_ > 0 ? " below " + folders() : std::string()),
+                      missing_records_ > 0 ? " in " + folders() : std::string()),
           hint_when_nothing_is_left());
     kept_.shrink_to_fit();
     log_unused_fields(rows_.path(), unused_fields_);
@@ -79,7 +79,8 @@ class MmeditSuite : public Suite {
 
   Record record(size_t index) const override {
     if (index >= kept_.size())
-      throw Error(kMmeditPlace, fmt::format("record {} of {} is asked for", index, kept_.size()),
+      throw Error(kMmeditPlace,
+                  fmt::format("record {} is out of range (size {})", index, kept_.size()),
                   "this is an error in emend; please report it");
     const auto& kept = kept_[index];
     auto row = parse(kept.row);
@@ -132,12 +133,13 @@ class MmeditSuite : public Suite {
             below(roots_.image, row.m_loc)};
   }
 
-  // Until `limit` records are kept. Where missing images are refused, as if none were missing.
+  // Reads rows until `limit` records are kept. With `refuse`, records with missing images count,
+  // too.
   void read_until_limit() {
     if (rows_.size() > UINT32_MAX)
       throw Error(kMmeditPlace, fmt::format("'{}' has {} rows", rows_.path(), rows_.size()),
-                  "split it");
-    // Gone when the file has been read.
+                  "split the file");
+    // Freed after the file has been read.
     std::unordered_set<std::string> missing;
     auto lacks = [&](const std::string& path, const std::string& name) {
       std::error_code failure;
@@ -192,18 +194,18 @@ class MmeditSuite : public Suite {
   std::string folders() const {
     return roots_.rephrase == roots_.image
                ? fmt::format("'{}'", roots_.image)
-               : fmt::format("'{}' (rephrased ones: '{}')", roots_.image, roots_.rephrase);
+               : fmt::format("'{}' (rephrased images: '{}')", roots_.image, roots_.rephrase);
   }
 
-  // What the user can still say about where the images are.
+  // A hint about options for image folders that are not yet set.
   std::string hint_about_folders() const {
     if (options_.images.empty())
       return options_.rephrase_images.empty()
-                 ? "name the folders of the images with --images and --rephrase-images"
-                 : "name the folder of the images with --images";
+                 ? "give the folders of the images with --images and --rephrase-images"
+                 : "give the folder of the images with --images";
     if (options_.rephrase_images.empty())
-      return "check the folder of the images, and name that of the rephrased ones with "
-             "--rephrase-images where it is another one";
+      return "check the folder of the images, and give the folder of the rephrased images with "
+             "--rephrase-images if it is different";
     return "check the folders of the images";
   }
 
@@ -212,7 +214,7 @@ class MmeditSuite : public Suite {
     auto hint = hint_about_folders();
     const bool would_keep_some = without_own_image_ < read_ - left_out();
     if (options_.missing_images != MissingImages::skip_probes && would_keep_some)
-      hint += ", or give --missing-images skip-probes";
+      hint += ", or use --missing-images skip-probes";
     return hint;
   }
 
@@ -220,14 +222,15 @@ class MmeditSuite : public Suite {
     size_t asked = read_ - left_out();
     throw Error(
         kMmeditPlace,
-        fmt::format("{} of {} records of '{}' miss images: {} files are not below {}: {}{}",
-                    missing_records_, asked, rows_.path(), missing_files_, folders(),
-                    fmt::join(first_missing_, ", "),
-                    missing_files_ > first_missing_.size() ? ", ..." : ""),
-        fmt::format("{}, or go on without: --missing-images skip keeps the {} complete records "
-                    "of these, skip-probes the {} whose own image is there{}",
-                    hint_about_folders(), asked - missing_records_, asked - without_own_image_,
-                    options_.limit > 0 ? "; both read on until --limit is reached" : ""));
+        fmt::format(
+            "{} of {} records of '{}' have missing images: {} files are not found in {}: {}{}",
+            missing_records_, asked, rows_.path(), missing_files_, folders(),
+            fmt::join(first_missing_, ", "), missing_files_ > first_missing_.size() ? ", ..." : ""),
+        fmt::format(
+            "{}, or continue without them: --missing-images skip keeps the {} complete records, "
+            "skip-probes the {} records whose own image exists{}",
+            hint_about_folders(), asked - missing_records_, asked - without_own_image_,
+            options_.limit > 0 ? "; both continue until --limit is reached" : ""));
   }
 
   std::string name_;

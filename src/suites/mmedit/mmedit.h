@@ -7,8 +7,8 @@
 
 namespace emend {
 
-// MMEdit's and VLKEB's annotation files: e-vqa, e-ic, vlkeb, mmedit-json. Every row is parsed once
-// here, and its pictures are looked for; held are offsets.
+// The suites e-vqa, e-ic, vlkeb and mmedit-json from annotation files of MMEdit and VLKEB. Parses
+// every row once and checks its pictures. Only offsets stay in memory.
 std::unique_ptr<Suite> open_mmedit(const std::string& name, const SuiteOptions& options);
 
 }  // namespace emend

@@ -30,7 +30,7 @@ json row(int i) {
           {"m_loc_a", "chess"}};
 }
 
-// The public download's layout in a temporary folder, with `count` rows and all their images.
+// The layout of the published dataset in a temporary folder, with `count` rows and all images.
 class MmeditTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -43,7 +43,7 @@ class MmeditTest : public testing::Test {
     options_.data = folder_.path();
     save();
   }
-  // Not write_file: waiting for the disk each time would be most of the test.
+  // Does not use write_file, because waiting for the disk each time would dominate the test.
   void write(const std::string& path, const std::string& text) {
     std::ofstream(path, std::ios::binary) << text;
   }
@@ -86,7 +86,7 @@ class MmeditTest : public testing::Test {
 
 using Texts = std::vector<std::string>;
 
-TEST_F(MmeditTest, AsksWhatTheRowSays) {
+TEST_F(MmeditTest, MakesTheProbesOfARow) {
   auto suite = open();
   ASSERT_EQ(suite->size(), 6u);
   auto record = suite->record(2);
@@ -117,7 +117,7 @@ TEST_F(MmeditTest, AsksWhatTheRowSays) {
   EXPECT_EQ(facts.at("hash").get<std::string>().size(), 32u);
 }
 
-TEST_F(MmeditTest, GivesTheGridsOtherCells) {
+TEST_F(MmeditTest, MakesTheOtherCellsOfTheGrid) {
   options_.grid = true;
   auto record = open()->record(1);
   EXPECT_EQ(asked(record, Group::both_generality), Texts{"1.png | Tell 1 | right 1"});
@@ -130,7 +130,7 @@ TEST_F(MmeditTest, GivesTheGridsOtherCells) {
   EXPECT_EQ(record.probes.size(), 12u);
 }
 
-TEST_F(MmeditTest, LeavesOutWhatTheReferenceLeavesOut) {
+TEST_F(MmeditTest, LeavesOutTheSameRowsAsTheReference) {
   rows_[1]["rephrase"] = "";
   rows_[3]["alt"] = "";
   rows_[4]["loc_ans"] = "";
@@ -144,7 +144,7 @@ TEST_F(MmeditTest, LeavesOutWhatTheReferenceLeavesOut) {
   EXPECT_EQ(caption->facts().at("filtered"), (json{{"empty alt", 1}}));
   EXPECT_TRUE(asked(caption->record(1), Group::text_generality).empty());
 
-  // The limit counts the records that are kept, not the rows that are read.
+  // The limit counts kept records, not rows.
   options_.limit = 2;
   vqa = open();
   EXPECT_EQ(vqa->size(), 2u);
@@ -156,10 +156,10 @@ TEST_F(MmeditTest, LeavesOutWhatTheReferenceLeavesOut) {
   EXPECT_EQ(open()->size(), 3u);
 
   for (auto& row : rows_) row["alt"] = "";
-  EXPECT_NE(error().find("nothing is left"), std::string::npos);
+  EXPECT_NE(error().find("no usable records"), std::string::npos);
 }
 
-TEST_F(MmeditTest, AnyonesFileMayLackFields) {
+TEST_F(MmeditTest, MmeditJsonMayLackFields) {
   rows_ = json::array({{{"src", "What?"}, {"alt", "this"}, {"image", "val2014/0.jpg"}}});
   rows_.push_back(row(1));
   rows_[1].erase("m_loc_a");
@@ -190,7 +190,7 @@ TEST_F(MmeditTest, AnyonesFileMayLackFields) {
   EXPECT_EQ(suite->facts().at("unused_fields"), (json{{"anything", 1}}));
 }
 
-TEST_F(MmeditTest, RowsWithoutPicturesNameTheSuiteThatReadsThem) {
+TEST_F(MmeditTest, ErrorForRowsWithoutPicturesNamesTheSuite) {
   rows_ = json::array({{{"src", "What?"}, {"alt", "this"}, {"loc", "who?"}}});
   for (const char* suite : {"mmedit-json", "e-vqa"}) {
     EXPECT_NE(error(suite).find("has no 'image'"), std::string::npos) << error(suite);
@@ -211,7 +211,7 @@ TEST_F(MmeditTest, ReadsNumbersAndListsOfOneAsAnswers) {
   EXPECT_EQ(asked(record, Group::image_locality), Texts{"m0.jpg | Which sport? | 3"});
   EXPECT_EQ(asked(record, Group::portability), Texts{"0.jpg | And? | 4"});
 
-  // What is no answer says which field it is and how to write it.
+  // Errors for invalid answers name the field and a correction.
   const std::vector<std::pair<json, std::string>> wrong = {{true, "\"alt\": \"yes\""},
                                                            {{"a", "b"}, "keep one of them"},
                                                            {json::array(), "write it as text"},
@@ -222,13 +222,13 @@ TEST_F(MmeditTest, ReadsNumbersAndListsOfOneAsAnswers) {
     EXPECT_NE(told.find("(row 1)': 'alt'"), std::string::npos) << told;
     EXPECT_NE(told.find(hint), std::string::npos) << told;
   }
-  // A question is text.
+  // A question must be a string.
   rows_[1]["alt"] = "this";
   rows_[1]["src"] = 5;
   EXPECT_NE(error().find("write it in quotes"), std::string::npos) << error();
 }
 
-TEST_F(MmeditTest, TheLimitCountsWhatIsKept) {
+TEST_F(MmeditTest, LimitCountsKeptRecords) {
   for (int i = 0; i < 3; ++i) remove("val2014/" + std::to_string(i) + ".jpg");
   remove("rephrased/4.png");
   options_.limit = 2;
@@ -243,12 +243,12 @@ TEST_F(MmeditTest, TheLimitCountsWhatIsKept) {
   auto records = open();
   ASSERT_EQ(records->size(), 2u);
   EXPECT_EQ(records->record(1).id, "e-vqa-eval-5");
-  // Refused, they are as many as would have been kept.
+  // With `refuse`, records with missing images count, too.
   options_.missing_images = MissingImages::refuse;
   EXPECT_NE(error().find("2 of 2 records"), std::string::npos) << error();
 }
 
-TEST_F(MmeditTest, HintsNameNoOptionThatWasGiven) {
+TEST_F(MmeditTest, HintsOmitOptionsThatWereGiven) {
   for (int i = 0; i < 6; ++i) remove("val2014/" + std::to_string(i) + ".jpg");
   EXPECT_NE(error().find("--images and --rephrase-images"), std::string::npos);
   options_.images = folder_.path();
@@ -257,9 +257,9 @@ TEST_F(MmeditTest, HintsNameNoOptionThatWasGiven) {
   options_.rephrase_images = folder_.path();
   EXPECT_EQ(error().find("--rephrase-images"), std::string::npos) << error();
   options_.missing_images = MissingImages::skip_probes;
-  EXPECT_NE(error().find("nothing is left"), std::string::npos) << error();
+  EXPECT_NE(error().find("no usable records"), std::string::npos) << error();
   EXPECT_EQ(error().find("--"), std::string::npos) << error();
-  // Only where it would help.
+  // skip-probes is suggested only if it would help.
   options_.missing_images = MissingImages::skip_records;
   EXPECT_EQ(error().find("skip-probes"), std::string::npos) << error();
   for (int i = 0; i < 6; ++i) {
@@ -269,7 +269,7 @@ TEST_F(MmeditTest, HintsNameNoOptionThatWasGiven) {
   EXPECT_NE(error().find("skip-probes"), std::string::npos) << error();
 }
 
-TEST_F(MmeditTest, ReadsBothFormsOfPortability) {
+TEST_F(MmeditTest, ReadsBothFormatsOfPortability) {
   options_.split = "multi-hop";
   rows_[0]["port_new"] = {{{"port_edit_q", "Where?"},
                            {"port_edit_a", "here"},
@@ -292,14 +292,14 @@ TEST_F(MmeditTest, ReadsBothFormsOfPortability) {
   }
 }
 
-TEST_F(MmeditTest, MissingImagesAreToldUpFront) {
+TEST_F(MmeditTest, ReportsMissingImagesWhenOpened) {
   for (int i = 0; i < 4; ++i) remove("rephrased/" + std::to_string(i) + ".png");
   remove("val2014/0.jpg");
   remove("val2014/m4.jpg");
   rows_[5]["m_loc"] = "val2014/m4.jpg";  // one file, two records
   auto told = error();
   for (const char* part :
-       {"6 of 6 records", "6 files are not below", "val2014/0.jpg", "rephrased/0.png",
+       {"6 of 6 records", "6 files are not found in", "val2014/0.jpg", "rephrased/0.png",
         "val2014/m4.jpg", "skip keeps the 0 complete records", "skip-probes the 5", "--images"})
     EXPECT_NE(told.find(part), std::string::npos) << part << " in " << told;
   EXPECT_EQ(told.find(", ..."), std::string::npos);
@@ -312,10 +312,10 @@ TEST_F(MmeditTest, MissingImagesAreToldUpFront) {
   EXPECT_NE(told.find("val2014/m2.jpg"), std::string::npos);
   EXPECT_EQ(told.find("val2014/3.jpg, "), told.rfind("val2014/3.jpg")) << told;
   options_.missing_images = MissingImages::skip_probes;
-  EXPECT_NE(error().find("nothing is left"), std::string::npos);
+  EXPECT_NE(error().find("no usable records"), std::string::npos);
 }
 
-TEST_F(MmeditTest, GoesOnWithoutRecordsOrProbes) {
+TEST_F(MmeditTest, SkipsRecordsOrProbesWithMissingImages) {
   options_.grid = true;
   remove("val2014/0.jpg");
   remove("rephrased/1.png");
@@ -352,19 +352,19 @@ TEST_F(MmeditTest, GoesOnWithoutRecordsOrProbes) {
                   {"consistent_image_locality", 1},
                   {"image_locality", 1},
                   {"random_image_locality", 2}}));
-  // What was found missing stays so: the result tells of the run, not of the folder later.
+  // Missing images are recorded when the suite is opened and do not change later.
   touch("rephrased/1.png");
   EXPECT_TRUE(asked(probes->record(0), Group::image_generality).empty());
 }
 
-TEST_F(MmeditTest, FindsFilesWhereUsersHaveThem) {
-  options_.data = folder_.file("vqa/vqa_eval.json");  // images lie one folder up
+TEST_F(MmeditTest, FindsFilesInStandardPlaces) {
+  options_.data = folder_.file("vqa/vqa_eval.json");  // images are in the parent folder
   EXPECT_EQ(open()->facts().at("images"), folder_.path());
   options_.data = folder_.file("vqa");
   EXPECT_EQ(open()->size(), 6u);
   options_.data = folder_.path();
   std::filesystem::rename(folder_.file("val2014"), folder_.file("elsewhere"));
-  EXPECT_NE(error().find("miss images"), std::string::npos);
+  EXPECT_NE(error().find("have missing images"), std::string::npos);
   std::filesystem::create_directories(folder_.file("photos"));
   std::filesystem::rename(folder_.file("elsewhere"), folder_.file("photos/val2014"));
   options_.images = folder_.file("photos");
@@ -374,10 +374,10 @@ TEST_F(MmeditTest, FindsFilesWhereUsersHaveThem) {
   EXPECT_EQ(suite->record(0).image.path, folder_.file("photos/val2014/0.jpg"));
   EXPECT_EQ(suite->facts().at("rephrase_images"), folder_.path());
   options_.images = folder_.file("fotos");
-  EXPECT_NE(error().find("is no folder"), std::string::npos);
+  EXPECT_NE(error().find("is not a folder"), std::string::npos);
 
   options_ = {};
-  EXPECT_NE(error().find("needs its data"), std::string::npos);
+  EXPECT_NE(error().find("needs a data file"), std::string::npos);
   options_.data = folder_.file("photos");
   EXPECT_NE(error().find("photos/vqa/vqa_eval.json"), std::string::npos);
   options_.data = folder_.file("absent.json");
@@ -385,30 +385,30 @@ TEST_F(MmeditTest, FindsFilesWhereUsersHaveThem) {
   options_.data = folder_.path();
   EXPECT_THROW(open_suite("mmedit-json", options_), Error) << "which of the files?";
   options_.split = "one-hop";
-  EXPECT_NE(error().find("it has: eval, train"), std::string::npos);
+  EXPECT_NE(error().find("use one of: eval, train"), std::string::npos);
   EXPECT_NE(error("okvqa").find("mmedit-json"), std::string::npos);
   EXPECT_EQ(suite_names(), (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact",
                                   "zsre", "knowedit", "mquake"}));
 }
 
-TEST_F(MmeditTest, NamesOfPicturesCannotTrick) {
+TEST_F(MmeditTest, RefusesMaliciousNamesOfPictures) {
   rows_[0]["image"] = std::string("val2014/0.jpg\0.txt", 18);
-  EXPECT_NE(error().find("zero byte"), std::string::npos);
+  EXPECT_NE(error().find("null byte"), std::string::npos);
   rows_[0]["image"] = std::string(10000, 'x');
-  EXPECT_NE(error().find("miss images"), std::string::npos);
+  EXPECT_NE(error().find("have missing images"), std::string::npos);
   rows_[0]["image"] = "val2014";  // a folder
-  EXPECT_NE(error().find("miss images"), std::string::npos);
+  EXPECT_NE(error().find("have missing images"), std::string::npos);
   rows_[0]["image"] = folder_.file("val2014/0.jpg");
   EXPECT_EQ(open()->record(0).image.path, folder_.file("val2014/0.jpg"));
 }
 
-// Bytes that are allocated and not freed, whatever the allocator keeps for later.
+// Bytes that are allocated and not freed, whatever the allocator keeps.
 size_t live_bytes() {
   auto info = ::mallinfo2();
   return info.uordblks + info.hblkhd;
 }
 
-TEST_F(MmeditTest, HoldsOffsetsOnly) {
+TEST_F(MmeditTest, KeepsOnlyOffsetsInMemory) {
   rows_ = json::array();
   auto one = row(0);
   one["loc_ans"] = std::string(3000, 'x');
@@ -445,7 +445,7 @@ TEST_F(MmeditTest, DamagedFilesAreErrors) {
       ASSERT_FALSE(record.target.empty());
       ASSERT_FALSE(record.probes.empty());
     }
-    // What is read is what a whole-file reader reads.
+    // The result must agree with a reader of the whole file.
     auto whole = parse_json(bytes, "whole");
     ASSERT_EQ(whole.size(), suite->facts().at("rows").get<size_t>());
     ++opened;

@@ -11,13 +11,13 @@
 namespace emend {
 namespace {
 
-// The real annotation files, which are not part of the project.
+// Reads the real annotation files, which are not part of the repository.
 class MmeditReal : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* folder : {"mmedit", "vlkeb"})
       if (!std::filesystem::is_directory(data(folder)))
-        GTEST_SKIP() << data(folder) << " is not there";
+        GTEST_SKIP() << data(folder) << " is missing";
   }
   static std::string data(const std::string& name) {
     return std::string(EMEND_SHARED_DIR "/data/") + name;
@@ -42,7 +42,7 @@ const File kFiles[] = {{"e-vqa", "mmedit", "vqa/vqa_train.json", "train", 6345},
                        {"vlkeb", "vlkeb", "eval.json", "eval", 3174},
                        {"vlkeb", "vlkeb", "eval_edit_onehop.json", "one-hop", 1278}};
 
-TEST_F(MmeditReal, FilesLoadWhole) {
+TEST_F(MmeditReal, ReadsWholeFiles) {
   for (const auto& file : kFiles) {
     auto options = this->options(file.folder, file.split);
     std::string told;
@@ -54,7 +54,7 @@ TEST_F(MmeditReal, FilesLoadWhole) {
     EXPECT_NE(told.find(" of " + std::to_string(file.rows) + " records"), std::string::npos)
         << "every row is read, none filtered: " << told;
 
-    // With one picture for all, since theirs are not to be had: the same texts.
+    // The images are not available, so one picture is used for all. The texts must be the same.
     auto rows = read_json(data(file.folder) + "/" + file.annotations);
     for (auto& row : rows) row["image"] = row["image_rephrase"] = row["m_loc"] = "picture.png";
     TemporaryFolder folder;
@@ -79,7 +79,7 @@ TEST_F(MmeditReal, FilesLoadWhole) {
   }
 }
 
-TEST_F(MmeditReal, RecordsWithTheirPhotoRun) {
+TEST_F(MmeditReal, MeasuresRecordsWithPhotos) {
   const struct {
     const char *suite, *split;
     size_t rows, with_photo;

@@ -10,7 +10,7 @@ namespace {
 struct Field {
   const char* name;
   std::string MmeditRow::*text;
-  bool always;  // needed in every kind of file
+  bool always;  // required in every kind of file
   bool answer = false;
 };
 
@@ -35,7 +35,7 @@ std::vector<MmeditRow::Consequence> parse_port_new(const RowFields& fields) {
   std::vector<MmeditRow::Consequence> all;
   for (const auto& one : fields.objects("port_new")) {
     MmeditRow::Consequence consequence;
-    // VLKEB's multi-hop files nest what its one-hop file spells out.
+    // VLKEB's multi-hop files nest the fields of its one-hop file.
     if (one.has("Q&A")) {
       const auto asked = one.object("Q&A");
       consequence = {asked.text("Question"), asked.answer("Answer"), true};
@@ -61,16 +61,17 @@ std::string reason_to_leave_out(const MmeditRow& row, MmeditKind kind) {
 
 MmeditRow parse_mmedit_row(const RowFields& fields, MmeditKind kind) {
   if (!fields.has("image") && fields.has("src") && fields.has("alt"))
-    throw Error("suites::mmedit", fmt::format("'{}' has no 'image'", fields.where()),
-                "this suite edits answers about pictures; --suite counterfact reads rows without "
-                "pictures, in zsRE's form, too");
+    throw Error(
+        "suites::mmedit", fmt::format("'{}' has no 'image'", fields.where()),
+        "this suite needs pictures; use --suite counterfact for rows without pictures, also in "
+        "zsRE's format");
   MmeditRow row;
   for (const auto& field : kFields)
     row.*field.text = read_field(fields, field, field.always || kind != MmeditKind::any);
   for (const auto* name : {&row.image, &row.image_rephrase, &row.m_loc})
     if (name->find('\0') != std::string::npos)
       throw Error("suites::mmedit",
-                  fmt::format("'{}': the name of a picture holds a zero byte", fields.where()),
+                  fmt::format("'{}': the name of a picture contains a null byte", fields.where()),
                   "correct the file");
   row.port_new = parse_port_new(fields);
   row.filtered = reason_to_leave_out(row, kind);
@@ -90,7 +91,7 @@ std::vector<Probe> mmedit_probes(const MmeditRow& row, const MmeditPictures& pic
   add(Group::reliability, pictures.image, row.src, row.alt);
   if (reworded) add(Group::text_generality, pictures.image, row.rephrase, row.alt);
   if (redrawn) add(Group::image_generality, pictures.image_rephrase, row.src, row.alt);
-  // With its `nq question: `, as the field asks it.
+  // The prefix `nq question: ` is kept, as in EasyEdit.
   if (!row.loc.empty() && !row.loc_ans.empty()) add(Group::text_locality, {}, row.loc, row.loc_ans);
   if (elsewhere && aside) add(Group::image_locality, pictures.m_loc, row.m_loc_q, row.m_loc_a);
   for (const auto& one : row.port_new)
@@ -100,9 +101,9 @@ std::vector<Probe> mmedit_probes(const MmeditRow& row, const MmeditPictures& pic
 
   if (reworded && redrawn)
     add(Group::both_generality, pictures.image_rephrase, row.rephrase, row.alt);
-  // Nothing tells whether the question fits the unrelated picture (scenes knows), and the true
-  // answer is unknown: what counts is that the model answers as before. An answer is only fed in,
-  // the same before and after; the model's own earlier one is the least foreign to it.
+  // The question may not fit the unrelated picture, and the correct answer is unknown: the probe
+  // only checks that the answer does not change. The same answer is used before and after in
+  // teacher forcing; the model's earlier answer is the most likely one.
   const auto& fed = row.pred.empty() ? row.alt : row.pred;
   if (elsewhere) {
     add(Group::random_image_locality, pictures.m_loc, row.src, fed);

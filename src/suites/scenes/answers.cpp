@@ -33,7 +33,7 @@ const Words& values_of(const std::string& attribute) {
   return attribute_values(*known);
 }
 
-// The description with one color, shape or name exchanged.
+// The caption with one color, shape or name replaced.
 Words other_captions(const std::string& caption) {
   Words all;
   for (const auto* list : {&colours(), &shapes()})
@@ -95,7 +95,7 @@ Words alternatives(const Question& question) {
   }
   if (creature_named(part.at(1)) < 0) return without(family_answers(part.at(1)), truth);
   auto values = without(values_of(part.at(2)), truth);
-  std::erase(values, part[1]);  // nobody is their own friend
+  std::erase(values, part[1]);  // no creature is its own friend
   return values;
 }
 

@@ -5,7 +5,7 @@
 namespace emend::scenes {
 namespace {
 
-// A topic in all its wordings.
+// Adds all wordings of a topic.
 void add_consequence(std::vector<Consequence>& all, std::string_view pattern,
                      const std::string& topic, const std::string& a, const std::string& b,
                      const std::string& answer, bool of_picture = true) {
@@ -15,14 +15,14 @@ void add_consequence(std::vector<Consequence>& all, std::string_view pattern,
                    of_picture});
 }
 
-// "Is it still red?" Only the change itself would otherwise be asked, always answered with yes.
+// Adds questions with the answer no ("Is it still red?"); all others would be answered with yes.
 void deny(std::vector<Consequence>& all, const std::string& shape, const std::string& colour) {
   add_consequence(all, "is", "is/" + shape + "/" + colour, shape, colour, "no");
   add_consequence(all, "presence", "presence/" + colour + " " + shape,
                   with_article(colour + " " + shape), {}, "no");
 }
 
-// What the picture tells about the creature, text tells too, and the other way round.
+// Adds text questions for facts in the picture, and picture questions for facts in texts.
 void across(std::vector<Consequence>& all, const Scene& scene, const Question& question,
             const std::string& target) {
   if (scene.creature < 0) return;
@@ -54,7 +54,7 @@ std::vector<Consequence> consequences(const Scene& scene, const Question& questi
     for (const auto& changed : world->objects)
       if (changed.shape == o.shape && changed.colour != o.colour)
         deny(all, shapes()[o.shape], colours()[o.colour]);
-  // What the world asks at random may also be what was denied, or the edit itself.
+  // Generated questions may repeat a denied fact or the edit itself.
   std::vector<Consequence> distinct;
   for (auto& one : all) {
     bool seen = one.question.topic == question.topic;

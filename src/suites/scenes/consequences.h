@@ -13,8 +13,8 @@ struct Consequence {
   bool of_picture = true;  // false: text only
 };
 
-// All that follows from `target` being the answer and did not hold before, in every wording;
-// nothing of the edit's own topic.
+// All questions whose answers change if `target` is the answer, in every wording, without those of
+// the edit's topic.
 std::vector<Consequence> consequences(const Scene& scene, const Question& question,
                                       const std::string& target);
 

@@ -7,7 +7,7 @@
 namespace emend::scenes {
 namespace {
 
-// Nothing of another split but pretraining's.
+// Whether the scene has only combinations of this split and of pretraining.
 bool stays_in(const Scene& scene, Split split) {
   return std::all_of(scene.objects.begin(), scene.objects.end(), [&](const Object& o) {
     auto own = object_split(o.shape, o.colour, o.size);
@@ -29,7 +29,7 @@ Record counterfactual(Split split, uint64_t seed, const EditOptions& options) {
       if (scene.creature >= 0 && question.kind == Kind::one_hop &&
           target == creatures()[scene.creature].name)
         continue;
-      // Where the answer is all that changes, it must be a world that can be.
+      // If the answer is the only change, the changed scene must be possible.
       bool whole = question.kind == Kind::colour || question.kind == Kind::shape ||
                    question.kind == Kind::place;
       auto world = world_where(scene, question, target);

@@ -17,7 +17,7 @@ const Probe* first(const Record& record, Group group) {
   return nullptr;
 }
 
-// A creature renamed: what its new name stands for is known from text alone.
+// The text fact behind a new name of a creature.
 std::pair<std::string, std::string> fact_behind(const Record& record, const Probe& probe) {
   int named = creature_named(record.target);
   for (int i = 0; named >= 0 && i < kAttributes; ++i) {
@@ -38,7 +38,7 @@ class Exporter {
   nlohmann::json write(const Record& record, size_t index) {
     if (!record.image.present())
       throw Error("suites::export", "record " + record.id + " has no picture",
-                  "MMEdit's files hold edits about pictures only");
+                  "MMEdit files can contain only edits about pictures");
     nlohmann::json row;
     row["src"] = record.prompt;
     row["pred"] = record.before.empty() ? record.truth : record.before;
@@ -66,7 +66,7 @@ class Exporter {
                          {"port_edit_a", answer},
                          {"port_q", probe.text},
                          {"port_a", probe.answer}});
-      // Other tools ask it with the picture, beside which it is as true.
+      // Other tools ask this text-only question with the picture; the answer is the same.
       if (!probe.image.present()) follows.back()["port_text_only"] = true;
     }
     if (!follows.empty()) row["port_new"] = follows;
@@ -88,14 +88,15 @@ class Exporter {
 void export_mmedit(const std::string& directory, size_t count,
                    const std::function<Record(size_t)>& record, const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos)
-    throw Error("suites::export", "'" + name + "' cannot name a file", "letters, digits and _");
+    throw Error("suites::export", "'" + name + "' is not a valid file name",
+                "use letters, digits and _");
   std::filesystem::path root(directory);
   std::error_code failure;
   std::filesystem::create_directories(root / "images", failure);
   if (failure)
-    throw Error(
-        "suites::export", "cannot make " + (root / "images").string() + ": " + failure.message(),
-        "-o names a folder that can be made: check that it is no file, and its permissions");
+    throw Error("suites::export",
+                "cannot create " + (root / "images").string() + ": " + failure.message(),
+                "check that -o is not a file, and check the permissions of its folder");
   Exporter exporter(root, name);
   AtomicFile file((root / (name + ".json")).string());
   file.write("[");

@@ -142,11 +142,11 @@ const std::vector<FactFamily>& fact_families() {
 }
 
 Split wording_split(int fact, int wording, int wordings) {
-  // Another wording is held out for every fact, so that pretraining sees each with many others.
+  // The held-out wording differs between facts, so that pretraining has many wordings of each fact.
   int held = fact % wordings;
   if (wording == held) return Split::eval;
-  // 20 = 4 facts a creature x 5 wordings: within each such round every wording is held out equally
-  // often, also among the facts of one kind.
+  // 20 = 4 facts per creature x 5 wordings. In each round, every wording is held out equally often,
+  // also among facts of one kind.
   int step = fact / 20 % (wordings - 1);
   if (wordings >= 4 && wording == (held + 1 + step) % wordings) return Split::train;
   return Split::pretrain;

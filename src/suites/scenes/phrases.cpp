@@ -6,7 +6,7 @@
 namespace emend::scenes {
 namespace {
 
-// {a} and {b}: a shape, a colour, a place or a name, as the pattern says.
+// {a} and {b} stand for a shape, a color, a place or a name.
 const std::vector<Phrases>& all_phrases() {
   static const std::vector<Phrases> all = {
       {Kind::colour,
@@ -114,7 +114,7 @@ const std::vector<Phrases>& all_phrases() {
 const Phrases& phrases(std::string_view pattern) {
   for (const auto& entry : all_phrases())
     if (entry.pattern == pattern) return entry;
-  throw Error("suites::scenes", "no question pattern '" + std::string(pattern) + "'",
+  throw Error("suites::scenes", "unknown question pattern '" + std::string(pattern) + "'",
               "this is an error in emend; please report it");
 }
 
@@ -148,7 +148,7 @@ std::string wrap(const std::string& prompt_template, const std::string& question
   auto slot = prompt_template.find("{}");
   if (slot == std::string::npos)
     throw Error("suites::scenes", "prompt template '" + prompt_template + "' has no {}",
-                "write {} where the question goes");
+                "write {} in place of the question");
   return prompt_template.substr(0, slot) + question + prompt_template.substr(slot + 2);
 }
 

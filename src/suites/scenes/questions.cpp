@@ -9,7 +9,7 @@
 namespace emend::scenes {
 namespace {
 
-// A question before its words: expanded only when it is asked.
+// A question whose text is not yet built.
 struct Asked {
   const Phrases* phrases;
   std::string topic, a, b, answer;
@@ -98,7 +98,7 @@ class Asker {
       add("place", "place/creature", "creature", {}, places()[3 + scene_.creature_place]);
   }
 
-  // One near miss for every thing that is there, so that yes and no are equally often right.
+  // One similar object that is absent for each object, so that yes and no are equally frequent.
   void presence() {
     int salt = 0;
     for (const auto& o : scene_.objects) {
@@ -135,7 +135,7 @@ class Asker {
       shape = options[(chance(salt) >> 8) % count];
     }
     auto name = colours()[colour] + " " + shapes()[shape];
-    // Two objects may have the same near miss: asked once, then another one.
+    // If two objects have the same similar object, it is used once, and then another one.
     if (asked("presence/" + name) && salt < 64) return near_miss(o, salt + 16);
     if (!asked("presence/" + name))
       add("presence", "presence/" + name, with_article(name), {}, "no");
@@ -170,7 +170,7 @@ class Asker {
     for (size_t i = 0; i < scene_.objects.size(); ++i)
       for (size_t j = i + 1; j < scene_.objects.size(); ++j) {
         ++pairs;
-        // By shape, not by place: the order of naming must not give the answer away.
+        // In order of shapes, not of places, so that the order does not reveal the answer.
         const Object *x = &scene_.objects[i], *y = &scene_.objects[j];
         if (x->shape > y->shape) std::swap(x, y);
         compare("larger", *x, *y, x->size - y->size);
@@ -253,7 +253,7 @@ Question draw_question(const Scene& scene, Kind kind, Rng& rng) {
   if (asked.empty())
     throw Error("suites::scenes",
                 std::string("the scene has no question of kind ") + kind_name(kind),
-                "draw one of kinds(scene)");
+                "use one of kinds(scene)");
   const auto& one = pick(asked, rng);
   return word_of(one, below(rng, one.phrases->wordings.size()));
 }

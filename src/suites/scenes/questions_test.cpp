@@ -27,7 +27,7 @@ std::vector<int> named(const std::string& text, const std::vector<std::string>& 
   return found;
 }
 
-// Reads the words of a question, not its topic, and answers from the scene: "?" where it cannot.
+// Answers a question from its words and the scene, without the topic; "?" if it cannot.
 std::string read_and_answer(const Scene& scene, const std::string& text) {
   auto things = named(text, shapes()), hues = named(text, colours());
   auto find = [&](int shape) {
@@ -91,7 +91,7 @@ Scene scene_number(int i, Rng& rng) {
   return draw_scene(splits[i % 3], rng);
 }
 
-TEST(ScenesQuestions, EveryAnswerIsWhatTheWordsSay) {
+TEST(ScenesQuestions, AnswersFollowFromTheWords) {
   Rng rng(1);
   std::map<Kind, int> asked;
   for (int i = 0; i < 3000; ++i) {
@@ -103,7 +103,7 @@ TEST(ScenesQuestions, EveryAnswerIsWhatTheWordsSay) {
       ASSERT_EQ(truth(scene, q.topic), q.answer) << q.topic;
     }
   }
-  EXPECT_EQ(asked.size(), size_t(kKinds) - 1);  // all but text facts
+  EXPECT_EQ(asked.size(), size_t(kKinds) - 1);  // all kinds but text facts
 }
 
 TEST(ScenesQuestions, NoTextHasTwoAnswers) {
@@ -118,7 +118,7 @@ TEST(ScenesQuestions, NoTextHasTwoAnswers) {
   }
 }
 
-TEST(ScenesQuestions, CaptionsSayEverything) {
+TEST(ScenesQuestions, CaptionsDescribeTheWholeScene) {
   Scene scene;
   scene.objects = {{3, 0, 1, 0}, {0, 4, 0, 7}};
   scene.background = 2;
@@ -141,7 +141,7 @@ TEST(ScenesQuestions, CaptionsSayEverything) {
   EXPECT_EQ(caption(scene),
             creatures()[0].name + " at the right and a large red star at the top left at night");
 
-  // Different worlds, different captions: it can be read back.
+  // Different scenes have different captions, so captions can be read back.
   Rng rng(3);
   std::map<std::string, Scene> seen;
   for (int i = 0; i < 3000; ++i) {
@@ -177,8 +177,8 @@ TEST(ScenesQuestions, YesAndNoAreBalanced) {
   }
 }
 
-TEST(ScenesQuestions, NoPairIsMostlyAskedForInVain) {
-  // Else pretraining teaches "no" for some pairs, and eval measures that.
+TEST(ScenesQuestions, PresenceIsBalancedForEveryPair) {
+  // Otherwise pretraining would teach "no" for some pairs, which eval would measure.
   Rng rng(5);
   std::map<std::pair<std::string, std::string>, std::pair<int, int>> count;
   for (int i = 0; i < 4000; ++i)
@@ -191,13 +191,13 @@ TEST(ScenesQuestions, NoPairIsMostlyAskedForInVain) {
   EXPECT_EQ(count.size(), 48u);
   for (const auto& [pair, answers] : count) {
     double share = double(answers.first) / (answers.first + answers.second);
-    // Pairs held out in one size are seen half as often: about one in three is a yes.
+    // Pairs that are held out in one size occur half as often: about one in three is a yes.
     EXPECT_GT(share, 0.25) << pair.second << " " << pair.first;
     EXPECT_LT(share, 0.65) << pair.second << " " << pair.first;
   }
 }
 
-TEST(ScenesQuestions, TheSamplerDrawsFromTheSameQuestions) {
+TEST(ScenesQuestions, SamplerDrawsTheSameQuestions) {
   Rng rng(6);
   for (int i = 0; i < 300; ++i) {
     auto scene = scene_number(i, rng);

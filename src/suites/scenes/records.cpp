@@ -64,7 +64,7 @@ class Maker {
 
   Scene another_view(Rng& rng) const { return variant(scene_, question_.topic, split_, rng); }
 
-  // From a stream of its own, so that the other probes are the same without it.
+  // Uses a separate random stream, so that the other probes are the same without the grid.
   void add_grid(const EditOptions& options, const std::vector<std::string>& reworded) {
     if (!reworded.empty())
       for (int i = 0; i < options.variants; ++i)
@@ -72,7 +72,7 @@ class Maker {
             target_);
     add_elsewhere({question_.text}, options.image_probes, false);
     add_elsewhere(reworded, options.image_probes, true);
-    // Without a picture there is no truth; what was true is fed in, before and after.
+    // Without a picture there is no correct answer. The original answer is used before and after.
     add(Group::no_image_locality, {}, question_.text, question_.answer);
     for (const auto& text : reworded)
       add(Group::no_image_locality, {}, text, question_.answer, true);
@@ -109,7 +109,7 @@ class Maker {
     return texts;
   }
 
-  // Topic by topic, before the second wording of any.
+  // Topic by topic, before the second wording of a topic.
   std::vector<Consequence> portable(int count) {
     auto pool = consequences(scene_, question_, target_);
     shuffle(pool, rng_);

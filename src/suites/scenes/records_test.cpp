@@ -92,7 +92,7 @@ TEST(ScenesRecords, ProbesAreWellFormed) {
     }
 }
 
-TEST(ScenesRecords, AreTheSameForTheSameSeedAndOtherwiseNot) {
+TEST(ScenesRecords, DependOnlyOnTheSeed) {
   std::set<std::string> ids, edits;
   for (uint64_t seed = 0; seed < 40; ++seed) {
     auto a = counterfactual(Split::eval, seed), b = counterfactual(Split::eval, seed);
@@ -113,12 +113,12 @@ TEST(ScenesRecords, AreTheSameForTheSameSeedAndOtherwiseNot) {
             counterfactual(Split::train, 1).image.load().rgb);
 }
 
-TEST(ScenesRecords, GivesAsManyProbesAsAreAskedFor) {
+TEST(ScenesRecords, HasTheRequestedNumberOfProbes) {
   auto record = counterfactual(Split::eval, 3, {100, 40, 150, 40, 0});
   EXPECT_EQ(probes_of(record, Group::image_generality).size(), 40u);
   EXPECT_EQ(probes_of(record, Group::image_locality).size(), 40u);
   EXPECT_EQ(probes_of(record, Group::text_locality).size(), 150u);
-  EXPECT_GE(probes_of(record, Group::text_generality).size(), 3u);  // as many wordings as there are
+  EXPECT_GE(probes_of(record, Group::text_generality).size(), 3u);  // all existing wordings
   EXPECT_EQ(probes_of(record, Group::portability).size(), 0u);
   std::set<std::string> pictures;
   for (const auto& p : probes_of(record, Group::image_generality)) {
@@ -128,7 +128,7 @@ TEST(ScenesRecords, GivesAsManyProbesAsAreAskedFor) {
   EXPECT_EQ(pictures.size(), 40u);
 }
 
-TEST(ScenesRecords, ARenamedCreatureBringsItsFacts) {
+TEST(ScenesRecords, RenamedCreatureHasItsFacts) {
   Scene scene;
   scene.creature = 4;
   scene.objects = {{0, 4, 0, 0}};
@@ -152,7 +152,7 @@ TEST(ScenesRecords, ARenamedCreatureBringsItsFacts) {
   }
   EXPECT_EQ(follow.size(), size_t(told));
   EXPECT_GE(told, 8);
-  // Nothing unrelated is about either probes_of the two.
+  // Unrelated probes are not about either of the two creatures.
   for (const auto& p : record.probes) {
     if (p.group != Group::text_locality && p.group != Group::image_locality) continue;
     for (const auto& name : {creatures()[4].name, other.name}) {
@@ -162,7 +162,7 @@ TEST(ScenesRecords, ARenamedCreatureBringsItsFacts) {
   }
 }
 
-TEST(ScenesRecords, AChangedColourEntailsWhatItShould) {
+TEST(ScenesRecords, ChangedColorHasItsConsequences) {
   Scene scene;
   scene.objects = {{3, 0, 1, 0}, {0, 4, 0, 7}};  // a red star, a blue circle
   auto question = asked(scene, "What color is the star?");
@@ -183,7 +183,7 @@ TEST(ScenesRecords, AChangedColourEntailsWhatItShould) {
   EXPECT_TRUE(consequences(scene, asked(scene, "How many shapes are there?"), "3").empty());
 }
 
-TEST(ScenesRecords, OtherEditsEntailWhatTheyShould) {
+TEST(ScenesRecords, OtherEditsHaveTheirConsequences) {
   Scene scene;
   scene.objects = {{3, 0, 1, 0}, {0, 4, 1, 7}};
   auto moved = consequences(scene, asked(scene, "Where is the star?"), "right");

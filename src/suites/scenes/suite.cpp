@@ -16,7 +16,7 @@ scenes::Split split_named(const std::string& name) {
   if (name == "train") return scenes::Split::train;
   if (name == "pretrain") return scenes::Split::pretrain;
   throw Error(kSuitePlace, fmt::format("scenes has no split '{}'", name),
-              "it has: eval, train, pretrain");
+              "use one of: eval, train, pretrain");
 }
 
 class ScenesSuite : public Suite {
@@ -26,27 +26,27 @@ class ScenesSuite : public Suite {
         split_(split_named(options.split)),
         size_(options.limit > 0 ? options.limit : kRecords) {
     if (options.form != "vqa" && options.form != "caption" && options.form != "both")
-      throw Error(kSuitePlace, fmt::format("there is no form '{}'", options.form),
-                  "there are: vqa, caption, both");
+      throw Error(kSuitePlace, fmt::format("unknown form '{}'", options.form),
+                  "use one of: vqa, caption, both");
     if (!options.data.empty() || !options.images.empty() || !options.rephrase_images.empty())
-      throw Error(kSuitePlace, "scenes is drawn and reads no files",
-                  "leave --data and the image folders out, or name another suite");
+      throw Error(kSuitePlace, "scenes is generated and reads no files",
+                  "remove --data and the image folders, or use another suite");
     auto& probes = options_.probes;
     probes.grid = probes.grid || options.grid;
     for (int count : {probes.rewordings, probes.variants, probes.text_probes, probes.image_probes,
                       probes.portability})
       if (count < 0 || count > 10000)
-        throw Error(kSuitePlace, fmt::format("{} probes a group are asked for", count),
-                    "0 to 10000");
+        throw Error(kSuitePlace, fmt::format("the number of probes per group is {}", count),
+                    "use a number from 0 to 10000");
   }
 
   size_t size() const override { return size_; }
 
   Record record(size_t index) const override {
     if (index >= size_)
-      throw Error(kSuitePlace, fmt::format("record {} of {} is asked for", index, size_),
+      throw Error(kSuitePlace, fmt::format("record {} is out of range (size {})", index, size_),
                   "this is an error in emend; please report it");
-    // Mixed, so that runs with seeds 1 and 2 have no record in common.
+    // Mixed, so that runs with seeds 1 and 2 have no records in common.
     auto seed = mix(options_.seed) + index;
     const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);
     auto record = caption ? scenes::caption_counterfactual(split_, seed, options_.probes)

@@ -6,7 +6,7 @@
 
 namespace emend {
 
-// Counterfactual edits of the bundled world, drawn when asked for.
+// Counterfactual edits of Scenes, generated when they are requested.
 std::unique_ptr<Suite> open_scenes(const SuiteOptions& options);
 
 }  // namespace emend

@@ -54,7 +54,7 @@ void expect_same(const Record& a, const Record& b) {
   for (size_t i = 0; i < a.probes.size(); ++i) expect_same(a.probes[i], b.probes[i]);
 }
 
-TEST(ScenesSuite, BothFormsComeByTurns) {
+TEST(ScenesSuite, FormBothAlternates) {
   auto both = open_suite("scenes", options("both"));
   for (size_t i : {0, 1, 6, 7})
     expect_same(both->record(i),
@@ -85,7 +85,7 @@ TEST(ScenesSuite, GivesTheSameRecordsForTheSameSeed) {
   EXPECT_EQ(open_suite("scenes", {})->size(), 500u);
 }
 
-TEST(ScenesSuite, SaysWhatWasAskedFor) {
+TEST(ScenesSuite, FactsContainTheOptions) {
   auto asked = options("caption", true);
   asked.split = "train";
   asked.seed = 7;
@@ -112,7 +112,7 @@ TEST(ScenesSuite, SaysWhatWasAskedFor) {
   EXPECT_THROW(open_suite("scenes", options())->record(40), Error);
 }
 
-TEST(ScenesSuite, CaptionsTellOfAWorldThatDiffersInOneThing) {
+TEST(ScenesSuite, CaptionTargetsDifferInOneThing) {
   auto asked = options("caption");
   asked.probes = EditOptions{3, 2, 2, 2, 3};
   auto suite = open_suite("scenes", asked);
@@ -131,7 +131,7 @@ TEST(ScenesSuite, CaptionsTellOfAWorldThatDiffersInOneThing) {
       EXPECT_EQ(probe.answer, record.target);
     }
     for (const auto& probe : group_probes(record, Group::image_locality))
-      EXPECT_EQ(probe.text.back(), '?') << "as E-IC asks beside its captions";
+      EXPECT_EQ(probe.text.back(), '?') << "as the questions of E-IC next to its captions";
     for (const auto& probe : group_probes(record, Group::portability)) {
       ++portability;
       EXPECT_TRUE(probe.image.present());
@@ -141,7 +141,7 @@ TEST(ScenesSuite, CaptionsTellOfAWorldThatDiffersInOneThing) {
   EXPECT_GT(portability, 100u) << "a caption that changed has consequences";
 }
 
-TEST(ScenesSuite, ADescribedWorldIsFoundAgain) {
+TEST(ScenesSuite, FindsTheSceneOfACaption) {
   scenes::Rng rng(3);
   int found = 0;
   for (int i = 0; i < 60; ++i) {
@@ -165,7 +165,7 @@ TEST(ScenesSuite, ADescribedWorldIsFoundAgain) {
   EXPECT_GT(found, 30);
 }
 
-TEST(ScenesSuite, TheGridAddsItsCellsAndChangesNothingElse) {
+TEST(ScenesSuite, GridAddsOnlyItsCells) {
   for (const char* form : {"vqa", "caption"}) {
     auto without = options(form), with = options(form, true);
     without.limit = with.limit = 16;
@@ -223,7 +223,7 @@ TEST(ScenesSuite, TheGridAddsItsCellsAndChangesNothingElse) {
   }
 }
 
-// "red star", ... group_probes a caption.
+// The objects of a caption: "red star", ...
 std::set<std::string> things(const std::string& caption) {
   std::set<std::string> found;
   for (const auto& colour : scenes::colours())
@@ -233,7 +233,7 @@ std::set<std::string> things(const std::string& caption) {
   return found;
 }
 
-TEST(ScenesSuite, RandomPicturesShowNothingOfTheEdit) {
+TEST(ScenesSuite, RandomPicturesDoNotShowTheEdit) {
   auto asked = options("caption", true);
   asked.probes.image_probes = 3;
   auto suite = open_suite("scenes", asked);
@@ -246,8 +246,8 @@ TEST(ScenesSuite, RandomPicturesShowNothingOfTheEdit) {
   }
 }
 
-// What an unrelated picture answers must not be the target, where the world allows it.
-TEST(ScenesSuite, RandomPicturesAnswerOtherwiseThanTheTarget) {
+// The answer for an unrelated picture must not be the target, if possible.
+TEST(ScenesSuite, AnswersForRandomPicturesDifferFromTheTarget) {
   auto asked = options("vqa", true);
   asked.limit = 80;
   auto suite = open_suite("scenes", asked);
@@ -261,11 +261,11 @@ TEST(ScenesSuite, RandomPicturesAnswerOtherwiseThanTheTarget) {
     }
   }
   EXPECT_EQ(all, 160u);
-  EXPECT_LT(target, all / 8) << "only 'is there a red star? no' has it group_probes every picture";
+  EXPECT_LT(target, all / 8) << "only 'is there a red star? no' has it of every picture";
   EXPECT_LT(truth, all / 3) << "only questions with two answers";
 }
 
-TEST(ScenesSuite, AnExportReadsBackAsTheSameProbes) {
+TEST(ScenesSuite, ExportReadsBackAsTheSameProbes) {
   for (const char* form : {"vqa", "caption"}) {
     TemporaryFolder folder;
     auto asked = options(form);
@@ -291,7 +291,7 @@ TEST(ScenesSuite, AnExportReadsBackAsTheSameProbes) {
   }
 }
 
-TEST(ScenesSuite, AnExportThatFailsLeavesNoAnnotations) {
+TEST(ScenesSuite, FailedExportLeavesNoAnnotations) {
   TemporaryFolder folder;
   auto suite = open_suite("scenes", options());
   auto record = [&](size_t i) {

@@ -53,7 +53,7 @@ std::optional<std::string> comparison(const Scene& scene, const Words& part) {
   return difference > 0 ? part[2] : part[3];
 }
 
-// Distinct shapes, free places, nothing in the creature's column.
+// Whether shapes are distinct, places are free, and the creature's column is empty.
 bool possible(const Scene& scene) {
   for (size_t i = 0; i < scene.objects.size(); ++i) {
     const auto& o = scene.objects[i];
@@ -64,7 +64,7 @@ bool possible(const Scene& scene) {
   return true;
 }
 
-// Makes `target` true; false where that is not one certain change.
+// Changes the scene so that `target` is correct; false if this is not exactly one change.
 bool change(Scene& scene, const Question& question, const std::string& target) {
   auto part = split_topic(question.topic);
   auto subject = [&](size_t i) {
@@ -95,7 +95,7 @@ bool change(Scene& scene, const Question& question, const std::string& target) {
       scene.creature_place -= 3;
       return scene.creature >= 0 && scene.creature_place >= 0 && scene.creature_place < 3;
     }
-    case Kind::presence: {  // "the star is red" tells its color; "it is not" does not
+    case Kind::presence: {  // only a yes to "is the star red?" determines its color
       auto* o = part[0] == "is" && target == "yes" ? subject(1) : nullptr;
       if (!o) return false;
       o->colour = index_of(colours(), part.at(2));

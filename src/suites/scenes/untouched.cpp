@@ -37,7 +37,7 @@ std::multiset<std::string> words_of(std::string text) {
   return words;
 }
 
-// What two captions do not share.
+// The words that are in only one of two captions.
 std::set<std::string> changed_words(const std::string& one, const std::string& other) {
   auto a = words_of(one), b = words_of(other);
   std::set<std::string> changed;
@@ -51,7 +51,7 @@ void keep(std::vector<T>& items, int count) {
   if (static_cast<int>(items.size()) > count) items.resize(std::max(count, 0));
 }
 
-// What holds for the question in another picture.
+// The answer to the question in another scene.
 std::optional<std::string> answer_in(const Scene& scene, const Question& question) {
   if (question.kind == Kind::caption) return describe(scene);
   return truth(scene, question.topic);
@@ -120,13 +120,13 @@ std::pair<Scene, Question> Untouched::unrelated_scene(Rng& rng) const {
     if (!touches(question.text, question.answer)) return {other, question};
   }
   throw Error("suites::scenes",
-              "no scene without anything of '" + question_.text + "' -> '" + target_ + "'",
-              "a shorter target");
+              "no scene is unrelated to '" + question_.text + "' -> '" + target_ + "'",
+              "use a shorter target");
 }
 
 std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
   constexpr int kTried = 1000;
-  // With two answers to choose from, what is not the target is the truth.
+  // With two possible answers, the one that is not the target is the correct one.
   const bool two_answers = alternatives(question_).size() == 1;
   std::optional<Scene> best;
   std::string answer = question_.answer;
@@ -144,12 +144,12 @@ std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
     answer = there.value_or(question_.answer);
   }
   if (!best)
-    throw Error("suites::scenes", "no scene that looks unlike that of '" + question_.text + "'",
-                "choose another --seed");
+    throw Error("suites::scenes", "no scene looks different from that of '" + question_.text + "'",
+                "use another --seed");
   return {*best, answer};
 }
 
-// Whether the answer may change with the edit, beyond the words that both name.
+// Whether the answer may change with the edit, apart from words that both questions have.
 bool Untouched::depends(const Question& other) const {
   const bool creature = other.kind == Kind::who || other.kind == Kind::one_hop;
   const bool number = other.kind == Kind::count || other.kind == Kind::presence;

@@ -10,24 +10,24 @@
 
 namespace emend::scenes {
 
-// What an edit leaves alone: where locality is asked. Refers to its arguments.
+// Selects locality probes, which an edit should not change. Keeps references to its arguments.
 class Untouched {
  public:
   Untouched(const Scene& scene, const Question& question, const std::string& target, Split split);
 
-  // Text facts about nothing that the edit names, up to `count`.
+  // Up to `count` text facts about subjects that the edit does not name.
   std::vector<Question> unrelated_facts(int count, Rng& rng) const;
-  // A picture that shares nothing with the edit's, with a question of its own.
+  // A scene that shares nothing with the edit's scene, with a question about it.
   std::pair<Scene, Question> unrelated_scene(Rng& rng) const;
-  // RI: another picture for the edit's own question, and its answer there (the edit's truth where
-  // it has none). Hard on purpose: if possible the question can be asked of it and has an answer
-  // that is neither the truth nor the target, such as the color of another star. A model that
-  // learned "stars are blue" and not "this star is blue" fails there; of a picture without a star
-  // it would be asked nonsense. What looks the same as in the edit's picture, before or after the
-  // edit, does not occur.
+  // RI: another scene for the edit's question, and the answer there (the original answer if it has
+  // none). Hard on purpose: if possible, the question applies to the scene, and its answer is
+  // neither the original answer nor the target, such as the color of another star. A model that
+  // learned "stars are blue" instead of "this star is blue" fails there. Without a star, the
+  // question would make no sense. Scenes that look like the edit's scene before or after the edit
+  // are not used.
   std::pair<Scene, std::string> elsewhere(Rng& rng) const;
-  // CI: questions of `shown` (the edit's scene or a variant of it) whose answers do not depend on
-  // the edit, each topic once, up to `count`.
+  // CI: up to `count` questions about `shown` (the edit's scene or a variant of it) whose answers
+  // do not depend on the edit, with different topics.
   std::vector<Question> beside(const Scene& shown, int count, Rng& rng) const;
 
  private:
@@ -40,9 +40,9 @@ class Untouched {
   const Question& question_;
   const std::string& target_;
   Split split_;
-  std::optional<Scene> world_;      // as the edit has it, where that is certain
-  std::set<std::string> touched_;   // words of the answers, names
-  std::set<std::string> subjects_;  // words that the topic is about
+  std::optional<Scene> world_;      // the scene after the edit, if it is determined
+  std::set<std::string> touched_;   // words of the answers, and names
+  std::set<std::string> subjects_;  // words of the topic
 };
 
 }  // namespace emend::scenes

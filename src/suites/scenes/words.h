@@ -8,10 +8,10 @@
 
 #include "suites/scenes/scenes.h"
 
-// What the files of Scenes share among themselves: attributes, the general facts, phrases.
+// Internal declarations of Scenes: attributes, general facts, phrases.
 namespace emend::scenes {
 
-// What text tells of a creature, in this order.
+// The attributes of a creature that only texts have, in this order.
 enum class Attribute { home, food, hobby, friend_of };
 inline constexpr int kAttributes = 4;
 const char* attribute_name(Attribute attribute);  // home, food, hobby, friend
@@ -20,18 +20,18 @@ const std::string& attribute_of(const Creature& creature, Attribute attribute);
 std::optional<Attribute> attribute_named(std::string_view name);
 int creature_named(std::string_view name);  // -1: no such creature
 
-// A topic between its slashes.
+// The parts of a topic between slashes.
 std::vector<std::string> split_topic(const std::string& topic);
 
-// General facts come in families that share their wordings.
+// General facts are grouped in families with common wordings.
 struct FactFamily {
   std::string name;
   std::vector<std::string> wordings;                       // each with one {}
-  std::vector<std::pair<std::string, std::string>> facts;  // what is asked of, the answer
+  std::vector<std::pair<std::string, std::string>> facts;  // subject, answer
 };
 const std::vector<FactFamily>& fact_families();
 
-// The wordings of a topic's pattern, with {a} and {b} for what is asked of.
+// The wordings of a topic's pattern. {a} and {b} stand for the subjects.
 struct Phrases {
   Kind kind;
   std::string_view pattern;
@@ -41,14 +41,13 @@ const Phrases& phrases(std::string_view pattern);
 std::string fill_in(const std::string& wording, std::string_view a, std::string_view b = {});
 std::string with_article(std::string_view noun);  // a star, an orange star
 
-// The scene's caption: all that there is, and where.
+// The caption of the scene: all objects with their places.
 std::string describe(const Scene& scene);
-// The world next to this, by one change, of which the caption tells.
+// The scene that differs in one thing and has this caption.
 std::optional<Scene> world_described(const Scene& scene, const std::string& caption);
 const char* split_name(Split split);
 
-// Which split a wording of a fact belongs to; `fact` counts creatures' facts, then the general
-// ones.
+// The split of a wording of a fact; `fact` counts the facts of creatures, then the general facts.
 Split wording_split(int fact, int wording, int wordings);
 
 }  // namespace emend::scenes

@@ -24,7 +24,7 @@ const Words kFoods = {"honey", "cheese",  "mushrooms", "berries",  "noodles", "c
 const Words kHobbies = {"painting", "fishing", "dancing", "chess",    "gardening", "singing",
                         "climbing", "baking",  "reading", "juggling", "skating",   "sailing"};
 
-// Every value equally often, in an order that the look says nothing about.
+// Repeats every value equally often, in an order that is independent of the appearance.
 Words spread(const Words& values, size_t count, uint64_t seed) {
   Words all;
   for (size_t i = 0; i < count; ++i) all.push_back(values[i % values.size()]);
@@ -38,7 +38,7 @@ std::vector<Creature> make_creatures() {
   auto homes = spread(kHomes, count, 11);
   auto foods = spread(kFoods, count, 12);
   auto hobbies = spread(kHobbies, count, 13);
-  // One long chain of friends: nobody is their own.
+  // One long chain of friends, so that no creature is its own friend.
   std::vector<int> chain(count);
   for (int i = 0; i < count; ++i) chain[i] = i;
   Rng rng(14);
@@ -46,8 +46,8 @@ std::vector<Creature> make_creatures() {
 
   std::vector<Creature> all(count);
   for (int i = 0; i < count; ++i) {
-    // Every body in every colour once; ears and pattern move along, so that two which share the
-    // body or the colour differ in ears or pattern as well.
+    // Every body in every color once. Ears and pattern are shifted, so that creatures with the same
+    // body or color differ in ears or pattern, too.
     int body = i / 8, colour = i % 8;
     all[i] = {kNames[i],           body,     colour,   (body + colour) % 6, (body * 2 + colour) % 3,
               (body + colour) % 4, homes[i], foods[i], hobbies[i],          0};

@@ -15,7 +15,7 @@ namespace {
 
 constexpr Split kSplits[] = {Split::pretrain, Split::train, Split::eval};
 
-TEST(ScenesWorld, HasTheListsThatTheHeaderStates) {
+TEST(ScenesWorld, HasTheDocumentedLists) {
   EXPECT_EQ(shapes().size(), 6u);
   EXPECT_EQ(colours().size(), 8u);
   EXPECT_EQ(sizes().size(), 2u);
@@ -24,7 +24,7 @@ TEST(ScenesWorld, HasTheListsThatTheHeaderStates) {
   EXPECT_EQ(creatures().size(), 48u);
 }
 
-TEST(ScenesWorld, NamesAreDistinctAndSound) {
+TEST(ScenesWorld, NamesAreDistinctAndValid) {
   std::set<std::string> names, starts;
   for (const auto& c : creatures()) {
     EXPECT_GE(c.name.size(), 4u);
@@ -49,7 +49,7 @@ TEST(ScenesWorld, AnyTwoLooksDifferInTwoAttributes) {
     }
 }
 
-TEST(ScenesWorld, FactsAreSpreadAndNobodyIsTheirOwnFriend) {
+TEST(ScenesWorld, FactsAreSpreadAndNoCreatureIsItsOwnFriend) {
   std::map<std::string, int> homes, foods, hobbies;
   std::set<int> friends;
   for (size_t i = 0; i < creatures().size(); ++i) {
@@ -106,7 +106,7 @@ TEST(ScenesSplits, CreaturesAreHeldOutAndCovered) {
     for (auto split : kSplits) EXPECT_GT((of_background[{b, split}]), 0) << backgrounds()[b];
 }
 
-TEST(ScenesSplits, ScenesKeepToTheirSplit) {
+TEST(ScenesSplits, ScenesBelongToTheirSplit) {
   for (auto split : kSplits) {
     Rng rng(5);
     std::set<std::tuple<int, int, int>> looks;
@@ -181,7 +181,7 @@ TEST(ScenesFacts, EveryWordingBelongsToOneSplit) {
 }
 
 TEST(ScenesFacts, EveryPatternIsSeenInPretraining) {
-  // Which wording is held out varies, so each is learnt with other facts.
+  // The held-out wording varies, so that each wording is learned with other facts.
   std::map<std::pair<std::string, int>, int> seen;
   for (const auto& fact : facts(Split::pretrain)) {
     auto part = split_topic(fact.topic);
@@ -223,7 +223,8 @@ TEST(ScenesFacts, AlternativesAreOtherAnswers) {
 }
 
 TEST(ScenesDraw, BoundedDrawsArePinned) {
-  // The stream itself is the standard's; our bounds must not drift either, or every seed changes.
+  // The standard defines the stream. The bounded draws must not change either, or every seed would
+  // give other data.
   Rng rng(1);
   EXPECT_EQ(below(rng, 10), 1);
   EXPECT_EQ(below(rng, 10), 1);

@@ -1,4 +1,4 @@
-// How scores fall while edits pile up.
+// Curves of scores by number of edits, for sequential runs.
 const laterOf = (score) => (score ? score[state.view === 'made' ? 'score' : state.view] : null);
 
 function curve(column, width) {
@@ -21,7 +21,7 @@ function curve(column, width) {
     svg.append(s('text', { x: x(n), y: top + high + 18, 'text-anchor': 'middle' }, n));
   }
   svg.append(s('text', { x: (left + width - right) / 2, y: top + high + 33, 'text-anchor': 'middle' },
-    'edits made'));
+    'number of edits'));
   for (const i of rows) {
     const points = methods()[i].curve
       .map((p) => ({ ...p, value: laterOf(p.groups[column]), error: errorOf(p.groups[column]) }))
@@ -46,10 +46,10 @@ function curvesSection() {
   const columns = block().metrics.map((m) => m.id).filter((c) =>
     rows.some((i) => methods()[i].curve.some((p) => laterOf(p.groups[c]) !== undefined
       && p.groups[c])));
-  return section('curves', 'While edits pile up',
-    'After so many edits on one model, earlier ones are judged again; the scale of edits is ' +
-    'logarithmic. Point at a dot for how many were judged.', null,
+  return section('curves', 'Scores by number of edits',
+    'Earlier edits are judged again after these numbers of edits. The x axis is logarithmic. ' +
+    'Hover over a dot to see how many edits were judged.', null,
     columns.length ? [h('div', { style: 'margin:0 4px 12px' }, lineLegend()),
       h('div', { class: 'grid' }, columns.map((c) => h('div', { class: 'card pad' },
-      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => curve(c, width)))))] : h('div', { class: 'card empty' }, 'None of the editors chosen has a curve.'));
+      h('h3', { title: metric(c).says }, metric(c).title), plot((width) => curve(c, width)))))] : h('div', { class: 'card empty' }, 'None of the selected editors has a curve.'));
 }

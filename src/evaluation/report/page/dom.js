@@ -1,4 +1,4 @@
-// Elements from code only: no text of the data is ever parsed as HTML.
+// Builds elements in code only, so that no text of the data is parsed as HTML.
 const DATA = JSON.parse(document.getElementById('data').textContent);
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -18,7 +18,7 @@ const h = (tag, attributes, ...children) => fill(document.createElement(tag), at
 const s = (tag, attributes, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
-// 99.996 is not shown as 100: that would read as untouched.
+// 99.996 is not rounded to 100, which would mean that nothing changed.
 function percent(share) {
   if (share === null || share === undefined) return '–';
   const text = (100 * share).toFixed(2);
@@ -38,7 +38,7 @@ function seconds(number) {
 }
 const plural = (count, thing) => count + ' ' + thing + (count === 1 ? '' : 's');
 
-// What is chosen on the page. `show`: the editors in charts and records.
+// The selections on the page. `show`: the editors in charts and records.
 const state = { block: 0, view: 'score', published: true, sort: null, show: new Set() };
 const block = () => DATA.blocks[state.block];
 const methods = () => block().methods;
@@ -50,7 +50,7 @@ function color(index) {
   const before = methods().slice(0, index).filter((m) => !m.base).length;
   return 'var(--c' + (before % 8) + ')';
 }
-// Colours repeat after eight editors; then lines are dashed.
+// Colors repeat after eight editors; lines are then dashed.
 function dash(index) {
   if (methods()[index].base) return '2 3';
   return [null, '7 3', '2 2', '9 3 2 3'][Math.floor(index / 9) % 4];
@@ -58,16 +58,16 @@ function dash(index) {
 const swatch = (index) => h('span', { class: 'swatch', style: 'background:' + color(index) });
 
 const VIEWS = {
-  score: ['By the protocol', 'as the protocol judges it'],
+  score: ['Protocol score', 'score of the protocol'],
   generated: ['Generated, exact', 'share of generated answers with exactly the expected text'],
   vqa: ['Generated, VQA-style',
-    'share of generated answers that agree after VQA normalisation (articles, punctuation)'],
-  made: ['When made', 'as the protocol judges it, right after each edit was made'],
+    'share of generated answers that are equal after VQA normalization (articles, punctuation)'],
+  made: ['Right after the edit', 'score of the protocol, right after each edit was made'],
 };
 const valueOf = (score) => (score ? score[state.view] : null);
 const errorOf = (score) => (score && state.view === 'score' ? score.error : null);
 
-// Draws at the width there is, and again when it changes.
+// Draws at the available width, and again when the width changes.
 function plot(draw) {
   const box = h('div', { class: 'plot' });
   let width = 0;
@@ -79,7 +79,7 @@ function plot(draw) {
   }).observe(box);
   return box;
 }
-// Cut where it does not fit; the whole text is in the tooltip.
+// Truncates a text that does not fit. The tooltip has the whole text.
 function label(text, x, y, attributes, room) {
   const most = Math.max(3, Math.floor(room / 6.6));
   const cut = text.length > most ? text.slice(0, most - 1) + '…' : text;

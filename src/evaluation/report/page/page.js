@@ -1,4 +1,4 @@
-// What was measured, and the page put together.
+// The section that describes the measurement, and the assembly of the page.
 function tiles() {
   const editors = methods().filter((m) => !m.base);
   const records = Math.max(0, ...methods().map((m) => m.records));
@@ -6,10 +6,10 @@ function tiles() {
   const probes = Math.max(0, ...methods().map((m) =>
     Object.values(m.groups).reduce((sum, g) => sum + g.probes, 0)));
   return h('div', { class: 'tiles' }, [
-    [editors.length, editors.length === 1 ? 'editor, beside the base model'
-      : 'editors, beside the base model'],
-    [records.toLocaleString('en'), 'records judged with each'],
-    [probes.toLocaleString('en'), 'probes with each'],
+    [editors.length, editors.length === 1 ? 'editor, and the base model'
+      : 'editors, and the base model'],
+    [records.toLocaleString('en'), 'records judged per editor'],
+    [probes.toLocaleString('en'), 'probes per editor'],
     [failures, failures === 1 ? 'edit failed' : 'edits failed', failures > 0],
   ].map(([value, name, alert]) =>
     h('div', { class: 'card tile' + (alert ? ' alert' : '') }, h('b', {}, value),
@@ -24,21 +24,21 @@ function aboutSection() {
   const own = methods().filter((m) => m.protocol);
   return h('section', { id: 'about', 'aria-label': 'What was measured', style: 'margin:0' },
     h('h1', {}, block().title),
-    h('p', { class: 'lead' }, 'Each edit tells the model one new answer. The page shows whether ' +
-      'the edit holds, whether it carries over to other words and pictures, and what it does to ' +
-      'everything that should have stayed.'),
+    h('p', { class: 'lead' }, 'Each edit gives the model one new answer. This page shows whether ' +
+      'the edit holds, whether it generalizes to other wordings and pictures, and which unrelated ' +
+      'answers it changes.'),
     DATA.warnings.map((text) => h('p', { class: 'note', role: 'note' }, text)), tiles(),
     h('div', { class: 'pair' },
       h('div', { class: 'card pad' }, h('h3', {}, 'What was measured'), factList(block().facts),
         failed.map((m) => h('details', { class: 'plain' },
-          h('summary', {}, `${m.title}: why ${plural(m.failures, 'record')} failed`),
+          h('summary', {}, `${m.title}: reasons of ${plural(m.failures, 'failed record')}`),
           h('ul', { class: 'list' }, m.failed.map(([id, when, reason]) =>
             h('li', {}, h('b', {}, id), when && ` (${when})`, ': ', reason)),
             m.failures > m.failed.length &&
               h('li', {}, `${m.failures - m.failed.length} more`))))),
       h('div', { class: 'card pad' }, h('h3', {}, 'How it was judged'), factList(block().protocol),
         own.map((m) => h('details', { class: 'plain' }, h('summary', {}, m.title +
-          ' is judged otherwise'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))));
+          ': a different protocol'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))));
 }
 
 const SECTIONS = { about: aboutSection, results: resultsSection, charts: chartsSection,
@@ -83,7 +83,7 @@ function theme() {
     const now = chosen || (dark.matches ? 'dark' : 'light');
     document.documentElement.dataset.theme = now;
     button.textContent = now === 'dark' ? 'Light' : 'Dark';
-    button.title = `Show the page in ${now === 'dark' ? 'light' : 'dark'} colours`;
+    button.title = `Show the page in ${now === 'dark' ? 'light' : 'dark'} colors`;
   };
   button.addEventListener('click', () => {
     chosen = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
@@ -95,6 +95,6 @@ function theme() {
 
 theme();
 open(0);
-document.getElementById('foot').textContent = `Written by emend ${DATA.emend}. The same numbers ` +
-  'are in table.md, table.csv, table_wide.csv and table.tex beside this page; what each file ' +
-  'holds is told in docs/results.md.';
+document.getElementById('foot').textContent = `Written by emend ${DATA.emend}. The same scores ` +
+  'are in table.md, table.csv, table_wide.csv and table.tex in the same folder; ' +
+  'docs/results.md describes all files.';

@@ -1,4 +1,4 @@
-// Bars, profile and text x picture grid of the editors that are chosen.
+// Bars, profile and text x picture grid of the selected editors.
 function chooser() {
   const all = methods();
   const toggle = (i) => {
@@ -14,7 +14,7 @@ function chooser() {
       'aria-pressed': String(state.show.has(i)), onclick: () => toggle(i) }, swatch(i), m.title)));
 }
 
-// Horizontal bars from 0 to 100 with whiskers of the error.
+// Horizontal bars from 0 to 100 with error whiskers.
 function bars(column, width) {
   const rows = shown();
   const left = Math.min(150, Math.max(...rows.map((i) => methods()[i].title.length)) * 7 + 12,
@@ -83,7 +83,7 @@ function radar(columns, width) {
       points.forEach(([x, y]) => svg.append(s('circle', { cx: x, cy: y, r: 3,
         style: 'fill:' + color(i) })));
   }
-  // Between two axes, where fewer lines run.
+  // Labels are between two axes, where fewer lines cross them.
   const half = Math.PI / columns.length;
   for (const ring of [0.5, 1])
     svg.append(s('text', { x: cx - radius * ring * Math.cos(half) * Math.sin(half) - 4,
@@ -104,24 +104,25 @@ function chartsSection() {
     .filter((c) => methods().some((m) => valueOf(m.groups[c]) !== undefined && m.groups[c]));
   const parts = [chooser()];
   if (!shown().length) {
-    parts.push(h('div', { class: 'card empty' }, 'No editor is chosen.'));
+    parts.push(h('div', { class: 'card empty' }, 'No editor is selected.'));
   } else {
     parts.push(h('div', { class: 'grid' }, columns.map((c) => h('div', { class: 'card pad' },
       h('h3', { title: metric(c).says }, metric(c).title), plot((width) => bars(c, width))))));
-    // A profile needs a surface.
+    // A profile needs at least three axes.
     if (columns.length >= 3)
       parts.push(h('div', { class: 'card pad', style: 'margin-top:12px' }, h('h3', {}, 'Profile'),
         h('div', { class: 'profile' }, plot((width) => radar(columns, width)), lineLegend())));
   }
   return section('charts', 'Charts',
-    'Per cent; whiskers as in the table. The editors chosen here are those of all parts below.',
+    'In percent; whiskers show the error of the table. The selection of editors applies to all ' +
+    'parts below.',
     null, parts);
 }
 
 const TEXTS = ['edited', 'similar', 'unrelated'];
 const PICTURES = ['edited', 'similar', 'unrelated', 'none'];
 
-// Cells keep no VQA-style score; sequential ones are of the end.
+// Cells have no VQA-style score. Cells of sequential runs are measured at the end.
 const GRID_VIEW = { score: 'score', made: 'score', generated: 'generated', vqa: 'generated' };
 
 function heatmap(index, width) {
@@ -150,7 +151,7 @@ function heatmap(index, width) {
         s('rect', { x, y, width: wide, height: high, rx: 4,
           style: `fill:var(--heat);fill-opacity:${0.06 + 0.94 * value}` },
           s('title', {}, `${t} text, ${p === 'none' ? 'no' : p} picture: ` +
-            (target ? 'should give the target' : 'should stay as before') +
+            (target ? 'should give the target' : 'should not change') +
             ` – ${percent(value)} of ${plural(cell.probes, 'probe')}`)),
         target && s('rect', { x: x + 1.5, y: y + 1.5, width: wide - 3, height: high - 3, rx: 3,
           style: 'fill:none;stroke:var(--c1);stroke-width:2.5' }) || '',
@@ -167,9 +168,9 @@ function gridSection() {
   if (!methods().some((m) => m.grid.length)) return null;
   return section('grid', 'Text × picture',
     'The edited, a similar and an unrelated question, each with the edited, a similar, an ' +
-    'unrelated and no picture. Cells framed in orange should give the target, the others should ' +
-    'stay as before the edit: 100 is right everywhere.', null,
+    'unrelated and no picture. Answers in cells with an orange frame should be the target; the ' +
+    'other answers should not change. 100 is best in every cell.', null,
     there.length ? h('div', { class: 'grid' }, there.map((i) => h('div', { class: 'card pad' },
       h('h3', {}, swatch(i), methods()[i].title), plot((width) => heatmap(i, width)))))
-      : h('div', { class: 'card empty' }, 'None of the editors chosen has this grid.'));
+      : h('div', { class: 'card empty' }, 'None of the selected editors has this grid.'));
 }

@@ -1,4 +1,4 @@
-// The browser of records: what was asked, what was answered before and after, by each editor.
+// The browser of records: each probe with the answers before and after the edit of each editor.
 const filter = { text: '', method: '', group: '', wrong: false, limit: 20, edits: '' };
 const [AFTER, SCORE, GENERATED, VQA, WRONG, PROMPT, BEFORE] = [0, 1, 2, 3, 4, 5, 6];
 
@@ -10,21 +10,21 @@ function picture(index, kind, alt) {
 }
 const quoted = (text) => text === '' ? h('span', { class: 'emptytext' }, 'empty') : text;
 
-// One column an editor: the last time it was judged, or the time chosen.
+// One column per editor: the last judgment, or the selected one.
 function columnsOf(record) {
   const latest = new Map();
   for (const column of record.columns) {
     if (filter.edits !== '' && column.after_edits !== undefined &&
       column.after_edits !== Number(filter.edits)) continue;
     const before = latest.get(column.method);
-    // When an edit is made and judged again at once, the second line is the later one.
+    // If an edit is judged twice after the same number of edits, the later line counts.
     if (!before || (column.after_edits || 0) >= (before.after_edits || 0))
       latest.set(column.method, column);
   }
   return [...latest.values()].filter((c) => state.show.has(c.method))
     .sort((a, b) => a.method - b.method);
 }
-// Probes that an editor got wrong, in the group chosen; base cannot have failed at an edit.
+// The wrong probes of an editor in the selected group. The edit of base cannot fail.
 function wrongs(record, column) {
   if (methods()[column.method].base) return [];
   return Object.entries(column.cells).filter(([row, cell]) => cell[WRONG] &&
@@ -52,7 +52,7 @@ function mark(record, column) {
   if (column.failed) return h('span', { class: 'mark bad', title: column.failed }, name + ' failed');
   const wrong = wrongs(record, column).length;
   return h('span', { class: 'mark' + (wrong ? ' bad' : ''), title: wrong
-    ? plural(wrong, 'probe') + ' went wrong with ' + name : 'nothing went wrong with ' + name },
+    ? plural(wrong, 'wrong probe') + ' with ' + name : 'no wrong probe with ' + name },
     name + (wrong ? ` ✗ ${wrong}` : ' ✓'));
 }
 
@@ -60,14 +60,14 @@ function answerCell(probe, column, row) {
   if (!column) return h('td', {}, h('span', { class: 'none' }, '–'));
   if (column.failed) return h('td', {}, h('span', { class: 'ans bad' }, 'failed'));
   const cell = column.cells[row];
-  if (!cell) return h('td', {}, h('span', { class: 'none', title: 'not asked' }, '–'));
+  if (!cell) return h('td', {}, h('span', { class: 'none', title: 'not measured' }, '–'));
   const judge = ['score ' + percent(cell[SCORE]).replace(/\.00$/, '')];
   if (cell[GENERATED] !== null) judge.push('text ' + (cell[GENERATED] === 1 ? '✓' : '✗'));
   const bad = cell[WRONG] && !methods()[column.method].base;
   return h('td', {}, h('span', { class: 'ans' + (bad ? ' bad' : '') }, bad && '✗ ',
     quoted(cell[AFTER])),
     cell.length > BEFORE && h('span', { class: 'judge', style: 'white-space:normal' },
-      'asked as “', cell[PROMPT], '”, before “', cell[BEFORE], '”'),
+      'prompt “', cell[PROMPT], '”, before “', cell[BEFORE], '”'),
     h('span', { class: 'judge', title: cell[VQA] === null ? null : 'VQA-style: ' +
       percent(cell[VQA]) }, judge.join(' · ')));
 }
@@ -80,7 +80,7 @@ function probeRow(record, row, columns) {
       : h('span', { class: 'thumb tiny' }, 'text only'),
     h('div', {}, h('b', { title: m.says }, m.title), h('span', { class: 'p' }, quoted(probe.prompt))))),
   h('td', {}, m.locality
-    ? h('span', { class: 'ans', title: 'the truth is: ' + probe.expected }, 'as before')
+    ? h('span', { class: 'ans', title: 'correct answer: ' + probe.expected }, 'unchanged')
     : h('span', { class: 'ans' }, quoted(probe.expected))),
   h('td', {}, h('span', { class: 'ans' }, quoted(probe.before))),
   columns.filter((c) => !methods()[c.method].base).map((c) => answerCell(probe, c, row)));
@@ -156,22 +156,22 @@ function recordsSection() {
   const { total, shown: records } = block().records;
   if (!records.length)
     return section('records', 'Records', null, null, h('div', { class: 'card empty' }, total
-      ? `${total} records were judged; none is on this page (--records 0).`
-      : 'No samples were kept: samples.jsonl is empty or not there.'));
+      ? `${total} records were judged; none is shown on this page (--records 0).`
+      : 'No samples: samples.jsonl is empty or missing.'));
   const box = h('div', {});
   const groups = block().metrics.filter((m) =>
     records.some((r) => r.probes.some((p) => p.group === m.id)));
   const times = [...new Set(records.flatMap((r) => r.columns.map((c) => c.after_edits)))]
     .filter((n) => n !== undefined).sort((a, b) => a - b);
   const sub = (records.length < total
-    ? `${records.length} of ${total} records are on this page: half the first ones, half those ` +
-      'where most went wrong, so they are no fair sample. '
+    ? `${records.length} of ${total} records are shown: half are the first records, half those ` +
+      'with the most wrong probes, so they are not a representative sample. '
     : `All ${plural(total, 'record')}. `) +
-    'Wrong: a target that the protocol’s measure misses, or the text of an answer that should ' +
-    'have stayed and changed.' + (DATA.unreadable_pictures
+    'A probe is wrong if it misses the target by the score of the protocol, or if an answer ' +
+    'changed that should not change.' + (DATA.unreadable_pictures
       ? ` ${plural(DATA.unreadable_pictures, 'picture')} could not be read.` : '') +
     (DATA.pictures_elsewhere
-      ? ` ${plural(DATA.pictures_elsewhere, 'picture')} outside the run's folder left out.` : '');
+      ? ` ${plural(DATA.pictures_elsewhere, 'picture')} outside of the run's folder not shown.` : '');
   const filters = h('div', { class: 'filters' },
     h('input', { type: 'search', placeholder: 'Search questions and answers', value: filter.text,
       'aria-label': 'Search', oninput: (e) => {
@@ -182,9 +182,9 @@ function recordsSection() {
     pick('Editor', 'method', [['', 'any'], ...shown().filter((i) => !methods()[i].base)
       .map((i) => [i, methods()[i].title])], box),
     pick('Probes', 'group', [['', 'all'], ...groups.map((m) => [m.id, m.title])], box),
-    times.length > 1 && pick('Judged', 'edits', [['', 'the last time'],
+    times.length > 1 && pick('Judged', 'edits', [['', 'last judgment'],
       ...times.map((n) => [n, 'after ' + plural(n, 'edit')])], box),
-    check('Only what went wrong', filter.wrong,
+    check('Only wrong probes', filter.wrong,
       (on) => { filter.wrong = on; filter.limit = 20; listRecords(box); }));
   listRecords(box);
   return section('records', 'Records', sub, null, filters, box);

@@ -1,4 +1,4 @@
-// The main table: editors by metrics, published rows below.
+// The main table: editors by metrics, with published rows below.
 function scoreCell(score, index, best) {
   const value = valueOf(score);
   if (value === null || value === undefined)
@@ -11,7 +11,7 @@ function scoreCell(score, index, best) {
       h('i', { style: `width:${100 * value}%;background:${color(index)}` })));
 }
 
-// Base is no editor: it is never the best one.
+// Base is not an editor, so it is never marked as best.
 function bestOf(column) {
   const values = methods().filter((m) => !m.base)
     .map((m) => valueOf(m.groups[column])).filter((v) => v !== null && v !== undefined);
@@ -55,7 +55,7 @@ function methodCell(index) {
   const under = [];
   if (m.seeds.length > 1) under.push(`mean of ${m.seeds.length} runs (seeds ${m.seeds.join(', ')})`);
   if (m.failures) under.push(plural(m.failures, 'record') + ' failed');
-  if (m.protocol) under.push('judged by its own protocol');
+  if (m.protocol) under.push('judged by a different protocol');
   const settings = Object.entries(m.settings || {}).map(([k, v]) => `${k} = ${JSON.stringify(v)}`);
   return h('td', { class: 'name', title: settings.join('\n') || null },
     h('span', { class: 'titled' }, swatch(index), m.title),
@@ -94,9 +94,9 @@ function resultsSection() {
     .map((t) => h('p', { class: 'sub', style: 'margin-top:10px' },
       h('b', {}, 'Published, ' + t.title + ': '), t.note));
   return section('results', 'Results',
-    `Per cent, ${VIEWS[state.view][1]}. ${state.view === 'score' ? b.error + ' ' : ''}` +
-      'Bold is the best editor of a column.' +
-      (published ? ' Published rows are figures of the papers named.' : ''),
+    `In percent: ${VIEWS[state.view][1]}. ${state.view === 'score' ? b.error + ' ' : ''}` +
+      'Bold: the best editor of a column.' +
+      (published ? ' Published rows are figures from the named papers.' : ''),
     [views.length > 1 && segments(views.map(([id, [name, says]]) => [id, name, says]), state.view,
       (id) => { state.view = id; redraw('results', 'charts', 'grid', 'curves'); }),
     published && check('Published rows', state.published,
@@ -109,18 +109,19 @@ function resultsSection() {
 function costSection() {
   const all = methods();
   const columns = [['edit_seconds', 'Seconds per edit', seconds, 'Mean time to make one edit'],
-    ['judge_seconds', 'Seconds to judge', seconds, 'Mean time to put all probes of a record'],
+    ['judge_seconds', 'Seconds to judge', seconds, 'Mean time to run all probes of a record'],
     ['before_seconds', 'Seconds before', seconds,
-      'Mean time for the side before the edit, counted where it was taken: mostly at base'],
-    ['sites', 'Sites edited', compact, 'Layers that the largest patch touches'],
-    ['numbers', 'Numbers in a patch', compact, 'Values that the largest patch holds']];
+      'Mean time to measure the model before the edit; counted for the editor that ran first, ' +
+        'mostly base'],
+    ['sites', 'Sites edited', compact, 'Layers that the largest patch changes'],
+    ['numbers', 'Values in a patch', compact, 'Number of values in the largest patch']];
   const there = columns.filter(([key]) => all.some((m) => m[key] !== null));
   if (!there.length)
     return section('cost', 'Cost', null, null,
-      h('div', { class: 'card empty' }, 'Neither times nor patch sizes were written down.'));
+      h('div', { class: 'card empty' }, 'The run has neither times nor patch sizes.'));
   const most = Object.fromEntries(there.map(([key]) => [key, Math.max(...all.map((m) => m[key] || 0))]));
   return section('cost', 'Cost', 'Wall-clock means over records on the machine named above. ' +
-    'Activations that editors share are charged to whoever computes them first.', null,
+    'Shared activations are counted for the editor that computed them first.', null,
     h('div', { class: 'card scroll' }, h('table', { class: 'cost' },
       h('thead', {}, h('tr', {}, h('th', {}, 'Editor'),
         there.map(([, name, , says]) => h('th', { title: says }, name)))),

@@ -7,9 +7,9 @@ namespace {
 
 using namespace raster;
 
-// A rolling line of hills, dunes or water, below which the ground is painted.
+// A wavy line of hills, dunes or water, with the ground below it.
 struct Ridge {
-  float height;  // of the line, from the top
+  float height;  // height of the line, from the top
   float swing, turns;
   Rgb near, deep;  // at the line, and 120 units below it
 };
@@ -43,7 +43,7 @@ void ridge(Canvas& canvas, const Ridge& r, Rng& jitter) {
   }
 }
 
-// Soft dots: stars, flakes, flowers.
+// Soft dots: stars, snowflakes, flowers.
 void dots(Canvas& canvas, int count, Box area, float radius, Rgb colour, float alpha, Rng& jitter) {
   for (int i = 0; i < count; ++i) {
     Vec at = {uniform(jitter, area.left, area.right), uniform(jitter, area.top, area.bottom)};

@@ -15,10 +15,10 @@ constexpr std::array<Rgb, 8> kSkin = {{{222, 62, 66},
                                        {248, 138, 192}}};
 constexpr Rgb kBone = {250, 240, 214}, kInk = {36, 34, 46};
 
-// Bodies stand on y = 46 and reach up to about -42; the head's top is where ears grow.
+// Bodies stand on y = 46 and reach up to about -42. Ears are at the top of the head.
 struct Build {
-  float top, half_width;  // of the head
-  Vec eyes;               // their middle
+  float top, half_width;  // top and half width of the head
+  Vec eyes;               // point between the eyes
 };
 constexpr std::array<Build, 6> kBuilds = {{{-40, 24, {0, -10}},
                                            {-36, 28, {0, -10}},
@@ -42,7 +42,7 @@ float body(int kind, Vec p) {
     case 4:
       return ellipse({p.x, p.y - 14}, {45, 32});
     default: {
-      // A dome with a frayed hem.
+      // A dome with a wavy hem.
       float hem = 42 + 5 * wave(p.x / 20 + 0.25f);
       float side = std::max(std::fabs(p.x) - 36, p.y - hem);
       return p.y < -6 ? circle({p.x, p.y + 6}, 36) : side;
@@ -50,7 +50,7 @@ float body(int kind, Vec p) {
   }
 }
 
-// One ear of a pair at `side` +-1, seen from where it grows; |distance|, colour by the caller.
+// One ear of a pair at `side` +-1, relative to its base; |distance|, the caller selects the color.
 float ear(int kind, const Build& build, Vec p) {
   float x = std::fabs(p.x) - build.half_width, y = p.y - build.top;
   switch (kind) {
@@ -63,7 +63,7 @@ float ear(int kind, const Build& build, Vec p) {
     case 2:
       return capsule({std::fabs(p.x), p.y}, {build.half_width * 0.55f, build.top + 6},
                      {build.half_width * 0.55f + 6, build.top - 24}, 8.5f);
-    case 3: {  // horns: a crescent each
+    case 3: {  // horns: two crescents
       Vec q = {x - 2, y + 10};
       return std::max(circle(q, 18), std::max(-circle({q.x + 10, q.y + 6}, 17), -q.x - 10));
     }

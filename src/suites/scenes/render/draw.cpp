@@ -8,7 +8,7 @@
 namespace emend::scenes {
 namespace {
 
-// A colour and a size for the shape, of `split`.
+// A random color and size for the shape that `split` allows.
 std::pair<int, int> look_for(int shape, Split split, Rng& rng) {
   std::vector<std::pair<int, int>> options;
   for (int c = 0; c < 8; ++c)
@@ -24,7 +24,7 @@ int background_for(int creature, Split split, Rng& rng) {
   return pick(options, rng);
 }
 
-// A free place; with a creature, one outside its column.
+// A random free place; with a creature, outside of its column.
 int free_place(const Scene& scene, Rng& rng) {
   std::vector<int> options;
   for (int p = 0; p < kPlaces; ++p) {
@@ -40,9 +40,10 @@ void sort_by_place(Scene& scene) {
             [](const Object& a, const Object& b) { return a.place < b.place; });
 }
 
-// Colours alike are rarer by chance (1 in 8) than a balanced "same color?" needs.
+// Gives two objects the same color, because this is too rare by chance (1 in 8) for a balanced
+// "same color?".
 void share_a_colour(Scene& scene, Rng& rng) {
-  std::vector<std::pair<size_t, int>> options;  // the object that changes, its new colour
+  std::vector<std::pair<size_t, int>> options;  // the object that changes and its new color
   for (size_t i = 0; i < scene.objects.size(); ++i)
     for (size_t j = 0; j < scene.objects.size(); ++j) {
       int colour = scene.objects[j].colour;
@@ -60,7 +61,7 @@ void share_a_colour(Scene& scene, Rng& rng) {
 }  // namespace
 
 Split object_split(int shape, int colour, int size) {
-  // Four of each shape's eight colours are held out in one of their sizes, two for each split.
+  // Four of the eight colors of each shape are held out in one size, two for each split.
   int step = (colour - shape * 3 % 8 + 8) % 8;
   int held = step == 1 || step == 4 ? shape % 2 : 1 - shape % 2;
   if ((step == 1 || step == 6) && size == held) return Split::eval;
@@ -89,7 +90,7 @@ Scene draw_scene(Split split, Rng& rng) {
   std::vector<int> order = {0, 1, 2, 3, 4, 5};
   shuffle(order, rng);
   for (int i = 0; i < count; ++i) {
-    // Without a creature the first object is what makes the scene one of its split.
+    // Without a creature, the first object makes the scene belong to its split.
     bool own = scene.creature < 0 ? i == 0 || below(rng, 3) == 0 : below(rng, 2) == 0;
     int place = free_place(scene, rng);
     auto [colour, size] = look_for(order[i], own ? split : Split::pretrain, rng);
@@ -111,7 +112,7 @@ Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rn
     other.background = scene.creature >= 0 ? background_for(scene.creature, split, rng)
                                            : below(rng, backgrounds().size());
 
-  // Places that the question or its answer names stay; "presence" and colours do not care.
+  // Places in the question or the answer are kept. They do not matter for "presence" and colors.
   bool keeps_places = about("place/") || about("caption") || about("comparison/further left") ||
                       about("comparison/higher") || (about("shape/") && [&] {
                         auto named = topic.substr(6);

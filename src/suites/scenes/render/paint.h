@@ -4,10 +4,10 @@
 #include "suites/scenes/render/raster.h"
 #include "suites/scenes/scenes.h"
 
-// The painters of a scene's parts, back to front.
+// Functions that paint the parts of a scene, from back to front.
 namespace emend::scenes {
 
-// What jitter gives: uniform in [low, high), in steps of a 1/65536 of the range.
+// A random number in [low, high), in steps of 1/65536 of the range.
 inline float uniform(Rng& rng, float low, float high) {
   return low + (high - low) * (static_cast<float>(below(rng, 65536)) / 65536);
 }

@@ -3,7 +3,7 @@
 namespace emend::raster {
 namespace {
 
-// Two dice of 0..127 summed around zero, from a hash of the pixel's number.
+// The centered sum of two numbers in 0..127, from a hash of the pixel's index.
 inline float grain(uint32_t pixel, uint32_t seed) {
   uint32_t h = pixel * 0x9e3779b1u + seed;
   h = (h ^ (h >> 15)) * 0x85ebca77u;

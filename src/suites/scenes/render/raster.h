@@ -10,8 +10,8 @@
 
 namespace emend::raster {
 
-// A small painter: everything is a signed distance (negative inside), painted with one pixel of
-// smooth edge. Only + - * / and sqrt are used, which are the same on every machine.
+// A small rasterizer. All figures are signed distances (negative inside), painted with a smooth
+// edge of one pixel. Only + - * / and sqrt are used, which give the same results on every machine.
 
 struct Vec {
   float x, y;
@@ -33,14 +33,14 @@ inline Rgb shade(Rgb c, float t) {  // towards black below 0, towards white abov
   return t < 0 ? mix(c, {0, 0, 0}, -t) : mix(c, {255, 255, 255}, t);
 }
 
-// Distances to figures around the origin; y points down.
+// Signed distances to figures around the origin; y points down.
 inline float circle(Vec p, float radius) { return length(p) - radius; }
 inline float box(Vec p, Vec half, float round) {
   Vec q = {std::fabs(p.x) - half.x + round, std::fabs(p.y) - half.y + round};
   Vec out = {std::max(q.x, 0.0f), std::max(q.y, 0.0f)};
   return length(out) + std::min(std::max(q.x, q.y), 0.0f) - round;
 }
-// To first order (exact on the edge, which is what gets painted).
+// A first-order approximation (exact on the edge, which is what is painted).
 inline float ellipse(Vec p, Vec half) {
   float near = length({p.x / half.x, p.y / half.y});
   float slope = length({p.x / (half.x * half.x), p.y / (half.y * half.y)});
@@ -67,13 +67,13 @@ float polygon(Vec p, const std::array<Vec, N>& corners) {
   return inside ? -d : d;
 }
 
-// sin(2 pi t), nearly: parabolas, so that no maths library is asked.
+// Approximates sin(2 pi t) by parabolas, so that no math library is needed.
 inline float wave(float t) {
   t -= std::floor(t);
   return t < 0.5f ? 16 * t * (0.5f - t) : -16 * (t - 0.5f) * (1 - t);
 }
 
-// A turned coordinate system: local = turn(world - origin).
+// A rotated coordinate system: local = turn(world - origin).
 struct Frame {
   Vec origin;
   float cosine = 1, sine = 0;
@@ -98,7 +98,7 @@ struct Box {
 
 class Canvas {
  public:
-  static constexpr float kUnits = 224;  // figures are given in pixels of a 224 x 224 picture
+  static constexpr float kUnits = 224;  // coordinates are in pixels of a 224 x 224 picture
 
   explicit Canvas(int size)
       : size_(size), scale_(static_cast<float>(size) / kUnits), pixels_(size_t(size) * size) {}
@@ -108,7 +108,8 @@ class Canvas {
   Rgb& at(int x, int y) { return pixels_[size_t(y) * size_ + x]; }
   float unit(int pixel) const { return (static_cast<float>(pixel) + 0.5f) / scale_; }
 
-  // distance(Vec) in units, colour(Vec, distance); the edge is `blur` units wide, a pixel at least.
+  // distance(Vec) in units, colour(Vec, distance). The edge is `blur` units wide, at least one
+  // pixel.
   template <typename Distance, typename Colour>
   void paint(const Box& box, float alpha, float blur, Distance distance, Colour colour) {
     float soft = std::max(blur, 1 / scale_);
@@ -129,7 +130,7 @@ class Canvas {
     paint(box, 1, 0, distance, [&](Vec, float) { return colour; });
   }
 
-  // With grain of about +-amplitude, the same for the three channels.
+  // Adds noise of about +-amplitude, equal for the three channels.
   Image finish(float amplitude, uint64_t seed) const;
 
  private:

@@ -14,7 +14,7 @@ void check(const Scene& scene) {
     good = good && within(o.shape, shapes().size()) && within(o.colour, colours().size()) &&
            within(o.size, sizes().size()) && within(o.place, kPlaces);
   if (!good)
-    throw Error("suites::scenes", "a scene names something that the world has not",
+    throw Error("suites::scenes", "a scene has an index out of range",
                 "this is an error in emend; please report it");
 }
 
@@ -23,10 +23,10 @@ void check(const Scene& scene) {
 Image render(const Scene& scene, int size) {
   if (size < 8 || size > 4096)
     throw Error("suites::scenes", "cannot render at " + std::to_string(size) + " pixels",
-                "a size from 8 to 4096");
+                "use a size from 8 to 4096");
   check(scene);
   raster::Canvas canvas(size);
-  // Each part has a jitter of its own, so that what comes in front does not move what is behind.
+  // Each part has a separate random stream, so that parts in front do not move parts behind them.
   auto stream = [&](uint64_t part) { return Rng(mix(scene.jitter + part * 0x51ed2701u)); };
   auto rng = stream(1);
   paint_background(canvas, scene.background, rng);

@@ -29,9 +29,9 @@ double distance(const Image& a, const Image& b) {
   return sum / double(a.rgb.size());
 }
 
-TEST(ScenesRender, TheSameSceneGivesTheSameBytesEverywhere) {
-  // One of each background, shape and body. A changed drawing changes these; so does a machine
-  // whose arithmetic differs, which must not happen.
+TEST(ScenesRender, SceneGivesTheSameBytesOnEveryMachine) {
+  // One of each background, shape and body. The hashes change if a drawing changes, or if a machine
+  // has other arithmetic, which must not happen.
   uint64_t all = 0, small = 0;
   for (int i = 0; i < 48; ++i) {
     Scene scene;
@@ -53,8 +53,8 @@ TEST(ScenesRender, TheSameSceneGivesTheSameBytesEverywhere) {
   EXPECT_EQ(small, 5636011785184451535u);
 }
 
-TEST(ScenesRender, ObjectsHaveTheirColourWhereTheyAre) {
-  // The least and the most that each channel may be at the middle of a shape, by colour.
+TEST(ScenesRender, ObjectsHaveTheirColorAtTheirPlace) {
+  // The range of each channel at the center of a shape, by color.
   struct Range {
     int low[3], high[3];
   };
@@ -63,7 +63,7 @@ TEST(ScenesRender, ObjectsHaveTheirColourWhereTheyAre) {
       {{215, 185, 0}, {255, 245, 120}},   {{0, 120, 30}, {90, 185, 120}},
       {{0, 50, 170}, {100, 130, 255}},    {{110, 20, 150}, {180, 110, 225}},
       {{215, 215, 215}, {255, 255, 255}}, {{10, 10, 10}, {85, 85, 90}}};
-  for (int shape = 0; shape < 5; ++shape)  // the moon's middle is its edge
+  for (int shape = 0; shape < 5; ++shape)  // the center of the moon is on its edge
     for (int colour = 0; colour < 8; ++colour)
       for (int k = 0; k < 6; ++k) {
         Scene scene;
@@ -82,8 +82,9 @@ TEST(ScenesRender, ObjectsHaveTheirColourWhereTheyAre) {
       }
 }
 
-TEST(ScenesRender, PlacesAndSizesAreFarApart) {
-  // What an object changes in the picture lies in its own cell, and large is much more than small.
+TEST(ScenesRender, PlacesAndSizesAreDistinguishable) {
+  // An object changes only its cell of the picture, and a large object many more pixels than a
+  // small one.
   for (int shape = 0; shape < 6; ++shape)
     for (int place = 0; place < kPlaces; ++place) {
       std::array<int, 2> area{};
@@ -141,7 +142,7 @@ TEST(ScenesRender, JitterChangesThePictureAndSizesAgree) {
     auto first = render(scene);
     scene.jitter ^= 1;
     EXPECT_NE(fnv(first), fnv(render(scene)));
-    // The same scene at half the size is the same picture.
+    // The same scene at half the size gives the same picture.
     auto large = render(scene, 128), small = render(scene, 64);
     double sum = 0;
     for (int y = 0; y < 64; ++y)
@@ -155,7 +156,7 @@ TEST(ScenesRender, JitterChangesThePictureAndSizesAgree) {
   }
 }
 
-TEST(ScenesRender, RefusesWhatTheWorldHasNot) {
+TEST(ScenesRender, RefusesIndicesOutOfRange) {
   EXPECT_THROW(render({}, 0), Error);
   EXPECT_THROW(render({}, 1 << 20), Error);
   Scene scene;
@@ -170,7 +171,7 @@ TEST(ScenesRender, RefusesWhatTheWorldHasNot) {
   EXPECT_THROW(render(scene), Error);
 }
 
-TEST(Raster, DistancesAreNegativeInsideAndMeasureOutside) {
+TEST(Raster, DistancesAreNegativeInsideAndExactOutside) {
   using namespace raster;
   EXPECT_FLOAT_EQ(circle({3, 4}, 2), 3);
   EXPECT_FLOAT_EQ(box({5, 0}, {2, 2}, 0), 3);

@@ -14,14 +14,14 @@ constexpr std::array<Rgb, 8> kPaint = {{{224, 36, 44},
                                         {250, 250, 250},
                                         {34, 34, 40}}};
 
-// Figures of radius about one; areas are alike, so that none looks smaller than another.
+// Figures of radius about one with similar areas, so that no shape looks smaller than another.
 float triangle(Vec p) {
   static constexpr std::array<Vec, 3> corners = {{{0, -0.98f}, {0.96f, 0.72f}, {-0.96f, 0.72f}}};
   return polygon(p, corners) - 0.08f;
 }
 
 float star(Vec p) {
-  // Ten corners on two circles, of radius 1.10 and 0.50, from the top clockwise.
+  // Ten corners on two circles of radius 1.10 and 0.50, clockwise from the top.
   static constexpr std::array<Vec, 10> corners = {{{0, -1.10f},
                                                    {0.29389f, -0.40451f},
                                                    {1.04616f, -0.33992f},
@@ -36,7 +36,7 @@ float star(Vec p) {
 }
 
 float heart(Vec p) {
-  // Two discs, and the kite of their tangents down to the tip.
+  // Two discs, and the kite between their tangents and the tip.
   static constexpr std::array<Vec, 4> kite = {
       {{0, 1.0f}, {0.85497f, 0.03076f}, {0, -0.40f}, {-0.85497f, 0.03076f}}};
   Vec q = {std::fabs(p.x), p.y};
@@ -44,7 +44,7 @@ float heart(Vec p) {
 }
 
 float moon(Vec p) {
-  // A disc of radius 1.02 less one of 0.80, whose edges meet in two tips; slightly turned.
+  // A disc of radius 1.02 without a disc of 0.80; slightly rotated.
   constexpr float apart = 0.64f;
   constexpr Vec tip = {0.6328f, 0.8f};
   Vec q = {0.96f * p.x - 0.28f * p.y + 0.10f, std::fabs(0.28f * p.x + 0.96f * p.y)};
@@ -92,7 +92,7 @@ void paint_object(Canvas& canvas, const Object& object, Rng& jitter) {
         return Rgb{18, 22, 40};
       });
 
-  // White needs a dark edge and black a light one, to stand out from snow and night.
+  // White gets a dark edge and black a light edge, to be visible on snow and at night.
   Rgb paint = kPaint[object.colour];
   Rgb edge = object.colour == 6   ? Rgb{112, 118, 134}
              : object.colour == 7 ? Rgb{196, 198, 210}
