@@ -111,8 +111,7 @@ void warn_if_blas_is_slow() {
   if (blas.slow)
     logger().warn(
         "the reference BLAS ({}) is in use, which is 10 to 30 times slower than OpenBLAS. Install "
-        "OpenBLAS: "
-        "apt install libopenblas0-pthread",
+        "OpenBLAS: apt install libopenblas0-pthread",
         blas.library);
 }
 

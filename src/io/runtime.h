@@ -29,9 +29,9 @@ bool is_reference_blas(const std::string& library);
 // if one has to be set. `main` calls it before anything else. Variables that the user has set are
 // not changed.
 // - OPENBLAS_CORETYPE: on processors that it does not know, OpenBLAS uses kernels of 2004; suitable
-// kernels are two to eight times faster.
+//   kernels are two to eight times faster.
 // - OMP_WAIT_POLICY=passive: by default, OpenMP threads wait in a busy loop, which takes ten times
-// the CPU time on a busy machine.
+//   the CPU time on a busy machine.
 void restart_with_runtime_settings(char** argv);
 // Returns the value to set for OMP_WAIT_POLICY; empty: the current value or the default is right.
 // `policy`, `spin_count` and `threads` are the values of OMP_WAIT_POLICY, GOMP_SPINCOUNT and

@@ -140,7 +140,7 @@ TEST(LlamaTokenizer, BothFilesGiveTheSameIds) {
 class RealTokenizer : public ::testing::TestWithParam<const char*> {};
 TEST_P(RealTokenizer, AgreesWithHuggingFace) {
   const auto folder = fs::path(EMEND_SHARED_DIR) / "data/tokenizers" / GetParam();
-  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is not there";
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " does not exist";
   fixture_agrees(folder, GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(Text, RealTokenizer, ::testing::Values("gpt2", "opt", "qwen2_5", "llama2"),
@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(Text, RealTokenizer, ::testing::Values("gpt2", "opt", "
 
 TEST(LlamaTokenizer, ModelOfLlama2AgreesWithHuggingFace) {
   const auto source = fs::path(EMEND_SHARED_DIR) / "data/tokenizers/llama2";
-  if (!fs::exists(source)) GTEST_SKIP() << source << " is not there";
+  if (!fs::exists(source)) GTEST_SKIP() << source << " does not exist";
   const auto folder =
       gathered("llama2_model", {source / "tokenizer.model", source / "tokenizer_config.json"});
   fs::permissions(folder / "tokenizer_config.json", fs::perms::owner_write, fs::perm_options::add);

@@ -157,11 +157,11 @@ std::optional<Regex::Match> Regex::find(std::string_view text, size_t from) cons
                                 from, PCRE2_NO_UTF_CHECK, data.get(), nullptr);
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0)
-    throw Error(kRegexPlace,
-                fmt::format("matching the pattern '{}' failed at byte {} (PCRE2 error {})",
-                            code_->pattern, from, found),
-                "make the text shorter, or correct the tokenizer's pattern, which backtracks "
-                "too much");
+    throw Error(
+        kRegexPlace,
+        fmt::format("matching the pattern '{}' failed at byte {} (PCRE2 error {})", code_->pattern,
+                    from, found),
+        "make the text shorter, or correct the tokenizer's pattern, which backtracks too much");
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data.get());
   return Match{span[0], span[1]};
 }

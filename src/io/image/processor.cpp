@@ -23,8 +23,7 @@ constexpr int64_t kMostPixels = 178000000;  // about twice the limit of a pictur
 [[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
   throw Error(kProcessorPlace, fmt::format("'{}': {} is not supported", path, setting),
               "emend pads, resizes, crops, rescales and normalizes like the processors of BLIP, "
-              "CLIP, LLaVA "
-              "and SmolVLM");
+              "CLIP, LLaVA and SmolVLM");
 }
 
 int side(int64_t value, const std::string& path) {

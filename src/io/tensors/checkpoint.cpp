@@ -123,7 +123,7 @@ const TensorInfo& Checkpoint::info(const std::string& name) const {
   auto found = file_of_.find(name);
   if (found == file_of_.end())
     throw Error(kCheckpointPlace, fmt::format("the model has no tensor '{}'", name),
-                "check that the folder holds the expected model");
+                "check that the folder contains the expected model");
   return found->second->tensors().at(name);
 }
 

@@ -29,7 +29,7 @@ class MappedSafetensors : public SafetensorsFile {
     auto found = tensors_.find(name);
     if (found == tensors_.end())
       throw Error(kSafetensorsPlace, fmt::format("'{}' has no tensor '{}'", path_, name),
-                  "check that the folder holds the expected model");
+                  "check that the folder contains the expected model");
     const auto& info = found->second;
     if (auto type = unsupported_.find(name); type != unsupported_.end())
       throw Error(kSafetensorsPlace,

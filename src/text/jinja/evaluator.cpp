@@ -211,7 +211,7 @@ class Evaluator {
 
   Value loop_value(const std::vector<Value>& items, size_t i) const {
     auto number = [](size_t value) { return Value(static_cast<int64_t>(value)); };
-    auto neighbour = [&](size_t at, const char* name) {
+    auto neighbor = [&](size_t at, const char* name) {
       return at < items.size() ? items[at] : Value::undefined(name);
     };
     return Value::map({{"index", number(i + 1)},
@@ -223,8 +223,8 @@ class Evaluator {
                        {"length", number(items.size())},
                        {"depth", number(1)},
                        {"depth0", number(0)},
-                       {"previtem", neighbour(i - 1, "previtem")},
-                       {"nextitem", neighbour(i + 1, "nextitem")}});
+                       {"previtem", neighbor(i - 1, "previtem")},
+                       {"nextitem", neighbor(i + 1, "nextitem")}});
   }
 
   void assign(const Statement& statement, const Value& value) {
