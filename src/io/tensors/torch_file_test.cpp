@@ -192,7 +192,7 @@ TEST(TorchFile, RefusesStoragesOfWrongSize) {
   EXPECT_THAT(torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}})),
               HasSubstr("has no storage '0'"));
   EXPECT_THAT(torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1234"}})),
-              HasSubstr("has 4 bytes in its storage '0', its tensors need 48"));
+              HasSubstr("has 4 bytes in its storage '0', but its tensors need 48"));
   EXPECT_THAT(
       torch_error(by_hand::torch_zip(
           {{"x/data.pkl", pickle}, {"x/byteorder", "big"}, {"x/data/0", std::string(48, '\0')}})),
@@ -262,10 +262,10 @@ TEST(TorchFile, RefusesMalformedPickles) {
       {"}K\1Ns", "a number as a tensor name"},
       {"}U\1wNs", "'w' is None, not a tensor"},
       {"]", "contains a list, not a dict"},
-      {"I1\n", "instruction 0x49"},
-      {"P0\n", "instruction 0x50"},
-      {"i", "instruction 0x69"},
-      {"\x82\1", "instruction 0x82"},
+      {"I1\n", "opcode 0x49"},
+      {"P0\n", "opcode 0x50"},
+      {"i", "opcode 0x69"},
+      {"\x82\1", "opcode 0x82"},
       {"\x80\5", "protocol 5"},
       {"U\7storageQ", "does not write"},
       {"}U\1wU\1wQs", "does not write"}};
