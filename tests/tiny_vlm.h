@@ -145,7 +145,7 @@ inline void write_tiny_model(const std::string& folder, const nlohmann::json& co
                              uint64_t seed = 0) {
   std::filesystem::create_directories(folder);
   at::manual_seed(seed);
-  auto initialise = [](const std::string& name, at::IntArrayRef shape) {
+  auto initialize = [](const std::string& name, at::IntArrayRef shape) {
     auto noise = at::randn(shape);
     if (shape.size() >= 2) {
       int64_t in = 1;
@@ -159,7 +159,7 @@ inline void write_tiny_model(const std::string& folder, const nlohmann::json& co
     bool scale = name.find("norm") != std::string::npos && name.find("weight") != std::string::npos;
     return scale ? at::add(at::mul(noise, 0.1), 1.0) : at::mul(noise, 0.1);
   };
-  Weights weights(initialise, at::kFloat);
+  Weights weights(initialize, at::kFloat);
   auto model = architecture_of(config).make_model(weights);
   std::vector<std::pair<std::string, at::Tensor>> tensors(model->parameters().begin(),
                                                           model->parameters().end());

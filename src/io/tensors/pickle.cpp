@@ -12,7 +12,6 @@ namespace {
 
 constexpr const char* kPicklePlace = "io::pickle";
 // The largest real checkpoints (with optimizer state) have a tenth of these numbers.
-// not one.
 constexpr size_t kMostValues = 4'000'000;
 constexpr size_t kMaxPickleEntries = 16'000'000;  // references from lists, tuples and dicts
 
