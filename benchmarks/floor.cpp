@@ -7,13 +7,13 @@
 namespace emend::bench {
 namespace {
 
-// One multiplication of a stage, in the order of the stage: a linear layer, or attention's two
-// products (no name).
+// A matrix multiplication of a stage: a linear layer, or the two products of attention (without a
+// name).
 struct Step {
   std::string site;
   double cost;
-  int depth;               // steps of equal depth do not feed each other
-  bool from_side = false;  // reads what no edit in this module changes (a picture's features)
+  int depth;               // steps of equal depth are independent
+  bool from_side = false;  // the input does not depend on edits of this module (picture features)
 };
 
 double linear(int64_t rows, int64_t in, int64_t out) { return 2.0 * rows * in * out; }
@@ -25,7 +25,7 @@ class Shapes {
  public:
   Shapes(const Blip2Config& config, const Model& model) : config_(config), model_(model) {}
 
-  // Of a stage, for one picture or one row.
+  // The steps of a stage, for one picture or one row.
   std::vector<Step> steps(size_t stage, const RowShape& row) const {
     const auto& s = model_.stages()[stage];
     const auto kind = s.name.substr(0, s.name.find('.', s.name.find('.') + 1));
@@ -83,7 +83,7 @@ class Shapes {
     return sum;
   }
 
-  // All stages from `first` on, for these rows and `pictures`.
+  // All stages from `first` to the last one, for these rows and `pictures`.
   double forward_from(size_t first, const std::vector<RowShape>& rows, int64_t pictures) const {
     double sum = 0;
     for (size_t s = first; s < model_.stages().size(); ++s) {
@@ -101,7 +101,7 @@ class Shapes {
   const Model& model_;
 };
 
-// Whether a site's full name is that of a step.
+// Whether the full name of a site is that of a step.
 bool is_named(const std::string& site, const std::string& step) {
   const auto end = "." + step;
   return site == step ||
@@ -132,7 +132,7 @@ Floor floor_of(const Blip2Config& config, const Model& model, const std::vector<
   double backward = 0, beside = 0;
   for (size_t s = first; s < stages.size(); ++s) {
     const auto list = shapes.steps(s, rows.front());
-    int lowest = s > first ? -1 : 1000;  // the depth behind which gradients flow
+    int lowest = s > first ? -1 : 1000;  // gradients flow to steps behind this depth
     for (const auto& step : list)
       for (const auto& site : edited)
         if (site.stage == s && !step.site.empty() && is_named(site.name, step.site)) {

@@ -13,8 +13,8 @@ std::atomic<int64_t> executed{0};  // LibTorch's callback is a plain function
 // (..., m, k) x (..., k, n)
 int64_t product(const at::Tensor& a, const at::Tensor& b) { return 2 * a.numel() * b.size(-1); }
 
-// The lowest operations that LibTorch dispatches, so that none is seen twice (linear and matmul are
-// made of them), and ours, which record (x, weight of (out, in)).
+// The lowest-level operations of LibTorch, so that nothing is counted twice (linear and matmul
+// consist of them), and emend's own, which record (x, weight of (out, in)).
 int64_t operations_of(const char* name, c10::ArrayRef<const c10::IValue> inputs) {
   const auto is = [name](const char* other) { return std::strcmp(name, other) == 0; };
   const auto tensor = [&](size_t i) { return inputs.at(i).toTensor(); };
@@ -28,7 +28,7 @@ int64_t operations_of(const char* name, c10::ArrayRef<const c10::IValue> inputs)
   if (is("emend::linear")) return 2 * tensor(0).numel() * tensor(1).size(0);
   if (is("emend::matmul")) return product(tensor(0), tensor(1));
   if (is("aten::convolution")) {
-    // Patches that do not overlap, which is all that the models use.
+    // Only for patches that do not overlap; the models use no others.
     const auto x = tensor(0), kernel = tensor(1);
     const int64_t windows = x.size(0) * (x.size(2) / kernel.size(2)) * (x.size(3) / kernel.size(3));
     return 2 * windows * kernel.numel();

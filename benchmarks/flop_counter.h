@@ -6,9 +6,10 @@
 
 namespace emend::bench {
 
-// Counts the floating-point operations of the matrix multiplications and convolutions that are
-// executed while it exists, forward and backward, on all threads: two for a multiply and add, from
-// the shapes that the kernels get. Element-wise work is not counted. One at a time.
+// Counts the floating-point operations of matrix multiplications and convolutions that run while it
+// exists, forward and backward, on all threads. A multiplication with addition counts as two. The
+// counts come from the shapes of the operands. Element-wise operations are not counted. Only one
+// counter may exist at a time.
 class FlopCounter {
  public:
   FlopCounter();

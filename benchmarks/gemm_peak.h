@@ -4,12 +4,12 @@
 
 namespace emend::bench {
 
-// Processor seconds (of all threads together) so far. Unlike the wall's they hardly depend on what
-// else the machine does, provided that idle threads sleep: OMP_WAIT_POLICY=passive.
+// CPU seconds of all threads so far. They hardly depend on other load of the machine if idle
+// threads sleep (OMP_WAIT_POLICY=passive).
 double processor_seconds();
 
-// Operations a processor second of the best of some large, squarish matrix products in `dtype`,
-// with the threads that are set: what this machine's matrix multiplication gives at most, now.
+// Operations per CPU second of the fastest of several large matrix products in `dtype` with the
+// current number of threads: the current maximum of this machine.
 double gemm_peak(at::ScalarType dtype);
 
 }  // namespace emend::bench

@@ -10,8 +10,9 @@
 namespace emend::bench {
 namespace {
 
-constexpr int64_t kLine = 8;     // numbers of a cache line
-constexpr int64_t kStreams = 8;  // read side by side, each asked for ahead: one alone is slower
+constexpr int64_t kLine = 8;  // numbers in a cache line
+constexpr int64_t kStreams =
+    8;  // prefetched streams that are read in parallel; a single one is slower
 
 #if defined(__x86_64__)
 __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))

@@ -2,9 +2,8 @@
 
 namespace emend::bench {
 
-// Bytes a second of wall time that the threads which are set read from memory together, in order,
-// from an array far larger than any cache: the most that token-by-token decoding can have. Best of
-// several.
+// Bytes per second that the current number of threads reads sequentially from an array that is much
+// larger than any cache: an upper bound for generation token by token. The best of several runs.
 double memory_bandwidth();
 
 }  // namespace emend::bench

@@ -12,14 +12,14 @@
 namespace emend::bench {
 namespace {
 
-// Whole-vocabulary logits of one row, from the pixels on: (T, V).
+// Logits of one row for the whole vocabulary, computed from the pixels: (T, V).
 at::Tensor logits_of(const Vlm& vlm, const Batch& batch, const Interventions& interventions) {
   auto pass = vlm.model->begin(batch);
   vlm.model->run(pass, interventions);
   return pass.logits()[0];
 }
 
-// One side of the evaluation.
+// The measurement of all probes, before or after the edit.
 std::vector<at::Tensor> ask_all(const Vlm& vlm, const std::vector<ForcedQuery>& queries,
                                 const Interventions& interventions) {
   at::NoGradGuard no_grad;
@@ -41,7 +41,7 @@ double compare(const std::vector<at::Tensor>& before, const std::vector<at::Tens
   return sum;
 }
 
-// Either the weights themselves, or low-rank factors beside them.
+// Either the weights themselves, or low-rank factors.
 struct Tuned {
   std::vector<at::Tensor> parameters, kept;
   Interventions beside;

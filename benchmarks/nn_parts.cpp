@@ -1,5 +1,5 @@
-// How near the parts of a vision block come to the matrix multiplication's peak, and how much
-// faster they are than the same written in the plainest way, all measured in this run.
+// Measures the parts of a vision block relative to the fastest matrix multiplication, and their
+// speed relative to the plainest implementation, all in one run.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 namespace emend::bench {
 namespace {
 
-// EVA-ViT-g's shape.
+// The shape of EVA-ViT-g.
 constexpr int64_t kWidth = 1408, kInner = 6144, kHeads = 16;
 
 template <class Work>
@@ -37,7 +37,7 @@ at::ScalarType dtype_of(const benchmark::State& state) {
   return state.range(1) == 16 ? at::kBFloat16 : at::kFloat;
 }
 
-// Runs `ours`, and says how it compares with `plain` and, where it multiplies matrices, with the
+// Runs `ours`, and reports its speed relative to `plain` and, if it multiplies matrices, to the
 // peak.
 template <class Ours, class Plain>
 void compare(benchmark::State& state, const Ours& ours, const Plain& plain, double operations) {
@@ -109,13 +109,13 @@ void block(benchmark::State& state) {
       2.0 * length * kWidth * (4 * kWidth + 2 * kInner) + 4.0 * length * length * kWidth);
 }
 
-// Rows of one token each against weights that lie in memory, not in a cache: what an answer costs
+// Rows of one token each with weights that are in memory, not in a cache: the cost of generating
 // token by token.
 void few_rows(benchmark::State& state) {
   const int64_t rows = state.range(0), in = 2560, out = 10240;
   std::vector<at::Tensor> layers;
   for (int i = 0; i < 32; ++i) layers.push_back(at::randn({out, in}).to(at::kBFloat16));
-  // What the model computes in on this machine.
+  // The dtype in which models are computed on this machine.
   const auto dtype = bf16_is_fast() ? at::kBFloat16 : at::kFloat;
   const auto x = at::randn({rows, 1, in}).to(dtype);
   at::NoGradGuard no_grad;
@@ -140,7 +140,7 @@ void few_rows(benchmark::State& state) {
   state.counters["of_bandwidth"] = bytes / ours / memory_bandwidth();
 }
 
-// A weight in 16 bits against the same weight in float32: what upcasting it as it is used costs.
+// A 16-bit weight relative to the same weight in float32: the cost of upcasting it on the fly.
 void mixed(benchmark::State& state) {
   const auto dtype = state.range(1) ? at::kHalf : at::kBFloat16;
   const auto x = at::randn({state.range(0), kWidth}),
@@ -153,8 +153,8 @@ void mixed(benchmark::State& state) {
   state.counters["of_fp32_speed"] = plain / ours;
 }
 
-// SigLIP's activation (GELU by tanh) and Llama's (SiLU), on as many elements as one of SigLIP's
-// layers has.
+// The activations of SigLIP (GELU by tanh) and Llama (SiLU), for the number of elements of a SigLIP
+// layer.
 void gate(benchmark::State& state) {
   const auto activation = state.range(0) ? Activation::gelu_tanh : Activation::silu;
   const auto x = at::randn({1024, 3072}).to(at::kBFloat16);

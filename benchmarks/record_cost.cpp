@@ -1,5 +1,5 @@
-// What one record of the benchmark costs: the naive way, and the library's with a cold and a warm
-// store and as a later editor of a comparison; operations counted while they run.
+// Measures what one record of the benchmark costs: the naive way; and emend with a cold store, with
+// a warm store, and for a later editor of a comparison. Operations are counted while they run.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -23,7 +23,7 @@ namespace {
 struct Cost {
   double operations = 0;
   double processor = 0, wall = 0;  // seconds
-  uint64_t peak = 0;               // bytes resident at most
+  uint64_t peak = 0;               // peak of resident bytes
 };
 
 Cost operator+(const Cost& a, const Cost& b) {
@@ -31,8 +31,8 @@ Cost operator+(const Cost& a, const Cost& b) {
           std::max(a.peak, b.peak)};
 }
 
-// Of `work` after `prepare`. Counted once; short work is timed again without the counter, and its
-// best time taken.
+// The cost of `work`, which runs after `prepare`. Operations are counted once. Short work is timed
+// again without the counter, and the best time is used.
 Cost cost_of(
     const std::function<void()>& work, const std::function<void()>& prepare = [] {}) {
   Cost cost;
@@ -46,7 +46,7 @@ Cost cost_of(
     cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
   prepare();
-  std::ofstream("/proc/self/clear_refs") << 5;  // the peak is to be this work's own
+  std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of this work
   {
     FlopCounter counter;
     timed();
@@ -64,7 +64,7 @@ struct Bench {
   SizedModel sized;
   Record record;
   Protocol protocol = sample_protocol();
-  double peak = 0;        // operations a processor second
+  double peak = 0;        // operations per CPU second
   uint64_t resident = 0;  // with the model loaded
   std::vector<RowShape> rows;
 };
@@ -105,7 +105,7 @@ void print(const Bench& bench, const std::string& way, const Cost& cost, double 
   std::fflush(stdout);
 }
 
-// Pictures alone, from the pixels to the vision module's end.
+// Only pictures, from the pixels to the end of the vision module.
 void encoding(const Bench& bench) {
   const auto& vlm = bench.sized.vlm;
   const auto forced = force(vlm, {{bench.record.image, "it", " is"}}, false);
@@ -120,7 +120,7 @@ void encoding(const Bench& bench) {
     });
     if (best.processor == 0 || cost.processor < best.processor) best = cost;
   }
-  fmt::print("encoding one picture: {:.1f} GFLOP, {:.3f} processor s, {:.0f} % of the GEMM peak\n",
+  fmt::print("encoding one picture: {:.1f} GFLOP, {:.3f} CPU s, {:.0f} % of the GEMM peak\n",
              best.operations / 1e9, best.processor,
              100 * best.operations / best.processor / bench.peak);
 }
@@ -172,18 +172,18 @@ void run_editor(const Bench& bench, const EditorSpec& spec) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("What one record costs, per editor.");
+  CLI::App app("Measures what one record costs, for each editor.");
   std::string size = "bundled", editors = "ft:language,ft:vision,ft:projection,lora", dtype;
   int64_t pixels = 364;
   int threads = 0, steps = 15;
-  app.add_option("--size", size, "bundled, 300m, opt-2.7b")->capture_default_str();
-  app.add_option("--pixels", pixels, "a picture's side, but for the bundled model")
+  app.add_option("--size", size, "model size: bundled, 300m or opt-2.7b")->capture_default_str();
+  app.add_option("--pixels", pixels, "picture side in pixels; ignored for the bundled model")
       ->capture_default_str();
   app.add_option("--editors", editors)->capture_default_str();
-  app.add_option("--steps", steps, "of optimisation")->capture_default_str();
+  app.add_option("--steps", steps, "optimization steps")->capture_default_str();
   app.add_option("--dtype", dtype,
-                 "bf16 or fp32; else fp32 for the bundled model, bf16 for others");
-  app.add_option("-t,--threads", threads, "0: all cores")->capture_default_str();
+                 "bf16 or fp32; default: fp32 for the bundled model, bf16 for others");
+  app.add_option("-t,--threads", threads, "number of threads; 0: all cores")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   threads = set_threads(threads);
@@ -197,7 +197,7 @@ int run(int argc, char** argv) {
   bench.resident = resident_bytes();
 
   fmt::print(
-      "{}, {} pixels, {}, {} threads; weights {:.1f} MiB; GEMM peak {:.0f} GFLOP a processor s\n",
+      "{}, {} pixels, {}, {} threads; weights {:.1f} MiB; GEMM peak {:.0f} GFLOP per CPU second\n",
       size, bench.sized.config.vision.image_size, dtype, threads,
       static_cast<double>(bench.sized.weight_bytes) / (1 << 20), bench.peak / 1e9);
   std::vector<int64_t> lengths;

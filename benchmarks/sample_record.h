@@ -5,15 +5,15 @@
 
 namespace emend::bench {
 
-// A record as E-VQA has them: an edit with its five probes and three distinct pictures (the edit's,
-// another of the same thing, an unrelated one), drawn in `pixels` a side, with texts as long as the
-// dataset's.
+// A record like those of E-VQA: an edit with its five probes and three distinct pictures (that of
+// the edit, another one of the same object, an unrelated one), drawn with `pixels` per side. The
+// texts have the length of the dataset's texts.
 Record sample_record(int pixels);
 
-// mmedit-2024, teacher-forced only, since the field's code generates nothing.
+// mmedit-2024 with teacher forcing only, because the field's code does not generate.
 Protocol sample_protocol();
 
-// What the protocol asks an editor for.
+// The edit request of a record under a protocol.
 EditRequest request_of(const Record& record, const Protocol& protocol);
 
 }  // namespace emend::bench

@@ -25,8 +25,8 @@ Blip2Config config_of(const std::string& size, int64_t pixels) {
     text.ffn = 10240;
     text.layers = text.heads = 32;
   } else {
-    throw Error("benchmarks::model", "there is no size `" + size + "`",
-                "there are: bundled, 300m, opt-2.7b");
+    throw Error("benchmarks::model", "unknown model size `" + size + "`",
+                "choose bundled, 300m or opt-2.7b");
   }
   return config;
 }
@@ -55,7 +55,7 @@ SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarT
   }
   for (const auto& [name, tensor] : sized.vlm.model->parameters())
     sized.weight_bytes += tensor.nbytes();
-  sized.vlm.fingerprint();  // reading all the weights is not part of a record's cost
+  sized.vlm.fingerprint();  // reading all weights is not part of a record's cost
   return sized;
 }
 

@@ -1,6 +1,6 @@
-// What a step of training MEND costs for each edit that it learns from: the naive way (one edit at
-// a time, each question a pass of its own through the whole model), and batches that start behind
-// the frozen stages, with pictures that are new and with pictures that were seen before.
+// Measures what a training step of MEND costs for each edit: the naive way (one edit at a time, and
+// a separate pass through the whole model for each question), and batches that start behind the
+// frozen stages, with new pictures and with pictures that are in the store.
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -31,7 +31,7 @@ struct Cost {
 
 Cost cost_of(const std::function<double()>& work) {
   Cost cost;
-  std::ofstream("/proc/self/clear_refs") << 5;  // the peak is to be this work's own
+  std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of this work
   const auto begin = std::chrono::steady_clock::now();
   const double busy = processor_seconds();
   {
@@ -63,7 +63,7 @@ struct Bench {
   }
 };
 
-// Each of a lesson's questions as a lesson of its own.
+// Makes a separate lesson of each question of a lesson.
 std::vector<Lesson> alone(const Lesson& lesson) {
   std::vector<Lesson> each;
   const auto add = [&](std::vector<ForcedQuery> Lesson::*part) {
@@ -139,7 +139,7 @@ void run_module(Bench& bench, const std::string& module, int64_t rank, double pe
   MendNetwork::Options options;
   options.rank = rank;
   bench.mend = std::make_unique<MendTrained>(MendTrained{MendNetwork(sites, options), false});
-  // The network normalises by what it has seen.
+  // The network normalizes by the statistics of its inputs.
   auto seen = bench.prepare(bench.lessons, bench.first, nullptr);
   bench.mend->network.observe(edit_factors(model, seen.edit_pass, seen.edits, sites, {}).sites);
   const auto resident = resident_bytes();
@@ -156,18 +156,18 @@ void run_module(Bench& bench, const std::string& module, int64_t rank, double pe
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("What a step of training MEND costs, for each edit.");
+  CLI::App app("Measures what a training step of MEND costs for each edit.");
   std::string size = "bundled", dtype;
   int64_t pixels = 364, batch = 8, rank = 96;
   int threads = 0;
-  app.add_option("--size", size, "bundled, 300m, opt-2.7b")->capture_default_str();
-  app.add_option("--pixels", pixels, "a picture's side, but for the bundled model")
+  app.add_option("--size", size, "model size: bundled, 300m or opt-2.7b")->capture_default_str();
+  app.add_option("--pixels", pixels, "picture side in pixels; ignored for the bundled model")
       ->capture_default_str();
-  app.add_option("--batch", batch, "edits a batch")->capture_default_str();
-  app.add_option("--rank", rank, "of the networks")->capture_default_str();
+  app.add_option("--batch", batch, "edits per batch")->capture_default_str();
+  app.add_option("--rank", rank, "rank of the networks")->capture_default_str();
   app.add_option("--dtype", dtype,
-                 "bf16 or fp32; else fp32 for the bundled model, bf16 for others");
-  app.add_option("-t,--threads", threads, "0: all cores")->capture_default_str();
+                 "bf16 or fp32; default: fp32 for the bundled model, bf16 for others");
+  app.add_option("-t,--threads", threads, "number of threads; 0: all cores")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   threads = set_threads(threads);
@@ -177,8 +177,9 @@ int run(int argc, char** argv) {
   bench.sized = make_sized_model(size, pixels, type);
   bench.lessons = make_lessons(bench.sized, batch);
   const auto peak = gemm_peak(type);
-  fmt::print("{}, {} pixels, {}, {} threads; GEMM peak {:.0f} GFLOP a processor s; each edit:\n",
-             size, bench.sized.config.vision.image_size, dtype, threads, peak / 1e9);
+  fmt::print(
+      "{}, {} pixels, {}, {} threads; GEMM peak {:.0f} GFLOP per CPU second; for each edit:\n",
+      size, bench.sized.config.vision.image_size, dtype, threads, peak / 1e9);
   fmt::print("{:<32}{:>10}{:>9}{:>11}{:>8}{:>10}{:>9}{:>12}  {}\n", "", "GFLOP", "cheaper",
              "proc. s", "faster", "of peak", "wall s", "memory", "loss");
   run_module(bench, "language", rank, peak);

@@ -1,6 +1,6 @@
-// What a folder of a true size costs: opening it, encoding a picture, reading a prompt, writing an
-// answer token by token, a step of an edit; beside what this machine gives at most, measured in the
-// same run.
+// Measures what a model folder of real size costs: opening it, encoding a picture, running a
+// prompt, generating token by token, and an optimization step, relative to the limits of this
+// machine, which are measured in the same run.
 #include <fmt/format.h>
 #include <torch/version.h>
 
@@ -45,7 +45,7 @@ Time best_of(int times, const std::function<void()>& work) {
 
 double gib(double bytes) { return bytes / (1 << 30); }
 
-// Operations of `work`, and its time without counting.
+// Counts the operations of `work`, and times it without counting.
 void say_work(const std::string& what, double peak, const std::function<void()>& work) {
   double operations = 0;
   {
@@ -54,13 +54,12 @@ void say_work(const std::string& what, double peak, const std::function<void()>&
     operations = static_cast<double>(counter.operations());
   }
   const auto time = best_of(3, work);
-  fmt::print("{:<34}{:>9.3f} s {:>9.3f} processor s {:>9.1f} GFLOP {:>5.0f} % of the GEMM peak\n",
-             what, time.wall, time.processor, operations / 1e9,
-             100 * operations / time.processor / peak);
+  fmt::print("{:<34}{:>9.3f} s {:>9.3f} CPU s {:>9.1f} GFLOP {:>5.0f} % of the GEMM peak\n", what,
+             time.wall, time.processor, operations / 1e9, 100 * operations / time.processor / peak);
   std::fflush(stdout);
 }
 
-// Bytes of weights that the next token needs: the language module's, without the rows of the
+// Bytes of weights that the next token needs: those of the language module, without the rows of the
 // embedding that are not looked up.
 double bytes_a_token(const Model& model) {
   const auto first = model.first_stage(Module::language);
@@ -87,7 +86,7 @@ void decode(const Vlm& vlm, const Pass& prompt, int tokens, double bandwidth) {
   const double bytes = bytes_a_token(model);
   fmt::print(
       "{:<34}{:>9.3f} s (mean {:.3f}) {:>9.2f} GiB {:>9.1f} GB/s {:>5.0f} % of the bandwidth\n",
-      "another token", best, sum / tokens, gib(bytes), bytes / best / 1e9,
+      "generated token", best, sum / tokens, gib(bytes), bytes / best / 1e9,
       100 * bytes / best / bandwidth);
   std::fflush(stdout);
 }
@@ -102,30 +101,30 @@ void edit(const Vlm& vlm, EditorSpec spec, int steps, double weights, const Edit
     spec.settings["steps"] = count;
     return time_of([&] { make_editor(spec.name, spec.settings)->edit(vlm, {request}, context); });
   };
-  std::ofstream("/proc/self/clear_refs") << 5;  // the peak is to be the edit's own
+  std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of the edit
   const auto first = run(1), more = run(1 + steps);
   const double peak = static_cast<double>(peak_resident_bytes());
   const auto again = run(1);
   fmt::print(
-      "{:<34}{:>9.3f} s a step, {:.2f} s before it with the picture to encode, {:.2f} s without; "
-      "memory {:.2f} GiB, of the weights {:.0f} %\n",
+      "{:<34}{:>9.3f} s per step, {:.2f} s before it with encoding the picture, {:.2f} s without; "
+      "memory {:.2f} GiB, {:.0f} % of the weights\n",
       "edit by " + spec.label, (more.wall - again.wall) / steps, first.wall, again.wall, gib(peak),
       100 * peak / weights);
   std::fflush(stdout);
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("What a folder of a true size costs on this machine.");
+  CLI::App app("Measures what a model folder of real size costs on this machine.");
   std::string folder, dtype = "auto", editors = "ft:language";
   int threads = 0, tokens = 16, steps = 5;
-  app.add_option("-m,--model", folder, "the folder")->required();
+  app.add_option("-m,--model", folder, "model folder")->required();
   app.add_option("--dtype", dtype)
       ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
       ->capture_default_str();
   app.add_option("--editors", editors)->capture_default_str();
-  app.add_option("--steps", steps, "of an edit")->capture_default_str();
-  app.add_option("--tokens", tokens, "of an answer")->capture_default_str();
-  app.add_option("-t,--threads", threads, "0: all cores")->capture_default_str();
+  app.add_option("--steps", steps, "optimization steps of an edit")->capture_default_str();
+  app.add_option("--tokens", tokens, "tokens of an answer")->capture_default_str();
+  app.add_option("-t,--threads", threads, "number of threads; 0: all cores")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   threads = set_threads(threads);
@@ -142,7 +141,7 @@ int run(int argc, char** argv) {
   fmt::print("{}, {} from weights in {}, {} threads, LibTorch {}: weights {:.2f} GiB\n", folder,
              dtype_name(vlm.precision.compute), dtype_name(vlm.precision.weights), threads,
              TORCH_VERSION, gib(weights));
-  fmt::print("{:<34}{:>9.3f} s, {:.2f} GiB of memory taken\n", "opened in", opening.wall,
+  fmt::print("{:<34}{:>9.3f} s, {:.2f} GiB of memory used\n", "opened in", opening.wall,
              gib(static_cast<double>(resident_bytes())));
 
   const auto record = sample_record(vlm.processor.image_processor.width);
@@ -160,9 +159,9 @@ int run(int argc, char** argv) {
   });
 
   const double peak = gemm_peak(model.dtype()), bandwidth = memory_bandwidth();
-  fmt::print("{:<34}{:>9.0f} GFLOP a processor s; reads memory at {:.1f} GB/s\n", "this machine",
+  fmt::print("{:<34}{:>9.0f} GFLOP per CPU second; reads memory at {:.1f} GB/s\n", "this machine",
              peak / 1e9, bandwidth / 1e9);
-  fmt::print("{:<34}{:>9.3f} s\n", "first picture, weights touched", touching.wall);
+  fmt::print("{:<34}{:>9.3f} s\n", "first picture, loads the weights", touching.wall);
   say_work("a picture", peak, [&] {
     auto once = pass;
     encode(once, language - 1);

@@ -1,4 +1,5 @@
-# Everything comes from Debian 12; set CMAKE_PREFIX_PATH to build against another LibTorch (2.x).
+# All dependencies come from Debian 12. Set CMAKE_PREFIX_PATH to build against another LibTorch
+# (2.x).
 find_package(Torch REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
@@ -10,9 +11,10 @@ find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(PkgConfig REQUIRED)
 
-# SYSTEM include directories: warnings are errors in our code only.
+# SYSTEM include directories, because warnings are errors only in emend's code.
 add_library(torch_headers INTERFACE)
-# LibTorch 2.x brings a fmt of its own that would shadow the one we link: ours goes first.
+# LibTorch 2.x contains its own fmt, which would shadow the linked one, so the linked one comes
+# first.
 get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
 foreach(folder ${TORCH_INCLUDE_DIRS})
   if(EXISTS ${folder}/fmt AND NOT "${folder}" STREQUAL "${fmt_include}")

@@ -1,5 +1,5 @@
-# emend_embed(TARGET CONSTANT FILES...): the files' text, one after another, as
-# `const char* const emend::CONSTANT` in TARGET.
+# emend_embed(TARGET CONSTANT FILES...): embeds the concatenated text of the files as `const char*
+# const emend::CONSTANT` in TARGET.
 function(emend_embed target constant)
   set(output ${CMAKE_BINARY_DIR}/embedded/${constant}.cpp)
   set(files ${ARGN})
@@ -11,7 +11,7 @@ function(emend_embed target constant)
   target_sources(${target} PRIVATE ${output})
 endfunction()
 
-# emend_embed_files(TARGET CONSTANT HEADER FILES...): the files' bytes as the array
+# emend_embed_files(TARGET CONSTANT HEADER FILES...): embeds the bytes of the files as the array
 # `const EmbeddedFile emend::CONSTANT[]` and their number `CONSTANTCount`, which HEADER declares.
 function(emend_embed_files target constant header)
   set(output ${CMAKE_BINARY_DIR}/embedded/${constant}.cpp)

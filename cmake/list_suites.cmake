@@ -1,4 +1,4 @@
-# Run by ctest: adds the suites of ${binary}.
+# Run by ctest: adds the test suites of ${binary}.
 execute_process(COMMAND ${binary} --gtest_list_tests
   OUTPUT_VARIABLE listed RESULT_VARIABLE failed)
 if(failed)

@@ -1,5 +1,6 @@
-# emend_test_suites(TARGET): each GoogleTest suite of the binary is one test of ctest's, found when
-# ctest runs. A process for each test case would spend more time loading LibTorch than testing.
+# emend_test_suites(TARGET): makes each GoogleTest suite of the binary a test of ctest. The suites
+# are listed when ctest runs. A process for each test case would spend more time on loading LibTorch
+# than on testing.
 function(emend_test_suites target)
   set(include ${CMAKE_CURRENT_BINARY_DIR}/${target}_suites.cmake)
   file(GENERATE OUTPUT ${include} CONTENT

@@ -1,6 +1,6 @@
 #pragma once
 
-// A small run as emend bench writes one: results.json and samples.jsonl that agree.
+// A small run like those of emend bench: results.json and samples.jsonl are consistent.
 
 #include <cmath>
 #include <filesystem>
@@ -14,18 +14,19 @@ namespace emend::testing {
 struct ExampleRun {
   std::string suite = "e-vqa", mode = "single", fingerprint = "f00d", protocol = "mmedit-2024";
   int64_t seed = 0;
-  std::vector<std::string> editors = {"ft:language"};  // beside base
+  std::vector<std::string> editors = {"ft:language"};  // in addition to base
   nlohmann::json settings = {{"steps", 15}};
   std::vector<std::string> groups = {"reliability", "text_generality", "image_generality",
                                      "text_locality", "image_locality"};
   int records = 4;
-  int failing = 0;                // the first ones, with every editor but base
-  std::string answer = "yellow";  // what a wrong answer says
+  int failing = 0;  // the number of first records that fail with every editor but base
+  std::string answer = "yellow";  // text of a wrong answer
   bool samples = true;
 
   static bool stays(const std::string& group) { return group.find("locality") != group.npos; }
 
-  // Every third (record, group) of an editor goes wrong; base holds all and knows no target.
+  // Every third (record, group) of an editor is wrong; base keeps all localities and knows no
+  // target.
   double score(size_t editor, int record, size_t group) const {
     if (editor == 0) return stays(groups[group]) ? 1 : 0;
     return (static_cast<size_t>(record + seed) + group + editor) % 3 ? 1 : 0;

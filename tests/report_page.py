@@ -1,4 +1,4 @@
-"""Opens a report.html in headless Chromium and uses it. Not part of the test run.
+"""Opens a report.html in headless Chromium and tests its controls. Not part of the test run.
 
     pip install playwright; apt install chromium
     python tests/report_page.py DIR/report.html [DIR_FOR_SCREENSHOTS]
@@ -43,7 +43,7 @@ def main():
             problems = []
             page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("dialog", lambda d: (problems.append("a dialog"), d.dismiss()))
+            page.on("dialog", lambda d: (problems.append("the page opened a dialog"), d.dismiss()))
             page.on("request", lambda r: problems.append(r.url)
                     if not r.url.startswith(("file:", "data:")) else None)
             page.goto(file.as_uri())
@@ -56,7 +56,7 @@ def main():
                 page.screenshot(path=shots / f"report_{width}_{scheme}.png", full_page=True)
             assert not problems, problems
         browser.close()
-    print("fine")
+    print("no problems found")
 
 
 main()

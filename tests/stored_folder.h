@@ -7,7 +7,7 @@
 
 namespace emend::testing {
 
-// Copies a model's folder, its tensors rounded to another dtype.
+// Copies a model folder, with its tensors converted to another dtype.
 inline void copy_folder(const std::string& from, const std::string& to, at::ScalarType dtype) {
   namespace fs = std::filesystem;
   fs::create_directories(to);

@@ -4,7 +4,7 @@
 #include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
-// Whole folders of other architectures than BLIP-2, of random weights, with a tokenizer of bytes.
+// Tiny folders of other architectures than BLIP-2 with random weights and a byte tokenizer.
 namespace emend::testing {
 
 constexpr int64_t kTinyImageToken = 260;

@@ -2,7 +2,7 @@
 
 #include "tests/tiny_llava.h"
 
-// A whole folder of MiniGPT-4, of random weights: BLIP-2's eyes and a Llama.
+// A tiny MiniGPT-4 folder with random weights: the vision part of BLIP-2 and a Llama.
 namespace emend::testing {
 
 inline nlohmann::json tiny_minigpt4_config() {
@@ -19,7 +19,7 @@ inline nlohmann::json tiny_minigpt4_config() {
 }
 
 inline void write_tiny_minigpt4(const std::string& folder, uint64_t seed = 0) {
-  write_tiny_vlm(folder, seed);  // its tokenizer and what is done to pictures
+  write_tiny_vlm(folder, seed);  // its tokenizer and image settings
   write_tiny_model(folder, tiny_minigpt4_config(), seed);
 }
 

@@ -3,7 +3,7 @@
 #include "tests/tiny_minigpt4.h"
 #include "tests/tiny_smolvlm.h"
 
-// One tiny folder of every architecture.
+// A tiny folder of every architecture.
 namespace emend::testing {
 
 struct TinyModel {

@@ -2,13 +2,13 @@
 
 #include "tests/tiny_llava.h"
 
-// A whole folder of SmolVLM, of random weights: pictures of up to 3 by 3 tiles, 4 positions each.
+// A tiny SmolVLM folder with random weights: pictures of up to 3 x 3 tiles, 4 positions per tile.
 namespace emend::testing {
 
 inline nlohmann::json tiny_smolvlm_config() {
   auto text = tiny_llama_config();
   text.erase("architectures");
-  text["max_position_embeddings"] = 2048;  // what is around tiles is spelled in bytes
+  text["max_position_embeddings"] = 2048;  // the text around tiles is tokenized into bytes
   return {{"architectures", {"SmolVLMForConditionalGeneration"}},
           {"model_type", "smolvlm"},
           {"image_token_id", kTinyImageToken},

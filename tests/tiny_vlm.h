@@ -15,15 +15,15 @@
 #include "models/core/weights.h"
 #include "models/vlm.h"
 
-// A whole BLIP-2 folder of random weights, small enough for any test, with a tokenizer of bytes.
+// A BLIP-2 folder with random weights that is small enough for any test, and a byte tokenizer.
 namespace emend::testing {
 
-// A folder that is gone when the test is over.
+// A temporary folder, which the destructor removes.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
     auto pattern = (std::filesystem::temp_directory_path() / "emend_test_XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw std::runtime_error("no temporary folder");
+    if (!mkdtemp(pattern.data())) throw std::runtime_error("cannot create a temporary folder");
     path_ = pattern;
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
@@ -79,7 +79,7 @@ inline nlohmann::json tiny_config() {
             {"pad_token_id", 1}}}};
 }
 
-// Every byte is a token, shown as GPT-2 shows bytes.
+// Every byte is a token, in GPT-2's notation for bytes.
 inline nlohmann::json tiny_tokenizer() {
   auto utf8 = [](int point) {
     return point < 0x80 ? std::string(1, static_cast<char>(point))
@@ -139,26 +139,27 @@ inline void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-// config.json and weights large enough that logits spread by about one; another seed is another
-// model.
+// Writes config.json and weights that are large enough for a standard deviation of about one in the
+// logits. Another seed gives another model.
 inline void write_tiny_model(const std::string& folder, const nlohmann::json& config,
                              uint64_t seed = 0) {
   std::filesystem::create_directories(folder);
   at::manual_seed(seed);
-  auto initialise = [](const std::string& name, at::IntArrayRef shape) {
+  auto initialize = [](const std::string& name, at::IntArrayRef shape) {
     auto noise = at::randn(shape);
     if (shape.size() >= 2) {
       int64_t in = 1;
       for (size_t i = 1; i < shape.size(); ++i) in *= shape[i];
       bool table = name.find("embed") != std::string::npos;
-      // The picture speaks loudly, or an edit of what sees it could not move the answer.
+      // Picture features are large. Otherwise an edit of the vision module could not change the
+      // answer.
       double loud = name.find("language_projection") != std::string::npos ? 4 : 1;
       return at::mul(noise, table ? 0.5 : loud / std::sqrt(static_cast<double>(in)));
     }
     bool scale = name.find("norm") != std::string::npos && name.find("weight") != std::string::npos;
     return scale ? at::add(at::mul(noise, 0.1), 1.0) : at::mul(noise, 0.1);
   };
-  Weights weights(initialise, at::kFloat);
+  Weights weights(initialize, at::kFloat);
   auto model = architecture_of(config).make_model(weights);
   std::vector<std::pair<std::string, at::Tensor>> tensors(model->parameters().begin(),
                                                           model->parameters().end());
@@ -182,7 +183,7 @@ inline void write_tiny_vlm(const std::string& folder, uint64_t seed = 0) {
                  .dump());
 }
 
-// A picture of random colours.
+// A picture with random colors.
 inline std::shared_ptr<const Image> noise_image(uint64_t seed, int size = 40) {
   auto image = std::make_shared<Image>();
   image->width = image->height = size;

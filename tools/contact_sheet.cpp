@@ -1,4 +1,4 @@
-// A contact sheet of the bundled world: rows of drawn scenes, then the creatures.
+// Draws a contact sheet of the bundled world: rows of scenes, then the creatures.
 //   emend-contact-sheet OUT.png [SEED]
 
 #include <algorithm>
@@ -42,7 +42,8 @@ class Sheet {
 
 int main(int argc, char** argv) try {
   if (argc < 2)
-    throw Error("emend-contact-sheet", "no file to write", "emend-contact-sheet OUT.png");
+    throw Error("emend-contact-sheet", "the output file is missing",
+                "usage: emend-contact-sheet OUT.png [SEED]");
   Rng rng(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
   int count = static_cast<int>(creatures().size());
   Sheet sheet(kSceneRows + count / kColumns);

@@ -1,6 +1,6 @@
-// How many edits with arbitrary targets hold: the model then generates exactly the target.
+// Counts how many edits with arbitrary targets hold: the edited model generates exactly the target.
 //   emend-edit-targets --count 500 --editors ft,lora --seed 1
-// Exits with 1 when an editor holds on fewer than --least per cent of the targets.
+// Exits with 1 if an editor holds on fewer than --least percent of the targets.
 
 #include "evaluation/edits/edit_targets.h"
 
@@ -67,13 +67,14 @@ int run(int argc, char** argv) {
   double least = 99;
   bool verbose = false;
   std::vector<std::string> pairs;
-  app.add_option("-m,--model", folder, "a folder that knows Scenes")->capture_default_str();
-  app.add_option("--editors", editors, "editors that have steps")->capture_default_str();
+  app.add_option("-m,--model", folder, "model folder that was trained on Scenes")
+      ->capture_default_str();
+  app.add_option("--editors", editors, "editors with a `steps` setting")->capture_default_str();
   app.add_option("--count", count, "number of targets")->capture_default_str();
-  app.add_option("--seed", seed, "seed of the targets")->capture_default_str();
-  app.add_option("--least", least, "per cent that have to hold")->capture_default_str();
+  app.add_option("--seed", seed, "random seed of the targets")->capture_default_str();
+  app.add_option("--least", least, "percentage of edits that must hold")->capture_default_str();
   app.add_option("--kind", only, "only targets of this kind");
-  app.add_option("--set", pairs, "NAME=VALUE or EDITOR.NAME=VALUE");
+  app.add_option("--set", pairs, "editor setting, NAME=VALUE or EDITOR.NAME=VALUE");
   app.add_flag("-v,--verbose", verbose, "print every edit");
   CLI11_PARSE(app, argc, argv);
 
@@ -95,8 +96,9 @@ int run(int argc, char** argv) {
     for (const auto& [kind, result] : kinds) std::cout << line(spec.label, kind, result);
     std::cout << line(spec.label, "all", all);
     if (all.agree < all.edits)
-      std::cout << fmt::format("{:<16}{} edits say of themselves what generation denies\n",
-                               spec.label, all.edits - all.agree);
+      std::cout << fmt::format(
+          "{:<16}{} edits report success, but generation gives another answer\n", spec.label,
+          all.edits - all.agree);
     enough = enough && all.per_cent() >= least;
   }
   return enough ? 0 : 1;

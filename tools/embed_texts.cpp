@@ -1,4 +1,4 @@
-// What a sentence encoder makes of texts, for comparison with another implementation's embeddings.
+// Computes sentence embeddings of texts, to compare them with another implementation.
 //   emend-embed-texts FOLDER mean|cls TEXTS.json OUT.safetensors
 
 #include <chrono>
@@ -24,7 +24,7 @@ void embed(const std::string& folder, const std::string& pooling, const std::str
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   write_safetensors(output, {{"embeddings", embeddings}},
                     {{"fingerprint", encoder->fingerprint()}});
-  std::printf("%zu texts, %ld numbers each, %.2f s\n", texts.size(),
+  std::printf("%zu texts, %ld dimensions, %.2f s\n", texts.size(),
               static_cast<long>(encoder->width()), seconds.count());
 }
 

@@ -1,7 +1,8 @@
-// Tokens and logits of texts with their answers fed in, for comparison with another implementation.
+// Computes tokens and logits of texts with teacher-forced answers, to compare them with another
+// implementation.
 //   emend-force-texts FOLDER TEXTS.json OUT.safetensors
-// TEXTS.json: [{"prompt": "...", "answer": "..."}, ...]. A prompt that its model's chat template
-// has made stays as it is. OUT has `N.tokens` (T) and `N.logits` (T, V), float32, of each.
+// TEXTS.json: [{"prompt": "...", "answer": "..."}, ...]. A prompt that already has the model's chat
+// template is not changed. OUT has `N.tokens` (T) and `N.logits` (T, V), float32, for each entry.
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-// emend-random-folder: a model's folder of a true shape with random weights, to measure what the
-// true one costs where it cannot be had.
+// emend-random-folder: writes a model folder of real shape with random weights, to measure its cost
+// without the released weights.
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 const json kEvaVitG = {{"model_type", "blip_2_vision_model"},
-                       {"image_size", 224}};  // transformers' defaults are it
+                       {"image_size", 224}};  // the defaults of transformers
 const json kQFormer = {{"model_type", "blip_2_qformer"}};
 
 json opt(int64_t hidden, int64_t layers, int64_t heads) {
@@ -30,7 +30,7 @@ json opt(int64_t hidden, int64_t layers, int64_t heads) {
 }
 
 json llama_7b() {
-  return {{"model_type", "llama"}};  // transformers' defaults are it
+  return {{"model_type", "llama"}};  // the defaults of transformers
 }
 
 json blip2(const json& text) {
@@ -56,7 +56,7 @@ json minigpt4(const json& text) {
 json llava(const json& text) {
   return {{"architectures", {"LlavaForConditionalGeneration"}},
           {"model_type", "llava"},
-          {"image_token_index", 0},  // the tokenizer's, put in below
+          {"image_token_index", 0},  // replaced by the tokenizer's below
           {"vision_config",
            {{"model_type", "clip_vision_model"},
             {"hidden_size", 1024},
@@ -71,7 +71,7 @@ json llava(const json& text) {
 json smolvlm_256m() {
   return {{"architectures", {"Idefics3ForConditionalGeneration"}},
           {"model_type", "idefics3"},
-          {"image_token_id", 0},  // the tokenizer's, put in below
+          {"image_token_id", 0},  // replaced by the tokenizer's below
           {"scale_factor", 4},
           {"vision_config",
            {{"model_type", "idefics3_vision"},
@@ -94,7 +94,7 @@ json smolvlm_256m() {
             {"rope_theta", 100000}}}};
 }
 
-// By the name that the command line knows.
+// The shapes, by the names of --architecture.
 const std::map<std::string, json>& configs() {
   static const std::map<std::string, json> all{
       {"blip2-opt-2.7b", blip2(opt(2560, 32, 32))},
@@ -106,7 +106,7 @@ const std::map<std::string, json>& configs() {
   return all;
 }
 
-// What the model takes, on weights that use no memory.
+// The tensors of the model, created with weights that use no memory.
 std::vector<WeightInfo> listing(const Architecture& architecture, at::ScalarType dtype) {
   std::vector<WeightInfo> listing;
   const auto zero = at::zeros({1}, dtype);
@@ -127,7 +127,7 @@ void make(const std::string& name, at::ScalarType dtype, const std::string& toke
   folder.tokenizer = tokenizer;
   auto& side = folder.config["vision_config"]["image_size"];
   if (image_size) side = *image_size;
-  // Stops and placeholders are the tokenizer's, which may be smaller than the model's own.
+  // Stop tokens and placeholders are those of the tokenizer, which may be smaller than the model's.
   const auto tokens = Tokenizer::load(tokenizer);
   if (auto stop = tokens->id("</s>")) folder.config["text_config"]["eos_token_id"] = *stop;
   for (const char* name : {"image_token_index", "image_token_id"})
@@ -159,23 +159,26 @@ void make(const std::string& name, at::ScalarType dtype, const std::string& toke
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Writes a model's folder of a true shape with random weights."};
+  CLI::App app{"Writes a model folder of real shape with random weights."};
   std::string name, dtype = "bf16", output;
   std::string tokenizer = EMEND_SOURCE_DIR "/models/scenes-blip2";
   uint64_t seed = 0;
   std::optional<int64_t> image_size;
   std::vector<std::string> names;
   for (const auto& [known, config] : configs()) names.push_back(known);
-  app.add_option("--architecture", name, "whose shape")->required()->check(CLI::IsMember(names));
+  app.add_option("--architecture", name, "model whose shape is used")
+      ->required()
+      ->check(CLI::IsMember(names));
   app.add_option("--dtype", dtype)
       ->check(CLI::IsMember({"bf16", "fp16", "fp32"}))
       ->capture_default_str();
   app.add_option("--tokenizer", tokenizer,
-                 "a folder with a tokenizer; default: the bundled model's small one");
-  app.add_option("--image-size", image_size, "default: the released model's")
+                 "folder with a tokenizer; default: the small one of the bundled model");
+  app.add_option("--image-size", image_size,
+                 "image side in pixels; default: that of the released model")
       ->check(CLI::Range(14, 8192));
   app.add_option("--seed", seed)->capture_default_str();
-  app.add_option("-o,--output", output, "the folder to make")->required();
+  app.add_option("-o,--output", output, "folder to create")->required();
   CLI11_PARSE(app, argc, argv);
   make(name,
        dtype == "bf16"   ? at::kBFloat16

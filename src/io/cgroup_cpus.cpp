@@ -31,7 +31,8 @@ double first_number(const fs::path& path) {
   return file >> value ? value : 0;
 }
 
-// "max 100000" or "150000 100000": microseconds of CPU time in each period.
+// The content of cpu.max: "max 100000" or "150000 100000", the quota and the period in
+// microseconds.
 double quota_v2(const fs::path& group) {
   std::ifstream file(group / "cpu.max");
   double quota = 0, period = 0;
@@ -39,7 +40,7 @@ double quota_v2(const fs::path& group) {
 }
 
 double quota_v1(const fs::path& group) {
-  double quota = first_number(group / "cpu.cfs_quota_us");  // -1: none
+  double quota = first_number(group / "cpu.cfs_quota_us");  // -1: no limit
   double period = first_number(group / "cpu.cfs_period_us");
   return quota > 0 && period > 0 ? quota / period : 0;
 }
@@ -68,7 +69,7 @@ double cgroup_cpus(const std::string& root, const std::string& membership) {
     if (quota > 0) cpus = cpus > 0 ? std::min(cpus, quota) : quota;
   };
   std::istringstream lines(membership);
-  // "0::/path" is version 2, "4:cpu,cpuacct:/path" version 1.
+  // Version 2 writes "0::/path", version 1 writes "4:cpu,cpuacct:/path".
   for (std::string line; std::getline(lines, line);) {
     auto first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
@@ -77,7 +78,8 @@ double cgroup_cpus(const std::string& root, const std::string& membership) {
     if (!version_2 && controllers.find(",cpu,") == std::string::npos) continue;
     auto top = version_2 ? fs::path(root) : fs::path(root) / "cpu";
     auto group = (top / fs::path(line.substr(second + 1)).relative_path()).lexically_normal();
-    // In a container the named group may not be visible; the top is then the container's own.
+    // Inside a container the named group may not be visible. Then the root is the container's own
+    // group.
     for (;; group = group.parent_path()) {
       take(version_2 ? quota_v2(group) : quota_v1(group));
       if (group == top || group.native().size() <= top.native().size()) break;

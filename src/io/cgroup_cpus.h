@@ -4,8 +4,9 @@
 
 namespace emend {
 
-// CPUs that a cgroup may use on average, from `root` (/sys/fs/cgroup) and the text of
-// /proc/self/cgroup, version 1 or 2; the strictest of the group and its ancestors. 0: no limit.
+// The average number of CPUs that a cgroup may use: the smallest quota of the group and its
+// ancestors; 0: no limit. `root` is /sys/fs/cgroup, `membership` the text of /proc/self/cgroup.
+// Both cgroup versions are supported.
 double cgroup_cpus(const std::string& root, const std::string& membership);
 
 }  // namespace emend

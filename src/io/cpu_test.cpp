@@ -7,7 +7,7 @@ namespace {
 
 constexpr CpuFeatures kAll{true, true};
 
-TEST(Cpu, LimitsOfTheEnvironmentHold) {
+TEST(Cpu, AppliesTheLimitsOfTheEnvironment) {
   const auto limited = [](const char* aten, const char* onednn) {
     const auto features = limit_cpu_features(kAll, aten, onednn);
     return std::pair(features.avx2, features.avx512);
@@ -21,13 +21,13 @@ TEST(Cpu, LimitsOfTheEnvironmentHold) {
   EXPECT_EQ(limited("", "SSE41"), std::pair(false, false));
 }
 
-TEST(Cpu, LimitsAddNothing) {
+TEST(Cpu, LimitsNeverAddFeatures) {
   const auto features = limit_cpu_features({}, "avx512", "AVX512_CORE");
   EXPECT_FALSE(features.avx2);
   EXPECT_FALSE(features.avx512);
 }
 
-TEST(Cpu, Bf16IsFastWithAvx512Only) {
+TEST(Cpu, Bf16IsFastOnlyWithAvx512) {
   if (bf16_is_fast()) {
     EXPECT_TRUE(cpu_features().avx512);
   }

@@ -7,7 +7,8 @@
 namespace emend {
 namespace {
 
-// A name, or what a file holds, of any length: only its beginning and its end are shown.
+// Names and file contents can have any length. Only the beginning and the end of long ones are
+// shown.
 constexpr size_t kWord = 300, kBeginning = 120, kEnd = 60;
 constexpr size_t kMessage = 4000;
 
@@ -41,7 +42,8 @@ std::string with_short_words(std::string_view text) {
   return out;
 }
 
-// Callers quote file contents and library messages; a message stays one line whatever they hold.
+// Callers quote file contents and messages of libraries. The message stays one line, whatever they
+// contain.
 std::string one_line(std::string_view text) {
   std::string line(text);
   for (char& c : line)

@@ -6,8 +6,8 @@
 
 namespace emend {
 
-// The one exception of emend. `what()` is one line: `[room::thing] what is wrong. Hint: what to
-// do`.
+// The only exception type of emend. `what()` is one line: `[room::thing] what is wrong. Hint: what
+// to do`.
 class Error : public std::runtime_error {
  public:
   Error(std::string_view place, std::string_view problem, std::string_view hint = {});

@@ -12,7 +12,7 @@ TEST(Error, IsOneLineWithPlaceAndHint) {
   EXPECT_STREQ("[io::x] is it? Hint: no", Error("io::x", "is it?", "no").what());
 }
 
-TEST(Error, CutsLongNames) {
+TEST(Error, ShortensLongNames) {
   const std::string name(5000, 'a');
   const std::string said = Error("io::x", "there is no folder '" + name + "' here", "check").what();
   EXPECT_LT(said.size(), 300u);
@@ -22,7 +22,7 @@ TEST(Error, CutsLongNames) {
 
   const std::string path = "/home/somebody/" + std::string(250, 'b');
   EXPECT_NE(std::string(Error("io::x", path, "check").what()).find(path), std::string::npos)
-      << "a name of ordinary length is whole";
+      << "a name of ordinary length is not shortened";
 }
 
 TEST(Error, CutsBetweenCharacters) {
@@ -38,7 +38,7 @@ TEST(Error, CutsBetweenCharacters) {
   }
 }
 
-TEST(Error, CutsLongMessages) {
+TEST(Error, ShortensLongMessages) {
   std::string words;
   for (int i = 0; i < 10000; ++i) words += "word ";
   EXPECT_LT(std::string(Error("io::x", words, "check").what()).size(), 4100u);

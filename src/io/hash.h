@@ -9,7 +9,8 @@ struct XXH3_state_s;
 
 namespace emend {
 
-// XXH3 with 128 bits, fed piece by piece. For fingerprints and cache keys, not against forgery.
+// XXH3 with 128 bits, computed incrementally. For fingerprints and cache keys; it is not
+// cryptographic.
 class Hasher {
  public:
   Hasher();
@@ -19,7 +20,7 @@ class Hasher {
 
   Hasher& update(const void* data, size_t size);
   Hasher& update(std::string_view text) { return update(text.data(), text.size()); }
-  // 32 hexadecimal digits of everything so far; one may go on afterwards.
+  // The hash of everything so far as 32 hexadecimal digits. `update` may be called afterwards.
   std::string hex() const;
 
  private:

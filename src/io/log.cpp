@@ -12,7 +12,8 @@ namespace {
 spdlog::logger make_logger() {
   auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
   spdlog::logger logger("emend", sink);
-  // On a terminal a progress bar may stand on the line: it is wiped, and drawn again later.
+  // On a terminal, the current line may hold a progress bar: the message erases it, and the bar is
+  // drawn again later.
   logger.set_pattern(std::string(::isatty(STDERR_FILENO) ? "\r\x1b[K" : "") + "%^%l%$: %v");
   if (const char* level = std::getenv("EMEND_LOG"))
     logger.set_level(spdlog::level::from_str(level));

@@ -4,8 +4,9 @@
 
 namespace emend {
 
-// Where all messages to the user go (stderr; stdout is for results): logger().warn("...", ...).
-// Level: EMEND_LOG=debug|info|warn|error, or logger().set_level(). The one global of emend.
+// The logger for all messages to the user. It writes to stderr; stdout is for results. The level
+// comes from EMEND_LOG=debug|info|warn|error or logger().set_level(). The logger is emend's only
+// global object.
 spdlog::logger& logger();
 
 }  // namespace emend

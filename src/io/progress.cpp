@@ -98,7 +98,7 @@ void Progress::show(bool last) {
   shown_ = Clock::now();
   auto text = line(seconds_between(start_, shown_));
   if (terminal_) {
-    // A line that wraps could not be drawn over.
+    // A longer line would wrap, and could then not be overwritten.
     text = text.substr(0, terminal_width(options_.out) - 1);
     std::fprintf(options_.out, "\r%s\x1b[K%s", text.c_str(), last ? "\n" : "");
   } else {

@@ -11,15 +11,16 @@ namespace emend {
 
 struct ProgressOptions {
   std::FILE* out = stderr;
-  std::optional<bool> terminal;  // asked of `out` when not given
+  std::optional<bool> terminal;  // detected from `out` if not set
   double seconds_between_lines = 30;
 };
 
-// Shows how far a long job is. On a terminal one line that is drawn over again, with rate and time
-// left; elsewhere (a log file) a line now and then. The last state is shown when it is destroyed.
+// Shows the progress of a long job. On a terminal it redraws one line with rate and remaining time;
+// elsewhere (a log file) it prints a line at intervals. The destructor prints the final state.
 class Progress {
  public:
-  // `total` 0: unknown. `done` at the start: a resumed job; it does not count for the rate.
+  // `total` 0: unknown. `done` is the number of steps that a resumed job has already done; they do
+  // not count for the rate.
   Progress(std::string title, int64_t total, int64_t done = 0, ProgressOptions options = {});
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -27,7 +28,7 @@ class Progress {
 
   void advance(int64_t steps = 1);
   void set(int64_t done);
-  // Shown at the end of the line: "loss 0.31".
+  // Sets a note at the end of the line, such as "loss 0.31".
   void note(std::string text);
 
  private:
@@ -47,7 +48,7 @@ class Progress {
   Clock::time_point shown_;
 };
 
-// "0:07", "12:45", "3:02:10".
+// Formats a duration as "0:07", "12:45" or "3:02:10".
 std::string format_duration(double seconds);
 
 }  // namespace emend

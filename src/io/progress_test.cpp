@@ -19,7 +19,7 @@ std::string shown(bool terminal, const std::function<void(std::FILE*)>& job) {
   return copy;
 }
 
-TEST(Progress, TellsTheLastStateAlways) {
+TEST(Progress, AlwaysPrintsTheFinalState) {
   auto text = shown(false, [](std::FILE* out) {
     Progress progress("training", 200, 0, {out, false});
     for (int i = 0; i < 50; ++i) progress.advance();
@@ -27,10 +27,10 @@ TEST(Progress, TellsTheLastStateAlways) {
   });
   EXPECT_EQ(0u, text.find("training 50/200 25 %, ")) << text;
   EXPECT_NE(text.find(" left, loss 0.50\n"), std::string::npos) << text;
-  EXPECT_EQ(1, std::count(text.begin(), text.end(), '\n')) << "quiet jobs fill no log";
+  EXPECT_EQ(1, std::count(text.begin(), text.end(), '\n')) << "short jobs print one line";
 }
 
-TEST(Progress, PlainLinesComeAtIntervals) {
+TEST(Progress, PrintsPlainLinesAtIntervals) {
   auto text = shown(false, [](std::FILE* out) {
     Progress progress("x", 0, 0, {out, false, 0});
     for (int i = 0; i < 3; ++i) progress.advance();
@@ -48,7 +48,7 @@ TEST(Progress, DrawsABarOnATerminal) {
   EXPECT_EQ('\n', text.back());
 }
 
-TEST(Progress, ResumedStepsAndWrongTotalsDoNoHarm) {
+TEST(Progress, ToleratesResumedStepsAndWrongTotals) {
   auto text = shown(true, [](std::FILE* out) {
     Progress progress(std::string(500, 'x'), 4, 3, {out, true});
     progress.set(9);
@@ -57,7 +57,7 @@ TEST(Progress, ResumedStepsAndWrongTotalsDoNoHarm) {
     EXPECT_LT(end - start, 90u) << "a line must not wrap";
 }
 
-TEST(Progress, Durations) {
+TEST(Progress, FormatsDurations) {
   EXPECT_EQ("0:00", format_duration(0));
   EXPECT_EQ("0:07", format_duration(6.6));
   EXPECT_EQ("12:45", format_duration(765));

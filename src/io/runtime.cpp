@@ -49,14 +49,14 @@ uint64_t page_bytes() { return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)); }
 int set_threads(int threads) {
   if (threads < 1) threads = available_cores();
   at::set_num_threads(threads);
-  // Not part of the BLAS interface: there only where the BLAS is OpenBLAS.
+  // This function is not part of the BLAS interface; only OpenBLAS has it.
   if (void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
     reinterpret_cast<void (*)(int)>(symbol)(threads);
   return threads;
 }
 
 bool is_reference_blas(const std::string& library) {
-  // Debian's alternatives are all named libblas.so.3; the folder tells them apart.
+  // Debian's alternatives all have the name libblas.so.3; the folder distinguishes them.
   for (const char* tuned : {"openblas", "mkl", "blis", "atlas", "armpl", "nvpl", "accelerate"})
     if (library.find(tuned) != std::string::npos) return false;
   return library.find("libblas") != std::string::npos;
@@ -101,7 +101,8 @@ void restart_with_runtime_settings(char** argv) {
   const bool wait = set("OMP_WAIT_POLICY",
                         better_wait_policy(::getenv("OMP_WAIT_POLICY"), ::getenv("GOMP_SPINCOUNT"),
                                            ::getenv("OMP_NUM_THREADS"), available_cores()));
-  // Both are set now, so that this happens once; where it fails, the program goes on slowly.
+  // Both variables are set now, so that the program restarts only once. If the restart fails, the
+  // program continues, but slowly.
   if (blas || wait) ::execv("/proc/self/exe", argv);
 }
 
@@ -109,8 +110,8 @@ void warn_if_blas_is_slow() {
   auto blas = find_blas();
   if (blas.slow)
     logger().warn(
-        "the reference BLAS ({}) is in use, 10 to 30 times slower than OpenBLAS. Install it with: "
-        "apt install libopenblas0-pthread",
+        "the reference BLAS ({}) is in use, which is 10 to 30 times slower than OpenBLAS. Install "
+        "OpenBLAS: apt install libopenblas0-pthread",
         blas.library);
 }
 

@@ -7,49 +7,52 @@
 
 namespace emend {
 
-// Physical cores that this process may use: within its CPU affinity and its cgroup's quota.
+// The number of physical cores that this process may use, limited by its CPU affinity and its
+// cgroup's quota.
 int available_cores();
 
-// Threads for LibTorch and its BLAS; below 1: available_cores(). Returns the number set.
-// Debian's LibTorch starts with one, and OpenBLAS keeps a count of its own.
+// Sets the number of threads of LibTorch and its BLAS; below 1: available_cores(). Returns the
+// number that was set. Debian's LibTorch starts with one thread, and OpenBLAS counts its threads
+// separately.
 int set_threads(int threads = 0);
 
-// The matrix multiplication that LibTorch uses.
+// The BLAS library that LibTorch uses.
 struct Blas {
-  std::string library;  // its file, or "built into LibTorch"
-  std::string kernels;  // the processor that they are written for; empty where it does not say
-  bool slow = false;    // the reference implementation, 10 to 30 times slower than a tuned one
+  std::string library;  // path of the library, or "built into LibTorch"
+  std::string kernels;  // processor type of the kernels; empty if the library does not report it
+  bool slow = false;    // reference implementation, 10 to 30 times slower than an optimized one
 };
 Blas find_blas();
-// What `library`, a resolved path, is.
+// Whether `library`, a resolved path, is the reference BLAS.
 bool is_reference_blas(const std::string& library);
-// Starts this program again with environment variables that libraries read only while they are
-// loaded, where one is to be set; to be called first of all in `main`. What a user has set stays.
-// - OPENBLAS_CORETYPE: OpenBLAS falls back to kernels of 2004 on processors younger than itself;
-//   those that the processor can run are two to eight times faster.
-// - OMP_WAIT_POLICY=passive: OpenMP's threads wait by spinning unless told otherwise, which on a
-//   busy machine takes ten times the processor time.
+// Restarts the program with environment variables that libraries read only while they are loaded,
+// if one has to be set. `main` calls it before anything else. Variables that the user has set are
+// not changed.
+// - OPENBLAS_CORETYPE: on processors that it does not know, OpenBLAS uses kernels of 2004; suitable
+//   kernels are two to eight times faster.
+// - OMP_WAIT_POLICY=passive: by default, OpenMP threads wait in a busy loop, which takes ten times
+//   the CPU time on a busy machine.
 void restart_with_runtime_settings(char** argv);
-// What OMP_WAIT_POLICY has to be; empty: what is there, or the default, is right. `policy`,
-// `spin_count` and `threads` are the values of OMP_WAIT_POLICY, GOMP_SPINCOUNT and OMP_NUM_THREADS,
-// null where they are not set.
+// Returns the value to set for OMP_WAIT_POLICY; empty: the current value or the default is right.
+// `policy`, `spin_count` and `threads` are the values of OMP_WAIT_POLICY, GOMP_SPINCOUNT and
+// OMP_NUM_THREADS, null if not set.
 std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,
                                int cores);
-// What OPENBLAS_CORETYPE has to be for kernels chosen this way; empty: they fit, or nothing better
-// is known.
+// Returns the value to set for OPENBLAS_CORETYPE if OpenBLAS uses `kernels`; empty: they fit the
+// processor, or no better ones are known.
 std::string better_blas_kernels(const std::string& kernels);
-// One warning with what to install, when the BLAS is slow.
+// Logs a warning that says which package to install, if the BLAS is slow.
 void warn_if_blas_is_slow();
 
-// Bytes of this process in memory: now (pages of mapped files included), now without pages of
-// files, and at most so far.
+// Memory use of this process in bytes: resident now (including pages of mapped files), resident
+// without pages of files, and the peak so far.
 uint64_t resident_bytes();
 uint64_t anonymous_bytes();
 uint64_t peak_resident_bytes();
 
-// While one exists, the first SIGINT or SIGTERM only sets a flag, so that a long job can stop at a
-// good place; the second one ends the process as usual. The handlers before are put back at the
-// end.
+// While an object exists, the first SIGINT or SIGTERM only sets a flag, so that a long job can stop
+// at a safe point. The second signal ends the process as usual. The destructor restores the
+// previous handlers.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -57,8 +60,8 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
   ~InterruptGuard();
   static bool interrupted();
-  // The signal that interrupted the last one, SIGINT or SIGTERM; 0: none did. A program that was
-  // interrupted ends with 128 + this.
+  // The signal, SIGINT or SIGTERM, that set the flag of the last guard; 0: none. An interrupted
+  // program exits with 128 + this value.
   static int signal();
 
  private:

@@ -23,7 +23,7 @@ void put(const fs::path& path, const std::string& text) {
   std::ofstream(path) << text;
 }
 
-TEST(Cores, AffinityBounds) {
+TEST(Cores, AreLimitedByAffinity) {
   EXPECT_GE(available_cores(), 1);
   cpu_set_t before;
   ASSERT_EQ(0, ::sched_getaffinity(0, sizeof before, &before));
@@ -40,7 +40,7 @@ TEST(Cores, AffinityBounds) {
   ::sched_setaffinity(0, sizeof before, &before);
 }
 
-TEST(Cores, CgroupQuotaBounds) {
+TEST(Cores, AreLimitedByTheCgroupQuota) {
   TemporaryFolder folder;
   fs::path root = folder.path();
   EXPECT_EQ(0, cgroup_cpus(root, "0::/\n"));
@@ -71,7 +71,7 @@ TEST(Threads, AreSetForLibTorch) {
   set_threads(before);
 }
 
-TEST(Blas, ReferenceIsTold) {
+TEST(Blas, DetectsTheReferenceLibrary) {
   EXPECT_TRUE(is_reference_blas("/usr/lib/x86_64-linux-gnu/blas/libblas.so.3.11.0"));
   EXPECT_TRUE(is_reference_blas("/usr/lib/libblas.so.3"));
   EXPECT_FALSE(is_reference_blas("/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"));
@@ -85,7 +85,7 @@ TEST(Blas, ReferenceIsTold) {
   RecordProperty("blas", blas.library);
 }
 
-TEST(Blas, KernelsOfOldProcessorsAreReplacedAlone) {
+TEST(Blas, ReplacesOnlyKernelsOfOldProcessors) {
   EXPECT_EQ("", better_blas_kernels(""));
   EXPECT_EQ("", better_blas_kernels("SkylakeX"));
   EXPECT_EQ("", better_blas_kernels("Zen"));
@@ -102,7 +102,7 @@ TEST(WaitPolicy, IsPassiveUnlessTheUserChose) {
   EXPECT_EQ(better_wait_policy(nullptr, nullptr, nullptr, 1), "");
 }
 
-TEST(Memory, GrowsWithWhatIsHeld) {
+TEST(Memory, GrowsWithAllocations) {
   auto before = anonymous_bytes(), resident = resident_bytes();
   std::vector<char> held(64 << 20, 1);
   EXPECT_GE(anonymous_bytes(), before + (60 << 20));
@@ -125,7 +125,7 @@ TEST(Interrupt, FirstSignalOnlySetsTheFlag) {
   EXPECT_TRUE(InterruptGuard::interrupted());
 }
 
-TEST(InterruptDeathTest, SecondSignalEnds) {
+TEST(InterruptDeathTest, SecondSignalEndsTheProcess) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
       {

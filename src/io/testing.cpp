@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 TemporaryFolder::TemporaryFolder() {
   path_ = (fs::temp_directory_path() / "emend-test-XXXXXX").string();
-  if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot make a temporary folder");
+  if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot create a temporary folder");
 }
 
 TemporaryFolder::~TemporaryFolder() {
@@ -70,7 +70,7 @@ std::string Mutator::mutate(const std::vector<std::string>& files) {
 }
 
 void Mutator::damage(std::string& bytes, const std::string& other) {
-  // Half of all damage near the start, where headers are.
+  // Half of the damage is near the start, where headers are.
   auto place = [&] {
     auto size = below(2) ? bytes.size() : std::min<size_t>(bytes.size(), 64);
     return below(size);
@@ -129,7 +129,7 @@ std::string fuzz(const std::vector<std::string>& files, int count, uint64_t seed
     } catch (const std::exception& error) {
       return fmt::format("input {}: {}", i, error.what());
     } catch (...) {
-      return fmt::format("input {}: something that is no exception", i);
+      return fmt::format("input {}: something that is not a std::exception", i);
     }
     const double took = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     if (took > seconds) return fmt::format("input {}: took {:.1f} s", i, took);

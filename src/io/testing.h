@@ -11,7 +11,7 @@
 
 namespace emend {
 
-// A new folder that goes away with its contents.
+// A new temporary folder, which the destructor removes with its contents.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -21,14 +21,14 @@ class TemporaryFolder {
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // Names of all that is in it, sorted, with a space after each.
+  // The sorted names of its entries, with a space after each.
   std::string listing() const;
 
  private:
   std::string path_;
 };
 
-// While one exists, writing beyond `bytes` in any file fails with an error, as on a full disk.
+// While an object exists, writing more than `bytes` bytes to any file fails as on a full disk.
 class FullDisk {
  public:
   explicit FullDisk(uint64_t bytes);
@@ -44,13 +44,13 @@ class FullDisk {
 // The message of the emend::Error that `action` throws, or "no error".
 std::string error_of(const std::function<void()>& action);
 
-// Damaged versions of good files, the same ones in every run.
+// Makes damaged versions of valid files, the same ones in every run.
 class Mutator {
  public:
   explicit Mutator(uint64_t seed) : random_(seed) {}
 
-  // One to four of: flipped bits, extreme bytes, extreme 2- to 8-byte numbers, a cut, a piece left
-  // out, doubled, or taken from another of the files.
+  // Applies one to four kinds of damage: flipped bits, extreme bytes, extreme numbers of 2 to 8
+  // bytes, truncation, or a piece that is removed, repeated, or copied from another of the files.
   std::string mutate(const std::vector<std::string>& files);
   size_t below(size_t limit) { return limit ? random_() % limit : 0; }
 
@@ -60,9 +60,9 @@ class Mutator {
   std::mt19937_64 random_;
 };
 
-// Gives `count` damaged files to `reader`, which may return or throw emend::Error. Anything else,
-// more than `seconds` of the processor's time for one file, or a peak of memory that grows by more
-// than `bytes`, is told. Returns what went wrong first, or nothing.
+// Gives `count` damaged files to `reader`, which may return or throw emend::Error. Returns a
+// description of the first failure, or an empty string. Failures are other exceptions, more than
+// `seconds` of CPU time for one file, and a memory peak that grows by more than `bytes`.
 std::string fuzz(const std::vector<std::string>& files, int count, uint64_t seed,
                  const std::function<void(const std::string&)>& reader, double seconds = 5,
                  uint64_t bytes = uint64_t{256} << 20);

@@ -29,7 +29,7 @@ Activation activation_by_name(const std::string& name, const std::string& field)
   auto found = known.find(name);
   if (found == known.end())
     throw Error("nn::activation", fmt::format("{} is `{}`, which is not implemented", field, name),
-                "gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu and silu are");
+                "supported are gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu and silu");
   return found->second;
 }
 
@@ -47,7 +47,8 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
     case Activation::silu:
       return gated ? sigmoid_gate(x, 1, 0) : at::silu(x);
   }
-  throw Error("nn::activation", "no such activation", "name one that is listed in nn/activation.h");
+  throw Error("nn::activation", "unknown activation",
+              "use an activation that is listed in nn/activation.h");
 }
 
 }  // namespace emend

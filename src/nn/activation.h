@@ -6,11 +6,11 @@
 
 namespace emend {
 
-// The names that config.json uses.
+// Activations by their names in config.json.
 enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu };
 
-// `field`: where the name stands, for the message. Throws emend::Error for a name that is not
-// known.
+// `field`: the setting that contains the name, for the error. Throws emend::Error for an unknown
+// name.
 Activation activation_by_name(const std::string& name, const std::string& field);
 
 // x: any shape.

@@ -13,11 +13,11 @@ at::Tensor apply_transform(const at::Tensor& x, const Transform& transform,
   if (changed.is_same(x)) return x;
   if (!changed.defined() || changed.sizes() != x.sizes())
     throw Error("nn::attachment",
-                fmt::format("a transform made [{}] of [{}]",
+                fmt::format("a transform returned the shape [{}] for an input of [{}]",
                             changed.defined() ? fmt::to_string(fmt::join(changed.sizes(), ", "))
                                               : "nothing",
                             fmt::join(x.sizes(), ", ")),
-                "it must keep the shape");
+                "a transform must keep the shape");
   changed = changed.to(x.scalar_type());
   if (!rows.defined()) return changed;
   std::vector<int64_t> shape(x.dim(), 1);

@@ -8,24 +8,25 @@
 
 namespace emend {
 
-// What is added to a linear layer's weight while it runs; the stored weight is never written.
-// Either `dense` (out, in), or low-rank `up` (out, r) and `down` (r, in) with delta = up @ down;
-// float32 whatever the weight's dtype. May require grad.
+// A change that is added to the weight of a linear layer while it runs; the stored weight is never
+// written. Either `dense` (out, in), or low-rank `up` (out, r) and `down` (r, in) with delta = up @
+// down. Always float32. It may require gradients.
 struct WeightDelta {
   at::Tensor dense;
   at::Tensor up;
   at::Tensor down;
 
   bool low_rank() const { return up.defined(); }
-  // (out, in), float32.
+  // The dense delta, (out, in), float32.
   at::Tensor materialised() const { return low_rank() ? at::matmul(up, down) : dense; }
 };
 
-// Sees the tensor at its point, (R, T, C) with R rows of the part that runs, and returns what flows
-// on. An observer returns its argument.
+// Receives the tensor at its point, (R, T, C) with R rows of the batch, and returns its
+// replacement. An observer returns its argument.
 using Transform = std::function<at::Tensor(const at::Tensor&)>;
 
-// What hangs on one point, in order. `rows`: (R) bool, the rows it acts on; undefined: all.
+// An intervention at one point of a layer; several run in order. `rows`: (R) bool, the rows that it
+// changes; undefined: all.
 struct Attachment {
   enum class Kind { input, weight, output } kind;
   WeightDelta delta;    // kind weight
@@ -33,11 +34,11 @@ struct Attachment {
   at::Tensor rows;
 };
 
-// The transform's result where `rows` says so (undefined: everywhere), the very bits of x
-// elsewhere. Throws emend::Error when the transform changes the shape.
+// Returns the transform's result for the rows in `rows` (undefined: all), and x unchanged, bit for
+// bit, for the others. Throws emend::Error if the transform changes the shape.
 at::Tensor apply_transform(const at::Tensor& x, const Transform& transform, const at::Tensor& rows);
 
-// Every site's attachments, by site number. A model that runs unedited gets an empty one.
+// The attachments of every site, by site number. Empty for an unedited model.
 struct Attachments {
   std::vector<std::vector<Attachment>> by_site;
 

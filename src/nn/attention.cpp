@@ -14,8 +14,8 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
                      const at::Tensor& bias, double scale) {
   auto scores = at::matmul(q * scale, k.transpose(-1, -2));
   if (bias.defined()) scores = scores + bias;
-  // LibTorch's kernel computes in float32 and rounds once; asked for a float32 result, it writes
-  // and reads a tensor twice as large, which costs seven times as long at 677 positions.
+  // LibTorch's kernel computes in float32 and rounds once. Requesting a float32 result would write
+  // and read a tensor of twice the size, which takes seven times as long at 677 positions.
   return at::matmul(at::softmax(scores, -1), v);
 }
 
@@ -24,7 +24,8 @@ at::Tensor grouped_attention(const at::Tensor& q, const at::Tensor& k, const at:
   const int64_t rows = q.size(0), heads = q.size(1), length = q.size(2), width = q.size(3);
   const int64_t groups = k.size(1), each = heads / groups;
   if (each == 1) return attention(q, k, v, bias, scale);
-  // A group's heads as more positions of one head: nothing is repeated.
+  // The heads of a group become additional positions of one head, so that keys and values are not
+  // repeated.
   auto folded = q.reshape({rows, groups, each * length, width});
   auto scores = at::matmul(folded * scale, k.transpose(-1, -2));
   if (bias.defined())

@@ -6,8 +6,7 @@
 
 #include "io/cpu.h"
 
-// What kernels for AVX2 (with FMA and F16C) are written with; only .cpp files of this room include
-// it.
+// Helpers for AVX2 kernels (with FMA and F16C). Only .cpp files of this folder include this header.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -15,7 +14,7 @@
 
 namespace emend {
 
-// Eight numbers of a 16-bit type, as float32.
+// Loads eight numbers of a 16-bit type as float32.
 EMEND_AVX2 inline __m256 load_floats(const at::BFloat16* from) {
   const auto stored = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(stored), 16));

@@ -4,7 +4,7 @@
 
 #include "io/cpu.h"
 
-// What kernels of our own are written with; only .cpp files of this room include it.
+// Helpers for AVX-512 kernels. Only .cpp files of this folder include this header.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -19,7 +19,7 @@ EMEND_AVX512 inline __m512 widen(__m256i stored) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
 }
 
-// To the nearest bfloat16, ties to even; what is no number stays none.
+// Rounds to the nearest bfloat16, ties to even; NaN stays NaN.
 EMEND_AVX512 inline __m256i narrow(__m512 wide) {
   const auto bits = _mm512_castps_si512(wide);
   const auto odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));

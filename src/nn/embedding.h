@@ -4,12 +4,13 @@
 
 namespace emend {
 
-// A table of vectors. Pad ids are looked up like any other (their gradient is the mask's business).
+// A table of vectors. Padding IDs are looked up like any other (the mask excludes them from the
+// loss).
 struct Embedding {
   at::Tensor weight;                  // (count, C)
-  at::ScalarType dtype = at::kFloat;  // of the vectors that are looked up
+  at::ScalarType dtype = at::kFloat;  // dtype of the result
 
-  // ids: (...) int64 -> (..., C), in `dtype`, whatever the table is stored in.
+  // ids: (...) int64 -> (..., C), in `dtype`, for any dtype of the table.
   at::Tensor operator()(const at::Tensor& ids) const {
     return at::embedding(weight, ids).to(dtype);
   }

@@ -11,13 +11,14 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kAhead = 256;  // elements of the weight; measured best of 0 to 4,096
+constexpr int64_t kAhead =
+    256;  // elements of the weight; the fastest of 0 to 4,096 in measurements
 
 #if defined(__x86_64__)
 
-// Lines [first, last) of the weight (out, in) bfloat16 against x (Rows, in) float32; y: (Rows, out)
-// float32, all contiguous. Several lines at a time: as many streams from memory, each asked for
-// ahead, and sums that do not wait for each other.
+// Multiplies rows [first, last) of the weight (out, in) bfloat16 by x (Rows, in) float32 into y
+// (Rows, out) float32, all contiguous. Several rows are processed at a time, so that there are
+// several prefetched memory streams and independent sums.
 template <int Rows>
 EMEND_AVX512 void multiply(const float* x, const uint16_t* weight, float* y, int64_t in,
                            int64_t out, int64_t first, int64_t last) {
@@ -25,7 +26,7 @@ EMEND_AVX512 void multiply(const float* x, const uint16_t* weight, float* y, int
   constexpr int64_t kStep = 2 * kLanes;  // a cache line of the weight
   const int64_t whole = in - in % kStep;
   for (int64_t o = first; o < last; o += kLines) {
-    // A line beyond the last is the last one once more.
+    // Rows beyond the last one repeat the last one.
     const uint16_t* lines[kLines];
     for (int l = 0; l < kLines; ++l) lines[l] = weight + std::min(o + l, last - 1) * in;
     __m512 sums[kLines][Rows];
@@ -77,7 +78,7 @@ EMEND_AVX2 inline float sum_of(__m256 x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-// The same with AVX2's 16 registers, for a weight in bfloat16 or half.
+// The same with the 16 registers of AVX2, for a bfloat16 or half weight.
 template <int Rows, class Stored>
 EMEND_AVX2 void multiply(const float* x, const Stored* weight, float* y, int64_t in, int64_t out,
                          int64_t first, int64_t last) {
@@ -128,7 +129,7 @@ void multiply_rows(int64_t, const float*, const Stored*, float*, int64_t, int64_
 
 #endif
 
-// Whether there is a kernel for activations and a weight of these types.
+// Whether there is a kernel for activations and weights of these types.
 bool has_kernel(at::ScalarType x, at::ScalarType weight) {
   if (x == at::kBFloat16) return weight == at::kBFloat16 && cpu_features().avx512;
   return x == at::kFloat && has_16_bits(weight) && cpu_features().avx2;
@@ -153,14 +154,14 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& weight, const 
   auto y = at::empty({rows, out}, wide.options());
   const auto* from = wide.data_ptr<float>();
   auto* to = y.data_ptr<float>();
-  // Below this many elements of the weight, another thread costs more than it reads.
+  // With fewer elements of the weight per thread, starting another thread costs more than it saves.
   constexpr int64_t kGrain = 1 << 16;
   const auto run = [&](const auto* with) {
     at::parallel_for(0, out, std::max<int64_t>(1, kGrain / in), [&](int64_t first, int64_t last) {
       multiply_rows(rows, from, with, to, in, out, first, last);
     });
   };
-  if (x.scalar_type() == at::kBFloat16)  // AVX-512's kernel takes the bits
+  if (x.scalar_type() == at::kBFloat16)  // the AVX-512 kernel takes the raw bits
     run(reinterpret_cast<const uint16_t*>(weight.data_ptr<at::BFloat16>()));
   else if (weight.scalar_type() == at::kBFloat16)
     run(weight.data_ptr<at::BFloat16>());

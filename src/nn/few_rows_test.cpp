@@ -7,7 +7,7 @@
 namespace emend {
 namespace {
 
-// Differences of bfloat16's own rounding at most: the exact sums of the exact products.
+// The exact result rounded to bfloat16; differences are at most one rounding.
 bool can() {
   const auto one = at::ones({1, 1}, at::kBFloat16);
   return are_few_rows(one, one, {});
@@ -15,7 +15,7 @@ bool can() {
 #define EMEND_SKIP_WITHOUT_KERNEL() \
   if (!can()) GTEST_SKIP() << "this processor has no AVX-512"
 
-TEST(FewRows, AreWhatLinearSays) {
+TEST(FewRows, MatchLinear) {
   EMEND_SKIP_WITHOUT_KERNEL();
   at::manual_seed(1);
   for (int64_t rows : {1, 2, 3, 4})
@@ -37,8 +37,8 @@ TEST(FewRows, AreWhatLinearSays) {
       }
 }
 
-// The kernel for float32 with a weight in 16 bits, whose sums differ in their order alone.
-TEST(FewRows, AreWhatLinearSaysOfAWeightIn16Bits) {
+// The kernel for float32 with a 16-bit weight; only the order of its sums differs.
+TEST(FewRows, MatchLinearWith16BitWeights) {
   at::manual_seed(4);
   for (auto dtype : {at::kBFloat16, at::kHalf})
     for (int64_t rows : {1, 2, 3, 4})
@@ -64,7 +64,7 @@ TEST(FewRows, AreWhatLinearSaysOfAWeightIn16Bits) {
       are_few_rows(at::randn({4, 16}).requires_grad_(true), at::randn({8, 16}).to(at::kHalf), {}));
 }
 
-TEST(FewRows, AreOnlyBFloat16OfFewRowsWithoutGradients) {
+TEST(FewRows, AcceptOnlyFewRowsWithoutGradients) {
   EMEND_SKIP_WITHOUT_KERNEL();
   const auto weight = at::randn({8, 16}).to(at::kBFloat16);
   const auto x = at::randn({4, 16}).to(at::kBFloat16);
@@ -78,7 +78,7 @@ TEST(FewRows, AreOnlyBFloat16OfFewRowsWithoutGradients) {
   EXPECT_TRUE(are_few_rows(leaf, weight, {}));
 }
 
-TEST(FewRows, GoThroughLinear) {
+TEST(FewRows, AreUsedByLinear) {
   EMEND_SKIP_WITHOUT_KERNEL();
   at::manual_seed(2);
   const auto weight = at::randn({24, 40}).to(at::kBFloat16);
@@ -87,7 +87,7 @@ TEST(FewRows, GoThroughLinear) {
   EXPECT_TRUE(layer(x, {}).equal(few_rows_linear(x, weight, {})));
 }
 
-// A transposed or sliced input is read by its values, not by where they lie.
+// A transposed or sliced input must be read with its strides.
 TEST(FewRows, ReadInputsThatAreNotContiguous) {
   EMEND_SKIP_WITHOUT_KERNEL();
   at::manual_seed(3);

@@ -5,7 +5,8 @@ namespace emend {
 at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
   if (!x.is_cpu() || x.scalar_type() != at::kBFloat16)
     return at::layer_norm(x, {width}, weight, bias, eps);
-  // LibTorch 1.13's bfloat16 kernel takes ten times as long as its float32 kernel and both casts.
+  // In LibTorch 1.13, the bfloat16 kernel takes ten times as long as the float32 kernel with both
+  // casts.
   const auto wide = [](const at::Tensor& t) { return t.defined() ? t.to(at::kFloat) : t; };
   return at::layer_norm(wide(x), {width}, wide(weight), wide(bias), eps).to(x.scalar_type());
 }

@@ -16,8 +16,8 @@ double value(Activation activation, double x) {
   return activate(at::tensor({x}), activation).item<double>();
 }
 
-// Reference values by the formulas of transformers' activations, in double.
-TEST(Activation, AreThoseOfTheirNames) {
+// Reference values computed in double with the formulas of transformers' activations.
+TEST(Activation, MatchTheirNames) {
   for (double x : {-3.0, -0.7, 0.0, 0.4, 2.5}) {
     const double erf = 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
     const double tanh = 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
@@ -31,7 +31,7 @@ TEST(Activation, AreThoseOfTheirNames) {
   }
 }
 
-TEST(Activation, NamesWhatIsUnknown) {
+TEST(Activation, RefusesUnknownNames) {
   try {
     activation_by_name("gelu_fancy", "text_config.activation_function");
     FAIL();
@@ -40,7 +40,7 @@ TEST(Activation, NamesWhatIsUnknown) {
   }
 }
 
-TEST(Attention, IsTheWeightedMeanOfWhatMayBeSeen) {
+TEST(Attention, IsTheWeightedMeanOfUnmaskedValues) {
   at::manual_seed(1);
   const auto q = at::randn({2, 3, 4, 5}), k = at::randn({2, 3, 6, 5}), v = at::randn({2, 3, 6, 5});
   auto may = at::ones({2, 1, 4, 6}, at::kBool);
@@ -56,7 +56,7 @@ TEST(Attention, IsTheWeightedMeanOfWhatMayBeSeen) {
   EXPECT_NEAR(out[1][2][3][0].item<double>(), mean / sum, 1e-5);
 }
 
-TEST(Attention, APositionThatMayLookAtNothingGivesNumbers) {
+TEST(Attention, AFullyMaskedPositionGivesFiniteNumbers) {
   const auto q = at::randn({1, 1, 2, 4});
   const auto none = at::zeros({1, 1, 2, 2}, at::kBool);
   for (auto dtype : {at::kFloat, at::kBFloat16}) {
@@ -65,8 +65,8 @@ TEST(Attention, APositionThatMayLookAtNothingGivesNumbers) {
   }
 }
 
-// A row of bfloat16 scores is exponentiated and summed in float32 and rounded once.
-TEST(Attention, SoftmaxOfBfloat16IsThatOfFloat32RoundedOnce) {
+// A row of bfloat16 scores is exponentiated and summed in float32, and rounded once.
+TEST(Attention, SoftmaxOfBfloat16IsComputedInFloat32) {
   at::manual_seed(2);
   const auto q = at::randn({1, 2, 300, 8}).to(at::kBFloat16);
   const auto k = at::randn({1, 2, 300, 8}).to(at::kBFloat16);
@@ -77,7 +77,7 @@ TEST(Attention, SoftmaxOfBfloat16IsThatOfFloat32RoundedOnce) {
   EXPECT_LT(differ.item<double>(), 1e-3);
 }
 
-TEST(LayerNorm, OfBfloat16IsThatOfFloat32RoundedOnce) {
+TEST(LayerNorm, OfBfloat16IsComputedInFloat32) {
   at::manual_seed(4);
   LayerNorm norm{at::randn({40}).to(at::kBFloat16), at::randn({40}).to(at::kBFloat16), 40, 1e-6};
   auto x = (at::randn({3, 5, 40}) * 7 + 50).to(at::kBFloat16).requires_grad_(true);
@@ -86,14 +86,14 @@ TEST(LayerNorm, OfBfloat16IsThatOfFloat32RoundedOnce) {
   const auto wide = at::layer_norm(x.to(at::kDouble), {40}, norm.weight.to(at::kDouble),
                                    norm.bias.to(at::kDouble), norm.eps);
   const auto error = (y.to(at::kDouble) - wide).abs() / wide.abs().clamp_min(0.1);
-  EXPECT_LT(error.max().item<double>(), 0.004);  // half a unit in bfloat16's last place
+  EXPECT_LT(error.max().item<double>(), 0.004);  // half a unit in the last place of bfloat16
   const auto gradient = torch::autograd::grad({y.to(at::kFloat).pow(2).sum()}, {x})[0];
   const auto expected = torch::autograd::grad({wide.pow(2).sum()}, {x})[0].to(at::kDouble);
   EXPECT_LT((gradient.to(at::kDouble) - expected).abs().max().item<double>(),
             0.02 * expected.abs().max().item<double>());
 }
 
-TEST(LayerNorm, NeedsNoWeights) {
+TEST(LayerNorm, WorksWithoutWeights) {
   for (auto dtype : {at::kFloat, at::kBFloat16}) {
     const auto y = LayerNorm{{}, {}, 40, 1e-6}(at::randn({3, 40}).to(dtype)).to(at::kFloat);
     EXPECT_LT(y.mean(-1).abs().max().item<double>(), 0.01);
@@ -101,7 +101,7 @@ TEST(LayerNorm, NeedsNoWeights) {
   }
 }
 
-TEST(Attention, HeadsComeApartAndTogether) {
+TEST(Attention, SplitsAndMergesHeads) {
   const auto x = at::arange(24, at::kFloat).view({1, 3, 8});
   const auto heads = split_heads(x, 2);
   EXPECT_EQ(heads.sizes(), at::IntArrayRef({1, 2, 3, 4}));
@@ -109,7 +109,7 @@ TEST(Attention, HeadsComeApartAndTogether) {
   EXPECT_TRUE(at::equal(merge_heads(heads), x));
 }
 
-TEST(AnswerLoss, CountsTheLabelledPositionsOnly) {
+TEST(AnswerLoss, CountsOnlyLabeledPositions) {
   at::manual_seed(3);
   const auto logits = at::randn({2, 3, 7}).requires_grad_(true);
   const auto labels = at::tensor(std::vector<int64_t>{kIgnored, 4, 0, kIgnored, kIgnored, 6});
@@ -122,12 +122,12 @@ TEST(AnswerLoss, CountsTheLabelledPositionsOnly) {
   EXPECT_GT(gradient[0][1].abs().sum().item<double>(), 0.1);
 }
 
-TEST(AnswerLoss, IsFloat32WhateverTheLogits) {
+TEST(AnswerLoss, IsFloat32ForEveryDtype) {
   const auto logits = at::randn({3, 5}).to(at::kBFloat16);
   EXPECT_EQ(answer_loss(logits, at::zeros({3}, at::kLong)).scalar_type(), at::kFloat);
 }
 
-TEST(AnswerLoss, RefusesWhenNothingCounts) {
+TEST(AnswerLoss, RefusesLabelsThatAreAllIgnored) {
   EXPECT_THROW(answer_loss(at::randn({2, 5}), at::full({2}, kIgnored, at::kLong)), Error);
   EXPECT_THROW(answer_loss(at::randn({2, 5}), at::zeros({3}, at::kLong)), Error);
 }

@@ -41,7 +41,7 @@ TEST_F(LinearTest, IsAffine) {
   EXPECT_LT(gap(plain(), at::matmul(x, layer.weight.t())), 1e-5);
 }
 
-TEST_F(LinearTest, DenseDeltaIsAsIfAddedToTheWeight) {
+TEST_F(LinearTest, DenseDeltaEqualsAChangedWeight) {
   const auto delta = at::randn({4, 6});
   attach({Attachment::Kind::weight, {delta, {}, {}}, {}, {}});
   Linear changed = layer;
@@ -49,7 +49,7 @@ TEST_F(LinearTest, DenseDeltaIsAsIfAddedToTheWeight) {
   EXPECT_LT(gap(run(), changed(x, {})), 1e-5);
 }
 
-TEST_F(LinearTest, LowRankDeltaIsItsProduct) {
+TEST_F(LinearTest, LowRankDeltaEqualsItsProduct) {
   const auto up = at::randn({4, 2}), down = at::randn({2, 6});
   attach({Attachment::Kind::weight, {{}, up, down}, {}, {}});
   Linear changed = layer;
@@ -66,7 +66,7 @@ TEST_F(LinearTest, DeltasAddUp) {
   EXPECT_LT(gap(run(), changed(x, {})), 1e-5);
 }
 
-TEST_F(LinearTest, ScopeLeavesOtherRowsTheirBits) {
+TEST_F(LinearTest, OtherRowsKeepTheirBits) {
   const auto base = plain();
   attach({Attachment::Kind::weight, {at::randn({4, 6}), {}, {}}, {}, rows({1})});
   attach({Attachment::Kind::output, {}, [](const at::Tensor& y) { return y * 3; }, rows({1})});
@@ -77,7 +77,7 @@ TEST_F(LinearTest, ScopeLeavesOtherRowsTheirBits) {
   EXPECT_GT(gap(y[1], base[1]), 0.1);
 }
 
-TEST_F(LinearTest, WeightDeltaSeesTheChangedInputAndOutputComesLast) {
+TEST_F(LinearTest, InputWeightAndOutputRunInThisOrder) {
   const auto delta = at::randn({4, 6});
   attach({Attachment::Kind::output, {}, [](const at::Tensor& y) { return y * 2; }, {}});
   attach({Attachment::Kind::weight, {delta, {}, {}}, {}, {}});
@@ -86,22 +86,23 @@ TEST_F(LinearTest, WeightDeltaSeesTheChangedInputAndOutputComesLast) {
   EXPECT_LT(gap(run(), expected), 1e-4);
 }
 
-// The base of a bfloat16 layer stays bfloat16, its overlay float32: small deltas must not vanish.
-TEST_F(LinearTest, OverlayOnBfloat16IsComputedInFloat32) {
+// The base of a bfloat16 layer is bfloat16, but deltas are float32, so that small ones do not
+// vanish.
+TEST_F(LinearTest, DeltaOnBfloat16IsComputedInFloat32) {
   layer.weight = at::ones({4, 6}, at::kBFloat16);
   layer.bias = at::Tensor();
   x = at::zeros({3, 5, 6}, at::kBFloat16);
   x.select(2, 0).fill_(1);
   x.select(2, 1).fill_(-1);
   auto delta = at::zeros({4, 6});
-  delta.select(1, 0).fill_(1e-4);  // lost where added to a bfloat16 1
+  delta.select(1, 0).fill_(1e-4);  // would vanish if it were added to a bfloat16 1
   attach({Attachment::Kind::weight, {delta, {}, {}}, {}, {}});
   const auto y = run();
   EXPECT_EQ(y.scalar_type(), at::kBFloat16);
   EXPECT_NEAR(y[0][0][0].item<double>(), 1e-4, 1e-6);
 }
 
-TEST_F(LinearTest, GradientsReachDeltasAndObserversSeeThem) {
+TEST_F(LinearTest, GradientsReachDeltasAndObservers) {
   auto delta = at::zeros({4, 6}).requires_grad_(true);
   at::Tensor seen_input, seen_gradient;
   attach({Attachment::Kind::input, {}, [&](const at::Tensor& v) { return seen_input = v; }, {}});
@@ -129,7 +130,7 @@ TEST_F(LinearTest, RefusesATransformThatChangesTheShape) {
   EXPECT_THROW(run(), Error);
 }
 
-TEST_F(LinearTest, OtherSitesAttachmentsAreNotItsOwn) {
+TEST_F(LinearTest, IgnoresAttachmentsOfOtherSites) {
   attachments.by_site[1].push_back(
       {Attachment::Kind::output, {}, [](const at::Tensor& y) { return y * 0; }, {}});
   EXPECT_TRUE(at::equal(run(), plain()));

@@ -4,11 +4,11 @@
 
 namespace emend {
 
-constexpr int64_t kIgnored = -100;  // a label that does not count
+constexpr int64_t kIgnored = -100;  // label that is ignored
 
-// -sum(m * log p(label)) / sum(m) with m = (label != kIgnored); float32 whatever the logits' dtype.
-// logits: (..., V), labels: (...) int64; a logit row judges the label at its own index (the caller
-// shifts). Throws emend::Error when no label counts.
+// The cross-entropy -sum(m * log p(label)) / sum(m) with m = (label != kIgnored), in float32 for
+// every dtype of the logits. logits: (..., V), labels: (...) int64. Logits and labels have the same
+// index (the caller shifts). Throws emend::Error if all labels are ignored.
 at::Tensor answer_loss(const at::Tensor& logits, const at::Tensor& labels);
 
 }  // namespace emend

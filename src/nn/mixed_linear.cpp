@@ -9,7 +9,7 @@
 namespace emend {
 namespace {
 
-// Calls `use(block, first)` with float32 copies of the weight's rows first, first + 1, ...
+// Calls `use(block, first)` with float32 copies of the rows first, first + 1, ... of the weight.
 template <class Use>
 void for_blocks(const at::Tensor& weight, const Use& use) {
   const int64_t out = weight.size(0), in = std::max<int64_t>(weight.size(1), 1);
@@ -42,7 +42,7 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   return y;
 }
 
-// (R, out) -> (R, in), by the weight itself: how gradients go back.
+// (R, out) -> (R, in): multiplies by the weight itself, for the gradient of x.
 at::Tensor multiply_back(const at::Tensor& y, const at::Tensor& weight) {
   auto x = at::zeros({y.size(0), weight.size(1)}, y.options());
   for_blocks(weight, [&](const at::Tensor& block, int64_t first) {
@@ -51,11 +51,11 @@ at::Tensor multiply_back(const at::Tensor& y, const at::Tensor& weight) {
   return x;
 }
 
-// The product by W^T, or by W (`back`); each is the other's gradient.
+// The product with W^T, or with W (`back`); each is the gradient of the other.
 struct Product : torch::autograd::Function<Product> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, bool back) {
-    context->saved_data["weight"] = weight;  // a constant, so not by save_for_backward
+    context->saved_data["weight"] = weight;  // a constant, so save_for_backward is not needed
     context->saved_data["back"] = back;
     return back ? multiply_back(x, weight) : multiply(x, weight, {});
   }

@@ -17,11 +17,11 @@ class MixedLinear : public ::testing::TestWithParam<at::ScalarType> {
   static double error(const at::Tensor& actual, const at::Tensor& expected) {
     return ((actual - expected).abs().max() / expected.abs().max()).item<double>();
   }
-  static constexpr double kRounding = 1e-5;  // sums of float32 in another order
+  static constexpr double kRounding = 1e-5;  // float32 sums in another order
 };
 INSTANTIATE_TEST_SUITE_P(Dtypes, MixedLinear, ::testing::Values(at::kBFloat16, at::kHalf));
 
-TEST_P(MixedLinear, EqualsTheUpcastWeight) {
+TEST_P(MixedLinear, MatchesTheUpcastWeight) {
   for (int64_t rows : {1, 5, 33})
     for (int64_t in : {1, 31, 100})
       for (int64_t out : {1, 7, 300}) {
@@ -35,8 +35,8 @@ TEST_P(MixedLinear, EqualsTheUpcastWeight) {
       }
 }
 
-// More rows of the weight than are upcast at once, and a last block that is smaller.
-TEST_P(MixedLinear, GoesByBlocks) {
+// The weight has more rows than one block, and the last block is smaller.
+TEST_P(MixedLinear, WorksInBlocks) {
   const int64_t in = 4096, out = kUpcastRows * 2 + 3;
   const auto x = at::randn({6, in}), weight = stored({out, in}), bias = at::randn({out});
   EXPECT_LT(error(mixed_linear(x, weight, bias), at::linear(x, weight.to(at::kFloat), bias)),
@@ -48,13 +48,13 @@ TEST_P(MixedLinear, GoesByBlocks) {
   EXPECT_LT(error(leaf.grad(), other.grad()), kRounding);
 }
 
-TEST_P(MixedLinear, NoRowsGiveNone) {
+TEST_P(MixedLinear, AcceptsNoRows) {
   EXPECT_EQ(mixed_linear(at::empty({0, 8}), stored({3, 8}), {}).sizes(),
             (std::vector<int64_t>{0, 3}));
 }
 
-// Of first and second order, to the input and to the bias.
-TEST_P(MixedLinear, GradientsAreThoseOfTheUpcastWeight) {
+// First-order and second-order gradients of the input and the bias.
+TEST_P(MixedLinear, GradientsMatchTheUpcastWeight) {
   const auto weight = stored({13, 21}), wide = weight.to(at::kFloat);
   const auto start = at::randn({3, 4, 21}), shift = at::randn({13});
   const auto gradients = [&](const auto& product) {
@@ -71,14 +71,14 @@ TEST_P(MixedLinear, GradientsAreThoseOfTheUpcastWeight) {
   for (size_t i = 0; i < ours.size(); ++i) EXPECT_LT(error(ours[i], theirs[i]), kRounding) << i;
 }
 
-TEST_P(MixedLinear, IsWhatALinearLayerDoes) {
+TEST_P(MixedLinear, IsUsedByLinear) {
   const Linear layer{stored({24, 40}), at::randn({24})};
   const auto x = at::randn({2, 9, 40});
   EXPECT_TRUE(is_mixed(x, layer.weight));
   EXPECT_TRUE(at::equal(layer(x, {}), mixed_linear(x, layer.weight, layer.bias)));
 }
 
-TEST_P(MixedLinear, TheSameShapesGiveTheSameBits) {
+TEST_P(MixedLinear, EqualShapesGiveEqualBits) {
   const auto x = at::randn({9, 500}), weight = stored({700, 500});
   EXPECT_TRUE(at::equal(mixed_linear(x, weight, {}), mixed_linear(x, weight, {})));
 }

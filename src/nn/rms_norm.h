@@ -9,8 +9,8 @@ struct RmsNorm {
   at::Tensor weight;
   double eps = 1e-6;
 
-  // x: (..., C) -> (..., C), in x's dtype; normalised in float32, rounded, then scaled, as
-  // transformers' LlamaRMSNorm does.
+  // x: (..., C) -> (..., C), in x's dtype; normalized in float32, rounded, then scaled, as in
+  // transformers' LlamaRMSNorm.
   at::Tensor operator()(const at::Tensor& x) const;
 };
 

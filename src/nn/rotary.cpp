@@ -8,7 +8,7 @@ namespace {
 
 using Kind = RotaryConfig::Kind;
 
-// theta^(2i / d), in float32 as transformers has it.
+// theta^(2i / d), in float32 as in transformers.
 at::Tensor periods(double theta, int64_t width) {
   const auto exponents = at::arange(0, width, 2, at::kFloat) / static_cast<double>(width);
   return at::pow(at::Scalar(theta), exponents);
@@ -27,7 +27,7 @@ at::Tensor llama3(const at::Tensor& frequencies, const RotaryConfig& c) {
 
 at::Tensor yarn(const RotaryConfig& c) {
   const auto width = static_cast<double>(c.width);
-  // The dimension whose wave turns so often within the trained length.
+  // The dimension whose wave makes this number of turns within the trained length.
   const auto turning = [&](double turns) {
     return width * std::log(static_cast<double>(c.trained) / (turns * 2 * M_PI)) /
            (2 * std::log(c.theta));

@@ -7,8 +7,8 @@
 
 namespace emend {
 
-// How positions become angles (Su et al. 2021), under the names that config.json gives the ways of
-// reaching beyond the trained length; formulas are those of transformers' modeling_rope_utils.
+// Rotary position embeddings (Su et al. 2021). The kinds of scaling beyond the trained length have
+// the names of config.json; the formulas are those of transformers' modeling_rope_utils.
 struct RotaryConfig {
   enum class Kind { plain, linear, dynamic, llama3, yarn, longrope };
   Kind kind = Kind::plain;
@@ -20,14 +20,14 @@ struct RotaryConfig {
   double low_frequency = 1, high_frequency = 4;     // llama3
   double beta_fast = 32, beta_slow = 1;             // yarn
   bool truncate = true;                             // yarn
-  double attention_factor = 1;                      // yarn, longrope: scales both cosine and sine
-  std::vector<double> short_factors, long_factors;  // longrope, one for each of width / 2
+  double attention_factor = 1;                      // yarn, longrope: factor of cosine and sine
+  std::vector<double> short_factors, long_factors;  // longrope, width / 2 values each
 };
 
-// Cosines and sines of each position, (B, 1, T, d), in the dtype they are asked for.
+// Cosines and sines of each position, (B, 1, T, d), in the requested dtype.
 struct Rotation {
   at::Tensor cosine, sine;
-  // x: (B, heads, T, d); the halves of a head are a complex number's two parts.
+  // x: (B, heads, T, d); the two halves of a head are the real and imaginary parts.
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
@@ -36,10 +36,11 @@ class Rotary {
   Rotary() = default;
   explicit Rotary(const RotaryConfig& config, at::Device device = at::kCPU);
 
-  // positions: (B, T) int64. `dynamic` and `longrope` choose by the largest position: whether any
-  // row of the batch goes beyond the trained length.
+  // positions: (B, T) int64. `dynamic` and `longrope` depend on the largest position in the batch,
+  // that is on whether any row exceeds the trained length.
   Rotation rotation(const at::Tensor& positions, at::ScalarType dtype) const;
-  // (d / 2) float32: radians a position, when rows are up to `length` long.
+  // The frequencies, (d / 2) float32, in radians per position, for rows of up to `length`
+  // positions.
   at::Tensor frequencies(int64_t length) const;
 
  private:

@@ -14,8 +14,8 @@ RotaryConfig config(int64_t width) {
   return c;
 }
 
-// What positions are for: a product of two turned vectors depends on their distance alone.
-TEST(Rotary, ScoresDependOnTheDistance) {
+// The product of two rotated vectors depends only on the distance of their positions.
+TEST(Rotary, ScoresDependOnlyOnTheDistance) {
   at::manual_seed(1);
   const Rotary rotary(config(8));
   const auto q = at::randn({1, 2, 1, 8}), k = at::randn({1, 2, 1, 8});
@@ -43,7 +43,7 @@ TEST(Rotary, RowsHaveTheirOwnPositions) {
   EXPECT_EQ(rotary.rotation(positions, at::kBFloat16).cosine.scalar_type(), at::kBFloat16);
 }
 
-TEST(GroupedAttention, IsThatOfRepeatedKeysAndValues) {
+TEST(GroupedAttention, MatchesRepeatedKeysAndValues) {
   at::manual_seed(2);
   const auto q = at::randn({2, 6, 5, 4}), k = at::randn({2, 2, 7, 4}), v = at::randn({2, 2, 7, 4});
   const auto bias = at::randn({2, 1, 5, 7});
@@ -53,7 +53,7 @@ TEST(GroupedAttention, IsThatOfRepeatedKeysAndValues) {
   EXPECT_TRUE(at::equal(grouped_attention(q, repeated(k), repeated(v), bias, 0.5), expected));
 }
 
-TEST(RmsNorm, IsComputedInFloat32AndRoundedBeforeItScales) {
+TEST(RmsNorm, IsComputedInFloat32AndRoundedBeforeScaling) {
   at::manual_seed(3);
   const RmsNorm norm{at::randn({40}).to(at::kBFloat16), 1e-3};
   const auto x = (at::randn({3, 5, 40}) * 0.05).to(at::kBFloat16);

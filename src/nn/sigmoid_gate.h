@@ -4,8 +4,8 @@
 
 namespace emend {
 
-// Whether sigmoid_gate can be computed by its kernel: bfloat16 on a CPU with AVX-512, and nothing
-// to differentiate.
+// Whether there is a kernel of sigmoid_gate for x: bfloat16 on a CPU with AVX-512, without
+// gradients.
 bool has_sigmoid_gate(const at::Tensor& x);
 
 // x * sigmoid(linear * x + cubic * x^3), computed in float32 and rounded once; any shape, bfloat16.

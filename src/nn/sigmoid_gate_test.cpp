@@ -23,8 +23,8 @@ const Gate kGates[] = {{Activation::silu, 1, 0},
   if (!has_sigmoid_gate(at::ones({1}, at::kBFloat16))) \
   GTEST_SKIP() << "this processor has no AVX-512"
 
-// Every bfloat16 there is: within one rounding of the formula in float64.
-TEST(SigmoidGate, IsRightForEveryNumber) {
+// For every bfloat16 number, the result is within one rounding of the formula in float64.
+TEST(SigmoidGate, IsCorrectForEveryNumber) {
   EMEND_SKIP_WITHOUT_SIGMOID_GATE();
   const auto bits = at::arange(-32768, 32768, at::kInt).to(at::kShort);
   const auto x = bits.view(at::kBFloat16);
@@ -34,7 +34,8 @@ TEST(SigmoidGate, IsRightForEveryNumber) {
     const auto ours = sigmoid_gate(x, linear, cubic);
     const auto finite = at::isfinite(exact) & at::isfinite(wide);
     const auto error = (ours.to(at::kDouble) - exact).abs();
-    // Half a unit in the last of 8 places, a little for float32; below 1e-36 e^-x has no float32.
+    // The tolerance is half a unit in the last of 8 places, and a little for float32. Below 1e-36,
+    // e^-x exceeds float32.
     const auto bound = exact.abs() * (0.5 / 128 + 1e-5) + 1e-36;
     const auto wrong = wide.masked_select((error <= bound).logical_not() & finite);
     EXPECT_EQ(wrong.numel(), 0) << "the first at " << (wrong.numel() ? wrong[0].item<double>() : 0);
@@ -43,7 +44,7 @@ TEST(SigmoidGate, IsRightForEveryNumber) {
   }
 }
 
-TEST(SigmoidGate, TakesAnyShapeAndLeavesGradientsToLibTorch) {
+TEST(SigmoidGate, AcceptsAnyShapeAndLeavesGradientsToLibTorch) {
   EMEND_SKIP_WITHOUT_SIGMOID_GATE();
   at::manual_seed(1);
   const auto x = at::randn({3, 5, 37}).to(at::kBFloat16);

@@ -18,7 +18,7 @@ EMEND_AVX2 void upcast(const Stored* from, float* to, int64_t count) {
 
 template <class Stored>
 void upcast_in_parallel(const at::Tensor& from, at::Tensor& to) {
-  constexpr int64_t kGrain = 1 << 17;  // fewer numbers are not worth another thread
+  constexpr int64_t kGrain = 1 << 17;  // with fewer numbers, another thread does not pay off
   const auto* source = from.data_ptr<Stored>();
   auto* target = to.data_ptr<float>();
   at::parallel_for(0, from.numel(), kGrain, [&](int64_t first, int64_t last) {

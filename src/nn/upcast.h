@@ -9,8 +9,8 @@ inline bool has_16_bits(at::ScalarType dtype) {
   return dtype == at::kBFloat16 || dtype == at::kHalf;
 }
 
-// Writes `from` as float32 into `to`; both contiguous, on the CPU, of the same size; `from` is
-// bfloat16 or half. LibTorch converts half numbers one by one.
+// Converts `from`, bfloat16 or half, to float32 in `to`. Both must be contiguous, on the CPU, and
+// of the same size. LibTorch converts half numbers one by one.
 void upcast(const at::Tensor& from, at::Tensor& to);
 
 }  // namespace emend

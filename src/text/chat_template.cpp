@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void raise(const std::string& name, const text::jinja::Failure& failure) {
   throw Error("text::chat_template", fmt::format("{}: {}", name, failure.what()),
-              failure.hint.empty() ? "correct the template, or ask without it (--no-chat-template)"
+              failure.hint.empty() ? "correct the template, or do not use it (--no-chat-template)"
                                    : failure.hint);
 }
 
@@ -35,19 +35,19 @@ std::tm time_of(const std::string& date) {
   }
   const char* end = ::strptime(date.c_str(), "%Y-%m-%d", &time);
   const auto given = time;
-  // Brings days that do not exist into the next month, and the day of the week.
+  // Normalizes days that do not exist into the next month, and computes the day of the week.
   const bool exists = end && *end == '\0' && ::timegm(&time) != -1 && time.tm_mday == given.tm_mday;
   if (!exists)
-    throw Error("text::chat_template", fmt::format("'{}' is not a date", date),
-                "write it as YYYY-MM-DD, for example 2024-07-26");
+    throw Error("text::chat_template", fmt::format("'{}' is not a valid date", date),
+                "use the form YYYY-MM-DD, for example 2024-07-26");
   return time;
 }
 
-// A string, or several by name, of which "default" is meant.
+// The template: a string, or the one named "default" in a list.
 std::string chosen(const nlohmann::json& value, const std::string& file) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_array())
-    text::malformed(file, "'chat_template' should be a string or a list of named ones");
+    text::malformed(file, "'chat_template' should be a string or a list of named templates");
   std::string names;
   for (const auto& entry : value) {
     const auto name = text::spec_string(entry, "name", file);
@@ -80,7 +80,7 @@ std::string content(const nlohmann::json& token) {
                            : text::spec_string(token, "content", text::kTokenizerConfig);
 }
 
-// bos_token and the others by their roles, as templates use them.
+// bos_token and the other special tokens, as templates use them.
 nlohmann::ordered_json template_tokens(const fs::path& folder, const nlohmann::json& config) {
   const auto named = text::read_folder_tokens(folder, config, nlohmann::json::object()).named;
   auto found = nlohmann::ordered_json::object();

@@ -8,28 +8,28 @@
 
 namespace emend {
 
-// A model's chat template: a subset of Jinja, run as transformers' apply_chat_template runs it
-// (src/text/jinja/README.md says which). Templates that go beyond it are refused, naming what and
-// where; none crashes, or takes more than a bounded time and memory.
+// A model's chat template: a subset of Jinja (src/text/jinja/README.md), with the results of
+// transformers' apply_chat_template. A template that uses anything else is refused with the
+// construct and its line. Time and memory are limited for every template.
 class ChatTemplate {
  public:
-  // `name` is named in errors. `date`, YYYY-MM-DD: what strftime_now tells, at midnight; empty: the
-  // time at which the template is read.
+  // `name` is used in errors. `date`, YYYY-MM-DD: the value of strftime_now, at midnight; empty:
+  // the time of this call.
   static ChatTemplate parse(std::string_view text, const std::string& name = "chat template",
                             const std::string& date = {});
 
-  // Of a folder as Hugging Face saves it: chat_template.jinja, or chat_template.json, or what
-  // tokenizer_config.json has ("default", when it has several). Nullopt: it has none.
+  // The chat template of a Hugging Face folder: chat_template.jinja, chat_template.json, or the one
+  // in tokenizer_config.json ("default" if there are several). Nullopt if the folder has none.
   static std::optional<ChatTemplate> load(const std::string& folder, const std::string& date = {});
 
-  // Whether it asks for the date, so that what it makes may differ from day to day.
+  // Whether the template uses the current date, so that its output may change from day to day.
   bool uses_date() const;
 
   // messages: [{"role": ..., "content": a string, or [{"type": "image"}, {"type": "text", ...}]}].
-  // variables: {"add_generation_prompt": true, "bos_token": "<s>", ...}, over those that every
-  // template has: no tools, no documents, no generation prompt, and the special tokens that `load`
-  // found in the folder. Throws emend::Error with the line for what the template cannot do, and
-  // with the template's own words when it refuses the messages.
+  // variables: {"add_generation_prompt": true, "bos_token": "<s>", ...}. They override the
+  // defaults: no tools, no documents, no generation prompt, and the special tokens of the folder.
+  // Throws emend::Error with the line if an operation fails, and with the template's own message if
+  // it calls raise_exception.
   std::string render(
       const nlohmann::ordered_json& messages,
       const nlohmann::ordered_json& variables = nlohmann::ordered_json::object()) const;

@@ -1,5 +1,6 @@
-// Chat templates against transformers' apply_chat_template (tools/reference/make_chat_fixtures.py),
-// where they are found, what is refused, and that nothing harms.
+// Compares chat templates with transformers' apply_chat_template
+// (tools/reference/make_chat_fixtures.py), and tests how they are found, what is refused, and that
+// damaged ones are harmless.
 #include "text/chat_template.h"
 
 #include <fmt/format.h>
@@ -40,7 +41,7 @@ std::string rendered(const std::string& text, const OrderedJson& messages = Orde
   }
 }
 
-// What transformers wrote, or an error where it raised one.
+// The output of transformers, or an error where transformers raised one.
 void template_agrees(const std::string& text, const OrderedJson& messages,
                      const OrderedJson& variables, const OrderedJson& expected) {
   const std::string result = rendered(text, messages, variables);
@@ -62,7 +63,7 @@ TEST(ChatTemplate, AgreesWithTransformersOnWholeTemplates) {
   EXPECT_GT(count, 100u);
 }
 
-TEST(ChatTemplate, AgreesWithTransformersOnPieces) {
+TEST(ChatTemplate, AgreesWithTransformersOnExpressions) {
   const auto data = fixture();
   std::vector<std::string> refused;
   for (const auto& piece : data["small"]) {
@@ -74,7 +75,7 @@ TEST(ChatTemplate, AgreesWithTransformersOnPieces) {
       template_agrees(text, data["messages"], data["variables"], piece[1]);
   }
   EXPECT_GT(data["small"].size(), 300u);
-  // Where Python has a list's text, members that are not called, ... and we have a refusal.
+  // These are refused here, but not in Python: lists as text, members that are not called, ...
   EXPECT_THAT(refused, ElementsAre("{{ s.split() }}", "{{ 1e3 }}", "{{ 1_000 + 1 }}",
                                    "{{ {'x': 1}['items'] is defined }}",
                                    "{{ {'x': 1}.items is defined }}", "{{ s.format is defined }}",
@@ -83,7 +84,7 @@ TEST(ChatTemplate, AgreesWithTransformersOnPieces) {
                                    "{{ n is callable }}{{ n(1) }}"));
 }
 
-TEST(ChatTemplate, NamesWhatItDoesNotImplementAndWhere) {
+TEST(ChatTemplate, NamesWhatIsNotImplementedWithItsLine) {
   const std::pair<const char*, const char*> cases[] = {
       {"\n{% call f(x) %}{% endcall %}", "line 2: the statement 'call'"},
       {"{% for x in y %}{% macro f(x) %}{% endmacro %}{% endfor %}", "not at the top level"},
@@ -96,8 +97,8 @@ TEST(ChatTemplate, NamesWhatItDoesNotImplementAndWhere) {
       {"{{ x is escaped }}", "line 1: the test 'escaped'"},
       {"{{ 'x'.format(1) }}", "line 1: the method 'format'"},
       {"{{ loop.cycle('a') }}", "line 1: the method 'cycle'"},
-      {"{{ strftime_now('%c') }}", "line 1: '%c' in the format of a date"},
-      {"{{ strftime_now('a%') }}", "line 1: '%' in the format of a date"},
+      {"{{ strftime_now('%c') }}", "line 1: '%c' in a date format"},
+      {"{{ strftime_now('a%') }}", "line 1: '%' in a date format"},
       {"{% set range = 1 %}", "line 1: assigning the function 'range'"},
       {"{{ f(1) }}", "line 1: the function 'f'"},
       {"{{ x.f(1)(2) }}", "line 1: the method 'f'"},
@@ -105,7 +106,7 @@ TEST(ChatTemplate, NamesWhatItDoesNotImplementAndWhere) {
       {"{{ 1 < 2 < 3 }}", "a chain of comparisons"},
       {"{% for x in y recursive %}{% endfor %}", "'recursive'"},
       {"{% set x | upper %}a{% endset %}", "a filter on a 'set' block"},
-      {"{{ range(*x) }}", "arguments given by '*'"},
+      {"{{ range(*x) }}", "argument unpacking by '*'"},
       {"{{ [1, 2] }}", "line 1: a list as text"},
       {"{{ {} }}", "line 1: a mapping as text"},
       {"{{ 'é'.upper() }}", "beyond ASCII"},
@@ -120,22 +121,22 @@ TEST(ChatTemplate, NamesWhatItDoesNotImplementAndWhere) {
   for (const auto& [text, named] : cases) EXPECT_THAT(rendered(text), HasSubstr(named)) << text;
 }
 
-TEST(ChatTemplate, SaysWhatIsMalformed) {
+TEST(ChatTemplate, NamesSyntaxErrors) {
   const std::pair<const char*, const char*> cases[] = {
-      {"{{ x", "line 1: a tag has no end"},
-      {"{# x", "line 1: a comment has no end"},
-      {"{% if x %}", "the template ends where 'endif' should come"},
-      {"{% endif %}", "'endif' ends nothing"},
-      {"{% if x %}{% endfor %}", "'endfor' ends nothing"},
-      {"{{ }}", "'}}' is out of place"},
-      {"{{ (1 }}", "'}' closes nothing"},
-      {"{{ 'a }}", "a string has no end"},
-      {"{{ ? }}", "the character '?' is out of place"},
-      {"{{ 'a' 1 }}", "'1' is out of place"},
-      {"{{ '\\ud800' }}", "no character"},
-      {"{% break %}", "'break' outside a loop"},
-      {"{% macro f(a=1, b) %}{% endmacro %}", "without a default behind one that has one"},
-      {"{% macro f(a) %}", "the template ends where 'endmacro' should come"},
+      {"{{ x", "line 1: a tag is not closed"},
+      {"{# x", "line 1: a comment is not closed"},
+      {"{% if x %}", "the template ends where 'endif' is expected"},
+      {"{% endif %}", "'endif' has no matching"},
+      {"{% if x %}{% endfor %}", "'endfor' has no matching"},
+      {"{{ }}", "'}}' is unexpected"},
+      {"{{ (1 }}", "'}' has no opening"},
+      {"{{ 'a }}", "a string is not closed"},
+      {"{{ ? }}", "the character '?' is unexpected"},
+      {"{{ 'a' 1 }}", "'1' is unexpected"},
+      {"{{ '\\ud800' }}", "not a valid character"},
+      {"{% break %}", "'break' outside of a loop"},
+      {"{% macro f(a=1, b) %}{% endmacro %}", "without a default after one with a default"},
+      {"{% macro f(a) %}", "the template ends where 'endmacro' is expected"},
       {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "takes 1 arguments, not 2"},
       {"{% macro f(a) %}{% endmacro %}{{ f(b=2) }}", "has no parameter 'b'"},
       {"{{ f(1) }}{% macro f(a) %}{% endmacro %}", "'f' is undefined, not a function"},
@@ -157,27 +158,27 @@ std::string repeated(const std::string& text, int count) {
   return all;
 }
 
-TEST(ChatTemplate, ComesToAnEndWhateverTheTemplate) {
+TEST(ChatTemplate, LimitsTheWorkOfEveryTemplate) {
   const std::clock_t start = std::clock();
   const std::string loops = repeated("{% for a in range(1000) %}", 6) + repeated("{% endfor %}", 6);
-  EXPECT_THAT(rendered(loops), HasSubstr("does not come to an end"));
+  EXPECT_THAT(rendered(loops), HasSubstr("runs too long"));
   const std::string grows =
       "{% set n = namespace(s='ab', l=[1]) %}{% for i in range(100) %}{% set n.s = n.s + n.s %}";
-  EXPECT_THAT(rendered(grows + "{% endfor %}"), HasSubstr("does not come to an end"));
+  EXPECT_THAT(rendered(grows + "{% endfor %}"), HasSubstr("runs too long"));
   EXPECT_THAT(rendered("{% set n = namespace(l=[1]) %}{% for i in range(100) %}"
                        "{% set n.l = n.l + n.l %}{% endfor %}"),
-              HasSubstr("does not come to an end"));
+              HasSubstr("runs too long"));
   EXPECT_THAT(rendered("{% set n = namespace(l=[1]) %}{% for i in range(1000) %}"
                        "{% set n.l = [n.l] %}{% endfor %}"),
               HasSubstr("nested more than 100 deep"));
-  // Shared parts: small to make, endless to write or to compare.
+  // Shared values are cheap to make, but writing or comparing them would not end.
   const std::string shared =
       "{% set n = namespace(l=[1], m=[1]) %}{% for i in range(60) %}"
       "{% set n.l = [n.l, n.l] %}{% set n.m = [n.m, n.m] %}{% endfor %}";
-  EXPECT_THAT(rendered(shared + "{{ n.l|tojson }}"), HasSubstr("does not come to an end"));
-  EXPECT_THAT(rendered(shared + "{{ n.l == n.m }}"), HasSubstr("does not come to an end"));
-  EXPECT_THAT(rendered("{{ 'x' * 999999999999 }}"), HasSubstr("does not come to an end"));
-  EXPECT_THAT(rendered("{{ '' * 999999999999 }}"), HasSubstr("does not come to an end"));
+  EXPECT_THAT(rendered(shared + "{{ n.l|tojson }}"), HasSubstr("runs too long"));
+  EXPECT_THAT(rendered(shared + "{{ n.l == n.m }}"), HasSubstr("runs too long"));
+  EXPECT_THAT(rendered("{{ 'x' * 999999999999 }}"), HasSubstr("runs too long"));
+  EXPECT_THAT(rendered("{{ '' * 999999999999 }}"), HasSubstr("runs too long"));
   EXPECT_THAT(rendered("{{ range(1000000)|length }}"), HasSubstr("too long"));
   for (const char* open : {"(", "[", "{'a': ", "not ", "-", "x[", "x if "})
     EXPECT_THAT(rendered("{{ " + repeated(open, 5000)), HasSubstr("line 1: ")) << open;
@@ -185,16 +186,16 @@ TEST(ChatTemplate, ComesToAnEndWhateverTheTemplate) {
     EXPECT_THAT(rendered("{{ x " + repeated(link, 5000) + " }}"), HasSubstr("line 1: ")) << link;
   EXPECT_THAT(rendered(repeated("{% if x %}", 5000)), HasSubstr("nested too deep"));
   EXPECT_THAT(rendered("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}"),
-              HasSubstr("call each other too deep"));
+              HasSubstr("nested too deeply"));
   EXPECT_THAT(rendered("{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}"
                        "{% endmacro %}{{ f(40) }}"),
-              HasSubstr("does not come to an end"));
+              HasSubstr("runs too long"));
   EXPECT_EQ(rendered("{% if x %}" + repeated("{% elif x %}", 5000) + "{% else %}b{% endif %}"),
             "b");
   EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
-// Damaged and shuffled templates: each renders something or is refused.
+// Each damaged or shuffled template is rendered or refused.
 TEST(ChatTemplate, SurvivesDamage) {
   const auto data = fixture();
   std::vector<std::string> sound;
@@ -288,7 +289,7 @@ TEST(ChatTemplate, SurvivesDamage) {
   EXPECT_GT(refused, 2000);
 }
 
-TEST(ChatTemplate, TellsTheDate) {
+TEST(ChatTemplate, GivesTheDate) {
   EXPECT_EQ(rendered("{{ strftime_now('%d %b %Y, %A %j %H:%M') }}"),
             "06 Jul 2024, Saturday 188 00:00");
   const auto today = ChatTemplate::parse("{{ strftime_now('%Y') }}").render(OrderedJson::array());
@@ -339,7 +340,7 @@ TEST(ChatTemplate, IsFoundInAFolder) {
   folder.write("chat_template.json", R"({"template": "json"})");
   EXPECT_THAT(folder.render(), HasSubstr("should be a string or a list"));
   folder.write("chat_template.jinja", "jinja\n{{ x| }}");
-  EXPECT_THAT(folder.render(), HasSubstr("chat_template.jinja: line 2: '}}' is out of place"));
+  EXPECT_THAT(folder.render(), HasSubstr("chat_template.jinja: line 2: '}}' is unexpected"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Every line of testdata/lines.jsonl through every tokenizer, against Hugging Face's answers
-// (tools/reference/make_tokenizer_fixtures.py says what is hashed).
+// Compares every tokenizer on every line of testdata/lines.jsonl with Hugging Face tokenizers
+// (tools/reference/make_tokenizer_fixtures.py defines the hashes).
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 const fs::path kData = fs::path(EMEND_SOURCE_DIR) / "src/text/testdata";
-constexpr size_t kFull = 40;  // every 40th line has its ids written out
+constexpr size_t kFull = 40;  // the fixture has the IDs of every 40th line
 
 uint32_t fnv(std::string_view bytes) {
   uint32_t value = 0x811c9dc5;
@@ -55,7 +55,7 @@ void fixture_agrees(const fs::path& folder, const std::string& name) {
   const auto hashes = expected["hashes"].get<std::string>();
   const auto lines = read_lines();
   ASSERT_GE(lines.size(), 2000u);
-  const size_t digits = hashes.size() / lines.size();  // the last ones of a hash
+  const size_t digits = hashes.size() / lines.size();  // the last digits of a hash
   ASSERT_TRUE((digits == 8 || digits == 4) && hashes.size() == lines.size() * digits);
   EXPECT_EQ(tokenizer->size(), expected["size"].get<int64_t>());
   const std::string gap(4, '\xff');
@@ -98,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(Text, OwnTokenizer,
                                            "small_metaspace"),
                          [](const auto& info) { return std::string(info.param); });
 
-// A folder of some files of others.
+// A folder with some files of other folders.
 fs::path gathered(const std::string& name, const std::vector<fs::path>& files) {
   const auto folder = fs::path(::testing::TempDir()) / ("emend_" + name);
   fs::remove_all(folder);
@@ -113,7 +113,7 @@ void write_config(const fs::path& folder, bool legacy) {
   std::ofstream(folder / "tokenizer_config.json") << config.dump();
 }
 
-TEST(LlamaTokenizer, AgreesWithHuggingFaceNotLegacy) {
+TEST(LlamaTokenizer, NotLegacyAgreesWithHuggingFace) {
   const auto with = kData / "small_llama_new";
   const auto folder = gathered(
       "small_llama_new", {kData / "small_llama/tokenizer.model", with / "tokenizer_config.json",
@@ -122,9 +122,9 @@ TEST(LlamaTokenizer, AgreesWithHuggingFaceNotLegacy) {
   fs::remove_all(folder);
 }
 
-// The lines on which Hugging Face's two readings of one model differ are in the fixture: in them an
-// added token stands within a word, or takes white space, or meets a user-defined piece.
-TEST(LlamaTokenizer, BothFilesOfLlamaGiveTheSameIds) {
+// The fixture contains the lines for which the two implementations of Hugging Face differ: an added
+// token is inside a word, takes white space, or is next to a user-defined piece.
+TEST(LlamaTokenizer, BothFilesGiveTheSameIds) {
   const auto json = Tokenizer::load((kData / "small_llama_fast").string());
   const auto model = Tokenizer::load((kData / "small_llama").string());
   const auto unlike = read_json((kData / "small_llama_fast.json").string())["unlike_model"]
@@ -140,7 +140,7 @@ TEST(LlamaTokenizer, BothFilesOfLlamaGiveTheSameIds) {
 class RealTokenizer : public ::testing::TestWithParam<const char*> {};
 TEST_P(RealTokenizer, AgreesWithHuggingFace) {
   const auto folder = fs::path(EMEND_SHARED_DIR) / "data/tokenizers" / GetParam();
-  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is not there";
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " does not exist";
   fixture_agrees(folder, GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(Text, RealTokenizer, ::testing::Values("gpt2", "opt", "qwen2_5", "llama2"),
@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(Text, RealTokenizer, ::testing::Values("gpt2", "opt", "
 
 TEST(LlamaTokenizer, ModelOfLlama2AgreesWithHuggingFace) {
   const auto source = fs::path(EMEND_SHARED_DIR) / "data/tokenizers/llama2";
-  if (!fs::exists(source)) GTEST_SKIP() << source << " is not there";
+  if (!fs::exists(source)) GTEST_SKIP() << source << " does not exist";
   const auto folder =
       gathered("llama2_model", {source / "tokenizer.model", source / "tokenizer_config.json"});
   fs::permissions(folder / "tokenizer_config.json", fs::perms::owner_write, fs::perm_options::add);
@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(WordPiece, OwnTokenizer,
                          ::testing::Values("small_bert", "small_bert_cased"),
                          [](const auto& info) { return std::string(info.param); });
 
-TEST(BundledTokenizer, ReadsTheSameFromVocabularyAndMerges) {
+TEST(BundledTokenizer, IsTheSameFromVocabularyAndMerges) {
   const auto source = fs::path(EMEND_SOURCE_DIR) / "models/scenes-blip2";
   const auto folder = gathered(
       "scenes_vocab", {source / "vocab.json", source / "merges.txt",

@@ -1,4 +1,4 @@
-// A few thousand damaged tokenizer folders: each loads or is refused with emend::Error. What loads
+// Thousands of damaged tokenizer folders: each must load or throw emend::Error. A folder that loads
 // must also encode and decode.
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ void write(const fs::path& file, const std::string& text) {
 
 int below(Rng& rng, size_t n) { return static_cast<int>(rng() % std::max<size_t>(n, 1)); }
 
-// Files are mostly vocabulary; where the structure is, damage tells more.
+// Files are mostly vocabulary; damage to their structure tests more.
 size_t place(Rng& rng, const std::string& text) {
   if (rng() % 2) return below(rng, text.size());
   return rng() % 2 ? below(rng, std::min<size_t>(text.size(), 2500))
@@ -56,7 +56,7 @@ std::string mutated(std::string text, Rng& rng) {
       case 2:
         text.insert(at, kBits[below(rng, std::size(kBits))]);
         break;
-      case 3: {  // a value replaced
+      case 3: {  // replace a value
         const size_t colon = text.find(':', at);
         if (colon == std::string::npos) break;
         const size_t end = text.find_first_of(",}]", colon);
@@ -91,7 +91,8 @@ void load_and_use(const fs::path& folder, Outcome& outcome) {
   }
 }
 
-// The first `size` tokens only: small files load fast, and more of the damage hits the structure.
+// Keeps only the first `size` tokens: small files load fast, and more of the damage hits the
+// structure.
 nlohmann::json fewer(const nlohmann::json& vocab, int size) {
   nlohmann::json kept = nlohmann::json::object();
   for (const auto& [token, id] : vocab.items())
@@ -164,7 +165,7 @@ Outcome fuzz(const char* name, const std::vector<const char*>& files, int rounds
 
 void expect_both(const Outcome& outcome, int rounds) {
   EXPECT_EQ(outcome.loaded + outcome.refused, rounds);
-  EXPECT_GT(outcome.loaded, rounds / 50);  // otherwise the damage never gets past the JSON reader
+  EXPECT_GT(outcome.loaded, rounds / 50);  // otherwise, the JSON reader refuses all of the damage
   EXPECT_GT(outcome.refused, rounds / 4);
 }
 
@@ -192,7 +193,7 @@ TEST(Fuzz, WordPieceJson) { expect_both(fuzz("small_bert", {"tokenizer.json"}, 6
 TEST(Fuzz, WordPieceVocabulary) {
   const auto outcome = fuzz("small_bert_cased", {"vocab.txt", "tokenizer_config.json"}, 600);
   EXPECT_EQ(outcome.loaded + outcome.refused, 600);
-  EXPECT_GT(outcome.loaded, 40);  // most lines are a token, whatever they say
+  EXPECT_GT(outcome.loaded, 40);  // a line with any content is a valid token
   EXPECT_GT(outcome.refused, 40);
 }
 

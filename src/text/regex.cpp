@@ -13,10 +13,11 @@ namespace {
 
 constexpr const char* kRegexPlace = "text::regex";
 
-// Unicode White_Space; PCRE2's own \s adds U+180E.
+// Unicode White_Space; PCRE2's \s also contains U+180E.
 constexpr const char* kRegexSpace =
     R"(\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-// What Unicode 15 and 16 added: Hugging Face's engine knows it, PCRE2 of Debian 12 does not.
+// Characters of Unicode 15 and 16, which Hugging Face's engine knows, but PCRE2 of Debian 12 does
+// not.
 constexpr const char* kLetter =
     R"(\p{L}\x{1c89}-\x{1c8a}\x{a7cb}-\x{a7cd}\x{a7da}-\x{a7dc}\x{105c0}-\x{105f3})"
     R"(\x{10d4a}-\x{10d65}\x{10d6f}-\x{10d85}\x{10ec2}-\x{10ec4}\x{1123f}-\x{11240})"
@@ -33,16 +34,16 @@ constexpr const char* kNumber =
 [[noreturn]] void refuse_regex(std::string_view pattern, std::string_view what) {
   throw Error(kRegexPlace,
               fmt::format("the pattern '{}' uses {}, which is not implemented", pattern, what),
-              "use a tokenizer whose pre-tokenizer splits by GPT-2's or Qwen2's kind of pattern");
+              "use a tokenizer whose pattern is similar to that of GPT-2 or Qwen2");
 }
 
 struct NamedSet {
-  std::string set;  // what stands between the brackets of a class
+  std::string set;  // content of a class, without its brackets
   bool negated;
 };
 
-// \s, \d, \p{..} and their negations; `at` is on the letter and moves to the end of the name.
-// General categories only: script names mean different things to the two engines.
+// \s, \d, \p{..} and their negations; `at` is at the letter and moves to the end of the name. Only
+// general categories: script names have different meanings in the two engines.
 std::optional<NamedSet> named_set(std::string_view pattern, size_t& at) {
   const char letter = pattern[at];
   if (letter == 's' || letter == 'S') return NamedSet{kRegexSpace, letter == 'S'};
@@ -73,13 +74,13 @@ std::string to_pcre2(std::string_view pattern) {
   for (size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
     if (c == '\\') {
-      if (++i == pattern.size()) refuse_regex(pattern, "a lone backslash at its end");
+      if (++i == pattern.size()) refuse_regex(pattern, "a single backslash at its end");
       const char e = pattern[i];
       if (const auto named = named_set(pattern, i)) {
         if (named->negated && in_class) refuse_regex(pattern, "a negated set within a class");
         out += in_class ? named->set : fmt::format("[{}{}]", named->negated ? "^" : "", named->set);
       } else if (e == 'u') {  // \uHHHH
-        if (i + 4 >= pattern.size()) refuse_regex(pattern, "an unfinished \\u");
+        if (i + 4 >= pattern.size()) refuse_regex(pattern, "an incomplete \\u");
         out += fmt::format("\\x{{{}}}", pattern.substr(i + 1, 4));
         i += 4;
       } else if (e == 'v') {
@@ -138,9 +139,9 @@ Regex::Regex(const std::string& pattern) : code_(std::make_unique<Code>()) {
         kRegexPlace,
         fmt::format("the pattern '{}' does not compile: {}", pattern,
                     reinterpret_cast<const char*>(message)),
-        "emend has PCRE2 patterns, which are almost those of tokenizers; correct the pattern");
+        "emend uses PCRE2, which supports most patterns of tokenizers; correct the pattern");
   }
-  pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);  // without JIT it is only slower
+  pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);  // without JIT, matching is only slower
 }
 
 Regex::~Regex() = default;
@@ -156,11 +157,11 @@ std::optional<Regex::Match> Regex::find(std::string_view text, size_t from) cons
                                 from, PCRE2_NO_UTF_CHECK, data.get(), nullptr);
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0)
-    throw Error(kRegexPlace,
-                fmt::format("the pattern '{}' gave up at byte {} (PCRE2 error {})", code_->pattern,
-                            from, found),
-                "make the text shorter, or correct the tokenizer's pattern: it tries too many ways "
-                "to match it");
+    throw Error(
+        kRegexPlace,
+        fmt::format("matching the pattern '{}' failed at byte {} (PCRE2 error {})", code_->pattern,
+                    from, found),
+        "make the text shorter, or correct the tokenizer's pattern, which backtracks too much");
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data.get());
   return Match{span[0], span[1]};
 }

@@ -8,10 +8,9 @@
 
 namespace emend::text {
 
-// An Oniguruma pattern, as tokenizer.json states them, run by PCRE2 on UTF-8 with Unicode classes.
-// \s, \p{L} and \p{N} are spelt out, because the engines' Unicode versions differ; constructs whose
-// meaning differs (^, $, \w, \b, \h, scripts, nested classes, ...) are refused. Safe to use from
-// several threads.
+// An Oniguruma pattern of a tokenizer.json, run by PCRE2 on UTF-8 with Unicode classes. \s, \p{L}
+// and \p{N} are written out, because the Unicode versions of the engines differ. Constructs with a
+// different meaning (^, $, \w, \b, \h, scripts, nested classes, ...) are refused. Thread-safe.
 class Regex {
  public:
   explicit Regex(const std::string& pattern);
@@ -21,7 +20,7 @@ class Regex {
   struct Match {
     size_t start, end;  // byte offsets
   };
-  // The first match that starts at `from` or later. Text is well-formed UTF-8.
+  // The first match that starts at `from` or later. `text` must be valid UTF-8.
   std::optional<Match> find(std::string_view text, size_t from) const;
 
  private:
@@ -29,7 +28,7 @@ class Regex {
   std::unique_ptr<Code> code_;
 };
 
-// The same pattern for PCRE2. Throws emend::Error naming what has no equivalent.
+// Converts a pattern for PCRE2. Throws emend::Error that names a construct without an equivalent.
 std::string to_pcre2(std::string_view oniguruma);
 
 }  // namespace emend::text

@@ -15,10 +15,10 @@ bool matches(const std::string& pattern, char32_t code) {
   return Regex(pattern).find(text, 0).has_value();
 }
 
-TEST(Regex, KnowsUnicodeClassesAsOnigurumaDoes) {
+TEST(Regex, HasTheUnicodeClassesOfOniguruma) {
   EXPECT_TRUE(matches("\\s", 0x85));
   EXPECT_TRUE(matches("\\s", 0x3000));
-  EXPECT_FALSE(matches("\\s", 0x180e));  // PCRE2's own \s has it
+  EXPECT_FALSE(matches("\\s", 0x180e));  // which PCRE2's \s contains
   EXPECT_FALSE(matches("\\s", 0x200b));
   EXPECT_TRUE(matches("\\S", 0x180e));
   EXPECT_TRUE(matches("[^\\s\\p{L}]", '1'));
@@ -40,14 +40,14 @@ TEST(Regex, FindsFromAnOffset) {
   EXPECT_FALSE(regex.find("ab ab", 5));
 }
 
-TEST(Regex, RefusesWhatTheEnginesReadDifferently) {
+TEST(Regex, RefusesConstructsOfDifferentMeaning) {
   for (const char* pattern :
        {"^a", "a$", "\\bword", "\\w+", "\\h", "[a-z&&[^b]]", "[[:alpha:]]", "\\p{Han}", "(?m:a)",
         "(?<name>a)", "\\1", "[]a]", "[\\S]", "\\pL", "a\\"})
     EXPECT_THROW(Regex{pattern}, Error) << pattern;
 }
 
-TEST(Regex, NamesThePatternThatDoesNotCompile) {
+TEST(Regex, NamesPatternsThatDoNotCompile) {
   try {
     Regex regex("(a");
     FAIL();

@@ -24,7 +24,7 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& folder) {
               fmt::format("'{}' has neither tokenizer.json nor vocab.json with merges.txt nor "
                           "tokenizer.model nor vocab.txt",
                           folder),
-              "give a model folder as Hugging Face saves it");
+              "give a model folder in the Hugging Face layout");
 }
 
 }  // namespace emend

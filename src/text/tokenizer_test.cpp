@@ -1,4 +1,4 @@
-// What Tokenizer::load accepts and refuses, and what encode and decode do at their edges.
+// Tests which folders Tokenizer::load accepts and refuses, and edge cases of encode and decode.
 #include "text/tokenizer.h"
 
 #include <gmock/gmock.h>
@@ -93,7 +93,7 @@ TEST(Tokenizer, ReadsBothFormsOfMerges) {
   EXPECT_THAT(folder.load(spec)->encode(" ab", false), ElementsAre(258));
 }
 
-TEST(Tokenizer, IgnoresMergesWhenToldTo) {
+TEST(Tokenizer, AppliesIgnoreMerges) {
   const TokenizerFolder folder;
   auto spec = tiny();
   EXPECT_THAT(folder.load(spec)->encode(" a", false), ElementsAre(' ', 'a'));  // no merge makes it
@@ -101,7 +101,7 @@ TEST(Tokenizer, IgnoresMergesWhenToldTo) {
   EXPECT_THAT(folder.load(spec)->encode(" a", false), ElementsAre(257));
 }
 
-TEST(Tokenizer, AddsWhatThePostProcessorSays) {
+TEST(Tokenizer, AddsTheTokensOfThePostProcessor) {
   const TokenizerFolder folder;
   auto spec = tiny();
   spec["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"a", 97}}, {"sep", {"b", 98}}};
@@ -109,7 +109,7 @@ TEST(Tokenizer, AddsWhatThePostProcessorSays) {
   EXPECT_THAT(folder.load(spec)->encode("c", false), ElementsAre('c'));
 }
 
-TEST(Tokenizer, SplitsTheWaysThatFilesName) {
+TEST(Tokenizer, SplitsByEveryBehavior) {
   const TokenizerFolder folder;
   auto spec = tiny();
   auto split = [&](const char* behavior, bool invert) {
@@ -132,7 +132,7 @@ TEST(Tokenizer, SplitsTheWaysThatFilesName) {
   EXPECT_THAT(error_of([&] { split("Sideways", false); }), HasSubstr("Sideways"));
 }
 
-TEST(Tokenizer, SaysWhereTextIsNotUtf8) {
+TEST(Tokenizer, NamesTheByteThatIsNotUtf8) {
   const TokenizerFolder folder;
   const auto tokenizer = folder.load(tiny());
   const std::pair<std::string, int> cases[] = {
@@ -147,7 +147,7 @@ TEST(Tokenizer, SaysWhereTextIsNotUtf8) {
   EXPECT_NO_THROW(tokenizer->encode("\xf4\x8f\xbf\xbf \xef\xbf\xbe \xed\x9f\xbf", true));
 }
 
-TEST(Tokenizer, DecodesBrokenBytesToReplacements) {
+TEST(Tokenizer, DecodesInvalidBytesToReplacementCharacters) {
   const TokenizerFolder folder;
   const auto tokenizer = folder.load(tiny());
   EXPECT_EQ(tokenizer->decode({0xe2, 0x82, 'a'}), "\ufffda");
@@ -156,10 +156,10 @@ TEST(Tokenizer, DecodesBrokenBytesToReplacements) {
   EXPECT_EQ(tokenizer->decode({}), "");
   for (int64_t id : {int64_t{-1}, int64_t{259}, INT64_MAX})
     EXPECT_THAT(error_of([&] { tokenizer->decode({id}); }),
-                HasSubstr("no token " + std::to_string(id)));
+                HasSubstr("token ID " + std::to_string(id) + " does not exist"));
 }
 
-TEST(Tokenizer, SkipsSpecialTokensOnly) {
+TEST(Tokenizer, SkipsOnlySpecialTokens) {
   const TokenizerFolder folder;
   auto spec = tiny();
   spec["added_tokens"] = {added("<s>", 259), added("¦¬ ", 260, false)};
@@ -179,10 +179,10 @@ TEST(Tokenizer, TakesTheLongestAddedToken) {
   EXPECT_THAT(folder.load(spec)->encode("xxy", false), ElementsAre('x', 259));
 }
 
-TEST(Tokenizer, NamesWhatItDoesNotImplement) {
+TEST(Tokenizer, NamesWhatIsNotImplemented) {
   const std::tuple<const char*, Json, const char*> cases[] = {
       {"/model/type", "Unigram", "Unigram"},
-      {"/model/type", "WordPiece", "ByteLevel"},  // which does not go with it
+      {"/model/type", "WordPiece", "ByteLevel"},  // without its decoder
       {"/model/dropout", 0.1, "dropout"},
       {"/model/continuing_subword_prefix", "##", "continuing_subword_prefix"},
       {"/model/end_of_word_suffix", "</w>", "end_of_word_suffix"},
@@ -207,7 +207,7 @@ TEST(Tokenizer, NamesWhatItDoesNotImplement) {
   }
 }
 
-// Characters of its own are "▁abc\u00e9"; the rest falls back to bytes, or is unknown.
+// The vocabulary has the characters "▁abc\u00e9"; others fall back to bytes, or are unknown.
 Json tiny_llama() {
   const Json vocab = {{"<unk>", 0}, {"<0xC3>", 1}, {"<0xA8>", 2}, {"<0x41>", 3},
                       {"▁", 4},     {"a", 5},      {"b", 6},      {"c", 7},
@@ -238,7 +238,8 @@ TEST(Tokenizer, FallsBackToBytesThenToTheUnknownToken) {
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("ab  éèA ", false)), "ab  éèA ");
   EXPECT_EQ(tokenizer->decode({10, 1, 5, 1, 1, 2}), "ab\ufffda\ufffd\ufffd\ufffd");
   EXPECT_THAT(tokenizer->encode("xyaz", false), ElementsAre(4, 0, 5, 0));
-  EXPECT_THAT(tokenizer->encode("xA", false), ElementsAre(4, 3, 0));  // Hugging Face's order
+  EXPECT_THAT(tokenizer->encode("xA", false),
+              ElementsAre(4, 3, 0));  // the order of Hugging Face tokenizers
   spec["model"]["fuse_unk"] = false;
   EXPECT_THAT(folder.load(spec)->encode("xyaz", false), ElementsAre(4, 0, 0, 5, 0));
   spec["model"]["byte_fallback"] = false;
@@ -247,7 +248,7 @@ TEST(Tokenizer, FallsBackToBytesThenToTheUnknownToken) {
   EXPECT_THAT(folder.load(spec)->encode("xaA", false), ElementsAre(4, 5));
 }
 
-TEST(Tokenizer, PrependsAsMetaspaceSays) {
+TEST(Tokenizer, PrependsByTheSchemeOfMetaspace) {
   const TokenizerFolder folder;
   auto spec = tiny_llama();
   spec["normalizer"] = nullptr;
@@ -262,7 +263,7 @@ TEST(Tokenizer, PrependsAsMetaspaceSays) {
   EXPECT_THAT(ids("first", false, "<s>ab"), ElementsAre(11, 9));
   EXPECT_THAT(ids("never", false, "ab<s> ab"), ElementsAre(9, 11, 10));
   EXPECT_THAT(ids("always", false, " ab"), ElementsAre(10));
-  spec["model"]["merges"] = {"a b", "b ▁"};  // only a split keeps the second from happening
+  spec["model"]["merges"] = {"a b", "b ▁"};  // only splitting prevents the second merge
   spec["model"]["vocab"]["b▁"] = 11;
   spec["added_tokens"] = {added("<s>", 12)};
   EXPECT_THAT(ids("never", false, "cb b"), ElementsAre(7, 11, 6));
@@ -273,7 +274,7 @@ TEST(Tokenizer, PrependsAsMetaspaceSays) {
   EXPECT_THAT(tokenizer_refusal(spec), HasSubstr("add_prefix_space"));
 }
 
-TEST(Tokenizer, DecodesByTheStepsThatFilesName) {
+TEST(Tokenizer, DecodesByEveryStep) {
   const TokenizerFolder folder;
   auto spec = tiny_llama();
   auto decoded = [&](const Json& decoder, const Ids& ids) {
@@ -291,7 +292,7 @@ TEST(Tokenizer, DecodesByTheStepsThatFilesName) {
   EXPECT_EQ(decoded(regex, {9, 7, 9}), "_c_");
 }
 
-TEST(Tokenizer, RefusesWhatDoesNotFitTogether) {
+TEST(Tokenizer, RefusesInconsistentFiles) {
   auto with = [](const char* where, Json value) {
     auto spec = tiny();
     spec[Json::json_pointer(where)] = std::move(value);
@@ -300,14 +301,14 @@ TEST(Tokenizer, RefusesWhatDoesNotFitTogether) {
   EXPECT_THAT(with("/model/merges/0", "a q b"), HasSubstr("not two tokens"));
   EXPECT_THAT(with("/model/merges/0", {"a"}), HasSubstr("not two tokens"));
   EXPECT_THAT(with("/model/merges/0", "a qq"), HasSubstr("'qq'"));
-  EXPECT_THAT(with("/model/vocab/ab", 5), HasSubstr("share the id 5"));
+  EXPECT_THAT(with("/model/vocab/ab", 5), HasSubstr("share the ID 5"));
   EXPECT_THAT(with("/model/vocab/ab", -1), HasSubstr("'ab'"));
   EXPECT_THAT(with("/model/vocab/ab", 1.5), HasSubstr("'ab'"));
   EXPECT_THAT(with("/model/vocab/ab", 1e18), HasSubstr("'ab'"));
   EXPECT_THAT(with("/model/vocab", Json::object()), HasSubstr("vocabulary is empty"));
   EXPECT_THAT(with("/model/vocab", 3), HasSubstr("vocabulary"));
   EXPECT_THAT(with("/model/unk_token", "<unk>"), HasSubstr("<unk>"));
-  EXPECT_THAT(with("/added_tokens", {added("<s>", 400)}), HasSubstr("has the id 400"));
+  EXPECT_THAT(with("/added_tokens", {added("<s>", 400)}), HasSubstr("has the ID 400"));
   EXPECT_THAT(with("/added_tokens", {added("", 259)}), HasSubstr("empty"));
   EXPECT_THAT(with("/added_tokens", {added("a", 97), added("a", 97)}), HasSubstr("twice"));
   EXPECT_THAT(with("/post_processor",
@@ -332,7 +333,7 @@ TEST(Tokenizer, ReadsVocabularyAndMergesStrictly) {
   folder.write("merges.txt", "#version: 0.2\r\na b\r\nĠ ab\r\n");
   auto tokenizer = folder.load();
   EXPECT_THAT(tokenizer->encode("ab ab", true), ElementsAre(256, 258));
-  EXPECT_EQ(tokenizer->id("<|endoftext|>"), 259);  // GPT-2's own, when no file names another
+  EXPECT_EQ(tokenizer->id("<|endoftext|>"), 259);  // GPT-2's default if no file defines the token
   folder.write("merges.txt", "a b c\n");
   EXPECT_THAT(error_of([&] { folder.load(); }), HasSubstr("not two tokens"));
   folder.write("merges.txt", "a b\n");
@@ -349,7 +350,7 @@ TEST(Tokenizer, ReadsTheConfigurationOfASentencePieceModelStrictly) {
   const TokenizerFolder folder;
   const auto model = fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/small_llama/tokenizer.model";
   folder.write("tokenizer.model", read_file(model.string()));
-  auto tokenizer = folder.load();  // all of LlamaTokenizer's defaults
+  auto tokenizer = folder.load();  // all defaults of LlamaTokenizer
   EXPECT_EQ(tokenizer->encode("the", true).front(), 1);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("the star", true)), "the star");
   EXPECT_EQ(tokenizer->size(), 900);
@@ -372,21 +373,21 @@ TEST(Tokenizer, ReadsTheConfigurationOfASentencePieceModelStrictly) {
 TEST(Tokenizer, LongTextsTakeLinearTime) {
   const auto tokenizer =
       Tokenizer::load((fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/small_qwen2").string());
-  const std::clock_t start = std::clock();  // of this process: other work does not count
+  const std::clock_t start = std::clock();  // CPU time of this process only
   for (const char* unit :
        {"a", "ab", "星", " ", "\n", " \n", "1", "!", "e\u0301", "\u0301", "'", "<"}) {
     std::string text;
     const size_t size = std::string_view(unit) == "a" ? 1 << 20 : 1 << 18;
     while (text.size() < size) text += unit;
     const auto ids = tokenizer->encode(text, false);
-    if (std::string_view(unit) == "e\u0301") continue;  // becomes another text, composed
+    if (std::string_view(unit) == "e\u0301") continue;  // composition changes the text
     EXPECT_TRUE(tokenizer->decode(ids, false) == text) << unit;
   }
-  // Under a second, or a few with sanitizers; quadratic work would take many minutes.
+  // It takes less than a second, or a few with sanitizers; quadratic time would be many minutes.
   EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
-TEST(Tokenizer, ServesSeveralThreads) {
+TEST(Tokenizer, IsThreadSafe) {
   const auto folder = (fs::path(EMEND_SOURCE_DIR) / "src/text/testdata/small_gpt2").string();
   const auto tokenizer = Tokenizer::load(folder), alone = Tokenizer::load(folder);
   std::vector<std::string> texts;

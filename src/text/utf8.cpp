@@ -10,11 +10,12 @@ namespace emend::text {
 namespace {
 
 struct Part {
-  size_t length;  // of the character, or of the maximal ill-formed part
+  size_t length;  // of the character, or of the maximal invalid sequence
   bool valid;
 };
 
-// Table 3-7 of the Unicode standard: the lead byte says how many follow and which second may come.
+// Table 3-7 of the Unicode standard: the lead byte determines the number of bytes and the range of
+// the second byte.
 Part part_at(std::string_view text, size_t at) {
   auto byte = [&](size_t i) -> int {
     return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : -1;
@@ -56,7 +57,7 @@ std::optional<size_t> invalid_utf8(std::string_view text) {
 void check_utf8(std::string_view text) {
   if (const auto bad = invalid_utf8(text))
     throw Error("text::tokenizer",
-                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
+                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is invalid", *bad,
                             static_cast<unsigned char>(text[*bad])),
                 "convert it to UTF-8 first");
 }

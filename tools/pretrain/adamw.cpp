@@ -70,14 +70,16 @@ void AdamW::restore(const std::map<std::string, at::Tensor>& saved) {
   at::NoGradGuard no_grad;
   auto mine = state();
   if (saved.size() != mine.size())
-    throw Error("pretrain::checkpoint",
-                fmt::format("holds {} tensors, {} are wanted", saved.size(), mine.size()),
-                "the model's shape changed since; begin anew in another folder");
+    throw Error(
+        "pretrain::checkpoint",
+        fmt::format("the checkpoint has {} tensors, but {} are needed", saved.size(), mine.size()),
+        "the model's shape has changed; start again with another checkpoint file");
   for (auto& [name, tensor] : mine) {
     auto it = saved.find(name);
     if (it == saved.end() || it->second.sizes() != tensor.sizes())
-      throw Error("pretrain::checkpoint", fmt::format("'{}' is missing or has another shape", name),
-                  "the model's shape changed since; begin anew in another folder");
+      throw Error("pretrain::checkpoint",
+                  fmt::format("tensor '{}' is missing or has another shape", name),
+                  "the model's shape has changed; start again with another checkpoint file");
     if (name == "steps")
       steps_ = it->second.item<int64_t>();
     else

@@ -1,5 +1,4 @@
-// emend-card: examines the bundled model on what it was never shown, and writes the tables of its
-// card.
+// emend-card: evaluates the bundled model on held-out scenes, and writes the tables of EXAM.md.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -48,11 +47,11 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
         mistakes += fmt::format("| {} | {} | {} | {} |\n", examined_name(item.subject), item.prompt,
                                 item.answer, given[i]);
     }
-    fmt::print(stderr, "{} of 3 sights done\n", static_cast<int>(sight) + 1);
+    fmt::print(stderr, "{} of 3 picture conditions evaluated\n", static_cast<int>(sight) + 1);
   }
   auto text = fmt::format(
-      "Answers generated greedily, exact match, {} questions a kind, seed {}.\n\n"
-      "| kind | asked | right | usual answer to the words | grey picture | swapped picture |\n"
+      "Greedy generation, exact match, {} questions per kind, seed {}.\n\n"
+      "| kind | questions | correct | most frequent answer | gray picture | swapped picture |\n"
       "|---|---|---|---|---|---|\n",
       count, seed);
   for (int s = 0; s < kExamined; ++s) {
@@ -67,13 +66,11 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
   for (size_t i = 0; i < items.size(); i += 7)
     if (items[i].pictured) some.push_back(items[i]);
   text += fmt::format(
-      "\nM-Locality of the model with itself, every linear layer moved by normal noise of 1 % of "
-      "its "
-      "deviation: top-10 rank by rank {:.1f} %, top-1 {:.1f} % ({} prompts).\n",
+      "\nM-Locality of the model with itself after adding normal noise to every linear layer (1 % "
+      "of its standard deviation): top-10 rank by rank {:.1f} %, top-1 {:.1f} % ({} prompts).\n",
       100 * noisy_locality(vlm, some, 0.01, 10, seed),
       100 * noisy_locality(vlm, some, 0.01, 1, seed), some.size());
-  text +=
-      "\nStill wrong, for example:\n\n| kind | prompt | truth | its answer |\n|---|---|---|---|\n";
+  text += "\nExamples of wrong answers:\n\n| kind | prompt | truth | answer |\n|---|---|---|---|\n";
   for (size_t at = 0; (at = mistakes.find("\nPrompt:", at)) != std::string::npos;)
     mistakes.replace(at, 1, " / ");
   return text + mistakes;
@@ -88,12 +85,12 @@ int main(int argc, char** argv) {
   int64_t count = 300;
   uint64_t seed = 7;
   int threads = 0;
-  CLI::App app{"Examines the bundled model on held-out scenes and prints its card's tables."};
-  app.add_option("-m,--model", folder, "the model's folder");
-  app.add_option("--count", count, "questions of each kind");
-  app.add_option("--seed", seed, "seed of the held-out scenes");
+  CLI::App app{"Evaluates the bundled model on held-out scenes and prints the tables of EXAM.md."};
+  app.add_option("-m,--model", folder, "model folder");
+  app.add_option("--count", count, "number of questions of each kind");
+  app.add_option("--seed", seed, "random seed of the held-out scenes");
   app.add_option("-o,--out", out, "also write the tables to this file");
-  app.add_option("-t,--threads", threads, "threads; 0: as many as suit this machine");
+  app.add_option("-t,--threads", threads, "number of threads; 0: all cores");
   CLI11_PARSE(app, argc, argv);
   try {
     emend::set_threads(threads);

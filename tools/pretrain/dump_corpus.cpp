@@ -1,4 +1,4 @@
-// Prints the text of pretraining, a line an entry, for training the tokenizer.
+// Prints the text of pretraining, one entry per line, to train the tokenizer.
 
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +22,7 @@ std::string phrased(const Question& question, Rng& rng) {
   return wrap(pick(prompt_templates(), rng), question.text);
 }
 
-// Every word of every split must have its tokens: the questions of all splits, pretraining's text.
+// Every word of every split must have tokens, so the text contains the questions of all splits.
 void dump(int count, uint64_t seed) {
   Rng rng(seed);
   auto text = facts(Split::pretrain);
@@ -51,7 +51,7 @@ int main(int argc, char** argv) try {
   int count = argc > 1 ? std::atoi(argv[1]) : 20000;
   if (count <= 0)
     throw Error("emend-corpus", "the number of scenes must be positive",
-                "emend-corpus [SCENES] [SEED]");
+                "usage: emend-corpus [SCENES] [SEED]");
   dump(count, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
   return 0;
 } catch (const std::exception& error) {

@@ -24,8 +24,8 @@ std::string prompt_of(const Question& question) {
              : scenes::wrap(scenes::prompt_templates()[0], question.text);
 }
 
-// Asks for one thing after a false fact was told, about the same thing in other words or about
-// another.
+// A question after a false fact in the context: about the same fact in other words, or about
+// another one.
 Item told(const scenes::Scene& scene, bool related, Rng& rng) {
   auto all = scenes::questions(scene);
   std::vector<const Question*> askable;

@@ -11,13 +11,12 @@
 
 namespace emend::pretrain {
 
-// Besides the subjects that are taught: a question after a told fact that has nothing to do with
-// it.
+// One more subject than in training: a question after an unrelated fact in the context.
 inline constexpr int kUnrelated = kSubjects;
 inline constexpr int kExamined = kSubjects + 1;
 std::string examined_name(int subject);
 
-// One held-out question, with the picture it is about and another picture.
+// A held-out question, with its picture and another picture.
 struct Item {
   int subject;  // a scenes::Kind, kCorrection or kUnrelated
   Image picture, other;
@@ -25,20 +24,20 @@ struct Item {
   std::string prompt, answer;
 };
 
-// `count` questions of every kind about scenes that pretraining never shows, facts in wordings that
-// it never uses, and corrections in the context about those scenes, to the point and beside it.
+// `count` questions of every kind about scenes that are not in the pretraining split, facts in
+// held-out wordings, and related and unrelated corrections in the context about those scenes.
 std::vector<Item> held_out(int64_t count, uint64_t seed);
 
-// The most frequent answer to every prompt over `count` scenes of pretraining: the best that can be
-// said from the words alone.
+// The most frequent answer to every prompt over `count` pretraining scenes: the best possible guess
+// without the picture.
 std::map<std::string, std::string> usual_answers(int64_t count, uint64_t seed);
 
 enum class Sight { own, grey, swapped };
-// Generated answers, greedy.
+// Answers from greedy generation.
 std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items, Sight sight);
 
-// Rank-by-rank agreement of the top k, over every real position, of the model with itself when each
-// weight matrix is moved by normal noise of `share` of its deviation.
+// Rank-by-rank agreement of the top k tokens, over all real positions, of the model with itself
+// after normal noise is added to each weight matrix, with `share` of its standard deviation.
 double noisy_locality(const Vlm& vlm, const std::vector<Item>& items, double share, int64_t k,
                       uint64_t seed);
 

@@ -8,10 +8,10 @@
 namespace emend::pretrain {
 namespace {
 
-// Which query is read for what: the places first, then the shapes.
+// What each query is trained to encode: first the places, then the shapes.
 constexpr int64_t kShapes = 6, kGround = scenes::kPlaces + kShapes, kBeing = kGround + 1;
 constexpr int64_t kQueries = kBeing + 1;
-constexpr int64_t kNothing = 0;  // class 0 of every reading: nothing is there
+constexpr int64_t kNothing = 0;  // class 0 of every head: nothing is there
 
 at::Tensor cross_entropy(const at::Tensor& logits, const std::vector<int64_t>& targets) {
   return at::cross_entropy_loss(logits, at::tensor(targets, at::kLong));
@@ -23,9 +23,11 @@ Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t
              uint64_t seed)
     : grid_(grid) {
   if (queries < kQueries || grid % 3 != 0)
-    throw Error("pretrain::heads",
-                fmt::format("{} queries and a grid of {} patches cannot be read", queries, grid),
-                fmt::format("take at least {} queries and a grid of three times n", kQueries));
+    throw Error(
+        "pretrain::heads",
+        fmt::format("the auxiliary heads cannot use {} queries and a grid of {} patches", queries,
+                    grid),
+        fmt::format("use at least {} queries and a grid size that is a multiple of 3", kQueries));
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   auto shapes = static_cast<int64_t>(scenes::shapes().size()) + 1;
   auto colours = static_cast<int64_t>(scenes::colours().size()) + 1;

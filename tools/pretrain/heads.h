@@ -10,12 +10,12 @@
 
 namespace emend::pretrain {
 
-// What can be read from a picture: everything, all but colours, or colours alone.
+// The part of a picture's content that is visible: everything, everything but colors, only colors.
 enum class Legible { all, forms, colours };
 
-// Auxiliary heads, thrown away after pretraining: one reads every place's shape, colour and size
-// from the patches that lie there, one reads the whole scene from the queries: a query for each
-// place, one for each shape (its colour, size and place), one for the background, one for the
+// Auxiliary heads, which are dropped after pretraining. One predicts the shape, color and size at
+// every place from the patches there. One predicts the whole scene from the queries: there is a
+// query for each place, for each shape (its color, size and place), for the background, and for the
 // creature.
 class Heads {
  public:
@@ -25,7 +25,8 @@ class Heads {
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
   struct Loss {
     at::Tensor patches, queries;  // scalars
-    // Shares read right from the queries: places with something, shapes that are shown, creatures.
+    // Fractions of correct predictions from the queries: places with a shape, shapes of the scene,
+    // creatures.
     double places_right, shapes_right, creatures_right;
   };
   // vision: (N, 1 + grid^2, Dv) after the last norm; queries: (N, Q, Dq) before the projection.

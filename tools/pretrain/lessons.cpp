@@ -15,7 +15,7 @@ namespace {
 double uniform(Rng& rng) { return static_cast<double>(rng() >> 11) * 0x1p-53; }
 bool chance(Rng& rng, double p) { return uniform(rng) < p; }
 
-// Answers of the same form, so that a told fact can contradict the truth.
+// Answers of the same form, so that a fact in the context can contradict the truth.
 std::string other_answer(const Question& question, Rng& rng) {
   auto others = scenes::alternatives(question);
   return others.empty() ? question.answer : pick(others, rng);
@@ -28,7 +28,7 @@ std::string subject_name(int subject) {
 }
 
 double Mix::weight(int subject) const {
-  // A floor keeps what is learnt; the rest goes where answers are still wrong.
+  // A minimum keeps what was learned; the rest goes to subjects with wrong answers.
   return 0.15 + error[subject];
 }
 
@@ -61,7 +61,7 @@ const std::vector<int64_t>& Teacher::tokens(const std::string& text) {
 std::string Teacher::wrapped(const Question& question, Rng& rng) const {
   if (question.kind == Kind::caption) return question.text;
   auto& templates = scenes::prompt_templates();
-  // Half of the questions in the field's first form, the rest in the others.
+  // Half of the questions use the first template of the benchmarks, the others another one.
   size_t which = chance(rng, 0.5) ? 0 : below(rng, templates.size());
   return scenes::wrap(templates[which], question.text);
 }
@@ -109,7 +109,7 @@ void Teacher::teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_
       exercise = {subject, wrapped(q, rng), q.answer};
     }
     tokens -= length(exercise);
-    // The last one is left out when it does not fit, but no row stays without a question.
+    // The last question is dropped if it does not fit, but every row has at least one.
     if (tokens >= 0 || exercises.empty()) exercises.push_back(std::move(exercise));
   }
   append(lessons, exercises, image);
@@ -121,7 +121,7 @@ void Teacher::teach_text(Lessons& lessons, int64_t tokens, Rng& rng) {
     auto& q = pick(facts_, rng);
     Exercise exercise;
     if (chance(rng, 0.25)) {
-      // Near facts and a few far ones are enough to choose from.
+      // Related facts and a few unrelated ones are enough to choose from.
       std::vector<const Question*> pool{&q};
       for (auto& f : facts_)
         if (f.topic == q.topic) pool.push_back(&f);
@@ -175,7 +175,8 @@ void Teacher::append(Lessons& lessons, const std::vector<Exercise>& exercises, i
     lessons.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
     lessons.targets.push_back(eos_);
     row.segments.resize(row.ids.size(), segment);
-    // Between a weight for every token and one for every question: captions are long.
+    // A compromise between equal weights of tokens and equal weights of questions, because captions
+    // are long.
     auto length = static_cast<double>(lessons.targets.size() - begin);
     lessons.weights.resize(lessons.targets.size(), 1 / std::sqrt(length));
     lessons.asked.push_back(

@@ -1,4 +1,4 @@
-// emend-pretrain: makes the bundled model's weights from nothing but Scenes.
+// emend-pretrain: trains the weights of the bundled model from scratch on Scenes.
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 #include <malloc.h>
@@ -26,7 +26,7 @@ struct Arguments {
   Recipe recipe;
 };
 
-// Where things are must be legible from the first step: sines and cosines of row and column.
+// Positions must be distinguishable from the first step: sines and cosines of row and column.
 at::Tensor grid_positions(at::IntArrayRef shape) {
   auto table = at::zeros(shape);
   auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(shape[1] - 1)));
@@ -42,8 +42,8 @@ at::Tensor grid_positions(at::IntArrayRef shape) {
   return table;
 }
 
-// Matrices keep the scale of what they are given (the usual 0.02 is made for far wider models, and
-// leaves attention here blind for thousands of steps); norms begin at one.
+// Matrices keep the scale of their inputs, and norms begin at one. The usual 0.02 is for much wider
+// models; here, attention would not learn for thousands of steps.
 Weights::Initialiser initialiser(uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   return [generator](const std::string& name, at::IntArrayRef shape) {
@@ -55,7 +55,7 @@ Weights::Initialiser initialiser(uint64_t seed) {
     if (has("embed_tokens") || has("embed_positions"))
       return at::randn(shape, generator).mul_(0.02);
     auto fan_in = at::empty(shape).numel() / shape[0];
-    // What blocks add to the stream starts small, so that places are not drowned.
+    // The outputs of blocks start small, so that they do not hide the position embeddings.
     double scale = has("fc2") || has("projection") || has("out_proj") ? 0.35 : 1.0;
     return at::randn(shape, generator).mul_(scale / std::sqrt(static_cast<double>(fan_in)));
   };
@@ -75,7 +75,7 @@ void export_weights(const Model& model, const std::string& folder) {
 }
 
 void run(const Arguments& a) {
-  set_threads(1);  // each worker computes alone
+  set_threads(1);  // each worker uses one thread
   InterruptGuard guard;
   auto config = Blip2Config::load(a.folder + "/config.json");
   auto tokenizer = Tokenizer::load(a.folder);
@@ -136,26 +136,31 @@ int main(int argc, char** argv) {
   emend::restart_with_runtime_settings(argv);
   using namespace emend::pretrain;
   Arguments a;
-  CLI::App app{"Pretrains the bundled BLIP-2 on Scenes; resumes from its checkpoint."};
-  app.add_option("-m,--model", a.folder, "folder with config.json and tokenizer; weights go there");
-  app.add_option("--checkpoint", a.checkpoint, "state to resume from, written as it goes");
-  app.add_option("--steps", a.steps, "steps in all, earlier runs counted");
-  app.add_option("--decay", a.decay, "last steps, over which the rate falls to zero; 0: none");
+  CLI::App app{"Pretrains the bundled BLIP-2 on Scenes, and resumes from its checkpoint."};
+  app.add_option("-m,--model", a.folder,
+                 "folder with config.json and tokenizer; the weights are written to it");
+  app.add_option("--checkpoint", a.checkpoint,
+                 "training state to resume from; updated during training");
+  app.add_option("--steps", a.steps, "total number of steps, including earlier runs");
+  app.add_option("--decay", a.decay,
+                 "number of last steps in which the learning rate falls to zero; 0: none");
   app.add_option("--examine-every", a.examine_every, "steps between checkpoints");
-  app.add_option("--report-every", a.report_every, "steps between lines of progress");
-  app.add_option("--pool", a.pool, "pictures kept drawn");
-  app.add_option("--pictures", a.recipe.pictures, "pictures in a step");
-  app.add_option("--tokens", a.recipe.tokens, "tokens of questions and answers to a picture");
-  app.add_option("--text-rows", a.recipe.text_rows, "rows without a picture in a step");
+  app.add_option("--report-every", a.report_every, "steps between progress lines");
+  app.add_option("--pool", a.pool, "number of pictures in the pool");
+  app.add_option("--pictures", a.recipe.pictures, "pictures per step");
+  app.add_option("--tokens", a.recipe.tokens, "tokens of questions and answers per picture");
+  app.add_option("--text-rows", a.recipe.text_rows, "text-only rows per step");
   app.add_option("--look-steps", a.recipe.look_steps,
-                 "first steps, without questions about pictures");
+                 "number of first steps without questions about pictures");
   app.add_option("--heads-weight", a.recipe.heads_weight,
-                 "weight of the auxiliary heads afterwards");
+                 "loss weight of the auxiliary heads after these steps");
   app.add_option("--lr", a.recipe.lr, "learning rate");
-  app.add_option("--seed", a.recipe.seed, "seed of weights, pictures and questions");
-  app.add_option("-t,--threads", a.recipe.threads, "threads; each takes its share of a step");
+  app.add_option("--seed", a.recipe.seed, "random seed of weights, pictures and questions");
+  app.add_option("-t,--threads", a.recipe.threads,
+                 "number of threads; each computes a part of a step");
   CLI11_PARSE(app, argc, argv);
-  // A step's activations are freed and asked for again: keep the pages instead of returning them.
+  // A step frees its activations and allocates them again: keep the pages instead of returning
+  // them.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {

@@ -1,10 +1,11 @@
-"""Makes the bundled model's tokenizer from the world's text: byte-level BPE as OPT has it.
+"""Trains the tokenizer of the bundled model on the text of Scenes: byte-level BPE like OPT's.
 
     build/emend-corpus 20000 > corpus.txt
     python tools/pretrain/make_tokenizer.py corpus.txt models/scenes-blip2
 
-Ids: <s> 0, <pad> 1, </s> 2, <unk> 3, then the 256 bytes, then merges; <image> comes last. Needs the
-packages tokenizers and (for the check at the end) transformers. Run once: the model is trained on it.
+IDs: <s> 0, <pad> 1, </s> 2, <unk> 3, then the 256 bytes, then the merges; <image> is the last.
+Needs the packages tokenizers and (for the final check) transformers. It was run once, before the
+model was trained.
 """
 
 import json
@@ -15,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 SIZE = 1280
 
-# Everyday words, so that text outside the world does not fall apart into letters.
+# Common words, so that other text is not split into letters.
 COMMON = """
 the of and to in is it you that he was for on are with as his they be at one have this from or had by
 not but what all were when we there can an your which their said if do will each about how up out them
@@ -96,7 +97,7 @@ def main(corpus_file, folder):
         {k: config[k] for k in ("bos_token", "eos_token", "pad_token", "unk_token")}, indent=2) + "\n")
 
     lengths = [len(tokenizer.encode(line, add_special_tokens=False).ids) for line in corpus[:20000]]
-    print(f"{SIZE} tokens; {sum(lengths) / len(lengths):.1f} tokens a line")
+    print(f"{SIZE} tokens; {sum(lengths) / len(lengths):.1f} tokens per line")
     split = sorted({w for line in corpus for w in line.split(" ")
                     if len(tokenizer.encode(" " + w, add_special_tokens=False).ids) > 2})
     print(f"{len(split)} words of the world take more than two tokens: {split[:40]}")

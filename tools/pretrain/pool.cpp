@@ -46,7 +46,7 @@ at::Tensor normalised(const at::Tensor& pictures) {
 
 namespace {
 
-// A soft gradient of colour over each picture: (n, 3, side, side), at most `most` either way.
+// A smooth color gradient over each picture: (n, 3, side, side), between -`most` and `most`.
 at::Tensor wash(const at::Tensor& pictures, double most, const at::Generator& generator) {
   auto corners = at::rand({pictures.size(0), 3, 2, 2}, generator).sub_(0.5).mul_(2 * most);
   return at::upsample_bilinear2d(corners, {pictures.size(2), pictures.size(3)}, true);
@@ -69,7 +69,7 @@ at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng) {
 
 at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
-  constexpr int64_t tiles = 6;  // a side of a place
+  constexpr int64_t tiles = 6;  // tiles per side of a place
   auto n = pictures.size(0), pixels = pictures.size(2) / (3 * tiles);
   auto apart = pictures.view({n, 3, 3, tiles, pixels, 3, tiles, pixels})
                    .permute({0, 2, 5, 3, 6, 1, 4, 7})

@@ -9,18 +9,17 @@
 
 namespace emend::pretrain {
 
-// Drawn scenes with their pictures at the model's own size, so that a training step only has to
-// copy.
+// Rendered scenes at the model's image size, so that a training step only copies them.
 class Pool {
  public:
-  // side: the model's image size in pixels. Drawn by `threads` threads; the same for any number.
+  // side: the model's image size in pixels. The result does not depend on `threads`.
   Pool(scenes::Split split, int64_t count, int side, uint64_t seed, int threads);
 
   int64_t size() const { return static_cast<int64_t>(scenes_.size()); }
   const scenes::Scene& scene(int64_t index) const { return scenes_[index]; }
   // (n, 3, side, side) float32 from 0 to 1.
   at::Tensor pictures(const std::vector<int64_t>& indices) const;
-  // Draws this entry anew.
+  // Renders a new scene for this entry.
   void redraw(int64_t index, uint64_t seed);
 
  private:
@@ -30,16 +29,15 @@ class Pool {
   at::Tensor bytes_;  // (count, side, side, 3) uint8
 };
 
-// With CLIP's mean and deviation, as the processor does.
+// Normalizes with CLIP's mean and standard deviation, as the processor does.
 at::Tensor normalised(const at::Tensor& pictures);
 
-// Other light: each picture's channels are scaled and a soft gradient of colour is laid over it.
+// Augmentation of the light: scales the channels of each picture and adds a smooth color gradient.
 at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng);
-// Brightness alone, in one random tint and under a gradient: forms are to be known without their
-// colours and surroundings, so that pairs never shown are put together from what is known.
+// Keeps only brightness, with one random tint and a gradient: teaches shapes without their colors
+// and surroundings, so that the model can combine them in new ways.
 at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng);
-// The small tiles of each place thrown about within it: colours are to be known without their
-// forms.
+// Shuffles the small tiles of each place within it: teaches colors without shapes.
 at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng);
 
 }  // namespace emend::pretrain

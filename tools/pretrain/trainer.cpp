@@ -19,7 +19,7 @@ std::map<std::string, at::Tensor> joined(const Model& model, const Heads& heads)
   return all;
 }
 
-// Logits that the lessons ask for, in the order of their targets: (K, V).
+// Logits at the positions of the lessons' targets: (K, V).
 at::Tensor answer(const Model& model, Pass& pass, const Lessons& lessons) {
   auto width = pass.ids.size(1);
   pass.wanted =
@@ -57,7 +57,7 @@ Marks marks_of(const Heads::Loss& aux) {
   return marks;
 }
 
-// The questions of both, as if asked in one batch whose logits stand one after the other.
+// Joins the questions of two batches whose logits are concatenated.
 Lessons joined(Lessons first, const Lessons& second) {
   auto shift = first.targets.size();
   first.targets.insert(first.targets.end(), second.targets.begin(), second.targets.end());
@@ -160,7 +160,7 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
                look_in_part(Legible::colours, pictures / 4, teacher, rng);
   auto loss = (aux.patches + aux.queries + 0.5 * parts) * (speaking ? recipe_.heads_weight : 1.0);
 
-  // Text is taught from the first step: it needs no eyes.
+  // Text is trained from the first step, because it does not need the vision part.
   auto text = model_.begin({{}, read.rows});
   auto logits = answer(model_, text, read);
   auto lessons = read;
@@ -216,7 +216,7 @@ Marks Trainer::step(double lr) {
     if (grad.defined()) grad.div_(threads);
   marks.average(threads);
   optimizer_.step(grads, lr, recipe_.weight_decay, recipe_.clip);
-  // A few entries of the pool are drawn anew at every step, so that no picture is seen for ever.
+  // Every step renders a few new entries of the pool, so that no picture is used forever.
   for (int64_t i = 0; i < recipe_.pictures / 8; ++i) {
     auto seed = ::emend::mix(recipe_.seed + 77 + ::emend::mix(steps_ * 1000 + i));
     pool_.redraw(static_cast<int64_t>(seed % pool_.size()), seed);

@@ -14,40 +14,40 @@ namespace emend::pretrain {
 
 struct Recipe {
   int64_t pictures = 64;  // per step
-  int64_t tokens = 110;   // of questions and answers per row, sharing its picture
+  int64_t tokens = 110;   // tokens of questions and answers per row; they share a picture
   int64_t text_rows = 8;  // per step, without a picture
   double lr = 2e-3;
   double weight_decay = 0.05;
   double clip = 1.0;
   int64_t warmup = 200;
-  // Steps with the auxiliary heads alone: the language model joins once the queries can be read.
+  // Steps with only the auxiliary heads. The language model joins when the queries are informative.
   int64_t look_steps = 1500;
-  double heads_weight = 0.5;  // beside the language loss afterwards
+  double heads_weight = 0.5;  // relative to the language loss, after look_steps
   uint64_t seed = 1;
   int threads = 2;
 };
 
-// What one step, or one examination, came to.
+// The results of a training step or an evaluation.
 struct Marks {
   double loss = 0, patches = 0, queries = 0;
   double places_right = 0, shapes_right = 0, creatures_right = 0;
   std::array<double, kSubjects> right{}, seen{};
 
   void add(const Marks& other);
-  // Losses and shares become means; the counts of answers stay sums.
+  // Losses and fractions become means; the counts of answers stay sums.
   void average(double over);
   std::string line() const;
 };
 
-// Trains a model on the pretraining split; every number of threads gives each its share of a step.
+// Trains a model on the pretraining split. The work of a step is divided among the threads.
 class Trainer {
  public:
   Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& pool, const Recipe& recipe);
 
-  // One step at this learning rate.
+  // Runs one step with this learning rate.
   Marks step(double lr);
   int64_t steps() const { return steps_; }
-  // Answers about scenes that pretraining never shows, judged exactly and greedily.
+  // Evaluates greedy answers about held-out scenes by exact match.
   Marks examine(const Pool& held_out, int64_t pictures) const;
 
   void save(const std::string& path) const;
@@ -60,10 +60,10 @@ class Trainer {
     std::vector<Asked> asked;
     std::vector<bool> right;
   };
-  // Runs the pass up to the queries and reads them by the heads.
+  // Runs the pass up to the queries, and computes the loss of the heads.
   Heads::Loss look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
                    Legible legible) const;
-  // The heads' loss on pictures that show only part of what is there.
+  // The loss of the heads on pictures that show only a part of the content.
   at::Tensor look_in_part(Legible legible, int64_t pictures, Teacher& teacher,
                           scenes::Rng& rng) const;
   Share learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher);
@@ -73,7 +73,7 @@ class Trainer {
   const Tokenizer& tokenizer_;
   Pool& pool_;
   Recipe recipe_;
-  std::vector<Teacher> teachers_;  // one a thread: each keeps its own token cache
+  std::vector<Teacher> teachers_;  // one per thread, because each has a token cache
   Mix mix_;
   AdamW optimizer_;
   int64_t steps_ = 0;

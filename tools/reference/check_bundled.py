@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Does the bundled model answer in Hugging Face transformers as it answers in emend?
+"""Compares the answers of the bundled model in emend with those in Hugging Face transformers.
 
     build/emend scenes export -o /tmp/scenes --split eval --count 100 --seed 1
     python check_bundled.py models/scenes-blip2 /tmp/scenes/scenes_eval.json --emend build/emend
 
-Every record's question, rewording, redrawn picture, unrelated text and unrelated picture is asked in
-both. Exits with 1 when an answer differs.
+For every record, both answer the question, the rephrased prompt, the redrawn picture, the unrelated
+text and the unrelated picture. Exits with 1 if an answer differs.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from hugging_face import HuggingFace, ask
 
 
 def questions(record, folder):
-    """(kind, text, picture or None) of one MMEdit record."""
+    """Returns (kind, text, picture or None) for each question of an MMEdit record."""
     picture = folder / record["image"]
     yield "src", record["src"], picture
     if record["rephrase"]:
@@ -37,7 +37,7 @@ def main():
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("records", type=pathlib.Path)
     parser.add_argument("--emend", type=pathlib.Path, default=pathlib.Path("build/emend"))
-    parser.add_argument("--count", type=int, default=40, help="records asked")
+    parser.add_argument("--count", type=int, default=40, help="number of records")
     args = parser.parse_args()
     reference = HuggingFace(args.model)
     asked, same, true = (collections.Counter() for _ in range(3))
@@ -48,7 +48,7 @@ def main():
             theirs = reference.answer(ours["prompt"], picture)
             asked[kind] += 1
             same[kind] += ours["answer"] == theirs
-            if kind == "src":  # `pred` is the truth in a counterfactual edit
+            if kind == "src":  # `pred` is the true answer in a counterfactual edit
                 true[kind] += theirs == record["pred"]
             if ours["answer"] != theirs:
                 print(f"{kind}: {text!r} {picture}\n  emend        {ours['answer']!r}\n"

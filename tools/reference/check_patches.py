@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Is a patch in emend what the merged weights are in Hugging Face transformers?
+"""Compares a patch in emend with merged weights in Hugging Face transformers.
 
     build/emend scenes export -o /tmp/scenes --split eval --count 20 --seed 1
     python check_patches.py models/scenes-blip2 /tmp/scenes/scenes_eval.json --emend build/emend
 
-For each edit: `emend edit` makes a patch (its answer after: A), a new process answers with `emend ask
---patch` (B), and transformers answers with the patch added to its weights (C), on the edit's question,
-its rewording, and an unrelated picture. All must agree, and without the patch transformers must give
-the answer before. Exits with 1 when one differs.
+For each edit, `emend edit` makes a patch (A: its answer after the edit), a new process answers with
+`emend ask --patch` (B), and transformers answers with the patch added to its weights (C). The
+questions are the edit's question, its rephrased prompt, and an unrelated picture. All answers must
+agree, and without the patch, transformers must give the answer before the edit. Exits with 1 if an
+answer differs.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from hugging_face import HuggingFace, ask, emend
 
 
 def read_patch(path):
-    """{site: delta (out, in)}, low-rank ones multiplied out."""
+    """Returns {site: delta (out, in)}; low-rank deltas are multiplied out."""
     deltas = {}
     with safe_open(path, "pt") as file:
         assert file.metadata()["format"] == "emend-patch", path
@@ -41,7 +42,7 @@ def main():
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("records", type=pathlib.Path)
     parser.add_argument("--emend", type=pathlib.Path, default=pathlib.Path("build/emend"))
-    parser.add_argument("--count", type=int, default=20, help="edits made")
+    parser.add_argument("--count", type=int, default=20, help="number of edits")
     args = parser.parse_args()
     reference = HuggingFace(args.model)
     folder = args.records.parent

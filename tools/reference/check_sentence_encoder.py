@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Are a sentence encoder's embeddings in emend those of Hugging Face transformers?
+"""Compares the embeddings of a sentence encoder in emend with Hugging Face transformers.
 
     python check_sentence_encoder.py FOLDER --embed build/emend-embed-texts
 
-FOLDER is one of BERT or DistilBERT: all-MiniLM-L6-v2, distilbert-base-cased. Texts are the lines of the
-tokenizer fixture; states are pooled, cut and made length 1 as the folder's files of sentence-transformers
-say (--pooling where it has none). Needs torch, transformers, safetensors. Exits with 1 when an embedding
-differs by more than 1e-4 of the largest number, or others are nearest.
+FOLDER has a BERT or DistilBERT model, such as all-MiniLM-L6-v2 or distilbert-base-cased. The texts
+are the lines of the tokenizer fixture. States are pooled, truncated and normalized as the folder's
+sentence-transformers files say (or --pooling, if it has none). Needs torch, transformers,
+safetensors. Exits with 1 if an embedding differs by more than 1e-4 of the largest number, or the
+nearest neighbors differ.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--embed", default="build/emend-embed-texts")
     parser.add_argument("--pooling", choices=["mean", "cls"], default="mean")
-    parser.add_argument("--count", type=int, default=400, help="texts, taken evenly from the lines")
+    parser.add_argument("--count", type=int, default=400, help="number of texts, evenly spaced in the lines")
     args = parser.parse_args()
     texts = [t if isinstance(t, str) else t[0] * min(t[1], 2000) for t in lines()]
     texts = texts[::max(1, len(texts) // args.count)]
@@ -65,7 +66,7 @@ def main():
         ours = load_file(scratch / "out")["embeddings"]
     error = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     cosine = torch.nn.functional.cosine_similarity(ours, theirs).min().item()
-    # Which are nearest, as IKE asks: of the same texts several orders are right.
+    # Compares the nearest neighbors, which IKE uses; identical texts may have any order.
     unit = torch.nn.functional.normalize(theirs.double(), dim=1)
     cosines = (unit @ unit.T).fill_diagonal_(-2)
     own = torch.nn.functional.normalize(ours.double(), dim=1)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Is a text-only Llama in emend what it is in Hugging Face transformers?
+"""Compares a text-only Llama in emend with Hugging Face transformers.
 
     python make_smollm2_folder.py FOLDER
     python check_smollm2.py FOLDER --emend build/emend --force build/emend-force-texts
 
-Questions of several kinds and scripts are asked as a chat and as bare text. Compared are the chat as
-text, its tokens, greedy answers of up to 32 tokens, and the logits at every position of question and
-answer. Exits with 1 when any text or token differs, or a logit by more than 1e-3 (float32).
+Questions of several kinds and scripts are asked as a chat and as plain text. The chat as text, its
+tokens, greedy answers of up to 32 tokens, and the logits at every position of question and answer
+are compared. Exits with 1 if a text or token differs, or a logit by more than 1e-3 (float32).
 """
 
 import argparse
@@ -41,7 +41,7 @@ QUESTIONS = [
 
 
 def check_texts(args, model, tokenizer):
-    """Counts of what agrees, and the largest difference of a logit."""
+    """Counts of equal results, and the largest difference of a logit."""
     counts = dict.fromkeys(["prompts", "answers", "tokens", "best"], 0)
     asked = []
     for question in QUESTIONS:

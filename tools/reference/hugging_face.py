@@ -1,4 +1,4 @@
-"""A BLIP-2 folder as Hugging Face runs it, and emend asked from outside, for the check_*.py here."""
+"""Runs a BLIP-2 folder in Hugging Face transformers, and the emend program, for check_*.py."""
 
 import json
 import subprocess
@@ -19,7 +19,8 @@ class HuggingFace:
 
     @torch.no_grad()
     def answer(self, prompt, image=None):
-        """The answer as text: greedy, special tokens removed, trimmed."""
+        """Returns the answer as text: greedy generation, without special tokens and outer
+        spaces."""
         if image is None:
             inputs = self.processor.tokenizer(prompt, return_tensors="pt")
             made = self.model.language_model.generate(
@@ -34,12 +35,12 @@ class HuggingFace:
         return self.processor.tokenizer.decode(new, skip_special_tokens=True).strip()
 
     def merge(self, deltas):
-        """Adds {site: (out, in)} to the weights; returns what `restore` takes."""
+        """Adds {site: (out, in)} to the weights. Returns the argument for `restore`."""
         before = {}
         for site, delta in deltas.items():
             module = self.model.get_submodule(site)
             before[site] = module.weight
-            # A new parameter: where the head is tied to the embedding, only the head changes.
+            # A new parameter: if the head is tied to the embedding, only the head must change.
             module.weight = torch.nn.Parameter((module.weight + delta).detach())
         return before
 
@@ -50,13 +51,14 @@ class HuggingFace:
 
 def load_processor(folder, queries):
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    # The one that needs no torchvision.
+    # This class does not need torchvision.
     kind = getattr(transformers, "BlipImageProcessorPil", transformers.BlipImageProcessor)
     return Blip2Processor(kind.from_pretrained(folder), tokenizer, num_query_tokens=queries)
 
 
 def emend(program, *arguments):
-    """What `emend ... --json` prints. One thread: the models are small, and runs are compared."""
+    """Returns the output of `emend ... --json`. Uses one thread, because the models are small and
+    the results of several runs are compared."""
     command = [str(program), *(str(a) for a in arguments), "--json", "-t", "1"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:

@@ -1,9 +1,10 @@
-"""Makes src/text/wordpiece/bert_characters.cpp: which characters Hugging Face's BERT steps drop, and cut at.
+"""Writes src/text/wordpiece/bert_characters.cpp: the classes of characters that the BERT steps of
+Hugging Face tokenizers use.
 
     python tools/reference/make_bert_characters.py
 
-Needs the package tokenizers. Its tables are of an early Unicode; asking it about every character there
-is makes ours the same, whatever Unicode the machine has.
+Needs the package tokenizers. Its tables are of an early Unicode version. The script queries it for
+every character, so that emend's tables are the same, whatever Unicode version the machine has.
 """
 
 import pathlib
@@ -45,7 +46,8 @@ def table(name, found):
 
 
 def moves(c):
-    """Whether it changes places with other marks: with the first of all classes, or the last."""
+    """Whether normalization reorders the character and other marks, of the first or the last
+    class."""
     decompose = normalizers.NFD().normalize_str
     return any(decompose(text) != text for text in (chr(c) + "\u0334", "\u0345" + chr(c)))
 

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Small random BLIP-2 folders, and what Hugging Face computes with them, for src/models tests.
+"""Writes small random BLIP-2 folders with the results of transformers, for the tests of src/models.
 
     python make_blip2_fixtures.py OUT               # current transformers: plain postnorm untied odd
     python make_blip2_fixtures.py OUT --older       # transformers 4.36: older (bfloat16, sharded)
     python make_blip2_fixtures.py OUT --cross-check # current transformers on the older folder
 
-OUT is src/models/testdata/blip2. Each OUT/NAME is what `save_pretrained` writes, plus
-expected.safetensors with CASE/input_ids, CASE/attention_mask, CASE/pixel_values and results.
-Per-token results are gathered over the real (mask 1) positions, rows one after another.
+OUT is src/models/testdata/blip2. Each OUT/NAME is what `save_pretrained` writes, and
+expected.safetensors with CASE/input_ids, CASE/attention_mask, CASE/pixel_values and the results.
+Results per token are gathered over the real positions (mask 1), row after row.
 
-Hugging Face's own initialisation is nearly zero (vision 1e-10, queries and biases 0), so that wrong
-code passes; here everything is random, with magnitudes at which every eps, bias and position shows.
+The initialization of Hugging Face is nearly zero (vision 1e-10, queries and biases 0), so wrong
+code would pass. Here, everything is random, with magnitudes at which every eps, bias and position
+has a visible effect.
 """
 
 import argparse
@@ -30,9 +31,9 @@ GENERATED = 20
 
 
 def model_specs():
-    """What distinguishes the folders: (vision, qformer, text, rest, random scales)."""
+    """The differences between the folders: (vision, qformer, text, rest, random scales)."""
     return {
-        # As OPT-2.7b: norms first, head tied, Hugging Face's default eps everywhere.
+        # Like OPT-2.7b: norms first, tied head, default eps everywhere.
         "plain": dict(
             vision=dict(hidden_size=18, intermediate_size=24, num_hidden_layers=2,
                         num_attention_heads=3, image_size=18, patch_size=6),
@@ -41,7 +42,7 @@ def model_specs():
             text=dict(hidden_size=16, ffn_dim=24, num_hidden_layers=3, num_attention_heads=2,
                       max_position_embeddings=48),
             queries=4, seed=1),
-        # As OPT-350m: norms last, embeddings narrower than the stream, no final norm.
+        # Like OPT-350m: norms last, embeddings narrower than the hidden states, no final norm.
         "postnorm": dict(
             vision=dict(hidden_size=12, intermediate_size=20, num_hidden_layers=3,
                         num_attention_heads=2, image_size=15, patch_size=5, layer_norm_eps=1e-5),
@@ -50,7 +51,8 @@ def model_specs():
             text=dict(hidden_size=18, word_embed_proj_dim=10, do_layer_norm_before=False, ffn_dim=28,
                       num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=48),
             queries=5, seed=2),
-        # Untied head, no qkv bias, other activations, run at image sizes it was not trained for.
+        # Untied head, no qkv bias, other activations, used with image sizes other than that of the
+        # config.
         "untied": dict(
             vision=dict(hidden_size=14, intermediate_size=20, num_hidden_layers=2,
                         num_attention_heads=2, image_size=16, patch_size=4, qkv_bias=False),
@@ -61,7 +63,8 @@ def model_specs():
                       max_position_embeddings=48, activation_function="gelu",
                       tie_word_embeddings=False),
             queries=4, seed=3, sizes=[(24, 24), (20, 12)]),
-        # One head, one block, odd widths, a picture that patches do not fill, OPT without biases.
+        # One head, one block, odd widths, a picture whose size is not a multiple of the patch size,
+        # OPT without biases.
         "odd": dict(
             vision=dict(hidden_size=15, intermediate_size=21, num_hidden_layers=1,
                         num_attention_heads=1, image_size=23, patch_size=7),
@@ -116,14 +119,14 @@ def randomise(model, seed):
         elif name.endswith(".bias"):
             normal(p, 0.3)
         elif name == "query_tokens":
-            # So small that the Q-Former's default eps (1e-12) is seen where a wrong one is used.
+            # So small that the result shows whether the Q-Former's default eps (1e-12) is used.
             normal(p, 2e-4)
         elif name.endswith(("class_embedding", "position_embedding")):
             normal(p, 0.15)
         elif name.endswith("embed_tokens.weight"):
             normal(p, 0.3)
         elif name.endswith("embed_positions.weight"):
-            normal(p, 0.6)  # so that greedy generation does not settle on one token
+            normal(p, 0.6)  # so that greedy generation does not repeat one token
         elif "patch_embedding" in name:
             normal(p, 0.2 / np.prod(p.shape[1:]) ** 0.5)
         elif name.startswith("language_projection"):
@@ -135,7 +138,7 @@ def randomise(model, seed):
 
 @torch.no_grad()
 def calibrate(model, batch, aim=2.0):
-    """Scales what comes last so that logits have a standard deviation of `aim`."""
+    """Scales the last weights so that logits have a standard deviation of `aim`."""
     scale = aim / run(model, batch)["logits"].std()
     opt = model.language_model
     if not opt.config.tie_word_embeddings:
@@ -148,7 +151,7 @@ def calibrate(model, batch, aim=2.0):
 
 
 class Taps:
-    """Records what flows between the stages of one forward pass."""
+    """Records the outputs of the stages in one forward pass."""
 
     def __init__(self, model):
         self.seen, self.handles = {}, []
@@ -180,11 +183,12 @@ class Taps:
 
 
 def one_by_one(model, batch):
-    """True where Hugging Face must be asked row by row.
+    """True if transformers must run the rows one by one.
 
-    Where OPT's embeddings are narrower than its stream, the features (stream wide) are scattered into
-    the narrow embeddings as one flat list, so that from the second row on a row gets numbers of
-    another row's picture. What a row gives alone is well defined: the first Q * narrow numbers.
+    If OPT's embeddings are narrower than its hidden states, the features (as wide as the states)
+    are scattered into the narrow embeddings as one flat list, so that all rows but the first get
+    numbers of another row's picture. The result of a single row is well-defined: the first Q *
+    narrow numbers.
     """
     return "pixel_values" in batch and model.language_model.model.decoder.project_in is not None
 
@@ -195,7 +199,8 @@ def split_rows(batch):
 
 
 def run(model, batch):
-    """One forward pass: every stage's output and the logits, as Hugging Face lays them out."""
+    """Runs one forward pass. Returns every stage's output and the logits in the layout of
+    transformers."""
     if one_by_one(model, batch) and len(batch["input_ids"]) > 1:
         parts = [run(model, row) for row in split_rows(batch)]
         return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
@@ -249,7 +254,7 @@ def make_batch(rows, side, pixels=None, interpolate=False):
 
 
 def make_pixels(rng, count, height, width):
-    """Smooth and noisy at once, as photos are after normalising."""
+    """A picture that is smooth and noisy, like normalized photos."""
     y, x = np.mgrid[0:height, 0:width]
     out = rng.normal(0, 0.7, (count, 3, height, width))
     for n in range(count):
@@ -260,7 +265,8 @@ def make_pixels(rng, count, height, width):
 
 
 def generate(model, batch):
-    """Greedy ids that follow each row. `generate` keeps the prompt in some releases; it is cut off."""
+    """Greedy token IDs after each row. Some releases of `generate` return the prompt, too; it is
+    removed."""
     if one_by_one(model, batch) and len(batch["input_ids"]) > 1:
         return torch.cat([generate(model, row) for row in split_rows(batch)])
     opt = model.language_model
@@ -293,7 +299,7 @@ GRADIENTS = ["vision_model.embeddings.class_embedding", "vision_model.embeddings
 
 
 def answer_loss(model, batch, mask, answers, prepended):
-    """Mean cross-entropy over the answers (the last tokens of each row), and its gradients."""
+    """Mean cross-entropy of the answers (the last tokens of each row), and its gradients."""
     logits = run(model, batch)["logits"]
     targets = torch.full(mask.shape, -100)
     labels = torch.full(batch["input_ids"].shape, -100)
@@ -315,7 +321,8 @@ def answer_loss(model, batch, mask, answers, prepended):
 
 
 def cases(spec, model, prepended):
-    """Inputs by case. `prepended`: queries before the text, as before <image> placeholders came."""
+    """The inputs of each case. `prepended`: queries precede the text, as before <image>
+    placeholders existed."""
     rng = np.random.default_rng(spec["seed"] + 100)
     q = spec["queries"]
     height = spec["vision"]["image_size"]
@@ -334,7 +341,8 @@ def cases(spec, model, prepended):
         "text_left": make_batch(plain, "left"),
     }
     if not prepended and not one_by_one(model, out["image_right"]):
-        # Rows with one picture, none, and two, in one batch; slots in the middle of the text.
+        # Rows with one picture, no picture, and two pictures in one batch; image tokens inside the
+        # text.
         mixed = [prompts[1], plain[1], text(3) + slots + text(2) + slots + text(2)]
         out["mixed"] = make_batch(mixed, "right", pixels)
     for h, w in spec.get("sizes", []):
@@ -354,12 +362,12 @@ def expected(spec, model, prepended):
             results = gathered(run(model, batch), mask)
         for stage, value in results.items():
             healthy.append((value.std().item(), name, stage))
-        # Padding side changes nothing in what is real: keep the stages once.
+        # The padding side does not change real positions: store the stages once.
         if name.endswith("_left"):
             right = {k.split("/")[1]: v for k, v in out.items() if k.startswith(name[:-4] + "right/")}
             assert all(close(v, right[k], 1e-5) for k, v in results.items())
             results = {"generated": generate(model, batch)}
-        # One batch with all stages per kind is enough where the parts repeat.
+        # One batch with all stages is enough for each kind of repeated parts.
         if name == "mixed":
             results = {"logits": results["logits"]}
         if name.startswith("size_"):
@@ -367,7 +375,7 @@ def expected(spec, model, prepended):
                        ("vision.embed", "vision.norm", "bridge.project", "logits")}
         inputs = {k: v for k, v in batch.items() if k != "interpolate"}
         if name in ("image_left", "mixed"):
-            del inputs["pixel_values"]  # those of image_right
+            del inputs["pixel_values"]  # the same as those of image_right
         if name == "image_right":
             targets, loss, grads = answer_loss(model, batch, mask, [3, 2, 4], prepended)
             results.update(targets=targets, loss=loss)
@@ -395,8 +403,9 @@ def check_health(out, healthy):
 
 @torch.no_grad()
 def margin(model, batch, ids):
-    """Smallest gap between the best two logits along the generated ids: identity must not be luck."""
-    assert (ids != IMAGE_TOKEN).all(), "generates the placeholder itself"
+    """Smallest gap between the best two logits along the generated IDs, so that equal IDs are not
+    luck."""
+    assert (ids != IMAGE_TOKEN).all(), "generates the image placeholder"
     longer = dict(batch, input_ids=torch.cat([batch["input_ids"], ids], 1),
                   attention_mask=torch.cat([batch["attention_mask"], torch.ones_like(ids)], 1))
     logits = run(model, longer)["logits"][:, -GENERATED - 1:-1]
@@ -424,7 +433,7 @@ def write(folder, model, spec, out, **save):
 
 
 def make(name, spec, root, image_token):
-    """Tries seeds until generation is decided by clear margins, then writes the folder."""
+    """Tries seeds until generation has clear margins, then writes the folder."""
     prepended = image_token is None
     for attempt in range(100):
         model = build(dict(spec, seed=spec["seed"] + 1000 * attempt), image_token)
@@ -446,7 +455,7 @@ def make(name, spec, root, image_token):
             break
         print(f"{name}: attempt {attempt}: margins {margins}")
     else:
-        raise SystemExit(f"{name}: no seed will do")
+        raise SystemExit(f"{name}: no suitable seed found")
     model.language_model.generation_config.eos_token_id = eos
     model.generation_config.eos_token_id = eos
     save = dict(max_shard_size="30KB") if prepended else {}
@@ -454,7 +463,8 @@ def make(name, spec, root, image_token):
 
 
 def cross_check(root):
-    """The older folder in the current release, as placeholders: the same numbers."""
+    """Runs the older folder in the current release, with placeholders: the numbers must be
+    equal."""
     folder = root / "older"
     config = Blip2Config.from_pretrained(folder)
     config.image_token_index = IMAGE_TOKEN

@@ -1,10 +1,10 @@
-"""Makes src/text/testdata/chat.json: what transformers' apply_chat_template makes of messages by templates of
-our own, which are written in the constructs that the templates of LLaVA-1.5, SmolVLM, SmolLM2, Llama 2,
-Vicuna, Qwen2-VL and Qwen2.5 use, and by many small pieces of Jinja.
+"""Writes src/text/testdata/chat.json: the output of transformers' apply_chat_template for new
+templates with the constructs of LLaVA-1.5, SmolVLM, SmolLM2, Llama 2, Vicuna, Qwen2-VL and Qwen2.5,
+and for many small pieces of Jinja.
 
     python tools/reference/make_chat_fixtures.py
 
-Needs transformers (5.23 or newer) with jinja2. A case whose text is null is one that the template refuses.
+Needs transformers (5.23 or newer) with jinja2. The text is null if the template raises an error.
 """
 
 import datetime
@@ -18,7 +18,7 @@ OUT = pathlib.Path(__file__).resolve().parents[2] / "src/text/testdata/chat.json
 
 
 class Today(datetime.datetime):
-    """The day on which these chats take place, for strftime_now."""
+    """The date of these chats, for strftime_now."""
 
     @classmethod
     def now(cls, tz=None):
@@ -140,7 +140,7 @@ TOOLS = """{%- if tools %}
     {{- '<|start|>assistant\\n' }}
 {%- endif %}"""
 
-# In the constructs of Llama 3.1 and 3.2.
+# With the constructs of Llama 3.1 and 3.2.
 DATED = """{{- bos_token }}
 {%- if custom_tools is defined %}
     {%- set tools = custom_tools %}
@@ -229,7 +229,7 @@ DATED = """{{- bos_token }}
 {%- endif %}
 """
 
-# Macros, as templates use them that write tools as types, or parts of a message.
+# Macros as in templates that write tools as types, or parts of a message.
 MACROS = """{%- macro part(content, mark='<image>') -%}
     {%- if content is string -%}
         {{ content | trim }}
@@ -264,7 +264,7 @@ CALLS = [[{"role": "user", "content": "How warm is it?"},
 TOOL_LIST = [{"type": "function", "function": {"name": "warmth", "parameters": {"type": "object", "properties": {
     "place": {"type": "string", "enum": ["a", "b"]}, "deep": {"n": None, "t": True, "x": 1.5, "e": [], "o": {}}}}}}]
 
-# One message list and these variables for all the small pieces.
+# The message list and the variables for all small pieces.
 DATA = {"s": " Hi there, you ", "e": "", "u": "naïve 星x", "n": 7, "m": -3, "f": 2.5, "big": 1e16, "t": True, "z": None,
         "l": [3, 1, 2], "w": ["a", "b", "c"], "d": {"x": 1, "y": {"z": "deep"}, "k": [1, 2]},
         "people": [{"name": "Ann", "age": 3, "pet": {"kind": "cat"}}, {"name": "Bob", "age": 0},
@@ -562,7 +562,7 @@ def case(template, messages, variables):
                                             add_generation_prompt=variables.get("add_generation_prompt", False),
                                             **{k: v for k, v in variables.items() if k not in ("tools", "add_generation_prompt")})
         result = rendered[0]
-    except Exception as error:  # the template's own, or Jinja's
+    except Exception as error:  # raised by the template or by Jinja
         print("refused:", repr(template[:60]), type(error).__name__, str(error)[:70])
         result = None
     return {"messages": messages, "variables": variables, "text": result}

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Small files as LAVIS and MiniGPT-4 release them, and what their models compute, for
-src/models/convert tests.
+"""Writes small checkpoints in the formats of LAVIS and MiniGPT-4, and the results of their models,
+for the tests of src/models/convert.
 
     python make_convert_fixtures.py OUT        # OUT is src/models/testdata/convert
 
-The models are put together from transformers' parts, with the norm after the vision tower at
-torch's default eps (1e-5), as LAVIS and MiniGPT-4 have it; their tensors are then written in LAVIS'
-names with torch.save. OUT/blip2: blip2.pth (under `model`, beside what a training leaves), vit.pth
-(flat, with a block, a norm and a head that are not run), opt/ (config.json, pytorch_model.bin in two
-shards; its tokenizer is src/text/testdata/small_opt), expected.safetensors.
+The models are composed of parts of transformers, with torch's default eps (1e-5) in the norm after
+the vision tower, as in LAVIS and MiniGPT-4. Their tensors are then saved with LAVIS' names by
+torch.save. OUT/blip2: blip2.pth (under `model`, with other training state), vit.pth (flat, with an
+unused block, norm and head), opt/ (config.json, pytorch_model.bin in two shards; its tokenizer is
+src/text/testdata/small_opt), expected.safetensors.
 """
 
 import argparse
@@ -25,12 +25,13 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration
 
 from make_blip2_fixtures import eager, make_batch, make_pixels, randomise
 
-VOCABULARY = 1002  # small_opt's
+VOCABULARY = 1002  # of small_opt
 LAVIS_EPS = 1e-5
 
 
 def lavis_vision(state, layers, prefix=""):
-    """The tower in LAVIS' names; q and v biases apart, as EVA has no bias of keys."""
+    """The vision tower with LAVIS' names; q and v biases are separate, because EVA has no bias of
+    keys."""
     out = collections.OrderedDict()
     vision = "vision_model."
     out[prefix + "cls_token"] = state[vision + "embeddings.class_embedding"]
@@ -65,7 +66,8 @@ def lavis_bridge(state):
 
 
 def zero_key_biases(model):
-    """EVA has none: transformers' single bias of q, k and v holds zeros there."""
+    """Zeroes the bias of keys, which EVA does not have: transformers has a single bias of q, k and
+    v."""
     with torch.no_grad():
         for block in model.vision_model.encoder.layers:
             width = block.self_attn.qkv.bias.shape[0] // 3
@@ -73,7 +75,8 @@ def zero_key_biases(model):
 
 
 def calm_vision(model):
-    """So little variance before the norm after the tower that its eps shows."""
+    """Makes the variance before the norm after the tower so small that its eps has a visible
+    effect."""
     with torch.no_grad():
         embeddings = model.vision_model.embeddings
         for p in (embeddings.class_embedding, embeddings.position_embedding,
@@ -86,14 +89,14 @@ def calm_vision(model):
 
 
 def half(model):
-    """What fp16 files hold exactly."""
+    """Rounds to values that fp16 can store exactly."""
     with torch.no_grad():
         for p in model.parameters():
             p.copy_(p.half().float())
 
 
 def training(model):
-    """What LAVIS' checkpoints carry beside the weights."""
+    """Other entries of LAVIS' checkpoints."""
     parameter = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.AdamW([parameter])
     parameter.sum().backward()
@@ -128,7 +131,7 @@ def make_blip2(root):
         shutil.rmtree(folder)
     (folder / "opt").mkdir(parents=True)
 
-    # The tower's file has more than is run.
+    # The file of the tower has more tensors than are used.
     tower = lavis_vision(state, 2)
     for name, value in list(tower.items()):
         if name.startswith("blocks.1."):
@@ -140,7 +143,7 @@ def make_blip2(root):
     bridge = lavis_bridge(state)
     for kind in ("weight", "bias"):
         bridge["opt_proj." + kind] = state["language_projection." + kind]
-    # The text branch of the first stage of LAVIS' training.
+    # The text branch of the first training stage of LAVIS.
     bridge["Qformer.bert.embeddings.position_ids"] = torch.arange(8).expand(1, -1)
     bridge["Qformer.bert.embeddings.word_embeddings.weight"] = torch.ones(3, 12)
     bridge["Qformer.bert.encoder.layer.0.intermediate.dense.weight"] = torch.ones(20, 12)
@@ -149,7 +152,7 @@ def make_blip2(root):
     bridge["itm_head.bias"] = torch.ones(2)
     torch.save(training(bridge), folder / "blip2.pth")
 
-    # OPT's own folder: the head written once more, the decoder's version, two shards.
+    # The OPT folder: the head is stored again, the decoder's version, two shards.
     prefix = "language_model."
     opt = {k[len(prefix):]: v for k, v in halved(state).items() if k.startswith(prefix)}
     opt["model.decoder.version"] = torch.tensor([3.0])
@@ -179,7 +182,7 @@ def make_blip2(root):
     seen = float((logits - other).abs().max() / logits.abs().max())
     print(f"blip2: logits std {logits.std():.2f}; the eps of ln_vision shows by {seen:.1e}")
     assert seen > 1e-3
-    out["logits"] = logits[:, :200].contiguous()  # of 1002: the head is OPT's, tested elsewhere
+    out["logits"] = logits[:, :200].contiguous()  # of 1002: OPT's head is tested elsewhere
     save_file(out, folder / "expected.safetensors")
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes src/models/testdata/generation.json: what transformers' generate makes of settings that a
-generation_config.json can have.
+"""Writes src/models/testdata/generation.json: the results of transformers' generate for settings of
+a generation_config.json.
 
     python make_generation_fixture.py            # transformers 5.23 or newer
 
-The models are those of src/models/testdata/llama and llava, which make_llama_fixtures.py writes; each row of
-a case of theirs is continued by itself, greedily.
+The models are those of src/models/testdata/llama and llava, which make_llama_fixtures.py writes.
+Each row of their cases is continued separately, greedily.
 """
 
 import json
@@ -40,7 +40,7 @@ SETTINGS = [
 
 
 def filled(settings, plain):
-    """Settings about the tokens that this row gets without any."""
+    """Settings about the tokens that this row generates without any settings."""
     values = {"first": sorted(set(plain[:2])), "pairs": [plain[0:2], plain[2:5]], "third": plain[2],
               "stop": [[plain[2]], [plain[1], plain[2]]]}
     out = {}
@@ -54,7 +54,7 @@ def filled(settings, plain):
 
 @torch.no_grad()
 def generated(model, row, settings):
-    # min_new_tokens of 0 and no end: as many as there is room for.
+    # min_new_tokens of 0 and no end token: as many tokens as fit.
     options = {"max_new_tokens": TOKENS, "eos_token_id": None, "pad_token_id": 0, **settings}
     if "max_length" in options:
         del options["max_new_tokens"]
@@ -85,7 +85,7 @@ def main():
     (DATA / "generation.json").write_text(text + "\n")
     different = sum(one["tokens"] != result[i // len(SETTINGS) * len(SETTINGS)]["tokens"]
                     for i, one in enumerate(result))
-    print(len(result), "cases,", different, "unlike the plain one")
+    print(len(result), "cases,", different, "different from the plain one")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""IKE's prompts and ranking, for src/editing/editors/ike/ike_test.cpp.
+"""Writes IKE's prompts and rankings, for src/editing/editors/ike/ike_test.cpp.
 
     python make_ike_fixture.py OUT     # OUT is src/editing/testdata/ike.safetensors
 
-Prompts: what a model that is edited by IKE reads (Zheng et al., arXiv 2305.12740; MMEdit, arXiv
+Prompts: the input of a model that is edited by IKE (Zheng et al., arXiv 2305.12740; MMEdit, arXiv
 2310.08475), with the strings of EasyEdit: the nearest demonstrations, nearest first,
 
     New Fact: {prompt} {target}\\nPrompt: {question} {answer}\\n\\n
 
-then the edit as one more (its own question and target), then
+then the edit as a demonstration (its own question and target), then
 
     New Fact: {prompt} {target}\\nPrompt: {question}
 
-Ranking: k nearest by cosine in double precision, largest first, ties to the lowest index. Some rows
-are there twice, or twice as long, so that there are ties. Short enough for a model of 512 positions
-whose tokens are bytes.
+Ranking: the k nearest by cosine in double precision, largest first, ties to the lowest index. Some
+rows occur twice, or scaled by two, so that there are ties. The prompts are short enough for a model
+of 512 positions with a byte tokenizer.
 """
 
 import json
@@ -51,7 +51,7 @@ def prompts():
 
 
 def ranking(embeddings, query, k):
-    """One row after the other, in plain Python."""
+    """Concatenates rows, in plain Python."""
     rows, wanted = embeddings.double().tolist(), query.double().tolist()
     length = sum(x * x for x in wanted) ** 0.5
     cosines = []
@@ -65,13 +65,13 @@ def main():
     generator = torch.Generator().manual_seed(5)
     embeddings = torch.randn(120, 16, generator=generator)
     embeddings[77], embeddings[30] = embeddings[3], embeddings[64]
-    embeddings[90] = 2 * embeddings[12]  # exactly the same cosine
+    embeddings[90] = 2 * embeddings[12]  # the same cosine exactly
     queries = torch.cat([torch.randn(6, 16, generator=generator), embeddings[[3, 12]]])
     tensors = {"embeddings": embeddings, "queries": queries}
     for number, query in enumerate(queries):
         order, cosines = ranking(embeddings, query, 32)
         gaps = [b - a for a, b in zip(cosines, cosines[1:])]
-        assert all(gap < 1e-14 or gap > 1e-9 for gap in gaps), "a ranking that rounding decides"
+        assert all(gap < 1e-14 or gap > 1e-9 for gap in gaps), "the ranking depends on rounding"
         tensors[f"ranking.{number}"] = torch.tensor(order)
     metadata = {"demonstrations": json.dumps(DEMONSTRATIONS), "cases": json.dumps(prompts())}
     save_file(tensors, sys.argv[1], metadata)

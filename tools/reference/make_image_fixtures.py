@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes src/io/testdata: what Pillow and Hugging Face's image processors (PIL backend) give.
+"""Writes src/io/testdata: the results of Pillow and of Hugging Face's image processors (PIL
+backend).
 
   images.safetensors      JPEG and PNG pictures and their RGB pixels, EXIF orientation applied
   webp_bmp_gif.safetensors   the same of these formats
@@ -27,7 +28,8 @@ OUT = os.path.join(HERE, "..", "..", "src", "io", "testdata")
 
 
 def scene(width, height, seed):
-    """Smooth shades, hard edges and noise: what makes filters and chroma sampling differ."""
+    """Smooth shades, hard edges and noise, which reveal differences of filters and chroma
+    sampling."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     red = 128 + 120 * np.sin(x / 3 + seed) * np.cos(y / 5)
@@ -42,7 +44,7 @@ def chunk(name, data):
 
 
 def png(samples, depth, colour, interlaced=False, extra=()):
-    """An encoder for layouts that Pillow does not write. samples: (height, width, channels)."""
+    """A PNG encoder for layouts that Pillow does not write. samples: (height, width, channels)."""
     height, width, channels = samples.shape
 
     def lines(part):
@@ -81,7 +83,7 @@ def encoded(image, **options):
 
 
 def exif(orientation, order):
-    """A TIFF block with a directory of two entries, orientation last."""
+    """A TIFF block with a directory of two entries; orientation is the last one."""
     block = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, 2)
     block += struct.pack(order + "HHII", 0x0100, 4, 1, 77)
     return block + struct.pack(order + "HHIHHI", 0x0112, 3, 1, orientation, 0, 0)
@@ -104,7 +106,7 @@ def make_encoded():
     cmyk = encoded(Image.merge("CMYK", [*rgb.split(), grey]), format="JPEG", quality=90)
     files["jpeg_cmyk"] = cmyk
     at = cmyk.index(b"\xff\xee")
-    # The same coefficients, said to be YCCK; and said to be nothing.
+    # The same coefficients, declared as YCCK, and without a declaration.
     files["jpeg_ycck"] = cmyk[:at + 15] + b"\x02" + cmyk[at + 16:]
     files["jpeg_cmyk_without_adobe"] = cmyk[:at] + cmyk[at + 16:]
     small = Image.fromarray(scene(12, 7, 3))
@@ -139,7 +141,7 @@ def make_encoded():
         for interlaced in (False, True):
             samples = rng.integers(0, 1 << depth, (11, 13, channels))
             if name == "grey_16":
-                samples[::2] %= 300  # both sides of where 8 bits end
+                samples[::2] %= 300  # below and above the limit of 8 bits
             files[f"png_{name}" + "_interlaced" * interlaced] = png(
                 samples, depth, colour, interlaced, extra)
     for width, height in ((1, 1), (3, 2), (5, 9)):
@@ -165,7 +167,7 @@ def save_pictures(files, output):
 
 
 def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=(), colours=0, header=40):
-    """A bitmap of which Pillow does not write the kind. pixels: as they are stored."""
+    """A bitmap of a kind that Pillow does not write. pixels: as stored."""
     extra = b"".join(struct.pack("<I", mask) for mask in masks)
     if header == 12:
         info = struct.pack("<IHHHH", 12, width, height, 1, bits)
@@ -178,7 +180,7 @@ def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=(), colou
 
 
 def gif(screen, frames, palette=None):
-    """A GIF of frames (left, top, samples, options), stored without compression."""
+    """A GIF with frames (left, top, samples, options), stored without compression."""
     def table(colours):
         bits = max(1, (len(colours) // 3 - 1).bit_length())
         return bits - 1, colours.ljust(3 << bits, b"\0")
@@ -195,7 +197,7 @@ def gif(screen, frames, palette=None):
         height, width = samples.shape
         flags = (0x80 | size if colours else 0) | (0x40 if "interlaced" in options else 0)
         data += b"," + struct.pack("<HHHHB", left, top, width, height, flags) + colours
-        # Nine bits a code, and a code to clear the table before it would need ten.
+        # Nine bits per code, and a clear code before codes need ten bits.
         codes = []
         for number, pixel in enumerate(samples.reshape(-1)):
             codes += [256] * (number % 250 == 0) + [int(pixel)]
@@ -260,7 +262,7 @@ def make_bmp(rgb, rng, files):
                     files[f"bmp_fields_{bits}_{number}_{header}"] = bmp(
                         13, 7, bits, noise[:size], compression=3, header=header,
                         masks=masks[:3] if header == 40 else masks)
-    # A run, pixels as they are (with and without a byte to fill up), an end of a row, a jump.
+    # A run, literal pixels (with and without a padding byte), an end of row, an offset.
     eight = (b"\x05\x07" b"\x00\x05\1\2\3\4\5\0" b"\x03\x09" b"\0\0" b"\x0d\x02" b"\0\0"
              b"\x00\x04\6\7\x08\x09" b"\0\0" b"\x02\x03" b"\0\2\x03\1" b"\x05\x0b" b"\0\0"
              b"\x0e\x0c" b"\0\0" b"\x0d\x01" b"\0\1")
@@ -277,7 +279,7 @@ def make_gif(rgb, rng, files):
             files[f"gif_{colours}" + "_interlaced" * interlaced] = encoded(
                 rgb.quantize(colours), format="GIF", interlace=interlaced)
     large = Image.fromarray(scene(200, 150, 7))
-    files["gif_large"] = encoded(large.quantize(64), format="GIF")  # a full table of codes
+    files["gif_large"] = encoded(large.quantize(64), format="GIF")  # a full code table
     files["gif_flat"] = encoded(Image.new("P", (90, 70), 1), format="GIF")
     files["gif_grey"] = encoded(rgb.convert("L"), format="GIF")
     files["gif_transparent"] = encoded(rgb.quantize(16), format="GIF", transparency=3)
@@ -330,7 +332,7 @@ def make_resize():
             for name, code in FILTERS.items():
                 arrays[f"{number}/{name}/{target[0]}x{target[1]}"] = np.array(
                     Image.fromarray(pixels).resize(target, code))
-    # Full contrast: overshoot of the cubic is clipped after each pass.
+    # Full contrast: each pass clips the overshoot of the cubic filter.
     stripes = np.zeros((24, 24, 3), np.uint8)
     stripes[::3] = 255
     stripes[:, ::5] = 255
@@ -369,7 +371,7 @@ def make_processors():
         {"do_resize": False, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 1.0]},
         {"size": {"height": 8, "width": 8}, "do_rescale": False, "do_normalize": False},
         {"size": {"height": 11, "width": 11}, "rescale_factor": 0.00784313725490196},
-        # As LLaVA 1.5 has it, a crop beyond the picture on every side, uneven on purpose, no crop.
+        # Like LLaVA 1.5, a crop beyond the picture on every side, odd sizes, no crop.
         {"image_processor_type": "CLIPImageProcessor", **square, "resample": 3},
         {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 9},
          "crop_size": {"height": 12, "width": 8}, "resample": 2},
@@ -381,7 +383,8 @@ def make_processors():
          "crop_size": {"height": 5, "width": 9}},
         {"image_processor_type": "LlavaImageProcessor", **square, "do_pad": True},
         {"image_processor_type": "LlavaImageProcessor", **square, "do_pad": False},
-        # As SmolVLM: tiles in both directions, one tile only, no tiles, other filters, no resizing.
+        # Like SmolVLM: tiles in both directions, a single tile, no tiles, other filters, no
+        # resizing.
         *({"image_processor_type": "Idefics3ImageProcessor", "do_pad": True,
            "size": {"longest_edge": longest}, "max_image_size": {"longest_edge": tile}, **rest}
           for longest, tile, rest in (
@@ -398,12 +401,12 @@ def make_processors():
         for number, config in enumerate(cases):
             kind = config.get("image_processor_type", "BlipImageProcessor")
             if name == "upright" and kind == "BlipImageProcessor":
-                continue  # their shape is always the same
+                continue  # their shape is constant
             processor = classes[kind](**config)
             made = processor(Image.fromarray(picture), return_tensors="np")
             values = made["pixel_values"][0]
             if "pixel_attention_mask" in made:
-                assert made["pixel_attention_mask"].all()  # whole tiles: nothing to leave out
+                assert made["pixel_attention_mask"].all()  # whole tiles: nothing is masked
             key = "pixels" if name == "picture" else name + "/pixels"
             arrays[f"{key}/{number}"] = np.ascontiguousarray(values.astype(np.float32))
     with open(os.path.join(OUT, "processors.json"), "w") as file:
@@ -426,7 +429,7 @@ def make_photos(folder):
             "bicubic_224": digest(picture.resize((224, 224), 3)),
             "bicubic_700x901": digest(picture.resize((700, 901), 3)),
             "bilinear_364": digest(picture.resize((364, 364), 2)),
-            # What Pillow up to 12 gives in one call: the width always first.
+            # The result of Pillow up to version 12 in one call: the width first.
             "rows_first_224": digest(
                 picture.resize((224, picture.height), 3).resize((224, 224), 3)),
             "nearest_99x301": digest(picture.resize((99, 301), 0)),

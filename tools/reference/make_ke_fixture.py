@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""KE's deltas for given texts, gradients and networks, for src/editing/editors/hyper/ke_network_test.cpp.
+"""Writes KE's deltas for given texts, gradients and networks, for
+src/editing/editors/hyper/ke_network_test.cpp.
 
     python make_ke_fixture.py OUT     # OUT is src/editing/testdata/ke.safetensors
 
-Written from the formulas (De Cao, Aziz, Titov, arXiv 2104.08164), in double precision, an edit at a
-time, with the weight's gradient formed as a matrix where emend keeps its tokens apart. The LSTM is
-torch.nn.LSTM's, on each text alone. With G the gradient, scaled to norm out (its number of rows):
+Implements the formulas of De Cao, Aziz, Titov (arXiv 2104.08164) in double precision, one edit at a
+time, with the gradient of the weight as a matrix (emend keeps its tokens separate). The LSTM is
+torch.nn.LSTM, applied to each text separately. With G the gradient, scaled to norm out (its number
+of rows):
 
     c = tanh(W [h_forward; h_backward] + w + W' picture)
     q_a, p_a, q_b, p_b, eta = V tanh(U c + u) + v
     delta W = max_scale * sigmoid(eta) * (G * outer(softmax(p_a), q_a) + outer(softmax(p_b), q_b))
 
-Twice: without pictures and with the gradient as it is ("plain."), and with pictures and the scaled
-gradient. Also the gradients of sum(delta * probe) by the networks, of the second.
+There are two cases: without pictures and with the unscaled gradient ("plain."), and with pictures
+and the scaled gradient. The latter has the gradients of sum(delta * probe) with respect to the
+networks, too.
 """
 
 import sys
@@ -52,7 +55,7 @@ def main():
     for name, tensor in out.items():
         out[name] = tensor.detach().double().requires_grad_()
     networks = list(out)
-    for name in networks:  # the LSTM uses the leaves themselves
+    for name in networks:  # the LSTM uses the leaf tensors
         if name.startswith("lstm."):
             _, direction, ours = name.split(".")
             theirs = {"input": "weight_ih_l0", "recurrent": "weight_hh_l0", "input_bias": "bias_ih_l0",
@@ -63,7 +66,7 @@ def main():
 
     words = draw(generator, rows, max(LENGTHS), WORDS)
     for row, length in enumerate(LENGTHS):
-        words[row, length:] = 9  # padding, which must not matter
+        words[row, length:] = 9  # padding, which must have no effect
     pictures = draw(generator, rows, PICTURE)
     pictures[1] = 0
     out["words"], out["pictures"] = words, pictures

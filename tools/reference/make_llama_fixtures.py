@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Small random Llama and LLaVA folders, and what Hugging Face computes with them, for src/models.
+"""Writes small random Llama and LLaVA folders with the results of transformers, for src/models.
 
     python make_llama_fixtures.py OUT            # transformers 5.23: OUT/llama/*, OUT/llava/*
 
-OUT is src/models/testdata. Each folder is what `save_pretrained` writes, plus expected.safetensors,
-laid out as make_blip2_fixtures.py says: CASE/input_ids, CASE/attention_mask, CASE/pixel_values and
-results, per-token results gathered over the real positions, rows one after another.
+OUT is src/models/testdata. Each folder is what `save_pretrained` writes, and expected.safetensors
+in the layout of make_blip2_fixtures.py: CASE/input_ids, CASE/attention_mask, CASE/pixel_values and
+the results; results per token are gathered over the real positions, row after row.
 
-llama/rope.* have no model: what positions become under every rope type.
+llama/rope.* have no model: they are the embeddings of positions for every rope type.
 """
 
 import argparse
@@ -33,7 +33,8 @@ GENERATED = 20
 def text_specs():
     common = dict(vocab_size=VOCABULARY, max_position_embeddings=48, bos_token_id=1, eos_token_id=2)
     return {
-        # As SmolLM2 and Llama 3: shared keys and values, tied head, llama3 rope within its reach.
+        # Like SmolLM2 and Llama 3: shared keys and values, tied head, llama3 rope within its
+        # trained length.
         "gqa": dict(config=dict(common, hidden_size=16, intermediate_size=20, num_hidden_layers=2,
                                 num_attention_heads=4, num_key_value_heads=2,
                                 tie_word_embeddings=True, rms_norm_eps=1e-5,
@@ -41,15 +42,15 @@ def text_specs():
                                                      low_freq_factor=1.0, high_freq_factor=4.0,
                                                      original_max_position_embeddings=16)),
                     seed=11),
-        # As Vicuna 16k: a head of its own for each query, linear scaling.
+        # Like Vicuna 16k: separate keys and values for each head, linear scaling.
         "linear": dict(config=dict(common, hidden_size=16, intermediate_size=18,
                                    num_hidden_layers=2, num_attention_heads=2,
                                    tie_word_embeddings=False,
                                    rope_parameters=dict(rope_type="linear", rope_theta=10000.0,
                                                         factor=2.5)),
                        seed=12),
-        # Biases everywhere, heads wider than the stream's share, one key for all, dynamic scaling
-        # that the longest row reaches.
+        # Biases everywhere, wide heads, one key and value head for all, dynamic scaling that only
+        # the longest row reaches.
         "biased": dict(config=dict(dict(common, max_position_embeddings=12), hidden_size=18,
                                    intermediate_size=20, num_hidden_layers=2,
                                    num_attention_heads=3, num_key_value_heads=1, head_dim=8,
@@ -65,12 +66,13 @@ def llava_specs():
     text = dict(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=18, num_hidden_layers=2,
                 num_attention_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
     return {
-        # As LLaVA 1.5: the last block but one, without its class token.
+        # Like LLaVA 1.5: the second to last block, without its class token.
         "plain": dict(
             vision=dict(hidden_size=12, intermediate_size=18, num_hidden_layers=3,
                         num_attention_heads=3, image_size=15, patch_size=5),
             text=text, rest={}, seed=21),
-        # All features of the first block, no biases in the projector, shared keys and values, tied.
+        # All features of the first block, no biases in the projector, shared keys and values, tied
+        # head.
         "full": dict(
             vision=dict(hidden_size=10, intermediate_size=16, num_hidden_layers=2,
                         num_attention_heads=2, image_size=11, patch_size=5, hidden_act="gelu",
@@ -80,7 +82,7 @@ def llava_specs():
             rest=dict(vision_feature_layer=1, vision_feature_select_strategy="full",
                       multimodal_projector_bias=False, projector_hidden_act="relu"),
             seed=22),
-        # Several layers side by side, out of order, the last but one twice, and the last.
+        # Several layers concatenated, unsorted, the second to last twice, and the last.
         "layers": dict(
             vision=dict(hidden_size=16, intermediate_size=24, num_hidden_layers=4,
                         num_attention_heads=2, image_size=15, patch_size=5),
@@ -109,7 +111,7 @@ def slots_of(config):
 
 @torch.no_grad()
 def randomise(model, seed):
-    """Magnitudes at which every eps, bias, norm and position shows."""
+    """Magnitudes at which every eps, bias, norm and position has a visible effect."""
     rng = np.random.default_rng(seed)
     for name, p in sorted(model.named_parameters()):
         std, mean = 1.2 / p.shape[-1] ** 0.5, 0.0
@@ -120,7 +122,7 @@ def randomise(model, seed):
         elif name.endswith(("class_embedding", "position_embedding.weight")):
             std = 0.3
         elif name.endswith("embed_tokens.weight"):
-            std = 0.05  # so small that eps is seen where a wrong one is used
+            std = 0.05  # so small that a wrong eps has a visible effect
         elif "patch_embedding" in name:
             std = 0.3 / np.prod(p.shape[1:]) ** 0.5
         elif "multi_modal_projector" in name:
@@ -136,13 +138,13 @@ def language(model):
 
 @torch.no_grad()
 def calibrate(model, batch, aim=2.0):
-    """Scales what comes last so that logits have a standard deviation of `aim`."""
+    """Scales the last weights so that logits have a standard deviation of `aim`."""
     scale = aim / run(model, batch)["logits"].std()
     language(model).norm.weight.mul_(scale)
 
 
 class Taps:
-    """Records what flows between the stages of one forward pass."""
+    """Records the outputs of the stages in one forward pass."""
 
     def __init__(self, model):
         self.seen, self.handles = {}, []
@@ -174,8 +176,8 @@ class Taps:
 
 
 def run(model, batch):
-    """One forward pass: every stage's output and the logits. Positions count real tokens, as
-    `generate` has it; a bare forward would count padding."""
+    """Runs one forward pass. Returns every stage's output and the logits. Positions count real
+    tokens, as in `generate`; the plain forward function would count padding."""
     forget_lengths(model)
     taps = Taps(model)
     mask = batch["attention_mask"]
@@ -184,7 +186,8 @@ def run(model, batch):
     finally:
         taps.close()
     results = dict(taps.seen, logits=out.logits)
-    # What comes behind the selected layer is not used; of several, a state has the earlier ones in it.
+    # Layers after the selected one are not used. If several are selected, the state of the last
+    # contains the earlier ones.
     unused = []
     if "pixel_values" in batch:
         layers, chosen = model.config.vision_config.num_hidden_layers, \
@@ -200,7 +203,7 @@ def run(model, batch):
 
 
 def forget_lengths(model):
-    """Dynamic scaling remembers the longest row of all calls; what a call gives alone is meant."""
+    """Dynamic scaling remembers the longest row of all calls; this resets it."""
     rope = language(model).rotary_emb
     rope.inv_freq, rope.max_seq_len_cached = rope.original_inv_freq, rope.original_max_seq_len
 
@@ -227,7 +230,7 @@ GRADIENTS = ["model.vision_tower.{}embeddings.class_embedding",
 
 
 def stored_name(name):
-    """The name in released folders of what the current release calls `name` inside."""
+    """The name in released folders of a tensor that the current release calls `name`."""
     for now, then in (("model.language_model.", "language_model.model."),
                       ("model.vision_tower.vision_model.", "vision_tower.vision_model."),
                       ("model.vision_tower.", "vision_tower.vision_model."),
@@ -238,7 +241,7 @@ def stored_name(name):
 
 
 def answer_loss(model, batch, mask, answers):
-    """Mean cross-entropy over the answers (the last tokens of each row), and its gradients."""
+    """Mean cross-entropy of the answers (the last tokens of each row), and its gradients."""
     logits = run(model, batch)["logits"]
     targets = torch.full(mask.shape, -100)
     for i, count in enumerate(answers):
@@ -270,7 +273,7 @@ def cases(spec, model):
         size = spec["vision"]["image_size"]
         slots = [IMAGE_TOKEN] * model.config.image_seq_length
         pixels = make_pixels(rng, 3, size, size)
-        # Slots in the middle, behind BOS, and at the end of a row.
+        # Image tokens inside a row, after BOS, and at the end of a row.
         prompts = [text(4) + slots + text(5)[1:], text(1) + slots + text(7)[1:],
                    text(3) + slots + text(3)[1:]]
         out["image_right"] = make_batch(prompts, "right", pixels)
@@ -298,7 +301,7 @@ def expected(spec, model):
             results = {k: v for k, v in results.items() if k in ("logits", "bfloat16_error")}
         inputs = dict(batch)
         if name in ("image_left", "mixed"):
-            del inputs["pixel_values"]  # those of image_right
+            del inputs["pixel_values"]  # the same as those of image_right
         if name == main:
             targets, loss, grads = answer_loss(model, batch, mask, [3, 2, 2])
             results.update(targets=targets, loss=loss)
@@ -316,7 +319,7 @@ def expected_of(spec, model, name):
 
 @torch.no_grad()
 def bfloat16_error(model, batch, logits):
-    """How far Hugging Face itself is off in bfloat16, by the largest logit."""
+    """The error of transformers itself in bfloat16, by the largest logit."""
     half = copy.deepcopy(model).to(torch.bfloat16)
     batch = {k: v.to(torch.bfloat16) if v.is_floating_point() else v for k, v in batch.items()}
     rounded = gathered(run(half, batch), batch["attention_mask"].bool())["logits"].float()
@@ -341,11 +344,12 @@ def check_health(out, healthy):
 
 @torch.no_grad()
 def margin(model, batch, ids):
-    """Smallest gap between the best two logits along the generated ids: identity must not be luck."""
-    assert "pixel_values" not in batch or (ids != IMAGE_TOKEN).all(), "generates the placeholder itself"
+    """Smallest gap between the best two logits along the generated IDs, so that equal IDs are not
+    luck."""
+    assert "pixel_values" not in batch or (ids != IMAGE_TOKEN).all(), "generates the image placeholder"
     longer = dict(batch, input_ids=torch.cat([batch["input_ids"], ids], 1),
                   attention_mask=torch.cat([batch["attention_mask"], torch.ones_like(ids)], 1))
-    if language(model).config.rope_parameters["rope_type"] != "dynamic":  # grows on the way there
+    if language(model).config.rope_parameters["rope_type"] != "dynamic":  # scaling changes during generation
         logits = run(model, longer)["logits"][:, -GENERATED - 1:-1]
         assert (logits.argmax(-1) == ids).all()
         top = logits.topk(2, -1).values
@@ -364,7 +368,7 @@ def step_margin(model, batch, ids):
 
 
 def make(folder, spec):
-    """Tries seeds until generation is decided by clear margins, then writes the folder."""
+    """Tries seeds until generation has clear margins, then writes the folder."""
     for attempt in range(200):
         tried = dict(spec, seed=spec["seed"] + 1000 * attempt)
         model = build(tried)
@@ -379,7 +383,7 @@ def make(folder, spec):
             continue
         if gap > 2e-3:
             return write(folder, model, out, gap)
-    raise SystemExit(f"{folder.name}: no seed will do")
+    raise SystemExit(f"{folder.name}: no suitable seed found")
 
 
 def write(folder, model, out, gap):
@@ -417,7 +421,7 @@ def rope_cases():
 
 
 def make_rope(folder):
-    """cos and sin for rows within and (where the type asks) beyond the trained length."""
+    """cos and sin for rows within and (if the type supports it) beyond the trained length."""
     out, configs = {}, rope_cases()
     for i, settings in enumerate(configs):
         config = LlamaConfig(**json.loads(json.dumps(settings)))
@@ -439,7 +443,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", help="llava/layers, for example; else all")
+    parser.add_argument("--only", help="for example llava/layers; default: all")
     args = parser.parse_args()
     torch.set_num_threads(1)
     wanted = lambda name: args.only in (None, name)  # noqa: E731

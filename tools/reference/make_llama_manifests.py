@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""What real folders of LLaVA 1.5, of SmolVLM and of Llama's kind hold, as make_manifests.py lists BLIP-2's.
+"""Writes the manifests of released folders of LLaVA 1.5, SmolVLM and Llama models, as
+make_manifests.py does for BLIP-2.
 
     python make_llama_manifests.py OUT     # transformers 5.23
 
-OUT is src/models/testdata/manifests. config.json is what the released folders have. Tensors are those
-of the model that transformers makes of it on the meta device. LLaVA's names are those of the released
-folders, which releases from 4.36 on wrote; `-saved-again` has what the current release writes.
+OUT is src/models/testdata/manifests. config.json is that of the released folders. Tensors are those
+of the model that transformers creates from it on the meta device. LLaVA's names are those of the
+released folders, which releases since 4.36 wrote; `-saved-again` has the names that the current
+release writes.
 """
 
 import argparse
@@ -48,7 +50,7 @@ TEXT = {
 
 
 def llava(text):
-    """config.json of llava-hf/llava-1.5-*-hf: what equals a default is left out."""
+    """config.json of llava-hf/llava-1.5-*-hf; values that equal the default are omitted."""
     return {
         "architectures": ["LlavaForConditionalGeneration"],
         "ignore_index": -100,
@@ -81,7 +83,7 @@ LLAVA = {
 
 
 def smolvlm(architecture, model_type, dtype, text):
-    """config.json of HuggingFaceTB's SmolVLM, but for fields that no model reads."""
+    """config.json of HuggingFaceTB's SmolVLM, without fields that no model reads."""
     return {
         "architectures": [architecture],
         "image_token_id": 49190,

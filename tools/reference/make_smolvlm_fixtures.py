@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Small random SmolVLM and Idefics3 folders, and what Hugging Face computes with them.
+"""Writes small random SmolVLM and Idefics3 folders with the results of transformers.
 
     python make_smolvlm_fixtures.py OUT      # transformers 5.23
 
-OUT is src/models/testdata/smolvlm. Folders are laid out as make_llama_fixtures.py says; pixel_values
-are those of all tiles, one after another. What SmolVLM does not share with LLaVA takes its place there.
+OUT is src/models/testdata/smolvlm. The folders have the layout of make_llama_fixtures.py;
+pixel_values are those of all tiles, one after another. Parts that differ from LLaVA are replaced
+here.
 """
 
 import argparse
@@ -26,13 +27,13 @@ def specs():
                 num_key_value_heads=2, max_position_embeddings=96, bos_token_id=1, eos_token_id=2,
                 rms_norm_eps=1e-5, rope_parameters=dict(rope_type="default", rope_theta=300.0))
     return {
-        # As SmolVLM-256M: one picture a row, a head of its own.
+        # Like SmolVLM-256M: one picture per row, untied head.
         "plain": dict(
             kind=(Idefics3Config, Idefics3ForConditionalGeneration), tiles=(1, 1, 1),
             vision=dict(hidden_size=12, intermediate_size=18, num_hidden_layers=2,
                         num_attention_heads=3, image_size=12, patch_size=3),
             rest=dict(scale_factor=2, tie_word_embeddings=False), text=text, seed=31),
-        # Differing tiles, 9 patches of which 81 is no power of two, more than patches in a picture.
+        # Different tiles, 9 patches (81 is not a power of two), several pictures per row.
         "tiles": dict(
             kind=(SmolVLMConfig, SmolVLMForConditionalGeneration), tiles=(2, 1, 3),
             vision=dict(hidden_size=8, intermediate_size=14, num_hidden_layers=3,
@@ -87,7 +88,7 @@ GRADIENTS = [f"model.{name}" for name in (
 
 
 def padded(tiles, counts):
-    """(rows, most, 3, H, W): what is not there is zeros, as the processor has it."""
+    """(rows, most, 3, H, W): missing pictures are zeros, as in the processor."""
     out = torch.zeros(len(counts), max(counts), *tiles.shape[1:])
     first = 0
     for row, count in enumerate(counts):
@@ -102,7 +103,7 @@ def cases(spec, model):
     def text(count):
         return [1] + rng.integers(4, IMAGE_TOKEN - 1, count - 1).tolist()
 
-    def shown(count):  # tiles with something between them
+    def shown(count):  # tiles with text between them
         slots = [IMAGE_TOKEN] * model.model.image_seq_len
         ids = list(slots)
         for _ in range(count - 1):

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What Idefics3Processor makes of text with a picture, and of a chat template of SmolVLM's kind.
+"""Writes the results of Idefics3Processor for texts with a picture, and of a chat template like
+SmolVLM's.
 
     python make_smolvlm_prompts.py TOKENIZER OUT    # transformers 5.23
 
-TOKENIZER is a folder with GPT-2's tokenizer.json, OUT src/models/testdata/smolvlm/prompts.json. The
-tokens of pictures are added to the tokenizer; a picture, or a tile, fills 2 slots. SmolVLMProcessor
-says the same, but wants a package for videos.
+TOKENIZER is a folder with GPT-2's tokenizer.json, OUT is src/models/testdata/smolvlm/prompts.json.
+The image tokens are added to the tokenizer; a picture or tile has 2 image tokens. SmolVLMProcessor
+gives the same results, but needs a video package.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from PIL import Image
 from transformers import Idefics3Processor, PreTrainedTokenizerFast
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
-# SmolVLM's words, written anew.
+# The chat template of SmolVLM, written anew.
 TEMPLATE = ("<|im_start|>{% for turn in messages %}{{ turn['role'] | capitalize }}:"
             "{% if turn['content'][0]['type'] != 'image' %}{{ ' ' }}{% endif %}"
             "{% for part in turn['content'] %}{% if part['type'] == 'image' %}<image>"

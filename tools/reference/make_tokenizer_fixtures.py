@@ -1,13 +1,14 @@
-"""Makes src/text/testdata: what Hugging Face's tokenizers say about the lines of tokenizer_lines.py.
+"""Writes src/text/testdata: the results of Hugging Face tokenizers for the lines of
+tokenizer_lines.py.
 
     python tools/reference/make_tokenizer_fixtures.py [--real ../shared/data/tokenizers] [--show NAME LINE]
 
-Needs the packages tokenizers and transformers. Small tokenizers are trained on our own lines and written
-out too, so that most tests need nothing else. Expectations per tokenizer: full ids of every 40th line, and
-for every line the last digits of one 32-bit FNV-1a hash of
+Needs the packages tokenizers and transformers. Small tokenizers are trained on these lines and
+committed, too, so that most tests need nothing else. Results of each tokenizer: the full IDs of
+every 40th line, and for every line the last digits of a 32-bit FNV-1a hash of
     ids with special tokens | ids without | decoded with special tokens kept | and skipped
-(ids as little-endian u32; a 0xffffffff between the fields). make_sentencepiece_fixtures.py makes those of
-Llama's kind.
+(IDs as little-endian u32, with 0xffffffff between the fields). make_sentencepiece_fixtures.py
+writes those of Llama.
 """
 
 import argparse
@@ -30,7 +31,7 @@ QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L
         r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-FULL = 40  # every 40th line has its ids written out
+FULL = 40  # the fixture has the IDs of every 40th line
 
 
 def fnv(data, value=0x811C9DC5):
@@ -54,7 +55,7 @@ def answer(tokenizer, text):
 
 
 def broken(tokenizer, size, digits):
-    """Decodings of ids in any order: mostly broken UTF-8. The same generator is in the C++ test."""
+    """Decodings of random IDs: mostly invalid UTF-8. The C++ test has the same generator."""
     state, hashes = 12345, []
     for _ in range(400):
         ids = []
@@ -119,7 +120,7 @@ def small_gpt2():
 
 
 def small_qwen2():
-    """NFC and Qwen2's pattern, merges as pairs, added tokens that only show after normalising."""
+    """NFC and Qwen2's pattern, merges as pairs, added tokens that match only normalized text."""
     split = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN), "isolated"),
                                      pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer = trained(normalizers.NFC(), split, [], 1000)
@@ -131,7 +132,7 @@ def small_qwen2():
 
 
 def small_smollm():
-    """SmolLM2's: digits one by one, then ByteLevel's own pattern."""
+    """Like SmolLM2: single digits, then ByteLevel's own pattern."""
     steps = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
                                      pre_tokenizers.ByteLevel(add_prefix_space=False)])
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -142,12 +143,13 @@ def small_smollm():
 
 
 def small_llama3():
-    """Llama 3's: its pattern, pieces that are tokens are not merged, BOS by a template after ByteLevel's."""
+    """Like Llama 3: its pattern, pieces that are tokens are not merged, BOS by a template after
+    ByteLevel."""
     split = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
                                      pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     base = trained(None, split, [], 560)
     model = json.loads(base.to_str())["model"]
-    # Tokens that merges do not reach, as Llama 3 has them, so that ignore_merges is seen to work.
+    # Tokens that merges cannot produce, as in Llama 3, so that ignore_merges has an effect.
     vocab = {**model["vocab"], "Ġabove": 560, "ĠSnorbo": 561, "çº¢èī²": 562}
     tokenizer = Tokenizer(models.BPE(vocab, [tuple(m) for m in model["merges"]], ignore_merges=True))
     tokenizer.pre_tokenizer, tokenizer.decoder = split, decoders.ByteLevel()
@@ -160,7 +162,7 @@ def small_llama3():
 
 
 def small_opt(base):
-    """The same words as vocab.json and merges.txt, the way OPT's older releases are saved."""
+    """The same vocabulary as vocab.json and merges.txt, as in the older releases of OPT."""
     folder = OUT / "small_opt"
     folder.mkdir(parents=True, exist_ok=True)
     model = json.loads(base.to_str())["model"]
@@ -194,7 +196,7 @@ def without_tokenizer_json(folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--real", default=str(ROOT.parent / "shared/data/tokenizers"))
-    parser.add_argument("--show", nargs=2, metavar=("FOLDER", "LINE"), help="print one line's tokens and stop")
+    parser.add_argument("--show", nargs=2, metavar=("FOLDER", "LINE"), help="print the tokens of one line and exit")
     args = parser.parse_args()
     if args.show:
         line = lines()[int(args.show[1])]

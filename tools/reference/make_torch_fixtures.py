@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes src/io/testdata/torch/: the same checkpoint as torch.save writes it in both of its layouts,
-the tensors in it as safetensors, and a file that would run a program when Python loads it.
+"""Writes src/io/testdata/torch/: a checkpoint in both layouts of torch.save, its tensors as
+safetensors, and a file that would run a program when Python loads it.
 
 Needs: torch, safetensors, numpy.
 """
@@ -43,7 +43,7 @@ def tensors():
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     state = tensors()
-    state._metadata = collections.OrderedDict({"": {"version": 1}})  # as a module's state_dict has
+    state._metadata = collections.OrderedDict({"": {"version": 1}})  # as in the state_dict of a module
     layer = torch.nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(layer.parameters())
     layer(torch.ones(1, 2)).sum().backward()

@@ -1,16 +1,17 @@
-"""Makes src/text/testdata/small_bert, small_bert_cased and bert_characters.json: what Hugging Face's
-WordPiece says about the lines of tokenizer_lines.py, and its BERT steps about every character.
+"""Writes src/text/testdata/small_bert, small_bert_cased and bert_characters.json: the results of
+Hugging Face's WordPiece for the lines of tokenizer_lines.py, and of its BERT steps for every
+character.
 
     python tools/reference/make_word_piece_fixtures.py
 
-Needs the packages tokenizers and transformers. The tokenizers are trained on our own lines: one is
-saved as tokenizer.json, with added tokens of every kind, one as vocab.txt. make_tokenizer_fixtures.py
-says what is expected of each line. bert_characters.json holds 32-bit FNV-1a hashes, one for each block
-of 4096 code points, of "a?b" for each of its characters, with a line feed behind each:
-    uncased     normalised as BERT's uncased models do
-    cased       normalised as its cased models do
-    words       cut, with bars between the pieces
-and `mixed`, of 2000 strings of marks and what they stand on, uncased.
+Needs the packages tokenizers and transformers. The tokenizers are trained on these lines: one is
+saved as tokenizer.json, with all kinds of added tokens, one as vocab.txt. The results of each line
+are those of make_tokenizer_fixtures.py. bert_characters.json has 32-bit FNV-1a hashes, one for each
+block of 4096 code points, of "a?b" for each character, followed by a line feed:
+    uncased     normalized as in BERT's uncased models
+    cased       normalized as in its cased models
+    words       split, with bars between the pieces
+and `mixed`, of 2000 strings of marks and base characters, uncased.
 """
 
 import json
@@ -21,7 +22,7 @@ from make_tokenizer_fixtures import OUT, backend, expect, fnv, save
 from tokenizer_lines import lines
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-# Marks of several Unicodes, marks that take room, letters that come apart, and plain ones.
+# Marks of several Unicode versions, spacing marks, letters that decompose, and plain ones.
 MIXED = [(0x41, 0x45), (0xE0, 0xE5), (0x300, 0x345), (0x5B0, 0x5B9), (0x898, 0x89F), (0x1AB0, 0x1ACE),
          (0x1DF5, 0x1DFB), (0x302A, 0x302F), (0xAC00, 0xAC08), (0xFB1D, 0xFB20), (0x11935, 0x11938),
          (0x16FF0, 0x16FF1), (0x1D165, 0x1D172), (0x1E8D0, 0x1E8D6)]
@@ -70,7 +71,7 @@ def by_blocks(step):
 
 
 def mixed(normalise):
-    """The same generator is in the C++ test."""
+    """The C++ test has the same generator."""
     state, hashes = 12345, []
 
     def below(n):

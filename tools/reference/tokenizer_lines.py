@@ -1,4 +1,4 @@
-"""Lines of text that tokenizers disagree about, made from Unicode ranges and our own fragments.
+"""Lines of text that are difficult for tokenizers, made of Unicode ranges and fragments.
 
 `lines()` is deterministic. A line is a string, or [string, n]: the string n times.
 """
@@ -91,10 +91,10 @@ def lines():
                 parts.append(rng.choice(pool))
                 parts.append(rng.choice(["", "", " ", sentence(rng, "latin", 1), " " + sentence(rng, "latin", 2)]))
             out.append("".join(parts))
-    for _ in range(120):  # marks: composed, decomposed, in an order that is not canonical, on nothing
+    for _ in range(120):  # marks: composed, decomposed, in non-canonical order, without base character
         out.append("".join(rng.choice(COMPOSABLE) + "".join(chr(rng.choice(MARKS)) for _ in range(rng.randint(0, 3)))
                            for _ in range(rng.randint(1, 8))))
-    for _ in range(260):  # everything together
+    for _ in range(260):  # a mixture of everything
         parts = []
         for _ in range(rng.randint(2, 9)):
             kind = rng.randrange(4)
@@ -104,10 +104,10 @@ def lines():
                 parts.append(rng.choice(rng.choice(list(pools.values()))))
             parts.append(rng.choice(["", " ", " ", rng.choice(SPACES)]))
         out.append("".join(parts))
-    for _ in range(60):  # white space runs of all kinds around words, and at the end
+    for _ in range(60):  # runs of all kinds of white space around words and at the end
         out.append("".join(rng.choice(SPACES) if rng.random() < 0.7 else rng.choice(["a", "1", ".", "é", "'s"])
                            for _ in range(rng.randint(2, 14))))
-    for _ in range(60):  # any assigned character at all
+    for _ in range(60):  # any assigned characters
         out.append("".join(assigned(rng, [(0, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x1FFFF)]) for _ in range(8)))
     for text in ["a", "ab", " ", "\n", "\t ", "the ", "0", "12 ", "é", "e\u0301", "字", "👍🏽", "'s", "!", " !", "\r\n",
                  "<", "</s>", "[BOTH] ", "aé字 ", "\u3000", "\x00", "abcdefghijklmnopqrstuvwxyz", "xY9 -"]:

@@ -91,7 +91,7 @@ TEST_F(FolderSettings, ChatTemplateReceivesTheDate) {
   EXPECT_EQ(asked["asked"], "06 Jul 2024: Who ?");
   EXPECT_EQ(asked["date"], "2024-07-06");
   EXPECT_THAT(run_json(ask)["asked"].dump(), HasSubstr(": Who ?"));
-  expect_refused(ask + "--date 2024-02-30", "'2024-02-30' is not a date");
+  expect_refused(ask + "--date 2024-02-30", "'2024-02-30' is not a valid date");
 }
 
 TEST_F(FolderSettings, InspectNamesTheKindOfAWrongFile) {

@@ -298,7 +298,7 @@ TEST_F(ProgramTest, ConvertsCheckpoints) {
   expect_refused(blip2 + "-o {}/none", "has no vision tower");
   expect_refused("convert blip2 --language {}/opt -o {}/none --checkpoint " EMEND_SOURCE_DIR
                  "/src/io/testdata/torch/hostile.pth",
-                 "asks for posix.system");
+                 "refers to posix.system");
   testing::write_text(path("page.pth"), "<!DOCTYPE html><html></html>");
   expect_refused("convert blip2 --language {}/opt -o {}/none --checkpoint {}/page.pth",
                  "is a web page");

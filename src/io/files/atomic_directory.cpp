@@ -24,21 +24,21 @@ constexpr const char* kAtomicDirectoryPlace = "io::new_folder";
 NewFolder::NewFolder(std::string path) : path_(std::move(path)) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (path_.empty())
-    throw Error(kAtomicDirectoryPlace, "the name of the folder to make is empty", "name a folder");
+    throw Error(kAtomicDirectoryPlace, "the folder name is empty", "give a folder name");
   std::error_code error;
   const auto status = fs::symlink_status(path_, error);
   if (fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path_, error) && !error))
     throw Error(
         kAtomicDirectoryPlace,
         fmt::format("'{}' exists{}", path_, fs::is_directory(status) ? " and is not empty" : ""),
-        "nothing is overwritten; name a new folder");
+        "emend does not overwrite folders; give the name of a new folder");
   remove_leftovers(path_);
   temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());
-  fs::remove_all(temporary_, error);  // of a process of the same number that was killed
+  fs::remove_all(temporary_, error);  // of a killed process that had the same ID
   if (!fs::create_directory(temporary_, error) || error)
     throw Error(kAtomicDirectoryPlace,
-                fmt::format("cannot make the folder '{}': {}", path_, error.message()),
-                "check that the folder that it goes into exists and can be written to");
+                fmt::format("cannot create the folder '{}': {}", path_, error.message()),
+                "check that the parent folder exists and is writable");
   lock_ = ::open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (lock_ >= 0) (void)::flock(lock_, LOCK_EX | LOCK_NB);
 }
@@ -50,11 +50,11 @@ NewFolder::~NewFolder() {
 }
 
 void NewFolder::commit() {
-  // rename(2) puts a folder in the place of an empty one, and of nothing else.
+  // rename(2) replaces an empty folder, but nothing else.
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
     throw Error(kAtomicDirectoryPlace,
                 fmt::format("cannot rename to '{}': {}", path_, std::strerror(errno)),
-                "name a new folder");
+                "give the name of a new folder");
   temporary_.clear();
 }
 

@@ -4,25 +4,25 @@
 
 namespace emend {
 
-// A folder that exists whole or not at all: it is filled under a temporary name beside `path`, and
-// `commit` renames it. Destroyed without `commit`, what was made so far is removed.
+// A folder that appears complete or not at all: it is filled under a temporary name next to `path`,
+// and `commit` renames it. The destructor removes a folder that was not committed.
 class NewFolder {
  public:
-  // Throws emend::Error when there is something at `path` already (an empty folder is nothing), or
-  // nothing can be made there.
+  // Throws emend::Error if `path` exists (an empty folder is allowed), or if the folder cannot be
+  // created.
   explicit NewFolder(std::string path);
   NewFolder(const NewFolder&) = delete;
   NewFolder& operator=(const NewFolder&) = delete;
   ~NewFolder();
 
   std::string file(const std::string& name) const { return temporary_ + "/" + name; }
-  // Where it is filled.
+  // The temporary path at which the folder is filled.
   const std::string& path() const { return temporary_; }
   void commit();
 
  private:
   std::string path_, temporary_;
-  int lock_ = -1;  // of the folder while it is filled
+  int lock_ = -1;  // file lock of the temporary folder, see remove_leftovers
 };
 
 }  // namespace emend

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(NewFolder, IsThereWholeOrNotAtAll) {
+TEST(NewFolder, AppearsCompleteOrNotAtAll) {
   TemporaryFolder root;
   {
     NewFolder folder(root.file("a"));
@@ -43,7 +43,7 @@ TEST(NewFolder, OverwritesNothing) {
   for (const char* name : {"empty", "empty/x", "none/a", ""})
     EXPECT_THROW(NewFolder(std::string(name).empty() ? name : root.file(name)), Error) << name;
 
-  // Filled by another program meanwhile.
+  // Another program has filled the folder in the meantime.
   NewFolder folder(root.file("b"));
   fs::create_directory(root.file("b"));
   write_file(root.file("b/y"), "theirs");

@@ -32,18 +32,18 @@ const char* hint_for(int error) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return "free some space or write elsewhere";
+      return "free disk space, or write to another disk";
     case EACCES:
     case EPERM:
     case EROFS:
-      return "check the permissions, or name a folder that can be written to";
+      return "check the permissions, or choose a writable folder";
     case ENOENT:
       return "check the path";
     case ENAMETOOLONG:
-      return "name a shorter one";
+      return "use a shorter name";
     case ENOTDIR:
     case ELOOP:
-      return "check the path; a part of it is no folder";
+      return "check the path; a part of it is not a folder";
     case EIO:
       return "check the disk";
     default:
@@ -54,7 +54,7 @@ const char* hint_for(int error) {
 }  // namespace
 
 std::string read_file(const std::string& path, uint64_t max_bytes) {
-  // O_NONBLOCK: a named pipe must not make us wait for its writer.
+  // O_NONBLOCK: opening a named pipe must not wait for a writer.
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat status {};
   if (file.value < 0 || ::fstat(file.value, &status) != 0) {
@@ -63,12 +63,13 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
                 hint_for(error));
   }
   if (!S_ISREG(status.st_mode))
-    throw Error(kFilePlace, fmt::format("'{}' is not a regular file", path), "name a file");
+    throw Error(kFilePlace, fmt::format("'{}' is not a regular file", path),
+                "give the path of a file");
   auto size = static_cast<uint64_t>(status.st_size);
   if (size > max_bytes)
     throw Error(kFilePlace,
-                fmt::format("'{}' has {} bytes, more than the {} that this kind of file may have",
-                            path, size, max_bytes),
+                fmt::format("'{}' has {} bytes; the limit for this kind of file is {}", path, size,
+                            max_bytes),
                 "check that it is the right file");
   std::string bytes(size, '\0');
   size_t done = 0;
@@ -77,9 +78,9 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
       throw Error(kFilePlace, fmt::format("cannot read '{}': {}", path, std::strerror(errno)),
-                  "check the disk that it is on");
+                  "check the disk");
     if (got == 0)
-      throw Error(kFilePlace, fmt::format("'{}' became shorter while it was read", path),
+      throw Error(kFilePlace, fmt::format("'{}' was truncated while it was read", path),
                   "wait until the program that writes it has finished");
     done += static_cast<size_t>(got);
   }
@@ -88,11 +89,11 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (path_.empty())
-    throw Error(kFilePlace, "the name of the file to write is empty", "name a file");
-  // Renaming over a folder fails late, over a device it would replace the device.
+    throw Error(kFilePlace, "the name of the output file is empty", "give a file name");
+  // Renaming over a folder would fail late, and renaming over a device would replace the device.
   if (path_exists(path_) && !is_file(path_))
     throw Error(kFilePlace, fmt::format("'{}' exists and is not a regular file", path_),
-                "choose another name");
+                "choose another file name");
   remove_leftovers(path_);
   static std::atomic<unsigned> counter{0};
   for (int attempt = 0; attempt < 100 && descriptor_ < 0; ++attempt) {
@@ -100,12 +101,12 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ < 0 && errno != EEXIST) break;
   }
-  // Held while it is written: who looks for leftovers sees that this is none.
+  // The lock tells remove_leftovers that this temporary file is in use.
   if (descriptor_ >= 0) (void)::flock(descriptor_, LOCK_EX | LOCK_NB);
   if (descriptor_ < 0) {
     int error = errno;
     throw Error(kFilePlace, fmt::format("cannot write '{}': {}", path_, std::strerror(error)),
-                error == ENOENT ? "create its folder first" : hint_for(error));
+                error == ENOENT ? "create the parent folder first" : hint_for(error));
   }
 }
 
@@ -136,9 +137,9 @@ void AtomicFile::commit() {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename to", errno);
   int file = descriptor_;
   descriptor_ = -1;
-  // The data is safe already; some network file systems report quota errors only here.
+  // The data is already on the disk. Some network file systems report quota errors only here.
   if (::close(file) != 0 && errno != EINTR) fail("close", errno);
-  // The folder's entry is made durable too; file systems that cannot do this are no failure.
+  // Makes the directory entry durable, too. Failures are ignored: some file systems cannot do this.
   auto folder = std::filesystem::path(path_).parent_path();
   Descriptor entry{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC)};
   if (entry.value >= 0) (void)::fsync(entry.value);

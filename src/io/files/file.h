@@ -6,13 +6,13 @@
 
 namespace emend {
 
-// The whole file. Throws emend::Error when it cannot be read, is no regular file, or has more than
-// `max_bytes` bytes (checked before anything is allocated).
+// Returns the content of a file. Throws emend::Error if it cannot be read, is not a regular file,
+// or has more than `max_bytes` bytes (checked before memory is allocated).
 std::string read_file(const std::string& path, uint64_t max_bytes = uint64_t{1} << 31);
 
-// A file that exists whole or not at all: bytes go to a temporary name beside `path`, `commit`
-// flushes them to disk and renames. Destroyed without `commit`, the temporary file is removed and
-// what was at `path` before is untouched. All failures (full disk too) are emend::Error.
+// A file that appears complete or not at all: bytes go to a temporary file next to `path`; `commit`
+// flushes them to disk and renames the file. Without `commit`, the destructor removes the temporary
+// file and leaves `path` unchanged. All failures, including a full disk, throw emend::Error.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

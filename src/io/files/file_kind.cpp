@@ -17,7 +17,7 @@ struct Kind {
   const char* name;
 };
 
-// Longer marks first where one begins like another.
+// A longer signature must precede one that it begins with.
 constexpr Kind kKinds[] = {
     {0, "\x89PNG\r\n\x1a\n"sv, "a PNG picture"},
     {0, "\xff\xd8\xff"sv, "a JPEG picture"},
@@ -49,17 +49,17 @@ constexpr Kind kKinds[] = {
     {0, "GGUF"sv, "a GGUF model"},
     {0, "\x89HDF"sv, "an HDF5 file"},
     {0, "\x93NUMPY"sv, "a NumPy array"},
-    {0, "version https://git-lfs"sv, "a Git LFS pointer, not the file that it stands for"},
-    {0, "\x80\x02"sv, "a pickle of Python"},
-    {0, "\x80\x03"sv, "a pickle of Python"},
-    {0, "\x80\x04"sv, "a pickle of Python"},
+    {0, "version https://git-lfs"sv, "a Git LFS pointer, not the file itself"},
+    {0, "\x80\x02"sv, "a Python pickle"},
+    {0, "\x80\x03"sv, "a Python pickle"},
+    {0, "\x80\x04"sv, "a Python pickle"},
 };
 
 bool is_text(std::string_view bytes) {
   return std::none_of(bytes.begin(), bytes.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     const bool control = byte < 0x20 && c != '\t' && c != '\n' && c != '\r';
-    return control || byte >= 0xf5;  // UTF-8 has no such byte
+    return control || byte >= 0xf5;  // bytes that never occur in UTF-8
   });
 }
 

@@ -5,10 +5,10 @@
 
 namespace emend {
 
-// What a file is by its first bytes, for messages about a wrong one: "a PNG picture", "a ZIP
-// archive"; empty when they say nothing.
+// Describes the type of a file by its first bytes, for error messages: "a PNG picture", "a ZIP
+// archive". Empty if the type is unknown.
 std::string file_kind(std::string_view beginning);
-// The same of a file; empty when it cannot be read, too.
+// The same for the file at `path`; also empty if the file cannot be read.
 std::string file_kind_of(const std::string& path);
 
 }  // namespace emend

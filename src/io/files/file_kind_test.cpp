@@ -10,7 +10,7 @@
 namespace emend {
 namespace {
 
-TEST(FileKind, IsKnownByTheFirstBytes) {
+TEST(FileKind, IsDetectedFromTheFirstBytes) {
   EXPECT_EQ("a JPEG picture", file_kind("\xff\xd8\xff\xe0"));
   EXPECT_EQ("a GIF picture", file_kind("GIF89a"));
   EXPECT_EQ("a WebP picture", file_kind(std::string_view("RIFF\x10\0\0\0WEBPVP8 ", 16)));
@@ -29,7 +29,7 @@ TEST(FileKind, IsKnownByTheFirstBytes) {
   EXPECT_EQ("", file_kind(std::string_view("\x10\0\0\0\0\0\0\0", 8)));
 }
 
-TEST(FileKind, OfFiles) {
+TEST(FileKind, ReadsTheBeginningOfFiles) {
   TemporaryFolder folder;
   write_png(folder.file("a"), {1, 1, {1, 2, 3}});
   EXPECT_EQ("a PNG picture", file_kind_of(folder.file("a")));

@@ -34,23 +34,24 @@ struct FileReader::Opened {
 
 FileReader::FileReader(const std::string& path) : path_(path) {
   auto file = std::make_shared<Opened>();
-  // O_NONBLOCK: a named pipe must not make us wait for its writer.
+  // O_NONBLOCK: opening a named pipe must not wait for a writer.
   file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->descriptor < 0 || ::fstat(file->descriptor, &file->status) != 0)
     throw Error(kFileReaderPlace, fmt::format("cannot open '{}': {}", path, std::strerror(errno)),
                 "check the path and its permissions");
   if (!S_ISREG(file->status.st_mode))
-    throw Error(kFileReaderPlace, fmt::format("'{}' is not a regular file", path), "name a file");
+    throw Error(kFileReaderPlace, fmt::format("'{}' is not a regular file", path),
+                "give the path of a file");
   size_ = static_cast<uint64_t>(file->status.st_size);
   file_ = std::move(file);
 }
 
 std::string FileReader::read(uint64_t offset, uint64_t length) const {
   if (offset > size_ || length > size_ - offset)
-    throw Error(
-        kFileReaderPlace,
-        fmt::format("'{}' has {} bytes; {} from {} on are asked for", path_, size_, length, offset),
-        "the file is damaged or incomplete; fetch it again");
+    throw Error(kFileReaderPlace,
+                fmt::format("'{}' has {} bytes, but {} bytes at offset {} are needed", path_, size_,
+                            length, offset),
+                "the file is damaged or incomplete; fetch it again");
   std::string bytes(length, '\0');
   for (size_t done = 0; done < bytes.size();) {
     auto got = ::pread(file_->descriptor, bytes.data() + done, bytes.size() - done,
@@ -59,13 +60,13 @@ std::string FileReader::read(uint64_t offset, uint64_t length) const {
     if (got < 0)
       throw Error(kFileReaderPlace,
                   fmt::format("cannot read '{}': {}", path_, std::strerror(errno)),
-                  "check the disk that it is on");
+                  "check the disk");
     if (got == 0) break;
     done += static_cast<size_t>(got);
   }
   if (file_->changed())
-    throw Error(kFileReaderPlace, fmt::format("'{}' was written to while it was in use", path_),
-                "start again when the program that writes it has finished");
+    throw Error(kFileReaderPlace, fmt::format("'{}' was modified while it was in use", path_),
+                "wait until the program that writes it has finished, then try again");
   return bytes;
 }
 

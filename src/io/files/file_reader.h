@@ -6,17 +6,18 @@
 
 namespace emend {
 
-// Pieces of a file that is too large to hold. Not mapped: a file that another program cuts short
-// gives an error here and not a SIGBUS. Copies share the open file; threads may read at once.
+// Reads parts of a file that is too large for memory. The file is not memory-mapped: if another
+// program truncates it, `read` throws an error instead of a SIGBUS. Copies share the open file.
+// Several threads may read at the same time.
 class FileReader {
  public:
-  // Throws emend::Error when it cannot be opened or is no regular file.
+  // Throws emend::Error if the file cannot be opened or is not a regular file.
   explicit FileReader(const std::string& path);
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
-  // Throws emend::Error when the piece is not all there, or the file was written to since it was
-  // opened (replacing it by renaming does no harm).
+  // Throws emend::Error if the file is too short, or was modified since it was opened. Replacing
+  // the file by renaming is allowed.
   std::string read(uint64_t offset, uint64_t length) const;
 
  private:

@@ -13,7 +13,7 @@
 namespace emend {
 namespace {
 
-TEST(FileReader, GivesPieces) {
+TEST(FileReader, ReadsRanges) {
   TemporaryFolder folder;
   auto path = folder.file("numbers");
   write_file(path, "0123456789");
@@ -29,12 +29,12 @@ TEST(FileReader, GivesPieces) {
   EXPECT_EQ(copy.read(9, 1), "9");
 }
 
-TEST(FileReader, ToldOfWriters) {
+TEST(FileReader, DetectsModifiedFiles) {
   TemporaryFolder folder;
   auto path = folder.file("numbers");
   write_file(path, "0123456789");
   FileReader before(path);
-  write_file(path, "replaced");  // by renaming: the old file goes on to exist for its reader
+  write_file(path, "replaced");  // by renaming: the reader keeps the old file
   EXPECT_EQ(before.read(0, 3), "012");
   FileReader now(path);
   std::ofstream(path, std::ios::app) << "and more";
@@ -44,7 +44,7 @@ TEST(FileReader, ToldOfWriters) {
   EXPECT_THROW(cut.read(0, 5), Error);
 }
 
-TEST(FileReader, WhatIsNoFileIsAnError) {
+TEST(FileReader, RefusesWhatIsNotARegularFile) {
   TemporaryFolder folder;
   EXPECT_THROW(FileReader(folder.file("absent")), Error);
   EXPECT_THROW(FileReader(folder.path()), Error);

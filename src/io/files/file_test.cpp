@@ -27,7 +27,7 @@ TEST(File, WritesAndReadsBack) {
   EXPECT_EQ("a ", folder.listing());
 }
 
-TEST(File, NothingIsThereUntilCommit) {
+TEST(File, DoesNotAppearBeforeCommit) {
   TemporaryFolder folder;
   auto path = folder.file("a");
   write_file(path, "old");
@@ -40,7 +40,7 @@ TEST(File, NothingIsThereUntilCommit) {
   EXPECT_EQ("a ", folder.listing());
 }
 
-TEST(File, WritesOfTwoAtOnceDoNotMix) {
+TEST(File, SimultaneousWritersDoNotMix) {
   TemporaryFolder folder;
   auto path = folder.file("a");
   AtomicFile first(path), second(path);
@@ -52,7 +52,7 @@ TEST(File, WritesOfTwoAtOnceDoNotMix) {
   EXPECT_EQ("a ", folder.listing());
 }
 
-TEST(File, FullDiskIsAnErrorAndLeavesTheOldFile) {
+TEST(File, FullDiskThrowsAndLeavesTheOldFile) {
   TemporaryFolder folder;
   write_file(folder.file("text"), "old");
   write_json(folder.file("json"), {{"old", 1}});
@@ -81,7 +81,7 @@ TEST(File, FullDiskIsAnErrorAndLeavesTheOldFile) {
   EXPECT_EQ(before, fingerprint());
 }
 
-TEST(File, WhatCannotBeWrittenOrReadIsAnError) {
+TEST(File, ThrowsWhereItCannotReadOrWrite) {
   TemporaryFolder folder;
   EXPECT_THROW(write_file("", "x"), Error);
   EXPECT_THROW(write_file(folder.path(), "x"), Error) << "a folder";
@@ -94,11 +94,11 @@ TEST(File, WhatCannotBeWrittenOrReadIsAnError) {
   EXPECT_EQ("12345", read_file(folder.file("a"), 5));
   EXPECT_THROW(read_file(folder.file("a"), 4), Error);
   ASSERT_EQ(0, ::mkfifo(folder.file("pipe").c_str(), 0600));
-  EXPECT_THROW(read_file(folder.file("pipe")), Error) << "and must not wait";
+  EXPECT_THROW(read_file(folder.file("pipe")), Error) << "opening it must not block";
 }
 
-TEST(Hash, IsXxh3With128Bits) {
-  // Given by the reference implementation.
+TEST(Hash, IsXxh3Of128Bits) {
+  // Computed with the reference implementation.
   EXPECT_EQ("99aa06d3014798d86001c324468d497f", hash_hex(""));
   EXPECT_EQ("df8d09e93f874900a99b8775cc15b6c7", hash_hex("hello world"));
   EXPECT_EQ(hash_hex("hello world"), Hasher().update("hello ").update("world").hex());

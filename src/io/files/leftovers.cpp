@@ -28,7 +28,7 @@ bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// NAME.PID-N.tmp or NAME.PID.tmp.
+// Matches NAME.PID-N.tmp and NAME.PID.tmp.
 std::optional<TemporaryName> parse(std::string_view name) {
   constexpr std::string_view kSuffix = ".tmp";
   if (name.size() < kSuffix.size() || name.substr(name.size() - kSuffix.size()) != kSuffix)
@@ -47,7 +47,8 @@ std::optional<TemporaryName> parse(std::string_view name) {
   return TemporaryName{name.substr(0, dot), id};
 }
 
-// A process of our own number may be an earlier one, in a container for example: the lock tells.
+// An earlier process may have had the ID of this one, for example in a container. Then the lock
+// decides.
 bool is_dead(pid_t process) {
   return process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH);
 }
@@ -60,7 +61,7 @@ void remove_unlocked(const fs::path& path) {
   ::close(descriptor);
 }
 
-// By the name that they are temporary files of.
+// Temporary files, by the name of the file that they were written for.
 using Leftovers = std::multimap<std::string, fs::path, std::less<>>;
 
 Leftovers leftovers_in(const fs::path& folder) {

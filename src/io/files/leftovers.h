@@ -5,8 +5,8 @@
 namespace emend {
 
 // Removes the temporary files and folders of `path` (PATH.PID-N.tmp, PATH.PID.tmp) that killed
-// processes left beside it: their process no longer lives and no process holds a lock on them. The
-// folder of `path` is listed once a process, so that many files can be written into it.
+// processes left in its folder: their process has ended and no process holds a lock on them. Each
+// process lists a folder only once, so that writing many files into it stays fast.
 void remove_leftovers(const std::string& path);
 
 }  // namespace emend

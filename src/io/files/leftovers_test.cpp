@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Runs `work` in a process that is then killed; returns that process' number.
+// Runs `work` in a child process, which is then killed. Returns the ID of that process.
 template <typename Work>
 pid_t killed(Work work) {
   const pid_t child = ::fork();
@@ -38,7 +38,7 @@ pid_t dead_process() {
   return killed([] { ::raise(SIGKILL); });
 }
 
-TEST(Leftovers, AKilledWriterLeavesNothingAfterTheNextOne) {
+TEST(Leftovers, TheNextWriterRemovesFilesOfAKilledOne) {
   TemporaryFolder folder;
   killed([&] {
     AtomicFile file(folder.file("a"));
@@ -58,7 +58,7 @@ TEST(Leftovers, AKilledWriterLeavesNothingAfterTheNextOne) {
   EXPECT_EQ(read_file(folder.file("a")), "whole");
 }
 
-TEST(Leftovers, OnlyTemporaryNamesOfThisFileAndOfDeadProcessesAreRemoved) {
+TEST(Leftovers, RemovesOnlyFilesOfThisNameAndOfDeadProcesses) {
   TemporaryFolder folder;
   const auto dead = dead_process();
   const std::vector<std::string> gone = {fmt::format("a.{}-0.tmp", dead),
@@ -84,7 +84,7 @@ TEST(Leftovers, OnlyTemporaryNamesOfThisFileAndOfDeadProcessesAreRemoved) {
   EXPECT_FALSE(path_exists(folder_left));
 }
 
-TEST(Leftovers, AWriterAtWorkKeepsItsFile) {
+TEST(Leftovers, KeepsTheFileOfAnActiveWriter) {
   TemporaryFolder folder;
   AtomicFile first(folder.file("a"));
   first.write("first");

@@ -6,10 +6,11 @@
 
 namespace emend {
 
-// A file's bytes, mapped private and read-only: nothing can write to the base weights.
+// A read-only, private memory mapping of a file. Nothing can write to the base weights.
 class MappedFile {
  public:
-  // `place` stands in the error that is thrown when it cannot be opened or is no regular file.
+  // `place` is the prefix of the error that is thrown if the file cannot be opened or is not a
+  // regular file.
   MappedFile(const std::string& path, const char* place);
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -17,8 +18,8 @@ class MappedFile {
 
   uint8_t* data() const { return data_; }
   uint64_t size() const { return size_; }
-  // Says that bytes [begin, end) are not needed for now: whole pages leave this process' memory and
-  // come back when they are read.
+  // Releases the pages of bytes [begin, end) from the memory of this process. They are loaded again
+  // when they are next read.
   void let_go(uint64_t begin, uint64_t end) const;
   std::string_view bytes() const { return {reinterpret_cast<const char*>(data_), size_}; }
 

@@ -30,9 +30,9 @@ void make_folders(const fs::path& path) {
   fs::create_directories(path, error);
   if (is_folder(path)) return;
   throw Error("io::path",
-              fmt::format("cannot make the folder '{}': {}", path.string(),
-                          error ? error.message() : "something else has that name"),
-              "name another folder, or check the permissions of the one above it");
+              fmt::format("cannot create the folder '{}': {}", path.string(),
+                          error ? error.message() : "a file of that name exists"),
+              "choose another folder, or check the permissions of its parent folder");
 }
 
 }  // namespace emend

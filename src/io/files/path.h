@@ -4,14 +4,13 @@
 
 namespace emend {
 
-// What is at a path that a user or a file names. These do not throw, unlike their counterparts in
-// std::filesystem: a name that is too long, a loop of links or a folder that cannot be entered is
-// the same as nothing there.
+// Queries about paths. Unlike their counterparts in std::filesystem, they do not throw: they return
+// false for a name that is too long, a loop of links, or a folder that cannot be entered.
 bool path_exists(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);  // a regular one
 bool is_folder(const std::filesystem::path& path);
 
-// Makes the folder and those above it. Throws emend::Error when that is impossible.
+// Creates the folder and its parents. Throws emend::Error if this fails.
 void make_folders(const std::filesystem::path& path);
 
 }  // namespace emend

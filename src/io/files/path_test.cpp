@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(Path, TellsFilesFromFolders) {
+TEST(Path, DistinguishesFilesAndFolders) {
   TemporaryFolder folder;
   write_file(folder.file("a"), "x");
   EXPECT_TRUE(path_exists(folder.file("a")));
@@ -25,7 +25,7 @@ TEST(Path, TellsFilesFromFolders) {
   EXPECT_FALSE(path_exists(folder.file("b")));
 }
 
-TEST(Path, WhatCannotBeLookedAtIsNotThere) {
+TEST(Path, InaccessiblePathsDoNotExist) {
   TemporaryFolder folder;
   fs::create_symlink(folder.file("loop"), folder.file("loop"));
   write_file(folder.file("a"), "x");
@@ -38,7 +38,7 @@ TEST(Path, WhatCannotBeLookedAtIsNotThere) {
   }
 }
 
-TEST(Path, MakesFoldersOrThrowsOurError) {
+TEST(Path, CreatesFoldersOrThrowsEmendError) {
   TemporaryFolder folder;
   make_folders(folder.file("b/c/d"));
   make_folders(folder.file("b/c/d"));

@@ -7,8 +7,8 @@
 #include "io/error.h"
 #include "io/image/codecs.h"
 
-// Windows bitmaps, read as Pillow reads them: its kinds of headers, its bit fields, its run
-// lengths.
+// Reads Windows bitmaps as Pillow does: the same kinds of headers, bit fields and run-length
+// encodings.
 
 namespace emend {
 namespace {
@@ -19,7 +19,7 @@ enum Compression : uint32_t { kRaw = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3 };
 
 using Rgb = std::array<uint8_t, 3>;
 
-// Where a colour lies in a pixel's number, scaled to 0..255.
+// The bits of a color channel in a pixel, scaled to 0..255.
 struct Field {
   uint32_t mask = 0;
   int shift = 0;
@@ -59,7 +59,8 @@ class BmpReader {
                 "the file is incomplete or damaged; fetch it again");
   }
   [[noreturn]] void refuse(const std::string& what) const {
-    throw Error(kBmpPlace, fmt::format("'{}' is a BMP picture with {}", name_, what),
+    throw Error(kBmpPlace,
+                fmt::format("'{}' is a BMP picture with {}, which is not supported", name_, what),
                 "save it as PNG first");
   }
 
@@ -81,12 +82,12 @@ class BmpReader {
     width_ = old ? number(18, 2) : number(18, 4);
     height_ = old ? number(20, 2) : number(22, 4);
     bits_ = static_cast<int>(number(old ? 24 : 28, 2));
-    size_t colours = 0;
+    size_t colors = 0;
     if (!old) {
       upside_down_ = height_ >> 24 != 0xff;
       if (!upside_down_) height_ = (uint64_t{1} << 32) - height_;
       compression_ = number(30, 4);
-      colours = number(46, 4);
+      colors = number(46, 4);
     }
     switch (bits_) {
       case 1:
@@ -97,7 +98,7 @@ class BmpReader {
       case 32:
         break;
       default:
-        refuse(fmt::format("{} bits a pixel", bits_));
+        refuse(fmt::format("{} bits per pixel", bits_));
     }
     if (compression_ > kBitFields) refuse(fmt::format("compression {}", compression_));
     if (compression_ == kBitFields) {
@@ -107,38 +108,39 @@ class BmpReader {
       fields_ = {Field(0x7c00), Field(0x3e0), Field(0x1f)};
     }
     if ((compression_ == kRle8 || compression_ == kRle4) && bits_ > 8)
-      refuse(fmt::format("run lengths of {} bits", bits_));
+      refuse(fmt::format("run-length encoding of {} bits per pixel", bits_));
 
-    if (colours == 0 && bits_ <= 8) colours = size_t{1} << bits_;
+    if (colors == 0 && bits_ <= 8) colors = size_t{1} << bits_;
     pixels_ = number(10, 4);
     const size_t entry = old ? 3 : 4;
     if (bits_ <= 8) {
-      if (colours > 65536) refuse(fmt::format("{} colours", colours));
-      read_palette(after, colours, entry);
-      if (pixels_ == kFileHeader + header) pixels_ += entry * colours;
-      after += entry * colours;
+      if (colors > 65536) refuse(fmt::format("{} colors", colors));
+      read_palette(after, colors, entry);
+      if (pixels_ == kFileHeader + header) pixels_ += entry * colors;
+      after += entry * colors;
     }
     if (pixels_ == 0) pixels_ = after;
   }
 
   void read_masks(size_t at) {
-    if (bits_ < 16) refuse(fmt::format("bit fields of {} bits", bits_));
+    if (bits_ < 16) refuse(fmt::format("bit fields of {} bits per pixel", bits_));
     const std::array<uint32_t, 3> masks = {number(at, 4), number(at + 4, 4), number(at + 8, 4)};
     if (masks == std::array<uint32_t, 3>{} && bits_ == 32) return;
     fields_ = {Field(masks[0]), Field(masks[1]), Field(masks[2])};
     for (const auto& field : fields_)
-      if (!field.contiguous()) refuse(fmt::format("bit fields {:#x}", field.mask << field.shift));
+      if (!field.contiguous())
+        refuse(fmt::format("the bit field {:#x}", field.mask << field.shift));
   }
 
-  // What lies beyond a palette is black, beyond shades of grey in their order more of them.
-  void read_palette(size_t at, size_t colours, size_t entry) {
+  // Indices beyond the palette are black. A gray ramp continues beyond its end.
+  void read_palette(size_t at, size_t colors, size_t entry) {
     bool ramp = true;
-    for (size_t i = 0; i < std::min<size_t>(colours, 256) && at + 3 <= size_; ++i, at += entry) {
+    for (size_t i = 0; i < std::min<size_t>(colors, 256) && at + 3 <= size_; ++i, at += entry) {
       palette_[i] = {data_[at + 2], data_[at + 1], data_[at]};
-      const auto grey = static_cast<uint8_t>(i);
-      ramp = ramp && palette_[i] == Rgb{grey, grey, grey};
+      const auto gray = static_cast<uint8_t>(i);
+      ramp = ramp && palette_[i] == Rgb{gray, gray, gray};
     }
-    for (size_t i = colours; ramp && i < 256; ++i) palette_[i].fill(static_cast<uint8_t>(i));
+    for (size_t i = colors; ramp && i < 256; ++i) palette_[i].fill(static_cast<uint8_t>(i));
   }
 
   void read_rows() {
@@ -166,12 +168,12 @@ class BmpReader {
     return {fields_[0].of(value), fields_[1].of(value), fields_[2].of(value)};
   }
 
-  void put(uint64_t x, uint64_t y, const Rgb& colour) {
+  void put(uint64_t x, uint64_t y, const Rgb& color) {
     const auto row = upside_down_ ? height_ - 1 - y : y;
-    std::memcpy(image_.rgb.data() + (row * width_ + x) * 3, colour.data(), 3);
+    std::memcpy(image_.rgb.data() + (row * width_ + x) * 3, color.data(), 3);
   }
 
-  // A palette's index for each pixel, in the order of the file.
+  // Reads the palette index of each pixel, in the order of the file.
   std::vector<uint8_t> run_lengths() const {
     const uint64_t all = width_ * height_;
     std::vector<uint8_t> out;
@@ -193,16 +195,16 @@ class BmpReader {
             std::min<uint64_t>({count, width_ - std::min(x, width_), all - out.size()});
         for (uint64_t i = 0; i < run; ++i) out.push_back(index(value, i));
         x += run;
-      } else if (value == 0) {  // end of a row
+      } else if (value == 0) {  // end of row
         if (out.size() % width_ != 0) zeros(width_ - out.size() % width_);
         x = 0;
-      } else if (value == 1) {  // end of the picture
+      } else if (value == 1) {  // end of picture
         break;
-      } else if (value == 2) {  // so far to the right, so far up
+      } else if (value == 2) {  // offset: columns to the right, rows up
         zeros(number(at, 1) + uint64_t{number(at + 1, 1)} * width_);
         at += 2;
         x = out.size() % width_;
-      } else {  // as they are
+      } else {  // literal pixels
         const auto run = std::min<uint64_t>(value, all - out.size());
         const auto bytes = compression_ == kRle8 ? run : (run + 1) / 2;
         for (uint64_t i = 0; i < run; ++i)
@@ -213,7 +215,7 @@ class BmpReader {
         x += value;
       }
     }
-    if (out.size() < all) fail("ends before its last pixel");
+    if (out.size() < all) fail("is truncated before its last pixel");
     return out;
   }
 

@@ -9,8 +9,8 @@
 
 namespace emend {
 
-// More is refused before anything is decoded: a file of a few kilobytes can claim any size. The
-// number of pixels is the one from which Pillow warns of a decompression bomb; there are 268 MB.
+// Limits that are checked before decoding, since a file of a few kilobytes can claim any size.
+// Above this number of pixels, Pillow warns of a decompression bomb; they take 268 MB.
 inline constexpr uint64_t kMaxPixels = 89'478'485;
 inline constexpr uint64_t kMaxSide = 100'000;
 
@@ -20,7 +20,7 @@ bool is_webp(const uint8_t* data, size_t size);
 bool is_bmp(const uint8_t* data, size_t size);
 bool is_gif(const uint8_t* data, size_t size);
 
-// Pixels as stored; `orientation` as the file tells it (1 when it does not).
+// Pixels as stored, and the orientation from EXIF (1 if the file has none).
 struct DecodedImage {
   Image image;
   int orientation = 1;
@@ -32,12 +32,12 @@ DecodedImage decode_bmp(const uint8_t* data, size_t size, const std::string& nam
 DecodedImage decode_gif(const uint8_t* data, size_t size, const std::string& name);
 std::vector<uint8_t> encode_png(const Image& image, const std::string& name);
 
-// Throws emend::Error when width x height is nothing or too much.
+// Throws emend::Error if width x height is zero or exceeds the limits.
 void check_image_size(uint64_t width, uint64_t height, const std::string& name);
 
-// Tag 0x0112 of the first directory of a TIFF block ("II*\0..."); 1 when absent or ill-formed.
+// Reads tag 0x0112 from the first directory of a TIFF block ("II*\0..."); 1 if absent or malformed.
 int exif_orientation(const uint8_t* tiff, size_t size);
-// The picture as it is to be seen; `orientation` 1 to 8 as EXIF defines it.
+// Applies `orientation`, 1 to 8 as EXIF defines it.
 Image oriented(Image image, int orientation);
 
 }  // namespace emend

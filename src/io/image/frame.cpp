@@ -6,13 +6,13 @@
 namespace emend {
 namespace {
 
-// A picture of another size: its pixel (x, y) is the given one's (x + left, y + top), or `colour`.
+// A picture of another size: its pixel (x, y) is pixel (x + left, y + top) of `image`, or `color`.
 Image framed(const Image& image, int width, int height, int left, int top,
-             const std::array<uint8_t, 3>& colour) {
+             const std::array<uint8_t, 3>& color) {
   if (image.rgb.size() != size_t(image.width) * image.height * 3 || image.rgb.empty())
-    throw Error("io::image", "the picture has no pixels", "load a picture first");
+    throw Error("io::image", "the picture has no pixels", "load a valid picture");
   Image out{width, height, std::vector<uint8_t>(size_t(width) * height * 3)};
-  for (size_t i = 0; i < out.rgb.size(); ++i) out.rgb[i] = colour[i % 3];
+  for (size_t i = 0; i < out.rgb.size(); ++i) out.rgb[i] = color[i % 3];
   const int first = std::max(0, -left), last = std::min(width, image.width - left);
   for (int y = std::max(0, -top); y < std::min(height, image.height - top); ++y) {
     if (last <= first) break;
@@ -35,10 +35,10 @@ Image crop_centre(const Image& image, int width, int height) {
                 half_down(image.height - height), {0, 0, 0});
 }
 
-Image pad_to_square(const Image& image, const std::array<uint8_t, 3>& colour) {
+Image pad_to_square(const Image& image, const std::array<uint8_t, 3>& color) {
   const int side = std::max(image.width, image.height);
   return framed(image, side, side, -((side - image.width) / 2), -((side - image.height) / 2),
-                colour);
+                color);
 }
 
 }  // namespace emend

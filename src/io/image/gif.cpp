@@ -7,15 +7,15 @@
 #include "io/error.h"
 #include "io/image/codecs.h"
 
-// The first frame of a GIF, as Pillow shows it: transparency does not matter, and what the frame
-// does not cover has the transparent colour, or the first one.
+// Reads the first frame of a GIF as Pillow does: transparency is ignored, and pixels outside of the
+// frame have the transparent color, or the first one.
 
 namespace emend {
 namespace {
 
 constexpr const char* kGifPlace = "io::gif";
 constexpr int kMaxCode = 4096;  // codes have up to 12 bits
-// A code of 12 bits stands for at most so many pixels.
+// The largest number of pixels that a code of 12 bits can stand for.
 constexpr uint64_t kRatio = kMaxCode * 8 / 9 + 1;
 
 using Rgb = std::array<uint8_t, 3>;
@@ -37,7 +37,7 @@ class GifReader {
     const uint64_t left = number(2), top = number(2), columns = number(2), rows = number(2);
     const int frame = byte();
     if (frame & 0x80) read_palette(frame);
-    // Some writers draw beyond the screen.
+    // Some encoders draw outside of the logical screen.
     width = std::max(width, left + columns);
     height = std::max(height, top + rows);
     check_image_size(width, height, name_);
@@ -76,15 +76,15 @@ class GifReader {
     return value;
   }
 
-  // Shades of grey in their order have more of them beyond their end, other colours black.
+  // A gray ramp continues beyond the end of the palette; other indices beyond it are black.
   void read_palette(int flags) {
     const size_t count = size_t{2} << (flags & 7);
     bool ramp = true;
     palette_.fill({});
     for (size_t i = 0; i < count; ++i) {
       for (auto& component : palette_[i]) component = static_cast<uint8_t>(byte());
-      const auto grey = static_cast<uint8_t>(i);
-      ramp = ramp && palette_[i] == Rgb{grey, grey, grey};
+      const auto gray = static_cast<uint8_t>(i);
+      ramp = ramp && palette_[i] == Rgb{gray, gray, gray};
     }
     for (size_t i = 0; ramp && i < 256; ++i) palette_[i].fill(static_cast<uint8_t>(i));
   }
@@ -93,7 +93,7 @@ class GifReader {
     for (int length = byte(); length > 0; length = byte()) at_ += static_cast<size_t>(length);
   }
 
-  // To behind the mark of the first frame.
+  // Moves behind the image separator of the first frame.
   void find_frame() {
     for (;;) {
       switch (byte()) {
@@ -106,14 +106,14 @@ class GifReader {
           skip_blocks();
           break;
         case ';':
-          fail("has no picture in it");
+          fail("has no frame");
         default:
-          break;  // as others do
+          break;  // as other decoders do
       }
     }
   }
 
-  // Bits of the blocks, lowest first; nothing behind the last.
+  // Reads the bits of the data blocks, lowest bit first.
   bool code(int bits, int& value) {
     while (held_ < bits) {
       if (block_ == 0) {
@@ -131,7 +131,7 @@ class GifReader {
     return true;
   }
 
-  // Where the pixels come next.
+  // The position of the next pixel.
   struct Place {
     uint64_t x = 0, y = 0;
     int pass = 0;
@@ -150,9 +150,9 @@ class GifReader {
   template <typename Put>
   void decode(Put put) {
     const int start = byte();
-    if (start < 1 || start > 8) fail("has codes of an impossible size");
+    if (start < 1 || start > 8) fail("has an invalid LZW code size");
     const int clear = 1 << start, end = clear + 1;
-    // A code is another code and a pixel behind it.
+    // A code stands for the pixels of another code, followed by one pixel.
     std::array<uint16_t, kMaxCode> before{};
     std::array<uint8_t, kMaxCode> last{};
     std::array<uint8_t, kMaxCode + 1> pixels{};
@@ -162,7 +162,7 @@ class GifReader {
     uint64_t left = columns_ * rows_;
     while (left > 0) {
       int value = 0;
-      if (!code(bits, value) || value == end) fail("ends before its last pixel");
+      if (!code(bits, value) || value == end) fail("is truncated before its last pixel");
       if (value == clear) {
         bits = start + 1;
         next = end + 1;
@@ -170,8 +170,8 @@ class GifReader {
         continue;
       }
       if (value > next || (value == next && previous < 0) || (previous < 0 && value > end))
-        fail("is damaged: it has a code that means nothing");
-      // Its pixels, last first.
+        fail("has an invalid LZW code");
+      // Writes the pixels of the code, last one first.
       size_t count = 0;
       int at = value;
       if (value == next) {

@@ -10,7 +10,7 @@
 namespace emend {
 namespace {
 
-constexpr uint64_t kMaxFile = uint64_t{1} << 29;  // above the largest picture, uncompressed
+constexpr uint64_t kMaxFile = uint64_t{1} << 29;  // more than the largest uncompressed picture
 
 }  // namespace
 
@@ -19,14 +19,16 @@ void check_image_size(uint64_t width, uint64_t height, const std::string& name) 
     throw Error("io::image", fmt::format("'{}' is {} x {} pixels", name, width, height),
                 "the file is damaged; fetch it again");
   if (width > kMaxSide || height > kMaxSide || width * height > kMaxPixels)
-    throw Error("io::image",
-                fmt::format("'{}' is {} x {} pixels; at most {} on a side and {} in all are read",
-                            name, width, height, kMaxSide, kMaxPixels),
-                "make the picture smaller first; models look at far fewer pixels");
+    throw Error(
+        "io::image",
+        fmt::format("'{}' is {} x {} pixels; the limits are {} on each side and {} in total", name,
+                    width, height, kMaxSide, kMaxPixels),
+        "make the picture smaller; models use far fewer pixels");
 }
 
 Image decode_image(const uint8_t* data, size_t size, const std::string& name) {
-  if (size == 0) throw Error("io::image", fmt::format("'{}' is empty", name), "name a picture");
+  if (size == 0)
+    throw Error("io::image", fmt::format("'{}' is empty", name), "give the path of a picture");
   struct Codec {
     bool (*is)(const uint8_t*, size_t);
     DecodedImage (*decode)(const uint8_t*, size_t, const std::string&);
@@ -40,9 +42,9 @@ Image decode_image(const uint8_t* data, size_t size, const std::string& name) {
   }
   const auto kind = file_kind({reinterpret_cast<const char*>(data), size});
   throw Error("io::image",
-              kind.empty() ? fmt::format("'{}' is not a picture of a known kind", name)
+              kind.empty() ? fmt::format("'{}' is not a picture of a known format", name)
                            : fmt::format("'{}' is {}", name, kind),
-              "pictures are read from JPEG, PNG, WebP, BMP and GIF files");
+              "supported formats are JPEG, PNG, WebP, BMP and GIF");
 }
 
 Image read_image(const std::string& path) {

@@ -31,7 +31,7 @@ Image decode(const std::string& bytes) {
   return image;
 }
 
-TEST(ImageFuzz, DamagedJpegsAreErrorsOrPictures) {
+TEST(ImageFuzz, DamagedJpegsThrowOrGivePictures) {
   int decoded = 0;
   auto wrong = fuzz(image_files("jpeg"), 6000, 1, [&](const std::string& bytes) {
     decode(bytes);
@@ -41,12 +41,12 @@ TEST(ImageFuzz, DamagedJpegsAreErrorsOrPictures) {
   EXPECT_GT(decoded, 100) << "the damage must get past the header";
 }
 
-TEST(ImageFuzz, DamagedPngsAreErrorsOrPictures) {
+TEST(ImageFuzz, DamagedPngsThrowOrGivePictures) {
   auto wrong = fuzz(image_files("png"), 4000, 2, [&](const std::string& bytes) { decode(bytes); });
   EXPECT_EQ("", wrong);
 }
 
-// Sets each chunk's checksum right, so that damage reaches what is behind the check.
+// Corrects the checksum of each chunk, so that the damage reaches the code after the check.
 std::string with_right_checksums(std::string png) {
   auto number = [&](size_t at) {
     uint32_t value = 0;
@@ -67,7 +67,7 @@ std::string with_right_checksums(std::string png) {
   return png;
 }
 
-TEST(ImageFuzz, DamagedPngsWithRightChecksumsAreErrorsOrPictures) {
+TEST(ImageFuzz, DamagedPngsWithCorrectChecksumsThrowOrGivePictures) {
   int decoded = 0;
   auto wrong = fuzz(image_files("png"), 6000, 3, [&](const std::string& bytes) {
     decode(with_right_checksums(bytes));
@@ -79,11 +79,11 @@ TEST(ImageFuzz, DamagedPngsWithRightChecksumsAreErrorsOrPictures) {
 
 class ImageFormatFuzz : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(ImageFormatFuzz, DamagedFilesAreErrorsOrPictures) {
+TEST_P(ImageFormatFuzz, DamagedFilesThrowOrGivePictures) {
   int decoded = 0;
   auto wrong = fuzz(image_files(GetParam(), "webp_bmp_gif.safetensors"), 6000, 5,
                     [&](const std::string& bytes) {
-                      // A copy of exactly this size, so that the sanitizer sees reads beyond it.
+                      // A copy of exactly this size, so that the sanitizer detects reads beyond it.
                       std::vector<uint8_t> exact(bytes.begin(), bytes.end());
                       auto image = decode_image(exact.data(), exact.size(), "fuzzed");
                       ASSERT_EQ(image.rgb.size(), size_t(image.width) * image.height * 3);
@@ -95,12 +95,12 @@ TEST_P(ImageFormatFuzz, DamagedFilesAreErrorsOrPictures) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, ImageFormatFuzz, ::testing::Values("webp", "bmp", "gif"));
 
-TEST(ImageFuzz, DamagedExifIsAnOrientation) {
+TEST(ImageFuzz, DamagedExifGivesAValidOrientation) {
   std::string block("II*\0\x08\0\0\0\x02\0\0\1\4\0\1\0\0\0\x4d\0\0\0\x12\1\3\0\1\0\0\0\6\0\0\0",
                     34);
   std::string big("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0", 22);
   auto wrong = fuzz({block, big}, 5000, 4, [&](const std::string& bytes) {
-    // A copy of exactly this size, so that reading beyond it is seen by the sanitizer.
+    // A copy of exactly this size, so that the sanitizer detects reads beyond it.
     std::vector<uint8_t> exact(bytes.begin(), bytes.end());
     int orientation = exif_orientation(exact.data(), exact.size());
     ASSERT_GE(orientation, 1);

@@ -74,42 +74,43 @@ TEST(Image, DecodesWebpBmpAndGifAsPillowDoes) {
   EXPECT_GT(check_decoding("webp_bmp_gif.safetensors"), 70);
 }
 
-// `spare`: so many bytes at the end are behind the last pixel, and may be missing. What ends just
-// before them may have all its pixels too, since the last code needs no bits of the last byte.
+// `spare`: the number of bytes at the end that follow the last pixel and may be missing. Files that
+// end just before them may also have all pixels, since the last code may need no bits of the last
+// byte.
 void check_truncations(const std::string& fixture_name, const std::string& name, size_t spare) {
   SCOPED_TRACE(name);
   auto fixture = SafetensorsFile::open(kImageData + fixture_name);
   auto file = bytes_of(fixture->tensor(name + "/file"));
   auto whole = image_of(fixture->tensor(name + "/rgb"));
   for (size_t size = 0; size < file.size(); ++size) {
-    // A copy of exactly this size, so that reading beyond it is seen by the sanitizer.
+    // A copy of exactly this size, so that the sanitizer detects reads beyond it.
     std::vector<uint8_t> cut(file.begin(), file.begin() + static_cast<int64_t>(size));
     bool decoded = false;
     try {
-      EXPECT_TRUE(same(decode_image(cut.data(), size, name), whole)) << "cut at " << size;
+      EXPECT_TRUE(same(decode_image(cut.data(), size, name), whole)) << "truncated to " << size;
       decoded = true;
     } catch (const Error&) {
     }
     const auto missing = file.size() - size;
     if (missing <= spare) {
-      EXPECT_TRUE(decoded) << "cut at " << size;
+      EXPECT_TRUE(decoded) << "truncated to " << size;
     }
     if (missing > spare + (spare > 0 ? 2 : 0)) {
-      EXPECT_FALSE(decoded) << "cut at " << size;
+      EXPECT_FALSE(decoded) << "truncated to " << size;
     }
   }
 }
 
-TEST(Image, EveryTruncationIsAnError) {
+TEST(Image, EveryTruncationThrows) {
   for (const char* name : {"jpeg_420", "jpeg_progressive", "jpeg_exif_6"})
     check_truncations("images.safetensors", name, 0);
   for (const char* name : {"webp_lossy", "webp_lossless", "webp_animated"})
     check_truncations("webp_bmp_gif.safetensors", name, 0);
 }
 
-// Those of Pillow: checksums of the compressed data and of its chunk, and the chunk IEND; what
-// fills up the last row; the end of the blocks and of the file.
-TEST(Image, TruncationsBehindTheLastPixelAreRead) {
+// The spare bytes of files that Pillow writes: the checksums of the compressed data and of its
+// chunk, and the IEND chunk; the padding of the last row; the end of the blocks and of the file.
+TEST(Image, ReadsFilesTruncatedAfterTheLastPixel) {
   for (const char* name : {"png_rgb", "png_grey_16", "png_rgba_16_interlaced", "png_palette_4",
                            "png_interlaced_5x9", "png_interlaced_3x2"})
     check_truncations("images.safetensors", name, 20);
@@ -143,7 +144,7 @@ std::string hash_of(const Image& image) {
   return Hasher().update(image.rgb.data(), image.rgb.size()).hex();
 }
 
-TEST(Image, PhotosAreDecodedAndResizedAsPillowDoes) {
+TEST(Image, DecodesAndResizesPhotosAsPillowDoes) {
   const std::string folder = EMEND_SHARED_DIR "/data/mmedit/val2014/";
   auto photos = read_json(kImageData + "photos.json");
   int seen = 0;
@@ -165,7 +166,7 @@ TEST(Image, PhotosAreDecodedAndResizedAsPillowDoes) {
   RecordProperty("photos", seen);
 }
 
-TEST(Image, WhatIsNoPictureIsAnError) {
+TEST(Image, RefusesWhatIsNotAPicture) {
   EXPECT_NE(image_error({}).find("is empty"), std::string::npos);
   EXPECT_NE(image_error({'I', 'I', '*', 0, 8, 0, 0, 0}).find("a TIFF picture. Hint: pictures are"),
             std::string::npos);
@@ -176,12 +177,12 @@ TEST(Image, WhatIsNoPictureIsAnError) {
   EXPECT_THROW(read_image("/dev/zero"), Error);
 }
 
-// The smallest file that claims a size: the claim must be refused before memory is asked for it.
-TEST(Image, AbsurdSizesAreRefusedUnread) {
+// The smallest file that claims a size. It must be refused before memory is allocated.
+TEST(Image, RefusesExcessiveSizesBeforeDecoding) {
   std::vector<uint8_t> jpeg = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0xea, 0x60, 0xea, 0x60, 1, 1,
                                0x11, 0,    0xff, 0xda, 0, 8,  1, 1,    0,    0,    63,   0};
   EXPECT_NE(image_error(jpeg).find("60000 x 60000 pixels"), std::string::npos) << image_error(jpeg);
-  jpeg[7] = jpeg[9] = 0x20;  // allowed, but 8288 x 8288 pixels do not fit into 25 bytes
+  jpeg[7] = jpeg[9] = 0x20;  // valid, but 8288 x 8288 pixels do not fit into 25 bytes
   EXPECT_NE(image_error(jpeg).find("has only 25 bytes"), std::string::npos) << image_error(jpeg);
 
   jpeg[3] = 0xc9;  // arithmetic coding
@@ -193,7 +194,7 @@ TEST(Image, AbsurdSizesAreRefusedUnread) {
     auto file = png;
     for (int at : {16, 20})
       for (int i = 0; i < 4; ++i) file[at + i] = static_cast<uint8_t>(side >> (24 - 8 * i));
-    // The header's checksum (CRC-32 of 17 bytes) has to agree.
+    // The checksum of the header (CRC-32 of 17 bytes) must be correct.
     uint32_t crc = ~0u;
     for (int i = 12; i < 29; ++i) {
       crc ^= file[i];
@@ -204,7 +205,8 @@ TEST(Image, AbsurdSizesAreRefusedUnread) {
     return image_error(file);
   };
   EXPECT_NE(claim(100000).find("100000 x 100000 pixels"), std::string::npos) << claim(100000);
-  EXPECT_NE(claim(13000).find("13000 x 13000 pixels; at most"), std::string::npos) << claim(13000);
+  EXPECT_NE(claim(13000).find("13000 x 13000 pixels; the limits are"), std::string::npos)
+      << claim(13000);
   EXPECT_NE(claim(9000).find("has only"), std::string::npos) << claim(9000);
   EXPECT_NE(claim(0x7fffffff).find("2147483647"), std::string::npos) << claim(0x7fffffff);
 }
@@ -216,7 +218,7 @@ std::vector<uint8_t> little_endian(std::initializer_list<std::pair<uint32_t, int
   return bytes;
 }
 
-TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
+TEST(Image, RefusesExcessiveSizesOfWebpBmpAndGifBeforeDecoding) {
   const auto bmp = [](uint32_t width, uint32_t height) {
     return image_error(little_endian({{'B' | 'M' << 8, 2},
                                       {54, 4},
@@ -234,8 +236,9 @@ TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
                                       {0, 4},
                                       {0, 4}}));
   };
-  EXPECT_NE(bmp(13000, 13000).find("13000 x 13000 pixels; at most"), std::string::npos);
-  EXPECT_NE(bmp(200000, 1).find("200000 x 1 pixels; at most 100000 on a side"), std::string::npos);
+  EXPECT_NE(bmp(13000, 13000).find("13000 x 13000 pixels; the limits are"), std::string::npos);
+  EXPECT_NE(bmp(200000, 1).find("200000 x 1 pixels; the limits are 100000 on each side"),
+            std::string::npos);
   EXPECT_NE(bmp(9000, 9000).find("truncated"), std::string::npos) << bmp(9000, 9000);
   EXPECT_NE(bmp(0, 5).find("0 x 5 pixels"), std::string::npos);
 
@@ -253,7 +256,7 @@ TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
                                 {8, 1}});
     return image_error(bytes);
   };
-  EXPECT_NE(gif(13000, 13000).find("13000 x 13000 pixels; at most"), std::string::npos);
+  EXPECT_NE(gif(13000, 13000).find("13000 x 13000 pixels; the limits are"), std::string::npos);
   EXPECT_NE(gif(9000, 9000).find("has only"), std::string::npos) << gif(9000, 9000);
 
   const auto webp = [](uint32_t side) {  // lossless: its header has 14 bits for each side
@@ -268,11 +271,12 @@ TEST(Image, AbsurdSizesOfWebpBmpAndGifAreRefusedUnread) {
                                 {0, 1}});
     return image_error(bytes);
   };
-  EXPECT_NE(webp(13000).find("13000 x 13000 pixels; at most"), std::string::npos) << webp(13000);
+  EXPECT_NE(webp(13000).find("13000 x 13000 pixels; the limits are"), std::string::npos)
+      << webp(13000);
   EXPECT_NE(webp(10).find("cannot be decoded"), std::string::npos) << webp(10);
 }
 
-TEST(Image, PanoramasAndPhotosOfFiftyMegapixelsAreRead) {
+TEST(Image, ReadsPanoramasAndPhotosOfFiftyMegapixels) {
   for (const auto& [width, height] : {std::pair{60000, 3}, std::pair{3, 60000}}) {
     Image image{width, height, std::vector<uint8_t>(size_t(width) * height * 3, 9)};
     auto file = encode_png(image, "wide");
@@ -285,7 +289,7 @@ TEST(Image, PanoramasAndPhotosOfFiftyMegapixelsAreRead) {
   EXPECT_EQ(decode_image(file.data(), file.size(), "photo").rgb.size(), photo.rgb.size());
 }
 
-TEST(Image, WritesPngThatReadsBack) {
+TEST(Image, WritesPngThatCanBeReadBack) {
   auto fixture = SafetensorsFile::open(kImageData + "images.safetensors");
   auto image = image_of(fixture->tensor("jpeg_420/rgb"));
   auto folder = fs::path(testing::TempDir()) / "emend_image_test";
@@ -300,17 +304,18 @@ TEST(Image, WritesPngThatReadsBack) {
   fs::remove_all(folder);
 }
 
-TEST(Image, ResizeRefusesNonsense) {
+TEST(Image, ResizeRefusesInvalidArguments) {
   Image image{2, 2, std::vector<uint8_t>(12)};
   EXPECT_THROW(resize(image, 0, 5), Error);
   EXPECT_THROW(resize(image, 5, -1), Error);
   EXPECT_THROW(resize(image, 1 << 30, 1 << 30), Error);
   EXPECT_THROW(resize({}, 4, 4), Error);
   Image tall{1, 100000, std::vector<uint8_t>(300000)};
-  EXPECT_EQ(100000u * 3, resize(tall, 100000, 1).rgb.size());  // not 100000 x 100000 in between
+  EXPECT_EQ(100000u * 3,
+            resize(tall, 100000, 1).rgb.size());  // not 100000 x 100000 after the first pass
 }
 
-TEST(Image, OrientationOfDamagedExifIsUpright) {
+TEST(Image, DamagedExifMeansUpright) {
   std::vector<uint8_t> block = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3,
                                 0,   1,   0,  0, 0, 6, 0, 0, 0, 0, 0,    0, 0};
   EXPECT_EQ(6, exif_orientation(block.data(), block.size()));

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
-// After <cstdio>: jpeglib.h uses its types.
+// After <cstdio>, because jpeglib.h uses its types.
 #include <jerror.h>
 #include <jpeglib.h>
 
@@ -15,7 +15,7 @@ namespace emend {
 namespace {
 
 constexpr const char* kJpegPlace = "io::jpeg";
-// A hostile progressive file can have thousands of scans, each of them over the whole picture.
+// A hostile progressive file can have thousands of scans, each over the whole picture.
 constexpr int kMaxScans = 100;
 
 struct ErrorManager {
@@ -32,7 +32,7 @@ struct ErrorManager {
 
 void ignore_jpeg_message(j_common_ptr) {}
 
-// The library's own memory source would make up an end for a truncated file.
+// The memory source of libjpeg would append an end marker to a truncated file.
 boolean no_more_data(j_decompress_ptr info) {
   ERREXIT(info, JERR_INPUT_EOF);
   return FALSE;
@@ -52,8 +52,9 @@ void watch_scans(j_common_ptr info) {
     ERREXIT(info, JERR_BAD_PROGRESSION);
 }
 
-// libjpeg reports errors by longjmp. The functions with setjmp have no locals: everything that
-// needs a destructor is here, owned by a frame that is never jumped over.
+// libjpeg reports errors by longjmp. The functions that call setjmp have no local variables:
+// everything that needs a destructor is in this struct, which belongs to a frame that longjmp does
+// not skip.
 struct Job {
   jpeg_decompress_struct info{};
   ErrorManager errors{};
@@ -113,8 +114,8 @@ struct Job {
     return true;
   }
 
-  // Adobe stores CMYK inverted and PIL takes every CMYK file for one of Adobe's; then its
-  // convert("RGB"): (255 - K) - (255 - K) * C / 255, rounded.
+  // Adobe stores CMYK inverted, and PIL treats every CMYK file as one of Adobe's. PIL's
+  // convert("RGB") is (255 - K) - (255 - K) * C / 255, rounded.
   void from_inverted_cmyk(const uint8_t* from, uint8_t* to) const {
     for (JDIMENSION x = 0; x < info.output_width; ++x, from += 4, to += 3) {
       int white = from[3];
@@ -126,8 +127,8 @@ struct Job {
     }
   }
 
-  // Each 8 x 8 block takes at least one bit of Huffman data (arithmetic coding may do with less),
-  // so a claim that is too large for the file is found before memory is asked for it.
+  // Each 8 x 8 block takes at least one bit of Huffman data (arithmetic coding may take less), so a
+  // size that is too large for the file is refused before memory is allocated.
   void check_claim(size_t size, const std::string& name) const {
     check_image_size(info.image_width, info.image_height, name);
     double blocks = 0;
@@ -182,7 +183,7 @@ DecodedImage decode_jpeg(const uint8_t* data, size_t size, const std::string& na
       break;
     default:
       throw Error(kJpegPlace,
-                  fmt::format("'{}' has {} colour components", name, job.info.num_components),
+                  fmt::format("'{}' has {} color components", name, job.info.num_components),
                   "convert the picture to RGB first");
   }
   if (!job.start()) job.fail(name);
@@ -190,7 +191,7 @@ DecodedImage decode_jpeg(const uint8_t* data, size_t size, const std::string& na
   job.image.height = static_cast<int>(job.info.output_height);
   job.image.rgb.resize(size_t{job.info.output_width} * job.info.output_height * 3);
   job.row.resize(size_t{job.info.output_width} * 4);
-  auto orientation = job.orientation();  // before the end: finishing forgets the markers
+  auto orientation = job.orientation();  // before finishing, which discards the markers
   if (!job.read_rows()) job.fail(name);
   return {std::move(job.image), orientation};
 }

@@ -10,7 +10,7 @@ class Tiff {
   Tiff(const uint8_t* data, size_t size) : data_(data), size_(size) {
     little_ = size >= 2 && data[0] == 'I' && data[1] == 'I';
   }
-  // 0 beyond the end: what is damaged says nothing.
+  // Reads 0 beyond the end, so that a damaged block means no orientation.
   uint32_t number(size_t at, int bytes) const {
     if (at > size_ || size_ - at < static_cast<size_t>(bytes)) return 0;
     uint32_t value = 0;
@@ -50,7 +50,8 @@ int exif_orientation(const uint8_t* tiff, size_t size) {
 Image oriented(Image image, int orientation) {
   if (orientation <= 1 || orientation > 8) return image;
   const bool swapped = orientation >= 5;
-  // Bits of what is undone, after the swap of axes: mirrored source columns, mirrored source rows.
+  // Bits of the inverse transform, after swapping the axes: mirrored source columns, mirrored
+  // source rows.
   const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   const bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   Image out;

@@ -14,11 +14,11 @@ namespace {
 
 constexpr const char* kPngPlace = "io::png";
 constexpr uint8_t kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-// Deflate cannot do better than 1032 to 1.
+// The highest possible compression ratio of deflate is 1032 to 1.
 constexpr uint64_t kDeflateRatio = 1040;
 
-// libpng reports errors by longjmp. As with JPEG, functions with setjmp have no locals and all
-// that has a destructor lives outside of them.
+// libpng reports errors by longjmp. As in jpeg.cpp, functions that call setjmp have no local
+// variables, and everything with a destructor lives outside of them.
 struct Failure {
   jmp_buf jump;
   char message[200];
@@ -43,16 +43,15 @@ struct PngReader {
   const uint8_t* next = nullptr;
   size_t left = 0;
   bool truncated = false;
-  // A chunk that goes beyond the end of the file, and how long it really is: libpng would not look
-  // at any of it.
+  // A chunk that exceeds the file, and its real length: libpng would skip it as a whole.
   const uint8_t* cut_chunk = nullptr;
   uint32_t cut_length = 0;
   int depth = 0;
-  int colour = 0;
+  int color = 0;
   int passes = 1, pass = 0;
   png_uint_32 y = 0;
   std::array<std::array<uint8_t, 3>, 256> palette{};
-  std::vector<uint8_t> rows;  // as libpng gives them: all where they are interlaced, else one
+  std::vector<uint8_t> rows;  // decoded rows: all of them if interlaced, otherwise one
   Image image;
 
   PngReader(const uint8_t* data, size_t size) : next(data), left(size) {
@@ -80,25 +79,25 @@ struct PngReader {
                                  ignore_png_warning);
     info = png ? png_create_info_struct(png) : nullptr;
     if (!info) {
-      std::snprintf(failure.message, sizeof failure.message, "libpng cannot start");
+      std::snprintf(failure.message, sizeof failure.message, "libpng cannot be initialized");
       return false;
     }
     if (setjmp(failure.jump)) return false;
     png_set_read_fn(png, this, give);
-    png_set_user_limits(png, 0x7fffffff, 0x7fffffff);  // check_image_size decides
-    // Text, profiles and the like can be compressed and huge, and none of them is looked at.
+    png_set_user_limits(png, 0x7fffffff, 0x7fffffff);  // check_image_size sets the limits
+    // Text, profiles and similar chunks can be compressed and huge. None of them is used.
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_read_info(png, info);
     depth = png_get_bit_depth(png, info);
-    colour = png_get_color_type(png, info);
+    color = png_get_color_type(png, info);
     return true;
   }
 
   bool set_transforms() {
     if (setjmp(failure.jump)) return false;
     if (depth < 8) png_set_packing(png);
-    // PIL keeps the high byte of 16, except in grey pictures, where it saturates.
-    if (depth == 16 && colour != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png);
+    // PIL takes the high byte of 16-bit values, except in gray pictures, where it saturates.
+    if (depth == 16 && color != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png);
     passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     return true;
@@ -108,7 +107,7 @@ struct PngReader {
     return rows.data() + (passes > 1 ? png_get_rowbytes(png, info) * size_t{y} : 0);
   }
 
-  // As in Pillow, a file may end at any place behind its last pixel.
+  // As in Pillow, a file may end anywhere after its last pixel.
   bool read_rows() {
     if (setjmp(failure.jump)) return truncated && has_all_rows();
     for (pass = 0; pass < passes; ++pass)
@@ -120,7 +119,7 @@ struct PngReader {
     return true;
   }
 
-  // libpng looks for the end of the data within the call that gives the last row.
+  // libpng checks the end of the data in the call that returns the last row.
   bool has_all_rows() {
     const auto height = png_get_image_height(png, info);
     if (y < height) {
@@ -153,17 +152,17 @@ struct PngReader {
   }
 };
 
-// What lies beyond the palette is black, as in PIL.
+// Indices beyond the palette are black, as in PIL.
 void read_palette(PngReader& reader) {
-  png_colorp colours = nullptr;
+  png_colorp colors = nullptr;
   int count = 0;
-  png_get_PLTE(reader.png, reader.info, &colours, &count);
+  png_get_PLTE(reader.png, reader.info, &colors, &count);
   for (int i = 0; i < count && i < 256; ++i)
-    reader.palette[i] = {colours[i].red, colours[i].green, colours[i].blue};
+    reader.palette[i] = {colors[i].red, colors[i].green, colors[i].blue};
 }
 
 void to_rgb(const PngReader& reader, const uint8_t* from, uint8_t* to, size_t count) {
-  switch (reader.colour) {
+  switch (reader.color) {
     case PNG_COLOR_TYPE_PALETTE:
       for (size_t i = 0; i < count; ++i) std::memcpy(to + 3 * i, reader.palette[from[i]].data(), 3);
       return;
@@ -190,7 +189,8 @@ void PngReader::convert_row() {
   to_rgb(*this, row(), image.rgb.data() + size_t{y} * width * 3, width);
 }
 
-// Chunks are length, name, data, checksum; the decoder has already checked those it needs.
+// A chunk has length, name, data and checksum. The decoder has already checked the chunks that it
+// uses.
 int png_orientation(const uint8_t* data, size_t size) {
   size_t at = sizeof kSignature;
   while (size - at >= 12) {
@@ -219,7 +219,7 @@ struct Writer {
     if (!writer->append(from, count)) png_error(png, "not enough memory");
   }
 
-  // No exception may pass through libpng.
+  // Exceptions must not pass through libpng.
   bool append(const uint8_t* from, size_t count) noexcept {
     try {
       bytes.insert(bytes.end(), from, from + count);
@@ -288,7 +288,7 @@ std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {
     throw Error(kPngPlace,
                 fmt::format("cannot write '{}': {} bytes for {} x {} pixels", name,
                             image.rgb.size(), image.width, image.height),
-                "a picture has three bytes for each pixel");
+                "a picture has three bytes per pixel");
   Writer writer;
   if (!writer.write(image))
     throw Error(kPngPlace, fmt::format("cannot write '{}': {}", name, writer.failure.message),

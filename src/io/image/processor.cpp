@@ -18,12 +18,12 @@ namespace {
 using nlohmann::json;
 constexpr const char* kProcessorPlace = "io::image_processor";
 constexpr int64_t kMaxSide = 8192;
-constexpr int64_t kMostPixels = 178000000;  // as of a picture that is read
+constexpr int64_t kMostPixels = 178000000;  // about twice the limit of a picture that is read
 
 [[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
   throw Error(kProcessorPlace, fmt::format("'{}': {} is not supported", path, setting),
-              "emend pads, resizes, crops, rescales and normalises as BLIP's, CLIP's, LLaVA's and "
-              "SmolVLM's processors do");
+              "emend pads, resizes, crops, rescales and normalizes like the processors of BLIP, "
+              "CLIP, LLaVA and SmolVLM");
 }
 
 int side(int64_t value, const std::string& path) {
@@ -37,7 +37,7 @@ int side(int64_t value, const std::string& path) {
 
 enum class Family { blip, clip, llava, idefics3 };
 
-// By the class that wrote the file; a file without one is BLIP's.
+// Chooses by the class that wrote the file; a file without a class is BLIP's.
 Family family_of(const json& config, const std::string& path) {
   static const std::map<std::string, Family> known = {
       {"BlipImageProcessor", Family::blip},         {"CLIPImageProcessor", Family::clip},
@@ -76,7 +76,7 @@ int read_longest_edge(const json& size, const std::string& path, const char* nam
   return side(json_get<int64_t>(size, "longest_edge", path), path);
 }
 
-// A number alone is both sides of BLIP's squares, and CLIP's shorter side.
+// A single number is both sides for BLIP, and the shorter side for CLIP.
 void read_size(const json& size, const std::string& path, Family family,
                ImageProcessor& processor) {
   const bool keeps_shape = family != Family::blip;
@@ -103,17 +103,17 @@ std::array<double, 3> read_channels(const json& config, const char* key,
     auto list = json_get<std::vector<double>>(config, key, path);
     if (list.size() != 3)
       throw Error(kProcessorPlace, fmt::format("'{}': {} has {} values", path, key, list.size()),
-                  "one per colour is needed");
+                  "give one value per color channel");
     std::copy(list.begin(), list.end(), values.begin());
   }
   for (double value : values)
     if (!std::isfinite(value) || (std::string(key) == "image_std" && value == 0))
       throw Error(kProcessorPlace, fmt::format("'{}': {} has the value {}", path, key, value),
-                  "a mean is a finite number, a standard deviation one that is not 0");
+                  "a mean must be finite, and a standard deviation finite and not 0");
   return values;
 }
 
-// Settings of the same family of processors that would change the result.
+// Refuses settings of processors of this kind that would change the result.
 void refuse_unknown(const json& config, const std::string& path, Family family) {
   std::set<std::string> known = {"do_resize",  "size",           "resample",
                                  "do_rescale", "rescale_factor", "do_normalize",
@@ -123,7 +123,7 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
   else if (family != Family::blip)
     known.insert("do_center_crop");
   if (family == Family::llava || family == Family::idefics3) known.insert("do_pad");
-  // They say who reads the file, or are without effect while the `do_` beside them is off.
+  // These name the class that reads the file, or have no effect because their `do_` setting is off.
   static const std::set<std::string> harmless = {"image_processor_type",
                                                  "feature_extractor_type",
                                                  "processor_class",
@@ -164,7 +164,7 @@ void read_tiles(const json& config, const std::string& path, ImageProcessor& pro
   processor.longest_edge = edge("size", 4 * 364);
   processor.tile = edge("max_image_size", 364);
   processor.split = json_get_or<bool>(config, "do_image_splitting", true, path);
-  json_get_or<bool>(config, "do_pad", true, path);  // between the pictures of a batch only
+  json_get_or<bool>(config, "do_pad", true, path);  // only pads the pictures of a batch to one size
   processor.mean = processor.std = {0.5, 0.5, 0.5};
 }
 
@@ -175,13 +175,13 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   if (!config.is_object())
     throw Error(kProcessorPlace, fmt::format("'{}' is not an object of settings", path),
                 "check that it is a preprocessor_config.json");
-  // processor_config.json holds the same settings under a key of their own.
+  // processor_config.json has the same settings under a key.
   if (config.contains("image_processor") && config["image_processor"].is_object())
     config = nlohmann::json(config["image_processor"]);
   const auto family = family_of(config, path);
   refuse_unknown(config, path, family);
   ImageProcessor processor;
-  // Hugging Face's defaults, where the file is silent.
+  // The defaults of Hugging Face, for settings that the file does not have.
   processor.width = processor.height = 384;
   if (family == Family::idefics3) {
     read_tiles(config, path, processor);
@@ -196,16 +196,16 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   processor.do_resize = json_get_or<bool>(config, "do_resize", true, path);
   processor.do_rescale = json_get_or<bool>(config, "do_rescale", true, path);
   processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
-  // Without it a grey picture would stay grey; every picture is RGB here.
+  // Only read to check its type: every picture is RGB here, whatever the value is.
   json_get_or<bool>(config, "do_convert_rgb", true, path);
   if (family != Family::idefics3 && config.contains("size") && !config["size"].is_null())
     read_size(config["size"], path, family, processor);
   const int64_t usual = family == Family::idefics3 ? 1 : 3;
   auto resample = json_get_or<int64_t>(config, "resample", usual, path);
   if (resample < 0 || resample > 3)
-    unsupported(
-        path,
-        fmt::format("resample {} (0 nearest, 1 Lanczos, 2 bilinear and 3 bicubic are)", resample));
+    unsupported(path,
+                fmt::format("resample {} (supported: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic)",
+                            resample));
   processor.resample = static_cast<Resample>(resample);
   processor.rescale_factor = json_get_or<double>(config, "rescale_factor", 1.0 / 255, path);
   processor.mean = read_channels(config, "image_mean", processor.mean, path);
@@ -221,22 +221,23 @@ Image ImageProcessor::framed(const Image& image) const {
     now = &frame;
   };
   if (do_pad) {
-    std::array<uint8_t, 3> colour;
+    std::array<uint8_t, 3> color;
     for (int c = 0; c < 3; ++c)
-      colour[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
-    become(pad_to_square(*now, colour));
+      color[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
+    become(pad_to_square(*now, color));
   }
   if (do_resize && shortest_edge > 0) {
     const int64_t shorter = std::min(now->width, now->height);
     const int64_t longer = std::max(now->width, now->height);
     if (shorter < 1)
-      throw Error(kProcessorPlace, "the picture has no pixels", "load a picture first");
-    // As transformers rounds: down.
+      throw Error(kProcessorPlace, "the picture has no pixels", "load a valid picture");
+    // Rounded down, as in transformers.
     const auto grown = shortest_edge * longer / shorter;
     if (grown > kMostPixels / shortest_edge)
       throw Error(kProcessorPlace,
-                  fmt::format("a picture of {} by {} becomes too large", now->width, now->height),
-                  "crop it: its longer side is too long for its shorter one");
+                  fmt::format("a picture of {} x {} pixels becomes too large when it is resized",
+                              now->width, now->height),
+                  "crop its longer side");
     const bool upright = now->width <= now->height;
     const int other = static_cast<int>(grown);
     become(
@@ -258,16 +259,16 @@ Tiles ImageProcessor::tiles(const Image& image) const {
 
 at::Tensor ImageProcessor::pixels(const Image& source) const {
   if (source.rgb.size() != size_t(source.width) * source.height * 3 || source.rgb.empty())
-    throw Error(kProcessorPlace, "the picture has no pixels", "load a picture first");
+    throw Error(kProcessorPlace, "the picture has no pixels", "load a valid picture");
   auto out = at::empty({3, source.height, source.width}, at::kFloat);
   const size_t count = size_t(source.width) * source.height;
   for (int c = 0; c < 3; ++c) {
-    // Rescaled in double and rounded once, normalised in float: as Hugging Face does with NumPy.
+    // Rescaled in double and rounded once, normalized in float, as Hugging Face does with NumPy.
     std::array<float, 256> table;
-    const float centre = static_cast<float>(mean[c]), spread = static_cast<float>(std[c]);
+    const float center = static_cast<float>(mean[c]), spread = static_cast<float>(std[c]);
     for (int value = 0; value < 256; ++value) {
       float x = static_cast<float>(do_rescale ? value * rescale_factor : value);
-      table[value] = do_normalize ? (x - centre) / spread : x;
+      table[value] = do_normalize ? (x - center) / spread : x;
     }
     float* to = out.data_ptr<float>() + c * count;
     const uint8_t* from = source.rgb.data() + c;

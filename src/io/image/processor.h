@@ -9,23 +9,24 @@
 
 namespace emend {
 
-// A picture as a model is shown it: whole, or in tiles, row by row, with the whole behind them.
+// A picture as a model's input: one image, or tiles row by row, followed by the whole picture.
 struct Tiles {
   at::Tensor pixels;  // (N, 3, height, width) float32
-  int rows = 0;       // of tiles; none: the picture is whole only
+  int rows = 0;       // tile rows; 0: not divided into tiles
   int columns = 0;
 };
 
-// preprocessor_config.json: pad to a square, resize, crop the middle, rescale, normalise; BLIP's
-// processors resize to a fixed size and do neither the first nor the third. Idefics3's (SmolVLM)
-// resize by the longer side and cut into square tiles.
+// The steps of preprocessor_config.json: pad to a square, resize, center crop, rescale, normalize.
+// BLIP's processors resize to a fixed size, without padding and cropping. Idefics3's (SmolVLM)
+// resize by the longer side and divide the picture into square tiles.
 struct ImageProcessor {
   int width = 224;
   int height = 224;
-  int shortest_edge = 0;  // resize the shorter side to this, keeping the shape; 0: width by height
-  int longest_edge = 0;   // with tiles: resize the longer side to this first
-  int tile = 0;           // side of the tiles (max_image_size); 0: pictures are not for tiles
-  bool split = false;     // do_image_splitting; without it the whole becomes one tile
+  int shortest_edge =
+      0;  // resize the shorter side to this and keep the aspect ratio; 0: width x height
+  int longest_edge = 0;  // with tiles: first resize the longer side to this
+  int tile = 0;          // side of a tile (max_image_size); 0: no tiles
+  bool split = false;    // do_image_splitting; without it, the whole picture is the only tile
   bool do_pad = false;
   bool do_resize = true;
   bool do_center_crop = false;
@@ -40,7 +41,7 @@ struct ImageProcessor {
 
   // Throws emend::Error for settings that are not implemented.
   static ImageProcessor load(const std::string& path);
-  // Of the crop, where there is one. Throws emend::Error when there are no pixels or too many.
+  // The model's input for `image`. Throws emend::Error if it has no pixels or too many.
   Tiles tiles(const Image& image) const;
 
  private:

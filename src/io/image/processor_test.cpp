@@ -33,7 +33,7 @@ class ImageProcessorTest : public testing::Test {
   std::string path_ = testing::TempDir() + "/emend_preprocessor_config.json";
 };
 
-TEST_F(ImageProcessorTest, PixelsAreThoseOfHuggingFace) {
+TEST_F(ImageProcessorTest, PixelsMatchHuggingFace) {
   auto cases = read_json(kProcessorData + "processors.json");
   auto fixture = SafetensorsFile::open(kProcessorData + "processors.safetensors");
   int compared = 0;
@@ -48,7 +48,7 @@ TEST_F(ImageProcessorTest, PixelsAreThoseOfHuggingFace) {
       const auto tiles = load(cases[i]).tiles(picture);
       const auto& got = tiles.pixels;
       auto expected = fixture->tensor(key);
-      if (expected.dim() == 3) expected = expected.unsqueeze(0);  // of processors without tiles
+      if (expected.dim() == 3) expected = expected.unsqueeze(0);  // processors without tiles
       EXPECT_EQ(tiles.rows * tiles.columns + 1, got.size(0));
       ASSERT_EQ(expected.sizes(), got.sizes());
       EXPECT_TRUE(at::equal(expected, got))
@@ -59,7 +59,7 @@ TEST_F(ImageProcessorTest, PixelsAreThoseOfHuggingFace) {
   EXPECT_GE(compared, 33);
 }
 
-TEST_F(ImageProcessorTest, SilentSettingsOfClipTakeItsDefaults) {
+TEST_F(ImageProcessorTest, MissingSettingsOfClipTakeItsDefaults) {
   for (const char* type : {"CLIPImageProcessor", "CLIPImageProcessorFast", "LlavaImageProcessor"}) {
     auto processor = load({{"image_processor_type", type}});
     EXPECT_EQ(224, processor.shortest_edge);
@@ -88,7 +88,7 @@ TEST_F(ImageProcessorTest, SilentSettingsOfClipTakeItsDefaults) {
             std::string::npos);
 }
 
-TEST_F(ImageProcessorTest, SilentSettingsOfSmolVlmTakeItsDefaults) {
+TEST_F(ImageProcessorTest, MissingSettingsOfSmolVlmTakeItsDefaults) {
   for (const char* type : {"Idefics3ImageProcessor", "SmolVLMImageProcessorFast"}) {
     auto processor = load({{"image_processor_type", type}});
     EXPECT_EQ(364, processor.tile);
@@ -108,8 +108,8 @@ TEST_F(ImageProcessorTest, SilentSettingsOfSmolVlmTakeItsDefaults) {
   EXPECT_EQ("no error", says("video_sampling", {{"fps", 1}}));
 }
 
-// Tiles are counted as transformers does: row by row, the whole behind them.
-TEST_F(ImageProcessorTest, TilesFollowThePicturesShape) {
+// The order of tiles is that of transformers: row by row, then the whole picture.
+TEST_F(ImageProcessorTest, NumberOfTilesDependsOnTheAspectRatio) {
   auto processor = load({{"image_processor_type", "Idefics3ImageProcessor"},
                          {"size", {{"longest_edge", 32}}},
                          {"max_image_size", {{"longest_edge", 8}}}});
@@ -125,14 +125,14 @@ TEST_F(ImageProcessorTest, TilesFollowThePicturesShape) {
   EXPECT_EQ(thread.pixels.size(0), 5);
 }
 
-// A thread of a picture would become longer than any memory.
-TEST_F(ImageProcessorTest, RefusesPicturesThatResizingWouldBlowUp) {
+// A very narrow picture would be resized to more pixels than fit into memory.
+TEST_F(ImageProcessorTest, RefusesPicturesThatBecomeTooLarge) {
   auto processor = load({{"image_processor_type", "CLIPImageProcessor"}, {"size", 8192}});
   Image thread{60000, 1, std::vector<uint8_t>(180000)};
   EXPECT_THROW(processor.tiles(thread), Error);
 }
 
-TEST_F(ImageProcessorTest, SilentSettingsTakeHuggingFaceDefaults) {
+TEST_F(ImageProcessorTest, MissingSettingsTakeHuggingFaceDefaults) {
   auto processor = load(nlohmann::json::object());
   EXPECT_EQ(384, processor.width);
   EXPECT_EQ(384, processor.height);
@@ -145,7 +145,7 @@ TEST_F(ImageProcessorTest, SilentSettingsTakeHuggingFaceDefaults) {
   EXPECT_EQ(30, load({{"size", {{"height", 20}, {"width", 30}}}}).width);
 }
 
-TEST_F(ImageProcessorTest, SettingsThatChangeTheResultAreRefusedByName) {
+TEST_F(ImageProcessorTest, RefusesUnsupportedSettingsByName) {
   EXPECT_NE(message({{"size", {{"shortest_edge", 224}}}}).find("shortest_edge"), std::string::npos);
   EXPECT_NE(message({{"do_center_crop", true}}).find("do_center_crop"), std::string::npos);
   EXPECT_NE(message({{"do_pad", true}}).find("do_pad"), std::string::npos);

@@ -7,10 +7,10 @@
 #include "io/error.h"
 #include "io/image/codecs.h"
 
-// What Pillow computes for 8-bit pictures: each output pixel is a weighted sum over a window of
-// input pixels, weights in fixed point with 22 bits, one pass along rows and one along columns,
-// rounded to 8 bits after each. The order of the floating-point operations below decides the last
-// bit of the weights; keep it.
+// The algorithm of Pillow for 8-bit pictures: each output pixel is a weighted sum over a window of
+// input pixels. The weights are fixed-point numbers with 22 bits. One pass goes along the rows and
+// one along the columns, and each rounds to 8 bits. The order of the floating-point operations
+// below decides the last bit of the weights; do not change it.
 
 namespace emend {
 namespace {
@@ -22,7 +22,7 @@ double triangle(double x) {
   return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-// Keys' cubic convolution with a = -0.5.
+// Keys' cubic convolution kernel with a = -0.5.
 double cubic(double x) {
   constexpr double a = -0.5;
   x = std::fabs(x);
@@ -37,7 +37,7 @@ double sinc(double x) {
   return std::sin(x) / x;
 }
 
-// A sinc within a wider one.
+// A sinc windowed by a wider sinc.
 double lanczos(double x) { return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0; }
 
 struct Kernel {
@@ -55,14 +55,15 @@ int32_t to_fixed(double weight) {
   return static_cast<int32_t>(scaled < 0 ? -0.5 + scaled : 0.5 + scaled);
 }
 
-// How positions of the output weigh positions of the input, along one axis.
+// The weights of the input positions for each output position, along one axis.
 class Axis {
  public:
   Axis(int from, int to, const Kernel& kernel)
       : from_(from),
         kernel_(kernel),
         scale_(static_cast<double>(from) / to),
-        support_(kernel.support * std::max(scale_, 1.0)),  // shrinking averages over more pixels
+        support_(kernel.support *
+                 std::max(scale_, 1.0)),  // when shrinking, more pixels are averaged
         narrowing_(1.0 / std::max(scale_, 1.0)),
         longest_(
             static_cast<int>(std::min(std::ceil(support_) * 2 + 1, static_cast<double>(from)))) {}
@@ -73,23 +74,23 @@ class Axis {
     int first;
     int count;
   };
-  // Fills at most longest() weights.
+  // Writes at most longest() weights.
   Window window(int position, int32_t* weights) const {
-    const double centre = (position + 0.5) * scale_;
-    const int first = std::max(static_cast<int>(centre - support_ + 0.5), 0);
-    const int count = std::min(static_cast<int>(centre + support_ + 0.5), from_) - first;
+    const double center = (position + 0.5) * scale_;
+    const int first = std::max(static_cast<int>(center - support_ + 0.5), 0);
+    const int count = std::min(static_cast<int>(center + support_ + 0.5), from_) - first;
     double sum = 0.0;
-    for (int i = 0; i < count; ++i) sum += weight(first + i, centre);
+    for (int i = 0; i < count; ++i) sum += weight(first + i, center);
     for (int i = 0; i < count; ++i) {
-      double share = weight(first + i, centre);
+      double share = weight(first + i, center);
       weights[i] = to_fixed(sum != 0.0 ? share / sum : share);
     }
     return {first, count};
   }
 
  private:
-  double weight(int at, double centre) const {
-    return kernel_.weight((at - centre + 0.5) * narrowing_);
+  double weight(int at, double center) const {
+    return kernel_.weight((at - center + 0.5) * narrowing_);
   }
 
   int from_;
@@ -104,7 +105,7 @@ uint8_t to_byte(int32_t sum) {
 }
 
 constexpr int32_t kHalf = 1 << (kWeightBits - 1);
-// Weights held at a time: those of all columns, except for absurdly wide pictures.
+// Number of weights in memory: those of all columns, except for extremely wide pictures.
 constexpr int kWeightsHeld = 1 << 22;
 
 Image along_rows(const Image& image, int width, const Kernel& kernel) {
@@ -158,7 +159,7 @@ Image along_columns(const Image& image, int height, const Kernel& kernel) {
   return out;
 }
 
-// The input position under the middle of each output pixel, summed up step by step as Pillow does.
+// The input position at the center of each output pixel, accumulated step by step as Pillow does.
 std::vector<int> nearest_positions(int from, int to) {
   const double scale = static_cast<double>(from) / to;
   std::vector<int> positions;
@@ -189,7 +190,7 @@ Image resize(const Image& image, int width, int height, Resample filter) {
     throw Error("io::resize",
                 fmt::format("the picture has {} bytes for {} x {} pixels", image.rgb.size(),
                             image.width, image.height),
-                "a picture has three bytes for each pixel");
+                "a picture has three bytes per pixel");
   if (width < 1 || height < 1) check_image_size(0, 0, "the resized picture");
   check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height),
                    "the resized picture");
@@ -198,8 +199,9 @@ Image resize(const Image& image, int width, int height, Resample filter) {
   const Kernel kernel = kernel_of(filter);
   if (width == image.width) return along_columns(image, height, kernel);
   if (height == image.height) return along_rows(image, width, kernel);
-  // Pillow 13's order: the pass that removes many lines comes first. Earlier ones do rows first.
-  // Either way the picture in between has no more pixels than the larger of source and result.
+  // As in Pillow 13, the pass that removes more lines comes first; earlier versions begin with the
+  // rows. In both orders, the intermediate picture has no more pixels than the larger of source and
+  // result.
   if (image.height > height && image.height - height > 2 * (image.width - width))
     return along_rows(along_columns(image, height, kernel), width, kernel);
   return along_columns(along_rows(image, width, kernel), height, kernel);

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-// After <cstdio>: jpeglib.h uses its types.
+// After <cstdio>, because jpeglib.h uses its types.
 #include <jpeglib.h>
 
 #include "io/error.h"
@@ -25,7 +25,8 @@ struct ThumbnailErrorManager {
   longjmp(reinterpret_cast<ThumbnailErrorManager*>(info->err)->jump, 1);
 }
 
-// libjpeg reports errors by longjmp: what needs freeing is here, in a frame never jumped over.
+// libjpeg reports errors by longjmp. What must be freed is here, in a frame that longjmp does not
+// skip.
 struct Encoder {
   jpeg_compress_struct info{};
   ThumbnailErrorManager errors{};
@@ -54,7 +55,7 @@ struct Encoder {
     jpeg_set_quality(&info, kQuality, TRUE);
     jpeg_start_compress(&info, TRUE);
     while (info.next_scanline < info.image_height) {
-      // The library's interface has no const; it does not write here.
+      // libjpeg has no const, but does not write here
       JSAMPROW row =
           const_cast<uint8_t*>(image.rgb.data()) + size_t(info.next_scanline) * image.width * 3;
       jpeg_write_scanlines(&info, &row, 1);

@@ -6,8 +6,8 @@
 
 namespace emend {
 
-// The picture within side x side pixels (never enlarged), as bytes of a JPEG or PNG file, whichever
-// is smaller. Throws emend::Error for a picture without pixels.
+// A picture scaled down to fit into side x side pixels (never enlarged), as a JPEG or PNG file,
+// whichever is smaller. Throws emend::Error for a picture without pixels.
 struct Thumbnail {
   std::string bytes;
   const char* type = "image/jpeg";

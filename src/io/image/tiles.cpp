@@ -7,14 +7,14 @@
 namespace emend {
 namespace {
 
-constexpr int kLongest = 4096;  // transformers lets no side grow beyond it
+constexpr int kLongest = 4096;  // limit of a side in transformers
 
 struct Size {
   int width, height;
 };
 
-// The shorter side, from the longer one and the shape: in double and rounded down, as transformers
-// has it.
+// The shorter side, from the longer one and the aspect ratio: computed in double and rounded down,
+// as in transformers.
 int shorter(int longer, double shape) { return static_cast<int>(longer * shape); }
 int shorter_of_wide(int width, double aspect) { return static_cast<int>(width / aspect); }
 
@@ -48,7 +48,7 @@ Size by_multiples(const Image& image, int tile) {
 CutImage cut_into_tiles(const Image& image, int longest_edge, int tile, bool split,
                         Resample filter) {
   if (image.width < 1 || image.height < 1)
-    throw Error("io::image", "the picture has no pixels", "load a picture first");
+    throw Error("io::image", "the picture has no pixels", "load a valid picture");
   Image now = image;
   if (longest_edge > 0) {
     const auto size = by_longest_edge(now, longest_edge);

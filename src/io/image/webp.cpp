@@ -17,7 +17,7 @@ struct FreeDemuxer {
   void operator()(WebPDemuxer* demuxer) const { WebPDemuxDelete(demuxer); }
 };
 
-// Memory that is the library's until the end.
+// Memory that libwebp allocated.
 struct Frame : WebPIterator {
   Frame() { std::memset(static_cast<WebPIterator*>(this), 0, sizeof(WebPIterator)); }
   Frame(const Frame&) = delete;
@@ -43,7 +43,7 @@ bool is_webp(const uint8_t* data, size_t size) {
   return size >= 12 && std::memcmp(data, "RIFF", 4) == 0 && std::memcmp(data + 8, "WEBP", 4) == 0;
 }
 
-// Of an animation the first frame, on black where it does not reach.
+// Decodes the first frame of an animation, on a black canvas.
 DecodedImage decode_webp(const uint8_t* data, size_t size, const std::string& name) {
   const auto fail = [&](const char* what) {
     throw Error(kWebpPlace, fmt::format("'{}' {}", name, what),
@@ -68,7 +68,7 @@ DecodedImage decode_webp(const uint8_t* data, size_t size, const std::string& na
   if (frame.x_offset < 0 || frame.y_offset < 0 || config.input.width != frame.width ||
       config.input.height != frame.height || left + static_cast<uint64_t>(frame.width) > width ||
       top + static_cast<uint64_t>(frame.height) > height)
-    fail("has a frame that does not fit");
+    fail("has a frame that exceeds its canvas");
 
   Image image;
   image.width = static_cast<int>(width);

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 constexpr const char* kJsonPlace = "io::json";
 
-// A key or text of unknown length and content, for a message.
+// Quotes and shortens a key or string for a message.
 std::string in_quotes(const std::string& text) {
   if (text.size() <= 80) return "'" + text + "'";
   return "'" + text.substr(0, 77) + "...'";
@@ -33,7 +33,7 @@ std::string in_quotes(const std::string& text) {
               "check that the file is complete");
 }
 
-// Builds the value itself, since the library's own builder lets the last of duplicate keys win.
+// Builds the value itself, because the library's builder silently keeps the last of duplicate keys.
 class Builder : public nlohmann::json_sax<json> {
  public:
   Builder(std::string_view text, const std::string& name, int max_depth)
@@ -57,7 +57,7 @@ class Builder : public nlohmann::json_sax<json> {
     auto [place, is_new] = open_.back()->get_ptr<json::object_t*>()->try_emplace(value, nullptr);
     if (!is_new)
       throw Error(kJsonPlace, fmt::format("'{}' has the key {} twice", name_, in_quotes(value)),
-                  "remove one of the two");
+                  "remove one of them");
     slot_ = &place->second;
     return true;
   }
@@ -99,8 +99,8 @@ class Builder : public nlohmann::json_sax<json> {
     return true;
   }
 
-  // Where the next value goes. Pointers to open containers stay valid: an array only grows at its
-  // end while its last element is the open one.
+  // Where the next value goes. Pointers to open containers stay valid, because an array grows only
+  // at its end, after its last element is closed. end while its last element is the open one.
   json& place() {
     if (open_.empty()) return root;
     if (!open_.back()->is_array()) return *slot_;
@@ -167,7 +167,7 @@ const json& field(const json& object, const std::string& key, const std::string&
 }  // namespace
 
 json parse_json(std::string_view text, const std::string& name, int max_depth) {
-  // To the library a NUL is the end, and what follows it would be ignored.
+  // The library treats a NUL as the end and would ignore what follows.
   if (auto nul = text.find('\0'); nul != std::string_view::npos)
     not_valid(text, name, nul, "a NUL byte");
   Builder builder(text, name, max_depth);
@@ -184,8 +184,9 @@ void write_json(const std::string& path, const json& value, int indent) {
   try {
     text = value.dump(indent);
   } catch (const json::exception&) {
-    throw Error(kJsonPlace, fmt::format("cannot write '{}': a text in it is not valid UTF-8", path),
-                "make it UTF-8 before it is written");
+    throw Error(kJsonPlace,
+                fmt::format("cannot write '{}': a string in it is not valid UTF-8", path),
+                "convert it to UTF-8 first");
   }
   write_file(path, text + "\n");
 }

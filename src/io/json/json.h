@@ -7,20 +7,20 @@
 
 namespace emend {
 
-// Strict JSON: whole text one value, valid UTF-8, no duplicate keys, at most `max_depth` levels of
-// nesting (everything that walks a json value recursively is then safe). Throws emend::Error with
-// the file's name, line and column.
+// Parses strict JSON: one value, valid UTF-8, no duplicate keys, at most `max_depth` levels of
+// nesting (so that walking a value recursively is safe). Throws emend::Error with file name, line
+// and column.
 inline constexpr int kJsonDepth = 200;
 nlohmann::json parse_json(std::string_view text, const std::string& name,
                           int max_depth = kJsonDepth);
 nlohmann::json read_json(const std::string& path, int max_depth = kJsonDepth);
 
-// Atomic (io/files/file.h). `indent` -1: one line.
+// Writes atomically (io/files/file.h). `indent` -1: one line.
 void write_json(const std::string& path, const nlohmann::json& value, int indent = 2);
 
-// Typed access to a setting. `file` is named in the error when the key is missing or its type is
-// not T: bool, int64_t (integers only), double, std::string, nlohmann::json (any value but null),
-// or std::vector of int64_t, double, std::string.
+// Reads a value of type T: bool, int64_t (integers only), double, std::string, nlohmann::json (any
+// value but null), or std::vector of int64_t, double, std::string. Throws emend::Error that names
+// `file` if the key is missing or the value has another type.
 template <typename T>
 T json_get(const nlohmann::json& object, const std::string& key, const std::string& file);
 template <>
@@ -44,7 +44,7 @@ template <>
 std::vector<std::string> json_get(const nlohmann::json& object, const std::string& key,
                                   const std::string& file);
 
-// `fallback` when the key is absent or null.
+// Returns `fallback` if the key is absent or null.
 template <typename T>
 T json_get_or(const nlohmann::json& object, const std::string& key, T fallback,
               const std::string& file) {

@@ -11,7 +11,7 @@
 namespace emend {
 namespace {
 
-TEST(JsonFuzz, DamagedJsonIsAnErrorOrWhatTheLibraryReads) {
+TEST(JsonFuzz, DamagedJsonThrowsOrMatchesTheLibrary) {
   const std::string nested = R"({"a": [1, -2, 3.5e7, true, null, "x\u00e9\ud83d\ude42\n"],
       "b": {"c": {"d": [[], {}, [[[]]]]}}, "e": 18446744073709551615, "f": ""})";
   const auto config = read_file(EMEND_SOURCE_DIR "/src/io/testdata/processors.json");
@@ -25,7 +25,7 @@ TEST(JsonFuzz, DamagedJsonIsAnErrorOrWhatTheLibraryReads) {
   EXPECT_GT(accepted, 50);
 }
 
-TEST(ImageProcessorFuzz, DamagedSettingsAreErrorsOrUsable) {
+TEST(ImageProcessorFuzz, DamagedSettingsThrowOrAreUsable) {
   TemporaryFolder folder;
   auto path = folder.file("preprocessor_config.json");
   std::vector<std::string> configs;
@@ -35,7 +35,7 @@ TEST(ImageProcessorFuzz, DamagedSettingsAreErrorsOrUsable) {
   auto wrong = fuzz(configs, 4000, 2, [&](const std::string& text) {
     std::ofstream(path, std::ios::binary).write(text.data(), std::streamsize(text.size()));
     auto processor = ImageProcessor::load(path);
-    // A side may be up to 8192; that many pixels would only take time here.
+    // A side may be up to 8192, but so many pixels would make the test slow.
     if (processor.width * processor.height > 10000) return;
     if (processor.longest_edge > 100 || processor.tile > 100) return;
     auto pixels = processor.tiles(picture).pixels;

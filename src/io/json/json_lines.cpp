@@ -22,7 +22,7 @@ constexpr const char* kJsonLinesPlace = "io::json_lines";
 void JsonLines::fail(const char* what, int error) const {
   throw Error(kJsonLinesPlace, fmt::format("cannot {} '{}': {}", what, path_, std::strerror(error)),
               error == ENOSPC || error == EFBIG || error == EDQUOT
-                  ? "free some space, then give the same command again"
+                  ? "free disk space, then run the same command again"
                   : "check the path and its permissions");
 }
 
@@ -32,7 +32,7 @@ JsonLines::JsonLines(std::string path, bool durable) : path_(std::move(path)), d
   try {
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0)
       throw Error(kJsonLinesPlace, fmt::format("'{}' is being written by another process", path_),
-                  "wait for it, or write elsewhere");
+                  "wait until it has finished, or write to another file");
     std::string piece(size_t{1} << 16, '\0');
     for (uint64_t at = 0;;) {
       ssize_t got = ::pread(descriptor_, piece.data(), piece.size(), static_cast<off_t>(at));
@@ -65,7 +65,7 @@ bool JsonLines::next(nlohmann::json& value) {
 }
 
 void JsonLines::append(const nlohmann::json& value) {
-  // A model's answer may be any bytes.
+  // The answer of a model may contain any bytes.
   auto line = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   for (size_t done = 0; done < line.size();) {
     ssize_t put = ::write(descriptor_, line.data() + done, line.size() - done);

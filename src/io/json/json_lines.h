@@ -7,25 +7,25 @@
 
 namespace emend {
 
-// A file of JSON values, one a line, that grows while a job runs and survives its being killed at
-// any moment: a line is written whole and flushed to the disk before `append` returns, and a last
-// line that is not whole is dropped when the file is opened again.
+// A JSON Lines file that grows while a job runs, and survives a kill at any moment: `append` writes
+// a whole line and flushes it to the disk before it returns, and an incomplete last line is removed
+// when the file is opened again.
 class JsonLines {
  public:
-  // Opens, or makes, the file. Throws emend::Error when another process has it open this way.
-  // `durable`: flush to the disk too, which matters when the machine fails, not when the program
-  // does.
+  // Opens or creates the file. Throws emend::Error if another process has it open for appending.
+  // `durable`: also flush to the disk, which protects against a crash of the machine, not only of
+  // the program.
   explicit JsonLines(std::string path, bool durable = true);
   JsonLines(const JsonLines&) = delete;
   JsonLines& operator=(const JsonLines&) = delete;
   ~JsonLines();
 
-  // Lines that were there when the file was opened.
+  // Number of lines when the file was opened.
   size_t size() const { return size_; }
-  // The next of those, in order; false after the last. Throws emend::Error that names the line
-  // when it is no JSON.
+  // Reads the next of these lines; returns false after the last one. Throws emend::Error that names
+  // the line if it is not valid JSON.
   bool next(nlohmann::json& value);
-  // Throws emend::Error, with the file as it was, when the disk is full.
+  // Throws emend::Error if the disk is full, and leaves the file as it was.
   void append(const nlohmann::json& value);
 
  private:
@@ -34,7 +34,7 @@ class JsonLines {
   std::string path_;
   bool durable_;
   int descriptor_ = -1;
-  uint64_t bytes_ = 0;  // all of them whole lines
+  uint64_t bytes_ = 0;  // total length of the complete lines
   size_t size_ = 0, read_ = 0;
   std::ifstream reader_;
 };

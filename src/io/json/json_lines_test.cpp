@@ -18,7 +18,7 @@ std::vector<nlohmann::json> all_of(JsonLines& lines) {
   return values;
 }
 
-TEST(JsonLines, KeepsWhatWasAppended) {
+TEST(JsonLines, KeepsAppendedLines) {
   TemporaryFolder folder;
   auto path = folder.file("a.jsonl");
   {
@@ -28,7 +28,7 @@ TEST(JsonLines, KeepsWhatWasAppended) {
     EXPECT_FALSE(lines.next(none));
     lines.append({{"a", 0.1}});
     lines.append("two\nlines");
-    EXPECT_FALSE(lines.next(none));  // only what was there before
+    EXPECT_FALSE(lines.next(none));  // only lines that existed before
   }
   JsonLines lines(path);
   EXPECT_EQ(lines.size(), 2u);
@@ -37,7 +37,7 @@ TEST(JsonLines, KeepsWhatWasAppended) {
   EXPECT_EQ(read_file(path), "{\"a\":0.1}\n\"two\\nlines\"\n3\n");
 }
 
-TEST(JsonLines, CutAnywhereItGoesOnAfterTheLastWholeLine) {
+TEST(JsonLines, ResumesAfterTheLastCompleteLine) {
   TemporaryFolder folder;
   auto path = folder.file("a.jsonl");
   const std::string whole = "{\"a\":1}\n[2]\n\"three\"\n";
@@ -53,7 +53,7 @@ TEST(JsonLines, CutAnywhereItGoesOnAfterTheLastWholeLine) {
   }
 }
 
-TEST(JsonLines, LinesLongerThanTheReadersPiece) {
+TEST(JsonLines, ReadsLinesLongerThanItsBuffer) {
   TemporaryFolder folder;
   std::string text(200000, 'x');
   {
@@ -66,7 +66,7 @@ TEST(JsonLines, LinesLongerThanTheReadersPiece) {
   EXPECT_EQ(all_of(lines), (std::vector<nlohmann::json>{text, text + "y"}));
 }
 
-TEST(JsonLines, NamesTheLineThatIsDamaged) {
+TEST(JsonLines, NamesTheDamagedLine) {
   TemporaryFolder folder;
   write_file(folder.file("a"), "1\n{\"a\":\n2\n");
   JsonLines lines(folder.file("a"));
@@ -80,14 +80,14 @@ TEST(JsonLines, NamesTheLineThatIsDamaged) {
   }
 }
 
-TEST(JsonLines, OneWriterAtATime) {
+TEST(JsonLines, AllowsOneWriterAtATime) {
   TemporaryFolder folder;
   JsonLines first(folder.file("a"));
   EXPECT_THROW(JsonLines(folder.file("a")), Error);
   EXPECT_THROW(JsonLines(folder.file("none/a")), Error);
 }
 
-TEST(JsonLines, AFullDiskLeavesWholeLines) {
+TEST(JsonLines, FullDiskLeavesCompleteLines) {
   TemporaryFolder folder;
   JsonLines lines(folder.file("a"));
   lines.append(1);
@@ -100,7 +100,7 @@ TEST(JsonLines, AFullDiskLeavesWholeLines) {
   EXPECT_EQ(read_file(folder.file("a")), "1\n2\n");
 }
 
-TEST(JsonLines, BytesAfterANulAreRefused) {
+TEST(JsonLines, RefusesBytesAfterANul) {
   TemporaryFolder folder;
   write_file(folder.file("a"), std::string("1\n2\0x\n", 7));
   JsonLines lines(folder.file("a"));
@@ -109,7 +109,7 @@ TEST(JsonLines, BytesAfterANulAreRefused) {
   EXPECT_THROW(lines.next(value), Error);
 }
 
-TEST(JsonLines, BytesThatAreNoTextAreReplaced) {
+TEST(JsonLines, ReplacesInvalidUtf8) {
   TemporaryFolder folder;
   {
     JsonLines lines(folder.file("a"));

@@ -28,8 +28,8 @@ std::vector<ListedJson> read_json_list(const std::string& path) {
     }
   }
   if (list.empty())
-    throw Error("io::json_list", fmt::format("'{}' holds no entries", path),
-                "write a JSON array, or one JSON value a line");
+    throw Error("io::json_list", fmt::format("'{}' has no entries", path),
+                "write a JSON array, or one JSON value per line");
   return list;
 }
 

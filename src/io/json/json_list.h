@@ -6,14 +6,14 @@
 
 namespace emend {
 
-// A value of a file and where it stands there: "edits.jsonl (line 3)", "edits.json (entry 3)".
+// A value of a file with its position: "edits.jsonl (line 3)", "edits.json (entry 3)".
 struct ListedJson {
   nlohmann::json value;
   std::string where;
 };
 
-// The values of a file that is a JSON array, or JSON Lines (one value a line; empty lines do not
-// count). Throws emend::Error that names file and line when it is neither, or holds no value.
+// Reads a JSON array, or JSON Lines (one value per line; empty lines are skipped). Throws
+// emend::Error that names file and line if the file is neither or has no values.
 std::vector<ListedJson> read_json_list(const std::string& path);
 
 }  // namespace emend

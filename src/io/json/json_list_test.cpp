@@ -36,16 +36,16 @@ TEST_F(JsonListTest, ReadsAnArray) {
   EXPECT_THAT(list[1].where, ::testing::EndsWith("list.json (entry 2)"));
 }
 
-TEST_F(JsonListTest, ReadsLines) {
+TEST_F(JsonListTest, ReadsJsonLines) {
   const auto list = read("{\"a\": 1}\r\n\n\"b\"");
   ASSERT_EQ(list.size(), 2u);
   EXPECT_EQ(list[1].value, "b");
   EXPECT_THAT(list[1].where, ::testing::EndsWith("list.json (line 3)"));
 }
 
-TEST_F(JsonListTest, RefusesWhatIsNeither) {
-  EXPECT_THAT(refusal(""), ::testing::HasSubstr("holds no entries"));
-  EXPECT_THAT(refusal("[]"), ::testing::HasSubstr("holds no entries"));
+TEST_F(JsonListTest, RefusesOtherContent) {
+  EXPECT_THAT(refusal(""), ::testing::HasSubstr("has no entries"));
+  EXPECT_THAT(refusal("[]"), ::testing::HasSubstr("has no entries"));
   EXPECT_THAT(refusal("{\"a\": 1}\n{\"a\": "), ::testing::HasSubstr("line 2"));
   EXPECT_THAT(refusal("[1, 2"), ::testing::HasSubstr("list.json"));
 }

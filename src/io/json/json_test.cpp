@@ -17,7 +17,7 @@ std::string parse_message(const std::string& text) {
   return error_of([&] { parse_json(text, "file.json"); });
 }
 
-TEST(Json, ReadsWhatTheLibraryReads) {
+TEST(Json, ReadsTheSameValuesAsTheLibrary) {
   const std::string text = R"( {"a": [1, -2, 3.5, true, false, null, "x\u00e9\ud83d\ude42",
     [], {}, [[1], {"b": [[]]}], 18446744073709551615, -9223372036854775808],
     "": {"a": {"a": {"a": 1e-3}}}, "c": ""} )";
@@ -40,13 +40,13 @@ TEST(Json, SyntaxErrorsNameFileAndPosition) {
         << bad << ": " << parse_message(bad);
 }
 
-TEST(Json, DuplicateKeysAreErrors) {
+TEST(Json, RefusesDuplicateKeys) {
   EXPECT_NE(parse_message(R"({"a": 1, "b": {"c": 1, "d": 2, "c": 1}})").find("'c' twice"),
             std::string::npos);
   EXPECT_EQ("no error", parse_message(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]})"));
 }
 
-TEST(Json, BytesAfterANulAreRefused) {
+TEST(Json, RefusesBytesAfterANul) {
   const std::string nul(1, '\0');
   for (const auto& text : {"{\"a\": 1}" + nul, "{\"a\": 1}" + nul + "garbage", nul + "1", "1" + nul,
                            "{\"a" + nul + "\": 1}", "[1," + nul + "2]"})
@@ -59,7 +59,7 @@ TEST(Json, BytesAfterANulAreRefused) {
             std::string::npos);
 }
 
-TEST(Json, DepthIsBounded) {
+TEST(Json, RefusesDeepNesting) {
   auto nested = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_EQ("no error", parse_message(nested(kJsonDepth)));
   EXPECT_NE(parse_message(nested(kJsonDepth + 1)).find("nested deeper"), std::string::npos);
@@ -69,7 +69,7 @@ TEST(Json, DepthIsBounded) {
   EXPECT_NE(parse_message(objects).find("nested deeper"), std::string::npos);
 }
 
-TEST(Json, GettersSayWhatIsWrong) {
+TEST(Json, GettersNameKeyAndType) {
   auto config = json::parse(R"({"n": 3, "x": 1.5, "s": "text", "b": true, "none": null,
       "list": [1, 2], "mixed": [1, "a"], "huge": 18446744073709551615, "o": {}})");
   const std::string file = "config.json";
@@ -102,7 +102,7 @@ TEST(Json, GettersSayWhatIsWrong) {
   EXPECT_THROW(json_get<int64_t>(json(3), "s", file), Error);
 }
 
-TEST(Json, WritesWhole) {
+TEST(Json, WritesAtomically) {
   TemporaryFolder folder;
   auto path = folder.file("a.json");
   json value = {{"a", {1, 2}}, {"b", "\xc3\xa9"}};

@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kDepth = 50;
-constexpr uint64_t kBytes = 1 << 20;  // settings are small; the parser is not fast
+constexpr uint64_t kBytes = 1 << 20;  // settings are small, and the parser is slow
 
 template <class T>
 std::optional<T> whole_text_as(const std::string& text) {
@@ -36,7 +36,7 @@ bool is_control(char c) {
   return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
 }
 
-// What a plain scalar is in YAML 1.2's core schema; infinities and the like stay text.
+// Resolves a plain scalar by the core schema of YAML 1.2; infinities and NaN stay strings.
 json plain(const std::string& text) {
   auto any_of = [&](std::initializer_list<const char*> names) {
     return std::find(names.begin(), names.end(), text) != names.end();
@@ -53,7 +53,8 @@ json plain(const std::string& text) {
   return text;
 }
 
-// Builds JSON from the parser's events, without its tree: nothing is shared, nothing recurses.
+// Builds JSON from the parser's events instead of its tree, so that nothing is shared and nothing
+// recurses.
 class Builder : public YAML::EventHandler {
  public:
   explicit Builder(std::string name) : name_(std::move(name)) {}
@@ -71,7 +72,7 @@ class Builder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { add(mark, nullptr, "null"); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    fail(mark, "aliases (*NAME) are not read", "write the value out");
+    fail(mark, "aliases (*NAME) are not supported", "write the value out");
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& value) override {
@@ -95,22 +96,23 @@ class Builder : public YAML::EventHandler {
 
  private:
   struct Open {
-    json* value;  // into root_; an open object's children do not move while it is filled
+    json* value;  // inside root_; the children of an open object do not move
     std::optional<std::string> key;
   };
 
   [[noreturn]] void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
-    fail(mark, fmt::format("the tag '{}' is not read", tag.substr(0, 100)), "leave it out");
+    fail(mark, fmt::format("the tag '{}' is not supported", tag.substr(0, 100)), "remove it");
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, json empty) {
     if (tag != "?" && tag != "!" && !tag.empty()) refuse_tag(mark, tag);
     if (stack_.size() >= kDepth)
-      fail(mark, fmt::format("nested deeper than {} levels", kDepth), "settings need few");
+      fail(mark, fmt::format("nested deeper than {} levels", kDepth), "reduce the nesting");
     if (auto* at = add(mark, std::move(empty), std::nullopt)) stack_.push_back({at, {}});
   }
 
-  // `as_key`: the text that it is where a key stands. Returns where the value is; null for a key.
+  // `as_key`: receives the string if a key is expected here. Returns the position of the value;
+  // null for a key.
   json* add(const YAML::Mark& mark, json value, std::optional<std::string> as_key) {
     if (stack_.empty()) {
       root_ = std::move(value);
@@ -124,7 +126,8 @@ class Builder : public YAML::EventHandler {
     if (!top.key) {
       if (!as_key) fail(mark, "a key is a list or a map");
       if (top.value->contains(*as_key))
-        fail(mark, fmt::format("'{}' comes twice", as_key->substr(0, 100)), "name each once");
+        fail(mark, fmt::format("the key '{}' occurs twice", as_key->substr(0, 100)),
+             "remove one of them");
       top.key = std::move(*as_key);
       return nullptr;
     }
@@ -144,17 +147,17 @@ class Builder : public YAML::EventHandler {
 json parse_yaml(std::string_view text, const std::string& name) {
   Builder builder(name);
   try {
-    json(text).dump();  // the parser lets bytes through that are no UTF-8
+    json(text).dump();  // the parser accepts bytes that are not UTF-8
   } catch (const json::exception&) {
-    builder.fail(YAML::Mark::null_mark(), "this is not UTF-8 text", "save it as UTF-8");
+    builder.fail(YAML::Mark::null_mark(), "the text is not valid UTF-8", "save it as UTF-8");
   }
-  // The parser takes some of these for the end of the file.
+  // The parser treats some of these as the end of the file.
   for (size_t i = 0; i < text.size(); ++i)
     if (is_control(text[i]))
       builder.fail(YAML::Mark::null_mark(),
                    fmt::format("byte {} is the control character 0x{:02x}", i,
                                static_cast<unsigned char>(text[i])),
-                   "a settings file is plain text; check that it is the right one");
+                   "a settings file is plain text; check that it is the right file");
   std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);

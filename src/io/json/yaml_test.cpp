@@ -64,7 +64,7 @@ ft:language:
             json::parse(R"({"a": ".inf", "b": ".nan", "c": "0x10", "d": "1e999"})"));
 }
 
-TEST(YamlTest, RefusesNamingFileAndLine) {
+TEST(YamlTest, ErrorsNameFileAndLine) {
   EXPECT_THAT(refusal("a: 1\nb: [1, 2\n"), AllOf(HasSubstr("some.yaml"), HasSubstr("line")));
   EXPECT_THAT(refusal("a: 1\nb: 2\na: 3\n"), AllOf(HasSubstr("line 3"), HasSubstr("'a'")));
   EXPECT_THAT(refusal("a: &x [1]\nb: *x\n"), AllOf(HasSubstr("line 2"), HasSubstr("aliases")));
@@ -84,13 +84,13 @@ TEST(YamlTest, RefusesNamingFileAndLine) {
   EXPECT_THAT(refusal(bomb), HasSubstr("aliases"));
 }
 
-// Whatever the bytes: a value that can be written down, or one line that says what is wrong.
-TEST(YamlTest, BytesAfterAControlCharacterAreRefused) {
+// Any bytes give a value that can be serialized, or an error of one line.
+TEST(YamlTest, RefusesBytesAfterAControlCharacter) {
   for (char c : {'\0', '\x04', '\x1a', '\x7f'}) {
     const std::string text = std::string("a: 1\n") + c + "\nb: 2\n";
     try {
       parse_yaml(text, "x");
-      ADD_FAILURE() << "read in spite of byte " << int(c);
+      ADD_FAILURE() << "accepted byte " << int(c);
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("control character"), std::string::npos)
           << error.what();
@@ -99,7 +99,7 @@ TEST(YamlTest, BytesAfterAControlCharacterAreRefused) {
   EXPECT_EQ(parse_yaml("a: 1\r\nb:\t2\r\n", "x").size(), 2u);
 }
 
-TEST(YamlTest, DamagedTextIsRefusedNotFatal) {
+TEST(YamlTest, DamagedTextThrowsOrIsRead) {
   const std::string good =
       "alg_name: \"FT\"\nlayers: [21, 22]\nnum_steps: 25\nlr: 5e-4\nnorm_constraint: false\n"
       "rewrite_module_tmp: 'model.layers.{}.fc2.weight'\nmore:\n  - a: 1\n  - {b: [c, d]}\n"

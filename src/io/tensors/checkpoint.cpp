@@ -30,25 +30,25 @@ File open_file(const fs::path& path) {
 
 [[noreturn]] void no_weights(const fs::path& folder) {
   if (!path_exists(folder))
-    throw Error(kCheckpointPlace, fmt::format("there is no folder '{}'", folder.string()),
+    throw Error(kCheckpointPlace, fmt::format("the folder '{}' does not exist", folder.string()),
                 "check the path");
   if (!is_folder(folder))
     throw Error(kCheckpointPlace, fmt::format("'{}' is not a folder", folder.string()),
-                "name the model's folder, not a file in it");
+                "give the model's folder, not a file in it");
   throw Error(kCheckpointPlace,
-              fmt::format("'{}' has neither {} nor {}, nor their like in .bin", folder.string(),
-                          kSingle, kIndex),
-              "name a model folder in Hugging Face layout");
+              fmt::format("'{}' has neither {} nor {}, nor the corresponding .bin files",
+                          folder.string(), kSingle, kIndex),
+              "give a model folder in the Hugging Face layout");
 }
 
-// A shard is a plain file of the folder itself: an index must not lead anywhere else.
+// A shard must be a file of the folder itself; an index must not refer to other places.
 void check_shard_name(const std::string& shard, const std::string& index) {
   if (shard.empty() || shard == "." || shard == ".." || shard.find('\0') != std::string::npos ||
       fs::path(shard).filename().string() != shard)
     throw Error(
         kCheckpointPlace,
         fmt::format("'{}' names the shard '{}', which is not a plain file name", index, shard),
-        "shards lie beside the index");
+        "shards must be in the folder of the index");
 }
 
 void add_file(const File& file, Files& files) {
@@ -71,15 +71,15 @@ Files open_sharded(const fs::path& folder, const char* index_name) {
     check_shard_name(shard, index);
     if (!is_file(folder / shard))
       throw Error(kCheckpointPlace,
-                  fmt::format("'{}' names the shard '{}', which is not there", index, shard),
+                  fmt::format("'{}' names the shard '{}', which does not exist", index, shard),
                   "fetch the missing shard");
     auto file = open_file(folder / shard);
     for (const auto& name : names)
       if (!file->tensors().count(name))
-        throw Error(
-            kCheckpointPlace,
-            fmt::format("'{}' says that tensor '{}' is in '{}', but it is not", index, name, shard),
-            "index and shards do not belong together; fetch both again");
+        throw Error(kCheckpointPlace,
+                    fmt::format("'{}' places tensor '{}' in '{}', which does not have it", index,
+                                name, shard),
+                    "index and shards do not belong together; fetch both again");
     for (const auto& [name, info] : file->tensors())
       if (!names.count(name))
         throw Error(kCheckpointPlace,
@@ -123,7 +123,7 @@ const TensorInfo& Checkpoint::info(const std::string& name) const {
   auto found = file_of_.find(name);
   if (found == file_of_.end())
     throw Error(kCheckpointPlace, fmt::format("the model has no tensor '{}'", name),
-                "check that the folder holds the expected model");
+                "check that the folder contains the expected model");
   return found->second->tensors().at(name);
 }
 

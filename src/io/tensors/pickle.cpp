@@ -11,14 +11,13 @@ namespace emend {
 namespace {
 
 constexpr const char* kPicklePlace = "io::pickle";
-// The largest real checkpoints (with optimizer) take a tenth of this; a file that names more is
-// not one.
+// The largest real checkpoints (with optimizer state) have a tenth of these numbers.
 constexpr size_t kMostValues = 4'000'000;
 constexpr size_t kMaxPickleEntries = 16'000'000;  // references from lists, tuples and dicts
 
 }  // namespace
 
-// The machine that runs a pickle's instructions, on values that only say what was asked for.
+// A virtual machine for the instructions of a pickle. It creates inert values only.
 class Pickle::Reader {
  public:
   Reader(Pickle& pickle, std::string_view bytes, const std::string& path, const Allowed& allowed)
@@ -33,7 +32,8 @@ class Pickle::Reader {
     while (true) {
       const auto code = static_cast<uint8_t>(number(1));
       if (code == '.') {
-        if (stack_.size() != 1 || !marks_.empty()) fail("ends with an untidy stack");
+        if (stack_.size() != 1 || !marks_.empty())
+          fail("ends with more than one value on the stack");
         return stack_.back();
       }
       step(code);
@@ -46,11 +46,11 @@ class Pickle::Reader {
   [[noreturn]] void fail(const std::string& problem) const {
     throw Error(kPicklePlace,
                 fmt::format("'{}' {} (byte {} of its pickle)", path_, problem, position_),
-                "the file is damaged or no checkpoint of torch; fetch it again");
+                "the file is damaged or not a torch checkpoint; fetch it again");
   }
 
   std::string_view take(uint64_t count) {
-    if (count > bytes_.size() - position_) fail("is cut short");
+    if (count > bytes_.size() - position_) fail("is truncated");
     auto piece = bytes_.substr(position_, count);
     position_ += count;
     return piece;
@@ -63,21 +63,21 @@ class Pickle::Reader {
   }
   std::string_view line() {
     const auto end = bytes_.find('\n', position_);
-    if (end == std::string_view::npos) fail("is cut short");
+    if (end == std::string_view::npos) fail("is truncated");
     auto text = take(end - position_);
     ++position_;
     return text;
   }
 
   Index make(Value value) {
-    if (values_.size() >= kMostValues) fail("holds too many values for a checkpoint");
+    if (values_.size() >= kMostValues) fail("has too many values for a checkpoint");
     count(value.items.size());
     values_.push_back(std::move(value));
     return static_cast<Index>(values_.size() - 1);
   }
   void count(size_t more) {
     entries_ += more;
-    if (entries_ > kMaxPickleEntries) fail("holds too many entries for a checkpoint");
+    if (entries_ > kMaxPickleEntries) fail("has too many entries for a checkpoint");
   }
   void push(Kind kind, std::vector<Index> items = {}) {
     Value value;
@@ -96,26 +96,26 @@ class Pickle::Reader {
     push(make(std::move(value)));
   }
 
-  // What a mark protects is not taken by mistake.
+  // Values below a mark must not be popped.
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   Index pop() {
-    if (stack_.size() <= floor()) fail("takes a value that is not there");
+    if (stack_.size() <= floor()) fail("pops a value from an empty stack");
     auto index = stack_.back();
     stack_.pop_back();
     return index;
   }
   Index top() const {
-    if (stack_.size() <= floor()) fail("uses a value that is not there");
+    if (stack_.size() <= floor()) fail("uses a value of an empty stack");
     return stack_.back();
   }
   std::vector<Index> pop_some(size_t count) {
-    if (stack_.size() - floor() < count) fail("takes values that are not there");
+    if (stack_.size() - floor() < count) fail("pops more values than the stack has");
     std::vector<Index> items(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
     return items;
   }
   std::vector<Index> pop_to_mark() {
-    if (marks_.empty()) fail("has no mark where it needs one");
+    if (marks_.empty()) fail("has no mark where one is needed");
     auto items = pop_some(stack_.size() - marks_.back());
     marks_.pop_back();
     return items;
@@ -123,9 +123,9 @@ class Pickle::Reader {
 
   void put(std::vector<Index> items, std::initializer_list<Kind> into, const char* what) {
     auto& target = values_[top()];
-    bool fits = target.kind == Kind::object;  // of a class that behaves like one
+    bool fits = target.kind == Kind::object;  // of a class derived from a container
     for (auto kind : into) fits |= target.kind == kind;
-    if (!fits) fail(fmt::format("puts {} into what holds none", what));
+    if (!fits) fail(fmt::format("adds {} to a value that is not a container", what));
     count(items.size());
     target.items.insert(target.items.end(), items.begin(), items.end());
   }
@@ -137,21 +137,21 @@ class Pickle::Reader {
   void global(std::string_view module, std::string_view name, std::string_view both) {
     if (!allowed_(module, name))
       throw Error(kPicklePlace,
-                  fmt::format("'{}' asks for {}.{}, which a checkpoint has no need of; refused",
+                  fmt::format("'{}' refers to {}.{}, which a checkpoint does not need; refused",
                               path_, module.substr(0, 100), name.substr(0, 100)),
-                  "a pickle can run any program; only what holds weights is read. If you trust the "
-                  "file, save the weights alone (a state_dict) again");
+                  "a pickle can run any program, so emend reads only weights. If you trust the "
+                  "file, save only its weights (a state_dict)");
     push_text(Kind::global, both);
   }
 
   void call() {
     auto parts = pop_some(2);
     if (values_[parts[0]].kind != Kind::global || values_[parts[1]].kind != Kind::tuple)
-      fail("calls what is no function or class");
+      fail("calls a value that is not a function or class");
     push(Kind::object, std::move(parts));
   }
 
-  // The value of a two's complement number.
+  // Decodes a two's complement number.
   void integer(std::string_view bytes) {
     if (bytes.size() > 8) return push_text(Kind::large_integer, bytes);
     uint64_t value = 0;
@@ -181,7 +181,7 @@ class Pickle::Reader {
   void remember(uint64_t slot) { memo_[slot] = top(); }
   void recall(uint64_t slot) {
     auto found = memo_.find(slot);
-    if (found == memo_.end()) fail("refers to a value that it has not made");
+    if (found == memo_.end()) fail("refers to an undefined memo entry");
     push(found->second);
   }
 
@@ -198,15 +198,15 @@ class Pickle::Reader {
   std::unordered_map<uint64_t, Index> memo_;
 };
 
-// Codes as Python's pickletools documents them; those that protocols 2 to 4 write.
+// Opcodes as documented in Python's pickletools; those that protocols 2 to 4 write.
 void Pickle::Reader::step(uint8_t code) {
   switch (code) {
     case 0x80:  // PROTO
       if (auto protocol = number(1); protocol < 2 || protocol > 4)
-        fail(fmt::format("is a pickle of protocol {}; 2 to 4 are implemented", protocol));
+        fail(fmt::format("is a pickle of protocol {}; emend reads protocols 2 to 4", protocol));
       return;
     case 0x95:  // FRAME
-      if (number(8) > bytes_.size() - position_) fail("is cut short");
+      if (number(8) > bytes_.size() - position_) fail("is truncated");
       return;
 
     case 'N':
@@ -233,7 +233,7 @@ void Pickle::Reader::step(uint8_t code) {
       return push_text(Kind::text, take(number(4)));
     case 0x8d:
       return push_text(Kind::text, take(number(8)));
-    // Python 2 writes its strings, keys among them, as these two.
+    // Python 2 writes its strings, including keys, with these two.
     case 'U':
       return push_text(Kind::text, take(number(1)));
     case 'T':
@@ -314,25 +314,26 @@ void Pickle::Reader::step(uint8_t code) {
     case 0x93: {  // STACK_GLOBAL
       auto parts = pop_some(2);
       const auto &module = values_[parts[0]], &name = values_[parts[1]];
-      if (module.kind != Kind::text || name.kind != Kind::text) fail("names what is no name");
+      if (module.kind != Kind::text || name.kind != Kind::text)
+        fail("has a module or name that is not a string");
       names_.push_back(fmt::format("{}\n{}", module.text, name.text));
       return global(module.text, name.text, names_.back());
     }
     case 'R':   // REDUCE
     case 0x81:  // NEWOBJ
       return call();
-    case 0x92:  // NEWOBJ_EX: keyword arguments are of classes that we do not build
+    case 0x92:  // NEWOBJ_EX: keyword arguments belong to classes that emend does not build
       pop();
       return call();
-    case 'b':  // BUILD: an object's own fields say nothing that we read
+    case 'b':  // BUILD: the fields of an object are not used
       pop();
-      if (values_[top()].kind != Kind::object) fail("gives fields to what has none");
+      if (values_[top()].kind != Kind::object) fail("sets fields of a value that is not an object");
       return;
     case 'Q':
       return push(Kind::persistent, pop_some(1));
     default:
       --position_;
-      fail(fmt::format("has the instruction 0x{:02x}, which torch does not write", code));
+      fail(fmt::format("has the opcode 0x{:02x}, which torch does not write", code));
   }
 }
 

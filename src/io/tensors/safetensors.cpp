@@ -29,12 +29,12 @@ class MappedSafetensors : public SafetensorsFile {
     auto found = tensors_.find(name);
     if (found == tensors_.end())
       throw Error(kSafetensorsPlace, fmt::format("'{}' has no tensor '{}'", path_, name),
-                  "check that the folder holds the expected model");
+                  "check that the folder contains the expected model");
     const auto& info = found->second;
     if (auto type = unsupported_.find(name); type != unsupported_.end())
       throw Error(kSafetensorsPlace,
-                  fmt::format("'{}': tensor '{}' has dtype {}, which emend cannot compute with",
-                              path_, name, type->second),
+                  fmt::format("'{}': tensor '{}' has dtype {}, which emend does not support", path_,
+                              name, type->second),
                   "convert the model to F32, F16 or BF16");
     auto options = at::TensorOptions().dtype(info.dtype);
     if (info.begin == info.end) return at::empty(info.shape, options);

@@ -8,11 +8,11 @@
 
 namespace emend {
 
-// One .safetensors file, memory-mapped private and read-only; its header is checked whole.
+// A .safetensors file, memory-mapped private and read-only. Its whole header is checked.
 class SafetensorsFile : public TensorFile {
  public:
-  // Throws emend::Error for a bad header: overlap, gap, overflow, duplicate name, unknown dtype,
-  // absurd length, bytes missing or left over.
+  // Throws emend::Error for a bad header: overlaps, gaps, overflow, duplicate names, unknown
+  // dtypes, an excessive length, missing or extra bytes.
   static std::shared_ptr<const SafetensorsFile> open(const std::string& path);
 
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -21,12 +21,12 @@ class SafetensorsFile : public TensorFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// model.safetensors, or the shards that model.safetensors.index.json names, as one set of tensors;
-// where there is neither, pytorch_model.bin or its shards (io/tensors/torch_file.h).
+// The tensors of a model folder: model.safetensors, or the shards that model.safetensors.index.json
+// names; if neither exists, pytorch_model.bin or its shards (io/tensors/torch_file.h).
 class Checkpoint {
  public:
   static Checkpoint open(const std::string& folder);
-  // One file by itself.
+  // A checkpoint of a single file.
   static Checkpoint of(const std::shared_ptr<const TensorFile>& file);
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
@@ -38,18 +38,18 @@ class Checkpoint {
   std::map<std::string, std::shared_ptr<const TensorFile>> file_of_;
 };
 
-// A tensor to be written: it is made when its turn comes and let go afterwards, so that a file can
+// A tensor to write. It is created when it is written and released afterwards, so that a file can
 // be larger than the memory.
 struct PlannedTensor {
   std::string name;
   at::ScalarType dtype;
   std::vector<int64_t> shape;
-  std::function<at::Tensor()> make;  // must give this dtype and shape
+  std::function<at::Tensor()> make;  // must return this dtype and shape
 };
-// Hears how many bytes of tensors were written since the last time; may throw, to stop.
+// Receives the number of tensor bytes written since the last call. May throw to stop.
 using Written = std::function<void(uint64_t bytes)>;
 
-// Written to a temporary name beside `path` and renamed; a full disk leaves nothing behind.
+// Writes atomically: to a temporary file that is then renamed. A full disk leaves no file behind.
 void write_safetensors(const std::string& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
@@ -57,8 +57,9 @@ void stream_safetensors(const std::string& path, const std::vector<PlannedTensor
                         const std::map<std::string, std::string>& metadata = {},
                         const Written& written = {});
 
-// model.safetensors; or, where that would be larger than `shard_bytes`, shards of at most that size
-// (larger only where one tensor is) and model.safetensors.index.json, as Hugging Face names them.
+// Writes model.safetensors; if that would be larger than `shard_bytes`, writes shards and
+// model.safetensors.index.json with the names of Hugging Face. A shard is larger only if a single
+// tensor is.
 void stream_checkpoint(const std::string& folder, const std::vector<PlannedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {},
                        uint64_t shard_bytes = uint64_t{5'000'000'000}, const Written& written = {});

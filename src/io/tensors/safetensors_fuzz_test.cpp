@@ -21,8 +21,8 @@ std::vector<std::string> safetensors_files() {
   return {read_file(path), read_file(EMEND_SOURCE_DIR "/src/io/testdata/dtypes.safetensors")};
 }
 
-// An accepted header must place every tensor inside the file and give it as many bytes as its
-// shape needs: checked here on its own, not with the reader's code.
+// The header of an accepted file must place every tensor inside the file, with the number of bytes
+// that its shape needs. This check does not use the reader's code.
 void check(const SafetensorsHeader& header, uint64_t size) {
   uint64_t covered = 0;
   for (const auto& [name, info] : header.tensors) {
@@ -37,7 +37,7 @@ void check(const SafetensorsHeader& header, uint64_t size) {
   ASSERT_EQ(header.data_begin + covered, size);
 }
 
-TEST(SafetensorsFuzz, DamagedHeadersAreErrorsOrSound) {
+TEST(SafetensorsFuzz, DamagedHeadersThrowOrAreValid) {
   int accepted = 0;
   auto wrong = fuzz(safetensors_files(), 6000, 1, [&](const std::string& bytes) {
     auto header = parse_safetensors_header(reinterpret_cast<const uint8_t*>(bytes.data()),
@@ -49,8 +49,8 @@ TEST(SafetensorsFuzz, DamagedHeadersAreErrorsOrSound) {
   EXPECT_GT(accepted, 0);
 }
 
-// Damage inside the JSON only, with a length that still fits: what is behind the first checks.
-TEST(SafetensorsFuzz, DamagedJsonWithARightLengthIsAnErrorOrSound) {
+// Damages only the JSON, with a correct length, to reach the code after the first checks.
+TEST(SafetensorsFuzz, DamagedJsonOfCorrectLengthThrowsOrIsValid) {
   auto files = safetensors_files();
   std::vector<std::string> headers;
   std::string data;
@@ -72,7 +72,7 @@ TEST(SafetensorsFuzz, DamagedJsonWithARightLengthIsAnErrorOrSound) {
   EXPECT_EQ("", wrong);
 }
 
-TEST(SafetensorsFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
+TEST(SafetensorsFuzz, DamagedFilesThrowOrCanBeRead) {
   TemporaryFolder folder;
   auto path = folder.file("t");
   auto wrong = fuzz(safetensors_files(), 1500, 3, [&](const std::string& bytes) {
@@ -87,7 +87,7 @@ TEST(SafetensorsFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
   EXPECT_EQ("", wrong);
 }
 
-TEST(CheckpointFuzz, DamagedIndexIsAnErrorOrSound) {
+TEST(CheckpointFuzz, DamagedIndexThrowsOrIsValid) {
   TemporaryFolder folder;
   write_safetensors(folder.file("one.safetensors"), {{"a", at::ones({2})}, {"b", at::ones({3})}});
   write_safetensors(folder.file("two.safetensors"), {{"c", at::zeros({4})}});

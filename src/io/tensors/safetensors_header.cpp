@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 constexpr const char* kSafetensorsHeaderPlace = "io::safetensors";
-constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr uint64_t kMaxHeader = 100'000'000;  // limit of the format
 
 constexpr SafetensorsType kTypes[] = {
     {"F64", 64, at::kDouble},
@@ -54,7 +54,7 @@ class HeaderParser {
         throw Error(kSafetensorsHeaderPlace,
                     fmt::format("'{}' is {}, not a safetensors file", path_, kind),
                     "check that it is the right file");
-      fail(fmt::format("claims a header of {} bytes but has {} bytes in all", length, size));
+      fail(fmt::format("claims a header of {} bytes but has only {} bytes in total", length, size));
     }
     std::string_view text(reinterpret_cast<const char*>(data) + 8, length);
     if (text.empty() || text.front() != '{') fail("has no safetensors header");
@@ -95,7 +95,8 @@ class HeaderParser {
 
     TensorInfo info{type->type, {}, 0, 0};
     const auto& shape = value["shape"];
-    if (!shape.is_array() || shape.size() > 64) fail(name, "has a shape that is not a short list");
+    if (!shape.is_array() || shape.size() > 64)
+      fail(name, "has a shape that is not a list of at most 64 numbers");
     uint64_t elements = 1;
     bool empty = false;
     for (const auto& extent : shape) {
@@ -112,7 +113,8 @@ class HeaderParser {
     if (bits % 8) fail(name, "does not end on a whole byte");
 
     const auto& offsets = value["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2) fail(name, "has no pair of data_offsets");
+    if (!offsets.is_array() || offsets.size() != 2)
+      fail(name, "has data_offsets that are not a pair");
     info.begin = unsigned_number(name, offsets[0], "data_offsets");
     info.end = unsigned_number(name, offsets[1], "data_offsets");
     if (info.end < info.begin || info.end - info.begin != bits / 8)
@@ -125,7 +127,7 @@ class HeaderParser {
   uint64_t unsigned_number(const std::string& name, const json& value, const char* what) const {
     if (!value.is_number_unsigned() ||
         value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-      fail(name, fmt::format("has an ill number in {}", what));
+      fail(name, fmt::format("has an invalid number in {}", what));
     return value.get<uint64_t>();
   }
 
@@ -139,12 +141,12 @@ class HeaderParser {
     uint64_t position = 0;
     for (const auto& [info, name] : order) {
       if (info->begin != position)
-        fail(*name, fmt::format("begins at byte {} but the one before it ends at {}", info->begin,
+        fail(*name, fmt::format("begins at byte {} but the previous tensor ends at {}", info->begin,
                                 position));
       position = info->end;
     }
     if (position > data_size)
-      fail(fmt::format("is truncated: {} bytes of tensors are there but its header tells of {}",
+      fail(fmt::format("is truncated: it has {} bytes of tensors but its header lists {}",
                        data_size, position));
     if (position < data_size)
       fail(fmt::format("has {} bytes after its last tensor", data_size - position));

@@ -9,7 +9,7 @@
 
 namespace emend {
 
-// A dtype as the format names it. `type` is Undefined where LibTorch 1.13 has no such dtype.
+// A dtype of the format. `type` is Undefined if LibTorch 1.13 has no such dtype.
 struct SafetensorsType {
   const char* name;
   int bits;
@@ -21,11 +21,11 @@ const SafetensorsType* find_safetensors_type(at::ScalarType type);
 struct SafetensorsHeader {
   std::map<std::string, TensorInfo> tensors;
   std::map<std::string, std::string> metadata;
-  std::map<std::string, std::string> unsupported;  // name -> dtype, of tensors with Undefined dtype
-  uint64_t data_begin = 0;                         // offset of the first tensor's bytes in the file
+  std::map<std::string, std::string> unsupported;  // name -> dtype, for tensors of Undefined dtype
+  uint64_t data_begin = 0;                         // offset of the first tensor in the file
 };
 
-// Checks the header of a file of `size` bytes that is at `data`. Throws emend::Error.
+// Checks the header of a file of `size` bytes at `data`. Throws emend::Error.
 SafetensorsHeader parse_safetensors_header(const uint8_t* data, uint64_t size,
                                            const std::string& path);
 

@@ -68,7 +68,7 @@ TEST_F(SafetensorsTest, ReadsEveryDtypeOfTheReferenceLibrary) {
   EXPECT_THROW(file->tensor("absent"), Error);
   for (const char* name : {"uint16", "float8"}) {
     EXPECT_EQ(at::ScalarType::Undefined, file->tensors().at(name).dtype);
-    EXPECT_THROW(file->tensor(name), Error) << "only when it is asked for";
+    EXPECT_THROW(file->tensor(name), Error) << "an error only when it is read";
   }
 }
 
@@ -102,7 +102,7 @@ TEST_F(SafetensorsTest, WritesAndReadsBackBitForBit) {
   EXPECT_TRUE(SafetensorsFile::open(path)->tensors().empty());
 }
 
-TEST_F(SafetensorsTest, RefusesToWriteWhatCannotBeRead) {
+TEST_F(SafetensorsTest, RefusesToWriteInvalidTensors) {
   auto path = folder_.file("w");
   auto one = at::ones({1});
   EXPECT_THROW(write_safetensors(path, {{"a", one}, {"a", one}}), Error);
@@ -119,7 +119,7 @@ TEST_F(SafetensorsTest, StreamsTensorsOneByOneIntoShards) {
   std::vector<PlannedTensor> planned;
   for (const char* name : {"a", "b", "c", "d"})
     planned.push_back({name, at::kFloat, {2, 5}, [&] {
-                         // The one before is gone.
+                         // The previous tensor has been released.
                          EXPECT_EQ(0, alive);
                          ++alive;
                          auto* data = new float[10];
@@ -160,7 +160,7 @@ TEST_F(SafetensorsTest, OneShardNeedsNoIndexAndEachTensorFitsOne) {
   EXPECT_EQ("model-00001-of-00002.safetensors ", empty.listing()) << "no index";
 }
 
-TEST_F(SafetensorsTest, TensorsAreTheMappingAndKeepIt) {
+TEST_F(SafetensorsTest, TensorsViewTheMappingAndKeepItAlive) {
   auto path = folder_.file("w");
   write_safetensors(path, {{"a", at::arange(1000, at::kFloat)}});
   auto file = SafetensorsFile::open(path);
@@ -168,7 +168,7 @@ TEST_F(SafetensorsTest, TensorsAreTheMappingAndKeepIt) {
   EXPECT_EQ(a.data_ptr(), again.data_ptr()) << "not copied";
   file.reset();
   write_safetensors(path, {{"a", at::zeros({1})}});
-  EXPECT_EQ(999 * 1000 / 2, a.sum().item<double>()) << "the old file lives on";
+  EXPECT_EQ(999 * 1000 / 2, a.sum().item<double>()) << "the old file is still mapped";
 }
 
 TEST_F(SafetensorsTest, MisalignedTensorsAreCopied) {
@@ -184,7 +184,7 @@ TEST_F(SafetensorsTest, MisalignedTensorsAreCopied) {
   EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(b.data_ptr()) % 4);
 }
 
-TEST_F(SafetensorsTest, HeaderIsCheckedWhole) {
+TEST_F(SafetensorsTest, ChecksTheWholeHeader) {
   auto one = [](const std::string& fields) { return "{\"a\":{" + fields + "}}"; };
   const std::string eight(8, 'x');
   ASSERT_EQ("no error",
@@ -207,18 +207,20 @@ TEST_F(SafetensorsTest, HeaderIsCheckedWhole) {
   refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])"), eight, "begins at byte 4");
   refused(one(R"("dtype":"F33","shape":[2],"data_offsets":[0,8])"), eight, "unknown dtype");
   refused(one(R"("dtype":3,"shape":[2],"data_offsets":[0,8])"), eight, "unknown dtype");
-  refused(one(R"("dtype":"F32","shape":2,"data_offsets":[0,8])"), eight, "not a short list");
-  refused(one(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])"), eight, "ill number in shape");
-  refused(one(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])"), eight, "ill number");
-  refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,-8])"), eight, "ill number");
-  refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0])"), eight, "no pair");
+  refused(one(R"("dtype":"F32","shape":2,"data_offsets":[0,8])"), eight,
+          "not a list of at most 64");
+  refused(one(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])"), eight,
+          "invalid number in shape");
+  refused(one(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])"), eight, "invalid number");
+  refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,-8])"), eight, "invalid number");
+  refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0])"), eight, "not a pair");
   refused(one(R"("dtype":"F32","shape":[2])"), eight, "exactly dtype");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1)"), eight, "exactly dtype");
   refused(one(R"("dtype":"F4","shape":[3],"data_offsets":[0,1])"), "1", "whole byte");
   refused(R"({"a":[]})", "", "exactly dtype");
   refused(R"({"__metadata__":3})", "", "not an object");
   refused(R"({"__metadata__":{"k":3}})", "", "not a string");
-  // 2^32 * 2^32, 2^62 * 8 bytes, and an empty one that overflows on its way to 0.
+  // 2^32 * 2^32 elements, 2^62 * 8 bytes, and an empty tensor that overflows before the factor 0.
   refused(one(R"("dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0])"), "",
           "can be counted");
   refused(one(R"("dtype":"F64","shape":[4611686018427387904],"data_offsets":[0,0])"), "",
@@ -226,7 +228,7 @@ TEST_F(SafetensorsTest, HeaderIsCheckedWhole) {
   refused(one(R"("dtype":"U8","shape":[4294967296,4294967296,0],"data_offsets":[0,0])"), "",
           "can be counted");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615])"), eight,
-          "ill number");
+          "invalid number");
 
   auto two = [](const std::string& second) {
     return R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)" + second + "}";
@@ -239,7 +241,7 @@ TEST_F(SafetensorsTest, HeaderIsCheckedWhole) {
   refused("{\"a\":" + std::string(1000, '[') + "}", "", "nested deeper");
 }
 
-TEST_F(SafetensorsTest, WhatIsNoFileIsAnError) {
+TEST_F(SafetensorsTest, RefusesWhatIsNotAFile) {
   EXPECT_THROW(SafetensorsFile::open("/nowhere"), Error);
   EXPECT_THROW(SafetensorsFile::open(folder_.path()), Error);
   EXPECT_THROW(SafetensorsFile::open("/dev/zero"), Error);
@@ -272,7 +274,7 @@ class CheckpointTest : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(CheckpointTest, OneFileOrShards) {
+TEST_F(CheckpointTest, ReadsOneFileOrShards) {
   shards();
   auto sharded = Checkpoint::open(folder_.path());
   EXPECT_EQ((std::vector<std::string>{"a", "b", "c"}), sharded.names());
@@ -294,9 +296,9 @@ TEST_F(CheckpointTest, IndexAndShardsMustAgree) {
          {"b", "one.safetensors"},
          {"c", "two.safetensors"},
          {"d", "two.safetensors"}});
-  refused("tensor 'd' is in 'two.safetensors', but it is not");
+  refused("tensor 'd' in 'two.safetensors', which does not have it");
   index({{"a", "one.safetensors"}, {"b", "one.safetensors"}, {"c", "three.safetensors"}});
-  refused("'three.safetensors', which is not there");
+  refused("'three.safetensors', which does not exist");
   for (const char* name : {"../one.safetensors", "/etc/passwd", "x/../one.safetensors", "..", ".",
                            "", "./one.safetensors", "sub/one.safetensors"}) {
     index({{"a", name}});
@@ -318,7 +320,7 @@ TEST_F(CheckpointTest, IndexAndShardsMustAgree) {
   refused("two.safetensors");
 }
 
-TEST_F(CheckpointTest, OlderFoldersHaveFilesOfTorch) {
+TEST_F(CheckpointTest, ReadsOlderFoldersWithTorchFiles) {
   const std::string numbers(16, '\0');
   const auto file = [&](const std::string& name) {
     return by_hand::torch_legacy("}U\1" + name + by_hand::torch_tensor("0", 4, 0, {4}, {1}) + "s",
@@ -331,14 +333,14 @@ TEST_F(CheckpointTest, OlderFoldersHaveFilesOfTorch) {
       {{"weight_map", {{"a", "pytorch_model-1-of-2.bin"}, {"b", "pytorch_model-2-of-2.bin"}}}});
   EXPECT_EQ((std::vector<std::string>{"a", "b"}), Checkpoint::open(folder_.path()).names());
   write_file(folder_.file("pytorch_model-2-of-2.bin"), file("c"));
-  refused("tensor 'b' is in 'pytorch_model-2-of-2.bin', but it is not");
+  refused("tensor 'b' in 'pytorch_model-2-of-2.bin', which does not have it");
   write_file(folder_.file("pytorch_model.bin"), file("d"));
   EXPECT_EQ((std::vector<std::string>{"d"}), Checkpoint::open(folder_.path()).names());
   write_safetensors(folder_.file("model.safetensors"), {{"e", at::ones({2})}});
   EXPECT_EQ((std::vector<std::string>{"e"}), Checkpoint::open(folder_.path()).names());
 }
 
-TEST_F(CheckpointTest, FoldersWithoutWeightsSayWhatIsThere) {
+TEST_F(CheckpointTest, ErrorsForFoldersWithoutWeightsNameTheProblem) {
   refused("has neither model.safetensors nor");
   write_file(folder_.file("pytorch_model.bin"), "x");
   refused("pytorch_model.bin' is not a file that torch.save wrote");

@@ -21,7 +21,7 @@ struct Entry {
 
 [[noreturn]] void fail_to_write(const std::string& path, const std::string& problem) {
   throw Error(kSafetensorsWriterPlace, fmt::format("cannot write '{}': {}", path, problem),
-              "give each tensor a name of its own and a type that safetensors has");
+              "give each tensor a unique name and a dtype that safetensors supports");
 }
 
 uint64_t bytes_of(const PlannedTensor& tensor, int bits) {
@@ -35,13 +35,13 @@ std::vector<Entry> checked(const std::string& path, const std::vector<PlannedTen
   for (const auto& tensor : tensors) {
     const auto* type = find_safetensors_type(tensor.dtype);
     if (!type)
-      fail_to_write(
-          path, fmt::format("tensor '{}' has a dtype that the format does not know", tensor.name));
+      fail_to_write(path, fmt::format("tensor '{}' has a dtype that the format does not support",
+                                      tensor.name));
     if (tensor.name == "__metadata__")
-      fail_to_write(path, "tensor '__metadata__' has a name that the format keeps for itself");
+      fail_to_write(path, "the tensor name '__metadata__' is reserved by the format");
     entries.push_back({&tensor, type});
   }
-  // Widest elements first, so that every tensor is aligned for its dtype.
+  // Tensors with the widest elements come first, so that every tensor is aligned for its dtype.
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry& a, const Entry& b) { return a.type->bits > b.type->bits; });
   return entries;
@@ -65,7 +65,7 @@ std::string header_text(const std::string& path, const std::vector<Entry>& entri
   try {
     text = header.dump();
   } catch (const nlohmann::json::exception&) {
-    fail_to_write(path, "a name or metadata is not valid UTF-8");
+    fail_to_write(path, "a tensor name or the metadata is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
@@ -86,7 +86,8 @@ void stream_safetensors(const std::string& path, const std::vector<PlannedTensor
   for (const auto& entry : entries) {
     const auto tensor = entry.tensor->make().detach().cpu().contiguous();
     if (tensor.scalar_type() != entry.tensor->dtype || tensor.sizes() != entry.tensor->shape)
-      fail_to_write(path, fmt::format("tensor '{}' is not what was planned", entry.tensor->name));
+      fail_to_write(path, fmt::format("tensor '{}' does not have the planned dtype and shape",
+                                      entry.tensor->name));
     file.write(tensor.data_ptr(), tensor.nbytes());
     if (written) written(tensor.nbytes());
   }
@@ -98,10 +99,10 @@ void write_safetensors(const std::string& path,
                        const std::map<std::string, std::string>& metadata) {
   std::vector<PlannedTensor> planned;
   for (const auto& [name, tensor] : tensors) {
-    if (!tensor.defined()) fail_to_write(path, fmt::format("tensor '{}' has no value", name));
+    if (!tensor.defined()) fail_to_write(path, fmt::format("tensor '{}' is undefined", name));
     if (tensor.layout() != at::kStrided)
       fail_to_write(path,
-                    fmt::format("tensor '{}' has a layout that the format does not know", name));
+                    fmt::format("tensor '{}' has a layout that the format does not support", name));
     planned.push_back(
         {name, tensor.scalar_type(), tensor.sizes().vec(), [tensor = tensor] { return tensor; }});
   }

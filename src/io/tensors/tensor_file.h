@@ -11,20 +11,22 @@ namespace emend {
 struct TensorInfo {
   at::ScalarType dtype;
   std::vector<int64_t> shape;
-  uint64_t begin = 0, end = 0;  // bytes after a safetensors header; 0 to their number elsewhere
+  uint64_t begin = 0,
+           end = 0;  // byte offsets after a safetensors header; other formats: 0 and the size
 };
 
-// One file of named tensors, checked whole when it is opened.
+// A file of named tensors, which is checked when it is opened.
 class TensorFile {
  public:
   virtual ~TensorFile() = default;
 
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   const std::string& path() const { return path_; }
-  // Zero-copy where aligned; keeps the mapping alive; must not be written to.
+  // Returns a view of the mapped file where it is aligned, otherwise a copy. The view keeps the
+  // mapping alive and must not be written to.
   virtual at::Tensor tensor(const std::string& name) const = 0;
-  // Says that a tensor has been read for now: its pages of the file leave this process' memory and
-  // come back when it is read again.
+  // Releases the pages of a tensor from the memory of this process. They are loaded again when the
+  // tensor is next read.
   virtual void let_go(const std::string& name) const = 0;
 
  protected:

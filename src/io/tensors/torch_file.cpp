@@ -16,11 +16,11 @@ constexpr int64_t kMostDimensions = 64;
 
 using Kind = Pickle::Kind;
 
-// A tensor as the file has it: where in which storage, and how it steps through it.
+// A tensor as the file describes it: its offset in a storage, and its strides.
 struct Placed {
   std::vector<int64_t> strides;
-  uint64_t begin = 0;   // of its first element, in the file
-  uint64_t extent = 0;  // bytes from its first to behind its last element
+  uint64_t begin = 0;   // offset of the first element in the file
+  uint64_t extent = 0;  // bytes from the first element to the end of the last one
 };
 
 bool is_dict(const Pickle& pickle, Pickle::Index index) {
@@ -30,7 +30,7 @@ bool is_dict(const Pickle& pickle, Pickle::Index index) {
           pickle.at(value.items[1]).items.empty());
 }
 
-// Its keys and values, one after another.
+// Keys and values alternate.
 std::vector<Pickle::Index> entries(const Pickle& pickle, Pickle::Index index) {
   const auto& value = pickle.at(index);
   return {value.items.begin() + (value.kind == Kind::object ? 2 : 0), value.items.end()};
@@ -48,7 +48,7 @@ std::string describe(const Pickle& pickle, Pickle::Index index) {
       return "a number";
     case Kind::text:
     case Kind::bytes:
-      return "a text";
+      return "a string";
     case Kind::list:
     case Kind::tuple:
     case Kind::set:
@@ -58,14 +58,14 @@ std::string describe(const Pickle& pickle, Pickle::Index index) {
     case Kind::persistent:
       return "a storage without a tensor";
     case Kind::global:
-      return "the name " + pickle.name(index);
+      return "the global " + pickle.name(index);
     case Kind::object:
       return "an object of " + pickle.name(index);
   }
   return "";
 }
 
-// Reads the tensors under one key out of what was saved.
+// Reads the tensors under one key of the saved value.
 class Reader {
  public:
   Reader(const TorchLayout& layout, const std::string& path)
@@ -76,19 +76,18 @@ class Reader {
     if (!is_dict(pickle_, dict))
       throw Error(
           kTorchFilePlace,
-          fmt::format("'{}' holds {}, not a dict of tensors", path_, describe(pickle_, dict)),
+          fmt::format("'{}' contains {}, not a dict of tensors", path_, describe(pickle_, dict)),
           "save the model's state_dict");
     const auto items = entries(pickle_, dict);
     for (size_t i = 0; i + 1 < items.size(); i += 2) {
       const auto& key = pickle_.at(items[i]);
       if (key.kind != Kind::text)
-        throw Error(
-            kTorchFilePlace,
-            fmt::format("'{}' has {} as the name of a tensor", path_, describe(pickle_, items[i])),
-            "the file is no dictionary of tensors; save the model's state_dict");
+        throw Error(kTorchFilePlace,
+                    fmt::format("'{}' has {} as a tensor name", path_, describe(pickle_, items[i])),
+                    "save the model's state_dict");
       std::string name(key.text);
       auto [info, place] = tensor(name, items[i + 1]);
-      if (!tensors.emplace(name, std::move(info)).second) fail(name, "is there twice");
+      if (!tensors.emplace(name, std::move(info)).second) fail(name, "occurs twice");
       places.emplace(std::move(name), std::move(place));
     }
   }
@@ -96,7 +95,7 @@ class Reader {
  private:
   [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
     throw Error(kTorchFilePlace, fmt::format("'{}': '{}' {}", path_, name.substr(0, 200), problem),
-                "the file is damaged, or does not hold what is asked for");
+                "the file is damaged, or is not a checkpoint of weights");
   }
 
   // The arguments of a call of `function`, or null.
@@ -111,11 +110,11 @@ class Reader {
     if (const auto* size = call_of(index, "torch.Size"); size && size->items.size() == 1)
       value = &pickle_.at(size->items[0]);
     if (value->kind != Kind::tuple || static_cast<int64_t>(value->items.size()) > kMostDimensions)
-      fail(name, "has an ill shape");
+      fail(name, "has a malformed shape");
     std::vector<int64_t> numbers;
     for (auto item : value->items) {
       const auto& number = pickle_.at(item);
-      if (number.kind != Kind::integer || number.integer < 0) fail(name, "has an ill shape");
+      if (number.kind != Kind::integer || number.integer < 0) fail(name, "has a malformed shape");
       numbers.push_back(number.integer);
     }
     return numbers;
@@ -125,22 +124,22 @@ class Reader {
   // _rebuild_parameter(tensor, requires_grad, hooks).
   std::pair<TensorInfo, Placed> tensor(const std::string& name, Pickle::Index index) const {
     if (const auto* parameter = call_of(index, "torch._utils._rebuild_parameter")) {
-      if (parameter->items.size() != 3) fail(name, "is an ill parameter");
+      if (parameter->items.size() != 3) fail(name, "is a malformed parameter");
       index = parameter->items[0];
     }
     const auto* call = call_of(index, "torch._utils._rebuild_tensor_v2");
     if (!call) fail(name, fmt::format("is {}, not a tensor", describe(pickle_, index)));
-    if (call->items.size() != 6 && call->items.size() != 7) fail(name, "is an ill tensor");
+    if (call->items.size() != 6 && call->items.size() != 7) fail(name, "is a malformed tensor");
     const auto& id = pickle_.at(call->items[0]);
     const auto& offset = pickle_.at(call->items[1]);
     if (id.kind != Kind::persistent || offset.kind != Kind::integer || offset.integer < 0)
-      fail(name, "is an ill tensor");
+      fail(name, "is a malformed tensor");
     const auto& storage =
         layout_.storages.at(std::string(pickle_.at(pickle_.at(id.items[0]).items[2]).text));
 
     TensorInfo info{storage.dtype, numbers(name, call->items[2])};
     Placed place{numbers(name, call->items[3])};
-    if (info.shape.size() != place.strides.size()) fail(name, "has an ill shape");
+    if (info.shape.size() != place.strides.size()) fail(name, "has a malformed shape");
     const auto size = c10::elementSize(storage.dtype);
     uint64_t count = 1, last = static_cast<uint64_t>(offset.integer);
     bool overflow = false, empty = false;
@@ -155,10 +154,10 @@ class Reader {
     }
     if (empty) return {info, place};
     if (overflow || last >= storage.elements)
-      fail(name, fmt::format("goes outside of its storage of {} elements", storage.elements));
-    // A view that repeats its elements could stand for any number of bytes.
+      fail(name, fmt::format("exceeds its storage of {} elements", storage.elements));
+    // A view that repeats its elements could claim any number of bytes.
     if (count > storage.elements)
-      fail(name, "shows the elements of its storage more than once, which is not implemented");
+      fail(name, "repeats elements of its storage, which is not supported");
     info.end = count * size;
     place.begin = storage.begin + static_cast<uint64_t>(offset.integer) * size;
     place.extent = (last - static_cast<uint64_t>(offset.integer) + 1) * size;

@@ -9,23 +9,23 @@
 namespace emend {
 
 // The tensors of a file that torch.save wrote (.pth, .pt, .bin), memory-mapped private and
-// read-only; in torch's zip layout or the older one of pickles with raw storages behind them.
+// read-only. Both layouts are read: zip, and the older one of pickles followed by raw storages.
 //
-// Such a file is a pickle, which in Python can run any program. Here nothing is run: only dicts,
-// lists, numbers, texts and tensors are understood, and every function or class outside of a short
-// list is refused by name wherever it stands. Objects of a few harmless classes that training
-// scripts leave beside the weights (argparse.Namespace, omegaconf, numpy's numbers, paths) are
-// carried as inert data and refused, too, when they stand where tensors are read.
+// Such a file is a pickle, which can run any program in Python. Here nothing is executed: only
+// dicts, lists, numbers, strings and tensors are supported, and every function or class that is not
+// in a short list is refused by name. Objects of a few harmless classes that training scripts store
+// (argparse.Namespace, omegaconf, numpy scalars, paths) are read as inert data, and refused where a
+// tensor is expected.
 class TorchFile : public TensorFile {
  public:
-  // Reads the dict of tensors under the first of `keys` that the saved dict has (such as `model`),
-  // or the saved dict itself. Throws emend::Error when the file is damaged, cut short, no
-  // checkpoint (says what it looks like), or holds anything but tensors there; when a tensor goes
-  // outside of its storage or a storage is missing.
+  // Reads the dict of tensors under the first of `keys` (such as `model`) that the saved dict has,
+  // or the saved dict itself. Throws emend::Error if the file is damaged, truncated, or not a
+  // checkpoint (the error says what it seems to be), if the dict contains anything but tensors, if
+  // a tensor exceeds its storage, or if a storage is missing.
   static std::shared_ptr<const TorchFile> open(const std::string& path,
                                                const std::vector<std::string>& keys = {});
 
-  // Which of the keys was read; empty: the dict itself.
+  // The key that was read; empty: the saved dict itself.
   const std::string& key() const { return key_; }
 
  protected:

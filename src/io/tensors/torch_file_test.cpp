@@ -35,7 +35,7 @@ class RealFile : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Layouts, RealFile, ::testing::Values("zip", "legacy", "protocol4"),
                          [](const auto& info) { return info.param; });
 
-TEST_P(RealFile, GivesTheTensorsThatTorchSaved) {
+TEST_P(RealFile, ReadsTheTensorsThatTorchSaved) {
   const auto file = TorchFile::open(kTorchData + GetParam() + ".pth", {"state_dict", "model"});
   const auto expected = SafetensorsFile::open(kTorchData + "expected.safetensors");
   EXPECT_EQ("model", file->key());
@@ -68,17 +68,17 @@ TEST(TorchFile, TensorsOutliveTheFile) {
   EXPECT_EQ(-2, tensor[0][0].item<float>());
 }
 
-// The dict itself is read when no key fits; then everything else in it is in the way.
-TEST(TorchFile, NamesWhatIsNoTensor) {
+// If no key matches, the dict itself is read, and any other value in it is an error.
+TEST(TorchFile, NamesValuesThatAreNotTensors) {
   for (const char* layout : {"zip", "legacy"})
     EXPECT_THAT(torch_error(read_file(kTorchData + layout + ".pth")),
                 HasSubstr("'model' is an object of collections.OrderedDict, not a tensor"));
 }
 
-TEST(TorchFile, RefusesWhatRunsPrograms) {
+TEST(TorchFile, RefusesPicklesThatRunPrograms) {
   EXPECT_THAT(
       torch_error(read_file(kTorchData + "hostile.pth"), {"model"}),
-      AllOf(HasSubstr("asks for posix.system"), HasSubstr("refused"), Not(HasSubstr("\n"))));
+      AllOf(HasSubstr("refers to posix.system"), HasSubstr("refused"), Not(HasSubstr("\n"))));
   const std::pair<const char*, const char*> hostile[] = {
       {"os", "system"},           {"posix", "system"},
       {"subprocess", "Popen"},    {"builtins", "eval"},
@@ -90,15 +90,15 @@ TEST(TorchFile, RefusesWhatRunsPrograms) {
   for (const auto& [module, name] : hostile) {
     const auto classic =
         by_hand::torch_legacy(std::string("}U\1xc") + module + "\n" + name + "\n)Rs", {});
-    EXPECT_THAT(torch_error(classic), HasSubstr(std::string("asks for ") + module + "." + name));
-    // As protocol 4 names it, and where a name alone would do harm.
+    EXPECT_THAT(torch_error(classic), HasSubstr(std::string("refers to ") + module + "." + name));
+    // The same in protocol 4, and a global that is named but not called.
     const auto stack = by_hand::torch_legacy(
         "}U\1x" + by_hand::short_text(module) + by_hand::short_text(name) + "\x93s", {});
-    EXPECT_THAT(torch_error(stack), HasSubstr(std::string("asks for ") + module + "." + name));
+    EXPECT_THAT(torch_error(stack), HasSubstr(std::string("refers to ") + module + "." + name));
   }
 }
 
-TEST(TorchFile, KeepsHarmlessObjectsOutsideAndRefusesThemInside) {
+TEST(TorchFile, IgnoresHarmlessObjectsExceptAmongTensors) {
   const std::string object = "cargparse\nNamespace\n)\x81}U\2lrK\1sb";
   const std::string tensor = by_hand::torch_tensor("0", 4, 0, {4}, {1});
   const auto beside = by_hand::torch_legacy("}U\5model}U\1w" + tensor + "ssU\4args" + object + "s",
@@ -109,7 +109,7 @@ TEST(TorchFile, KeepsHarmlessObjectsOutsideAndRefusesThemInside) {
               HasSubstr("'w' is an object of argparse.Namespace, not a tensor"));
 }
 
-TEST(TorchFile, SaysWhatAnotherFileIs) {
+TEST(TorchFile, NamesTheTypeOfOtherFiles) {
   const std::pair<std::string, const char*> others[] = {
       {"", "is empty"},
       {"<!DOCTYPE html><html>", "is a web page"},
@@ -127,7 +127,7 @@ TEST(TorchFile, SaysWhatAnotherFileIs) {
   EXPECT_THROW(TorchFile::open(kTorchData + "none.pth"), Error);
 }
 
-TEST(TorchFile, RefusesEveryCut) {
+TEST(TorchFile, RefusesEveryTruncation) {
   for (const char* layout : {"zip", "legacy"}) {
     const auto bytes = read_file(kTorchData + layout + ".pth");
     for (size_t length = 0; length < bytes.size(); length += 1 + length / 50)
@@ -139,7 +139,7 @@ std::string with_tensor(const std::string& tensor, size_t bytes = 48) {
   return by_hand::torch_legacy("}U\1w" + tensor + "s", {{"0", std::string(bytes, '\0')}});
 }
 
-TEST(TorchFile, RefusesTensorsOutsideOfTheirStorage) {
+TEST(TorchFile, RefusesTensorsThatExceedTheirStorage) {
   const int64_t most = INT64_MAX;
   const struct {
     int64_t offset;
@@ -148,50 +148,51 @@ TEST(TorchFile, RefusesTensorsOutsideOfTheirStorage) {
   } cases[] = {{0, {3, 4}, {4, 1}, "opened"},
                {11, {1}, {1}, "opened"},
                {12, {0, 5}, {5, 1}, "opened"},
-               {1, {3, 4}, {4, 1}, "goes outside of its storage of 12"},
-               {0, {13}, {1}, "goes outside"},
-               {0, {2, 2}, {11, 1}, "goes outside"},
-               {12, {1}, {1}, "goes outside"},
-               {most, {2}, {1}, "goes outside"},
-               {0, {most, most}, {1, 1}, "goes outside"},
-               {0, {2, 2}, {most, most}, "goes outside"},
-               {-1, {1}, {1}, "is an ill tensor"},
-               {0, {-1}, {1}, "has an ill shape"},
-               {0, {3}, {-1}, "has an ill shape"},
-               {0, {3, 4}, {1}, "has an ill shape"},
-               {0, {13}, {0}, "more than once"},
-               {0, {int64_t{1} << 40}, {0}, "more than once"}};
+               {1, {3, 4}, {4, 1}, "exceeds its storage of 12"},
+               {0, {13}, {1}, "exceeds its storage"},
+               {0, {2, 2}, {11, 1}, "exceeds its storage"},
+               {12, {1}, {1}, "exceeds its storage"},
+               {most, {2}, {1}, "exceeds its storage"},
+               {0, {most, most}, {1, 1}, "exceeds its storage"},
+               {0, {2, 2}, {most, most}, "exceeds its storage"},
+               {-1, {1}, {1}, "is a malformed tensor"},
+               {0, {-1}, {1}, "has a malformed shape"},
+               {0, {3}, {-1}, "has a malformed shape"},
+               {0, {3, 4}, {1}, "has a malformed shape"},
+               {0, {13}, {0}, "repeats elements"},
+               {0, {int64_t{1} << 40}, {0}, "repeats elements"}};
   for (const auto& c : cases)
-    EXPECT_THAT(torch_error(with_tensor(by_hand::torch_tensor("0", 12, c.offset, c.shape, c.strides))),
-                HasSubstr(c.said));
+    EXPECT_THAT(
+        torch_error(with_tensor(by_hand::torch_tensor("0", 12, c.offset, c.shape, c.strides))),
+        HasSubstr(c.said));
 }
 
-TEST(TorchFile, RefusesStoragesThatDoNotFit) {
+TEST(TorchFile, RefusesStoragesOfWrongSize) {
   const auto tensor = by_hand::torch_tensor("0", 12, 0, {3}, {1});
-  EXPECT_THAT(torch_error(with_tensor(tensor, 40)), HasSubstr("cut short in storage '0'"));
-  EXPECT_THAT(torch_error(with_tensor(tensor, 52)), HasSubstr("has 13 elements in its storage '0'"));
+  EXPECT_THAT(torch_error(with_tensor(tensor, 40)), HasSubstr("truncated in storage '0'"));
+  EXPECT_THAT(torch_error(with_tensor(tensor, 52)),
+              HasSubstr("has 13 elements in its storage '0'"));
   EXPECT_THAT(
       torch_error(by_hand::torch_legacy("}U\1w" + tensor + "s", {{"0", std::string(48, '\0')}}) +
-               "more"),
+                  "more"),
       HasSubstr("4 bytes after its last storage"));
   EXPECT_THAT(torch_error(by_hand::torch_legacy("}U\1w" + tensor + "s", {})),
               HasSubstr("has no storage '0'"));
   EXPECT_THAT(torch_error(by_hand::torch_legacy("}U\1w" + tensor + "s",
-                                             {{"0", std::string(48, '\0')}, {"1", ""}})),
+                                                {{"0", std::string(48, '\0')}, {"1", ""}})),
               HasSubstr("a storage '1' that nothing refers to"));
   EXPECT_THAT(torch_error(by_hand::torch_legacy(
                   "}U\1w" + tensor + "sU\1v" + by_hand::torch_tensor("0", 11, 0, {3}, {1}) + "s",
                   {{"0", std::string(48, '\0')}})),
-              HasSubstr("describes its storage '0' in two ways"));
+              HasSubstr("two different descriptions of its storage '0'"));
 
   const std::string pickle = "\x80\x02}U\1w" + tensor + "s.";
-  EXPECT_EQ(
-      "opened",
-      torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", std::string(48, '\0')}})));
+  EXPECT_EQ("opened", torch_error(by_hand::torch_zip(
+                          {{"x/data.pkl", pickle}, {"x/data/0", std::string(48, '\0')}})));
   EXPECT_THAT(torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}})),
               HasSubstr("has no storage '0'"));
   EXPECT_THAT(torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1234"}})),
-              HasSubstr("has 4 bytes in its storage '0', its tensors need 48"));
+              HasSubstr("has 4 bytes in its storage '0', but its tensors need 48"));
   EXPECT_THAT(
       torch_error(by_hand::torch_zip(
           {{"x/data.pkl", pickle}, {"x/byteorder", "big"}, {"x/data/0", std::string(48, '\0')}})),
@@ -199,12 +200,12 @@ TEST(TorchFile, RefusesStoragesThatDoNotFit) {
   EXPECT_THAT(
       torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/constants.pkl", "\x80\x02)."}})),
       HasSubstr("TorchScript"));
-  EXPECT_THAT(
-      torch_error(by_hand::torch_zip({{"x/data.pkl", pickle}, {"x/data/0", "1"}, {"x/data/0", "2"}})),
-      HasSubstr("two entries 'x/data/0'"));
+  EXPECT_THAT(torch_error(by_hand::torch_zip(
+                  {{"x/data.pkl", pickle}, {"x/data/0", "1"}, {"x/data/0", "2"}})),
+              HasSubstr("two entries 'x/data/0'"));
 }
 
-// Whatever offset a storage has: no copy where it is aligned, a copy where it is not.
+// A storage is viewed if its offset is aligned, and copied otherwise.
 TEST(TorchFile, ReadsStoragesAtAnyOffset) {
   std::string numbers;
   for (float value : {1.0F, 2.0F, 3.0F, 4.0F})
@@ -224,12 +225,12 @@ TEST(TorchFile, ReadsStoragesAtAnyOffset) {
 }
 
 TEST(TorchFile, SurvivesNestingAndMemoBombs) {
-  // A million lists, each inside of the one before.
+  // A million nested lists.
   std::string deep = "}U\1w";
   for (int i = 0; i < 1'000'000; ++i) deep += "]";
   for (int i = 0; i < 999'999; ++i) deep += "a";
   EXPECT_THAT(torch_error(by_hand::torch_legacy(deep + "s", {})), HasSubstr("'w' is a list"));
-  // Each list holds the one before twice: 2^40 values for whoever walks it.
+  // Each list contains the previous one twice, so that a recursive walk would visit 2^40 values.
   std::string bomb = "}U\1w]q\1";
   bomb += "0";
   for (char i = 1; i < 41; ++i) {
@@ -238,40 +239,41 @@ TEST(TorchFile, SurvivesNestingAndMemoBombs) {
     ((bomb += "eq") += static_cast<char>(i + 1)) += '0';
   }
   EXPECT_THAT(torch_error(by_hand::torch_legacy(bomb + "h\x29s", {})), HasSubstr("'w' is a list"));
-  // A list that holds itself.
+  // A list that contains itself.
   EXPECT_THAT(torch_error(by_hand::torch_legacy("}U\1w]q\1h\1as", {})), HasSubstr("'w' is a list"));
-  // One value doubled without an end.
+  // A value that is duplicated millions of times.
   EXPECT_THAT(torch_error(by_hand::torch_legacy("(" + std::string(5'000'000, '2'), {})),
-              HasSubstr("not there"));
+              HasSubstr("empty stack"));
   EXPECT_THAT(torch_error(by_hand::torch_legacy("N" + std::string(5'000'000, '2'), {})),
               HasSubstr("too many values"));
 }
 
-TEST(TorchFile, RefusesIllPickles) {
-  const std::pair<const char*, const char*> cases[] = {{"a", "not there"},
-                                                       {"}U\1wNs}", "untidy"},
-                                                       {"(}", "untidy"},
-                                                       {"h\1", "has not made"},
-                                                       {"U\xff", "cut short"},
-                                                       {"}(U\1wu", "key without a value"},
-                                                       {"NNa", "holds none"},
-                                                       {"K\1K\1R", "calls what is no function"},
-                                                       {"NNb", "fields to what has none"},
-                                                       {"}K\1Ns", "a number as the name"},
-                                                       {"}U\1wNs", "'w' is None, not a tensor"},
-                                                       {"]", "holds a list, not a dict"},
-                                                       {"I1\n", "instruction 0x49"},
-                                                       {"P0\n", "instruction 0x50"},
-                                                       {"i", "instruction 0x69"},
-                                                       {"\x82\1", "instruction 0x82"},
-                                                       {"\x80\5", "protocol 5"},
-                                                       {"U\7storageQ", "does not write"},
-                                                       {"}U\1wU\1wQs", "does not write"}};
+TEST(TorchFile, RefusesMalformedPickles) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"a", "more values than the stack"},
+      {"}U\1wNs}", "more than one value"},
+      {"(}", "more than one value"},
+      {"h\1", "undefined memo entry"},
+      {"U\xff", "truncated"},
+      {"}(U\1wu", "key without a value"},
+      {"NNa", "not a container"},
+      {"K\1K\1R", "not a function or class"},
+      {"NNb", "fields of a value that is not an object"},
+      {"}K\1Ns", "a number as a tensor name"},
+      {"}U\1wNs", "'w' is None, not a tensor"},
+      {"]", "contains a list, not a dict"},
+      {"I1\n", "opcode 0x49"},
+      {"P0\n", "opcode 0x50"},
+      {"i", "opcode 0x69"},
+      {"\x82\1", "opcode 0x82"},
+      {"\x80\5", "protocol 5"},
+      {"U\7storageQ", "does not write"},
+      {"}U\1wU\1wQs", "does not write"}};
   for (const auto& [pickle, said] : cases)
     EXPECT_THAT(torch_error(by_hand::torch_legacy(pickle, {})), HasSubstr(said)) << pickle;
   EXPECT_THAT(torch_error(with_tensor(by_hand::torch_tensor("0", 12, 0, {3}, {1}) + "sU\1w" +
-                                   by_hand::torch_tensor("0", 12, 0, {3}, {1}))),
-              HasSubstr("'w' is there twice"));
+                                      by_hand::torch_tensor("0", 12, 0, {3}, {1}))),
+              HasSubstr("'w' occurs twice"));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ std::vector<std::string> torch_files() {
   return files;
 }
 
-// Every tensor of an accepted file can be read from its first element to its last.
+// Reads every tensor of an accepted file from its first element to its last.
 void read_all(const TorchFile& file) {
   for (const auto& [name, info] : file.tensors()) {
     const auto tensor = file.tensor(name).clone();
@@ -29,7 +29,7 @@ void read_all(const TorchFile& file) {
   }
 }
 
-TEST(TorchFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
+TEST(TorchFuzz, DamagedFilesThrowOrCanBeRead) {
   TemporaryFolder folder;
   const auto path = folder.file("t");
   int accepted = 0;
@@ -42,8 +42,8 @@ TEST(TorchFuzz, DamagedFilesCanBeOpenedAndReadOrAreErrors) {
   EXPECT_GT(accepted, 20);
 }
 
-// Damage inside of the pickle only: what is behind the archive's checks.
-TEST(TorchFuzz, DamagedPicklesAreErrorsOrSound) {
+// Damages only the pickle, to reach the code after the checks of the archive.
+TEST(TorchFuzz, DamagedPicklesThrowOrAreValid) {
   std::vector<std::string> pickles;
   std::string data;
   for (const auto& bytes : torch_files()) {
@@ -73,8 +73,8 @@ TEST(TorchFuzz, DamagedPicklesAreErrorsOrSound) {
   EXPECT_GT(accepted, 20);
 }
 
-// With every name allowed, so that all instructions are reached with all kinds of values.
-TEST(TorchFuzz, AnyInstructionsMakeInertValuesOrAreErrors) {
+// All names are allowed, so that all instructions are reached with all kinds of values.
+TEST(TorchFuzz, RandomInstructionsThrowOrGiveInertValues) {
   const auto files = torch_files();
   const auto wrong = fuzz({files[2].substr(0, 4000), std::string("\x80\x02") + "}](K\1K\2eU\1aNs.",
                            "\x80\x04\x95\x05\0\0\0\0\0\0\0\x8c\1a\x8c\1b\x93)\x81}b."},
@@ -88,7 +88,7 @@ TEST(TorchFuzz, AnyInstructionsMakeInertValuesOrAreErrors) {
   EXPECT_EQ("", wrong);
 }
 
-TEST(TorchFuzz, DamagedArchivesLieInsideOfTheFileOrAreErrors) {
+TEST(TorchFuzz, DamagedArchivesThrowOrLieInsideTheFile) {
   int accepted = 0;
   const auto wrong = fuzz({torch_files()[0], by_hand::torch_zip({{"a", "1"}, {"b", ""}}, true)},
                           10000, 4, [&](const std::string& bytes) {

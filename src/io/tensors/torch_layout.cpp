@@ -12,7 +12,8 @@ namespace emend {
 namespace {
 
 constexpr const char* kTorchLayoutPlace = "io::torch_file";
-constexpr uint64_t kMostPickle = uint64_t{1} << 28;  // of bytes that are not weights
+constexpr uint64_t kMostPickle =
+    uint64_t{1} << 28;  // limit of the pickle's size, which does not include weights
 
 using Kind = Pickle::Kind;
 using Storages = std::map<std::string, TorchStorage, std::less<>>;
@@ -40,8 +41,9 @@ at::ScalarType storage_type(std::string_view name) {
   return found == types.end() ? at::ScalarType::Undefined : found->second;
 }
 
-// What a checkpoint may name. The first part has a meaning here; the rest is what training scripts
-// leave beside weights: kept as inert data, as every object is, and never where tensors are read.
+// Names that a checkpoint may contain. Those of the first group are interpreted here. The others
+// are written by training scripts next to the weights: they are read as inert data, and refused
+// where a tensor is expected.
 bool allowed(std::string_view module, std::string_view name) {
   static const std::set<std::pair<std::string_view, std::string_view>> known{
       {"collections", "OrderedDict"},
@@ -84,7 +86,7 @@ bool allowed(std::string_view module, std::string_view name) {
   return (module == "builtins" || module == "__builtin__") && builtins.count(name) > 0;
 }
 
-// What the pickle says of storages: ('storage', class, key, device, elements[, None]).
+// How the pickle describes storages: ('storage', class, key, device, elements[, None]).
 Storages named_storages(const Pickle& pickle, const std::string& path) {
   Storages storages;
   for (Pickle::Index i = 0; i < pickle.count(); ++i) {
@@ -97,21 +99,22 @@ Storages named_storages(const Pickle& pickle, const std::string& path) {
     if (id.kind != Kind::tuple || (id.items.size() != 5 && id.items.size() != 6) ||
         part(0).text != "storage" || part(1).kind != Kind::global || part(2).kind != Kind::text ||
         part(4).kind != Kind::integer || part(4).integer < 0)
-      fail_to_read(path, "refers to data in a way that torch does not write");
+      fail_to_read(path, "has a reference to a storage that torch does not write");
     if (id.items.size() == 6 && part(5).kind != Kind::none)
-      fail_to_read(
-          path, "has storages that are views of others, as very old releases of torch wrote them",
-          "load it in a newer torch and save it again");
+      fail_to_read(path,
+                   "has storages that are views of others, as in files of very old torch releases",
+                   "load it with a newer torch and save it again");
     const auto name = pickle.name(id.items[1]);
     TorchStorage storage;
     if (name.rfind("torch.", 0) == 0) storage.dtype = storage_type(name.substr(6));
     if (storage.dtype == at::ScalarType::Undefined)
-      fail_to_read(path, fmt::format("has data of the type {}, which is not implemented", name));
+      fail_to_read(path, fmt::format("has data of the type {}, which is not supported", name));
     storage.elements = static_cast<uint64_t>(part(4).integer);
     auto [place, is_new] = storages.emplace(part(2).text, storage);
     if (!is_new &&
         (place->second.dtype != storage.dtype || place->second.elements != storage.elements))
-      fail_to_read(path, fmt::format("describes its storage '{}' in two ways", place->first));
+      fail_to_read(path,
+                   fmt::format("has two different descriptions of its storage '{}'", place->first));
   }
   return storages;
 }
@@ -120,7 +123,7 @@ uint64_t storage_bytes(const std::string& path, const std::string& key,
                        const TorchStorage& storage) {
   uint64_t bytes = 0;
   if (__builtin_mul_overflow(storage.elements, c10::elementSize(storage.dtype), &bytes))
-    fail_to_read(path, fmt::format("has a storage '{}' of more bytes than can be counted", key));
+    fail_to_read(path, fmt::format("has a storage '{}' whose size overflows", key));
   return bytes;
 }
 
@@ -141,15 +144,15 @@ TorchLayout read_zip(std::string_view bytes, const std::string& path) {
   const auto* pickle = folder.empty() ? nullptr : find("data.pkl");
   if (!pickle)
     fail_to_read(path, "is a zip archive, but not one that torch.save wrote (it has no data.pkl)",
-                 "name a checkpoint of torch");
+                 "give a torch checkpoint");
   if (find("constants.pkl"))
     fail_to_read(path, "is a TorchScript program, not a checkpoint of weights",
-                 "name the file of weights that it was made from");
+                 "give the weights file that it was made from");
   if (const auto* order = find("byteorder");
       order && bytes.substr(order->begin, order->end - order->begin) != "little")
-    fail_to_read(path, "was not written on a little-endian machine, which is not implemented");
+    fail_to_read(path, "was not written on a little-endian machine, which is not supported");
   if (pickle->end - pickle->begin > kMostPickle)
-    fail_to_read(path, "has an absurdly large data.pkl");
+    fail_to_read(path, "has a data.pkl that is too large");
 
   Pickle saved(bytes.substr(pickle->begin, pickle->end - pickle->begin), path, allowed);
   auto storages = named_storages(saved, path);
@@ -158,16 +161,16 @@ TorchLayout read_zip(std::string_view bytes, const std::string& path) {
     if (!entry) fail_to_read(path, fmt::format("has no storage '{}', which its tensors need", key));
     if (entry->end - entry->begin != storage_bytes(path, key, storage))
       fail_to_read(path,
-                   fmt::format("has {} bytes in its storage '{}', its tensors need {}",
+                   fmt::format("has {} bytes in its storage '{}', but its tensors need {}",
                                entry->end - entry->begin, key, storage_bytes(path, key, storage)));
     storage.begin = entry->begin;
   }
   return {std::move(saved), std::move(storages)};
 }
 
-// torch/serialization.py of releases before 1.6: five pickles (a magic number, the version of the
-// layout, facts of the machine, what was saved, the order of the storages), then each storage as
-// its number of elements and its bytes.
+// torch/serialization.py before 1.6: five pickles (a magic number, the version of the layout,
+// properties of the machine, the saved value, the order of the storages), then for each storage the
+// number of its elements and its bytes.
 TorchLayout read_legacy(std::string_view bytes, const std::string& path) {
   uint64_t position = 0;
   const auto next = [&] {
@@ -175,19 +178,19 @@ TorchLayout read_legacy(std::string_view bytes, const std::string& path) {
     position += pickle.size();
     return pickle;
   };
-  next();  // the magic number, seen before
+  next();  // the magic number, already checked
   const auto version = next();
   if (version.top().kind != Kind::integer || version.top().integer != 1001)
-    fail_to_read(path, "is of an unknown version of torch's layout");
+    fail_to_read(path, "has an unknown version of torch's layout");
   const auto machine = next();
   for (size_t i = 0; i + 1 < machine.top().items.size(); i += 2)
     if (machine.at(machine.top().items[i]).text == "little_endian" &&
         machine.at(machine.top().items[i + 1]).integer != 1)
-      fail_to_read(path, "was not written on a little-endian machine, which is not implemented");
+      fail_to_read(path, "was not written on a little-endian machine, which is not supported");
   auto saved = next();
   auto storages = named_storages(saved, path);
   const auto order = next();
-  if (order.top().kind != Kind::list) fail_to_read(path, "has no list of its storages");
+  if (order.top().kind != Kind::list) fail_to_read(path, "has no list of storages");
 
   std::set<std::string_view> placed;
   for (auto index : order.top().items) {
@@ -200,12 +203,12 @@ TorchLayout read_legacy(std::string_view bytes, const std::string& path) {
     const auto size = storage_bytes(path, name, storage);
     const auto left = bytes.size() - position;
     if (left < 8 || left - 8 < size)
-      fail_to_read(path, fmt::format("is cut short in storage '{}'", name));
+      fail_to_read(path, fmt::format("is truncated in storage '{}'", name));
     uint64_t elements = 0;
     for (int i = 7; i >= 0; --i)
       elements = elements << 8 | static_cast<uint8_t>(bytes[position + static_cast<size_t>(i)]);
     if (elements != storage.elements)
-      fail_to_read(path, fmt::format("has {} elements in its storage '{}', its tensors need {}",
+      fail_to_read(path, fmt::format("has {} elements in its storage '{}', but its tensors need {}",
                                      elements, name, storage.elements));
     storage.begin = position + 8;
     position += 8 + size;
@@ -218,10 +221,10 @@ TorchLayout read_legacy(std::string_view bytes, const std::string& path) {
   return {std::move(saved), std::move(storages)};
 }
 
-// A pickle of the number that begins the older layout, 0x1950a86a20f9469cfc6c.
+// The pickle of the magic number of the older layout, 0x1950a86a20f9469cfc6c.
 constexpr std::string_view kMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
 
-// People's downloads go wrong in a few well-known ways.
+// Recognizes common results of failed downloads.
 [[noreturn]] void refuse_foreign(std::string_view bytes, const std::string& path) {
   if (bytes.empty()) fail_to_read(path, "is empty", "the download failed; fetch it again");
   auto head = bytes.substr(0, 512);
@@ -232,26 +235,22 @@ constexpr std::string_view kMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\
       text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (text.rfind("<!doctype", 0) == 0 || text.rfind("<html", 0) == 0 ||
       text.rfind("<head", 0) == 0 || text.rfind("<?xml", 0) == 0)
-    fail_to_read(
-        path, "is a web page, not a checkpoint",
-        "the link led to a page that shows or refuses the file; use its direct download link");
+    fail_to_read(path, "is a web page, not a checkpoint",
+                 "the link leads to a page about the file; use the direct download link");
   if (text.rfind("version https://git-lfs", 0) == 0)
-    fail_to_read(path, "is a pointer of git-lfs, not the file that it points to",
-                 "run `git lfs pull`");
+    fail_to_read(path, "is a Git LFS pointer (git-lfs), not the file itself", "run `git lfs pull`");
   if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar")
-    fail_to_read(path,
-                 "is a tar archive, as torch before 0.1.10 wrote it, which is not implemented",
-                 "load it in a newer torch and save it again");
+    fail_to_read(path, "is a tar archive of torch before 0.1.10, which is not supported",
+                 "load it with a newer torch and save it again");
   if (head.substr(0, 2) == "\x1f\x8b")
-    fail_to_read(path, "is compressed with gzip", "unpack it first");
+    fail_to_read(path, "is compressed with gzip", "decompress it first");
   if (head.substr(0, 4) == "\x89HDF")
-    fail_to_read(path, "is an HDF5 file, not a checkpoint of torch", "");
+    fail_to_read(path, "is an HDF5 file, not a torch checkpoint", "");
   if (bytes.size() > 8 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0)
-    fail_to_read(path, "is a safetensors file, not a checkpoint of torch.save", "");
+    fail_to_read(path, "is a safetensors file, not one that torch.save wrote", "");
   if (head.substr(0, 1) == "\x80")
-    fail_to_read(path, "is a pickle, but not one that torch.save wrote",
-                 "name a checkpoint of torch");
-  fail_to_read(path, "is not a file that torch.save wrote", "name a checkpoint (.pth, .pt, .bin)");
+    fail_to_read(path, "is a pickle, but not one that torch.save wrote", "give a torch checkpoint");
+  fail_to_read(path, "is not a file that torch.save wrote", "give a checkpoint (.pth, .pt, .bin)");
 }
 
 }  // namespace

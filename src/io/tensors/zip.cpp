@@ -15,7 +15,7 @@ constexpr uint64_t kEndSize = 22, kLocatorSize = 20, kEnd64Size = 56, kCentralSi
                    kLocalSize = 30;
 constexpr uint64_t kMaxZipEntries = 1'000'000;
 
-// Layout: PKWARE's APPNOTE 6.3.
+// The layout is that of PKWARE's APPNOTE 6.3.
 class Archive {
  public:
   Archive(std::string_view bytes, const std::string& path) : bytes_(bytes), path_(path) {}
@@ -35,7 +35,7 @@ class Archive {
     });
     for (size_t i = 1; i < entries.size(); ++i)
       if (entries[i].begin < entries[i - 1].end)
-        fail(fmt::format("has entries that overlap, '{}'", entries[i].name.substr(0, 100)));
+        fail(fmt::format("has entries that overlap at '{}'", entries[i].name.substr(0, 100)));
     return entries;
   }
 
@@ -52,7 +52,7 @@ class Archive {
   bool has(uint64_t at, uint64_t size) const {
     return at <= bytes_.size() && size <= bytes_.size() - at;
   }
-  // Callers have checked that the bytes are there.
+  // Callers have checked that the bytes exist.
   uint64_t number(uint64_t at, int size) const {
     uint64_t value = 0;
     for (int i = size - 1; i >= 0; --i) value = value << 8 | static_cast<uint8_t>(bytes_[at + i]);
@@ -63,7 +63,7 @@ class Archive {
   }
 
   Directory find_directory() const {
-    if (bytes_.size() < kEndSize) fail("is cut short");
+    if (bytes_.size() < kEndSize) fail("is truncated");
     const uint64_t last = bytes_.size() - kEndSize;
     const uint64_t first = last - std::min<uint64_t>(last, 0xffff);  // a comment may follow
     for (uint64_t at = last + 1; at-- > first;) {
@@ -72,10 +72,11 @@ class Archive {
       uint64_t size = number(at + 12, 4);
       uint64_t limit = at;
       if (number(at + 4, 2) != 0 && number(at + 4, 2) != 0xffff)
-        fail("is one part of an archive in several parts");
+        fail("is one part of a multi-part archive");
       if (at >= kLocatorSize && is(at - kLocatorSize, "PK\6\7")) {
         const uint64_t end64 = number(at - kLocatorSize + 8, 8);
-        if (!has(end64, kEnd64Size) || !is(end64, "PK\6\6")) fail("has an ill zip64 directory");
+        if (!has(end64, kEnd64Size) || !is(end64, "PK\6\6"))
+          fail("has a malformed zip64 end-of-central-directory record");
         directory.count = number(end64 + 32, 8);
         size = number(end64 + 40, 8);
         directory.at = number(end64 + 48, 8);
@@ -83,20 +84,22 @@ class Archive {
       }
       if (directory.at > limit || size > limit - directory.at || directory.count > kMaxZipEntries ||
           directory.count > size / kCentralSize)
-        fail("has a directory that goes beyond its place");
+        fail("has a central directory that exceeds the archive");
       directory.end = directory.at + size;
       return directory;
     }
-    fail("is cut short: it has no directory at its end");
+    fail("is truncated: it has no central directory at its end");
   }
 
-  // Takes the next entry of the directory.
+  // Reads the next entry of the central directory.
   ZipEntry read_entry(Directory& directory) const {
     const uint64_t at = directory.at;
-    if (directory.end - at < kCentralSize || !is(at, "PK\1\2")) fail("has an ill directory");
+    if (directory.end - at < kCentralSize || !is(at, "PK\1\2"))
+      fail("has a malformed central directory");
     const uint64_t name = number(at + 28, 2), extra = number(at + 30, 2),
                    comment = number(at + 32, 2);
-    if (directory.end - at - kCentralSize < name + extra + comment) fail("has an ill directory");
+    if (directory.end - at - kCentralSize < name + extra + comment)
+      fail("has a malformed central directory");
     directory.at += kCentralSize + name + extra + comment;
 
     ZipEntry entry{std::string(bytes_.substr(at + kCentralSize, name))};
@@ -105,33 +108,33 @@ class Archive {
     read_extra(at + kCentralSize + name, extra, size, packed, local);
     if (number(at + 8, 2) & 1) fail(fmt::format("has the encrypted entry '{}'", quoted));
     if (number(at + 10, 2) != 0 || packed != size)
-      fail(
-          fmt::format("has the compressed entry '{}'; torch stores its files as they are", quoted));
+      fail(fmt::format("has the compressed entry '{}'; torch does not compress its files", quoted));
     if (!has(local, kLocalSize) || !is(local, "PK\3\4"))
-      fail(fmt::format("has no file '{}' where its directory says", quoted));
+      fail(fmt::format("has no file '{}' at the position in its central directory", quoted));
     const uint64_t its_name = number(local + 26, 2), its_extra = number(local + 28, 2);
     entry.begin = local + kLocalSize + its_name + its_extra;
     if (!has(local + kLocalSize, its_name) ||
         bytes_.substr(local + kLocalSize, its_name) != entry.name)
-      fail(fmt::format("has another file where '{}' should be", quoted));
-    if (!has(entry.begin, size)) fail(fmt::format("is cut short in '{}'", quoted));
+      fail(fmt::format("has another file at the position of '{}'", quoted));
+    if (!has(entry.begin, size)) fail(fmt::format("is truncated in '{}'", quoted));
     entry.end = entry.begin + size;
     return entry;
   }
 
-  // Zip64's wide numbers, for those that do not fit: in this order, each only where it is needed.
+  // The 64-bit numbers of zip64 for fields that do not fit into 32 bits: in this order, each only
+  // if needed.
   void read_extra(uint64_t at, uint64_t length, uint64_t& size, uint64_t& packed,
                   uint64_t& local) const {
     const uint64_t end = at + length;
     while (end - at >= 4) {
       const uint64_t kind = number(at, 2), its_length = number(at + 2, 2);
       at += 4;
-      if (its_length > end - at) fail("has an ill directory");
+      if (its_length > end - at) fail("has a malformed central directory");
       if (kind == 1) {
         uint64_t from = at;
         for (uint64_t* wide : {&size, &packed, &local}) {
           if (*wide != 0xffffffff) continue;
-          if (at + its_length - from < 8) fail("has an ill directory");
+          if (at + its_length - from < 8) fail("has a malformed central directory");
           *wide = number(from, 8);
           from += 8;
         }

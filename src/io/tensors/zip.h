@@ -7,7 +7,7 @@
 
 namespace emend {
 
-// A file inside a zip archive: its bytes are those from `begin` to `end` of the archive.
+// A file in a zip archive: bytes [begin, end) of the archive.
 struct ZipEntry {
   std::string name;
   uint64_t begin = 0, end = 0;
@@ -15,9 +15,10 @@ struct ZipEntry {
 
 bool looks_like_zip(std::string_view bytes);
 
-// The entries of an archive (zip64 too) whose files are stored as they are, in the order of their
-// place. Throws emend::Error for compressed, encrypted, overlapping or doubled entries, and for
-// what is damaged or cut short. Checksums are not looked at: the bytes may be many gigabytes.
+// Lists the entries of an archive (also zip64) with stored (uncompressed) files, sorted by
+// position. Throws emend::Error for compressed, encrypted, overlapping or duplicate entries, and
+// for damaged or truncated archives. Checksums are not verified, because the data may be many
+// gigabytes.
 std::vector<ZipEntry> list_zip(std::string_view bytes, const std::string& path);
 
 }  // namespace emend

@@ -20,8 +20,8 @@ struct Expression {
     map,          // parts: key, value, key, value, ...
     attribute,    // parts[0].name
     item,         // parts[0][parts[1]]
-    slice,        // parts[0][parts[1]:parts[2]:parts[3]], null where left out
-    call,         // name(parts, named): one of the functions, or a macro
+    slice,        // null if omitted
+    call,         // name(parts, named): a function or a macro
     method,       // parts[0].name(parts[1], ...)
     filter,       // parts[0] | name(parts[1], ..., named)
     test,         // parts[0] is name(parts[1], ...)
@@ -29,7 +29,7 @@ struct Expression {
     logical_not,  // not parts[0]
     logical_and,
     logical_or,
-    compare,   // parts[0] name parts[1]; chains are made of and
+    compare,   // parts[0] name parts[1]; a chain becomes several with `and`
     binary,    // parts[0] name parts[1]
     concat,    // parts[0] ~ parts[1] ~ ...
     condition  // parts[1] if parts[0] else parts[2] (null: undefined)
@@ -50,15 +50,15 @@ struct Statement {
     condition,
     loop,
     assign,    // targets = expression
-    capture,   // targets = what body writes
-    enclosed,  // body, with variables of its own
-    macro,     // text is its name; targets its parameters, defaults theirs
+    capture,   // targets = output of the body
+    enclosed,  // body with its own variables
+    macro,     // text is its name, targets its parameters, defaults their defaults
     go_on,     // continue
     leave      // break
   };
   struct Target {
     std::string name;
-    std::string attribute;  // of a namespace; empty: none
+    std::string attribute;  // attribute of a namespace; empty: none
   };
   struct Branch {
     ExpressionPtr test;  // null: else
@@ -68,12 +68,12 @@ struct Statement {
   int line;
   std::string text;
   ExpressionPtr expression;
-  ExpressionPtr filter;  // of a loop; may be null
+  ExpressionPtr filter;  // filter of a loop; may be null
   std::vector<Target> targets;
-  std::vector<ExpressionPtr> defaults;  // of the last parameters of a macro
-  bool unpacked = false;                // targets take the items of a list
+  std::vector<ExpressionPtr> defaults;  // defaults of the last parameters of a macro
+  bool unpacked = false;                // targets are assigned the items of a list
   std::vector<Branch> branches;
-  std::vector<Statement> body, otherwise;  // otherwise: of a loop without rounds
+  std::vector<Statement> body, otherwise;  // otherwise: else branch of a loop
 };
 
 }  // namespace emend::text::jinja

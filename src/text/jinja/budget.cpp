@@ -8,11 +8,9 @@ void fail(const std::string& problem) { throw Failure(problem, ""); }
 
 void refuse(const std::string& construct) {
   throw Failure(fmt::format("{} is not implemented", construct),
-                "what chat templates may use is said in src/text/jinja/README.md");
+                "src/text/jinja/README.md lists what chat templates may use");
 }
 
-void Budget::exhausted() {
-  fail("the template does not come to an end, or writes more than 64 MiB");
-}
+void Budget::exhausted() { fail("the template runs too long, or writes more than 64 MiB"); }
 
 }  // namespace emend::text::jinja

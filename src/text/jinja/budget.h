@@ -8,7 +8,7 @@
 
 namespace emend::text::jinja {
 
-// What goes wrong in here; ChatTemplate makes an emend::Error of it, which names the template.
+// An error of a template. ChatTemplate converts it to an emend::Error that names the template.
 class Failure : public std::runtime_error {
  public:
   Failure(const std::string& problem, std::string hint)
@@ -18,8 +18,7 @@ class Failure : public std::runtime_error {
 [[noreturn]] void fail(const std::string& problem);
 [[noreturn]] void refuse(const std::string& construct);  // "... is not implemented"
 
-// Bounds the work of one rendering, so that no template runs long: a million steps, or 64 MiB of
-// text, in all.
+// Limits the work of one rendering: a million steps, or 64 MiB of text, in total.
 class Budget {
  public:
   void step() { spend(64); }

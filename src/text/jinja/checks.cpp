@@ -10,26 +10,26 @@ namespace {
 
 using Test = std::function<bool(const Value&, const Arguments&, Budget&)>;
 
-// One that looks at the value alone.
+// A test of the value alone.
 Test plain(bool (*holds)(const Value&)) {
   return [holds](const Value& value, const Arguments& arguments, Budget&) {
     if (!arguments.in_order.empty() || !arguments.named.empty())
-      refuse("an argument of a test that takes none");
+      refuse("an argument of a test without parameters");
     return holds(value);
   };
 }
 
-// One that compares the value with an argument.
+// A test that compares the value with an argument.
 Test against(bool (*holds)(const Value&, const Value&, Budget&)) {
   return [holds](const Value& value, const Arguments& arguments, Budget& budget) {
     if (arguments.in_order.size() != 1 || !arguments.named.empty())
-      fail("a test that compares needs one argument");
+      fail("a comparison test needs one argument");
     return holds(value, arguments.in_order[0], budget);
   };
 }
 
 int64_t whole(const Value& value) {
-  if (!value.is_whole()) fail(fmt::format("a whole number is needed, not {}", value.kind()));
+  if (!value.is_whole()) fail(fmt::format("an integer is needed, not {}", value.kind()));
   return value.whole();
 }
 

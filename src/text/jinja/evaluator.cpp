@@ -17,9 +17,9 @@ using Kind = Expression::Kind;
 [[noreturn]] void cannot(const std::string& sign, const Value& a, const Value& b) {
   for (const Value* value : {&a, &b})
     if (value->is_undefined())
-      fail(fmt::format("'{}' is undefined, so there is no '{}' of it", value->undefined()->name,
-                       sign));
-  fail(fmt::format("there is no '{}' of {} and {}", sign, a.kind(), b.kind()));
+      fail(fmt::format("'{}' is undefined, so '{}' cannot be applied to it",
+                       value->undefined()->name, sign));
+  fail(fmt::format("'{}' cannot be applied to {} and {}", sign, a.kind(), b.kind()));
 }
 
 int64_t whole_result(const std::string& sign, int64_t a, int64_t b) {
@@ -50,7 +50,7 @@ Value real_result(const std::string& sign, double a, double b) {
   if (sign == "*") return Value(a * b);
   if (b == 0) fail("division by zero");
   if (sign == "/") return Value(a / b);
-  refuse(fmt::format("'{}' of numbers with a fraction", sign));
+  refuse(fmt::format("'{}' of floating-point numbers", sign));
 }
 
 Value repeated(const std::string& text, int64_t count, Budget& budget) {
@@ -84,17 +84,16 @@ Value binary(const std::string& sign, const Value& a, const Value& b, Budget& bu
   cannot(sign, a, b);
 }
 
-// Python's a[start:stop:step].
+// Python's slice a[start:stop:step].
 Value slice(const Value& value, const Value* bounds[3], Budget& budget) {
   const bool text = value.string() != nullptr;
   if (!text && (!value.list() || value.list()->lazy))
-    fail(fmt::format("there is no part of {}", value.kind()));
+    fail(fmt::format("{} cannot be sliced", value.kind()));
   const auto items = items_of(value, budget);
   const auto size = static_cast<int64_t>(items.size());
   auto read = [&](int which) -> std::optional<int64_t> {
     if (!bounds[which] || bounds[which]->is_none()) return std::nullopt;
-    if (!bounds[which]->is_whole())
-      fail(fmt::format("a bound of a slice is {}", bounds[which]->kind()));
+    if (!bounds[which]->is_whole()) fail(fmt::format("a slice bound is {}", bounds[which]->kind()));
     return bounds[which]->whole();
   };
   const int64_t step = std::max(read(2).value_or(1), -size - 1);
@@ -109,7 +108,7 @@ Value slice(const Value& value, const Value* bounds[3], Budget& budget) {
   std::vector<Value> kept;
   for (int64_t i = start; step > 0 ? i < stop : i > stop;) {
     kept.push_back(items[i]);
-    if (step > size) break;  // far beyond the end
+    if (step > size) break;  // beyond the end
     i += step;
   }
   if (!text) return Value::list(std::move(kept));
@@ -212,7 +211,7 @@ class Evaluator {
 
   Value loop_value(const std::vector<Value>& items, size_t i) const {
     auto number = [](size_t value) { return Value(static_cast<int64_t>(value)); };
-    auto neighbour = [&](size_t at, const char* name) {
+    auto neighbor = [&](size_t at, const char* name) {
       return at < items.size() ? items[at] : Value::undefined(name);
     };
     return Value::map({{"index", number(i + 1)},
@@ -224,15 +223,15 @@ class Evaluator {
                        {"length", number(items.size())},
                        {"depth", number(1)},
                        {"depth0", number(0)},
-                       {"previtem", neighbour(i - 1, "previtem")},
-                       {"nextitem", neighbour(i + 1, "nextitem")}});
+                       {"previtem", neighbor(i - 1, "previtem")},
+                       {"nextitem", neighbor(i + 1, "nextitem")}});
   }
 
   void assign(const Statement& statement, const Value& value) {
     if (!statement.unpacked) return assign(statement.targets[0], value);
     const auto items = items_of(value, budget_);
     if (items.size() != statement.targets.size())
-      fail(fmt::format("{} values for {} names", items.size(), statement.targets.size()));
+      fail(fmt::format("{} values for {} variables", items.size(), statement.targets.size()));
     for (size_t i = 0; i < items.size(); ++i) assign(statement.targets[i], items[i]);
   }
 
@@ -242,7 +241,7 @@ class Evaluator {
       return;
     }
     Namespace* names = look_up(target.name).names();
-    if (!names) fail(fmt::format("'{}' is no namespace", target.name));
+    if (!names) fail(fmt::format("'{}' is not a namespace", target.name));
     if (value.names()) refuse("a namespace within another value");
     (*names)[target.attribute] = value;
   }
@@ -253,7 +252,8 @@ class Evaluator {
     return is_function(name) ? Value::function(name) : Value::undefined(name);
   }
 
-  // It sees the variables of the template's top level, its parameters, and what it sets itself.
+  // A macro sees the variables of the template's top level, its parameters, and what it sets
+  // itself.
   Value call_macro(const Statement& macro, const Arguments& given) {
     const auto& parameters = macro.targets;
     if (given.in_order.size() > parameters.size())
@@ -292,10 +292,10 @@ class Evaluator {
     return run_function(function->name, given, now_, budget_);
   }
 
-  // Macros can call themselves.
+  // Macros can be recursive.
   struct Deeper {
     explicit Deeper(Evaluator& evaluator) : evaluator(evaluator) {
-      if (++evaluator.depth_ > 1500) fail("macros call each other too deep");
+      if (++evaluator.depth_ > 1500) fail("macro calls are nested too deeply");
     }
     ~Deeper() { --evaluator.depth_; }
     Evaluator& evaluator;
@@ -362,7 +362,7 @@ class Evaluator {
         const Value value = evaluate(*parts[0]);
         if (value.is_whole()) return Value(whole_result("-", 0, value.whole()));
         if (value.real()) return Value(-*value.real());
-        fail(fmt::format("there is no negative of {}", value.kind()));
+        fail(fmt::format("{} cannot be negated", value.kind()));
       }
       case Kind::logical_not:
         return Value(!evaluate(*parts[0]).truth());
@@ -409,7 +409,7 @@ class Evaluator {
     std::vector<std::pair<std::string, Value>> entries;
     for (size_t i = 0; i < expression.parts.size(); i += 2) {
       const Value key = evaluate(*expression.parts[i]);
-      if (!key.string()) refuse(fmt::format("{} as the key of a mapping", key.kind()));
+      if (!key.string()) refuse(fmt::format("{} as a key of a mapping", key.kind()));
       budget_.items(entries.size());
       Value value = evaluate(*expression.parts[i + 1]);
       const auto same = [&](const auto& entry) { return entry.first == *key.string(); };

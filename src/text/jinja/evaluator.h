@@ -9,9 +9,9 @@
 
 namespace emend::text::jinja {
 
-// Runs a template. Throws Failure, with the line, when a value is of a kind that an operation
-// does not take, when raise_exception is called, or when the work is beyond the Budget. `now`: what
-// strftime_now tells.
+// Runs a template. Throws Failure with the line if an operation does not support the type of a
+// value, if raise_exception is called, or if the Budget is exceeded. `now`: the value of
+// strftime_now.
 std::string render(const std::vector<Statement>& statements,
                    const std::vector<std::pair<std::string, Value>>& variables, const std::tm& now);
 

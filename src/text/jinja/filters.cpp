@@ -11,7 +11,7 @@ namespace {
 
 using Filter = std::function<Value(const Value&, const Arguments&, Budget&)>;
 
-// "a.b" or a number, as selectattr and map take it; `other` stands for what is undefined.
+// "a.b" or a number, the attribute of selectattr and map; `other` replaces undefined values.
 Value attribute_path(Value value, const Value& path, Budget& budget, const Value* other = nullptr) {
   auto step = [&](const Value& key) {
     value = item_of(value, key, budget);
@@ -21,7 +21,7 @@ Value attribute_path(Value value, const Value& path, Budget& budget, const Value
     step(path);
     return value;
   }
-  if (!path.string()) fail(fmt::format("an attribute's name is {}", path.kind()));
+  if (!path.string()) fail(fmt::format("an attribute name is {}", path.kind()));
   const std::string& names = *path.string();
   for (size_t start = 0; start <= names.size();) {
     const size_t end = std::min(names.find('.', start), names.size());
@@ -77,13 +77,13 @@ Value fallback(const Value& value, const Arguments& arguments, Budget&) {
   return !wanted ? value : other ? *other : Value(std::string());
 }
 
-// At one end of a list or string.
+// The item at one end of a list or string.
 Filter end_of(bool last) {
   return [last](const Value& value, const Arguments& arguments, Budget& budget) {
     arguments.check(last ? "last" : "first", 0, {});
     if (last && value.list() && value.list()->lazy) refuse("'last' of a generator");
     const auto items = items_of(value, budget);
-    if (items.empty()) return Value::undefined("an item of nothing");
+    if (items.empty()) return Value::undefined("an item of an empty sequence");
     return last ? items.back() : items.front();
   };
 }
@@ -92,14 +92,14 @@ Filter select(bool wanted) {
   return [wanted](const Value& value, const Arguments& arguments, Budget& budget) {
     arguments.check("selectattr", 3, {});
     const Value* path = arguments.get(0, "attribute");
-    if (!path) fail("selectattr needs the name of an attribute");
+    if (!path) fail("selectattr needs an attribute name");
     const bool tested = arguments.in_order.size() > 1;
     const std::string test = tested ? arguments.text(1, "test") : "";
     if (tested && !is_test(test)) refuse(fmt::format("the test '{}'", test));
     Arguments rest;
     if (arguments.in_order.size() > 2) rest.in_order = {arguments.in_order[2]};
     std::vector<Value> kept;
-    if (!value.truth()) return Value::list({}, true);  // whatever it is, as in Jinja
+    if (!value.truth()) return Value::list({}, true);  // for any type, as in Jinja
     for (Value& item : items_of(value, budget)) {
       const Value found = attribute_path(item, *path, budget);
       if ((tested ? run_test(test, found, rest, budget) : found.truth()) == wanted)
@@ -155,12 +155,13 @@ Value json(const Value& value, const Arguments& arguments, Budget& budget) {
 Value replace(const Value& value, const Arguments& arguments, Budget& budget) {
   arguments.check("replace", 3, {"old", "new", "count"});
   const Value* count = arguments.get(2, "count");
-  if (count && !count->is_none() && !count->is_whole()) fail("'replace' needs a whole count");
+  if (count && !count->is_none() && !count->is_whole())
+    fail("the count of 'replace' must be an integer");
   return Value(replaced(text_of(value, budget), arguments.text(0, "old"), arguments.text(1, "new"),
                         count && count->is_whole() ? count->whole() : -1, budget));
 }
 
-// A filter of the value's text without arguments.
+// A filter without arguments of the value's text.
 Filter of_text(const char* name, Value (*run)(std::string_view)) {
   return [name, run](const Value& value, const Arguments& arguments, Budget& budget) {
     arguments.check(name, 0, {});

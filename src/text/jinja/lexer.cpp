@@ -13,7 +13,8 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-// Newlines of any kind become \n, and the last one goes.
+// Newlines of any kind become
+// , and the last one is removed.
 std::string prepared_source(std::string_view source) {
   std::string text;
   for (size_t i = 0; i < source.size(); ++i) {
@@ -35,7 +36,7 @@ class Lexer {
   }
 
  private:
-  // Text up to the next tag, then the tag.
+  // Reads text up to the next tag, and then the tag.
   void outside() {
     size_t open = 0;
     while (open < rest_.size() &&
@@ -54,7 +55,7 @@ class Lexer {
     if (sign == '-') {
       kept = python_rstrip(text);
     } else if (sign != '+' && kind != '{') {
-      const size_t line = text.rfind('\n') + 1;  // 0 when there is none
+      const size_t line = text.rfind('\n') + 1;  // 0 if there is no newline
       if ((line > 0 || line_starting_) && python_lstrip(text.substr(line)).empty())
         kept = text.substr(0, line);
     }
@@ -71,7 +72,7 @@ class Lexer {
 
   void comment(int line) {
     const size_t end = rest_.find("#}");
-    if (end == std::string_view::npos) fail(fmt::format("line {}: a comment has no end", line));
+    if (end == std::string_view::npos) fail(fmt::format("line {}: a comment is not closed", line));
     const char sign = end > 0 ? rest_[end - 1] : ' ';
     take(end + 2);
     after_tag(sign);
@@ -85,7 +86,7 @@ class Lexer {
     open_.clear();
     for (;;) {
       take(rest_.size() - python_lstrip(rest_).size());
-      if (rest_.empty()) fail(fmt::format("line {}: a tag has no end", line));
+      if (rest_.empty()) fail(fmt::format("line {}: a tag is not closed", line));
       const char sign = rest_[0];
       const bool signed_end =
           (sign == '-' || (sign == '+' && !output)) && rest_.substr(1, close.size()) == close;
@@ -99,7 +100,7 @@ class Lexer {
     }
   }
 
-  // White space behind a tag: all of it goes after -, one newline otherwise.
+  // White space after a tag: all of it is removed after -, otherwise one newline.
   void after_tag(char sign) {
     line_starting_ = false;
     if (sign == '-') {
@@ -141,7 +142,7 @@ class Lexer {
     };
     size_t size = digits(0);
     bool real = false;
-    // In a.0.1 the numbers are indices.
+    // In a.0.1, the numbers are indices.
     const bool index = tokens_.back().is(Token::Kind::sign, ".");
     if (!index && size + 1 < rest_.size() && rest_[size] == '.' && is_digit(rest_[size + 1])) {
       real = true;
@@ -163,17 +164,17 @@ class Lexer {
       else
         text += rest_[at++];
     }
-    if (at >= rest_.size()) fail(fmt::format("line {}: a string has no end", line_));
+    if (at >= rest_.size()) fail(fmt::format("line {}: a string is not closed", line_));
     add(Token::Kind::string, std::move(text));
     take(at + 1);
   }
 
-  // Python's, of a string literal; `at` is on the backslash and moves behind the escape.
+  // An escape of a Python string literal; `at` is at the backslash and moves behind the escape.
   void escape(std::string& text, size_t& at) {
     const char c = at + 1 < rest_.size() ? rest_[at + 1] : '\0';
     static constexpr std::string_view kPlain = "\\'\"abfnrtv";
     static constexpr std::string_view kMeaning = "\\'\"\a\b\f\n\r\t\v";
-    if (c == '\n') {  // the line goes on
+    if (c == '\n') {  // line continuation
       at += 2;
     } else if (const size_t known = kPlain.find(c); known != std::string_view::npos) {
       text += kMeaning[known];
@@ -206,7 +207,7 @@ class Lexer {
       code = code * base + value;
     }
     if (digits.size() != count || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-      fail(fmt::format("line {}: an escape in a string is no character", line_));
+      fail(fmt::format("line {}: an escape in a string is not a valid character", line_));
     append_utf8(text, static_cast<char32_t>(code));
   }
 
@@ -218,7 +219,7 @@ class Lexer {
       if (rest_.substr(0, 2) == two) size = 2;
     if (size == 0 && kOne.find(rest_[0]) != std::string_view::npos) size = 1;
     if (size == 0)
-      fail(fmt::format("line {}: the character '{}' is out of place", line_,
+      fail(fmt::format("line {}: the character '{}' is unexpected", line_,
                        rest_.substr(0, character_size(rest_, 0))));
     const auto text = rest_.substr(0, size);
     static constexpr std::string_view kOpen = "([{", kClose = ")]}";
@@ -226,7 +227,7 @@ class Lexer {
       open_ += kClose[kOpen.find(text[0])];
     } else if (kClose.find(text[0]) != std::string_view::npos) {
       if (open_.empty() || open_.back() != text[0])
-        fail(fmt::format("line {}: '{}' closes nothing", line_, text));
+        fail(fmt::format("line {}: '{}' has no opening bracket", line_, text));
       open_.pop_back();
     }
     add(Token::Kind::sign, std::string(text));
@@ -247,7 +248,7 @@ class Lexer {
   std::string source_;
   std::string_view rest_;
   std::vector<Token> tokens_;
-  std::string open_;  // the brackets that are still to be closed
+  std::string open_;  // brackets that are still open
   int line_ = 1;
   bool line_starting_ = true;
 };
@@ -256,7 +257,7 @@ class Lexer {
 
 std::vector<Token> tokenize(std::string_view source) {
   if (const auto bad = invalid_utf8(source))
-    fail(fmt::format("the template is not UTF-8: byte {} is out of place", *bad));
+    fail(fmt::format("the template is not UTF-8: byte {} is invalid", *bad));
   return Lexer(prepared_source(source)).run();
 }
 

@@ -8,7 +8,7 @@ namespace emend::text::jinja {
 
 struct Token {
   enum class Kind {
-    text,          // what stands outside tags
+    text,          // text outside of tags
     output_begin,  // {{
     output_end,
     block_begin,  // {%
@@ -27,8 +27,8 @@ struct Token {
   bool is(Kind other, std::string_view what) const { return kind == other && text == what; }
 };
 
-// A template as tokens, white space around tags removed as Jinja does with trim_blocks and
-// lstrip_blocks on (and by - and + in tags). Comments are left out. The last token is an end.
+// Splits a template into tokens. White space around tags is removed as Jinja does with trim_blocks
+// and lstrip_blocks (and by - and + in tags). Comments are dropped. The last token is `end`.
 std::vector<Token> tokenize(std::string_view source);
 
 }  // namespace emend::text::jinja

@@ -9,8 +9,8 @@
 namespace emend::text::jinja {
 namespace {
 
-// In Python these are methods or properties of mappings, of strings, lists and numbers: reading one
-// gives something, where other names give undefined.
+// In Python, these are methods or properties of mappings, strings, lists and numbers. Reading one
+// gives a value, whereas other names are undefined.
 bool is_python_member(const Value& value, std::string_view name) {
   static const auto* const kOfMappings =
       new std::set<std::string_view>{"clear", "copy",    "fromkeys",   "get",    "items", "keys",
@@ -64,9 +64,9 @@ Value range(const Arguments& arguments, Budget& budget) {
   arguments.check("range", 3, {});
   int64_t bounds[3] = {0, 0, 1};
   const auto& given = arguments.in_order;
-  if (given.empty()) fail("range needs a number");
+  if (given.empty()) fail("range needs an integer");
   for (size_t i = 0; i < given.size(); ++i) {
-    if (!given[i].is_whole()) fail(fmt::format("range takes numbers, not {}", given[i].kind()));
+    if (!given[i].is_whole()) fail(fmt::format("range takes integers, not {}", given[i].kind()));
     bounds[given.size() == 1 ? 1 : i] = given[i].whole();
     if (std::abs(static_cast<double>(given[i].whole())) > 1e6) fail("the range is too long");
   }
@@ -77,19 +77,19 @@ Value range(const Arguments& arguments, Budget& budget) {
     budget.items(1);
     items.emplace_back(i);
   }
-  if (items.size() > 100000) fail("the range is too long");  // as Jinja's sandbox has it
+  if (items.size() > 100000) fail("the range is too long");  // the limit of Jinja's sandbox
   return Value::list(std::move(items));
 }
 
-// Python's strftime, of the parts of a date and a time that do not depend on a place.
+// Python's strftime for those parts of date and time that do not depend on the locale.
 Value formatted_time(const Arguments& arguments, const std::tm& now) {
   arguments.check("strftime_now", 1, {"format"});
   const auto& format = arguments.text(0, "format");
-  if (format.size() > 1000) fail("the format of a date is too long");
+  if (format.size() > 1000) fail("the date format is too long");
   static constexpr std::string_view kKnown = "aAbBdejHIjmMpSuUwWyY%FTDR";
   for (size_t at = format.find('%'); at != std::string::npos; at = format.find('%', at + 2)) {
     if (at + 1 < format.size() && kKnown.find(format[at + 1]) != std::string_view::npos) continue;
-    refuse(fmt::format("'{}' in the format of a date", format.substr(at, 2)));
+    refuse(fmt::format("'{}' in a date format", format.substr(at, 2)));
   }
   if (format.empty()) return Value(std::string());
   std::string text(20 * format.size() + 64, '\0');
@@ -138,7 +138,7 @@ Value run_function(const std::string& name, const Arguments& arguments, const st
     arguments.check(name, 1, {"message"});
     fail(fmt::format("the template refuses these messages: {}", arguments.text(0, "message")));
   }
-  if (!arguments.in_order.empty()) refuse("'namespace' of something else than names");
+  if (!arguments.in_order.empty()) refuse("'namespace' with unnamed arguments");
   Value made = Value::new_namespace();
   for (const auto& [key, value] : arguments.named) {
     if (value.names()) refuse("a namespace within another value");
@@ -164,7 +164,7 @@ Value item_of(const Value& value, const Value& key, Budget& budget) {
   if (value.is_undefined())
     fail(fmt::format("'{}' is undefined, so it has no '{}'", value.undefined()->name, name));
   if (key.string()) {
-    // An item goes before a member of that name; as attributes it is the other way round.
+    // An item has priority over a member of that name; for attributes it is the other way round.
     const Value* found = value.map() ? value.map()->find(name) : nullptr;
     return found ? *found : attribute_of(value, name);
   }

@@ -21,13 +21,13 @@ StringMethod strip(bool left, bool right) {
 
 StringMethod cased(Value (*run)(std::string_view)) {
   return [run](const std::string& text, const Arguments& arguments, Budget& budget) {
-    if (!arguments.in_order.empty()) refuse("an argument of a method that takes none");
+    if (!arguments.in_order.empty()) refuse("an argument of a method without parameters");
     budget.text(text.size());
     return run(text);
   };
 }
 
-// Whether the text has one of the affixes at its start or end.
+// Whether the text starts or ends with one of the affixes.
 StringMethod affixed(bool start) {
   return [start](const std::string& text, const Arguments& arguments, Budget& budget) {
     const Value* given = arguments.get(0, "");
@@ -51,7 +51,7 @@ int64_t count_of(const Arguments& arguments, size_t index) {
   return value->whole();
 }
 
-// Words, at most `count` cuts.
+// Splits at white space, at most `count` times.
 std::vector<Value> words(std::string_view text, int64_t count) {
   std::vector<Value> parts;
   text = python_lstrip(text);
@@ -75,7 +75,7 @@ Value split_method(const std::string& text, const Arguments& arguments, Budget& 
   int64_t count = count_of(arguments, 1);
   if (!separator || separator->is_none()) return Value::list(words(text, count));
   const std::string& by = arguments.text(0, "sep");
-  if (by.empty()) fail("'split_method' by an empty string");
+  if (by.empty()) fail("'split' by an empty string");
   std::vector<Value> parts;
   size_t start = 0;
   for (size_t at; count != 0 && (at = text.find(by, start)) != std::string::npos; --count) {
@@ -88,11 +88,11 @@ Value split_method(const std::string& text, const Arguments& arguments, Budget& 
 
 Value join_method(const std::string& text, const Arguments& arguments, Budget& budget) {
   const Value* given = arguments.get(0, "");
-  if (!given) fail("'join_method' needs a list");
+  if (!given) fail("'join' needs a list");
   std::string out;
   bool first = true;
   for (const Value& item : items_of(*given, budget)) {
-    if (!item.string()) fail(fmt::format("'join_method' takes strings, not {}", item.kind()));
+    if (!item.string()) fail(fmt::format("'join' takes strings, not {}", item.kind()));
     budget.text(text.size() + item.string()->size());
     if (!std::exchange(first, false)) out += text;
     out += *item.string();

@@ -18,7 +18,7 @@ constexpr int kMaxParseDepth = 100;
 using Kind = Expression::Kind;
 using Statements = std::vector<Statement>;
 
-// Jinja knows these names; here they are nothing, and must not pass for undefined.
+// Names that Jinja defines. They are not implemented, and must not be treated as undefined.
 constexpr std::string_view kForeign[] = {"dict",  "lipsum", "cycler",  "joiner", "self",
                                          "super", "caller", "varargs", "kwargs"};
 
@@ -37,7 +37,8 @@ class Parser {
   }
 
  private:
-  // Statements up to a tag that begins with one of `ends`, whose name is then the current token.
+  // Parses statements up to a tag that begins with one of `ends`, whose name is then the current
+  // token.
   Statements statements(const std::vector<std::string_view>& ends) {
     const Deeper deeper(*this);
     Statements all;
@@ -58,7 +59,7 @@ class Parser {
         all.push_back(statement());
       }
     }
-    if (!ends.empty()) fail(fmt::format("the template ends where '{}' should come", ends.back()));
+    if (!ends.empty()) fail(fmt::format("the template ends where '{}' is expected", ends.back()));
     return all;
   }
 
@@ -68,29 +69,29 @@ class Parser {
     if (name.text == "for") return loop(name.line);
     if (name.text == "set") return assignment(name.line);
     if (name.text == "macro") return macro(name.line);
-    if (name.text == "generation") {  // transformers' mark of what the assistant says
+    if (name.text == "generation") {  // transformers' mark of the assistant's text
       Statement made = make(Statement::Kind::enclosed, name.line);
       made.body = enclosed({"endgeneration"});
       return made;
     }
     if (name.text == "break" || name.text == "continue") {
-      if (loops_ == 0) fail(at(name.line, fmt::format("'{}' outside a loop", name.text)));
+      if (loops_ == 0) fail(at(name.line, fmt::format("'{}' outside of a loop", name.text)));
       expect(Token::Kind::block_end);
       return make(name.text == "break" ? Statement::Kind::leave : Statement::Kind::go_on,
                   name.line);
     }
     if (name.text.rfind("end", 0) == 0 || name.text == "else" || name.text == "elif")
-      fail(at(name.line, fmt::format("'{}' ends nothing", name.text)));
+      fail(at(name.line, fmt::format("'{}' has no matching statement", name.text)));
     refuse(at(name.line, fmt::format("the statement '{}'", name.text)));
   }
 
-  // The rest of a tag, and statements up to one of `ends`.
+  // The rest of a tag, and the statements up to one of `ends`.
   Statements body(const std::vector<std::string_view>& ends) {
     if (now().is(Token::Kind::sign, ":")) next();
     expect(Token::Kind::block_end);
     return statements(ends);
   }
-  void finish() {  // {% endfor %}, of which the name is the current token
+  void finish() {  // {% endfor %}; its name is the current token
     next();
     expect(Token::Kind::block_end);
   }
@@ -119,7 +120,7 @@ class Parser {
     if (!take_name("in")) unexpected();
     made.expression = tuple(false);
     if (take_name("if")) made.filter = expression();
-    if (now().is(Token::Kind::name, "recursive")) refuse(at(line, "a loop that is 'recursive'"));
+    if (now().is(Token::Kind::name, "recursive")) refuse(at(line, "a 'recursive' loop"));
     ++loops_;
     made.body = body({"else", "endfor"});
     --loops_;
@@ -141,7 +142,7 @@ class Parser {
       if (take_sign("="))
         made.defaults.push_back(expression());
       else if (!made.defaults.empty())
-        fail(at(line, "a parameter without a default behind one that has one"));
+        fail(at(line, "a parameter without a default after one with a default"));
       if (!take_sign(",")) break;
     }
     expect_sign(")");
@@ -149,7 +150,7 @@ class Parser {
     return made;
   }
 
-  // The body of a tag that has variables of its own, and which no break of a loop around it leaves.
+  // The body of a tag with its own variables. A break inside it must not leave an outer loop.
   Statements enclosed(const std::vector<std::string_view>& ends) {
     const int loops = std::exchange(loops_, 0);
     ++enclosures_;
@@ -195,7 +196,8 @@ class Parser {
     } while (take_sign(","));
   }
 
-  // Several expressions with commas are a list here; Python's tuple differs in nothing we allow.
+  // Expressions separated by commas form a list here. For everything that is allowed, Python's
+  // tuple behaves the same.
   ExpressionPtr tuple(bool conditions) {
     const int line = now().line;
     auto first = conditions ? expression() : logical_or();
@@ -302,7 +304,7 @@ class Parser {
     ExpressionPtr made;
     if (now().is(Token::Kind::sign, "-") || now().is(Token::Kind::sign, "+")) {
       const Token sign = next();
-      if (sign.text == "+") refuse(at(sign.line, "the sign '+' in front"));
+      if (sign.text == "+") refuse(at(sign.line, "the unary '+'"));
       made = make(Kind::negate, sign.line);
       adopt(*made, unary(false));
     } else {
@@ -477,7 +479,7 @@ class Parser {
     return turned;
   }
 
-  // Whether the argument of a test follows without brackets: x is equalto 'y'.
+  // Whether the argument of a test follows without parentheses: x is equalto 'y'.
   bool begins_argument() const {
     const Token& token = now();
     if (token.kind == Token::Kind::name)
@@ -491,7 +493,7 @@ class Parser {
     expect_sign("(");
     while (!now().is(Token::Kind::sign, ")")) {
       if (now().is(Token::Kind::sign, "*") || now().is(Token::Kind::sign, "**"))
-        refuse(at(now().line, "arguments given by '*'"));
+        refuse(at(now().line, "argument unpacking by '*'"));
       if (now().kind == Token::Kind::name && peek().is(Token::Kind::sign, "=")) {
         const std::string name = next().text;
         next();
@@ -507,7 +509,7 @@ class Parser {
     expect_sign(")");
   }
 
-  // The sign at hand, and what `read` finds behind it.
+  // The current operator, and the operand that `read` parses after it.
   template <typename Read>
   ExpressionPtr joined(Kind kind, ExpressionPtr left, Read read) {
     const Token sign = next();
@@ -559,7 +561,7 @@ class Parser {
     ~Deeper() { --parser.depth_; }
     Parser& parser;
   };
-  [[noreturn]] void too_deep() { fail(at(now().line, "the template is nested too deep")); }
+  [[noreturn]] void too_deep() { fail(at(now().line, "the template is nested too deeply")); }
 
   const Token& now() const { return tokens_[at_]; }
   const Token& peek() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
@@ -594,11 +596,11 @@ class Parser {
   [[noreturn]] void unexpected() const {
     fail(at(now().line, now().kind == Token::Kind::end
                             ? "the template ends too early"
-                            : fmt::format("'{}' is out of place", now().text)));
+                            : fmt::format("'{}' is unexpected", now().text)));
   }
 
   std::vector<Token> tokens_;
-  std::set<std::string> macros_;  // of the whole template
+  std::set<std::string> macros_;  // macros of the whole template
   size_t at_ = 0;
   int depth_ = 0, loops_ = 0, enclosures_ = 0;
 };

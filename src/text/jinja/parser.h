@@ -7,8 +7,8 @@
 
 namespace emend::text::jinja {
 
-// Throws Failure with the line for what is malformed, nested more than 100 deep, or a
-// statement, filter, test, method or function that is not implemented.
+// Parses a template. Throws Failure with the line for syntax errors, nesting deeper than 100, and
+// statements, filters, tests, methods and functions that are not implemented.
 std::vector<Statement> parse(std::string_view source);
 
 }  // namespace emend::text::jinja

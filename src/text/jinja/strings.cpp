@@ -56,7 +56,8 @@ std::string stripped(std::string_view text, const Value* set, bool left, bool ri
     if (right) text = python_rstrip(text);
     return std::string(text);
   }
-  if (!set->string()) fail(fmt::format("what to strip should be a string, not {}", set->kind()));
+  if (!set->string())
+    fail(fmt::format("the characters to strip should be a string, not {}", set->kind()));
   const auto wanted = characters(*set->string());
   const auto has = [&](std::string_view character) {
     return std::find(wanted.begin(), wanted.end(), character) != wanted.end();

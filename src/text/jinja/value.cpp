@@ -94,7 +94,7 @@ class JsonWriter {
         write(entry.second, level + 1);
       });
     } else {
-      fail(fmt::format("tojson cannot write {}", value.kind()));
+      fail(fmt::format("tojson does not support {}", value.kind()));
     }
   }
 
@@ -151,7 +151,7 @@ Value Value::map(std::vector<std::pair<std::string, Value>> entries) {
 Value Value::from_json(const nlohmann::ordered_json& json, int depth) {
   checked_depth(depth);
   auto text_of = [](const std::string& text) {
-    if (invalid_utf8(text)) fail("a text in the messages or variables is not UTF-8");
+    if (invalid_utf8(text)) fail("a string in the messages or variables is not UTF-8");
     return text;
   };
   switch (json.type()) {
@@ -265,19 +265,19 @@ int compare(const Value& a, const Value& b) {
     if (std::isnan(a.number()) || std::isnan(b.number())) refuse("a comparison with nan");
     return a.number() < b.number() ? -1 : a.number() > b.number() ? 1 : 0;
   }
-  // Bytes of UTF-8 are in the order of code points.
+  // The order of UTF-8 bytes is the order of code points.
   if (a.string() && b.string()) return a.string()->compare(*b.string());
-  fail(fmt::format("{} and {} have no order", a.kind(), b.kind()));
+  fail(fmt::format("{} and {} cannot be ordered", a.kind(), b.kind()));
 }
 
 bool contains(const Value& collection, const Value& item, Budget& budget) {
   if (const auto* text = collection.string()) {
-    if (!item.string()) fail(fmt::format("a string cannot hold {}", item.kind()));
+    if (!item.string()) fail(fmt::format("a string cannot contain {}", item.kind()));
     budget.text(text->size());
     return text->find(*item.string()) != std::string::npos;
   }
   if (const auto* map = collection.map()) {
-    if (item.list() || item.map()) fail(fmt::format("{} is never a key", item.kind()));
+    if (item.list() || item.map()) fail(fmt::format("{} cannot be a key", item.kind()));
     budget.items(map->entries.size());
     return item.string() && map->find(*item.string());
   }
@@ -312,7 +312,7 @@ std::vector<std::string_view> characters(std::string_view text) {
 std::vector<Value> items_of(const Value& value, Budget& budget) {
   std::vector<Value> items;
   if (const auto* list = value.list()) {
-    if (list->lazy && list->used) fail("a generator has been gone through already");
+    if (list->lazy && list->used) fail("a generator can be iterated only once");
     list->used = true;
     budget.items(list->items.size());
     return list->items;
@@ -328,7 +328,7 @@ std::vector<Value> items_of(const Value& value, Budget& budget) {
     return items;
   }
   if (value.is_undefined()) return items;
-  fail(fmt::format("{} cannot be gone through", value.kind()));
+  fail(fmt::format("{} cannot be iterated", value.kind()));
 }
 
 }  // namespace emend::text::jinja

@@ -20,15 +20,15 @@ struct Map;
 struct Statement;
 using Namespace = std::map<std::string, Value>;
 
-// What expressions are made of: Python's values as far as chat templates need them. Cheap to copy;
-// only namespaces can change.
+// A value of an expression: Python's types, as far as chat templates need them. Copying is cheap.
+// Only namespaces are mutable.
 class Value {
  public:
   struct Undefined {
     std::string name;  // for errors
   };
   struct None {};
-  // One of library.h's functions, or a macro of the template, which outlives its values.
+  // A function of library.h, or a macro of the template, which must outlive the value.
   struct Function {
     std::string name;
     const Statement* macro = nullptr;
@@ -40,8 +40,8 @@ class Value {
   explicit Value(double value) : data_(value) {}
   explicit Value(std::string text) : data_(std::make_shared<const std::string>(std::move(text))) {}
   static Value undefined(std::string name) { return Value(Undefined{std::move(name)}); }
-  // These refuse namespaces as items, and what is nested more than 100 deep. `lazy`: Python has a
-  // generator there, which is true, has no length and can be gone through once.
+  // These refuse namespaces as items, and nesting deeper than 100. `lazy`: a generator in Python,
+  // which is true, has no length, and can be iterated once.
   static Value list(std::vector<Value> items, bool lazy = false);
   static Value map(std::vector<std::pair<std::string, Value>> entries);
   static Value function(std::string name, const Statement* macro = nullptr) {
@@ -52,7 +52,7 @@ class Value {
 
   bool is_undefined() const { return holds<Undefined>(); }
   bool is_none() const { return holds<None>(); }
-  // Null when it is of another kind.
+  // Null if the value has another type.
   const Undefined* undefined() const { return std::get_if<Undefined>(&data_); }
   const bool* boolean() const { return std::get_if<bool>(&data_); }
   const int64_t* integer() const { return std::get_if<int64_t>(&data_); }
@@ -65,7 +65,7 @@ class Value {
 
   const char* kind() const;  // "a list", for errors
   bool truth() const;
-  int depth() const;  // 0 for what holds no others
+  int depth() const;  // 0 if it has no items
 
   // True and False count as 1 and 0.
   bool is_number() const { return boolean() || integer() || real(); }
@@ -90,7 +90,7 @@ class Value {
 struct List {
   std::vector<Value> items;
   bool lazy = false;
-  mutable bool used = false;  // a lazy one that has been gone through
+  mutable bool used = false;  // a generator that was iterated
   int depth = 1;
 };
 
@@ -101,18 +101,18 @@ struct Map {
 };
 
 bool equal(const Value& a, const Value& b, Budget& budget);
-// Below, at or above zero; only numbers and strings have an order.
+// Negative, zero or positive; only numbers and strings can be ordered.
 int compare(const Value& a, const Value& b);
 bool contains(const Value& collection, const Value& item, Budget& budget);
 
-// Python's str. Lists and mappings are refused: nothing that is read prints Python.
+// Python's str. Lists and mappings are refused, because their Python notation is not implemented.
 std::string to_text(const Value& value);
 // Python's json.dumps(value, ensure_ascii=False, indent=indent); indent -1: None.
 std::string to_json(const Value& value, int indent, Budget& budget);
 
-// What a for loop goes through: items, keys, or characters. Undefined is empty.
+// The values that a for loop iterates over: items, keys, or characters. Empty for undefined.
 std::vector<Value> items_of(const Value& value, Budget& budget);
-// Characters of well-formed UTF-8.
+// The characters of valid UTF-8.
 std::vector<std::string_view> characters(std::string_view text);
 
 }  // namespace emend::text::jinja

@@ -12,7 +12,7 @@
 namespace emend::text {
 namespace {
 
-// A special token is named by its text alone or with its flags.
+// A special token is given by its text alone, or with its flags.
 AddedToken special_token(const nlohmann::json& value, std::string_view where) {
   AddedToken token;
   if (value.is_string())
@@ -23,7 +23,7 @@ AddedToken special_token(const nlohmann::json& value, std::string_view where) {
   return token;
 }
 
-// tokenizer_config.json, overridden by special_tokens_map.json where the former is of the old kind
+// tokenizer_config.json, overridden by special_tokens_map.json if the former is of the older kind
 // that does not list its added tokens.
 nlohmann::json special_tokens(const std::filesystem::path& folder, const nlohmann::json& config,
                               nlohmann::json merged) {
@@ -52,7 +52,7 @@ std::vector<AddedToken> listed_tokens(const std::filesystem::path& folder,
     for (const auto& [id, entry] : entries.items()) {
       AddedToken token = read_added_token(entry, kTokenizerConfig);
       if (id.empty() || id.size() > 9 || !std::all_of(id.begin(), id.end(), ::isdigit))
-        malformed(kTokenizerConfig, fmt::format("'{}' in 'added_tokens_decoder' is not an id", id));
+        malformed(kTokenizerConfig, fmt::format("'{}' in 'added_tokens_decoder' is not an ID", id));
       token.id = std::stol(id);
       added.push_back(std::move(token));
     }
@@ -107,7 +107,7 @@ FolderTokens read_folder_tokens(const std::filesystem::path& folder, const nlohm
 std::string FolderTokens::need(const char* name) const {
   const auto& value = spec_field(named, name);
   if (value.is_null())
-    malformed(kTokenizerConfig, fmt::format("it asks to add a {} but names none", name));
+    malformed(kTokenizerConfig, fmt::format("it enables {} but does not define the token", name));
   return special_token(value, kTokenizerConfig).content;
 }
 

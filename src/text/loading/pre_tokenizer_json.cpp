@@ -67,7 +67,7 @@ MetaspacePreTokenizer::Prepend read_prepend(const nlohmann::json& spec, std::str
   const bool named = !spec_field(spec, "prepend_scheme").is_null();
   const auto prepend =
       named ? prepend_named(spec_string(spec, "prepend_scheme", where), where) : Prepend::always;
-  // Older files say add_prefix_space; those in between say both.
+  // Older files have add_prefix_space, later ones prepend_scheme, and some have both.
   if (spec_bool(spec, "add_prefix_space", true, where)) return prepend;
   if (named && prepend != Prepend::never)
     malformed(where, "Metaspace's add_prefix_space and prepend_scheme contradict each other");

@@ -26,15 +26,15 @@ void check_config(const nlohmann::json& config) {
     not_implemented("option", "split_special_tokens");
 }
 
-// Listed tokens have the ids that the files give them; named ones that are not listed have the
-// model's, or follow all others.
+// Listed tokens have the IDs of the files. Named tokens that are not listed have the model's IDs,
+// or follow all others.
 std::vector<AddedToken> with_ids(FolderTokens& tokens, const SentencePieceModel& model) {
   std::unordered_map<std::string, int64_t> known;
   for (size_t id = 0; id < model.pieces.size(); ++id)
     known.emplace(model.pieces[id].text, static_cast<int64_t>(id));
   std::vector<AddedToken> added = std::move(tokens.listed);
   for (AddedToken& token : added) {
-    token.special = false;  // the roles say what is special, not the list
+    token.special = false;  // the named roles decide which tokens are special
     known[token.content] = token.id;
   }
   for (const AddedToken& named : tokens.special) {
@@ -63,7 +63,7 @@ std::unique_ptr<Tokenizer> load_sentencepiece(const std::string& folder) {
   const std::filesystem::path path(folder);
   const auto config = read_tokenizer_config(path);
   check_config(config);
-  // LlamaTokenizer's own, where no file says otherwise.
+  // The defaults of LlamaTokenizer.
   const nlohmann::json defaults = {
       {"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}};
   auto tokens = read_folder_tokens(path, config, defaults);

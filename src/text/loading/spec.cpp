@@ -15,7 +15,7 @@ void malformed(std::string_view where, std::string_view problem) {
 void not_implemented(std::string_view where, std::string_view what) {
   throw Error(
       "text::tokenizer", fmt::format("{} '{}' is not implemented", where, what),
-      "BPE tokenizers such as those of GPT-2, OPT, Qwen2 and Llama can be used, and BERT's");
+      "supported are BPE tokenizers such as those of GPT-2, OPT, Qwen2 and Llama, and WordPiece");
 }
 
 const nlohmann::json& spec_field(const nlohmann::json& spec, const char* field) {
@@ -61,7 +61,8 @@ bool spec_bool(const nlohmann::json& spec, const char* field, bool fallback,
 
 int64_t to_id(const nlohmann::json& value, std::string_view token, std::string_view where) {
   const bool fits = value.is_number_unsigned() && value.get<uint64_t>() <= INT32_MAX;
-  if (!fits) malformed(where, fmt::format("the id of '{}' should be a whole number from 0", token));
+  if (!fits)
+    malformed(where, fmt::format("the ID of '{}' should be an integer of at least 0", token));
   return value.get<int64_t>();
 }
 

@@ -29,7 +29,7 @@ Bpe::Merges read_merges(const nlohmann::json& model) {
 
 std::unique_ptr<Bpe> read_bpe(const nlohmann::json& model) {
   const std::string type = spec_field(model, "type").is_null() && model.contains("merges")
-                               ? "BPE"  // files of old releases leave it out
+                               ? "BPE"  // omitted in files of old releases
                                : spec_type(model, "model");
   if (type != "BPE") not_implemented("model type", type);
   if (!spec_field(model, "dropout").is_null() && spec_field(model, "dropout") != 0.0)
@@ -60,7 +60,7 @@ std::vector<AddedToken> read_added_tokens(const nlohmann::json& root) {
 
 std::unique_ptr<Tokenizer> build(const nlohmann::json& root) {
   if (!root.is_object()) malformed("tokenizer.json", "should be an object");
-  // "truncation" and "padding" are left alone: transformers applies them only when asked to.
+  // "truncation" and "padding" are ignored: transformers applies them only if requested.
   PipelineTokenizer::Parts parts;
   parts.decoder = make_decoder(spec_field(root, "decoder"));
   parts.normalizer = make_normalizer(spec_field(root, "normalizer"));

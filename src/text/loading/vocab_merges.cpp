@@ -19,7 +19,7 @@ namespace {
 struct Kind {
   nlohmann::json normalizer;
   nlohmann::json pre_tokenizer;
-  nlohmann::json defaults;  // special tokens that hold when the folder does not name them
+  nlohmann::json defaults;  // special tokens that are used if the folder does not define them
 };
 
 Kind gpt2(bool add_prefix_space) {
@@ -65,8 +65,7 @@ Bpe::Merges read_merges_file(const std::string& file) {
     merges.push_back(read_merge(line, merges.size() + 1, file));
   }
   if (in.bad())
-    throw Error("text::tokenizer", fmt::format("'{}' cannot be read", file),
-                "check the disk that it is on");
+    throw Error("text::tokenizer", fmt::format("'{}' cannot be read", file), "check the disk");
   return merges;
 }
 

@@ -14,7 +14,7 @@
 namespace emend::text {
 namespace {
 
-// A token a line; its number, from 0, is the id.
+// One token per line; the line number, from 0, is the ID.
 WordPiece::Vocabulary read_lines(const std::string& file) {
   const std::string text = read_file(file);
   if (invalid_utf8(text)) malformed(file, "is not UTF-8");
@@ -25,7 +25,7 @@ WordPiece::Vocabulary read_lines(const std::string& file) {
     auto token = text.substr(at, end - at);
     if (!token.empty() && token.back() == '\r') token.pop_back();
     if (!vocabulary.emplace(token, id).second)
-      malformed(file, fmt::format("line {}: '{}' is there twice", id + 1, token));
+      malformed(file, fmt::format("line {}: '{}' occurs twice", id + 1, token));
     at = end + 1;
   }
   return vocabulary;

@@ -53,7 +53,7 @@ bool is_word_piece(const nlohmann::json& root) {
 }
 
 std::unique_ptr<Tokenizer> make_word_piece(const nlohmann::json& root) {
-  // "truncation" and "padding" are left alone: transformers applies them only when asked to.
+  // "truncation" and "padding" are ignored: transformers applies them only if requested.
   check_pre_tokenizer(spec_field(root, "pre_tokenizer"));
   auto made = std::make_unique<WordPieceTokenizer>(
       read_model(spec_object(root, "model", "tokenizer.json")),

@@ -12,7 +12,7 @@
 namespace emend::text {
 namespace {
 
-// Letters, marks, decimal digits, connectors, and the two joiners: what Rust's regex calls \w.
+// Letters, marks, decimal digits, connectors, and the two joiners: \w in Rust's regex.
 bool is_word(char32_t c) {
   if (c == 0x200c || c == 0x200d || (c >= 0x24b6 && c <= 0x24e9) ||
       (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
@@ -55,11 +55,11 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
     const AddedToken& token = tokens_[i];
     if (token.content.empty())
       throw Error("text::added_tokens", fmt::format("added token {} is empty", token.id),
-                  "give it a text, or remove it");
+                  "give it a non-empty text, or remove it");
     if (!by_content_.emplace(token.content, i).second || !by_id_.emplace(token.id, i).second)
       throw Error("text::added_tokens",
-                  fmt::format("added token '{}' (id {}) is there twice", token.content, token.id),
-                  "remove one of the two");
+                  fmt::format("added token '{}' (ID {}) occurs twice", token.content, token.id),
+                  "remove one of them");
     if (token.normalized)
       normalized_.add(normalizer_(token.content), static_cast<int>(i));
     else

@@ -15,21 +15,21 @@ struct AddedToken {
   std::string content;
   int64_t id = -1;
   bool special = false;
-  bool normalized = false;   // looked for in the normalised text, not in the text as given
-  bool single_word = false;  // not inside a word
-  bool lstrip = false, rstrip = false;  // takes the white space on that side with it
+  bool normalized = false;   // matched in the normalized text instead of the original text
+  bool single_word = false;  // not matched inside a word
+  bool lstrip = false, rstrip = false;  // also takes the white space on that side
 };
 
-// Tokens that are found in a text before BPE sees it: the leftmost, then the longest.
+// Tokens that are matched in a text before BPE runs: the leftmost match, and of those the longest.
 class AddedTokens {
  public:
   AddedTokens() = default;
   AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer);
 
   struct Part {
-    std::string text;    // normalised
+    std::string text;    // normalized
     int64_t id = -1;     // -1: not an added token
-    bool first = false;  // where the text starts
+    bool first = false;  // at the start of the text
   };
   std::vector<Part> split(std::string_view text) const;
 

@@ -15,7 +15,7 @@ namespace emend::text {
 namespace {
 
 constexpr const char* kBpePlace = "text::bpe";
-// Words repeat, long pieces do not; a full cache is simply left as it is.
+// Words repeat, long pieces do not. When the cache is full, nothing more is added.
 constexpr size_t kCachedPieces = 16384, kCachedBytes = 64;
 
 uint64_t key(int64_t left, int64_t right) {
@@ -34,13 +34,13 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
                 "the tokenizer's files are incomplete; fetch them again");
   for (const auto& [token, id] : vocabulary_) {
     if (id < 0 || id > INT32_MAX)
-      throw Error(kBpePlace, fmt::format("token '{}' has the id {}", token, id),
-                  "ids count from 0; correct the vocabulary");
+      throw Error(kBpePlace, fmt::format("token '{}' has the ID {}", token, id),
+                  "IDs must not be negative; correct the vocabulary");
     const auto [other, fresh] = tokens_.emplace(id, token);
     if (!fresh)
       throw Error(kBpePlace,
-                  fmt::format("tokens '{}' and '{}' share the id {}", other->second, token, id),
-                  "give each token an id of its own");
+                  fmt::format("tokens '{}' and '{}' share the ID {}", other->second, token, id),
+                  "give each token a unique ID");
     size_t end = 0;
     if (token.empty() || character_size(token, 0) != token.size()) continue;
     characters_.emplace(next_code_point(token, end), id);
@@ -66,7 +66,7 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
     if (!unknown)
       throw Error(kBpePlace,
                   fmt::format("the unknown token '{}' is not in the vocabulary", *options.unknown),
-                  "add it to the vocabulary, or name another one");
+                  "add it to the vocabulary, or choose another unknown token");
     unknown_ = *unknown;
   }
 }
@@ -104,7 +104,7 @@ void Bpe::encode(std::string_view piece, std::vector<int64_t>& ids) const {
 
 std::vector<int64_t> Bpe::symbols(std::string_view piece) const {
   std::vector<int64_t> ids;
-  bool pending = false;  // an unknown token that may go on
+  bool pending = false;  // an unknown token that may be extended
   auto settle = [&] {
     if (pending) ids.push_back(unknown_);
     pending = false;
@@ -120,9 +120,10 @@ std::vector<int64_t> Bpe::symbols(std::string_view piece) const {
     const auto bytes = piece.substr(start, at - start);
     const auto spelt = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)] >= 0; };
     if (byte_fallback_ && std::all_of(bytes.begin(), bytes.end(), spelt)) {
-      // As Hugging Face: an unknown token before these bytes comes after them.
+      // As in Hugging Face tokenizers, an unknown token that precedes these bytes is added after
+      // them.
       for (char c : bytes) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-    } else if (unknown_ >= 0) {  // without an unknown token nothing is left of it
+    } else if (unknown_ >= 0) {  // without an unknown token, the character is dropped
       if (!fuse_unknown_) settle();
       pending = true;
     }
@@ -131,7 +132,7 @@ std::vector<int64_t> Bpe::symbols(std::string_view piece) const {
   return ids;
 }
 
-// The lowest rank goes first, then the leftmost; a heap of candidates over a linked list of
+// Merges the lowest rank first, then the leftmost, with a heap of candidates over a linked list of
 // symbols.
 std::vector<int64_t> Bpe::merged(std::string_view piece) const {
   if (ignore_merges_)
@@ -149,7 +150,7 @@ std::vector<int64_t> Bpe::merged(std::string_view piece) const {
   }
 
   using Candidate =
-      std::tuple<int64_t, int64_t, int64_t>;  // rank, position of the left one, new id
+      std::tuple<int64_t, int64_t, int64_t>;  // rank, position of the left symbol, new ID
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
   auto merge_of = [&](int64_t left, int64_t right) {
     const auto found = merges_.find(key(list[left].id, list[right].id));
@@ -168,7 +169,7 @@ std::vector<int64_t> Bpe::merged(std::string_view piece) const {
     if (!list[left].alive || list[left].next < 0) continue;
     const int64_t right = list[left].next;
     const Merge* merge = merge_of(left, right);
-    if (!merge || merge->id != id) continue;  // its symbols have been merged otherwise meanwhile
+    if (!merge || merge->id != id) continue;  // one of its symbols has been merged with another one
     list[left].id = id;
     list[left].next = list[right].next;
     list[right].alive = false;

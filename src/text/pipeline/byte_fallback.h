@@ -7,10 +7,10 @@
 
 namespace emend::text {
 
-// Llama's vocabularies spell a byte without a character of its own as "<0xE6>".
+// Vocabularies of Llama encode a byte that has no token of its own as "<0xE6>".
 std::string byte_token(uint8_t byte);
 
-// The byte that such a token stands for.
+// The byte of such a token; nullopt for other tokens.
 std::optional<uint8_t> token_byte(std::string_view token);
 
 }  // namespace emend::text

@@ -20,7 +20,7 @@ constexpr std::array<char32_t, 256> make_symbols() {
   return symbols;
 }
 constexpr auto kSymbols = make_symbols();
-constexpr char32_t kEnd = 0x100 + 68;  // 68 bytes do not print
+constexpr char32_t kEnd = 0x100 + 68;  // 68 bytes are not printable
 
 constexpr std::array<int16_t, kEnd> make_bytes() {
   std::array<int16_t, kEnd> bytes{};

@@ -29,7 +29,7 @@ class ByteLevelDecoder : public Decoder {
   }
 };
 
-// A run of <0xE6> is a text, or as many U+FFFD when its bytes are not UTF-8.
+// A run of byte tokens becomes text, or one U+FFFD for each byte if they are not valid UTF-8.
 class ByteFallbackDecoder : public Decoder {
  public:
   void apply(std::vector<std::string>& tokens) const override {
@@ -72,7 +72,7 @@ class ReplaceDecoder : public Decoder {
   Replacement replacement_;
 };
 
-// Takes up to `start` and `stop` of `content` from the ends of every token.
+// Removes up to `start` and `stop` copies of `content` from the two ends of every token.
 class StripDecoder : public Decoder {
  public:
   explicit StripDecoder(const nlohmann::json& spec)

@@ -7,7 +7,7 @@
 
 namespace emend::text {
 
-// Tokens to text, in steps; the text is what the tokens are in the end, one after another.
+// Converts tokens to text in steps; the final text is the concatenation of the tokens.
 class Decoder {
  public:
   virtual ~Decoder() = default;

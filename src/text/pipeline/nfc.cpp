@@ -12,8 +12,8 @@
 namespace emend::text {
 namespace {
 
-// Hugging Face normalises by the tables of Unicode 9. These characters came later: combining ones
-// and those of the pairs that compose. To it they are plain characters, so they are to us.
+// Hugging Face tokenizers normalize with the tables of Unicode 9. These characters are newer:
+// combining marks, and those of composing pairs. They are treated as plain characters.
 struct Range {
   char32_t first, last;
 };
@@ -47,9 +47,9 @@ std::string compose(std::string_view text) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
   if (size < 0)
     throw Error("text::normalizer",
-                fmt::format("a text of {} bytes cannot be normalised: {}", text.size(),
+                fmt::format("a text of {} bytes cannot be normalized: {}", text.size(),
                             utf8proc_errmsg(size)),
-                "make the text shorter, or free some memory");
+                "make the text shorter, or free memory");
   return {reinterpret_cast<const char*>(composed), static_cast<size_t>(size)};
 }
 
@@ -59,7 +59,8 @@ std::string nfc(std::string_view text) {
   bool ascii = true;
   for (char c : text) ascii = ascii && static_cast<unsigned char>(c) < 0x80;
   if (ascii) return std::string(text);
-  // A plain character composes with nothing, so what is before it and behind it is independent.
+  // A plain character does not compose with others, so the parts before and after it are
+  // independent.
   std::string out;
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {

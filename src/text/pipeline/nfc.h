@@ -5,7 +5,7 @@
 
 namespace emend::text {
 
-// Unicode's canonical composition of well-formed UTF-8, by the tables that Hugging Face has.
+// Unicode's canonical composition (NFC) of valid UTF-8, with the tables of Hugging Face tokenizers.
 std::string nfc(std::string_view text);
 
 }  // namespace emend::text

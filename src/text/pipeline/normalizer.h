@@ -8,22 +8,22 @@
 
 namespace emend::text {
 
-// What happens to a text before it is cut: steps, one after another; none by default.
+// The steps that change a text before it is split; none by default.
 class Normalizer {
  public:
   using Step = std::function<std::string(std::string_view)>;
   Normalizer() = default;
   explicit Normalizer(std::vector<Step> steps) : steps_(std::move(steps)) {}
 
-  // `text` is well-formed UTF-8, and so is the result.
+  // `text` and the result are valid UTF-8.
   std::string operator()(std::string_view text) const;
 
  private:
   std::vector<Step> steps_;
 };
 
-// The "normalizer" object of tokenizer.json: NFC, Prepend, Replace, or a Sequence of them. Throws
-// emend::Error for any other kind.
+// Reads the "normalizer" object of tokenizer.json: NFC, Prepend, Replace, or a Sequence of them.
+// Throws emend::Error for other types.
 Normalizer make_normalizer(const nlohmann::json& spec);
 
 }  // namespace emend::text

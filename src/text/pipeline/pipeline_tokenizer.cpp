@@ -12,7 +12,8 @@ namespace {
 
 constexpr const char* kPipelineTokenizerPlace = "text::tokenizer";
 
-// Ids are the vocabulary's, or follow it; a file that says otherwise has lost tokens.
+// The IDs of added tokens are those of the vocabulary, or follow it. Otherwise, tokens are missing
+// in the file.
 std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) {
   int64_t next = bpe.size();
   for (AddedToken& token : added) {
@@ -20,9 +21,9 @@ std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) 
     next = std::max(next, id + 1);
     if (token.id >= 0 && token.id != id)
       throw Error(kPipelineTokenizerPlace,
-                  fmt::format("added token '{}' has the id {}, where {} was to be expected",
-                              token.content, token.id, id),
-                  "the vocabulary and its added tokens do not belong together");
+                  fmt::format("added token '{}' has the ID {}, but {} was expected", token.content,
+                              token.id, id),
+                  "the vocabulary and the added tokens must come from the same tokenizer");
     token.id = id;
   }
   return added;
@@ -44,9 +45,10 @@ void PipelineTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !bpe_->token(id))
-        throw Error(kPipelineTokenizerPlace,
-                    fmt::format("the post_processor adds the id {}, which is no token", id),
-                    "the tokenizer's files do not belong together; fetch them again");
+        throw Error(
+            kPipelineTokenizerPlace,
+            fmt::format("the post_processor adds the ID {}, which is not in the vocabulary", id),
+            "the files must come from the same tokenizer; fetch them again");
   post_ = std::move(post);
 }
 
@@ -90,9 +92,10 @@ std::optional<int64_t> PipelineTokenizer::id(std::string_view token) const {
 std::string PipelineTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (const std::string* token = bpe_->token(id)) return *token;
-  throw Error(kPipelineTokenizerPlace,
-              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
-              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
+  throw Error(
+      kPipelineTokenizerPlace,
+      fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size_),
+      "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
 }
 
 }  // namespace emend::text

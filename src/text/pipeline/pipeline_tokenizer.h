@@ -14,20 +14,20 @@
 
 namespace emend::text {
 
-// What tokenizer.json describes: added tokens, then normalising, cutting, merging; the decoder
-// makes text of tokens.
+// The tokenizer of a tokenizer.json: added tokens, normalizer, pre-tokenizer, BPE, post-processor;
+// a decoder converts tokens to text.
 class PipelineTokenizer : public Tokenizer {
  public:
   struct Parts {
     std::unique_ptr<Bpe> bpe;
     std::unique_ptr<PreTokenizer> pre_tokenizer;  // null: a text is one piece
     std::unique_ptr<Decoder> decoder;
-    std::vector<AddedToken> added;  // without an id (-1): the vocabulary's, or the next free one
+    std::vector<AddedToken> added;  // without an ID (-1): the vocabulary's ID, or the next free one
     Normalizer normalizer;
   };
   explicit PipelineTokenizer(Parts parts);
 
-  // Its ids must be tokens.
+  // All IDs must be in the vocabulary.
   void set_post_processor(PostProcessor post);
 
   std::vector<int64_t> encode(std::string_view text, bool special) const override;

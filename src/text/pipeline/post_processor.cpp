@@ -25,7 +25,7 @@ PostProcessor from_template(const nlohmann::json& spec) {
     for (const auto& id : spec_array(token, "ids", kPostProcessorKey))
       (seen ? made.after : made.before).push_back(to_id(id, name, kPostProcessorKey));
   }
-  if (!seen) malformed(kPostProcessorKey, "TemplateProcessing has no place for the text");
+  if (!seen) malformed(kPostProcessorKey, "TemplateProcessing has no sequence for the text");
   return made;
 }
 

@@ -6,13 +6,13 @@
 
 namespace emend::text {
 
-// The ids put before and after a text when special tokens are asked for.
+// The IDs that are added before and after a text if special tokens are requested.
 struct PostProcessor {
   std::vector<int64_t> before, after;
 };
 
-// The "post_processor" object of tokenizer.json: TemplateProcessing, RobertaProcessing,
-// BertProcessing, ByteLevel (which changes offsets only), or a Sequence of them.
+// Reads the "post_processor" object of tokenizer.json: TemplateProcessing, RobertaProcessing,
+// BertProcessing, ByteLevel (which changes only offsets), or a Sequence of them.
 PostProcessor make_post_processor(const nlohmann::json& spec);
 
 }  // namespace emend::text

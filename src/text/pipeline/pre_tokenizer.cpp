@@ -8,8 +8,8 @@
 namespace emend::text {
 namespace {
 
-// GPT-2's: contractions, words, numbers, other signs, white space (its last goes with the next
-// word).
+// GPT-2's pattern: contractions, words, numbers, other characters, white space (the last space
+// belongs to the next word).
 constexpr const char* kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
@@ -18,7 +18,7 @@ struct Span {
   bool match;
 };
 
-// The whole text as spans, matches and what lies between them.
+// Divides the whole text into spans: the matches and the parts between them.
 std::vector<Span> spans(const Regex& regex, const std::string& text, bool invert) {
   std::vector<Span> found;
   size_t done = 0;
@@ -28,7 +28,7 @@ std::vector<Span> spans(const Regex& regex, const std::string& text, bool invert
     if (match->start > done) found.push_back({done, match->start, invert});
     found.push_back({match->start, match->end, !invert});
     at = done = match->end;
-    if (match->start == match->end)  // an empty match; go on behind the next character
+    if (match->start == match->end)  // an empty match; continue after the next character
       do ++at;
       while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
   }
@@ -39,7 +39,7 @@ std::vector<Span> spans(const Regex& regex, const std::string& text, bool invert
 std::vector<Span> merge(const std::vector<Span>& in, SplitBehavior behavior) {
   if (behavior == SplitBehavior::isolated) return in;
   std::vector<Span> out;
-  bool previous = false;  // was the span before a match?
+  bool previous = false;  // whether the previous span is a match
   switch (behavior) {
     case SplitBehavior::removed:
       for (const Span& span : in)

@@ -11,22 +11,22 @@ namespace emend::text {
 
 struct Piece {
   std::string text;
-  bool first = false;  // where the text starts that was given to encode
+  bool first = false;  // at the start of the encoded text
 };
 
-// Cuts a text into pieces that BPE never merges across.
+// Splits a text into pieces. BPE does not merge across pieces.
 class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
-  // Replaces every piece by its parts. Pieces are well-formed UTF-8 and stay so; empty ones go.
+  // Replaces every piece by its parts. Pieces are valid UTF-8; empty ones are removed.
   virtual void apply(std::vector<Piece>& pieces) const = 0;
 };
 
-// The "pre_tokenizer" object of tokenizer.json: ByteLevel, Metaspace, Split, Digits, or a Sequence
-// of them. Null when there is none.
+// Reads the "pre_tokenizer" object of tokenizer.json: ByteLevel, Metaspace, Split, Digits, or a
+// Sequence of them. Null if there is none.
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& spec);
 
-// What becomes of the matches of a Split; names as in tokenizer.json.
+// What a Split does with its matches; names as in tokenizer.json.
 enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 
 class SplitPreTokenizer : public PreTokenizer {
@@ -40,7 +40,8 @@ class SplitPreTokenizer : public PreTokenizer {
   bool invert_;
 };
 
-// Writes bytes as the characters of byte_level.h; with use_regex, cuts words as GPT-2 does first.
+// Maps bytes to the characters of byte_level.h. With use_regex, it first splits words as GPT-2
+// does.
 class ByteLevelPreTokenizer : public PreTokenizer {
  public:
   ByteLevelPreTokenizer(bool add_prefix_space, bool use_regex);
@@ -51,7 +52,7 @@ class ByteLevelPreTokenizer : public PreTokenizer {
   std::unique_ptr<SplitPreTokenizer> split_;  // null without use_regex
 };
 
-// Spaces become `replacement` (U+2581), which is put before a piece too when `prepend` says so.
+// Replaces spaces by `replacement` (U+2581), and also prepends it to pieces according to `prepend`.
 class MetaspacePreTokenizer : public PreTokenizer {
  public:
   enum class Prepend { always, first, never };
@@ -61,10 +62,10 @@ class MetaspacePreTokenizer : public PreTokenizer {
  private:
   std::string replacement_;
   Prepend prepend_;
-  bool split_;  // a piece for every replacement and what follows it
+  bool split_;  // one piece for each replacement and the text after it
 };
 
-// Names as in tokenizer.json's Metaspace, of pre-tokenizer or decoder.
+// Reads the setting of Metaspace in a pre-tokenizer or decoder of tokenizer.json.
 MetaspacePreTokenizer::Prepend read_prepend(const nlohmann::json& spec, std::string_view where);
 
 class SequencePreTokenizer : public PreTokenizer {

@@ -7,7 +7,7 @@
 namespace emend::text {
 namespace {
 
-// A literal string as a pattern that matches just it.
+// A pattern that matches only the literal string.
 std::string quoted(const std::string& text) {
   std::string pattern;
   for (char c : text) {
@@ -57,7 +57,7 @@ std::string Replacement::apply(std::string_view text) const {
     }
     out.append(text, done, match.start - done) += content_;
     at = done = match.end;
-    if (match.start == match.end)  // an empty match; go on behind the next character
+    if (match.start == match.end)  // an empty match; continue after the next character
       do ++at;
       while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
   }

@@ -9,17 +9,18 @@
 
 namespace emend::text {
 
-// The {"String": ...} or {"Regex": ...} of tokenizer.json's Split and Replace.
+// Reads {"String": ...} or {"Regex": ...}, the pattern of Split and Replace in tokenizer.json.
 Regex read_pattern(const nlohmann::json& spec, std::string_view where);
 
-// "Replace" of tokenizer.json, a step of normalizers and decoders: `content` for every match.
+// The "Replace" step of normalizers and decoders in tokenizer.json: replaces every match by
+// `content`.
 class Replacement {
  public:
   Replacement(const nlohmann::json& spec, std::string_view where);
   std::string apply(std::string_view text) const;
 
  private:
-  std::string literal_;  // empty: by regex_
+  std::string literal_;  // if empty, regex_ is used
   std::optional<Regex> regex_;
   std::string content_;
 };

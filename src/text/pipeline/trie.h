@@ -8,10 +8,10 @@
 
 namespace emend::text {
 
-// Words, found in a text byte by byte.
+// A set of words that are searched for in a text, byte by byte.
 class Trie {
  public:
-  // The first value that a word gets stays.
+  // If a word is added twice, the first value is kept.
   void add(std::string_view word, int value);
 
   struct Hit {
@@ -19,7 +19,7 @@ class Trie {
     int value;
   };
   std::optional<Hit> longest_at(std::string_view text, size_t start) const;
-  // The leftmost at `from` or later, then the longest.
+  // The leftmost match at `from` or later; of those, the longest.
   std::optional<Hit> find(std::string_view text, size_t from) const;
 
  private:

@@ -7,7 +7,8 @@
 namespace emend::text {
 
 Bpe::Vocabulary read_vocabulary(const nlohmann::json& entries, std::string_view where) {
-  if (!entries.is_object()) malformed(where, "the vocabulary should be an object of token: id");
+  if (!entries.is_object())
+    malformed(where, "the vocabulary should be an object that maps tokens to IDs");
   Bpe::Vocabulary vocabulary;
   vocabulary.reserve(entries.size());
   for (const auto& [token, id] : entries.items())

@@ -8,10 +8,10 @@
 
 namespace emend::text {
 
-// {"token": id, ...}; `where` is named in errors.
+// Reads {"token": id, ...}; `where` is named in errors.
 Bpe::Vocabulary read_vocabulary(const nlohmann::json& entries, std::string_view where);
 
-// One added token as Hugging Face writes it: content and flags. The id is left at -1.
+// Reads an added token of tokenizer.json: content and flags. The ID is left at -1.
 AddedToken read_added_token(const nlohmann::json& entry, std::string_view where);
 
 // "a b" -> {"a", "b"}.

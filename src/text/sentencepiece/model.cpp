@@ -23,8 +23,8 @@ constexpr const char* kModelPlace = "text::sentencepiece";
 }
 
 [[noreturn]] void refuse_model(const std::string& name, const std::string& what) {
-  throw Error(kModelPlace, fmt::format("'{}' asks for {}, which is not implemented", name, what),
-              "only SentencePiece models of Llama's kind can be used: BPE, no normalisation");
+  throw Error(kModelPlace, fmt::format("'{}' uses {}, which is not implemented", name, what),
+              "only SentencePiece models like Llama's are supported: BPE without normalization");
 }
 
 Model::Piece read_piece(std::string_view bytes, const std::string& name) {
@@ -60,7 +60,7 @@ void read_trainer(std::string_view bytes, const std::string& name, Model& model,
 }
 
 void read_normalizer(std::string_view bytes, const std::string& name, Model& model) {
-  std::string_view kind = "of its own", table;
+  std::string_view kind = "custom", table;
   for (Fields fields(bytes, name); fields.next();) {
     if (fields.number() == 1) {
       kind = fields.bytes();
@@ -74,7 +74,7 @@ void read_normalizer(std::string_view bytes, const std::string& name, Model& mod
       if (!fields.boolean()) refuse_model(name, "white space that is not escaped");
     }
   }
-  if (!table.empty()) refuse_model(name, fmt::format("normalisation '{}'", lossy_utf8(kind)));
+  if (!table.empty()) refuse_model(name, fmt::format("normalization '{}'", lossy_utf8(kind)));
 }
 
 void check(Model& model, const std::string& name) {
@@ -88,7 +88,7 @@ void check(Model& model, const std::string& name) {
       damaged(name, fmt::format("the score of piece {} '{}' is {}", id, piece.text, piece.score));
     const bool plain = piece.type == Model::Type::normal || piece.type == Model::Type::user_defined;
     if (!(plain ? looked_for : reserved).insert(piece.text).second)
-      damaged(name, fmt::format("piece {} '{}' is there twice", id, piece.text));
+      damaged(name, fmt::format("piece {} '{}' occurs twice", id, piece.text));
     if (piece.type == Model::Type::unused)
       refuse_model(name, fmt::format("the unused piece '{}'", piece.text));
     if (piece.type == Model::Type::unknown) {
@@ -123,7 +123,7 @@ SentencePieceModel read_sentencepiece_model(std::string_view bytes, const std::s
     else if (fields.number() == 3)
       read_normalizer(fields.bytes(), name, model);
     else if (fields.number() == 5 && !fields.bytes().empty())
-      refuse_model(name, "a denormaliser");
+      refuse_model(name, "a denormalizer");
   }
   if (model.pieces.empty()) damaged(name, "there are no pieces");
   if (model_type < 1 || model_type > 4) damaged(name, fmt::format("model type {}", model_type));

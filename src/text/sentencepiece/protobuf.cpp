@@ -37,7 +37,7 @@ bool Fields::next() {
 }
 
 uint64_t Fields::integer() const {
-  need(Kind::integer, "a whole number");
+  need(Kind::integer, "an integer");
   return integer_;
 }
 

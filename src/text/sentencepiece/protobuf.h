@@ -6,15 +6,15 @@
 
 namespace emend::text {
 
-// The fields of one message in Protocol Buffers' wire format, in the order of the file:
+// Iterates over the fields of a message in the Protocol Buffers wire format, in file order:
 //   for (Fields fields(bytes, name); fields.next();) switch (fields.number()) ...
-// Everything throws emend::Error naming `name` when the bytes end early, are of a kind that is not
-// known (groups), or are not of the type that is asked for.
+// All functions throw emend::Error that names `name` if the bytes end early, have an unknown wire
+// type (groups), or do not have the requested type.
 class Fields {
  public:
   Fields(std::string_view bytes, std::string name) : rest_(bytes), name_(std::move(name)) {}
 
-  bool next();  // false: there are no more
+  bool next();  // false at the end
   uint32_t number() const { return number_; }
   uint64_t integer() const;
   bool boolean() const { return integer() != 0; }

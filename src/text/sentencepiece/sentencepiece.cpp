@@ -27,7 +27,7 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
   return out;
 }
 
-// Every byte that is out of place becomes U+FFFD (lossy_utf8 makes fewer of them).
+// Replaces every invalid byte by U+FFFD (lossy_utf8 makes fewer of them).
 std::string bytewise_utf8(std::string_view bytes) {
   std::string text;
   while (const auto bad = invalid_utf8(bytes)) {
@@ -88,7 +88,7 @@ std::string SentencePiece::normalized(std::string_view text) const {
 
 std::vector<std::string_view> SentencePiece::merged(std::string_view text) const {
   struct Symbol {
-    std::string_view text;  // empty: has become part of the one before
+    std::string_view text;  // empty: merged into the previous symbol
     bool frozen;
     int64_t previous, next;  // -1: none
   };
@@ -123,7 +123,7 @@ std::vector<std::string_view> SentencePiece::merged(std::string_view text) const
     const Candidate best = heap.top();
     heap.pop();
     Symbol &left = list[best.left], &right = list[best.right];
-    // Its symbols may have been merged otherwise meanwhile.
+    // Its symbols may have been merged with others.
     if (left.text.empty() || right.text.empty() ||
         left.text.size() + right.text.size() != best.size)
       continue;

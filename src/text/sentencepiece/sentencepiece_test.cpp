@@ -1,4 +1,4 @@
-// What tokenizer.model may say, and what becomes of texts by it.
+// Tests reading tokenizer.model, and encoding and decoding with it.
 #include "text/sentencepiece/sentencepiece.h"
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Type = SentencePieceModel::Type;
 
-// Protocol Buffers by hand: a field is its tag, then a number or a length with bytes.
+// Writes Protocol Buffers by hand: a field is its tag, then a number or a length with bytes.
 std::string varint(uint64_t value) {
   std::string out;
   for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
@@ -44,7 +44,7 @@ std::string specials() {
   return piece("<unk>", 0, Type::unknown) + piece("<s>", 0, Type::control) +
          piece("</s>", 0, Type::control);
 }
-// No normalisation: spaces stay as they are but for the one that is put in front.
+// Without normalization: spaces are kept, and one is added in front.
 std::string model() {
   return specials() + piece("[X]", 0, Type::user_defined) + piece("▁a", -1) + piece("ab", -2) +
          piece("bb", -2) + piece("▁", -3) + piece("a", -4) + piece("b", -5) + kBpe +
@@ -74,11 +74,11 @@ TEST(SentencePiece, MergesTheBestPairThenTheLeftmost) {
   EXPECT_THAT(encode(model(), ""), IsEmpty());
 }
 
-TEST(SentencePiece, KeepsUserDefinedPiecesWhole) {
+TEST(SentencePiece, DoesNotSplitUserDefinedPieces) {
   EXPECT_THAT(encode(model(), "a[X]b[X"), ElementsAre("▁a", "[X]", "b", "[X"));
 }
 
-TEST(SentencePiece, JoinsUnknownCharactersOrSpellsTheirBytes) {
+TEST(SentencePiece, JoinsUnknownCharactersOrFallsBackToBytes) {
   EXPECT_THAT(encode(model(), "xyab<s>"), ElementsAre("▁", "xy", "ab", "<s>"));
   std::string all = model() + bytes(2, number(35, 1));
   for (int byte = 0; byte < 256; ++byte)
@@ -87,19 +87,19 @@ TEST(SentencePiece, JoinsUnknownCharactersOrSpellsTheirBytes) {
   EXPECT_EQ(decode(all, {"▁a", "<0xC3>", "<0xA9>", "b", "<0xE2>", "<0x82>"}), "aéb\ufffd\ufffd");
 }
 
-TEST(SentencePiece, TrimsWhenTheModelSaysSo) {
+TEST(SentencePiece, RemovesExtraSpacesIfTheModelSaysSo) {
   const std::string trims = model() + bytes(3, number(4, 1));
   EXPECT_THAT(encode(trims, "  b   a "), ElementsAre("▁", "b", "▁a"));
   EXPECT_THAT(encode(trims, "   "), IsEmpty());
   EXPECT_EQ(decode(trims, {"▁", "▁", "▁a", "▁", "b"}), "a b");
 }
 
-TEST(SentencePiece, DecodesWhatIsNoPieceAsItself) {
+TEST(SentencePiece, DecodesUnknownPiecesAsThemselves) {
   EXPECT_EQ(decode(model(), {"▁a", "<s>", "▁a", "<unk>", "x▁y"}), "a a \u2047 x▁y");
   EXPECT_EQ(decode(model(), {"▁", "▁a"}), " a");
 }
 
-TEST(SentencePiece, NamesWhatItDoesNotImplement) {
+TEST(SentencePiece, NamesWhatIsNotImplemented) {
   EXPECT_THAT(model_refusal(specials()), HasSubstr("the model type unigram"));
   EXPECT_THAT(model_refusal(specials() + bytes(2, number(3, 4))), HasSubstr("the model type char"));
   EXPECT_THAT(model_refusal(model() + bytes(3, bytes(1, "nmt_nfkc") + bytes(2, "table"))),
@@ -109,7 +109,7 @@ TEST(SentencePiece, NamesWhatItDoesNotImplement) {
   EXPECT_THAT(model_refusal(model() + piece("old", 0, Type::unused)), HasSubstr("'old'"));
 }
 
-TEST(SentencePiece, SaysWhatIsDamaged) {
+TEST(SentencePiece, NamesTheDamage) {
   EXPECT_EQ(model_refusal(model()), "no error");
   EXPECT_THAT(model_refusal(""), HasSubstr("there are no pieces"));
   EXPECT_THAT(model_refusal(model().substr(0, 40)), HasSubstr("missing at its end"));
@@ -119,7 +119,7 @@ TEST(SentencePiece, SaysWhatIsDamaged) {
   EXPECT_THAT(model_refusal(piece("a", 0) + kBpe), HasSubstr("no unknown piece"));
   EXPECT_THAT(model_refusal(model() + piece("<b>", 0, Type::unknown)),
               HasSubstr("two unknown pieces"));
-  EXPECT_THAT(model_refusal(model() + piece("ab", 0)), HasSubstr("'ab' is there twice"));
+  EXPECT_THAT(model_refusal(model() + piece("ab", 0)), HasSubstr("'ab' occurs twice"));
   EXPECT_THAT(model_refusal(model() + piece("", 0)), HasSubstr("empty"));
   EXPECT_THAT(model_refusal(model() + piece("\xff", 0)), HasSubstr("UTF-8"));
   EXPECT_THAT(model_refusal(model() + piece("n", std::numeric_limits<float>::quiet_NaN())),

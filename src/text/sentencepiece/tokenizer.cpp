@@ -18,7 +18,7 @@ SentencePieceModel prepared_model(SentencePieceModel model, bool legacy) {
   return model;
 }
 
-// Cutting at added tokens knows no flags; they are looked at afterwards.
+// Splitting at added tokens ignores their flags, which are applied afterwards.
 std::vector<AddedToken> without_flags(std::vector<AddedToken> tokens) {
   for (AddedToken& token : tokens)
     token.normalized = token.single_word = token.lstrip = token.rstrip = false;
@@ -55,7 +55,7 @@ bool SentencePieceTokenizer::special(std::string_view token) const {
   return added && added->special;
 }
 
-// Whether decoding puts spaces around it.
+// Whether decoding adds spaces around the token.
 bool SentencePieceTokenizer::stands_apart(const AddedToken& token) const {
   const auto& additional = options_.additional;
   if (!token.special) return true;
@@ -63,7 +63,7 @@ bool SentencePieceTokenizer::stands_apart(const AddedToken& token) const {
          std::find(additional.begin(), additional.end(), token.content) != additional.end();
 }
 
-// The added tokens and what lies between them, step by step as transformers does it.
+// The added tokens and the parts between them, computed in the same steps as in transformers.
 std::vector<std::string> SentencePieceTokenizer::cut(std::string_view text) const {
   std::vector<std::string> parts;
   for (auto& part : matcher_.split(text)) parts.push_back(std::move(part.text));
@@ -72,7 +72,8 @@ std::vector<std::string> SentencePieceTokenizer::cut(std::string_view text) cons
     if (!token) continue;
     std::string* left = i > 0 ? &parts[i - 1] : nullptr;
     std::string* right = i + 1 < parts.size() ? &parts[i + 1] : nullptr;
-    // A word is told by how its neighbours were before they lost their white space.
+    // Whether a token is a single word depends on its neighbors before their white space is
+    // removed.
     const bool after_word = left && !left->empty() && left->back() != ' ';
     const bool before_word = right && !right->empty() && right->front() != ' ';
     if (token->rstrip && right) *right = std::string(python_lstrip(*right));
@@ -88,7 +89,7 @@ std::vector<std::string> SentencePieceTokenizer::cut(std::string_view text) cons
 std::vector<std::string> SentencePieceTokenizer::pieces(const std::string& part) const {
   if (options_.legacy || !(starts_with(part, kPieceSpace) || starts_with(part, " ")))
     return model_.encode(part);
-  // SentencePiece alone would drop the leading space; behind another token it does not.
+  // SentencePiece alone would drop the leading space, but not after another token.
   auto found = model_.encode(options_.unknown + part);
   if (found.size() >= unknown_length_) found.erase(found.begin(), found.begin() + unknown_length_);
   return found;
@@ -127,7 +128,7 @@ std::vector<int64_t> SentencePieceTokenizer::encode(std::string_view text, bool 
   return ids;
 }
 
-// Special tokens stand for themselves; SentencePiece decodes what is between them.
+// Special tokens are decoded as themselves; SentencePiece decodes the parts between them.
 std::string SentencePieceTokenizer::text_of(std::vector<std::string> tokens) const {
   if (options_.add_prefix_space && starts_with(tokens[0], kPieceSpace))
     tokens[0].erase(0, kPieceSpace.size());
@@ -198,9 +199,10 @@ std::optional<int64_t> SentencePieceTokenizer::id(std::string_view token) const 
 std::string SentencePieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (id >= 0 && id < model_.size()) return model_.piece(id);
-  throw Error("text::tokenizer",
-              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
-              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
+  throw Error(
+      "text::tokenizer",
+      fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size_),
+      "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
 }
 
 }  // namespace emend::text

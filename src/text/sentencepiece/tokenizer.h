@@ -10,20 +10,20 @@
 
 namespace emend::text {
 
-// Llama's tokenizer.model as the LlamaTokenizer of transformers 4 uses it (the one in Python): it
-// cuts a text at its added tokens, and SentencePiece has the parts between them.
+// Llama's tokenizer.model as used by the LlamaTokenizer of transformers 4 (the one in Python): a
+// text is split at its added tokens, and SentencePiece encodes the parts between them.
 class SentencePieceTokenizer : public Tokenizer {
  public:
   struct Options {
-    // Legacy: SentencePiece puts its space before every part, so after special tokens too.
-    // Otherwise: one space before the whole text, by hand.
+    // Legacy: SentencePiece adds its space before every part, also after special tokens. Otherwise,
+    // one space is added before the whole text.
     bool legacy = true;
     bool add_prefix_space = true;
     bool clean_up_spaces = false;  // in decoded text, before punctuation and English contractions
     std::string unknown = "<unk>";
-    std::vector<std::string> additional;  // of the special tokens, those that have no role
+    std::vector<std::string> additional;  // special tokens without a role
   };
-  // `added`: each with its id; `special` ones are those that decoding can skip.
+  // `added`: each with its ID; decoding can skip the `special` ones.
   SentencePieceTokenizer(SentencePieceModel model, std::vector<AddedToken> added, Options options);
   void set_post_processor(PostProcessor post) { post_ = std::move(post); }
 
@@ -44,7 +44,7 @@ class SentencePieceTokenizer : public Tokenizer {
   Options options_;
   SentencePiece model_;
   AddedTokens added_;    // with their flags
-  AddedTokens matcher_;  // without: what cuts a text
+  AddedTokens matcher_;  // without their flags: splits a text
   PostProcessor post_;
   size_t unknown_length_;
   int64_t size_;

@@ -23,13 +23,13 @@ std::string decomposed(std::string_view text) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(made, &std::free);
   if (size < 0)
     throw Error("text::normalizer",
-                fmt::format("a text of {} bytes cannot be normalised: {}", text.size(),
+                fmt::format("a text of {} bytes cannot be normalized: {}", text.size(),
                             utf8proc_errmsg(size)),
-                "make the text shorter, or free some memory");
+                "make the text shorter, or free memory");
   return {reinterpret_cast<const char*>(made), static_cast<size_t>(size)};
 }
 
-// Decomposes, or changes places with its neighbours, only by a later Unicode than Hugging Face's.
+// Characters that decompose, or are reordered, only in a later Unicode version than Hugging Face's.
 bool is_newer_than_bert(char32_t c) {
   if (c < 0x300) return false;
   const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
@@ -44,7 +44,7 @@ void append_unmarked(std::string& out, std::string_view decomposed) {
 }
 
 std::string without_accents(std::string_view text) {
-  // A plain character changes places with nothing, so what is before and behind is independent.
+  // A plain character is not reordered, so the parts before and after it are independent.
   std::string out;
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
@@ -58,9 +58,9 @@ std::string without_accents(std::string_view text) {
   return out;
 }
 
-// Letter by letter. The ranges are of later Unicodes than the machine's tables may have.
+// Converts character by character. The ranges are newer than the tables of the machine may be.
 void append_lower(std::string& out, char32_t c) {
-  if (c == 0x130) {  // the one letter that becomes two characters
+  if (c == 0x130) {  // the only letter that becomes two characters
     out += "i\u0307";
     return;
   }

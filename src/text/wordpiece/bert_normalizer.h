@@ -6,18 +6,18 @@
 
 namespace emend::text {
 
-// What BERT does to a text before it is cut, in this order.
+// The steps of BERT's normalizer, in this order.
 struct BertNormalizer {
-  bool clean_text = true;            // control characters go, all white space becomes spaces
-  bool handle_chinese_chars = true;  // spaces around ideographs
-  bool strip_accents = true;         // decomposed, without marks
+  bool clean_text = true;            // remove control characters, and replace white space by spaces
+  bool handle_chinese_chars = true;  // add spaces around ideographs
+  bool strip_accents = true;         // decompose, and remove marks
   bool lowercase = true;
 
-  // The "normalizer" object of tokenizer.json: BertNormalizer, or null. Throws emend::Error for any
-  // other kind.
+  // Reads the "normalizer" object of tokenizer.json: BertNormalizer, or null. Throws emend::Error
+  // for other types.
   static BertNormalizer read(const nlohmann::json& spec);
 
-  // `text` is well-formed UTF-8, and so is the result.
+  // `text` and the result are valid UTF-8.
   std::string operator()(std::string_view text) const;
 };
 

@@ -1,5 +1,5 @@
-// Every character through BERT's steps, against Hugging Face's answers
-// (tools/reference/make_word_piece_fixtures.py says what is hashed).
+// Compares BERT's steps on every character with Hugging Face tokenizers
+// (tools/reference/make_word_piece_fixtures.py defines the hashes).
 #include "text/wordpiece/bert_normalizer.h"
 
 #include <fmt/format.h>
@@ -41,12 +41,12 @@ void normalizer_agrees(const std::string& name,
   }
 }
 
-TEST(BertNormalizer, EveryCharacterIsHuggingFaces) {
+TEST(BertNormalizer, NormalizesEveryCharacterAsHuggingFace) {
   normalizer_agrees("uncased", BertNormalizer{});
   normalizer_agrees("cased", BertNormalizer{true, true, false, false});
 }
 
-TEST(BertNormalizer, EveryCharacterIsCutAsHuggingFaceCuts) {
+TEST(BertNormalizer, SplitsAtEveryCharacterAsHuggingFace) {
   normalizer_agrees("words", [](const std::string& text) {
     size_t at = 1;
     const auto c = next_code_point(text, at);
@@ -55,7 +55,7 @@ TEST(BertNormalizer, EveryCharacterIsCutAsHuggingFaceCuts) {
   });
 }
 
-TEST(BertNormalizer, MarksInAnyOrderAreHuggingFaces) {
+TEST(BertNormalizer, NormalizesMarksInAnyOrderAsHuggingFace) {
   const auto ranges = expected()["ranges"].get<std::vector<std::vector<int64_t>>>();
   uint32_t state = 12345;
   const auto below = [&](int64_t n) {

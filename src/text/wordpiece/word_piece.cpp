@@ -20,14 +20,14 @@ WordPiece::WordPiece(Vocabulary vocabulary, Options options)
   for (const auto& [token, id] : vocabulary_)
     if (const auto [other, fresh] = tokens_.emplace(id, token); !fresh)
       throw Error(kWordPiecePlace,
-                  fmt::format("tokens '{}' and '{}' share the id {}",
+                  fmt::format("tokens '{}' and '{}' share the ID {}",
                               std::min(token, other->second), std::max(token, other->second), id),
-                  "give each token an id of its own");
+                  "give each token a unique ID");
   const auto unknown = id(options_.unknown);
   if (!unknown)
     throw Error(kWordPiecePlace,
                 fmt::format("the unknown token '{}' is not in the vocabulary", options_.unknown),
-                "add it to the vocabulary, or name another one");
+                "add it to the vocabulary, or choose another unknown token");
   unknown_ = *unknown;
 }
 

@@ -1,4 +1,4 @@
-// What WordPiece folders are accepted and refused, and what encode and decode do at their edges;
+// Tests which WordPiece folders are accepted and refused, and edge cases of encode and decode;
 // fixture_test.cpp compares with Hugging Face.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,11 +75,11 @@ class WordPieceFolder : public ::testing::Test {
   fs::path path_;
 };
 
-TEST_F(WordPieceFolder, TakesTheLongestFirst) {
+TEST_F(WordPieceFolder, TakesTheLongestTokenFirst) {
   const auto tokenizer = load(tiny_word_piece());
   EXPECT_EQ(tokenizer->size(), 13);
   EXPECT_THAT(tokenizer->encode("AB abc ac", true), ElementsAre(2, 7, 7, 8, 5, 8, 3));
-  // A word that cannot be finished is unknown whole.
+  // If the rest of a word has no token, the whole word is unknown.
   EXPECT_THAT(tokenizer->encode("abd!ab", false), ElementsAre(1, 9, 7));
   EXPECT_THAT(tokenizer->encode("", true), ElementsAre(2, 3));
   EXPECT_THAT(tokenizer->encode(" \t\n", false), ElementsAre());
@@ -93,7 +93,7 @@ TEST_F(WordPieceFolder, TakesTheLongestFirst) {
   EXPECT_THROW(tokenizer->encode("\xff", false), Error);
 }
 
-TEST_F(WordPieceFolder, ReadsTheSameFromVocabularyLines) {
+TEST_F(WordPieceFolder, IsTheSameFromVocabTxt) {
   const auto from_json = load(tiny_word_piece());
   fs::remove(path_ / "tokenizer.json");
   write_vocabulary();
@@ -102,7 +102,7 @@ TEST_F(WordPieceFolder, ReadsTheSameFromVocabularyLines) {
     EXPECT_EQ(tokenizer->encode(text, true), from_json->encode(text, true)) << text;
     EXPECT_EQ(tokenizer->encode(text, false), from_json->encode(text, false)) << text;
   }
-  // Accents go unless asked to stay; cased models keep both.
+  // Accents are removed unless strip_accents is false; cased models keep case and accents.
   EXPECT_THAT(tokenizer->encode("é", false), ElementsAre(1));
   write("tokenizer_config.json", R"({"strip_accents": false})");
   EXPECT_THAT(load()->encode("É", false), ElementsAre(10));
@@ -110,7 +110,7 @@ TEST_F(WordPieceFolder, ReadsTheSameFromVocabularyLines) {
   EXPECT_THAT(load()->encode("É é AB ab", false), ElementsAre(1, 10, 1, 7));
 }
 
-TEST_F(WordPieceFolder, WhatIsNotImplementedIsNamed) {
+TEST_F(WordPieceFolder, NamesWhatIsNotImplemented) {
   EXPECT_EQ(refusal([](Json&) {}), "no error");
   EXPECT_THAT(refusal([](Json& spec) { spec["normalizer"]["type"] = "NFKC"; }), HasSubstr("NFKC"));
   EXPECT_THAT(refusal([](Json& spec) { spec["pre_tokenizer"]["type"] = "Whitespace"; }),
@@ -120,12 +120,12 @@ TEST_F(WordPieceFolder, WhatIsNotImplementedIsNamed) {
               HasSubstr("'Other'"));
   EXPECT_THAT(refusal([](Json& spec) { spec["model"]["unk_token"] = "?"; }), HasSubstr("'?'"));
   EXPECT_THAT(refusal([](Json& spec) { spec["model"]["vocab"]["x"] = 3; }),
-              HasSubstr("'[SEP]' and 'x' share the id 3"));
+              HasSubstr("'[SEP]' and 'x' share the ID 3"));
   EXPECT_THAT(refusal([](Json& spec) { spec["added_tokens"][0]["id"] = 7; }), HasSubstr("[PAD]"));
   EXPECT_THAT(refusal([](Json& spec) { spec["post_processor"]["cls"][1] = 99; }), HasSubstr("99"));
 }
 
-TEST_F(WordPieceFolder, DamagedVocabularyLinesAreNamed) {
+TEST_F(WordPieceFolder, NamesDamagedVocabularyLines) {
   const auto message = [&] {
     try {
       load();
@@ -135,7 +135,7 @@ TEST_F(WordPieceFolder, DamagedVocabularyLinesAreNamed) {
     return std::string("no error");
   };
   write("vocab.txt", "[PAD]\n[UNK]\na\na\n");
-  EXPECT_THAT(message(), HasSubstr("line 4: 'a' is there twice"));
+  EXPECT_THAT(message(), HasSubstr("line 4: 'a' occurs twice"));
   write("vocab.txt", "[PAD]\n");
   EXPECT_THAT(message(), HasSubstr("'[UNK]'"));
   write("vocab.txt", "[UNK]\n\xff\n");

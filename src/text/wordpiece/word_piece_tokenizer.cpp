@@ -14,7 +14,8 @@ namespace {
 
 constexpr const char* kWordPieceTokenizerPlace = "text::tokenizer";
 
-// Ids are the vocabulary's, or follow it; a file that says otherwise has lost tokens.
+// The IDs of added tokens are those of the vocabulary, or follow it. Otherwise, tokens are missing
+// in the file.
 std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const WordPiece& model) {
   int64_t next = model.size();
   for (AddedToken& token : added) {
@@ -22,9 +23,9 @@ std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const WordPiece&
     next = std::max(next, id + 1);
     if (token.id >= 0 && token.id != id)
       throw Error(kWordPieceTokenizerPlace,
-                  fmt::format("added token '{}' has the id {}, where {} was to be expected",
-                              token.content, token.id, id),
-                  "the vocabulary and its added tokens do not belong together");
+                  fmt::format("added token '{}' has the ID {}, but {} was expected", token.content,
+                              token.id, id),
+                  "the vocabulary and the added tokens must come from the same tokenizer");
     token.id = id;
   }
   return added;
@@ -37,7 +38,7 @@ AddedTokens raw_of(const std::vector<AddedToken>& added) {
   return {std::move(raw), {}};
 }
 
-// As they look in a normalised text; of those that look alike the first counts.
+// The tokens in normalized form; of several that are equal, the first one counts.
 AddedTokens normalized_of(const std::vector<AddedToken>& added, const BertNormalizer& normalizer) {
   std::vector<AddedToken> normalized;
   std::set<std::string> seen = {""};
@@ -50,7 +51,7 @@ AddedTokens normalized_of(const std::vector<AddedToken>& added, const BertNormal
   return {std::move(normalized), {}};
 }
 
-// White space goes, and every punctuation mark is a word.
+// Removes white space, and makes every punctuation mark a word.
 std::vector<std::string_view> split_words(std::string_view text) {
   std::vector<std::string_view> found;
   size_t begun = 0;
@@ -102,16 +103,17 @@ void WordPieceTokenizer::set_post_processor(PostProcessor post) {
   for (const auto* side : {&post.before, &post.after})
     for (int64_t id : *side)
       if (!added_.find(id) && !model_.token(id))
-        throw Error(kWordPieceTokenizerPlace,
-                    fmt::format("the post_processor adds the id {}, which is no token", id),
-                    "the tokenizer's files do not belong together; fetch them again");
+        throw Error(
+            kWordPieceTokenizerPlace,
+            fmt::format("the post_processor adds the ID {}, which is not in the vocabulary", id),
+            "the files must come from the same tokenizer; fetch them again");
   post_ = std::move(post);
 }
 
 std::vector<int64_t> WordPieceTokenizer::encode(std::string_view text, bool special) const {
   if (const auto bad = invalid_utf8(text))
     throw Error(kWordPieceTokenizerPlace,
-                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is out of place", *bad,
+                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is invalid", *bad,
                             static_cast<unsigned char>(text[*bad])),
                 "convert it to UTF-8 first");
   std::vector<int64_t> ids;
@@ -161,9 +163,10 @@ std::string WordPieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id))
     return added->normalized ? normalizer_(added->content) : added->content;
   if (const std::string* token = model_.token(id)) return *token;
-  throw Error(kWordPieceTokenizerPlace,
-              fmt::format("there is no token {}; the vocabulary has {}", id, size_),
-              "the model's vocabulary may be larger than the tokenizer's; ask for an id below it");
+  throw Error(
+      kWordPieceTokenizerPlace,
+      fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size_),
+      "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
 }
 
 }  // namespace emend::text

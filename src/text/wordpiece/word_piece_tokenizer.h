@@ -13,19 +13,19 @@
 
 namespace emend::text {
 
-// BERT's: added tokens, then normalising, words and punctuation, WordPiece; the reverse joins
+// BERT's tokenizer: added tokens, normalizer, words and punctuation, WordPiece. Decoding joins the
 // pieces.
 class WordPieceTokenizer : public Tokenizer {
  public:
   struct Decoding {
     std::string prefix = "##";
-    bool cleanup = true;  // no space before punctuation, and contractions together
+    bool cleanup = true;  // remove spaces before punctuation and in contractions
   };
-  // Added tokens without an id (-1) take the vocabulary's, or the next free one, in their order.
+  // Added tokens without an ID (-1) get the vocabulary's ID, or the next free one, in order.
   WordPieceTokenizer(WordPiece model, BertNormalizer normalizer, std::vector<AddedToken> added,
                      Decoding decoding);
 
-  // Its ids must be tokens.
+  // All IDs must be in the vocabulary.
   void set_post_processor(PostProcessor post);
 
   std::vector<int64_t> encode(std::string_view text, bool special) const override;
@@ -38,13 +38,14 @@ class WordPieceTokenizer : public Tokenizer {
   WordPiece model_;
   BertNormalizer normalizer_;
   AddedTokens added_;
-  AddedTokens raw_, normalized_;  // of them: looked for in a text as given, and as normalised
+  AddedTokens raw_,
+      normalized_;  // subsets: matched in the original text, and in the normalized text
   Decoding decoding_;
   PostProcessor post_;
   int64_t size_ = 0;
 };
 
-// Whether the content of tokenizer.json is of this kind, and the tokenizer then.
+// Whether the content of a tokenizer.json is a WordPiece tokenizer, and how to make it.
 bool is_word_piece(const nlohmann::json& root);
 std::unique_ptr<Tokenizer> make_word_piece(const nlohmann::json& root);
 
