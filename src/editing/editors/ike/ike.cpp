@@ -16,18 +16,18 @@ std::string without_space(const std::string& target) {
 }  // namespace
 
 void IkeSettings::declare(SettingList& list) {
-  list.whole("k", k, 0, 100000, "demonstrations, as many as fit");
+  list.whole("k", k, 0, 100000, "maximum number of demonstrations");
   templates.declare(list);
-  list.flag("own", own, "the edit itself is the last demonstration");
+  list.flag("own", own, "use the edit itself as the last demonstration");
   list.flag("images", images,
-            "show the edit's picture with its fact, and those of demonstrations where the corpus "
-            "has them");
-  list.whole("room", room, 1, 1000000, "positions that are kept free for the answer");
+            "show the picture of the edit before its fact, and pictures of demonstrations if the "
+            "corpus has them");
+  list.whole("room", room, 1, 1000000, "number of positions reserved for the answer");
   list.text("checkpoint", checkpoint,
-            "demonstrations to choose from; empty: those that came with the model");
+            "corpus of demonstrations; empty: the one in the model folder");
   list.text("embedding", embedding,
-            "what they have to be compared by: states, or where the sentence encoder is "
-            "now; empty: as they were collected");
+            "required embedding of the corpus: states, or the current folder of the sentence "
+            "encoder; empty: any");
 }
 
 IkeEditor::IkeEditor(const nlohmann::json& settings)
@@ -51,7 +51,7 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   std::vector<ForcedQuery> queries;
   for (const auto& request : requests)
     queries.push_back({request.image, request.prompt, request.target});
-  const auto forced = force(vlm, queries, /*end_of_answer=*/false);  // checks them
+  const auto forced = force(vlm, queries, /*end_of_answer=*/false);  // validates the requests
 
   auto patch = patch_for(*this, vlm, requests);
   size_t found = 0;
@@ -89,24 +89,24 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
 }
 
 EditorKind ike_editor() {
-  return {
-      "ike",
-      "tells the edit in front of every question, behind demonstrations (collect them first)",
-      describe_settings<IkeSettings>(),
-      [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
-      [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
-        auto recall = std::make_shared<const IkeRecall>(vlm, patch);
-        Intervention change{};
-        change.point = Point::request;
-        change.rewrite = [recall](const Batch& batch) { return recall->rewrite(batch); };
-        return Interventions{change};
-      },
-      {"Demonstrations are compared by the model's own states, unless their collection names an "
-       "embedding: EasyEdit takes the sentence encoder all-MiniLM-L6-v2.",
-       "Demonstrations that do not fit into the model's positions are left out, the farthest "
-       "first.",
-       "Demonstrations come from the first 1,000 records of the training split (records): "
-       "EasyEdit takes all of them."}};
+  return {"ike",
+          "puts the edit and retrieved demonstrations before every prompt (collect demonstrations "
+          "first)",
+          describe_settings<IkeSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
+          [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
+            auto recall = std::make_shared<const IkeRecall>(vlm, patch);
+            Intervention change{};
+            change.point = Point::request;
+            change.rewrite = [recall](const Batch& batch) { return recall->rewrite(batch); };
+            return Interventions{change};
+          },
+          {"Demonstrations are embedded by hidden states of the model, unless their collection "
+           "names a sentence encoder: EasyEdit uses the sentence encoder all-MiniLM-L6-v2.",
+           "Demonstrations that do not fit into the model's positions are omitted, the least "
+           "similar first.",
+           "Demonstrations come from the first 1,000 records of the training split (records): "
+           "EasyEdit uses all of them."}};
 }
 
 }  // namespace emend
