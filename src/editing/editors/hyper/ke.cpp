@@ -19,8 +19,7 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kAnswerTokens =
-    16;  // maximum length of the model's own answer; targets of the usual data sets are short
+constexpr int64_t kAnswerTokens = 16;  // maximum length of the model's own answer
 
 std::string trimmed_prompt(const std::string& text) {
   auto begin = text.find_first_not_of(" \t\n");

@@ -63,8 +63,8 @@ class KeNetwork {
 
   std::vector<Site> sites_;
   Options options_;
-  std::vector<at::Tensor>
-      lstm_;  // for each direction: input weights, recurrent weights, and the two biases
+  // For each direction: input weights, recurrent weights, and the two biases.
+  std::vector<at::Tensor> lstm_;
   Affine condition_;
   at::Tensor picture_;  // W' (condition, picture)
   std::vector<SiteNetwork> networks_;

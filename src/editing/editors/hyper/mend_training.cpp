@@ -10,9 +10,8 @@ void MendTrainSettings::declare(SettingList& list) {
   where.declare(list);
   list.whole("rank", rank, 1, 1000000,
              "rank of the networks; limited to the width of their layers");
-  list.number(
-      "rate", rate, -10, 10,
-      "initial step size of every layer; below 0: descends along the gradient from the start");
+  list.number("rate", rate, -10, 10,
+              "initial step size of every layer; negative: gradient descent");
   list.number("init", init, 0, 100, "initial standard deviation of V in the networks");
   list.whole("seed", seed, 0, int64_t{1} << 60, "random seed of the initial networks");
   weights.declare(list);

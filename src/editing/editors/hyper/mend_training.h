@@ -12,8 +12,7 @@ namespace emend {
 struct MendTrainSettings {
   BlockSites where;
   int64_t rank = 1920;  // rank of the networks
-  double rate = 1e-4;   // initial step size of every layer; below 0: descends along the gradient
-                        // from the start
+  double rate = 1e-4;   // initial step size of every layer; negative: gradient descent
   double init = 1;      // initial standard deviation of V in the networks
   int64_t seed = 0;
   LessonWeights weights;
@@ -23,8 +22,8 @@ struct MendTrainSettings {
 };
 
 struct MendIteratedTrainSettings : MendTrainSettings {
-  int64_t rounds =
-      2;  // number of gradients for one edit, each of the model as changed by the earlier ones
+  // Number of gradients for one edit, each of the model as changed by the earlier ones.
+  int64_t rounds = 2;
 
   void declare(SettingList& list);
 };

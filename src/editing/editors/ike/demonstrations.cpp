@@ -23,8 +23,7 @@ void check_places(const char* setting, const std::string& pattern,
     throw Error("editing::ike",
                 fmt::format("setting '{}' {} {{{}}}: {}", setting, wanted ? "lacks" : "cannot have",
                             place, pattern.substr(0, 200)),
-                fmt::format("it must have {{{}}}, and no other",
-                            fmt::join(needed, "use {{{}}}, and no other placeholder")));
+                fmt::format("use {{{}}}, and no other placeholder", fmt::join(needed, "}, {")));
   }
 }
 
