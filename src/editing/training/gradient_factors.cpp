@@ -13,7 +13,7 @@ Intervention at_site(Point point, const std::string& site, Transform transform) 
   return intervention;
 }
 
-// (B): each row's mean nll. logits: (K, V), the answers' tokens row by row.
+// (B): the mean nll of each row. logits: (K, V), for the answer tokens row by row.
 at::Tensor rowwise_losses(const at::Tensor& logits, const ForcedBatch& forced) {
   std::vector<float> weights;
   std::vector<int64_t> rows;
@@ -40,7 +40,7 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
       inputs[i] = x.detach();
       return x;
     }));
-    // Nothing requires a gradient before the first site, so that one begins the graph.
+    // No tensor before the first site requires a gradient, so the site's input starts the graph.
     observed.push_back(at_site(Point::output, sites[i].name, [&outputs, i](const at::Tensor& y) {
       outputs[i] = y.requires_grad() ? y : y.detach().requires_grad_();
       return outputs[i];
@@ -49,7 +49,7 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
   at::AutoGradMode gradients(true);
   Pass pass = prefix;
   pass.wanted = answer_positions(forced).to(model.device());
-  pass.batched_pictures = true;  // a site's pictures as one tensor
+  pass.batched_pictures = true;  // a site gets the pictures as one tensor
   model.run(pass, observed);
   auto losses = rowwise_losses(pass.logits(), forced);
 
@@ -91,7 +91,7 @@ Interventions attach(const Model& model, const std::vector<EditDeltas>& deltas,
     bool of_rows = model.stages()[model.site(delta.site).stage].module == Module::language;
     auto edit = of_rows ? edit_of.row : edit_of.picture;
     if (!edit.defined()) continue;
-    // Transforms of one site share the input that the first of them sees.
+    // The interventions of one site share the first intervention's input.
     auto input = std::make_shared<at::Tensor>();
     interventions.push_back(at_site(Point::input, delta.site, [input](const at::Tensor& x) {
       *input = x;

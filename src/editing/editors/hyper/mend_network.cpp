@@ -90,8 +90,7 @@ std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors,
   for (const auto& shape : shapes_) {
     auto count = shape.count.item<double>();
     if (count < 2)
-      throw Error("editing::mend", "the network has seen no gradients yet",
-                  "the network has no statistics of gradients");
+      throw Error("editing::mend", "the network has no statistics of gradients", "train it first");
     auto deviation = (shape.moved / (count - 1)).sqrt() + 1e-7;
     for (size_t mode = 0; mode < shape.sites.size(); ++mode) {
       auto i = shape.sites[mode];

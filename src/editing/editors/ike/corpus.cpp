@@ -92,8 +92,7 @@ TextEmbedding IkeCorpus::embedding(const Vlm& vlm) const {
 IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstrations,
                         const IkeCorpusSettings& settings) {
   if (demonstrations.empty())
-    throw Error("editing::ike", "there is no demonstration to keep",
-                "there are no demonstrations to store");
+    throw Error("editing::ike", "there are no demonstrations to store", "choose a larger split");
   IkeCorpus corpus;
   corpus.settings = settings;
   corpus.open_encoder(vlm);
