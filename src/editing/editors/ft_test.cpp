@@ -145,8 +145,7 @@ TEST_F(FtTest, ModulesAreTheLayersTheyName) {
 }
 
 TEST_F(FtTest, RefusesWhatCannotWork) {
-  EXPECT_THAT(error_of([&] { make_editor("nosuch", {}); }),
-              HasSubstr("there is no editor 'nosuch'"));
+  EXPECT_THAT(error_of([&] { make_editor("nosuch", {}); }), HasSubstr("unknown editor 'nosuch'"));
   EXPECT_THAT(
       error_of([&] {
         make_editor("ft", {{"stepz", 3}});
@@ -162,7 +161,7 @@ TEST_F(FtTest, RefusesWhatCannotWork) {
   auto empty = request();
   empty.prompt = "";
   EXPECT_THAT(error_of([&] { editor->edit(vlm(), {empty}); }), HasSubstr("prompt is empty"));
-  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {}); }), HasSubstr("nothing to ask"));
+  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {}); }), HasSubstr("no questions"));
   auto nowhere = make_editor("ft", {{"sites", "no.such.layer"}});
   EXPECT_THAT(error_of([&] { nowhere->edit(vlm(), {request()}); }), HasSubstr("Hint"));
   auto vision = make_editor("ft", {{"module", "vision"}});

@@ -122,17 +122,17 @@ TEST_F(MergeTest, OneEntryIsRemovedWithItsRequest) {
 
 TEST_F(MergeTest, AnEditCountsOnce) {
   const auto a = weights(1, false), b = weights(2, false);
-  EXPECT_THAT(error_of([&] { merged({a, b, a}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] { merged({a, b, a}); }), HasSubstr("count twice"));
   // The same change under another name.
   auto renamed = a;
   renamed.request["target"] = "other";
-  EXPECT_THAT(error_of([&] { merged({a, finished(renamed)}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] { merged({a, finished(renamed)}); }), HasSubstr("count twice"));
   // Within a patch that was merged from it.
-  EXPECT_THAT(error_of([&] { merged({merged({a, b}), b}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] { merged({merged({a, b}), b}); }), HasSubstr("count twice"));
   EXPECT_THAT(error_of([&] {
                 merged({merged({a, b}), merged({b, weights(3, false)})});
               }),
-              HasSubstr("count double"));
+              HasSubstr("count twice"));
   // Edits that changed nothing are no doubles.
   auto nothing = a, neither = b;
   nothing.deltas.clear();
@@ -156,7 +156,7 @@ TEST_F(MergeTest, AddedOneByOneItIsTheSamePatch) {
 
 TEST_F(MergeTest, RefusesWhatIsNotOne) {
   auto a = remembering({"a"});
-  EXPECT_THAT(error_of([] { merged({}); }), HasSubstr("nothing"));
+  EXPECT_THAT(error_of([] { merged({}); }), HasSubstr("no patches to merge"));
   auto other = remembering({"b"});
   other.base = "another";
   EXPECT_THAT(error_of([&] { merged({a, other}); }), HasSubstr("another"));
@@ -168,12 +168,12 @@ TEST_F(MergeTest, RefusesWhatIsNotOne) {
     if (what == 0) other.settings["seed"] = 2;
     if (what == 1) other.memory.reading["blocks"] = 3;
     if (what == 2) other.memory.network["w"] = at::zeros({2});
-    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }), HasSubstr("other networks"));
+    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }), HasSubstr("different networks"));
   }
   EXPECT_THAT(error_of([] {
                 merged({weights(1, false), weights(2, true)});
               }),
-              HasSubstr("densely"));
+              HasSubstr("dense deltas"));
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ TEST_F(PatchTest, AMemoryIsSavedWithItsEntries) {
   EXPECT_TRUE(at::equal(loaded.memory.network.at("w"), made.memory.network.at("w")));
   // An editor that reads no memories would leave it out silently.
   loaded.editor = "ft";
-  EXPECT_THAT(error_of([&] { loaded.interventions(*vlm_); }), HasSubstr("does not read"));
+  EXPECT_THAT(error_of([&] { loaded.interventions(*vlm_); }), HasSubstr("does not support"));
 }
 
 TEST_F(PatchTest, EntriesGoByName) {
@@ -269,8 +269,9 @@ TEST_F(PatchTest, SitesThatDoNotFitAreRefused) {
 TEST_F(PatchTest, TwiceOrNotAtAllIsAnError) {
   PatchStack stack;
   stack.apply(*vlm_, patch(1));
-  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, patch(1)); }), HasSubstr("applied already"));
-  EXPECT_THAT(error_of([&] { stack.remove("nothing"); }), HasSubstr("no patch nothing"));
+  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, patch(1)); }), HasSubstr("already applied"));
+  EXPECT_THAT(error_of([&] { stack.remove("nothing"); }),
+              HasSubstr("patch nothing is not applied"));
   EXPECT_EQ(stack.patches().size(), 1u);
 }
 
@@ -323,14 +324,15 @@ TEST_F(PatchTest, LoadingIsStrict) {
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("patch"); }), HasSubstr("description"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d.erase("base"); }), HasSubstr("'base'"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["editor"] = 3; }), HasSubstr("'editor'"));
-  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"] = "fc1"; }), HasSubstr("no list"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"] = "fc1"; }), HasSubstr("not a list"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"].push_back(kFc1); }),
               HasSubstr("twice"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"].erase(0); }),
-              HasSubstr("does not list"));
-  EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.erase(t.begin()); }), HasSubstr("lacks"));
+              HasSubstr("unlisted tensor"));
+  EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.erase(t.begin()); }),
+              HasSubstr("is missing the tensor"));
   EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.begin()->second[0][0] += 1; }),
-              HasSubstr("changed after it was made"));
+              HasSubstr("changed after the patch was made"));
   EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.begin()->second[0][0] = NAN; }),
               HasSubstr("not finite"));
   EXPECT_THAT(

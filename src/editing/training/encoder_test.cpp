@@ -165,7 +165,7 @@ TEST_F(EncoderTest, IkesCorpusComesBackWithItsEncoder) {
   auto silent = made.checkpoint(vlm(), {});
   silent.settings.erase("encoder_id");
   EXPECT_THAT(error_of([&] { IkeCorpus::load(vlm(), saved("silent.safetensors", silent)); }),
-              HasSubstr("which sentence encoder"));
+              HasSubstr("does not name the sentence encoder"));
 }
 
 TEST_F(EncoderTest, SeracComparesByTheEncodersEmbeddings) {
@@ -234,7 +234,7 @@ TEST_F(EncoderTest, WithoutAnEncoderNothingIsSaidOfIt) {
   EXPECT_FALSE(settings_json(IkeCorpusSettings()).contains("encoder_id"));
   EXPECT_EQ(settings_json(IkeSettings()).at("embedding"), "");
   EXPECT_THAT(error_of([&] { edited("repaired", file, *folder_ / "moved"); }),
-              HasSubstr("trained on the model's own states"));
+              HasSubstr("trained on hidden states of the model"));
   EXPECT_TRUE(editor_kind("serac").has_setting("encoder"));
   EXPECT_TRUE(editor_kind("ike").has_setting("embedding"));
 }

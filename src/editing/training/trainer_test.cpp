@@ -85,7 +85,7 @@ TEST(Trainer, SkipsGradientsWithoutSenseAndStopsWhenTheyPersist) {
     trainer.step(lessons("nan"));
     FAIL() << "it went on";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("10 steps in a row"));
+    EXPECT_THAT(error.what(), HasSubstr("10 successive steps"));
     EXPECT_THAT(error.what(), HasSubstr("learning rate"));
   }
 }

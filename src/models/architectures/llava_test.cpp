@@ -79,7 +79,7 @@ TEST_F(LlavaFolder, LeavesWhatIsWrittenOutAsItIs) {
   for (int i = 0; i < 16; ++i) all += "<image>";
   EXPECT_EQ(asked("USER: " + all + "\nWhat? ASSISTANT:", 0), "</s>USER: #\nWhat? ASSISTANT:");
   // A placeholder too many, too few, apart, or without a picture.
-  const char* const where = "where no picture goes";
+  const char* const where = "in a wrong place";
   EXPECT_THAT(error_of([&] { asked("<image> and <image>", 0); }), HasSubstr(where));
   EXPECT_THAT(error_of([&] { asked("<image><image>", 0); }), HasSubstr(where));
   EXPECT_THAT(error_of([&] { asked("What is <image>?"); }), HasSubstr(where));
@@ -135,7 +135,7 @@ TEST_F(LlavaFolder, StopsWhereTheFolderSays) {
 
 TEST_F(LlavaFolder, FilesThatDoNotBelongTogetherAreRefused) {
   write("processor_config.json", {{"patch_size", 14}});
-  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("patch_size 14, the model has 8"));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("patch_size 14, but the model has 8"));
   write("processor_config.json", {{"vision_feature_select_strategy", "full"}});
   EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("the model has \"default\""));
   write("processor_config.json", json::object());

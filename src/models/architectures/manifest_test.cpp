@@ -281,7 +281,7 @@ TEST_P(Listed, NamesWhatIsLeftOver) {
     auto changed = manifest;
     changed.tensors.push_back(manifest.tensors[find(name)]);
     changed.tensors.back().name += ".copy";
-    EXPECT_THAT(manifest_error(changed), HasSubstr("not expected: " + name + ".copy"));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("unexpected: " + name + ".copy"));
   }
 }
 
@@ -289,10 +289,10 @@ TEST_P(Listed, NamesWhatIsMisshapen) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors[find(name)].shape[0] += 1;
-    EXPECT_THAT(manifest_error(changed), HasSubstr("misshapen: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("with the wrong shape: " + name));
     changed = manifest;
     changed.tensors[find(name)].shape.push_back(1);
-    EXPECT_THAT(manifest_error(changed), HasSubstr("misshapen: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("with the wrong shape: " + name));
   }
 }
 

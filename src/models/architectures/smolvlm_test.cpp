@@ -62,12 +62,12 @@ TEST_F(SmolVlmFolder, RefusesWhatIsNotOnePicture) {
   };
   EXPECT_EQ(asked("<image>What?", 0), "no error");
   for (const char* text : {"<image><image>", "<image> and <image>", "<image><image><image>"})
-    EXPECT_THAT(asked(text, 0), HasSubstr("where no picture goes")) << text;
-  EXPECT_THAT(asked("<image>What?", -1), HasSubstr("where no picture goes"));
+    EXPECT_THAT(asked(text, 0), HasSubstr("in a wrong place")) << text;
+  EXPECT_THAT(asked("<image>What?", -1), HasSubstr("in a wrong place"));
   EXPECT_THAT(vlm.processor.row("What?", 3, 1, 2).images, ElementsAre(3, 4, 5));
   testing::write_text(folder / "processor_config.json", json{{"image_seq_len", 64}}.dump());
   EXPECT_THAT(error_of([&] { load_vlm(folder.string()); }),
-              HasSubstr("image_seq_len 64, the model has 4"));
+              HasSubstr("image_seq_len 64, but the model has 4"));
 }
 
 TEST_F(SmolVlmFolder, RefusesTilesOfAnotherSize) {

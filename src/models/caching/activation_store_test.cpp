@@ -261,7 +261,7 @@ TEST_F(StoreTest, RejectsWhatItCannotTrust) {
   write_file(file("a"), good.substr(0, good.size() - 1));
   rejects("truncated");
   write_file(file("a"), read_file(file("b")));
-  rejects("of another key");
+  rejects("with another key");
   auto flipped = good;
   flipped.back() ^= 1;
   write_file(file("a"), flipped);

@@ -110,7 +110,7 @@ TEST(LlamaConfig, RefusesByNameWhatIsNotImplemented) {
   EXPECT_THAT(llama_refusal({{"hidden_act", "swiglu"}}), HasSubstr("hidden_act is `swiglu`"));
   EXPECT_THAT(llama_refusal({{"num_attention_heads", 3}}), HasSubstr("hidden_size"));
   EXPECT_THAT(llama_refusal({{"num_key_value_heads", 5}}), HasSubstr("num_key_value_heads is 5"));
-  EXPECT_THAT(llama_refusal({{"head_dim", 7}}), HasSubstr("7 numbers wide"));
+  EXPECT_THAT(llama_refusal({{"head_dim", 7}}), HasSubstr("head size 7 is odd"));
   EXPECT_EQ(llama_refusal({{"rope_scaling", nullptr}, {"rope_theta", 5e5}, {"pretraining_tp", 2}}),
             "accepted");
 }

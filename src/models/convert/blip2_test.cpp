@@ -77,7 +77,7 @@ TEST_F(ConvertBlip2, GivesWhatLavisComputes) {
   for (const char* ignored : {"head.bias (", "norm.weight (", "blocks.2.attn.q_bias (",
                               "itm_head.bias (", "Qformer.cls.predictions.bias (",
                               "Qformer.bert.encoder.layer.0.intermediate.dense.weight (",
-                              "model.decoder.version (", "the embeddings once more"})
+                              "model.decoder.version (", "a copy of the embeddings"})
     EXPECT_THAT(result.ignored, Contains(HasSubstr(ignored)));
   EXPECT_EQ(Checkpoint::open(root_.file("out")).names().size(), result.tensors);
 }
@@ -144,7 +144,8 @@ TEST_F(ConvertBlip2, InterpolatesPositionsWhenAsked) {
   fs::remove_all(root_.file("out"));
 
   options_.image_size = 31;
-  EXPECT_THAT(refused(files_), HasSubstr("31 pixels is not a whole number of patches of 6"));
+  EXPECT_THAT(refused(files_),
+              HasSubstr("the image size 31 is not a multiple of the patch size 6"));
 }
 
 TEST_F(ConvertBlip2, SaysWhatIsMissing) {
@@ -169,12 +170,12 @@ TEST_F(ConvertBlip2, SaysWhatIsMissing) {
 
 TEST_F(ConvertBlip2, SaysWhatDoesNotFit) {
   options_.vision_heads.reset();
-  EXPECT_THAT(refused(files_), AllOf(HasSubstr("a width of 18"), HasSubstr("--vision-heads")));
+  EXPECT_THAT(refused(files_), AllOf(HasSubstr("the hidden size 18"), HasSubstr("--vision-heads")));
   options_.vision_heads = 4;
-  EXPECT_THAT(refused(files_), HasSubstr("4 heads do not divide a width of 18"));
+  EXPECT_THAT(refused(files_), HasSubstr("4 heads do not divide the hidden size 18"));
   options_.vision_heads = 3;
   options_.vision_blocks = 4;
-  EXPECT_THAT(refused(files_), HasSubstr("has 3 blocks, 4 are asked for"));
+  EXPECT_THAT(refused(files_), HasSubstr("has 3 blocks, but --vision-blocks is 4"));
   options_.vision_blocks = 2;
 
   auto config = read_json(root_.file("opt/config.json"));
@@ -185,7 +186,7 @@ TEST_F(ConvertBlip2, SaysWhatDoesNotFit) {
   config["num_hidden_layers"] = 2;
   config["vocab_size"] = 900;
   write_json(root_.file("opt/config.json"), config);
-  EXPECT_THAT(refused(files_), HasSubstr("has a tokenizer of 1002 tokens, its model knows 900"));
+  EXPECT_THAT(refused(files_), HasSubstr("has 1002 tokens, but the model has only 900"));
 }
 
 TEST_F(ConvertBlip2, OverwritesNothingAndLeavesNothingBehind) {

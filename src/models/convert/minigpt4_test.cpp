@@ -108,7 +108,7 @@ TEST_F(ConvertMiniGPT4, SaysWhatIsMissingOrTooMuch) {
   EXPECT_THAT(refused(files), HasSubstr("has no vision tower"));
   files = files_;
   files.projection = files_.qformer;
-  EXPECT_THAT(refused(files), HasSubstr("has more than the projection (llama_proj.)"));
+  EXPECT_THAT(refused(files), HasSubstr("has tensors other than the projection (llama_proj.)"));
   files = files_;
   files.qformer = files_.projection;
   EXPECT_THAT(refused(files), HasSubstr("query_tokens"));
@@ -122,7 +122,7 @@ TEST_F(ConvertMiniGPT4, SaysWhatIsMissingOrTooMuch) {
   EXPECT_THAT(refused(files_), AllOf(HasSubstr("9 missing: language_model.model.layers.2.")));
   config["num_hidden_layers"] = 1;
   write_json(root_.file("vicuna/config.json"), config);
-  EXPECT_THAT(refused(files_), HasSubstr("9 not expected: language_model.model.layers.1."));
+  EXPECT_THAT(refused(files_), HasSubstr("9 unexpected: language_model.model.layers.1."));
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ void check_ids(const Row& row, size_t index, int64_t vocabulary) {
 
 void check_images(const Row& row, size_t index, int64_t images, int64_t slots_each) {
   if (slots_each == 0 && !row.images.empty())
-    refuse_row(index, "has a picture, but this model only accepts text");
+    refuse_row(index, "has a picture, but this model reads text only");
   const int64_t slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
   const int64_t expected = static_cast<int64_t>(row.images.size()) * slots_each;
   if (slots != expected)

@@ -177,14 +177,14 @@ TEST_P(Stages, RefusesBatchesThatAreNone) {
   refused([&](Batch& b) { b.rows[2].ids.back() = width; }, "row 2 has token id");
   refused([](Batch& b) { b.rows[0].ids.back() = -7; }, "row 0 has token id -7");
   refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageSlot) = 3; },
-          "image slots");
+          "image tokens");
   refused([](Batch& b) { b.rows[0].images[0] = 9; },
-          fmt::format("uses image 9, the batch has {}", good.pixels.size(0)).c_str());
+          fmt::format("uses image 9, but the batch has {} images", good.pixels.size(0)).c_str());
   refused([](Batch& b) { b.pixels = at::Tensor(); }, "the batch has 0");
   refused([](Batch& b) { b.rows[0].segments = {0}; }, "segments");
   const auto most = model->max_positions();
   refused([&](Batch& b) { b.rows[0].ids.resize(most + 12, 5); },
-          fmt::format("needs {} positions, the model has {}", most + 12, most).c_str());
+          fmt::format("needs {} positions, but the model has only {}", most + 12, most).c_str());
 }
 
 }  // namespace

@@ -114,8 +114,8 @@ void Weights::finish() const {
     for (const auto& [name, number] : entries_)
       if (!taken_.count(name)) extra.push_back(stored_[number].stored);
   if (missing_.empty() && extra.empty() && misshapen_.empty() && doubled_.empty()) return;
-  auto problem = first_ten("missing", missing_) + first_ten("not expected", extra) +
-                 first_ten("misshapen", misshapen_) + first_ten("there twice", doubled_);
+  auto problem = first_ten("missing", missing_) + first_ten("unexpected", extra) +
+                 first_ten("with the wrong shape", misshapen_) + first_ten("duplicate", doubled_);
   problem.resize(problem.size() - 2);
   throw Error("models::weights", "the tensors do not match config.json: " + problem,
               "config.json and the weights must come from the same model");

@@ -182,7 +182,7 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
 
 void Processor::check_sees() const {
   if (layout.image_slots == 0)
-    throw Error("models::processor", "this model only accepts text, not pictures",
+    throw Error("models::processor", "this model reads text only and does not accept pictures",
                 "omit the picture, or use a vision-language model");
 }
 

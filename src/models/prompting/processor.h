@@ -24,7 +24,7 @@ class Processor {
   static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true,
                         const std::string& date = {});
 
-  // (N, 3, H, W) float32. Throws emend::Error if the model only accepts text.
+  // (N, 3, H, W) float32. Throws emend::Error if the model reads text only.
   Tiles tiles(const Image& image) const;
   // The whole picture, (3, H, W), without its tiles.
   at::Tensor pixels(const Image& image) const;

@@ -197,11 +197,11 @@ TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
   EXPECT_THAT(config("position_embedding_type", "relative_key"), HasSubstr("relative_key"));
   EXPECT_THAT(config("is_decoder", true), HasSubstr("is_decoder"));
   EXPECT_THAT(config("hidden_act", "mish"), HasSubstr("mish"));
-  EXPECT_THAT(config("num_attention_heads", 5), HasSubstr("5 heads"));
+  EXPECT_THAT(config("num_attention_heads", 5), HasSubstr("number of heads 5"));
   EXPECT_THAT(config("num_hidden_layers", 3), HasSubstr("encoder.layer.2.attention.self.query"));
-  EXPECT_THAT(config("num_hidden_layers", 1), HasSubstr("not expected: encoder.layer.1"));
-  EXPECT_THAT(config("intermediate_size", 24), HasSubstr("misshapen"));
-  EXPECT_THAT(config("vocab_size", 48), HasSubstr("misshapen"));
+  EXPECT_THAT(config("num_hidden_layers", 1), HasSubstr("unexpected: encoder.layer.1"));
+  EXPECT_THAT(config("intermediate_size", 24), HasSubstr("with the wrong shape"));
+  EXPECT_THAT(config("vocab_size", 48), HasSubstr("with the wrong shape"));
   EXPECT_THAT(with("1_Pooling/config.json",
                    [](Json& c) {
                      c["pooling_mode_mean_tokens"] = false;
@@ -217,9 +217,9 @@ TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
   EXPECT_THAT(with("sentence_bert_config.json", [](Json& c) { c["do_lower_case"] = true; }),
               HasSubstr("do_lower_case"));
   EXPECT_THAT(with("sentence_bert_config.json", [](Json& c) { c["max_seq_length"] = 2; }),
-              HasSubstr("2 are special"));
+              HasSubstr("2 of which are special"));
   EXPECT_THAT(with("tokenizer.json", [](Json& c) { c["model"]["vocab"]["far"] = 49; }),
-              HasSubstr("50 tokens, its model 49"));
+              HasSubstr("50 tokens, but its model has only 49"));
   EXPECT_THAT(with("tokenizer.json", [](Json& c) { c["model"]["vocab"]["red"] = 60; }),
               HasSubstr("no token"));
   for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
@@ -233,7 +233,7 @@ TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
   });
   EXPECT_THAT(copy.refusal(), HasSubstr("classifier.weight"));
   fs::remove_all(copy.path());
-  EXPECT_THAT(copy.refusal(), HasSubstr("no folder"));
+  EXPECT_THAT(copy.refusal(), HasSubstr("not a folder"));
 }
 
 // Each damaged folder loads or is refused; what loads embeds.

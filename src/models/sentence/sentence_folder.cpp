@@ -54,7 +54,7 @@ fs::path within(const fs::path& folder, const std::string& part, const std::stri
 void read_modules(SentenceFolder& made, const fs::path& folder) {
   const auto file = (folder / "modules.json").string();
   const auto modules = read_json(file);
-  if (!modules.is_array()) not_implemented(file, "a file that is not a list of modules");
+  if (!modules.is_array()) not_implemented(file, "modules in a form other than a list");
   std::vector<std::string> order;
   for (const auto& module : modules) {
     const auto type = json_get<std::string>(module, "type", file);

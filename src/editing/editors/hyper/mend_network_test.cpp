@@ -110,7 +110,8 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
   options.rank = 3;
   options.rounds = 3;
   MendNetwork longer(network_->sites(), options);
-  EXPECT_THAT(error_of([&] { longer.load(one, "one round"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { longer.load(one, "one round"); }),
+              HasSubstr("whose shape does not match"));
   longer.load(longer.grown(one), "one round");
   const auto factors = batch(0);
   const auto expected = network_->deltas(factors);
@@ -138,7 +139,8 @@ TEST_F(MendFixture, AHigherRankBeginsAsTheLowerOne) {
   MendNetwork wider(network_->sites(), options);
   const auto factors = batch(0);
   const auto narrow = network_->tensors();
-  EXPECT_THAT(error_of([&] { wider.load(narrow, "rank 3"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { wider.load(narrow, "rank 3"); }),
+              HasSubstr("whose shape does not match"));
   wider.load(wider.grown(narrow), "rank 3");
   const auto deltas = wider.deltas(factors), expected = network_->deltas(factors);
   for (size_t i = 0; i < deltas.size(); ++i)
@@ -147,20 +149,21 @@ TEST_F(MendFixture, AHigherRankBeginsAsTheLowerOne) {
   EXPECT_GT(wider.tensors().at("7x5.layer.0.v").narrow(0, 3, 2).std().item<double>(), 0.1);
   // A lower rank cannot begin from a higher one.
   EXPECT_THAT(error_of([&] { network_->load(network_->grown(wider.tensors()), "rank 5"); }),
-              HasSubstr("another shape"));
+              HasSubstr("whose shape does not match"));
 }
 
 TEST_F(MendFixture, LoadIsStrict) {
   auto tensors = network_->tensors();
   tensors.erase("rates");
   EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }),
-              HasSubstr("lacks the tensor 'rates'"));
+              HasSubstr("is missing the tensor 'rates'"));
   tensors = network_->tensors();
   tensors["more"] = at::zeros({1});
   EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }), HasSubstr("'more'"));
   tensors = network_->tensors();
   tensors["rates"] = at::zeros({2});
-  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }),
+              HasSubstr("whose shape does not match"));
 }
 
 }  // namespace

@@ -359,7 +359,7 @@ TEST_F(IkeTest, ADamagedMemoryIsNamed) {
   }
   auto damaged = patch;
   damaged.memory.entries[0].facts["demonstrations"][0] = 3;
-  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("no text"));
+  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("not a text"));
   damaged = patch;
   damaged.memory.entries[0].tensors["picture"] = at::zeros({3});
   EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("picture"));

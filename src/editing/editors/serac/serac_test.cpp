@@ -370,7 +370,7 @@ TEST_F(SeracTest, RefusesWhatCannotWork) {
   EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("scope.text.0.weight"));
   patch = edited({request()});
   patch.memory.entries[0].tensors["embedding"] = at::zeros({5});
-  EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("no embedding"));
+  EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("missing the embedding"));
   // The edit in front makes a question longer than the model's rows.
   auto longest = request();
   longest.prompt = std::string(300, 'a');

@@ -505,7 +505,7 @@ TEST_F(HparamsTest, TrainedEditorsWhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(with(kTraining, "early_stop_patience: 21000", "early_stop_patience: no")),
               HasSubstr("early_stop_patience"));
   EXPECT_THAT(refusal(with(kTraining, "archive: null", "archive: [1]")), HasSubstr("archive"));
-  EXPECT_THAT(refusal("alg: MEND\n"), HasSubstr("no 'inner_params'"));
+  EXPECT_THAT(refusal("alg: MEND\n"), HasSubstr("missing the key 'inner_params'"));
   EXPECT_THAT(refusal("alg: MEND\ninner_params: []\n"), HasSubstr("inner_params"));
 }
 
@@ -519,7 +519,7 @@ TEST_F(HparamsTest, UnknownKeysAreNamed) {
 TEST_F(HparamsTest, WhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "alg_name: ROME")),
               AllOf(HasSubstr("ROME"), HasSubstr("FT, LoRA, IKE, KE, MEND, SERAC, SERAC_MULTI")));
-  EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "")), HasSubstr("no 'alg_name'"));
+  EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "")), HasSubstr("missing the key 'alg_name'"));
   EXPECT_THAT(refusal(with(kFt, "num_steps: 25", "num_steps: many")),
               AllOf(HasSubstr("steps"), HasSubstr("whole number")));
   EXPECT_THAT(refusal(with(kFt, "prompt_last", "somewhere")), HasSubstr("target_new"));
@@ -531,7 +531,7 @@ TEST_F(HparamsTest, WhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(with(kLora, "adalora", "qlora")), HasSubstr("lora_type"));
   EXPECT_THAT(refusal(with(kLora, "[\"q_proj\", \"v_proj\"]", "[]")), HasSubstr("target_modules"));
   EXPECT_THAT(refusal(with(kLora, "[\"q_proj\", \"v_proj\"]", "[1]")), HasSubstr("target_modules"));
-  EXPECT_THAT(refusal("- FT\n"), HasSubstr("names and values"));
+  EXPECT_THAT(refusal("- FT\n"), HasSubstr("names to values"));
   EXPECT_THAT(refusal("alg_name: FT\nalg_name: FT\n"), HasSubstr("line 2"));
 }
 
