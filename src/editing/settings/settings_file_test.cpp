@@ -28,7 +28,7 @@ class SettingsFileTest : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-TEST_F(SettingsFileTest, NameFirstThenLabel) {
+TEST_F(SettingsFileTest, LabelOverridesName) {
   auto path = write("ft:\n  steps: 15\n  lr: 2e-4\nft:vision:\n  lr: 1e-4\nlora:\n  rank: 4\n");
   auto specs = parse_editors("ft,ft:vision,ft:language");
   apply_settings(specs, read_settings_file(path));
@@ -41,7 +41,7 @@ TEST_F(SettingsFileTest, NameFirstThenLabel) {
   EXPECT_EQ(other[0].settings, json({{"steps", 15}}));
 }
 
-TEST_F(SettingsFileTest, RefusesNamingFileAndEditor) {
+TEST_F(SettingsFileTest, ErrorsNameFileAndEditor) {
   EXPECT_THAT(refusal("ft:\n  stepz: 15\n"),
               AllOf(HasSubstr("some.yaml"), HasSubstr("'ft'"), HasSubstr("'stepz'")));
   EXPECT_THAT(refusal("ft:\n  steps: many\n"), AllOf(HasSubstr("some.yaml"), HasSubstr("whole")));

@@ -40,7 +40,7 @@ std::string settings_refusal(const json& given) {
   }
 }
 
-TEST(SettingsTest, ReadingResultsAndHelpFollowFromOneDeclaration) {
+TEST(SettingsTest, DeclarationDefinesParsingResultsAndHelp) {
   auto read = read_settings<Example>("example", {{"steps", 7}, {"lr", 1}, {"mode", "b"}});
   EXPECT_EQ(read.steps, 7);
   EXPECT_EQ(read.lr, 1.0);
@@ -59,7 +59,7 @@ TEST(SettingsTest, ReadingResultsAndHelpFollowFromOneDeclaration) {
   EXPECT_EQ(infos[4].meaning, "what");
 }
 
-TEST(SettingsTest, WrongOnesAreNamed) {
+TEST(SettingsTest, RejectsInvalidSettings) {
   EXPECT_THAT(settings_refusal({{"stepz", 1}}), AllOf(HasSubstr("'example'"), HasSubstr("'stepz'"),
                                                       HasSubstr("available settings: steps, lr")));
   EXPECT_THAT(settings_refusal({{"steps", 11}}), HasSubstr("a whole number between 0 and 10"));
@@ -99,7 +99,7 @@ TEST(RegistryTest, ParsesEditors) {
   EXPECT_THAT(message(""), HasSubstr("empty"));
 }
 
-TEST(RegistryTest, EveryEditorDeclaresItself) {
+TEST(RegistryTest, EveryEditorIsDeclared) {
   for (const auto& kind : editor_kinds()) {
     EXPECT_FALSE(kind.summary.empty()) << kind.name;
     for (const auto& setting : kind.settings)

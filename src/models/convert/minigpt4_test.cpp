@@ -43,14 +43,14 @@ class ConvertMiniGPT4 : public ::testing::Test {
   fixtures::Fixture fixture_ = fixtures::Fixture::open("minigpt4/plain");
 };
 
-TEST_F(ConvertMiniGPT4, GivesWhatItsPartsCompute) {
+TEST_F(ConvertMiniGPT4, AgreesWithItsParts) {
   const auto result = convert_minigpt4(files_, root_.file("out"), options_);
   const auto vlm = load_vlm(root_.file("out"));
   for (const char* name : {"image_right", "text_right"}) {
     const auto compared = compare_stages(*vlm.model, fixture_, name);
     EXPECT_TRUE(fixtures::within(compared)) << fixtures::worst(compared);
   }
-  // Bit by bit the tensors that the fixture's folder has.
+  // The tensors have the same bits as those of the fixture's folder.
   const auto converted = Checkpoint::open(root_.file("out"));
   ASSERT_EQ(fixture_.checkpoint.names(), converted.names());
   for (const auto& name : converted.names())
@@ -65,8 +65,8 @@ TEST_F(ConvertMiniGPT4, GivesWhatItsPartsCompute) {
     EXPECT_THAT(result.ignored, Contains(HasSubstr(ignored)));
 }
 
-// Rows as EasyEdit builds them: the fixture's ids are those of its pieces, each by itself.
-TEST_F(ConvertMiniGPT4, AsksAsTheFieldDoes) {
+// Rows as in EasyEdit: the fixture's ids are those of separately tokenized pieces.
+TEST_F(ConvertMiniGPT4, PromptsAgreeWithEasyEdit) {
   convert_minigpt4(files_, root_.file("out"), options_);
   LoadOptions bare;
   bare.chat_template = false;
@@ -102,7 +102,7 @@ TEST_F(ConvertMiniGPT4, AnswersEndBeforeAStopSequence) {
   EXPECT_EQ(std::vector<int64_t>(whole[0].begin(), whole[0].begin() + first), cut[0]);
 }
 
-TEST_F(ConvertMiniGPT4, SaysWhatIsMissingOrTooMuch) {
+TEST_F(ConvertMiniGPT4, RejectsMissingAndUnexpectedTensors) {
   auto files = files_;
   files.vit.clear();
   EXPECT_THAT(refused(files), HasSubstr("has no vision tower"));

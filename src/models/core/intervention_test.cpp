@@ -36,11 +36,11 @@ class InterventionTest : public ::testing::Test {
   static Transform add(double value) {
     return [value](const at::Tensor& x) { return x + value; };
   }
-  // Nothing that a norm takes back, as it would a constant.
+  // Not a constant, which a norm would cancel.
   static Transform square() {
     return [](const at::Tensor& x) { return x * x; };
   }
-  // Rows whose logits are not those of the unedited model, bit for bit.
+  // The rows whose logits differ from those of the unedited model in any bit.
   std::vector<int> changed(const Interventions& interventions) const {
     const auto before = logits({}), after = logits(interventions);
     std::vector<int> rows;
@@ -54,10 +54,10 @@ class InterventionTest : public ::testing::Test {
   Batch batch = fixture.batch("image_right");
 };
 
-TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) {
+TEST_F(InterventionTest, MixGetsThePassAndChangesRowsInScope) {
   Intervention mix{Point::logits, "", {}, {}, {}, {false, true, false}};
   mix.mix = [](const Pass& pass, const at::Tensor& logits) {
-    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // nothing was fed in behind
+    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // no teacher-forced answers
     return logits + pass.ids.size(1);
   };
   EXPECT_EQ(changed({mix}), std::vector<int>{1});
@@ -68,7 +68,7 @@ TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) 
   EXPECT_THROW(model->begin(partly), Error);
 }
 
-TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
+TEST_F(InterventionTest, EveryPointActsOnlyOnRowsInScope) {
   const std::vector<bool> scope{false, true, false};
   const Interventions each{
       {Point::input, kFc1, {}, square(), {}, scope},
@@ -88,12 +88,12 @@ TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
     EXPECT_THAT(changed({intervention}), ::testing::ElementsAre(1)) << intervention.where;
 }
 
-TEST_F(InterventionTest, NoRowInScopeIsNoIntervention) {
+TEST_F(InterventionTest, EmptyScopeChangesNothing) {
   EXPECT_THAT(changed({{Point::output, kFc1, {}, add(1), {}, {false, false, false}}}),
               ::testing::IsEmpty());
 }
 
-TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
+TEST_F(InterventionTest, ScopesApplyAtSelectedPositions) {
   const auto run = [&](const Interventions& interventions) {
     auto pass = model->begin(batch);
     const int64_t length = pass.ids.size(1);
@@ -112,7 +112,7 @@ TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
   }
 }
 
-TEST_F(InterventionTest, RunInTheirOrder) {
+TEST_F(InterventionTest, RunInOrder) {
   const auto both = [&](Transform first, Transform second) {
     return logits({{Point::logits, "", {}, std::move(first), {}, {}},
                    {Point::logits, "", {}, std::move(second), {}, {}}});
@@ -122,16 +122,16 @@ TEST_F(InterventionTest, RunInTheirOrder) {
   EXPECT_TRUE(at::equal(both(twice, add(1)), logits({}) * 2 + 1));
 }
 
-TEST_F(InterventionTest, AnImageOfRowsInAndOutOfScopeIsRefused) {
+TEST_F(InterventionTest, RejectsImagesOfRowsInAndOutOfScope) {
   auto shared = batch;
   shared.rows[1].images = {0};
   const Interventions vision{{Point::output, kVisionFc1, {}, add(1), {}, {true, false, false}}};
   EXPECT_THROW(logits(vision, shared), Error);
-  // In the language blocks the rows are apart again.
+  // In the language blocks, the rows are separate.
   EXPECT_NO_THROW(logits({{Point::output, kFc1, {}, add(1), {}, {true, false, false}}}, shared));
 }
 
-TEST_F(InterventionTest, RequestsRewriteTheRowsOfTheirScope) {
+TEST_F(InterventionTest, RequestsRewriteRowsInScope) {
   const Intervention insert{Point::request,
                             "",
                             {},
@@ -165,8 +165,8 @@ TEST_F(InterventionTest, FirstChangedStage) {
   EXPECT_EQ(first({{Point::request, "", {}, {}, {}, {}}}), 0u);
 }
 
-// What comes before the first changed stage is the same; that stage itself is not.
-TEST_F(InterventionTest, TheFirstChangedStageIsTheFirstThatDiffers) {
+// The stages before the first changed stage have equal outputs, and that stage has not.
+TEST_F(InterventionTest, FirstChangedStageIsTheFirstThatDiffers) {
   at::NoGradGuard no_grad;
   for (const auto& site : model->sites()) {
     at::manual_seed(2);
@@ -182,7 +182,7 @@ TEST_F(InterventionTest, TheFirstChangedStageIsTheFirstThatDiffers) {
   }
 }
 
-TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
+TEST_F(InterventionTest, ObserversGetInputsAndOutputGradients) {
   const auto& site = model->site(kFc1);
   at::Tensor input, gradient;
   auto delta = at::zeros({site.out, site.in}).requires_grad_(true);
@@ -204,14 +204,15 @@ TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
       answer_loss(pass.logits().index({pass.mask}), fixture.tensor("image_right/targets"));
   const auto of_delta = torch::autograd::grad({loss}, {delta})[0];
   const auto outer =
-      at::matmul(gradient.flatten(0, 1).t(), input.flatten(0, 1));  // what MEND reads
+      // The gradient of the weight, which MEND uses.
+      at::matmul(gradient.flatten(0, 1).t(), input.flatten(0, 1));
   EXPECT_LT(fixtures::relative_error(of_delta, outer), 1e-5);
   EXPECT_LT(
       fixtures::relative_error(of_delta, fixture.tensor("image_right/grad." + kFc1 + ".weight")),
       1e-4);
 }
 
-TEST_F(InterventionTest, RefusesWhatFitsNowhere) {
+TEST_F(InterventionTest, RejectsUnknownPlacesAndWrongShapes) {
   EXPECT_THROW(logits({{Point::weight, kFc1, {at::zeros({3, 3}), {}, {}}, {}, {}, {}}}), Error);
   EXPECT_THROW(logits({{Point::weight, kFc1, {}, {}, {}, {}}}), Error);
   EXPECT_THROW(logits({{Point::output, kFc1, {}, {}, {}, {}}}), Error);
