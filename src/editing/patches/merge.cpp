@@ -80,7 +80,7 @@ void refuse_doubles(const std::vector<Patch>& patches) {
 
 Patch merged(const std::vector<Patch>& patches) {
   if (patches.empty())
-    throw Error("editing::merge", "there are no patches to merge", "name the patches");
+    throw Error("editing::merge", "there are no patches to merge", "list the patches");
   refuse_doubles(patches);
   MergedPatch all;
   std::map<std::string, bool> low_rank;

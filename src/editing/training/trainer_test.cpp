@@ -82,7 +82,7 @@ TEST(Trainer, SkipsGradientsThatAreNotFiniteAndStopsIfTheyPersist) {
   for (int i = 0; i < 9; ++i) trainer.step(lessons("nan"));
   try {
     trainer.step(lessons("nan"));
-    FAIL() << "it went on";
+    FAIL() << "training continued";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("10 successive steps"));
     EXPECT_THAT(error.what(), HasSubstr("learning rate"));

@@ -55,7 +55,7 @@ Architecture architecture_of(const nlohmann::json& config) {
                 fmt::format("config.json: model_type `{}` is not implemented", *type),
                 "implemented: " + known_names());
   throw Error("models::config", "config.json has no architectures and no model_type",
-              "a model folder is a Hugging Face folder; implemented: " + known_names());
+              "use a Hugging Face model folder; implemented: " + known_names());
 }
 
 }  // namespace emend

@@ -36,7 +36,7 @@ class ConvertBlip2 : public ::testing::Test {
     try {
       convert_blip2(files, root_.file("out"), options_);
     } catch (const Error& error) {
-      EXPECT_EQ("opt ", root_.listing()) << "something was left behind";
+      EXPECT_EQ("opt ", root_.listing()) << "files were left behind";
       return error.what();
     }
     return "converted";

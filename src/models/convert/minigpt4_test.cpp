@@ -30,7 +30,7 @@ class ConvertMiniGPT4 : public ::testing::Test {
     try {
       convert_minigpt4(files, root_.file("out"), options_);
     } catch (const Error& error) {
-      EXPECT_EQ("vicuna ", root_.listing()) << "something was left behind";
+      EXPECT_EQ("vicuna ", root_.listing()) << "files were left behind";
       return error.what();
     }
     return "converted";

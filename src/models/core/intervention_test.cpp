@@ -165,7 +165,8 @@ TEST_F(InterventionTest, FirstChangedStage) {
   EXPECT_EQ(first({{Point::request, "", {}, {}, {}, {}}}), 0u);
 }
 
-// The stages before the first changed stage have equal outputs, and that stage has not.
+// The stages before the first changed stage have equal outputs, but the outputs of that stage
+// differ.
 TEST_F(InterventionTest, FirstChangedStageIsTheFirstThatDiffers) {
   at::NoGradGuard no_grad;
   for (const auto& site : model->sites()) {

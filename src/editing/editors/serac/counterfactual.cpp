@@ -16,7 +16,7 @@ std::string filled(std::string pattern, const std::string& hole, const std::stri
   if (at == std::string::npos)
     throw Error(
         "editing::serac", fmt::format("the template of an edit lacks {}", hole),
-        "set told to, for example: New Fact: {prompt}{target}, then Prompt: on a separate line");
+        "set 'told' to a template such as: New Fact: {prompt}{target}, then Prompt: on a new line");
   return pattern.replace(at, hole.size(), text);
 }
 
