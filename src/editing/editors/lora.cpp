@@ -21,9 +21,9 @@ struct LoraSettings {
 
   void declare(SettingList& list) {
     list.choice("module", module, module_names(),
-                "module to edit; language, vision: query and value projections of the attention "
-                "layers; projection, tower (and vision without attention layers): all layers of "
-                "the projection, or of the last vision block");
+                "module to edit; language: query and value projections of all attention layers; "
+                "vision: those of the Q-Former, or all layers of the projector; projection: all "
+                "layers of the projection; tower: all layers of the last vision block");
     list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
     list.whole("rank", rank, 1, 4096,
                "rank of the change; limited to the smaller dimension of a layer");

@@ -289,10 +289,10 @@ TEST_P(Listed, ErrorsNameWrongShapes) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors[find(name)].shape[0] += 1;
-    EXPECT_THAT(manifest_error(changed), HasSubstr("with the wrong shape: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("with a wrong shape or dtype: " + name));
     changed = manifest;
     changed.tensors[find(name)].shape.push_back(1);
-    EXPECT_THAT(manifest_error(changed), HasSubstr("with the wrong shape: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("with a wrong shape or dtype: " + name));
   }
 }
 

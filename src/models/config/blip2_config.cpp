@@ -16,7 +16,7 @@ void check_heads(const char* part, int64_t hidden, int64_t heads) {
                 fmt::format("{}: hidden_size {} is not a multiple of "
                             "num_attention_heads {}",
                             part, hidden, heads),
-                "the heads divide the hidden size; correct config.json");
+                "hidden_size must be a multiple of the number of heads; correct config.json");
 }
 
 }  // namespace

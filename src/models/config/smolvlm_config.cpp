@@ -5,7 +5,6 @@
 #include "io/error.h"
 
 namespace emend {
-namespace {}  // namespace
 
 SiglipConfig SiglipConfig::parse(const JsonFields& json) {
   SiglipConfig c;

@@ -58,7 +58,7 @@ void leave_out_blocks(Gather& gather, const ConvertOptions& options, Conversion&
     throw Error(
         kPartsPlace,
         fmt::format("the vision tower has {} blocks, but --vision-blocks is {}", there, run),
-        "use at most the number of blocks");
+        "use a smaller number, or omit --vision-blocks");
   if (run == there) return;
   result.notes.push_back(
       fmt::format("only the first {} of the vision tower's {} blocks run", run, there));

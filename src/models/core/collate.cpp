@@ -33,11 +33,11 @@ void check_ids(const Row& row, size_t index, int64_t vocabulary) {
     if (id != kImageSlot && (id < 0 || id >= vocabulary))
       refuse_row(index,
                  fmt::format("has token id {}, but the vocabulary has {} tokens", id, vocabulary),
-                 "the tokenizer belongs to another model");
+                 "check that the tokenizer belongs to this model");
   if (row.segments.empty()) return;
   if (row.segments.size() != row.ids.size())
     refuse_row(index,
-               fmt::format("has {} ids and {} segments", row.ids.size(), row.segments.size()));
+               fmt::format("has {} ids, but {} segments", row.ids.size(), row.segments.size()));
   if (*std::min_element(row.segments.begin(), row.segments.end()) < 0)
     refuse_row(index, "has a negative segment");
 }

@@ -30,7 +30,7 @@ std::vector<std::string> names(const std::vector<T>& things) {
 template <class T>
 [[noreturn]] void nothing_named(const char* what, const std::string& name,
                                 const std::vector<T>& things) {
-  throw Error("models::sites", fmt::format("there is no {} `{}`", what, name.substr(0, 200)),
+  throw Error("models::sites", fmt::format("no {} matches `{}`", what, name.substr(0, 200)),
               fmt::format("similar names: {}", fmt::join(nearest(name, names(things)), ", ")));
 }
 

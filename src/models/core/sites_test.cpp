@@ -78,7 +78,7 @@ TEST_F(SitesTest, ErrorsListSimilarNames) {
     find("language_model.model.decoder.layers.0.fc3");
     FAIL();
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), HasSubstr("there is no site"));
+    EXPECT_THAT(e.what(), HasSubstr("no site matches"));
     EXPECT_THAT(e.what(), HasSubstr("layers.0.fc1"));
   }
   EXPECT_THROW(model->stage("language.blok.0"), Error);

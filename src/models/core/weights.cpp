@@ -115,7 +115,8 @@ void Weights::finish() const {
       if (!taken_.count(name)) extra.push_back(stored_[number].stored);
   if (missing_.empty() && extra.empty() && misshapen_.empty() && doubled_.empty()) return;
   auto problem = first_ten("missing", missing_) + first_ten("unexpected", extra) +
-                 first_ten("with the wrong shape", misshapen_) + first_ten("duplicate", doubled_);
+                 first_ten("with a wrong shape or dtype", misshapen_) +
+                 first_ten("duplicate", doubled_);
   problem.resize(problem.size() - 2);
   throw Error("models::weights", "the tensors do not match config.json: " + problem,
               "config.json and the weights must come from the same model");

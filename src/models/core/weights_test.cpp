@@ -54,7 +54,7 @@ TEST_F(WeightsTest, ErrorListsAllMismatches) {
   EXPECT_THAT(
       weights_refusal(fixture, listed),
       AllOf(HasSubstr("1 missing: query_tokens"), HasSubstr("1 unexpected: vision_model.extra"),
-            HasSubstr("1 with the wrong shape: language_projection.weight is Float [3, 5], "
+            HasSubstr("1 with a wrong shape or dtype: language_projection.weight is Float [3, 5], "
                       "expected [16, 12]")));
 }
 
@@ -70,7 +70,7 @@ TEST_F(WeightsTest, RejectsIntegersAndDuplicates) {
   for (auto& w : integers)
     if (w.name == "query_tokens") w.dtype = at::kLong;
   EXPECT_THAT(weights_refusal(fixture, integers),
-              HasSubstr("1 with the wrong shape: query_tokens is Long"));
+              HasSubstr("1 with a wrong shape or dtype: query_tokens is Long"));
   auto twice = listed;
   twice.push_back({"model.query_tokens", {1, 4, 12}, at::kFloat});
   EXPECT_THAT(weights_refusal(fixture, twice), HasSubstr("1 duplicate"));

@@ -72,7 +72,7 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
     throw Error("models::config",
                 fmt::format("the hidden size {} is not a multiple of the number of heads {}",
                             config.hidden, config.heads),
-                "the heads divide the hidden size; correct config.json");
+                "correct config.json");
   return config;
 }
 
