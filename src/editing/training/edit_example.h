@@ -31,7 +31,7 @@ struct LessonWeights {
 
 // Lessons as padded batches, which have run up to the first stage that their edits change.
 struct LessonBatch {
-  // A batch of questions, with and without pictures.
+  // A batch of questions, either all with pictures or all without.
   struct Part {
     // Before `first`; `wanted` has the generality positions, then the locality positions.
     Pass pass;

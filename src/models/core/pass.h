@@ -61,6 +61,7 @@ struct Pass {
   std::shared_ptr<KvCache> cache;
 
   // Changed by the stages.
+
   // The residual stream after the last stage that ran; after the head, the logits: (B, T, V), or
   // (K, V) if `wanted` is set.
   at::Tensor hidden;
