@@ -11,47 +11,50 @@
 
 namespace emend {
 
-// What an editor is asked to change.
+// A request to change one answer of a model.
 struct EditRequest {
   Picture image;            // may be absent
-  std::string prompt;       // as the model is to see it
-  std::string target;       // with its leading space
-  std::string before = {};  // the model's own answer, where known
+  std::string prompt;       // the formatted prompt
+  std::string target;       // includes the leading space
+  std::string before = {};  // the answer of the unedited model, if known
 };
 
-// What surrounds an edit.
+// The state in which an edit is made.
 struct EditContext {
   using Progress = std::function<void(int64_t step, int64_t steps, double loss)>;
 
-  Interventions base;                // edits made before, which stay applied
-  ActivationStore* store = nullptr;  // shared activations; null: computed here
-  Progress on_step = {};             // called after each step, of at most `steps`
+  Interventions base;                // earlier edits that stay applied
+  ActivationStore* store = nullptr;  // shared activations; null: each call computes its own
+  Progress on_step = {};  // called after each step with the step and the maximum number of steps
 };
 
-// Turns requests into a patch. Knows stages and sites, no architecture; never writes a base weight.
+// Turns requests into a patch. An editor uses stages and sites, is independent of the architecture,
+// and never writes a base weight.
 class Editor {
  public:
   virtual ~Editor() = default;
   virtual std::string name() const = 0;
   virtual nlohmann::json settings() const = 0;
-  // The first stage that its patches change; what runs before it can be shared. 0: the request.
+  // The first stage that the editor's patches change; 0 is the request. What runs before this stage
+  // can be shared.
   virtual size_t first_stage(const Model& model) const = 0;
-  // Several requests are one batch edit.
+  // Several requests are one batch edit. Throws emend::Error if the edit is not possible.
   virtual Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                      const EditContext& context = {}) const = 0;
 };
 
-// `settings`: keys of the editor's documented settings; an unknown key is an error that names it.
+// `settings` has documented settings of the editor. Throws emend::Error if a key is unknown.
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings);
 std::vector<std::string> editor_names();
 
-// `name[:module]`, as users choose editors: ft:language, lora:vision.
+// An editor as users select it: `name[:module]`, for example ft:language or lora:vision.
 struct EditorSpec {
-  std::string label;        // as written; names the editor in results
-  std::string name;         // ft
-  nlohmann::json settings;  // {"module": "language"} and whatever was set
+  std::string label;        // as written; the editor's name in results
+  std::string name;         // for example ft
+  nlohmann::json settings;  // {"module": "language"} and the settings that were given
 };
-// A comma-separated list. Throws emend::Error when an editor is unknown or a label comes twice.
+// Parses a comma-separated list. Throws emend::Error if an editor is unknown or a label is
+// repeated.
 std::vector<EditorSpec> parse_editors(const std::string& list);
 
 }  // namespace emend

@@ -28,18 +28,18 @@ std::vector<std::string> editor_names() {
 EditorKind editor_kind(const std::string& name) {
   for (const auto& kind : editor_kinds())
     if (kind.name == name) return kind;
-  throw Error(
-      "editing::registry", fmt::format("there is no editor '{}'", name.substr(0, 200)),
-      fmt::format("there are: {}; `emend editors` explains them", fmt::join(editor_names(), ", ")));
+  throw Error("editing::registry", fmt::format("unknown editor '{}'", name.substr(0, 200)),
+              fmt::format("available editors: {}; `emend editors` explains them",
+                          fmt::join(editor_names(), ", ")));
 }
 
 Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store) {
   auto kind = editor_kind(patch.editor);
   if (!kind.recall)
-    throw Error(
-        "editing::registry",
-        fmt::format("a patch of '{}' has a memory, which this editor does not read", patch.editor),
-        "make the patch again with `emend edit`, or use a newer emend");
+    throw Error("editing::registry",
+                fmt::format("a patch of '{}' has a memory, which this editor does not support",
+                            patch.editor),
+                "make the patch again with `emend edit`, or use a newer emend");
   return kind.recall(vlm, patch, store);
 }
 
@@ -57,8 +57,8 @@ std::string trimmed(const std::string& text) {
 
 EditorSpec parse_editor(const std::string& label) {
   if (label.empty())
-    throw Error("editing::registry", "an editor's name is empty",
-                "name editors with commas between: ft:language,ft:vision,lora");
+    throw Error("editing::registry", "the name of an editor is empty",
+                "separate editors by commas: ft:language,ft:vision,lora");
   EditorSpec spec;
   spec.label = label;
   auto colon = label.find(':');
@@ -68,12 +68,11 @@ EditorSpec parse_editor(const std::string& label) {
   if (colon != std::string::npos) {
     if (!kind.has_setting("module"))
       throw Error("editing::registry",
-                  fmt::format("editor '{}' has no modules to choose from, so '{}' names nothing",
-                              spec.name, label),
-                  fmt::format("write it as {}", spec.name));
+                  fmt::format("editor '{}' has no modules, so '{}' is not valid", spec.name, label),
+                  fmt::format("use {}", spec.name));
     spec.settings["module"] = label.substr(colon + 1);
   }
-  kind.make(spec.settings);  // says what is wrong with the module
+  kind.make(spec.settings);  // throws if the module or a setting is invalid
   return spec;
 }
 
@@ -87,8 +86,8 @@ std::vector<EditorSpec> parse_editors(const std::string& list) {
     begin = end + 1;
     for (const auto& other : specs)
       if (other.label == spec.label)
-        throw Error("editing::registry", fmt::format("editor '{}' is named twice", spec.label),
-                    "name each once");
+        throw Error("editing::registry", fmt::format("editor '{}' is listed twice", spec.label),
+                    "list each editor once");
     specs.push_back(std::move(spec));
   }
   return specs;

@@ -10,26 +10,26 @@
 
 namespace emend {
 
-// An editor as it declares itself, in its own file.
+// The description of an editor, which the editor's source file declares.
 struct EditorKind {
-  std::string name;     // ft
+  std::string name;     // for example ft
   std::string summary;  // one line
   std::vector<SettingInfo> settings;
   std::function<std::unique_ptr<Editor>(const nlohmann::json&)> make;
-  // What a patch with a memory attaches beside weights; none for editors whose patches have none.
+  // Makes the interventions of a patch's memory; empty for editors whose patches have no memory.
   std::function<Interventions(const Vlm&, const Patch&, ActivationStore*)> recall = {};
-  // Where the defaults depart from the paper that the editor is named after, one sentence each.
+  // How the defaults differ from the paper of the editor, one sentence for each difference.
   std::vector<std::string> departures = {};
 
   bool has_setting(const std::string& setting) const;
 };
 
 std::vector<EditorKind> editor_kinds();
-// Throws emend::Error when there is none of this name.
+// Throws emend::Error if there is no editor of this name.
 EditorKind editor_kind(const std::string& name);
 
-// By the patch's editor; see Patch::interventions. Throws emend::Error for an editor whose patches
-// have no memory.
+// The interventions of a patch's memory, made by the patch's editor; see Patch::interventions.
+// Throws emend::Error if patches of the editor have no memory.
 Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store);
 
 }  // namespace emend

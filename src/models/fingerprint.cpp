@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-// Length first, so that neighbours cannot trade letters.
+// Lengths are hashed first, so that different lists of texts never give the same bytes.
 void add_to_fingerprint(Hasher& hash, const std::string& text) {
   const uint64_t size = text.size();
   hash.update(&size, sizeof size).update(text);
@@ -27,7 +27,8 @@ void add_to_fingerprint(Hasher& hash, const std::string& name, const at::Tensor&
   hash.update(plain.data_ptr(), plain.nbytes());
 }
 
-// What is stored, whatever dtype it is loaded in; the layouts of all releases give the same.
+// The fingerprint covers the stored bytes and does not depend on the dtype of loading or the layout
+// of the release.
 std::string of_folder(const std::string& folder) {
   const auto architecture =
       architecture_of(read_json_object((std::filesystem::path(folder) / "config.json").string()));
@@ -41,7 +42,7 @@ std::string of_folder(const std::string& folder) {
   add_to_fingerprint(hash, architecture.canonical);
   for (const auto& [name, in_file] : stored) {
     add_to_fingerprint(hash, name, checkpoint.tensor(in_file));
-    checkpoint.let_go(in_file);  // or the model's files would be in memory twice
+    checkpoint.let_go(in_file);  // otherwise all files of the model would be in memory
   }
   return hash.hex();
 }

@@ -15,7 +15,7 @@
 namespace emend {
 namespace {
 
-// What most of the bytes are stored in: float32, bfloat16 or half.
+// The dtype of most of the stored bytes: float32, bfloat16 or half.
 at::ScalarType stored_dtype(const Checkpoint& checkpoint) {
   std::map<at::ScalarType, int64_t> bytes;
   for (const auto& name : checkpoint.names()) {
@@ -30,9 +30,10 @@ at::ScalarType stored_dtype(const Checkpoint& checkpoint) {
 void check_dtype(at::ScalarType dtype, at::Device device) {
   if (dtype == at::kFloat || dtype == at::kBFloat16) return;
   if (dtype == at::kHalf && !device.is_cpu()) return;
-  throw Error("models::load",
-              fmt::format("cannot compute in {} on {}", at::toString(dtype), device.str()),
-              "float32 and bfloat16 are implemented, on CUDA half (fp16), too");
+  throw Error(
+      "models::load",
+      fmt::format("computing in {} on {} is not supported", at::toString(dtype), device.str()),
+      "use fp32 or bf16, or on CUDA also fp16");
 }
 
 }  // namespace
@@ -41,7 +42,7 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   namespace fs = std::filesystem;
   if (!is_folder(folder))
     throw Error("models::load", fmt::format("{} is not a folder", folder),
-                "a model is a Hugging Face folder with config.json and model.safetensors");
+                "use a Hugging Face folder with config.json and model.safetensors");
   if (options.dtype) check_dtype(*options.dtype, options.device);
   const auto architecture =
       architecture_of(read_json_object((fs::path(folder) / "config.json").string()));

@@ -15,19 +15,19 @@ namespace emend {
 
 class ActivationStore;
 
-// A Hugging Face folder, opened: the model and what turns pictures and text into its rows.
+// An opened Hugging Face folder: the model, and the processor of pictures and text.
 struct Vlm {
   std::unique_ptr<Model> model;
   Processor processor;
   std::string folder;
-  // What most of the folder's bytes are stored in, whatever the model computes in.
+  // The dtype of most of the folder's bytes, independent of the compute dtype.
   at::ScalarType stored_dtype = at::kFloat;
   Precision precision;
 
-  // XXH3-128 over config.json's meaning and every tensor's name, shape and bytes; computed on
-  // demand.
+  // XXH3-128 of the parsed config.json and of every tensor's name, shape and bytes; computed on the
+  // first call.
   std::string fingerprint() const;
-  struct Once;  // keeps it
+  struct Once;  // caches it
   std::shared_ptr<Once> once = make_once();
   static std::shared_ptr<Once> make_once();
 };
@@ -35,20 +35,20 @@ struct Vlm {
 struct LoadOptions {
   std::optional<at::ScalarType> dtype = at::kFloat;  // none: see choose_precision
   at::Device device = at::kCPU;
-  bool chat_template = true;  // put bare prompts into the model's template, where it has one
-  std::string date = {};      // YYYY-MM-DD, a template's today; empty: today
+  bool chat_template = true;  // put prompts into the model's template, if it has one
+  std::string date = {};      // YYYY-MM-DD, the current date for templates; empty: today
 };
 
-// Throws emend::Error when a file is missing, a tensor is missing, extra or misshapen, or
-// config.json asks for something that is not implemented.
+// Throws emend::Error if a file is missing, a tensor is missing, unexpected or has the wrong shape,
+// or config.json has a value that is not implemented.
 Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 
-// fp32, bf16 or fp16, as results name what is computed in.
+// fp32, bf16 or fp16, for results.
 std::string dtype_name(at::ScalarType dtype);
-// How results record it: {"dtype", "weights", "dtype_reason"}.
+// The precision in results: {"dtype", "weights", "dtype_reason"}.
 nlohmann::json precision_facts(const Precision& precision);
 
-// What is asked of a model.
+// A prompt for a model, with or without a picture.
 struct Query {
   std::optional<Image> image;
   std::string text;
@@ -56,21 +56,21 @@ struct Query {
 
 struct GenerationOptions {
   int64_t max_new_tokens = 32;
-  double temperature = 0;  // 0: greedy, ties to the lowest token id
+  double temperature = 0;  // 0: greedy, ties go to the lowest token id
   double top_p = 1;
   uint64_t seed = 0;
-  // An answer ends before any of these; what a folder's layout says is added by `generate`.
+  // Sequences that end an answer; `generate` adds those of the folder's layout.
   std::vector<std::vector<int64_t>> stop_sequences = {};
-  // What the folder's generation_config.json asks for, and the ids of the rows' prompts, which it
-  // looks at; `generate` sets both.
+  // The settings of the folder's generation_config.json, and the ids of the rows' prompts, which
+  // they use; set by `generate`.
   GenerationConfig config = {};
   std::vector<std::vector<int64_t>> prompts = {};
 };
-// Adds what the folder asks for, about these rows.
+// Adds the settings of the folder for these rows.
 GenerationOptions with_folder_settings(GenerationOptions options, const Vlm& vlm,
                                        const Batch& batch);
 
-// Why an answer ends: it is complete, or a limit cut it.
+// Why an answer ended: it is complete, or a limit truncated it.
 enum class FinishReason { stop, max_new_tokens, max_length, max_position_embeddings };
 // The limit's name in transformers, or "stop".
 const char* finish_reason_name(FinishReason reason);
@@ -84,48 +84,48 @@ struct Answer {
   FinishReason finish_reason = FinishReason::stop;
 };
 
-// The tokens that follow each row, up to and without a stop token, and why they end. The pass is as
-// for `generate_tokens`.
+// Generates the tokens after each row, without the stop token, and returns why they ended. The pass
+// is as for `generate_tokens`.
 std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
                                            const std::vector<int64_t>& stop_tokens,
                                            const Interventions& interventions = {},
                                            const GenerationOptions& options = {});
-// The tokens that follow each row, up to and without a stop token.
+// Generates the tokens after each row, without the stop token.
 std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batch& batch,
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions = {},
                                                   const GenerationOptions& options = {});
-// The same from a left-padded pass that has run no stage of the language module yet, as run_prefix
-// or share_prefixes gives it; the pass can be used again.
+// The same for a left-padded pass at the start of the language module, as run_prefix or
+// share_prefixes returns it. The pass can be used again.
 std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions = {},
                                                   const GenerationOptions& options = {});
 
-// The text that tokens stand for, special tokens removed, trimmed.
+// Decodes tokens to text, without special tokens and trimmed.
 std::string answer_text(const Processor& processor, const std::vector<int64_t>& tokens);
 
-// Answers of one batch, and why they end. With a store no picture is encoded that was encoded
-// before.
+// Answers of one batch, and why they ended. With a store, stored picture features are used.
 std::vector<Answer> generate_answers(const Vlm& vlm, const std::vector<Query>& queries,
                                      const Interventions& interventions = {},
                                      const GenerationOptions& options = {},
                                      ActivationStore* store = nullptr);
-// The same, their texts only.
+// The same, only the texts.
 std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
                                   const Interventions& interventions = {},
                                   const GenerationOptions& options = {},
                                   ActivationStore* store = nullptr);
 
-// One teacher-forced row: prompt then target (which brings its own leading space).
+// One teacher-forced row: the prompt, then the target (which includes its leading space).
 struct ForcedRow {
   int64_t answer_begin = 0;     // index in `tokens` of the first answer token
-  std::vector<int64_t> tokens;  // text tokens of the row, without image slots
-  at::Tensor logits;            // (length of the row with image slots, V), float32
-  int64_t image_slots = 0;      // leading positions of `logits` that belong to image slots
+  std::vector<int64_t> tokens;  // text tokens of the row, without image tokens
+  at::Tensor logits;            // (length of the row with image tokens, V), float32
+  int64_t image_slots = 0;      // number of image tokens at the start of `logits`
 };
 
-// A padded batch of prompts with their answers; text targets as the field does: prompt + target.
+// Teacher-forces a padded batch of prompts with their answers. As in MMEdit, the text is prompt +
+// target.
 std::vector<ForcedRow> teacher_force(const Vlm& vlm, const std::vector<Query>& queries,
                                      const std::vector<std::string>& targets,
                                      const Interventions& interventions = {});

@@ -33,7 +33,7 @@ class VlmTest : public ::testing::Test {
   testing::TemporaryFolder folder;
 };
 
-TEST_F(VlmTest, AnswersABatchAsItAnswersEach) {
+TEST_F(VlmTest, BatchGivesTheAnswersOfSinglePrompts) {
   const auto vlm = load_vlm(folder.string());
   const std::vector<Query> queries{{picture(1), "What is this?"},
                                    {std::nullopt, "Where does the cat live, and with whom?"},
@@ -70,7 +70,7 @@ TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
   EXPECT_TRUE(at::allclose(forced[1].logits, pass.logits()[0], 1e-4, 1e-5));
 }
 
-TEST_F(VlmTest, ScopesHoldForQueriesThatShareAPicture) {
+TEST_F(VlmTest, ScopesApplyToQueriesThatShareAPicture) {
   const auto vlm = load_vlm(folder.string());
   const std::vector<Query> queries{{picture(1), "What?"}, {picture(1), "What?"}};
   const auto blind = Intervention::boundary("bridge.project", [](const at::Tensor& x) {
@@ -82,7 +82,7 @@ TEST_F(VlmTest, ScopesHoldForQueriesThatShareAPicture) {
   EXPECT_FALSE(at::allclose(forced[1].logits, plain[1].logits, 1e-2, 1e-2));
 }
 
-TEST_F(VlmTest, RequestsAreRewrittenBeforeTheModelSeesThem) {
+TEST_F(VlmTest, RequestInterventionsRunBeforeTheModel) {
   const auto vlm = load_vlm(folder.string());
   const auto ask_else = Intervention::request([&](const Batch&) {
     return Batch{{}, {vlm.processor.row("Something else entirely")}};
@@ -91,7 +91,7 @@ TEST_F(VlmTest, RequestsAreRewrittenBeforeTheModelSeesThem) {
             generate(vlm, {{std::nullopt, "Something else entirely"}}));
 }
 
-TEST_F(VlmTest, RefusesEmptyPromptsAndTargets) {
+TEST_F(VlmTest, RejectsEmptyPromptsAndTargets) {
   const auto vlm = load_vlm(folder.string());
   EXPECT_THROW(generate(vlm, {{std::nullopt, ""}}), Error);
   EXPECT_THROW(generate(vlm, {{picture(1), ""}}), Error);
@@ -102,11 +102,11 @@ TEST_F(VlmTest, RefusesEmptyPromptsAndTargets) {
     generate(vlm, {{std::nullopt, std::string(820, 'x')}});
     FAIL();
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), HasSubstr("needs 821 positions, the model has 512"));
+    EXPECT_THAT(e.what(), HasSubstr("needs 821 positions, but the model has only 512"));
   }
 }
 
-TEST_F(VlmTest, PlaceholdersBelongAtTheStart) {
+TEST_F(VlmTest, PlaceholdersMustBeAtTheStart) {
   auto tokenizer = testing::tiny_tokenizer();
   tokenizer["added_tokens"].push_back({{"id", 260},
                                        {"content", "<image>"},
@@ -128,7 +128,7 @@ TEST_F(VlmTest, PlaceholdersBelongAtTheStart) {
   EXPECT_THROW(processor.row("<image>", 0), Error);
 }
 
-TEST_F(VlmTest, ReadsTheProcessorsOneFileOfNewerReleases) {
+TEST_F(VlmTest, ReadsTheSingleProcessorFileOfNewerReleases) {
   const auto old = folder / "preprocessor_config.json";
   const auto one = folder / "processor_config.json";
   std::ifstream file(old);
@@ -138,10 +138,10 @@ TEST_F(VlmTest, ReadsTheProcessorsOneFileOfNewerReleases) {
   EXPECT_EQ(load_vlm(folder.string()).processor.image_processor.width, 32);
   both["num_query_tokens"] = 5;
   testing::write_text(one, both.dump());
-  EXPECT_THAT(refusal(), HasSubstr("num_query_tokens 5, the model has 4"));
+  EXPECT_THAT(refusal(), HasSubstr("num_query_tokens 5, but the model has 4"));
 }
 
-TEST_F(VlmTest, NamesTheFileThatIsMissingOrBroken) {
+TEST_F(VlmTest, ErrorsNameMissingAndBrokenFiles) {
   for (const char* name :
        {"config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"}) {
     testing::TemporaryFolder other;
@@ -153,7 +153,8 @@ TEST_F(VlmTest, NamesTheFileThatIsMissingOrBroken) {
     EXPECT_THROW(load_vlm(other.string()), Error) << name;
   }
   EXPECT_THROW(load_vlm(folder / "nowhere"), Error);
-  EXPECT_THAT(refusal({.dtype = at::kHalf}), HasSubstr("cannot compute in Half"));
+  EXPECT_THAT(refusal({.dtype = at::kHalf}),
+              HasSubstr("computing in Half on cpu is not supported"));
 }
 
 TEST_F(VlmTest, HalfFoldersAreConvertedToTheComputeDtype) {
@@ -176,14 +177,14 @@ TEST_F(VlmTest, HalfFoldersAreConvertedToTheComputeDtype) {
   }
 }
 
-TEST_F(VlmTest, FingerprintIsOfTheMeaningAndTheBytes) {
+TEST_F(VlmTest, FingerprintCoversConfigAndBytes) {
   const auto first = load_vlm(folder.string()).fingerprint();
   EXPECT_EQ(first.size(), 32u);
   EXPECT_EQ(load_vlm(folder.string(), {.dtype = at::kBFloat16}).fingerprint(), first);
 
   auto config = testing::tiny_config();
-  config["text_config"]["dropout"] = 0.3;            // of training only
-  config["vision_config"]["layer_norm_eps"] = 1e-6;  // the default, said
+  config["text_config"]["dropout"] = 0.3;            // used only in training
+  config["vision_config"]["layer_norm_eps"] = 1e-6;  // the default, set explicitly
   testing::write_text(folder / "config.json", config.dump(2));
   EXPECT_EQ(load_vlm(folder.string()).fingerprint(), first);
   config["vision_config"]["layer_norm_eps"] = 1e-5;
@@ -195,7 +196,7 @@ TEST_F(VlmTest, FingerprintIsOfTheMeaningAndTheBytes) {
   EXPECT_NE(load_vlm(other.string()).fingerprint(), first);
 }
 
-TEST_F(VlmTest, FingerprintNoticesOneBit) {
+TEST_F(VlmTest, FingerprintChangesWithOneBit) {
   const auto first = load_vlm(folder.string()).fingerprint();
   std::fstream file(folder / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(-5, std::ios::end);

@@ -47,7 +47,7 @@ TEST_F(PrecisionProgramTest, AsksAndEditsAFolderInFp16) {
   EXPECT_EQ(kept["answer"], upcast["answer"]);
   EXPECT_EQ(kept["weights"], "fp16");
   EXPECT_EQ(upcast["weights"], "fp32");
-  EXPECT_EQ(upcast["dtype_reason"], "it was asked for");
+  EXPECT_EQ(upcast["dtype_reason"], "it was requested");
 }
 
 }  // namespace

@@ -121,15 +121,15 @@ TEST_F(ProgramTest, PatchWorksInANewProcess) {
   EXPECT_EQ(inside["sites"].size(), 2u);
   EXPECT_THAT(run("inspect {}/a.patch").out, HasSubstr("layers.2.fc1"));
   expect_refused("ask -m {}/other -p x --patch {}/a.patch", "belongs to the base model");
-  expect_refused(std::string(kAsk) + " --patch {}/a.patch --patch {}/a.patch", "applied already");
+  expect_refused(std::string(kAsk) + " --patch {}/a.patch --patch {}/a.patch", "already applied");
   std::filesystem::remove(path("a.patch"));
 }
 
 TEST_F(ProgramTest, RefusesToMergeAnEditTwice) {
   auto one = run_json(std::string(kEdit) + "-o {}/one.patch");
   std::filesystem::copy(path("one.patch"), path("copy.patch"));
-  expect_refused("patch merge {}/one.patch {}/one.patch -o {}/two.patch", "count double");
-  expect_refused("patch merge {}/one.patch {}/copy.patch -o {}/two.patch", "count double");
+  expect_refused("patch merge {}/one.patch {}/one.patch -o {}/two.patch", "count twice");
+  expect_refused("patch merge {}/one.patch {}/copy.patch -o {}/two.patch", "count twice");
   std::filesystem::remove(path("one.patch"));
   std::filesystem::remove(path("copy.patch"));
 }
@@ -346,7 +346,7 @@ TEST_F(ProgramTest, RefusesBadArguments) {
   expect_refused("ask -p x -t many", "--threads");
   expect_refused("ask -p x --dtype int3", "--dtype");
   expect_refused("edit -p x --target y -o {}/x.patch --module language --sites fc1", "--sites");
-  expect_refused(std::string(kEdit) + "-o {}/x.patch --editor magic", "no editor 'magic'");
+  expect_refused(std::string(kEdit) + "-o {}/x.patch --editor magic", "unknown editor 'magic'");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --set stepz=3", "no setting 'stepz'");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --set steps", "NAME=VALUE");
   expect_refused(std::string(kEdit) + "-o {}/x.patch --follows nothing", "QUESTION => ANSWER");

@@ -1,4 +1,4 @@
-// Every editor on every architecture: no editor knows one.
+// Every editor on every architecture, because editors are independent of architectures.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ class ArchitecturesTest
   }
   bool sees() { return vlm().model->image_slots() > 0; }
   EditRequest request() { return {testing::noise_picture(vlm(), 1), "What is this?", " cat"}; }
-  // At every position of the question edited, and of one without a picture.
+  // Logits at every position of the edited question, and of one without a picture.
   at::Tensor logits(const Interventions& interventions) {
     at::NoGradGuard no_grad;
     Query query{{}, "What is this?"};
@@ -50,7 +50,7 @@ class ArchitecturesTest
   inline static std::map<std::string, Opened> opened_;
 };
 
-TEST_P(ArchitecturesTest, EditsAndComesOffBitForBit) {
+TEST_P(ArchitecturesTest, RemovingAPatchRestoresAllBits) {
   auto spec = parse_editors(std::get<1>(GetParam())).at(0);
   spec.settings.update(testing::quick_settings(editor_kind(spec.name)));
   const auto editor = make_editor(spec.name, spec.settings);
@@ -58,7 +58,7 @@ TEST_P(ArchitecturesTest, EditsAndComesOffBitForBit) {
   if (!sees() && (module == "vision" || module == "tower" || module == "projection")) {
     try {
       editor->edit(vlm(), {request()});
-      ADD_FAILURE() << "there is nothing that sees";
+      ADD_FAILURE() << "the model is text-only";
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), AllOf(HasSubstr("[editing::"), HasSubstr("Hint: ")));
     }

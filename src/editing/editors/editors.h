@@ -2,7 +2,7 @@
 
 #include "editing/registry.h"
 
-// One declaration an editor; each is defined in the file of that name.
+// One declaration for each editor. Each function is defined in the source file of the editor.
 namespace emend {
 
 EditorKind ft_editor();

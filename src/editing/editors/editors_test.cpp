@@ -1,4 +1,4 @@
-// What every editor of the registry has to do, whatever it is.
+// The requirements of every editor in the registry.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -36,7 +36,7 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
   static EditRequest request(uint64_t picture = 1, const std::string& target = " cat") {
     return {{"", testing::noise_image(picture)}, "What is this?", target};
   }
-  // At every position of a question with a picture and of one without.
+  // Logits at every position of a question with a picture and of one without.
   static at::Tensor logits(const Interventions& interventions, uint64_t picture = 1) {
     at::NoGradGuard no_grad;
     std::vector<at::Tensor> all;
@@ -54,7 +54,7 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
 std::unique_ptr<testing::TemporaryFolder> EditorsTest::folder_;
 std::unique_ptr<Vlm> EditorsTest::vlm_;
 
-TEST_P(EditorsTest, ChangesTheModelAndComesOffBitForBit) {
+TEST_P(EditorsTest, PatchChangesTheModelAndRemovingItRestoresAllBits) {
   auto plain = logits({});
   PatchStack stack;
   auto patch = editor()->edit(*vlm_, {request()});
@@ -69,7 +69,7 @@ TEST_P(EditorsTest, ChangesTheModelAndComesOffBitForBit) {
   EXPECT_TRUE(at::equal(logits(stack.interventions(*vlm_)), plain));
 }
 
-TEST_P(EditorsTest, NeverWritesAWeight) {
+TEST_P(EditorsTest, NeverWritesBaseWeights) {
   std::map<std::string, at::Tensor> before;
   for (const auto& [name, tensor] : vlm_->model->parameters()) before[name] = tensor.clone();
   editor()->edit(*vlm_, {request()});
@@ -79,7 +79,7 @@ TEST_P(EditorsTest, NeverWritesAWeight) {
   }
 }
 
-TEST_P(EditorsTest, SavedAndLoadedGivesTheSameLogits) {
+TEST_P(EditorsTest, SavedAndLoadedPatchGivesTheSameLogits) {
   auto patch = editor()->edit(*vlm_, {request()});
   auto path = *folder_ / "saved.patch";
   save_patch(path, patch);
@@ -88,11 +88,11 @@ TEST_P(EditorsTest, SavedAndLoadedGivesTheSameLogits) {
   EXPECT_TRUE(at::equal(logits(patch.interventions(*vlm_)), logits(loaded.interventions(*vlm_))));
 }
 
-TEST_P(EditorsTest, TheSameRequestGivesTheSamePatch) {
+TEST_P(EditorsTest, SameRequestGivesSamePatch) {
   EXPECT_EQ(editor()->edit(*vlm_, {request()}).id, editor()->edit(*vlm_, {request()}).id);
 }
 
-TEST_P(EditorsTest, ASharedStoreChangesNoBit) {
+TEST_P(EditorsTest, SharedStoreDoesNotChangeThePatch) {
   ActivationStore store(ActivationStore::Options{});
   EditContext context;
   context.store = &store;
@@ -101,7 +101,7 @@ TEST_P(EditorsTest, ASharedStoreChangesNoBit) {
   EXPECT_EQ(editor()->edit(*vlm_, {request()}, context).id, alone.id);
 }
 
-TEST_P(EditorsTest, NoStepsChangeNothing) {
+TEST_P(EditorsTest, ZeroStepsChangeNothing) {
   if (!kind().has_setting("steps")) GTEST_SKIP() << "this editor takes no steps";
   spec_.settings["steps"] = 0;
   auto patch = editor()->edit(*vlm_, {request()});
@@ -109,7 +109,7 @@ TEST_P(EditorsTest, NoStepsChangeNothing) {
   EXPECT_TRUE(at::equal(logits({}), logits(patch.interventions(*vlm_))));
 }
 
-TEST_P(EditorsTest, SeveralRequestsAreOneEdit) {
+TEST_P(EditorsTest, BatchEditGivesOnePatch) {
   auto patch = editor()->edit(*vlm_, {request(), request(2, " dog"), request(1, " x")});
   ASSERT_TRUE(patch.request.is_array());
   ASSERT_EQ(patch.request.size(), 3u);
@@ -120,7 +120,7 @@ TEST_P(EditorsTest, SeveralRequestsAreOneEdit) {
   EXPECT_NE(patch.id, editor()->edit(*vlm_, {request()}).id);
 }
 
-TEST_P(EditorsTest, EditsPileUp) {
+TEST_P(EditorsTest, SequentialEditsStack) {
   PatchStack stack;
   auto first = editor()->edit(*vlm_, {request()});
   stack.apply(*vlm_, first);
@@ -128,8 +128,7 @@ TEST_P(EditorsTest, EditsPileUp) {
   EditContext context;
   context.base = stack.interventions(*vlm_);
   auto second = editor()->edit(*vlm_, {request(2, " dog")}, context);
-  // The second edit starts from the first: alone it would have been another. What is only
-  // remembered is the same, whatever else is.
+  // The second edit depends on the first, except for editors that only store entries.
   const bool alike = second.id == editor()->edit(*vlm_, {request(2, " dog")}).id;
   EXPECT_EQ(alike, !second.memory.entries.empty());
   stack.apply(*vlm_, second);
@@ -174,7 +173,7 @@ TEST_P(EditorsTest, SettingsAreStrictAndComplete) {
               AllOf(HasSubstr("no_such_setting"), HasSubstr("Hint: it has")));
 }
 
-TEST_P(EditorsTest, RequestsThatAreNoneAreRefused) {
+TEST_P(EditorsTest, RejectsInvalidRequests) {
   EXPECT_THAT(error_of([&] { editor()->edit(*vlm_, {}); }), HasSubstr("[editing::"));
   EXPECT_THAT(error_of([&] { editor()->edit(*vlm_, {request(1, "")}); }), HasSubstr("target"));
   auto empty = request();

@@ -7,13 +7,15 @@
 
 namespace emend {
 
-// A token as text; "token ID" where the model's vocabulary is larger than the tokenizer's.
+// Returns a token as text, or "token ID" if the tokenizer does not have the id (the vocabulary of a
+// model can be larger than its tokenizer's).
 std::string token_text(const Tokenizer& tokenizer, int64_t id);
 
-// The places of teacher-forced answers where another token is more likely than the target's:
-// [{"position", "expected", "predicted"}], the last two as text. `answers`: the tokens of each
-// request's answer; `predicted`: the likeliest token of each place, request after request. A
-// position counts from the beginning of its answer; "request" is there when there are several.
+// Lists the positions of teacher-forced answers at which the model prefers another token to the
+// target's: [{"position", "expected", "predicted"}], where the last two are text. `answers` has the
+// answer tokens of each request. `predicted` has the most likely token of each position of all
+// requests, in the order of the requests. A position is counted from the start of its answer. The
+// field "request" is present if there are several requests.
 nlohmann::json failed_tokens(const Processor& processor,
                              const std::vector<std::vector<int64_t>>& answers,
                              const std::vector<int64_t>& predicted);

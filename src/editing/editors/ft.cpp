@@ -5,9 +5,9 @@
 namespace emend {
 namespace {
 
-// Fine-tuning: dense weight deltas, moved until the model gives the target. The field's baseline;
-// the paper (arXiv 2310.08475) tunes the last decoder block's FFN, or the Q-Former. With
-// norm_constraint it is FT-L (arXiv 2012.00363).
+// Fine-tuning: optimizes dense weight deltas until the model gives the target. The paper (arXiv
+// 2310.08475) tunes the FFN of the last decoder block, or the Q-Former. With norm_constraint, the
+// method is FT-L (arXiv 2012.00363).
 struct FtSettings {
   std::string preset = "none";
   std::string module = "language";
@@ -17,21 +17,23 @@ struct FtSettings {
 
   void declare(SettingList& list) {
     list.choice("preset", preset, {"none", "paper", "vlkeb", "vlkeb-minigpt4"},
-                "published settings, each of which can still be set; vlkeb: adamw, lr 2e-4 "
+                "published settings, which single settings override; vlkeb: adamw, lr 2e-4 "
                 "(vlkeb-minigpt4: 1e-4), 15 steps, no early stop, no end of answer; paper: the "
                 "same, because the paper names the layers but no optimizer settings");
-    list.choice("module", module, module_names(),
-                "last decoder block's FFN; Q-Former; bridge's projection; last vision block");
-    list.text("sites", sites, "a glob of layers instead of a module's");
+    list.choice(
+        "module", module, module_names(),
+        "module to edit; language: FFN of the last decoder block; vision: all layers of the "
+        "connector; projection: the connector's projection; tower: the last vision block");
+    list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
     tuning.declare(list,
                    "learning rate; 0: 1e-3 for language and projection, 5e-4 for vision, tower and "
-                   "sites; with sgd 0.1 and 1e-2");
+                   "sites (with sgd: 0.1 and 1e-2)");
     list.number("norm_constraint", norm_constraint, 0, 1e9,
-                "most that any weight may change (FT-L); 0: unlimited");
+                "maximum change of any weight (FT-L); 0: unlimited");
   }
 };
 
-// Settings that are given come before the preset's, and these before the defaults.
+// Given settings override the preset's settings, which override the defaults.
 FtSettings read_with_preset(const nlohmann::json& given) {
   const auto settings = read_settings<FtSettings>("ft", given);
   if (settings.preset == "none") return settings;
@@ -49,7 +51,7 @@ class FtEditor : public Editor {
  public:
   explicit FtEditor(const nlohmann::json& given) : settings_(read_with_preset(given)) {
     const auto& module = settings_.module;
-    // A layer or two bear larger steps than many.
+    // One or two layers tolerate a higher learning rate than many layers.
     const bool few = settings_.sites.empty() && (module == "language" || module == "projection");
     auto& tuning = settings_.tuning;
     const double own = tuning.optimizer == "sgd" ? (few ? 0.1 : 1e-2) : few ? 1e-3 : 5e-4;
@@ -96,10 +98,10 @@ EditorKind ft_editor() {
       describe_settings<FtSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<FtEditor>(given); },
       {},
-      {"The end of the answer is trained, too, so that generation stops after the target.",
+      {"The end of the answer is also trained, so that generation stops after the target.",
        "Training continues until the answer holds, with an adaptive learning rate, instead of for "
        "a fixed number of steps; preset=vlkeb is the published run.",
-       "Weight decay, where it is set, acts on the change instead of the weight.",
+       "Weight decay, if set, acts on the change instead of the weight.",
        "Dropout is off, so that the same request gives the same patch."}};
 }
 

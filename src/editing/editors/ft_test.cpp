@@ -50,7 +50,7 @@ nlohmann::json with(nlohmann::json settings, const std::string& name, const nloh
   return settings;
 }
 
-TEST_F(FtTest, LanguageEditMakesTheModelSayTheTarget) {
+TEST_F(FtTest, LanguageEditGivesTheTarget) {
   auto before = generate(vlm(), {query(request())}).at(0);
   EXPECT_NE(before, "cat");
   auto patch = make_editor("ft", kStrong)->edit(vlm(), {request()});
@@ -60,9 +60,9 @@ TEST_F(FtTest, LanguageEditMakesTheModelSayTheTarget) {
   for (const auto& change : patch.deltas) EXPECT_THAT(change.site, HasSubstr("layers.2.fc"));
 }
 
-// Random weights hardly look at the picture: what this can show is that the Q-Former alone moves
-// the answer. That it reaches the target is shown on the bundled model.
-TEST_F(FtTest, VisionEditLowersTheLossThroughTheQFormerAlone) {
+// With random weights, pictures have little effect. This test shows that the Q-Former alone changes
+// the answer. The test of the bundled model shows that it reaches the target.
+TEST_F(FtTest, VisionEditReducesTheLossByTheQFormerOnly) {
   nlohmann::json settings = {{"module", "vision"}, {"lr", 0.005}, {"steps", 100}};
   auto patch = make_editor("ft", settings)->edit(vlm(), {request(" b")});
   EXPECT_LT(patch.effect["loss_after"].get<double>(),
@@ -71,10 +71,10 @@ TEST_F(FtTest, VisionEditLowersTheLossThroughTheQFormerAlone) {
   for (const auto& change : patch.deltas) EXPECT_THAT(change.site, HasSubstr("qformer"));
 }
 
-TEST(FtBundledTest, BothModulesReachTheTargetOnTheBundledModel) {
+TEST(FtBundledTest, BothModulesReachTheTarget) {
   const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
   if (!std::filesystem::exists(folder + "/model.safetensors"))
-    GTEST_SKIP() << "the bundled model is not there: " << folder;
+    GTEST_SKIP() << "the bundled model is missing: " << folder;
   auto vlm = load_vlm(folder);
   for (uint64_t seed : {1, 2, 3}) {
     auto record = scenes::counterfactual(scenes::Split::eval, seed);
@@ -122,7 +122,7 @@ TEST_F(FtTest, SameSeedSamePatchBitForBit) {
 }
 
 TEST_F(FtTest, EndOfAnswerIsASetting) {
-  // Without it only the target's tokens are trained, as the field does.
+  // Without the setting, only the tokens of the target are trained, as in MMEdit.
   auto with_end = make_editor("ft", kStrong)->edit(vlm(), {request()});
   auto without = make_editor("ft", with(kStrong, "end_of_answer", false))->edit(vlm(), {request()});
   auto prefix = generate(vlm(), {query(request())}, without.interventions(vlm())).at(0);
@@ -130,7 +130,7 @@ TEST_F(FtTest, EndOfAnswerIsASetting) {
   EXPECT_NE(with_end.id, without.id);
 }
 
-TEST_F(FtTest, ModulesAreTheLayersTheyName) {
+TEST_F(FtTest, ModulesSelectTheirLayers) {
   auto sites = [&](const std::string& module) {
     nlohmann::json settings = {{"module", module}, {"steps", 1}};
     std::vector<std::string> names;
@@ -144,9 +144,8 @@ TEST_F(FtTest, ModulesAreTheLayersTheyName) {
   for (const auto& name : tower) EXPECT_THAT(name, HasSubstr("vision_model.encoder.layers.1."));
 }
 
-TEST_F(FtTest, RefusesWhatCannotWork) {
-  EXPECT_THAT(error_of([&] { make_editor("nosuch", {}); }),
-              HasSubstr("there is no editor 'nosuch'"));
+TEST_F(FtTest, RejectsInvalidSettingsAndRequests) {
+  EXPECT_THAT(error_of([&] { make_editor("nosuch", {}); }), HasSubstr("unknown editor 'nosuch'"));
   EXPECT_THAT(
       error_of([&] {
         make_editor("ft", {{"stepz", 3}});
@@ -162,7 +161,7 @@ TEST_F(FtTest, RefusesWhatCannotWork) {
   auto empty = request();
   empty.prompt = "";
   EXPECT_THAT(error_of([&] { editor->edit(vlm(), {empty}); }), HasSubstr("prompt is empty"));
-  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {}); }), HasSubstr("nothing to ask"));
+  EXPECT_THAT(error_of([&] { editor->edit(vlm(), {}); }), HasSubstr("no questions"));
   auto nowhere = make_editor("ft", {{"sites", "no.such.layer"}});
   EXPECT_THAT(error_of([&] { nowhere->edit(vlm(), {request()}); }), HasSubstr("Hint"));
   auto vision = make_editor("ft", {{"module", "vision"}});
@@ -174,13 +173,13 @@ TEST_F(FtTest, RefusesWhatCannotWork) {
 const nlohmann::json kDiverging = {
     {"optimizer", "sgd"}, {"lr", 1000}, {"weight_decay", 10}, {"steps", 60}, {"stop_loss", 0}};
 
-TEST_F(FtTest, ALossThatIsNotFiniteIsAnErrorWithAFixedRate) {
+TEST_F(FtTest, LossThatIsNotFiniteIsAnErrorWithFixedRate) {
   auto editor = make_editor("ft", kDiverging);
   EXPECT_THAT(error_of([&] { editor->edit(vlm(), {request()}); }),
               ::testing::AllOf(HasSubstr("the loss is"), HasSubstr("lower the learning rate")));
 }
 
-TEST_F(FtTest, AnAdaptiveRateBacksOffFromALossThatIsNotFinite) {
+TEST_F(FtTest, AdaptiveRateBacksOffFromLossThatIsNotFinite) {
   auto patch = make_editor("ft", with(kDiverging, "adaptive", true))->edit(vlm(), {request()});
   EXPECT_LE(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
   EXPECT_EQ(patch.effect["losses"].size(), patch.effect["steps"].get<size_t>() + 1);
@@ -209,7 +208,7 @@ TEST_F(FtTest, PresetsArePublishedSettings) {
   EXPECT_THAT(error_of([] { make_editor("ft", {{"preset", "best"}}); }), HasSubstr("vlkeb"));
 }
 
-TEST_F(FtTest, APresetIsThePlainAlgorithm) {
+TEST_F(FtTest, PresetDisablesTheAdaptiveRate) {
   nlohmann::json plain = {{"optimizer", "adamw"},
                           {"lr", 2e-4},
                           {"steps", 15},
@@ -222,7 +221,7 @@ TEST_F(FtTest, APresetIsThePlainAlgorithm) {
     EXPECT_TRUE(at::equal(patch.deltas[i].delta.dense, expected.deltas[i].delta.dense));
 }
 
-TEST_F(FtTest, AGivenLearningRateDoesNotAdaptUnlessToldTo) {
+TEST_F(FtTest, GivenLearningRateIsFixedUnlessAdaptiveIsSet) {
   EXPECT_EQ(make_editor("ft", {})->settings()["adaptive"], true);
   EXPECT_EQ(make_editor("ft", {{"optimizer", "sgd"}})->settings()["adaptive"], true);
   EXPECT_EQ(make_editor("ft", {{"lr", 1e-3}})->settings()["adaptive"], false);

@@ -9,9 +9,9 @@
 namespace emend {
 namespace {
 
-// LoRA (arXiv 2106.09685): delta = alpha / rank * B A with A (rank, in) drawn and B (out, rank) at
-// first 0. Rank, alpha and sites are EasyEdit's; there is no dropout, so that an edit is the same
-// each time.
+// LoRA (arXiv 2106.09685): delta = alpha / rank * B A, with random A (rank, in) and B (out, rank)
+// initialized to 0. Rank, alpha and sites are those of EasyEdit. Dropout is off, so that an edit is
+// reproducible.
 struct LoraSettings {
   std::string module = "language";
   std::string sites;
@@ -21,16 +21,18 @@ struct LoraSettings {
 
   void declare(SettingList& list) {
     list.choice("module", module, module_names(),
-                "attention's query and value in the language model, or in the bridge; all layers "
-                "of the bridge's projection, or of the last vision block");
-    list.text("sites", sites, "a glob of layers instead of a module's");
-    list.whole("rank", rank, 1, 4096, "rank of the change; at most a layer's smaller side");
-    list.number("alpha", alpha, 0, 1e6, "the change is alpha / rank * B A");
+                "module to edit; language: query and value projections of all attention layers; "
+                "vision: those of the Q-Former, or all layers of the projector; projection: all "
+                "layers of the projection; tower: all layers of the last vision block");
+    list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
+    list.whole("rank", rank, 1, 4096,
+               "rank of the change; limited to the smaller dimension of a layer");
+    list.number("alpha", alpha, 0, 1e6, "scaling factor: the change is alpha / rank * B A");
     tuning.declare(list, "learning rate; 0: 1e-3, with sgd 1e-2");
   }
 };
 
-// Uniform within +-1/sqrt(in), as PEFT draws it. (rank, in) float32.
+// Uniform in +-1/sqrt(in), the initialization of PEFT. (rank, in) float32.
 at::Tensor draw_down(int64_t rank, int64_t in, at::Generator& generator) {
   const double reach = 1 / std::sqrt(static_cast<double>(in));
   return at::rand({rank, in}, generator, at::dtype(at::kFloat)).mul_(2 * reach).sub_(reach);
@@ -92,7 +94,7 @@ EditorKind lora_editor() {
       [](const nlohmann::json& given) { return std::make_unique<LoraEditor>(given); },
       {},
       {"LoRA's rank is fixed: EasyEdit's AdaLoRA, which redistributes it, is not implemented.",
-       "The end of the answer is trained, too, so that generation stops after the target.",
+       "The end of the answer is also trained, so that generation stops after the target.",
        "Training continues until the answer holds, with an adaptive learning rate, instead of for "
        "a fixed number of steps.",
        "Dropout is off, so that the same request gives the same patch."}};

@@ -33,7 +33,7 @@ class LoraTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> LoraTest::folder_;
 std::unique_ptr<Vlm> LoraTest::vlm_;
 
-TEST_F(LoraTest, ChangesQueryAndValueByExactlyItsRank) {
+TEST_F(LoraTest, ChangesQueryAndValueWithTheGivenRank) {
   auto patch = edit({{"rank", 3}, {"lr", 0.01}, {"steps", 10}});
   ASSERT_EQ(patch.deltas.size(), 6u);  // q and v of three blocks
   for (const auto& [site, delta] : patch.deltas) {
@@ -46,9 +46,9 @@ TEST_F(LoraTest, ChangesQueryAndValueByExactlyItsRank) {
   }
 }
 
-TEST_F(LoraTest, VisionIsTheBridgesQueryAndValue) {
+TEST_F(LoraTest, VisionEditsQueryAndValueOfTheConnector) {
   auto patch = edit({{"module", "vision"}, {"lr", 0.01}, {"steps", 3}});
-  ASSERT_EQ(patch.deltas.size(), 6u);  // two self-attentions and one that looks at the picture
+  ASSERT_EQ(patch.deltas.size(), 6u);  // two self-attentions and one cross-attention
   for (const auto& change : patch.deltas) {
     EXPECT_THAT(change.site, HasSubstr("qformer"));
     EXPECT_THAT(change.site, ::testing::AnyOf(HasSubstr("query"), HasSubstr("value")));
@@ -56,13 +56,13 @@ TEST_F(LoraTest, VisionIsTheBridgesQueryAndValue) {
   }
 }
 
-TEST_F(LoraTest, RankIsAtMostALayersSmallerSide) {
+TEST_F(LoraTest, RankIsLimitedByTheSmallerDimension) {
   auto patch = edit({{"module", "projection"}, {"rank", 100}, {"lr", 0.01}, {"steps", 2}});
   ASSERT_EQ(patch.deltas.size(), 1u);
   EXPECT_EQ(patch.deltas[0].delta.up.size(1), 16);
 }
 
-// With plain descent the first step moves B by -lr * s * G A^T, so the delta by -lr s^2 G A^T A.
+// The first step of SGD changes B by -lr * s * G A^T, so the delta by -lr s^2 G A^T A.
 TEST_F(LoraTest, AlphaOverRankScalesTheChange) {
   auto step = [](double alpha) {
     return edit({{"alpha", alpha},
@@ -77,7 +77,7 @@ TEST_F(LoraTest, AlphaOverRankScalesTheChange) {
   EXPECT_TRUE(at::allclose(step(8), 4 * step(4), 1e-4, 1e-9));
 }
 
-TEST_F(LoraTest, TheSeedDrawsTheStart) {
+TEST_F(LoraTest, SeedDeterminesTheInitialization) {
   nlohmann::json settings = {{"steps", 2}, {"seed", 1}};
   auto first = edit(settings);
   EXPECT_EQ(edit(settings).id, first.id);
@@ -86,10 +86,10 @@ TEST_F(LoraTest, TheSeedDrawsTheStart) {
   EXPECT_FALSE(at::allclose(other.deltas[0].delta.down, first.deltas[0].delta.down, 0.01, 0.01));
 }
 
-TEST(LoraBundledTest, BothModulesReachTheTargetOnTheBundledModel) {
+TEST(LoraBundledTest, BothModulesReachTheTarget) {
   const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
   if (!std::filesystem::exists(folder + "/model.safetensors"))
-    GTEST_SKIP() << "the bundled model is not there: " << folder;
+    GTEST_SKIP() << "the bundled model is missing: " << folder;
   auto vlm = load_vlm(folder);
   for (uint64_t seed : {1, 2, 3}) {
     auto record = scenes::counterfactual(scenes::Split::eval, seed);

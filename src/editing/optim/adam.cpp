@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-8;
 
-// A step is bound by memory: in blocks that stay in the cache its passes read and write it once.
+// A step is limited by memory bandwidth. Blocks that fit into the cache are read and written once.
 constexpr int64_t kBlock = 1 << 15;
 
 template <class Work>
@@ -42,7 +42,7 @@ void Adam::step(const std::vector<at::Tensor>& gradients) {
     if (!gradients.at(i).defined()) continue;
     const auto flat = gradients[i].detach().reshape({-1});
     by_blocks(leaves_[i], [&](int64_t begin, int64_t size) {
-      at::NoGradGuard no_grad;  // of this thread
+      at::NoGradGuard no_grad;  // for this thread
       auto p = leaves_[i].narrow(0, begin, size);
       auto m = means_[i].narrow(0, begin, size);
       auto v = squares_[i].narrow(0, begin, size);

@@ -4,8 +4,8 @@
 
 namespace emend {
 
-// Where weight decay acts: on the leaf itself (AdamW, Loshchilov and Hutter, arXiv 1711.05101), or
-// on the gradient (Adam with an L2 penalty).
+// Where weight decay acts: on the weights (AdamW, Loshchilov and Hutter, arXiv 1711.05101), or on
+// the gradient (Adam with an L2 penalty).
 enum class Decay { decoupled, in_gradient };
 
 // Adam (Kingma and Ba, arXiv 1412.6980), betas 0.9 and 0.999, eps 1e-8, with bias correction:
@@ -16,7 +16,8 @@ class Adam : public Optimizer {
   void step(const std::vector<at::Tensor>& gradients) override;
 
  private:
-  std::vector<at::Tensor> leaves_, means_, squares_;  // flat; leaves_ share the leaves' storage
+  // Flattened; leaves_ share storage with the leaves.
+  std::vector<at::Tensor> leaves_, means_, squares_;
   OptimizerOptions options_;
   Decay decay_;
   int64_t steps_ = 0;

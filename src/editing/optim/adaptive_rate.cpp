@@ -6,13 +6,15 @@
 namespace emend {
 namespace {
 
-constexpr double kRise = 0.5;           // nats a token above the lowest loss that are a rise
-constexpr int64_t kPatience = 6;        // losses without a new lowest one that are an oscillation
-constexpr int64_t kWindow = 8;          // number of losses by which slow progress is judged
-constexpr double kSlow = 0.9;           // share of the loss that may be left after a window
-constexpr double kFactor = 2;           // of every change
-constexpr double kLargest = 16;         // times the first rate
-constexpr double kSmallestRate = 1e-4;  // times the first rate
+constexpr double kRise = 0.5;  // nats per token above the lowest loss that count as a rise
+// Number of losses without a new lowest one that count as an oscillation.
+constexpr int64_t kPatience = 6;
+constexpr int64_t kWindow = 8;  // number of losses that measure progress
+// Progress is slow if more than this share of the loss remains after a window.
+constexpr double kSlow = 0.9;
+constexpr double kFactor = 2;           // factor of every change of the rate
+constexpr double kLargest = 16;         // maximum rate, relative to the initial rate
+constexpr double kSmallestRate = 1e-4;  // minimum rate, relative to the initial rate
 
 }  // namespace
 

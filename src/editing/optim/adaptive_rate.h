@@ -12,13 +12,13 @@ class AdaptiveRate {
     proceed,   // take the next step
     back_off,  // return to the weights with the lowest loss, with a smaller rate
     speed_up,  // continue from here with a larger rate
-    give_up    // no rate lowers the loss any more
+    give_up    // no rate reduces the loss further
   };
 
   explicit AdaptiveRate(double rate) : first_(rate), rate_(rate) {}
 
-  // `loss`: of the weights as they are now; may be infinite or NaN. After back_off and speed_up the
-  // optimizer has to start again: moments of other gradients would misguide it.
+  // `loss` is that of the current weights. It may be infinite or NaN. After back_off and speed_up,
+  // the optimizer must be reset, because its moments belong to other gradients.
   Action judge(double loss);
   double rate() const { return rate_; }
 
@@ -26,8 +26,8 @@ class AdaptiveRate {
   Action back_off();
 
   double first_, rate_;
-  double best_ = 0, reference_ = 0;  // lowest loss so far; that of the window's beginning
-  int64_t seen_ = 0, window_ = 0;    // losses so far, and since the window's beginning
+  double best_ = 0, reference_ = 0;  // the lowest loss so far, and that at the start of the window
+  int64_t seen_ = 0, window_ = 0;    // number of losses so far, and since the start of the window
   int64_t since_best_ = 0;
 };
 

@@ -10,13 +10,13 @@ namespace {
 
 using Action = AdaptiveRate::Action;
 
-TEST(AdaptiveRateTest, ALossThatFallsFastLeavesTheRate) {
+TEST(AdaptiveRateTest, FastProgressKeepsTheRate) {
   AdaptiveRate rate(1e-3);
   for (double loss = 10; loss > 0.01; loss *= 0.9) EXPECT_EQ(rate.judge(loss), Action::proceed);
   EXPECT_EQ(rate.rate(), 1e-3);
 }
 
-TEST(AdaptiveRateTest, ARiseHalvesTheRate) {
+TEST(AdaptiveRateTest, RiseHalvesTheRate) {
   AdaptiveRate rate(1e-3);
   rate.judge(2);
   EXPECT_EQ(rate.judge(2.5), Action::proceed);
@@ -27,7 +27,7 @@ TEST(AdaptiveRateTest, ARiseHalvesTheRate) {
   EXPECT_EQ(rate.rate(), 1.25e-4);
 }
 
-TEST(AdaptiveRateTest, AnOscillationHalvesTheRate) {
+TEST(AdaptiveRateTest, OscillationHalvesTheRate) {
   AdaptiveRate rate(1e-3);
   rate.judge(1);
   auto action = Action::proceed;
@@ -39,7 +39,7 @@ TEST(AdaptiveRateTest, AnOscillationHalvesTheRate) {
   EXPECT_EQ(action, Action::back_off);
 }
 
-TEST(AdaptiveRateTest, ASlowLossDoublesTheRateUpToALimit) {
+TEST(AdaptiveRateTest, SlowProgressDoublesTheRateUpToALimit) {
   AdaptiveRate rate(1e-3);
   double loss = 5;
   int faster = 0;
@@ -52,7 +52,7 @@ TEST(AdaptiveRateTest, ASlowLossDoublesTheRateUpToALimit) {
   EXPECT_DOUBLE_EQ(rate.rate(), 16e-3);
 }
 
-TEST(AdaptiveRateTest, GivesUpWhereNoRateHelps) {
+TEST(AdaptiveRateTest, GivesUpIfNoRateHelps) {
   AdaptiveRate rate(1e-3);
   rate.judge(1);
   auto action = Action::back_off;

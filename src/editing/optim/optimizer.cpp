@@ -18,8 +18,8 @@ std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
   if (name == "adamw") return std::make_unique<Adam>(leaves, options, Decay::decoupled);
   if (name == "adam") return std::make_unique<Adam>(leaves, options, Decay::in_gradient);
   if (name == "sgd") return std::make_unique<Sgd>(leaves, options);
-  throw Error("editing::optimizer", fmt::format("there is no optimizer '{}'", name),
-              fmt::format("there are: {}", fmt::join(optimizer_names(), ", ")));
+  throw Error("editing::optimizer", fmt::format("unknown optimizer '{}'", name),
+              fmt::format("available optimizers: {}", fmt::join(optimizer_names(), ", ")));
 }
 
 double clip_gradients(const std::vector<at::Tensor>& gradients, double most) {

@@ -13,22 +13,23 @@ struct OptimizerOptions {
   double weight_decay = 0;
 };
 
-// Moves float32 leaves against their gradients, in place. State is kept for these leaves alone.
+// Updates float32 leaves in place by their gradients. The state belongs to these leaves.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // One gradient a leaf, in order; an undefined one leaves its leaf as it is.
+  // `gradients` has one item for each leaf, in the same order. An undefined gradient leaves its
+  // leaf unchanged.
   virtual void step(const std::vector<at::Tensor>& gradients) = 0;
 };
 
-// adamw, adam, sgd. Throws emend::Error for another name.
+// Makes an optimizer: adamw, adam or sgd. Throws emend::Error for any other name.
 std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
                                           const std::vector<at::Tensor>& leaves,
                                           const OptimizerOptions& options);
 std::vector<std::string> optimizer_names();
 
-// Scales all gradients by one factor so that their joint L2 norm is at most `most`. Returns the
-// norm that they had.
+// Scales all gradients by one factor, so that their joint L2 norm is at most `most`. Returns the
+// norm before scaling.
 double clip_gradients(const std::vector<at::Tensor>& gradients, double most);
 
 }  // namespace emend

@@ -15,9 +15,9 @@ std::unique_ptr<Optimizer> make(const std::string& name, const std::vector<at::T
   return make_optimizer(name, leaves, {lr, decay});
 }
 
-TEST(AdamTest, FirstStepsByHand) {
+TEST(AdamTest, FirstStepsAgreeWithManualComputation) {
   for (const std::string name : {"adam", "adamw"}) {
-    // One step moves by lr * g / (|g| + eps) whatever the gradient's size: the bias correction.
+    // With bias correction, the first step is lr * g / (|g| + eps), independent of the size of g.
     auto p = at::tensor({1.0f, 1.0f, 1.0f});
     auto optimizer = make(name, {p}, 0.1);
     optimizer->step({at::tensor({4.0f, -0.01f, 0.0f})});
@@ -32,18 +32,18 @@ TEST(AdamTest, FirstStepsByHand) {
   }
 }
 
-TEST(AdamTest, DecayOfAdamwIsDecoupledThatOfAdamIsNot) {
+TEST(AdamTest, OnlyAdamwHasDecoupledDecay) {
   auto p = at::tensor({2.0f});
   make("adamw", {p}, 0.1, 0.5)->step({at::tensor({0.0f})});
   EXPECT_NEAR(p[0].item<double>(), 2.0 * (1 - 0.05), 1e-6);
-  // The penalty's gradient 0.5 * 2 is all that Adam sees: one step of lr.
+  // Adam only gets the gradient of the penalty, 0.5 * 2, so the step is lr.
   auto q = at::tensor({2.0f});
   make("adam", {q}, 0.1, 0.5)->step({at::tensor({0.0f})});
   EXPECT_NEAR(q[0].item<double>(), 1.9, 1e-6);
 }
 
-// Leaves larger than a block, not a multiple of it: every element moves as it would alone.
-TEST(AdamTest, LargeLeavesMoveAsSmallOnesDo) {
+// For leaves larger than a block and not a multiple of it, every element changes as it would alone.
+TEST(AdamTest, BlocksDoNotChangeTheUpdate) {
   at::manual_seed(1);
   const int64_t size = 100'001;
   auto large = at::randn({size});
@@ -60,7 +60,7 @@ TEST(AdamTest, LargeLeavesMoveAsSmallOnesDo) {
   EXPECT_TRUE(at::allclose(large.index_select(0, index), small, 0, 1e-6));
 }
 
-TEST(SgdTest, ByHand) {
+TEST(SgdTest, StepAgreesWithManualComputation) {
   auto p = at::tensor({2.0f, 3.0f});
   auto optimizer = make("sgd", {p}, 0.1, 0.5);
   optimizer->step({at::tensor({1.0f, 0.0f})});
@@ -78,7 +78,7 @@ TEST(OptimizerTest, AllReachTheMinimumOfAParabola) {
   }
 }
 
-TEST(OptimizerTest, UndefinedGradientLeavesItsLeaf) {
+TEST(OptimizerTest, UndefinedGradientKeepsItsLeaf) {
   for (const auto& name : optimizer_names()) {
     auto a = at::tensor({1.0f}), b = at::tensor({1.0f});
     make(name, {a, b}, 0.1, 0.1)->step({at::Tensor(), at::tensor({1.0f})});
@@ -87,7 +87,7 @@ TEST(OptimizerTest, UndefinedGradientLeavesItsLeaf) {
   }
 }
 
-TEST(OptimizerTest, LeavesThatRequireGradMoveInPlace) {
+TEST(OptimizerTest, LeavesThatRequireGradAreUpdatedInPlace) {
   for (const auto& name : optimizer_names()) {
     auto leaf = at::ones({2, 3}).requires_grad_();
     make(name, {leaf}, 0.1)->step({at::ones({2, 3})});
@@ -105,7 +105,7 @@ TEST(OptimizerTest, UnknownNameIsAnError) {
   }
 }
 
-TEST(ClipTest, JointNormIsCutAndOnlyWhenAbove) {
+TEST(ClipTest, JointNormIsClippedOnlyAboveTheLimit) {
   auto a = at::tensor({3.0f}), b = at::tensor({0.0f, 4.0f});
   EXPECT_NEAR(clip_gradients({a, at::Tensor(), b}, 1), 5, 1e-6);
   EXPECT_NEAR(a[0].item<double>(), 0.6, 1e-6);

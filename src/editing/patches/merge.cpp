@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw Error("editing::merge", why, "apply them one beside the other: --patch A --patch B");
+  throw Error("editing::merge", why, "apply them separately: --patch A --patch B");
 }
 
 std::vector<json> requests_of(const Patch& patch) {
@@ -25,7 +25,7 @@ json as_request(const std::vector<json>& requests) {
   return requests.size() == 1 ? requests.front() : json(requests);
 }
 
-// Whether the entry remembers this request.
+// Whether the entry belongs to this request.
 bool remembers(const MemoryEntry& entry, const json& request) {
   if (!entry.facts.is_object() || !request.is_object()) return false;
   for (const char* field : {"image", "prompt", "target"})
@@ -33,14 +33,14 @@ bool remembers(const MemoryEntry& entry, const json& request) {
   return true;
 }
 
-// What a patch does, whatever it is called.
+// A hash of the patch's effect on a model.
 std::string content_of(const Patch& patch) {
   auto content = patch;
   content.settings = content.request = nullptr;
   return patch_id(content);
 }
 
-// The patch's id and the ids of those that it was merged from.
+// The ids of the patch and of the patches that were merged into it.
 std::vector<std::string> ids_of(const Patch& patch) {
   std::vector<std::string> ids = {patch.id};
   if (patch.effect.is_object() && patch.effect.contains("merged"))
@@ -54,7 +54,7 @@ void refuse_doubles(const std::vector<Patch>& patches) {
   for (size_t i = 0; i < patches.size(); ++i) {
     size_t other = i;
     bool twice = false;
-    // An edit that held already changes nothing, as others do.
+    // A patch of an edit that held before is empty, so equal contents mean nothing.
     if (!patches[i].deltas.empty() || !patches[i].memory.entries.empty()) {
       const auto known = contents.emplace(content_of(patches[i]), i);
       twice = !known.second;
@@ -67,11 +67,12 @@ void refuse_doubles(const std::vector<Patch>& patches) {
       other = known.first->second;
     }
     if (twice)
-      throw Error("editing::merge",
-                  fmt::format("patch {} (number {}) holds an edit that patch {} (number {}) holds, "
-                              "too",
-                              patches[i].id, i + 1, patches[other].id, other + 1),
-                  "give each edit once: merged twice it would count double");
+      throw Error(
+          "editing::merge",
+          fmt::format(
+              "patch {} (number {}) contains an edit that patch {} (number {}) contains, too",
+              patches[i].id, i + 1, patches[other].id, other + 1),
+          "give each edit once: a merged duplicate would count twice");
   }
 }
 
@@ -79,7 +80,7 @@ void refuse_doubles(const std::vector<Patch>& patches) {
 
 Patch merged(const std::vector<Patch>& patches) {
   if (patches.empty())
-    throw Error("editing::merge", "there is nothing to merge", "name the patches");
+    throw Error("editing::merge", "there are no patches to merge", "list the patches");
   refuse_doubles(patches);
   MergedPatch all;
   std::map<std::string, bool> low_rank;
@@ -87,7 +88,7 @@ Patch merged(const std::vector<Patch>& patches) {
     all.add(patch);
     for (const auto& [site, delta] : patch.deltas)
       if (low_rank.emplace(site, delta.low_rank()).first->second != delta.low_rank())
-        refuse(fmt::format("the patches change '{}' by low rank and densely", site));
+        refuse(fmt::format("patches change '{}' both by low-rank and by dense deltas", site));
   }
   return all.patch();
 }
@@ -102,7 +103,7 @@ void MergedPatch::add(const Patch& patch) {
     throw Error("editing::merge",
                 fmt::format("patch {} belongs to the base model {}, patch {} to {}", patch.id,
                             patch.base, first_.id, first_.base),
-                "merge patches of one model");
+                "merge only patches of one model");
   if (patch.editor != first_.editor)
     refuse(fmt::format("patch {} was made by '{}', patch {} by '{}'", patch.id, patch.editor,
                        first_.id, first_.editor));
@@ -128,7 +129,8 @@ Patch MergedPatch::patch() const {
     sum = {sum.materialised() + change.delta.materialised(), {}, {}};
   }
   const auto& memories = pile_.memories();
-  if (memories.size() > 1) refuse("the patches' memories are read by other networks or settings");
+  if (memories.size() > 1)
+    refuse("the memories of the patches have different networks or settings");
   if (!memories.empty()) result.memory = memories.front().memory;
   result.settings = settings_.size() == 1 ? settings_.front() : json(settings_);
   result.request = as_request(requests_);
@@ -143,12 +145,12 @@ Patch without_entry(Patch patch, const std::string& name) {
   if (entries.empty())
     throw Error("editing::merge",
                 fmt::format("patch {} changes weights and has no entries to remove", patch.id),
-                "leave the patch out to take it off");
+                "omit the patch instead");
   const auto before = entries;
   patch.memory.remove(name);
   if (entries.empty())
     throw Error("editing::merge", fmt::format("'{}' is the only entry of patch {}", name, patch.id),
-                "leave the patch out to take it off");
+                "omit the patch instead");
   std::vector<json> left;
   for (auto& request : requests_of(patch)) {
     const bool gone = std::any_of(before.begin(), before.end(), [&](const MemoryEntry& entry) {

@@ -7,24 +7,25 @@
 
 namespace emend {
 
-// One patch that does what these do together, bit for bit: weights summed by site as a pile of them
-// is, entries of a memory in one memory, in which a later one replaces an earlier of its name.
-// Throws emend::Error when they belong to different bases or editors, or their memories are read in
-// different ways: such patches are applied one beside the other.
-// An edit that is given twice (by one id, with the same content, or within a patch that was merged
-// from it) is refused: it would count double.
+// Merges patches into one patch with the same effect, bit for bit: weight deltas are summed by site
+// as MergedPatch sums them, and the entries of memories become one memory, in which a later entry
+// replaces an earlier one with the same name. Throws emend::Error if the patches have different
+// base models or editors, or if their memories have different networks or settings. Such patches
+// can be applied separately.
+// Throws emend::Error if an edit is given twice (with the same id, the same content, or as part of
+// a merged patch), because it would count twice.
 Patch merged(const std::vector<Patch>& patches);
 
-// Patches of one editor as one, added one after the other; what it holds does not grow with their
-// number, but for their requests and ids.
+// Accumulates patches of one editor. The memory use does not depend on the number of patches,
+// except for their requests and ids.
 class MergedPatch {
  public:
-  // Throws emend::Error when the patch belongs to another base model or was made by another editor.
+  // Throws emend::Error if the patch belongs to another base model or to another editor.
   void add(const Patch& patch);
   bool empty() const { return ids_.empty(); }
   const Pile& pile() const { return pile_; }
-  // Throws emend::Error when the memories are read in different ways. Sites that were changed both
-  // by low rank and densely are changed densely.
+  // Throws emend::Error if the memories have different networks or settings. A site with both
+  // low-rank and dense deltas gets a dense delta.
   Patch patch() const;
 
  private:
@@ -33,8 +34,8 @@ class MergedPatch {
   std::vector<nlohmann::json> requests_, ids_, settings_;
 };
 
-// The patch without one entry of its memory, and without the request that it came from. Throws
-// emend::Error when there is none of this name, or no other.
+// Returns the patch without one entry of its memory and without the entry's request. Throws
+// emend::Error if there is no entry of this name, or no other entry.
 Patch without_entry(Patch patch, const std::string& name);
 
 }  // namespace emend

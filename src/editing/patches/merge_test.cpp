@@ -79,7 +79,7 @@ class MergeTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> MergeTest::folder_;
 std::unique_ptr<Vlm> MergeTest::vlm_;
 
-TEST_F(MergeTest, WeightsDoWhatTheStackDoesBitForBit) {
+TEST_F(MergeTest, MergedDeltasEqualTheStackBitForBit) {
   for (bool low_rank : {false, true}) {
     auto a = weights(1, low_rank), b = weights(2, low_rank), c = weights(3, low_rank);
     auto one = merged({a, b, c});
@@ -88,13 +88,13 @@ TEST_F(MergeTest, WeightsDoWhatTheStackDoesBitForBit) {
     EXPECT_FALSE(at::equal(logits({one}), logits({a, b})));
     EXPECT_EQ(one.request.size(), 3u);
     EXPECT_EQ(one.request[1]["target"], "2");
-    // A patch like any other.
+    // The merged patch is an ordinary patch.
     save_patch(*folder_ / "merged.patch", one);
     EXPECT_EQ(load_patch(*folder_ / "merged.patch").id, one.id);
   }
 }
 
-TEST_F(MergeTest, MemoriesAreOneAndALaterEntryReplacesAnEarlier) {
+TEST_F(MergeTest, MemoriesAreMergedAndLaterEntriesReplaceEarlierOnes) {
   auto first = remembering({"a", "b"}), second = remembering({"c", "a"});
   second.memory.entries[1].facts["target"] = "other";
   auto both = merged({first, finished(second)});
@@ -105,7 +105,7 @@ TEST_F(MergeTest, MemoriesAreOneAndALaterEntryReplacesAnEarlier) {
   EXPECT_EQ(names(load_patch(*folder_ / "both.patch")), names(both));
 }
 
-TEST_F(MergeTest, OneEntryIsRemovedWithItsRequest) {
+TEST_F(MergeTest, EntryIsRemovedWithItsRequest) {
   auto patch = remembering({"a", "b", "c"});
   auto rest = without_entry(patch, "b");
   EXPECT_EQ(names(rest), (std::vector<std::string>{"a", "c"}));
@@ -120,33 +120,33 @@ TEST_F(MergeTest, OneEntryIsRemovedWithItsRequest) {
   EXPECT_THAT(error_of([&] { without_entry(weights(1, false), "a"); }), HasSubstr("no entries"));
 }
 
-TEST_F(MergeTest, AnEditCountsOnce) {
+TEST_F(MergeTest, RejectsDuplicateEdits) {
   const auto a = weights(1, false), b = weights(2, false);
-  EXPECT_THAT(error_of([&] { merged({a, b, a}); }), HasSubstr("count double"));
-  // The same change under another name.
+  EXPECT_THAT(error_of([&] { merged({a, b, a}); }), HasSubstr("count twice"));
+  // The same change with another id.
   auto renamed = a;
   renamed.request["target"] = "other";
-  EXPECT_THAT(error_of([&] { merged({a, finished(renamed)}); }), HasSubstr("count double"));
-  // Within a patch that was merged from it.
-  EXPECT_THAT(error_of([&] { merged({merged({a, b}), b}); }), HasSubstr("count double"));
+  EXPECT_THAT(error_of([&] { merged({a, finished(renamed)}); }), HasSubstr("count twice"));
+  // As part of a merged patch.
+  EXPECT_THAT(error_of([&] { merged({merged({a, b}), b}); }), HasSubstr("count twice"));
   EXPECT_THAT(error_of([&] {
                 merged({merged({a, b}), merged({b, weights(3, false)})});
               }),
-              HasSubstr("count double"));
-  // Edits that changed nothing are no doubles.
+              HasSubstr("count twice"));
+  // Empty patches are not duplicates.
   auto nothing = a, neither = b;
   nothing.deltas.clear();
   neither.deltas.clear();
   EXPECT_EQ(merged({finished(nothing), finished(neither), a}).deltas.size(), 1u);
 }
 
-TEST_F(MergeTest, AddedOneByOneItIsTheSamePatch) {
+TEST_F(MergeTest, AddingOneByOneGivesTheSamePatch) {
   MergedPatch all;
   EXPECT_TRUE(all.empty());
   for (uint64_t seed : {1, 2, 3}) all.add(weights(seed, true));
   const auto one = merged({weights(1, true), weights(2, true), weights(3, true)});
   EXPECT_EQ(all.patch().id, one.id);
-  // Low rank and dense are dense together.
+  // The sum of low-rank and dense deltas is dense.
   all.add(weights(4, false));
   const auto sum = all.patch();
   ASSERT_EQ(sum.deltas.size(), 1u);
@@ -154,9 +154,9 @@ TEST_F(MergeTest, AddedOneByOneItIsTheSamePatch) {
                                                           weights(4, false).deltas[0].delta.dense));
 }
 
-TEST_F(MergeTest, RefusesWhatIsNotOne) {
+TEST_F(MergeTest, RejectsPatchesThatDoNotFit) {
   auto a = remembering({"a"});
-  EXPECT_THAT(error_of([] { merged({}); }), HasSubstr("nothing"));
+  EXPECT_THAT(error_of([] { merged({}); }), HasSubstr("no patches to merge"));
   auto other = remembering({"b"});
   other.base = "another";
   EXPECT_THAT(error_of([&] { merged({a, other}); }), HasSubstr("another"));
@@ -168,12 +168,12 @@ TEST_F(MergeTest, RefusesWhatIsNotOne) {
     if (what == 0) other.settings["seed"] = 2;
     if (what == 1) other.memory.reading["blocks"] = 3;
     if (what == 2) other.memory.network["w"] = at::zeros({2});
-    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }), HasSubstr("other networks"));
+    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }), HasSubstr("different networks"));
   }
   EXPECT_THAT(error_of([] {
                 merged({weights(1, false), weights(2, true)});
               }),
-              HasSubstr("densely"));
+              HasSubstr("dense deltas"));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string
   });
 }
 
-// Whether one editor reads both memories in one way.
+// Whether one editor can read both memories with the same network and settings.
 bool read_alike(const Patch& a, const Patch& b) {
   return a.editor == b.editor && a.settings == b.settings && a.memory.reading == b.memory.reading &&
          same(a.memory.network, b.memory.network);
@@ -39,7 +39,7 @@ void Pile::add_weights(const Patch& patch) {
       sums_.push_back(on_weights({{site, delta}}).front());
       continue;
     }
-    // New tensors each time: the patches keep theirs.
+    // The tensors are new ones, because the patches keep their own.
     auto& total = sum->delta;
     if (!delta.low_rank()) {
       total.dense = total.dense + delta.dense;

@@ -6,16 +6,16 @@
 
 namespace emend {
 
-// Patches that stay, as what they come to. Weights are summed by site: dense deltas added, low-rank
-// ones side by side in one pair until dense is cheaper, so that long stacks stay cheap. Memories
-// that one editor reads in one way are one memory.
+// The sum of patches. Weight deltas are summed by site: dense deltas are added, and low-rank deltas
+// are concatenated to one pair of factors until a dense delta is cheaper, so that long stacks stay
+// cheap. Memories with the same editor, network and settings become one memory.
 class Pile {
  public:
   void add(const Patch& patch);
   // See Patch::interventions.
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const;
   std::vector<SiteDelta> deltas() const;
-  // Patches without deltas, one a memory.
+  // Patches without deltas, one for each memory.
   const std::vector<Patch>& memories() const { return memories_; }
 
  private:

@@ -12,7 +12,7 @@
 namespace emend {
 namespace {
 
-// Lengths first, so that no two lists of things give the same bytes.
+// Lengths are hashed first, so that different lists never give the same bytes.
 void add(Hasher& hash, const std::string& text) {
   uint64_t size = text.size();
   hash.update(&size, sizeof size).update(text);
@@ -53,7 +53,7 @@ void Memory::remove(const std::string& name) {
     std::vector<std::string> names;
     for (const auto& entry : entries) names.push_back(entry.name);
     throw Error("editing::memory", fmt::format("there is no entry '{}'", name.substr(0, 200)),
-                fmt::format("there are: {}", fmt::join(names, ", ")));
+                fmt::format("available entries: {}", fmt::join(names, ", ")));
   }
   entries.erase(found);
 }
@@ -99,7 +99,7 @@ std::string patch_id(const Patch& patch) {
       add(hash, delta.dense);
     }
   }
-  // A patch without memory has the id that it had before there were memories.
+  // A patch without a memory keeps the id of versions that had no memories.
   add(hash, patch.memory.network);
   if (!patch.memory.reading.is_null()) add(hash, setting_text(patch.memory.reading));
   for (const auto& entry : patch.memory.entries) {

@@ -13,64 +13,66 @@ namespace emend {
 class ActivationStore;
 class SentenceEncoder;
 
-// One weight's change: float32, dense (out, in) or low-rank.
+// The change of one weight: float32, dense (out, in) or low-rank.
 struct SiteDelta {
   std::string site;
   WeightDelta delta;
 };
 
-// What a patch remembers beside weights, one entry an edit: what SERAC retrieves, what IKE shows.
+// The memory of a patch, with one entry for each edit: SERAC and IKE retrieve from it.
 struct MemoryEntry {
-  std::string name;  // by it an entry is found; a later one replaces an earlier of its name
+  // Identifies the entry; a later entry replaces an earlier one with the same name.
+  std::string name;
   nlohmann::json facts;
   std::map<std::string, at::Tensor> tensors;  // float32
 };
 
 struct Memory {
-  std::map<std::string, at::Tensor> network;  // float32; what reads the entries, the same for all
-  nlohmann::json reading;                     // what that takes beside the network; may be null
+  std::map<std::string, at::Tensor> network;  // float32; the network that reads the entries
+  nlohmann::json reading;                     // the settings of the network; may be null
   std::vector<MemoryEntry> entries;
-  // What `reading` names, where it is open already; neither saved nor part of the patch's id.
+  // The sentence encoder that `reading` names, if it is open. It is not saved and not part of the
+  // id.
   std::shared_ptr<const SentenceEncoder> encoder;
 
   void add(MemoryEntry entry);
-  // Throws emend::Error that lists names when there is none of this one.
+  // Throws emend::Error, which lists the names, if there is no entry of this name.
   void remove(const std::string& name);
 };
 
-// By what an edit is found again: the same question about the same picture is the same entry.
-// pixels: (3, H, W), or undefined.
+// Returns the name of an entry, which is equal for equal questions about equal pictures. pixels:
+// (3, H, W), or undefined.
 std::string entry_name(const std::string& prompt, const at::Tensor& pixels);
 
-// An edit as a value: what to attach, to which base, and how it came to be.
+// An edit as a value: the changes, the base model, and how it was made.
 struct Patch {
-  std::string id;           // patch_id() of all below but `effect`
-  std::string base;         // fingerprint of the model it belongs to
-  std::string editor;       // "ft"
-  nlohmann::json settings;  // the editor's, seed included
+  std::string id;           // patch_id() of all fields but `effect`
+  std::string base;         // fingerprint of the base model
+  std::string editor;       // for example "ft"
+  nlohmann::json settings;  // of the editor, including the seed
   nlohmann::json request;   // image, prompt, target; an array of these for a batch edit
-  nlohmann::json effect;    // the measures taken when it was made
+  nlohmann::json effect;    // measurements from when the patch was made
   std::vector<SiteDelta> deltas;
   Memory memory;
   std::string made_by = std::string("emend ") + EMEND_VERSION;
 
-  // What to attach. It refers to `vlm` and `store`, which have to outlive it. `store`: where
-  // pictures' features are looked up by what works with pictures of its own.
+  // Returns the interventions of the patch. They refer to `vlm` and `store`, which must outlive
+  // them. `store` provides picture features to editors that need them.
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const;
 };
 
 Interventions on_weights(const std::vector<SiteDelta>& deltas);
 
-// XXH3-128 in hexadecimal over base, editor, settings, request, memory and the deltas' names,
-// shapes, bytes.
+// XXH3-128 in hexadecimal of base, editor, settings, request, memory, and the names, shapes and
+// bytes of the deltas.
 std::string patch_id(const Patch& patch);
 
-// A safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `memory.network.NAME` and
-// `memory.ENTRY.NAME`) with everything else in its metadata. Written whole or not at all. Throws
-// emend::Error for a delta that is not finite float32.
+// Writes a safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `memory.network.NAME` and
+// `memory.ENTRY.NAME`) with all other fields in its metadata. The file is written completely or not
+// at all. Throws emend::Error if a delta is not finite float32.
 void save_patch(const std::string& path, const Patch& patch);
-// Strict: throws emend::Error when the file is no patch, is of a later format, lacks or has more
-// than it lists, or its content no longer gives its id.
+// Reads a patch strictly. Throws emend::Error if the file is not a patch, has a newer format, has
+// missing or unexpected tensors, or if its content does not match its id.
 Patch load_patch(const std::string& path);
 
 }  // namespace emend

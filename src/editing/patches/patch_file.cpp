@@ -14,7 +14,7 @@ namespace emend {
 namespace {
 
 constexpr const char* kPatchFormat = "emend-patch";
-// 2 has checksums. Files of format 1 are read as well.
+// Format 2 has checksums. Format 1 can also be read.
 constexpr const char* kPatchVersion = "2";
 constexpr const char* kWithoutChecksums = "1";
 
@@ -26,21 +26,23 @@ constexpr const char* kWithoutChecksums = "1";
 const nlohmann::json& field(const std::string& path, const nlohmann::json& object,
                             const char* name) {
   if (!object.is_object() || !object.contains(name))
-    reject_patch(path, fmt::format("lacks the field '{}'", name));
+    reject_patch(path, fmt::format("is missing the field '{}'", name));
   return object.at(name);
 }
 
 std::string text_field(const std::string& path, const nlohmann::json& object, const char* name) {
   const auto& value = field(path, object, name);
-  if (!value.is_string()) reject_patch(path, fmt::format("has a field '{}' that is no text", name));
+  if (!value.is_string())
+    reject_patch(path, fmt::format("has a field '{}' that is not text", name));
   return value.get<std::string>();
 }
 
-// float32, finite; copied, so that a file truncated later cannot crash us.
+// Returns a finite float32 copy. A copy is safe even if the file is truncated later.
 at::Tensor read_tensor(const std::string& path, const SafetensorsFile& file,
                        const std::string& name) {
   auto info = file.tensors().find(name);
-  if (info == file.tensors().end()) reject_patch(path, fmt::format("lacks the tensor '{}'", name));
+  if (info == file.tensors().end())
+    reject_patch(path, fmt::format("is missing the tensor '{}'", name));
   if (info->second.dtype != at::kFloat)
     reject_patch(path, fmt::format("has a tensor '{}' that is not float32", name));
   auto tensor = file.tensor(name).clone();
@@ -78,17 +80,17 @@ nlohmann::json describe(const Memory& memory) {
   return json;
 }
 
-// `take`: reads a tensor that the patch lists.
+// `take` reads a tensor that the patch lists.
 template <class Take>
 Memory read_memory(const std::string& path, const nlohmann::json& json, Take&& take) {
   auto list = [&](const nlohmann::json& object, const char* name) -> const nlohmann::json& {
     const auto& value = field(path, object, name);
     if (!value.is_array())
-      reject_patch(path, fmt::format("has a field '{}' that is no list", name));
+      reject_patch(path, fmt::format("has a field '{}' that is not a list", name));
     return value;
   };
   auto name_of = [&](const nlohmann::json& value) {
-    if (!value.is_string()) reject_patch(path, "names a tensor of its memory by what is no text");
+    if (!value.is_string()) reject_patch(path, "has a tensor name in its memory that is not text");
     return value.get<std::string>();
   };
   Memory memory;
@@ -112,7 +114,7 @@ std::string header_text(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// {field: XXH3-128 of its text} of a patch's description. The tensors are covered by its id.
+// {field: XXH3-128 of its text} for the description of a patch. The id covers the tensors.
 nlohmann::json checksums_of(const nlohmann::json& description) {
   auto sums = nlohmann::json::object();
   for (const auto& [name, value] : description.items()) sums[name] = hash_hex(header_text(value));
@@ -129,7 +131,7 @@ void check_fields(const std::string& path, const nlohmann::json& description,
                                      name.substr(0, 100)));
   for (const auto& [name, sum] : sums.items())
     if (!now.contains(name))
-      reject_patch(path, fmt::format("lacks the field '{}'", name.substr(0, 100)));
+      reject_patch(path, fmt::format("is missing the field '{}'", name.substr(0, 100)));
 }
 
 }  // namespace
@@ -167,7 +169,7 @@ void save_patch(const std::string& path, const Patch& patch) {
                                 {"sites", sites},           {"made_by", patch.made_by}};
   if (!patch.memory.entries.empty()) description["memory"] = describe(patch.memory);
   const auto text = header_text(description);
-  // As it will be read: what is not UTF-8 is replaced.
+  // The text as it will be read: invalid UTF-8 is replaced.
   const auto sums = checksums_of(parse_json(text, path));
   write_safetensors(path, tensors,
                     {{"format", kPatchFormat},
@@ -187,16 +189,16 @@ Patch load_patch(const std::string& path) {
   auto format = metadata.find("format");
   if (format == metadata.end() || format->second != kPatchFormat)
     throw Error("editing::patch", fmt::format("'{}' is not a patch", path),
-                "patches are what `emend edit -o PATCH` writes");
+                "create patches with `emend edit -o PATCH`");
   auto version = metadata.find("version");
   const auto format_version = version == metadata.end() ? "unknown" : version->second;
   if (format_version != kPatchVersion && format_version != kWithoutChecksums)
     throw Error("editing::patch",
-                fmt::format("'{}' is of patch format {}, this program reads {} and {}", path,
+                fmt::format("'{}' has patch format {}, but this program reads {} and {}", path,
                             format_version.substr(0, 100), kWithoutChecksums, kPatchVersion),
                 "use a newer emend");
   auto text = metadata.find("patch");
-  if (text == metadata.end()) reject_patch(path, "lacks its description");
+  if (text == metadata.end()) reject_patch(path, "is missing its description");
   auto description = parse_json(text->second, path + " (description)");
 
   Patch patch;
@@ -208,23 +210,23 @@ Patch load_patch(const std::string& path) {
   patch.request = field(path, description, "request");
   patch.effect = field(path, description, "effect");
   const auto& sites = field(path, description, "sites");
-  if (!sites.is_array()) reject_patch(path, "has a field 'sites' that is no list");
+  if (!sites.is_array()) reject_patch(path, "has a field 'sites' that is not a list");
 
   std::set<std::string> used;
   for (const auto& entry : sites) {
-    if (!entry.is_string()) reject_patch(path, "names a site that is no text");
+    if (!entry.is_string()) reject_patch(path, "has a site name that is not text");
     SiteDelta change{entry.get<std::string>(), {}};
     auto take = [&](const char* part) {
       auto name = change.site + part;
       if (!used.insert(name).second)
-        reject_patch(path, fmt::format("names '{}' twice", change.site));
+        reject_patch(path, fmt::format("lists '{}' twice", change.site));
       return read_matrix(path, *file, name);
     };
     if (file->tensors().count(change.site + ".up")) {
       change.delta.up = take(".up");
       change.delta.down = take(".down");
       if (change.delta.up.size(1) != change.delta.down.size(0))
-        reject_patch(path, fmt::format("has parts of '{}' whose ranks differ", change.site));
+        reject_patch(path, fmt::format("has factors of '{}' with different ranks", change.site));
     } else {
       change.delta.dense = take(".delta");
     }
@@ -232,20 +234,19 @@ Patch load_patch(const std::string& path) {
   }
   if (description.contains("memory"))
     patch.memory = read_memory(path, description["memory"], [&](const std::string& name) {
-      if (!used.insert(name).second) reject_patch(path, fmt::format("names '{}' twice", name));
+      if (!used.insert(name).second) reject_patch(path, fmt::format("lists '{}' twice", name));
       return read_tensor(path, *file, name);
     });
   for (const auto& [name, info] : file->tensors())
-    if (!used.count(name))
-      reject_patch(path, fmt::format("holds a tensor '{}' that it does not list", name));
+    if (!used.count(name)) reject_patch(path, fmt::format("has an unlisted tensor '{}'", name));
   if (format_version == kPatchVersion) {
     const auto sums = metadata.find("checksums");
-    if (sums == metadata.end()) reject_patch(path, "lacks its checksums");
+    if (sums == metadata.end()) reject_patch(path, "is missing its checksums");
     check_fields(path, description, parse_json(sums->second, path + " (checksums)"));
   }
   if (patch_id(patch) != patch.id)
-    reject_patch(path,
-                 "holds a tensor or a field that was changed after it was made (its id differs)");
+    reject_patch(
+        path, "has a tensor or a field that was changed after the patch was made (its id differs)");
   return patch;
 }
 

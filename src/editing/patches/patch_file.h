@@ -4,9 +4,9 @@
 
 namespace emend {
 
-// Whether the file of a patch has checksums, so that load_patch() verifies all of it. A file of
-// format 1 has none: its `effect` and `made_by`, which the patch's id does not cover, may have been
-// changed. Throws emend::Error when the file is no safetensors file.
+// Whether the file of a patch has checksums, so that load_patch() verifies all of it. Format 1 has
+// none: its `effect` and `made_by`, which the id does not cover, may have been changed. Throws
+// emend::Error if the file is not a safetensors file.
 bool has_checksums(const std::string& path);
 
 }  // namespace emend

@@ -25,10 +25,12 @@ void check_site(const Model& model, const SiteDelta& change) {
     const auto& delta = change.delta;
     auto out = delta.low_rank() ? delta.up.size(0) : delta.dense.size(0);
     auto in = delta.low_rank() ? delta.down.size(1) : delta.dense.size(1);
-    throw Error("editing::patch",
-                fmt::format("the patch changes site '{}' as ({}, {}), the model has ({}, {})",
-                            change.site, out, in, found->out, found->in),
-                "use the model that the patch was made with");
+    throw Error(
+        "editing::patch",
+        fmt::format(
+            "the patch changes site '{}' with shape ({}, {}), but the model's has shape ({}, {})",
+            change.site, out, in, found->out, found->in),
+        "use the model that the patch was made with");
   }
 }
 
@@ -43,13 +45,14 @@ std::vector<std::map<std::string, at::Tensor>*> tensors_of(Memory& memory) {
 void PatchStack::apply(const Vlm& vlm, Patch patch) {
   auto base = vlm.fingerprint();
   if (patch.base != base)
-    throw Error("editing::patch",
-                fmt::format("patch {} belongs to the base model {}, this is {}", patch.id,
-                            patch.base, base),
-                "load the model that the patch was made with, or make the edit anew on this one");
+    throw Error(
+        "editing::patch",
+        fmt::format("patch {} belongs to the base model {}, but this model is {}", patch.id,
+                    patch.base, base),
+        "load the model that the patch was made with, or make the edit again on this model");
   for (const auto& other : patches_)
     if (other.id == patch.id)
-      throw Error("editing::patch", fmt::format("patch {} is applied already", patch.id),
+      throw Error("editing::patch", fmt::format("patch {} is already applied", patch.id),
                   "name each patch once");
   for (auto& change : patch.deltas) {
     check_site(*vlm.model, change);
@@ -66,8 +69,8 @@ void PatchStack::remove(const std::string& id) {
   auto found = std::find_if(patches_.begin(), patches_.end(),
                             [&](const Patch& patch) { return patch.id == id; });
   if (found == patches_.end())
-    throw Error("editing::patch", fmt::format("no patch {} is applied", id),
-                "`emend inspect PATCH` prints a patch's id");
+    throw Error("editing::patch", fmt::format("patch {} is not applied", id),
+                "`emend inspect PATCH` prints the id of a patch");
   patches_.erase(found);
   pile_ = {};
   for (const auto& patch : patches_) pile_.add(patch);

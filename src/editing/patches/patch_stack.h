@@ -7,15 +7,15 @@
 
 namespace emend {
 
-// Patches on one model. They stack in order and come off in any order; what remains is as if the
-// others had never been there. They run as their pile, which is made anew from the list when a
-// patch comes off: (W + d) - d would not be W.
+// Patches that are applied to one model. They can be removed in any order, and the result is the
+// same as if a removed patch had never been added. After a removal, their sum is computed again
+// from the list, because (W + d) - d may differ from W.
 class PatchStack {
  public:
-  // Throws emend::Error when the patch belongs to another base, is already there, or names a site
-  // that the model has not or has in another shape.
+  // Throws emend::Error if the patch belongs to another base model, is already applied, or names a
+  // site that the model does not have or that has another shape.
   void apply(const Vlm& vlm, Patch patch);
-  // Throws emend::Error when no patch has this id.
+  // Throws emend::Error if no patch has this id.
   void remove(const std::string& id);
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const {
     return pile_.interventions(vlm, store);

@@ -34,7 +34,7 @@ class PatchTest : public ::testing::Test {
     folder_.reset();
   }
 
-  // Deltas of random numbers, about as large as the weights.
+  // Random deltas, about as large as the weights.
   static Patch patch(uint64_t seed, std::vector<std::string> sites = {kFc1, kFc2}) {
     at::manual_seed(seed);
     Patch patch;
@@ -81,7 +81,7 @@ class PatchTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> PatchTest::folder_;
 std::unique_ptr<Vlm> PatchTest::vlm_;
 
-TEST_F(PatchTest, SavedAndLoadedGivesTheSameLogitsAndSaysTheSame) {
+TEST_F(PatchTest, SavedAndLoadedPatchIsEqual) {
   auto path = *folder_ / "saved.patch";
   auto made = patch(1, {kBridge, kFc2, kFc1});
   save_patch(path, made);
@@ -100,7 +100,7 @@ TEST_F(PatchTest, SavedAndLoadedGivesTheSameLogitsAndSaysTheSame) {
   EXPECT_FALSE(at::equal(logits({loaded}), logits(Interventions{})));
 }
 
-TEST_F(PatchTest, AMemoryIsSavedWithItsEntries) {
+TEST_F(PatchTest, MemoryIsSavedWithItsEntries) {
   auto path = *folder_ / "memory.patch";
   auto made = remembering(1);
   EXPECT_NE(made.id, patch(1).id);
@@ -113,12 +113,12 @@ TEST_F(PatchTest, AMemoryIsSavedWithItsEntries) {
   EXPECT_TRUE(at::equal(loaded.memory.entries[1].tensors.at("key"),
                         made.memory.entries[1].tensors.at("key")));
   EXPECT_TRUE(at::equal(loaded.memory.network.at("w"), made.memory.network.at("w")));
-  // An editor that reads no memories would leave it out silently.
+  // An editor without support for memories would ignore it silently.
   loaded.editor = "ft";
-  EXPECT_THAT(error_of([&] { loaded.interventions(*vlm_); }), HasSubstr("does not read"));
+  EXPECT_THAT(error_of([&] { loaded.interventions(*vlm_); }), HasSubstr("does not support"));
 }
 
-TEST_F(PatchTest, EntriesGoByName) {
+TEST_F(PatchTest, EntriesAreRemovedByName) {
   auto memory = remembering(1).memory;
   memory.add({"a", {{"target", "new"}}, {}});
   ASSERT_EQ(memory.entries.size(), 2u);
@@ -129,7 +129,7 @@ TEST_F(PatchTest, EntriesGoByName) {
   EXPECT_EQ(memory.entries[0].name, "b");
 }
 
-TEST_F(PatchTest, TakingOffLeavesNothing) {
+TEST_F(PatchTest, RemovingAPatchRestoresTheBase) {
   auto plain = logits(Interventions{});
   PatchStack stack;
   stack.apply(*vlm_, patch(1));
@@ -139,7 +139,7 @@ TEST_F(PatchTest, TakingOffLeavesNothing) {
   EXPECT_TRUE(at::equal(logits(stack.interventions(*vlm_)), plain));
 }
 
-TEST_F(PatchTest, ComesOffInAnyOrderAsIfNeverApplied) {
+TEST_F(PatchTest, PatchesAreRemovedInAnyOrder) {
   std::vector<Patch> all = {patch(1), patch(2, {kFc2, kBridge}), low_rank_patch(3),
                             patch(4, {kFc1})};
   std::vector<size_t> order = {0, 1, 2, 3};
@@ -158,22 +158,22 @@ TEST_F(PatchTest, ComesOffInAnyOrderAsIfNeverApplied) {
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
-TEST_F(PatchTest, DenseDeltasOfASiteRunAsOneSum) {
+TEST_F(PatchTest, DenseDeltasOfASiteAreSummed) {
   PatchStack stack;
   stack.apply(*vlm_, patch(1));
   stack.apply(*vlm_, patch(2));
   stack.apply(*vlm_, low_rank_patch(3));
   auto interventions = stack.interventions(*vlm_);
-  ASSERT_EQ(interventions.size(), 3u);  // fc1 and fc2 summed, the low-rank one as it is
+  ASSERT_EQ(interventions.size(), 3u);  // fc1 and fc2 are summed, the low-rank delta is unchanged
   EXPECT_TRUE(at::equal(interventions[0].delta.dense,
                         patch(1).deltas[0].delta.dense + patch(2).deltas[0].delta.dense));
   EXPECT_TRUE(interventions[2].delta.low_rank());
   EXPECT_EQ(stack.patches().size(), 3u);
-  // The patches themselves are as they were.
+  // The patches themselves are unchanged.
   EXPECT_TRUE(at::equal(stack.patches()[0].deltas[0].delta.dense, patch(1).deltas[0].delta.dense));
 }
 
-TEST_F(PatchTest, LowRankDeltasOfASiteRunAsOnePairUntilDenseIsCheaper) {
+TEST_F(PatchTest, LowRankDeltasAreConcatenatedUntilDenseIsCheaper) {
   PatchStack stack;
   auto expected = at::zeros({64, 32});
   for (uint64_t seed = 1; seed <= 30; ++seed) {  // rank 3 each, in a layer of 64 x 32
@@ -195,10 +195,10 @@ TEST_F(PatchTest, LowRankDeltasOfASiteRunAsOnePairUntilDenseIsCheaper) {
     ASSERT_TRUE(at::allclose(sum, expected, 1e-4, 1e-4)) << seed;
   }
   EXPECT_EQ(stack.patches().size(), 30u);
-  EXPECT_EQ(stack.patches()[0].deltas[0].delta.up.size(1), 3);  // the patches are as they were
+  EXPECT_EQ(stack.patches()[0].deltas[0].delta.up.size(1), 3);  // the patches are unchanged
 }
 
-TEST_F(PatchTest, LongMixedStacksComeOffAsIfNeverApplied) {
+TEST_F(PatchTest, PatchesAreRemovedFromLongMixedStacks) {
   std::vector<Patch> all;
   for (uint64_t seed = 1; seed <= 24; ++seed)
     all.push_back(seed % 5 == 0 ? patch(seed, {kFc1, kBridge}) : low_rank_patch(seed));
@@ -244,7 +244,7 @@ TEST_F(PatchTest, IdDependsOnEverythingButTheEffect) {
   EXPECT_NE(changed([](Patch& p) { p.deltas[0].delta.dense[0][0] += 1; }), base.id);
 }
 
-TEST_F(PatchTest, AnotherBaseIsRefusedNamingBoth) {
+TEST_F(PatchTest, RejectsAnotherBaseModel) {
   auto other = load_vlm(*folder_ / "b");
   PatchStack stack;
   EXPECT_THAT(error_of([&] { stack.apply(other, patch(1)); }),
@@ -253,7 +253,7 @@ TEST_F(PatchTest, AnotherBaseIsRefusedNamingBoth) {
   EXPECT_TRUE(stack.patches().empty());
 }
 
-TEST_F(PatchTest, SitesThatDoNotFitAreRefused) {
+TEST_F(PatchTest, RejectsSitesThatDoNotFit) {
   PatchStack stack;
   auto absent = patch(1);
   absent.deltas[0].site = "language_model.model.decoder.layers.9.fc1";
@@ -266,15 +266,16 @@ TEST_F(PatchTest, SitesThatDoNotFitAreRefused) {
   EXPECT_TRUE(stack.patches().empty());
 }
 
-TEST_F(PatchTest, TwiceOrNotAtAllIsAnError) {
+TEST_F(PatchTest, RejectsRepeatedApplyAndUnknownRemove) {
   PatchStack stack;
   stack.apply(*vlm_, patch(1));
-  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, patch(1)); }), HasSubstr("applied already"));
-  EXPECT_THAT(error_of([&] { stack.remove("nothing"); }), HasSubstr("no patch nothing"));
+  EXPECT_THAT(error_of([&] { stack.apply(*vlm_, patch(1)); }), HasSubstr("already applied"));
+  EXPECT_THAT(error_of([&] { stack.remove("nothing"); }),
+              HasSubstr("patch nothing is not applied"));
   EXPECT_EQ(stack.patches().size(), 1u);
 }
 
-TEST_F(PatchTest, NumbersThatAreNoneAreNotSaved) {
+TEST_F(PatchTest, RejectsDeltasThatAreNotFinite) {
   auto path = *folder_ / "nan.patch";
   auto bad = patch(1);
   bad.deltas[1].delta.dense[0][0] = std::numeric_limits<float>::quiet_NaN();
@@ -304,14 +305,14 @@ TEST_F(PatchTest, LoadingIsStrict) {
   EXPECT_EQ(rewrite([](auto&, auto&, auto&) {}), "no error");
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m["version"] = "3"; }), HasSubstr("format 3"));
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("checksums"); }), HasSubstr("checksums"));
-  // Fields that the id does not cover are named.
+  // Errors name the changed field that the id does not cover.
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["effect"]["loss"] = 0.75; }),
               HasSubstr("field 'effect' that was changed"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["made_by"] = "emend 9"; }),
               HasSubstr("field 'made_by' that was changed"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["note"] = 1; }),
               HasSubstr("field 'note' that was changed"));
-  // Format 1 had no checksums: it is read, and not verified.
+  // Format 1 had no checksums, so the file is read without verification.
   EXPECT_EQ(rewrite([](auto& d, auto&, auto& m) {
               m["version"] = "1";
               m.erase("checksums");
@@ -323,14 +324,15 @@ TEST_F(PatchTest, LoadingIsStrict) {
   EXPECT_THAT(rewrite([](auto&, auto&, auto& m) { m.erase("patch"); }), HasSubstr("description"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d.erase("base"); }), HasSubstr("'base'"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["editor"] = 3; }), HasSubstr("'editor'"));
-  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"] = "fc1"; }), HasSubstr("no list"));
+  EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"] = "fc1"; }), HasSubstr("not a list"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"].push_back(kFc1); }),
               HasSubstr("twice"));
   EXPECT_THAT(rewrite([](auto& d, auto&, auto&) { d["sites"].erase(0); }),
-              HasSubstr("does not list"));
-  EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.erase(t.begin()); }), HasSubstr("lacks"));
+              HasSubstr("unlisted tensor"));
+  EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.erase(t.begin()); }),
+              HasSubstr("is missing the tensor"));
   EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.begin()->second[0][0] += 1; }),
-              HasSubstr("changed after it was made"));
+              HasSubstr("changed after the patch was made"));
   EXPECT_THAT(rewrite([](auto&, auto& t, auto&) { t.begin()->second[0][0] = NAN; }),
               HasSubstr("not finite"));
   EXPECT_THAT(
@@ -357,8 +359,8 @@ TEST_F(PatchTest, LoadingIsStrict) {
   EXPECT_THAT(error_of([&] { load_patch(*folder_ / "missing"); }), HasSubstr("missing"));
 }
 
-// A patch comes from anywhere: whatever bytes it has, it loads as what it was or is refused.
-TEST_F(PatchTest, DamagedFilesAreRefusedNotFatal) {
+// Patch files are untrusted: with any bytes, a file loads as the original or is rejected.
+TEST_F(PatchTest, DamagedFilesAreRejected) {
   Patch small = patch(1, {});
   small.deltas.push_back({"some.site", {at::randn({2, 3}), {}, {}}});
   small.deltas.push_back({"other.site", {{}, at::randn({2, 1}), at::randn({1, 3})}});
@@ -397,7 +399,7 @@ TEST_F(PatchTest, DamagedFilesAreRefusedNotFatal) {
     }
     testing::write_text(path, bytes);
     try {
-      EXPECT_EQ(load_patch(path).id, small.id);  // only what no hash covers was hit
+      EXPECT_EQ(load_patch(path).id, small.id);  // only bytes that no hash covers were changed
     } catch (const Error& error) {
       ++refused;
       EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);

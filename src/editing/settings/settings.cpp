@@ -16,7 +16,7 @@ std::string shown(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 200);
 }
 
-// JSON keeps whole numbers beyond int64 as unsigned ones.
+// JSON stores whole numbers above the int64 range as unsigned.
 bool fits_int64(const json& value) {
   return value.is_number_integer() &&
          (!value.is_number_unsigned() ||
@@ -88,10 +88,11 @@ void SettingList::optional_text(const char* name, std::string& value, const char
 void SettingList::read(const std::string& editor, const json& given) const {
   if (given.is_null()) return;
   if (!given.is_object())
-    throw Error("editing::settings",
-                fmt::format("the settings of editor '{}' are {}, not names and values", editor,
-                            shown(given)),
-                "give them as --set NAME=VALUE, or in a file as NAME: VALUE lines");
+    throw Error(
+        "editing::settings",
+        fmt::format("the settings of editor '{}' are {}, which is not a mapping of names to values",
+                    editor, shown(given)),
+        "use --set NAME=VALUE, or a file with lines of NAME: VALUE");
   for (const auto& [name, value] : given.items()) {
     auto found = std::find_if(settings_.begin(), settings_.end(),
                               [&name = name](const Setting& s) { return s.name == name; });
@@ -100,7 +101,7 @@ void SettingList::read(const std::string& editor, const json& given) const {
       for (const auto& setting : settings_) known.push_back(setting.name);
       throw Error("editing::settings",
                   fmt::format("editor '{}' has no setting '{}'", editor, name.substr(0, 200)),
-                  fmt::format("it has {}", fmt::join(known, ", ")));
+                  fmt::format("available settings: {}", fmt::join(known, ", ")));
     }
     if (!found->take(value))
       throw Error("editing::settings",

@@ -7,7 +7,7 @@
 
 namespace emend {
 
-// A setting of an editor, as users meet it.
+// A setting of an editor, as documented for users.
 struct SettingInfo {
   std::string name;
   nlohmann::json value;  // the default
@@ -15,8 +15,8 @@ struct SettingInfo {
   std::string meaning;
 };
 
-// What an editor can be told. Each setting is declared once, on its variable; reading, results and
-// help follow from that. Points at the variables: make one, use it, drop it.
+// The settings of an editor. Each setting is declared once, with its variable; parsing, results and
+// help use the declaration. The list keeps pointers to the variables, which must outlive it.
 class SettingList {
  public:
   void whole(const char* name, int64_t& value, int64_t least, int64_t most, const char* meaning);
@@ -25,12 +25,12 @@ class SettingList {
   void choice(const char* name, std::string& value, const std::vector<std::string>& choices,
               const char* meaning);
   void text(const char* name, std::string& value, const char* meaning);
-  // A text that values() leaves out while it is empty, so that what was saved before there was such
-  // a setting still says the same.
+  // A text that values() omits if it is empty, so that the files of versions without this setting
+  // keep their meaning.
   void optional_text(const char* name, std::string& value, const char* meaning);
 
-  // Sets what `given` (an object, or null) names. Throws emend::Error naming editor and setting
-  // for a name that was not declared, or a value of another type or out of range.
+  // Sets the settings that `given` (an object or null) has. Throws emend::Error, which names editor
+  // and setting, if a name was not declared, or a value has the wrong type or is out of range.
   void read(const std::string& editor, const nlohmann::json& given) const;
   nlohmann::json values() const;  // {name: value} of all
   std::vector<SettingInfo> describe() const;
@@ -38,14 +38,14 @@ class SettingList {
  private:
   struct Setting {
     std::string name, range, must, meaning;
-    std::function<bool(const nlohmann::json&)> take;  // false: not such a value
+    std::function<bool(const nlohmann::json&)> take;  // returns false if the value is invalid
     std::function<nlohmann::json()> show;
     bool left_out_empty = false;
   };
   std::vector<Setting> settings_;
 };
 
-// The three ways to use a struct of settings that has `void declare(SettingList&)`.
+// Functions for a struct of settings that has `void declare(SettingList&)`.
 template <class Settings>
 Settings read_settings(const std::string& editor, const nlohmann::json& given) {
   Settings settings;

@@ -22,18 +22,19 @@ void set(EditorSpec& spec, const json& settings) {
   for (const auto& [name, value] : settings.items()) {
     if (name == "module" && spec.label.find(':') != std::string::npos &&
         spec.settings.contains(name) && spec.settings[name] != value)
-      throw Error("editing::settings",
-                  fmt::format("the module of '{}' is set to {}", spec.label,
-                              value.dump(-1, ' ', false, json::error_handler_t::replace)),
-                  "leave the setting out: the editor's label names the module");
+      throw Error(
+          "editing::settings",
+          fmt::format("the setting 'module' of '{}' is {}, which contradicts its label", spec.label,
+                      value.dump(-1, ' ', false, json::error_handler_t::replace)),
+          "remove the setting: the label of the editor selects the module");
     spec.settings[name] = value;
   }
 }
 
-// Makes the editor and drops it: says what is wrong with its settings.
+// Throws emend::Error if a setting of the editor is invalid.
 void check(const EditorSpec& spec) { make_editor(spec.name, spec.settings); }
 
-// What `action` throws, with the file and the editor in front.
+// Runs `action` and adds the file and the editor to its errors.
 template <class Action>
 void naming(const std::string& path, const std::string& editor, const Action& action) {
   try {
@@ -53,17 +54,17 @@ json read_settings_file(const std::string& path) {
   const bool is_json = std::filesystem::path(path).extension() == ".json";
   auto file = is_json ? read_json(path) : read_yaml(path);
   if (!file.is_object() || file.empty())
-    throw Error("editing::settings_file", fmt::format("'{}' holds no editor's settings", path),
-                "write `ft:` and below it, indented, lines like `steps: 15`");
+    throw Error("editing::settings_file", fmt::format("'{}' has no settings of editors", path),
+                "write `ft:` and below it, indented, lines such as `steps: 15`");
   for (const auto& [editor, settings] : file.items())
     naming(path, editor, [&, &editor = editor, &settings = settings] {
       auto spec = parse_editors(editor);
       if (spec.size() != 1)
         throw Error("editing::settings_file", "several editors share an entry",
-                    "write an entry for each");
+                    "write one entry for each editor");
       if (!settings.is_object() && !settings.is_null())
-        throw Error("editing::settings_file", "there are no settings below it",
-                    "indent them below the editor's name");
+        throw Error("editing::settings_file", "the editor has no settings",
+                    "indent the settings below the name of the editor");
       set(spec[0], settings);
       check(spec[0]);
     });
@@ -82,7 +83,7 @@ void apply_pairs(std::vector<EditorSpec>& specs, const std::vector<std::string>&
   for (const auto& pair : pairs) {
     auto equals = pair.find('=');
     if (equals == 0 || equals == std::string::npos)
-      throw Error("editing::settings", fmt::format("--set '{}' is no NAME=VALUE", pair),
+      throw Error("editing::settings", fmt::format("--set expects NAME=VALUE, got '{}'", pair),
                   "for example --set steps=20, or --set ft:vision.steps=20 for one editor");
     auto name = pair.substr(0, equals);
     std::string editor;
@@ -101,8 +102,8 @@ void apply_pairs(std::vector<EditorSpec>& specs, const std::vector<std::string>&
     }
     if (!used)
       throw Error("editing::settings",
-                  fmt::format("--set '{}' is for editor '{}', which is not used", pair, editor),
-                  "name the editor as it was chosen");
+                  fmt::format("--set '{}' is for editor '{}', which is not selected", pair, editor),
+                  "use the name or the label of a selected editor");
   }
   for (const auto& spec : specs) check(spec);
 }

@@ -28,7 +28,7 @@ class SettingsFileTest : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-TEST_F(SettingsFileTest, NameFirstThenLabel) {
+TEST_F(SettingsFileTest, LabelOverridesName) {
   auto path = write("ft:\n  steps: 15\n  lr: 2e-4\nft:vision:\n  lr: 1e-4\nlora:\n  rank: 4\n");
   auto specs = parse_editors("ft,ft:vision,ft:language");
   apply_settings(specs, read_settings_file(path));
@@ -41,19 +41,20 @@ TEST_F(SettingsFileTest, NameFirstThenLabel) {
   EXPECT_EQ(other[0].settings, json({{"steps", 15}}));
 }
 
-TEST_F(SettingsFileTest, RefusesNamingFileAndEditor) {
+TEST_F(SettingsFileTest, ErrorsNameFileAndEditor) {
   EXPECT_THAT(refusal("ft:\n  stepz: 15\n"),
               AllOf(HasSubstr("some.yaml"), HasSubstr("'ft'"), HasSubstr("'stepz'")));
   EXPECT_THAT(refusal("ft:\n  steps: many\n"), AllOf(HasSubstr("some.yaml"), HasSubstr("whole")));
   EXPECT_THAT(refusal("foot:\n  steps: 1\n"), AllOf(HasSubstr("some.yaml"), HasSubstr("'foot'")));
   EXPECT_THAT(refusal("ft:ears:\n  steps: 1\n"), HasSubstr("ears"));
   EXPECT_THAT(refusal("steps: 15\n"), HasSubstr("'steps'"));
-  EXPECT_THAT(refusal("ft: 15\n"), HasSubstr("no settings below"));
+  EXPECT_THAT(refusal("ft: 15\n"), HasSubstr("the editor has no settings"));
   EXPECT_THAT(refusal("ft,lora:\n  steps: 15\n"), HasSubstr("entry for each"));
-  EXPECT_THAT(refusal("ft:vision:\n  module: language\n"), HasSubstr("label names the module"));
+  EXPECT_THAT(refusal("ft:vision:\n  module: language\n"),
+              HasSubstr("label of the editor selects the module"));
   EXPECT_THAT(refusal("ft:\n  steps: 1\n  steps: 2\n"),
               AllOf(HasSubstr("line 3"), HasSubstr("twice")));
-  EXPECT_THAT(refusal(""), HasSubstr("no editor's settings"));
+  EXPECT_THAT(refusal(""), HasSubstr("has no settings of editors"));
   EXPECT_THAT(refusal("{\"ft\": {\"steps\": }}", "some.json"), HasSubstr("some.json"));
   EXPECT_THAT(error_of([&] { read_settings_file(folder_ / "none.yaml"); }), HasSubstr("none.yaml"));
 }
@@ -73,7 +74,7 @@ TEST_F(SettingsFileTest, Pairs) {
   EXPECT_THAT(refused("rank=3"), HasSubstr("'ft' has no setting 'rank'"));
   EXPECT_THAT(refused("steps"), HasSubstr("NAME=VALUE"));
   EXPECT_THAT(refused("=3"), HasSubstr("NAME=VALUE"));
-  EXPECT_THAT(refused("mend.steps=3"), HasSubstr("not used"));
+  EXPECT_THAT(refused("mend.steps=3"), HasSubstr("not selected"));
   EXPECT_THAT(refused("steps=-1"), HasSubstr("between 0"));
 }
 

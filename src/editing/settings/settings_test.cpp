@@ -40,7 +40,7 @@ std::string settings_refusal(const json& given) {
   }
 }
 
-TEST(SettingsTest, ReadingResultsAndHelpFollowFromOneDeclaration) {
+TEST(SettingsTest, DeclarationDefinesParsingResultsAndHelp) {
   auto read = read_settings<Example>("example", {{"steps", 7}, {"lr", 1}, {"mode", "b"}});
   EXPECT_EQ(read.steps, 7);
   EXPECT_EQ(read.lr, 1.0);
@@ -59,9 +59,9 @@ TEST(SettingsTest, ReadingResultsAndHelpFollowFromOneDeclaration) {
   EXPECT_EQ(infos[4].meaning, "what");
 }
 
-TEST(SettingsTest, WrongOnesAreNamed) {
-  EXPECT_THAT(settings_refusal({{"stepz", 1}}),
-              AllOf(HasSubstr("'example'"), HasSubstr("'stepz'"), HasSubstr("it has steps, lr")));
+TEST(SettingsTest, RejectsInvalidSettings) {
+  EXPECT_THAT(settings_refusal({{"stepz", 1}}), AllOf(HasSubstr("'example'"), HasSubstr("'stepz'"),
+                                                      HasSubstr("available settings: steps, lr")));
   EXPECT_THAT(settings_refusal({{"steps", 11}}), HasSubstr("a whole number between 0 and 10"));
   EXPECT_THAT(settings_refusal({{"steps", 1.5}}), HasSubstr("whole number"));
   EXPECT_THAT(settings_refusal({{"steps", std::numeric_limits<uint64_t>::max()}}),
@@ -74,7 +74,7 @@ TEST(SettingsTest, WrongOnesAreNamed) {
   EXPECT_THAT(settings_refusal({{"mode", "c"}}), HasSubstr("one of a, b"));
   EXPECT_THAT(settings_refusal({{"words", nullptr}}), HasSubstr("text"));
   EXPECT_THAT(settings_refusal({{"words", "\xff"}}), HasSubstr("read"));
-  EXPECT_THAT(settings_refusal(json::array({1})), HasSubstr("names and values"));
+  EXPECT_THAT(settings_refusal(json::array({1})), HasSubstr("names to values"));
 }
 
 TEST(RegistryTest, ParsesEditors) {
@@ -92,14 +92,14 @@ TEST(RegistryTest, ParsesEditors) {
     }
     return "no error";
   };
-  EXPECT_THAT(message("ft,ft"), HasSubstr("named twice"));
+  EXPECT_THAT(message("ft,ft"), HasSubstr("listed twice"));
   EXPECT_THAT(message("nosuch"), AllOf(HasSubstr("'nosuch'"), HasSubstr("emend editors")));
   EXPECT_THAT(message("ft:ears"), AllOf(HasSubstr("ears"), HasSubstr("vision")));
   EXPECT_THAT(message("ft,,lora"), HasSubstr("empty"));
   EXPECT_THAT(message(""), HasSubstr("empty"));
 }
 
-TEST(RegistryTest, EveryEditorDeclaresItself) {
+TEST(RegistryTest, EveryEditorIsDeclared) {
   for (const auto& kind : editor_kinds()) {
     EXPECT_FALSE(kind.summary.empty()) << kind.name;
     for (const auto& setting : kind.settings)

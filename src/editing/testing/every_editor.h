@@ -7,10 +7,10 @@
 #include "editing/training/trainer.h"
 #include "tests/tiny_vlm.h"
 
-// For tests only: every editor of the registry, ready to edit a tiny model.
+// For tests: every editor of the registry, ready to edit a tiny model.
 namespace emend::testing {
 
-// Settings with which an edit of the tiny model is quick and strong enough to be seen.
+// Settings that make edits of the tiny model fast, and strong enough to measure.
 inline nlohmann::json quick_settings(const EditorKind& kind) {
   auto settings = nlohmann::json::object();
   if (kind.has_setting("steps")) settings["steps"] = 6;
@@ -19,7 +19,7 @@ inline nlohmann::json quick_settings(const EditorKind& kind) {
   return settings;
 }
 
-// Modules that an editor can be told, as its declaration lists them.
+// The modules of an editor, as its declaration lists them.
 inline std::vector<std::string> editor_modules(const EditorKind& kind) {
   std::vector<std::string> all;
   for (const auto& setting : kind.settings) {
@@ -49,14 +49,14 @@ inline std::string as_test_name(std::string name) {
   return name;
 }
 
-// Networks that are quick to train.
+// Sizes of networks that train fast.
 inline nlohmann::json small_networks(const std::string& editor) {
   if (editor == "ke") return {{"reader", 8}, {"condition", 8}, {"hidden", 8}};
   if (editor == "serac") return {{"narrow", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
   return {{"rank", 8}};
 }
 
-// The picture of a question, for a model that sees.
+// A random picture for a vision-language model.
 inline Picture noise_picture(const Vlm& vlm, uint64_t seed) {
   return {"", vlm.model->image_slots() > 0 ? noise_image(seed) : nullptr};
 }
@@ -73,15 +73,15 @@ inline void write_trained_editor(const EditorKind& kind, const Vlm& vlm,
     lesson.generality = {{lesson.edit.image, "What?", " cat"}};
     trainer.step({lesson});
   }
-  // Where an editor has no modules, only a way to reproduce the field's.
+  // The alternative module of an editor without modules selects a variant.
   const auto name = module == "repaired" ? kind.name : kind.name + "-" + module;
   save_checkpoint(vlm.folder + "/editors/" + name + ".safetensors",
                   {kind.name, vlm.fingerprint(), trainee->settings(), nlohmann::json::object(),
                    trainee->tensors()});
 }
 
-// An editor that is trained finds itself beside the model, after a few steps. A model that only
-// reads has neither `vision` nor `tower`.
+// A trained editor is found in the model folder after a few training steps. A text-only model has
+// neither `vision` nor `tower`.
 inline void write_trained_editors(const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
   const bool sees = vlm.model->image_slots() > 0;

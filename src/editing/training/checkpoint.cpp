@@ -14,7 +14,7 @@ namespace emend {
 namespace {
 
 constexpr const char* kCheckpointFormat = "emend-editor";
-// 2 has a checksum. Files of format 1 are read as well.
+// Format 2 has a checksum. Format 1 can also be read.
 constexpr const char* kCheckpointVersion = "2";
 constexpr const char* kWithoutChecksum = "1";
 
@@ -28,7 +28,7 @@ std::string metadata_of(const SafetensorsFile& file, const char* name) {
   return found == file.metadata().end() ? std::string() : found->second;
 }
 
-// XXH3-128 of the description and of the tensors, by name, as they are stored.
+// XXH3-128 of the description and of the stored bytes of the tensors, in the order of their names.
 std::string checksum_of(const std::string& description,
                         const std::map<std::string, at::Tensor>& tensors) {
   Hasher hash;
@@ -75,12 +75,12 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
                                  const std::string& base) {
   auto file = SafetensorsFile::open(path);
   if (metadata_of(*file, "format") != kCheckpointFormat)
-    throw Error("editing::checkpoint", fmt::format("'{}' is no trained editor", path),
-                "trained editors are what `emend train -o CHECKPOINT` writes");
+    throw Error("editing::checkpoint", fmt::format("'{}' is not a trained editor", path),
+                "train an editor with `emend train -o CHECKPOINT`");
   auto version = metadata_of(*file, "version");
   if (version != kCheckpointVersion && version != kWithoutChecksum)
     throw Error("editing::checkpoint",
-                fmt::format("'{}' is of format {}, this program reads {} and {}", path,
+                fmt::format("'{}' has format {}, but this program reads {} and {}", path,
                             version.substr(0, 100), kWithoutChecksum, kCheckpointVersion),
                 "use a newer emend");
   auto description = parse_json(metadata_of(*file, "editor"), path + " (description)");
@@ -98,15 +98,15 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
                 fmt::format("use it with --editor {}", checkpoint.editor));
   if (checkpoint.base != base)
     throw Error("editing::checkpoint",
-                fmt::format("'{}' was trained for the base model {}, this is {}", path,
+                fmt::format("'{}' was trained for the base model {}, but this model is {}", path,
                             checkpoint.base, base),
-                "load that model, or train the editor for this one with `emend train`");
+                "load that model, or train the editor for this model with `emend train`");
   std::map<std::string, at::Tensor> stored;
   for (const auto& [name, info] : file->tensors()) {
     if (info.dtype != at::kFloat && info.dtype != at::kBFloat16)
       reject_checkpoint(
           path, fmt::format("has a tensor '{}' that is neither float32 nor bfloat16", name));
-    // Copied, so that a file truncated later cannot crash us.
+    // A copy is safe even if the file is truncated later.
     stored[name] = file->tensor(name).clone();
     auto tensor = stored[name].to(at::kFloat);
     if (!at::isfinite(tensor).all().item<bool>())
@@ -134,7 +134,7 @@ std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std
               fmt::format("train it: emend train -m {} --editor {}{} --suite scenes -o CHECKPOINT; "
                           "then --set checkpoint=CHECKPOINT{}",
                           vlm.folder, editor, of_module(" --module {}"),
-                          editor == "ike" ? "; or do without demonstrations: --set ike.k=0" : ""));
+                          editor == "ike" ? "; or use no demonstrations: --set ike.k=0" : ""));
 }
 
 }  // namespace emend

@@ -34,7 +34,7 @@ std::string checkpoint_refusal(const std::string& path) {
   return "read";
 }
 
-TEST(Checkpoint, SaysTheSameWhenItIsRead) {
+TEST(Checkpoint, SavedAndLoadedIsEqual) {
   TemporaryFolder folder;
   const auto path = folder.file("mend.safetensors");
   for (auto dtype : {at::kFloat, at::kBFloat16}) {
@@ -47,14 +47,14 @@ TEST(Checkpoint, SaysTheSameWhenItIsRead) {
   }
 }
 
-// Training goes on from such a file: a bit that flipped would go on with it.
-TEST(Checkpoint, AFlippedBitIsFound) {
+// Training resumes from such a file, so a flipped bit must be detected.
+TEST(Checkpoint, DetectsAFlippedBit) {
   TemporaryFolder folder;
   const auto path = folder.file("mend.safetensors.state");
   save_checkpoint(path, example());
   const auto whole = read_file(path);
   auto bytes = whole;
-  bytes[bytes.size() - 1] ^= 1;  // the highest byte of the last number
+  bytes[bytes.size() - 1] ^= 1;  // the most significant byte of the last number
   write_file(path, bytes);
   EXPECT_THAT(checkpoint_refusal(path), HasSubstr("checksum"));
   bytes = whole;
@@ -67,7 +67,7 @@ TEST(Checkpoint, AFlippedBitIsFound) {
   EXPECT_EQ(checkpoint_refusal(path), "read");
 }
 
-TEST(Checkpoint, FilesWithoutAChecksumAreRead) {
+TEST(Checkpoint, ReadsFilesWithoutAChecksum) {
   TemporaryFolder folder;
   const auto path = folder.file("old.safetensors");
   save_checkpoint(path, example());

@@ -7,8 +7,8 @@
 namespace emend {
 namespace {
 
-// One batch of the lessons' questions; pictures of different lessons stay apart, so that each can
-// have its own edit.
+// Batches the questions of several lessons. Lessons do not share pictures, so that each can have
+// its own edit.
 struct Gathered {
   ForcedBatch forced;
   EditOf edit_of;
@@ -58,7 +58,8 @@ Pass prefix(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* s
   return pass;
 }
 
-// Deltas of the edits' pictures as deltas of the lessons: none where an edit has no picture.
+// Converts deltas of the edits' pictures to deltas of the lessons. A lesson whose edit has no
+// picture gets none.
 EditDeltas of_lessons(const Model& model, const EditDeltas& deltas, const LessonBatch& batch) {
   const auto lessons = static_cast<int64_t>(batch.edits.answers.size());
   const auto module = model.stages()[model.site(deltas.site).stage].module;
@@ -110,12 +111,14 @@ LessonBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
 }  // namespace
 
 void LessonWeights::declare(SettingList& list) {
-  list.number("edit_weight", edit, 0, 1e6, "weight of the nll of what has to follow the edit");
-  list.number("locality_weight", locality, 0, 1e6, "weight of KL(before, after) of what stays");
-  list.number("ranks_weight", ranks, 0, 1e6,
-              "weight of shrunken gaps between the best tokens, which top-k locality sees");
-  list.whole("ranked", ranked, 1, 1000, "how many best tokens these are");
-  list.flag("end_of_answer", end_of_answer, "the stop token belongs to every answer");
+  list.number("edit_weight", edit, 0, 1e6, "weight of the nll of the generality questions");
+  list.number("locality_weight", locality, 0, 1e6,
+              "weight of KL(before || after) of the locality questions");
+  list.number(
+      "ranks_weight", ranks, 0, 1e6,
+      "weight of the loss on shrinking gaps between the most likely tokens (top-k locality)");
+  list.whole("ranked", ranked, 1, 1000, "number of most likely tokens in the loss on gaps");
+  list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
 }
 
 LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, size_t first,
@@ -180,14 +183,16 @@ LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
     if (part.pictures && weights.ranks > 0)
       count(weights.ranks, shrunk_gaps(part.before, after, weights.ranked), losses.ranks);
   }
-  // Nothing that the edits reach may have been asked.
+  // The edits may not affect any question.
   losses.total = terms.empty() ? at::zeros({}) : at::stack(terms).sum();
   return losses;
 }
 
 at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count) {
-  constexpr double kSmallest = 1e-7;  // below, half precision has only zeros, in the order of ids
-  constexpr double kSoft = 0.02;      // nats; closer neighbours change places whatever one does
+  // Less likely tokens are 0 in half precision, and then sorted by id.
+  constexpr double kSmallest = 1e-7;
+  // In nats; tokens with a smaller gap change their order easily.
+  constexpr double kSoft = 0.02;
   auto [best, ids] = before.topk(std::min(count + 1, before.size(-1)), -1);
   auto gaps = [](const at::Tensor& x) { return x.slice(-1, 0, x.size(-1) - 1) - x.slice(-1, 1); };
   auto was = gaps(best);

@@ -9,49 +9,52 @@
 
 namespace emend {
 
-// What an editor learns from: an edit, what has to follow it, and what has to stay.
+// A training example: an edit, its generality questions, and its locality questions.
 struct Lesson {
   EditRequest edit;
-  std::vector<ForcedQuery> generality;      // to be answered with their targets afterwards
-  std::vector<ForcedQuery> image_locality;  // to be answered as before, at every position
+  std::vector<ForcedQuery> generality;      // should be answered with their targets after the edit
+  std::vector<ForcedQuery> image_locality;  // should not change at any position
   std::vector<ForcedQuery> text_locality;
 };
 
-// What counts how much. The defaults are the field's (the trainer of EasyEdit).
+// The weights of the losses. The defaults are those of EasyEdit's trainer.
 struct LessonWeights {
-  double edit = 0.1;           // of the nll of generality
-  double locality = 1;         // of KL(before || after), text and image each
-  double ranks = 0;            // of the shrinking of gaps between the best tokens of image locality
-  int64_t ranked = 10;         // how many of the best tokens these are
-  bool end_of_answer = false;  // the stop token belongs to every answer
+  double edit = 0.1;    // weight of the nll of generality
+  double locality = 1;  // weight of KL(before || after), for text and for image locality
+  // Weight of the shrinking gaps between the best tokens of image locality.
+  double ranks = 0;
+  int64_t ranked = 10;         // number of these tokens
+  bool end_of_answer = false;  // append the stop token to every answer
 
   void declare(SettingList& list);
 };
 
-// Lessons as padded batches, run up to the first stage that their edits change.
+// Lessons as padded batches, which have run up to the first stage that their edits change.
 struct LessonBatch {
-  // A batch of questions, those with and those without a picture apart.
+  // A batch of questions, either all with pictures or all without.
   struct Part {
-    Pass pass;  // before `first`; wanted: the generality's positions, the localities'
+    // Before `first`; `wanted` has the generality positions, then the locality positions.
+    Pass pass;
     EditOf edit_of;
-    at::Tensor answers;         // (G) tokens of the generality's answers
-    at::Tensor answer_weights;  // (G) sum over a question's tokens: 1
-    at::Tensor before;          // (L, V) log-probabilities of the localities without the edits
+    at::Tensor answers;         // (G) answer tokens of the generality questions
+    at::Tensor answer_weights;  // (G) weights whose sum over the tokens of a question is 1
+    // (L, V) log-probabilities of the locality positions without the edits.
+    at::Tensor before;
     bool pictures = false;
   };
-  ForcedBatch edits;  // a row a lesson
+  ForcedBatch edits;  // one row for each lesson
   Pass edit_pass;
   EditOf edit_of;
   std::vector<Part> parts;
 };
 
-// `first`: stage; `base`: edits that stay applied. Parts that no change from `first` on reaches
-// (texts, when `language` is false) are left out. Pictures are never shared between lessons.
+// `first` is a stage, and `base` has edits that stay applied. Questions that no change from `first`
+// on can affect (texts, if `language` is false) are omitted. Lessons never share pictures.
 LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, size_t first,
                             bool language, bool end_of_answer, ActivationStore* store);
 
-// `deltas`: of each row of the edits (language), of each picture (elsewhere).
-// Means over the lessons; 0 where there is nothing of the kind.
+// `deltas` has one item for each row of the edits (language), or for each picture (other modules).
+// The losses are means over the lessons, or 0 if there are no questions of a kind.
 struct LessonLosses {
   at::Tensor total;  // weighted sum
   double generality = 0, image_locality = 0, text_locality = 0, ranks = 0;
@@ -59,9 +62,10 @@ struct LessonLosses {
 LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
                            const std::vector<EditDeltas>& deltas, const LessonWeights& weights);
 
-// How much the gaps between neighbours among the `count` + 1 best tokens of `before` shrank, each
-// relative to the gap; 0 when none did. What top-k agreement sees: it is blind to drift that leaves
-// the order, and sharp where KL is flat. Both: (L, V) log-probabilities.
+// Returns how much the gaps between successive tokens among the `count` + 1 most likely ones of
+// `before` shrank, relative to the gaps; 0 if none did. This is a surrogate for top-k agreement,
+// which ignores changes that keep the order, and is sensitive where KL is not. before, after: (L,
+// V) log-probabilities.
 at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count);
 
 }  // namespace emend

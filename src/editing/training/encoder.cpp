@@ -14,14 +14,14 @@ std::shared_ptr<const SentenceEncoder> open_encoder(const EncoderChoice& choice,
   std::error_code error;
   if (!std::filesystem::is_directory(choice.folder, error))
     throw Error(place, fmt::format("there is no sentence encoder '{}'", choice.folder),
-                fmt::format("say where it is: --set {}=FOLDER", choice.setting));
+                fmt::format("set its folder: --set {}=FOLDER", choice.setting));
   auto encoder = SentenceEncoder::load(choice.folder, choice.pooling, device);
   if (!choice.fingerprint.empty() && encoder->fingerprint() != choice.fingerprint)
     throw Error(place,
-                fmt::format("'{}' is the sentence encoder {}, this was made with {}", choice.folder,
+                fmt::format("'{}' is the sentence encoder {}, but {} is required", choice.folder,
                             encoder->fingerprint(), choice.fingerprint),
-                fmt::format("say where the other one is (--set {}=FOLDER), or make it again with "
-                            "`emend train --editor {}`",
+                fmt::format("set the folder of the required one (--set {}=FOLDER), or run `emend "
+                            "train --editor {}` again",
                             choice.setting, choice.editor));
   return encoder;
 }

@@ -7,15 +7,16 @@
 
 namespace emend {
 
-// How an editor says by what it compares texts, and whom it asks for it.
+// The sentence encoder that a setting of an editor selects.
 struct EncoderChoice {
   std::string editor, setting;  // for errors: "serac", "encoder"
   std::string folder;
-  std::string fingerprint;  // the one that it must have; empty: any
+  std::string fingerprint;  // the required fingerprint; empty: any
   SentenceEncoder::Pooling pooling = SentenceEncoder::Pooling::mean;
 };
 
-// Throws emend::Error when the folder is not there, is no sentence encoder, or is another one.
+// Throws emend::Error if the folder does not exist, is not a sentence encoder, or has another
+// fingerprint.
 std::shared_ptr<const SentenceEncoder> open_encoder(const EncoderChoice& choice, at::Device device);
 
 }  // namespace emend

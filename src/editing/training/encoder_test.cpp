@@ -1,4 +1,4 @@
-// IKE and SERAC by a sentence encoder in place of the model's own states.
+// IKE and SERAC with a sentence encoder instead of the model's hidden states.
 #include "editing/training/encoder.h"
 
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ class EncoderTest : public ::testing::Test {
     folder_ = std::make_unique<testing::TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
-    // Another encoder: texts count with fewer tokens.
+    // Another encoder, with a shorter maximum length.
     fs::copy(kEncoders + "bert", *folder_ / "moved", fs::copy_options::recursive);
     fs::copy(kEncoders + "bert", *folder_ / "other", fs::copy_options::recursive);
     write_json(*folder_ / "other/sentence_bert_config.json", {{"max_seq_length", 5}});
@@ -43,11 +43,11 @@ class EncoderTest : public ::testing::Test {
   }
   static const Vlm& vlm() { return *vlm_; }
 
-  // IKE's.
+  // For IKE.
   static IkeCorpus corpus(const std::string& embedding) {
     IkeCorpusSettings settings;
     settings.embedding = embedding;
-    // Short, so that all of it is among the tokens that count.
+    // Short texts, which are not truncated.
     settings.templates.demonstration = "{target} {prompt} {question} {answer}";
     std::vector<Demonstration> all;
     for (const char* target : {"red", "blue", "star"})
@@ -62,7 +62,7 @@ class EncoderTest : public ::testing::Test {
     return *folder_ / name;
   }
 
-  // SERAC's.
+  // For SERAC.
   static Lesson lesson(int number) {
     auto picture = [&](int series) {
       return Picture{"", testing::noise_image(static_cast<uint64_t>(series + number))};
@@ -112,7 +112,7 @@ class EncoderTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> EncoderTest::folder_;
 std::unique_ptr<Vlm> EncoderTest::vlm_;
 
-TEST_F(EncoderTest, IkeRanksByTheEncodersEmbeddings) {
+TEST_F(EncoderTest, IkeRanksByEncoderEmbeddings) {
   const auto encoder = SentenceEncoder::load(kEncoders + "bert", SentenceEncoder::Pooling::mean);
   const auto all = corpus(kEncoders + "bert");
   std::vector<std::string> shown;
@@ -132,12 +132,12 @@ TEST_F(EncoderTest, IkeRanksByTheEncodersEmbeddings) {
     for (size_t i = 1; i < order.size(); ++i)
       EXPECT_GE(cosines[order[i - 1]].item<double>() + 1e-12, cosines[order[i]].item<double>());
   }
-  // A text of the corpus is nearest to itself; the model's states say otherwise of the rest.
+  // A text of the corpus is its own nearest neighbor; for the others, the model's states differ.
   EXPECT_EQ(all.nearest(vlm(), "b", "blue", 1)[0], 8);
   EXPECT_NE(all.nearest(vlm(), "b", "blue", 18), corpus("states").nearest(vlm(), "b", "blue", 18));
 }
 
-TEST_F(EncoderTest, IkesCorpusComesBackWithItsEncoder) {
+TEST_F(EncoderTest, IkeCorpusIsLoadedWithItsEncoder) {
   const auto made = corpus(kEncoders + "bert");
   const auto file = saved("ike.safetensors", made.checkpoint(vlm(), {}));
   const auto moved = *folder_ / "moved", other = *folder_ / "other";
@@ -156,19 +156,19 @@ TEST_F(EncoderTest, IkesCorpusComesBackWithItsEncoder) {
   EXPECT_THAT(error_of([&] { edit("states"); }), HasSubstr("not by 'states'"));
   EXPECT_THAT(error_of([&] { edit("nowhere"); }),
               AllOf(HasSubstr("no sentence encoder 'nowhere'"), HasSubstr("--set embedding=")));
-  // One by states knows no encoder.
+  // A corpus with hidden states of the model needs no encoder.
   const auto states = saved("states.safetensors", corpus("states").checkpoint(vlm(), {}));
   EXPECT_THAT(error_of([&] { IkeCorpus::load(vlm(), states, moved); }),
               AllOf(HasSubstr("embedded by 'states'"), HasSubstr("emend train --editor ike")));
   EXPECT_NO_THROW(IkeCorpus::load(vlm(), states, "states"));
-  // One that does not say which was asked.
+  // A corpus that does not name its encoder.
   auto silent = made.checkpoint(vlm(), {});
   silent.settings.erase("encoder_id");
   EXPECT_THAT(error_of([&] { IkeCorpus::load(vlm(), saved("silent.safetensors", silent)); }),
-              HasSubstr("which sentence encoder"));
+              HasSubstr("does not name the sentence encoder"));
 }
 
-TEST_F(EncoderTest, SeracComparesByTheEncodersEmbeddings) {
+TEST_F(EncoderTest, SeracUsesEncoderEmbeddings) {
   const auto encoder =
       SentenceEncoder::load(kEncoders + "distilbert", SentenceEncoder::Pooling::cls);
   for (const std::string module : {"repaired", "paper"}) {
@@ -184,7 +184,7 @@ TEST_F(EncoderTest, SeracComparesByTheEncodersEmbeddings) {
     for (auto id : vlm().processor.target(" a")) asked.ids.push_back(id);
     const auto seen = look_at(vlm(), batch.pixels, nullptr);
     const auto features = question_features(vlm(), batch, seen, serac.features);
-    // The reproduction sees the answer that is fed in.
+    // This variant sees the teacher-forced answer.
     const auto expected =
         encoder->embed({"what is it?", module == "paper" ? "Red star a" : "Red star"});
     EXPECT_TRUE(at::equal(features.text, expected.unsqueeze(1))) << module;
@@ -193,7 +193,7 @@ TEST_F(EncoderTest, SeracComparesByTheEncodersEmbeddings) {
   }
 }
 
-TEST_F(EncoderTest, SeracEditsAndComesBackWithItsEncoder) {
+TEST_F(EncoderTest, SeracPatchIsLoadedWithItsEncoder) {
   const auto encoder = *folder_ / "moved", other = *folder_ / "other";
   for (const std::string module : {"repaired", "paper"}) {
     const auto file = trained(module, kEncoders + "bert");
@@ -205,7 +205,7 @@ TEST_F(EncoderTest, SeracEditsAndComesBackWithItsEncoder) {
     EXPECT_TRUE(at::equal(after, logits("what is it?", elsewhere.interventions(vlm()))));
     // Another text is out of scope.
     EXPECT_TRUE(at::equal(logits("blue", patch.interventions(vlm())), logits("blue", {})));
-    // Saved and loaded, and stacked.
+    // After saving and loading, and in a stack of patches.
     save_patch(*folder_ / "serac.patch", patch);
     const auto loaded = load_patch(*folder_ / "serac.patch");
     EXPECT_FALSE(loaded.memory.encoder);
@@ -213,7 +213,7 @@ TEST_F(EncoderTest, SeracEditsAndComesBackWithItsEncoder) {
     PatchStack stack;
     stack.apply(vlm(), loaded);
     EXPECT_TRUE(at::equal(after, logits("what is it?", stack.interventions(vlm()))));
-    // Another encoder is refused, in an edit and where a patch names it.
+    // Another encoder is rejected, in an edit and as the encoder of a patch.
     EXPECT_THAT(error_of([&] { edited(module, file, other); }),
                 AllOf(HasSubstr(other), HasSubstr("--set encoder=")));
     auto changed = loaded;
@@ -225,7 +225,7 @@ TEST_F(EncoderTest, SeracEditsAndComesBackWithItsEncoder) {
   }
 }
 
-TEST_F(EncoderTest, WithoutAnEncoderNothingIsSaidOfIt) {
+TEST_F(EncoderTest, SettingsWithoutEncoderAreUnchanged) {
   const auto file = trained("repaired", "");
   const auto patch = edited("repaired", file);
   for (const char* name : {"encoder", "encoder_id"})
@@ -234,12 +234,12 @@ TEST_F(EncoderTest, WithoutAnEncoderNothingIsSaidOfIt) {
   EXPECT_FALSE(settings_json(IkeCorpusSettings()).contains("encoder_id"));
   EXPECT_EQ(settings_json(IkeSettings()).at("embedding"), "");
   EXPECT_THAT(error_of([&] { edited("repaired", file, *folder_ / "moved"); }),
-              HasSubstr("trained on the model's own states"));
+              HasSubstr("trained on hidden states of the model"));
   EXPECT_TRUE(editor_kind("serac").has_setting("encoder"));
   EXPECT_TRUE(editor_kind("ike").has_setting("embedding"));
 }
 
-TEST_F(EncoderTest, EasyEditsFilesNameItWhereItIsHere) {
+TEST_F(EncoderTest, EasyEditFilesSelectTheEncoderIfItExists) {
   const auto read = [&](const std::string& text) {
     testing::write_text(*folder_ / "file.yaml", text);
     return read_hparams(*folder_ / "file.yaml");

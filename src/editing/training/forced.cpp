@@ -10,8 +10,8 @@ namespace emend {
 
 ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer) {
   if (queries.empty())
-    throw Error("editing::forced", "there is nothing to ask",
-                "this is an error in emend; please report it");
+    throw Error("editing::forced", "there are no questions",
+                "this is an internal error; please report it");
   ForcedBatch forced;
   std::map<std::pair<std::string, const Image*>, size_t> known;
   ShownPictures pictures;

@@ -8,29 +8,30 @@
 
 namespace emend {
 
-// A question with the answer fed in behind it.
+// A question with its teacher-forced answer.
 struct ForcedQuery {
   Picture image;       // may be absent
-  std::string prompt;  // as the model is to see it
-  std::string target;  // with its leading space; tokenised apart from the prompt
+  std::string prompt;  // the formatted prompt
+  std::string target;  // includes the leading space; tokenized separately from the prompt
 };
 
-// Rows of prompt and answer as one batch, each distinct picture once, and where the answers stand.
+// Prompts and answers as one batch, with each distinct picture once, and the positions of the
+// answers.
 struct ForcedBatch {
   Batch batch;
-  std::vector<int64_t> answer_begin;          // (B) index in the row of the first answer token
+  std::vector<int64_t> answer_begin;          // (B) index of the first answer token in the row
   std::vector<std::vector<int64_t>> answers;  // answer tokens of each row
-  int64_t width = 0;                          // T, the longest row
+  int64_t width = 0;                          // T, the length of the longest row
 };
 
-// `end_of_answer`: the first stop token of the processor follows the answer and counts as part of
-// it. Throws emend::Error when a prompt is empty or a target gives no tokens.
+// `end_of_answer`: the first stop token of the processor is appended to the answer and counts as
+// part of it. Throws emend::Error if a prompt is empty or a target has no tokens.
 ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer);
 
-// Positions in the flattened (B * T) whose logits predict the answers' tokens, row by row, right
-// padded.
+// Returns the positions in the flattened (B * T) whose logits predict the answer tokens, row by
+// row. The batch is right-padded.
 at::Tensor answer_positions(const ForcedBatch& forced);
-// The answers' tokens in that order.
+// Returns the answer tokens in the same order.
 at::Tensor answer_tokens(const ForcedBatch& forced);
 
 }  // namespace emend

@@ -41,7 +41,7 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
   at::AutoGradMode gradients(true);
   Pass pass = prefix;
   pass.wanted = answer_positions(forced).to(model.device());
-  pass.batched_pictures = true;  // a site's pictures as one tensor
+  pass.batched_pictures = true;  // a site gets the pictures as one tensor
   model.run(pass, observed);
   auto losses = rowwise_losses(pass.logits(), forced);
 
@@ -83,7 +83,7 @@ Interventions attach(const Model& model, const std::vector<EditDeltas>& deltas,
     bool of_rows = model.stages()[model.site(delta.site).stage].module == Module::language;
     auto edit = of_rows ? edit_of.row : edit_of.picture;
     if (!edit.defined()) continue;
-    // Transforms of one site share the input that the first of them sees.
+    // The interventions of one site share the first intervention's input.
     auto input = std::make_shared<at::Tensor>();
     interventions.push_back(Intervention::input(delta.site, [input](const at::Tensor& x) {
       *input = x;

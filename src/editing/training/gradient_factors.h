@@ -8,10 +8,11 @@
 
 namespace emend {
 
-// What a hyper-network reads of an edit at one linear layer: for each token the layer's input, and
-// the gradient of the edit's loss at the layer's output. Their outer products, summed over tokens,
-// are the weight's gradient. R: the rows of the part that runs (pictures in vision and bridge, rows
-// of the batch in the language model). Detached, float32.
+// The factors of an edit's gradient at one linear layer, which hyper-networks transform: for each
+// token, the input of the layer and the gradient of the loss at its output. The weight gradient is
+// the sum over tokens of their outer products. R is the number of rows of the module that runs:
+// pictures in the vision tower and the connector, rows of the batch in the language model.
+// Detached, float32.
 struct Factors {
   at::Tensor input;     // (R, T, in): u
   at::Tensor gradient;  // (R, T, out): v
@@ -19,29 +20,29 @@ struct Factors {
 
 struct EditFactors {
   std::vector<Factors> sites;
-  at::Tensor losses;  // (B) float32: each edit's mean nll a token
-  double loss = 0;    // their mean
+  at::Tensor losses;  // (B) float32: mean nll per token of each edit
+  double loss = 0;    // the mean of `losses`
 };
 
-// One forward and one backward pass from `prefix` (which stands at or before the first of the
-// sites); the loss is the sum over rows of a row's mean nll of its answer's tokens, so that a row's
-// factors do not depend on its neighbours. Sites that no answer depends on have undefined factors.
-// `base`: edits that stay applied.
+// Runs one forward and one backward pass from `prefix`, which must be at or before the first site.
+// The loss is the sum over rows of the mean nll of a row's answer tokens, so that the factors of a
+// row do not depend on the other rows. Sites without influence on an answer have undefined factors.
+// `base` has edits that stay applied.
 EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBatch& forced,
                          const std::vector<Site>& sites, const Interventions& base);
 
-// Low-rank weight deltas of several edits at one site, each edit's own:
-// delta of edit e = up[e]^T down[e]. They may require grad.
+// Low-rank weight deltas of several edits at one site. The delta of edit e is up[e]^T down[e]. They
+// may require gradients.
 struct EditDeltas {
   std::string site;
   at::Tensor up;    // (E, n, out)
   at::Tensor down;  // (E, n, in)
 };
 
-// One patch's change: the edits' deltas one after another, without the tokens that add nothing.
+// Concatenates the deltas of all edits to the change of one patch, without tokens that are zero.
 SiteDelta joined(const EditDeltas& deltas);
 
-// Which edit a row of a batch, and a picture of it, belongs to.
+// The edit of each row of a batch, and of each picture.
 struct EditOf {
   at::Tensor row;      // (B) int64
   at::Tensor picture;  // (N) int64; undefined without pictures

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kSkipsInARow = 10;
 constexpr double kTrainerBeta1 = 0.9, kTrainerBeta2 = 0.999, kTrainerEps = 1e-8;
 
-// Falls linearly to 0 over the last `decay` of the steps.
+// Decreases linearly to 0 during the last `decay` of the steps.
 double rate_factor(const TrainSettings& settings, int64_t step) {
   const double left = static_cast<double>(settings.steps - step);
   const double falling = settings.decay * static_cast<double>(settings.steps);
@@ -26,18 +26,20 @@ double rate_factor(const TrainSettings& settings, int64_t step) {
 }  // namespace
 
 void TrainSettings::declare(SettingList& list) {
-  list.whole("steps", steps, 1, 100000000, "steps at most");
-  list.whole("batch", batch, 1, 4096, "records a step, each with its own edit");
-  list.whole("accumulate", accumulate, 1, 4096, "steps whose gradients make one update");
-  list.number("lr", lr, 0, 1, "Adam's learning rate");
-  list.number("rates_lr", rates_lr, 0, 1, "Adam's learning rate of the learned rates");
-  list.number("clip", clip, 1e-6, 1e9, "the norm that gradients are cut to");
-  list.number("decay", decay, 0, 1, "share of the steps over which the learning rate falls to 0");
+  list.whole("steps", steps, 1, 100000000, "maximum number of steps");
+  list.whole("batch", batch, 1, 4096, "number of records in a step, each with its own edit");
+  list.whole("accumulate", accumulate, 1, 4096,
+             "number of steps whose gradients are accumulated for one update");
+  list.number("lr", lr, 0, 1, "learning rate of Adam");
+  list.number("rates_lr", rates_lr, 0, 1, "learning rate of the learned step sizes");
+  list.number("clip", clip, 1e-6, 1e9, "maximum norm of the gradients");
+  list.number("decay", decay, 0, 1,
+              "share of the steps, at the end, in which the learning rate decreases to 0");
   list.whole("patience", patience, 0, 1000000,
-             "validations without a better one before it stops; 0: never");
-  list.whole("validate", validate, 1, 100000000, "steps from one validation to the next");
-  list.whole("validation", validation, 1, 100000, "records set apart for validation");
-  list.flag("own", own, "the edit's own question is among what has to follow");
+             "number of validations without improvement before training stops; 0: never");
+  list.whole("validate", validate, 1, 100000000, "number of steps between validations");
+  list.whole("validation", validation, 1, 100000, "number of validation records");
+  list.flag("own", own, "include the edit's own question in the generality questions");
 }
 
 std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
@@ -48,7 +50,7 @@ std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
     return std::make_unique<MendIteratedTraining>(vlm, settings, store);
   if (editor == "serac") return std::make_unique<SeracTraining>(vlm, settings, store);
   throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
-              "these are trained: ke, mend, mend-iterated, serac; the others need no training");
+              "trainable editors: ke, mend, mend-iterated, serac; other editors need no training");
 }
 
 Trainer::Trainer(Trainee& trainee) : trainee_(trainee), trained_(trainee.trained()) {
@@ -73,13 +75,13 @@ LessonLosses Trainer::step(const std::vector<Lesson>& lessons) {
     finite = finite && (!gradient.defined() || at::isfinite(gradient).all().item<bool>());
   if (!finite) {
     ++skipped_;
-    logger().warn("step {}: loss or gradients are not finite; the step is left out", steps_);
+    logger().warn("step {}: loss or gradients are not finite; the step is skipped", steps_);
     if (++skipped_in_a_row_ == kSkipsInARow)
       throw Error(
           "editing::train",
-          fmt::format("{} steps in a row, up to step {}, gave gradients that are not finite",
+          fmt::format("{} successive steps, up to step {}, had gradients that are not finite",
                       kSkipsInARow, steps_),
-          "lower the learning rate (--set lr=...) and go on from the checkpoint (--resume)");
+          "lower the learning rate (--set lr=...) and resume from the checkpoint (--resume)");
   } else {
     skipped_in_a_row_ = 0;
     for (size_t i = 0; i < gradients.size(); ++i)
@@ -119,7 +121,7 @@ std::map<std::string, at::Tensor> Trainer::state() const {
     state["adam.mean." + trained_[i].name] = means_[i];
     state["adam.square." + trained_[i].name] = squares_[i];
   }
-  // Whole numbers in two halves, which float32 holds exactly.
+  // Whole numbers are stored as two halves, which float32 represents exactly.
   state["adam.counts"] = at::empty({5, 2});
   auto* halves = state["adam.counts"].data_ptr<float>();
   for (int64_t count : {steps_, updates_, skipped_, skipped_in_a_row_, pending_}) {
@@ -138,8 +140,8 @@ void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::st
     auto found = state.find("adam." + name);
     if (found == state.end() || found->second.sizes() != shape)
       throw Error("editing::train",
-                  fmt::format("'{}' holds no '{}' of this training", file, "adam." + name),
-                  "go on with the settings that it was begun with");
+                  fmt::format("'{}' has no '{}' of this training", file, "adam." + name),
+                  "resume with the settings that the training started with");
     return found->second;
   };
   for (size_t i = 0; i < trained_.size(); ++i) {

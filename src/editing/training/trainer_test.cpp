@@ -13,8 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Learns that its one weight be 3; lessons' numbers say how: a prompt "nan" gives a loss that is
-// none.
+// A trainee that learns the value 3 for its only weight. The prompt "nan" gives a loss of NaN.
 class OneWeight : public Trainee {
  public:
   OneWeight() {
@@ -48,16 +47,16 @@ std::vector<Lesson> lessons(const std::string& prompt = "fine") {
   return {lesson};
 }
 
-TEST(Trainer, TakesAdamsSteps) {
+TEST(Trainer, StepsAgreeWithAdam) {
   OneWeight one;
   Trainer trainer(one);
   trainer.step(lessons());
-  EXPECT_NEAR(one.weight_.item<double>(), 0.1, 1e-6);  // Adam's first step is lr
+  EXPECT_NEAR(one.weight_.item<double>(), 0.1, 1e-6);  // the first step of Adam is lr
   for (int i = 0; i < 99; ++i) trainer.step(lessons());
   EXPECT_NEAR(one.weight_.item<double>(), 3, 0.1);
 }
 
-TEST(Trainer, AccumulatesAndFallsToNothing) {
+TEST(Trainer, AccumulatesGradientsAndDecaysTheRate) {
   OneWeight one;
   one.settings_.accumulate = 2;
   one.settings_.decay = 1;
@@ -69,7 +68,7 @@ TEST(Trainer, AccumulatesAndFallsToNothing) {
   EXPECT_NEAR(one.weight_.item<double>(), 0.1 * 3 / 4, 1e-6);
 }
 
-TEST(Trainer, SkipsGradientsWithoutSenseAndStopsWhenTheyPersist) {
+TEST(Trainer, SkipsGradientsThatAreNotFiniteAndStopsIfTheyPersist) {
   OneWeight one;
   Trainer trainer(one);
   trainer.step(lessons());
@@ -83,14 +82,14 @@ TEST(Trainer, SkipsGradientsWithoutSenseAndStopsWhenTheyPersist) {
   for (int i = 0; i < 9; ++i) trainer.step(lessons("nan"));
   try {
     trainer.step(lessons("nan"));
-    FAIL() << "it went on";
+    FAIL() << "training continued";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("10 steps in a row"));
+    EXPECT_THAT(error.what(), HasSubstr("10 successive steps"));
     EXPECT_THAT(error.what(), HasSubstr("learning rate"));
   }
 }
 
-TEST(Trainer, GoesOnFromItsStateAsIfUnbroken) {
+TEST(Trainer, ResumesBitForBit) {
   OneWeight whole, first, second;
   for (auto* one : {&whole, &first, &second}) one->settings_.accumulate = 2;
   Trainer unbroken(whole), before(first), after(second);
@@ -108,13 +107,13 @@ TEST(Trainer, GoesOnFromItsStateAsIfUnbroken) {
 
 at::Tensor row(const std::vector<float>& values) { return at::tensor(values).unsqueeze(0); }
 
-TEST(ShrunkGaps, CountOnlyWhatTheRankingCanSee) {
+TEST(ShrunkGaps, CountOnlyShrinkingGaps) {
   auto before = at::log_softmax(row({5.0f, 3.0f, 2.0f, 0.0f}), -1);
   EXPECT_EQ(shrunk_gaps(before, before, 2).item<double>(), 0);
   EXPECT_NEAR(shrunk_gaps(before, before + 1, 2).item<double>(), 0, 1e-5);
   auto wider = at::log_softmax(row({8.0f, 3.0f, 1.0f, 0.0f}), -1);
   EXPECT_NEAR(shrunk_gaps(before, wider, 2).item<double>(), 0, 1e-5);
-  // The first gap, 2, becomes 1; the second stays.
+  // The first gap, 2, becomes 1; the second is unchanged.
   auto closer = at::log_softmax(row({4.0f, 3.0f, 2.0f, 0.0f}), -1);
   EXPECT_NEAR(shrunk_gaps(before, closer, 2).item<double>(), 1 / 2.02 / 2, 1e-5);
 }

@@ -10,7 +10,7 @@ namespace {
 using fixtures::Fixture;
 using fixtures::relative_error;
 
-// What Hugging Face computes, for differently shaped models.
+// Comparisons with values that Hugging Face computed, for models of different shapes.
 class Agreement : public ::testing::TestWithParam<std::string> {
  protected:
   Agreement() { at::set_num_threads(1); }
@@ -36,8 +36,8 @@ INSTANTIATE_TEST_SUITE_P(All, Agreement, ::testing::ValuesIn(fixtures::all_fixtu
     EXPECT_TRUE(fixtures::within(compared)) << fixtures::worst(compared); \
   } while (false)
 
-// Every name that a stage can have in a fixture is compared: none is forgotten by a typing error.
-TEST_P(Agreement, NamesTheModelsStages) {
+// All stages of a fixture are compared, so that no name is missed because of a typing error.
+TEST_P(Agreement, StageNamesAreComplete) {
   for (const auto& stage : model->stages()) {
     const auto key = stage.name == "language.head" ? "logits" : stage.name;
     EXPECT_TRUE(fixture.has(fixture.main_case() + "/" + key)) << key;
@@ -51,8 +51,9 @@ TEST_P(Agreement, Stages) {
   }
 }
 
-// Rows with one picture, none and two in one batch, slots in the middle of the text.
-// (Before placeholder tokens, and with narrow embeddings, transformers cannot run such a batch.)
+// Rows with one picture, none and two in one batch, with image tokens inside the text.
+// (Transformers cannot run such a batch in releases without image tokens, or with narrow
+// embeddings.)
 TEST(Agreements, MixedRows) {
   for (const auto& name : fixtures::all_fixtures()) {
     const auto fixture = Fixture::open(name);
@@ -63,8 +64,8 @@ TEST(Agreements, MixedRows) {
   }
 }
 
-// Rows with and without pictures in one batch: each as Hugging Face gives it without the others.
-TEST_P(Agreement, PictureRowsBesideTextRows) {
+// Rows with and without pictures in one batch give the same values as separately in Hugging Face.
+TEST_P(Agreement, RowsWithAndWithoutPictures) {
   if (!fixture.has_case("image_right")) return;
   auto batch = fixture.batch("image_right");
   const size_t with_pictures = batch.rows.size();
@@ -84,7 +85,7 @@ TEST_P(Agreement, PictureRowsBesideTextRows) {
             fixtures::kStageTolerance);
 }
 
-// Larger than trained, and not square: positions are interpolated.
+// Larger than the trained size, and not square: position embeddings are interpolated.
 TEST(Agreements, OtherPictureSizes) {
   const auto fixture = Fixture::open("blip2/untied");
   const auto model = fixtures::load(fixture);
@@ -92,7 +93,7 @@ TEST(Agreements, OtherPictureSizes) {
   EXPECT_WITHIN(compare_stages(*model, fixture, "size_20x12"));
 }
 
-// Twenty tokens, greedily, from a batch padded left, with a cache.
+// Twenty greedy tokens from a left-padded batch, with a cache.
 TEST_P(Agreement, Generation) {
   for (const auto& name : fixture.cases({"image_left", "text_left"})) {
     const auto expected = fixture.tensor(name + "/generated");
@@ -107,9 +108,9 @@ TEST_P(Agreement, Generation) {
 
 TEST_P(Agreement, Gradients) { EXPECT_WITHIN(compare_gradients(*model, fixture)); }
 
-// bfloat16 has 8 significant bits; over these few layers that is a few percent of the largest
-// logit, or about what transformers itself is off.
-TEST_P(Agreement, Bfloat16StaysNear) {
+// bfloat16 has 8 significant bits. In these few layers, this gives an error of a few percent of the
+// largest logit, which is about the error of transformers.
+TEST_P(Agreement, Bfloat16IsWithinTolerance) {
   const auto rounded = fixtures::load(fixture, at::kBFloat16);
   for (const auto& name : fixture.cases({"image_right", "text_right"})) {
     const auto expected = fixture.tensor(name + "/logits");

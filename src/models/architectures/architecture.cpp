@@ -47,16 +47,15 @@ Architecture architecture_of(const nlohmann::json& config) {
     if (architecture ? *architecture == known.architecture : type == known.model_type)
       return known.make(config);
   if (architecture)
-    throw Error(
-        "models::config",
-        fmt::format("config.json: architectures is `{}`, which is not implemented", *architecture),
-        "implemented: " + known_names());
+    throw Error("models::config",
+                fmt::format("config.json: architectures `{}` is not implemented", *architecture),
+                "implemented: " + known_names());
   if (type)
     throw Error("models::config",
-                fmt::format("config.json: model_type is `{}`, which is not implemented", *type),
+                fmt::format("config.json: model_type `{}` is not implemented", *type),
                 "implemented: " + known_names());
   throw Error("models::config", "config.json has no architectures and no model_type",
-              "a model is a Hugging Face folder; implemented: " + known_names());
+              "use a Hugging Face model folder; implemented: " + known_names());
 }
 
 }  // namespace emend

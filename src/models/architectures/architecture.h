@@ -12,18 +12,20 @@
 
 namespace emend {
 
-// What a config.json asks for, understood. An architecture is one function that makes this from a
-// config.json; it stands in architecture.cpp's list.
+// A parsed config.json. An architecture is a function that parses a config.json and is in the list
+// of architecture.cpp.
 struct Architecture {
-  std::string canonical;  // every field as text: equal for configurations that mean the same
+  std::string canonical;  // all fields as text; equal for equivalent configurations
   NameMap names = same_name;
-  std::vector<std::string> repeated;  // tensors that say nothing new: a tied head saved once more
+  // Redundant tensors that files can contain, such as a tied head.
+  std::vector<std::string> repeated;
   PromptLayout layout;
   std::function<std::unique_ptr<Model>(Weights&)> make_model;
 };
 
-// By `architectures`, or `model_type` where that is absent. Throws emend::Error when it is not
-// implemented, or a field is malformed or asks for something that is not.
+// Selects the architecture by `architectures`, or by `model_type` if that is absent. Throws
+// emend::Error if it is not implemented, or if a field is malformed or has a value that is not
+// implemented.
 Architecture architecture_of(const nlohmann::json& config);
 
 }  // namespace emend

@@ -22,14 +22,14 @@ int64_t layers_of(const nlohmann::json& config) {
   return layers;
 }
 
-// Whatever the file says, it is read or refused; what is read makes a model or is refused.
+// Any file is read or rejected, and a file that is read gives a model or is rejected.
 class Configs : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, Configs,
                          ::testing::Values("blip2/postnorm", "llama/gqa", "llama/biased",
                                            "llava/full", "smolvlm/tiles"),
                          fixtures::test_name);
 
-TEST_P(Configs, SurviveMutatedFiles) {
+TEST_P(Configs, MutatedFilesAreReadOrRejected) {
   const auto fixture = fixtures::Fixture::open(GetParam());
   std::ifstream file(fixture.folder + "/config.json", std::ios::binary);
   const std::string good(std::istreambuf_iterator<char>(file), {});
@@ -58,7 +58,7 @@ TEST_P(Configs, SurviveMutatedFiles) {
         case 2:
           text.insert(at, words[random() % words.size()]);
           break;
-        default:  // a value for another
+        default:  // copies the value of another field
           if (const auto colon = text.find(": ", at); colon != std::string::npos) {
             const auto end = text.find_first_of(",\n", colon);
             text.replace(colon + 2, end - colon - 2, words[random() % words.size()]);
@@ -70,7 +70,7 @@ TEST_P(Configs, SurviveMutatedFiles) {
     try {
       const auto config = read_json_object(path);
       const auto architecture = architecture_of(config);
-      if (layers_of(config) > 64) continue;  // long to make, and all alike
+      if (layers_of(config) > 64) continue;  // slow to make, and the layers are alike
       Weights weights(listed, at::kFloat);
       architecture.make_model(weights);
       ++accepted;

@@ -22,7 +22,7 @@ std::string blip2_name(const std::string& name) {
   for (const char* part : {"model.vision_model.", "model.qformer.", "model.language_projection.",
                            "model.language_model.", "model.query_tokens"})
     if (starts_with(result, part)) result = result.substr(6);
-  // OPT without its head's wrapper.
+  // The text model without the prefix of OPTForCausalLM.
   if (starts_with(result, "language_model.decoder."))
     result = "language_model.model." + result.substr(15);
   return result;
@@ -43,8 +43,8 @@ Architecture blip2_architecture(const nlohmann::json& json) {
   layout.requires_bos = JsonFields("config.json", json).boolean("text_requires_bos", false);
   layout.chat_template = false;
   layout.settings = {{"num_query_tokens", std::to_string(config.queries)}};
-  // Transformers generates through the language model, whose settings come from text_config; the
-  // folder's generation_config.json does not move the stop.
+  // Transformers generates with the language model, whose stop token is in text_config, and ignores
+  // that of the folder's generation_config.json.
   layout.generation_config_stops = false;
   layout.stop_tokens = stop_tokens({JsonFields("config.json", json).object("text_config")});
   return architecture;

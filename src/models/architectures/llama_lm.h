@@ -6,11 +6,11 @@
 
 namespace emend {
 
-// LlamaForCausalLM: a language module and nothing else. Immutable, like every model.
+// LlamaForCausalLM: only a language module. Immutable, like every model.
 class LlamaLm : public Model {
  public:
-  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
-  // misshapen.
+  // Takes every tensor from `weights`. Throws emend::Error if a tensor is missing, unexpected or
+  // has the wrong shape.
   LlamaLm(const LlamaConfig& config, Weights& weights);
 
   std::string default_sites(Module module) const override;

@@ -1,5 +1,5 @@
-// What the fixtures of Llama, LLaVA and SmolVLM are worth: each of these mistakes must fail the
-// very comparison that the right model passes.
+// Tests of the fixtures of Llama, LLaVA and SmolVLM: with each of these mistakes, the comparison
+// that the correct model passes must fail.
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ using nlohmann::json;
 
 struct LlamaMutation {
   std::string name;
-  std::function<bool(json&)> config;  // false: the fixture has nothing to change here
+  std::function<bool(json&)> config;  // false: the mistake does not change this fixture
   fixtures::WeightHook weights;
 };
 
@@ -24,7 +24,7 @@ LlamaMutation llama_of_config(const std::string& name, std::function<bool(json&)
   return {name, std::move(change), llama_as_stored};
 }
 
-// The language model's part of a config.
+// The config of the language model.
 json& text_of(json& config) {
   return config.contains("text_config") ? config["text_config"] : config;
 }
@@ -52,7 +52,7 @@ bool ends_with(const std::string& text, const std::string& ending) {
          text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
 }
 
-// Changes the tensors whose name ends so.
+// Changes the tensors whose names end with `ending`.
 LlamaMutation llama_of_weights(const std::string& name, const std::string& ending,
                                std::function<at::Tensor(const at::Tensor&)> change) {
   return {name + " " + ending, [](json&) { return true; },
@@ -63,7 +63,7 @@ LlamaMutation llama_of_weights(const std::string& name, const std::string& endin
 
 at::Tensor llama_zero(const at::Tensor& x) { return at::zeros_like(x); }
 at::Tensor one(const at::Tensor& x) { return at::ones_like(x); }
-// Halves that are turned together, taken for neighbours.
+// Interprets the rotated halves of a head as neighboring pairs.
 at::Tensor interleaved(const at::Tensor& x) {
   return x.view({-1, 2, x.size(0) / 2}).transpose(1, 2).reshape(x.sizes()).contiguous();
 }
@@ -87,7 +87,7 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
       of_text("rope_unscaled",
               [](json& c) {
                 auto& rope = c["rope_parameters"];
-                c["max_position_embeddings"] = 48;  // as far as scaling reaches
+                c["max_position_embeddings"] = 48;  // the limit of scaling
 
                 return rope["rope_type"] != "default" &&
                        (rope = {{"rope_type", "default"}, {"rope_theta", rope["rope_theta"]}},
@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,
                                            "smolvlm/tiles"),
                          fixtures::test_name);
 
-TEST_P(LlamaMutated, TheRightModelPasses) {
+TEST_P(LlamaMutated, CorrectModelPasses) {
   const auto fixture = Fixture::open(GetParam());
   std::string worst;
   EXPECT_TRUE(llama_outputs_agree(fixture, fixture.config, {"", {}, llama_as_stored}, worst))
@@ -177,8 +177,8 @@ TEST_P(LlamaMutated, EveryMistakeFails) {
   EXPECT_GE(tried, 8);
 }
 
-// Not only the stage beside a mistake notices it: some fixture's logits alone would.
-TEST(LlamaMutations, ShowInTheLogitsAlone) {
+// A mistake is not only visible in the stage with it, but also in the logits of some fixture.
+TEST(LlamaMutations, AreVisibleInTheLogits) {
   at::NoGradGuard no_grad;
   std::map<std::string, double> largest;
   for (const char* name : {"llama/gqa", "llama/linear", "llama/biased", "llava/plain", "llava/full",

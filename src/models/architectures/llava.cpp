@@ -116,7 +116,7 @@ Architecture llava_architecture(const nlohmann::json& json) {
   auto& layout = architecture.layout;
   layout.image_slots = config.image_slots();
   layout.image_token = config.image_token;
-  // Vicuna's words, as LLaVA 1.5 was trained.
+  // Vicuna's prompt format, with which LLaVA 1.5 was trained.
   layout.with_picture = "USER: <image>\n{} ASSISTANT:";
   layout.without_picture = "USER: {} ASSISTANT:";
   layout.settings = {

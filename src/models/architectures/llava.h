@@ -8,12 +8,12 @@
 
 namespace emend {
 
-// LlavaForConditionalGeneration: CLIP, a projector of two layers, Llama. Immutable, like every
-// model.
+// LlavaForConditionalGeneration: CLIP, a projector with two linear layers, Llama. Immutable, like
+// every model.
 class Llava : public Model {
  public:
-  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
-  // misshapen.
+  // Takes every tensor from `weights`. Throws emend::Error if a tensor is missing, unexpected or
+  // has the wrong shape.
   Llava(const LlavaConfig& config, Weights& weights);
 
   std::string default_sites(Module module) const override;
@@ -26,18 +26,18 @@ class Llava : public Model {
   void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override;
 
  private:
-  // The stream of a state, which has kept feature layers side by side behind it.
+  // Returns the residual stream of a state, which is before the concatenated feature layers.
   at::Tensor stream(const at::Tensor& state) const;
-  // The state after `blocks` blocks: what was kept stays, and the stream is kept where it is
-  // wanted.
+  // Returns the state after `blocks` blocks: the feature layers so far, and the stream, which is
+  // added to them if it is a feature layer.
   at::Tensor next_state(int64_t blocks, const at::Tensor& stream, const at::Tensor& before) const;
-  // (N, P, L * D) of the chosen layers -> (N, P, H), without the class token where the config
-  // leaves it out.
+  // (N, P, L * D) of the feature layers -> (N, P, H), without the class token if the config
+  // excludes it.
   at::Tensor project(const at::Tensor& state, const Attachments& attachments) const;
 
   LlavaConfig config_;
   std::vector<int64_t> kept_;
-  size_t bridge_, language_;  // first stage of each
+  size_t bridge_, language_;  // the first stage of each module
   Clip vision_;
   Linear linear1_, linear2_;
   Llama llama_;
@@ -45,9 +45,10 @@ class Llava : public Model {
 
 std::unique_ptr<Model> make_llava(const LlavaConfig& config, Weights& weights);
 
-// Names as released folders have them (`vision_tower.vision_model.`, `multi_modal_projector.`,
-// `language_model.model.`, `language_model.lm_head`); newer releases put `model.` before the parts,
-// leave out the inner `vision_model.` and `model.`, and take the head out of the language model.
+// Names as in released folders (`vision_tower.vision_model.`, `multi_modal_projector.`,
+// `language_model.model.`, `language_model.lm_head`). Newer releases add `model.` before the
+// modules, remove the inner `vision_model.` and `model.`, and move the head out of the language
+// model.
 std::string llava_name(const std::string& name);
 Architecture llava_architecture(const nlohmann::json& config);
 

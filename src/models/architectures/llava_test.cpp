@@ -1,4 +1,4 @@
-// Folders of LLaVA and of Llama: how they are asked, what is refused, what they are called by.
+// Folders of LLaVA and of Llama: prompts, errors and names.
 
 #include "models/architectures/llava.h"
 
@@ -30,7 +30,7 @@ class LlavaFolder : public ::testing::Test {
     const auto config = json::parse(std::ifstream(folder / "config.json"));
     return Processor::load(folder.string(), architecture_of(config).layout, wrap);
   }
-  // What a row says, slots as `#` each run of them.
+  // The text of a row, with `#` for each run of image tokens.
   static std::string said(const Processor& processor, const Row& row) {
     std::string text;
     std::vector<int64_t> piece;
@@ -62,7 +62,7 @@ class LlavaFolder : public ::testing::Test {
   testing::TemporaryFolder folder;
 };
 
-TEST_F(LlavaFolder, WrapsBarePromptsInVicunasWords) {
+TEST_F(LlavaFolder, AppliesVicunaTemplate) {
   EXPECT_EQ(asked("What is it?", 0), "</s>USER: #\nWhat is it? ASSISTANT:");
   EXPECT_EQ(asked("What is it?"), "</s>USER: What is it? ASSISTANT:");
   const auto row = processor().row("What is it?", 3);
@@ -70,7 +70,7 @@ TEST_F(LlavaFolder, WrapsBarePromptsInVicunasWords) {
   EXPECT_THAT(row.images, ElementsAre(3));
 }
 
-TEST_F(LlavaFolder, LeavesWhatIsWrittenOutAsItIs) {
+TEST_F(LlavaFolder, KeepsFormattedPrompts) {
   EXPECT_EQ(asked("USER: one ASSISTANT:"), "</s>USER: one ASSISTANT:");
   EXPECT_EQ(asked("before <image> after", 0), "</s>before # after");
   EXPECT_EQ(asked("after all <image>", 0), "</s>after all #");
@@ -78,23 +78,23 @@ TEST_F(LlavaFolder, LeavesWhatIsWrittenOutAsItIs) {
   std::string all;
   for (int i = 0; i < 16; ++i) all += "<image>";
   EXPECT_EQ(asked("USER: " + all + "\nWhat? ASSISTANT:", 0), "</s>USER: #\nWhat? ASSISTANT:");
-  // A placeholder too many, too few, apart, or without a picture.
-  const char* const where = "where no picture goes";
+  // Too many or too few placeholders, separate placeholders, or placeholders without a picture.
+  const char* const where = "in a wrong place";
   EXPECT_THAT(error_of([&] { asked("<image> and <image>", 0); }), HasSubstr(where));
   EXPECT_THAT(error_of([&] { asked("<image><image>", 0); }), HasSubstr(where));
   EXPECT_THAT(error_of([&] { asked("What is <image>?"); }), HasSubstr(where));
   EXPECT_THAT(error_of([&] { asked("", 0); }), HasSubstr("empty"));
 }
 
-TEST_F(LlavaFolder, AsksBareWhereToldTo) {
+TEST_F(LlavaFolder, AppliesNoTemplateIfDisabled) {
   EXPECT_EQ(asked("What is it?", 0, false), "</s>#\nWhat is it?");
   EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
   const auto vlm = load_vlm(folder.string(), {.chat_template = false});
   EXPECT_EQ(said(vlm.processor, vlm.processor.row("It is")), "</s>It is");
 }
 
-// The folder's own template comes before what the architecture is known to want.
-TEST_F(LlavaFolder, TheFoldersChatTemplateIsTheOneThatCounts) {
+// The folder's template overrides the default of the architecture.
+TEST_F(LlavaFolder, ChatTemplateOfTheFolderOverridesTheDefault) {
   write("chat_template.json",
         {{"chat_template",
           "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {% for c in m['content'] %}"
@@ -111,7 +111,7 @@ TEST_F(LlavaFolder, TheFoldersChatTemplateIsTheOneThatCounts) {
   EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
 }
 
-TEST_F(LlavaFolder, AnswersABatchAsItAnswersEach) {
+TEST_F(LlavaFolder, BatchGivesTheAnswersOfSinglePrompts) {
   const auto vlm = load_vlm(folder.string());
   const std::vector<Query> queries{{picture(1), "What is this?"},
                                    {std::nullopt, "Where does the cat live, and with whom?"},
@@ -123,7 +123,7 @@ TEST_F(LlavaFolder, AnswersABatchAsItAnswersEach) {
     EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
 }
 
-TEST_F(LlavaFolder, StopsWhereTheFolderSays) {
+TEST_F(LlavaFolder, StopTokensComeFromTheFolder) {
   EXPECT_THAT(processor().stop_tokens, ElementsAre(2));
   write("generation_config.json", {{"eos_token_id", {5, 7}}});
   EXPECT_THAT(processor().stop_tokens, ElementsAre(5, 7));
@@ -133,9 +133,9 @@ TEST_F(LlavaFolder, StopsWhereTheFolderSays) {
   EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("generation_config.json.eos_token_id"));
 }
 
-TEST_F(LlavaFolder, FilesThatDoNotBelongTogetherAreRefused) {
+TEST_F(LlavaFolder, RejectsFilesOfDifferentModels) {
   write("processor_config.json", {{"patch_size", 14}});
-  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("patch_size 14, the model has 8"));
+  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("patch_size 14, but the model has 8"));
   write("processor_config.json", {{"vision_feature_select_strategy", "full"}});
   EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("the model has \"default\""));
   write("processor_config.json", json::object());
@@ -150,7 +150,7 @@ TEST_F(LlavaFolder, FilesThatDoNotBelongTogetherAreRefused) {
               HasSubstr("pixels must be (N, 3, 32, 32)"));
 }
 
-TEST(LlavaNames, OfAllReleasesAreUnderstood) {
+TEST(LlavaNames, OfAllReleasesAreAccepted) {
   const auto fixture = fixtures::Fixture::open("llava/plain");
   const auto known = fixtures::load(fixture)->parameters();
   const auto load = [&](const std::function<std::string(const std::string&)>& rename) {
@@ -171,7 +171,7 @@ TEST(LlavaNames, OfAllReleasesAreUnderstood) {
   for (const auto& [name, tensor] : known) EXPECT_EQ(llava_name(newer(name)), name);
 }
 
-TEST(LlavaConfig, RefusesByNameWhatIsNotImplemented) {
+TEST(LlavaConfig, RejectsFieldsThatAreNotImplemented) {
   const auto refusal = [](const json& change) {
     auto config = testing::tiny_llava_config();
     config.merge_patch(change);
@@ -194,7 +194,7 @@ TEST(LlavaConfig, RefusesByNameWhatIsNotImplemented) {
   EXPECT_THAT(refusal({{"vision_config", {{"image_size", 4}}}}), HasSubstr("image_size is 4"));
 }
 
-TEST(LlamaText, ReadsTextAndIsShownNoPicture) {
+TEST(LlamaText, RejectsPictures) {
   testing::TemporaryFolder folder;
   testing::write_tiny_llama(folder.string());
   const auto vlm = load_vlm(folder.string());
@@ -214,8 +214,8 @@ TEST(LlamaText, ReadsTextAndIsShownNoPicture) {
               HasSubstr("this model reads text only"));
 }
 
-// As transformers' apply_chat_template encodes: BOS only where the template says it.
-TEST(LlamaText, AChatTemplateSaysItself) {
+// As with apply_chat_template in transformers, BOS is added only by the template.
+TEST(LlamaText, ChatTemplateAddsBosItself) {
   testing::TemporaryFolder folder;
   testing::write_tiny_llama(folder.string());
   testing::write_text(folder / "chat_template.jinja",
@@ -228,9 +228,9 @@ TEST(LlamaText, AChatTemplateSaysItself) {
   EXPECT_EQ(plain.processor.row("Hi").ids, tokenizer.encode("Hi", true));
 }
 
-// What transformers' LlavaProcessor makes of text with a real tokenizer, and of its chat template
+// The prompts of transformers' LlavaProcessor with a real tokenizer and its chat template
 // (tools/reference/make_llava_prompts.py).
-TEST(LlavaPrompts, AreTheReleasedProcessors) {
+TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/llama2/tokenizer.json";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;
   const auto expected =
@@ -264,12 +264,12 @@ TEST(LlavaPrompts, AreTheReleasedProcessors) {
   for (const auto& line : expected.at("bare")) {
     EXPECT_EQ(wrapped.prompt(line.at("text"), line.at("shown")), line.at("asked"));
     EXPECT_EQ(row(wrapped, line), ids_of(line)) << line;
-    // Without the file, the architecture's default says the same.
+    // Without the file, the architecture's default is the same.
     EXPECT_EQ(row(vicuna, line), ids_of(line)) << line;
   }
 }
 
-// Llama's tokenizers put a space before any text; a continuation has one only if it says so.
+// Llama's tokenizers add a space before a text; a continuation has one only if its text does.
 TEST(LlamaText, TargetsContinueAPrompt) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/llama2";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;

@@ -1,5 +1,5 @@
-// Real folders, from listings of what they hold (tools/reference/make_manifests.py and
-// make_llama_manifests.py), on weights that take no memory.
+// Real folders, as listings of their content (tools/reference/make_manifests.py and
+// make_llama_manifests.py), with weights that take no memory.
 
 #include <gmock/gmock.h>
 
@@ -53,7 +53,7 @@ std::unique_ptr<Model> build(const Manifest& manifest) {
   return architecture_of(manifest.config).make_model(weights);
 }
 
-// What a name is in any release's layout.
+// The canonical name of a tensor in the layout of any release.
 std::string last_part(const std::string& name) {
   const auto at = name.find("layers.");
   return at == std::string::npos ? name.substr(name.rfind('.', name.rfind('.') - 1) + 1)
@@ -88,7 +88,7 @@ std::vector<std::string> all_manifests() {
 class Listed : public ::testing::TestWithParam<std::string> {
  protected:
   bool named(const char* part) const { return GetParam().find(part) != std::string::npos; }
-  // From each part.
+  // One tensor of each module.
   std::vector<std::string> samples() const {
     if (named("blip2"))
       return {"query_tokens",
@@ -115,7 +115,7 @@ class Listed : public ::testing::TestWithParam<std::string> {
     const std::string tower = named("again") ? "vision_tower." : "vision_tower.vision_model.";
     return {tower + "embeddings.class_embedding",
             tower + "pre_layrnorm.bias",
-            tower + "encoder.layers.23.mlp.fc2.weight",  // does not run, and has to be there
+            tower + "encoder.layers.23.mlp.fc2.weight",  // not used, but required
             tower + "post_layernorm.weight",
             "multi_modal_projector.linear_2.bias",
             "language_model.model.embed_tokens.weight",
@@ -149,16 +149,16 @@ class RealFolder : public Listed {
 
 INSTANTIATE_TEST_SUITE_P(All, RealFolder, ::testing::ValuesIn(kBlip2), test_name);
 
-TEST_P(Listed, HasAllItsParametersAndNoOther) {
+TEST_P(Listed, HasExactlyTheListedParameters) {
   const auto model = build(manifest);
   int64_t count = 0;
   for (const auto& [name, tensor] : model->parameters()) count += tensor.numel();
   EXPECT_EQ(count, manifest.parameters);
 }
 
-TEST_P(RealFolder, IsAcceptedWhole) {
+TEST_P(RealFolder, IsAccepted) {
   const auto model = build(manifest);
-  // Where the listing has the tied head a second time, it is no parameter of its own.
+  // If the listing has a copy of the tied head, it is not a parameter.
   EXPECT_EQ(model->parameters().size(), 1247u);
   EXPECT_EQ(manifest.tensors.size(), older() ? 1248u : 1247u);
   int64_t count = 0;
@@ -173,7 +173,7 @@ TEST_P(RealFolder, IsAcceptedWhole) {
   EXPECT_EQ(fc1.out, large() ? 16384 : 10240);
 }
 
-TEST_P(RealFolder, HasHuggingFacesDefaultsWhereFieldsAreAbsent) {
+TEST_P(RealFolder, AbsentFieldsTakeHuggingFaceDefaults) {
   const auto c = Blip2Config::parse(manifest.config);
   EXPECT_EQ(c.vision.hidden, 1408);
   EXPECT_EQ(c.vision.intermediate, 6144);
@@ -207,7 +207,7 @@ TEST_P(RealFolder, HasHuggingFacesDefaultsWhereFieldsAreAbsent) {
 class Llava15 : public Listed {};
 INSTANTIATE_TEST_SUITE_P(All, Llava15, ::testing::ValuesIn(kLlava), test_name);
 
-TEST_P(Llava15, IsWhatItsConfigSays) {
+TEST_P(Llava15, AgreesWithItsConfig) {
   const bool large = named("13b");
   const auto c = LlavaConfig::parse(manifest.config);
   EXPECT_EQ(c.vision.hidden, 1024);
@@ -223,7 +223,7 @@ TEST_P(Llava15, IsWhatItsConfigSays) {
   EXPECT_EQ(model->vocabulary(), 32064);
   EXPECT_EQ(model->max_positions(), 4096);
   EXPECT_EQ(model->stages().size(), 24u + 1 + (large ? 42 : 34));
-  // By any release's name; none where nothing runs.
+  // With the names of any release; blocks that do not run have no sites.
   const auto& down = model->site("model.language_model.layers.31.mlp.down_proj");
   EXPECT_EQ(down.name, "language_model.model.layers.31.mlp.down_proj");
   EXPECT_EQ(down.in, large ? 13824 : 11008);
@@ -235,7 +235,7 @@ TEST_P(Llava15, IsWhatItsConfigSays) {
 class SmolVlmListed : public Listed {};
 INSTANTIATE_TEST_SUITE_P(All, SmolVlmListed, ::testing::ValuesIn(kSmolVlm), test_name);
 
-TEST_P(SmolVlmListed, IsWhatItsConfigSays) {
+TEST_P(SmolVlmListed, AgreesWithItsConfig) {
   const bool large = named("500m");
   const auto c = SmolVlmConfig::parse(manifest.config);
   EXPECT_EQ(c.vision.intermediate, 3072);
@@ -256,7 +256,7 @@ TEST_P(SmolVlmListed, IsWhatItsConfigSays) {
   EXPECT_EQ(model->find_sites(model->default_sites(Module::bridge))[0].in, 12288);
 }
 
-TEST(LlamaFolder, SmolLm2ReadsTextAlone) {
+TEST(LlamaFolder, SmolLm2IsTextOnly) {
   const auto manifest = read_manifest("smollm2-135m");
   const auto model = build(manifest);
   EXPECT_EQ(model->image_slots(), 0);
@@ -267,7 +267,7 @@ TEST(LlamaFolder, SmolLm2ReadsTextAlone) {
   EXPECT_TRUE(model->default_sites(Module::bridge).empty());
 }
 
-TEST_P(Listed, NamesWhatIsMissing) {
+TEST_P(Listed, ErrorsNameMissingTensors) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors.erase(changed.tensors.begin() + find(name));
@@ -276,23 +276,23 @@ TEST_P(Listed, NamesWhatIsMissing) {
   }
 }
 
-TEST_P(Listed, NamesWhatIsLeftOver) {
+TEST_P(Listed, ErrorsNameUnexpectedTensors) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors.push_back(manifest.tensors[find(name)]);
     changed.tensors.back().name += ".copy";
-    EXPECT_THAT(manifest_error(changed), HasSubstr("not expected: " + name + ".copy"));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("unexpected: " + name + ".copy"));
   }
 }
 
-TEST_P(Listed, NamesWhatIsMisshapen) {
+TEST_P(Listed, ErrorsNameWrongShapes) {
   for (const auto& name : samples()) {
     auto changed = manifest;
     changed.tensors[find(name)].shape[0] += 1;
-    EXPECT_THAT(manifest_error(changed), HasSubstr("misshapen: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("with a wrong shape or dtype: " + name));
     changed = manifest;
     changed.tensors[find(name)].shape.push_back(1);
-    EXPECT_THAT(manifest_error(changed), HasSubstr("misshapen: " + name));
+    EXPECT_THAT(manifest_error(changed), HasSubstr("with a wrong shape or dtype: " + name));
   }
 }
 

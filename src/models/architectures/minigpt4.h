@@ -4,7 +4,7 @@
 
 namespace emend {
 
-// MiniGPT-4: BLIP-2's vision tower and Q-Former, projected into a Llama.
+// MiniGPT-4: BLIP-2's vision tower and Q-Former, a projection, and a Llama.
 Architecture minigpt4_architecture(const nlohmann::json& config);
 
 }  // namespace emend

@@ -1,5 +1,5 @@
-// What the fixtures are worth: each of these mistakes must fail the very comparison that the right
-// model passes.
+// Tests of the fixtures: with each of these mistakes, the comparison that the correct model passes
+// must fail.
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ using fixtures::Fixture;
 
 struct Mutation {
   std::string name;
-  std::function<bool(Blip2Config&)> config;  // false: the fixture has nothing to change here
+  std::function<bool(Blip2Config&)> config;  // false: the mistake does not change this fixture
   fixtures::WeightHook weights;
   Interventions interventions;
 };
@@ -29,7 +29,7 @@ Mutation of_config(const std::string& name, std::function<bool(Blip2Config&)> ch
   return {name, std::move(change), as_stored, {}};
 }
 
-// Changes the tensors whose name ends so.
+// Changes the tensors whose names end with `ending`.
 Mutation of_weights(const std::string& name, const std::string& ending,
                     std::function<at::Tensor(const at::Tensor&)> change) {
   auto hook = [ending, change](const std::string& tensor, const at::Tensor& stored) {
@@ -48,7 +48,7 @@ bool tanh_for_erf(Activation& activation) {
 
 at::Tensor zero(const at::Tensor& bias) { return at::zeros_like(bias); }
 
-// The mistakes of one fixture. Norms that are skipped or have another eps are told apart by stage.
+// The mistakes for one fixture. Skipped norms and norms with another eps are detected by stage.
 std::vector<Mutation> mutations(const Fixture& fixture) {
   std::vector<Mutation> all{
       of_config("tanh_gelu_in_vision",
@@ -96,7 +96,7 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
     if (there) all.push_back(std::move(mutation));
   }
 
-  // The last vision block's stream flows on past the norm at the end.
+  // The norm after the last vision block is skipped.
   auto stream = std::make_shared<at::Tensor>();
   const auto last =
       "vision.block." + std::to_string(Blip2Config::parse(fixture.config).vision.layers - 1);
@@ -133,7 +133,7 @@ class Mutated : public ::testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(All, Mutated, ::testing::ValuesIn(fixtures::blip2_fixtures()),
                          fixtures::test_name);
 
-TEST_P(Mutated, TheRightModelPasses) {
+TEST_P(Mutated, CorrectModelPasses) {
   const auto fixture = Fixture::open(GetParam());
   std::string worst;
   EXPECT_TRUE(outputs_agree(fixture, Blip2Config::parse(fixture.config),
@@ -155,8 +155,8 @@ TEST_P(Mutated, EveryMistakeFails) {
   EXPECT_GE(tried, 15);
 }
 
-// Not only the stage beside a mistake notices it: some fixture's logits alone would.
-TEST(Mutations, ShowInTheLogitsAlone) {
+// A mistake is not only visible in the stage with it, but also in the logits of some fixture.
+TEST(Mutations, AreVisibleInTheLogits) {
   at::NoGradGuard no_grad;
   std::map<std::string, double> largest;
   for (const auto& name : fixtures::blip2_fixtures()) {

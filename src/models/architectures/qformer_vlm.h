@@ -7,19 +7,19 @@
 
 namespace emend {
 
-// BLIP-2's kind: EVA-ViT, a Q-Former, and any decoder behind its projection. Immutable: threads may
-// run it at the same time on different passes.
+// Models of BLIP-2's kind: EVA-ViT, a Q-Former with a projection, and any decoder. Immutable:
+// several threads can run it at the same time with different passes.
 class QFormerVlm : public Model {
  public:
   struct Parts {
     Blip2VisionConfig vision;
     QFormerConfig qformer;
-    int64_t queries, language;  // `language`: the decoder's width
+    int64_t queries, language;  // `language`: the decoder's hidden size
     std::function<std::unique_ptr<Decoder>(const Builder&)> make_decoder;
   };
 
-  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
-  // misshapen.
+  // Takes every tensor from `weights`. Throws emend::Error if a tensor is missing, unexpected or
+  // has the wrong shape.
   QFormerVlm(const Parts& parts, NameMap names, Weights& weights);
 
   std::string default_sites(Module module) const override;
@@ -33,7 +33,7 @@ class QFormerVlm : public Model {
 
  private:
   int64_t queries_;
-  size_t bridge_, language_;  // first stage of each
+  size_t bridge_, language_;  // the first stage of each module
   EvaVit vision_;
   QFormer qformer_;
   std::unique_ptr<Decoder> decoder_;

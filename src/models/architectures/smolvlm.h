@@ -8,13 +8,13 @@
 
 namespace emend {
 
-// SmolVLMForConditionalGeneration and Idefics3ForConditionalGeneration: SigLIP, patches put
-// together and projected, Llama. A picture may be shown in tiles, which are pictures to the model.
-// Immutable, like every model.
+// SmolVLMForConditionalGeneration and Idefics3ForConditionalGeneration: SigLIP, merged and
+// projected patches, Llama. A picture can be divided into tiles, each of which is a picture for the
+// model. Immutable, like every model.
 class SmolVlm : public Model {
  public:
-  // Takes every tensor from `weights`; throws emend::Error when one is missing, left over or
-  // misshapen.
+  // Takes every tensor from `weights`. Throws emend::Error if a tensor is missing, unexpected or
+  // has the wrong shape.
   SmolVlm(const SmolVlmConfig& config, Weights& weights);
 
   std::string default_sites(Module module) const override;
@@ -27,11 +27,11 @@ class SmolVlm : public Model {
   void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override;
 
  private:
-  // (N, P, D) -> (N, P / scale^2, D * scale^2): patches of a square one after another.
+  // (N, P, D) -> (N, P / scale^2, D * scale^2): concatenates the patches of each square.
   at::Tensor put_together(const at::Tensor& x) const;
 
   SmolVlmConfig config_;
-  size_t norm_, bridge_, language_;  // stages: the vision norm, and the first of each
+  size_t norm_, bridge_, language_;  // stages: the vision norm, and the first stage of each module
   Siglip vision_;
   Linear projection_;
   Llama llama_;
@@ -39,8 +39,8 @@ class SmolVlm : public Model {
 
 std::unique_ptr<Model> make_smolvlm(const SmolVlmConfig& config, Weights& weights);
 
-// Names as released folders have them (`model.vision_model.`, `model.connector.`,
-// `model.text_model.`, `lm_head`); a model saved without its head has no `model.`.
+// Names as in released folders (`model.vision_model.`, `model.connector.`, `model.text_model.`,
+// `lm_head`). A model that was saved without its head has no `model.`.
 std::string smolvlm_name(const std::string& name);
 Architecture smolvlm_architecture(const nlohmann::json& config);
 

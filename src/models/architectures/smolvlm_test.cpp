@@ -1,4 +1,4 @@
-// Folders of SmolVLM: how they are asked, in how many tiles, what is refused.
+// Folders of SmolVLM: prompts, tiles and errors.
 
 #include "models/architectures/smolvlm.h"
 
@@ -33,7 +33,7 @@ class SmolVlmFolder : public ::testing::Test {
   testing::TemporaryFolder folder;
 };
 
-TEST_F(SmolVlmFolder, AnswersPicturesOfDifferingTilesAsItAnswersEach) {
+TEST_F(SmolVlmFolder, BatchGivesTheAnswersOfSinglePrompts) {
   const auto vlm = load_vlm(folder.string());
   const std::vector<Query> queries{{grey(40, 30), "What is this?"},
                                    {std::nullopt, "Where does the cat live?"},
@@ -55,22 +55,22 @@ TEST_F(SmolVlmFolder, AnswersPicturesOfDifferingTilesAsItAnswersEach) {
   EXPECT_EQ(forced[2].image_slots, 16);
 }
 
-TEST_F(SmolVlmFolder, RefusesWhatIsNotOnePicture) {
+TEST_F(SmolVlmFolder, RejectsPromptsWithSeveralPictures) {
   const auto vlm = load_vlm(folder.string());
   const auto asked = [&](const std::string& text, int64_t image) {
     return error_of([&] { vlm.processor.row(text, image, 1, 2); });
   };
   EXPECT_EQ(asked("<image>What?", 0), "no error");
   for (const char* text : {"<image><image>", "<image> and <image>", "<image><image><image>"})
-    EXPECT_THAT(asked(text, 0), HasSubstr("where no picture goes")) << text;
-  EXPECT_THAT(asked("<image>What?", -1), HasSubstr("where no picture goes"));
+    EXPECT_THAT(asked(text, 0), HasSubstr("in a wrong place")) << text;
+  EXPECT_THAT(asked("<image>What?", -1), HasSubstr("in a wrong place"));
   EXPECT_THAT(vlm.processor.row("What?", 3, 1, 2).images, ElementsAre(3, 4, 5));
   testing::write_text(folder / "processor_config.json", json{{"image_seq_len", 64}}.dump());
   EXPECT_THAT(error_of([&] { load_vlm(folder.string()); }),
-              HasSubstr("image_seq_len 64, the model has 4"));
+              HasSubstr("image_seq_len 64, but the model has 4"));
 }
 
-TEST_F(SmolVlmFolder, RefusesTilesOfAnotherSize) {
+TEST_F(SmolVlmFolder, RejectsTilesOfAnotherSize) {
   testing::write_text(folder / "preprocessor_config.json",
                       json{{"image_processor_type", "SmolVLMImageProcessor"},
                            {"size", {{"longest_edge", 48}}},
@@ -83,7 +83,7 @@ TEST_F(SmolVlmFolder, RefusesTilesOfAnotherSize) {
               HasSubstr("pixels must be (N, 3, 16, 16)"));
 }
 
-TEST(SmolVlmConfigs, RefuseWhatDoesNotFit) {
+TEST(SmolVlmConfigs, RejectInvalidFields) {
   const auto refusal = [](const char* pointer, const json& value) {
     auto config = testing::tiny_smolvlm_config();
     config[json::json_pointer(pointer)] = value;
@@ -101,15 +101,15 @@ TEST(SmolVlmConfigs, RefuseWhatDoesNotFit) {
   EXPECT_EQ(smolvlm_name("lm_head.weight"), "lm_head.weight");
 }
 
-// What transformers' Idefics3Processor makes of text, pictures and a chat template with a real
+// The prompts of transformers' Idefics3Processor for text, pictures and a chat template with a real
 // tokenizer (tools/reference/make_smolvlm_prompts.py).
-TEST_F(SmolVlmFolder, PromptsAreTheReleasedProcessors) {
+TEST_F(SmolVlmFolder, PromptsAgreeWithTheReleasedProcessor) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/gpt2/tokenizer.json";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;
   const auto expected =
       json::parse(std::ifstream(EMEND_SOURCE_DIR "/src/models/testdata/smolvlm/prompts.json"));
   auto tokenizer = json::parse(std::ifstream(real));
-  std::map<int64_t, std::string> added;  // by id, as the tokenizer wants them
+  std::map<int64_t, std::string> added;  // sorted by id, as the tokenizer requires
   for (const auto& [text, id] : expected["added"].items()) added[id] = text;
   for (const auto& [id, text] : added) {
     auto token = testing::tiny_tokenizer_with_placeholder()["added_tokens"].back();

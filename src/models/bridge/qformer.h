@@ -8,17 +8,17 @@
 
 namespace emend {
 
-// The Q-Former: learned queries that look at each other and at the picture, then a projection into
-// the language model's width.
+// The Q-Former: learned queries with self-attention and cross-attention to the picture features,
+// and a projection to the hidden size of the language model.
 class QFormer {
  public:
-  // Sites of layer i belong to stage `builder.stage + 1 + i`, the projection's to the one after
-  // them.
-  // `vision` and `language`: the widths that it looks at and projects into.
+  // Sites of layer i belong to stage `builder.stage + 1 + i`, and that of the projection to the
+  // next one. `vision` and `language` are the sizes of the picture features and of the projection's
+  // outputs.
   QFormer(const QFormerConfig& config, int64_t queries, int64_t vision, int64_t language,
           Builder builder);
 
-  // -> (N, Q, D): the queries of N pictures.
+  // -> (N, Q, D): the queries for N pictures.
   at::Tensor embed(int64_t images) const;
   // x: (N, Q, D), features: (N, P, D of vision) -> (N, Q, D)
   at::Tensor layer(size_t index, const at::Tensor& x, const at::Tensor& features,
@@ -26,7 +26,7 @@ class QFormer {
   // (N, Q, D) -> (N, Q, D of language)
   at::Tensor project(const at::Tensor& x, const Attachments& attachments) const;
 
-  // Its stages: embed, the layers, project. The first takes the picture's features from
+  // The stages: embed, the layers, project. The first stage takes the picture features from
   // pass.hidden.
   size_t stages() const { return layers_.size() + 2; }
   void run_stage(size_t index, Pass& pass, const Attachments& attachments) const;

@@ -22,9 +22,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSuffix = ".safetensors";
 constexpr uint64_t kLargestFile = uint64_t{1} << 31;
-constexpr uint64_t kHeaderRoom = 4096;  // about what tensors' names and shapes take
+constexpr uint64_t kHeaderRoom = 4096;  // approximate size of tensor names and shapes
 
-// Over everything that a file says, piece by piece with its length.
+// Hashes the content of a file, with the length of each part.
 class Checksum {
  public:
   Checksum(const std::string& key, const std::string& facts) {
@@ -56,24 +56,24 @@ const std::string& metadata(const SafetensorsHeader& header, const char* name) {
   return found->second;
 }
 
-// Read whole, not mapped: the file may be cut short under our hands.
+// The file is read, not mapped, because another process may truncate it.
 StoreEntry read_entry(const std::string& file, const std::string& key) {
   const auto bytes = read_file(file, kLargestFile);
   const auto header =
       parse_safetensors_header(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), file);
   if (metadata(header, "key") != key)
-    throw Error("models::store", "an entry of another key",
+    throw Error("models::store", "an entry with another key",
                 "the entry is damaged and will be computed again");
   const auto& facts = metadata(header, "facts");
   if (!header.unsupported.empty())
-    throw Error("models::store", "an entry of another program",
+    throw Error("models::store", "an entry of another build",
                 "the entry is damaged and will be computed again");
   const char* data = bytes.data() + header.data_begin;
   Checksum checksum(key, facts);
   for (const auto& [name, info] : header.tensors)
     checksum.add(name, info.dtype, info.shape, data + info.begin, info.end - info.begin);
   if (checksum.hex() != metadata(header, "checksum"))
-    throw Error("models::store", "an entry whose checksum does not fit",
+    throw Error("models::store", "an entry with a wrong checksum",
                 "the entry is damaged and will be computed again");
 
   StoreEntry entry;
@@ -93,7 +93,7 @@ struct File {
   fs::path path;
 };
 
-// Our files, oldest first; what killed processes left half-written goes away.
+// Lists the entries, oldest first, and removes incomplete files of killed processes.
 std::vector<File> files_in(const std::string& folder) {
   std::vector<File> files;
   std::error_code error;
@@ -128,7 +128,7 @@ ActivationFolder::ActivationFolder(std::string path, uint64_t budget)
     : path_(std::move(path)), budget_(budget) {
   std::error_code error;
   fs::create_directories(path_, error);
-  if (!is_folder(path_)) give_up(error ? error.message() : "it is not a folder");
+  if (!is_folder(path_)) give_up(error ? error.message() : "not a folder");
 }
 
 std::string ActivationFolder::file_of(const std::string& key) const {
@@ -141,10 +141,11 @@ std::optional<StoreEntry> ActivationFolder::read(const std::string& key, int64_t
   if (!fs::exists(file, error)) return {};
   try {
     auto entry = read_entry(file, key);
-    fs::last_write_time(file, fs::file_time_type::clock::now(), error);  // used: not the oldest
+    // Marks the entry as recently used.
+    fs::last_write_time(file, fs::file_time_type::clock::now(), error);
     return entry;
-  } catch (const std::exception& e) {         // whatever it is, it can be computed anew
-    if (!fs::exists(file, error)) return {};  // another process made room meanwhile
+  } catch (const std::exception& e) {         // any damaged entry is computed again
+    if (!fs::exists(file, error)) return {};  // another process removed it
     logger().debug("rejected {}: {}", file, e.what());
     ++rejected;
     return {};
@@ -156,10 +157,10 @@ void ActivationFolder::write(const std::string& key, const StoreEntry& entry) {
   std::string facts;
   try {
     facts = entry.facts.dump();
-  } catch (const nlohmann::json::exception&) {  // text that is no UTF-8 stays in memory
+  } catch (const nlohmann::json::exception&) {  // text that is not UTF-8 stays in memory only
     return;
   }
-  // Facts stand escaped in the header.
+  // Facts are escaped in the header.
   const auto size = bytes_of(entry) + facts.size() + 2 * key.size() + kHeaderRoom;
   if (size > std::min(budget_, kLargestFile)) return;
   Checksum checksum(key, facts);
@@ -176,7 +177,8 @@ void ActivationFolder::write(const std::string& key, const StoreEntry& entry) {
   }
 }
 
-// Looks through the folder seldom: when it may be full, or we have added much. Others add, too.
+// The folder is scanned only if it may be full, or after many writes, because other processes also
+// add files.
 void ActivationFolder::make_room(uint64_t size) {
   if (looked_ && used_ + size <= budget_ && since_look_ <= budget_ / 16) return;
   const auto files = files_in(path_);
@@ -184,18 +186,18 @@ void ActivationFolder::make_room(uint64_t size) {
   since_look_ = used_ = 0;
   for (const auto& file : files) used_ += file.size;
   if (used_ + size <= budget_) return;
-  // A little more than needed, so that the next entry does not look again.
+  // Frees more than needed, so that the next entry needs no scan.
   const auto target = budget_ - std::max(size, budget_ / 16);
   for (const auto& file : files) {
     if (used_ <= target) break;
     std::error_code error;
     fs::remove(file.path, error);
-    used_ -= file.size;  // removed by us or by another
+    used_ -= file.size;  // removed by this or another process
   }
 }
 
 void ActivationFolder::give_up(const std::string& why) {
-  if (writable_) logger().warn("the cache {} cannot be written, going on without: {}", path_, why);
+  if (writable_) logger().warn("cannot write to the cache {}, which is disabled: {}", path_, why);
   writable_ = false;
 }
 

@@ -12,13 +12,12 @@
 namespace emend {
 namespace {
 
-// Memory of its own: what the caller does to its tensors, or to what they are views of, is not
-// ours.
+// Copies a tensor, so that later changes of the caller's tensors or their storage have no effect.
 StoreEntry own(StoreEntry entry) {
   for (auto& [name, tensor] : entry.tensors) {
     if (!tensor.defined() || tensor.layout() != at::kStrided)
-      throw Error("models::store", fmt::format("tensor `{}` has no value, or is sparse", name),
-                  "keep dense tensors with values");
+      throw Error("models::store", fmt::format("tensor `{}` is undefined or sparse", name),
+                  "store dense tensors");
     tensor = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
                                 /*copy=*/true, at::MemoryFormat::Contiguous);
   }
@@ -37,7 +36,7 @@ struct ActivationStore::State {
   uint64_t memory = 0;
   std::optional<ActivationFolder> folder;
   Counts counts;
-  std::list<Item> items;  // used last first
+  std::list<Item> items;  // most recently used first
   std::unordered_map<std::string, std::list<Item>::iterator> by_key;
 
   void drop(std::list<Item>::iterator item) {

@@ -54,7 +54,7 @@ StoreEntry block(int64_t value) {
   return ::testing::AssertionSuccess();
 }
 
-// What is logged while one exists.
+// Records log messages during its lifetime.
 class Heard {
  public:
   Heard() : sink_(std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)) {
@@ -97,7 +97,7 @@ class StoreTest : public ::testing::Test {
   TemporaryFolder folder;
 };
 
-TEST_F(StoreTest, KeepsInMemory) {
+TEST_F(StoreTest, FindsEntriesInMemory) {
   ActivationStore store({uint64_t{1} << 20, "", 0});
   EXPECT_EQ(store.find("a"), nullptr);
   EXPECT_TRUE(same(store.put("a", sample()), sample()));
@@ -112,7 +112,7 @@ TEST_F(StoreTest, KeepsInMemory) {
   EXPECT_EQ(folder.listing(), "");
 }
 
-TEST_F(StoreTest, KeepsCopiesWithoutGradients) {
+TEST_F(StoreTest, StoresCopiesWithoutGradients) {
   auto store = open();
   const auto whole = at::zeros({100, 4}).requires_grad_();
   auto view = (whole + 1).slice(0, 3, 5);
@@ -127,7 +127,7 @@ TEST_F(StoreTest, KeepsCopiesWithoutGradients) {
   EXPECT_EQ(kept.storage().nbytes(), kept.nbytes());
 }
 
-TEST_F(StoreTest, LaterStoresFindItInTheFolder) {
+TEST_F(StoreTest, LaterStoresFindEntriesInTheFolder) {
   open().put("a", sample());
   auto later = open();
   const auto first = later.find("a");
@@ -135,7 +135,7 @@ TEST_F(StoreTest, LaterStoresFindItInTheFolder) {
   EXPECT_EQ(later.find("a"), first);
   EXPECT_EQ(later.counts().disk_hits, 1);
   EXPECT_EQ(later.counts().memory_hits, 1);
-  // What was found does not hang on the file.
+  // The returned entry does not depend on the file.
   fs::resize_file(file("a"), 10);
   EXPECT_TRUE(same(first, sample()));
 }
@@ -149,13 +149,13 @@ TEST_F(StoreTest, StoresShareAFolder) {
   other.put("a", sample(3));
   EXPECT_TRUE(same(one.find("b"), sample(2)));
   EXPECT_TRUE(same(from_disk().find("a"), sample(3)));
-  fs::remove_all(folder.path());  // someone cleans up
+  fs::remove_all(folder.path());  // another process removes the folder
   EXPECT_EQ(one.find("c"), nullptr);
   EXPECT_TRUE(same(one.find("a"), sample(1)));
 }
 
-// As processes would: each has its own store, and the folder is too small for what they put there.
-TEST_F(StoreTest, StoresMayWorkOnAFolderAtTheSameTime) {
+// Simulates processes: each has its own store, and the folder is too small for all entries.
+TEST_F(StoreTest, StoresUseAFolderConcurrently) {
   Heard heard;
   std::vector<int64_t> wrong(4, 0), found(4, 0), rejected(4, 0);
   std::vector<std::thread> threads;
@@ -183,7 +183,7 @@ TEST_F(StoreTest, StoresMayWorkOnAFolderAtTheSameTime) {
   EXPECT_THAT(folder.listing(), Not(HasSubstr(".tmp")));
 }
 
-TEST_F(StoreTest, LeastRecentlyUsedLeavesMemoryFirst) {
+TEST_F(StoreTest, MemoryDropsLeastRecentlyUsedEntries) {
   ActivationStore store({13000, "", 0});
   for (int i = 0; i < 3; ++i) store.put(std::to_string(i), block(i));
   EXPECT_NE(store.find("0"), nullptr);
@@ -196,7 +196,7 @@ TEST_F(StoreTest, LeastRecentlyUsedLeavesMemoryFirst) {
   EXPECT_LE(store.counts().memory_bytes, 13000u);
 }
 
-TEST_F(StoreTest, WhatIsTooLargeForMemoryGoesToTheFolder) {
+TEST_F(StoreTest, LargeEntriesAreStoredInTheFolder) {
   auto store = open(1000);
   EXPECT_TRUE(same(store.put("a", block(1)), block(1)));
   EXPECT_EQ(store.counts().memory_bytes, 0u);
@@ -204,14 +204,14 @@ TEST_F(StoreTest, WhatIsTooLargeForMemoryGoesToTheFolder) {
   EXPECT_EQ(store.counts().disk_hits, 1);
 }
 
-TEST_F(StoreTest, TheFolderKeepsItsBudget) {
+TEST_F(StoreTest, FolderKeepsItsBudget) {
   write_file(folder.file("notes.txt"), "somebody else's");
   const uint64_t budget = 80000;
   auto store = open(0, budget);
   for (int i = 0; i < 40; ++i) {
     store.put(std::to_string(i), block(i));
     age(file(std::to_string(i)), 100 - i);
-    EXPECT_NE(store.find("0"), nullptr) << i;  // used: not the oldest
+    EXPECT_NE(store.find("0"), nullptr) << i;  // recently used, so not removed
     EXPECT_LE(on_disk(), budget);
   }
   EXPECT_GT(on_disk(), budget / 2);
@@ -223,7 +223,7 @@ TEST_F(StoreTest, TheFolderKeepsItsBudget) {
   EXPECT_NE(store.find("39"), nullptr);
 }
 
-TEST_F(StoreTest, TheBudgetHoldsForWhatOthersLeft) {
+TEST_F(StoreTest, BudgetIncludesFilesOfOtherProcesses) {
   {
     auto before = open(0);
     for (int i = 0; i < 20; ++i) {
@@ -245,7 +245,7 @@ TEST_F(StoreTest, TheBudgetHoldsForWhatOthersLeft) {
   EXPECT_TRUE(fs::exists(at_work));
 }
 
-TEST_F(StoreTest, RejectsWhatItCannotTrust) {
+TEST_F(StoreTest, RejectsDamagedEntries) {
   open().put("a", sample());
   open().put("b", sample(2));
   const auto good = read_file(file("a"));
@@ -261,7 +261,7 @@ TEST_F(StoreTest, RejectsWhatItCannotTrust) {
   write_file(file("a"), good.substr(0, good.size() - 1));
   rejects("truncated");
   write_file(file("a"), read_file(file("b")));
-  rejects("of another key");
+  rejects("with another key");
   auto flipped = good;
   flipped.back() ^= 1;
   write_file(file("a"), flipped);
@@ -293,7 +293,7 @@ TEST_F(StoreTest, RejectsWhatItCannotTrust) {
   EXPECT_EQ(read_file(file("a")), good);
 }
 
-TEST_F(StoreTest, DamagedFilesAreRejectedOrWhole) {
+TEST_F(StoreTest, MutatedFilesAreRejectedOrEqual) {
   std::vector<std::string> files;
   for (const char* key : {"a", "b"}) {
     open().put(key, sample(key[0]));
@@ -309,11 +309,11 @@ TEST_F(StoreTest, DamagedFilesAreRejectedOrWhole) {
   });
   EXPECT_EQ(told, "");
   EXPECT_GT(damaged, 1000);
-  // Blanks in the header are no damage.
+  // Spaces in the header are not damage.
   EXPECT_GT(store.counts().rejected, damaged * 9 / 10);
 }
 
-TEST_F(StoreTest, AFullDiskIsOneWarning) {
+TEST_F(StoreTest, FullDiskLogsOneWarning) {
   Heard heard;
   auto store = open();
   {
@@ -326,7 +326,7 @@ TEST_F(StoreTest, AFullDiskIsOneWarning) {
   EXPECT_EQ(folder.listing(), "");
 }
 
-TEST_F(StoreTest, NoFolderIsOneWarning) {
+TEST_F(StoreTest, UnusableFolderLogsOneWarning) {
   write_file(folder.file("taken"), "");
   Heard heard;
   for (const char* path : {"taken", "taken/below"}) {
@@ -339,7 +339,7 @@ TEST_F(StoreTest, NoFolderIsOneWarning) {
   EXPECT_EQ(heard.warnings(), 2) << heard.text();
 }
 
-TEST_F(StoreTest, TextThatIsNoUtf8StaysInMemory) {
+TEST_F(StoreTest, InvalidUtf8StaysInMemory) {
   Heard heard;
   auto store = open();
   StoreEntry odd{{}, {{"answer", "\xff\xfe"}}};
@@ -351,7 +351,7 @@ TEST_F(StoreTest, TextThatIsNoUtf8StaysInMemory) {
   EXPECT_EQ(heard.warnings(), 0) << heard.text();
 }
 
-TEST_F(StoreTest, RefusesTensorsWithoutValue) {
+TEST_F(StoreTest, RejectsUndefinedTensors) {
   auto store = open();
   EXPECT_ANY_THROW(store.put("a", {{{"x", at::Tensor()}}, {}}));
   EXPECT_EQ(store.find("a"), nullptr);

@@ -15,13 +15,13 @@
 namespace emend {
 namespace {
 
-// Bits depend on the program itself, on LibTorch, its BLAS, and the instructions they choose.
+// Bits depend on the program, LibTorch, its BLAS, and the instructions that they use.
 const std::string& build() {
   static const std::string build = [] {
     std::string program;
     try {
       program = hash_hex(read_file("/proc/self/exe"));
-    } catch (const Error&) {  // some sandboxes hide it; the version has to do
+    } catch (const Error&) {  // some sandboxes hide the file; the version is used instead
     }
     const auto blas = find_blas();
     return fmt::format("emend {} {}, {}, {} {}", EMEND_VERSION, program,
@@ -41,7 +41,7 @@ void add_tensor(Hasher& hash, const at::Tensor& tensor) {
   hash.update(plain.data_ptr(), plain.nbytes());
 }
 
-// Everything of a pass that stands before the first stage.
+// All fields of a pass before the first stage.
 std::string content_of(const Pass& pass) {
   Hasher hash;
   for (const auto* tensor : {&pass.pixels, &pass.ids, &pass.mask, &pass.segments, &pass.positions,
@@ -50,7 +50,7 @@ std::string content_of(const Pass& pass) {
   return hash.hex();
 }
 
-// First stage that they change once requests have been applied.
+// The first stage that the interventions change after the request interventions.
 size_t first_changed_in_run(const Model& model, const Interventions& interventions) {
   Interventions in_run;
   std::copy_if(interventions.begin(), interventions.end(), std::back_inserter(in_run),
@@ -86,7 +86,7 @@ std::string store_key(const Vlm& vlm, const std::string& what) {
 
 at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store) {
   if (pixels.dim() != 4 || pixels.size(0) != 1)
-    throw Error("models::prefix", "features are of one picture, (1, 3, H, W)",
+    throw Error("models::prefix", "picture features need one picture, (1, 3, H, W)",
                 "encode one picture at a time");
   const auto& model = *vlm.model;
   std::string key;
@@ -116,11 +116,11 @@ Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
   const auto language = model.first_stage(Module::language);
   const bool runs = first > (looks ? 0 : language);
   if (!runs) {
-    if (first > 0) model.run(pass, first - 1);  // text alone skips the stages before it
+    if (first > 0) model.run(pass, first - 1);  // a text-only pass skips the earlier stages
     return pass;
   }
   const auto changed = store ? first_changed_in_run(model, interventions) : 0;
-  // Within the bridge a state holds the features besides, which are stored by picture.
+  // Within the connector, a state also has picture features, which are stored separately.
   const bool all_known = changed >= first && (first < bridge || first >= language);
   std::string key;
   if (all_known) {

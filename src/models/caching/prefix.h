@@ -7,21 +7,21 @@
 
 namespace emend {
 
-// `what` and all that a stored activation depends on beside its input: fingerprint, dtype, device,
-// threads, build.
+// A key from `what` and everything else that a stored activation depends on, except for its input:
+// fingerprint, dtype, device, threads, build.
 std::string store_key(const Vlm& vlm, const std::string& what);
 
-// The vision module's output for one picture, (1, P, D), from the store where it has it. Pictures
-// go through the vision module one at a time, everywhere, so that a picture's features do not
-// depend, to the last bit, on its neighbours in a batch. pixels: (1, 3, H, W).
+// Returns the output of the vision module for one picture, (1, P, D), from the store if possible.
+// All pictures run through the vision module one by one, so that the bits of a picture's features
+// do not depend on the batch. pixels: (1, 3, H, W).
 at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store);
 
-// The batch run up to (and without) stage `first` under `interventions`, without gradients: what
-// optimisation steps and the two sides of an evaluation share. Request interventions must have been
-// applied. From the store comes the whole state before `first`, when the interventions leave all
-// before it alone, or else (and within the bridge) the pictures' features, when they leave the
-// vision module alone. Model::run goes on from the pass, and from copies of it; to keep passes at
-// several boundaries, run from one to the next and copy.
+// Runs a batch up to stage `first` (exclusive) with `interventions` and without gradients.
+// Optimization steps, and the measurements before and after an edit, share the result. Request
+// interventions must have been applied. If the interventions change no earlier stage, the state
+// before `first` is stored. Otherwise (and within the connector), the features of the pictures are
+// stored if the interventions do not change the vision module. Model::run can continue from the
+// pass and from copies of it. For passes at several stages, run from one to the next and copy.
 Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
                 const Interventions& interventions = {}, ActivationStore* store = nullptr,
                 PadSide pad = PadSide::right);

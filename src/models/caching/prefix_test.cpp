@@ -14,9 +14,9 @@ namespace emend {
 namespace {
 
 struct Case {
-  const char* model;  // tiny, or the bundled one
-  // Computed in, if the model is tiny. The bundled one is stored in it and opened as a user opens
-  // it: bfloat16 itself takes many minutes on a processor that multiplies it slowly.
+  const char* model;  // tiny, or the bundled model
+  // The dtype of computation of the tiny model. The bundled model is opened in its stored dtype
+  // with default options, because bfloat16 takes many minutes on a processor without fast support.
   at::ScalarType dtype;
 };
 
@@ -44,7 +44,7 @@ class PrefixTest : public ::testing::TestWithParam<Case> {
     std::vector<at::Tensor> pixels;
     for (uint64_t i = 0; i < 3; ++i) pixels.push_back(vlm.processor.pixels(picture(i)));
     const auto& p = vlm.processor;
-    // Pictures shared by rows, text alone, two pictures in a row.
+    // Shared pictures, text only, and two pictures in a row.
     batch = {at::stack(pixels),
              {p.row("What colour is the star?", 0), p.row("Where does Bo live?"),
               p.row("How many?", 1), p.row("What shape?", 0), p.row("Which?", 2)}};
@@ -59,7 +59,7 @@ class PrefixTest : public ::testing::TestWithParam<Case> {
   ActivationStore store(uint64_t memory = uint64_t{1} << 28) const {
     return ActivationStore({memory, cache(), uint64_t{1} << 30});
   }
-  // Loud enough that every answer changes.
+  // Large enough that every answer changes.
   std::vector<std::pair<const char*, Interventions>> edits() const {
     return {{"none", {}},
             {"vision", {delta(model(), "vision_model*fc1", 0.3)}},
@@ -95,8 +95,9 @@ INSTANTIATE_TEST_SUITE_P(All, PrefixTest,
                                   (info.param.dtype == at::kFloat ? "Fp32" : "Bf16");
                          });
 
-// From every boundary, cold, warm in memory, and warm on disk: the bits of a run without a store.
-TEST_P(PrefixTest, EveryBoundaryGivesTheBitsOfAWholeRun) {
+// From every stage, without entries, with entries in memory, and with entries on disk: the bits are
+// those of a run without a store.
+TEST_P(PrefixTest, EveryStageGivesTheBitsOfAFullRun) {
   const Batch single{batch.pixels.slice(0, 0, 1), {batch.rows[0]}};
   for (const auto& of : {batch, single}) {
     const auto untouched = plain(of, {});
@@ -118,7 +119,7 @@ TEST_P(PrefixTest, EveryBoundaryGivesTheBitsOfAWholeRun) {
   }
 }
 
-TEST_P(PrefixTest, PadSidesAndBatchesAreApart) {
+TEST_P(PrefixTest, PadSidesAndBatchesHaveDifferentKeys) {
   auto shared = store();
   const auto head = model().stages().size() - 1;
   auto fewer = batch;
@@ -132,7 +133,7 @@ TEST_P(PrefixTest, PadSidesAndBatchesAreApart) {
           EXPECT_TRUE(at::equal(resumed(of, first, {}, &shared, pad), plain(of, {}, pad)));
 }
 
-TEST_P(PrefixTest, TextAloneTakesNoPicturesAndIsKept) {
+TEST_P(PrefixTest, TextOnlyBatchesAreStoredWithoutPictures) {
   Batch text{{}, {batch.rows[1], vlm.processor.row("And who?")}};
   const auto language = model().first_stage(Module::language);
   auto shared = store();
@@ -147,7 +148,7 @@ TEST_P(PrefixTest, TextAloneTakesNoPicturesAndIsKept) {
   EXPECT_EQ(shared.counts().memory_hits, 1);
 }
 
-TEST_P(PrefixTest, FeaturesDoNotDependOnTheNeighbours) {
+TEST_P(PrefixTest, FeaturesDoNotDependOnOtherPictures) {
   for (int threads : {1, 2}) {
     at::set_num_threads(threads);
     auto pass = model().begin(batch);
@@ -171,12 +172,12 @@ TEST_P(PrefixTest, FeaturesDoNotDependOnTheNeighbours) {
   }
 }
 
-TEST_P(PrefixTest, PicturesTogetherAreTheSameButForTheLastBits) {
+TEST_P(PrefixTest, BatchedPicturesDifferOnlyByRounding) {
   auto apart = model().begin(batch), together = apart;
   together.batched_pictures = true;
   const auto bridge = model().first_stage(Module::bridge);
   const Interventions scoped{delta(model(), "vision_model*fc1", 0.3, {0, 0, 0, 0, 1})};
-  // Rows 2 and 4 share picture 1: the scope needs them both.
+  // Rows 2 and 4 share picture 1, so both must be in scope.
   auto edit = scoped;
   edit[0].rows[2] = true;
   model().run(apart, bridge - 1, edit);
@@ -184,7 +185,7 @@ TEST_P(PrefixTest, PicturesTogetherAreTheSameButForTheLastBits) {
   const double tolerance = GetParam().dtype == at::kFloat ? 1e-4 : 0.1;
   EXPECT_TRUE(at::allclose(apart.hidden.to(at::kFloat), together.hidden.to(at::kFloat), tolerance,
                            tolerance));
-  // The picture out of scope has the bits of no edit at all.
+  // The picture out of scope has the bits without the edit.
   EXPECT_TRUE(at::equal(apart.hidden.narrow(0, 0, 1),
                         picture_features(vlm, batch.pixels.narrow(0, 0, 1), nullptr)));
   EXPECT_FALSE(at::allclose(
@@ -193,12 +194,12 @@ TEST_P(PrefixTest, PicturesTogetherAreTheSameButForTheLastBits) {
   EXPECT_THROW(run_prefix(vlm, batch, bridge, scoped), Error);
 }
 
-TEST_P(PrefixTest, EditsOfTheVisionModuleAskNoStore) {
+TEST_P(PrefixTest, EditsOfTheVisionModuleDoNotUseTheStore) {
   auto shared = store();
   const auto head = model().stages().size() - 1;
   const auto edit = edits()[1].second;
   run_prefix(vlm, batch, head, edit, &shared);
-  // An observer wants to be called: what it hangs on is no less.
+  // An observer must be called, so the stage that it attaches to must run.
   int seen = 0;
   const Interventions watch{Intervention::boundary("vision.norm", [&](const at::Tensor& x) {
     EXPECT_EQ(x.size(0), 1);
@@ -210,7 +211,7 @@ TEST_P(PrefixTest, EditsOfTheVisionModuleAskNoStore) {
   EXPECT_EQ(shared.counts().misses + shared.counts().memory_hits, 0);
 }
 
-TEST_P(PrefixTest, PassesGoOnFromBoundaryToBoundary) {
+TEST_P(PrefixTest, PassesContinueFromStageToStage) {
   auto shared = store();
   const Interventions edit{delta(model(), "qformer*value", 0.3)};
   const auto bridge = model().first_stage(Module::bridge);
@@ -229,7 +230,7 @@ TEST_P(PrefixTest, PassesGoOnFromBoundaryToBoundary) {
   EXPECT_TRUE(at::equal(again.logits(), plain(batch, edit)));
 }
 
-TEST_P(PrefixTest, DamagedEntriesAreComputedAnew) {
+TEST_P(PrefixTest, DamagedEntriesAreComputedAgain) {
   const auto first = model().stages().size() - 1;
   auto fresh = store();
   run_prefix(vlm, batch, first, {}, &fresh);
@@ -249,7 +250,7 @@ TEST_P(PrefixTest, DamagedEntriesAreComputedAnew) {
   EXPECT_EQ(last.counts().disk_hits, 1);
 }
 
-TEST_P(PrefixTest, KeysTellApartWhatChangesBits) {
+TEST_P(PrefixTest, KeysContainEverythingThatChangesBits) {
   const auto key = store_key(vlm, "x");
   EXPECT_EQ(store_key(vlm, "x"), key);
   EXPECT_NE(store_key(vlm, "y"), key);
@@ -263,11 +264,11 @@ TEST_P(PrefixTest, KeysTellApartWhatChangesBits) {
   EXPECT_NE(store_key(load_vlm(folder / "other", {GetParam().dtype, at::kCPU}), "x"), key);
 }
 
-TEST_P(PrefixTest, FeaturesAreOfOnePicture) {
+TEST_P(PrefixTest, FeaturesNeedOnePicture) {
   EXPECT_THROW(picture_features(vlm, batch.pixels, nullptr), Error);
 }
 
-TEST_P(PrefixTest, GeneratesTheSameFromAStore) {
+TEST_P(PrefixTest, GenerationFromAStoreIsEqual) {
   const std::vector<Query> queries{{picture(1), "What colour is the star?"},
                                    {std::nullopt, "Where does Bo live?"},
                                    {picture(2), "How many?"},
@@ -285,7 +286,7 @@ TEST_P(PrefixTest, GeneratesTheSameFromAStore) {
   }
 }
 
-TEST_P(PrefixTest, GeneratesFromAKeptPassAgainAndAgain) {
+TEST_P(PrefixTest, PassCanBeUsedForSeveralGenerations) {
   const auto language = model().first_stage(Module::language);
   const GenerationOptions options{.max_new_tokens = 5};
   auto shared = store();
@@ -302,9 +303,9 @@ TEST_P(PrefixTest, GeneratesFromAKeptPassAgainAndAgain) {
   EXPECT_THROW(generate_tokens(model(), right, {}, {}, options), Error);
 }
 
-// Whatever module is edited, each token that the cache gives is the best one of a whole pass, but
-// for what other shapes do to the last bits.
-TEST_P(PrefixTest, CachedTokensAreThoseOfWholePassesUnderEdits) {
+// For edits of any module, each token with a cache is the most likely one of a pass without a
+// cache, except for rounding.
+TEST_P(PrefixTest, CacheGivesTheTokensOfFullPassesWithEdits) {
   const double rounding = model().dtype() == at::kFloat ? 1e-5 : 0.02;
   for (const auto& [name, edit] : edits()) {
     const auto cached = generate_tokens(model(), batch, {}, edit, {.max_new_tokens = 4});
@@ -322,7 +323,7 @@ TEST_P(PrefixTest, CachedTokensAreThoseOfWholePassesUnderEdits) {
   }
 }
 
-TEST_P(PrefixTest, GradientsFlowThroughThePictures) {
+TEST_P(PrefixTest, GradientsFlowThroughPictures) {
   at::AutoGradMode gradients(true);
   const auto bridge = model().first_stage(Module::bridge);
   const auto gradient = [&](bool together) {

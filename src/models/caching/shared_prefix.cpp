@@ -8,7 +8,7 @@
 namespace emend {
 namespace {
 
-// Rows that show the same pictures, and how many ids they share.
+// Rows with the same pictures, and the length of their common prefix.
 struct Group {
   std::vector<size_t> rows;
   size_t length;
@@ -49,7 +49,7 @@ bool can_share(const Batch& batch, const std::vector<Group>& groups,
   return true;
 }
 
-// The groups' beginnings through the language module's blocks: (G, P), with their cache.
+// Runs the prefixes of the groups through the language blocks: (G, P), with their cache.
 Pass run_beginnings(const Vlm& vlm, const Batch& batch, const std::vector<Group>& groups,
                     const Interventions& interventions, ActivationStore* store) {
   const auto& model = *vlm.model;
@@ -95,7 +95,7 @@ std::optional<SharedPrefix> share_prefixes(const Vlm& vlm, const Batch& batch,
       shared.computed += static_cast<int64_t>(end.ids.size());
       shared.plain += static_cast<int64_t>(row.ids.size());
       if (static_cast<int64_t>(row.ids.size()) > model.max_positions())
-        return std::nullopt;  // the plain way says so
+        return std::nullopt;  // the call without prefix sharing reports the error
     }
   }
   if (4 * (shared.plain - shared.computed) < shared.plain) return std::nullopt;

@@ -8,20 +8,21 @@
 
 namespace emend {
 
-// A batch as a pass behind what its rows begin with.
+// A batch whose rows share computed prefixes.
 struct SharedPrefix {
-  // Stands before the language module with the rows' ends as ids (B, T). What comes before them,
-  // of rows that show the same pictures and begin alike computed once, is in its cache; mask is
-  // (B, cached + T). Generates (padded left), or runs with `wanted`.
+  // At the start of the language module, with the remaining ids of the rows as ids (B, T). The KV
+  // cache has their prefixes, each of which was computed once for rows with the same pictures and
+  // ids. mask: (B, cached + T). Can be used for generation (left-padded), or with `wanted`.
   Pass pass;
-  int64_t computed = 0, plain = 0;  // positions that the language module runs over: here, without
+  // Number of positions in the language module, with and without sharing.
+  int64_t computed = 0, plain = 0;
 };
 
-// Rows with the same pictures share the ids that all of them begin with; each runs its own end.
-// ends[r]: how many of row r's last positions the pass must have at least, 1 or more. Nothing where
-// that saves less than a quarter of the positions, where an end would show a picture, and under
-// interventions that see more than single positions (only weights, of all rows, are taken along;
-// requests have been applied). Logits differ from the plain way's by rounding.
+// Rows with the same pictures share their longest common prefix; each runs its own remainder.
+// ends[r] is the minimum length of row r's remainder, 1 or more. Returns nothing if this saves less
+// than a quarter of the positions, if a remainder has image tokens, or if interventions act on more
+// than single positions (allowed are weight interventions on all rows, and request interventions,
+// which were applied). Logits differ from those without sharing by rounding.
 std::optional<SharedPrefix> share_prefixes(const Vlm& vlm, const Batch& batch,
                                            const std::vector<int64_t>& ends,
                                            const Interventions& interventions,

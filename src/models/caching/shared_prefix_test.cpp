@@ -8,7 +8,7 @@
 namespace emend {
 namespace {
 
-// Rounding of a softmax over more or fewer padded positions.
+// The rounding error of a softmax over more or fewer padded positions.
 constexpr double kBound = 2e-5;
 
 class SharedPrefixTest : public ::testing::Test {
@@ -25,7 +25,8 @@ class SharedPrefixTest : public ::testing::Test {
   static const Vlm& vlm() { return *vlm_; }
   static const Model& model() { return *vlm_->model; }
 
-  // Demonstrations in front of questions: two about picture 0, one about picture 1, two about none.
+  // Demonstrations before questions: two about picture 0, one about picture 1, two without
+  // pictures.
   static Batch batch() {
     Batch batch;
     batch.pixels = at::stack({vlm().processor.pixels(*testing::noise_image(1)),
@@ -53,10 +54,10 @@ class SharedPrefixTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> SharedPrefixTest::folder_;
 std::unique_ptr<Vlm> SharedPrefixTest::vlm_;
 
-TEST_F(SharedPrefixTest, GivesTheLogitsOfThePlainWay) {
+TEST_F(SharedPrefixTest, LogitsAgreeWithUnsharedRows) {
   at::NoGradGuard no_grad;
   const auto rows = batch();
-  // The second row wants more than what is its own.
+  // The second row needs more positions than its own remainder.
   const std::vector<int64_t> ends = {3, 40, 5, 2, 7};
   for (const auto& changes : {Interventions{}, noise()}) {
     ActivationStore store(ActivationStore::Options{});
@@ -83,7 +84,7 @@ TEST_F(SharedPrefixTest, GivesTheLogitsOfThePlainWay) {
   }
 }
 
-TEST_F(SharedPrefixTest, GeneratesWhatThePlainWayDoes) {
+TEST_F(SharedPrefixTest, GenerationAgreesWithUnsharedRows) {
   const auto rows = batch();
   const std::vector<int64_t> ends(rows.rows.size(), 1);
   GenerationOptions options;
@@ -100,7 +101,7 @@ TEST_F(SharedPrefixTest, GeneratesWhatThePlainWayDoes) {
   }
 }
 
-TEST_F(SharedPrefixTest, WhatRowsShareRunsOnce) {
+TEST_F(SharedPrefixTest, SharedPrefixRunsOnce) {
   auto rows = batch();
   const auto size = [&](size_t r) { return static_cast<int64_t>(rows.rows[r].ids.size()); };
   const auto shared = share_prefixes(vlm(), rows, {1, 1, 1, 1, 1}, {}, nullptr, PadSide::right);
@@ -108,11 +109,11 @@ TEST_F(SharedPrefixTest, WhatRowsShareRunsOnce) {
   EXPECT_EQ(shared->plain, size(0) + size(1) + size(2) + size(3) + size(4));
   const int64_t told = 60 + 36 + 1;  // bytes and BOS
   const int64_t slots = model().image_slots();
-  // "Where?" and "Who is it?" begin alike; so do none of the others.
+  // "Where?" and "Who is it?" have a common prefix; the others have none.
   EXPECT_EQ(shared->plain - shared->computed, slots + told + told + 2);
 }
 
-TEST_F(SharedPrefixTest, WhereThereIsNothingToShareItSaysSo) {
+TEST_F(SharedPrefixTest, ReturnsNothingWithoutSharing) {
   const auto rows = batch();
   const std::vector<int64_t> ends = {1, 1, 1, 1, 1};
   const auto shares = [&](const Batch& batch, const std::vector<int64_t>& wanted,
@@ -120,12 +121,12 @@ TEST_F(SharedPrefixTest, WhereThereIsNothingToShareItSaysSo) {
     return share_prefixes(vlm(), batch, wanted, changes, nullptr, PadSide::right).has_value();
   };
   EXPECT_TRUE(shares(rows, ends));
-  EXPECT_FALSE(shares(rows, {1, 1000, 1, 1, 1}));  // the whole row is wanted
+  EXPECT_FALSE(shares(rows, {1, 1000, 1, 1, 1}));  // the whole row is needed
   EXPECT_FALSE(shares({rows.pixels, {rows.rows[0], rows.rows[2]}}, {1, 1}));
   auto segmented = rows;
   segmented.rows[0].segments.assign(rows.rows[0].ids.size(), 0);
   EXPECT_FALSE(shares(segmented, ends));
-  auto late = rows;  // a picture behind the text
+  auto late = rows;  // a picture after the text
   late.rows[0].ids.insert(late.rows[0].ids.end(), rows.rows[0].ids.begin(),
                           rows.rows[0].ids.begin() + model().image_slots());
   late.rows[0].images.push_back(1);

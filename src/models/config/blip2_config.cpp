@@ -10,14 +10,13 @@
 namespace emend {
 namespace {
 
-
 void check_heads(const char* part, int64_t hidden, int64_t heads) {
   if (hidden % heads != 0)
     throw Error("models::config",
                 fmt::format("{}: hidden_size {} is not a multiple of "
                             "num_attention_heads {}",
                             part, hidden, heads),
-                "the width is divided among the heads; correct config.json");
+                "hidden_size must be a multiple of the number of heads; correct config.json");
 }
 
 }  // namespace
@@ -52,9 +51,10 @@ QFormerConfig QFormerConfig::parse(const JsonFields& json, int64_t vision_hidden
   c.eps = json.number("layer_norm_eps", c.eps, 0, 1);
   json.expect("position_embedding_type", "absolute");
   json.expect_flag("use_qformer_text_input", false);
-  json.integer("chunk_size_feed_forward", 0, 0, kMaxDimension);  // splits the work, not the result
-  // Transformers overwrites encoder_hidden_size with the vision tower's width; so a folder that
-  // leaves it at its default is right.
+  // Affects memory use, not the result.
+  json.integer("chunk_size_feed_forward", 0, 0, kMaxDimension);
+  // Transformers overwrites encoder_hidden_size by the size of the vision tower, so folders can
+  // have its default value.
   json.integer("encoder_hidden_size", vision_hidden, 1, kMaxDimension);
   return c;
 }
@@ -77,7 +77,7 @@ OptConfig opt(const JsonFields& json) {
   c.norm_affine = json.boolean("layer_norm_elementwise_affine", c.norm_affine);
   c.tied = json.boolean("tie_word_embeddings", c.tied);
   c.activation = json.activation("activation_function", "relu");
-  // Not fields of OPT's configuration; a folder that has them wants something else of OPT.
+  // OPT's configuration does not have these fields.
   json.number("layer_norm_eps", c.eps, c.eps, c.eps);
   json.expect_absent("quantization_config");
   return c;
@@ -89,13 +89,13 @@ Blip2Config Blip2Config::parse(const nlohmann::json& json) {
   JsonFields top("config.json", json);
   top.expect("model_type", "blip-2");
   if (!json.contains("model_type"))
-    throw Error("models::config", "config.json has no model_type", "BLIP-2 folders say `blip-2`");
+    throw Error("models::config", "config.json has no model_type",
+                "use a folder with model_type `blip-2`");
   if (auto architecture = top.first_string("architectures");
       architecture && *architecture != "Blip2ForConditionalGeneration")
-    throw Error(
-        "models::config",
-        fmt::format("config.json: architectures is `{}`, which is not implemented", *architecture),
-        "Blip2ForConditionalGeneration is");
+    throw Error("models::config",
+                fmt::format("config.json: architectures `{}` is not implemented", *architecture),
+                "Blip2ForConditionalGeneration is implemented");
   top.expect_flag("use_decoder_only_language_model", true);
   top.expect_absent("quantization_config");
 
@@ -104,8 +104,8 @@ Blip2Config Blip2Config::parse(const nlohmann::json& json) {
   c.qformer = QFormerConfig::parse(top.object("qformer_config"), c.vision.hidden);
   c.text = opt(top.object("text_config"));
   c.queries = top.integer("num_query_tokens", c.queries, 1, kMaxDimension);
-  c.image_token =
-      top.integer("image_token_index", top.integer("image_token_id", -1, -1, kMaxDimension), -1, kMaxDimension);
+  c.image_token = top.integer(
+      "image_token_index", top.integer("image_token_id", -1, -1, kMaxDimension), -1, kMaxDimension);
   c.validate();
   return c;
 }
@@ -118,7 +118,7 @@ void Blip2VisionConfig::validate() const {
     throw Error("models::config",
                 fmt::format("vision_config: image_size {} is less than patch_size {}", image_size,
                             patch_size),
-                "patches are parts of the picture; correct config.json");
+                "a picture has at least one patch; correct config.json");
 }
 
 void QFormerConfig::validate() const { check_heads("qformer_config", hidden, heads); }
@@ -132,18 +132,18 @@ void Blip2Config::validate() const {
                 fmt::format("text_config: word_embed_proj_dim {} is greater than "
                             "hidden_size {}, which is not implemented",
                             text.embedding_width, text.hidden),
-                "OPT with embeddings that are at most as wide as the model is implemented");
+                "OPT is implemented with embeddings that are not wider than the hidden size");
   if (image_token >= text.vocabulary)
     throw Error("models::config",
                 fmt::format("image_token_index {} is not below vocab_size {}", image_token,
                             text.vocabulary),
-                "the placeholder is one of the vocabulary's tokens; correct config.json");
+                "image_token_index must be a token of the vocabulary; correct config.json");
 }
 
 std::string Blip2VisionConfig::canonical() const {
   auto text = fmt::format("{};{};{};{};{};{};{};{};{}", hidden, intermediate, layers, heads,
                           image_size, patch_size, static_cast<int>(activation), eps, qkv_bias);
-  // Only where it differs, so that fingerprints from before there was such a field hold.
+  // The field is included only if it differs, which keeps the fingerprints of older versions.
   if (post_norm_eps != eps) text += fmt::format(";{}", post_norm_eps);
   return text;
 }

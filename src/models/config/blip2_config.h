@@ -15,13 +15,14 @@ struct Blip2VisionConfig {
   int64_t image_size = 224, patch_size = 14;
   Activation activation = Activation::gelu;
   double eps = 1e-6;
-  // Of the norm after the blocks: `post_layernorm_eps`, a field of emend's own, where it is not
-  // layer_norm_eps. LAVIS and MiniGPT-4 have 1e-5 there, transformers has no word for it.
+  // eps of the norm after the blocks: emend's own field `post_layernorm_eps`, for models in which
+  // it differs from layer_norm_eps. It is 1e-5 in LAVIS and MiniGPT-4; transformers has no such
+  // field.
   double post_norm_eps = 1e-6;
   bool qkv_bias = true;
 
   int64_t grid() const { return image_size / patch_size; }
-  // As those of Blip2Config.
+  // The functions are described at Blip2Config.
   static Blip2VisionConfig parse(const JsonFields& json);
   void validate() const;
   std::string canonical() const;
@@ -29,7 +30,7 @@ struct Blip2VisionConfig {
 
 struct QFormerConfig {
   int64_t hidden = 768, intermediate = 3072, layers = 12, heads = 12;
-  int64_t cross_attention_frequency = 2;  // layer i looks at the picture when i % frequency == 0
+  int64_t cross_attention_frequency = 2;  // layer i has cross-attention if i % frequency == 0
   Activation activation = Activation::gelu;
   double eps = 1e-12;
 
@@ -48,7 +49,7 @@ struct OptConfig {
   bool norm_affine = true;        // layer_norm_elementwise_affine
   bool tied = true;               // tie_word_embeddings
   Activation activation = Activation::relu;
-  double eps = 1e-5;  // OPT's configuration cannot say another
+  double eps = 1e-5;  // a constant in OPT
 };
 
 struct Blip2Config {
@@ -56,14 +57,14 @@ struct Blip2Config {
   QFormerConfig qformer;
   OptConfig text;
   int64_t queries = 32;      // num_query_tokens
-  int64_t image_token = -1;  // image_token_index, -1 when config.json has none
+  int64_t image_token = -1;  // image_token_index; -1 if config.json has none
 
-  // Throws emend::Error naming field and value for what is malformed or not implemented.
+  // Throws emend::Error, which names field and value, if a field is malformed or not implemented.
   static Blip2Config parse(const nlohmann::json& json);
   static Blip2Config load(const std::string& path);
-  // Sizes that belong together do; called by both of the above, and by the model.
+  // Checks that sizes fit each other; called by the parsers and by the model.
   void validate() const;
-  // Every field as text: equal for configurations that mean the same.
+  // All fields as text; equal for equivalent configurations.
   std::string canonical() const;
 };
 

@@ -35,14 +35,14 @@ TEST(Blip2Config, AbsentFieldsTakeTransformersDefaults) {
   EXPECT_EQ(c.qformer.cross_attention_frequency, 2);
   EXPECT_EQ(c.text.vocabulary, 50272);
   EXPECT_TRUE(c.text.tied);
-  // word_embed_proj_dim follows hidden_size.
+  // word_embed_proj_dim is equal to hidden_size by default.
   const auto wide =
       Blip2Config::parse({{"model_type", "blip-2"},
                           {"text_config", {{"hidden_size", 2560}, {"num_attention_heads", 32}}}});
   EXPECT_EQ(wide.text.embedding_width, 2560);
 }
 
-TEST(Blip2Config, NamesWhatIsNotImplemented) {
+TEST(Blip2Config, RejectsFieldsThatAreNotImplemented) {
   const auto with = [](const char* part, json fields) {
     json config{{"model_type", "blip-2"}};
     config[part] = std::move(fields);

@@ -13,7 +13,7 @@ const nlohmann::json& empty_object() {
   return empty;
 }
 
-// A value as a message quotes it: short, whatever bytes the file holds.
+// A value for a message: short and valid UTF-8.
 std::string quoted(const nlohmann::json& value) {
   auto text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   return text.size() > 60 ? text.substr(0, 57) + "..." : text;
@@ -82,7 +82,7 @@ int64_t JsonFields::square(const char* name, int64_t absent, int64_t most) const
 
 Activation JsonFields::activation(const char* name, const char* absent) const {
   const auto* value = find(name);
-  if (value && !value->is_string()) refuse(name, *value, "an activation's name");
+  if (value && !value->is_string()) refuse(name, *value, "the name of an activation function");
   return activation_by_name(value ? value->get<std::string>() : absent, field(name));
 }
 
@@ -142,7 +142,8 @@ void JsonFields::refuse(const char* name, const std::string& expected) const {
 
 void JsonFields::expect_only(const std::set<std::string>& names) const {
   for (const auto& [name, value] : json_->items())
-    if (!value.is_null() && names.count(name) == 0) refuse(name.c_str(), "folders without it");
+    if (!value.is_null() && names.count(name) == 0)
+      refuse(name.c_str(), "files without this field");
 }
 
 void JsonFields::expect(const char* name, const std::string& only) const {
@@ -156,7 +157,7 @@ void JsonFields::expect_flag(const char* name, bool only) const {
 }
 
 void JsonFields::expect_absent(const char* name) const {
-  if (const auto* value = find(name)) refuse(name, *value, "folders without it");
+  if (const auto* value = find(name)) refuse(name, *value, "files without this field");
 }
 
 std::vector<int64_t> stop_tokens(const std::vector<JsonFields>& places) {

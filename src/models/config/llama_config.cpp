@@ -19,7 +19,7 @@ const char* const kKinds[] = {"default", "linear", "dynamic", "llama3", "yarn", 
 Kind kind_of(const std::string& name, const char* where) {
   for (int k = 0; k < 6; ++k)
     if (name == kKinds[k]) return static_cast<Kind>(k);
-  if (name == "su") return Kind::longrope;  // its first name
+  if (name == "su") return Kind::longrope;  // the former name
   throw Error("models::config", fmt::format("{}: rope type `{}` is not implemented", where, name),
               fmt::format("implemented: {}", fmt::join(kKinds, ", ")));
 }
@@ -48,7 +48,7 @@ void read_longrope(const JsonFields& json, RotaryConfig& c) {
   c.attention_factor = json.number("attention_factor", c.attention_factor, 0, kLargestSize);
 }
 
-// `rope_parameters` of newer releases has what `rope_theta` and `rope_scaling` said in older ones.
+// Newer releases replaced `rope_theta` and `rope_scaling` by `rope_parameters`.
 RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positions) {
   const char* where = config.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
   const auto json = config.object(where);
@@ -76,11 +76,11 @@ RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positio
   const double implied = static_cast<double>(max_positions) / static_cast<double>(c.trained);
   if (!json.has("factor") && c.kind != Kind::yarn && c.kind != Kind::longrope)
     throw Error("models::config", fmt::format("{}.factor is missing", where),
-                "every scaled rope type but yarn and longrope has it");
+                "scaled rope types other than yarn and longrope require a factor");
   c.factor = json.number("factor", implied, 1e-6, kLargestSize);
   if (c.kind == Kind::dynamic && width < 4)
-    throw Error("models::config", "dynamic rope wants heads of 4 numbers at least",
-                "another rope type, or wider heads");
+    throw Error("models::config", "the rope type `dynamic` requires a head size of at least 4",
+                "use another rope type or a larger head size");
   if (c.kind == Kind::llama3) {
     c.low_frequency = json.number("low_freq_factor", c.low_frequency, 1e-6, kLargestSize);
     c.high_frequency = json.number("high_freq_factor", c.high_frequency, 1e-6, kLargestSize);
@@ -88,7 +88,7 @@ RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positio
       throw Error("models::config",
                   fmt::format("{}: low_freq_factor and high_freq_factor are both {}", where,
                               c.low_frequency),
-                  "the second has to be larger; correct config.json");
+                  "high_freq_factor must be larger; correct config.json");
   }
   if (c.kind == Kind::yarn) read_yarn(json, c);
   if (c.kind == Kind::longrope) read_longrope(json, c);
@@ -107,7 +107,8 @@ LlamaConfig LlamaConfig::parse(const JsonFields& json) {
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
   c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
   c.key_value_heads = json.integer("num_key_value_heads", c.heads, 1, kMaxDimension);
-  c.head_width = json.integer("head_dim", std::max<int64_t>(1, c.hidden / c.heads), 1, kMaxDimension);
+  c.head_width =
+      json.integer("head_dim", std::max<int64_t>(1, c.hidden / c.heads), 1, kMaxDimension);
   c.max_positions = json.integer("max_position_embeddings", c.max_positions, 2, kMaxDimension);
   c.activation = json.activation("hidden_act", "silu");
   c.eps = json.number("rms_norm_eps", c.eps, 0, 1);
@@ -119,8 +120,8 @@ LlamaConfig LlamaConfig::parse(const JsonFields& json) {
   if (c.heads % c.key_value_heads != 0)
     json.refuse("num_key_value_heads", fmt::format("divisors of num_attention_heads {}", c.heads));
   if (c.head_width % 2 != 0)
-    throw Error("models::config", fmt::format("heads are {} numbers wide", c.head_width),
-                "rotary positions want an even width");
+    throw Error("models::config", fmt::format("the head size {} is odd", c.head_width),
+                "rotary position embeddings require an even head size");
   c.rotary = emend::rotary(json, c.head_width, c.max_positions);
   if (c.rotary.kind == Kind::linear || c.rotary.kind == Kind::dynamic)
     c.max_positions = static_cast<int64_t>(static_cast<double>(c.max_positions) *

@@ -30,8 +30,8 @@ std::string llama_refusal(const json& config) {
   }
 }
 
-// Every rope type, within and beyond the trained length, is transformers'.
-TEST(LlamaConfig, PositionsAreTurnedAsInTransformers) {
+// Every rope type agrees with transformers, within and beyond the trained length.
+TEST(LlamaConfig, RotaryPositionsAgreeWithTransformers) {
   std::ifstream file(kLlamaData + "rope.json");
   const auto configs = json::parse(file);
   const auto expected = SafetensorsFile::open(kLlamaData + "rope.safetensors");
@@ -55,8 +55,8 @@ TEST(LlamaConfig, PositionsAreTurnedAsInTransformers) {
   EXPECT_EQ(kinds.size(), 6u);
 }
 
-// What older releases wrote says the same as what newer ones write.
-TEST(LlamaConfig, ReadsBothLayoutsOfRope) {
+// The formats of older and newer releases are equivalent.
+TEST(LlamaConfig, ReadsBothRopeFormats) {
   std::ifstream file(kLlamaData + "rope.json");
   for (auto config : json::parse(file)) {
     const auto newer = parse(config).canonical();
@@ -88,11 +88,11 @@ TEST(LlamaConfig, HasTransformersDefaults) {
   EXPECT_EQ(c.rotary.kind, RotaryConfig::Kind::plain);
   EXPECT_EQ(c.rotary.theta, 10000);
   EXPECT_FALSE(c.tied || c.attention_bias || c.mlp_bias);
-  // Scaled positions reach further than max_position_embeddings says.
+  // Scaling allows more positions than max_position_embeddings.
   EXPECT_EQ(parse({{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}}).max_positions, 8192);
 }
 
-TEST(LlamaConfig, RefusesByNameWhatIsNotImplemented) {
+TEST(LlamaConfig, RejectsFieldsThatAreNotImplemented) {
   const auto rope = [](const json& scaling) { return llama_refusal({{"rope_scaling", scaling}}); };
   EXPECT_THAT(rope({{"type", "mrope"}}), HasSubstr("rope_scaling: rope type `mrope`"));
   EXPECT_THAT(rope({{"type", "linear"}}), HasSubstr("rope_scaling.factor is missing"));
@@ -110,13 +110,13 @@ TEST(LlamaConfig, RefusesByNameWhatIsNotImplemented) {
   EXPECT_THAT(llama_refusal({{"hidden_act", "swiglu"}}), HasSubstr("hidden_act is `swiglu`"));
   EXPECT_THAT(llama_refusal({{"num_attention_heads", 3}}), HasSubstr("hidden_size"));
   EXPECT_THAT(llama_refusal({{"num_key_value_heads", 5}}), HasSubstr("num_key_value_heads is 5"));
-  EXPECT_THAT(llama_refusal({{"head_dim", 7}}), HasSubstr("7 numbers wide"));
+  EXPECT_THAT(llama_refusal({{"head_dim", 7}}), HasSubstr("head size 7 is odd"));
   EXPECT_EQ(llama_refusal({{"rope_scaling", nullptr}, {"rope_theta", 5e5}, {"pretraining_tp", 2}}),
             "accepted");
 }
 
-// Two meanings never look alike.
-TEST(LlamaConfig, CanonicalTellsEveryFieldApart) {
+// Different configurations have different canonical texts.
+TEST(LlamaConfig, CanonicalTextContainsEveryField) {
   const json plain = {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}};
   const json fields = {{"vocab_size", 9},          {"hidden_size", 64},
                        {"intermediate_size", 9},   {"num_hidden_layers", 3},
@@ -142,7 +142,7 @@ TEST(LlamaConfig, CanonicalTellsEveryFieldApart) {
   EXPECT_EQ(seen.size(), 1 + fields.size() + of_rope.size());
 }
 
-TEST(LlamaConfig, IsOneOfTheListedArchitectures) {
+TEST(LlamaConfig, IsARegisteredArchitecture) {
   const auto of = [](const json& config) {
     try {
       return architecture_of(config).canonical;

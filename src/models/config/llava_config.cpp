@@ -11,15 +11,15 @@
 namespace emend {
 namespace {
 
-
-// One layer or a list; negative: counted from the end. The last but one when nothing is said.
+// A layer or a list of layers; negative numbers count from the end. The default is the last but
+// one.
 std::vector<int64_t> read_feature_layers(const JsonFields& json, int64_t blocks) {
   auto layers = json.ids("vision_feature_layer");
   if (!json.has("vision_feature_layer")) layers = {-2};
   const auto fits = [&](int64_t layer) { return layer >= -blocks - 1 && layer <= blocks; };
   if (layers.empty() || layers.size() > 4096 || !std::all_of(layers.begin(), layers.end(), fits))
     json.refuse("vision_feature_layer",
-                fmt::format("{} to {}, one or a list", -blocks - 1, blocks));
+                fmt::format("{} to {}, one number or a list", -blocks - 1, blocks));
   for (auto& layer : layers)
     if (layer < 0) layer += blocks + 1;
   return layers;
@@ -32,7 +32,7 @@ ClipVisionConfig ClipVisionConfig::parse(const JsonFields& json) {
   json.expect("model_type", "clip_vision_model");
   c.read(json, "quick_gelu");
   if (c.image_size < c.patch_size)
-    json.refuse("image_size", fmt::format("patch_size {} and more", c.patch_size));
+    json.refuse("image_size", fmt::format("patch_size {} or more", c.patch_size));
   return c;
 }
 
@@ -43,7 +43,7 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
   LlavaConfig c;
   if (top.has("vision_config")) {
     c.vision = ClipVisionConfig::parse(top.object("vision_config"));
-  } else {  // CLIP ViT-L/14 at 336 pixels
+  } else {  // the default in transformers: CLIP ViT-L/14 with 336 pixels
     c.vision.hidden = 1024;
     c.vision.intermediate = 4096;
     c.vision.layers = 24;
@@ -53,13 +53,14 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
   }
   c.text = LlamaConfig::parse(top.object("text_config"));
   c.text.tied = top.boolean("tie_word_embeddings", false) || c.text.tied;
-  c.image_token = top.integer("image_token_index",
-                              top.integer("image_token_id", c.image_token, 0, kMaxDimension), 0, kMaxDimension);
+  c.image_token =
+      top.integer("image_token_index",
+                  top.integer("image_token_id", c.image_token, 0, kMaxDimension), 0, kMaxDimension);
   if (c.image_token >= c.text.vocabulary)
     throw Error("models::config",
                 fmt::format("image_token_index {} is not below vocab_size {}", c.image_token,
                             c.text.vocabulary),
-                "the placeholder is one of the vocabulary's tokens; correct config.json");
+                "image_token_index must be a token of the vocabulary; correct config.json");
   c.feature_layers = read_feature_layers(top, c.vision.layers);
   const auto strategy = top.string("vision_feature_select_strategy").value_or("default");
   if (strategy != "default" && strategy != "full")

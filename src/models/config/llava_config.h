@@ -23,22 +23,23 @@ struct LlavaConfig {
   ClipVisionConfig vision;
   LlamaConfig text;
   int64_t image_token = 32000;
-  // vision_feature_layer: the states after so many blocks, side by side as they stand here.
+  // vision_feature_layer: the number of blocks before each feature layer. Feature layers are
+  // concatenated in this order.
   std::vector<int64_t> feature_layers;
   bool class_feature = false;  // vision_feature_select_strategy is `full`, not `default`
   bool projector_bias = true;  // multimodal_projector_bias
   Activation projector_activation = Activation::gelu;
 
-  // How many blocks of the vision tower run.
+  // The number of blocks of the vision tower that run.
   int64_t vision_blocks() const;
-  // Those of the feature layers, each once and in order, that more blocks follow.
+  // The feature layers before the last one, without duplicates and in increasing order.
   std::vector<int64_t> kept_layers() const;
-  // How many positions a picture fills.
+  // The number of positions of a picture.
   int64_t image_slots() const { return vision.grid() * vision.grid() + (class_feature ? 1 : 0); }
 
-  // Throws emend::Error naming field and value for what is malformed or not implemented.
+  // Throws emend::Error, which names field and value, if a field is malformed or not implemented.
   static LlavaConfig parse(const nlohmann::json& json);
-  // Every field as text: equal for configurations that mean the same.
+  // All fields as text; equal for equivalent configurations.
   std::string canonical() const;
 };
 

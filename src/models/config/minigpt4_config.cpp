@@ -9,8 +9,9 @@ namespace {
 
 constexpr const char* kMinigpt4ConfigPlace = "models::config";
 
-// [[835], [2277, 29937]]
-std::vector<std::vector<int64_t>> config_stop_sequences(const nlohmann::json& json, int64_t vocabulary) {
+// For example [[835], [2277, 29937]].
+std::vector<std::vector<int64_t>> config_stop_sequences(const nlohmann::json& json,
+                                                        int64_t vocabulary) {
   std::vector<std::vector<int64_t>> stop_sequences;
   const auto found = json.find("stop_sequences");
   if (found == json.end() || found->is_null()) return stop_sequences;
@@ -27,12 +28,13 @@ std::vector<std::vector<int64_t>> config_stop_sequences(const nlohmann::json& js
   }
   if (!good)
     throw Error(kMinigpt4ConfigPlace,
-                "config.json: stop_sequences is no list of lists of token ids",
-                "each is a sequence of tokens that ends an answer");
+                "config.json: stop_sequences is not a list of lists of token ids",
+                "write each stop sequence as a list of token ids");
   return stop_sequences;
 }
 
-// A prompt's pattern, with the question's place in it, and the picture's once or not at all.
+// A prompt template, which contains {} for the question and optionally a placeholder for the
+// picture.
 std::string pattern(const JsonFields& json, const char* name, const char* absent, bool picture,
                     const std::string& placeholder) {
   auto text = json.string(name).value_or(absent);
@@ -42,7 +44,7 @@ std::string pattern(const JsonFields& json, const char* name, const char* absent
   if (text.find("{}") == text.npos || pictures != (picture ? 1 : 0))
     throw Error(kMinigpt4ConfigPlace,
                 fmt::format("config.json: prompt.{} is `{:.200}`", name, text),
-                fmt::format("it must have {{}} for the question, and {} {}", placeholder,
+                fmt::format("use {{}} once for the question, and {} {}", placeholder,
                             picture ? "once" : "nowhere"));
   return text;
 }
@@ -79,7 +81,8 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
   layout.stop_tokens = stop_tokens({text});
   layout.stop_sequences = config_stop_sequences(json, c.text.vocabulary);
   layout.generation_config_stops = false;
-  layout.chat_template = false;  // the language model's own, which says nothing of pictures
+  // The chat template of the language model does not support pictures.
+  layout.chat_template = false;
   return c;
 }
 

@@ -9,8 +9,8 @@
 
 namespace emend {
 
-// MiniGPT4ForConditionalGeneration, a folder's layout of emend's own (docs/minigpt4.md):
-// BLIP-2's vision tower and Q-Former, a linear projection, and a Llama.
+// MiniGPT4ForConditionalGeneration, emend's own folder layout (docs/models.md): BLIP-2's vision
+// tower and Q-Former, a linear projection, and a Llama.
 struct MiniGPT4Config {
   Blip2VisionConfig vision;
   QFormerConfig qformer;
@@ -18,9 +18,9 @@ struct MiniGPT4Config {
   int64_t queries = 32;  // num_query_tokens
   PromptLayout layout;   // prompt, stop_sequences, text_config.eos_token_id
 
-  // Throws emend::Error naming field and value for what is malformed or not implemented.
+  // Throws emend::Error, which names field and value, if a field is malformed or not implemented.
   static MiniGPT4Config parse(const nlohmann::json& json);
-  // What the model computes with, as text: equal for configurations that mean the same.
+  // The fields that affect the computation, as text; equal for equivalent configurations.
   std::string canonical() const;
 };
 

@@ -25,7 +25,7 @@ json with(const std::string& field, const json& value) {
   return config;
 }
 
-TEST(MiniGPT4Config, AbsentFieldsAreTheReleasedModels) {
+TEST(MiniGPT4Config, AbsentFieldsTakeTheReleasedValues) {
   const auto c = MiniGPT4Config::parse({{"model_type", "minigpt4"}});
   EXPECT_EQ(32, c.queries);
   EXPECT_EQ(1408, c.vision.hidden);
@@ -46,7 +46,7 @@ TEST(MiniGPT4Config, ReadsPromptsAndStops) {
   EXPECT_EQ((std::vector<int64_t>{7, 8}), c.layout.stop_tokens);
 }
 
-TEST(MiniGPT4Config, NamesWhatIsWrong) {
+TEST(MiniGPT4Config, RejectsInvalidFields) {
   EXPECT_THAT(minigpt4_refusal(with("/model_type", "blip-2")), HasSubstr("model_type"));
   EXPECT_THAT(minigpt4_refusal(with("/prompt/with_picture", "no picture {}")),
               HasSubstr("with_picture"));

@@ -5,10 +5,6 @@
 #include "io/error.h"
 
 namespace emend {
-namespace {
-
-
-}  // namespace
 
 SiglipConfig SiglipConfig::parse(const JsonFields& json) {
   SiglipConfig c;
@@ -17,7 +13,7 @@ SiglipConfig SiglipConfig::parse(const JsonFields& json) {
       type != "idefics3")
     json.refuse("model_type", "`smolvlm_vision`, `idefics3_vision`");
   c.read(json, "gelu_pytorch_tanh");
-  // Positions are counted in 32 bits of a fraction of the picture.
+  // Positions are computed as float32 fractions of the picture.
   if (c.image_size < c.patch_size || c.grid() > 4096)
     json.refuse("image_size", fmt::format("1 to 4096 times patch_size {}", c.patch_size));
   return c;
@@ -30,17 +26,17 @@ SmolVlmConfig SmolVlmConfig::parse(const nlohmann::json& json) {
   top.expect_absent("quantization_config");
   if (!top.has("text_config"))
     throw Error("models::config", "config.json has no text_config",
-                "it says what the language model is");
+                "the field describes the language model; correct config.json");
   SmolVlmConfig c;
   c.vision = SiglipConfig::parse(top.object("vision_config"));
   c.text = LlamaConfig::parse(top.object("text_config"));
-  c.text.tied = top.boolean("tie_word_embeddings", false);  // whatever text_config says
+  c.text.tied = top.boolean("tie_word_embeddings", false);  // text_config does not matter
   c.image_token = top.integer("image_token_id", c.image_token, 0, kMaxDimension);
   if (c.image_token >= c.text.vocabulary)
     throw Error("models::config",
                 fmt::format("image_token_id {} is not below vocab_size {}", c.image_token,
                             c.text.vocabulary),
-                "the placeholder is one of the vocabulary's tokens; correct config.json");
+                "image_token_id must be a token of the vocabulary; correct config.json");
   c.scale = top.integer("scale_factor", c.scale, 1, kMaxDimension);
   if (c.vision.grid() % c.scale != 0)
     top.refuse("scale_factor",

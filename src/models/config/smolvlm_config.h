@@ -22,17 +22,18 @@ struct SmolVlmConfig {
   SiglipConfig vision;
   LlamaConfig text;
   int64_t image_token = 128257;  // image_token_id
-  int64_t scale = 2;             // scale_factor: so many patches a side become one position
+  // scale_factor: a square of this many patches per side becomes one position.
+  int64_t scale = 2;
 
-  // How many positions a picture, or a tile of one, fills.
+  // The number of positions of a picture, or of a tile.
   int64_t image_slots() const {
     const auto side = vision.grid() / scale;
     return side * side;
   }
 
-  // Throws emend::Error naming field and value for what is malformed or not implemented.
+  // Throws emend::Error, which names field and value, if a field is malformed or not implemented.
   static SmolVlmConfig parse(const nlohmann::json& json);
-  // Every field as text: equal for configurations that mean the same.
+  // All fields as text; equal for equivalent configurations.
   std::string canonical() const;
 };
 

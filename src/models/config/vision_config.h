@@ -7,7 +7,7 @@
 
 namespace emend {
 
-// What the vision transformers of CLIP's kind have in common; each kind has its own defaults.
+// The common fields of CLIP's and SigLIP's vision configurations, which have different defaults.
 struct VisionTransformerConfig {
   int64_t hidden, intermediate, layers, heads;
   int64_t image_size, patch_size;
@@ -16,7 +16,7 @@ struct VisionTransformerConfig {
 
   int64_t grid() const { return image_size / patch_size; }
 
-  // Fields that are there, over what this holds; `usual` is what hidden_act is else.
+  // Overwrites the values by the fields that are present. `usual` is the default of hidden_act.
   void read(const JsonFields& json, const char* usual);
   // NAME and every field as text.
   std::string canonical_as(const char* name) const;

@@ -13,7 +13,7 @@ constexpr const char* kBlip2Place = "models::convert";
 const std::string kHead = "language_model.lm_head.weight";
 const std::string kTokens = "language_model.model.decoder.embed_tokens.weight";
 
-// Of OPT as transformers saved it, with its head or without.
+// Converts the names of OPT as transformers saved it, with or without its head.
 std::optional<std::string> opt_name(const std::string& name) {
   if (name == "lm_head.weight") return kHead;
   auto rest = without_prefix(name, "model.decoder.");
@@ -22,7 +22,7 @@ std::optional<std::string> opt_name(const std::string& name) {
   return "language_model.model.decoder." + *rest;
 }
 
-// OPT's embeddings and head are one; files that have both say it twice.
+// OPT's head is tied to the embeddings; some files contain both.
 void drop_tied_head(Gather& gather, const nlohmann::json& config) {
   if (!config.value("tie_word_embeddings", true) || !gather.has(kHead) || !gather.has(kTokens))
     return;
@@ -30,8 +30,8 @@ void drop_tied_head(Gather& gather, const nlohmann::json& config) {
       !at::equal(gather.tensor(kHead), gather.tensor(kTokens)))
     throw Error(kBlip2Place,
                 "lm_head.weight differs from embed_tokens.weight, but config.json ties them",
-                "set tie_word_embeddings to false in its config.json if the head is its own");
-  gather.drop(kHead, "the embeddings once more");
+                "set tie_word_embeddings to false in its config.json if the head is not tied");
+  gather.drop(kHead, "a copy of the embeddings");
 }
 
 }  // namespace
@@ -53,10 +53,10 @@ Conversion convert_blip2(const Blip2Files& files, const std::string& output,
       return std::optional("language_projection." + *rest);
     return lavis_bridge_name(name);
   });
-  gather.shape("language_projection.weight", 2);  // it is a BLIP-2 with OPT
+  gather.shape("language_projection.weight", 2);  // exists only in BLIP-2 with OPT
   take_vision_tower(gather, checkpoint, files.checkpoint, files.vit, options, result);
   if (has_language)
-    result.notes.emplace_back("the language model's weights are the checkpoint's own (opt_model.)");
+    result.notes.emplace_back("the language model's weights are from the checkpoint (opt_model.)");
   else
     gather.take(open_weights(files.language), files.language, opt_name);
   drop_tied_head(gather, language.config);
@@ -68,15 +68,16 @@ Conversion convert_blip2(const Blip2Files& files, const std::string& output,
                            {"vision_config", lavis_vision_config(gather, options)},
                            {"qformer_config", lavis_qformer_config(gather, options)},
                            {"text_config", language.config}};
-  // LAVIS ends an answer at a line break.
+  // In LAVIS, an answer ends at a line break.
   const auto stop = language.tokenizer->encode("\n", /*special=*/false);
   if (stop.empty())
     throw Error(kBlip2Place,
-                fmt::format("'{}' has a tokenizer without a line break", files.language),
-                "take the tokenizer of OPT, which has one");
+                fmt::format("the tokenizer of '{}' has no line break token", files.language),
+                "use the tokenizer of OPT, which has one");
   config["text_config"]["eos_token_id"] = stop.front();
 
-  // The model itself says what is missing or misshapen, before anything is written.
+  // The constructor of the model reports missing tensors and wrong shapes before anything is
+  // written.
   Weights weights(gather.listing(), at::kFloat);
   make_blip2(Blip2Config::parse(config), weights);
   write_model_folder(output, config, language, gather, options, result);

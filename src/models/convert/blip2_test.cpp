@@ -36,13 +36,13 @@ class ConvertBlip2 : public ::testing::Test {
     try {
       convert_blip2(files, root_.file("out"), options_);
     } catch (const Error& error) {
-      EXPECT_EQ("opt ", root_.listing()) << "something was left behind";
+      EXPECT_EQ("opt ", root_.listing()) << "files were left behind";
       return error.what();
     }
     return "converted";
   }
 
-  // Logits of the fixture's rows, and what transformers computed.
+  // Logits of the fixture's rows, and the values of transformers.
   std::pair<at::Tensor, at::Tensor> logits(const Model& model) const {
     at::NoGradGuard no_grad;
     const auto expected = SafetensorsFile::open(kBlip2Files + "expected.safetensors");
@@ -65,7 +65,7 @@ class ConvertBlip2 : public ::testing::Test {
   Blip2Files files_{kBlip2Files + "blip2.pth", kBlip2Files + "vit.pth", root_.file("opt")};
 };
 
-TEST_F(ConvertBlip2, GivesWhatLavisComputes) {
+TEST_F(ConvertBlip2, AgreesWithLavis) {
   const auto result = convert_blip2(files_, root_.file("out"), options_);
   EXPECT_EQ("opt out ", root_.listing());
   const auto vlm = load_vlm(root_.file("out"));
@@ -73,17 +73,17 @@ TEST_F(ConvertBlip2, GivesWhatLavisComputes) {
   EXPECT_LE(fixtures::relative_error(actual, expected), fixtures::kLogitsTolerance);
   EXPECT_EQ(18, vlm.processor.image_processor.width);
 
-  // Each by its own name and file; nothing is dropped in silence.
+  // Every ignored tensor is listed with its name and file.
   for (const char* ignored : {"head.bias (", "norm.weight (", "blocks.2.attn.q_bias (",
                               "itm_head.bias (", "Qformer.cls.predictions.bias (",
                               "Qformer.bert.encoder.layer.0.intermediate.dense.weight (",
-                              "model.decoder.version (", "the embeddings once more"})
+                              "model.decoder.version (", "a copy of the embeddings"})
     EXPECT_THAT(result.ignored, Contains(HasSubstr(ignored)));
   EXPECT_EQ(Checkpoint::open(root_.file("out")).names().size(), result.tensors);
 }
 
-// The same with transformers' eps differs by far more than the comparison allows.
-TEST_F(ConvertBlip2, CarriesTheEpsOfLavis) {
+// With the eps of transformers, the difference would far exceed the tolerance.
+TEST_F(ConvertBlip2, KeepsTheEpsOfLavis) {
   convert_blip2(files_, root_.file("out"), options_);
   const auto config_file = root_.file("out/config.json");
   auto config = read_json(config_file);
@@ -96,7 +96,7 @@ TEST_F(ConvertBlip2, CarriesTheEpsOfLavis) {
   EXPECT_GT(fixtures::relative_error(actual, expected), 10 * fixtures::kLogitsTolerance);
 }
 
-TEST_F(ConvertBlip2, WritesTheDtypeThatIsAskedForInShards) {
+TEST_F(ConvertBlip2, WritesTheRequestedDtypeInShards) {
   options_.dtype = at::kBFloat16;
   options_.write.shard_bytes = 20'000;
   uint64_t announced = 0, written = 0;
@@ -113,20 +113,20 @@ TEST_F(ConvertBlip2, WritesTheDtypeThatIsAskedForInShards) {
   EXPECT_LE(fixtures::relative_error(actual, expected), 0.05);
 }
 
-TEST_F(ConvertBlip2, KeepsEachFilesDtypeWhenNoneIsAskedFor) {
+TEST_F(ConvertBlip2, KeepsDtypesByDefault) {
   convert_blip2(files_, root_.file("out"), options_);
   const auto checkpoint = Checkpoint::open(root_.file("out"));
   EXPECT_EQ(at::kHalf, checkpoint.info("vision_model.encoder.layers.0.mlp.fc1.weight").dtype);
   EXPECT_EQ(at::kFloat, checkpoint.info("qformer.encoder.layer.0.output_query.dense.weight").dtype);
 }
 
-TEST_F(ConvertBlip2, InterpolatesPositionsWhenAsked) {
+TEST_F(ConvertBlip2, InterpolatesPositionsForAnImageSize) {
   options_.image_size = 30;
   const auto result = convert_blip2(files_, root_.file("out"), options_);
   EXPECT_THAT(result.notes, Contains(HasSubstr("interpolated (bicubic) from 3 x 3 to 5 x 5")));
   const auto larger = load_vlm(root_.file("out"));
   EXPECT_EQ(30, larger.processor.image_processor.width);
-  // As the model does it itself where a picture is larger than it was trained for.
+  // The model interpolates in the same way if a picture is larger than in training.
   options_.image_size.reset();
   convert_blip2(files_, root_.file("small"), options_);
   const auto small = load_vlm(root_.file("small"));
@@ -144,10 +144,11 @@ TEST_F(ConvertBlip2, InterpolatesPositionsWhenAsked) {
   fs::remove_all(root_.file("out"));
 
   options_.image_size = 31;
-  EXPECT_THAT(refused(files_), HasSubstr("31 pixels is not a whole number of patches of 6"));
+  EXPECT_THAT(refused(files_),
+              HasSubstr("the image size 31 is not a multiple of the patch size 6"));
 }
 
-TEST_F(ConvertBlip2, SaysWhatIsMissing) {
+TEST_F(ConvertBlip2, RejectsMissingTensorsAndFiles) {
   auto files = files_;
   files.vit.clear();
   EXPECT_THAT(refused(files), AllOf(HasSubstr("has no vision tower"), HasSubstr("--vit")));
@@ -167,14 +168,14 @@ TEST_F(ConvertBlip2, SaysWhatIsMissing) {
   EXPECT_THAT(refused(files_), HasSubstr("is a model of type `llama`, not `opt`"));
 }
 
-TEST_F(ConvertBlip2, SaysWhatDoesNotFit) {
+TEST_F(ConvertBlip2, RejectsSizesThatDoNotMatch) {
   options_.vision_heads.reset();
-  EXPECT_THAT(refused(files_), AllOf(HasSubstr("a width of 18"), HasSubstr("--vision-heads")));
+  EXPECT_THAT(refused(files_), AllOf(HasSubstr("the hidden size 18"), HasSubstr("--vision-heads")));
   options_.vision_heads = 4;
-  EXPECT_THAT(refused(files_), HasSubstr("4 heads do not divide a width of 18"));
+  EXPECT_THAT(refused(files_), HasSubstr("4 heads do not divide the hidden size 18"));
   options_.vision_heads = 3;
   options_.vision_blocks = 4;
-  EXPECT_THAT(refused(files_), HasSubstr("has 3 blocks, 4 are asked for"));
+  EXPECT_THAT(refused(files_), HasSubstr("has 3 blocks, but --vision-blocks is 4"));
   options_.vision_blocks = 2;
 
   auto config = read_json(root_.file("opt/config.json"));
@@ -185,10 +186,10 @@ TEST_F(ConvertBlip2, SaysWhatDoesNotFit) {
   config["num_hidden_layers"] = 2;
   config["vocab_size"] = 900;
   write_json(root_.file("opt/config.json"), config);
-  EXPECT_THAT(refused(files_), HasSubstr("has a tokenizer of 1002 tokens, its model knows 900"));
+  EXPECT_THAT(refused(files_), HasSubstr("has 1002 tokens, but the model has only 900"));
 }
 
-TEST_F(ConvertBlip2, OverwritesNothingAndLeavesNothingBehind) {
+TEST_F(ConvertBlip2, OverwritesNothingAndWritesNothingOnErrors) {
   fs::create_directory(root_.file("out"));
   write_file(root_.file("out/mine"), "1");
   EXPECT_THROW(convert_blip2(files_, root_.file("out"), options_), Error);

@@ -23,9 +23,9 @@ void Gather::take(const Checkpoint& source, const std::string& file, const Renam
     const auto& info = source.info(stored);
     if (!at::isFloatingType(info.dtype))
       throw Error(kGatherPlace,
-                  fmt::format("'{}': tensor '{}' is {}, not floating-point numbers", file, stored,
-                              at::toString(info.dtype)),
-                  "quantised weights cannot be converted; take the model as it was released");
+                  fmt::format("'{}': tensor '{}' has type {}, not a floating-point type", file,
+                              stored, at::toString(info.dtype)),
+                  "quantized weights cannot be converted; use the original model");
     Entry entry{file, stored, dtype_.value_or(info.dtype), info.shape,
                 [source, stored] { return source.tensor(stored); }};
     const auto [place, is_new] = tensors_.emplace(*name, std::move(entry));
@@ -33,15 +33,15 @@ void Gather::take(const Checkpoint& source, const std::string& file, const Renam
       throw Error(kGatherPlace,
                   fmt::format("'{}' in '{}' and '{}' in '{}' are the same tensor",
                               place->second.stored, place->second.file, stored, file),
-                  "name one file for each part");
+                  "use one file for each part");
   }
 }
 
 const std::vector<int64_t>& Gather::shape(const std::string& name, size_t dimensions) const {
   auto found = tensors_.find(name);
   if (found == tensors_.end())
-    throw Error(kGatherPlace, fmt::format("no file has the tensor that becomes '{}'", name),
-                "check that each file is the part that it is named as");
+    throw Error(kGatherPlace, fmt::format("no file has the tensor for '{}'", name),
+                "check that each option names the right file");
   if (found->second.shape.size() != dimensions)
     throw Error(kGatherPlace,
                 fmt::format("'{}': tensor '{}' has {} dimensions, expected {}", found->second.file,

@@ -11,26 +11,27 @@
 
 namespace emend {
 
-// A model's tensors, gathered from several files under the names that its folder will have.
-// Nothing is read before it is written.
+// The tensors of a model, collected from several files under the names of the new folder. Tensors
+// are read when they are written.
 class Gather {
  public:
-  // nullopt: each tensor keeps the dtype that its file has.
+  // nullopt: each tensor keeps its dtype
   explicit Gather(std::optional<at::ScalarType> dtype) : dtype_(dtype) {}
 
-  // Everything in `source` that `rename` gives a name is taken, the rest is noted as ignored.
-  // Throws emend::Error when a name is there already, naming both files.
+  // Takes every tensor of `source` to which `rename` gives a name, and adds the others to the
+  // ignored ones. Throws emend::Error, which names both files, if a name exists already.
   using Rename = std::function<std::optional<std::string>(const std::string&)>;
   void take(const Checkpoint& source, const std::string& file, const Rename& rename);
 
   bool has(const std::string& name) const { return tensors_.count(name) > 0; }
-  // Of a tensor that is there and has `dimensions` of them; throws emend::Error else.
+  // Returns the shape of a tensor. Throws emend::Error if the tensor is missing or does not have
+  // `dimensions` dimensions.
   const std::vector<int64_t>& shape(const std::string& name, size_t dimensions) const;
-  // How many there are of `PREFIX0...`, `PREFIX1...`: one more than the highest number.
+  // Returns the number of modules `PREFIX0...`, `PREFIX1...`, which is the highest number plus 1.
   int64_t count(const std::string& prefix) const;
 
   void drop(const std::string& name, const std::string& why);
-  // Puts a computed tensor in the place of those named, which have to be there.
+  // Replaces existing tensors by one that is computed from them.
   void replace(const std::vector<std::string>& names, const std::string& by,
                std::vector<int64_t> shape,
                const std::function<at::Tensor(const std::vector<at::Tensor>&)>& compute);

@@ -30,7 +30,7 @@ class ConvertMiniGPT4 : public ::testing::Test {
     try {
       convert_minigpt4(files, root_.file("out"), options_);
     } catch (const Error& error) {
-      EXPECT_EQ("vicuna ", root_.listing()) << "something was left behind";
+      EXPECT_EQ("vicuna ", root_.listing()) << "files were left behind";
       return error.what();
     }
     return "converted";
@@ -43,14 +43,14 @@ class ConvertMiniGPT4 : public ::testing::Test {
   fixtures::Fixture fixture_ = fixtures::Fixture::open("minigpt4/plain");
 };
 
-TEST_F(ConvertMiniGPT4, GivesWhatItsPartsCompute) {
+TEST_F(ConvertMiniGPT4, AgreesWithItsParts) {
   const auto result = convert_minigpt4(files_, root_.file("out"), options_);
   const auto vlm = load_vlm(root_.file("out"));
   for (const char* name : {"image_right", "text_right"}) {
     const auto compared = compare_stages(*vlm.model, fixture_, name);
     EXPECT_TRUE(fixtures::within(compared)) << fixtures::worst(compared);
   }
-  // Bit by bit the tensors that the fixture's folder has.
+  // The tensors have the same bits as those of the fixture's folder.
   const auto converted = Checkpoint::open(root_.file("out"));
   ASSERT_EQ(fixture_.checkpoint.names(), converted.names());
   for (const auto& name : converted.names())
@@ -65,8 +65,8 @@ TEST_F(ConvertMiniGPT4, GivesWhatItsPartsCompute) {
     EXPECT_THAT(result.ignored, Contains(HasSubstr(ignored)));
 }
 
-// Rows as EasyEdit builds them: the fixture's ids are those of its pieces, each by itself.
-TEST_F(ConvertMiniGPT4, AsksAsTheFieldDoes) {
+// Rows as in EasyEdit: the fixture's ids are those of separately tokenized pieces.
+TEST_F(ConvertMiniGPT4, PromptsAgreeWithEasyEdit) {
   convert_minigpt4(files_, root_.file("out"), options_);
   LoadOptions bare;
   bare.chat_template = false;
@@ -102,13 +102,13 @@ TEST_F(ConvertMiniGPT4, AnswersEndBeforeAStopSequence) {
   EXPECT_EQ(std::vector<int64_t>(whole[0].begin(), whole[0].begin() + first), cut[0]);
 }
 
-TEST_F(ConvertMiniGPT4, SaysWhatIsMissingOrTooMuch) {
+TEST_F(ConvertMiniGPT4, RejectsMissingAndUnexpectedTensors) {
   auto files = files_;
   files.vit.clear();
   EXPECT_THAT(refused(files), HasSubstr("has no vision tower"));
   files = files_;
   files.projection = files_.qformer;
-  EXPECT_THAT(refused(files), HasSubstr("has more than the projection (llama_proj.)"));
+  EXPECT_THAT(refused(files), HasSubstr("has tensors other than the projection (llama_proj.)"));
   files = files_;
   files.qformer = files_.projection;
   EXPECT_THAT(refused(files), HasSubstr("query_tokens"));
@@ -122,7 +122,7 @@ TEST_F(ConvertMiniGPT4, SaysWhatIsMissingOrTooMuch) {
   EXPECT_THAT(refused(files_), AllOf(HasSubstr("9 missing: language_model.model.layers.2.")));
   config["num_hidden_layers"] = 1;
   write_json(root_.file("vicuna/config.json"), config);
-  EXPECT_THAT(refused(files_), HasSubstr("9 not expected: language_model.model.layers.1."));
+  EXPECT_THAT(refused(files_), HasSubstr("9 unexpected: language_model.model.layers.1."));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// All the files that a tokenizer can be made of.
+// All files that define a tokenizer.
 constexpr const char* kTokenizer[] = {"tokenizer.json",
                                       "tokenizer.model",
                                       "tokenizer_config.json",
@@ -43,9 +43,9 @@ void ModelFolder::write(const std::string& output, const WriteOptions& options) 
   const auto space = fs::space(folder.path(), error);
   if (!error && space.available < needed)
     throw Error("models::convert",
-                fmt::format("'{}' needs {:.1f} GB, {:.1f} GB are free there", output, needed / 1e9,
-                            space.available / 1e9),
-                "free some space, write elsewhere, or choose --dtype bf16");
+                fmt::format("'{}' needs {:.1f} GB, but only {:.1f} GB are free", output,
+                            needed / 1e9, space.available / 1e9),
+                "free some space, write to another disk, or use --dtype bf16");
   if (options.begin) options.begin(needed);
   write_json(folder.file("config.json"), config);
   write_json(folder.file("preprocessor_config.json"), preprocessor);

@@ -26,10 +26,10 @@ int64_t side_of_grid(const Gather& gather) {
   const auto side = std::llround(std::sqrt(static_cast<double>(std::max<int64_t>(positions, 0))));
   if (side < 1 || side * side != positions)
     throw Error(kPartsPlace,
-                fmt::format("the vision tower has {} position embeddings, which are not "
-                            "those of a class token and a square",
+                fmt::format("the vision tower has {} position embeddings, which do not match a "
+                            "class token and a square",
                             positions + 1),
-                "check that it is the vision tower that the model was trained with");
+                "check that the file is the vision tower of this model");
   return side;
 }
 
@@ -40,9 +40,10 @@ void join_biases(Gather& gather, int64_t blocks) {
     if (!gather.has(q) && !gather.has(v)) continue;
     const auto width = gather.shape(q, 1)[0];
     if (gather.shape(v, 1)[0] != width)
-      throw Error(kPartsPlace, fmt::format("the biases of q and v of block {} differ in width", i),
-                  "check that it is the vision tower that the model was trained with");
-    // Keys have none: one would add the same to all scores of a position.
+      throw Error(kPartsPlace,
+                  fmt::format("the biases of q and v in block {} have different sizes", i),
+                  "check that the file is the vision tower of this model");
+    // Keys have no bias: it would add the same value to all scores of a query.
     gather.replace({q, v}, path + "qkv.bias", {3 * width}, [](const auto& from) {
       return at::cat({from[0], at::zeros_like(from[0]), from[1]});
     });
@@ -54,15 +55,16 @@ void leave_out_blocks(Gather& gather, const ConvertOptions& options, Conversion&
   const auto released = there == 40 && gather.shape(kPatches, 4)[0] == 1408;
   const auto run = options.vision_blocks.value_or(released ? 39 : there);
   if (run < 1 || run > there)
-    throw Error(kPartsPlace,
-                fmt::format("the vision tower has {} blocks, {} are asked for", there, run),
-                "check --vision-blocks");
+    throw Error(
+        kPartsPlace,
+        fmt::format("the vision tower has {} blocks, but --vision-blocks is {}", there, run),
+        "use a smaller number, or omit --vision-blocks");
   if (run == there) return;
   result.notes.push_back(
-      fmt::format("the first {} of the vision tower's {} blocks are run", run, there));
+      fmt::format("only the first {} of the vision tower's {} blocks run", run, there));
   for (const auto& info : gather.listing()) {
     const auto rest = without_prefix(info.name, kLayers);
-    if (rest && std::stoll(*rest) >= run) gather.drop(info.name, "a block that is not run");
+    if (rest && std::stoll(*rest) >= run) gather.drop(info.name, "a block that does not run");
   }
 }
 
@@ -72,9 +74,9 @@ void resize_positions(Gather& gather, const ConvertOptions& options, Conversion&
   const auto after = *options.image_size / std::max<int64_t>(patch, 1);
   if (after < 1 || *options.image_size % patch != 0)
     throw Error(kPartsPlace,
-                fmt::format("an image of {} pixels is not a whole number of patches of {}",
+                fmt::format("the image size {} is not a multiple of the patch size {}",
                             *options.image_size, patch),
-                "check --image-size");
+                "correct --image-size");
   if (after == before) return;
   const auto width = gather.shape(kPositions, 3)[2];
   result.notes.push_back(fmt::format(
@@ -93,10 +95,12 @@ int64_t heads(const std::optional<int64_t>& asked, int64_t hidden, int64_t width
               const char* option) {
   const auto heads = asked.value_or(hidden % width == 0 ? hidden / width : 0);
   if (heads < 1 || hidden % heads != 0)
-    throw Error(kPartsPlace,
-                asked ? fmt::format("{} heads do not divide a width of {}", heads, hidden)
-                      : fmt::format("how many heads a width of {} has is not in the file", hidden),
-                fmt::format("name their number with {}", option));
+    throw Error(
+        kPartsPlace,
+        asked ? fmt::format("{} heads do not divide the hidden size {}", heads, hidden)
+              : fmt::format("the file does not contain the number of heads for the hidden size {}",
+                            hidden),
+        fmt::format("set the number of heads with {}", option));
   return heads;
 }
 
@@ -116,15 +120,14 @@ void take_vision_tower(Gather& gather, const Checkpoint& checkpoint, const std::
   for (const auto& name : checkpoint.names())
     contained |= without_prefix(name, "visual_encoder.").has_value();
   if (contained && !vit.empty())
-    throw Error(kPartsPlace,
-                fmt::format("'{}' has a vision tower of its own (visual_encoder.)", file),
-                "leave out --vit: the checkpoint's own was trained further");
+    throw Error(kPartsPlace, fmt::format("'{}' contains a vision tower (visual_encoder.)", file),
+                "omit --vit, because the vision tower of the checkpoint was trained further");
   if (!contained && vit.empty())
     throw Error(kPartsPlace, fmt::format("'{}' has no vision tower (visual_encoder.)", file),
-                "name its file with --vit, such as eva_vit_g.pth");
+                "set its file with --vit, for example eva_vit_g.pth");
   if (!vit.empty()) {
     gather.take(open_weights(vit), vit, lavis_vision_name);
-    gather.shape(kPatches, 4);  // the file is such a tower
+    gather.shape(kPatches, 4);  // throws if the file has no vision tower
   }
   leave_out_blocks(gather, options, result);
   join_biases(gather, gather.count(kLayers));
@@ -143,7 +146,7 @@ json lavis_vision_config(const Gather& gather, const ConvertOptions& options) {
           {"patch_size", patches[2]},
           {"hidden_act", "gelu"},
           {"layer_norm_eps", 1e-6},
-          {"post_layernorm_eps", 1e-5},  // ln_vision is torch's LayerNorm with its default
+          {"post_layernorm_eps", 1e-5},  // ln_vision is a LayerNorm of PyTorch with the default eps
           {"qkv_bias", gather.has(kLayers + "0.self_attn.qkv.bias")}};
 }
 
@@ -170,7 +173,7 @@ LanguageFolder LanguageFolder::open(const std::string& path, const std::string& 
   std::error_code ignored;
   if (!fs::is_directory(path, ignored))
     throw Error(kPartsPlace, fmt::format("'{}' is not a folder", path),
-                "name the language model's folder (config.json, weights, tokenizer)");
+                "use a folder of the language model (config.json, weights, tokenizer)");
   LanguageFolder folder;
   folder.path = path;
   const auto config = (fs::path(path) / "config.json").string();
@@ -179,14 +182,14 @@ LanguageFolder LanguageFolder::open(const std::string& path, const std::string& 
   if (type != model_type)
     throw Error(kPartsPlace,
                 fmt::format("'{}' is a model of type `{}`, not `{}`", path, type, model_type),
-                "name the language model that the checkpoint was trained with");
+                "use the language model that the checkpoint was trained with");
   folder.tokenizer = Tokenizer::load(path);
   const auto vocabulary = json_get<int64_t>(folder.config, "vocab_size", config);
   if (folder.tokenizer->size() > vocabulary)
     throw Error(kPartsPlace,
-                fmt::format("'{}' has a tokenizer of {} tokens, its model knows {}", path,
+                fmt::format("the tokenizer of '{}' has {} tokens, but the model has only {}", path,
                             folder.tokenizer->size(), vocabulary),
-                "the tokenizer's files must be the model's own");
+                "the tokenizer and the model must belong together");
   return folder;
 }
 

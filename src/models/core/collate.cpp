@@ -12,7 +12,8 @@ namespace {
   throw Error("models::begin", fmt::format("row {} {}", row, what), hint);
 }
 
-// Position of every id: counted over segment 0, and for each other segment from where 0 ends.
+// Returns the position of every id: counted within segment 0, and for other segments from the end
+// of segment 0.
 std::vector<int64_t> count_positions(const Row& row) {
   const auto& segments = row.segments;
   std::vector<int64_t> positions(row.ids.size());
@@ -30,29 +31,30 @@ void check_ids(const Row& row, size_t index, int64_t vocabulary) {
   if (row.ids.empty()) refuse_row(index, "is empty");
   for (int64_t id : row.ids)
     if (id != kImageSlot && (id < 0 || id >= vocabulary))
-      refuse_row(index, fmt::format("has token id {}, the vocabulary has {}", id, vocabulary),
-                 "the tokenizer belongs to another model");
+      refuse_row(index,
+                 fmt::format("has token id {}, but the vocabulary has {} tokens", id, vocabulary),
+                 "check that the tokenizer belongs to this model");
   if (row.segments.empty()) return;
   if (row.segments.size() != row.ids.size())
     refuse_row(index,
-               fmt::format("has {} ids and {} segments", row.ids.size(), row.segments.size()));
+               fmt::format("has {} ids, but {} segments", row.ids.size(), row.segments.size()));
   if (*std::min_element(row.segments.begin(), row.segments.end()) < 0)
     refuse_row(index, "has a negative segment");
 }
 
 void check_images(const Row& row, size_t index, int64_t images, int64_t slots_each) {
   if (slots_each == 0 && !row.images.empty())
-    refuse_row(index, "shows a picture, but this model reads text only");
+    refuse_row(index, "has a picture, but this model reads text only");
   const int64_t slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
   const int64_t expected = static_cast<int64_t>(row.images.size()) * slots_each;
   if (slots != expected)
     refuse_row(index,
-               fmt::format("has {} image slots for {} images, expected {}", slots,
+               fmt::format("has {} image tokens for {} images, expected {}", slots,
                            row.images.size(), expected),
-               fmt::format("one image fills {} slots", slots_each));
+               fmt::format("one image has {} image tokens", slots_each));
   for (int64_t image : row.images)
     if (image < 0 || image >= images)
-      refuse_row(index, fmt::format("uses image {}, the batch has {}", image, images));
+      refuse_row(index, fmt::format("uses image {}, but the batch has {} images", image, images));
 }
 
 at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef shape) {
@@ -62,7 +64,8 @@ at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef sha
 }  // namespace
 
 Pass Model::begin(const Batch& batch, PadSide pad) const {
-  if (batch.rows.empty()) throw Error("models::begin", "the batch has no rows", "ask something");
+  if (batch.rows.empty())
+    throw Error("models::begin", "the batch has no rows", "add at least one prompt");
   const int64_t images = batch.pixels.defined() ? batch.pixels.size(0) : 0;
   const int64_t rows = batch.rows.size();
   size_t longest = 0;
@@ -83,8 +86,9 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
     const auto counted = count_positions(row);
     const int64_t needed = 1 + *std::max_element(counted.begin(), counted.end());
     if (needed > max_positions())
-      refuse_row(r, fmt::format("needs {} positions, the model has {}", needed, max_positions()),
-                 "shorten the prompt");
+      refuse_row(
+          r, fmt::format("needs {} positions, but the model has only {}", needed, max_positions()),
+          "shorten the prompt");
 
     const int64_t begin =
         r * length + (pad == PadSide::left ? length - static_cast<int64_t>(row.ids.size()) : 0);
@@ -102,12 +106,13 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
     }
     for (int64_t image : row.images) users.insert(users.end(), {image, r});
     const auto size = static_cast<int64_t>(row.ids.size());
-    if (row.asked > size) refuse_row(r, fmt::format("asks {} of its {} ids", row.asked, size));
+    if (row.asked > size)
+      refuse_row(r, fmt::format("has a prompt of {} ids, but only {} ids", row.asked, size));
     asked.push_back(row.asked < 0 ? size : row.asked);
   }
 
   Pass pass;
-  // Pictures that no row shows would be encoded for nothing; a pass without any is text only.
+  // Pictures that no row uses are not encoded; a pass without pictures is text only.
   if (!users.empty()) pass.pixels = batch.pixels.to(device());
   pass.ids = vector_tensor(ids, {rows, length}).to(device());
   pass.mask = mask.to(device());

@@ -15,15 +15,15 @@ constexpr size_t kLongest = 4096;
 
 [[noreturn]] void refuse_pattern(const std::string& pattern, const char* why) {
   throw Error("models::sites", fmt::format("the pattern `{}` {}", pattern.substr(0, 200), why),
-              "patterns are like *.layers.{2,3}.fc[12]");
+              "example of a pattern: *.layers.{2,3}.fc[12]");
 }
 
-// Replaces the first {a,b} by each of its choices; nested braces are found when those expand.
+// Replaces the first {a,b} by each of its alternatives. Nested braces are expanded recursively.
 bool expand_once(const std::string& pattern, std::vector<std::string>& out) {
   const auto open = pattern.find('{');
   if (open == std::string::npos) {
     if (pattern.find('}') != std::string::npos)
-      refuse_pattern(pattern, "closes a brace that is not open");
+      refuse_pattern(pattern, "has a closing brace without an opening one");
     return false;
   }
   std::vector<size_t> cuts{open};
@@ -34,7 +34,7 @@ bool expand_once(const std::string& pattern, std::vector<std::string>& out) {
     if (pattern[at] == ',' && depth == 1) cuts.push_back(at);
     if (pattern[at] == '}' && --depth == 0) break;
   }
-  if (at == pattern.size()) refuse_pattern(pattern, "leaves a brace open");
+  if (at == pattern.size()) refuse_pattern(pattern, "has a brace that is not closed");
   cuts.push_back(at);
   for (size_t i = 0; i + 1 < cuts.size(); ++i)
     out.push_back(pattern.substr(0, open) + pattern.substr(cuts[i] + 1, cuts[i + 1] - cuts[i] - 1) +
@@ -42,7 +42,7 @@ bool expand_once(const std::string& pattern, std::vector<std::string>& out) {
   return true;
 }
 
-// Position after the class that opens at `at`, and whether it holds `c`.
+// Returns the position after the bracket expression at `at`, and whether it contains `c`.
 size_t read_class(const std::string& pattern, size_t at, char c, bool& holds) {
   size_t i = at + 1;
   const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
@@ -57,12 +57,12 @@ size_t read_class(const std::string& pattern, size_t at, char c, bool& holds) {
       ++i;
     }
   }
-  if (i >= pattern.size()) refuse_pattern(pattern, "leaves a bracket open");
+  if (i >= pattern.size()) refuse_pattern(pattern, "has a bracket that is not closed");
   if (negated) holds = !holds;
   return i + 1;
 }
 
-// One character of the pattern (not `*`) against one of the text.
+// Compares one character of the pattern (not `*`) with one of the text.
 bool step(const std::string& pattern, size_t& at, char c) {
   if (pattern[at] == '?') return ++at, true;
   if (pattern[at] != '[') return pattern[at++] == c;

@@ -5,18 +5,19 @@
 
 namespace emend {
 
-// `*`, `?`, `[0-9]`, `[!a]`, `{a,b}`, over the whole text; `*` crosses dots. Throws emend::Error
-// for unbalanced brackets or braces, and for braces that multiply beyond all use.
+// A glob that matches whole texts: `*`, `?`, `[0-9]`, `[!a]`, `{a,b}`; `*` also matches dots.
+// Throws emend::Error if brackets or braces are unbalanced, or if braces have too many
+// combinations.
 class Glob {
  public:
   explicit Glob(const std::string& pattern);
   bool matches(const std::string& text) const;
 
  private:
-  std::vector<std::string> alternatives_;  // without braces
+  std::vector<std::string> alternatives_;  // with braces expanded
 };
 
-// The `count` candidates most like `text`, by edit distance.
+// Returns the `count` candidates nearest to `text` by edit distance.
 std::vector<std::string> nearest(const std::string& text,
                                  const std::vector<std::string>& candidates, size_t count = 3);
 

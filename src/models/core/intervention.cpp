@@ -64,20 +64,22 @@ Batch apply_requests(const Batch& batch, const Interventions& interventions) {
       throw Error("models::request", "a request intervention has no rewrite", "set `rewrite`");
     auto changed = i.rewrite(result);
     if (changed.rows.size() != result.rows.size())
-      throw Error("models::request", "a rewrite must keep the number of rows",
-                  "return a row for each that came in");
+      throw Error("models::request", "a request intervention must keep the number of rows",
+                  "return one row for each input row");
     if (!i.rows.empty()) {
       if (i.rows.size() != result.rows.size())
-        throw Error("models::request", "a scope must name every row of the batch",
-                    "give `rows` a value for each row");
+        throw Error("models::request",
+                    "the scope of an intervention must have one value for each row of the batch",
+                    "set `rows` to one value for each row");
       const auto count = [](const Batch& b) { return b.pixels.defined() ? b.pixels.size(0) : 0; };
       if (count(changed) < count(result))
-        throw Error("models::request", "a rewrite of some rows must keep the others' images",
-                    "change the images of rows in scope only");
+        throw Error("models::request",
+                    "a request intervention on some rows must keep the images of the others",
+                    "change only the images of rows in scope");
       for (size_t row = 0; row < result.rows.size(); ++row)
         if (!i.rows[row]) changed.rows[row] = result.rows[row];
     }
-    // The answer fed in stays at the end; a rewrite need not count what it puts before it.
+    // The teacher-forced answer stays at the end. The prompt length is updated.
     for (size_t row = 0; row < result.rows.size(); ++row) {
       const auto& before = result.rows[row];
       if (before.asked < 0) continue;

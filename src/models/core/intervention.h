@@ -10,14 +10,14 @@ namespace emend {
 
 class Model;
 
-// Where an intervention attaches to a running model; nowhere else.
+// The points at which an intervention can attach to a running model.
 enum class Point {
-  request,   // rewrites the rows before the pass begins
-  input,     // a site's input
-  weight,    // a site's weight
-  output,    // a site's output
+  request,   // changes the rows before the pass starts
+  input,     // the input of a site
+  weight,    // the weight of a site
+  output,    // the output of a site
   boundary,  // the residual stream after a stage
-  logits,    // what the head returns
+  logits,    // the output of the head
 };
 
 // One change of a running model, made by the function of its point:
@@ -57,12 +57,13 @@ struct Intervention {
 };
 using Interventions = std::vector<Intervention>;
 
-// First stage that any of them changes; model.stages().size() when none does. Request: 0.
+// The first stage that any intervention changes: 0 for a request, model.stages().size() if there
+// are none.
 size_t first_changed_stage(const Model& model, const Interventions& interventions);
 
-// The batch that the model is to see. A rewrite keeps the number of rows; one with a scope keeps
-// the images of the rows out of it where they are (it may append others). Row::asked is counted
-// anew: the answer that was fed in stays at a row's end.
+// Applies the request interventions to a batch. A rewrite keeps the number of rows. A rewrite with
+// a scope keeps the images of the other rows at their indices, and may append images. Row::asked is
+// updated: the teacher-forced answer stays at the end of a row.
 Batch apply_requests(const Batch& batch, const Interventions& interventions);
 
 }  // namespace emend

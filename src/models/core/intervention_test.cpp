@@ -36,11 +36,11 @@ class InterventionTest : public ::testing::Test {
   static Transform add(double value) {
     return [value](const at::Tensor& x) { return x + value; };
   }
-  // Nothing that a norm takes back, as it would a constant.
+  // Not a constant, which a norm would cancel.
   static Transform square() {
     return [](const at::Tensor& x) { return x * x; };
   }
-  // Rows whose logits are not those of the unedited model, bit for bit.
+  // The rows whose logits differ from those of the unedited model in any bit.
   std::vector<int> changed(const Interventions& interventions) const {
     const auto before = logits({}), after = logits(interventions);
     std::vector<int> rows;
@@ -54,10 +54,10 @@ class InterventionTest : public ::testing::Test {
   Batch batch = fixture.batch("image_right");
 };
 
-TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) {
+TEST_F(InterventionTest, MixGetsThePassAndChangesRowsInScope) {
   auto mix = Intervention::logits_mix(nullptr).on_rows({false, true, false});
   mix.mix = [](const Pass& pass, const at::Tensor& logits) {
-    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // nothing was fed in behind
+    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // no teacher-forced answers
     return logits + pass.ids.size(1);
   };
   EXPECT_EQ(changed({mix}), std::vector<int>{1});
@@ -68,7 +68,7 @@ TEST_F(InterventionTest, WhatMixesLogitsSeesThePassAndChangesTheRowsOfItsScope) 
   EXPECT_THROW(model->begin(partly), Error);
 }
 
-TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
+TEST_F(InterventionTest, EveryPointActsOnlyOnRowsInScope) {
   const std::vector<bool> scope{false, true, false};
   const Interventions each{
       Intervention::input(kFc1, square()).on_rows(scope),
@@ -88,12 +88,12 @@ TEST_F(InterventionTest, EveryPointActsOnTheRowsOfItsScopeOnly) {
     EXPECT_THAT(changed({intervention}), ::testing::ElementsAre(1)) << intervention.where;
 }
 
-TEST_F(InterventionTest, NoRowInScopeIsNoIntervention) {
+TEST_F(InterventionTest, EmptyScopeChangesNothing) {
   EXPECT_THAT(changed({Intervention::output(kFc1, add(1)).on_rows({false, false, false})}),
               ::testing::IsEmpty());
 }
 
-TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
+TEST_F(InterventionTest, ScopesApplyAtSelectedPositions) {
   const auto run = [&](const Interventions& interventions) {
     auto pass = model->begin(batch);
     const int64_t length = pass.ids.size(1);
@@ -111,7 +111,7 @@ TEST_F(InterventionTest, ScopesHoldWhereTheHeadRunsAtChosenPositions) {
   }
 }
 
-TEST_F(InterventionTest, RunInTheirOrder) {
+TEST_F(InterventionTest, RunInOrder) {
   const auto both = [&](Transform first, Transform second) {
     return logits(
         {Intervention::logits(std::move(first)), Intervention::logits(std::move(second))});
@@ -121,7 +121,7 @@ TEST_F(InterventionTest, RunInTheirOrder) {
   EXPECT_TRUE(at::equal(both(twice, add(1)), logits({}) * 2 + 1));
 }
 
-TEST_F(InterventionTest, AnImageOfRowsInAndOutOfScopeIsRefused) {
+TEST_F(InterventionTest, RejectsImagesOfRowsInAndOutOfScope) {
   auto shared = batch;
   shared.rows[1].images = {0};
   const Interventions vision{
@@ -132,7 +132,7 @@ TEST_F(InterventionTest, AnImageOfRowsInAndOutOfScopeIsRefused) {
       logits({Intervention::output(kFc1, add(1)).on_rows({true, false, false})}, shared));
 }
 
-TEST_F(InterventionTest, RequestsRewriteTheRowsOfTheirScope) {
+TEST_F(InterventionTest, RequestsRewriteRowsInScope) {
   const auto insert = Intervention::request([](const Batch& old) {
                         auto made = old;
                         for (auto& row : made.rows) row.ids.push_back(7);
@@ -161,8 +161,9 @@ TEST_F(InterventionTest, FirstChangedStage) {
   EXPECT_EQ(first({Intervention::request(nullptr)}), 0u);
 }
 
-// What comes before the first changed stage is the same; that stage itself is not.
-TEST_F(InterventionTest, TheFirstChangedStageIsTheFirstThatDiffers) {
+// The stages before the first changed stage have equal outputs, but the outputs of that stage
+// differ.
+TEST_F(InterventionTest, FirstChangedStageIsTheFirstThatDiffers) {
   at::NoGradGuard no_grad;
   for (const auto& site : model->sites()) {
     at::manual_seed(2);
@@ -178,7 +179,7 @@ TEST_F(InterventionTest, TheFirstChangedStageIsTheFirstThatDiffers) {
   }
 }
 
-TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
+TEST_F(InterventionTest, ObserversGetInputsAndOutputGradients) {
   const auto& site = model->site(kFc1);
   at::Tensor input, gradient;
   auto delta = at::zeros({site.out, site.in}).requires_grad_(true);
@@ -195,14 +196,15 @@ TEST_F(InterventionTest, ObserversSeeInputsAndOutputGradients) {
       answer_loss(pass.logits().index({pass.mask}), fixture.tensor("image_right/targets"));
   const auto of_delta = torch::autograd::grad({loss}, {delta})[0];
   const auto outer =
-      at::matmul(gradient.flatten(0, 1).t(), input.flatten(0, 1));  // what MEND reads
+      // The gradient of the weight, which MEND uses.
+      at::matmul(gradient.flatten(0, 1).t(), input.flatten(0, 1));
   EXPECT_LT(fixtures::relative_error(of_delta, outer), 1e-5);
   EXPECT_LT(
       fixtures::relative_error(of_delta, fixture.tensor("image_right/grad." + kFc1 + ".weight")),
       1e-4);
 }
 
-TEST_F(InterventionTest, RefusesWhatFitsNowhere) {
+TEST_F(InterventionTest, RejectsUnknownPlacesAndWrongShapes) {
   EXPECT_THROW(logits({Intervention::weight(kFc1, {at::zeros({3, 3}), {}, {}})}), Error);
   EXPECT_THROW(logits({Intervention::weight(kFc1, WeightDelta{})}), Error);
   EXPECT_THROW(logits({Intervention::output(kFc1, nullptr)}), Error);

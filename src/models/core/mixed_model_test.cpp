@@ -13,7 +13,7 @@
 namespace emend {
 namespace {
 
-// Folders stored in 16 bits, computed in float32: architecture by dtype.
+// Folders stored in 16 bits, computed in float32, for each architecture and dtype.
 class MixedModel : public ::testing::TestWithParam<std::tuple<testing::TinyModel, at::ScalarType>> {
  protected:
   MixedModel() {
@@ -61,8 +61,8 @@ INSTANTIATE_TEST_SUITE_P(All, MixedModel,
                                   (std::get<1>(info.param) == at::kHalf ? "Fp16" : "Bf16");
                          });
 
-// Sums of float32 in another order are all that differs.
-TEST_P(MixedModel, LogitsAreThoseOfTheUpcastModel) {
+// The only difference is the order of float32 sums.
+TEST_P(MixedModel, LogitsAgreeWithTheUpcastModel) {
   at::NoGradGuard no_grad;
   const auto ours = logits(*mixed_, batch(), {});
   EXPECT_EQ(mixed_->dtype(), at::kFloat);
@@ -73,7 +73,7 @@ TEST_P(MixedModel, LogitsAreThoseOfTheUpcastModel) {
             generate_tokens(*upcast_.model, batch(), {}, {}, options));
 }
 
-TEST_P(MixedModel, GradientsAreThoseOfTheUpcastModel) {
+TEST_P(MixedModel, GradientsAgreeWithTheUpcastModel) {
   const auto gradient = [&](const Model& model) {
     const auto& site = model.sites().front();
     auto change = Intervention::weight(
@@ -85,8 +85,8 @@ TEST_P(MixedModel, GradientsAreThoseOfTheUpcastModel) {
   EXPECT_LT(error(gradient(*mixed_), gradient(*upcast_.model)), 1e-3);
 }
 
-// Every matrix is the file's own memory; what is upcast for good is small.
-TEST_P(MixedModel, MatricesStayInTheirFile) {
+// Every matrix is in the mapped file; the converted tensors are small.
+TEST_P(MixedModel, MatricesStayMapped) {
   const auto dtype = std::get<1>(GetParam());
   for (const auto& site : mixed_->sites()) {
     const auto weight = mixed_->weight(site);
@@ -104,7 +104,7 @@ TEST_P(MixedModel, MatricesStayInTheirFile) {
   }
 }
 
-TEST_P(MixedModel, IsWhatAutoChooses) {
+TEST_P(MixedModel, IsTheAutomaticChoice) {
   const auto dtype = std::get<1>(GetParam());
   const auto vlm = load_vlm(folder(), {std::nullopt, at::kCPU});
   EXPECT_EQ(vlm.stored_dtype, dtype);

@@ -11,7 +11,7 @@
 namespace emend {
 namespace {
 
-// A site by any release's name, with or without `.weight`.
+// Compares the name of a site in any release, with or without `.weight`.
 std::string site_name(std::string name, NameMap names) {
   const std::string suffix = ".weight";
   if (name.size() > suffix.size() &&
@@ -31,7 +31,7 @@ template <class T>
 [[noreturn]] void nothing_named(const char* what, const std::string& name,
                                 const std::vector<T>& things) {
   throw Error("models::sites", fmt::format("no {} matches `{}`", what, name.substr(0, 200)),
-              fmt::format("near: {}", fmt::join(nearest(name, names(things)), ", ")));
+              fmt::format("similar names: {}", fmt::join(nearest(name, names(things)), ", ")));
 }
 
 }  // namespace
@@ -85,7 +85,7 @@ at::Tensor Model::weight(const Site& site) const {
   return site_weights_.at(&this->site(site.name) - sites_.data());
 }
 
-// Interventions as the stages meet them.
+// The interventions, sorted by stage.
 struct Model::Plan {
   struct Boundary {
     size_t stage;
@@ -99,20 +99,20 @@ struct Model::Plan {
     }
   };
   Attachments attachments;
-  std::vector<Boundary> boundaries;  // those at the logits among them
+  std::vector<Boundary> boundaries;  // includes those at the logits
 };
 
 namespace {
 
-// (R) bool for the rows of the part that a stage belongs to; undefined when all are in scope. An
-// image is in scope with the rows that use it.
+// (R) bool: the scope for the rows of a stage's module; undefined if all rows are in scope. An
+// image is in scope if the rows that use it are.
 at::Tensor scope_of(const std::vector<bool>& rows, bool of_images, const Pass& pass) {
   if (rows.empty()) return {};
   if (static_cast<int64_t>(rows.size()) != pass.ids.size(0))
     throw Error("models::run",
-                fmt::format("an intervention's scope names {} rows, the batch has {}", rows.size(),
-                            pass.ids.size(0)),
-                "give a scope a value for each row");
+                fmt::format("the scope of an intervention has {} values, but the batch has {} rows",
+                            rows.size(), pass.ids.size(0)),
+                "set one value for each row");
   const int64_t count = of_images ? pass.pixels.size(0) : pass.ids.size(0);
   auto scope = at::zeros({count}, at::kBool);
   auto* in = scope.data_ptr<bool>();
@@ -125,10 +125,10 @@ at::Tensor scope_of(const std::vector<bool>& rows, bool of_images, const Pass& p
   std::vector<bool> used(count, false);
   for (int64_t i = 0; i < users.size(0); ++i, pair += 2) {
     if (used[pair[0]] && in[pair[0]] != rows[pair[1]])
-      throw Error(
-          "models::run",
-          fmt::format("image {} is used by rows in and out of an intervention's scope", pair[0]),
-          "give those rows an image each in the batch's pixels");
+      throw Error("models::run",
+                  fmt::format("image {} is used by rows in and out of the scope of an intervention",
+                              pair[0]),
+                  "give each of those rows its own image in the batch's pixels");
     used[pair[0]] = true;
     in[pair[0]] = rows[pair[1]];
   }
@@ -145,10 +145,10 @@ void check_delta(const WeightDelta& delta, const Site& site) {
           : delta.dense.defined() && delta.dense.dim() == 2 && delta.dense.size(0) == site.out &&
                 delta.dense.size(1) == site.in && delta.dense.scalar_type() == at::kFloat;
   if (!fits)
-    throw Error(
-        "models::run",
-        fmt::format("a delta does not fit {}, which is ({}, {})", site.name, site.out, site.in),
-        "float32 (out, in), or (out, r) and (r, in)");
+    throw Error("models::run",
+                fmt::format("the delta does not match {}, which has shape ({}, {})", site.name,
+                            site.out, site.in),
+                "use float32 (out, in), or (out, r) and (r, in)");
 }
 
 }  // namespace
@@ -157,14 +157,14 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
   Plan plan;
   const size_t head = stages_.size() - 1;
   for (const auto& i : interventions) {
-    if (i.point == Point::request) continue;  // applied before the pass began
+    if (i.point == Point::request) continue;  // applied before the pass started
     const bool at_site =
         i.point == Point::input || i.point == Point::weight || i.point == Point::output;
     const Site* site = at_site ? &this->site(i.where) : nullptr;
     if (i.point == Point::weight) check_delta(i.delta, *site);
     const bool acts = i.transform || (i.point == Point::logits && i.mix);
     if (i.point != Point::weight && !acts)
-      throw Error("models::run", fmt::format("an intervention at `{}` has no transform", i.where),
+      throw Error("models::run", fmt::format("the intervention at `{}` has no transform", i.where),
                   "set `transform`");
     const size_t stage = site                         ? site->stage
                          : i.point == Point::boundary ? this->stage(i.where)
@@ -173,7 +173,7 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
 
     auto rows = scope_of(i.rows, stages_[stage].module != Module::language, pass);
     if (rows.defined() && !rows.any().item<bool>()) continue;
-    // Where the head runs at chosen positions, each of them is a row.
+    // If the head runs at selected positions, each of them is a row.
     if (rows.defined() && pass.wanted.defined() && stage == head)
       rows = rows.index_select(0, at::div(pass.wanted, pass.ids.size(1), "floor"));
     if (!site) {
@@ -197,8 +197,8 @@ void Model::run(Pass& pass, const Interventions& interventions) const {
 void Model::run(Pass& pass, size_t last, const Interventions& interventions) const {
   if (last >= stages_.size())
     throw Error("models::run",
-                fmt::format("there is no stage {}, the model has {}", last, stages_.size()),
-                "name one of the model's stages by its index");
+                fmt::format("there is no stage {}, the model has {} stages", last, stages_.size()),
+                "use the index of one of the model's stages");
   if (!pass.pixels.defined())
     while (pass.next <= last && stages_[pass.next].module != Module::language) ++pass.next;
   if (pass.next > last) return;
@@ -217,16 +217,16 @@ void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
     run_stage(pass.next, pass, plan.attachments);
     for (const auto& boundary : plan.boundaries)
       if (boundary.stage == pass.next) boundary.apply(pass);
-    // A kept state comes back in this layout, and kernels' bits depend on it.
+    // Stored states have this layout, and the bits of kernels depend on it.
     pass.hidden = pass.hidden.contiguous();
   }
 }
 
-// One picture through all stages before the next one: only what comes out is held for all of them.
+// Runs one picture through all stages before the next one, so that only the final outputs are kept.
 void Model::run_pictures(Pass& pass, size_t last, const Plan& plan) const {
   std::vector<at::Tensor> hidden;
   for (int64_t i = 0; i < pass.pixels.size(0); ++i) {
-    // Memory of its own, laid out as if the picture came alone: kernels may choose by alignment.
+    // A copy with the layout of a single picture, because kernels can depend on alignment.
     const auto alone = [i](const at::Tensor& all) {
       return all.defined() ? all.narrow(0, i, 1).clone(at::MemoryFormat::Contiguous) : all;
     };
@@ -240,7 +240,7 @@ void Model::run_pictures(Pass& pass, size_t last, const Plan& plan) const {
   pass.next = last + 1;
 }
 
-// What the plan does to one picture in the vision module: there its scope is all or nothing.
+// The interventions for one picture in the vision module: their scope is all or nothing.
 Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
   const auto acts = [&](size_t stage, const at::Tensor& rows) {
     return stages_[stage].module == Module::vision &&

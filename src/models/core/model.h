@@ -22,71 +22,71 @@ struct Stage {
 };
 
 struct Site {
-  std::string name;  // Hugging Face path of the linear layer, without `.weight`
+  std::string name;  // Hugging Face name of the linear layer, without `.weight`
   size_t stage;
   int64_t in, out;
 };
 
-// A model is a fixed row of stages; any of them can be run from the state after the one before it.
+// A model is a fixed sequence of stages. Any stage can run from the output of the stage before it.
 class Model {
  public:
   virtual ~Model() = default;
 
   const std::vector<Stage>& stages() const { return stages_; }
   const std::vector<Site>& sites() const { return sites_; }
-  // Sites whose name matches a glob (`*.layers.{2,3}.fc*`), in model order; names of older and
-  // newer releases of transformers are both understood. Throws emend::Error when none does, naming
-  // near ones.
+  // The sites whose name matches a glob (`*.layers.{2,3}.fc*`), in model order. Names of older and
+  // newer releases of transformers are accepted. Throws emend::Error, which lists similar names, if
+  // there is no match.
   std::vector<Site> find_sites(const std::string& pattern) const;
   const Site& site(const std::string& name) const;
   size_t stage(const std::string& name) const;
   size_t first_stage(Module module) const;
-  at::Tensor weight(const Site& site) const;  // (out, in) as stored
-  // The glob of the sites that one edits by default in a module, so that no editor knows an
-  // architecture. language: the linear layers of the last decoder block's FFN; bridge: all of the
-  // Q-Former's, or of the projector; empty where the model names none.
+  at::Tensor weight(const Site& site) const;  // (out, in), in the stored dtype
+  // The glob of the sites that are edited by default in a module, so that editors are independent
+  // of the architecture. language: the linear layers in the FFN of the last decoder block; bridge:
+  // all of the Q-Former's or of the projector's; empty if the model defines none.
   virtual std::string default_sites(Module) const { return {}; }
 
-  // All parameters by the architecture's own names, which are those of the released folders.
+  // All parameters by the architecture's names, which are those of released folders.
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
 
-  // Pads the rows into a pass that stands before the first stage.
+  // Pads the rows and makes a pass before the first stage. Throws emend::Error if a row is invalid.
   Pass begin(const Batch& batch, PadSide pad = PadSide::right) const;
-  // Runs the stages pass.next .. last, both included, under the interventions (request points were
-  // applied by `begin`'s caller). A text-only pass skips vision and bridge. Pictures go through the
-  // vision module one by one: a picture's features are the same bits beside any others.
+  // Runs the stages pass.next to last (inclusive) with the interventions, whose request
+  // interventions the caller of `begin` has applied. A text-only pass skips vision and bridge.
+  // Pictures run through the vision module one by one, so that the bits of a picture's features do
+  // not depend on the batch.
   void run(Pass& pass, const Interventions& interventions = {}) const;
   void run(Pass& pass, size_t last, const Interventions& interventions = {}) const;
 
-  // The table that text's tokens are looked up in: (V, D), as stored.
+  // The embedding table of tokens: (V, D), as stored.
   virtual at::Tensor word_embeddings() const = 0;
 
-  // How many positions one image fills (0: the model reads text only), and the width of the
-  // vocabulary.
+  // The number of positions of one image (0 for a text-only model), and the vocabulary size.
   virtual int64_t image_slots() const = 0;
   virtual int64_t vocabulary() const = 0;
-  // How long a row may be.
+  // The maximum length of a row.
   virtual int64_t max_positions() const = 0;
 
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }
 
  protected:
-  // Takes dtype, device and tensors' names from there; what derives takes the tensors.
+  // Sets dtype, device and tensor names from `weights`. The derived class takes the tensors.
   Model(Weights& weights, NameMap names);
-  // What takes a part's tensors and keeps the books of them; its sites begin at `stage`.
+  // The builder of a module, whose sites start at `stage`.
   Builder builder(Weights& weights, size_t stage);
-  // NAME, or NAME.0, NAME.1, ... where a count is given.
+  // Adds the stage NAME, or NAME.0, NAME.1, ... if a count is given.
   void add_stage(const std::string& name, Module module);
   void add_stages(const std::string& name, Module module, int64_t count);
-  // Those that run_language_stage runs.
+  // Adds the stages of run_language_stage.
   void add_language_stages(int64_t blocks);
-  // Runs one stage on pass.hidden. The head runs at pass.wanted only, where that is set.
+  // Runs one stage on pass.hidden. The head runs only at pass.wanted, if that is set.
   virtual void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const = 0;
 
   std::vector<Stage> stages_;
   std::vector<Site> sites_;
-  std::vector<at::Tensor> site_weights_;  // by site number
+  std::vector<at::Tensor> site_weights_;  // by the index of the site
   std::map<std::string, at::Tensor> parameters_;
   at::ScalarType dtype_;
   at::Device device_;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kMega = 1 << 20;
 
-// Bytes that the process holds in memory, mapped files' touched pages included.
+// Resident memory of the process in bytes, including touched pages of mapped files.
 int64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   int64_t total = 0, resident = 0;
@@ -36,7 +36,7 @@ std::vector<std::string> permissions(const std::string& path) {
   return found;
 }
 
-// A model whose language block alone is as large as a delta, so that a copy would show.
+// A model whose language block is as large as a delta, so that a copy would be visible.
 class Overlay : public ::testing::TestWithParam<at::ScalarType> {
  protected:
   Overlay() {
@@ -76,7 +76,7 @@ class Overlay : public ::testing::TestWithParam<at::ScalarType> {
 };
 INSTANTIATE_TEST_SUITE_P(Dtypes, Overlay, ::testing::Values(at::kFloat, at::kBFloat16));
 
-TEST_P(Overlay, CostsItsOwnSizeAndLeavesTheBaseAlone) {
+TEST_P(Overlay, CostsOnlyItsSizeAndDoesNotCopyTheBase) {
   at::NoGradGuard no_grad;
   const auto before = file_bytes(file());
   Weights weights(Checkpoint::open(folder), GetParam());
@@ -89,9 +89,9 @@ TEST_P(Overlay, CostsItsOwnSizeAndLeavesTheBaseAlone) {
     model->run(pass, interventions);
     return pass.logits();
   };
-  const auto plain = logits({});  // every page of the base is in memory from here on
+  const auto plain = logits({});  // from here on, every page of the base is in memory
   {
-    // Buffers that a first overlay leaves behind in the allocator are not the second's cost.
+    // Buffers that the allocator keeps after the first overlay do not count for the second.
     const auto small = at::zeros({4096, 1}), flat = at::zeros({1, 1024});
     logits({Intervention::weight("language_model.model.decoder.layers.0.fc1", {{}, small, flat})});
   }

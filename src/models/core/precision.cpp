@@ -4,7 +4,7 @@ namespace emend {
 
 Precision choose_precision(std::optional<at::ScalarType> asked, at::ScalarType stored,
                            at::Device device, bool bf16_is_fast) {
-  if (asked) return {*asked, *asked, "it was asked for"};
+  if (asked) return {*asked, *asked, "it was requested"};
   if (stored == at::kBFloat16 && (bf16_is_fast || !device.is_cpu()))
     return {stored, stored, "the folder is stored in bf16"};
   if (stored == at::kBFloat16)

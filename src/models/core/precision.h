@@ -7,19 +7,19 @@
 
 namespace emend {
 
-// What a model computes in, how its weights are kept, and why.
+// The dtypes of a model's activations and weights, and the reason for their choice.
 struct Precision {
   at::ScalarType compute = at::kFloat;  // of activations
   at::ScalarType weights = at::kFloat;  // of the matrices of linear layers and embeddings
-  std::string reason;                   // a phrase: "the folder is stored in fp32"
+  std::string reason;                   // a clause: "the folder is stored in fp32"
 
-  // Matrices stay mapped in 16 bits, and blocks of them are upcast as they are used.
+  // Whether matrices stay mapped in 16 bits. Blocks of them are converted when they are used.
   bool keeps_16_bits() const { return weights != compute; }
 };
 
-// `asked`: the dtype that a user named; none: chosen by the dtype that most of the folder is stored
-// in and by what the machine computes fast. Half is never rounded to bfloat16 unless asked for: it
-// has three bits more.
+// `asked` is the dtype that the user requested. Without it, the choice depends on the dtype of most
+// of the folder's bytes, and on the dtypes that the machine computes fast. fp16 is converted to
+// bfloat16 only on request, because fp16 has 3 more bits of precision.
 Precision choose_precision(std::optional<at::ScalarType> asked, at::ScalarType stored,
                            at::Device device, bool bf16_is_fast);
 

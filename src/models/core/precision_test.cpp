@@ -9,7 +9,7 @@ Precision on_cpu(std::optional<at::ScalarType> asked, at::ScalarType stored, boo
   return choose_precision(asked, stored, at::kCPU, bf16_is_fast);
 }
 
-TEST(Precision, Bf16FoldersAreComputedInBf16WhereThatIsFast) {
+TEST(Precision, Bf16FoldersAreComputedInBf16IfThatIsFast) {
   const auto fast = on_cpu({}, at::kBFloat16, true), slow = on_cpu({}, at::kBFloat16, false);
   EXPECT_EQ(fast.compute, at::kBFloat16);
   EXPECT_FALSE(fast.keeps_16_bits());
@@ -28,7 +28,7 @@ TEST(Precision, Fp16FoldersAreNeverRoundedToBf16) {
   EXPECT_EQ(choose_precision({}, at::kHalf, at::kCUDA, false).compute, at::kHalf);
 }
 
-TEST(Precision, Fp32FoldersAndWhatWasAskedForStay) {
+TEST(Precision, Fp32FoldersAndRequestedDtypesAreKept) {
   EXPECT_EQ(on_cpu({}, at::kFloat, true).compute, at::kFloat);
   EXPECT_FALSE(on_cpu({}, at::kFloat, true).keeps_16_bits());
   for (auto asked : {at::kFloat, at::kBFloat16}) {

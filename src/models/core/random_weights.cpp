@@ -8,8 +8,8 @@
 namespace emend {
 namespace {
 
-// Billions of normal draws would take minutes: one block of them is laid end to end. A prime, so
-// that rows differ.
+// Billions of normal random numbers would take minutes, so one block of them is repeated. Its size
+// is a prime number, so that rows differ.
 constexpr int64_t kBlock = 1000003;
 
 }  // namespace

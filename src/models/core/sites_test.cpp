@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TEST(Glob, StarsAndMarks) {
+TEST(Glob, StarsAndQuestionMarks) {
   EXPECT_TRUE(Glob("*").matches(""));
   EXPECT_TRUE(Glob("a*c").matches("abbc"));
   EXPECT_TRUE(Glob("a*b*c").matches("a.b.bc"));
@@ -35,7 +35,7 @@ TEST(Glob, BracketsAndBraces) {
   EXPECT_TRUE(Glob("a{,b}").matches("a"));
 }
 
-TEST(Glob, RefusesWhatIsUnbalancedOrEndless) {
+TEST(Glob, RejectsUnbalancedAndHugePatterns) {
   for (const char* bad : {"{a", "a}", "[a", "x[", "{a,{b}", "*[!"}) EXPECT_THROW(Glob{bad}, Error);
   std::string many;
   for (int i = 0; i < 40; ++i) many += "{a,b}";
@@ -63,7 +63,7 @@ TEST_F(SitesTest, AreFoundInModelOrder) {
   EXPECT_EQ(find("*").size(), model->sites().size());
 }
 
-TEST_F(SitesTest, AreFoundByTheNamesOfAnyRelease) {
+TEST_F(SitesTest, AreFoundByNamesOfAnyRelease) {
   const auto current = ElementsAre("language_model.model.decoder.layers.0.fc1");
   EXPECT_THAT(find("language_model.model.decoder.layers.0.fc1"), current);
   EXPECT_THAT(find("language_model.model.decoder.layers.0.fc1.weight"), current);
@@ -73,7 +73,7 @@ TEST_F(SitesTest, AreFoundByTheNamesOfAnyRelease) {
               ElementsAre("qformer.encoder.layer.0.output_query.dense"));
 }
 
-TEST_F(SitesTest, NoMatchNamesNearOnes) {
+TEST_F(SitesTest, ErrorsListSimilarNames) {
   try {
     find("language_model.model.decoder.layers.0.fc3");
     FAIL();
@@ -84,14 +84,14 @@ TEST_F(SitesTest, NoMatchNamesNearOnes) {
   EXPECT_THROW(model->stage("language.blok.0"), Error);
 }
 
-TEST_F(SitesTest, KnowTheirWeightStageAndDefaults) {
+TEST_F(SitesTest, HaveWeightsStagesAndDefaults) {
   for (const auto& site : model->sites()) {
     const auto weight = model->weight(site);
     EXPECT_EQ(weight.sizes(), at::IntArrayRef({site.out, site.in})) << site.name;
     if (site.name == "language_model.lm_head") continue;
     EXPECT_TRUE(weight.is_same(model->parameters().at(site.name + ".weight"))) << site.name;
   }
-  // Tied: the head's weight is the embedding's.
+  // The weight of a tied head is that of the embedding.
   EXPECT_TRUE(
       model->weight(model->site("language_model.lm_head"))
           .is_same(model->parameters().at("language_model.model.decoder.embed_tokens.weight")));

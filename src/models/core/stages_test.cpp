@@ -44,7 +44,7 @@ TEST_P(Stages, ResumingGivesTheSameBits) {
       auto pass = model->begin(batch);
       model->run(pass, cut);
       EXPECT_EQ(pass.next, cut + 1);
-      const auto kept = pass;  // a value: what runs on does not change it
+      const auto kept = pass;  // a copy, which later stages do not change
       model->run(pass);
       EXPECT_TRUE(at::equal(pass.logits(), whole)) << model->stages()[cut].name;
       auto again = kept;
@@ -54,7 +54,7 @@ TEST_P(Stages, ResumingGivesTheSameBits) {
   }
 }
 
-// Counts what runs: an observer at every boundary, and at every linear layer.
+// Counts what runs, by an observer at every boundary and at every linear layer.
 struct Counter {
   explicit Counter(const Model& model)
       : stages(model.stages().size(), 0), sites(model.sites().size(), 0) {
@@ -73,13 +73,13 @@ struct Counter {
   Interventions observers;
 };
 
-TEST_P(Stages, ResumingRunsNothingOfTheStagesBefore) {
+TEST_P(Stages, ResumingRunsNoEarlierStage) {
   for (size_t cut = 0; cut < model->stages().size(); ++cut) {
     Counter counter(*model);
     auto pass = model->begin(mixed_batch(fixture));
     if (cut > 0) model->run(pass, cut - 1);
     model->run(pass, counter.observers);
-    // Vision stages once for each picture, the others once.
+    // Vision stages run once for each picture, the others once.
     const auto times = [&](size_t stage) -> int64_t {
       if (stage < cut) return 0;
       return model->stages()[stage].module == Module::vision ? pass.pixels.size(0) : 1;
@@ -91,7 +91,7 @@ TEST_P(Stages, ResumingRunsNothingOfTheStagesBefore) {
   }
 }
 
-TEST_P(Stages, TextAloneRunsNoVisionAndNoBridge) {
+TEST_P(Stages, TextOnlyRunsNoVisionAndNoBridge) {
   Counter counter(*model);
   auto pass = model->begin(fixture.batch("text_right"));
   model->run(pass, model->stage("bridge.project"), counter.observers);
@@ -102,7 +102,7 @@ TEST_P(Stages, TextAloneRunsNoVisionAndNoBridge) {
     EXPECT_EQ(counter.stages[i], model->stages()[i].module == Module::language);
 }
 
-TEST_P(Stages, LogitsOfWantedPositionsAreThoseOfAll) {
+TEST_P(Stages, WantedPositionsGiveTheSameLogits) {
   const auto batch = mixed_batch(fixture);
   const auto all = logits(*model, batch);
   auto pass = model->begin(batch);
@@ -112,8 +112,8 @@ TEST_P(Stages, LogitsOfWantedPositionsAreThoseOfAll) {
   EXPECT_LT(fixtures::relative_error(pass.logits(), expected), 1e-5);
 }
 
-// Questions that share a picture in one row are answered as if each had the row for itself.
-TEST_P(Stages, SegmentsDoNotSeeEachOther) {
+// Questions that share a picture in one row are answered as in separate rows.
+TEST_P(Stages, SegmentsDoNotAttendToEachOther) {
   const auto shown = fixture.batch("image_right"), asked = fixture.batch("text_right");
   const auto& prefix = shown.rows[0];
   Row packed = prefix;
@@ -159,7 +159,7 @@ TEST_P(Stages, ThreadsShareAModel) {
   EXPECT_THAT(equal, ::testing::Each(5));
 }
 
-TEST_P(Stages, RefusesBatchesThatAreNone) {
+TEST_P(Stages, RejectsInvalidBatches) {
   const auto good = fixture.batch("image_right");
   const auto refused = [&](const std::function<void(Batch&)>& spoil, const char* says) {
     auto batch = good;
@@ -177,14 +177,14 @@ TEST_P(Stages, RefusesBatchesThatAreNone) {
   refused([&](Batch& b) { b.rows[2].ids.back() = width; }, "row 2 has token id");
   refused([](Batch& b) { b.rows[0].ids.back() = -7; }, "row 0 has token id -7");
   refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageSlot) = 3; },
-          "image slots");
+          "image tokens");
   refused([](Batch& b) { b.rows[0].images[0] = 9; },
-          fmt::format("uses image 9, the batch has {}", good.pixels.size(0)).c_str());
+          fmt::format("uses image 9, but the batch has {} images", good.pixels.size(0)).c_str());
   refused([](Batch& b) { b.pixels = at::Tensor(); }, "the batch has 0");
   refused([](Batch& b) { b.rows[0].segments = {0}; }, "segments");
   const auto most = model->max_positions();
   refused([&](Batch& b) { b.rows[0].ids.resize(most + 12, 5); },
-          fmt::format("needs {} positions, the model has {}", most + 12, most).c_str());
+          fmt::format("needs {} positions, but the model has only {}", most + 12, most).c_str());
 }
 
 }  // namespace

@@ -80,8 +80,9 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
   if (initialise_) {
     auto tensor = initialise_(name, shape);
     if (!tensor.defined() || tensor.sizes() != shape)
-      throw Error("models::weights", fmt::format("the initialiser made {} in another shape", name),
-                  "initialize a tensor in the shape that it is asked for in");
+      throw Error("models::weights",
+                  fmt::format("the initializer made {} with another shape", name),
+                  "return a tensor of the requested shape");
     return tensor.to(wanted(tensor.scalar_type()));
   }
   if (!zero_.defined()) zero_ = at::zeros({1}, options);
@@ -102,7 +103,8 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
   if (!checkpoint_) return stand_in();
   const auto stored = checkpoint_->tensor(entry.stored);
   const auto tensor = stored.to(wanted(stored.scalar_type()));
-  if (!tensor.is_same(stored)) checkpoint_->let_go(entry.stored);  // converted, never kept twice
+  // Converted: the original is not kept in memory.
+  if (!tensor.is_same(stored)) checkpoint_->let_go(entry.stored);
   return tensor;
 }
 
@@ -112,11 +114,11 @@ void Weights::finish() const {
     for (const auto& [name, number] : entries_)
       if (!taken_.count(name)) extra.push_back(stored_[number].stored);
   if (missing_.empty() && extra.empty() && misshapen_.empty() && doubled_.empty()) return;
-  auto problem = first_ten("missing", missing_) + first_ten("not expected", extra) +
-                 first_ten("misshapen", misshapen_) + first_ten("there twice", doubled_);
+  auto problem = first_ten("missing", missing_) + first_ten("unexpected", extra) +
+                 first_ten("with a wrong shape or dtype", misshapen_) +
+                 first_ten("duplicate", doubled_);
   problem.resize(problem.size() - 2);
-  throw Error("models::weights",
-              "the tensors are not those of the model that config.json says: " + problem,
+  throw Error("models::weights", "the tensors do not match config.json: " + problem,
               "config.json and the weights must come from the same model");
 }
 

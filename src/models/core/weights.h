@@ -13,43 +13,45 @@
 
 namespace emend {
 
-// A tensor as a listing of a checkpoint names it.
+// A tensor in the listing of a checkpoint.
 struct WeightInfo {
   std::string name;
   std::vector<int64_t> shape;
   at::ScalarType dtype = at::kFloat;
 };
 
-// An architecture's own name for a tensor or module that any release of transformers named; empty
-// for one that is known and not read.
+// Converts the name of a tensor or module in any release of transformers to the architecture's
+// name. Returns an empty name for a known tensor that is not used.
 using NameMap = std::string (*)(const std::string& name);
 std::string same_name(const std::string& name);
 
-// Where a model under construction takes its named tensors from. Every tensor must be taken, with
-// the shape that the model expects; `finish` reports all that did not fit at once.
+// The source of a model's tensors during construction. Every tensor must be taken with the shape
+// that the model expects. `finish` reports all differences together.
 class Weights {
  public:
   using Initialiser = std::function<at::Tensor(const std::string& name, at::IntArrayRef shape)>;
 
-  // Tensors of a checkpoint; zero-copy when dtype and device are the stored ones, converted else.
+  // The tensors of a checkpoint: zero-copy if dtype and device are those of the file, otherwise
+  // converted.
   Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device = at::kCPU);
-  // New tensors, made by `initialise` in any float dtype.
+  // New tensors, made by `initialise` in any floating-point dtype.
   Weights(Initialiser initialise, at::ScalarType dtype, at::Device device = at::kCPU);
-  // Zeros that take no memory, in the listed shapes.
+  // Zeros in the listed shapes, which take no memory.
   Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype,
           at::Device device = at::kCPU);
 
-  // What tensors are taken by; a model's constructor says so before it takes any.
+  // The architecture's names. The constructor of a model sets them before it takes tensors.
   void name_by(NameMap names);
-  // The tensor, or a stand-in when it is missing or misshapen (`finish` throws then).
+  // Returns the tensor, or a stand-in if it is missing or has the wrong shape
+  // (`finish` then throws).
   at::Tensor take(const std::string& name, at::IntArrayRef shape);
-  // The same for a matrix of a linear layer or an embedding, which stays as it is stored when that
-  // is bfloat16 or half and 16 bits are kept.
+  // Does the same for a matrix of a linear layer or an embedding, which keeps its dtype if that is
+  // bfloat16 or half and 16 bits are kept.
   at::Tensor take_matrix(const std::string& name, at::IntArrayRef shape);
   void keep_16_bits() { keep_16_bits_ = true; }
-  // False when made by an initialiser: it has what is asked for and nothing else.
+  // False for an initializer, which has only the requested tensors.
   bool contains(const std::string& name) const;
-  // Throws one emend::Error that names what is missing, left over or misshapen.
+  // Throws one emend::Error that lists missing and unexpected tensors and wrong shapes.
   void finish() const;
 
   at::ScalarType dtype() const { return dtype_; }
@@ -69,13 +71,13 @@ class Weights {
   Initialiser initialise_;
   std::shared_ptr<const Checkpoint> checkpoint_;  // null for a listing
   std::vector<Entry> stored_;
-  std::map<std::string, size_t> entries_;  // numbers of the former by the architecture's names
-  at::Tensor zero_;  // one number; stand-ins and the zeros of a listing are views of it
+  std::map<std::string, size_t> entries_;  // indices of the entries by the architecture's names
+  at::Tensor zero_;  // a scalar; stand-ins and the zeros of a listing are views of it
   std::set<std::string> taken_;
   std::vector<std::string> missing_, misshapen_, doubled_;
 };
 
-// Buffers that older releases saved and that hold no knowledge.
+// Buffers that older releases saved and that contain no weights.
 bool is_benign_buffer(const std::string& name);
 
 }  // namespace emend

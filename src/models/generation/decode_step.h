@@ -4,8 +4,9 @@
 
 namespace emend {
 
-// The pass that feeds each row's next token, everything before it in `last`'s cache. It stands
-// before the language module and asks for one line of logits a row. tokens: (B) int64.
+// Returns the pass for the next token of each row, with all earlier tokens in the cache of `last`.
+// It is at the start of the language module and has one position of logits for each row. tokens:
+// (B) int64.
 Pass next_pass(const Model& model, const Pass& last, const at::Tensor& tokens);
 
 }  // namespace emend

@@ -18,31 +18,31 @@ void check(const GenerationOptions& options) {
                 "it must be at least 1");
   if (!(options.temperature >= 0) || options.temperature > 1e6)
     throw Error("models::generate", fmt::format("temperature is {}", options.temperature),
-                "0 is greedy");
+                "it must be at least 0; 0 means greedy");
   if (!(options.top_p > 0) || options.top_p > 1)
     throw Error("models::generate", fmt::format("top_p is {}", options.top_p),
                 "it must be above 0 and at most 1");
 }
 
-// Or the error that it cannot begin here.
+// Throws emend::Error if generation cannot start from this pass.
 void check_begin(const Model& model, const Pass& pass) {
   if (pass.next > model.first_stage(Module::language))
-    throw Error("models::generate", "the pass has run stages of the language module already",
-                "generate from a pass that stands before them");
+    throw Error("models::generate", "the pass has already run stages of the language module",
+                "use a pass at the start of the language module");
   const auto cached = pass.mask.size(1) - pass.ids.size(1);
   if ((cached > 0) != (pass.cache != nullptr) || !pass.mask.select(1, -1).all().item<bool>())
-    throw Error("models::generate", "the pass is padded on the right, or its cache is not its own",
-                "begin it with PadSide::left");
+    throw Error("models::generate", "the pass is right-padded, or its cache has another length",
+                "make the pass with PadSide::left");
 }
 
 void check_prompts(const GenerationOptions& options, int64_t rows) {
   if (static_cast<int64_t>(options.prompts.size()) != rows)
     throw Error("models::generate",
-                fmt::format("{} prompts for {} rows", options.prompts.size(), rows),
-                "generation_config.json asks for settings that look at the prompt of each row");
+                fmt::format("there are {} prompts for {} rows", options.prompts.size(), rows),
+                "settings of generation_config.json require the prompt of each row");
 }
 
-// Whether the tokens end with one of the sequences, which is then taken off.
+// Whether the tokens end with one of the sequences, which is then removed.
 bool cut_at_stop(std::vector<int64_t>& tokens, const std::vector<std::vector<int64_t>>& sequences) {
   for (const auto& sequence : sequences) {
     if (sequence.empty() || sequence.size() > tokens.size() ||
@@ -71,7 +71,7 @@ Pass next_pass(const Model& model, const Pass& last, const at::Tensor& tokens) {
 }
 
 std::string answer_text(const Processor& processor, const std::vector<int64_t>& tokens) {
-  // Models pad their vocabulary beyond the tokenizer's: such a token has no text.
+  // The model's vocabulary can be larger than the tokenizer's. Such a token has no text.
   std::vector<int64_t> spoken;
   for (auto token : tokens)
     if (token < processor.tokenizer->size()) spoken.push_back(token);
@@ -139,14 +139,15 @@ std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
   check_begin(model, pass);
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
   pass.wanted = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
-  // Its own, so that the pass can be used again.
+  // a copy, so that the pass can be used again
   pass.cache = pass.cache ? std::make_shared<KvCache>(*pass.cache) : std::make_shared<KvCache>();
   const auto& config = options.config;
   const bool processes = config.changes_logits();
-  auto ids = options.prompts;  // with what is made, where the configuration looks at them
+  auto ids = options.prompts;  // with the generated tokens, if the configuration uses them
   if (processes || config.max_length > 0) check_prompts(options, rows);
 
-  // A row's own generator: what it draws does not depend on the rows beside it.
+  // Each row has its own random number generator, so that its answer does not depend on the other
+  // rows.
   std::vector<std::mt19937_64> random;
   for (int64_t r = 0; r < rows; ++r) {
     std::seed_seq seed{static_cast<uint32_t>(options.seed),
@@ -173,7 +174,7 @@ std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
       done[r] = done[r] ||
                 std::find(stop_tokens.begin(), stop_tokens.end(), chosen[r]) != stop_tokens.end();
       if (done[r]) {
-        chosen[r] = 0;  // fed on, never read
+        chosen[r] = 0;  // an arbitrary token, which is not used
         continue;
       }
       auto& row = made[r];

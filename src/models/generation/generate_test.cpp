@@ -37,7 +37,7 @@ class Generate : public ::testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(All, Generate, ::testing::ValuesIn(fixtures::pictured_fixtures()),
                          fixtures::test_name);
 
-TEST_P(Generate, TwentyGreedyTokensAreTransformers) {
+TEST_P(Generate, TwentyGreedyTokensAgreeWithTransformers) {
   for (const char* name : {"image_left", "text_left"}) {
     const auto expected = rows_of(fixture.tensor(std::string(name) + "/generated"));
     ASSERT_EQ(expected[0].size(), 20u);
@@ -45,8 +45,8 @@ TEST_P(Generate, TwentyGreedyTokensAreTransformers) {
   }
 }
 
-// The cache gives what whole passes give, also where rows with and without pictures stand together.
-TEST_P(Generate, CacheEqualsWholePasses) {
+// Results with and without a cache are equal, also for rows with and without pictures in a batch.
+TEST_P(Generate, CacheAgreesWithFullPasses) {
   at::NoGradGuard no_grad;
   auto batch = fixture.batch("image_right");
   const auto text = fixture.batch("text_right");
@@ -64,7 +64,7 @@ TEST_P(Generate, CacheEqualsWholePasses) {
   }
 }
 
-TEST_P(Generate, StopsAtStopTokensRowByRow) {
+TEST_P(Generate, EachRowEndsAtItsStopToken) {
   const auto batch = fixture.batch("image_left");
   const auto whole = make(batch, greedy(20));
   const int64_t stop = whole[0][5];
@@ -75,7 +75,7 @@ TEST_P(Generate, StopsAtStopTokensRowByRow) {
   }
 }
 
-TEST_P(Generate, StopsWhereThePositionsEnd) {
+TEST_P(Generate, StopsAtTheMaximumNumberOfPositions) {
   auto batch = fixture.batch("text_left");
   batch.rows.resize(1);
   const auto made = make(batch, greedy(1000));
@@ -83,7 +83,7 @@ TEST_P(Generate, StopsWhereThePositionsEnd) {
             static_cast<size_t>(model->max_positions()) + 1);
 }
 
-TEST_P(Generate, SamplesBySeedAndRow) {
+TEST_P(Generate, SamplesDependOnSeedAndRow) {
   const auto batch = fixture.batch("text_left");
   GenerationOptions options{.max_new_tokens = 12, .temperature = 1.5, .top_p = 0.95, .seed = 3};
   const auto first = make(batch, options);
@@ -107,7 +107,7 @@ TEST_P(Generate, InterventionsActOnEveryToken) {
   EXPECT_EQ(forced[2], plain[2]);
 }
 
-TEST_P(Generate, RefusesWhatIsSenseless) {
+TEST_P(Generate, RejectsInvalidOptions) {
   const auto batch = fixture.batch("text_left");
   EXPECT_THROW(make(batch, greedy(0)), Error);
   EXPECT_THROW(make(batch, {.max_new_tokens = 1, .temperature = -1}), Error);

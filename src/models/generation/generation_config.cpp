@@ -39,7 +39,7 @@ std::vector<std::vector<int64_t>> token_sequences(const json& object, const char
   return all;
 }
 
-// Whether a field has a value that does something; `neutral`: the one that does not.
+// Whether a field has an effect; `neutral` is the value without effect.
 bool is_set(const json& object, const char* name, const json& neutral) {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null() || *found == neutral) return false;
@@ -50,7 +50,7 @@ bool has(const std::vector<int64_t>& ids, int64_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
-// Scores of one token after another, to be made impossible.
+// Scores of tokens, which are set to -inf in turn.
 class Scores {
  public:
   explicit Scores(const at::Tensor& logits)
@@ -77,7 +77,7 @@ class Scores {
   int64_t size_;
 };
 
-// Tokens that followed the last `size` - 1 ids before.
+// Tokens that followed earlier occurrences of the last `size` - 1 ids.
 void forbid_repeated(const std::vector<int64_t>& ids, int64_t size, Scores& scores) {
   const auto all = static_cast<int64_t>(ids.size());
   for (int64_t at = 0; at + size <= all; ++at)

@@ -9,7 +9,7 @@
 
 namespace emend {
 
-// What a folder's generation_config.json asks of answers, by the names that transformers gives it.
+// The settings of a folder's generation_config.json, with their names in transformers.
 struct GenerationConfig {
   double repetition_penalty = 1;
   int64_t no_repeat_ngram_size = 0;
@@ -17,28 +17,28 @@ struct GenerationConfig {
   std::vector<int64_t> suppress_tokens, begin_suppress_tokens;
   int64_t min_length = 0;      // of the prompt with its answer
   int64_t min_new_tokens = 0;  // of the answer
-  int64_t max_length = 0;      // the same; 0: no limit
+  int64_t max_length = 0;      // of the prompt with its answer; 0: no limit
   int64_t max_new_tokens = 0;
   std::vector<int64_t> eos_token_id;
-  // What is there, would change answers, and is not implemented: names.
+  // Names of settings that would change answers, but are not implemented.
   std::vector<std::string> not_implemented;
-  // do_sample and what goes with it, where the file asks for it: answers are greedy all the same.
+  // do_sample and related settings: they are ignored, because answers are greedy.
   std::vector<std::string> sampling;
 
-  // Throws emend::Error that names the field for what is malformed.
+  // Throws emend::Error, which names the field, if it is malformed.
   static GenerationConfig parse(const nlohmann::json& json);
 
-  // Whether it changes which token comes next.
+  // Whether any setting changes the choice of tokens.
   bool changes_logits() const;
-  // The settings that are applied, by name; an empty object when all are at their defaults.
+  // The settings that are applied, by name; an empty object if all have their defaults.
   nlohmann::json applied() const;
-  // The names of all that would change answers: applied or not.
+  // The names of all settings that would change answers, whether implemented or not.
   std::vector<std::string> names() const;
 };
 
-// `logits` (V) of the token that follows `ids`, a prompt and the answer so far, as the processors
-// of transformers leave them, in their order; float32 on the CPU. `prompt`: how many ids are the
-// prompt's. An id outside of the vocabulary, a picture's slot, is like no token.
+// Processes `logits` (V) of the token after `ids` (a prompt and the answer so far) as the logits
+// processors of transformers do, in their order. float32 on the CPU. `prompt` is the number of
+// prompt ids. An id outside of the vocabulary (an image token) matches no token.
 at::Tensor processed_logits(const GenerationConfig& config, const std::vector<int64_t>& stop_tokens,
                             const std::vector<int64_t>& ids, size_t prompt,
                             const at::Tensor& logits);

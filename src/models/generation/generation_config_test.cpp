@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 
 GenerationConfig parsed(const char* text) { return GenerationConfig::parse(json::parse(text)); }
 
-// What follows one row of a fixture's case.
+// The continuation of a row of the fixture.
 GeneratedTokens generated(const fixtures::Fixture& fixture, const Model& model, const json& one) {
   const auto config = GenerationConfig::parse(one["config"]);
   auto batch = fixture.batch(one["case"]);
@@ -37,7 +37,7 @@ GeneratedTokens generated(const fixtures::Fixture& fixture, const Model& model, 
       .at(0);
 }
 
-TEST(GenerationConfig, GivesTransformersTokens) {
+TEST(GenerationConfig, TokensAgreeWithTransformers) {
   at::set_num_threads(1);
   const auto cases = read_json(EMEND_SOURCE_DIR "/src/models/testdata/generation.json");
   std::map<std::string, fixtures::Fixture> folders;
@@ -63,7 +63,7 @@ TEST(GenerationConfig, GivesTransformersTokens) {
   EXPECT_GT(cases.size(), 90u);
 }
 
-TEST(GenerationConfig, OrdinaryFilesAskForNothing) {
+TEST(GenerationConfig, OrdinaryFilesHaveNoEffect) {
   for (const char* text : {"{}", R"({"bos_token_id": 1, "eos_token_id": [2, 3], "pad_token_id": 0,
                   "_from_model_config": true, "transformers_version": "4.40.0", "do_sample": false,
                   "temperature": 0.9, "top_p": 0.6, "num_beams": 1, "repetition_penalty": 1.0,
@@ -76,7 +76,7 @@ TEST(GenerationConfig, OrdinaryFilesAskForNothing) {
   }
 }
 
-TEST(GenerationConfig, NamesWhatIsNotImplemented) {
+TEST(GenerationConfig, ListsSettingsThatAreNotImplemented) {
   const auto config = parsed(R"({"num_beams": 5, "guidance_scale": 1.5, "forced_eos_token_id": 2,
                                  "stop_strings": ["a"], "do_sample": true, "temperature": 0.6,
                                  "top_p": 0.9, "repetition_penalty": 1.5})");
@@ -86,7 +86,7 @@ TEST(GenerationConfig, NamesWhatIsNotImplemented) {
   EXPECT_EQ(config.applied(), json({{"repetition_penalty", 1.5}}));
 }
 
-TEST(GenerationConfig, RefusesMalformedSettings) {
+TEST(GenerationConfig, RejectsMalformedSettings) {
   for (const char* text : {R"({"repetition_penalty": 0})", R"({"repetition_penalty": "high"})",
                            R"({"bad_words_ids": [1, 2]})", R"({"bad_words_ids": [[]]})",
                            R"({"bad_words_ids": [[-1]]})", R"({"no_repeat_ngram_size": -1})",

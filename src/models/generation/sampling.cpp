@@ -10,8 +10,8 @@ namespace emend {
 namespace {
 
 [[noreturn]] void not_a_number() {
-  throw Error("models::generate", "the model's logits are not numbers",
-              "an intervention or a weight may be infinite");
+  throw Error("models::generate", "the logits of the model contain NaN",
+              "check that interventions and weights are finite");
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ int64_t choose_sampled(const at::Tensor& logits, double temperature, double top_
   double mass = 0;
   while (kept < order.size() && (kept == 0 || mass < top_p * total)) mass += p[order[kept++]];
 
-  // 53 bits: distributions of the standard library differ between its implementations.
+  // 53 random bits, because distributions of the standard library differ between implementations.
   double draw = static_cast<double>(random() >> 11) * 0x1p-53 * mass;
   for (size_t i = 0; i < kept; ++i) {
     draw -= p[order[i]];

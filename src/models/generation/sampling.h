@@ -8,13 +8,13 @@
 
 namespace emend {
 
-// The token with the highest logit in each row, ties to the lowest id. logits: (B, V), any float
-// dtype. Throws emend::Error where a logit is not a number.
+// Returns the token with the highest logit of each row; ties go to the lowest id. logits: (B, V),
+// any floating-point dtype. Throws emend::Error if a logit is NaN.
 std::vector<int64_t> choose_greedy(const at::Tensor& logits);
 
-// One token drawn from softmax(logits / temperature), cut to the smallest set of tokens (most
-// probable first, ties by id) that holds `top_p` of it. logits: (V). The same on every machine for
-// the same logits and generator.
+// Samples a token from softmax(logits / temperature), restricted to the smallest set of most
+// probable tokens (ties by id) whose probability is at least `top_p`. logits: (V). The result is
+// the same on every machine for the same logits and generator.
 int64_t choose_sampled(const at::Tensor& logits, double temperature, double top_p,
                        std::mt19937_64& random);
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kMaxBertSize = 1 << 20;
 
-// What the two releases call a layer's parts.
+// Names of a layer's modules in the two architectures.
 struct Names {
   const char *layer, *query, *key, *value, *dense, *attention_norm, *intermediate, *output, *norm;
 };
@@ -48,7 +48,7 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
     throw Error("models::config",
                 fmt::format("config.model_type is {}",
                             json.value("model_type", nlohmann::json()).dump().substr(0, 60)),
-                "sentence encoders are implemented for `bert` and `distilbert`");
+                "`bert` and `distilbert` are implemented");
   const auto count = [&](const char* bert, const char* distilled, int64_t absent,
                          int64_t most = kMaxBertSize) {
     return fields.integer(config.distilled ? distilled : bert, absent, 1, most);
@@ -69,10 +69,10 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
     for (const char* flag : {"is_decoder", "add_cross_attention"}) fields.expect_flag(flag, false);
   }
   if (config.hidden % config.heads != 0)
-    throw Error(
-        "models::config",
-        fmt::format("a width of {} is not divisible by {} heads", config.hidden, config.heads),
-        "the width is divided among the heads; correct config.json");
+    throw Error("models::config",
+                fmt::format("the hidden size {} is not a multiple of the number of heads {}",
+                            config.hidden, config.heads),
+                "correct config.json");
   return config;
 }
 
@@ -131,11 +131,11 @@ std::string Bert::tensor_name(const std::string& stored) {
   auto name = stored;
   for (const std::string prefix : {"bert.", "distilbert."})
     if (starts_with(name, prefix)) name.erase(0, prefix.size());
-  // Of pretraining.
+  // Used only in pretraining.
   for (const char* unread :
        {"pooler.", "cls.", "vocab_transform.", "vocab_layer_norm.", "vocab_projector."})
     if (starts_with(name, unread)) return {};
-  // The first releases' names.
+  // Names of the first releases.
   if (!replace_ending(name, "LayerNorm.gamma", "LayerNorm.weight"))
     replace_ending(name, "LayerNorm.beta", "LayerNorm.bias");
   return name;

@@ -10,7 +10,7 @@
 
 namespace emend {
 
-// Of a config.json whose model_type is bert or distilbert.
+// A config.json with model_type bert or distilbert.
 struct BertConfig {
   bool distilled = false;  // DistilBERT: no token types, and other names
   int64_t vocabulary = 30522, max_positions = 512, types = 2;
@@ -18,23 +18,23 @@ struct BertConfig {
   Activation activation = Activation::gelu;
   double eps = 1e-12;
 
-  // Throws emend::Error for another model_type, and for what is not implemented.
+  // Throws emend::Error if model_type is another one, or a field is not implemented.
   static BertConfig parse(const nlohmann::json& config);
   static BertConfig load(const std::string& file);
-  // The same for configs that mean the same.
+  // All fields as text; equal for equivalent configurations.
   std::string canonical() const;
 };
 
-// BERT's encoder (Devlin et al., arXiv 1810.04805), and DistilBERT's (arXiv 1910.01108), which is
-// the same but for token types: embeddings, then layers that look both ways, norms behind them.
+// The encoder of BERT (Devlin et al., arXiv 1810.04805), and that of DistilBERT (arXiv 1910.01108),
+// which has no token types: embeddings, then layers with bidirectional attention and post-norm.
 class Bert {
  public:
   Bert(const BertConfig& config, const Builder& builder);
 
-  // ids: (T) int64, all real -> (T, D), the last layer's states.
+  // ids: (T) int64 without padding -> (T, D), the last hidden states.
   at::Tensor operator()(const at::Tensor& ids) const;
 
-  // What a stored tensor is called here; empty for heads and the pooler, which are not read.
+  // Converts the name of a stored tensor; empty for heads and the pooler, which are not used.
   static std::string tensor_name(const std::string& stored);
 
  private:

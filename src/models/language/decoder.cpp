@@ -19,7 +19,7 @@ void run_language_stage(const Decoder& decoder, size_t index, Pass& pass,
   } else if (!pass.wanted.defined()) {
     pass.hidden = decoder.head(pass.hidden, attachments);
   } else {
-    // Rows of one position, so that attachments see their usual (R, T, C).
+    // Rows with one position, so that interventions get their usual shape (R, T, C).
     auto chosen = pass.hidden.flatten(0, 1).index_select(0, pass.wanted).unsqueeze(1);
     pass.hidden = decoder.head(chosen, attachments).squeeze(1);
   }
@@ -45,13 +45,13 @@ void extend_cache(KvCache& cache, size_t block, at::Tensor& keys, at::Tensor& va
 
 Linear tied_head(const Builder& builder, const std::string& path, const Embedding& tokens) {
   auto head = builder.tied(path, tokens.weight);
-  // Older releases save the tied head a second time.
+  // Older releases save the tied head as a copy.
   const auto name = path + ".weight";
   if (!builder.weights.contains(name)) return head;
   const auto second = builder.weights.take_matrix(name, tokens.weight.sizes());
   if (second.data_ptr() != tokens.weight.data_ptr() && !at::equal(second, tokens.weight))
     throw Error("models::language", name + " differs from embed_tokens, but config.json ties them",
-                "set tie_word_embeddings to false if the head is its own");
+                "set tie_word_embeddings to false if the head is not tied");
   return head;
 }
 

@@ -9,14 +9,14 @@
 
 namespace emend {
 
-// Llama, decoder and head: RMS norms, rotary positions, heads that share keys and values, SwiGLU.
+// Llama, decoder and head: RMS norms, rotary positions, grouped-query attention, SwiGLU.
 class Llama : public Decoder {
  public:
-  // Parameters are PATHmodel.embed_tokens, PATHmodel.layers.0..., PATHlm_head: `path` is empty, or
-  // ends with a full stop. Sites of block i belong to the i-th stage after `builder.stage`, the
-  // head's to the one after them.
+  // Parameters have the names PATHmodel.embed_tokens, PATHmodel.layers.0..., PATHlm_head; `path` is
+  // empty or ends with a dot. Sites of block i belong to the i-th stage after `builder.stage`, and
+  // the head's site to the next one.
   Llama(const LlamaConfig& config, Builder builder, const std::string& path);
-  // The same where they are BODYembed_tokens, BODYlayers.0..., HEAD.
+  // The same with the names BODYembed_tokens, BODYlayers.0..., HEAD.
   Llama(const LlamaConfig& config, Builder builder, const std::string& body,
         const std::string& head);
 

@@ -9,7 +9,7 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kPositionOffset = 2;  // OPT's table begins with two rows that no position uses
+constexpr int64_t kPositionOffset = 2;  // the first two rows of OPT's position table are not used
 
 }  // namespace
 
@@ -49,8 +49,8 @@ at::Tensor Opt::embed(const Pass& pass, const at::Tensor& features,
                       const Attachments& attachments) const {
   auto x = tokens_(pass.ids.clamp_min(0));
   if (features.defined()) {
-    // Where embeddings are narrower than the stream, transformers fills the slots with the first
-    // numbers of a picture's features, end to end.
+    // If embeddings are narrower than the hidden size, transformers fills the image tokens with the
+    // first values of the flattened picture features.
     const int64_t images = features.size(0), queries = features.size(1), width = x.size(2);
     auto narrow = features.reshape({images, -1}).slice(1, 0, queries * width);
     x = fill_slots(x, narrow.reshape({images, queries, width}), pass);

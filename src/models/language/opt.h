@@ -10,8 +10,8 @@ namespace emend {
 // OPT, decoder and head.
 class Opt : public Decoder {
  public:
-  // Sites of the embedding belong to stage `builder.stage`, block i's to the i-th after it, the
-  // head's to the one after them.
+  // Sites of the embedding belong to stage `builder.stage`, those of block i to the i-th stage
+  // after it, and the head's site to the next one.
   Opt(const OptConfig& config, Builder builder);
 
   at::Tensor embed(const Pass& pass, const at::Tensor& features,
@@ -33,7 +33,7 @@ class Opt : public Decoder {
 
   OptConfig config_;
   Embedding tokens_, positions_;
-  Linear project_in_, project_out_, head_;  // projections only where the widths differ
+  Linear project_in_, project_out_, head_;  // projections exist only if the sizes differ
   std::vector<Block> blocks_;
   LayerNorm final_norm_;
 };

@@ -7,7 +7,7 @@ namespace emend {
 size_t ShownPictures::add(Tiles tiles) {
   if (!pictures_.empty() && tiles.pixels.sizes().slice(1) != pictures_[0].pixels.sizes().slice(1))
     throw Error("models::request", "the pictures of a batch have different sizes",
-                "ask them one by one; this model does not resize");
+                "use one picture per batch; this model does not resize pictures");
   firsts_.push_back(pictures_.empty() ? 0 : firsts_.back() + pictures_.back().pixels.size(0));
   pictures_.push_back(std::move(tiles));
   return pictures_.size() - 1;

@@ -7,18 +7,20 @@
 
 namespace emend {
 
-// The pictures of a batch: each is one row of Batch::pixels, or several where it is cut into tiles.
+// The pictures of a batch. Each has one row of Batch::pixels, or several if it is divided into
+// tiles.
 class ShownPictures {
  public:
-  // The picture's number. Throws emend::Error when its tiles are not as large as the others'.
+  // Returns the index of the picture. Throws emend::Error if its tiles have another size than the
+  // others'.
   size_t add(Tiles tiles);
-  // The text as it is asked about a picture.
+  // Returns the formatted prompt for a picture.
   Row row(const Processor& processor, const std::string& text, size_t picture) const;
-  at::Tensor pixels() const;  // (N, 3, H, W); undefined when there is none
+  at::Tensor pixels() const;  // (N, 3, H, W); undefined without pictures
 
  private:
   std::vector<Tiles> pictures_;
-  std::vector<int64_t> firsts_;  // where each picture's tiles begin
+  std::vector<int64_t> firsts_;  // the index of each picture's first tile
 };
 
 }  // namespace emend

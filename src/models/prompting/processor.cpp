@@ -34,14 +34,14 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(space) - begin + 1);
 }
 
-// What a wrapped prompt ends with.
+// The end of a formatted prompt.
 bool is_wrapped(const std::string& text, const std::string& pattern) {
   const auto slot = pattern.find("{}");
   const auto tail = slot == std::string::npos ? "" : trimmed(pattern.substr(slot + 2));
   return !tail.empty() && text.find(tail) != std::string::npos;
 }
 
-// The placeholder's id and text, as config.json and the tokenizer know them.
+// Completes id and text of the image placeholder from the tokenizer.
 void find_placeholder(const Tokenizer& tokenizer, PromptLayout& layout) {
   const bool given = layout.image_token.has_value();
   if (!given) layout.image_token = tokenizer.id(layout.placeholder);
@@ -54,26 +54,26 @@ void find_placeholder(const Tokenizer& tokenizer, PromptLayout& layout) {
     layout.placeholder = text;
   }
   if (given && !layout.pictures_first && tokenizer.id(layout.placeholder) != layout.image_token)
-    throw Error("models::processor",
-                fmt::format("the tokenizer has no token {} for the placeholder of pictures",
-                            *layout.image_token),
-                "tokenizer.json and config.json must come from the same model");
+    throw Error(
+        "models::processor",
+        fmt::format("the tokenizer has no token {} for the image placeholder", *layout.image_token),
+        "tokenizer.json and config.json must come from the same model");
 }
 
-// Older releases kept settings of generation in config.json, where nothing reads them here.
+// Older releases stored generation settings in config.json, where transformers no longer reads
+// them.
 void warn_of_misplaced(const fs::path& root) {
   const auto file = (root / "config.json").string();
   if (!path_exists(file)) return;
   auto config = read_json_object(file);
-  config.erase("max_length");  // of every old file, and only a limit
+  config.erase("max_length");  // all old files have it, and it is only a limit
   const auto names = GenerationConfig::parse(config).names();
   if (!names.empty())
-    logger().warn(
-        "{} asks for {}, which is not applied; generation_config.json is where it is read", file,
-        fmt::join(names, ", "));
+    logger().warn("{} sets {}, which is ignored; move it to generation_config.json", file,
+                  fmt::join(names, ", "));
 }
 
-// transformers lets these two of tokenizer_config.json overrule tokenizer.json.
+// In transformers, these two fields of tokenizer_config.json override tokenizer.json.
 void warn_of_overruled(const fs::path& root, bool begins, bool ends) {
   const auto file = (root / "tokenizer_config.json").string();
   if (!path_exists(file)) return;
@@ -82,7 +82,7 @@ void warn_of_overruled(const fs::path& root, bool begins, bool ends) {
        {std::pair{"add_bos_token", begins}, std::pair{"add_eos_token", ends}})
     if (const auto found = config.find(name);
         found != config.end() && found->is_boolean() && found->get<bool>() != does)
-      logger().warn("{} says {} {}, which is not applied: the tokenizer {} it", file, name,
+      logger().warn("{} sets {} to {}, which is ignored: the tokenizer {} it", file, name,
                     found->get<bool>(), does ? "adds" : "does not add");
 }
 
@@ -92,8 +92,8 @@ void check_settings(const std::string& path, const PromptLayout& layout) {
     if (own.contains(name) && !own[name].is_null() && own[name] != nlohmann::json::parse(value))
       throw Error(
           "models::processor",
-          fmt::format("{} says {} {}, the model has {}", path, name, own[name].dump(), value),
-          "the files must come from the same model; fetch the folder again");
+          fmt::format("{} has {} {}, but the model has {}", path, name, own[name].dump(), value),
+          "the files must belong to the same model; download the folder again");
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   processor.tokenizer = Tokenizer::load(folder);
   const auto own = (root / "processor_config.json").string();
   if (layout.image_slots > 0) {
-    // Newer releases save one file for both halves of the processor.
+    // Newer releases save one file for the whole processor.
     const auto images = (root / "preprocessor_config.json").string();
     processor.image_processor =
         ImageProcessor::load(!path_exists(images) && path_exists(own) ? own : images);
@@ -120,8 +120,8 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
     const auto& stops = processor.generation.eos_token_id;
     if (layout.generation_config_stops && !stops.empty()) processor.stop_tokens = stops;
     if (const auto& names = processor.generation.not_implemented; !names.empty())
-      logger().warn("{} asks for {}, which is not implemented: answers are made without it",
-                    file.string(), fmt::join(names, ", "));
+      logger().warn("{} sets {}, which is not implemented and is ignored", file.string(),
+                    fmt::join(names, ", "));
   } else {
     warn_of_misplaced(root);
   }
@@ -148,13 +148,13 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
     } catch (const Error& error) {
       throw Error("models::processor",
                   fmt::format("the chat template of {} cannot be used: {}", folder, error.what()),
-                  "--no-chat-template asks prompts as they are");
+                  "use --no-chat-template to disable it");
     }
   }
   return processor;
 }
 
-// A user's turn, and the beginning of the answer.
+// A turn of the user, and the start of the answer.
 std::string Processor::render(const std::string& text, bool picture) const {
   nlohmann::ordered_json content = text;
   if (layout.image_slots > 0) {
@@ -166,8 +166,8 @@ std::string Processor::render(const std::string& text, bool picture) const {
   return chat_->render(nlohmann::ordered_json::array({turn}), {{"add_generation_prompt", true}});
 }
 
-// As transformers encodes what it made of a chat: a language model's template says all itself;
-// beside pictures BOS is added where the template has none.
+// Transformers encodes a chat prompt of a language model without special tokens. For a
+// vision-language model, BOS is added if the template has none.
 std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const {
   if (!bos) return tokenizer->encode(text, /*special=*/false);
   if (chat_ && layout.image_slots == 0 && is_wrapped(text, layout.without_picture))
@@ -182,8 +182,8 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
 
 void Processor::check_sees() const {
   if (layout.image_slots == 0)
-    throw Error("models::processor", "this model reads text only, it cannot be shown a picture",
-                "leave the picture out, or take a vision-language model");
+    throw Error("models::processor", "this model reads text only and does not accept pictures",
+                "omit the picture, or use a vision-language model");
 }
 
 at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
@@ -214,13 +214,13 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
   if (!placeholder.empty()) {
     while (image >= 0 && rest.rfind(placeholder, 0) == 0) rest.erase(0, placeholder.size());
     if (rest.find(placeholder) != std::string::npos)
-      throw Error(
-          "models::processor",
-          fmt::format("the prompt has the placeholder {} where no picture goes", placeholder),
-          "pictures come first; the placeholder may be left out");
+      throw Error("models::processor",
+                  fmt::format("the prompt has the placeholder {} in a wrong place", placeholder),
+                  "put placeholders at the start of the prompt, or omit them");
   }
   if (rest.empty())
-    throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
+    throw Error("models::processor", "the prompt is empty",
+                "write a question, or the start of a caption");
 
   Row row;
   if (image >= 0) {
@@ -244,8 +244,8 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
         pieces.back().push_back(id);
     return pieces;
   }
-  // What is no token is no text either: both sides are encoded without it, and so are the two sides
-  // of a seam.
+  // The placeholder is not in the vocabulary, so the text on each side of it is tokenized
+  // separately, as is the text on each side of a seam.
   bool first = true;
   const auto encode = [&](std::string_view part) {
     const auto ids = tokenizer->encode(part, /*special=*/first && bos);
@@ -272,14 +272,13 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
 }
 
 void Processor::refuse_placeholder() const {
-  throw Error(
-      "models::processor",
-      fmt::format("the prompt has the placeholder {} where no picture goes", layout.placeholder),
-      fmt::format("write it once, where the picture goes; it becomes {} positions",
-                  layout.image_slots));
+  throw Error("models::processor",
+              fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
+              fmt::format("write it once, at the place of the picture; it becomes {} positions",
+                          layout.image_slots));
 }
 
-// The text with a placeholder for each tile and what is around them, for the one that it has.
+// Replaces the placeholder by one for each tile, with the texts around tiles.
 std::string Processor::spelled_out(std::string text, int rows, int columns) const {
   const auto& placeholder = layout.placeholder;
   const auto at = text.find(placeholder);
@@ -302,10 +301,10 @@ std::string Processor::spelled_out(std::string text, int rows, int columns) cons
 
 Row Processor::in_place(const std::string& text, int64_t image, int rows, int columns) const {
   if (text.empty())
-    throw Error("models::processor", "the prompt is empty", "ask something, or begin a caption");
+    throw Error("models::processor", "the prompt is empty",
+                "write a question, or the start of a caption");
   if (!layout.seam.empty() && text.find(layout.seam) != std::string::npos)
-    throw Error("models::processor", "the prompt has a control character that has no text",
-                "take it out");
+    throw Error("models::processor", "the prompt has a control character", "remove the character");
   auto asked = prompt(text, image >= 0);
   const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
   const bool spelled = image >= 0 && !layout.before_whole.empty();
@@ -335,14 +334,16 @@ Row Processor::in_place(const std::string& text, int64_t image, int rows, int co
 std::vector<int64_t> Processor::target(const std::string& text) const {
   auto ids = tokenizer->encode(text, /*special=*/false);
   if (spaced_) {
-    // Such a tokenizer begins every text with a space; a continuation has one only if it says so.
+    // Such a tokenizer adds a space before every text, but a continuation has one only if its text
+    // does.
     const auto before = tokenizer->encode(":", /*special=*/false);
     const auto both = tokenizer->encode(":" + text, /*special=*/false);
     if (both.size() >= before.size() && std::equal(before.begin(), before.end(), both.begin()))
       ids.assign(both.begin() + static_cast<int64_t>(before.size()), both.end());
   }
   if (ids.empty())
-    throw Error("models::processor", "the target has no tokens", "say what to answer");
+    throw Error("models::processor", "the target has no tokens",
+                "write an answer that is not empty");
   return ids;
 }
 

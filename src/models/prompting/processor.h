@@ -15,46 +15,47 @@
 
 namespace emend {
 
-// What the released processor does: pictures to pixels, text to rows in the model's prompt layout.
+// The processor of a model: preprocesses pictures, and converts text to rows in the model's prompt
+// layout.
 class Processor {
  public:
-  // `wrap`: put bare prompts into the layout's templates. `date`, YYYY-MM-DD: a chat template's
-  // today. Warns about settings of generation_config.json that are not implemented.
+  // `wrap`: put prompts into the layout's templates. `date`, YYYY-MM-DD: the current date for chat
+  // templates. Warns about settings of generation_config.json that are not implemented.
   static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true,
                         const std::string& date = {});
 
-  // (N, 3, H, W) float32. Throws emend::Error when the model reads text only.
+  // (N, 3, H, W) float32. Throws emend::Error if the model reads text only.
   Tiles tiles(const Image& image) const;
   // The whole picture, (3, H, W), without its tiles.
   at::Tensor pixels(const Image& image) const;
-  // BOS (see `bos`) and the tokens of the prompt, with image slots (if any) first or where its
-  // placeholder is. `image` is its index in the batch, -1: none; a picture in rows and columns of
-  // tiles has those at `image` and behind, itself last. Placeholders may be there once, or (without
-  // tiles) once for each slot. Throws emend::Error when the text is empty, when a placeholder is
-  // where no picture goes, and when a text-only model is shown a picture.
+  // Returns BOS (see `bos`) and the tokens of the prompt, with image tokens (if any) at the start
+  // or at its placeholder. `image` is the index in the batch; -1: none. A tiled picture has its
+  // tiles from index `image`, followed by the whole picture. Placeholders may occur once, or
+  // (without tiles) once for each image token. Throws emend::Error if the text is empty, a
+  // placeholder is in a wrong place, or a text-only model gets a picture.
   Row row(const std::string& text, int64_t image = -1, int rows = 0, int columns = 0) const;
-  // The text as it is asked: wrapped where the layout says so, unless it has the placeholder of a
-  // picture or ends as a wrapped one does.
+  // Returns the formatted prompt: the text in the layout's template, unless it contains the image
+  // placeholder or ends like a formatted prompt.
   std::string prompt(const std::string& text, bool picture) const;
-  // Whether the tokenizer has a BOS to put in front of a text.
+  // Whether the tokenizer has a BOS token.
   bool has_bos() const { return !begin_.empty(); }
-  // Whether bare prompts are put into anything.
+  // Whether prompts are put into a template.
   bool wraps(bool picture) const {
     return !(picture ? layout.with_picture : layout.without_picture).empty();
   }
-  // Tokens of a target as continuation of a prompt, in which its leading space is a space and
-  // nothing is put before it; throws when there are none.
+  // Tokenizes a target as the continuation of a prompt: its leading space is a space, and no
+  // special tokens are added. Throws emend::Error if there are no tokens.
   std::vector<int64_t> target(const std::string& text) const;
 
   std::shared_ptr<const Tokenizer> tokenizer;
   ImageProcessor image_processor;
   PromptLayout layout;
   std::vector<int64_t> stop_tokens;  // generation ends at any of them
-  // Whether a text begins with BOS. released: as the released processor does.
+  // Whether a text starts with BOS. released: as in the released processor.
   enum class Bos { released, always, never };
   Bos bos = Bos::released;
   GenerationConfig generation;
-  // Whether what is asked names today's date.
+  // Whether the formatted prompt contains the current date.
   bool asks_with_date() const { return chat_ && chat_->uses_date(); }
 
  private:
@@ -68,8 +69,8 @@ class Processor {
   [[noreturn]] void refuse_placeholder() const;
 
   std::optional<ChatTemplate> chat_;
-  std::vector<int64_t> begin_;  // what the tokenizer puts before a text (BOS)
-  bool spaced_ = false;         // it puts a space there, too (SentencePiece)
+  std::vector<int64_t> begin_;  // the special tokens before a text (BOS)
+  bool spaced_ = false;         // the tokenizer adds a space before a text (SentencePiece)
 };
 
 }  // namespace emend

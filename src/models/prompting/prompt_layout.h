@@ -8,39 +8,40 @@
 
 namespace emend {
 
-// How a model is asked, as data: first what its architecture says, then what its folder's files
-// make of that.
+// The prompt format of a model, as data: set by the architecture and then overridden by the
+// folder's files.
 struct PromptLayout {
-  // Positions that one picture, or one tile of it, fills; 0: it reads text only.
+  // The number of positions of a picture, or of a tile; 0 for a text-only model.
   int64_t image_slots = 0;
-  // The placeholder that stands for a picture in text. Without an id it is no token, and what is on
-  // either side of it is encoded by itself.
+  // The placeholder for a picture in text. Without an id, it is not in the vocabulary, and the text
+  // on each side of it is tokenized separately.
   std::optional<int64_t> image_token;
   std::string placeholder = "<image>";
-  // Slots, then BOS and the text (BLIP-2). False: the slots are where the text's placeholder is.
+  // True: image tokens, then BOS and the text (BLIP-2). False: image tokens replace the
+  // placeholder.
   bool pictures_first = false;
-  // What is around the slots of a picture that a placeholder stands for (Idefics3): before a tile
-  // ({row} and {column} count from 1), behind a row of tiles, behind all of them, before the whole
-  // picture and behind it. Empty: nothing, and there are no tiles.
+  // The texts around the image tokens of a tiled picture (Idefics3): before each tile
+  // ({row} and {column} count from 1), after each row of tiles, after all tiles, before the whole
+  // picture, and after it. If all are empty, pictures are not tiled.
   std::string before_tile, after_row, after_tiles, before_whole, after_whole;
-  // What a bare prompt is put into, {} being the prompt; empty: it is asked as it is. The folder's
-  // chat template, where it has one, takes their place.
+  // The templates of prompts with and without a picture, where {} is the prompt; empty: no
+  // template. The folder's chat template overrides them.
   std::string with_picture, without_picture;
-  bool chat_template = true;  // it does
-  // The same for a prompt with a picture, but without a placeholder, that is not to be wrapped.
+  bool chat_template = true;  // apply the folder's chat template if it has one
+  // The template of a prompt with a picture and without a placeholder if templates are disabled.
   std::string shown = "<image>\n{}";
-  // A mark that these patterns may have: what is on either side of it is encoded by itself.
+  // A mark in these templates: the text on each side of it is tokenized separately.
   std::string seam;
-  // Whether a text that is neither wrapped nor about a picture begins with BOS.
+  // Whether a text without a template and without a picture starts with BOS.
   bool bare_text_bos = true;
-  // The model was trained with BOS in front of every text (`text_requires_bos` in config.json), so
-  // that a way of asking which leaves it out does not fit the model.
+  // The model was trained with BOS before every text (`text_requires_bos` in config.json), so a
+  // protocol without BOS does not suit it.
   bool requires_bos = false;
-  // An answer ends before any of these.
+  // Token sequences that end an answer.
   std::vector<std::vector<int64_t>> stop_sequences;
   std::vector<int64_t> stop_tokens;     // generation ends at any of them
-  bool generation_config_stops = true;  // generation_config.json, where there is one, says others
-  // Settings of processor_config.json that have to be those of the model, as JSON.
+  bool generation_config_stops = true;  // generation_config.json, if present, overrides them
+  // Settings of processor_config.json that must match the model, as JSON.
   std::vector<std::pair<std::string, std::string>> settings;
 };
 

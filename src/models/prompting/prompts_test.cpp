@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
-// The released processor's conventions: what transformers' Blip2Processor and generation do
-// (tools/reference/make_prompts.py).
+// The conventions of the released processor: values of transformers' Blip2Processor and of
+// generation (tools/reference/make_prompts.py).
 
 #include <gmock/gmock.h>
 
@@ -27,7 +27,7 @@ nlohmann::json read(const fs::path& path) {
 
 void write(const fs::path& path, const nlohmann::json& json) { std::ofstream(path) << json; }
 
-// A folder as users have it: the released config.json, OPT's tokenizer files.
+// A released folder: its config.json and OPT's tokenizer files.
 class Prompts : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(All, Prompts, ::testing::Values("blip2-opt-2.7b", "blip
                            return info.param == "blip2-opt-2.7b" ? "current" : "older";
                          });
 
-TEST_P(Prompts, AreTheReleasedProcessors) {
+TEST_P(Prompts, AgreeWithTheReleasedProcessor) {
   const auto processor = this->processor();
   for (const auto& prompt : expected.at("prompts")) {
     const auto text = prompt.at("text").get<std::string>();
@@ -81,8 +81,8 @@ TEST_P(Prompts, StopAtTheLanguageModelsEndOfText) {
   EXPECT_EQ(processor.stop_tokens, std::vector<int64_t>{50118});
 }
 
-// BLIP-2 generates through its language model, whose settings come from text_config alone.
-TEST_P(Prompts, GenerationConfigDoesNotMoveTheStop) {
+// BLIP-2 generates with its language model, whose settings are only in text_config.
+TEST_P(Prompts, GenerationConfigDoesNotChangeTheStopToken) {
   write(folder / "generation_config.json", {{"bos_token_id", 2}, {"eos_token_id", 2}});
   const auto processor = this->processor();
   EXPECT_EQ(processor.stop_tokens, std::vector<int64_t>{50118});
@@ -97,7 +97,7 @@ TEST(Stop, EndsGenerationAsInTransformers) {
   options.max_new_tokens = 20;
   const int64_t last = stop.at("text_config");
   const auto made = generate_tokens(*model, batch, {last}, {}, options);
-  // transformers' list ends with the stop token itself.
+  // The list of transformers includes the stop token.
   auto expected = stop.at("generated").get<std::vector<int64_t>>();
   ASSERT_EQ(expected.back(), last);
   expected.pop_back();

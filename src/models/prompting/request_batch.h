@@ -6,8 +6,8 @@
 
 namespace emend {
 
-// The queries as a batch, requests applied. Each picture is encoded once, unless an intervention
-// acts on some rows only: then every row has its own.
+// Makes a batch of the queries and applies request interventions. Each picture is encoded once,
+// unless an intervention acts on some rows only. Then every row has its own copy.
 Batch request_batch(const Vlm& vlm, const std::vector<Query>& queries,
                     const Interventions& interventions);
 

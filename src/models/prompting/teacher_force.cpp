@@ -13,7 +13,7 @@ std::vector<ForcedRow> teacher_force(const Vlm& vlm, const std::vector<Query>& q
                                      const Interventions& interventions) {
   if (queries.size() != targets.size())
     throw Error("models::teacher_force",
-                fmt::format("{} queries and {} targets", queries.size(), targets.size()),
+                fmt::format("there are {} queries, but {} targets", queries.size(), targets.size()),
                 "give one target for each query");
   if (queries.empty()) return {};
   at::NoGradGuard no_grad;

@@ -56,7 +56,7 @@ class BertEncoder : public SentenceEncoder {
     Weights weights(Checkpoint::open(says_.model), at::kFloat, device_);
     weights.name_by(Bert::tensor_name);
     std::map<std::string, at::Tensor> parameters;
-    std::vector<Site> sites;  // nothing attaches here
+    std::vector<Site> sites;  // no interventions are used
     std::vector<at::Tensor> site_weights;
     Bert bert(config_, Builder{weights, parameters, sites, site_weights});
     weights.finish();
@@ -69,7 +69,7 @@ class BertEncoder : public SentenceEncoder {
     return bert;
   }
 
-  // What the tokenizer puts around a text, so that a long one is cut between.
+  // The special tokens around a text, which stay if a long text is truncated.
   void find_special_tokens() {
     const auto with = tokenizer_->encode("a", true), plain = tokenizer_->encode("a", false);
     const auto inner = std::search(with.begin(), with.end(), plain.begin(), plain.end());
@@ -78,25 +78,25 @@ class BertEncoder : public SentenceEncoder {
     const auto special = static_cast<int64_t>(before_.size() + after_.size());
     if (before_.empty() && says_.pooling == SentenceEncoder::Pooling::cls)
       throw Error("models::sentence_encoder",
-                  fmt::format("the tokenizer of '{}' puts no token before a text", folder_),
-                  "embeddings are the state of the first one, [CLS]");
+                  fmt::format("the tokenizer of '{}' adds no token before a text", folder_),
+                  "CLS pooling requires a first token such as [CLS]");
     if (says_.max_length <= special)
       throw Error("models::sentence_encoder",
-                  fmt::format("'{}' leaves a text {} tokens, {} are special ones", folder_,
-                              says_.max_length, special),
+                  fmt::format("'{}' limits a text to {} tokens, {} of which are special tokens",
+                              folder_, says_.max_length, special),
                   "correct max_seq_length of sentence_bert_config.json");
   }
 
   void finish_fingerprint() {
     if (tokenizer_->size() > config_.vocabulary)
       throw Error("models::sentence_encoder",
-                  fmt::format("the tokenizer of '{}' has {} tokens, its model {}", folder_,
-                              tokenizer_->size(), config_.vocabulary),
+                  fmt::format("the tokenizer of '{}' has {} tokens, but its model has only {}",
+                              folder_, tokenizer_->size(), config_.vocabulary),
                   "config.json and the tokenizer must come from the same model");
     add_to_hash(hash_, says_.canonical());
-    // All ids are tokens, or this throws; then none is outside of the model's table.
+    // Throws if a token has no id, so that every id is in the model's table.
     for (int64_t id = 0; id < tokenizer_->size(); ++id) add_to_hash(hash_, tokenizer_->token(id));
-    // And how a text becomes them.
+    // A tokenization of a sample text, for the fingerprint.
     add_to_hash(
         hash_,
         fmt::format("{}", fmt::join(tokenizer_->encode("Ab\u00c9\u00e9 c\u6f22d.", true), " ")));

@@ -1,5 +1,5 @@
-// Embeddings against transformers (tools/reference/make_sentence_encoder_fixtures.py), and what
-// folders are refused.
+// Embeddings are compared with transformers (tools/reference/make_sentence_encoder_fixtures.py),
+// and invalid folders are rejected.
 #include "models/sentence/sentence_encoder.h"
 
 #include <gmock/gmock.h>
@@ -37,7 +37,7 @@ at::Tensor expected(const std::string& name) {
   return SafetensorsFile::open(kData + name + ".safetensors")->tensor("embeddings").clone();
 }
 
-// A fixture's folder, to be changed.
+// A copy of a fixture's folder, to be changed.
 class Copy {
  public:
   explicit Copy(const std::string& name) : name_(name) {
@@ -86,8 +86,8 @@ void compare(const SentenceEncoder& encoder, const std::string& name) {
   EXPECT_EQ(encoder.width(), embeddings.size(1));
 }
 
-TEST(SentenceEncoder, EmbeddingsAreTransformers) {
-  // What the folder says goes before what is asked for.
+TEST(SentenceEncoder, EmbeddingsAgreeWithTransformers) {
+  // The folder's settings override the requested ones.
   for (auto pooling : {Pooling::mean, Pooling::cls})
     compare(*SentenceEncoder::load(kData + "bert", pooling), "bert");
   compare(*SentenceEncoder::load(kData + "distilbert", Pooling::cls), "distilbert");
@@ -97,7 +97,7 @@ TEST(SentenceEncoder, EmbeddingsAreTransformers) {
   compare(*plain.load(), "bert_plain");
 }
 
-TEST(SentenceEncoder, MistakesWouldBeSeen) {
+TEST(SentenceEncoder, MistakesAreDetected) {
   const auto right = expected("bert");
   const auto error = [&](const Copy& copy) {
     return fixtures::relative_error(copy.load()->embed(texts()), right);
@@ -126,7 +126,7 @@ TEST(SentenceEncoder, MistakesWouldBeSeen) {
   EXPECT_GT(error(copy), 1e-3);
 }
 
-TEST(SentenceEncoder, ATextsBitsAreItsOwn) {
+TEST(SentenceEncoder, BitsDoNotDependOnOtherTexts) {
   const auto encoder = SentenceEncoder::load(kData + "bert", Pooling::mean);
   const auto all = encoder->embed(texts());
   for (size_t i = 0; i < texts().size(); ++i)
@@ -135,7 +135,7 @@ TEST(SentenceEncoder, ATextsBitsAreItsOwn) {
   EXPECT_FALSE(all.requires_grad());
 }
 
-TEST(SentenceEncoder, NamesOfAllReleasesAreRead) {
+TEST(SentenceEncoder, AcceptsNamesOfAllReleases) {
   const auto fingerprint = SentenceEncoder::load(kData + "bert", Pooling::mean)->fingerprint();
   Copy copy("bert");
   copy.change_tensors([](Copy::Tensors& tensors) {
@@ -150,7 +150,7 @@ TEST(SentenceEncoder, NamesOfAllReleasesAreRead) {
   });
   compare(*copy.load(), "bert");
   EXPECT_EQ(copy.load()->fingerprint(), fingerprint);
-  // The vocabulary as lines gives the same tokens.
+  // The vocabulary as lines (vocab.txt) gives the same tokens.
   std::string lines;
   const auto vocabulary = read_json(copy / "tokenizer.json")["model"]["vocab"];
   std::vector<std::string> tokens(vocabulary.size());
@@ -163,7 +163,7 @@ TEST(SentenceEncoder, NamesOfAllReleasesAreRead) {
   EXPECT_NE(copy.load()->fingerprint(), fingerprint);
 }
 
-TEST(SentenceEncoder, TheFingerprintTellsEncodersApart) {
+TEST(SentenceEncoder, DifferentEncodersHaveDifferentFingerprints) {
   const auto fingerprint = Copy("bert").load()->fingerprint();
   EXPECT_EQ(fingerprint, Copy("bert").load(Pooling::cls)->fingerprint());
   const auto changed = [&](const std::string& file, const std::function<void(Json&)>& change) {
@@ -183,7 +183,7 @@ TEST(SentenceEncoder, TheFingerprintTellsEncodersApart) {
             SentenceEncoder::load(kData + "distilbert", Pooling::mean)->fingerprint());
 }
 
-TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
+TEST(SentenceEncoder, RejectsFilesThatDoNotFit) {
   const auto with = [](const std::string& file, const std::function<void(Json&)>& change) {
     Copy copy("bert");
     copy.change(file, change);
@@ -197,11 +197,11 @@ TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
   EXPECT_THAT(config("position_embedding_type", "relative_key"), HasSubstr("relative_key"));
   EXPECT_THAT(config("is_decoder", true), HasSubstr("is_decoder"));
   EXPECT_THAT(config("hidden_act", "mish"), HasSubstr("mish"));
-  EXPECT_THAT(config("num_attention_heads", 5), HasSubstr("5 heads"));
+  EXPECT_THAT(config("num_attention_heads", 5), HasSubstr("number of heads 5"));
   EXPECT_THAT(config("num_hidden_layers", 3), HasSubstr("encoder.layer.2.attention.self.query"));
-  EXPECT_THAT(config("num_hidden_layers", 1), HasSubstr("not expected: encoder.layer.1"));
-  EXPECT_THAT(config("intermediate_size", 24), HasSubstr("misshapen"));
-  EXPECT_THAT(config("vocab_size", 48), HasSubstr("misshapen"));
+  EXPECT_THAT(config("num_hidden_layers", 1), HasSubstr("unexpected: encoder.layer.1"));
+  EXPECT_THAT(config("intermediate_size", 24), HasSubstr("with a wrong shape or dtype"));
+  EXPECT_THAT(config("vocab_size", 48), HasSubstr("with a wrong shape or dtype"));
   EXPECT_THAT(with("1_Pooling/config.json",
                    [](Json& c) {
                      c["pooling_mode_mean_tokens"] = false;
@@ -217,9 +217,9 @@ TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
   EXPECT_THAT(with("sentence_bert_config.json", [](Json& c) { c["do_lower_case"] = true; }),
               HasSubstr("do_lower_case"));
   EXPECT_THAT(with("sentence_bert_config.json", [](Json& c) { c["max_seq_length"] = 2; }),
-              HasSubstr("2 are special"));
+              HasSubstr("2 of which are special"));
   EXPECT_THAT(with("tokenizer.json", [](Json& c) { c["model"]["vocab"]["far"] = 49; }),
-              HasSubstr("50 tokens, its model 49"));
+              HasSubstr("50 tokens, but its model has only 49"));
   EXPECT_THAT(with("tokenizer.json", [](Json& c) { c["model"]["vocab"]["red"] = 60; }),
               HasSubstr("no token"));
   for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
@@ -233,11 +233,11 @@ TEST(SentenceEncoder, WhatDoesNotFitIsNamed) {
   });
   EXPECT_THAT(copy.refusal(), HasSubstr("classifier.weight"));
   fs::remove_all(copy.path());
-  EXPECT_THAT(copy.refusal(), HasSubstr("no folder"));
+  EXPECT_THAT(copy.refusal(), HasSubstr("not a folder"));
 }
 
-// Each damaged folder loads or is refused; what loads embeds.
-TEST(SentenceEncoder, DamagedFoldersAreNoCrash) {
+// Each damaged folder is loaded or rejected; a loaded one can embed.
+TEST(SentenceEncoder, DamagedFoldersDoNotCrash) {
   std::mt19937 rng(3);
   const char* const files[] = {"config.json", "modules.json", "1_Pooling/config.json",
                                "sentence_bert_config.json", "tokenizer_config.json"};

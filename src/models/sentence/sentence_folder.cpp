@@ -20,7 +20,8 @@ using Pooling = SentenceEncoder::Pooling;
 constexpr int64_t kMaxSentenceSize = 1 << 20;
 
 [[noreturn]] void not_implemented(const std::string& file, const std::string& what) {
-  throw Error("models::sentence_encoder", fmt::format("'{}' asks for {}", file, what),
+  throw Error("models::sentence_encoder",
+              fmt::format("'{}' requires {}, which is not implemented", file, what),
               "implemented: a Transformer, then Pooling by mean or CLS token, then Normalize");
 }
 
@@ -36,24 +37,24 @@ Pooling read_pooling(const std::string& file) {
     }
   }
   if (modes.empty()) return Pooling::mean;
-  if (modes.size() > 1) not_implemented(file, "several poolings");
+  if (modes.size() > 1) not_implemented(file, "several pooling modes");
   if (modes[0] == "mean_tokens" || modes[0] == "mean") return Pooling::mean;
   if (modes[0] == "cls_token" || modes[0] == "cls") return Pooling::cls;
   not_implemented(file, fmt::format("pooling by '{}'", modes[0]));
 }
 
-// The part of a module's path within the folder.
+// Returns the path of a module, which must be within the folder.
 fs::path within(const fs::path& folder, const std::string& part, const std::string& file) {
   if (part.find("..") != std::string::npos || fs::path(part).is_absolute())
-    not_implemented(file, fmt::format("'{}', which is not in the folder", part));
+    not_implemented(file, fmt::format("the module '{}' outside of the folder", part));
   return part.empty() ? folder : folder / part;
 }
 
-// In the order in which they run.
+// Reads the modules in the order in which they run.
 void read_modules(SentenceFolder& made, const fs::path& folder) {
   const auto file = (folder / "modules.json").string();
   const auto modules = read_json(file);
-  if (!modules.is_array()) not_implemented(file, "no list of modules");
+  if (!modules.is_array()) not_implemented(file, "modules in a form other than a list");
   std::vector<std::string> order;
   for (const auto& module : modules) {
     const auto type = json_get<std::string>(module, "type", file);
@@ -66,15 +67,15 @@ void read_modules(SentenceFolder& made, const fs::path& folder) {
   using Order = std::vector<std::string>;
   if (order != Order{"Transformer", "Pooling"} &&
       order != Order{"Transformer", "Pooling", "Normalize"})
-    not_implemented(file, fmt::format("the steps {}", fmt::join(order, ", ")));
+    not_implemented(file, fmt::format("the modules {}", fmt::join(order, ", ")));
 }
 
-// Of whatever says a length, the least.
+// Returns the smallest of several length limits.
 void read_length(SentenceFolder& made) {
   const auto file = made.file("tokenizer_config.json");
   if (is_file(file)) {
     const auto config = read_json_object(file);
-    // "As long as you like" is written as 1e30.
+    // An unlimited length is written as 1e30.
     const auto length =
         JsonFields("tokenizer_config", config)
             .number("model_max_length", static_cast<double>(kMaxSentenceSize), 1, 1e300);
@@ -102,8 +103,8 @@ std::string SentenceFolder::canonical() const {
 
 SentenceFolder SentenceFolder::read(const std::string& folder, Pooling otherwise) {
   if (!is_folder(folder))
-    throw Error("models::sentence_encoder", fmt::format("'{}' is no folder", folder),
-                "a sentence encoder is a Hugging Face folder of BERT or DistilBERT");
+    throw Error("models::sentence_encoder", fmt::format("'{}' is not a folder", folder),
+                "use a Hugging Face folder of BERT or DistilBERT");
   SentenceFolder made{folder, otherwise, false, kMaxSentenceSize};
   if (is_file(fs::path(folder) / "modules.json")) read_modules(made, folder);
   read_length(made);

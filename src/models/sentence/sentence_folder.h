@@ -6,19 +6,20 @@
 
 namespace emend {
 
-// What a folder of sentence-transformers says beside its model: modules.json names the steps.
+// The settings of a sentence-transformers folder, whose modules.json lists the modules.
 struct SentenceFolder {
-  std::string model;  // where config.json, weights and tokenizer are: the folder, or one in it
+  // The folder with config.json, weights and tokenizer: the folder itself, or one in it.
+  std::string model;
   SentenceEncoder::Pooling pooling;
   bool normalized = false;  // to length 1
-  int64_t max_length;       // tokens of a text, special ones included
+  int64_t max_length;       // maximum number of tokens, including special tokens
 
   std::string file(const std::string& name) const;
-  // The same for folders that say the same.
+  // All settings as text; equal for equivalent folders.
   std::string canonical() const;
 
-  // A plain model's folder says nothing but the length. Throws emend::Error when it is no folder,
-  // or asks for what is not implemented: other poolings, further steps.
+  // A plain model folder has only a length. Throws emend::Error if it is not a folder, or requires
+  // other pooling modes or modules.
   static SentenceFolder read(const std::string& folder, SentenceEncoder::Pooling otherwise);
 };
 

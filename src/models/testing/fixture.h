@@ -13,42 +13,42 @@
 
 namespace emend::fixtures {
 
-// A folder of testdata: a small random model as transformers writes it, with what transformers
-// computes (tools/reference/make_*_fixtures.py).
+// A folder of testdata: a small random model that transformers saved, with values that transformers
+// computed (tools/reference/make_*_fixtures.py).
 struct Fixture {
   std::string folder;
   nlohmann::json config;
   Checkpoint checkpoint;
   std::shared_ptr<const SafetensorsFile> expected;
 
-  static Fixture open(const std::string& name);  // `blip2/plain`
+  static Fixture open(const std::string& name);  // for example `blip2/plain`
   bool has(const std::string& key) const { return expected->tensors().count(key) > 0; }
   bool has_case(const std::string& name) const { return has(name + "/input_ids"); }
-  // Those that the fixture has.
+  // The cases of the fixture.
   std::vector<std::string> cases(const std::vector<std::string>& names) const;
-  // `CASE/NAME`, an own copy.
+  // A copy of `CASE/NAME`.
   at::Tensor tensor(const std::string& key) const { return expected->tensor(key).clone(); }
   PromptLayout layout() const { return architecture_of(config).layout; }
-  // The first case that shows the model all it can see, with gradients: of pictures, or of text.
+  // The first case with gradients and all supported inputs: pictures and text, or only text.
   std::string main_case() const { return has_case("image_right") ? "image_right" : "text_right"; }
-  // The case's rows: padding removed, slots where the picture goes, in either prompt layout.
+  // The rows of a case, without padding, with image tokens in either prompt layout.
   Batch batch(const std::string& name) const;
 };
 
 std::vector<std::string> all_fixtures();
 std::vector<std::string> blip2_fixtures();
-std::vector<std::string> pictured_fixtures();  // of models that see
-// For INSTANTIATE_TEST_SUITE_P: a fixture's name as part of a test's.
+std::vector<std::string> pictured_fixtures();  // of vision-language models
+// A fixture's name as part of a test name, for INSTANTIATE_TEST_SUITE_P.
 std::string test_name(const ::testing::TestParamInfo<std::string>& info);
 
-// Hears of a tensor before the model gets it, and returns what the model is to get.
+// Called with a tensor before the model gets it; returns the tensor for the model.
 using WeightHook = std::function<at::Tensor(const std::string& name, const at::Tensor& stored)>;
 std::unique_ptr<Model> load(const Fixture& fixture, at::ScalarType dtype = at::kFloat);
-// The model that `config` asks for, of the fixture's tensors.
+// Makes the model of `config` from the fixture's tensors.
 std::unique_ptr<Model> load(const Fixture& fixture, const Architecture& config,
                             const WeightHook& hook);
 
-// max |actual - expected| / max |expected|; infinite where shapes differ or anything is not finite.
+// max |actual - expected| / max |expected|; infinite if shapes differ or a value is not finite.
 double relative_error(const at::Tensor& actual, const at::Tensor& expected);
 
 struct Difference {
@@ -70,7 +70,7 @@ Differences compare_gradients(const Model& model, const Fixture& fixture);
 
 // The comparison that both the fixture test and the mutation test use.
 bool within(const Differences& differences);
-// The worst `what: error > allowed`.
+// The largest error: `what: error > allowed`.
 std::string worst(const Differences& differences);
 
 }  // namespace emend::fixtures

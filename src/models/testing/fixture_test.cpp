@@ -17,7 +17,7 @@ bool starts_with(const std::string& text, const std::string& prefix) {
   return text.rfind(prefix, 0) == 0;
 }
 
-// What a stage is called in the fixture.
+// The name of a stage in the fixture.
 std::string fixture_name(const Stage& stage) {
   return stage.name == "language.head" ? "logits" : stage.name;
 }
@@ -74,7 +74,7 @@ Batch Fixture::batch(const std::string& name) const {
   int64_t image = 0;
   for (int64_t r = 0; r < ids.size(0); ++r) {
     Row row;
-    // Without a placeholder in the ids the queries stand before the text.
+    // Without image tokens in the ids, the queries are before the text.
     if (!text && placeholder < 0 && layout.pictures_first)
       row.ids.assign(layout.image_slots, kImageSlot);
     const auto real = ids[r].masked_select(mask[r]);
@@ -172,7 +172,7 @@ Differences compare_gradients(const Model& model, const Fixture& fixture) {
 }
 
 bool within(const Differences& differences) {
-  if (differences.empty()) return false;  // nothing compared is nothing shown
+  if (differences.empty()) return false;  // a comparison of nothing does not pass
   for (const auto& d : differences)
     if (!(d.error <= d.allowed)) return false;
   return true;
@@ -187,21 +187,21 @@ std::string worst(const Differences& differences) {
                      found->allowed, differences.size());
 }
 
-// The ruler itself.
-TEST(Comparison, MeasuresTheLargestErrorAgainstTheLargestValue) {
+// Tests of the comparison itself.
+TEST(Comparison, MeasuresTheLargestErrorRelativeToTheLargestValue) {
   const auto expected = at::tensor({1.0, -4.0, 2.0});
   EXPECT_DOUBLE_EQ(relative_error(expected, expected), 0);
   EXPECT_DOUBLE_EQ(relative_error(at::tensor({1.0, -4.0, 1.0}), expected), 0.25);
 }
 
-TEST(Comparison, RefusesOtherShapesAndWhatIsNotANumber) {
+TEST(Comparison, RejectsOtherShapesAndNaN) {
   const auto expected = at::tensor({1.0, 2.0});
   EXPECT_TRUE(std::isinf(relative_error(at::tensor({1.0}), expected)));
   EXPECT_TRUE(std::isinf(relative_error(at::tensor({1.0, std::nan("")}), expected)));
   EXPECT_TRUE(std::isinf(relative_error({}, expected)));
 }
 
-TEST(Comparison, HoldsOnlyWhenSomethingWasCompared) {
+TEST(Comparison, FailsIfNothingWasCompared) {
   EXPECT_FALSE(within({}));
   EXPECT_TRUE(within({{"a", 1e-6, 1e-5}}));
   EXPECT_FALSE(within({{"a", 1e-6, 1e-5}, {"b", 2e-5, 1e-5}}));

@@ -14,14 +14,14 @@ Clip::Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const s
       builder.parameter(path + "embeddings.patch_embedding.weight", {width, 3, patch, patch});
   position_embedding_ = builder.parameter(path + "embeddings.position_embedding.weight",
                                           {1 + config.grid() * config.grid(), width});
-  // transformers spells it so.
+  // the spelling in transformers
   pre_norm_ = builder.norm(path + "pre_layrnorm", width, config.eps);
   const auto layer = [&](int64_t i) { return fmt::format("{}encoder.layers.{}.", path, i); };
   for (int64_t i = 0; i < run; ++i) {
     ++builder.stage;
     blocks_.emplace_back(config, builder, layer(i));
   }
-  // No site is where nothing runs.
+  // Blocks that do not run have no sites.
   std::vector<Site> sites;
   std::vector<at::Tensor> site_weights;
   const Builder idle{builder.weights, builder.parameters, sites, site_weights, builder.stage};
@@ -33,7 +33,7 @@ at::Tensor Clip::embed(const at::Tensor& pixels) const {
   const int64_t size = config_.image_size, patch = config_.patch_size;
   if (pixels.dim() != 4 || pixels.size(1) != 3 || pixels.size(2) != size || pixels.size(3) != size)
     throw Error("models::vision", fmt::format("pixels must be (N, 3, {}, {})", size, size),
-                "preprocessor_config.json must make pictures of the size that config.json says");
+                "preprocessor_config.json must have the image size of config.json");
   const auto patches =
       at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, {}, {patch, patch});
   const auto first = class_embedding_.expand({pixels.size(0), 1, config_.hidden});

@@ -9,14 +9,14 @@
 
 namespace emend {
 
-// CLIP's vision transformer: patches and a class token, a norm before the pre-norm blocks.
+// CLIP's vision transformer: patches and a class token, a norm, and pre-norm blocks.
 class Clip {
  public:
-  // The first `run` blocks run; the others, and the norm behind them, are required and not used.
-  // Sites of block i belong to the i-th stage after `builder.stage`. `path` ends with a full stop.
+  // Only the first `run` blocks run. The other blocks and the norm after them are required, but not
+  // used. Sites of block i belong to the i-th stage after `builder.stage`. `path` ends with a dot.
   Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const std::string& path);
 
-  // pixels: (N, 3, image_size, image_size) -> (N, 1 + patches, D), behind the norm.
+  // pixels: (N, 3, image_size, image_size) -> (N, 1 + patches, D), after the norm.
   at::Tensor embed(const at::Tensor& pixels) const;
   // (N, P, D) -> (N, P, D)
   at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const {

@@ -47,9 +47,10 @@ at::Tensor EvaVit::positions(int64_t height, int64_t width) const {
 at::Tensor EvaVit::embed(const at::Tensor& pixels) const {
   const int64_t patch = config_.patch_size;
   if (pixels.dim() != 4 || pixels.size(1) != 3 || pixels.size(2) < patch || pixels.size(3) < patch)
-    throw Error("models::vision",
-                fmt::format("pixels must be (N, 3, H, W) of at least {} by {}", patch, patch),
-                "a picture has at least one patch; use the folder's image processor");
+    throw Error(
+        "models::vision",
+        fmt::format("pixels must be (N, 3, H, W) with H and W of at least {} and {}", patch, patch),
+        "a picture has at least one patch; use the folder's image processor");
   auto patches =
       at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, patch_bias_, {patch, patch});
   auto where = positions(patches.size(2), patches.size(3));

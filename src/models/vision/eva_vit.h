@@ -8,19 +8,19 @@
 
 namespace emend {
 
-// BLIP-2's vision transformer: patches and a class token, pre-norm blocks, one norm at the end.
+// BLIP-2's vision transformer: patches and a class token, pre-norm blocks, and a final norm.
 class EvaVit {
  public:
   EvaVit(const Blip2VisionConfig& config, Builder builder);
 
-  // pixels: (N, 3, H, W) -> (N, 1 + patches, D). Sizes other than the trained one get interpolated
-  // positions, which transformers calls interpolate_pos_encoding.
+  // pixels: (N, 3, H, W) -> (N, 1 + patches, D). For sizes other than the trained one, position
+  // embeddings are interpolated (interpolate_pos_encoding in transformers).
   at::Tensor embed(const at::Tensor& pixels) const;
   // (N, P, D) -> (N, P, D)
   at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const;
   at::Tensor norm(const at::Tensor& x) const { return post_norm_(x); }
 
-  // Its stages: embed, the blocks, norm. The first takes pass.pixels.
+  // The stages: embed, the blocks, norm. The first stage takes pass.pixels.
   size_t stages() const { return blocks_.size() + 2; }
   void run_stage(size_t index, Pass& pass, const Attachments& attachments) const;
 

@@ -7,10 +7,10 @@
 
 namespace emend {
 
-// A block of CLIP's and SigLIP's transformers: attention and FFN, a norm before each.
+// A block of CLIP's and SigLIP's transformers: attention and FFN, each after a norm.
 class PreNormBlock {
  public:
-  // `path` ends with a full stop.
+  // `path` ends with a dot.
   PreNormBlock(const VisionTransformerConfig& config, const Builder& builder,
                const std::string& path);
 

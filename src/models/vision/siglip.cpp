@@ -7,8 +7,9 @@
 namespace emend {
 namespace {
 
-// Of a whole picture's patches along one side: how many boundaries 1/side, 2/side, ... each patch's
-// place reaches, in float32, as transformers counts. Rounding may put one below its own number.
+// Maps patches along one side of a picture to position embeddings: counts how many boundaries
+// 1/side, 2/side, ... the coordinate of each patch reaches, in float32 as in transformers. Rounding
+// can give the index before the patch's own.
 at::Tensor buckets(int64_t side) {
   if (side == 1) return at::zeros({1}, at::kLong);
   const auto width = 1.0 / static_cast<double>(side);
@@ -45,7 +46,7 @@ at::Tensor Siglip::embed(const at::Tensor& pixels) const {
   if (pixels.dim() != 4 || pixels.size(1) != 3 || pixels.size(2) / patch != side ||
       pixels.size(3) / patch != side)
     throw Error("models::vision", fmt::format("pixels must be (N, 3, {}, {})", size, size),
-                "preprocessor_config.json must make pictures of the size that config.json says");
+                "preprocessor_config.json must have the image size of config.json");
   const auto patches =
       at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, patch_bias_, {patch, patch});
   return patches.flatten(2).transpose(1, 2) + position_embedding_.index_select(0, positions_);

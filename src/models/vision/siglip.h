@@ -9,13 +9,13 @@
 
 namespace emend {
 
-// SigLIP's vision transformer as Idefics3 and SmolVLM have it: patches, pre-norm blocks, a norm.
+// SigLIP's vision transformer as in Idefics3 and SmolVLM: patches, pre-norm blocks, a norm.
 class Siglip {
  public:
-  // Sites of block i belong to the i-th stage after `builder.stage`. `path` ends with a full stop.
+  // Sites of block i belong to the i-th stage after `builder.stage`. `path` ends with a dot.
   Siglip(const SiglipConfig& config, Builder builder, const std::string& path);
 
-  // pixels: (N, 3, H, W) of image_size, but for what a patch leaves over -> (N, P, D)
+  // pixels: (N, 3, H, W) of image_size, except for a remainder smaller than a patch -> (N, P, D)
   at::Tensor embed(const at::Tensor& pixels) const;
   // (N, P, D) -> (N, P, D)
   at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const {
@@ -28,7 +28,7 @@ class Siglip {
   at::Tensor patch_weight_;        // (D, 3, patch, patch)
   at::Tensor patch_bias_;          // (D)
   at::Tensor position_embedding_;  // (P, D)
-  at::Tensor positions_;           // (P) int64, which of them a patch has
+  at::Tensor positions_;           // (P) int64: the position embedding of each patch
   std::vector<PreNormBlock> blocks_;
   LayerNorm norm_;
 };

@@ -19,7 +19,7 @@
 namespace emend {
 namespace {
 
-constexpr int64_t kAnswerTokens = 16;  // of the model's own answer; the field's are short
+constexpr int64_t kAnswerTokens = 16;  // maximum length of the model's own answer
 
 std::string trimmed_prompt(const std::string& text) {
   auto begin = text.find_first_not_of(" \t\n");
@@ -27,8 +27,8 @@ std::string trimmed_prompt(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
 }
 
-// The standard deviation of a table's numbers, which may be stored in 16 bits. LibTorch has none of
-// half on the CPU, and the whole table in float32 would be large.
+// Returns the standard deviation of an embedding table, which can be stored in 16 bits. LibTorch
+// does not compute it for half on the CPU, and a float32 copy of the whole table would be large.
 double deviation_of(const at::Tensor& table) {
   constexpr int64_t kRows = 4096;
   double sum = 0, squares = 0;
@@ -41,7 +41,8 @@ double deviation_of(const at::Tensor& table) {
   return std::sqrt(std::max(0.0, (squares - sum * sum / count) / (count - 1)));
 }
 
-// Texts as right-padded word vectors of deviation 1, whatever the model's are, and their lengths.
+// Returns texts as right-padded word vectors of standard deviation 1 (which makes them independent
+// of the model's scale), and their lengths.
 std::pair<at::Tensor, at::Tensor> read_words(const Vlm& vlm,
                                              const std::vector<std::string>& texts) {
   auto table = vlm.model->word_embeddings();
@@ -63,7 +64,7 @@ std::pair<at::Tensor, at::Tensor> read_words(const Vlm& vlm,
   return {words / std::max(deviation_of(table), 1e-12), lengths};
 }
 
-// (N, B): a picture's mean over the rows that ask about it.
+// (N, B): weights that average, for each picture, the rows that show it.
 at::Tensor rows_of_pictures(const Pass& pass) {
   auto shares =
       at::zeros({pass.pixels.size(0), pass.ids.size(0)}, pass.ids.options().dtype(at::kFloat));
@@ -72,15 +73,15 @@ at::Tensor rows_of_pictures(const Pass& pass) {
   return shares / shares.sum(1, true).clamp_min(1);
 }
 
-// (B, width): what each row sees, all zero where it has no picture; in the language module its
-// slots, before it its pictures' positions.
+// (B, width): the mean picture features of each row, or zeros without a picture. In the language
+// module, features are taken at the image tokens; before it, at all positions of the pictures.
 at::Tensor pictures_of_rows(const Model& model, const Pass& pass, int64_t width) {
   const auto rows = pass.ids.size(0);
   if (!pass.pixels.defined()) return at::zeros({rows, width}, pass.ids.options().dtype(at::kFloat));
   if (!pass.hidden.defined() || pass.hidden.size(-1) != width)
-    throw Error("editing::ke", "the condition cannot see the picture before these layers",
-                "train with image=false, or choose layers of blocks");
-  at::Tensor which, parts;  // the row of each part
+    throw Error("editing::ke", "the network cannot read picture features before these layers",
+                "train with image=false, or choose layers inside blocks (sites)");
+  at::Tensor which, parts;  // the row of each position
   if (model.stages()[pass.next].module == Module::language && pass.hidden.size(0) == rows &&
       pass.hidden.size(1) == pass.ids.size(1)) {
     which = at::div(pass.slots, pass.ids.size(1), "floor");
@@ -94,7 +95,7 @@ at::Tensor pictures_of_rows(const Model& model, const Pass& pass, int64_t width)
   return at::layer_norm(seen, {width});
 }
 
-// The width of the stream before a stage: a block begins with layers that read it.
+// The width of the residual stream before a stage. The first layers of a block read the stream.
 int64_t stream_width(const Model& model, size_t stage) {
   for (const auto& site : model.sites())
     if (site.stage == stage) return site.in;
@@ -105,13 +106,15 @@ int64_t stream_width(const Model& model, size_t stage) {
 
 void KeShape::declare(SettingList& list) {
   where.declare(list);
-  list.whole("reader", reader, 1, 100000, "width of the LSTM that reads the edit, each direction");
-  list.whole("condition", condition, 1, 100000, "width of what it understood");
-  list.whole("hidden", hidden, 1, 100000, "width of each layer's network");
-  list.number("max_scale", max_scale, 1e-9, 1e6, "the largest scale of a change");
+  list.whole("reader", reader, 1, 100000,
+             "hidden size of the LSTM that reads the edit, for each direction");
+  list.whole("condition", condition, 1, 100000, "size of the conditioning vector");
+  list.whole("hidden", hidden, 1, 100000, "hidden size of the network of each layer");
+  list.number("max_scale", max_scale, 1e-9, 1e6, "maximum scale of a weight change");
   list.flag("unit_gradient", unit_gradient,
-            "gradients count by direction alone; false: by size, too, as the authors have it");
-  list.flag("image", image, "the networks see the picture, too");
+            "normalize the gradient before it is used; false: use its norm, too, as in the "
+            "authors' code");
+  list.flag("image", image, "also condition on the picture");
 }
 
 KeNetwork KeShape::network(const Model& model, double init, int64_t seed) const {
@@ -132,7 +135,8 @@ KeNetwork KeShape::network(const Model& model, double init, int64_t seed) const 
 
 void KeSettings::declare(SettingList& list) {
   BlockSites::declare_module(list, module);
-  list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+  list.text("checkpoint", checkpoint,
+            "checkpoint of the trained editor; empty: the one in the model folder");
 }
 
 std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditRequest>& requests,
@@ -184,7 +188,7 @@ KeEditor::KeEditor(const nlohmann::json& settings)
     : settings_(read_settings<KeSettings>("ke", settings)) {}
 
 const KeTrained& KeEditor::trained(const Vlm& vlm) const {
-  if (trained_ && base_.empty()) return *trained_;  // given, not read
+  if (trained_ && base_.empty()) return *trained_;  // given by training, not loaded from a file
   const auto base = vlm.fingerprint();
   if (trained_ && base_ == base) return *trained_;
   const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, "ke", settings_.module)
@@ -201,7 +205,7 @@ const KeTrained& KeEditor::trained(const Vlm& vlm) const {
 }
 
 size_t KeEditor::first_stage(const Model& model) const {
-  // A checkpoint that was not read yet may change any block of its module.
+  // Before a checkpoint is loaded, any block of the module can be edited.
   if (trained_) return first_stage_of(model, trained_->network.sites());
   return model.first_stage(BlockSites::module_of(settings_.module));
 }
@@ -229,8 +233,8 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
     patch.deltas.push_back(std::move(change));
   }
   if (patch.deltas.empty())
-    throw Error("editing::ke", "none of the editor's layers touches the answer",
-                "without an image only the language module can be edited");
+    throw Error("editing::ke", "the edit has no gradient at any layer of the editor",
+                "without an image, only the language module can be edited");
 
   prefix.wanted = answer_positions(forced).to(model.device());
   model.run(prefix, edited);
@@ -239,7 +243,7 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   auto loss = answer_loss(after, tokens).item<double>();
   if (!std::isfinite(loss))
     throw Error("editing::ke", fmt::format("the loss is {} after the edit", loss),
-                "train the editor further, or with a lower learning rate");
+                "train the editor longer, or with a lower learning rate");
   const auto best = after.argmax(-1).to(at::kCPU).contiguous();
   const auto failed =
       failed_tokens(vlm.processor, forced.answers,
@@ -258,16 +262,16 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
 }
 
 EditorKind ke_editor() {
-  return {
-      "ke",
-      "a trained network reads the edit and masks its gradient by what it read (train it first)",
-      describe_settings<KeSettings>(),
-      [](const nlohmann::json& given) { return std::make_unique<KeEditor>(given); },
-      {},
-      {"Training scales every gradient to one norm (unit_gradient): the authors take it as it is.",
-       "Training uses Adam and plain labels: the authors use RMSprop and smooth the labels.",
-       "The networks' weights are plain: the authors' code normalizes them.",
-       "Several requests are the sum of their single edits: the paper takes one gradient of all."}};
+  return {"ke",
+          "a trained network reads the edit and masks its gradient (train it first)",
+          describe_settings<KeSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<KeEditor>(given); },
+          {},
+          {"Training normalizes every gradient (unit_gradient): the authors use it unscaled.",
+           "Training uses Adam and plain labels: the authors use RMSprop and label smoothing.",
+           "The networks have no weight normalization: the authors' code has.",
+           "A batch edit is the sum of its single edits: the paper uses one gradient of all "
+           "requests."}};
 }
 
 }  // namespace emend

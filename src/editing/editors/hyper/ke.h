@@ -10,13 +10,13 @@
 
 namespace emend {
 
-// What shapes KE's networks.
+// Sizes and options of KE's networks.
 struct KeShape {
   BlockSites where;
   int64_t reader = 128, condition = 1024, hidden = 128;
   double max_scale = 1;
   bool unit_gradient = true;
-  bool image = false;  // the condition sees the picture, too
+  bool image = false;  // also condition on the picture
 
   void declare(SettingList& list);
   KeNetwork network(const Model& model, double init, int64_t seed) const;
@@ -24,24 +24,25 @@ struct KeShape {
 
 struct KeSettings {
   std::string module = "language";
-  std::string checkpoint;  // a trained editor; empty: the one that came with the model
+  std::string checkpoint;  // a trained editor; empty: the one in the model folder
 
   void declare(SettingList& list);
 };
 
-// "{wrong answer} >> {right answer} || {question}" of each request: what KE reads. The wrong answer
-// is EditRequest::before, or else what the model itself says under `base`.
+// The text that KE reads for each request: "{wrong answer} >> {right answer} || {question}". The
+// wrong answer is EditRequest::before, or the answer that the model generates with `base` applied.
 std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditRequest>& requests,
                                     const Interventions& base, ActivationStore* store);
 
-// A trained KE.
+// A trained KE for a model.
 struct KeTrained {
   KeNetwork network;
   bool end_of_answer = false;
 
-  // The deltas of each row, or picture, of a batch of edits, and the loss before. `texts`: of the
-  // rows. A picture that several rows ask about is changed by the mean of their conditions. A
-  // picture is seen as the mean over its positions of the stream where `prefix` stands.
+  // Returns the deltas of each row (or picture) of a batch of edits, and the loss before the edit.
+  // `texts` has one text for each row. The deltas of a picture that several rows share use the mean
+  // of their conditioning vectors. The picture vector is the mean of the residual stream at
+  // `prefix` over the positions of the picture.
   struct Made {
     std::vector<EditDeltas> deltas;
     double loss = 0;
@@ -50,14 +51,14 @@ struct KeTrained {
             const std::vector<std::string>& texts, const Interventions& base) const;
 };
 
-// KE (De Cao, Aziz, Titov, arXiv 2104.08164): a network that reads what is to be changed into what
-// turns the edit's gradient into low-rank deltas; trained beforehand. Several requests are the sum
-// of their single edits.
+// KE (De Cao, Aziz, Titov, arXiv 2104.08164): a network, which is trained first, reads the text of
+// an edit and turns the gradient of the edit into low-rank deltas. A batch edit is the sum of its
+// single edits.
 class KeEditor : public Editor {
  public:
-  // Throws emend::Error for unknown settings.
+  // Throws emend::Error if a setting is unknown.
   explicit KeEditor(const nlohmann::json& settings);
-  // One that is still being trained.
+  // Makes an editor that is still in training.
   explicit KeEditor(std::shared_ptr<const KeTrained> trained) : trained_(std::move(trained)) {}
 
   std::string name() const override { return "ke"; }
@@ -70,8 +71,8 @@ class KeEditor : public Editor {
   const KeTrained& trained(const Vlm& vlm) const;
 
   KeSettings settings_;
-  mutable std::shared_ptr<const KeTrained> trained_;  // read at the first edit
-  mutable std::string base_;                          // the model that it was read for
+  mutable std::shared_ptr<const KeTrained> trained_;  // loaded at the first edit
+  mutable std::string base_;  // fingerprint of the model that it was loaded for
 };
 
 }  // namespace emend

@@ -10,9 +10,10 @@
 namespace emend {
 namespace {
 
-constexpr double kSmallest = 1e-20;  // norm of a gradient that is taken for none
+constexpr double kSmallest = 1e-20;  // gradients with a smaller norm count as zero
 
-// Norm of each row's sum over tokens of v u^T, from the tokens' products alone. -> (R, 1, 1)
+// The norm of each row's sum over tokens of v u^T, computed from inner products of tokens. -> (R,
+// 1, 1)
 at::Tensor gradient_norm(const Factors& factors) {
   auto products = at::bmm(factors.gradient, factors.gradient.transpose(1, 2)) *
                   at::bmm(factors.input, factors.input.transpose(1, 2));
@@ -54,7 +55,7 @@ KeNetwork::KeNetwork(const std::vector<Site>& sites, const Options& options)
 
 at::Tensor KeNetwork::condition(const at::Tensor& words, const at::Tensor& lengths,
                                 const at::Tensor& pictures) const {
-  // The LSTM takes texts by falling length.
+  // The LSTM takes texts sorted by decreasing length.
   auto [sorted, order] = lengths.sort(/*stable=*/true, 0, /*descending=*/true);
   auto on = order.to(words.device());
   auto [data, batches] = at::_pack_padded_sequence(words.index_select(0, on), sorted, true);
@@ -116,18 +117,19 @@ void KeNetwork::load(const std::map<std::string, at::Tensor>& tensors, const std
   for (auto& [name, tensor] : trained()) {
     auto found = left.find(name);
     if (found == left.end())
-      throw Error("editing::ke", fmt::format("'{}' lacks the tensor '{}'", file, name),
+      throw Error("editing::ke", fmt::format("'{}' is missing the tensor '{}'", file, name),
                   "train the editor again with `emend train`, or fetch an intact copy");
     if (found->second.sizes() != tensor.sizes())
       throw Error("editing::ke",
-                  fmt::format("'{}' has '{}' in another shape than its sites ask", file, name),
+                  fmt::format("'{}' has a tensor '{}' whose shape does not match the edited layers",
+                              file, name),
                   "train the editor again with `emend train`, or fetch an intact copy");
     tensor.copy_(found->second);
     left.erase(found);
   }
   if (!left.empty())
     throw Error("editing::ke",
-                fmt::format("'{}' holds a tensor '{}' of no site", file, left.begin()->first),
+                fmt::format("'{}' has an unexpected tensor '{}'", file, left.begin()->first),
                 "train the editor again with `emend train`, or fetch an intact copy");
 }
 

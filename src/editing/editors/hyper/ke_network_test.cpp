@@ -23,7 +23,7 @@ at::Tensor ke_product(const EditDeltas& delta) {  // (E, out, in)
   return at::bmm(delta.up.transpose(1, 2), delta.down).detach();
 }
 
-// tools/reference/make_ke_fixture.py: PyTorch, edit by edit, in double precision.
+// tools/reference/make_ke_fixture.py: PyTorch, one edit at a time, in double precision.
 class KeFixture : public ::testing::Test {
  protected:
   at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
@@ -42,7 +42,7 @@ class KeFixture : public ::testing::Test {
     network.load(tensors, "the fixture");
     return network;
   }
-  // Of some of the three rows.
+  // A subset of the three rows.
   std::vector<EditDeltas> deltas(const KeNetwork& network, int64_t begin = 0,
                                  int64_t count = 3) const {
     auto some = [&](const std::string& name) { return tensor(name).narrow(0, begin, count); };
@@ -57,19 +57,19 @@ class KeFixture : public ::testing::Test {
       SafetensorsFile::open(EMEND_SOURCE_DIR "/src/editing/testdata/ke.safetensors");
 };
 
-TEST_F(KeFixture, DeltasAreTheReferences) {
+TEST_F(KeFixture, DeltasAgreeWithReference) {
   for (bool pictured : {false, true}) {
     auto made = deltas(network(pictured));
     ASSERT_EQ(made.size(), 2u);
     for (const auto& delta : made) {
-      EXPECT_EQ(delta.up.size(1), 7);  // six tokens and one more
+      EXPECT_EQ(delta.up.size(1), 7);  // six tokens, and one for the softmax term
       auto expected = tensor((pictured ? "delta." : "plain.delta.") + delta.site);
       EXPECT_LT(ke_relative_error(ke_product(delta), expected), 1e-5) << delta.site << pictured;
     }
   }
 }
 
-TEST_F(KeFixture, GradientsAreTheReferences) {
+TEST_F(KeFixture, GradientsAgreeWithReference) {
   auto network = this->network(true);
   at::Tensor total = at::zeros({});
   for (const auto& delta : deltas(network))
@@ -84,7 +84,7 @@ TEST_F(KeFixture, GradientsAreTheReferences) {
         << trained[i].first;
 }
 
-TEST_F(KeFixture, AnEditsDeltaDoesNotDependOnItsNeighbours) {
+TEST_F(KeFixture, DeltaDoesNotDependOnOtherEdits) {
   auto network = this->network(true);
   auto all = deltas(network);
   for (int64_t row = 0; row < 3; ++row) {
@@ -94,19 +94,19 @@ TEST_F(KeFixture, AnEditsDeltaDoesNotDependOnItsNeighbours) {
   }
 }
 
-TEST_F(KeFixture, WithoutAGradientOnlyWhatWasReadCounts) {
+TEST_F(KeFixture, ZeroGradientLeavesOnlyTheSoftmaxTerm) {
   auto network = this->network(true);
   auto condition =
       network.condition(tensor("words"), tensor("lengths").to(at::kLong), tensor("pictures"));
   std::vector<Factors> factors = {{tensor("a.u"), at::zeros_like(tensor("a.v"))}, {}};
   auto made = network.deltas(factors, {condition, condition});
-  ASSERT_EQ(made.size(), 1u);  // no factors, no delta
+  ASSERT_EQ(made.size(), 1u);  // no delta without factors
   EXPECT_TRUE(at::isfinite(ke_product(made[0])).all().item<bool>());
   EXPECT_EQ(made[0].up.narrow(1, 0, 6).abs().max().item<double>(), 0);
   EXPECT_GT(made[0].up.narrow(1, 6, 1).abs().max().item<double>(), 0);
 }
 
-TEST_F(KeFixture, ItBeginsDownTheGradient) {
+TEST_F(KeFixture, InitialNetworkIsGradientDescent) {
   KeNetwork::Options options;
   options.words = 6;
   KeNetwork fresh({{"a", 0, 5, 7}, {"b", 1, 7, 5}}, options);
@@ -126,13 +126,14 @@ TEST_F(KeFixture, LoadIsStrict) {
   auto tensors = own;
   tensors.erase("a.in.bias");
   EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }),
-              HasSubstr("lacks the tensor 'a.in.bias'"));
+              HasSubstr("is missing the tensor 'a.in.bias'"));
   tensors = own;
   tensors["more"] = at::zeros({1});
   EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }), HasSubstr("'more'"));
   tensors = own;
   tensors["a.in.bias"] = at::zeros({2});
-  EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }),
+              HasSubstr("whose shape does not match"));
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ class KeTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> KeTest::folder_;
 std::unique_ptr<Vlm> KeTest::vlm_;
 
-TEST_F(KeTest, ReadsTheWrongAnswerTheRightOneAndTheQuestion) {
+TEST_F(KeTest, ReadsWrongAnswerTargetAndQuestion) {
   auto unknown = request(2);
   unknown.before = "";
   auto texts = edit_texts(vlm(), {request(1), unknown}, {}, nullptr);
@@ -90,7 +90,7 @@ TEST_F(KeTest, ReadsTheWrongAnswerTheRightOneAndTheQuestion) {
   EXPECT_EQ(texts[1], own + " >> cat || What is this?");
 }
 
-TEST_F(KeTest, WhatIsReadShapesTheEdit) {
+TEST_F(KeTest, EditDependsOnTheText) {
   auto trainee = trained(small(), 3);
   auto other = request();
   other.before = "horse";
@@ -101,13 +101,13 @@ TEST_F(KeTest, WhatIsReadShapesTheEdit) {
   EXPECT_FALSE(at::equal(one.deltas[0].delta.up, two.deltas[0].delta.up));
 }
 
-TEST_F(KeTest, ThePictureIsSeenWhereAsked) {
+TEST_F(KeTest, ConditionsOnThePictureIfSet) {
   for (const std::string module : {"language", "vision", "tower"}) {
     auto settings = small(module);
     settings["image"] = true;
     auto trainee = trained(settings, 2);
     EXPECT_TRUE(trainee->tensors().count("condition.picture")) << module;
-    // Of two edits in a batch each sees its own.
+    // In a batch of two edits, each uses its own picture.
     auto both = trainee->as_editor()->edit(vlm(), {request(1), request(2)});
     auto one = trainee->as_editor()->edit(vlm(), {request(1)});
     auto two = trainee->as_editor()->edit(vlm(), {request(2)});
@@ -124,11 +124,11 @@ TEST_F(KeTest, ThePictureIsSeenWhereAsked) {
   EXPECT_FALSE(trained(settings, 2)->as_editor()->edit(vlm(), {text}).deltas.empty());
 }
 
-TEST_F(KeTest, GradientsOfTheLossAreItsFiniteDifferences) {
+TEST_F(KeTest, GradientsAgreeWithFiniteDifferences) {
   for (const std::string module : {"language", "vision"}) {
     auto settings = small(module);
     settings["image"] = true;
-    settings["edit_weight"] = 20;  // well above rounding
+    settings["edit_weight"] = 20;  // far above the rounding error
     settings["init"] = 1;
     auto trainee = trained(settings, 2);
     const std::vector<Lesson> lessons = {lesson(1), lesson(2)};
@@ -141,17 +141,18 @@ TEST_F(KeTest, GradientsOfTheLossAreItsFiniteDifferences) {
     int compared = 0;
     for (size_t i = 0; i < leaves.size(); ++i) {
       ASSERT_TRUE(gradients[i].defined()) << trainee->trained()[i].name;
-      if (trainee->trained()[i].is_rate) {  // the multiplier climbs by what exceeds the margin
+      // The multiplier increases by the excess over the margin.
+      if (trainee->trained()[i].is_rate) {
         EXPECT_NEAR(-gradients[i].item<double>(),
                     at_rest.image_locality + at_rest.text_locality - 0.01, 1e-6);
         continue;
       }
-      // Along the gradient itself, where the change is largest against rounding.
+      // In the direction of the gradient, where the change is largest relative to rounding.
       auto size = gradients[i].norm().item<double>();
       if (size < 0.5) continue;
       ++compared;
       auto direction = gradients[i] / size;
-      // The loss is rounded to about 1e-5: of several steps the median slope.
+      // The rounding error of the loss is about 1e-5, so the median slope of several steps is used.
       const auto loss_at = [&](double by) {
         leaves[i].add_(direction, by);
         const auto loss = losses().total.item<double>();
@@ -169,11 +170,11 @@ TEST_F(KeTest, GradientsOfTheLossAreItsFiniteDifferences) {
   }
 }
 
-TEST_F(KeTest, TrainingTeachesItToEdit) {
+TEST_F(KeTest, TrainingReducesTheLoss) {
   auto settings = small();
   settings["lr"] = 1e-2;
   settings["max_scale"] = 5;
-  settings["margin"] = 1;  // a model of noise has no locality to speak of
+  settings["margin"] = 1;  // a random model has no meaningful locality
   auto trainee = make_trainee("ke", vlm(), settings, nullptr);
   Trainer trainer(*trainee);
   double begin = 0, end = 0;
@@ -187,7 +188,7 @@ TEST_F(KeTest, TrainingTeachesItToEdit) {
             0.5 * patch.effect["loss_before"].get<double>());
 }
 
-TEST_F(KeTest, TheMultiplierClimbsWhileTheMarginIsExceededAndStaysAboveZero) {
+TEST_F(KeTest, MultiplierIncreasesAboveTheMarginAndStaysNonNegative) {
   auto settings = small();
   settings["locality_weight"] = 0.03;
   settings["margin"] = 0;
@@ -195,11 +196,11 @@ TEST_F(KeTest, TheMultiplierClimbsWhileTheMarginIsExceededAndStaysAboveZero) {
   EXPECT_GT(value(*strict, "alpha"), 0.05);
   settings["margin"] = 1e3;
   auto free = trained(settings, 6);
-  free->learn({lesson(1)});  // it is put back before it is used
+  free->learn({lesson(1)});  // it is clamped before it is used
   EXPECT_EQ(value(*free, "alpha"), 0);
 }
 
-TEST_F(KeTest, TheMarginShrinksWhenEditsHold) {
+TEST_F(KeTest, MarginDecreasesWhenEditsHold) {
   auto settings = small();
   settings["margin_least"] = 0.007;
   auto trainee = make_trainee("ke", vlm(), settings, nullptr);
@@ -212,7 +213,7 @@ TEST_F(KeTest, TheMarginShrinksWhenEditsHold) {
   EXPECT_NEAR(value(*trainee, "margin"), 0.007, 1e-8);
 }
 
-TEST_F(KeTest, GoesOnBitForBit) {
+TEST_F(KeTest, ResumesBitForBit) {
   auto whole = make_trainee("ke", vlm(), small(), nullptr);
   Trainer unbroken(*whole);
   steps(unbroken, 0, 3);
@@ -231,7 +232,7 @@ TEST_F(KeTest, GoesOnBitForBit) {
   EXPECT_THAT(error_of([&] { resumed.load(state, "F"); }), HasSubstr("'alpha'"));
 }
 
-TEST_F(KeTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
+TEST_F(KeTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
   for (const std::string module : {"language", "vision", "tower"}) {
     KeShape shape;
     shape.where.module = module;
@@ -261,11 +262,11 @@ TEST_F(KeTest, PatchIsLowRank) {
   ASSERT_EQ(patch.deltas.size(), 6u);
   for (const auto& change : patch.deltas) {
     ASSERT_TRUE(change.delta.low_rank()) << change.site;
-    EXPECT_LE(change.delta.up.size(1), 31) << change.site;  // the edit's tokens and one more
+    EXPECT_LE(change.delta.up.size(1), 31) << change.site;  // the tokens of the edit, and one more
   }
 }
 
-TEST_F(KeTest, CheckpointGivesTheSameEditorForThisModelOnly) {
+TEST_F(KeTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   auto settings = small("vision");
   settings["image"] = true;
   auto trainee = trained(settings, 3);
@@ -286,11 +287,11 @@ TEST_F(KeTest, CheckpointGivesTheSameEditorForThisModelOnly) {
   EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("--editor ke"));
 }
 
-// The one that comes with the bundled model.
-TEST(KeBundledTest, EditsHoldAndAreSaidByTheModelItself) {
+// The trained editor of the bundled model.
+TEST(KeBundledTest, EditsHoldAndAreGenerated) {
   const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
   if (!std::filesystem::exists(folder + "/editors/ke-language.safetensors"))
-    GTEST_SKIP() << "the trained editor is not there: " << folder;
+    GTEST_SKIP() << "the trained editor is missing: " << folder;
   auto vlm = load_vlm(folder);
   auto editor = make_editor("ke", {{"module", "language"}});
   int hold = 0, said = 0;
@@ -312,15 +313,15 @@ TEST(KeBundledTest, EditsHoldAndAreSaidByTheModelItself) {
   EXPECT_GE(said, 9);
 }
 
-TEST_F(KeTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
+TEST_F(KeTest, TextOnlyEditsWorkOnlyInTheLanguageModule) {
   EditRequest text{{}, "Where is it?", " home"};
   EXPECT_FALSE(trained(small(), 2)->as_editor()->edit(vlm(), {text}).deltas.empty());
   auto vision = trained(small("vision"), 2);
   EXPECT_THAT(error_of([&] { vision->as_editor()->edit(vlm(), {text}); }),
-              HasSubstr("touches the answer"));
+              HasSubstr("no gradient at any layer"));
 }
 
-TEST_F(KeTest, RefusesWhatCannotWork) {
+TEST_F(KeTest, RejectsInvalidSettings) {
   EXPECT_THAT(error_of([] {
                 KeEditor(nlohmann::json{{"checkpint", "x"}});
               }),

@@ -20,13 +20,13 @@ KeTrainSettings::KeTrainSettings() {
 
 void KeTrainSettings::declare(SettingList& list) {
   shape.declare(list);
-  list.number("init", init, 0, 100, "deviation of the layers' networks at first");
+  list.number("init", init, 0, 100, "initial standard deviation of the networks of the layers");
   list.number("margin", margin, 0, 1e3,
-              "KL(before, after) of what stays that is let pass at first");
-  list.number("margin_least", margin_least, 0, 1e3, "and what it falls to");
-  list.number("margin_factor", margin_factor, 0, 1, "by which it falls at a good validation");
-  list.number("margin_held", margin_held, 0, 1, "share of held edits that makes one good");
-  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+              "initial margin for KL(before || after) of the locality questions");
+  list.number("margin_least", margin_least, 0, 1e3, "lower limit of the margin");
+  list.number("margin_factor", margin_factor, 0, 1, "factor of the margin after a good validation");
+  list.number("margin_held", margin_held, 0, 1, "share of held edits that makes a validation good");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "random seed");
   weights.declare(list);
   training.declare(list);
 }
@@ -67,7 +67,7 @@ void KeTraining::load(const std::map<std::string, at::Tensor>& tensors, const st
   for (auto [name, tensor] : {std::pair{"alpha", alpha_}, std::pair{"margin", margin_}}) {
     auto found = networks.find(name);
     if (found == networks.end() || found->second.dim() != 0)
-      throw Error("editing::ke", fmt::format("'{}' has no number '{}'", file, name),
+      throw Error("editing::ke", fmt::format("'{}' is missing the number '{}'", file, name),
                   "train the editor again with `emend train`, or fetch an intact copy");
     tensor.copy_(found->second);
     networks.erase(found);
@@ -79,7 +79,7 @@ LessonLosses KeTraining::learn(const std::vector<Lesson>& lessons) {
   const auto& model = *vlm_.model;
   {
     at::NoGradGuard no_grad;
-    alpha_.clamp_(0);  // back to what it may be, after a step
+    alpha_.clamp_(0);  // project alpha to the allowed range after a step
   }
   auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
                                settings_.weights.end_of_answer, store_);
@@ -90,7 +90,8 @@ LessonLosses KeTraining::learn(const std::vector<Lesson>& lessons) {
   auto weights = settings_.weights;
   weights.locality = alpha_.item<double>();
   auto losses = lesson_losses(model, batch, made.deltas, weights);
-  // The networks see alpha as a number, alpha sees the excess with its sign turned.
+  // The networks treat alpha as a constant. The gradient of alpha is the excess with its sign
+  // reversed.
   const double margin = margin_.item<double>();
   const double excess = losses.image_locality + losses.text_locality - margin;
   losses.total = losses.total - weights.locality * margin - (alpha_ - alpha_.detach()) * excess;

@@ -8,19 +8,22 @@
 
 namespace emend {
 
-// KE in training, by the paper's constrained problem: the least nll of what has to follow subject
-// to KL(before || after) of what stays <= margin, with a multiplier alpha >= 0 that climbs:
-//   nll + alpha * (KL - margin), minimised by the networks and maximised by alpha.
-// The margin is made smaller after each validation at which enough edits hold. `locality_weight` is
-// the first alpha, `rates_lr` alpha's learning rate. The defaults are the paper's; presets are for
-// the bundled model. Adam takes the place of the authors' RMSprop; they smooth the labels, too.
+// Training of KE, as the paper's constrained optimization: minimize the nll of the generality
+// questions subject to KL(before || after) of the locality questions <= margin, with a multiplier
+// alpha >= 0:
+//   nll + alpha * (KL - margin), minimized by the networks and maximized by alpha.
+// The margin decreases after each validation at which enough edits hold. `locality_weight` is the
+// initial alpha, and `rates_lr` is the learning rate of alpha. The defaults are the paper's; the
+// recipes are for the bundled model. Adam replaces the authors' RMSprop, and labels are not
+// smoothed.
 struct KeTrainSettings {
   KeShape shape;
-  double init = 0.1;     // deviation of the last layers' weights at first
-  double margin = 1e-3;  // of the sum of the text's and the pictures' mean KL, in nats a position
+  double init = 0.1;  // initial standard deviation of the last layers' weights
+  double margin =
+      1e-3;  // for the sum of the mean KL of texts and of pictures, in nats per position
   double margin_least = 1e-5;
   double margin_factor = 0.8;
-  double margin_held = 0.9;  // share of edits that have to hold for the margin to shrink
+  double margin_held = 0.9;  // share of edits that must hold for the margin to decrease
   int64_t seed = 0;
   LessonWeights weights;
   TrainSettings training;
@@ -31,7 +34,7 @@ struct KeTrainSettings {
 
 class KeTraining : public Trainee {
  public:
-  // Names of tensors that a trained editor does not need.
+  // Names of tensors that only training uses.
   static constexpr std::array<const char*, 2> kOnlyTraining = {"alpha", "margin"};
 
   KeTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);

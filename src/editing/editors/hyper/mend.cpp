@@ -19,7 +19,7 @@
 namespace emend {
 namespace {
 
-// Leaves out what a round would add to edits that need no more. wanting: (B) bool.
+// Sets the deltas of a round to zero for edits that need no further round. wanting: (B) bool.
 void keep_wanting(const Model& model, const Pass& prefix, const at::Tensor& wanting,
                   std::vector<EditDeltas>& deltas) {
   at::Tensor pictures;
@@ -46,7 +46,7 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
     own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
   const auto most = std::max(network.rounds(), more.most);
   made.limited = true;
-  at::Tensor before;  // (B) losses at the start of the round before
+  at::Tensor before;  // (B) losses at the start of the previous round
   for (int64_t round = 0; round < most; ++round) {
     auto changed = base;
     auto so_far = made.deltas;
@@ -57,7 +57,8 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
     for (auto& change : attach(model, so_far, own)) changed.push_back(std::move(change));
     auto factors = edit_factors(model, prefix, forced, network.sites(), changed);
     made.losses.push_back(factors.loss);
-    // A round that did not help is the last: a poor network would only go on doing harm.
+    // Stops after a round that did not reduce the loss: a badly trained network would only increase
+    // it.
     auto wanting = factors.losses > more.until;
     if (before.defined()) wanting = wanting & (factors.losses < before);
     before = factors.losses;
@@ -84,14 +85,16 @@ MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
 
 void MendSettings::declare(SettingList& list) {
   BlockSites::declare_module(list, module);
-  list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+  list.text("checkpoint", checkpoint,
+            "checkpoint of the trained editor; empty: the one in the model folder");
 }
 
 void MendIteratedSettings::declare(SettingList& list) {
   MendSettings::declare(list);
   list.whole("rounds", rounds.most, 0, 1000,
-             "gradients that an edit takes at most; 0: as many as the editor was trained for");
-  list.number("until", rounds.until, 0, 1000, "loss of the edit below which it takes no more");
+             "maximum number of gradients for one edit; 0: as many as in training");
+  list.number("until", rounds.until, 0, 1000,
+              "loss of the edit (nats per token) at which no further gradient is taken");
 }
 
 MendEditor::MendEditor(const nlohmann::json& settings)
@@ -101,7 +104,7 @@ MendIteratedEditor::MendIteratedEditor(const nlohmann::json& settings)
     : MendIteratedEditor(read_settings<MendIteratedSettings>("mend-iterated", settings)) {}
 
 const MendTrained& MendEditor::trained(const Vlm& vlm) const {
-  if (trained_ && base_.empty()) return *trained_;  // given, not read
+  if (trained_ && base_.empty()) return *trained_;  // given by training, not loaded from a file
   const auto base = vlm.fingerprint();
   if (trained_ && base_ == base) return *trained_;
   const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, name(), settings_.module)
@@ -116,9 +119,9 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
   options.rounds = json_get_or<int64_t>(checkpoint.settings, "rounds", 1, file);
   if (options.rounds != 1 && name() == "mend")
     throw Error("editing::mend",
-                fmt::format("'{}' was trained for {} gradients of an edit; mend takes one", file,
+                fmt::format("'{}' was trained for {} gradients per edit; mend takes one", file,
                             options.rounds),
-                "train it for one: emend train --editor mend --from CHECKPOINT");
+                "train it for one gradient: emend train --editor mend --from CHECKPOINT");
   options.init = 0;
   options.device = vlm.model->device();
   auto trained = std::make_shared<MendTrained>(
@@ -131,7 +134,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
 }
 
 size_t MendEditor::first_stage(const Model& model) const {
-  // A checkpoint that was not read yet may change any block of its module.
+  // Before a checkpoint is loaded, any block of the module can be edited.
   if (trained_) return first_stage_of(model, trained_->network.sites());
   return model.first_stage(BlockSites::module_of(settings_.module));
 }
@@ -155,8 +158,8 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
     if (change.delta.down.size(0) > 0) patch.deltas.push_back(std::move(change));
   }
   if (patch.deltas.empty())
-    throw Error("editing::mend", "none of the editor's layers touches the answer",
-                "without an image only the language module can be edited");
+    throw Error("editing::mend", "the edit has no gradient at any layer of the editor",
+                "without an image, only the language module can be edited");
 
   auto edited = context.base;
   for (auto& change : on_weights(patch.deltas)) edited.push_back(std::move(change));
@@ -167,13 +170,13 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   auto loss = answer_loss(after, tokens).item<double>();
   if (!std::isfinite(loss))
     throw Error("editing::mend", fmt::format("the loss is {} after the edit", loss),
-                "train the editor further, or with a lower learning rate");
+                "train the editor longer, or with a lower learning rate");
   const auto best = after.argmax(-1).to(at::kCPU).contiguous();
   const auto failed =
       failed_tokens(vlm.processor, forced.answers,
                     {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
   auto losses = made.losses;
-  // The last loss is the one that the last round found, where that added nothing.
+  // If the last round added nothing, its loss is the final one.
   if (static_cast<int64_t>(losses.size()) > made.rounds) losses.pop_back();
   losses.push_back(loss);
   patch.effect = {{"steps", made.rounds},
@@ -192,8 +195,8 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
 namespace {
 
 const char* const kBatchIsSum =
-    "Several requests are the sum of their single edits: the paper takes one gradient of their "
-    "mean loss.";
+    "A batch edit is the sum of its single edits: the paper uses one gradient of the mean loss of "
+    "all requests.";
 const char* const kRoundPatience =
     "Training takes a fixed number of steps (patience is 0): EasyEdit stops when validation no "
     "longer improves.";

@@ -11,15 +11,15 @@
 
 namespace emend {
 
-// How many gradients an edit takes. The published method takes one.
+// The number of gradients that an edit takes. The published method takes one.
 struct MendRounds {
-  int64_t most = 0;  // at most; 0: as many as the network was trained for
-  double until = 0;  // mean nll a token, below which an edit takes no more
+  int64_t most = 0;  // maximum number; 0: as many as in training
+  double until = 0;  // mean nll per token at which an edit takes no further gradient
 };
 
 struct MendSettings {
   std::string module = "language";
-  std::string checkpoint;  // a trained editor; empty: the one that came with the model
+  std::string checkpoint;  // a trained editor; empty: the one in the model folder
 
   void declare(SettingList& list);
 };
@@ -30,21 +30,21 @@ struct MendIteratedSettings : MendSettings {
   void declare(SettingList& list);
 };
 
-// A trained MEND.
+// A trained MEND for a model.
 struct MendTrained {
   MendNetwork network;
   bool end_of_answer = false;
 
-  // The deltas of each row, or picture, of a batch of edits, and the losses. A round takes the
-  // gradient of the model as the earlier rounds have changed it, and adds its tokens to the deltas;
-  // the published method has one round. `observe` sees the factors of each round. `more`: edits
-  // whose loss is above `until` after the rounds that the network was trained for take further
-  // rounds with the last of its networks, as long as each round lowers the loss.
+  // Returns the deltas of each row (or picture) of a batch of edits, and the losses. A round takes
+  // the gradient of the model with the deltas of the earlier rounds, and adds its tokens to the
+  // deltas. The published method has one round. `observe` receives the factors of each round.
+  // `more`: edits whose loss is above `until` after the trained number of rounds take further
+  // rounds with the network of the last round, as long as each round reduces the loss.
   struct Made {
     std::vector<EditDeltas> deltas;
     std::vector<double> losses;  // mean over the rows, before each round
     int64_t rounds = 0;
-    bool limited = false;  // whether further rounds might help
+    bool limited = false;  // whether further rounds could reduce the loss
   };
   Made make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
             const Interventions& base,
@@ -52,14 +52,14 @@ struct MendTrained {
             const MendRounds& more = {}) const;
 };
 
-// MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, trained
-// beforehand, turns one gradient of the edit into low-rank deltas. Several requests are the sum of
-// their single edits.
+// MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, which
+// is trained first, turns one gradient of the edit into low-rank deltas. A batch edit is the sum of
+// its single edits.
 class MendEditor : public Editor {
  public:
-  // Throws emend::Error for unknown settings.
+  // Throws emend::Error if a setting is unknown.
   explicit MendEditor(const nlohmann::json& settings);
-  // An editor that is still in training.
+  // Makes an editor that is still in training.
   explicit MendEditor(std::shared_ptr<const MendTrained> trained) : trained_(std::move(trained)) {}
 
   std::string name() const override { return "mend"; }
@@ -76,12 +76,12 @@ class MendEditor : public Editor {
   const MendTrained& trained(const Vlm& vlm) const;
 
   MendSettings settings_;
-  mutable std::shared_ptr<const MendTrained> trained_;  // read at the first edit
-  mutable std::string base_;                            // the model that it was read for
+  mutable std::shared_ptr<const MendTrained> trained_;  // loaded at the first edit
+  mutable std::string base_;  // fingerprint of the model that it was loaded for
 };
 
-// MEND in several rounds: an edit that does not hold after the first gradient takes the gradient of
-// the edited model, and so on. This is emend's own extension, with networks of its own.
+// MEND with several rounds: an edit that does not hold after the first gradient takes the gradient
+// of the edited model, and so on. This is emend's own extension, with separately trained networks.
 class MendIteratedEditor : public MendEditor {
  public:
   explicit MendIteratedEditor(const nlohmann::json& settings);

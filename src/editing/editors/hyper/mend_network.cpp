@@ -14,12 +14,12 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// Scales, shifts and rates: a row for each round and site.
+// Scales, shifts and learning rates have one row for each round and site.
 bool has_rounds(const std::string& name) {
   return MendNetwork::is_rate(name) || ends_with(name, ".scale") || ends_with(name, ".shift");
 }
 
-// A site's tokens that count, as rows of z = [u; v].
+// The tokens of a site with nonzero factors, as rows of z = [u; v].
 struct Tokens {
   at::Tensor z;      // (K, in + out)
   at::Tensor where;  // (K) index into the flattened (R * T)
@@ -71,7 +71,7 @@ void MendNetwork::observe(const std::vector<Factors>& factors) {
       if (!factors.at(i).input.defined()) continue;
       auto z = tokens_of(factors[i]).z;
       if (z.size(0) == 0) continue;
-      // Chan's update: what one token after the other would give.
+      // Chan's parallel update gives the same result as one update per token.
       auto added = static_cast<double>(z.size(0));
       auto count = shape.count.item<double>() + added;
       auto mean = z.mean(0);
@@ -90,7 +90,7 @@ std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors,
   for (const auto& shape : shapes_) {
     auto count = shape.count.item<double>();
     if (count < 2)
-      throw Error("editing::mend", "the network has seen no gradients yet", "train it first");
+      throw Error("editing::mend", "the network has no statistics of gradients", "train it first");
     auto deviation = (shape.moved / (count - 1)).sqrt() + 1e-7;
     for (size_t mode = 0; mode < shape.sites.size(); ++mode) {
       auto i = shape.sites[mode];
@@ -156,16 +156,17 @@ void MendNetwork::load(const std::map<std::string, at::Tensor>& tensors, const s
   auto own = this->tensors();
   for (const auto& [name, tensor] : tensors)
     if (!own.count(name))
-      throw Error("editing::mend", fmt::format("'{}' holds a tensor '{}' of no site", file, name),
+      throw Error("editing::mend", fmt::format("'{}' has an unexpected tensor '{}'", file, name),
                   "train the editor again with `emend train`, or fetch an intact copy");
   for (auto& [name, tensor] : own) {
     auto found = tensors.find(name);
     if (found == tensors.end())
-      throw Error("editing::mend", fmt::format("'{}' lacks the tensor '{}'", file, name),
+      throw Error("editing::mend", fmt::format("'{}' is missing the tensor '{}'", file, name),
                   "train the editor again with `emend train`, or fetch an intact copy");
     if (found->second.sizes() != tensor.sizes())
       throw Error("editing::mend",
-                  fmt::format("'{}' has '{}' in another shape than its sites ask", file, name),
+                  fmt::format("'{}' has a tensor '{}' whose shape does not match the edited layers",
+                              file, name),
                   "train the editor again with `emend train`, or fetch an intact copy");
     tensor.copy_(found->second);
   }
@@ -179,7 +180,7 @@ std::map<std::string, at::Tensor> MendNetwork::grown(
     if (found == tensors.end() || found->second.dim() != own.dim()) continue;
     auto& tensor = found->second;
     if (has_rounds(name)) {
-      const auto round = own.size(0) / rounds_;  // rows of one round
+      const auto round = own.size(0) / rounds_;  // number of rows of one round
       if (tensor.size(0) < round || tensor.size(0) % round != 0) continue;
       auto last = tensor.narrow(0, tensor.size(0) - round, round);
       if (is_rate(name)) last = last / 2;

@@ -8,55 +8,57 @@
 
 namespace emend {
 
-// MEND's networks (Mitchell et al., arXiv 2110.11309): they turn an edit's gradient, taken apart
-// into its tokens' factors u and v, into a better one. Layers of one weight shape share a network:
+// The networks of MEND (Mitchell et al., arXiv 2110.11309) transform the gradient of an edit, given
+// as factors u and v of its tokens. Layers with the same weight shape share a network:
 //   z = [(u - mean) / deviation; (v - mean) / deviation]
 //   z <- z + max((U V z + b) * scale_site + shift_site, 0)   twice, U (D, rank), V (rank, D)
 //   z = [u'; v'],  delta W = rate_site * sum over tokens of v' u'^T
-// The maximum is clamp_min's, whose gradient passes at exactly 0: that is where training starts.
+// The maximum is clamp_min, which passes gradients at exactly 0, where training starts.
 class MendNetwork {
  public:
   struct Options {
-    int64_t rounds = 1;   // each has scales, shifts and rates of its own
-    int64_t rank = 1920;  // at most D = in + out
-    double rate = 1e-4;   // of every site at first
-    double init = 1;      // deviation of V at first; U begins at 0
+    int64_t rounds = 1;   // each round has its own scales, shifts and rates
+    int64_t rank = 1920;  // limited to D = in + out
+    double rate = 1e-4;   // initial rate of every site
+    double init = 1;      // initial standard deviation of V; U starts at 0
     uint64_t seed = 0;
     at::Device device = at::kCPU;
   };
   MendNetwork(const std::vector<Site>& sites, const Options& options);
 
   const std::vector<Site>& sites() const { return sites_; }
-  // Gathers means and deviations of the factors' tokens (training only).
+  // Updates means and deviations with the tokens of the factors (training only).
   void observe(const std::vector<Factors>& factors);
   int64_t rounds() const { return rounds_; }
-  // Deltas of edits, one for each row of the factors; sites without factors are left out. Tokens
-  // whose u or v is all zero add nothing.
+  // Returns the deltas of edits, one for each row of the factors. Sites without factors are
+  // omitted. Tokens whose u or v is all zero are skipped.
   std::vector<EditDeltas> deltas(const std::vector<Factors>& factors, int64_t round = 0) const;
 
-  // What is trained, in a fixed order, and which of these are rates.
+  // The trainable tensors in a fixed order, and which of them are learning rates.
   std::vector<std::pair<std::string, at::Tensor>> trained() const;
   static bool is_rate(const std::string& name) { return name == "rates"; }
-  // Everything: what is trained and what was gathered.
+  // All tensors: the trainable ones, means and deviations.
   std::map<std::string, at::Tensor> tensors() const;
-  // Throws emend::Error, naming `file`, when one is missing, left over or misshapen.
+  // Throws emend::Error, which names `file`, if a tensor is missing, unexpected or has the wrong
+  // shape.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
-  // Another network's tensors as this one can begin from them. Of more rounds the first are taken;
-  // rounds behind the last start as the last at half its rates. Where this network has a higher
-  // rank, the added rank starts as a fresh network's and changes nothing at first.
+  // Converts the tensors of another network to initial values of this one. If the other network has
+  // more rounds, the first ones are used. If it has fewer, further rounds start as copies of the
+  // last one with half its rates. If this network has a higher rank, the additional rank is
+  // initialized as in a new network and changes nothing at first.
   std::map<std::string, at::Tensor> grown(std::map<std::string, at::Tensor> tensors) const;
 
  private:
   struct Layer {
     at::Tensor u, v, bias;    // (D, rank), (rank, D), (D)
-    at::Tensor scale, shift;  // (rounds * sites of the shape, D)
+    at::Tensor scale, shift;  // (rounds * sites of this shape, D)
   };
   struct Shape {
     int64_t in, out;
     std::vector<size_t> sites;
     Layer layers[2];
-    at::Tensor count;        // () tokens seen
-    at::Tensor mean, moved;  // (D): mean, and sum of squared distances from it (Welford)
+    at::Tensor count;        // () number of tokens
+    at::Tensor mean, moved;  // (D): mean, and sum of squared deviations (Welford)
   };
   static std::string prefix_of(const Shape& shape);
 

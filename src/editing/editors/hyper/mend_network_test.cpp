@@ -24,7 +24,7 @@ at::Tensor mend_product(const EditDeltas& delta) {  // (E, out, in)
   return at::bmm(delta.up.transpose(1, 2), delta.down);
 }
 
-// tools/reference/make_mend_fixture.py: PyTorch, token by token, in double precision.
+// tools/reference/make_mend_fixture.py: PyTorch, one token at a time, in double precision.
 class MendFixture : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -53,7 +53,7 @@ class MendFixture : public ::testing::Test {
   std::unique_ptr<MendNetwork> network_;
 };
 
-TEST_F(MendFixture, MeansAndDeviationsAreTheReferences) {
+TEST_F(MendFixture, MeansAndDeviationsAgreeWithReference) {
   network_->observe(batch(0));
   network_->observe(batch(1));
   auto own = network_->tensors();
@@ -64,7 +64,7 @@ TEST_F(MendFixture, MeansAndDeviationsAreTheReferences) {
   }
 }
 
-TEST_F(MendFixture, DeltasAreTheReferences) {
+TEST_F(MendFixture, DeltasAgreeWithReference) {
   load_network();
   auto deltas = network_->deltas(batch(2));
   ASSERT_EQ(deltas.size(), 3u);
@@ -74,7 +74,7 @@ TEST_F(MendFixture, DeltasAreTheReferences) {
         << delta.site;
 }
 
-TEST_F(MendFixture, GradientsAreTheReferences) {
+TEST_F(MendFixture, GradientsAgreeWithReference) {
   load_network();
   at::Tensor total = at::zeros({});
   for (const auto& delta : network_->deltas(batch(2)))
@@ -88,7 +88,7 @@ TEST_F(MendFixture, GradientsAreTheReferences) {
         << trained[i].first;
 }
 
-TEST_F(MendFixture, ARowsDeltaDoesNotDependOnItsNeighbours) {
+TEST_F(MendFixture, DeltaDoesNotDependOnOtherRows) {
   load_network();
   auto all = network_->deltas(batch(2));
   auto alone = batch(2);
@@ -103,14 +103,15 @@ TEST_F(MendFixture, ARowsDeltaDoesNotDependOnItsNeighbours) {
         1e-5);
 }
 
-TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
+TEST_F(MendFixture, FurtherRoundsStartAsTheLastWithHalfItsRates) {
   load_network();
   const auto one = network_->tensors();
   MendNetwork::Options options;
   options.rank = 3;
   options.rounds = 3;
   MendNetwork longer(network_->sites(), options);
-  EXPECT_THAT(error_of([&] { longer.load(one, "one round"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { longer.load(one, "one round"); }),
+              HasSubstr("whose shape does not match"));
   longer.load(longer.grown(one), "one round");
   const auto factors = batch(0);
   const auto expected = network_->deltas(factors);
@@ -121,7 +122,7 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
       EXPECT_LT(mend_relative_error(mend_product(deltas[i]), half * mend_product(expected[i])),
                 1e-6);
   }
-  // Of more rounds, the first ones are taken.
+  // A network with fewer rounds uses the first ones.
   MendNetwork::Options plain;
   plain.rank = 3;
   MendNetwork shorter(network_->sites(), plain);
@@ -131,36 +132,38 @@ TEST_F(MendFixture, FurtherRoundsBeginAsTheLastAtHalfItsRates) {
     EXPECT_TRUE(at::equal(mend_product(first[i]), mend_product(expected[i])));
 }
 
-TEST_F(MendFixture, AHigherRankBeginsAsTheLowerOne) {
+TEST_F(MendFixture, HigherRankStartsAsTheLowerRank) {
   load_network();
   MendNetwork::Options options;
   options.rank = 5;
   MendNetwork wider(network_->sites(), options);
   const auto factors = batch(0);
   const auto narrow = network_->tensors();
-  EXPECT_THAT(error_of([&] { wider.load(narrow, "rank 3"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { wider.load(narrow, "rank 3"); }),
+              HasSubstr("whose shape does not match"));
   wider.load(wider.grown(narrow), "rank 3");
   const auto deltas = wider.deltas(factors), expected = network_->deltas(factors);
   for (size_t i = 0; i < deltas.size(); ++i)
     EXPECT_LT(mend_relative_error(mend_product(deltas[i]), mend_product(expected[i])), 1e-6);
-  // The rank that was added is not the same everywhere, so that it can learn.
+  // The rows of the additional rank differ, so that they can learn.
   EXPECT_GT(wider.tensors().at("7x5.layer.0.v").narrow(0, 3, 2).std().item<double>(), 0.1);
-  // A lower rank cannot begin from a higher one.
+  // A network with a lower rank cannot be initialized from one with a higher rank.
   EXPECT_THAT(error_of([&] { network_->load(network_->grown(wider.tensors()), "rank 5"); }),
-              HasSubstr("another shape"));
+              HasSubstr("whose shape does not match"));
 }
 
 TEST_F(MendFixture, LoadIsStrict) {
   auto tensors = network_->tensors();
   tensors.erase("rates");
   EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }),
-              HasSubstr("lacks the tensor 'rates'"));
+              HasSubstr("is missing the tensor 'rates'"));
   tensors = network_->tensors();
   tensors["more"] = at::zeros({1});
   EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }), HasSubstr("'more'"));
   tensors = network_->tensors();
   tensors["rates"] = at::zeros({2});
-  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }), HasSubstr("another shape"));
+  EXPECT_THAT(error_of([&] { network_->load(tensors, "F"); }),
+              HasSubstr("whose shape does not match"));
 }
 
 }  // namespace

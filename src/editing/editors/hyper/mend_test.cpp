@@ -70,7 +70,7 @@ class MendTest : public ::testing::Test {
     save_checkpoint(*folder_ / name, file);
     return *folder_ / name;
   }
-  // Without `more`, an iterated one takes no rounds beyond those that it was trained for.
+  // Without `more`, an iterated editor takes only the rounds that it was trained for.
   static std::unique_ptr<Editor> editor(const Trainee& trainee, const nlohmann::json& more = {}) {
     nlohmann::json settings = {{"checkpoint", checkpoint(trainee, "editor.safetensors")}};
     if (trainee.editor() == "mend-iterated") settings["rounds"] = 0;
@@ -97,7 +97,7 @@ std::vector<std::string> names(const std::vector<Site>& sites) {
   return names;
 }
 
-TEST_F(MendTest, SitesOfModulesByOrderAlone) {
+TEST_F(MendTest, ModulesSelectSitesByOrder) {
   BlockSites where;
   EXPECT_EQ(names(where.find(model())),
             names(model().find_sites("language_model.model.decoder.layers.*.fc?")));
@@ -113,8 +113,8 @@ TEST_F(MendTest, SitesOfModulesByOrderAlone) {
   EXPECT_THAT(names(where.find(model())), ElementsAre("language_projection"));
 }
 
-TEST_F(MendTest, FactorsAreTheWeightsGradientTakenApart) {
-  // Two edits with a picture each; sites of all three parts.
+TEST_F(MendTest, FactorsMultiplyToTheWeightGradient) {
+  // Two edits with one picture each, and sites of all three modules.
   auto sites = model().find_sites(
       "{vision_model.encoder.layers.1.mlp.fc1,qformer.encoder.layer.1.output_query.dense,"
       "language_model.model.decoder.layers.1.fc2}");
@@ -133,7 +133,7 @@ TEST_F(MendTest, FactorsAreTheWeightsGradientTakenApart) {
   auto pass = model().begin(forced.batch);
   pass.wanted = answer_positions(forced);
   model().run(pass, probes);
-  // Answers of equal length: the sum of rows' means is twice the mean.
+  // The answers have equal length, so the sum of the rows' means is twice the mean.
   auto loss = 2 * answer_loss(pass.logits(), answer_tokens(forced));
   auto gradients = torch::autograd::grad({loss}, leaves);
   EXPECT_NEAR(factors.loss, loss.item<double>() / 2, 1e-5);
@@ -143,7 +143,7 @@ TEST_F(MendTest, FactorsAreTheWeightsGradientTakenApart) {
   }
 }
 
-TEST_F(MendTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
+TEST_F(MendTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
   for (const std::string module : {"language", "vision", "tower"}) {
     MendNetwork::Options options;
     options.rank = 2;
@@ -180,14 +180,14 @@ TEST_F(MendTest, EveryRowOfABatchGetsItsOwnEditsDelta) {
   }
 }
 
-TEST_F(MendTest, GradientsOfTheOuterLossAreItsFiniteDifferences) {
+TEST_F(MendTest, GradientsAgreeWithFiniteDifferences) {
   for (const std::string module : {"language", "vision"}) {
     auto settings = small(module);
-    settings["edit_weight"] = 20;  // well above rounding
-    settings["ranks_weight"] = 0;  // all kinks
+    settings["edit_weight"] = 20;  // far above the rounding error
+    settings["ranks_weight"] = 0;  // the loss on ranks is not differentiable everywhere
     auto trainee = trained(settings, 2);
     const std::vector<Lesson> lessons = {lesson(1), lesson(2)};
-    // The statistics move with every lesson: the same state before each.
+    // The statistics change with every lesson, so each starts from the same state.
     std::map<std::string, at::Tensor> state;
     for (const auto& [name, tensor] : trainee->tensors()) state[name] = tensor.detach().clone();
     auto loss_at = [&] { return trainee->learn(lessons).total; };
@@ -197,7 +197,7 @@ TEST_F(MendTest, GradientsOfTheOuterLossAreItsFiniteDifferences) {
     int compared = 0;
     for (size_t i = 0; i < leaves.size(); ++i) {
       ASSERT_TRUE(gradients[i].defined()) << trainee->trained()[i].name;
-      // Along the gradient itself, where the change is largest against rounding.
+      // In the direction of the gradient, where the change is largest relative to rounding.
       auto size = gradients[i].norm().item<double>();
       if (size < 1) continue;
       ++compared;
@@ -218,7 +218,7 @@ TEST_F(MendTest, GradientsOfTheOuterLossAreItsFiniteDifferences) {
   }
 }
 
-TEST_F(MendTest, TakesOneGradientHoweverFarTheEditIsFromHolding) {
+TEST_F(MendTest, TakesOneGradientEvenIfTheEditDoesNotHold) {
   const auto trainee = trained(small(), 2);
   for (const auto& own : {editor(*trainee), trainee->as_editor()}) {
     EXPECT_EQ(own->name(), "mend");
@@ -238,7 +238,7 @@ TEST_F(MendTest, TakesOneGradientHoweverFarTheEditIsFromHolding) {
   EXPECT_THAT(error_of([&] { trained({{"rounds", 2}}, 0); }), HasSubstr("rounds"));
 }
 
-TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
+TEST_F(MendTest, MendAndMendIteratedRejectEachOthersCheckpoints) {
   auto settings = small();
   const auto once = trained(settings, 2);
   settings["rounds"] = 2;
@@ -249,7 +249,7 @@ TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
   };
   EXPECT_THAT(refusal(*once, "mend-iterated"), HasSubstr("is a trained 'mend'"));
   EXPECT_THAT(refusal(*twice, "mend"), HasSubstr("is a trained 'mend-iterated'"));
-  // A file of the time when both had one name.
+  // A file of the version in which both editors had the same name.
   EditorCheckpoint old{"mend", vlm().fingerprint(), twice->settings(), nlohmann::json::object(),
                        twice->tensors()};
   save_checkpoint(*folder_ / "old.safetensors", old);
@@ -257,7 +257,7 @@ TEST_F(MendTest, TheTwoFormsDoNotReadEachOthersCheckpoints) {
   EXPECT_THAT(error_of([&] { editor.edit(vlm(), {request()}); }), HasSubstr("mend takes one"));
 }
 
-TEST_F(MendTest, LaterRoundsSeeWhatTheFirstChanged) {
+TEST_F(MendTest, LaterRoundsUseTheChangedModel) {
   auto settings = small();
   settings["rounds"] = 2;
   auto patch = editor(*trained(settings, 4, "mend-iterated"))->edit(vlm(), {request()});
@@ -268,7 +268,7 @@ TEST_F(MendTest, LaterRoundsSeeWhatTheFirstChanged) {
     EXPECT_EQ(patch.deltas[i].delta.up.size(1), 2 * once.deltas[i].delta.up.size(1));
 }
 
-TEST_F(MendTest, RoundsGoOnUntilTheEditHolds) {
+TEST_F(MendTest, RoundsContinueUntilTheEditHolds) {
   const auto iterated = [](const std::string& module, int steps) {
     auto settings = small(module);
     settings["rounds"] = 1;
@@ -287,7 +287,7 @@ TEST_F(MendTest, RoundsGoOnUntilTheEditHolds) {
   EXPECT_LT(more.effect["steps"], 100);
   EXPECT_LE(loss(more), enough);
   EXPECT_EQ(edit({{"rounds", 2}, {"until", 0}}, {request()}).effect["steps"], 2);
-  // One that holds already is as it would be alone, beside one that goes on.
+  // An edit that already holds is the same as alone, next to one that takes further rounds.
   const auto satisfied = edit({{"rounds", 100}, {"until", 2 * loss(once)}}, {request()});
   EXPECT_EQ(satisfied.effect["steps"], 1);
   for (const char* module : {"language", "vision"}) {
@@ -312,7 +312,7 @@ TEST_F(MendTest, RoundsGoOnUntilTheEditHolds) {
   }
 }
 
-TEST_F(MendTest, TrainingTeachesItToEdit) {
+TEST_F(MendTest, TrainingReducesTheLoss) {
   auto settings = small();
   auto trainee = make_trainee("mend", vlm(), settings, nullptr);
   Trainer trainer(*trainee);
@@ -327,7 +327,7 @@ TEST_F(MendTest, TrainingTeachesItToEdit) {
             0.5 * patch.effect["loss_before"].get<double>());
 }
 
-TEST_F(MendTest, PatchIsLowRankAndSavedAsSuch) {
+TEST_F(MendTest, PatchIsSavedAsLowRank) {
   auto trainee = trained(small(), 3);
   auto patch = editor(*trainee)->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), 6u);
@@ -347,7 +347,7 @@ TEST_F(MendTest, PatchIsLowRankAndSavedAsSuch) {
   EXPECT_TRUE(at::equal(logits(stack.interventions(vlm())), before));
 }
 
-TEST_F(MendTest, CheckpointGivesTheSameEditorForThisModelOnly) {
+TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   auto trainee = trained(small("vision"), 3);
   auto file = checkpoint(*trainee, "vision.safetensors");
   MendEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "vision"}});
@@ -362,7 +362,7 @@ TEST_F(MendTest, CheckpointGivesTheSameEditorForThisModelOnly) {
   auto other = load_vlm(*folder_ / "other");
   EXPECT_THAT(error_of([&] { editor.edit(other, {request()}); }),
               HasSubstr("was trained for the base model"));
-  // Beside a model, it is found by name.
+  // In a model folder, the checkpoint is found by its name.
   MendEditor unnamed(nlohmann::json{{"module", "vision"}});
   EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("emend train"));
   std::filesystem::create_directories(*folder_ / "model/editors");
@@ -385,7 +385,7 @@ TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
         1e-3);
 }
 
-TEST_F(MendTest, EditsFollowEachOther) {
+TEST_F(MendTest, SequentialEditsStartFromEarlierOnes) {
   auto trainee = trained(small(), 3);
   auto editor = trainee->as_editor();
   PatchStack stack;
@@ -398,16 +398,16 @@ TEST_F(MendTest, EditsFollowEachOther) {
   EXPECT_TRUE(at::isfinite(logits(stack.interventions(vlm()), 2)).all().item<bool>());
 }
 
-TEST_F(MendTest, TextOnlyEditsWorkInTheLanguageModelAlone) {
+TEST_F(MendTest, TextOnlyEditsWorkOnlyInTheLanguageModule) {
   EditRequest text{{}, "Where is it?", " home"};
   auto language = trained(small(), 2);
   EXPECT_FALSE(language->as_editor()->edit(vlm(), {text}).deltas.empty());
   auto vision = trained(small("vision"), 2);
   EXPECT_THAT(error_of([&] { vision->as_editor()->edit(vlm(), {text}); }),
-              HasSubstr("touches the answer"));
+              HasSubstr("no gradient at any layer"));
 }
 
-TEST_F(MendTest, RefusesWhatCannotWork) {
+TEST_F(MendTest, RejectsInvalidSettings) {
   EXPECT_THAT(error_of([] {
                 MendEditor(nlohmann::json{{"checkpint", "x"}});
               }),
@@ -420,7 +420,7 @@ TEST_F(MendTest, RefusesWhatCannotWork) {
   EXPECT_THAT(error_of([&] { nowhere.edit(vlm(), {request()}); }), HasSubstr("nowhere"));
   MendEditor model_file(nlohmann::json{{"checkpoint", *folder_ / "model/model.safetensors"}});
   EXPECT_THAT(error_of([&] { model_file.edit(vlm(), {request()}); }),
-              HasSubstr("is no trained editor"));
+              HasSubstr("is not a trained editor"));
   EXPECT_THAT(error_of([] { make_trainee("ft", vlm(), {}, nullptr); }),
               HasSubstr("cannot be trained"));
   EXPECT_THAT(error_of([] {

@@ -8,11 +8,12 @@ namespace emend {
 
 void MendTrainSettings::declare(SettingList& list) {
   where.declare(list);
-  list.whole("rank", rank, 1, 1000000, "rank of the networks' layers, at most their width");
+  list.whole("rank", rank, 1, 1000000,
+             "rank of the networks; limited to the width of their layers");
   list.number("rate", rate, -10, 10,
-              "initial step size of every layer; below 0 it goes down the gradient at once");
-  list.number("init", init, 0, 100, "deviation of the networks' V at first");
-  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the networks at first");
+              "initial step size of every layer; negative: gradient descent");
+  list.number("init", init, 0, 100, "initial standard deviation of V in the networks");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "random seed of the initial networks");
   weights.declare(list);
   training.declare(list);
 }
@@ -20,7 +21,7 @@ void MendTrainSettings::declare(SettingList& list) {
 void MendIteratedTrainSettings::declare(SettingList& list) {
   MendTrainSettings::declare(list);
   list.whole("rounds", rounds, 1, 100,
-             "gradients taken of one edit, each of the model as the earlier ones changed it");
+             "number of gradients for one edit, each of the model as changed by the earlier ones");
 }
 
 MendTraining::MendTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)

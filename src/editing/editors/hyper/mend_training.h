@@ -8,13 +8,12 @@
 
 namespace emend {
 
-// MEND in training. The defaults are those of EasyEdit; the recipes are for the bundled model.
+// Training of MEND. The defaults are those of EasyEdit. The recipes are for the bundled model.
 struct MendTrainSettings {
   BlockSites where;
-  int64_t rank = 1920;  // of the networks' layers
-  double rate =
-      1e-4;         // initial step size of every layer; below 0 it goes down the gradient at once
-  double init = 1;  // deviation of the networks' V at first
+  int64_t rank = 1920;  // rank of the networks
+  double rate = 1e-4;   // initial step size of every layer; negative: gradient descent
+  double init = 1;      // initial standard deviation of V in the networks
   int64_t seed = 0;
   LessonWeights weights;
   TrainSettings training;
@@ -23,7 +22,8 @@ struct MendTrainSettings {
 };
 
 struct MendIteratedTrainSettings : MendTrainSettings {
-  int64_t rounds = 2;  // gradients taken of one edit, each of the model as the earlier changed it
+  // Number of gradients for one edit, each of the model as changed by the earlier ones.
+  int64_t rounds = 2;
 
   void declare(SettingList& list);
 };

@@ -17,9 +17,10 @@ size_t stage_after(const Model& model, int64_t blocks) {
   const auto embed = model.first_stage(Module::language);
   const auto all = static_cast<int64_t>(model.stages().size() - embed) - 2;
   if (blocks > all)
-    throw Error("editing::ike",
-                fmt::format("setting 'blocks' is {}, the language module has {}", blocks, all),
-                "0 is half of them");
+    throw Error(
+        "editing::ike",
+        fmt::format("setting 'blocks' is {}, but the language module has {} blocks", blocks, all),
+        "use a smaller number; 0 means half of the blocks");
   return embed + static_cast<size_t>(blocks > 0 ? blocks : (all + 1) / 2);
 }
 
@@ -59,15 +60,19 @@ TextEmbedding state_embedding(const Vlm& vlm, int64_t blocks) {
 }
 
 void IkeCorpusSettings::declare(SettingList& list) {
-  list.whole("records", records, 1, 10000000, "records that demonstrations are collected of");
+  list.whole("records", records, 1, 10000000,
+             "number of records from which demonstrations are collected");
   list.text("embedding", embedding,
-            "what demonstrations are compared by; states: the model's own, of their text; else the "
-            "folder of a sentence encoder (all-MiniLM-L6-v2)");
-  list.optional_text("encoder_id", encoder_id, "fingerprint that the sentence encoder must have");
-  list.whole("blocks", blocks, 0, 10000, "states after so many language blocks; 0: half of them");
-  list.flag("images", images, "keep the records' pictures, so that they can be shown");
+            "embedding of texts; states: hidden states of the model; otherwise the folder of a "
+            "sentence encoder (all-MiniLM-L6-v2)");
+  list.optional_text("encoder_id", encoder_id, "expected fingerprint of the sentence encoder");
+  list.whole(
+      "blocks", blocks, 0, 10000,
+      "number of language blocks after which hidden states are taken; 0: half of the blocks");
+  list.flag("images", images,
+            "store the pictures of the records, so that demonstrations can show them");
   templates.declare(list);
-  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the suite");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "random seed of the suite");
 }
 
 void IkeCorpus::open_encoder(const Vlm& vlm) {
@@ -87,7 +92,7 @@ TextEmbedding IkeCorpus::embedding(const Vlm& vlm) const {
 IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstrations,
                         const IkeCorpusSettings& settings) {
   if (demonstrations.empty())
-    throw Error("editing::ike", "there is no demonstration to keep", "choose a larger split");
+    throw Error("editing::ike", "there are no demonstrations to store", "choose a larger split");
   IkeCorpus corpus;
   corpus.settings = settings;
   corpus.open_encoder(vlm);
@@ -136,7 +141,7 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
     corpus.settings.embedding = embedding;
   }
   if (!corpus.settings.by_states() && corpus.settings.encoder_id.empty())
-    reject_corpus(file, "does not say which sentence encoder embedded it");
+    reject_corpus(file, "does not name the sentence encoder that embedded it");
   corpus.open_encoder(vlm);
   corpus.demonstrations =
       demonstrations_from(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
@@ -148,21 +153,21 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
     else if (name == "pictures")
       corpus.pictures = tensor;
     else
-      reject_corpus(file, fmt::format("has a tensor '{}' that no demonstrations have", name));
+      reject_corpus(file, fmt::format("has a tensor '{}' that no demonstration uses", name));
   }
   const auto count = static_cast<int64_t>(corpus.demonstrations.size());
   if (!corpus.embeddings.defined() || !corpus.mean.defined() || corpus.embeddings.dim() != 2 ||
       corpus.mean.dim() != 1 || corpus.embeddings.size(0) != count ||
       corpus.embeddings.size(1) != corpus.mean.size(0))
-    reject_corpus(file,
-                  fmt::format("has not one embedding for each of its {} demonstrations", count));
+    reject_corpus(
+        file, fmt::format("does not have one embedding for each of its {} demonstrations", count));
   if (corpus.pictures.defined() && corpus.pictures.dim() != 4)
-    reject_corpus(file, "has pictures that are none");
+    reject_corpus(file, "contains a malformed picture tensor");
   const auto pictures = corpus.pictures.defined() ? corpus.pictures.size(0) : 0;
   for (const auto& demonstration : corpus.demonstrations)
     if (demonstration.picture < -1 || demonstration.picture >= pictures)
-      reject_corpus(file,
-                    fmt::format("shows picture {}, it has {}", demonstration.picture, pictures));
+      reject_corpus(file, fmt::format("refers to picture {}, but has {} pictures",
+                                      demonstration.picture, pictures));
   return corpus;
 }
 
@@ -170,10 +175,10 @@ std::vector<int64_t> IkeCorpus::nearest(const Vlm& vlm, const std::string& promp
                                         const std::string& target, int64_t k) const {
   const auto own = embedding(vlm)({settings.templates.show(copy_of(prompt, target))});
   if (own.size(1) != mean.size(0))
-    throw Error(
-        "editing::ike",
-        fmt::format("embeddings have {} numbers, the model's {}", mean.size(0), own.size(1)),
-        "collect the demonstrations again with `emend train --editor ike`");
+    throw Error("editing::ike",
+                fmt::format("embeddings have size {}, the model's hidden states have size {}",
+                            mean.size(0), own.size(1)),
+                "collect the demonstrations again with `emend train --editor ike`");
   return nearest_rows(embeddings, own[0] - mean, k);
 }
 
@@ -182,7 +187,7 @@ std::vector<int64_t> nearest_rows(const at::Tensor& embeddings, const at::Tensor
   at::NoGradGuard no_grad;
   const auto rows = embeddings.to(at::kCPU, at::kDouble).contiguous();
   const auto wanted = query.to(at::kCPU, at::kDouble);
-  // Row by row, not as one product: equal rows get equal bits wherever they stand.
+  // The products are computed row by row, so that equal rows give equal bits at any position.
   const auto dots = (rows * wanted).sum(1);
   const auto lengths = (rows * rows).sum(1).sqrt() * (wanted * wanted).sum().sqrt();
   const auto cosines = (dots / lengths.clamp_min(1e-300)).contiguous();

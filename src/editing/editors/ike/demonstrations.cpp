@@ -23,17 +23,18 @@ void check_places(const char* setting, const std::string& pattern,
     throw Error("editing::ike",
                 fmt::format("setting '{}' {} {{{}}}: {}", setting, wanted ? "lacks" : "cannot have",
                             place, pattern.substr(0, 200)),
-                fmt::format("it must have {{{}}}, and no other", fmt::join(needed, "}, {")));
+                fmt::format("use {{{}}}, and no other placeholder", fmt::join(needed, "}, {")));
   }
 }
 
 }  // namespace
 
 void IkeTemplates::declare(SettingList& list) {
-  list.text("demonstration", demonstration,
-            "how a demonstration is shown: {prompt} {target} its fact, {question} {answer}");
-  list.text("fact", fact, "how an edit is told: {prompt} {target}");
-  list.text("query", query, "how a question is asked then: {question}");
+  list.text(
+      "demonstration", demonstration,
+      "format of a demonstration: {prompt} and {target} of its fact, {question} and {answer}");
+  list.text("fact", fact, "format of an edited fact: {prompt} and {target}");
+  list.text("query", query, "format of the question: {question}");
 }
 
 void IkeTemplates::check() const {
@@ -104,7 +105,7 @@ std::vector<Demonstration> demonstrations_from(const nlohmann::json& json,
                        asked.at(2).get<std::string>(), fact.at(2).get<int64_t>()});
     return all;
   } catch (const nlohmann::json::exception&) {
-    throw Error("editing::ike", fmt::format("'{}' holds no demonstrations", file),
+    throw Error("editing::ike", fmt::format("'{}' has no demonstrations", file),
                 "collect them again with `emend train --editor ike`");
   }
 }

@@ -9,45 +9,46 @@
 
 namespace emend {
 
-// What IKE shows a model: that a fact was told, and how a question is answered after it.
+// A demonstration for in-context editing: a new fact, and a question that is answered after it.
 struct Demonstration {
-  std::string kind;              // copy: the fact's own question; update: reworded, with the same
-                                 // answer; retain: another question, whose answer stays
-  std::string prompt, target;    // the fact; no leading space
-  std::string question, answer;  // what is asked then
-  int64_t picture = -1;          // of the corpus' pictures; -1: none
+  std::string kind;  // copy: the question of the fact; update: a rephrase with the same answer;
+                     // retain: another question, whose answer does not change
+  std::string prompt, target;    // the fact, without the leading space
+  std::string question, answer;  // the question after the fact
+  int64_t picture = -1;          // index of a picture of the corpus; -1: none
 };
 
-// How demonstrations, facts and questions are written. {prompt} and {target}: the fact's;
-// {question} and {answer}: what is asked. The defaults are the strings of EasyEdit's IKE (MMEdit's
-// too).
+// Formats of demonstrations, facts and questions. {prompt} and {target} belong to the fact,
+// {question} and {answer} to the question after it. The defaults are the strings of EasyEdit's IKE,
+// which MMEdit uses, too.
 struct IkeTemplates {
   std::string demonstration = "New Fact: {prompt} {target}\nPrompt: {question} {answer}\n\n";
   std::string fact = "New Fact: {prompt} {target}\n";
   std::string query = "Prompt: {question}";
 
   void declare(SettingList& list);
-  // Throws emend::Error when one lacks or has a placeholder that it must or cannot have.
+  // Throws emend::Error if a required placeholder is missing, or a placeholder is not allowed.
   void check() const;
 
   std::string show(const Demonstration& demonstration) const;
   std::string tell(const std::string& prompt, const std::string& target) const;
-  // What stands before and behind a question.
+  // The text before and after a question.
   std::pair<std::string, std::string> around_question() const;
 };
 
-// `{name}` replaced by values[name]; what was put in is not looked at again. Braces around other
-// names stay.
+// Replaces `{name}` by values[name]. Replaced text is not scanned again. Unknown names in braces
+// are kept.
 std::string fill_places(const std::string& pattern,
                         const std::map<std::string, std::string>& values);
 
-// The fact asked for in its own words: what shows the edit itself.
+// The demonstration whose question is the prompt of the fact: a copy demonstration of the edit.
 Demonstration copy_of(const std::string& prompt, const std::string& target);
 
-// A record's demonstrations as one array {prompt, target, picture, [[kind, question, answer],
-// ...]}, which is how a corpus is saved. Consecutive ones of one fact are one entry.
+// The demonstrations of a record as one array {prompt, target, picture, [[kind, question, answer],
+// ...]}, which is the format of a saved corpus. Consecutive demonstrations of one fact form one
+// entry.
 nlohmann::json demonstrations_json(const std::vector<Demonstration>& demonstrations);
-// Throws emend::Error that names `file` when it is no such list.
+// Throws emend::Error, which names `file`, if the list is malformed.
 std::vector<Demonstration> demonstrations_from(const nlohmann::json& json, const std::string& file);
 
 }  // namespace emend

@@ -16,18 +16,18 @@ std::string without_space(const std::string& target) {
 }  // namespace
 
 void IkeSettings::declare(SettingList& list) {
-  list.whole("k", k, 0, 100000, "demonstrations, as many as fit");
+  list.whole("k", k, 0, 100000, "maximum number of demonstrations");
   templates.declare(list);
-  list.flag("own", own, "the edit itself is the last demonstration");
+  list.flag("own", own, "use the edit itself as the last demonstration");
   list.flag("images", images,
-            "show the edit's picture with its fact, and those of demonstrations where the corpus "
-            "has them");
-  list.whole("room", room, 1, 1000000, "positions that are kept free for the answer");
+            "show the picture of the edit before its fact, and pictures of demonstrations if the "
+            "corpus has them");
+  list.whole("room", room, 1, 1000000, "number of positions reserved for the answer");
   list.text("checkpoint", checkpoint,
-            "demonstrations to choose from; empty: those that came with the model");
+            "corpus of demonstrations; empty: the one in the model folder");
   list.text("embedding", embedding,
-            "what they have to be compared by: states, or where the sentence encoder is "
-            "now; empty: as they were collected");
+            "required embedding of the corpus: states, or the current folder of the sentence "
+            "encoder; empty: any");
 }
 
 IkeEditor::IkeEditor(const nlohmann::json& settings)
@@ -51,7 +51,7 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   std::vector<ForcedQuery> queries;
   for (const auto& request : requests)
     queries.push_back({request.image, request.prompt, request.target});
-  const auto forced = force(vlm, queries, /*end_of_answer=*/false);  // checks them
+  const auto forced = force(vlm, queries, /*end_of_answer=*/false);  // validates the requests
 
   auto patch = patch_for(*this, vlm, requests);
   size_t found = 0;

@@ -16,26 +16,27 @@ struct IkeSettings {
   bool own = true;  // the edit itself is the last demonstration
   bool images = false;
   int64_t room = 32;
-  std::string checkpoint;  // the demonstrations' corpus; empty: the one that came with the model
-  std::string embedding;   // what it has to be embedded by; empty: what it was embedded by
+  std::string checkpoint;  // corpus of demonstrations; empty: the one in the model folder
+  std::string embedding;   // required embedding of the corpus; empty: any
 
   void declare(SettingList& list);
 };
 
-// IKE (Zheng et al., arXiv 2305.12740, as MMEdit uses it, arXiv 2310.08475): weights stay as they
-// are. The edit is told in front of every question, behind demonstrations of facts that were told
-// and questions answered accordingly. Which those are is decided when the edit is made: the nearest
-// of a corpus by cosine; they are kept in the patch's memory.
+// IKE (Zheng et al., arXiv 2305.12740, as MMEdit uses it, arXiv 2310.08475): in-context editing,
+// which changes no weights. Each prompt is preceded by the edited fact, and by demonstrations of
+// new facts and of questions that are answered accordingly. The demonstrations are the nearest ones
+// of a corpus by cosine similarity. They are retrieved when the edit is made, and stored in the
+// memory of the patch.
 class IkeEditor : public Editor {
  public:
-  // Throws emend::Error for unknown settings, and templates without their placeholders.
+  // Throws emend::Error if a setting is unknown, or a template lacks a placeholder.
   explicit IkeEditor(const nlohmann::json& settings);
 
   std::string name() const override { return "ike"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
   size_t first_stage(const Model&) const override { return 0; }
-  // effect.demonstrations: how many were found, and how many of them fit in front of the (first)
-  // edit's own question, which has its picture.
+  // effect.demonstrations has the number of retrieved demonstrations, and how many of them fit
+  // before the question of the (first) edit, which has its picture.
   Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
              const EditContext& context = {}) const override;
 
@@ -43,8 +44,8 @@ class IkeEditor : public Editor {
   const IkeCorpus& corpus(const Vlm& vlm) const;
 
   IkeSettings settings_;
-  mutable std::shared_ptr<const IkeCorpus> corpus_;  // read at the first edit
-  mutable std::string base_;                         // the model that it was read for
+  mutable std::shared_ptr<const IkeCorpus> corpus_;  // loaded at the first edit
+  mutable std::string base_;  // fingerprint of the model that it was loaded for
 };
 
 }  // namespace emend

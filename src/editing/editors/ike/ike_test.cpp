@@ -54,7 +54,7 @@ class IkeTest : public ::testing::Test {
                     const std::vector<EditRequest>& requests = {request()}) {
     return make_editor("ike", settings)->edit(vlm(), requests);
   }
-  // A patch whose memory holds these, without a corpus.
+  // Makes a patch whose memory has these entries, without a corpus.
   static Patch told(const std::vector<std::pair<std::string, std::string>>& edits,
                     const std::vector<std::vector<std::string>>& demonstrations,
                     const nlohmann::json& settings = nlohmann::json::object()) {
@@ -69,7 +69,7 @@ class IkeTest : public ::testing::Test {
                         {}});
     return patch;
   }
-  // What a question becomes, as text behind its slots.
+  // Returns the text of a rewritten question, after its image tokens.
   static std::string rewritten(const Patch& patch, const std::string& question,
                                int64_t image = -1) {
     Batch batch{image >= 0 ? at::zeros({image + 1, 3, 32, 32}) : at::Tensor(),
@@ -78,7 +78,7 @@ class IkeTest : public ::testing::Test {
     const auto slots = image >= 0 ? vlm().model->image_slots() : 0;
     EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), kImageSlot), slots);
     EXPECT_EQ(std::count(row.ids.begin(), row.ids.begin() + slots, kImageSlot), slots);
-    EXPECT_EQ(row.ids[static_cast<size_t>(slots)], 2);  // BOS once, behind the slots
+    EXPECT_EQ(row.ids[static_cast<size_t>(slots)], 2);  // one BOS, after the image tokens
     EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), 2), 1);
     return vlm().processor.tokenizer->decode({row.ids.begin() + slots, row.ids.end()});
   }
@@ -90,7 +90,7 @@ std::unique_ptr<testing::TemporaryFolder> IkeTest::folder_;
 std::unique_ptr<Vlm> IkeTest::vlm_;
 
 // tools/reference/make_ike_fixture.py
-TEST_F(IkeTest, PromptsAreTheReferences) {
+TEST_F(IkeTest, PromptsAgreeWithReference) {
   const auto file = SafetensorsFile::open(kFixture);
   const auto demonstrations = parse_json(file->metadata().at("demonstrations"), kFixture);
   IkeTemplates templates;
@@ -108,7 +108,7 @@ TEST_F(IkeTest, PromptsAreTheReferences) {
   }
 }
 
-TEST_F(IkeTest, RankingIsTheReferences) {
+TEST_F(IkeTest, RankingAgreesWithReference) {
   const auto file = SafetensorsFile::open(kFixture);
   const auto embeddings = file->tensor("embeddings").clone();
   const auto queries = file->tensor("queries").clone();
@@ -121,9 +121,9 @@ TEST_F(IkeTest, RankingIsTheReferences) {
   EXPECT_TRUE(nearest_rows(embeddings, queries[0], 0).empty());
 }
 
-TEST_F(IkeTest, TheNearestComeFirst) {
+TEST_F(IkeTest, NearestDemonstrationsComeFirst) {
   const auto all = corpus();
-  // A text of the corpus is nearest to itself.
+  // A text of the corpus is its own nearest neighbor.
   const auto order = all.nearest(vlm(), "Name of dog?", "Rex", 4);
   ASSERT_EQ(order.size(), 4u);
   EXPECT_EQ(order[0], 3);
@@ -138,7 +138,7 @@ TEST_F(IkeTest, TheNearestComeFirst) {
   EXPECT_EQ(patch.effect["demonstrations"], nlohmann::json({{"found", 4}, {"shown", 4}}));
 }
 
-TEST_F(IkeTest, ARequestBeginsWithBosWhereTheQuestionDoes) {
+TEST_F(IkeTest, BosIsKept) {
   const auto patch = edit({{"k", 2}});
   auto processor = vlm().processor;
   const auto told = [&](Processor::Bos bos) {
@@ -159,7 +159,7 @@ TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
   batch.pixels = at::rand({2, 3, 32, 32});
   batch.rows = {processor.row("Short?", 1), processor.row("A longer question?"),
                 processor.row("What is this?", 0)};
-  // The third has an answer fed in.
+  // The third row has a teacher-forced answer.
   auto& third = batch.rows[2];
   third.asked = static_cast<int64_t>(third.ids.size());
   for (auto id : processor.target(" cat")) third.ids.push_back(id);
@@ -169,7 +169,7 @@ TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
   for (size_t r = 0; r < 3; ++r) {
     EXPECT_EQ(changed.rows[r].images, batch.rows[r].images);
     EXPECT_GT(plain_size(changed.rows[r]), plain_size(batch.rows[r]));
-    // Alone it becomes the same.
+    // Alone, the row is rewritten in the same way.
     const auto alone = apply_requests({batch.pixels, {batch.rows[r]}}, patch.interventions(vlm()));
     EXPECT_EQ(alone.rows[0].ids, changed.rows[r].ids);
     EXPECT_EQ(alone.rows[0].asked, changed.rows[r].asked);
@@ -178,7 +178,7 @@ TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
   EXPECT_EQ(changed.rows[2].asked, plain_size(changed.rows[2]) - 4);
   const std::vector<int64_t> end(changed.rows[2].ids.end() - 4, changed.rows[2].ids.end());
   EXPECT_EQ(end, processor.target(" cat"));
-  // The model reads what the text says: the same logits as of the text itself.
+  // The rewritten row gives the same logits as its text.
   const auto text = rewritten(patch, "What is this?");
   const auto image = *testing::noise_image(3);
   const auto by_patch = teacher_force(vlm(), {{image, "What is this?"}, {{}, "What is this?"}},
@@ -187,7 +187,7 @@ TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
   for (size_t r = 0; r < 2; ++r) EXPECT_TRUE(at::equal(by_patch[r].logits, by_text[r].logits)) << r;
 }
 
-TEST_F(IkeTest, WhatIsNoPlainTextStaysTokenByToken) {
+TEST_F(IkeTest, TokensWithoutTextAreKept) {
   const auto& processor = vlm().processor;
   const auto patch = told({{"P?", "T"}}, {{}});
   auto row = processor.row("a</s>b");
@@ -200,7 +200,7 @@ TEST_F(IkeTest, WhatIsNoPlainTextStaysTokenByToken) {
             "New Fact: P? T\nPrompt: P? T\n\nNew Fact: P? T\nPrompt: ");
 }
 
-TEST_F(IkeTest, TheFarthestAreLeftOutWhereTheyDoNotFit) {
+TEST_F(IkeTest, LeastSimilarDemonstrationsAreOmittedFirst) {
   std::vector<std::string> texts;
   for (char c = 'a'; c <= 'h'; ++c) texts.push_back(std::string(70, c) + "\n");
   const auto patch = told({{"P?", "T"}}, {texts});
@@ -220,7 +220,7 @@ TEST_F(IkeTest, TheFarthestAreLeftOutWhereTheyDoNotFit) {
     EXPECT_GT(size + 71, most - 32);
   }
   EXPECT_EQ(recall.shown(vlm().processor.row("Q")).demonstrations, 6);
-  // A picture takes room, too, and so does a long answer that is fed in.
+  // A picture and a long teacher-forced answer also need positions.
   EXPECT_EQ(recall.shown(vlm().processor.row("Q", 0)).demonstrations, 5);
   auto row = vlm().processor.row("Q");
   row.asked = static_cast<int64_t>(row.ids.size());
@@ -228,7 +228,7 @@ TEST_F(IkeTest, TheFarthestAreLeftOutWhereTheyDoNotFit) {
   EXPECT_EQ(recall.shown(row).demonstrations, 4);
   const auto forced = recall.rewrite({{}, {row}}).rows[0];
   EXPECT_LE(static_cast<int64_t>(forced.ids.size()), most);
-  // Then the edit's own goes; the fact never.
+  // Then the edit's own demonstration is omitted; the fact never is.
   const auto long_one = vlm().processor.row(std::string(430, 'x'));
   EXPECT_EQ(recall.shown(long_one).own, 0);
   EXPECT_EQ(recall.shown(long_one).facts, 1);
@@ -243,7 +243,7 @@ TEST_F(IkeTest, SeveralEditsShareTheDemonstrations) {
             "a1\nb1\nboth\na3\n"
             "New Fact: P1? T1\nPrompt: P1? T1\n\nNew Fact: P2? T2\nPrompt: P2? T2\n\n"
             "New Fact: P1? T1\nNew Fact: P2? T2\nPrompt: Q?");
-  // The latest facts are told where not all fit.
+  // If not all facts fit, the latest ones are used.
   std::vector<std::pair<std::string, std::string>> many;
   for (int i = 0; i < 40; ++i) many.emplace_back("Prompt " + std::to_string(i) + "?", "T");
   const auto pile = told(many, std::vector<std::vector<std::string>>(40, {"demonstration\n"}));
@@ -256,7 +256,7 @@ TEST_F(IkeTest, SeveralEditsShareTheDemonstrations) {
   EXPECT_THAT(text, ::testing::EndsWith("New Fact: Prompt 39? T\nPrompt: Q?"));
 }
 
-TEST_F(IkeTest, StackedPatchesAreOneMemory) {
+TEST_F(IkeTest, StackedPatchesShareOneMemory) {
   auto first = edit({{"k", 2}}), second = edit({{"k", 2}}, {request(2, "Who?", " Ann")});
   PatchStack stack;
   stack.apply(vlm(), first);
@@ -268,7 +268,7 @@ TEST_F(IkeTest, StackedPatchesAreOneMemory) {
     return apply_requests(batch, changes).rows[0].ids;
   };
   EXPECT_EQ(rows(stack.interventions(vlm())), rows(both.interventions(vlm())));
-  // The same question about the same picture, answered anew, replaces the old answer.
+  // An edit of the same question about the same picture replaces the earlier entry.
   stack.apply(vlm(), edit({{"k", 2}}, {request(1, "What is this?", " dog")}));
   const auto ids = rows(stack.interventions(vlm()));
   const auto text = vlm().processor.tokenizer->decode(ids);
@@ -279,7 +279,7 @@ TEST_F(IkeTest, StackedPatchesAreOneMemory) {
   EXPECT_EQ(rows(stack.interventions(vlm())), rows(first.interventions(vlm())));
 }
 
-TEST_F(IkeTest, PicturesOfFactsAreShownWhereAsked) {
+TEST_F(IkeTest, PicturesOfFactsAreShownIfSet) {
   auto settings = IkeCorpusSettings{};
   settings.images = true;
   auto with = corpus(settings);
@@ -294,10 +294,11 @@ TEST_F(IkeTest, PicturesOfFactsAreShownWhereAsked) {
   Batch batch{at::rand({1, 3, 32, 32}),
               {vlm().processor.row("Q?", 0), vlm().processor.row("No picture?")}};
   const auto changed = apply_requests(batch, patch.interventions(vlm()));
-  ASSERT_EQ(changed.pixels.size(0), 4);  // its own; of the edit's fact and demonstrations
+  // The picture of the row, and those of the edit's fact and of demonstrations.
+  ASSERT_EQ(changed.pixels.size(0), 4);
   EXPECT_TRUE(at::equal(changed.pixels[0], batch.pixels[0]));
   const auto shown = changed.rows[0].images;
-  // Demonstrations, the edit's own, its fact, the question.
+  // Demonstrations, the edit's own demonstration, its fact, the question.
   ASSERT_EQ(shown.size(), 5u);
   EXPECT_EQ(shown[4], 0);
   EXPECT_EQ(shown[2], shown[3]);
@@ -309,17 +310,17 @@ TEST_F(IkeTest, PicturesOfFactsAreShownWhereAsked) {
   auto pass = vlm().model->begin(changed);
   vlm().model->run(pass);
   EXPECT_TRUE(at::isfinite(pass.logits()).all().item<bool>());
-  // Saved and loaded, with the pictures.
+  // After saving and loading, with the pictures.
   save_patch(*folder_ / "pictures.patch", patch);
   const auto loaded = load_patch(*folder_ / "pictures.patch");
   EXPECT_EQ(apply_requests(batch, loaded.interventions(vlm())).rows[0].ids, changed.rows[0].ids);
-  // By default no picture but the question's own is shown.
+  // By default, only the picture of the question is used.
   const auto plain = edit({{"k", 2}, {"checkpoint", file}});
   EXPECT_TRUE(plain.memory.entries.at(0).tensors.empty());
   EXPECT_EQ(apply_requests(batch, plain.interventions(vlm())).rows[1].images.size(), 0u);
 }
 
-TEST_F(IkeTest, WithoutDemonstrationsNoCorpusIsNeeded) {
+TEST_F(IkeTest, ZeroDemonstrationsNeedNoCorpus) {
   testing::TemporaryFolder other;
   testing::write_tiny_vlm(other.string(), 1);
   const auto model = load_vlm(other.string());
@@ -327,7 +328,7 @@ TEST_F(IkeTest, WithoutDemonstrationsNoCorpusIsNeeded) {
   EXPECT_EQ(alone.effect["demonstrations"]["found"], 0);
   EXPECT_THAT(error_of([&] { make_editor("ike", {})->edit(model, {request()}); }),
               AllOf(HasSubstr("emend train"), HasSubstr("--editor ike")));
-  // Of another model.
+  // A corpus of another model.
   EXPECT_THAT(error_of([&] {
                 make_editor("ike", {{"checkpoint", *folder_ / "editors/ike.safetensors"}})
                     ->edit(model, {request()});
@@ -350,7 +351,7 @@ TEST_F(IkeTest, TemplatesAreChecked) {
   EXPECT_EQ(rewritten(patch, "x"), "T: P?.Q x A");
 }
 
-TEST_F(IkeTest, ADamagedMemoryIsNamed) {
+TEST_F(IkeTest, DamagedMemoryIsRejected) {
   const auto patch = told({{"P?", "T"}}, {{"x"}});
   for (const char* gone : {"prompt", "target", "demonstrations"}) {
     auto damaged = patch;
@@ -359,13 +360,13 @@ TEST_F(IkeTest, ADamagedMemoryIsNamed) {
   }
   auto damaged = patch;
   damaged.memory.entries[0].facts["demonstrations"][0] = 3;
-  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("no text"));
+  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("not a text"));
   damaged = patch;
   damaged.memory.entries[0].tensors["picture"] = at::zeros({3});
   EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("picture"));
 }
 
-TEST_F(IkeTest, ADamagedCorpusIsNamed) {
+TEST_F(IkeTest, DamagedCorpusIsRejected) {
   const auto file = *folder_ / "damaged.safetensors";
   const auto refusal = [&](const std::function<void(EditorCheckpoint&)>& damage) {
     auto checkpoint = corpus().checkpoint(vlm(), {});
@@ -393,7 +394,7 @@ TEST_F(IkeTest, ADamagedCorpusIsNamed) {
               HasSubstr("'blocks' is 99"));
 }
 
-TEST_F(IkeTest, ACorpusIsTheSameAgain) {
+TEST_F(IkeTest, CorpusIsReproducible) {
   const auto file = *folder_ / "again.safetensors";
   auto made = corpus();
   save_checkpoint(file, made.checkpoint(vlm(), {}));

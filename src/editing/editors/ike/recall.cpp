@@ -35,12 +35,12 @@ IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
   const auto picture = [&](const MemoryEntry& entry, const std::string& name) -> int64_t {
     const auto found = entry.tensors.find(name);
     if (found == entry.tensors.end()) return -1;
-    if (found->second.dim() != 3) reject_memory("has a picture that is none");
+    if (found->second.dim() != 3) reject_memory("contains a malformed picture tensor");
     pictures_.push_back(found->second);
     return static_cast<int64_t>(pictures_.size()) - 1;
   };
 
-  std::vector<std::vector<Piece>> nearest;  // by edit
+  std::vector<std::vector<Piece>> nearest;  // for each edit
   for (const auto& entry : entries) {
     const auto prompt = fact_text(entry.facts, "prompt"), target = fact_text(entry.facts, "target");
     const auto seen = picture(entry, "picture");
@@ -50,7 +50,7 @@ IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
       reject_memory("has an entry without 'demonstrations'");
     nearest.emplace_back();
     for (const auto& text : entry.facts["demonstrations"]) {
-      if (!text.is_string()) reject_memory("has a demonstration that is no text");
+      if (!text.is_string()) reject_memory("has a demonstration that is not a text");
       const auto name = fmt::format("demonstration.{}", nearest.back().size());
       nearest.back().push_back({picture(entry, name), text.get<std::string>()});
     }
@@ -77,8 +77,8 @@ IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
 
 IkeRecall::Question IkeRecall::take_apart(const Row& row) const {
   if (!row.segments.empty())
-    throw Error("editing::ike", "rows of several segments cannot be rewritten",
-                "this is an error in emend; please report it");
+    throw Error("editing::ike", "rows with several segments cannot be rewritten",
+                "this is an internal error; please report it");
   Question question;
   const auto& ids = row.ids;
   const auto end = row.asked < 0 ? ids.end() : ids.begin() + row.asked;
@@ -112,7 +112,7 @@ IkeRecall::Shown IkeRecall::cut(int64_t count) const {
 
 Row IkeRecall::put_together(const Question& question, const Row& row, int64_t count,
                             int64_t pictures) const {
-  constexpr int64_t kRowsOwn = -2;  // the picture, or pictures, that the row asks about
+  constexpr int64_t kRowsOwn = -2;  // the pictures that the row already has
   const auto what = cut(count);
   std::vector<Piece> pieces;
   const auto add = [&](int64_t picture, const std::string& text) {
@@ -121,7 +121,8 @@ Row IkeRecall::put_together(const Question& question, const Row& row, int64_t co
     else
       pieces.push_back({picture, text});
   };
-  // The row's own picture comes first, as it did; among pictures of facts, before the question.
+  // The pictures of the row come first, as in the original row; pictures of facts come before the
+  // question.
   if (!settings_.images) add(kRowsOwn, "");
   for (int64_t i = 0; i < what.demonstrations; ++i)
     add(demonstrations_[i].picture, demonstrations_[i].text);
@@ -167,16 +168,16 @@ int64_t IkeRecall::fitting(const Question& question, const Row& row) const {
   const auto size = [&](int64_t count) {
     return static_cast<int64_t>(put_together(question, row, count, 0).ids.size());
   };
-  // Of [fits, fails): fits is known to, fails is known not to.
+  // Bisection in [fits, fails): `fits` items fit, `fails` items do not.
   int64_t fits = 0, fails = count_ + 1;
   for (int64_t next = count_; fits + 1 < fails; next = (fits + fails) / 2)
     (size(next) <= most ? fits : fails) = next;
   if (fits == 0)
     throw Error("editing::ike",
                 fmt::format("a question of {} positions leaves no room for the fact: the model has "
-                            "{}, {} are kept for the answer",
+                            "{} positions, {} of which are reserved for the answer",
                             row.ids.size(), vlm_.model->max_positions(), settings_.room),
-                "shorten the question, or keep less room (--set room=...)");
+                "shorten the question, or reserve fewer positions (--set room=...)");
   return fits;
 }
 
@@ -191,8 +192,9 @@ Batch IkeRecall::rewrite(const Batch& batch) const {
     auto told = at::stack(pictures_);
     if (batch.pixels.defined()) {
       if (batch.pixels.sizes().slice(1) != told.sizes().slice(1))
-        throw Error("editing::ike", "the pictures asked about have another size than the edit's",
-                    "show demonstrations without pictures (--set images=false)");
+        throw Error("editing::ike",
+                    "the pictures of the prompt have another size than the picture of the edit",
+                    "use demonstrations without pictures (--set images=false)");
       told = at::cat({batch.pixels, told.to(batch.pixels.options())});
     }
     made.pixels = told;

@@ -14,8 +14,9 @@ namespace {
 std::string filled(std::string pattern, const std::string& hole, const std::string& text) {
   const auto at = pattern.find(hole);
   if (at == std::string::npos)
-    throw Error("editing::serac", fmt::format("the pattern of a told edit lacks {}", hole),
-                "write it as: New Fact: {prompt}{target}, then Prompt: on a line of its own");
+    throw Error(
+        "editing::serac", fmt::format("the template of an edit lacks {}", hole),
+        "set 'told' to a template such as: New Fact: {prompt}{target}, then Prompt: on a new line");
   return pattern.replace(at, hole.size(), text);
 }
 
@@ -23,8 +24,8 @@ std::string filled(std::string pattern, const std::string& hole, const std::stri
 
 Batch rows_of(const Pass& pass) {
   if (pass.mask.sizes() != pass.ids.sizes())
-    throw Error("editing::serac", "a question whose beginning has run already cannot be read whole",
-                "ask without sharing beginnings (--no-reuse)");
+    throw Error("editing::serac", "a row cannot be read if part of it is in the KV cache",
+                "disable prefix sharing (--no-reuse)");
   Batch batch;
   batch.pixels = pass.pixels;
   auto ids = pass.ids.to(at::kCPU).contiguous();
@@ -62,7 +63,7 @@ Told Told::of(const Processor& processor, const std::string& pattern, const std:
 
 int64_t Told::place_in(const Row& row) const {
   auto slot = std::find(row.ids.rbegin(), row.ids.rend(), kImageSlot);
-  auto place = slot.base();  // behind the last slot, or the row's first
+  auto place = slot.base();  // after the last image token, or the first position of the row
   if (slot == row.ids.rend()) place = row.ids.begin();
   const auto left = row.ids.end() - place;
   if (left >= static_cast<std::ptrdiff_t>(begin.size()) &&
@@ -128,7 +129,7 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
     row.ids.insert(row.ids.begin() + at, tokens.begin(), tokens.end());
     if (!row.segments.empty()) row.segments.insert(row.segments.begin() + at, tokens.size(), 0);
     row.asked = -1;
-    // Each row gets pictures of its own: they may be projected in another way.
+    // Each row gets a copy of its pictures, because rows can have different projections.
     for (auto& image : row.images) {
       auto picture = seen.narrow(0, image, 1);
       if (!projections.empty())
@@ -139,7 +140,7 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
     }
     batch.rows.push_back(std::move(row));
   }
-  // The pixels themselves are not looked at again.
+  // The pixels are not read again.
   const auto count = static_cast<int64_t>(pictures.size());
   if (count > 0) batch.pixels = at::empty({count, 3, 0, 0});
   made.pass = model.begin(batch, pad);

@@ -10,25 +10,25 @@
 
 namespace emend {
 
-// SERAC's counterfactual model: the base model with a low-rank change of its language module, which
-// reads an edit in front of a question and answers as if the edit held.
+// The counterfactual model of SERAC: the base model with a low-rank change of its language module.
+// It reads an edit before the question, and answers as if the edit were true.
 
-// The rows that a pass was begun with. Throws emend::Error when part of them lies in a cache.
+// Recovers the rows of a pass. Throws emend::Error if part of the rows is in a KV cache.
 Batch rows_of(const Pass& pass);
 
-// How an edit is told: its tokens go into a row behind the last image slot and the special tokens
-// that a text begins with. Throws emend::Error when the pattern lacks {prompt} or {target}.
+// The tokens of an edit that are inserted into a row, after its last image token and the special
+// tokens at the start of its text. Throws emend::Error if the template lacks {prompt} or {target}.
 struct Told {
   std::vector<int64_t> tokens;
-  std::vector<int64_t> begin;  // the special tokens
+  std::vector<int64_t> begin;  // the special tokens at the start
 
   static Told of(const Processor& processor, const std::string& pattern, const std::string& prompt,
                  const std::string& target);
-  // Where they go.
+  // The index in the row at which the tokens are inserted.
   int64_t place_in(const Row& row) const;
 };
 
-// The changed weights as leaves: up (zero at first) and down of each site, of this rank.
+// A low-rank change as trainable tensors: `up` (initialized to 0) and `down` of each site.
 class LowRankChange {
  public:
   LowRankChange(const std::vector<Site>& sites, int64_t rank, uint64_t seed, at::Device device);
@@ -39,25 +39,29 @@ class LowRankChange {
   std::vector<SiteDelta> deltas_;
 };
 
-// What the paper's reproduction puts between pictures and the counterfactual model: a linear layer
-// of random weights and bias, uniform in +-1/sqrt(D), redrawn at every edit.
+// The random linear layer that the reproduction of SERAC in EasyEdit puts between the picture
+// features and the counterfactual model. Weights and biases are uniform in +-1/sqrt(D), and drawn
+// again for each edit.
 struct Projection {
   at::Tensor weight, bias;  // (D, D), (D)
   static Projection draw(int64_t width, uint64_t seed, at::Device device);
 };
 
-// A batch of questions, each behind its edit; stands before the language module.
+// A batch of questions, each after its edit, as a pass at the start of the language module.
 struct CounterfactualPass {
   Pass pass;
-  std::vector<int64_t> placed, length;  // by row: where the edit was put, and its length
-  std::vector<int64_t> first;           // by row: index of the first real position
+  // For each row: the index of the inserted edit, and its length.
+  std::vector<int64_t> placed, length;
+  // For each row: the index of the first position that is not padding.
+  std::vector<int64_t> first;
 
-  // Where the row's position `offset` (counted over real ones, without the edit) now stands in the
-  // flattened (R * T): the position that predicts what this one did.
+  // Returns the index in the flattened (R * T) of position `offset` of a row, which is counted
+  // without padding and without the inserted edit. The logits at both positions predict the same
+  // token.
   int64_t position(int64_t row, int64_t offset) const;
 };
-// `seen`: the bridge's output for the rows' pictures (undefined without any); `told` and
-// `projections` (empty: none) by row.
+// `seen` has the connector outputs for the pictures of the rows (undefined without pictures).
+// `told` and `projections` (empty: none) have one item for each row.
 CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
                                        const std::vector<const Told*>& told, const at::Tensor& seen,
                                        const std::vector<const Projection*>& projections,

@@ -7,7 +7,7 @@
 namespace emend {
 namespace {
 
-// The ids of a row that are text and, unless `whole`, asked.
+// The text tokens of a row. Without `whole`, the teacher-forced answer is excluded.
 std::vector<int64_t> row_text(const Row& row, bool whole) {
   const auto size = static_cast<int64_t>(row.ids.size());
   const auto end = whole || row.asked < 0 ? size : std::min(row.asked, size);

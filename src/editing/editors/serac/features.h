@@ -10,32 +10,35 @@ namespace emend {
 
 class ActivationStore;
 
-// What SERAC's scope classifier sees of questions, from parts of the model that no edit moves.
+// Inputs of SERAC's scope classifier, computed by parts of the model that edits do not change.
 // Float32, without gradients.
 struct QuestionFeatures {
-  at::Tensor text;      // (B, S, W): the mean of the text's states, and its last one; of a sentence
-                        // encoder its embedding alone
-  at::Tensor pictures;  // (B, Q, D): what the bridge makes of a row's picture, the mean of several;
-                        // zero without any; undefined where the classifier sees none
-  at::Tensor looks;     // (B) 1 where a row has a picture, else 0
+  // (B, S, W): the mean and the last of the text's hidden states; for a sentence encoder, its
+  // embedding.
+  at::Tensor text;
+  // (B, Q, D): the mean of the connector outputs for a row's pictures; 0 without pictures;
+  // undefined if pictures are not used.
+  at::Tensor pictures;
+  at::Tensor looks;  // (B): 1 if a row has a picture, else 0
 };
 
-// Which of these and of what.
+// Selects the features.
 struct FeatureOptions {
-  size_t stage;     // of the language module: the text's states are those after it
-  bool whole_rows;  // the answer that was fed in counts as text, too
+  size_t stage;     // of the language module: the text's hidden states are taken after this stage
+  bool whole_rows;  // include the teacher-forced answer in the text
   bool pictures;
-  std::shared_ptr<const SentenceEncoder> encoder = nullptr;  // of texts, in the states' place
+  std::shared_ptr<const SentenceEncoder> encoder = nullptr;  // replaces the hidden states of texts
 };
 
-// The bridge's output for pictures: (N, Q, D); undefined without any. pixels: (N, 3, H, W) or
-// undefined. The vision module's part is looked up in the store; without one `batched` runs all
-// pictures at once, which is quicker and whose bits depend on the neighbours.
+// Returns the connector outputs for pictures: (N, Q, D), or undefined without pictures. pixels: (N,
+// 3, H, W) or undefined. The output of the vision module is taken from the store. Without a store,
+// `batched` runs all pictures at once, which is faster, but the bits then depend on the batch.
 at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store,
                    bool batched = false);
 
-// Of the batch's rows. The text goes through the language module without the picture, so that a
-// question's text is the same beside any. `seen`: look_at of the batch's pictures.
+// Returns the features of the rows of a batch. The text runs through the language module without
+// the picture, so its features do not depend on the picture. `seen` is the result of look_at for
+// the pictures of the batch.
 QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
                                    const FeatureOptions& options);
 

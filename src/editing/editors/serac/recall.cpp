@@ -23,9 +23,10 @@ SeracTrained read_trained(const Vlm& vlm, const Patch& patch) {
 at::Tensor embedding_of(const MemoryEntry& entry, int64_t width) {
   auto found = entry.tensors.find("embedding");
   if (found == entry.tensors.end() || found->second.sizes() != at::IntArrayRef{width})
-    throw Error("editing::serac",
-                fmt::format("{} has no embedding of entry '{}'", kPatch, entry.name.substr(0, 200)),
-                "make the patch again with `emend edit`");
+    throw Error(
+        "editing::serac",
+        fmt::format("{} is missing the embedding of entry '{}'", kPatch, entry.name.substr(0, 200)),
+        "make the patch again with `emend edit`");
   return found->second;
 }
 
@@ -80,7 +81,8 @@ SeracRecall::Answer SeracRecall::begin(const Pass& pass) const {
   answer.distance = distance.index_select(0, answer.rows);
   if (answer.rows.numel() == 0) return answer;
 
-  std::vector<int64_t> index(batch.rows.size(), -1);  // of a row among those in scope
+  // The index of a row in the list of rows in scope.
+  std::vector<int64_t> index(batch.rows.size(), -1);
   std::vector<Row> rows;
   std::vector<const Told*> told;
   std::vector<const Projection*> projections;
@@ -108,7 +110,7 @@ SeracRecall::Answer SeracRecall::begin(const Pass& pass) const {
     const auto at = wanted.data_ptr<int64_t>()[line];
     const auto row = index[static_cast<size_t>(at / width)];
     if (row < 0 || !mask.data_ptr<bool>()[at]) continue;
-    // How many real positions of its row stand before it.
+    // Returns the number of positions before the index in its row, without padding.
     int64_t offset = 0;
     for (auto t = at / width * width; t < at; ++t) offset += mask.data_ptr<bool>()[t];
     lines.push_back(line);
@@ -130,10 +132,9 @@ void SeracRecall::go_on(const Pass& pass, Answer& answer) const {
   const auto& model = *vlm_.model;
   if (answer.pass.positions.max().item<int64_t>() + 1 >= model.max_positions())
     throw Error("editing::serac",
-                fmt::format("an answer in front of which an edit is told goes beyond the model's "
-                            "{} positions",
+                fmt::format("an answer after an inserted edit exceeds the model's {} positions",
                             model.max_positions()),
-                "ask for fewer tokens (--max-new-tokens)");
+                "generate fewer tokens (--max-new-tokens)");
   auto tokens = pass.ids.select(1, -1).index_select(0, answer.rows);
   answer.pass = next_pass(model, answer.pass, tokens);
   answer.lines = answer.rows;

@@ -8,27 +8,28 @@
 
 namespace emend {
 
-// A patch's memory at work: mixes into a running model's logits what the counterfactual model says
-// to the questions near an edit. Refers to `vlm` and `store`.
+// Applies the memory of a patch: for questions in the scope of an edit, mixes the logits of the
+// counterfactual model into those of the running model. Keeps references to `vlm` and `store`.
 class SeracRecall {
  public:
-  // Throws emend::Error when the memory's tensors do not fit the model.
+  // Throws emend::Error if tensors of the memory do not fit the model.
   SeracRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store);
-  // Intervention::mix. Hard: the very bits of the lines of questions out of scope.
+  // Intervention::mix. With hard mixing, logits of questions out of scope keep their bits.
   at::Tensor mix(const Pass& pass, const at::Tensor& logits) const;
 
  private:
-  // What the memory says about a batch.
+  // The counterfactual answers for a batch.
   struct Answer {
-    at::Tensor rows;      // (R) the batch's rows that it is about
-    at::Tensor distance;  // (R) squared, to the nearest edit
-    at::Tensor lines;     // (K) lines of the flattened logits, each beside one of pass.logits()
-    at::Tensor row_of;    // (K) of each line, index into `rows`
-    Pass pass;            // the counterfactual model's
+    at::Tensor rows;      // (R) indices of the batch's rows in scope
+    at::Tensor distance;  // (R) squared distance to the nearest edit
+    // (K) indices into the flattened logits, one for each row of pass.logits().
+    at::Tensor lines;
+    at::Tensor row_of;  // (K) for each of `lines`, the index into `rows`
+    Pass pass;          // the pass of the counterfactual model
   };
-  // The first pass over a batch's questions.
+  // The first pass for the questions of a batch.
   Answer begin(const Pass& pass) const;
-  // The next token of each row, while an answer is generated.
+  // The next token of each row during generation.
   void go_on(const Pass& pass, Answer& answer) const;
   at::Tensor mixed(const Answer& answer, const at::Tensor& logits) const;
 
@@ -36,8 +37,8 @@ class SeracRecall {
   ActivationStore* store_;
   SeracSettings settings_;
   SeracTrained trained_;
-  std::vector<Told> told_;               // by entry
-  std::vector<Projection> projections_;  // by entry, of the paper's reproduction
+  std::vector<Told> told_;               // for each entry
+  std::vector<Projection> projections_;  // for each entry, only for module `paper`
   at::Tensor embedded_;                  // (entries, width)
 };
 

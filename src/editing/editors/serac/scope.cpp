@@ -76,7 +76,7 @@ at::Tensor squared_distances(const at::Tensor& a, const at::Tensor& b) {
 }
 
 at::Tensor out_of_scope_loss(const at::Tensor& d) {
-  constexpr double kNearest = 1e-4;  // so that no gradient is infinite
+  constexpr double kNearest = 1e-4;  // avoids infinite gradients
   return at::neg(at::log(at::neg(at::expm1(at::neg(d + kNearest)))));
 }
 

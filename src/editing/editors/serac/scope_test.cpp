@@ -9,7 +9,7 @@
 namespace emend {
 namespace {
 
-// tools/reference/make_serac_fixture.py: PyTorch, question by question, in double precision.
+// tools/reference/make_serac_fixture.py: PyTorch, one question at a time, in double precision.
 class SeracFixture : public ::testing::TestWithParam<std::string> {
  protected:
   bool pictured() const { return GetParam().empty(); }
@@ -43,16 +43,16 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() ? (a - b).abs().max().item<double>() : INFINITY;
 }
 
-TEST_P(SeracFixture, ScoresAreTheReferences) {
+TEST_P(SeracFixture, ScoresAgreeWithReference) {
   auto embedded = classifier().embed(features());
   EXPECT_LT(largest_difference(embedded, own("embedded")), 1e-5);
   auto s = at::exp(at::neg(squared_distances(embedded, embedded)));
   EXPECT_LT(largest_difference(s, own("s")), 1e-5);
-  // The comparison would see a mistake: scores differ.
+  // The scores differ, so the comparison would detect a mistake.
   EXPECT_GT(largest_difference(own("s"), at::ones({4, 4})), 0.1);
 }
 
-TEST_P(SeracFixture, SoftMixturesAreTheReferences) {
+TEST_P(SeracFixture, SoftMixturesAgreeWithReference) {
   auto embedded = classifier().embed(features());
   auto d = squared_distances(embedded.narrow(0, 1, 1), embedded).squeeze(0);
   auto mixed = mixed_softly(tensor("base"), tensor("counterfactual"), d);
@@ -60,12 +60,12 @@ TEST_P(SeracFixture, SoftMixturesAreTheReferences) {
   EXPECT_GT(largest_difference(at::log_softmax(tensor("base"), -1), own("mixed")), 0.1);
 }
 
-TEST_P(SeracFixture, LossesAndGradientsAreTheReferences) {
+TEST_P(SeracFixture, LossesAndGradientsAgreeWithReference) {
   auto scope = classifier();
   auto embedded = scope.embed(features());
   auto d = squared_distances(embedded, embedded);
   auto loss = in_scope_loss(d[0][1]) + out_of_scope_loss(d[0][3]) + out_of_scope_loss(d[1][2]);
-  // Ours keeps a distance of 1e-4 from where the loss has no end.
+  // emend keeps a distance of 1e-4 from 0, where the loss is infinite.
   EXPECT_NEAR(loss.item<double>(), own("loss").item<double>(), 2e-3);
   std::vector<at::Tensor> leaves;
   for (const auto& [name, leaf] : scope.trained()) leaves.push_back(leaf);
@@ -81,7 +81,7 @@ TEST_P(SeracFixture, LossesAndGradientsAreTheReferences) {
 INSTANTIATE_TEST_SUITE_P(Networks, SeracFixture, ::testing::Values("", "plain."),
                          [](const auto& info) { return info.param.empty() ? "seeing" : "plain"; });
 
-TEST(SeracScope, TheSameQuestionIsMixedWholly) {
+TEST(SeracScope, EqualQuestionTakesTheCounterfactual) {
   auto base = at::randn({2, 5}), other = at::randn({2, 5});
   auto mixed = mixed_softly(base, other, at::tensor({0.0f, 200.0f}));
   EXPECT_LT(largest_difference(mixed[0], at::log_softmax(other[0], -1)), 1e-6);

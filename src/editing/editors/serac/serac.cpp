@@ -29,18 +29,19 @@ std::vector<Site> changed_sites(const Model& model, const std::string& pattern) 
   return sites;
 }
 
-// The stage after which the text's states are taken.
+// The stage after which the text's hidden states are taken.
 size_t text_stage(const Model& model, int64_t blocks) {
   const auto embed = model.first_stage(Module::language);
   const auto all = static_cast<int64_t>(model.stages().size() - embed) - 2;
   if (blocks > all)
-    throw Error("editing::serac",
-                fmt::format("setting 'blocks' is {}, the language module has {}", blocks, all),
-                "0 is half of them");
+    throw Error(
+        "editing::serac",
+        fmt::format("setting 'blocks' is {}, but the language module has {} blocks", blocks, all),
+        "use a smaller number; 0 means half of the blocks");
   return embed + static_cast<size_t>(blocks > 0 ? blocks : (all + 1) / 2);
 }
 
-// Width of the stream: what a block's first layer reads.
+// The width of the residual stream, which is the input width of a block's first layer.
 int64_t text_width(const Model& model) {
   const auto block = model.first_stage(Module::language) + 1;
   for (const auto& site : model.sites())
@@ -49,7 +50,7 @@ int64_t text_width(const Model& model) {
               "choose an editor that changes weights: --editor ft");
 }
 
-// Of the texts: a sentence encoder, or null for the model's own states.
+// Opens the sentence encoder; null if the model's hidden states are used.
 std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const SeracShape& shape,
                                                   std::shared_ptr<const SentenceEncoder> opened) {
   if (shape.encoder.empty() || (opened && opened->fingerprint() == shape.encoder_id)) return opened;
@@ -79,33 +80,35 @@ ScopeClassifier::Options scope_options(const Model& model, const SeracShape& sha
 
 void SeracSettings::declare(SettingList& list) {
   list.choice("module", module, kModules,
-              "paper: with the leaks of the field's reproduction, to compare with its numbers");
-  list.text("checkpoint", checkpoint, "trained editor; empty: the one that came with the model");
+              "variant; paper: as in EasyEdit, whose classifier sees the teacher-forced answer");
+  list.text("checkpoint", checkpoint,
+            "checkpoint of the trained editor; empty: the one in the model folder");
   list.text("encoder", encoder,
-            "where the sentence encoder is that it was trained with; empty: where it was");
+            "current folder of the sentence encoder used in training; empty: the same folder");
   list.choice("mix", mix, {"auto", "hard", "soft"},
-              "in scope the counterfactual's logits, or probabilities mixed by s; auto: hard, for "
-              "paper soft");
-  list.number("threshold", threshold, 0, 1, "mixing hard, a question is in scope from this s on");
-  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of the projections that paper redraws");
+              "mixing of logits; hard: counterfactual logits in scope; soft: probabilities "
+              "weighted by the similarity; auto: hard (soft for paper)");
+  list.number("threshold", threshold, 0, 1,
+              "similarity from which a question is in scope (hard mixing)");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "random seed of the projections (paper)");
 }
 
 void SeracShape::declare(SettingList& list) {
   list.choice("module", module, kModules,
-              "paper: with the leaks of the field's reproduction, to compare with its numbers");
+              "variant; paper: as in EasyEdit, whose classifier sees the teacher-forced answer");
   list.optional_text("encoder", encoder,
-                     "folder of a sentence encoder (distilbert-base-cased) for the classifier's "
-                     "texts; empty: the model's own states");
-  list.optional_text("encoder_id", encoder_id, "fingerprint that the sentence encoder must have");
-  list.whole("blocks", blocks, 0, 10000,
-             "blocks of the language module that the classifier's texts go through; 0: half");
-  list.whole("narrow", narrow, 1, 100000, "numbers of each place of a picture it goes by");
-  list.whole("hidden", hidden, 1, 100000, "width of its layers");
-  list.whole("embedding", embedding, 1, 100000,
-             "width of what it compares, of text and picture each");
-  list.text("sites", sites, "layers that the counterfactual model changes, a glob; empty: all");
-  list.whole("rank", rank, 1, 100000, "rank of these changes");
-  list.text("told", told, "how an edit is told to it: {prompt} and {target}");
+                     "folder of a sentence encoder (distilbert-base-cased) that embeds texts for "
+                     "the classifier; empty: hidden states of the model");
+  list.optional_text("encoder_id", encoder_id, "expected fingerprint of the sentence encoder");
+  list.whole(
+      "blocks", blocks, 0, 10000,
+      "number of language blocks after which hidden states are taken; 0: half of the blocks");
+  list.whole("narrow", narrow, 1, 100000, "size each image-patch feature is projected to");
+  list.whole("hidden", hidden, 1, 100000, "hidden size of the classifier");
+  list.whole("embedding", embedding, 1, 100000, "embedding size for text and for pictures");
+  list.text("sites", sites, "glob of the layers that the counterfactual model changes; empty: all");
+  list.whole("rank", rank, 1, 100000, "rank of the counterfactual model's weight changes");
+  list.text("told", told, "template of the edit before a question: {prompt} and {target}");
 }
 
 SeracTrained::SeracTrained(const Model& model, const SeracShape& given, uint64_t seed,
@@ -122,7 +125,7 @@ int64_t SeracTrained::picture_width(const Model& model) {
   const auto language = model.first_stage(Module::language);
   int64_t width = 0;
   for (const auto& site : model.sites())
-    if (site.stage < language) width = site.out;  // the last one's
+    if (site.stage < language) width = site.out;  // the output of the last layer
   return width;
 }
 
@@ -144,14 +147,15 @@ void SeracTrained::load(const std::map<std::string, at::Tensor>& tensors, const 
   for (auto& [name, tensor] : own) {
     auto found = tensors.find(name);
     if (found == tensors.end() || found->second.sizes() != tensor.sizes())
-      throw Error("editing::serac", fmt::format("{} has no '{}' of this shape", file, name),
-                  "it belongs to other settings, or another model");
+      throw Error("editing::serac",
+                  fmt::format("{} is missing '{}', or its shape is wrong", file, name),
+                  "the file belongs to other settings or to another model");
     tensor.copy_(found->second);
   }
   if (tensors.size() != own.size())
     throw Error("editing::serac",
                 fmt::format("{} has {} tensors, expected {}", file, tensors.size(), own.size()),
-                "it belongs to other settings, or another model");
+                "the file belongs to other settings or to another model");
 }
 
 SeracEditor::SeracEditor(const nlohmann::json& settings)
@@ -163,14 +167,14 @@ SeracEditor::SeracEditor(std::shared_ptr<const SeracTrained> trained)
 }
 
 const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
-  if (trained_ && base_.empty()) return *trained_;  // given, not read
+  if (trained_ && base_.empty()) return *trained_;  // given by training, not loaded from a file
   const auto base = vlm.fingerprint();
   if (trained_ && base_ == base) return *trained_;
   const auto file = settings_.checkpoint.empty()
                         ? find_checkpoint(vlm, "serac", settings_.module == "paper" ? "paper" : "")
                         : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "serac", base);
-  // What only training reads is none of ours.
+  // Settings that only training uses are dropped.
   auto shape = nlohmann::json::object();
   for (const auto& setting : describe_settings<SeracShape>())
     if (checkpoint.settings.contains(setting.name))
@@ -183,19 +187,21 @@ const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
         fmt::format("use it with --module {}", read.module));
   if (!settings_.encoder.empty()) {
     if (read.encoder.empty())
-      throw Error("editing::serac",
-                  fmt::format("'{}' was trained on the model's own states, not with the sentence "
-                              "encoder '{}'",
-                              file, settings_.encoder),
-                  fmt::format("leave out the setting 'encoder', or train with it: emend train "
-                              "--editor serac --set encoder={}",
-                              settings_.encoder));
+      throw Error(
+          "editing::serac",
+          fmt::format(
+              "'{}' was trained on hidden states of the model, not with the sentence encoder '{}'",
+              file, settings_.encoder),
+          fmt::format("remove the setting 'encoder', or train with it: emend train --editor serac "
+                      "--set encoder={}",
+                      settings_.encoder));
     read.encoder = settings_.encoder;
   }
   if (!read.encoder.empty() && read.encoder_id.empty())
-    throw Error("editing::serac",
-                fmt::format("'{}' does not say which sentence encoder it was trained with", file),
-                "train it again with `emend train --editor serac`");
+    throw Error(
+        "editing::serac",
+        fmt::format("'{}' does not name the sentence encoder that it was trained with", file),
+        "train it again with `emend train --editor serac`");
   auto trained = std::make_shared<SeracTrained>(*vlm.model, read);
   trained->load(checkpoint.tensors, file);
   trained_ = trained;
@@ -242,8 +248,8 @@ uint64_t projection_seed(int64_t seed, const std::string& entry, const std::stri
 
 EditorKind serac_editor() {
   return {"serac",
-          "remembers the edit; a trained network finds the questions that it is about, a trained "
-          "change of the model answers them (train it first)",
+          "stores the edit; a trained classifier finds questions in its scope, and a trained "
+          "counterfactual model answers them (train it first)",
           describe_settings<SeracSettings>(),
           [](const nlohmann::json& given) { return std::make_unique<SeracEditor>(given); },
           [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
@@ -254,16 +260,16 @@ EditorKind serac_editor() {
                 });
             return Interventions{change};
           },
-          {"Neither the classifier nor the counterfactual model sees the answer that is fed in: "
+          {"The teacher-forced answer is hidden from the classifier and the counterfactual model: "
            "EasyEdit shows it to both (module=paper does so).",
-           "The classifier sees the picture and is trained to leave unrelated pictures alone: "
-           "EasyEdit's sees texts alone (module=paper does so).",
-           "A question is in scope from a similarity of 0.25 on (threshold): the paper takes 0.5, "
-           "and EasyEdit mixes softly.",
-           "Texts are compared by the model's own states, unless training names an encoder: the "
-           "paper trains DistilBERT.",
-           "The counterfactual model is the model itself with a trained low-rank change: the paper "
-           "trains a small model beside it (EasyEdit: OPT-125m)."}};
+           "The classifier uses the picture and is trained to exclude unrelated pictures: "
+           "EasyEdit's uses only texts (module=paper does so).",
+           "A question is in scope from a similarity of 0.25 (threshold): the paper uses 0.5, and "
+           "EasyEdit mixes softly.",
+           "Texts are embedded by hidden states of the model, unless training names an encoder: "
+           "the paper trains DistilBERT.",
+           "The counterfactual model is the model with a trained low-rank change: the paper trains "
+           "a separate small model (EasyEdit: OPT-125m)."}};
 }
 
 }  // namespace emend

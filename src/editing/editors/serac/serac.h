@@ -13,10 +13,11 @@ namespace emend {
 
 struct SeracSettings {
   std::string module = "repaired";
-  std::string checkpoint;    // a trained editor; empty: the one that came with the model
-  std::string encoder;       // where the sentence encoder is now; empty: where it was in training
-  std::string mix = "auto";  // auto: hard, as the paper's reproduction soft
-  // What is trained has its border at 0.5; too few views of the same thing are above.
+  std::string checkpoint;  // a trained editor; empty: the one in the model folder
+  // Current folder of the sentence encoder; empty: the same as in training.
+  std::string encoder;
+  std::string mix = "auto";  // auto: hard, or soft for module `paper`
+  // Training puts the boundary at 0.5, but too few views of the same object are above it.
   double threshold = 0.25;
   int64_t seed = 0;
 
@@ -24,57 +25,60 @@ struct SeracSettings {
   bool mixes_softly() const { return mix == "soft" || (mix == "auto" && module == "paper"); }
 };
 
-// Of what SERAC's parts are made. Training declares it, a checkpoint and a patch's memory keep it.
-// module `paper` does as the field's reproduction (EasyEdit): the classifier sees texts alone and
-// knows no unrelated pictures, both parts see the answer that is fed in, and the counterfactual
-// model's projection is redrawn at every edit.
+// The sizes and options of SERAC. They are settings of training, and a checkpoint and the memory of
+// a patch store them. Module `paper` reproduces EasyEdit: the classifier uses only texts and is not
+// trained with unrelated pictures, both parts see the teacher-forced answer, and the projection of
+// the counterfactual model is drawn again for each edit.
 struct SeracShape {
   std::string module = "repaired";
-  std::string encoder;     // a sentence encoder's folder, for the classifier's texts; empty: states
-  std::string encoder_id;  // its fingerprint
-  int64_t blocks = 0;      // of the language module that the classifier's texts go through; 0: half
+  std::string encoder;     // folder of the sentence encoder; empty: hidden states of the model
+  std::string encoder_id;  // fingerprint of the sentence encoder
+  int64_t blocks = 0;      // number of blocks before the hidden states; 0: half of them
   int64_t narrow = 16, hidden = 128, embedding = 32;  // see ScopeClassifier
-  std::string sites;                                  // a glob; empty: the language module's layers
+  // A glob; empty: all layers of the language module.
+  std::string sites;
   int64_t rank = 8;
-  std::string told = "New Fact: {prompt}{target}\nPrompt:";  // an edit in front of a question
+  // Template of an edit before a question.
+  std::string told = "New Fact: {prompt}{target}\nPrompt:";
 
   void declare(SettingList& list);
   bool paper() const { return module == "paper"; }
 };
 
-// A trained SERAC on a model.
+// A trained SERAC for a model.
 struct SeracTrained {
-  // `opened`: the shape's sentence encoder, where it is open already. Throws emend::Error when it
-  // is not there, or another than the shape's encoder_id says.
+  // `opened` is the sentence encoder of the shape, if it is already open. Throws emend::Error if
+  // the folder is missing or its fingerprint differs from the shape's encoder_id.
   SeracTrained(const Model& model, const SeracShape& shape, uint64_t seed = 0,
                std::shared_ptr<const SentenceEncoder> opened = nullptr);
 
-  SeracShape shape;  // with the encoder's fingerprint
+  SeracShape shape;  // includes the fingerprint of the sentence encoder
   FeatureOptions features;
   ScopeClassifier scope;
   LowRankChange counterfactual;
 
   std::vector<std::pair<std::string, at::Tensor>> trained() const;
   std::map<std::string, at::Tensor> tensors() const;
-  // Throws emend::Error, naming `file`, when a tensor is missing, left over or misshapen.
+  // Throws emend::Error, which names `file`, if a tensor is missing, unexpected or has the wrong
+  // shape.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
 
-  // (B, scope.width()); `seen`: look_at of the batch's pictures.
+  // (B, scope.width()). `seen` is the result of look_at for the pictures of the batch.
   at::Tensor embed(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const {
     return scope.embed(question_features(vlm, batch, seen, features));
   }
-  // Of what look_at gives: D.
+  // D, the feature size of look_at.
   static int64_t picture_width(const Model& model);
 };
 
-// SERAC (Mitchell et al., arXiv 2206.06520): weights stay as they are. An edit is remembered; where
-// the scope classifier finds a question near to one, the counterfactual model answers it, having
-// read the edit. Several requests are several entries of one memory.
+// SERAC (Mitchell et al., arXiv 2206.06520) changes no weights. Edits are stored in a memory. If
+// the scope classifier finds a question similar to an edit, the counterfactual model answers it
+// with the edit in its prompt. A batch edit has one entry for each request.
 class SeracEditor : public Editor {
  public:
-  // Throws emend::Error for unknown settings.
+  // Throws emend::Error if a setting is unknown.
   explicit SeracEditor(const nlohmann::json& settings);
-  // One that is still being trained.
+  // Makes an editor that is still in training.
   explicit SeracEditor(std::shared_ptr<const SeracTrained> trained);
 
   std::string name() const override { return "serac"; }
@@ -87,11 +91,12 @@ class SeracEditor : public Editor {
   const SeracTrained& trained(const Vlm& vlm) const;
 
   SeracSettings settings_;
-  mutable std::shared_ptr<const SeracTrained> trained_;  // read at the first edit
-  mutable std::string base_;                             // the model that it was read for
+  mutable std::shared_ptr<const SeracTrained> trained_;  // loaded at the first edit
+  // Fingerprint of the model that it was loaded for.
+  mutable std::string base_;
 };
 
-// Of an edit's Projection.
+// The random seed of an edit's Projection.
 uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target);
 
 }  // namespace emend

@@ -64,7 +64,7 @@ class SeracTest : public ::testing::Test {
     for (int i = 0; i < steps; ++i) trainer.step({lesson(i), lesson(i + 1)});
     return trainee;
   }
-  // So strict that only the very question of an edit is in scope.
+  // The threshold is so high that only the edited question itself is in scope.
   static Patch edited(const std::vector<EditRequest>& requests,
                       const std::string& module = "repaired", double threshold = 0.9999) {
     auto editor = make_editor("serac", {{"module", module},
@@ -88,7 +88,7 @@ class SeracTest : public ::testing::Test {
       all.push_back(row.logits);
     return all;
   }
-  // What the counterfactual model of a patch changes.
+  // The weight changes of a patch's counterfactual model.
   static Interventions counterfactual(const Patch& patch) {
     SeracTrained trained(*vlm().model, read_settings<SeracShape>("serac", patch.memory.reading));
     trained.load(patch.memory.network, "the patch");
@@ -111,11 +111,11 @@ std::vector<Query> mixed_queries() {
 }
 bool in_scope(size_t row) { return row == 0 || row == 4; }
 
-TEST_F(SeracTest, OutOfScopeIsTheBaseBitForBitInScopeTheCounterfactual) {
+TEST_F(SeracTest, BaseBitsOutOfScopeAndCounterfactualInScope) {
   auto patch = edited({request()});
   auto before = logits(mixed_queries(), {});
   auto after = logits(mixed_queries(), patch.interventions(vlm()));
-  // The counterfactual model asked by hand, with the edit in front of the question.
+  // Runs the counterfactual model directly, with the edit before the question.
   auto told =
       logits({query(1, "New Fact: What is this? cat\nPrompt:What is this?")}, counterfactual(patch))
           .at(0);
@@ -129,7 +129,7 @@ TEST_F(SeracTest, OutOfScopeIsTheBaseBitForBitInScopeTheCounterfactual) {
     auto own = after[row].slice(0, size - text), expected = told.slice(0, told.size(0) - text);
     EXPECT_LT(largest_change(own, expected), 1e-4) << row;
     EXPECT_GT(largest_change(own, before[row].slice(0, size - text)), 0.1) << row;
-    // The picture's positions stand before the edit, which they cannot see.
+    // The positions of the picture are before the edit and do not attend to it.
     EXPECT_LT(largest_change(after[row].slice(0, 0, 4), told.slice(0, 0, 4)), 1e-4) << row;
     EXPECT_LT(
         largest_change(after[row], logits({mixed_queries()[row]}, patch.interventions(vlm()))[0]),
@@ -137,7 +137,7 @@ TEST_F(SeracTest, OutOfScopeIsTheBaseBitForBitInScopeTheCounterfactual) {
   }
 }
 
-TEST_F(SeracTest, ChosenPositionsAreTheSame) {
+TEST_F(SeracTest, SelectedPositionsGiveTheSameLogits) {
   auto patch = edited({request()});
   at::NoGradGuard no_grad;
   Batch batch;
@@ -150,11 +150,11 @@ TEST_F(SeracTest, ChosenPositionsAreTheSame) {
             1e-4);
 }
 
-TEST_F(SeracTest, GenerationAnswersAsTheCounterfactualAndLeavesTheRest) {
+TEST_F(SeracTest, GenerationUsesTheCounterfactualOnlyInScope) {
   auto patch = edited({request()});
   GenerationOptions options;
   options.max_new_tokens = 6;
-  // With every step's logits seen.
+  // Records the logits of every step.
   auto run = [&](const std::vector<Query>& queries, Interventions changes) {
     auto seen = std::make_shared<std::vector<at::Tensor>>();
     auto look = Intervention::logits([seen](const at::Tensor& x) {
@@ -192,9 +192,9 @@ TEST_F(SeracTest, GenerationAnswersAsTheCounterfactualAndLeavesTheRest) {
   EXPECT_NE(after[0], before[0]);
 }
 
-TEST_F(SeracTest, NeverLooksAtAnAnswerThatIsFedIn) {
+TEST_F(SeracTest, IgnoresTheTeacherForcedAnswer) {
   auto patch = edited({request()});
-  // Another answer is judged, the question is in scope all the same.
+  // Another answer is judged, but the question is still in scope.
   auto after = logits({query(1)}, patch.interventions(vlm()), " something else");
   EXPECT_FALSE(at::equal(after[0], logits({query(1)}, {}, " something else")[0]));
 
@@ -208,14 +208,14 @@ TEST_F(SeracTest, NeverLooksAtAnAnswerThatIsFedIn) {
     batch.rows.push_back(row);
   }
   auto text = question_features(vlm(), batch, {}, options).text;
-  // Two rows of one batch: a BLAS may add in another order where its blocks of rows end.
+  // For two rows of one batch, a BLAS can sum in another order at the end of a block of rows.
   EXPECT_LT(largest_change(text[0], text[1]), 1e-5);
   options.whole_rows = true;
   text = question_features(vlm(), batch, {}, options).text;
   EXPECT_GT(largest_change(text[0], text[1]), 0.01);
 }
 
-TEST_F(SeracTest, MixesSoftlyByTheScore) {
+TEST_F(SeracTest, SoftMixingUsesTheSimilarity) {
   auto hard = edited({request()}, "repaired", 0);  // everything is in scope
   auto soft = hard;
   soft.settings["mix"] = "soft";
@@ -241,7 +241,7 @@ TEST_F(SeracTest, MixesSoftlyByTheScore) {
   EXPECT_GT(largest_change(said[0], said[1]), 0.1);
 }
 
-TEST_F(SeracTest, TheReproductionRedrawsItsProjectionAtEveryEdit) {
+TEST_F(SeracTest, PaperVariantDrawsAProjectionForEachEdit) {
   auto first = edited({request()}, "paper"), second = edited({request(1, " dog")}, "paper");
   EXPECT_EQ(first.memory.entries[0].name, second.memory.entries[0].name);
   const auto name = first.memory.entries[0].name;
@@ -250,7 +250,8 @@ TEST_F(SeracTest, TheReproductionRedrawsItsProjectionAtEveryEdit) {
   auto drawn = Projection::draw(32, 7, at::kCPU);
   EXPECT_TRUE(at::equal(drawn.weight, Projection::draw(32, 7, at::kCPU).weight));
   EXPECT_LE(drawn.weight.abs().max().item<double>(), 1 / std::sqrt(32.0));
-  // Its classifier reads texts alone: another picture is no other question.
+  // The classifier of this variant uses only texts, so a question about another picture is the
+  // same.
   SeracTrained trained(*vlm().model, read_settings<SeracShape>("serac", first.memory.reading));
   EXPECT_FALSE(trained.features.pictures);
   EXPECT_TRUE(trained.features.whole_rows);
@@ -258,7 +259,7 @@ TEST_F(SeracTest, TheReproductionRedrawsItsProjectionAtEveryEdit) {
   EXPECT_FALSE(at::equal(after[0], logits({query(2)}, {})[0]));
 }
 
-TEST_F(SeracTest, ManyEditsAreOneMemory) {
+TEST_F(SeracTest, SeveralEditsShareOneMemory) {
   auto first = edited({request(1)}), second = edited({request(2, " dog")});
   PatchStack stack;
   stack.apply(vlm(), first);
@@ -270,18 +271,18 @@ TEST_F(SeracTest, ManyEditsAreOneMemory) {
   EXPECT_LT(largest_change(both[1], alone[1]), 1e-4);
   EXPECT_GT(largest_change(both[0], base[0]), 0.1);
   EXPECT_TRUE(at::equal(both[2], base[2]));
-  // Together in one edit they are the same entries.
+  // As one batch edit, they give the same entries.
   auto batch = edited({request(1), request(2, " dog")});
   ASSERT_EQ(batch.memory.entries.size(), 2u);
   EXPECT_EQ(batch.memory.entries[1].name, second.memory.entries[0].name);
-  // One is forgotten by its name.
+  // An entry is removed by its name.
   batch.memory.remove(second.memory.entries[0].name);
   auto left = logits({query(1), query(2), query(3)}, batch.interventions(vlm()));
   EXPECT_TRUE(at::equal(left[1], base[1]));
   EXPECT_FALSE(at::equal(left[0], base[0]));
   EXPECT_THAT(error_of([&] { batch.memory.remove("nothing"); }),
               HasSubstr(first.memory.entries[0].name));
-  // The same question asked to be answered otherwise replaces what was said.
+  // An edit of the same question with another target replaces the entry.
   stack.apply(vlm(), edited({request(2, " fox")}));
   EXPECT_LT(
       largest_change(logits({query(2)}, stack.interventions(vlm()))[0],
@@ -289,7 +290,7 @@ TEST_F(SeracTest, ManyEditsAreOneMemory) {
       1e-4);
 }
 
-TEST_F(SeracTest, AnEditOfATextNeedsNoPicture) {
+TEST_F(SeracTest, TextOnlyEditNeedsNoPicture) {
   EditRequest text{{}, "Where is it?", " home"};
   auto patch = edited({text});
   auto queries = std::vector<Query>{{{}, "Where is it?"}, query(1, "Where is it?")};
@@ -298,7 +299,7 @@ TEST_F(SeracTest, AnEditOfATextNeedsNoPicture) {
   EXPECT_TRUE(at::equal(after[1], before[1]));
 }
 
-TEST_F(SeracTest, RowsComeBackFromAPass) {
+TEST_F(SeracTest, RowsAreRecoveredFromAPass) {
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(1)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Who?"), vlm().processor.row("What is this?", 0)};
@@ -317,7 +318,7 @@ TEST_F(SeracTest, RowsComeBackFromAPass) {
   }
 }
 
-TEST_F(SeracTest, TrainingTellsQuestionsApartAndMakesTheCounterfactualAnswer) {
+TEST_F(SeracTest, TrainingReducesBothLosses) {
   auto settings = small();
   settings["lr"] = 0.01;
   auto trainee = make_trainee("serac", vlm(), settings, nullptr);
@@ -331,7 +332,7 @@ TEST_F(SeracTest, TrainingTellsQuestionsApartAndMakesTheCounterfactualAnswer) {
   EXPECT_LT(mean(50), 0.5 * mean(0));
 }
 
-TEST_F(SeracTest, TrainingGoesOnAsIfUnbroken) {
+TEST_F(SeracTest, TrainingResumesBitForBit) {
   for (const std::string module : {"repaired", "paper"}) {
     auto whole = make_trainee("serac", vlm(), small(module), nullptr);
     auto first = make_trainee("serac", vlm(), small(module), nullptr);
@@ -348,7 +349,7 @@ TEST_F(SeracTest, TrainingGoesOnAsIfUnbroken) {
   }
 }
 
-TEST_F(SeracTest, RefusesWhatCannotWork) {
+TEST_F(SeracTest, RejectsInvalidSettings) {
   EXPECT_THAT(error_of([] { make_editor("serac", {{"module", "language"}}); }), HasSubstr("paper"));
   EXPECT_THAT(
       error_of([] {
@@ -368,8 +369,8 @@ TEST_F(SeracTest, RefusesWhatCannotWork) {
   EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("scope.text.0.weight"));
   patch = edited({request()});
   patch.memory.entries[0].tensors["embedding"] = at::zeros({5});
-  EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("no embedding"));
-  // The edit in front makes a question longer than the model's rows.
+  EXPECT_THAT(error_of([&] { patch.interventions(vlm()); }), HasSubstr("missing the embedding"));
+  // With the edit, the question exceeds the model's positions.
   auto longest = request();
   longest.prompt = std::string(300, 'a');
   auto changes = edited({longest}).interventions(vlm());
@@ -377,11 +378,11 @@ TEST_F(SeracTest, RefusesWhatCannotWork) {
               HasSubstr("positions"));
 }
 
-// The one that comes with the bundled model.
-TEST(SeracBundledTest, EditsHoldAndLeaveOtherPicturesAlone) {
+// The trained editor of the bundled model.
+TEST(SeracBundledTest, EditsHoldAndDoNotAffectOtherPictures) {
   const std::string folder = EMEND_SOURCE_DIR "/models/scenes-blip2";
   if (!std::filesystem::exists(folder + "/editors/serac.safetensors"))
-    GTEST_SKIP() << "the trained editor is not there: " << folder;
+    GTEST_SKIP() << "the trained editor is missing: " << folder;
   auto vlm = load_vlm(folder);
   auto editor = make_editor("serac", nlohmann::json::object());
   auto wrapped = [](const std::string& text) { return "Question: " + text + " Short answer:"; };

@@ -9,9 +9,9 @@
 namespace emend {
 namespace {
 
-enum class Kind { edit, follows, picture, text };  // the latter two: out of scope
+enum class Kind { edit, follows, picture, text };  // `text` and `picture` are out of scope
 
-// A step's questions, all lessons' in one list.
+// The questions of a step: those of all lessons in one list.
 struct Questions {
   std::vector<ForcedQuery> queries;
   std::vector<size_t> lesson;
@@ -25,7 +25,8 @@ struct Questions {
   bool in_scope(size_t q) const { return kind[q] == Kind::edit || kind[q] == Kind::follows; }
 };
 
-// The lesson without its picture: an edit of a text, its rewordings, and what stays.
+// Removes the picture of a lesson, which makes it an edit of a text with its rephrases and
+// locality.
 Lesson without_picture(Lesson lesson) {
   lesson.edit.image = {};
   std::set<std::string> prompts = {lesson.edit.prompt};
@@ -55,14 +56,15 @@ Questions questions_of(const std::vector<Lesson>& lessons, double texts, bool pa
   return all;
 }
 
-// Of every pair of an edit and a question, (L, Q), by lessons: which losses it counts in.
+// For every pair of an edit and a question, (L, Q): 1 if the pair counts in a loss.
 struct Pairs {
   at::Tensor follows, own_picture, own_text, others;
 };
 
 Pairs pairs_of(const Questions& all, size_t lessons) {
   const auto count = all.queries.size();
-  // Without a picture the same words are the same question, whosever it is.
+  // Without pictures, questions with the same text are equal, even if they belong to several
+  // lessons.
   std::vector<std::set<std::string>> bare(lessons);
   for (size_t q = 0; q < count; ++q)
     if (all.in_scope(q) && !all.queries[q].image.present())
@@ -86,17 +88,18 @@ Pairs pairs_of(const Questions& all, size_t lessons) {
   return pairs;
 }
 
-// Texts and pictures of the questions crossed, which costs nothing more: their features are known
-// apart. A lesson's texts in scope beside its pictures in scope are in scope; beside any other
-// picture they are not.
+// All combinations of texts and pictures of the questions. This costs little, because features of
+// texts and of pictures are separate. A text in scope of a lesson is in scope with the lesson's
+// pictures in scope, and out of scope with any other picture.
 struct Crossed {
-  std::vector<int64_t> lesson, question, picture;  // whose edit, the text's question, the picture
+  // The lesson, a question with the text, and the picture.
+  std::vector<int64_t> lesson, question, picture;
   std::vector<float> in_scope;
 };
 
 Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t lessons) {
   const auto count = forced.batch.pixels.defined() ? forced.batch.pixels.size(0) : 0;
-  std::vector<std::map<std::string, int64_t>> texts(lessons);  // a question of each prompt
+  std::vector<std::map<std::string, int64_t>> texts(lessons);  // one question for each prompt
   std::vector<std::set<int64_t>> pictures(lessons);
   for (size_t q = 0; q < all.queries.size(); ++q) {
     const auto& images = forced.batch.rows[q].images;
@@ -121,7 +124,7 @@ at::Tensor mean_over(const at::Tensor& losses, const at::Tensor& pairs) {
   return (losses * counted).sum() / counted.sum().clamp_min(1);
 }
 
-// Questions in scope, `most` of each lesson (0: all).
+// The questions in scope, at most `most` of each lesson (0: all).
 std::vector<size_t> answered(const Questions& all, size_t lessons, int64_t most) {
   std::vector<std::vector<size_t>> own(lessons);
   for (size_t q = 0; q < all.queries.size(); ++q)
@@ -135,8 +138,9 @@ std::vector<size_t> answered(const Questions& all, size_t lessons, int64_t most)
   return chosen;
 }
 
-// The targets' nll, the mean over questions of their means over tokens. `answers`: questions of a
-// lesson at most; which ones goes by the lesson's place, and so by chance.
+// The nll of the targets: the mean over questions of the mean over tokens. `answers` is the maximum
+// number of questions for each lesson. They are selected by the index of the lesson, which is
+// random.
 at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, const Questions& all,
                                const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
                                int64_t seed) {
@@ -194,14 +198,14 @@ SeracTrainSettings::SeracTrainSettings() {
 
 void SeracTrainSettings::declare(SettingList& list) {
   shape.declare(list);
-  list.number("scope_weight", scope_weight, 0, 1e6, "weight of the scope classifier's loss");
-  list.number("edit_weight", edit_weight, 0, 1e6, "weight of the counterfactual model's nll");
-  list.number("texts", texts, 0, 1, "share of a step's edits that are asked without their picture");
-  list.whole(
-      "answers", answers, 0, 1000000,
-      "questions of an edit that the counterfactual model answers in a step, at most; 0: all");
-  list.flag("end_of_answer", end_of_answer, "the stop token belongs to every answer");
-  list.whole("seed", seed, 0, int64_t{1} << 60, "seed of all that is drawn");
+  list.number("scope_weight", scope_weight, 0, 1e6, "weight of the loss of the scope classifier");
+  list.number("edit_weight", edit_weight, 0, 1e6, "weight of the nll of the counterfactual model");
+  list.number("texts", texts, 0, 1, "share of edits in a step that lose their picture");
+  list.whole("answers", answers, 0, 1000000,
+             "maximum number of questions per edit that the counterfactual model answers in a "
+             "step; 0: all");
+  list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
+  list.whole("seed", seed, 0, int64_t{1} << 60, "random seed");
   training.declare(list);
 }
 

@@ -7,17 +7,17 @@
 
 namespace emend {
 
-// SERAC in training. A step's lessons are each other's questions out of scope, beside their own
-// localities. The loss is
-//   scope_weight * (mean of -log s over what is in scope
-//                   + mean of -log(1 - s) over own localities + the same over other lessons
-//                   + both again over the step's texts and pictures crossed)
-//   + edit_weight * the counterfactual model's nll of the edits' and the generality's targets.
+// Training of SERAC. The questions of other lessons of a step are out of scope, as are the lesson's
+// own locality questions. The loss is
+//   scope_weight * (mean of -log s over questions in scope
+//                   + mean of -log(1 - s) over own locality + the same over other lessons
+//                   + both again over combinations of the step's texts and pictures)
+//   + edit_weight * nll of the counterfactual model for edits and generality questions.
 struct SeracTrainSettings {
   SeracShape shape;
   double scope_weight = 1, edit_weight = 1;
-  double texts = 0.125;  // share of a step's lessons that lose their picture: edits of texts alone
-  int64_t answers = 0;   // questions of a lesson that the counterfactual model answers; 0: all
+  double texts = 0.125;  // share of a step's lessons that lose their picture
+  int64_t answers = 0;   // maximum number of questions for each lesson; 0: all
   bool end_of_answer = true;
   int64_t seed = 0;
   TrainSettings training;
@@ -37,7 +37,8 @@ class SeracTraining : public Trainee {
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override {
     now_->load(tensors, file);
   }
-  // `generality`: the nll and what is wrongly out of scope; the localities: what is wrongly in it.
+  // `generality` has the nll and the share of questions wrongly out of scope. The localities have
+  // the shares of questions wrongly in scope.
   LessonLosses learn(const std::vector<Lesson>& lessons) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<SeracEditor>(std::shared_ptr<const SeracTrained>(now_));

@@ -7,24 +7,24 @@
 
 #include "editing/settings/easyedit/hparams.h"
 
-// How the keys of EasyEdit's files become settings: one table of keys an algorithm.
+// Conversion of EasyEdit's hyper-parameter files: one table of keys for each algorithm.
 namespace emend::easyedit {
 
-// A file on its way to an editor's settings.
+// A file during its conversion to the settings of an editor.
 struct File {
   std::string path;
   nlohmann::json values;
-  nlohmann::json settings = nlohmann::json::object();  // of edits
-  nlohmann::json training = nullptr;                   // of `emend train`
+  nlohmann::json settings = nlohmann::json::object();  // for edits
+  nlohmann::json training = nullptr;                   // for `emend train`
   std::vector<Hparams::Ignored> ignored = {};
-  std::vector<std::string> trains = {};  // keys that only training reads
+  std::vector<std::string> trains = {};  // keys that only training uses
 
-  // Throws emend::Error that says what the key must be.
+  // Throws emend::Error, which states what the value of the key must be.
   [[noreturn]] void wrong(const std::string& key, const std::string& wanted) const;
   std::string text(const std::string& key) const;
 };
 
-// What becomes of a key: read into the settings, or ignored for a reason.
+// How a key is converted: `use` writes settings, or the key is ignored for a reason.
 struct Key {
   std::string name;
   std::function<void(File&, const nlohmann::json&)> use;
@@ -33,46 +33,47 @@ struct Key {
 
 struct Algorithm {
   std::string name;         // alg_name
-  std::string editor;       // ours
-  nlohmann::json defaults;  // what the algorithm does without a key to say so
+  std::string editor;       // emend's name
+  nlohmann::json defaults;  // settings of the algorithm that its files do not have
   std::vector<Key> keys;
-  std::function<void(File&)> finish;                          // what several keys say together
-  std::function<void(const nlohmann::json&)> check_training;  // throws where it makes no sense
+  // Converts keys that depend on each other.
+  std::function<void(File&)> finish;
+  // Throws if a training setting is invalid.
+  std::function<void(const nlohmann::json&)> check_training;
 };
 
 Key ignore(const std::string& name, const std::string& reason);
-// A sentence encoder's folder, where it is here; ignored for the reason where it is not.
+// A key with the folder of a sentence encoder. The key is ignored if the folder does not exist.
 Key encoder(const std::string& name, const std::string& reason,
             const std::function<void(File&, const std::string& folder)>& use);
 Key copy(const std::string& name, const std::string& setting);
-// Read by `finish`, with others.
+// A key that `finish` converts.
 Key later(const std::string& name);
 std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more);
 
-// What a file's inner_params say: the layers whose weights are edited, as a glob, and the module
-// that they are in (language, vision, projection or tower). A bias is named as ignored.
+// The key inner_params: the layers whose weights are edited, as a glob, and the module that has
+// them (language, vision, projection or tower). Biases are added to the ignored keys.
 struct InnerParams {
   std::string sites, module;
 };
 InnerParams inner_params(File& file);
-// Keys of the files of models with pictures that no algorithm reads here: where the model and its
-// parts lie, what is logged, and so on.
+// Keys of files for vision-language models that no algorithm uses here, such as paths and logging.
 std::vector<Key> multimodal_keys();
 
-// EasyEdit's BLIP-2 and MiniGPT-4 come from LAVIS, and its LLaVA from the first release; both name
-// the parts otherwise.
+// Converts a layer's name. EasyEdit's BLIP-2 and MiniGPT-4 have LAVIS names, and its LLaVA has the
+// names of the first release.
 std::string hugging_face_name(std::string name);
-// A layer's name from its weight's.
+// Converts the name of a weight to the name of its layer.
 std::string without_weight(std::string name);
 
-// hparams_tuned.cpp: FT and LoRA.
+// tuned.cpp: FT and LoRA.
 Algorithm ft();
 Algorithm lora();
-// hparams_trained.cpp: the files of hparams/MEND and hparams/TRAINING/MEND; the same of KE, and of
-// SERAC, whose name in them is SERAC, or SERAC_MULTI for models with pictures.
+// trained.cpp: the files of hparams/MEND and hparams/TRAINING/MEND, and those of KE and SERAC. In
+// files, SERAC has the name SERAC, or SERAC_MULTI for vision-language models.
 Algorithm mend();
 Algorithm ke();
 Algorithm serac(const std::string& name);
-Algorithm ike();  // hparams_ike.cpp
+Algorithm ike();  // ike.cpp
 
 }  // namespace emend::easyedit

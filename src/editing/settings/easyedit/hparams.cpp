@@ -26,8 +26,8 @@ void File::wrong(const std::string& key, const std::string& wanted) const {
 
 std::string File::text(const std::string& key) const {
   if (!values.contains(key))
-    throw Error("editing::hparams", fmt::format("'{}' has no '{}'", path, key),
-                "is it a hyper-parameter file of EasyEdit?");
+    throw Error("editing::hparams", fmt::format("'{}' is missing the key '{}'", path, key),
+                "check that it is a hyper-parameter file of EasyEdit");
   if (!values[key].is_string()) wrong(key, "text");
   return values[key].get<std::string>();
 }
@@ -39,7 +39,7 @@ Key encoder(const std::string& name, const std::string& reason,
   return {
       name,
       [name, reason, use](File& file, const json& value) {
-        if (!value.is_string() && !value.is_null()) file.wrong(name, "a folder's name");
+        if (!value.is_string() && !value.is_null()) file.wrong(name, "the name of a folder");
         const auto folder = value.is_null() ? std::string() : value.get<std::string>();
         std::error_code error;
         if (std::filesystem::is_regular_file(std::filesystem::path(folder) / "config.json", error))
@@ -97,7 +97,7 @@ InnerParams inner_params(File& file) {
         names.push_back(hugging_face_name(without_weight(name)));
     }
   if (names.empty() || names.size() + biases.size() != list.size() || list.size() > 1000)
-    file.wrong("inner_params", "a list of weights' names");
+    file.wrong("inner_params", "a list of weight names");
   if (!biases.empty())
     file.ignored.push_back(
         {"inner_params", fmt::format("biases are not edited, and {} {} one: {}", biases.size(),
@@ -127,7 +127,7 @@ std::vector<Algorithm> algorithms() {
   return {ft(), lora(), ike(), ke(), mend(), serac("SERAC"), serac("SERAC_MULTI")};
 }
 
-// "ft" is FT: the files' `alg` is not always written as their `alg_name`.
+// The alias "ft" of FT is needed, because `alg` can differ from `alg_name`.
 bool same_algorithm(const std::string& a, const std::string& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) ==
@@ -136,7 +136,7 @@ bool same_algorithm(const std::string& a, const std::string& b) {
 }
 
 Algorithm algorithm_of(const File& file) {
-  // The files of hparams/TRAINING have `alg` alone.
+  // The files of hparams/TRAINING have only `alg`.
   const bool trains = !file.values.contains("alg_name") && file.values.contains("alg");
   const std::string key = trains ? "alg" : "alg_name";
   auto name = file.text(key);
@@ -145,7 +145,7 @@ Algorithm algorithm_of(const File& file) {
     if (same_algorithm(algorithm.name, name)) return algorithm;
     known.push_back(algorithm.name);
   }
-  file.wrong(key, fmt::format("an algorithm that emend has: {}", fmt::join(known, ", ")));
+  file.wrong(key, fmt::format("one of the supported algorithms: {}", fmt::join(known, ", ")));
 }
 
 }  // namespace
@@ -154,8 +154,8 @@ Hparams read_hparams(const std::string& path) {
   namespace fs = std::filesystem;
   File file{path, fs::path(path).extension() == ".json" ? read_json(path) : read_yaml(path)};
   if (!file.values.is_object())
-    throw Error("editing::hparams", fmt::format("'{}' holds no names and values", path),
-                "is it a hyper-parameter file of EasyEdit?");
+    throw Error("editing::hparams", fmt::format("'{}' is not a mapping of names to values", path),
+                "check that it is a hyper-parameter file of EasyEdit");
   auto algorithm = algorithm_of(file);
   Hparams result;
   result.algorithm = algorithm.name;
@@ -174,16 +174,16 @@ Hparams read_hparams(const std::string& path) {
   }
   if (!unknown.empty())
     throw Error("editing::hparams",
-                fmt::format("'{}' has keys that {} does not know: {}", path, algorithm.name,
+                fmt::format("'{}' has keys that are unknown for {}: {}", path, algorithm.name,
                             fmt::join(unknown, ", ")),
-                "take them out, or correct their names");
+                "remove the keys, or correct their names");
   algorithm.finish(file);
   result.spec = {fmt::format("{} ({})", algorithm.editor, fs::path(path).stem().string()),
                  algorithm.editor, file.settings};
   result.training = file.training;
   result.ignored = result.ignored_in_training = file.ignored;
   for (const auto& key : file.trains)
-    result.ignored.push_back({key, "`emend train --hparams` reads it"});
+    result.ignored.push_back({key, "only `emend train --hparams` uses it"});
   try {
     make_editor(result.spec.name, result.spec.settings);
     if (algorithm.check_training) algorithm.check_training(file.training);

@@ -7,22 +7,22 @@
 
 namespace emend {
 
-// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, and so on for LoRA, IKE, KE, MEND, SERAC,
-// and hparams/TRAINING) as an editor.
+// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, and those of LoRA, IKE, KE, MEND, SERAC
+// and hparams/TRAINING) as an editor with settings.
 struct Hparams {
-  EditorSpec spec;  // labelled `ft (llama-7b)`: the editor and the file's name
+  EditorSpec spec;  // labeled `ft (llama-7b)`: the editor, and the name of the file
   std::string algorithm;
-  std::string model_name;  // the model that the file was written for; -m says which is edited
+  std::string model_name;  // the model that the file was written for; it does not select a model
   struct Ignored {
     std::string key, reason;
   };
-  nlohmann::json training;       // settings of `emend train`; null where nothing is trained
-  std::vector<Ignored> ignored;  // keys that change nothing in an edit, and why
+  nlohmann::json training;       // settings of `emend train`; null for editors without training
+  std::vector<Ignored> ignored;  // keys without effect on an edit, with the reason
   std::vector<Ignored> ignored_in_training;
 };
 
-// YAML, or (ending .json) JSON. Throws emend::Error naming file and key for an algorithm that has
-// no editor here, a key that it does not know, or a value that makes no sense.
+// Reads YAML, or JSON if the file name ends in .json. Throws emend::Error, which names file and
+// key, if the algorithm has no editor here, a key is unknown, or a value is invalid.
 Hparams read_hparams(const std::string& path);
 
 }  // namespace emend

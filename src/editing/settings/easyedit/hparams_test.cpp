@@ -12,7 +12,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// Files of our own in EasyEdit's format.
+// Our own files in EasyEdit's format.
 const char* const kFt = R"(alg_name: "FT"
 model_name: "./somewhere/blip2"
 device: 0
@@ -133,7 +133,7 @@ exact_match: true
 coco_image: ../
 rephrase_image: ../
 )";
-// What SERAC's files have and MEND's have not.
+// Keys of SERAC's files that MEND's files do not have.
 const char* const kSeracs = R"(small_name: somewhere/opt-125m
 cls_name: somewhere/distilbert-base-cased
 cls_class: AutoModel
@@ -172,7 +172,7 @@ class HparamsTest : public ::testing::Test {
     EXPECT_NE(at, std::string::npos) << from;
     return text.replace(at, from.size(), to);
   }
-  // The sites that the settings choose in the tiny model.
+  // The sites that the settings select in the tiny model.
   std::vector<std::string> sites(const Hparams& hparams) {
     if (!vlm_) {
       testing::write_tiny_vlm(folder_ / "model");
@@ -215,7 +215,7 @@ TEST_F(HparamsTest, Ft) {
 }
 
 TEST_F(HparamsTest, FtOfEarlierReleases) {
-  // Without an objective it is the target's, and a template without `.weight` is a part of a name.
+  // The default objective is the target's, and a template without `.weight` is a part of a name.
   auto text = with(kFt, "objective_optimization: \"prompt_last\"", "");
   text = with(text, "norm_constraint: 1e-3", "norm_constraint: false");
   text = with(text, "layers: [1, 2]", "layers: [1]");
@@ -232,7 +232,7 @@ TEST_F(HparamsTest, FtOfEarlierReleases) {
   EXPECT_EQ(sites(bridge), std::vector<std::string>{"qformer.encoder.layer.1.output_query.dense"});
 }
 
-// What VLKEB and MMKE-Bench release for FT: keys of all their algorithms, in a form of our own.
+// FT files like those of VLKEB and MMKE-Bench, which have the keys of all their algorithms.
 const char* const kPictureFt = R"(device: 0
 alg_name: "FT"
 name: somewhere/opt-2.7b
@@ -300,7 +300,7 @@ coco_image: pictures
 rephrase_image: pictures
 )";
 
-TEST_F(HparamsTest, FtOfModelsWithPictures) {
+TEST_F(HparamsTest, FtOfVisionLanguageModels) {
   auto hparams = read(kPictureFt);
   EXPECT_EQ(hparams.spec.name, "ft");
   auto settings = make_editor("ft", hparams.spec.settings)->settings();
@@ -323,7 +323,7 @@ TEST_F(HparamsTest, FtOfModelsWithPictures) {
   EXPECT_EQ(adamw.spec.settings["optimizer"], "adamw");
   EXPECT_THAT(refusal(with(kPictureFt, "opt: Adam", "opt: Lion")), HasSubstr("AdamW"));
   EXPECT_THAT(refusal(with(kPictureFt, "num_steps", "num_stepz")), HasSubstr("num_stepz"));
-  // The algorithm's name alone, in any case.
+  // Only the name of the algorithm, in upper or lower case.
   EXPECT_EQ(read(with(kPictureFt, "alg_name: \"FT\"", "")).spec.name, "ft");
   const std::string lists =
       "- opt_model.model.decoder.layers.2.fc1.weight\n"
@@ -353,7 +353,7 @@ TEST_F(HparamsTest, NamesOfPartsOfTheFirstLlava) {
             "{*.,}model.layers.31.mlp.down_proj");
 }
 
-TEST_F(HparamsTest, LoraMeansALayersWeightsByAnEnding) {
+TEST_F(HparamsTest, LoraAcceptsNamesWithASuffix) {
   auto text = with(kLora, "[\"q_proj\", \"v_proj\"]",
                    "[\"language_model.model.decoder.layers.*q_proj.*\"]");
   EXPECT_EQ(sites(read(text)).size(), 3u);
@@ -378,7 +378,7 @@ TEST_F(HparamsTest, Lora) {
   EXPECT_EQ(sites(path).size(), 3u);
 }
 
-TEST_F(HparamsTest, MendsTraining) {
+TEST_F(HparamsTest, MendTraining) {
   auto hparams = read(kTraining);
   EXPECT_EQ(hparams.spec.name, "mend");  // the published method, not mend-iterated
   EXPECT_EQ(hparams.spec.label, "mend (blip2)");
@@ -400,7 +400,7 @@ TEST_F(HparamsTest, MendsTraining) {
                                       {"validate", 5000},
                                       {"patience", 5},  // 21000 steps
                                       {"clip", 90.0}}));
-  // Whatever is no setting says why; an edit reads none of training's.
+  // Every ignored key has a reason; an edit ignores the keys of training.
   std::map<std::string, std::string> ignored;
   for (const auto& [key, reason] : hparams.ignored) ignored[key] = reason;
   EXPECT_THAT(ignored["lr"], HasSubstr("emend train"));
@@ -412,7 +412,7 @@ TEST_F(HparamsTest, MendsTraining) {
   }
 }
 
-TEST_F(HparamsTest, MendsEdit) {
+TEST_F(HparamsTest, MendEdit) {
   auto text = with(kTraining, "alg: MEND", "alg_name: MEND\nlr_scale: 1.0");
   auto hparams = read(with(text, "archive: null", "archive: results/models/MEND/blip2-vqa"));
   EXPECT_FALSE(hparams.spec.settings.contains("checkpoint"));
@@ -433,7 +433,7 @@ TEST_F(HparamsTest, MendsEdit) {
 }
 
 TEST_F(HparamsTest, Ke) {
-  // KE's files have none of MEND's networks.
+  // The files of KE do not have the keys of MEND's networks.
   std::string text = kTraining;
   auto begin = text.find("one_sided"), end = text.find("archive");
   text = with(text.erase(begin, end - begin), "alg: MEND", "alg: KE");
@@ -464,7 +464,7 @@ TEST_F(HparamsTest, Serac) {
   for (const auto& [key, reason] : hparams.ignored_in_training) ignored[key] = reason;
   for (const char* key : {"small_name", "cls_name", "inner_params", "cedit", "cloc", "edit_lr"})
     EXPECT_FALSE(ignored[key].empty()) << key;
-  // The file of an edit; not soft where it is supervised and not asked to be.
+  // The file of an edit. Mixing is not soft if `supervised` is set and `soft_weighting` is not.
   auto edit = with(text, "alg: MEND", "alg_name: SERAC");
   edit = with(edit, "archive: null", "archive: trained/serac.safetensors");
   hparams = read(with(edit, "supervised: False", "supervised: True"));
@@ -482,7 +482,7 @@ TEST_F(HparamsTest, Ike) {
   EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"k", 24}}));
   EXPECT_TRUE(hparams.training.is_null());
   EXPECT_EQ(hparams.ignored.size(), 15u);
-  // Those of language models have less, and show no demonstration of the edit itself.
+  // Files for language models have fewer keys, and do not use the edit as a demonstration.
   const std::string language = "alg_name: IKE\nmodel_name: llama\n";
   hparams = read(language);
   EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"k", 16}, {"own", false}}));
@@ -493,7 +493,7 @@ TEST_F(HparamsTest, Ike) {
   EXPECT_THAT(refusal(language + "use_icl_examples: 3\n"), HasSubstr("use_icl_examples"));
 }
 
-TEST_F(HparamsTest, TrainedEditorsWhatMakesNoSenseIsNamed) {
+TEST_F(HparamsTest, RejectsInvalidValuesOfTrainedEditors) {
   EXPECT_THAT(refusal(std::string(kTraining) + "other: 1\n"), HasSubstr("other"));
   EXPECT_THAT(refusal(with(kTraining, "act: relu", "act: tanh")),
               AllOf(HasSubstr("act:"), HasSubstr("relu")));
@@ -505,21 +505,21 @@ TEST_F(HparamsTest, TrainedEditorsWhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(with(kTraining, "early_stop_patience: 21000", "early_stop_patience: no")),
               HasSubstr("early_stop_patience"));
   EXPECT_THAT(refusal(with(kTraining, "archive: null", "archive: [1]")), HasSubstr("archive"));
-  EXPECT_THAT(refusal("alg: MEND\n"), HasSubstr("no 'inner_params'"));
+  EXPECT_THAT(refusal("alg: MEND\n"), HasSubstr("missing the key 'inner_params'"));
   EXPECT_THAT(refusal("alg: MEND\ninner_params: []\n"), HasSubstr("inner_params"));
 }
 
-TEST_F(HparamsTest, UnknownKeysAreNamed) {
+TEST_F(HparamsTest, RejectsUnknownKeys) {
   EXPECT_THAT(refusal(std::string(kFt) + "num_stepz: 3\nother: 1\n"),
               AllOf(HasSubstr("blip2.yaml"), HasSubstr("num_stepz"), HasSubstr("other")));
   EXPECT_THAT(refusal(std::string(kLora) + "rewrite_module_tmp: a\n"),
               HasSubstr("rewrite_module_tmp"));
 }
 
-TEST_F(HparamsTest, WhatMakesNoSenseIsNamed) {
+TEST_F(HparamsTest, RejectsInvalidValues) {
   EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "alg_name: ROME")),
               AllOf(HasSubstr("ROME"), HasSubstr("FT, LoRA, IKE, KE, MEND, SERAC, SERAC_MULTI")));
-  EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "")), HasSubstr("no 'alg_name'"));
+  EXPECT_THAT(refusal(with(kFt, "alg_name: \"FT\"", "")), HasSubstr("missing the key 'alg_name'"));
   EXPECT_THAT(refusal(with(kFt, "num_steps: 25", "num_steps: many")),
               AllOf(HasSubstr("steps"), HasSubstr("whole number")));
   EXPECT_THAT(refusal(with(kFt, "prompt_last", "somewhere")), HasSubstr("target_new"));
@@ -531,11 +531,11 @@ TEST_F(HparamsTest, WhatMakesNoSenseIsNamed) {
   EXPECT_THAT(refusal(with(kLora, "adalora", "qlora")), HasSubstr("lora_type"));
   EXPECT_THAT(refusal(with(kLora, "[\"q_proj\", \"v_proj\"]", "[]")), HasSubstr("target_modules"));
   EXPECT_THAT(refusal(with(kLora, "[\"q_proj\", \"v_proj\"]", "[1]")), HasSubstr("target_modules"));
-  EXPECT_THAT(refusal("- FT\n"), HasSubstr("names and values"));
+  EXPECT_THAT(refusal("- FT\n"), HasSubstr("names to values"));
   EXPECT_THAT(refusal("alg_name: FT\nalg_name: FT\n"), HasSubstr("line 2"));
 }
 
-TEST_F(HparamsTest, TheirJsonFilesAreReadToo) {
+TEST_F(HparamsTest, ReadsJsonFiles) {
   auto hparams = read(R"({"alg_name": "FT", "layers": [2], "num_steps": 25, "lr": 5e-4,
     "weight_decay": 0, "kl_factor": 0, "norm_constraint": 5e-4,
     "rewrite_module_tmp": "decoder.layers.{}.fc1"})",

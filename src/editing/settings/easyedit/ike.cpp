@@ -1,13 +1,13 @@
 #include "editing/settings/easyedit/algorithm.h"
 
-// The files of hparams/IKE, those of models with pictures (they say a task_name) among them.
+// The files of hparams/IKE. Those for vision-language models have a task_name.
 namespace emend::easyedit {
 namespace {
 
 using nlohmann::json;
 
 void finish_ike(File& file) {
-  // EasyEdit shows the edit itself as a demonstration to models with pictures alone.
+  // EasyEdit uses the edit itself as a demonstration only for vision-language models.
   if (!file.values.contains("task_name")) file.settings["own"] = false;
   if (file.values.value("use_icl_examples", json(true)) == json(false)) file.settings["k"] = 0;
 }
@@ -15,18 +15,19 @@ void finish_ike(File& file) {
 }  // namespace
 
 Algorithm ike() {
-  const std::string folder = "-m names the model's folder, which says all";
-  const std::string corpus = "demonstrations are chosen from what `emend train --editor ike` wrote";
+  const std::string folder = "-m sets the model folder, which has all parts";
+  const std::string corpus =
+      "demonstrations come from the file that `emend train --editor ike` wrote";
   auto examples = [](File& file, const json& value) {
     if (!value.is_boolean()) file.wrong("use_icl_examples", "true or false");
   };
   const auto sentence_model =
       encoder("sentence_model_name",
-              "there is no such folder here; demonstrations are compared as they were collected",
+              "the folder does not exist; the embedding of the collected demonstrations is used",
               [](File& file, const std::string& found) { file.settings["embedding"] = found; });
   return {"IKE",
           "ike",
-          // EasyEdit's own, where a file has no k.
+          // EasyEdit's default if a file has no k.
           {{"k", 16}},
           {later("alg_name"),
            later("model_name"),
@@ -43,11 +44,11 @@ Algorithm ike() {
            ignore("qformer_name_or_path", folder),
            ignore("state_dict_file", folder),
            ignore("pretrained_ckpt", folder),
-           ignore("device", "--device says where to compute"),
-           ignore("model_parallel", "--device says where to compute"),
-           ignore("exact_match", "the protocol says how answers are judged"),
-           ignore("coco_image", "--images names the folder"),
-           ignore("rephrase_image", "--rephrase-images names the folder")},
+           ignore("device", "--device sets the device"),
+           ignore("model_parallel", "--device sets the device"),
+           ignore("exact_match", "the protocol sets how answers are judged"),
+           ignore("coco_image", "--images sets the folder"),
+           ignore("rephrase_image", "--rephrase-images sets the folder")},
           finish_ike,
           {}};
 }

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// Read by training alone.
+// A key that only training uses.
 Key train(const std::string& name, const std::string& setting) {
   return {name,
           [name, setting](File& file, const json& value) {
@@ -23,12 +23,12 @@ Key train(const std::string& name, const std::string& setting) {
           {}};
 }
 
-// A choice that emend leaves no choice of.
+// A key of which emend implements only one value.
 Key fixed(const std::string& name, const json& only, const std::string& reason) {
   return {name,
           [name, only](File& file, const json& value) {
             if (value != only)
-              file.wrong(name, fmt::format("{}; there is no other here", only.dump()));
+              file.wrong(name, fmt::format("{}, the only implemented value", only.dump()));
           },
           reason};
 }
@@ -36,7 +36,7 @@ Key fixed(const std::string& name, const json& only, const std::string& reason) 
 std::vector<Key> trained_keys() {
   auto archive = [](File& file, const json& value) {
     if (value.is_null()) return;
-    if (!value.is_string()) file.wrong("archive", "null or a checkpoint's name");
+    if (!value.is_string()) file.wrong("archive", "null or the name of a checkpoint");
     const auto name = value.get<std::string>();
     const std::string ending = ".safetensors";
     if (name.size() > ending.size() &&
@@ -44,7 +44,7 @@ std::vector<Key> trained_keys() {
       file.settings["checkpoint"] = name;
     else
       file.ignored.push_back(
-          {"archive", "EasyEdit's trained editors are not read; train one here"});
+          {"archive", "trained editors of EasyEdit cannot be read; train one with emend"});
   };
   return std::vector<Key>{later("alg"),
                           later("alg_name"),
@@ -61,16 +61,16 @@ std::vector<Key> trained_keys() {
                           train("max_iters", "steps"),
                           train("val_interval", "validate"),
                           train("grad_clip", "clip"),
-                          fixed("opt", "Adam", "it is Adam"),
+                          fixed("opt", "Adam", "Adam is always used"),
                           fixed("train_base", false, "base weights are never written"),
-                          fixed("lr_scale", 1.0, "an edit is applied as it is")} +
+                          fixed("lr_scale", 1.0, "an edit is applied unscaled")} +
          multimodal_keys();
 }
 
-// The weights that are edited, and the module that they are in.
+// The weights that are edited, and their module.
 void trained_sites(File& file) {
   auto found = inner_params(file);
-  if (found.module == "projection") found.module = "language";  // the sites alone say it
+  if (found.module == "projection") found.module = "language";  // the sites identify it
   file.settings["module"] = found.module;
   file.training["module"] = found.module;
   file.training["sites"] = found.sites;
@@ -90,14 +90,14 @@ void patience(File& file) {
       static_cast<int64_t>(std::min(1e6, std::ceil(patience.get<double>() / interval)));
 }
 
-// One weight for what has to follow, be it in other words or with another picture.
+// emend has one weight for generality with another text or another picture.
 void edit_weight(File& file) {
   const auto& values = file.values;
   for (const char* key : {"cedit", "iedit"})
     if (values.contains(key)) file.trains.push_back(key);
   if (values.contains("cedit")) file.training["edit_weight"] = values["cedit"];
   if (values.contains("iedit") && (!values.contains("cedit") || values["iedit"] != values["cedit"]))
-    file.wrong("iedit", "what cedit is: one weight is for both");
+    file.wrong("iedit", "equal to cedit, because emend has one weight for both");
 }
 
 void finish_trained(File& file) {
@@ -109,8 +109,8 @@ void finish_trained(File& file) {
 }  // namespace
 
 std::vector<Key> multimodal_keys() {
-  const std::string folder = "-m names the model's folder, which says all";
-  const std::string told = "emend train says how it goes at each validation";
+  const std::string folder = "-m sets the model folder, which has all parts";
+  const std::string told = "emend train reports progress at each validation";
   return {ignore("name", folder),
           ignore("model_class", folder),
           ignore("tokenizer_class", folder),
@@ -120,27 +120,27 @@ std::vector<Key> multimodal_keys() {
           ignore("state_dict_file", folder),
           ignore("pretrained_ckpt", folder),
           ignore("freeze_qformer", folder),
-          ignore("device", "--device says where to compute"),
-          ignore("model_parallel", "--device says where to compute"),
-          ignore("half", "--dtype says how to compute"),
-          ignore("seed", "--seed says it"),
+          ignore("device", "--device sets the device"),
+          ignore("model_parallel", "--device sets the device"),
+          ignore("half", "--dtype sets the dtype"),
+          ignore("seed", "--seed sets the seed"),
           ignore("cbase", "the base model is not trained"),
-          ignore("dropout", "no dropout: an edit is the same each time"),
-          ignore("no_grad_layers", "gradients go no further than they are needed"),
-          ignore("max_length", "requests are not cut"),
-          ignore("max_output_length", "the protocol says how much is generated"),
-          ignore("exact_match", "the protocol says how answers are judged"),
-          ignore("coco_image", "--images names the folder"),
-          ignore("rephrase_image", "--rephrase-images names the folder"),
-          ignore("results_dir", "-o names the checkpoint"),
-          ignore("max_epochs", "steps are counted"),
+          ignore("dropout", "dropout is off, so that an edit is reproducible"),
+          ignore("no_grad_layers", "gradients are computed only where they are needed"),
+          ignore("max_length", "requests are not truncated"),
+          ignore("max_output_length", "the protocol sets the number of generated tokens"),
+          ignore("exact_match", "the protocol sets how answers are judged"),
+          ignore("coco_image", "--images sets the folder"),
+          ignore("rephrase_image", "--rephrase-images sets the folder"),
+          ignore("results_dir", "-o sets the checkpoint"),
+          ignore("max_epochs", "training is limited by steps"),
           ignore("model_save_pt", "the state is saved at each validation"),
           ignore("save", "the state is saved at each validation"),
           ignore("eval_only", "emend bench measures"),
           ignore("final_eval", "emend bench measures"),
           ignore("val_batch_size", "records are validated one by one"),
-          ignore("val_steps", "EasyEdit reads it in debugging only"),
-          ignore("early_stop_key", "validation's mean score decides"),
+          ignore("val_steps", "EasyEdit uses it only for debugging"),
+          ignore("early_stop_key", "the mean validation score selects the checkpoint"),
           ignore("log_interval", told),
           ignore("eval_log_interval", told),
           ignore("silent", told),
@@ -161,27 +161,27 @@ Algorithm mend() {
                   fixed("combine", true, as_published), fixed("x_only", false, as_published),
                   fixed("delta_only", false, as_published), fixed("act", "relu", as_published),
                   fixed("mlp_class", "IDMLP", as_published), fixed("shared", true, as_published),
-                  ignore("hidden_dim", "rank says the networks' width")},
+                  ignore("hidden_dim", "rank sets the width of the networks")},
           finish_trained,
           [](const json& given) { read_settings<MendTrainSettings>("mend", given); }};
 }
 
 Algorithm ke() {
-  return {
-      "KE",
-      "ke",
-      json::object(),
-      trained_keys() + std::vector<Key>{ignore("edit_lr", "KE's networks say how far a step goes"),
-                                        ignore("lr_lr",
-                                               "EasyEdit's KE has no learned rates; emend's learns "
-                                               "a multiplier, whose rate is the paper's")},
-      finish_trained,
-      [](const json& given) { read_settings<KeTrainSettings>("ke", given); }};
+  return {"KE",
+          "ke",
+          json::object(),
+          trained_keys() +
+              std::vector<Key>{ignore("edit_lr", "the networks of KE compute the step size"),
+                               ignore("lr_lr",
+                                      "EasyEdit's KE has no learned rates; emend's learns a "
+                                      "multiplier with the paper's learning rate")},
+          finish_trained,
+          [](const json& given) { read_settings<KeTrainSettings>("ke", given); }};
 }
 
 namespace {
 
-// EasyEdit mixes softly unless both say otherwise.
+// EasyEdit mixes softly unless both keys disable it.
 void finish_serac(File& file) {
   patience(file);
   const auto says = [&](const char* key) {
@@ -196,44 +196,46 @@ void finish_serac(File& file) {
 }  // namespace
 
 Algorithm serac(const std::string& name) {
-  const std::string losses = "scope_weight and edit_weight weigh the losses of SERAC's two parts";
+  const std::string losses = "scope_weight and edit_weight are the weights of SERAC's two losses";
   const std::string as_published = "emend's SERAC compares squared distances of one embedding";
-  const std::string own = "classifier and counterfactual model are made from the model itself";
-  const auto classifier = encoder("cls_name", own + "; there is no such folder here",
+  const std::string own =
+      "the classifier and the counterfactual model are made from the model itself";
+  const auto classifier = encoder("cls_name", own + "; the folder does not exist",
                                   [](File& file, const std::string& found) {
                                     file.settings["encoder"] = file.training["encoder"] = found;
                                   });
-  // The first of a name counts.
-  return {name,
-          "serac",
-          {{"module", "paper"}},
-          std::vector<Key>{later("supervised"),
-                           later("soft_weighting"),
-                           ignore("cedit", losses),
-                           ignore("iedit", losses),
-                           ignore("cloc", losses),
-                           ignore("inner_params", "SERAC changes no weights"),
-                           ignore("edit_lr", "SERAC takes no steps in an edit"),
-                           ignore("lr_lr", "SERAC takes no steps in an edit"),
-                           ignore("small_name", own),
-                           classifier,
-                           ignore("cls_class", own),
-                           ignore("unlikelihood", "the losses are those of emend's SERAC"),
-                           ignore("use_all_negatives", "all questions of a step are negatives"),
-                           ignore("edit_bs", "batch says how many edits a step has"),
-                           ignore("checkpoint_grad", "memory is not traded for time"),
-                           ignore("log_errors", "emend train says how it goes"),
-                           fixed("cross_attend", false, as_published),
-                           fixed("cos", false, as_published),
-                           fixed("square", true, as_published),
-                           fixed("bound_embeds", false, as_published),
-                           fixed("dist_heads", 1, as_published),
-                           fixed("lora", nullptr, own),
-                           fixed("freeze", nullptr, own),
-                           fixed("freeze_cntr", false, "the counterfactual model is trained")} +
-              trained_keys(),
-          finish_serac,
-          [](const json& given) { read_settings<SeracTrainSettings>("serac", given); }};
+  // The first key of a name is used.
+  return {
+      name,
+      "serac",
+      {{"module", "paper"}},
+      std::vector<Key>{later("supervised"),
+                       later("soft_weighting"),
+                       ignore("cedit", losses),
+                       ignore("iedit", losses),
+                       ignore("cloc", losses),
+                       ignore("inner_params", "SERAC changes no weights"),
+                       ignore("edit_lr", "SERAC takes no steps in an edit"),
+                       ignore("lr_lr", "SERAC takes no steps in an edit"),
+                       ignore("small_name", own),
+                       classifier,
+                       ignore("cls_class", own),
+                       ignore("unlikelihood", "emend's SERAC has its own losses"),
+                       ignore("use_all_negatives", "all other questions of a step are negatives"),
+                       ignore("edit_bs", "batch sets the number of edits in a step"),
+                       ignore("checkpoint_grad", "activations are not recomputed"),
+                       ignore("log_errors", "emend train reports errors"),
+                       fixed("cross_attend", false, as_published),
+                       fixed("cos", false, as_published),
+                       fixed("square", true, as_published),
+                       fixed("bound_embeds", false, as_published),
+                       fixed("dist_heads", 1, as_published),
+                       fixed("lora", nullptr, own),
+                       fixed("freeze", nullptr, own),
+                       fixed("freeze_cntr", false, "the counterfactual model is trained")} +
+          trained_keys(),
+      finish_serac,
+      [](const json& given) { read_settings<SeracTrainSettings>("serac", given); }};
 }
 
 }  // namespace emend::easyedit

@@ -4,15 +4,14 @@
 #include "editing/settings/easyedit/algorithm.h"
 #include "io/error.h"
 
-// The files of FT and LoRA, in the form of language models (layers, rewrite_module_tmp or
-// target_modules) and in that of models with pictures (inner_params, edit_lr), as VLKEB and
-// MMKE-Bench release them.
+// The files of FT and LoRA, for language models (layers, rewrite_module_tmp or target_modules) and
+// for vision-language models (inner_params, edit_lr), as VLKEB and MMKE-Bench release them.
 namespace emend::easyedit {
 namespace {
 
 using nlohmann::json;
 
-// The optimizer that a file of a model with pictures names.
+// The optimizer in a file for vision-language models.
 void optimizer(File& file, const json& value) {
   const std::pair<const char*, const char*> known[] = {
       {"Adam", "adam"}, {"AdamW", "adamw"}, {"SGD", "sgd"}};
@@ -24,7 +23,7 @@ void optimizer(File& file, const json& value) {
   file.wrong("opt", "Adam, AdamW or SGD");
 }
 
-// The files of models with pictures have a learning rate for training beside that of an edit.
+// Files for vision-language models have one learning rate for training and one for an edit.
 void learning_rate(File& file) {
   const auto& values = file.values;
   if (values.contains("edit_lr")) {
@@ -36,9 +35,9 @@ void learning_rate(File& file) {
   }
 }
 
-// Keys that the files of models with pictures share with editors that are trained.
+// Keys that files for vision-language models share with trained editors.
 std::vector<Key> untrained_keys() {
-  const std::string trained = "only editors that are trained have it";
+  const std::string trained = "only trained editors use it";
   std::vector<Key> keys;
   for (const char* name :
        {"lr_lr",     "lr_scale",     "cedit",         "iedit",     "cloc",
@@ -60,16 +59,16 @@ std::vector<Key> common_keys() {
           later("inner_params"),
           {"opt", optimizer, {}},
           copy("weight_decay", "weight_decay"),
-          ignore("device", "--device says where to compute"),
-          ignore("model_parallel", "--device says where to compute"),
-          ignore("batch_size", "all requests of an edit are one batch"),
-          ignore("max_length", "requests are not cut"),
-          ignore("kl_factor", "EasyEdit's code does not read it for this algorithm"),
-          ignore("use_chat_template", "the protocol says how a prompt is built"),
-          ignore("enable_thinking", "the protocol says how a prompt is built")};
+          ignore("device", "--device sets the device"),
+          ignore("model_parallel", "--device sets the device"),
+          ignore("batch_size", "all requests of an edit form one batch"),
+          ignore("max_length", "requests are not truncated"),
+          ignore("kl_factor", "EasyEdit's code does not use it for this algorithm"),
+          ignore("use_chat_template", "the protocol sets how a prompt is built"),
+          ignore("enable_thinking", "the protocol sets how a prompt is built")};
 }
 
-// [21, 22] as part of a glob; empty when there are none.
+// The layer numbers as part of a glob, for example for [21, 22]; empty if there are none.
 std::string layers_glob(const File& file) {
   std::vector<int64_t> layers;
   if (!file.values.contains("layers")) return {};
@@ -84,12 +83,12 @@ std::string layers_glob(const File& file) {
   return layers.empty() ? "" : fmt::format("{{{}}}", fmt::join(layers, ","));
 }
 
-// FT takes every parameter whose name contains the template with a layer's number filled in.
+// EasyEdit's FT edits every parameter whose name contains the template with a layer number in it.
 void ft_sites(File& file) {
   learning_rate(file);
   if (!file.values.contains("rewrite_module_tmp") && file.values.contains("inner_params")) {
     file.settings["sites"] = inner_params(file).sites;
-    file.settings["stop_loss"] = 0;  // as many steps as the file says
+    file.settings["stop_loss"] = 0;  // the file sets the number of steps
     if (!file.values.contains("opt")) file.settings["optimizer"] = "adamw";
     return;
   }
@@ -97,7 +96,8 @@ void ft_sites(File& file) {
   auto layers = layers_glob(file);
   auto hole = name.find("{}");
   if (hole != std::string::npos) {
-    if (layers.empty()) file.wrong("rewrite_module_tmp", "filled from 'layers', which names none");
+    if (layers.empty())
+      file.wrong("rewrite_module_tmp", "used with a list 'layers' that is not empty");
     name.replace(hole, 2, layers);
   }
   const auto layer = without_weight(name);
@@ -107,13 +107,13 @@ void ft_sites(File& file) {
   file.settings["sites"] = "*" + name + (whole ? "" : "*");
 }
 
-// Some files mean a layer's weights by an ending: "...q_proj.*".
+// Some files name the weights of a layer by the suffix ".*", for example "...q_proj.*".
 std::string layer_name(const std::string& target) {
   const auto name = hugging_face_name(without_weight(target));
   return name.size() > 2 && name.ends_with(".*") ? name.substr(0, name.size() - 2) : name;
 }
 
-// PEFT takes every layer whose name is a target, or ends in one after a dot.
+// PEFT selects every layer whose name is equal to a target, or ends with a dot and a target.
 void lora_sites(File& file) {
   learning_rate(file);
   if (!file.values.contains("target_modules") && file.values.contains("inner_params")) {
@@ -121,8 +121,9 @@ void lora_sites(File& file) {
     return;
   }
   if (!file.values.contains("target_modules"))
-    throw Error("editing::hparams", fmt::format("'{}' has no 'target_modules'", file.path),
-                "name layers, for example [q_proj, v_proj]");
+    throw Error("editing::hparams",
+                fmt::format("'{}' is missing the key 'target_modules'", file.path),
+                "list layers, for example [q_proj, v_proj]");
   auto targets = file.values["target_modules"];
   if (targets.is_string()) targets = json::array({targets});
   std::vector<std::string> names;
@@ -131,7 +132,7 @@ void lora_sites(File& file) {
       if (target.is_string() && !target.get<std::string>().empty())
         names.push_back(layer_name(target.get<std::string>()));
   if (names.empty() || names.size() != targets.size() || names.size() > 100)
-    file.wrong("target_modules", "a list of layers' names, for example [q_proj, v_proj]");
+    file.wrong("target_modules", "a list of layer names, for example [q_proj, v_proj]");
   auto last = names.size() == 1 ? names[0] : fmt::format("{{{}}}", fmt::join(names, ","));
   auto layers = layers_glob(file);
   file.settings["sites"] = layers.empty() ? fmt::format("{{*.,}}{}", last)
@@ -151,7 +152,7 @@ Algorithm ft() {
       file.wrong("objective_optimization", "prompt_last or target_new");
     file.settings["objective"] = value == "prompt_last" ? "prompt_last" : "target";
   };
-  const std::string unread = "rewrite_module_tmp alone says what is edited";
+  const std::string unread = "rewrite_module_tmp selects the edited weights";
   return {
       "FT",
       "ft",
@@ -184,10 +185,11 @@ Algorithm lora() {
                   later("target_modules"),
                   copy("rank", "rank"),
                   copy("lora_alpha", "alpha"),
-                  {"lora_type", type, "plain LoRA: AdaLoRA's rank would not adapt in one edit"},
-                  ignore("lora_dropout", "no dropout, so that an edit is the same each time"),
-                  ignore("norm_constraint", "EasyEdit's code does not read it for LoRA"),
-                  ignore("sh_lr", "EasyEdit's code does not read it for LoRA")} +
+                  {"lora_type", type,
+                   "LoRA with a fixed rank is used: AdaLoRA's rank would not adapt in one edit"},
+                  ignore("lora_dropout", "dropout is off, so that an edit is reproducible"),
+                  ignore("norm_constraint", "EasyEdit's code does not use it for LoRA"),
+                  ignore("sh_lr", "EasyEdit's code does not use it for LoRA")} +
               untrained_keys(),
           lora_sites,
           {}};
