@@ -188,7 +188,7 @@ TEST_F(ProgramTest, EditorsPrintsSettings) {
   EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
   EXPECT_FALSE(lora["editors"][0]["departures"].empty());
   EXPECT_THAT(run("editors lora").out, HasSubstr("Defaults that differ from the paper"));
-  expect_refused("editors magic", "no editor 'magic'");
+  expect_refused("editors magic", "unknown editor 'magic'");
 }
 
 TEST_F(ProgramTest, EditorAndSettingsComeFromOptionsAndFiles) {
@@ -374,7 +374,7 @@ TEST_F(ProgramTest, RefusesBadPicturesAndTexts) {
   expect_refused("ask -m {}/model -p \"$(printf '\\377')\"", "UTF-8");
   expect_refused("edit -m {}/model -p 'What?' --target '' -o {}/x.patch", "target");
   expect_refused("edit -m {}/model -p 'What?' --target y -o {}/x.patch --module vision",
-                 "touches the answer");
+                 "no gradient");
   expect_refused("ask -m {}/model -p x --patch {}/picture.png", "picture.png");
   expect_refused("ask -m {}/model -p x --patch {}/missing.patch", "missing.patch");
 }

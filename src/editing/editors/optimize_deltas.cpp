@@ -63,8 +63,8 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
              size_t first, const TuneSettings& settings) {
   for (const auto& edit : context.base)
     if (edit.point == Point::request)
-      throw Error("editing::tune", "an edit applied before rewrites requests",
-                  "make the edits of weights first");
+      throw Error("editing::tune", "a previous edit rewrites requests",
+                  "apply the edits of weights first");
   std::vector<ForcedQuery> queries;
   for (const auto& request : requests)
     queries.push_back({request.image, request.prompt, request.target});
@@ -155,20 +155,22 @@ nlohmann::json thinned(const std::vector<double>& losses) {
 }  // namespace
 
 void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
-  list.choice("optimizer", optimizer, optimizer_names(), "what moves the weights");
-  list.whole("steps", steps, 0, 100000, "the most steps that are taken");
+  list.choice("optimizer", optimizer, optimizer_names(), "optimizer of the change");
+  list.whole("steps", steps, 0, 100000, "maximum number of steps");
   list.number("lr", lr, 0, 1000, lr_meaning);
-  list.number("weight_decay", weight_decay, 0, 10, "pulls the change, not the weight, to zero");
-  list.number("clip", clip, 0, 1e9, "most that the gradient's norm may be; 0: unlimited");
+  list.number("weight_decay", weight_decay, 0, 10,
+              "weight decay of the change (not of the model's weight)");
+  list.number("clip", clip, 0, 1e9, "maximum norm of the gradient; 0: unlimited");
   list.number("stop_loss", stop_loss, 0, 1e9,
               "stop when the answer holds and its loss (nats a token) is below; 0: never early");
-  list.flag("end_of_answer", end_of_answer, "teach that the answer ends after the target, too");
+  list.flag("end_of_answer", end_of_answer, "also train the end-of-answer token after the target");
   list.choice("objective", objective, {"target", "prompt_last"},
-              "every target token in its place, or all at the prompt's end (EasyEdit's FT-L)");
+              "predict each target token at its position, or all of them at the last prompt token "
+              "(EasyEdit's FT-L)");
   list.flag("adaptive", adaptive,
-            "shrink or grow the learning rate as the loss asks, and keep the best weights; false "
-            "where lr is set, unless this is set, too");
-  list.whole("seed", seed, 0, INT64_MAX, "of what is drawn");
+            "adapt the learning rate to the loss and keep the best weights; false if lr is set and "
+            "this is not");
+  list.whole("seed", seed, 0, INT64_MAX, "random seed");
 }
 
 void TuneSettings::complete(const nlohmann::json& given, double own_lr) {
@@ -238,8 +240,9 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
       grads =
           torch::autograd::grad({loss}, tunable.leaves, {}, false, false, /*allow_unused=*/true);
     if (step == 0 && std::all_of(grads.begin(), grads.end(), all_zero))
-      throw Error("editing::" + editor.name(), "none of the chosen sites touches the answer",
-                  "without an image only the language module can be edited");
+      throw Error("editing::" + editor.name(),
+                  "the edit has no gradient at any of the chosen sites",
+                  "without an image, only the language module can be edited");
     if (settings.clip > 0) clip_gradients(grads, settings.clip);
     optimizer->step(grads);
     if (tunable.bound > 0) {

@@ -44,7 +44,7 @@ struct Tunable {
 // seen; otherwise the algorithm is the plain one and the patch has the last weights.
 // `effect` of the patch: steps, loss_before, loss_after, holds, stop_reason ("holds", "step_limit",
 // "diverged", "no_progress"), losses (at most 200), failed_tokens (position, expected, predicted).
-// Throws emend::Error when no delta touches the answer, or when the loss or a weight is no longer
+// Throws emend::Error when the edit has no gradient at any site, or when the loss or a weight is no longer
 // finite and the rate does not adapt.
 Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
            const EditContext& context, size_t first, const TuneSettings& settings,

@@ -5,7 +5,7 @@
 namespace emend {
 namespace {
 
-// (B): each row's mean nll. logits: (K, V), the answers' tokens row by row.
+// (B): the mean nll of each row. logits: (K, V), for the answer tokens row by row.
 at::Tensor rowwise_losses(const at::Tensor& logits, const ForcedBatch& forced) {
   std::vector<float> weights;
   std::vector<int64_t> rows;
@@ -32,7 +32,7 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
       inputs[i] = x.detach();
       return x;
     }));
-    // Nothing requires a gradient before the first site, so that one begins the graph.
+    // No tensor before the first site requires a gradient, so the site's input starts the graph.
     observed.push_back(Intervention::output(sites[i].name, [&outputs, i](const at::Tensor& y) {
       outputs[i] = y.requires_grad() ? y : y.detach().requires_grad_();
       return outputs[i];

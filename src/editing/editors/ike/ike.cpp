@@ -91,7 +91,8 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
 EditorKind ike_editor() {
   return {
       "ike",
-      "tells the edit in front of every question, behind demonstrations (collect them first)",
+      "puts the edit and retrieved demonstrations before every prompt (collect demonstrations "
+      "first)",
       describe_settings<IkeSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
       [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
@@ -100,12 +101,12 @@ EditorKind ike_editor() {
             Intervention::request([recall](const Batch& batch) { return recall->rewrite(batch); });
         return Interventions{change};
       },
-      {"Demonstrations are compared by the model's own states, unless their collection names an "
-       "embedding: EasyEdit takes the sentence encoder all-MiniLM-L6-v2.",
-       "Demonstrations that do not fit into the model's positions are left out, the farthest "
+      {"Demonstrations are embedded by hidden states of the model, unless their collection names a "
+       "sentence encoder: EasyEdit uses the sentence encoder all-MiniLM-L6-v2.",
+       "Demonstrations that do not fit into the model's positions are omitted, the least similar "
        "first.",
        "Demonstrations come from the first 1,000 records of the training split (records): "
-       "EasyEdit takes all of them."}};
+       "EasyEdit uses all of them."}};
 }
 
 }  // namespace emend
