@@ -21,7 +21,7 @@ using Mode = RunOptions::Mode;
 
 struct BenchArguments {
   Common common;
-  std::string suite = "scenes", editors = "ft:language,ft:vision";
+  std::string suite = "scenes", editors = "ft:language,ft:connector";
   ProtocolOptions protocol;
   std::string answers = "generated";
   SuiteOptions suite_options;
@@ -294,8 +294,8 @@ base, the unedited model, is always in the comparison. docs/results.md describes
 Run the same command again to resume a run that was stopped.
 
 --set KEY=VALUE applies to every editor, --set ft.KEY=VALUE to all ft editors, and
---set ft:vision.KEY=VALUE to one editor. A settings file (--settings, YAML or JSON) has the form
-{"ft:vision": {"KEY": VALUE}}.
+--set ft:connector.KEY=VALUE to one editor. A settings file (--settings, YAML or JSON) has the form
+{"ft:connector": {"KEY": VALUE}}.
 
 Examples:
   emend bench --limit 20 -o runs/first

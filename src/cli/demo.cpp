@@ -25,7 +25,7 @@ struct DemoArguments {
   std::vector<std::string> settings;
 };
 
-const std::vector<std::string> kModules = {"language", "vision"};
+const std::vector<std::string> kModules = {"language", "connector"};
 
 std::unique_ptr<Editor> ft(const DemoArguments& arguments, const std::string& module) {
   auto settings = editor_settings(arguments.settings);
@@ -120,15 +120,15 @@ void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
     progress.advance();
   }
   auto base = averages["base"].scores(), language = averages["language"].scores(),
-       vision = averages["vision"].scores();
-  std::vector<std::vector<std::string>> rows = {{"", "base", "ft language", "ft vision",
-                                                 "|  generated: base", "ft language", "ft vision",
-                                                 "probes"}};
+       connector = averages["connector"].scores();
+  std::vector<std::vector<std::string>> rows = {{"", "base", "ft language", "ft connector",
+                                                 "|  generated: base", "ft language",
+                                                 "ft connector", "probes"}};
   for (auto group : groups()) {
     if (!base.count(group)) continue;
     rows.push_back({group_title(group), percent(base[group].score), percent(language[group].score),
-                    percent(vision[group].score), percent(base[group].generated),
-                    percent(language[group].generated), percent(vision[group].generated),
+                    percent(connector[group].score), percent(base[group].generated),
+                    percent(language[group].generated), percent(connector[group].generated),
                     std::to_string(base[group].probes)});
   }
   std::cout << table(rows);

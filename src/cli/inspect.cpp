@@ -25,9 +25,9 @@ struct InspectArguments {
 const char* module_name(Module module) {
   switch (module) {
     case Module::vision:
-      return "vision";
+      return "vision_tower";
     case Module::bridge:
-      return "bridge";
+      return "connector";
     case Module::language:
       return "language";
   }

@@ -1,9 +1,11 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <new>
+#include <string_view>
 
 #include "cli/command.h"
 #include "cli/spelling.h"
@@ -22,15 +24,22 @@ Examples (the bundled model needs no download):
 
 emend COMMAND --help describes a command.)";
 
-int print_error(const std::string& line) {
+bool is_verbose(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](std::string_view argument) {
+    return argument == "-v" || argument == "--verbose";
+  });
+}
+
+int print_error(const std::string& line, bool verbose) {
   std::cout.flush();
-  std::cerr << "emend: " << line << "\n";
+  std::cerr << "emend: " << (verbose ? line : emend::without_places(line)) << "\n";
   return 1;
 }
 
 // Reports the first line of an exception from another library as an emend error.
 int report_foreign(const std::string& what, const std::string& hint) {
-  return print_error(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what());
+  return print_error(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what(),
+                     true);
 }
 
 int run_program(int argc, char** argv) {
@@ -70,13 +79,15 @@ int run_program(int argc, char** argv) {
     // Validators start their messages with "must be": "--limit must be between 0 and 100".
     if (const auto colon = problem.find(": must be "); colon != std::string::npos)
       problem.erase(colon, 1);
-    return print_error(emend::Error("cli::arguments", problem, help).what());
+    return print_error(emend::Error("cli::arguments", problem, help).what(),
+                       is_verbose(argc, argv));
   }
   std::cout.flush();
   if (!std::cout)
     return print_error(
         emend::Error("cli::output", "the output could not be written", "check the free disk space")
-            .what());
+            .what(),
+        is_verbose(argc, argv));
   return 0;
 }
 
@@ -89,7 +100,7 @@ int main(int argc, char** argv) {
   try {
     return run_program(argc, argv);
   } catch (const emend::Error& error) {
-    return print_error(error.what());
+    return print_error(error.what(), is_verbose(argc, argv));
   } catch (const c10::Error& error) {
     return report_foreign(error.what_without_backtrace(),
                           "this is an error in emend; please report it");

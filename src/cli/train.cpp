@@ -196,13 +196,13 @@ Examples:
   emend train --editor ke --recipe models/scenes-blip2/editors/ke-language.yaml -o ke.safetensors
   emend train --editor serac --recipe models/scenes-blip2/editors/serac.yaml --grid -o serac.safetensors
   emend train -m MODEL --hparams EasyEdit/hparams/TRAINING/MEND/blip2.yaml -o mend.safetensors
-  emend train -m MODEL --suite e-vqa --data mmedit --images coco --module vision -o mend-vision.safetensors)");
+  emend train -m MODEL --suite e-vqa --data mmedit --images coco --module connector -o mend-connector.safetensors)");
   add_common(*command, arguments->common);
   auto* editor =
       command->add_option("--editor", arguments->editor, "editor to train")->capture_default_str();
   command->add_option(
       "--module", arguments->module,
-      "part of the model to change: language, vision, tower; serac: repaired or paper");
+      "part of the model to change: language, connector, vision_tower; serac: repaired or paper");
   command->add_option("-o,--output", arguments->output, "checkpoint file to write")->required();
   auto* resume = command->add_flag("--resume", arguments->resume, "resume from OUTPUT.state");
   command

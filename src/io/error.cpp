@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace emend {
 namespace {
@@ -62,5 +63,21 @@ std::string format(std::string_view place, std::string_view problem, std::string
 
 Error::Error(std::string_view place, std::string_view problem, std::string_view hint)
     : std::runtime_error(format(place, problem, hint)) {}
+
+std::string without_places(std::string text) {
+  const auto is_name = [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || c == '-'; };
+  for (size_t begin = 0; (begin = text.find('[', begin)) != std::string::npos;) {
+    auto end = begin + 1;
+    while (end < text.size() && is_name(text[end])) ++end;
+    const bool room = end > begin + 1 && text.compare(end, 2, "::") == 0;
+    if (room)
+      for (end += 2; end < text.size() && (is_name(text[end]) || std::isdigit(text[end]));) ++end;
+    if (room && text.compare(end, 2, "] ") == 0)
+      text.erase(begin, end + 2 - begin);
+    else
+      ++begin;
+  }
+  return text;
+}
 
 }  // namespace emend

@@ -13,4 +13,7 @@ class Error : public std::runtime_error {
   Error(std::string_view place, std::string_view problem, std::string_view hint = {});
 };
 
+// An error's text without the places (`[room::thing] `) in it, for users.
+std::string without_places(std::string text);
+
 }  // namespace emend

@@ -44,5 +44,12 @@ TEST(Error, ShortensLongMessages) {
   EXPECT_LT(std::string(Error("io::x", words, "check").what()).size(), 4100u);
 }
 
+TEST(Error, LosesItsPlacesForUsers) {
+  EXPECT_EQ(without_places("[io::image] 'a.png' is empty. Hint: b"), "'a.png' is empty. Hint: b");
+  EXPECT_EQ(without_places("ft failed: [editing::mend-iterated] no [x] at [0] a::b"),
+            "ft failed: no [x] at [0] a::b");
+  EXPECT_EQ(without_places("[io::"), "[io::");
+}
+
 }  // namespace
 }  // namespace emend

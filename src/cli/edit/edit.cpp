@@ -130,9 +130,9 @@ void add_editor(CLI::App& command, EditArguments& arguments) {
                                     "editor: ft, lora, mend, ... (emend editors lists them)");
   auto* sites = command.add_option("--sites", arguments.sites,
                                    "linear layers to change, a glob (emend inspect lists them)");
-  auto* module =
-      command.add_option("--module", arguments.module,
-                         "part of the model to change: language, vision, projection or tower");
+  auto* module = command.add_option(
+      "--module", arguments.module,
+      "part of the model to change: language, connector, projector or vision_tower");
   module->excludes(sites);
   auto* set =
       command.add_option("--set", arguments.settings, "NAME=VALUE, a setting of the editor");

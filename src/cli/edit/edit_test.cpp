@@ -32,7 +32,7 @@ TEST_F(EditProgramTest, ReportsAnEditThatDoesNotHoldFirst) {
   EXPECT_THAT(failed.out, StartsWith("The edit does not hold: the model answers \""));
   EXPECT_THAT(failed.out, AllOf(HasSubstr("not \"cat\""), HasSubstr("reason "), HasSubstr("loss "),
                                 HasSubstr("token 1: expected"), HasSubstr("--set steps=50"),
-                                HasSubstr("--module vision"), HasSubstr("--editor lora"),
+                                HasSubstr("--module connector"), HasSubstr("--editor lora"),
                                 HasSubstr("written anyway"), HasSubstr("Reliability")));
   EXPECT_TRUE(std::filesystem::exists(path("weak.patch")));
   EXPECT_EQ(run(std::string(kWeak) + " --allow-failed").code, 0);

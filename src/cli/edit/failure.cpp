@@ -85,7 +85,7 @@ std::vector<std::string> suggestions(const EditArguments& arguments, const Patch
     all.push_back("--set ike.k=0   (the fact alone, without demonstrations)");
   const auto module = settings.is_object() ? settings.value("module", std::string()) : "";
   if (kind.has_setting("module") && arguments.sites.empty() && patch.editor != "serac")
-    all.push_back(module == "language" ? "--module vision" : "--module language");
+    all.push_back(module == "language" ? "--module connector" : "--module language");
   if (patch.editor != "lora") all.push_back("--editor lora");
   if (patch.editor != "ft") all.push_back("--editor ft");
   return all;

@@ -75,7 +75,8 @@ class ProgramTest : public ::testing::Test {
     auto there = files();
     auto result = run(arguments, before);
     EXPECT_EQ(result.code, 1);
-    EXPECT_THAT(result.err, ::testing::StartsWith("emend: ["));
+    EXPECT_THAT(result.err, ::testing::StartsWith("emend: "));
+    EXPECT_THAT(result.err, ::testing::Not(::testing::HasSubstr("::")));  // no place
     EXPECT_THAT(result.err, ::testing::HasSubstr("Hint: "));
     EXPECT_THAT(result.err, ::testing::HasSubstr(said));
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;

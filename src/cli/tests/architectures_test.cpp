@@ -68,7 +68,7 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
     SCOPED_TRACE(label);
     const auto edit = "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
                       (kind.has_setting("steps") ? "--set steps=2 " : "") + "-o {}/every.patch";
-    if (!sees() && (module == "vision" || module == "tower" || module == "projection")) {
+    if (!sees() && (module == "connector" || module == "vision_tower" || module == "projector")) {
       expect_refused(edit, "[editing::");
       continue;
     }

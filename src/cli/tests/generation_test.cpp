@@ -99,8 +99,8 @@ TEST_F(FolderSettings, InspectNamesTheKindOfAWrongFile) {
   expect_refused("inspect {}/model/config.json", "is JSON text");
   testing::write_text(path("notes.zip"), "PK\x03\x04zip");
   expect_refused("inspect {}/notes.zip", "is a ZIP archive");
-  EXPECT_THAT(run("ask -m {}/model -p x --image {}/notes.zip").err,
-              StartsWith("emend: [io::image]"));
+  EXPECT_THAT(run("ask -v -m {}/model -p x --image {}/notes.zip").err,
+              HasSubstr("emend: [io::image]"));
 }
 
 }  // namespace

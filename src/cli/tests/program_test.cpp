@@ -204,7 +204,7 @@ TEST_F(ProgramTest, EditorAndSettingsComeFromOptionsAndFiles) {
   EXPECT_EQ(lora["settings"]["rank"], 4);
   EXPECT_EQ(lora["settings"]["steps"], 3);
   auto vision = run_json(ask + "--editor ft:vision --settings {}/set.yaml --seed 7")["editor"];
-  EXPECT_EQ(vision["settings"]["module"], "vision");
+  EXPECT_EQ(vision["settings"]["module"], "connector");
   EXPECT_EQ(vision["settings"]["steps"], 2);
   EXPECT_EQ(vision["settings"]["seed"], 7);
   auto hparams = run_json(ask + "--hparams {}/ft.yaml");
@@ -218,7 +218,7 @@ TEST_F(ProgramTest, EditorAndSettingsComeFromOptionsAndFiles) {
   expect_refused(ask + "--hparams {}/missing.yaml", "missing.yaml");
   expect_refused(ask + "--hparams {}/ft.yaml --editor lora", "--editor");
   expect_refused(ask + "--editor ft,lora", "several editors");
-  expect_refused(ask + "--module ears", "language, vision, projection, tower");
+  expect_refused(ask + "--module ears", "language, connector, projector, vision_tower");
 }
 
 TEST_F(ProgramTest, TrainsAnEditorFromAnEasyEditFile) {
@@ -340,7 +340,7 @@ TEST_F(ProgramTest, DemoRevertsItsPatches) {
 }
 
 TEST_F(ProgramTest, RefusesBadArguments) {
-  expect_refused("teach", "cli::arguments");
+  expect_refused("teach", "teach");
   expect_refused("ask", "--prompt");
   expect_refused("ask -p x --colour", "--colour");
   expect_refused("ask -p x -t many", "--threads");

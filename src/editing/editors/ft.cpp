@@ -1,6 +1,6 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/optimize_deltas.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 
 namespace emend {
 namespace {
@@ -22,12 +22,13 @@ struct FtSettings {
                 "same, because the paper names the layers but no optimizer settings");
     list.choice(
         "module", module, module_names(),
-        "module to edit; language: FFN of the last decoder block; vision: all layers of the "
-        "connector; projection: the connector's projection; tower: the last vision block");
+        "module to edit; language: FFN of the last decoder block; connector: all layers of the "
+        "connector; projector: the connector's projection; vision_tower: the last vision block",
+        module_aliases());
     list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
     tuning.declare(list,
-                   "learning rate; 0: 1e-3 for language and projection, 5e-4 for vision, tower and "
-                   "sites (with sgd: 0.1 and 1e-2)");
+                   "learning rate; 0: 1e-3 for language and projector, 5e-4 for connector, "
+                   "vision_tower and sites (with sgd: 0.1 and 1e-2)");
     list.number("norm_constraint", norm_constraint, 0, 1e9,
                 "maximum change of any weight (FT-L); 0: unlimited");
   }
@@ -52,7 +53,7 @@ class FtEditor : public Editor {
   explicit FtEditor(const nlohmann::json& given) : settings_(read_with_preset(given)) {
     const auto& module = settings_.module;
     // One or two layers tolerate a higher learning rate than many layers.
-    const bool few = settings_.sites.empty() && (module == "language" || module == "projection");
+    const bool few = settings_.sites.empty() && (module == "language" || module == "projector");
     auto& tuning = settings_.tuning;
     const double own = tuning.optimizer == "sgd" ? (few ? 0.1 : 1e-2) : few ? 1e-3 : 5e-4;
     tuning.complete(given, own);

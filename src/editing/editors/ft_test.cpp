@@ -63,7 +63,7 @@ TEST_F(FtTest, LanguageEditGivesTheTarget) {
 // With random weights, pictures have little effect. This test shows that the Q-Former alone changes
 // the answer. The test of the bundled model shows that it reaches the target.
 TEST_F(FtTest, VisionEditReducesTheLossByTheQFormerOnly) {
-  nlohmann::json settings = {{"module", "vision"}, {"lr", 0.005}, {"steps", 100}};
+  nlohmann::json settings = {{"module", "connector"}, {"lr", 0.005}, {"steps", 100}};
   auto patch = make_editor("ft", settings)->edit(vlm(), {request(" b")});
   EXPECT_LT(patch.effect["loss_after"].get<double>(),
             patch.effect["loss_before"].get<double>() - 0.5);
@@ -80,7 +80,7 @@ TEST(FtBundledTest, BothModulesReachTheTarget) {
     auto record = scenes::counterfactual(scenes::Split::eval, seed);
     EditRequest request{record.image,
                         "Question: " + record.prompt + " Short answer:", " " + record.target};
-    for (const std::string module : {"language", "vision"}) {
+    for (const std::string module : {"language", "connector"}) {
       auto patch = make_editor("ft", {{"module", module}})->edit(vlm, {request});
       EXPECT_TRUE(patch.effect["holds"].get<bool>()) << module << " " << patch.effect;
       Query query{record.image.load(), request.prompt};
@@ -138,8 +138,8 @@ TEST_F(FtTest, ModulesSelectTheirLayers) {
       names.push_back(change.site);
     return names;
   };
-  EXPECT_EQ(sites("projection"), std::vector<std::string>{"language_projection"});
-  auto tower = sites("tower");
+  EXPECT_EQ(sites("projector"), std::vector<std::string>{"language_projection"});
+  auto tower = sites("vision_tower");
   EXPECT_EQ(tower.size(), 4u);
   for (const auto& name : tower) EXPECT_THAT(name, HasSubstr("vision_model.encoder.layers.1."));
 }
@@ -154,7 +154,7 @@ TEST_F(FtTest, RejectsInvalidSettingsAndRequests) {
   EXPECT_THAT(error_of([&] { make_editor("ft", {{"steps", "many"}}); }), HasSubstr("whole number"));
   EXPECT_THAT(error_of([&] { make_editor("ft", {{"steps", -1}}); }), HasSubstr("between 0"));
   EXPECT_THAT(error_of([&] { make_editor("ft", {{"lr", -1.0}}); }), HasSubstr("lr"));
-  EXPECT_THAT(error_of([&] { make_editor("ft", {{"module", "ears"}}); }), HasSubstr("vision"));
+  EXPECT_THAT(error_of([&] { make_editor("ft", {{"module", "ears"}}); }), HasSubstr("connector"));
 
   auto editor = make_editor("ft", kStrong);
   EXPECT_THAT(error_of([&] { editor->edit(vlm(), {request("")}); }), HasSubstr("target"));
@@ -164,7 +164,7 @@ TEST_F(FtTest, RejectsInvalidSettingsAndRequests) {
   EXPECT_THAT(error_of([&] { editor->edit(vlm(), {}); }), HasSubstr("no questions"));
   auto nowhere = make_editor("ft", {{"sites", "no.such.layer"}});
   EXPECT_THAT(error_of([&] { nowhere->edit(vlm(), {request()}); }), HasSubstr("Hint"));
-  auto vision = make_editor("ft", {{"module", "vision"}});
+  auto vision = make_editor("ft", {{"module", "connector"}});
   EditRequest text{{}, "Where?", " no"};
   EXPECT_THAT(error_of([&] { vision->edit(vlm(), {text}); }), HasSubstr("no gradient"));
 }
@@ -200,10 +200,10 @@ TEST_F(FtTest, PresetsArePublishedSettings) {
   paper["preset"] = "vlkeb";
   EXPECT_EQ(paper, vlkeb);
 
-  const auto own = make_editor("ft", {{"preset", "vlkeb"}, {"steps", 3}, {"module", "vision"}});
+  const auto own = make_editor("ft", {{"preset", "vlkeb"}, {"steps", 3}, {"module", "connector"}});
   EXPECT_EQ(own->settings()["steps"], 3);
   EXPECT_EQ(own->settings()["lr"], 2e-4);
-  EXPECT_EQ(own->settings()["module"], "vision");
+  EXPECT_EQ(own->settings()["module"], "connector");
   EXPECT_EQ(own->edit(vlm(), {request()}).effect["steps"], 3);
   EXPECT_THAT(error_of([] { make_editor("ft", {{"preset", "best"}}); }), HasSubstr("vlkeb"));
 }

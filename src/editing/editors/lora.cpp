@@ -4,7 +4,7 @@
 
 #include "editing/editors/editors.h"
 #include "editing/editors/optimize_deltas.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 
 namespace emend {
 namespace {
@@ -21,9 +21,10 @@ struct LoraSettings {
 
   void declare(SettingList& list) {
     list.choice("module", module, module_names(),
-                "module to edit; language: query and value projections of all attention layers; "
-                "vision: those of the Q-Former, or all layers of the projector; projection: all "
-                "layers of the projection; tower: all layers of the last vision block");
+                "module to edit; language: query and value of all attention layers; connector: "
+                "those of the Q-Former, or all layers of the projector; projector: all layers of "
+                "the projection; vision_tower: all layers of the last vision block",
+                module_aliases());
     list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
     list.whole("rank", rank, 1, 4096,
                "rank of the change; limited to the smaller dimension of a layer");

@@ -47,7 +47,7 @@ TEST_F(LoraTest, ChangesQueryAndValueWithTheGivenRank) {
 }
 
 TEST_F(LoraTest, VisionEditsQueryAndValueOfTheConnector) {
-  auto patch = edit({{"module", "vision"}, {"lr", 0.01}, {"steps", 3}});
+  auto patch = edit({{"module", "connector"}, {"lr", 0.01}, {"steps", 3}});
   ASSERT_EQ(patch.deltas.size(), 6u);  // two self-attentions and one cross-attention
   for (const auto& change : patch.deltas) {
     EXPECT_THAT(change.site, HasSubstr("qformer"));
@@ -57,7 +57,7 @@ TEST_F(LoraTest, VisionEditsQueryAndValueOfTheConnector) {
 }
 
 TEST_F(LoraTest, RankIsLimitedByTheSmallerDimension) {
-  auto patch = edit({{"module", "projection"}, {"rank", 100}, {"lr", 0.01}, {"steps", 2}});
+  auto patch = edit({{"module", "projector"}, {"rank", 100}, {"lr", 0.01}, {"steps", 2}});
   ASSERT_EQ(patch.deltas.size(), 1u);
   EXPECT_EQ(patch.deltas[0].delta.up.size(1), 16);
 }
@@ -95,7 +95,7 @@ TEST(LoraBundledTest, BothModulesReachTheTarget) {
     auto record = scenes::counterfactual(scenes::Split::eval, seed);
     EditRequest request{record.image,
                         "Question: " + record.prompt + " Short answer:", " " + record.target};
-    for (const std::string module : {"language", "vision"}) {
+    for (const std::string module : {"language", "connector"}) {
       auto patch = make_editor("lora", {{"module", module}})->edit(vlm, {request});
       EXPECT_TRUE(patch.effect["holds"].get<bool>()) << module << " " << patch.effect;
       Query query{record.image.load(), request.prompt};

@@ -60,10 +60,12 @@ void SettingList::flag(const char* name, bool& value, const char* meaning) {
 }
 
 void SettingList::choice(const char* name, std::string& value,
-                         const std::vector<std::string>& choices, const char* meaning) {
-  auto take = [&value, choices](const json& given) {
+                         const std::vector<std::string>& choices, const char* meaning,
+                         const std::map<std::string, std::string>& aliases) {
+  auto take = [&value, choices, aliases](const json& given) {
     if (!given.is_string()) return false;
     value = given.get<std::string>();
+    if (const auto found = aliases.find(value); found != aliases.end()) value = found->second;
     return std::find(choices.begin(), choices.end(), value) != choices.end();
   };
   auto listed = fmt::format("{}", fmt::join(choices, ", "));

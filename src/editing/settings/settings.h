@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -22,8 +23,9 @@ class SettingList {
   void whole(const char* name, int64_t& value, int64_t least, int64_t most, const char* meaning);
   void number(const char* name, double& value, double least, double most, const char* meaning);
   void flag(const char* name, bool& value, const char* meaning);
+  // `aliases`, {alias: choice}, are accepted as well; the value is then the choice.
   void choice(const char* name, std::string& value, const std::vector<std::string>& choices,
-              const char* meaning);
+              const char* meaning, const std::map<std::string, std::string>& aliases = {});
   void text(const char* name, std::string& value, const char* meaning);
   // A text that values() omits if it is empty, so that the files of versions without this setting
   // keep their meaning.

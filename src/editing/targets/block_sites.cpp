@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 
 namespace emend {
@@ -17,25 +18,22 @@ bool is_block(const Stage& stage) {
 
 }  // namespace
 
-Module BlockSites::module_of(const std::string& name) {
-  return name == "language" ? Module::language : name == "vision" ? Module::bridge : Module::vision;
-}
-
 void BlockSites::declare_module(SettingList& list, std::string& module) {
-  list.choice("module", module, {"language", "vision", "tower"},
-              "what to change: language, vision (the bridge), tower (what sees)");
+  list.choice("module", module, {"language", "connector", "vision_tower"}, "module to edit",
+              module_aliases());
 }
 
 void BlockSites::declare(SettingList& list) {
   declare_module(list, module);
-  list.text("sites", sites, "a glob of layers instead of the module's");
-  list.whole("depth", depth, 0, 1000, "how many last blocks; 0: language 3, vision 2, tower 3");
+  list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
+  list.whole("depth", depth, 0, 1000,
+             "number of last blocks to edit; 0: language 3, connector 2, vision_tower 3");
 }
 
 std::vector<Site> BlockSites::find(const Model& model) const {
   if (!sites.empty()) return model.find_sites(sites);
   const auto& stages = model.stages();
-  const auto part = module_of(module);
+  const auto part = module_part(module);
   std::vector<std::vector<Site>> blocks;
   for (const auto& site : model.sites()) {
     const auto& stage = stages[site.stage];
@@ -43,14 +41,14 @@ std::vector<Site> BlockSites::find(const Model& model) const {
     if (blocks.empty() || blocks.back().front().stage != site.stage) blocks.emplace_back();
     blocks.back().push_back(site);
   }
-  // A bridge without blocks is a projector: all of it.
+  // A connector without blocks is a projector: all of its layers.
   if (blocks.empty() && part == Module::bridge)
     if (const auto all = model.default_sites(part); !all.empty()) return model.find_sites(all);
   if (blocks.empty())
     throw Error("editing::sites", fmt::format("this model has no blocks in module '{}'", module),
                 "choose layers with --set sites=GLOB; `emend inspect MODEL` lists them");
-  const auto wanted = static_cast<size_t>(depth > 0 ? depth : module == "vision" ? 2 : 3);
-  const size_t layers = module == "vision" ? 1 : 2;
+  const auto wanted = static_cast<size_t>(depth > 0 ? depth : module == "connector" ? 2 : 3);
+  const size_t layers = module == "connector" ? 1 : 2;
   std::vector<Site> found;
   for (size_t b = blocks.size() - std::min(wanted, blocks.size()); b < blocks.size(); ++b)
     for (size_t i = blocks[b].size() - std::min(layers, blocks[b].size()); i < blocks[b].size();

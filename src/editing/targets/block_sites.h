@@ -10,19 +10,18 @@ namespace emend {
 
 // The layers that hyper-networks (MEND, KE) change.
 struct BlockSites {
-  std::string module = "language";  // language; vision: the bridge (Q-Former); tower: what sees
-  std::string sites;                // a glob instead of the module's
-  int64_t depth = 0;                // how many last blocks; 0: language 3, vision 2, tower 3
+  std::string module = "language";  // language, connector or vision_tower
+  std::string sites;                // glob of the layers to edit, instead of the module's
+  int64_t depth = 0;  // number of last blocks; 0: language 3, connector 2, vision_tower 3
 
   void declare(SettingList& list);
-  // By their order alone, whatever the architecture: a block ends with its feed-forward layers.
-  // language and tower: the last two layers of each of the last blocks; vision: the last one, or
-  // all of a projector. Throws emend::Error when there is none.
+  // Layers are found by their order, for every architecture: a block ends with its feed-forward
+  // layers. language and vision_tower: the last two layers of each of the last blocks; connector:
+  // the last one, or all layers of a projector. Throws emend::Error when there is none.
   std::vector<Site> find(const Model& model) const;
 
-  // The setting `module` on its own, for editors that read the rest from their checkpoint.
+  // Only the setting `module`, for editors that read the others from their checkpoint.
   static void declare_module(SettingList& list, std::string& module);
-  static Module module_of(const std::string& name);
 };
 
 }  // namespace emend

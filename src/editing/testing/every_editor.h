@@ -94,7 +94,7 @@ inline void write_trained_editors(const Vlm& vlm) {
       continue;
     }
     for (const auto& module : editor_modules(kind))
-      if (sees || (module != "vision" && module != "tower"))
+      if (sees || (module != "connector" && module != "vision_tower"))
         write_trained_editor(kind, vlm, module);
   }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/hash.h"
 #include "io/json/json.h"
@@ -122,9 +123,16 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
 std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module) {
   namespace fs = std::filesystem;
   const auto name = module.empty() ? editor : editor + "-" + module;
-  auto path = fs::path(vlm.folder) / "editors" / (name + ".safetensors");
+  const auto folder = fs::path(vlm.folder) / "editors";
+  auto path = folder / (name + ".safetensors");
   std::error_code error;
   if (fs::is_regular_file(path, error)) return path.string();
+  // Earlier versions named the files by today's aliases.
+  for (const auto& [alias, canonical] : module_aliases())
+    if (canonical == module)
+      if (auto older = folder / (editor + "-" + alias + ".safetensors");
+          fs::is_regular_file(older, error))
+        return older.string();
   const auto of_module = [&](const char* pattern) {
     return module.empty() ? std::string() : fmt::format(fmt::runtime(pattern), module);
   };

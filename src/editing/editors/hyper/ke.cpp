@@ -9,7 +9,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/editors/hyper/ke_training.h"
 #include "editing/editors/optimize_deltas.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 #include "editing/training/checkpoint.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -207,7 +207,7 @@ const KeTrained& KeEditor::trained(const Vlm& vlm) const {
 size_t KeEditor::first_stage(const Model& model) const {
   // Before a checkpoint is loaded, any block of the module can be edited.
   if (trained_) return first_stage_of(model, trained_->network.sites());
-  return model.first_stage(BlockSites::module_of(settings_.module));
+  return model.first_stage(module_part(settings_.module));
 }
 
 Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

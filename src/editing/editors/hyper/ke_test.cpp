@@ -102,7 +102,7 @@ TEST_F(KeTest, EditDependsOnTheText) {
 }
 
 TEST_F(KeTest, ConditionsOnThePictureIfSet) {
-  for (const std::string module : {"language", "vision", "tower"}) {
+  for (const std::string module : {"language", "connector", "vision_tower"}) {
     auto settings = small(module);
     settings["image"] = true;
     auto trainee = trained(settings, 2);
@@ -125,7 +125,7 @@ TEST_F(KeTest, ConditionsOnThePictureIfSet) {
 }
 
 TEST_F(KeTest, GradientsAgreeWithFiniteDifferences) {
-  for (const std::string module : {"language", "vision"}) {
+  for (const std::string module : {"language", "connector"}) {
     auto settings = small(module);
     settings["image"] = true;
     settings["edit_weight"] = 20;  // far above the rounding error
@@ -233,7 +233,7 @@ TEST_F(KeTest, ResumesBitForBit) {
 }
 
 TEST_F(KeTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
-  for (const std::string module : {"language", "vision", "tower"}) {
+  for (const std::string module : {"language", "connector", "vision_tower"}) {
     KeShape shape;
     shape.where.module = module;
     KeTrained ke{shape.network(model(), 1, 3)};
@@ -267,11 +267,11 @@ TEST_F(KeTest, PatchIsLowRank) {
 }
 
 TEST_F(KeTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
-  auto settings = small("vision");
+  auto settings = small("connector");
   settings["image"] = true;
   auto trainee = trained(settings, 3);
   auto file = checkpoint(*trainee, "vision.safetensors");
-  KeEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "vision"}});
+  KeEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "connector"}});
   auto patch = editor.edit(vlm(), {request()});
   auto fresh = trainee->as_editor()->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
@@ -283,7 +283,7 @@ TEST_F(KeTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   auto other = load_vlm(*folder_ / "other");
   EXPECT_THAT(error_of([&] { editor.edit(other, {request()}); }),
               HasSubstr("was trained for the base model"));
-  KeEditor unnamed(nlohmann::json{{"module", "vision"}});
+  KeEditor unnamed(nlohmann::json{{"module", "connector"}});
   EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("--editor ke"));
 }
 
@@ -316,7 +316,7 @@ TEST(KeBundledTest, EditsHoldAndAreGenerated) {
 TEST_F(KeTest, TextOnlyEditsWorkOnlyInTheLanguageModule) {
   EditRequest text{{}, "Where is it?", " home"};
   EXPECT_FALSE(trained(small(), 2)->as_editor()->edit(vlm(), {text}).deltas.empty());
-  auto vision = trained(small("vision"), 2);
+  auto vision = trained(small("connector"), 2);
   EXPECT_THAT(error_of([&] { vision->as_editor()->edit(vlm(), {text}); }),
               HasSubstr("no gradient at any layer"));
 }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 
 namespace emend {

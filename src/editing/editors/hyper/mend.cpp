@@ -9,7 +9,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/targets/block_sites.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 #include "editing/training/checkpoint.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -111,7 +111,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
                                                  : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, name(), base);
   BlockSites where;
-  where.module = json_get<std::string>(checkpoint.settings, "module", file);
+  where.module = canonical_module(json_get<std::string>(checkpoint.settings, "module", file));
   where.sites = json_get<std::string>(checkpoint.settings, "sites", file);
   where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
   MendNetwork::Options options;
@@ -136,7 +136,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
 size_t MendEditor::first_stage(const Model& model) const {
   // Before a checkpoint is loaded, any block of the module can be edited.
   if (trained_) return first_stage_of(model, trained_->network.sites());
-  return model.first_stage(BlockSites::module_of(settings_.module));
+  return model.first_stage(module_part(settings_.module));
 }
 
 Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

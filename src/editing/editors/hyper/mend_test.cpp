@@ -104,10 +104,10 @@ TEST_F(MendTest, ModulesSelectSitesByOrder) {
   where.depth = 1;
   EXPECT_EQ(names(where.find(model())),
             names(model().find_sites("language_model.model.decoder.layers.2.fc?")));
-  where.module = "vision";
+  where.module = "connector";
   where.depth = 0;
   EXPECT_EQ(names(where.find(model())), names(model().find_sites("qformer.*.output_query.dense")));
-  where.module = "tower";
+  where.module = "vision_tower";
   EXPECT_EQ(names(where.find(model())), names(model().find_sites("vision_model.*.mlp.fc?")));
   where.sites = "language_projection";
   EXPECT_THAT(names(where.find(model())), ElementsAre("language_projection"));
@@ -144,7 +144,7 @@ TEST_F(MendTest, FactorsMultiplyToTheWeightGradient) {
 }
 
 TEST_F(MendTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
-  for (const std::string module : {"language", "vision", "tower"}) {
+  for (const std::string module : {"language", "connector", "vision_tower"}) {
     MendNetwork::Options options;
     options.rank = 2;
     options.rate = -0.05;
@@ -181,7 +181,7 @@ TEST_F(MendTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
 }
 
 TEST_F(MendTest, GradientsAgreeWithFiniteDifferences) {
-  for (const std::string module : {"language", "vision"}) {
+  for (const std::string module : {"language", "connector"}) {
     auto settings = small(module);
     settings["edit_weight"] = 20;  // far above the rounding error
     settings["ranks_weight"] = 0;  // the loss on ranks is not differentiable everywhere
@@ -290,7 +290,7 @@ TEST_F(MendTest, RoundsContinueUntilTheEditHolds) {
   // An edit that already holds is the same as alone, next to one that takes further rounds.
   const auto satisfied = edit({{"rounds", 100}, {"until", 2 * loss(once)}}, {request()});
   EXPECT_EQ(satisfied.effect["steps"], 1);
-  for (const char* module : {"language", "vision"}) {
+  for (const char* module : {"language", "connector"}) {
     const auto of_module = iterated(module, 20);
     const auto few = [&](int rounds, double until, std::vector<EditRequest> requests) {
       return editor(*of_module, {{"module", module}, {"rounds", rounds}, {"until", until}})
@@ -348,9 +348,9 @@ TEST_F(MendTest, PatchIsSavedAsLowRank) {
 }
 
 TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
-  auto trainee = trained(small("vision"), 3);
+  auto trainee = trained(small("connector"), 3);
   auto file = checkpoint(*trainee, "vision.safetensors");
-  MendEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "vision"}});
+  MendEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "connector"}});
   auto patch = editor.edit(vlm(), {request()});
   auto fresh = trainee->as_editor()->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
@@ -363,10 +363,10 @@ TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   EXPECT_THAT(error_of([&] { editor.edit(other, {request()}); }),
               HasSubstr("was trained for the base model"));
   // In a model folder, the checkpoint is found by its name.
-  MendEditor unnamed(nlohmann::json{{"module", "vision"}});
+  MendEditor unnamed(nlohmann::json{{"module", "connector"}});
   EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("emend train"));
   std::filesystem::create_directories(*folder_ / "model/editors");
-  std::filesystem::copy_file(file, *folder_ / "model/editors/mend-vision.safetensors");
+  std::filesystem::copy_file(file, *folder_ / "model/editors/mend-connector.safetensors");
   EXPECT_EQ(unnamed.edit(vlm(), {request()}).deltas.size(), patch.deltas.size());
   std::filesystem::remove_all(*folder_ / "model/editors");
 }
@@ -402,7 +402,7 @@ TEST_F(MendTest, TextOnlyEditsWorkOnlyInTheLanguageModule) {
   EditRequest text{{}, "Where is it?", " home"};
   auto language = trained(small(), 2);
   EXPECT_FALSE(language->as_editor()->edit(vlm(), {text}).deltas.empty());
-  auto vision = trained(small("vision"), 2);
+  auto vision = trained(small("connector"), 2);
   EXPECT_THAT(error_of([&] { vision->as_editor()->edit(vlm(), {text}); }),
               HasSubstr("no gradient at any layer"));
 }

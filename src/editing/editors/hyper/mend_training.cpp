@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 
 namespace emend {
 

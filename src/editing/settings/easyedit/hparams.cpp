@@ -105,12 +105,12 @@ InnerParams inner_params(File& file) {
   InnerParams found;
   const auto& first = names.front();
   found.module = "language";
-  if (first.starts_with("qformer.")) found.module = "vision";
+  if (first.starts_with("qformer.")) found.module = "connector";
   if (first.starts_with("multi_modal_projector") || first == "language_projection")
-    found.module = "projection";
+    found.module = "projector";
   if (first.starts_with("visual") || first.starts_with("vision_model") ||
       first.starts_with("vision_tower"))
-    found.module = "tower";
+    found.module = "vision_tower";
   found.sites = names.size() == 1 ? fmt::format("{{*.,}}{}", first)
                                   : fmt::format("{{*.,}}{{{}}}", fmt::join(names, ","));
   return found;

@@ -427,7 +427,7 @@ TEST_F(HparamsTest, MendEdit) {
                      "- opt_model.model.decoder.layers.2.fc2.weight",
                      "- Qformer.bert.encoder.layer.1.output_query.dense.weight");
   hparams = read(vision);
-  EXPECT_EQ(hparams.spec.settings["module"], "vision");
+  EXPECT_EQ(hparams.spec.settings["module"], "connector");
   hparams.spec.settings["sites"] = hparams.training["sites"];
   EXPECT_EQ(sites(hparams), std::vector<std::string>{"qformer.encoder.layer.1.output_query.dense"});
 }

@@ -70,7 +70,7 @@ std::vector<Key> trained_keys() {
 // The weights that are edited, and their module.
 void trained_sites(File& file) {
   auto found = inner_params(file);
-  if (found.module == "projection") found.module = "language";  // the sites identify it
+  if (found.module == "projector") found.module = "language";  // the sites identify it
   file.settings["module"] = found.module;
   file.training["module"] = found.module;
   file.training["sites"] = found.sites;

@@ -1,4 +1,4 @@
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@ namespace {
 [[noreturn]] void no_sites(const std::string& module) {
   throw Error("editing::sites",
               fmt::format("this model has no default layers for module '{}'", module),
-              "choose some with --sites GLOB; `emend inspect MODEL` lists them");
+              "choose layers with --sites GLOB; `emend inspect MODEL` lists them");
 }
 
 template <class Chosen>
@@ -29,20 +29,41 @@ std::vector<Site> stage_sites(const Model& model, const std::string& module) {
   const auto& stages = model.stages();
   size_t chosen = stages.size();
   for (const auto& site : model.sites())
-    if (module == "projection" ? stages[site.stage].name == "bridge.project"
-                               : stages[site.stage].module == Module::vision)
+    if (module == "projector" ? stages[site.stage].name == "bridge.project"
+                              : stages[site.stage].module == Module::vision)
       chosen = site.stage;
   return sites_where(model, [&](const Site& site) { return site.stage == chosen; });
 }
 
 }  // namespace
 
-std::vector<std::string> module_names() { return {"language", "vision", "projection", "tower"}; }
+std::vector<std::string> module_names() {
+  return {"language", "connector", "projector", "vision_tower"};
+}
+
+const std::map<std::string, std::string>& module_aliases() {
+  static const std::map<std::string, std::string> aliases = {{"vision", "connector"},
+                                                             {"qformer", "connector"},
+                                                             {"bridge", "connector"},
+                                                             {"projection", "projector"},
+                                                             {"tower", "vision_tower"}};
+  return aliases;
+}
+
+std::string canonical_module(const std::string& name) {
+  const auto found = module_aliases().find(name);
+  return found == module_aliases().end() ? name : found->second;
+}
+
+Module module_part(const std::string& name) {
+  if (name == "language") return Module::language;
+  return name == "vision_tower" ? Module::vision : Module::bridge;
+}
 
 std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
   std::vector<Site> found;
-  if (module == "language" || module == "vision") {
-    auto pattern = model.default_sites(module == "language" ? Module::language : Module::bridge);
+  if (module == "language" || module == "connector") {
+    auto pattern = model.default_sites(module_part(module));
     if (!pattern.empty()) found = model.find_sites(pattern);
   } else {
     found = stage_sites(model, module);
@@ -52,10 +73,10 @@ std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
 }
 
 std::vector<Site> lora_sites(const Model& model, const std::string& module) {
-  if (module != "language" && module != "vision") return tuned_sites(model, module);
+  if (module != "language" && module != "connector") return tuned_sites(model, module);
   // As Hugging Face's models name them: decoders the first two, BERT's kin the others.
   const Glob attention("*.{q_proj,v_proj,query,value}");
-  const auto part = module == "language" ? Module::language : Module::bridge;
+  const auto part = module_part(module);
   auto found = sites_where(model, [&](const Site& site) {
     return model.stages()[site.stage].module == part && attention.matches(site.name);
   });
