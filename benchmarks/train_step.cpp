@@ -11,7 +11,7 @@
 
 #include "editing/editors/hyper/mend.h"
 #include "editing/targets/block_sites.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 #include "editing/training/edit_example.h"
 #include "evaluation/training/train_editor.h"
 #include "flop_counter.h"

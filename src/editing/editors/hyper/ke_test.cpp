@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "editing/editors/hyper/ke_training.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"

@@ -6,7 +6,7 @@
 
 #include "editing/editors/hyper/mend_training.h"
 #include "editing/patches/patch_stack.h"
-#include "editing/targets/module_sites.h"
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"
