@@ -173,7 +173,7 @@ void run_editor(const Bench& bench, const EditorSpec& spec) {
 
 int run(int argc, char** argv) {
   CLI::App app("Measures what one record costs, for each editor.");
-  std::string size = "bundled", editors = "ft:language,ft:vision,ft:projection,lora", dtype;
+  std::string size = "bundled", editors = "ft:language,ft:connector,ft:projector,lora", dtype;
   int64_t pixels = 364;
   int threads = 0, steps = 15;
   app.add_option("--size", size, "model size: bundled, 300m or opt-2.7b")->capture_default_str();

@@ -183,7 +183,7 @@ int run(int argc, char** argv) {
   fmt::print("{:<32}{:>10}{:>9}{:>11}{:>8}{:>10}{:>9}{:>12}  {}\n", "", "GFLOP", "cheaper",
              "proc. s", "faster", "of peak", "wall s", "memory", "loss");
   run_module(bench, "language", rank, peak);
-  run_module(bench, "vision", rank, peak);
+  run_module(bench, "connector", rank, peak);
   return 0;
 }
 

@@ -70,6 +70,8 @@ void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignore
 // one), seed.
 nlohmann::json run_facts(const Common& common, const std::optional<Precision>& precision = {});
 void print_json(const nlohmann::json& value);
+// "1 step", "2 steps".
+std::string counted(int64_t count, const std::string& noun);
 
 // Each function adds a subcommand whose callback runs the command.
 void add_ask(CLI::App& program);

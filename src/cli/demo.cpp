@@ -99,8 +99,8 @@ void show_first(const Vlm& vlm, const Protocol& protocol, Record& record,
     PatchStack alone;
     alone.apply(vlm, load_patch(path));
     auto after = generate(vlm, {query}, alone.interventions(vlm)).at(0);
-    std::cout << fmt::format("  ft {:<9} -> {}   ({} steps, {:.2f} s, {} sites; {})\n", module,
-                             after, patch.effect["steps"].get<int64_t>(), seconds,
+    std::cout << fmt::format("  ft {:<9} -> {}   ({}, {:.2f} s, {} sites; {})\n", module, after,
+                             counted(patch.effect["steps"].get<int64_t>(), "step"), seconds,
                              patch.deltas.size(), path);
     stack.apply(vlm, std::move(patch));
   }

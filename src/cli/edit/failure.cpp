@@ -34,15 +34,14 @@ std::string failure_reason(const EditVerdict& edit) {
     return "the editor's memory is applied, but the model still gives another answer";
   const auto steps = effect.value("steps", int64_t{0});
   const auto stopped = effect.value("stop_reason", std::string());
-  if (stopped == "diverged") return fmt::format("the loss diverged after {} steps", steps);
+  if (stopped == "diverged") return "the loss diverged after " + counted(steps, "step");
   if (stopped == "no_progress")
-    return fmt::format("the loss stopped decreasing after {} steps", steps);
+    return "the loss stopped decreasing after " + counted(steps, "step");
   if (effect.value("holds", false))
     return fmt::format(
-        "the model learned the target's tokens in {} steps, but the generated answer "
-        "differs",
-        steps);
-  return fmt::format("{} steps were not enough", steps);
+        "the model learned the target's tokens in {}, but the generated answer differs",
+        counted(steps, "step"));
+  return fmt::format("{} {} not enough", counted(steps, "step"), steps == 1 ? "was" : "were");
 }
 
 std::string loss_curve(const json& effect) {
@@ -72,11 +71,14 @@ std::vector<std::string> suggestions(const EditArguments& arguments, const Patch
   auto setting = [&](const char* name) -> double {
     return settings.is_object() ? number(settings, name) : 0;
   };
-  if (kind.has_setting("steps"))
+  const auto stopped = edit.effect.value("stop_reason", std::string());
+  // A given learning rate turns adaptation off, so it is no suggestion for an adaptive run.
+  const bool adaptive = settings.is_object() && settings.value("adaptive", false);
+  if (kind.has_setting("steps") && stopped != "no_progress")
     all.push_back(
         fmt::format("--set steps={}", std::max<int64_t>(50, 4 * int64_t(setting("steps")))));
-  if (kind.has_setting("lr")) {
-    if (edit.effect.value("stop_reason", std::string()) == "diverged" && setting("lr") > 0)
+  if (kind.has_setting("lr") && !adaptive) {
+    if (stopped == "diverged" && setting("lr") > 0)
       all.push_back(fmt::format("--set lr={:g}", setting("lr") / 4));
     else if (setting("lr") > 0)
       all.push_back(fmt::format("--set lr={:g}", setting("lr") * 4));

@@ -132,9 +132,9 @@ void print_edits(const EditReport& report) {
               << fmt::format("  target    {}\n", report.job.edits[0].question.target)
               << fmt::format("  after     {}\n", edits[0].after);
     if (const auto& effect = edits[0].effect; effect.contains("loss_after"))
-      std::cout << fmt::format("  loss      {:.3f} -> {:.3f} in {} steps\n",
-                               effect["loss_before"].get<double>(),
-                               effect["loss_after"].get<double>(), effect["steps"].get<int64_t>());
+      std::cout << fmt::format(
+          "  loss      {:.3f} -> {:.3f} in {}\n", effect["loss_before"].get<double>(),
+          effect["loss_after"].get<double>(), counted(effect["steps"].get<int64_t>(), "step"));
     return;
   }
   const auto held =
@@ -261,9 +261,11 @@ void print_report(const EditReport& report) {
   std::cout << fmt::format("  model     {}  ({})\n", vlm.folder, patch.base);
   for (const auto& path : arguments.patches) std::cout << fmt::format("  on top of {}\n", path);
   const auto entries = patch.memory.entries.size();
-  std::cout << fmt::format("  editor    {}{}, {}\n", patch.editor, edited_part(patch.settings),
-                           entries ? fmt::format("{} entries stored", entries)
-                                   : fmt::format("{} sites changed", patch.deltas.size()));
+  const auto sites = static_cast<int64_t>(patch.deltas.size());
+  std::cout << fmt::format(
+      "  editor    {}{}, {}\n", patch.editor, edited_part(patch.settings),
+      entries > 0 ? fmt::format("{} entr{} stored", entries, entries == 1 ? "y" : "ies")
+                  : counted(sites, "site") + " changed");
   print_edits(report);
   print_scores(report);
   if (arguments.details || arguments.common.verbose) print_details(report);
