@@ -170,7 +170,7 @@ TEST_P(EditorsTest, SettingsAreStrictAndComplete) {
   auto wrong = spec_.settings;
   wrong["no_such_setting"] = 1;
   EXPECT_THAT(error_of([&] { make_editor(spec_.name, wrong); }),
-              AllOf(HasSubstr("no_such_setting"), HasSubstr("Hint: it has")));
+              AllOf(HasSubstr("no_such_setting"), HasSubstr("Hint: available settings")));
 }
 
 TEST_P(EditorsTest, RejectsInvalidRequests) {

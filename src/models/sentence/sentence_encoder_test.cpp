@@ -221,7 +221,7 @@ TEST(SentenceEncoder, RejectsFilesThatDoNotFit) {
   EXPECT_THAT(with("tokenizer.json", [](Json& c) { c["model"]["vocab"]["far"] = 49; }),
               HasSubstr("50 tokens, but its model has only 49"));
   EXPECT_THAT(with("tokenizer.json", [](Json& c) { c["model"]["vocab"]["red"] = 60; }),
-              HasSubstr("no token"));
+              HasSubstr("does not exist"));
   for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
     Copy copy("bert");
     copy.remove(file);
