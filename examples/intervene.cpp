@@ -20,8 +20,8 @@ int main(int argc, char** argv) try {
     }));
   emend::teacher_force(vlm, {query}, {" red"}, observers);
 
-  // Other transforms change the residual stream. Here, the stages after the second language block get
-  // twice its output.
+  // Other transforms change the residual stream. Here, the stages after the second language block
+  // get twice its output.
   const auto doubled =
       emend::Intervention::boundary("language.block.1", [](const at::Tensor& x) { return x * 2; });
   std::cout << "answer: " << emend::generate(vlm, {query}).front() << "\n"
