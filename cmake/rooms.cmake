@@ -72,7 +72,8 @@ function(emend_room name)
   emend_tests(emend_${name} "${tests}" ${headers})
 endfunction()
 
-# emend_tests(LIBRARY "FILES" [PLAIN]): one GoogleTest binary beside the library, its suites known to ctest.
+# emend_tests(LIBRARY "FILES" [PLAIN]): one GoogleTest binary for the library, whose suites are tests of
+# ctest.
 function(emend_tests library files)
   if(NOT EMEND_TESTS OR NOT files)
     return()

@@ -1,4 +1,4 @@
-// An editor of one's own: one gradient step on one layer, as a rank-one patch.
+// A new editor: one gradient step on one layer, as a low-rank patch.
 //   example_editor MODEL_FOLDER IMAGE QUESTION ANSWER
 #include <iostream>
 

@@ -1,5 +1,5 @@
-// Prints the norm of the residual stream after each stage, and an answer without the last language
-// block's contribution: example_intervene MODEL_FOLDER IMAGE QUESTION
+// Prints the norm of the residual stream after each stage, and the answer with and without a change
+// of the residual stream: example_intervene MODEL_FOLDER IMAGE QUESTION
 #include <iostream>
 
 #include "models/vlm.h"
@@ -20,7 +20,8 @@ int main(int argc, char** argv) try {
     }));
   emend::teacher_force(vlm, {query}, {" red"}, observers);
 
-  // Other transforms change what flows on: here the second language block returns twice its input.
+  // Other transforms change the residual stream. Here, the stages after the second language block
+  // get twice its output.
   const auto doubled =
       emend::Intervention::boundary("language.block.1", [](const at::Tensor& x) { return x * 2; });
   std::cout << "answer: " << emend::generate(vlm, {query}).front() << "\n"

@@ -142,7 +142,7 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
         "state\n",
         config.at("judge").at("at").dump(), config.at("judge").at("sample").dump());
   const auto& counts = store.counts();
-  std::cout << fmt::format("  store     {} activations from memory, {} from disk, {} computed\n",
+  std::cout << fmt::format("  cache     {} activations from memory, {} from disk, {} computed\n",
                            counts.memory_hits, counts.disk_hits, counts.misses)
             << "\nProtocol scores, percent\n"
             << scores_table(results, "score");

@@ -172,7 +172,10 @@ void check_made_on(const PatchStack& stack, const Patch& patch, const std::strin
         if (id.is_string()) missing.insert(id.get<std::string>());
   for (const auto& other : stack.patches()) missing.erase(other.id);
   for (const auto& id : missing)
-    logger().warn("{} was made on top of the patch {}, which is not applied before it", path, id);
+    logger().warn(
+        "{} was made on top of the patch {}, which is not applied before it. Hint: name that patch "
+        "first, with --patch",
+        path, id);
 }
 
 }  // namespace

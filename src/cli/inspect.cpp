@@ -200,7 +200,7 @@ void inspect_patch(const InspectArguments& arguments) {
     return;
   }
   std::cout << fmt::format("  patch     {}\n", patch.id)
-            << fmt::format("  for base  {}\n", patch.base)
+            << fmt::format("  base      {}\n", patch.base)
             << fmt::format("  editor    {}  {}\n", patch.editor, patch.settings.dump())
             << fmt::format("  request   {}\n", patch.request.dump())
             << fmt::format("  made by   {}\n", patch.made_by);

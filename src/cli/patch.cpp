@@ -26,7 +26,7 @@ void print_written(const PatchArguments& arguments, const Patch& patch) {
     return;
   }
   std::cout << fmt::format("  written   {}  {}\n", arguments.output, patch.id)
-            << fmt::format("  contains  {} sites, {} entries\n", patch.deltas.size(),
+            << fmt::format("  sites     {}\n  entries   {}\n", patch.deltas.size(),
                            patch.memory.entries.size());
 }
 

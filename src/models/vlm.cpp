@@ -41,7 +41,7 @@ void check_dtype(at::ScalarType dtype, at::Device device) {
 Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   namespace fs = std::filesystem;
   if (!is_folder(folder))
-    throw Error("models::load", fmt::format("{} is not a folder", folder),
+    throw Error("models::load", fmt::format("'{}' is not a folder", folder),
                 "use a Hugging Face folder with config.json and model.safetensors");
   if (options.dtype) check_dtype(*options.dtype, options.device);
   const auto architecture =

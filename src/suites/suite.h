@@ -38,7 +38,7 @@ struct SuiteOptions {
   std::string data;             // the annotation file, or the folder of the published dataset
   std::string images;           // image root; empty: searched next to the annotation file
   std::string rephrase_images;  // root of image_rephrase; empty: the image root
-  size_t limit = 0;             // annotation rows read (scenes: records made); 0: all (scenes: 500)
+  size_t limit = 0;             // maximum number of records that are kept; 0: all (scenes: 500)
   uint64_t seed = 0;            // scenes: random seed
   MissingImages missing_images = MissingImages::refuse;
   bool grid = false;           // add the T x I grid's other cells

@@ -101,7 +101,7 @@ void print_failures(const EditReport& report) {
 
 void print_scores(const EditReport& report) {
   const auto& scores = report.outcome.scores;
-  std::vector<std::vector<std::string>> rows = {{"", "forced %", "generated %", "probes"}};
+  std::vector<std::vector<std::string>> rows = {{"", "score %", "generated %", "probes"}};
   std::string missing;
   for (auto group : groups()) {
     auto found = scores.find(group);

@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw Error("editing::merge", why, "apply them separately: --patch A --patch B");
+  throw Error("editing::merge", why, "apply them without merging: --patch A --patch B");
 }
 
 std::vector<json> requests_of(const Patch& patch) {
@@ -145,12 +145,12 @@ Patch without_entry(Patch patch, const std::string& name) {
   if (entries.empty())
     throw Error("editing::merge",
                 fmt::format("patch {} changes weights and has no entries to remove", patch.id),
-                "omit the patch instead");
+                "to undo the edit, leave out --patch FILE");
   const auto before = entries;
   patch.memory.remove(name);
   if (entries.empty())
     throw Error("editing::merge", fmt::format("'{}' is the only entry of patch {}", name, patch.id),
-                "omit the patch instead");
+                "to undo the edit, leave out --patch FILE");
   std::vector<json> left;
   for (auto& request : requests_of(patch)) {
     const bool gone = std::any_of(before.begin(), before.end(), [&](const MemoryEntry& entry) {

@@ -100,8 +100,8 @@ void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs
     auto name = path.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
     throw Error(kRunFolderPlace,
-                fmt::format("'{}' contains a run with another {}: {}, now {}", directory_, name,
-                            text_at(theirs, where), text_at(expected, where)),
+                fmt::format("'{}' contains a run with other options: {} was {} and is now {}",
+                            directory_, name, text_at(theirs, where), text_at(expected, where)),
                 kAnother);
   }
 }

@@ -362,7 +362,8 @@ TEST_F(RunnerTest, RefusesTheFolderOfAnotherRun) {
   EXPECT_THAT(refused(other), HasSubstr("config.dtype"));
   auto specs = editors();
   specs[1].settings["steps"] = 9;
-  EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors.2.settings.steps: 3, now 9"));
+  EXPECT_THAT(refused(options("h"), specs),
+              HasSubstr("editors.2.settings.steps was 3 and is now 9"));
   specs.pop_back();
   EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors"));
   specs.push_back(specs.front());

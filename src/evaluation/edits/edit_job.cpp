@@ -134,7 +134,7 @@ class EditRun {
       const auto id = best[i].item<int64_t>();
       if (i == size && std::find(stops.begin(), stops.end(), id) != stops.end()) break;
       if (i < size && id == target[static_cast<size_t>(i)]) continue;
-      const auto wanted = i < size ? text(target[static_cast<size_t>(i)]) : "the end of the answer";
+      const auto wanted = i < size ? text(target[static_cast<size_t>(i)]) : "<end of the answer>";
       failed.push_back({i, wanted, text(id)});
     }
     return failed;

@@ -22,9 +22,11 @@ enum class Point {
 
 // One change of a running model, made by the function of its point:
 //
-//   auto zeroed = Intervention::boundary("language.block.3", [](const at::Tensor& x) { return x *
-//   0; }); auto edited = Intervention::weight("language_model.model.decoder.layers.3.fc1", {delta,
-//   {}, {}}); generate(vlm, {query}, {zeroed, edited.on_rows({true})});
+//   const auto zero = [](const at::Tensor& x) { return x * 0; };
+//   const auto zeroed = Intervention::boundary("language.block.3", zero);
+//   const std::string site = "language_model.model.decoder.layers.3.fc1";
+//   const auto edited = Intervention::weight(site, {delta, {}, {}});  // {dense, up, down}
+//   generate(vlm, {query}, {zeroed, edited.on_rows({true})});
 struct Intervention {
   using Rewrite = std::function<Batch(const Batch&)>;
   using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)>;
