@@ -53,10 +53,10 @@ void editors(const std::string& name, bool json) {
     std::cout << "\n";
   }
   std::cout << "Columns: setting, default, range. Set with --set NAME=VALUE, or in a file "
-               "(--settings FILE):\n"
-               "  ft:\n"
-               "    steps: 15\n"
-               "    lr: 2e-4\n";
+               "(--settings FILE), for example:\n"
+            << "  " << kinds.back().name << ":\n"
+            << "    " << kinds.back().settings.front().name << ": "
+            << kinds.back().settings.front().value.dump() << "\n";
 }
 
 }  // namespace

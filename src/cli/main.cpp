@@ -17,9 +17,9 @@ namespace {
 constexpr const char* kFooter = R"(
 Examples (the bundled model needs no download):
   emend demo                                     find a mistake, correct it, measure, revert
-  emend ask --image cat.png -p "What color is the star?"
-  emend edit --image cat.png -p "What color is the star?" --target red -o red.patch
-  emend ask --image cat.png -p "What color is the star?" --patch red.patch
+  emend ask --image picture.png -p "What color is the star?"
+  emend edit --image picture.png -p "What color is the star?" --target red -o red.patch
+  emend ask --image picture.png -p "What color is the star?" --patch red.patch
   emend inspect red.patch
 
 emend COMMAND --help describes a command.)";

@@ -41,7 +41,8 @@ std::string failure_reason(const EditVerdict& edit) {
     return fmt::format(
         "the model learned the target's tokens in {}, but the generated answer differs",
         counted(steps, "step"));
-  return fmt::format("{} {} not enough", counted(steps, "step"), steps == 1 ? "was" : "were");
+  if (steps == 1) return "one gradient step was not enough";
+  return fmt::format("{} steps were not enough", steps);
 }
 
 std::string loss_curve(const json& effect) {

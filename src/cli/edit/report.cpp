@@ -16,8 +16,10 @@ namespace {
 std::string edited_part(const nlohmann::json& settings) {
   if (!settings.is_object()) return {};
   for (const char* name : {"sites", "module"})
-    if (settings.contains(name) && settings[name] != "")
-      return " on " + settings[name].get<std::string>();
+    if (settings.contains(name) && settings[name] != "") {
+      const auto part = settings[name].get<std::string>();
+      return part == "repaired" || part == "paper" ? " (" + part + ")" : " on " + part;
+    }
   return {};
 }
 
