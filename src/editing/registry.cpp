@@ -58,7 +58,7 @@ std::string trimmed(const std::string& text) {
 EditorSpec parse_editor(const std::string& label) {
   if (label.empty())
     throw Error("editing::registry", "the name of an editor is empty",
-                "separate editors by commas: ft:language,ft:vision,lora");
+                "separate editors by commas: ft:language,ft:connector,lora");
   EditorSpec spec;
   spec.label = label;
   auto colon = label.find(':');

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "editing/registry.h"
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/json/json.h"
 #include "io/json/yaml.h"
@@ -15,13 +16,19 @@ namespace {
 using nlohmann::json;
 
 bool is_for(const std::string& key, const EditorSpec& spec) {
-  return key == spec.name || key == spec.label;
+  return key == spec.name || canonical_label(key) == canonical_label(spec.label);
+}
+
+bool same_module(const json& a, const json& b) {
+  return a == b ||
+         (a.is_string() && b.is_string() &&
+          canonical_module(a.get<std::string>()) == canonical_module(b.get<std::string>()));
 }
 
 void set(EditorSpec& spec, const json& settings) {
   for (const auto& [name, value] : settings.items()) {
     if (name == "module" && spec.label.find(':') != std::string::npos &&
-        spec.settings.contains(name) && spec.settings[name] != value)
+        spec.settings.contains(name) && !same_module(spec.settings[name], value))
       throw Error(
           "editing::settings",
           fmt::format("the setting 'module' of '{}' is {}, which contradicts its label", spec.label,
@@ -73,8 +80,10 @@ json read_settings_file(const std::string& path) {
 
 void apply_settings(std::vector<EditorSpec>& specs, const json& file) {
   for (auto& spec : specs) {
-    for (const auto& key : {spec.name, spec.label})
-      if (file.contains(key)) set(spec, file.at(key));
+    // Settings of the editor with a module override those of the editor.
+    if (file.contains(spec.name)) set(spec, file.at(spec.name));
+    for (const auto& [key, settings] : file.items())
+      if (key != spec.name && is_for(key, spec)) set(spec, settings);
     check(spec);
   }
 }
@@ -84,7 +93,7 @@ void apply_pairs(std::vector<EditorSpec>& specs, const std::vector<std::string>&
     auto equals = pair.find('=');
     if (equals == 0 || equals == std::string::npos)
       throw Error("editing::settings", fmt::format("--set expects NAME=VALUE, got '{}'", pair),
-                  "for example --set steps=20, or --set ft:vision.steps=20 for one editor");
+                  "for example --set steps=20, or --set ft:connector.steps=20 for one editor");
     auto name = pair.substr(0, equals);
     std::string editor;
     if (auto dot = name.rfind('.'); dot != std::string::npos) {

@@ -9,7 +9,7 @@
 namespace emend {
 
 // Reads a file of settings, YAML or (if the name ends in .json) JSON: `{EDITOR: {SETTING: VALUE}}`,
-// where EDITOR is a name (`ft`: every ft) or a label (`ft:vision`: only that one). Throws
+// where EDITOR is a name (`ft`: every ft) or a label (`ft:connector`: only that one). Throws
 // emend::Error, which names file and editor, if an editor or a setting is unknown or a value is out
 // of range.
 nlohmann::json read_settings_file(const std::string& path);

@@ -55,6 +55,12 @@ std::string canonical_module(const std::string& name) {
   return found == module_aliases().end() ? name : found->second;
 }
 
+std::string canonical_label(const std::string& label) {
+  const auto colon = label.find(':');
+  if (colon == std::string::npos) return label;
+  return label.substr(0, colon + 1) + canonical_module(label.substr(colon + 1));
+}
+
 Module module_part(const std::string& name) {
   if (name == "language") return Module::language;
   return name == "vision_tower" ? Module::vision : Module::bridge;

@@ -20,6 +20,8 @@ std::vector<std::string> module_names();
 const std::map<std::string, std::string>& module_aliases();
 // The name that an alias stands for; any other text as it is.
 std::string canonical_module(const std::string& name);
+// The same in an editor's label: `ft:vision` is `ft:connector`.
+std::string canonical_label(const std::string& label);
 
 // The part of the model that has the layers of a module.
 Module module_part(const std::string& name);

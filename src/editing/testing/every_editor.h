@@ -33,7 +33,7 @@ inline std::vector<std::string> editor_modules(const EditorKind& kind) {
   return all;
 }
 
-// Every editor, and each of its modules: ft:language, ft:vision, ...
+// Every editor, and each of its modules: ft:language, ft:connector, ...
 inline std::vector<std::string> editor_labels() {
   std::vector<std::string> all;
   for (const auto& kind : editor_kinds()) {
