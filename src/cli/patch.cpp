@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/entries.h"
+#include "cli/output_file.h"
 #include "cli/table.h"
 #include "editing/patches/merge.h"
 
@@ -49,11 +50,13 @@ void list(const PatchArguments& arguments) {
 
 void remove(const PatchArguments& arguments) {
   const auto patch = without_entry(load_patch(arguments.path), arguments.name);
+  check_output_file(arguments.output, {}, "emend-patch");
   save_patch(arguments.output, patch);
   print_written(arguments, patch);
 }
 
 void merge(const PatchArguments& arguments) {
+  check_output_file(arguments.output, {}, "emend-patch");
   std::vector<Patch> patches;
   for (const auto& path : arguments.paths) patches.push_back(load_patch(path));
   const auto patch = merged(patches);

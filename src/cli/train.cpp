@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/output_file.h"
 #include "cli/table.h"
 #include "editing/settings/easyedit/hparams.h"
 #include "evaluation/training/collect_demonstrations.h"
@@ -82,6 +83,7 @@ void check_output(const std::string& path) {
   if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
                 "give a file in an existing folder with -o");
+  check_output_file(path, {}, "emend-editor");
   for (const char* ending : {"", ".state"}) AtomicFile(path + ending).write("");
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "cli/output_file.h"
 #include "editing/registry.h"
 #include "editing/settings/easyedit/hparams.h"
 #include "editing/settings/settings_file.h"
@@ -99,16 +100,11 @@ std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
 }
 
 void check_output(const EditArguments& arguments) {
-  namespace fs = std::filesystem;
-  const auto& path = arguments.output;
-  auto folder = fs::path(path).parent_path();
-  std::error_code error;
-  if (fs::is_directory(path, error))
-    throw Error("cli::edit", fmt::format("'{}' is a folder", path),
-                "give the name of a patch file with -o");
-  if (!folder.empty() && !fs::is_directory(folder, error))
-    throw Error("cli::edit", fmt::format("folder '{}' does not exist", folder.string()),
-                "create it, or write the patch to another folder (-o)");
+  std::vector<std::string> inputs = {arguments.image, arguments.file, arguments.hparams,
+                                     arguments.settings_file, arguments.locality_file};
+  for (const auto* more : {&arguments.patches, &arguments.other_images, &arguments.locality_images})
+    inputs.insert(inputs.end(), more->begin(), more->end());
+  check_output_file(arguments.output, inputs, "emend-patch");
 }
 
 Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,

@@ -195,5 +195,22 @@ TEST_F(EditProgramTest, PrintedAskCommandGivesTheSameAnswer) {
   EXPECT_EQ(run(command).out, "cat\n");
 }
 
+TEST_F(EditProgramTest, NeverReplacesAnInputOrAFileOfAnotherKind) {
+  const std::string edit = std::string(kText) + "-p 'What?' --target cat ";
+  const auto files = {path("model/model.safetensors"), path("model/config.json"),
+                      path("picture.png"), path("text.png")};
+  for (const auto& file : files) {
+    const auto before = read_file(file);
+    expect_refused(edit + "-o " + file, "exists and is not a file that this command replaces");
+    EXPECT_EQ(read_file(file), before);
+  }
+  expect_refused(edit + "--image {}/picture.png -o {}/picture.png", "is also an input");
+  ASSERT_EQ(run(edit + "-o {}/base.patch --allow-failed").code, 0);
+  expect_refused(edit + "--patch {}/base.patch -o {}/base.patch", "is also an input");
+  EXPECT_EQ(run(edit + "-o {}/base.patch --allow-failed").code, 0);  // a patch can be replaced
+  expect_refused("train -m {}/model --steps 1 -o {}/model/model.safetensors", "exists and is not");
+  std::filesystem::remove(path("base.patch"));
+}
+
 }  // namespace
 }  // namespace emend

@@ -214,7 +214,7 @@ TEST_F(ProgramTest, EditorAndSettingsComeFromOptionsAndFiles) {
   std::filesystem::remove(path("c.patch"));
   testing::write_text(path("bad.yaml"), "ft:\n  stepz: 2\n");
   expect_refused(ask + "--settings {}/bad.yaml", "'stepz'");
-  expect_refused(ask + "--hparams {}/set.yaml", "no 'alg_name'");
+  expect_refused(ask + "--hparams {}/set.yaml", "missing the key 'alg_name'");
   expect_refused(ask + "--hparams {}/missing.yaml", "missing.yaml");
   expect_refused(ask + "--hparams {}/ft.yaml --editor lora", "--editor");
   expect_refused(ask + "--editor ft,lora", "several editors");

@@ -145,4 +145,12 @@ std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std
                           editor == "ike" ? "; or use no demonstrations: --set ike.k=0" : ""));
 }
 
+void require_module(const std::string& module, const std::string& trained,
+                    const std::string& file) {
+  if (module != trained)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' was trained for module '{}', not '{}'", file, trained, module),
+                fmt::format("use it with --module {}", trained));
+}
+
 }  // namespace emend

@@ -195,6 +195,7 @@ const KeTrained& KeEditor::trained(const Vlm& vlm) const {
                                                  : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "ke", base);
   auto settings = read_settings<KeTrainSettings>("ke", checkpoint.settings);
+  require_module(settings_.module, settings.shape.where.module, file);
   for (const char* name : KeTraining::kOnlyTraining) checkpoint.tensors.erase(name);
   auto trained = std::make_shared<KeTrained>(
       KeTrained{settings.shape.network(*vlm.model, 0, 0), settings.weights.end_of_answer});

@@ -114,6 +114,7 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
   where.module = canonical_module(json_get<std::string>(checkpoint.settings, "module", file));
   where.sites = json_get<std::string>(checkpoint.settings, "sites", file);
   where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
+  require_module(settings_.module, where.module, file);
   MendNetwork::Options options;
   options.rank = json_get<int64_t>(checkpoint.settings, "rank", file);
   options.rounds = json_get_or<int64_t>(checkpoint.settings, "rounds", 1, file);

@@ -7,7 +7,7 @@
 
 #include "editing/settings/easyedit/hparams.h"
 
-// Conversion of EasyEdit's hyper-parameter files: one table of keys for each algorithm.
+// Conversion of EasyEdit's hyperparameter files: one table of keys for each algorithm.
 namespace emend::easyedit {
 
 // A file during its conversion to the settings of an editor.

@@ -27,7 +27,7 @@ void File::wrong(const std::string& key, const std::string& wanted) const {
 std::string File::text(const std::string& key) const {
   if (!values.contains(key))
     throw Error("editing::hparams", fmt::format("'{}' is missing the key '{}'", path, key),
-                "check that it is a hyper-parameter file of EasyEdit");
+                "check that it is a hyperparameter file of EasyEdit");
   if (!values[key].is_string()) wrong(key, "text");
   return values[key].get<std::string>();
 }
@@ -155,7 +155,7 @@ Hparams read_hparams(const std::string& path) {
   File file{path, fs::path(path).extension() == ".json" ? read_json(path) : read_yaml(path)};
   if (!file.values.is_object())
     throw Error("editing::hparams", fmt::format("'{}' is not a mapping of names to values", path),
-                "check that it is a hyper-parameter file of EasyEdit");
+                "check that it is a hyperparameter file of EasyEdit");
   auto algorithm = algorithm_of(file);
   Hparams result;
   result.algorithm = algorithm.name;

@@ -7,7 +7,7 @@
 
 namespace emend {
 
-// A hyper-parameter file of EasyEdit (hparams/FT/*.yaml, and those of LoRA, IKE, KE, MEND, SERAC
+// A hyperparameter file of EasyEdit (hparams/FT/*.yaml, and those of LoRA, IKE, KE, MEND, SERAC
 // and hparams/TRAINING) as an editor with settings.
 struct Hparams {
   EditorSpec spec;  // labeled `ft (llama-7b)`: the editor, and the name of the file
