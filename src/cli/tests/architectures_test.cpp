@@ -69,7 +69,7 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
     const auto edit = "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
                       (kind.has_setting("steps") ? "--set steps=2 " : "") + "-o {}/every.patch";
     if (!sees() && (module == "connector" || module == "vision_tower" || module == "projector")) {
-      expect_refused(edit, "[editing::");
+      expect_refused(edit, "module '");
       continue;
     }
     const auto edited = run_json(edit + " --allow-failed");
