@@ -50,8 +50,8 @@ Protocol make_protocol(const ProtocolOptions& options);
 
 // Sets the number of threads and warns about a slow BLAS.
 void prepare(const Common& common);
-// The bundled model's folder: $EMEND_MODEL, or models/scenes-blip2 next to the program's build
-// folder.
+// The folder of --model, or of the bundled model: $EMEND_MODEL, the installed one, or the one in
+// the source tree of the build folder.
 std::string model_folder(const Common& common);
 Vlm open_model(const Common& common);
 // Opens a model for a suite. For a suite of texts to complete, the chat template is turned off in

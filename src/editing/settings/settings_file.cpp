@@ -47,11 +47,8 @@ void naming(const std::string& path, const std::string& editor, const Action& ac
   try {
     action();
   } catch (const Error& error) {
-    std::string what = error.what();
-    auto end = what.find("] ");
-    throw Error("editing::settings_file",
-                fmt::format("'{}', '{}': {}", path, editor.substr(0, 100),
-                            end == std::string::npos ? what : what.substr(end + 2)));
+    throw Error("editing::settings_file", fmt::format("'{}', '{}': {}", path, editor.substr(0, 100),
+                                                      without_places(error.what())));
   }
 }
 
