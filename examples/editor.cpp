@@ -18,10 +18,7 @@ class GradientStep : public emend::Editor {
   emend::Patch edit(const emend::Vlm& vlm, const std::vector<emend::EditRequest>& requests,
                     const emend::EditContext& context) const override {
     const auto& model = *vlm.model;
-    std::vector<emend::ForcedQuery> queries;
-    for (const auto& request : requests)
-      queries.push_back({request.image, request.prompt, request.target});
-    const auto forced = emend::force(vlm, queries, /*end_of_answer=*/true);
+    const auto forced = emend::force_edits(vlm, requests, /*end_of_answer=*/true);
     const auto prefix =
         emend::run_prefix(vlm, forced.batch, first_stage(model), context.base, context.store);
     // The gradient of a linear layer's weight is gradient^T input, summed over rows and positions.

@@ -65,10 +65,7 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
     if (edit.point == Point::request)
       throw Error("editing::tune", "a previous edit rewrites requests",
                   "apply the edits of weights first");
-  std::vector<ForcedQuery> queries;
-  for (const auto& request : requests)
-    queries.push_back({request.image, request.prompt, request.target});
-  auto forced = force(vlm, queries, settings.end_of_answer);
+  auto forced = force_edits(vlm, requests, settings.end_of_answer);
   const auto device = vlm.model->device();
   Problem problem;
   problem.tokens = answer_tokens(forced).to(device);

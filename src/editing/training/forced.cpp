@@ -41,6 +41,14 @@ ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool 
   return forced;
 }
 
+ForcedBatch force_edits(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                        bool end_of_answer) {
+  std::vector<ForcedQuery> queries;
+  for (const auto& request : requests)
+    queries.push_back({request.image, request.prompt, request.target});
+  return force(vlm, queries, end_of_answer);
+}
+
 at::Tensor answer_positions(const ForcedBatch& forced) {
   std::vector<int64_t> positions;
   for (size_t r = 0; r < forced.answers.size(); ++r)

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "editing/editor.h"
 #include "models/vlm.h"
 #include "suites/record.h"
 
@@ -27,6 +28,9 @@ struct ForcedBatch {
 // `end_of_answer`: the first stop token of the processor is appended to the answer and counts as
 // part of it. Throws emend::Error if a prompt is empty or a target has no tokens.
 ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer);
+// The same for the questions and targets of edits.
+ForcedBatch force_edits(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                        bool end_of_answer);
 
 // Returns the positions in the flattened (B * T) whose logits predict the answer tokens, row by
 // row. The batch is right-padded.

@@ -215,10 +215,7 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                      const EditContext& context) const {
   const auto& model = *vlm.model;
   const auto& trained = this->trained(vlm);
-  std::vector<ForcedQuery> queries;
-  for (const auto& request : requests)
-    queries.push_back({request.image, request.prompt, request.target});
-  auto forced = force(vlm, queries, trained.end_of_answer);
+  auto forced = force_edits(vlm, requests, trained.end_of_answer);
   auto prefix = run_prefix(vlm, forced.batch, first_stage_of(model, trained.network.sites()),
                            context.base, context.store);
   at::NoGradGuard no_grad;

@@ -145,10 +145,7 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   const auto& model = *vlm.model;
   const auto& trained = this->trained(vlm);
   const auto& sites = trained.network.sites();
-  std::vector<ForcedQuery> queries;
-  for (const auto& request : requests)
-    queries.push_back({request.image, request.prompt, request.target});
-  auto forced = force(vlm, queries, trained.end_of_answer);
+  auto forced = force_edits(vlm, requests, trained.end_of_answer);
   auto prefix =
       run_prefix(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
   at::NoGradGuard no_grad;

@@ -48,10 +48,8 @@ const IkeCorpus& IkeEditor::corpus(const Vlm& vlm) const {
 Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                       const EditContext&) const {
   at::NoGradGuard no_grad;
-  std::vector<ForcedQuery> queries;
-  for (const auto& request : requests)
-    queries.push_back({request.image, request.prompt, request.target});
-  const auto forced = force(vlm, queries, /*end_of_answer=*/false);  // validates the requests
+  const auto forced =
+      force_edits(vlm, requests, /*end_of_answer=*/false);  // validates the requests
 
   auto patch = patch_for(*this, vlm, requests);
   size_t found = 0;

@@ -212,10 +212,7 @@ const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
 Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                         const EditContext& context) const {
   at::NoGradGuard no_grad;
-  std::vector<ForcedQuery> queries;
-  for (const auto& request : requests)
-    queries.push_back({request.image, request.prompt, request.target});
-  const auto forced = force(vlm, queries, /*end_of_answer=*/false);
+  const auto forced = force_edits(vlm, requests, /*end_of_answer=*/false);
   const auto& trained = this->trained(vlm);
   const auto& batch = forced.batch;
   const auto embedded =

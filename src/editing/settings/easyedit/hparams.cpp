@@ -188,9 +188,7 @@ Hparams read_hparams(const std::string& path) {
     make_editor(result.spec.name, result.spec.settings);
     if (algorithm.check_training) algorithm.check_training(file.training);
   } catch (const Error& error) {
-    std::string what = error.what();
-    throw Error("editing::hparams",
-                fmt::format("'{}': {}", path, what.substr(what.find("] ") + 2)));
+    throw Error("editing::hparams", fmt::format("'{}': {}", path, without_places(error.what())));
   }
   return result;
 }
