@@ -33,15 +33,15 @@ class Shapes {
     const auto& q = config_.qformer;
     const auto& t = config_.text;
     const int64_t patches = v.grid() * v.grid(), seen = 1 + patches, queries = config_.queries;
-    if (kind == "vision.embed")
+    if (kind == "vision_tower.embed")
       return {{"", linear(patches, 3 * v.patch_size * v.patch_size, v.hidden), 0}};
-    if (kind == "vision.block")
+    if (kind == "vision_tower.block")
       return {{"qkv", linear(seen, v.hidden, 3 * v.hidden), 0},
               {"", attention(seen, seen, v.hidden), 1},
               {"projection", linear(seen, v.hidden, v.hidden), 2},
               {"fc1", linear(seen, v.hidden, v.intermediate), 3},
               {"fc2", linear(seen, v.intermediate, v.hidden), 4}};
-    if (kind == "bridge.layer") {
+    if (kind == "connector.layer") {
       const double square = linear(queries, q.hidden, q.hidden);
       std::vector<Step> steps{{"attention.attention.query", square, 0},
                               {"attention.attention.key", square, 0},
@@ -62,7 +62,7 @@ class Shapes {
       steps.push_back({"output_query.dense", wide, 7});
       return steps;
     }
-    if (kind == "bridge.project")
+    if (kind == "connector.project")
       return {{"language_projection", linear(queries, q.hidden, t.hidden), 0}};
     if (kind == "language.block") {
       const double square = linear(row.length, t.hidden, t.hidden);
@@ -119,7 +119,7 @@ Floor floor_of(const Blip2Config& config, const Model& model, const std::vector<
 
   Floor floor;
   floor.whole = shapes.forward_from(0, rows, pictures);
-  for (size_t s = 0; s < stages.size() && stages[s].module == Module::vision; ++s)
+  for (size_t s = 0; s < stages.size() && stages[s].module == Module::vision_tower; ++s)
     floor.vision += static_cast<double>(pictures) * shapes.forward(s, {});
 
   auto reached = rows;

@@ -14,13 +14,13 @@ namespace {
 
 // Logits of one row for the whole vocabulary, computed from the pixels: (T, V).
 at::Tensor logits_of(const Vlm& vlm, const Batch& batch, const Interventions& interventions) {
-  auto pass = vlm.model->begin(batch);
+  auto pass = vlm.model->collate(batch);
   vlm.model->run(pass, interventions);
   return pass.logits()[0];
 }
 
 // The measurement of all probes, before or after the edit.
-std::vector<at::Tensor> ask_all(const Vlm& vlm, const std::vector<ForcedQuery>& queries,
+std::vector<at::Tensor> ask_all(const Vlm& vlm, const std::vector<TargetQuery>& queries,
                                 const Interventions& interventions) {
   at::NoGradGuard no_grad;
   std::vector<at::Tensor> answers;
@@ -80,7 +80,7 @@ void put_back(Tuned& tuned) {
 double run_naive(const Vlm& vlm, const Record& record, const Protocol& protocol,
                  const Tuning& tuning) {
   const auto request = request_of(record, protocol);
-  std::vector<ForcedQuery> probes{{request.image, request.prompt, request.target}};
+  std::vector<TargetQuery> probes{{request.image, request.prompt, request.target}};
   for (const auto& probe : record.probes)
     probes.push_back(
         {probe.image, probe_prompt(protocol, record, probe), continuation(protocol, probe.answer)});

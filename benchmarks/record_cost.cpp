@@ -37,13 +37,13 @@ Cost cost_of(
     const std::function<void()>& work, const std::function<void()>& prepare = [] {}) {
   Cost cost;
   const auto timed = [&] {
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = std::chrono::steady_clock::state();
     const double busy = processor_seconds();
     work();
     const double took = processor_seconds() - busy;
     if (cost.processor > 0 && took >= cost.processor) return;
     cost.processor = took;
-    cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count();
   };
   prepare();
   std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of this work
@@ -110,12 +110,12 @@ void encoding(const Bench& bench) {
   const auto& vlm = bench.sized.vlm;
   const auto forced = force(vlm, {{bench.record.image, "it", " is"}}, false);
   size_t last = 0;
-  while (vlm.model->stages()[last + 1].module == Module::vision) ++last;
+  while (vlm.model->stages()[last + 1].module == Module::vision_tower) ++last;
   Cost best;
   for (int i = 0; i < 3; ++i) {
     const auto cost = cost_of([&] {
       at::NoGradGuard no_grad;
-      auto pass = vlm.model->begin(forced.batch);
+      auto pass = vlm.model->collate(forced.batch);
       vlm.model->run(pass, last);
     });
     if (best.processor == 0 || cost.processor < best.processor) best = cost;
@@ -139,12 +139,14 @@ void run_editor(const Bench& bench, const EditorSpec& spec) {
     store = std::make_unique<ActivationStore>(ActivationStore::Options());
     options.store = context.store = store.get();
   };
-  Before before;
+  Baseline baseline;
   Patch patch;
-  const auto look = [&] { before = take_before(vlm, bench.record, bench.protocol, {}, options); };
+  const auto look = [&] {
+    before = measure_baseline(vlm, bench.record, bench.protocol, {}, options);
+  };
   const auto work = [&] {
     patch = editor->edit(vlm, {request}, context);
-    measure(vlm, before, patch.interventions(vlm));
+    measure(vlm, baseline, patch.interventions(vlm));
   };
   const auto looking = cost_of(look, fresh);
   const auto working = cost_of(work, [&] {

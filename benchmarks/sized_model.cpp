@@ -49,7 +49,7 @@ SizedModel make_sized_model(const std::string& size, int64_t pixels, at::ScalarT
     sized.config = config_of(size, pixels);
     Weights weights(RandomWeights(dtype, 0), dtype);
     sized.vlm.model = make_blip2(sized.config, weights);
-    sized.vlm.processor.layout.image_slots = sized.config.queries;
+    sized.vlm.processor.layout.num_image_tokens = sized.config.queries;
     sized.vlm.processor.image_processor.width = static_cast<int>(pixels);
     sized.vlm.processor.image_processor.height = static_cast<int>(pixels);
   }

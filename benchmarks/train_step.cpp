@@ -32,7 +32,7 @@ struct Cost {
 Cost cost_of(const std::function<double()>& work) {
   Cost cost;
   std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of this work
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = std::chrono::steady_clock::state();
   const double busy = processor_seconds();
   {
     FlopCounter counter;
@@ -40,93 +40,94 @@ Cost cost_of(const std::function<double()>& work) {
     cost.operations = static_cast<double>(counter.operations());
   }
   cost.processor = processor_seconds() - busy;
-  cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count();
   cost.peak = peak_resident_bytes();
   return cost;
 }
 
 struct Bench {
   SizedModel sized;
-  std::vector<Lesson> lessons;
-  std::unique_ptr<MendTrained> mend;
-  LessonWeights weights;
+  std::vector<EditExample> examples;
+  std::unique_ptr<MendState> mend;
+  LossWeights weights;
   size_t first = 0;
   bool reaches_text = false;
 
   void backward(const at::Tensor& total) const {
     std::vector<at::Tensor> parameters;
-    for (const auto& [name, tensor] : mend->network.trained()) parameters.push_back(tensor);
+    for (const auto& [name, tensor] : mend->network.parameters()) parameters.push_back(tensor);
     torch::autograd::grad({total}, parameters, {}, false, false, /*allow_unused=*/true);
   }
-  LessonBatch prepare(const std::vector<Lesson>& of, size_t from, ActivationStore* store) const {
-    return prepare_lessons(sized.vlm, of, from, reaches_text, weights.end_of_answer, store);
+  ExampleBatch prepare(const std::vector<EditExample>& of, size_t from,
+                       ActivationStore* store) const {
+    return prepare_examples(sized.vlm, of, from, reaches_text, weights.end_of_answer, store);
   }
 };
 
-// Makes a separate lesson of each question of a lesson.
-std::vector<Lesson> alone(const Lesson& lesson) {
-  std::vector<Lesson> each;
-  const auto add = [&](std::vector<ForcedQuery> Lesson::*part) {
-    for (const auto& query : lesson.*part) {
-      Lesson one;
-      one.edit = lesson.edit;
+// Makes a separate example of each question of a example.
+std::vector<EditExample> alone(const EditExample& example) {
+  std::vector<EditExample> each;
+  const auto add = [&](std::vector<TargetQuery> EditExample::*part) {
+    for (const auto& query : example.*part) {
+      EditExample one;
+      one.edit = example.edit;
       (one.*part).push_back(query);
       each.push_back(one);
     }
   };
-  add(&Lesson::generality);
-  add(&Lesson::image_locality);
-  add(&Lesson::text_locality);
+  add(&EditExample::generality);
+  add(&EditExample::image_locality);
+  add(&EditExample::text_locality);
   return each;
 }
 
 double naive(const Bench& bench) {
   const auto& model = *bench.sized.vlm.model;
   double sum = 0;
-  for (const auto& lesson : bench.lessons) {
-    const auto parts = alone(lesson);
+  for (const auto& example : bench.examples) {
+    const auto parts = alone(example);
     auto edit = bench.prepare({parts.front()}, 0, nullptr);
     auto made = bench.mend->make(model, edit.edit_pass, edit.edits, {});
     at::Tensor total;
     for (size_t i = 0; i < parts.size(); ++i) {
       const auto batch = i ? bench.prepare({parts[i]}, 0, nullptr) : edit;
-      auto losses = lesson_losses(model, batch, made.deltas, bench.weights);
+      auto losses = edit_losses(model, batch, made.deltas, bench.weights);
       total = total.defined() ? total + losses.total : losses.total;
     }
     bench.backward(total);
     sum += total.item<double>();
   }
-  return sum / static_cast<double>(bench.lessons.size());
+  return sum / static_cast<double>(bench.examples.size());
 }
 
 double batched(const Bench& bench, ActivationStore* store) {
   const auto& model = *bench.sized.vlm.model;
-  auto batch = bench.prepare(bench.lessons, bench.first, store);
+  auto batch = bench.prepare(bench.examples, bench.first, store);
   auto made = bench.mend->make(model, batch.edit_pass, batch.edits, {});
-  auto losses = lesson_losses(model, batch, made.deltas, bench.weights);
+  auto losses = edit_losses(model, batch, made.deltas, bench.weights);
   bench.backward(losses.total);
   return losses.total.item<double>();
 }
 
 void print(const Bench& bench, const std::string& way, const Cost& cost, const Cost& base,
            double peak, uint64_t resident) {
-  const auto lessons = static_cast<double>(bench.lessons.size());
+  const auto examples = static_cast<double>(bench.examples.size());
   fmt::print("  {:<30}{:>10.3f}{:>9.1f}{:>11.3f}{:>8.1f}{:>8.0f} %{:>9.3f}{:>8.0f} MiB  {:.6f}\n",
-             way, cost.operations / lessons / 1e9, base.operations / cost.operations,
-             cost.processor / lessons, base.processor / cost.processor,
-             100 * cost.operations / cost.processor / peak, cost.wall / lessons,
+             way, cost.operations / examples / 1e9, base.operations / cost.operations,
+             cost.processor / examples, base.processor / cost.processor,
+             100 * cost.operations / cost.processor / peak, cost.wall / examples,
              (static_cast<double>(cost.peak) - static_cast<double>(resident)) / (1 << 20),
              cost.loss);
   std::fflush(stdout);
 }
 
-std::vector<Lesson> make_lessons(const SizedModel& sized, int64_t count) {
-  std::vector<Lesson> lessons;
+std::vector<EditExample> make_examples(const SizedModel& sized, int64_t count) {
+  std::vector<EditExample> examples;
   const auto protocol = sample_protocol();
   const auto side = static_cast<int>(sized.config.vision.image_size);
   for (int64_t i = 0; i < count; ++i)
-    lessons.push_back(lesson_of(sample_record(side), protocol, /*own=*/false));
-  return lessons;
+    examples.push_back(example_of(sample_record(side), protocol, /*own=*/false));
+  return examples;
 }
 
 void run_module(Bench& bench, const std::string& module, int64_t rank, double peak) {
@@ -138,19 +139,19 @@ void run_module(Bench& bench, const std::string& module, int64_t rank, double pe
   bench.reaches_text = module == "language";
   MendNetwork::Options options;
   options.rank = rank;
-  bench.mend = std::make_unique<MendTrained>(MendTrained{MendNetwork(sites, options), false});
+  bench.mend = std::make_unique<MendState>(MendState{MendNetwork(sites, options), false});
   // The network normalizes by the statistics of its inputs.
-  auto seen = bench.prepare(bench.lessons, bench.first, nullptr);
+  auto seen = bench.prepare(bench.examples, bench.first, nullptr);
   bench.mend->network.observe(edit_factors(model, seen.edit_pass, seen.edits, sites, {}).sites);
   const auto resident = resident_bytes();
 
-  fmt::print("mend:{} ({} sites, {} edits a batch)\n", module, sites.size(), bench.lessons.size());
+  fmt::print("mend:{} ({} sites, {} edits a batch)\n", module, sites.size(), bench.examples.size());
   const auto base = cost_of([&] { return naive(bench); });
   print(bench, "naive", base, base, peak, resident);
   print(bench, "a batch, pictures new", cost_of([&] { return batched(bench, nullptr); }), base,
         peak, resident);
   ActivationStore store{ActivationStore::Options()};
-  bench.prepare(bench.lessons, bench.first, &store);
+  bench.prepare(bench.examples, bench.first, &store);
   print(bench, "a batch, pictures seen before", cost_of([&] { return batched(bench, &store); }),
         base, peak, resident);
 }
@@ -175,7 +176,7 @@ int run(int argc, char** argv) {
   const auto type = dtype == "fp32" ? at::kFloat : at::kBFloat16;
   Bench bench;
   bench.sized = make_sized_model(size, pixels, type);
-  bench.lessons = make_lessons(bench.sized, batch);
+  bench.examples = make_examples(bench.sized, batch);
   const auto peak = gemm_peak(type);
   fmt::print(
       "{}, {} pixels, {}, {} threads; GEMM peak {:.0f} GFLOP per CPU second; for each edit:\n",

@@ -27,10 +27,10 @@ struct Time {
 };
 
 Time time_of(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = std::chrono::steady_clock::state();
   const double busy = processor_seconds();
   work();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+  return {std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count(),
           processor_seconds() - busy};
 }
 
@@ -74,11 +74,11 @@ void decode(const Vlm& vlm, const Pass& prompt, int tokens, double bandwidth) {
   at::NoGradGuard no_grad;
   auto pass = prompt;
   pass.cache = std::make_shared<KvCache>();
-  pass.wanted = at::full({1}, pass.ids.numel() - 1, at::kLong);
+  pass.logit_positions = at::full({1}, pass.ids.numel() - 1, at::kLong);
   model.run(pass);
   double best = INFINITY, sum = 0;
   for (int i = 0; i < tokens; ++i) {
-    pass = next_pass(model, pass, pass.logits().argmax(-1));
+    pass = decode_step(model, pass, pass.logits().argmax(-1));
     const auto time = time_of([&] { model.run(pass); });
     best = std::min(best, time.wall);
     sum += time.wall;
@@ -152,7 +152,7 @@ int run(int argc, char** argv) {
   };
   const auto batch = request_batch(vlm, {{request.image.load(), request.prompt}}, {});
   const auto language = model.first_stage(Module::language);
-  auto pass = model.begin(batch, PadSide::left);
+  auto pass = model.collate(batch, PadSide::left);
   const auto touching = time_of([&] {
     auto once = pass;
     encode(once, language - 1);
@@ -169,7 +169,7 @@ int run(int argc, char** argv) {
   encode(pass, language - 1);
   say_work(fmt::format("a prompt of {} positions", pass.ids.size(1)), peak, [&] {
     auto once = pass;
-    once.wanted = at::full({1}, once.ids.numel() - 1, at::kLong);
+    once.logit_positions = at::full({1}, once.ids.numel() - 1, at::kLong);
     encode(once, model.stages().size() - 1);
   });
   decode(vlm, pass, tokens, bandwidth);

@@ -20,7 +20,7 @@ class GradientStep : public emend::Editor {
     const auto& model = *vlm.model;
     const auto forced = emend::force_edits(vlm, requests, /*end_of_answer=*/true);
     const auto prefix =
-        emend::run_prefix(vlm, forced.batch, first_stage(model), context.base, context.store);
+        emend::forward_until(vlm, forced.batch, first_stage(model), context.base, context.store);
     // The gradient of a linear layer's weight is gradient^T input, summed over rows and positions.
     const auto found = emend::edit_factors(model, prefix, forced, {site(model)}, context.base);
     const auto input = found.sites[0].input.flatten(0, 1);        // (positions, in)

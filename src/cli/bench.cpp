@@ -55,7 +55,7 @@ std::vector<EditorSpec> chosen_editors(const BenchArguments& arguments) {
     editors.push_back(hparams.spec);
   }
   for (auto& editor : editors)
-    if (!editor.settings.contains("seed") && editor_kind(editor.name).has_setting("seed"))
+    if (!editor.settings.contains("seed") && editor_info(editor.name).has_setting("seed"))
       editor.settings["seed"] = arguments.common.seed;
   if (!arguments.settings_file.empty())
     apply_settings(editors, read_settings_file(arguments.settings_file));
@@ -190,7 +190,7 @@ void bench(BenchArguments arguments) {
         directory);
     for (const auto& path : outcome.patches) std::cout << "            " << path << "\n";
   }
-  for (const auto& [label, reason] : outcome.hopeless)
+  for (const auto& [label, reason] : outcome.failed_editors)
     throw Error("cli::bench",
                 fmt::format("{} failed on every record; first error: {}", label, reason),
                 fmt::format("the results of the other editors are in '{}'", directory));

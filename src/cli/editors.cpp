@@ -14,7 +14,7 @@ std::string shown(const nlohmann::json& value) {
   return text.empty() ? "none" : text;
 }
 
-nlohmann::json as_json(const EditorKind& kind) {
+nlohmann::json as_json(const EditorInfo& kind) {
   nlohmann::json result = {
       {"name", kind.name}, {"summary", kind.summary}, {"settings", nlohmann::json::array()}};
   for (const auto& setting : kind.settings)
@@ -26,7 +26,7 @@ nlohmann::json as_json(const EditorKind& kind) {
   return result;
 }
 
-void print(const EditorKind& kind) {
+void print(const EditorInfo& kind) {
   std::cout << fmt::format("{}  {}\n", kind.name, kind.summary);
   size_t names = 0, values = 0;
   for (const auto& setting : kind.settings) {
@@ -41,7 +41,7 @@ void print(const EditorKind& kind) {
 }
 
 void editors(const std::string& name, bool json) {
-  auto kinds = name.empty() ? editor_kinds() : std::vector{editor_kind(name)};
+  auto kinds = name.empty() ? editor_infos() : std::vector{editor_info(name)};
   if (json) {
     auto all = nlohmann::json::array();
     for (const auto& kind : kinds) all.push_back(as_json(kind));

@@ -24,9 +24,9 @@ struct InspectArguments {
 
 const char* module_name(Module module) {
   switch (module) {
-    case Module::vision:
+    case Module::vision_tower:
       return "vision_tower";
-    case Module::bridge:
+    case Module::connector:
       return "connector";
     case Module::language:
       return "language";
@@ -84,7 +84,7 @@ void inspect_model(const InspectArguments& arguments) {
                              {"model_type", config.value("model_type", "")},
                              {"base", vlm.fingerprint()},
                              {"parameters", {{"total", total}, {"parts", parts}}},
-                             {"image_slots", model.image_slots()},
+                             {"num_image_tokens", model.num_image_tokens()},
                              {"prompts",
                               {{"with_picture", vlm.processor.layout.with_picture},
                                {"without_picture", vlm.processor.layout.without_picture}}},
@@ -100,7 +100,7 @@ void inspect_model(const InspectArguments& arguments) {
                                  {"stage", model.stages()[site.stage].name},
                                  {"out", site.out},
                                  {"in", site.in}});
-    for (auto module : {Module::vision, Module::bridge, Module::language})
+    for (auto module : {Module::vision_tower, Module::connector, Module::language})
       if (auto pattern = model.default_sites(module); !pattern.empty())
         result["default_sites"][module_name(module)] = pattern;
     result.update(precision_facts(vlm.precision));
@@ -120,11 +120,11 @@ void inspect_model(const InspectArguments& arguments) {
             << fmt::format("  parameters    {}\n", count(total));
   for (const auto& [part, size] : parts)
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
-  std::cout << (model.image_slots() > 0
+  std::cout << (model.num_image_tokens() > 0
                     ? fmt::format(
                           "  a picture{} takes {} positions",
                           vlm.processor.layout.before_tile.empty() ? "" : ", or one tile of it,",
-                          model.image_slots())
+                          model.num_image_tokens())
                     : "  text only")
             << fmt::format("; vocabulary {}\n", model.vocabulary());
   const auto& layout = vlm.processor.layout;

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/measuring/measure.h"
+#include "evaluation/measuring/averages.h"
 
 namespace emend::cli {
 

@@ -162,12 +162,12 @@ void train(TrainArguments arguments) {
   job.seed = arguments.common.seed;
   // Pictures of Scenes are generated once, so storing their features does not help.
   if (arguments.suite != "scenes") job.store = &store;
-  auto trainee = make_trainee(arguments.editor, vlm, settings, job.store);
-  auto facts = train_editor(vlm, *trainee, job);
+  auto trainable = make_trainable_editor(arguments.editor, vlm, settings, job.store);
+  auto facts = train_editor(vlm, *trainable, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.precision);
     result["checkpoint"] = arguments.output;
-    result["editor"] = {{"name", trainee->editor()}, {"settings", trainee->settings()}};
+    result["editor"] = {{"name", trainable->editor()}, {"settings", trainable->settings()}};
     result["training"] = facts;
     result["peak_memory_bytes"] = peak_resident_bytes();
     print_json(result);

@@ -9,24 +9,24 @@
 
 namespace emend {
 
-bool EditorKind::has_setting(const std::string& setting) const {
+bool EditorInfo::has_setting(const std::string& setting) const {
   return std::any_of(settings.begin(), settings.end(),
                      [&](const SettingInfo& info) { return info.name == setting; });
 }
 
-std::vector<EditorKind> editor_kinds() {
+std::vector<EditorInfo> editor_infos() {
   return {ft_editor(),   lora_editor(),          ike_editor(),  ke_editor(),
           mend_editor(), mend_iterated_editor(), serac_editor()};
 }
 
 std::vector<std::string> editor_names() {
   std::vector<std::string> names;
-  for (const auto& kind : editor_kinds()) names.push_back(kind.name);
+  for (const auto& kind : editor_infos()) names.push_back(kind.name);
   return names;
 }
 
-EditorKind editor_kind(const std::string& name) {
-  for (const auto& kind : editor_kinds())
+EditorInfo editor_info(const std::string& name) {
+  for (const auto& kind : editor_infos())
     if (kind.name == name) return kind;
   throw Error("editing::registry", fmt::format("unknown editor '{}'", name.substr(0, 200)),
               fmt::format("available editors: {}; `emend editors` explains them",
@@ -34,7 +34,7 @@ EditorKind editor_kind(const std::string& name) {
 }
 
 Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store) {
-  auto kind = editor_kind(patch.editor);
+  auto kind = editor_info(patch.editor);
   if (!kind.recall)
     throw Error("editing::registry",
                 fmt::format("a patch of '{}' has a memory, which this editor does not support",
@@ -44,7 +44,7 @@ Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store)
 }
 
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings) {
-  return editor_kind(name).make(settings);
+  return editor_info(name).make(settings);
 }
 
 namespace {
@@ -64,7 +64,7 @@ EditorSpec parse_editor(const std::string& label) {
   auto colon = label.find(':');
   spec.name = label.substr(0, colon);
   spec.settings = nlohmann::json::object();
-  auto kind = editor_kind(spec.name);
+  auto kind = editor_info(spec.name);
   if (colon != std::string::npos) {
     if (!kind.has_setting("module"))
       throw Error("editing::registry",

@@ -11,7 +11,7 @@
 namespace emend {
 
 // The description of an editor, which the editor's source file declares.
-struct EditorKind {
+struct EditorInfo {
   std::string name;     // for example ft
   std::string summary;  // one line
   std::vector<SettingInfo> settings;
@@ -24,9 +24,9 @@ struct EditorKind {
   bool has_setting(const std::string& setting) const;
 };
 
-std::vector<EditorKind> editor_kinds();
+std::vector<EditorInfo> editor_infos();
 // Throws emend::Error if there is no editor of this name.
-EditorKind editor_kind(const std::string& name);
+EditorInfo editor_info(const std::string& name);
 
 // The interventions of a patch's memory, made by the patch's editor; see Patch::interventions.
 // Throws emend::Error if patches of the editor have no memory.

@@ -36,13 +36,13 @@ std::string of_folder(const std::string& folder) {
   std::map<std::string, std::string> stored;
   for (const auto& name : checkpoint.names())
     if (!is_benign_buffer(name)) stored.emplace(architecture.names(name), name);
-  for (const auto& name : architecture.repeated) stored.erase(name);
+  for (const auto& name : architecture.tied_weights) stored.erase(name);
 
   Hasher hash;
   add_to_fingerprint(hash, architecture.canonical);
   for (const auto& [name, in_file] : stored) {
     add_to_fingerprint(hash, name, checkpoint.tensor(in_file));
-    checkpoint.let_go(in_file);  // otherwise all files of the model would be in memory
+    checkpoint.release_pages(in_file);  // otherwise all files of the model would be in memory
   }
   return hash.hex();
 }
@@ -55,17 +55,20 @@ std::string of_model(const Model& model) {
 
 }  // namespace
 
-struct Vlm::Once {
+struct Vlm::FingerprintCache {
   std::once_flag flag;
   std::string value;
 };
 
-std::shared_ptr<Vlm::Once> Vlm::make_once() { return std::make_shared<Once>(); }
+std::shared_ptr<Vlm::FingerprintCache> Vlm::make_fingerprint_cache() {
+  return std::make_shared<FingerprintCache>();
+}
 
 std::string Vlm::fingerprint() const {
-  std::call_once(once->flag,
-                 [this] { once->value = folder.empty() ? of_model(*model) : of_folder(folder); });
-  return once->value;
+  auto& cache = *fingerprint_cache;
+  std::call_once(cache.flag,
+                 [&] { cache.value = folder.empty() ? of_model(*model) : of_folder(folder); });
+  return cache.value;
 }
 
 }  // namespace emend

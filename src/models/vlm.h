@@ -27,9 +27,10 @@ struct Vlm {
   // XXH3-128 of the parsed config.json and of every tensor's name, shape and bytes; computed on the
   // first call.
   std::string fingerprint() const;
-  struct Once;  // caches it
-  std::shared_ptr<Once> once = make_once();
-  static std::shared_ptr<Once> make_once();
+
+  struct FingerprintCache;
+  std::shared_ptr<FingerprintCache> fingerprint_cache = make_fingerprint_cache();
+  static std::shared_ptr<FingerprintCache> make_fingerprint_cache();
 };
 
 struct LoadOptions {
@@ -95,7 +96,7 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batc
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions = {},
                                                   const GenerationOptions& options = {});
-// The same for a left-padded pass at the start of the language module, as run_prefix or
+// The same for a left-padded pass at the start of the language module, as forward_until or
 // share_prefixes returns it. The pass can be used again.
 std::vector<std::vector<int64_t>> generate_tokens(const Model& model, Pass pass,
                                                   const std::vector<int64_t>& stop_tokens,
@@ -118,10 +119,10 @@ std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& quer
 
 // One teacher-forced row: the prompt, then the target (which includes its leading space).
 struct ForcedRow {
-  int64_t answer_begin = 0;     // index in `tokens` of the first answer token
-  std::vector<int64_t> tokens;  // text tokens of the row, without image tokens
-  at::Tensor logits;            // (length of the row with image tokens, V), float32
-  int64_t image_slots = 0;      // number of image tokens at the start of `logits`
+  int64_t answer_begin = 0;      // index in `tokens` of the first answer token
+  std::vector<int64_t> tokens;   // text tokens of the row, without image tokens
+  at::Tensor logits;             // (length of the row with image tokens, V), float32
+  int64_t num_image_tokens = 0;  // number of image tokens at the start of `logits`
 };
 
 // Teacher-forces a padded batch of prompts with their answers. As in MMEdit, the text is prompt +

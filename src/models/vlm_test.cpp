@@ -53,19 +53,19 @@ TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
   const auto forced = teacher_force(vlm, {{picture(1), "What is it?"}, {std::nullopt, "Say"}},
                                     {" a red star", " yes"});
   const auto& seen = forced[0];
-  EXPECT_EQ(seen.image_slots, 4);
+  EXPECT_EQ(seen.num_image_tokens, 4);
   EXPECT_EQ(seen.tokens.front(), 2);
   const std::vector<int64_t> answer(seen.tokens.begin() + seen.answer_begin, seen.tokens.end());
   EXPECT_EQ(answer, vlm.processor.target(" a red star"));
   EXPECT_EQ(seen.logits.size(0), 4 + static_cast<int64_t>(seen.tokens.size()));
-  EXPECT_EQ(forced[1].image_slots, 0);
+  EXPECT_EQ(forced[1].num_image_tokens, 0);
   EXPECT_EQ(forced[1].logits.size(0), static_cast<int64_t>(forced[1].tokens.size()));
 
   // The logits are those of the row alone.
   at::NoGradGuard no_grad;
   auto row = vlm.processor.row("Say");
   for (int64_t id : vlm.processor.target(" yes")) row.ids.push_back(id);
-  auto pass = vlm.model->begin({{}, {row}});
+  auto pass = vlm.model->collate({{}, {row}});
   vlm.model->run(pass);
   EXPECT_TRUE(at::allclose(forced[1].logits, pass.logits()[0], 1e-4, 1e-5));
 }
@@ -73,7 +73,7 @@ TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
 TEST_F(VlmTest, ScopesApplyToQueriesThatShareAPicture) {
   const auto vlm = load_vlm(folder.string());
   const std::vector<Query> queries{{picture(1), "What?"}, {picture(1), "What?"}};
-  const auto blind = Intervention::boundary("bridge.project", [](const at::Tensor& x) {
+  const auto blind = Intervention::boundary("connector.project", [](const at::Tensor& x) {
                        return x * 0;
                      }).on_rows({false, true});
   const auto forced = teacher_force(vlm, queries, {" a", " a"}, {blind});

@@ -22,7 +22,7 @@ std::map<std::string, at::Tensor> joined(const Model& model, const Heads& heads)
 // Logits at the positions of the lessons' targets: (K, V).
 at::Tensor answer(const Model& model, Pass& pass, const Lessons& lessons) {
   auto width = pass.ids.size(1);
-  pass.wanted =
+  pass.logit_positions =
       at::tensor(lessons.row_of, at::kLong) * width + at::tensor(lessons.position_of, at::kLong);
   model.run(pass);
   return pass.logits();
@@ -114,9 +114,9 @@ Trainer::Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& p
 Heads::Loss Trainer::look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
                           Legible legible) const {
   pass.batched_pictures = true;
-  model_.run(pass, model_.stage("vision.norm"));
+  model_.run(pass, model_.stage("vision_tower.norm"));
   auto vision = pass.hidden;
-  model_.run(pass, model_.stage("bridge.project") - 1);
+  model_.run(pass, model_.stage("connector.project") - 1);
   return heads_.loss(vision, pass.hidden, shown, legible);
 }
 
@@ -132,7 +132,7 @@ at::Tensor Trainer::look_in_part(Legible legible, int64_t pictures, Teacher& tea
   }
   auto whole = pool_.pictures(indices);
   auto part = legible == Legible::forms ? tinted(whole, rng) : scattered(relit(whole, rng), rng);
-  auto pass = model_.begin({normalised(part), unasked.rows});
+  auto pass = model_.collate({normalised(part), unasked.rows});
   auto loss = look(pass, shown, legible);
   return loss.patches + loss.queries;
 }
@@ -153,7 +153,7 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   for (int64_t i = 0; i < text_rows; ++i) teacher.teach_text(read, recipe_.tokens, rng);
 
   Share share;
-  auto pass = model_.begin({normalised(relit(pool_.pictures(indices), rng)), seen.rows});
+  auto pass = model_.collate({normalised(relit(pool_.pictures(indices), rng)), seen.rows});
   auto aux = look(pass, shown, Legible::all);
   share.marks = marks_of(aux);
   auto parts = look_in_part(Legible::forms, pictures / 4, teacher, rng) +
@@ -161,7 +161,7 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   auto loss = (aux.patches + aux.queries + 0.5 * parts) * (speaking ? recipe_.heads_weight : 1.0);
 
   // Text is trained from the first step, because it does not need the vision part.
-  auto text = model_.begin({{}, read.rows});
+  auto text = model_.collate({{}, read.rows});
   auto logits = answer(model_, text, read);
   auto lessons = read;
   if (speaking) {
@@ -242,7 +242,7 @@ Marks Trainer::examine(const Pool& held_out, int64_t pictures) const {
       teacher.teach_picture(lessons, *shown.back(), i - from, 120, even, rng);
     }
     for (int i = 0; i < 8; ++i) teacher.teach_text(lessons, 120, rng);
-    auto pass = model_.begin({normalised(held_out.pictures(indices)), lessons.rows});
+    auto pass = model_.collate({normalised(held_out.pictures(indices)), lessons.rows});
     auto batch = marks_of(look(pass, shown, Legible::all));
     auto logits = answer(model_, pass, lessons);
     batch.loss =

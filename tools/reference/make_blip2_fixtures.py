@@ -156,14 +156,14 @@ class Taps:
     def __init__(self, model):
         self.seen, self.handles = {}, []
         decoder = model.language_model.model.decoder
-        self.after(model.vision_model.embeddings, "vision.embed")
+        self.after(model.vision_model.embeddings, "vision_tower.embed")
         for i, block in enumerate(model.vision_model.encoder.layers):
-            self.after(block, f"vision.block.{i}")
-        self.after(model.vision_model.post_layernorm, "vision.norm")
-        self.after(model.qformer.layernorm, "bridge.embed")
+            self.after(block, f"vision_tower.block.{i}")
+        self.after(model.vision_model.post_layernorm, "vision_tower.norm")
+        self.after(model.qformer.layernorm, "connector.embed")
         for i, layer in enumerate(model.qformer.encoder.layer):
-            self.after(layer, f"bridge.layer.{i}")
-        self.after(model.language_projection, "bridge.project")
+            self.after(layer, f"connector.layer.{i}")
+        self.after(model.language_projection, "connector.project")
         self.handles.append(decoder.layers[0].register_forward_pre_hook(
             lambda m, a, k: self.keep("language.embed", k.get("hidden_states", a[0] if a else None)),
             with_kwargs=True))
@@ -372,7 +372,7 @@ def expected(spec, model, prepended):
             results = {"logits": results["logits"]}
         if name.startswith("size_"):
             results = {k: v for k, v in results.items() if k in
-                       ("vision.embed", "vision.norm", "bridge.project", "logits")}
+                       ("vision_tower.embed", "vision_tower.norm", "connector.project", "logits")}
         inputs = {k: v for k, v in batch.items() if k != "interpolate"}
         if name in ("image_left", "mixed"):
             del inputs["pixel_values"]  # the same as those of image_right

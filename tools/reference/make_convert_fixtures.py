@@ -52,7 +52,7 @@ def lavis_vision(state, layers, prefix=""):
     return out
 
 
-def lavis_bridge(state):
+def lavis_connector(state):
     out = collections.OrderedDict(query_tokens=state["query_tokens"])
     for kind in ("weight", "bias"):
         out["ln_vision." + kind] = state["vision_model.post_layernorm." + kind]
@@ -140,17 +140,17 @@ def make_blip2(root):
     tower["head.weight"], tower["head.bias"] = torch.ones(3, 18), torch.zeros(3)
     torch.save(halved(tower), folder / "vit.pth")
 
-    bridge = lavis_bridge(state)
+    connector = lavis_connector(state)
     for kind in ("weight", "bias"):
-        bridge["opt_proj." + kind] = state["language_projection." + kind]
+        connector["opt_proj." + kind] = state["language_projection." + kind]
     # The text branch of the first training stage of LAVIS.
-    bridge["Qformer.bert.embeddings.position_ids"] = torch.arange(8).expand(1, -1)
-    bridge["Qformer.bert.embeddings.word_embeddings.weight"] = torch.ones(3, 12)
-    bridge["Qformer.bert.encoder.layer.0.intermediate.dense.weight"] = torch.ones(20, 12)
-    bridge["Qformer.bert.encoder.layer.0.output.LayerNorm.weight"] = torch.ones(12)
-    bridge["Qformer.cls.predictions.bias"] = torch.ones(3)
-    bridge["itm_head.bias"] = torch.ones(2)
-    torch.save(training(bridge), folder / "blip2.pth")
+    connector["Qformer.bert.embeddings.position_ids"] = torch.arange(8).expand(1, -1)
+    connector["Qformer.bert.embeddings.word_embeddings.weight"] = torch.ones(3, 12)
+    connector["Qformer.bert.encoder.layer.0.intermediate.dense.weight"] = torch.ones(20, 12)
+    connector["Qformer.bert.encoder.layer.0.output.LayerNorm.weight"] = torch.ones(12)
+    connector["Qformer.cls.predictions.bias"] = torch.ones(3)
+    connector["itm_head.bias"] = torch.ones(2)
+    torch.save(training(connector), folder / "blip2.pth")
 
     # The OPT folder: the head is stored again, the decoder's version, two shards.
     prefix = "language_model."

@@ -151,10 +151,10 @@ class Taps:
         inner = model.model
         if hasattr(inner, "vision_tower"):
             tower = getattr(inner.vision_tower, "vision_model", inner.vision_tower)
-            self.before(tower.encoder.layers[0], "vision.embed")
+            self.before(tower.encoder.layers[0], "vision_tower.embed")
             for i, block in enumerate(tower.encoder.layers):
-                self.after(block, f"vision.block.{i}")
-            self.after(inner.multi_modal_projector, "bridge.project")
+                self.after(block, f"vision_tower.block.{i}")
+            self.after(inner.multi_modal_projector, "connector.project")
         blocks = language(model).layers
         self.before(blocks[0], "language.embed")
         for i, block in enumerate(blocks):
@@ -194,10 +194,10 @@ def run(model, batch):
             model.config.vision_feature_layer
         used = [layer if layer >= 0 else layers + 1 + layer
                 for layer in (chosen if isinstance(chosen, list) else [chosen])]
-        unused = [f"vision.block.{i}" for i in range(max(used), layers)]
-        states = [results["vision.embed"]] + [results[f"vision.block.{i}"] for i in range(layers)]
+        unused = [f"vision_tower.block.{i}" for i in range(max(used), layers)]
+        states = [results["vision_tower.embed"]] + [results[f"vision_tower.block.{i}"] for i in range(layers)]
         kept = sorted(set(used) - {max(used)})
-        for i, name in enumerate(["vision.embed"] + [f"vision.block.{i}" for i in range(max(used))]):
+        for i, name in enumerate(["vision_tower.embed"] + [f"vision_tower.block.{i}" for i in range(max(used))]):
             results[name] = torch.cat([states[i]] + [states[k] for k in kept if k <= i], -1)
     return {k: v for k, v in results.items() if k not in unused}
 

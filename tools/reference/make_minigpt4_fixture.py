@@ -31,7 +31,7 @@ from transformers import (Blip2QFormerConfig, Blip2QFormerModel, Blip2VisionConf
                           Blip2VisionModel, LlamaConfig, LlamaForCausalLM)
 
 from make_blip2_fixtures import close, make_pixels
-from make_convert_fixtures import (LAVIS_EPS, calm_vision, half, halved, lavis_bridge, lavis_vision,
+from make_convert_fixtures import (LAVIS_EPS, calm_vision, half, halved, lavis_connector, lavis_vision,
                                    training, zero_key_biases)
 
 QUERIES, SLOT, GENERATED = 3, -1, 20
@@ -106,14 +106,14 @@ class Taps:
 
     def __init__(self, model):
         self.seen, self.handles = {}, []
-        self.after(model.vision_model.embeddings, "vision.embed")
+        self.after(model.vision_model.embeddings, "vision_tower.embed")
         for i, block in enumerate(model.vision_model.encoder.layers):
-            self.after(block, f"vision.block.{i}")
-        self.after(model.vision_model.post_layernorm, "vision.norm")
-        self.after(model.qformer.layernorm, "bridge.embed")
+            self.after(block, f"vision_tower.block.{i}")
+        self.after(model.vision_model.post_layernorm, "vision_tower.norm")
+        self.after(model.qformer.layernorm, "connector.embed")
         for i, layer in enumerate(model.qformer.encoder.layer):
-            self.after(layer, f"bridge.layer.{i}")
-        self.after(model.language_projection, "bridge.project")
+            self.after(layer, f"connector.layer.{i}")
+        self.after(model.language_projection, "connector.project")
         layers = model.language_model.model.layers
         self.handles.append(layers[0].register_forward_pre_hook(
             lambda m, a, k: self.keep("language.embed", k.get("hidden_states", a[0] if a else None)),
@@ -318,9 +318,9 @@ def write_released(folder, state, text, tokenizer_model):
     tower = lavis_vision(state, VISION["num_hidden_layers"])
     tower["norm.weight"], tower["norm.bias"] = torch.ones(12), torch.zeros(12)
     torch.save(tower, folder / "vit.pth")
-    bridge = lavis_bridge({k: v.float() for k, v in state.items()})
-    bridge["t5_proj.weight"], bridge["t5_proj.bias"] = torch.ones(3, 12), torch.ones(3)
-    torch.save({"model": bridge}, folder / "qformer.pth", _use_new_zipfile_serialization=False)
+    connector = lavis_connector({k: v.float() for k, v in state.items()})
+    connector["t5_proj.weight"], connector["t5_proj.bias"] = torch.ones(3, 12), torch.ones(3)
+    torch.save({"model": connector}, folder / "qformer.pth", _use_new_zipfile_serialization=False)
     projection = {"llama_proj." + kind: state["language_projection." + kind].float()
                   for kind in ("weight", "bias")}
     torch.save(training(projection), folder / "projection.pth")

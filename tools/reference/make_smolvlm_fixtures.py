@@ -57,11 +57,11 @@ class Taps(shared.Taps):
     def __init__(self, model):
         self.seen, self.handles = {}, []
         tower, blocks = model.model.vision_model, model.model.text_model.layers
-        self.before(tower.encoder.layers[0], "vision.embed")
+        self.before(tower.encoder.layers[0], "vision_tower.embed")
         for i, block in enumerate(tower.encoder.layers):
-            self.after(block, f"vision.block.{i}")
-        self.after(tower.post_layernorm, "vision.norm")
-        self.after(model.model.connector, "bridge.project")
+            self.after(block, f"vision_tower.block.{i}")
+        self.after(tower.post_layernorm, "vision_tower.norm")
+        self.after(model.model.connector, "connector.project")
         self.before(blocks[0], "language.embed")
         for i, block in enumerate(blocks):
             self.after(block, f"language.block.{i}")

@@ -71,7 +71,7 @@ EditorSpec chosen_editor(const EditArguments& arguments) {
     throw Error("cli::edit", fmt::format("--editor '{}' names several editors", arguments.editor),
                 "choose one; `emend bench` compares several");
   auto& spec = chosen.front();
-  if (!spec.settings.contains("seed") && editor_kind(spec.name).has_setting("seed"))
+  if (!spec.settings.contains("seed") && editor_info(spec.name).has_setting("seed"))
     spec.settings["seed"] = arguments.common.seed;
   if (!arguments.settings_file.empty())
     apply_settings(chosen, read_settings_file(arguments.settings_file));
@@ -118,7 +118,7 @@ Protocol chosen_protocol(const EditArguments& arguments, const std::string& edit
   protocol = for_editor(protocol, editor);
   auto prompting = arguments.prompting;
   prompting.bare |= prompting.pattern.empty() && bare;
-  const bool sees = processor.layout.image_slots > 0;
+  const bool sees = processor.layout.num_image_tokens > 0;
   if (processor.wraps(sees)) protocol.image_locality_template = "{}";
   // The user's template also replaces the templates of captions.
   if (!prompting.pattern.empty()) protocol.captions.clear();

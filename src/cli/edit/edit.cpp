@@ -21,7 +21,7 @@ DefaultProbes default_probes(const EditArguments& arguments, const Vlm& vlm,
   DefaultProbes defaults;
   defaults.world = probe_world(vlm.folder);
   defaults.texts = arguments.probes;
-  defaults.pictures = vlm.model->image_slots() > 0 ? arguments.probes : 0;
+  defaults.pictures = vlm.model->num_image_tokens() > 0 ? arguments.probes : 0;
   for (const auto& edit : edits)
     for (const auto& one : edit.locality)
       (one.image.present() ? defaults.pictures : defaults.texts) = 0;
@@ -29,7 +29,7 @@ DefaultProbes default_probes(const EditArguments& arguments, const Vlm& vlm,
 }
 
 void check_pictures(const Vlm& vlm, const std::vector<EditQuestion>& edits) {
-  if (vlm.model->image_slots() > 0) return;
+  if (vlm.model->num_image_tokens() > 0) return;
   for (const auto& edit : edits) {
     bool any = edit.image.present() || !edit.other_pictures.empty();
     for (const auto& one : edit.locality) any |= one.image.present();

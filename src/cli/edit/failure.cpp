@@ -67,7 +67,7 @@ std::vector<std::string> failed_token_lines(const EditVerdict& edit) {
 std::vector<std::string> suggestions(const EditArguments& arguments, const Patch& patch,
                                      const EditVerdict& edit) {
   std::vector<std::string> all;
-  const auto kind = editor_kind(patch.editor);
+  const auto kind = editor_info(patch.editor);
   auto& settings = patch.settings;
   auto setting = [&](const char* name) -> double {
     return settings.is_object() ? number(settings, name) : 0;

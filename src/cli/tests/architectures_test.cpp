@@ -34,7 +34,7 @@ class ArchitectureProgramTest : public ProgramTest,
 TEST_P(ArchitectureProgramTest, Inspects) {
   const auto model = run_json("inspect {}/" + name());
   EXPECT_EQ(model["model_type"], GetParam().model_type);
-  EXPECT_EQ(model["image_slots"].get<int64_t>() > 0, sees());
+  EXPECT_EQ(model["num_image_tokens"].get<int64_t>() > 0, sees());
   EXPECT_FALSE(model["default_sites"]["language"].get<std::string>().empty());
   const auto said = run("inspect {}/" + name());
   EXPECT_EQ(said.code, 0);
@@ -62,7 +62,7 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
   testing::write_trained_editors(load_vlm(path(name())));
   for (const auto& label : testing::editor_labels()) {
     const auto spec = parse_editors(label).at(0);
-    const auto kind = editor_kind(spec.name);
+    const auto kind = editor_info(spec.name);
     const auto module = spec.settings.value("module", std::string());
     if (module.empty() && kind.has_setting("module")) continue;  // another label names the module
     SCOPED_TRACE(label);

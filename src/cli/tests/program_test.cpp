@@ -271,7 +271,7 @@ TEST_F(ProgramTest, BuildsThePromptFromTheQuestion) {
 TEST_F(ProgramTest, InspectsAModel) {
   auto model = run_json("inspect {}/model");
   EXPECT_EQ(model["model_type"], "blip-2");
-  EXPECT_EQ(model["image_slots"], 4);
+  EXPECT_EQ(model["num_image_tokens"], 4);
   EXPECT_GT(model["parameters"]["total"].get<int64_t>(), 1000);
   EXPECT_THAT(model["default_sites"]["language"].get<std::string>(), HasSubstr("layers.2.fc"));
   EXPECT_EQ(model["stages"].size(), 2u + 2 + 2 + 2 + 3 + 2);

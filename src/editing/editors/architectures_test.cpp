@@ -28,7 +28,7 @@ class ArchitecturesTest
     }
     return *opened.vlm;
   }
-  bool sees() { return vlm().model->image_slots() > 0; }
+  bool sees() { return vlm().model->num_image_tokens() > 0; }
   EditRequest request() { return {testing::noise_picture(vlm(), 1), "What is this?", " cat"}; }
   // Logits at every position of the edited question, and of one without a picture.
   at::Tensor logits(const Interventions& interventions) {
@@ -52,7 +52,7 @@ class ArchitecturesTest
 
 TEST_P(ArchitecturesTest, RemovingAPatchRestoresAllBits) {
   auto spec = parse_editors(std::get<1>(GetParam())).at(0);
-  spec.settings.update(testing::quick_settings(editor_kind(spec.name)));
+  spec.settings.update(testing::quick_settings(editor_info(spec.name)));
   const auto editor = make_editor(spec.name, spec.settings);
   const auto module = spec.settings.value("module", std::string());
   if (!sees() && (module == "connector" || module == "vision_tower" || module == "projector")) {

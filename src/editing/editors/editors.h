@@ -5,12 +5,12 @@
 // One declaration for each editor. Each function is defined in the source file of the editor.
 namespace emend {
 
-EditorKind ft_editor();
-EditorKind lora_editor();
-EditorKind ike_editor();
-EditorKind ke_editor();
-EditorKind mend_editor();
-EditorKind mend_iterated_editor();
-EditorKind serac_editor();
+EditorInfo ft_editor();
+EditorInfo lora_editor();
+EditorInfo ike_editor();
+EditorInfo ke_editor();
+EditorInfo mend_editor();
+EditorInfo mend_iterated_editor();
+EditorInfo serac_editor();
 
 }  // namespace emend

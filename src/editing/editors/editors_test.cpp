@@ -30,7 +30,7 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
     spec_ = parse_editors(GetParam()).at(0);
     spec_.settings.update(testing::quick_settings(kind()));
   }
-  EditorKind kind() const { return editor_kind(spec_.name); }
+  EditorInfo kind() const { return editor_info(spec_.name); }
   std::unique_ptr<Editor> editor() const { return make_editor(spec_.name, spec_.settings); }
 
   static EditRequest request(uint64_t picture = 1, const std::string& target = " cat") {
@@ -147,7 +147,7 @@ TEST_P(EditorsTest, ChangesNothingBeforeItsFirstStage) {
   at::NoGradGuard no_grad;
   Batch batch{vlm_->processor.pixels(*testing::noise_image(1)).unsqueeze(0),
               {vlm_->processor.row("What is this?", 0)}};
-  auto before = model.begin(batch), after = model.begin(batch);
+  auto before = model.collate(batch), after = model.collate(batch);
   model.run(before, first - 1);
   model.run(after, first - 1, changes);
   EXPECT_TRUE(at::equal(before.hidden, after.hidden));

@@ -12,7 +12,7 @@ struct FtSettings {
   std::string preset = "none";
   std::string module = "language";
   std::string sites;
-  TuneSettings tuning;
+  DeltaOptimizerSettings tuning;
   double norm_constraint = 0;
 
   void declare(SettingList& list) {
@@ -69,16 +69,16 @@ class FtEditor : public Editor {
     const auto& model = *vlm.model;
     const auto sites = find_sites(model);
     std::vector<SiteDelta> deltas;
-    Tunable tunable;
-    tunable.bound = settings_.norm_constraint;
+    DeltaParameters parameters;
+    parameters.bound = settings_.norm_constraint;
     for (const auto& site : sites) {
       auto leaf = at::zeros({site.out, site.in}, at::dtype(at::kFloat).device(model.device()));
-      tunable.leaves.push_back(leaf.requires_grad_());
-      deltas.push_back({site.name, {tunable.leaves.back(), {}, {}}});
+      parameters.leaves.push_back(leaf.requires_grad_());
+      deltas.push_back({site.name, {parameters.leaves.back(), {}, {}}});
     }
-    tunable.read = [deltas] { return deltas; };
-    return tune(*this, vlm, requests, context, first_stage_of(model, sites), settings_.tuning,
-                tunable);
+    parameters.read = [deltas] { return deltas; };
+    return optimize_deltas(*this, vlm, requests, context, first_stage_of(model, sites),
+                           settings_.tuning, parameters);
   }
 
  private:
@@ -92,7 +92,7 @@ class FtEditor : public Editor {
 
 }  // namespace
 
-EditorKind ft_editor() {
+EditorInfo ft_editor() {
   return {
       "ft",
       "fine-tunes weights until the model gives the target (dense patch)",

@@ -17,7 +17,7 @@ struct LoraSettings {
   std::string sites;
   int64_t rank = 8;
   double alpha = 32;
-  TuneSettings tuning;
+  DeltaOptimizerSettings tuning;
 
   void declare(SettingList& list) {
     list.choice("module", module, module_names(),
@@ -56,24 +56,24 @@ class LoraEditor : public Editor {
     const auto& model = *vlm.model;
     const auto sites = find_sites(model);
     auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(settings_.tuning.seed));
-    Tunable tunable;
+    DeltaParameters parameters;
     std::vector<double> scales;
     for (const auto& site : sites) {
       const int64_t rank = std::min({settings_.rank, site.in, site.out});
       auto up = at::zeros({site.out, rank}, at::dtype(at::kFloat).device(model.device()));
       auto down = draw_down(rank, site.in, generator).to(model.device());
-      tunable.leaves.push_back(up.requires_grad_());
-      tunable.leaves.push_back(down.requires_grad_());
+      parameters.leaves.push_back(up.requires_grad_());
+      parameters.leaves.push_back(down.requires_grad_());
       scales.push_back(settings_.alpha / static_cast<double>(rank));
     }
-    tunable.read = [&sites, &scales, leaves = tunable.leaves] {
+    parameters.read = [&sites, &scales, leaves = parameters.leaves] {
       std::vector<SiteDelta> deltas;
       for (size_t i = 0; i < sites.size(); ++i)
         deltas.push_back({sites[i].name, {{}, leaves[2 * i] * scales[i], leaves[2 * i + 1]}});
       return deltas;
     };
-    return tune(*this, vlm, requests, context, first_stage_of(model, sites), settings_.tuning,
-                tunable);
+    return optimize_deltas(*this, vlm, requests, context, first_stage_of(model, sites),
+                           settings_.tuning, parameters);
   }
 
  private:
@@ -87,7 +87,7 @@ class LoraEditor : public Editor {
 
 }  // namespace
 
-EditorKind lora_editor() {
+EditorInfo lora_editor() {
   return {
       "lora",
       "learns a low-rank change of attention weights (low-rank patch)",

@@ -60,7 +60,7 @@ struct Problem {
 };
 
 Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const EditContext& context,
-             size_t first, const TuneSettings& settings) {
+             size_t first, const DeltaOptimizerSettings& settings) {
   for (const auto& edit : context.base)
     if (edit.point == Point::request)
       throw Error("editing::tune", "a previous edit rewrites requests",
@@ -71,8 +71,8 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
   problem.tokens = answer_tokens(forced).to(device);
   problem.rows = predicting_rows(forced, settings.objective == "prompt_last").to(device);
   problem.answers = forced.answers;
-  problem.kept = run_prefix(vlm, forced.batch, first, context.base, context.store);
-  problem.kept.wanted = answer_positions(forced).to(device);
+  problem.kept = forward_until(vlm, forced.batch, first, context.base, context.store);
+  problem.kept.logit_positions = answer_positions(forced).to(device);
   return problem;
 }
 
@@ -151,7 +151,7 @@ nlohmann::json thinned(const std::vector<double>& losses) {
 
 }  // namespace
 
-void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
+void DeltaOptimizerSettings::declare(SettingList& list, const char* lr_meaning) {
   list.choice("optimizer", optimizer, optimizer_names(), "optimizer of the change");
   list.whole("steps", steps, 0, 100000, "maximum number of steps");
   list.number("lr", lr, 0, 1000, lr_meaning);
@@ -170,17 +170,18 @@ void TuneSettings::declare(SettingList& list, const char* lr_meaning) {
   list.whole("seed", seed, 0, INT64_MAX, "random seed");
 }
 
-void TuneSettings::complete(const nlohmann::json& given, double own_lr) {
+void DeltaOptimizerSettings::complete(const nlohmann::json& given, double own_lr) {
   if (lr > 0 && !given.contains("adaptive")) adaptive = false;
   if (lr == 0) lr = own_lr;
 }
 
-Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
-           const EditContext& context, size_t first, const TuneSettings& settings,
-           const Tunable& tunable) {
+Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
+                      const std::vector<EditRequest>& requests, const EditContext& context,
+                      size_t first, const DeltaOptimizerSettings& settings,
+                      const DeltaParameters& parameters) {
   const auto problem = pose(vlm, requests, context, first, settings);
   auto optimize = [&](double lr) {
-    return make_optimizer(settings.optimizer, tunable.leaves, {lr, settings.weight_decay});
+    return make_optimizer(settings.optimizer, parameters.leaves, {lr, settings.weight_decay});
   };
   auto optimizer = optimize(settings.lr);
   AdaptiveRate rate(settings.lr);
@@ -193,12 +194,12 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
   for (;; ++step) {
     at::AutoGradMode gradients(step < settings.steps);
     Pass pass = problem.kept;
-    vlm.model->run(pass, with_deltas(context.base, tunable.read()));
+    vlm.model->run(pass, with_deltas(context.base, parameters.read()));
     auto logits = pass.logits().to(at::kFloat);  // (K, V)
     auto predicting = logits.index_select(0, problem.rows);
     auto loss = answer_loss(predicting * sharpness, problem.tokens) / sharpness;
     answer = judge(logits.detach(), problem.tokens, vlm.model->dtype());
-    answer.objective = finite(tunable.leaves) ? loss.item<double>() : std::nan("");
+    answer.objective = finite(parameters.leaves) ? loss.item<double>() : std::nan("");
     answer.loss = sharpness == 1 ? answer.objective
                                  : answer_loss(predicting.detach(), problem.tokens).item<double>();
     losses.push_back(answer.loss);
@@ -210,7 +211,7 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
                   fmt::format("lower the learning rate, now {} (--set lr=...)", settings.lr));
     if (step == settings.steps || (answer.holds && answer.loss < settings.stop_loss)) break;
     if (settings.adaptive) {
-      best.take(answer, tunable.leaves);
+      best.take(answer, parameters.leaves);
       const auto action = rate.judge(answer.objective);
       if (best.answer.holds && settings.stop_loss > 0 && action != AdaptiveRate::Action::proceed)
         break;
@@ -227,28 +228,28 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
       }
       if (action != AdaptiveRate::Action::proceed) optimizer = optimize(rate.rate());
       if (action == AdaptiveRate::Action::back_off) {
-        best.restore(tunable.leaves);
+        best.restore(parameters.leaves);
         continue;
       }
     }
     // Sites that the answer does not pass through get no gradient; all of them is a mistake.
-    std::vector<at::Tensor> grads(tunable.leaves.size());
+    std::vector<at::Tensor> grads(parameters.leaves.size());
     if (loss.requires_grad())
       grads =
-          torch::autograd::grad({loss}, tunable.leaves, {}, false, false, /*allow_unused=*/true);
+          torch::autograd::grad({loss}, parameters.leaves, {}, false, false, /*allow_unused=*/true);
     if (step == 0 && std::all_of(grads.begin(), grads.end(), all_zero))
       throw Error("editing::" + editor.name(),
                   "the edit has no gradient at any of the chosen sites",
                   "without an image, only the language module can be edited");
     if (settings.clip > 0) clip_gradients(grads, settings.clip);
     optimizer->step(grads);
-    if (tunable.bound > 0) {
+    if (parameters.bound > 0) {
       at::NoGradGuard no_grad;
-      for (auto leaf : tunable.leaves) leaf.clamp_(-tunable.bound, tunable.bound);
+      for (auto leaf : parameters.leaves) leaf.clamp_(-parameters.bound, parameters.bound);
     }
   }
   if (best.answer.better_than(answer)) {
-    best.restore(tunable.leaves);
+    best.restore(parameters.leaves);
     answer = best.answer;
   }
 
@@ -261,7 +262,7 @@ Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>&
       {"stop_reason", answer.holds ? "holds" : reason},
       {"losses", thinned(losses)},
       {"failed_tokens", failed_tokens(vlm.processor, problem.answers, answer.predicted)}};
-  for (const auto& change : tunable.read())
+  for (const auto& change : parameters.read())
     if (!is_null(change.delta)) patch.deltas.push_back({change.site, detached(change.delta)});
   patch.id = patch_id(patch);
   return patch;

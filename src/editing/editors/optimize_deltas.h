@@ -10,7 +10,7 @@
 namespace emend {
 
 // How weight deltas are optimised, shared by all editors that do.
-struct TuneSettings {
+struct DeltaOptimizerSettings {
   std::string optimizer = "adamw";
   int64_t steps = 500;
   double lr = 0;  // 0: the editor's own choice
@@ -30,7 +30,7 @@ struct TuneSettings {
 };
 
 // Weight changes and the leaves that they are made of.
-struct Tunable {
+struct DeltaParameters {
   std::vector<at::Tensor> leaves;                // float32, requiring grad
   std::function<std::vector<SiteDelta>()> read;  // the deltas as the leaves are now
   double bound = 0;                              // above 0: no element of a leaf goes beyond it
@@ -44,11 +44,12 @@ struct Tunable {
 // seen; otherwise the algorithm is the plain one and the patch has the last weights.
 // `effect` of the patch: steps, loss_before, loss_after, holds, stop_reason ("holds", "step_limit",
 // "diverged", "no_progress"), losses (at most 200), failed_tokens (position, expected, predicted).
-// Throws emend::Error when the edit has no gradient at any site, or when the loss or a weight is no longer
-// finite and the rate does not adapt.
-Patch tune(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
-           const EditContext& context, size_t first, const TuneSettings& settings,
-           const Tunable& tunable);
+// Throws emend::Error when the edit has no gradient at any site, or when the loss or a weight is no
+// longer finite and the rate does not adapt.
+Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
+                      const std::vector<EditRequest>& requests, const EditContext& context,
+                      size_t first, const DeltaOptimizerSettings& settings,
+                      const DeltaParameters& parameters);
 
 // A patch that says what it is for: base, editor, settings and request. Deltas, effect and id are
 // the editor's.

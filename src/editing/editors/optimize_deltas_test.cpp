@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class TuneTest : public ::testing::Test {
+class OptimizeDeltasTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<testing::TemporaryFolder>();
@@ -36,10 +36,10 @@ class TuneTest : public ::testing::Test {
   static std::unique_ptr<testing::TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> TuneTest::folder_;
-std::unique_ptr<Vlm> TuneTest::vlm_;
+std::unique_ptr<testing::TemporaryFolder> OptimizeDeltasTest::folder_;
+std::unique_ptr<Vlm> OptimizeDeltasTest::vlm_;
 
-TEST_F(TuneTest, EveryOptimizerLowersTheLossOfEveryEditor) {
+TEST_F(OptimizeDeltasTest, EveryOptimizerLowersTheLossOfEveryEditor) {
   for (const std::string editor : {"ft", "lora"})
     for (auto [optimizer, lr] : {std::pair{"adamw", 0.01}, {"adam", 0.01}, {"sgd", 0.05}}) {
       auto patch = edit(editor, {{"optimizer", optimizer}, {"lr", lr}, {"steps", 15}});
@@ -57,12 +57,12 @@ Intervention counter(const std::string& stage, int64_t& count) {
   return observer;
 }
 
-TEST_F(TuneTest, StagesBeforeTheEditRunOnceAndWithoutGradient) {
+TEST_F(OptimizeDeltasTest, StagesBeforeTheEditRunOnceAndWithoutGradient) {
   for (const std::string editor : {"ft", "lora"}) {
     int64_t block1 = 0, block2 = 0, project = 0;
     bool gradient_below = false, gradient_above = false;
     EditContext context;
-    context.base = {counter("bridge.project", project), counter("language.block.1", block1),
+    context.base = {counter("connector.project", project), counter("language.block.1", block1),
                     counter("language.block.2", block2)};
     auto watch = [](const std::string& stage, bool& seen) {
       auto observer = Intervention::boundary(stage, [&seen](const at::Tensor& x) {
@@ -86,7 +86,7 @@ TEST_F(TuneTest, StagesBeforeTheEditRunOnceAndWithoutGradient) {
   }
 }
 
-TEST_F(TuneTest, AStoreSparesTheSecondEditorTheWayToItsFirstStage) {
+TEST_F(OptimizeDeltasTest, AStoreSparesTheSecondEditorTheWayToItsFirstStage) {
   ActivationStore store(ActivationStore::Options{});
   EditContext context;
   context.store = &store;
@@ -97,7 +97,7 @@ TEST_F(TuneTest, AStoreSparesTheSecondEditorTheWayToItsFirstStage) {
   EXPECT_EQ(store.counts().misses, before.misses);
 }
 
-TEST_F(TuneTest, StopsWhenTheAnswerHolds) {
+TEST_F(OptimizeDeltasTest, StopsWhenTheAnswerHolds) {
   auto stopped = edit("ft", {{"lr", 0.02}, {"steps", 300}, {"stop_loss", 0.1}});
   EXPECT_LT(stopped.effect["steps"].get<int64_t>(), 300);
   EXPECT_TRUE(stopped.effect["holds"].get<bool>());
@@ -106,7 +106,7 @@ TEST_F(TuneTest, StopsWhenTheAnswerHolds) {
   EXPECT_EQ(never.effect["steps"], 60);
 }
 
-TEST_F(TuneTest, NormConstraintBoundsEveryElement) {
+TEST_F(OptimizeDeltasTest, NormConstraintBoundsEveryElement) {
   nlohmann::json settings = {{"lr", 0.02}, {"steps", 20}, {"stop_loss", 0}};
   double largest = 0;
   for (const auto& change : edit("ft", settings).deltas)
@@ -121,7 +121,7 @@ TEST_F(TuneTest, NormConstraintBoundsEveryElement) {
   EXPECT_LT(loss(patch, "loss_after"), loss(patch, "loss_before"));
 }
 
-TEST_F(TuneTest, ClippingShortensASgdStep) {
+TEST_F(OptimizeDeltasTest, ClippingShortensASgdStep) {
   nlohmann::json settings = {{"optimizer", "sgd"}, {"lr", 1.0}, {"steps", 1}, {"stop_loss", 0}};
   auto length = [](const Patch& patch) {
     double squares = 0;
@@ -134,7 +134,7 @@ TEST_F(TuneTest, ClippingShortensASgdStep) {
   EXPECT_NEAR(length(edit("ft", settings)), 0.01, 1e-5);
 }
 
-TEST_F(TuneTest, PromptLastTeachesAllTokensAtThePromptsEnd) {
+TEST_F(OptimizeDeltasTest, PromptLastTeachesAllTokensAtThePromptsEnd) {
   // For an answer of one token the two objectives are one.
   auto one = [](const std::string& objective, const std::string& target) {
     nlohmann::json settings = {{"objective", objective}, {"end_of_answer", false}, {"steps", 5}};
@@ -153,7 +153,7 @@ TEST_F(TuneTest, PromptLastTeachesAllTokensAtThePromptsEnd) {
   EXPECT_LT(loss(long_one, "loss_after"), loss(long_one, "loss_before"));
 }
 
-TEST_F(TuneTest, WeightDecayPullsTheChangeToZero) {
+TEST_F(OptimizeDeltasTest, WeightDecayPullsTheChangeToZero) {
   nlohmann::json settings = {{"lr", 0.01}, {"steps", 20}, {"stop_loss", 0}};
   auto free = edit("ft", settings);
   settings["weight_decay"] = 5.0;
@@ -163,7 +163,7 @@ TEST_F(TuneTest, WeightDecayPullsTheChangeToZero) {
               free.deltas[i].delta.dense.norm().item<double>());
 }
 
-TEST_F(TuneTest, OnABfloat16ModelDeltasStayFloat32) {
+TEST_F(OptimizeDeltasTest, OnABfloat16ModelDeltasStayFloat32) {
   auto half = load_vlm(folder_->string(), {at::kBFloat16, at::kCPU});
   for (const std::string editor : {"ft", "lora"}) {
     auto patch = make_editor(editor, {{"lr", 0.01}, {"steps", 15}})->edit(half, {request()});
@@ -178,7 +178,7 @@ TEST_F(TuneTest, OnABfloat16ModelDeltasStayFloat32) {
   }
 }
 
-TEST_F(TuneTest, DefaultsHoldWithEveryOptimizer) {
+TEST_F(OptimizeDeltasTest, DefaultsHoldWithEveryOptimizer) {
   for (const std::string optimizer : {"adamw", "adam", "sgd"})
     for (const std::string editor : {"ft", "lora"}) {
       auto patch = edit(editor, {{"optimizer", optimizer}});
@@ -188,7 +188,7 @@ TEST_F(TuneTest, DefaultsHoldWithEveryOptimizer) {
     }
 }
 
-TEST_F(TuneTest, AnEditThatDoesNotHoldSaysWhichTokensFail) {
+TEST_F(OptimizeDeltasTest, AnEditThatDoesNotHoldSaysWhichTokensFail) {
   auto patch = edit("ft", {{"steps", 0}});
   EXPECT_FALSE(patch.effect["holds"].get<bool>());
   EXPECT_EQ(patch.effect["stop_reason"], "step_limit");
@@ -202,7 +202,7 @@ TEST_F(TuneTest, AnEditThatDoesNotHoldSaysWhichTokensFail) {
   EXPECT_EQ(batch.effect["failed_tokens"].back()["request"], 1);
 }
 
-TEST_F(TuneTest, LossesAreOneAStepAndThinned) {
+TEST_F(OptimizeDeltasTest, LossesAreOneAStepAndThinned) {
   nlohmann::json settings = {{"lr", 1e-4}, {"steps", 7}, {"stop_loss", 0}};
   auto few = edit("ft", settings);
   ASSERT_EQ(few.effect["losses"].size(), 8u);
@@ -215,7 +215,7 @@ TEST_F(TuneTest, LossesAreOneAStepAndThinned) {
   EXPECT_EQ(many.effect["losses"].back(), many.effect["loss_after"]);
 }
 
-TEST_F(TuneTest, RefusesToEditBelowARewrittenRequest) {
+TEST_F(OptimizeDeltasTest, RefusesToEditBelowARewrittenRequest) {
   EditContext context;
   auto rewrite = Intervention::request([](const Batch& batch) { return batch; });
   context.base = {rewrite};

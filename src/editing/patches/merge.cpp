@@ -107,7 +107,7 @@ void MergedPatch::add(const Patch& patch) {
   if (patch.editor != first_.editor)
     refuse(fmt::format("patch {} was made by '{}', patch {} by '{}'", patch.id, patch.editor,
                        first_.id, first_.editor));
-  pile_.add(patch);
+  merged_.add(patch);
   for (auto& request : requests_of(patch)) requests_.push_back(std::move(request));
   ids_.push_back(patch.id);
   if (std::find(settings_.begin(), settings_.end(), patch.settings) == settings_.end())
@@ -119,7 +119,7 @@ Patch MergedPatch::patch() const {
     throw Error("editing::merge", "there is no edit to save", "check why every edit failed");
   auto result = first_;
   std::map<std::string, size_t> places;
-  for (auto& change : pile_.deltas()) {
+  for (auto& change : merged_.deltas()) {
     const auto [place, is_new] = places.emplace(change.site, result.deltas.size());
     if (is_new) {
       result.deltas.push_back(std::move(change));
@@ -128,7 +128,7 @@ Patch MergedPatch::patch() const {
     auto& sum = result.deltas[place->second].delta;
     sum = {sum.materialised() + change.delta.materialised(), {}, {}};
   }
-  const auto& memories = pile_.memories();
+  const auto& memories = merged_.memories();
   if (memories.size() > 1)
     refuse("the memories of the patches have different networks or settings");
   if (!memories.empty()) result.memory = memories.front().memory;

@@ -23,14 +23,14 @@ class MergedPatch {
   // Throws emend::Error if the patch belongs to another base model or to another editor.
   void add(const Patch& patch);
   bool empty() const { return ids_.empty(); }
-  const Pile& pile() const { return pile_; }
+  const MergedPatches& merged() const { return merged_; }
   // Throws emend::Error if the memories have different networks or settings. A site with both
   // low-rank and dense deltas gets a dense delta.
   Patch patch() const;
 
  private:
   Patch first_;  // without deltas and memory
-  Pile pile_;
+  MergedPatches merged_;
   std::vector<nlohmann::json> requests_, ids_, settings_;
 };
 

@@ -21,12 +21,12 @@ bool read_alike(const Patch& a, const Patch& b) {
 
 }  // namespace
 
-void Pile::add(const Patch& patch) {
+void MergedPatches::add(const Patch& patch) {
   add_weights(patch);
   if (!patch.memory.entries.empty()) add_memory(patch);
 }
 
-void Pile::add_weights(const Patch& patch) {
+void MergedPatches::add_weights(const Patch& patch) {
   at::NoGradGuard no_grad;
   auto find = [&](const std::string& site, bool low_rank) {
     return std::find_if(sums_.begin(), sums_.end(), [&](const Intervention& sum) {
@@ -59,7 +59,7 @@ void Pile::add_weights(const Patch& patch) {
   }
 }
 
-void Pile::add_memory(const Patch& patch) {
+void MergedPatches::add_memory(const Patch& patch) {
   auto found = std::find_if(memories_.begin(), memories_.end(),
                             [&](const Patch& other) { return read_alike(other, patch); });
   if (found != memories_.end()) {
@@ -70,13 +70,13 @@ void Pile::add_memory(const Patch& patch) {
   memories_.back().deltas.clear();
 }
 
-std::vector<SiteDelta> Pile::deltas() const {
+std::vector<SiteDelta> MergedPatches::deltas() const {
   std::vector<SiteDelta> all;
   for (const auto& sum : sums_) all.push_back({sum.where, sum.delta});
   return all;
 }
 
-Interventions Pile::interventions(const Vlm& vlm, ActivationStore* store) const {
+Interventions MergedPatches::interventions(const Vlm& vlm, ActivationStore* store) const {
   auto all = sums_;
   for (const auto& patch : memories_)
     for (auto& recalled : recall(vlm, patch, store)) all.push_back(std::move(recalled));

@@ -9,7 +9,7 @@ namespace emend {
 // The sum of patches. Weight deltas are summed by site: dense deltas are added, and low-rank deltas
 // are concatenated to one pair of factors until a dense delta is cheaper, so that long stacks stay
 // cheap. Memories with the same editor, network and settings become one memory.
-class Pile {
+class MergedPatches {
  public:
   void add(const Patch& patch);
   // See Patch::interventions.

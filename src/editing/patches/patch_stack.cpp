@@ -61,7 +61,7 @@ void PatchStack::apply(const Vlm& vlm, Patch patch) {
   }
   for (auto* tensors : tensors_of(patch.memory))
     for (auto& [name, tensor] : *tensors) tensor = tensor.to(vlm.model->device());
-  pile_.add(patch);
+  merged_.add(patch);
   patches_.push_back(std::move(patch));
 }
 
@@ -72,8 +72,8 @@ void PatchStack::remove(const std::string& id) {
     throw Error("editing::patch", fmt::format("patch {} is not applied", id),
                 "`emend inspect PATCH` prints the id of a patch");
   patches_.erase(found);
-  pile_ = {};
-  for (const auto& patch : patches_) pile_.add(patch);
+  merged_ = {};
+  for (const auto& patch : patches_) merged_.add(patch);
 }
 
 }  // namespace emend

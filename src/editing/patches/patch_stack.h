@@ -18,13 +18,13 @@ class PatchStack {
   // Throws emend::Error if no patch has this id.
   void remove(const std::string& id);
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const {
-    return pile_.interventions(vlm, store);
+    return merged_.interventions(vlm, store);
   }
   const std::vector<Patch>& patches() const { return patches_; }
 
  private:
   std::vector<Patch> patches_;
-  Pile pile_;
+  MergedPatches merged_;
 };
 
 }  // namespace emend

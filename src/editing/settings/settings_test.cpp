@@ -100,13 +100,13 @@ TEST(RegistryTest, ParsesEditors) {
 }
 
 TEST(RegistryTest, EveryEditorIsDeclared) {
-  for (const auto& kind : editor_kinds()) {
+  for (const auto& kind : editor_infos()) {
     EXPECT_FALSE(kind.summary.empty()) << kind.name;
     for (const auto& setting : kind.settings)
       EXPECT_FALSE(setting.meaning.empty() || setting.range.empty())
           << kind.name << " " << setting.name;
     EXPECT_EQ(kind.make(nullptr)->name(), kind.name);
-    EXPECT_EQ(editor_kind(kind.name).summary, kind.summary);
+    EXPECT_EQ(editor_info(kind.name).summary, kind.summary);
   }
 }
 

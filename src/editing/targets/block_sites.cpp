@@ -11,7 +11,7 @@
 namespace emend {
 namespace {
 
-// Blocks are numbered: language.block.3, bridge.layer.0.
+// Blocks are numbered: language.block.3, connector.layer.0.
 bool is_block(const Stage& stage) {
   return std::isdigit(static_cast<unsigned char>(stage.name.back()));
 }
@@ -42,7 +42,7 @@ std::vector<Site> BlockSites::find(const Model& model) const {
     blocks.back().push_back(site);
   }
   // A connector without blocks is a projector: all of its layers.
-  if (blocks.empty() && part == Module::bridge)
+  if (blocks.empty() && part == Module::connector)
     if (const auto all = model.default_sites(part); !all.empty()) return model.find_sites(all);
   if (blocks.empty())
     throw Error("editing::sites", fmt::format("this model has no blocks in module '{}'", module),

@@ -29,8 +29,8 @@ std::vector<Site> stage_sites(const Model& model, const std::string& module) {
   const auto& stages = model.stages();
   size_t chosen = stages.size();
   for (const auto& site : model.sites())
-    if (module == "projector" ? stages[site.stage].name == "bridge.project"
-                              : stages[site.stage].module == Module::vision)
+    if (module == "projector" ? stages[site.stage].name == "connector.project"
+                              : stages[site.stage].module == Module::vision_tower)
       chosen = site.stage;
   return sites_where(model, [&](const Site& site) { return site.stage == chosen; });
 }
@@ -63,7 +63,7 @@ std::string canonical_label(const std::string& label) {
 
 Module module_part(const std::string& name) {
   if (name == "language") return Module::language;
-  return name == "vision_tower" ? Module::vision : Module::bridge;
+  return name == "vision_tower" ? Module::vision_tower : Module::connector;
 }
 
 std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
@@ -86,7 +86,7 @@ std::vector<Site> lora_sites(const Model& model, const std::string& module) {
   auto found = sites_where(model, [&](const Site& site) {
     return model.stages()[site.stage].module == part && attention.matches(site.name);
   });
-  // A bridge without attention: a projector.
+  // A connector without attention: a projector.
   return found.empty() ? tuned_sites(model, module) : found;
 }
 

@@ -11,7 +11,7 @@
 namespace emend::testing {
 
 // Settings that make edits of the tiny model fast, and strong enough to measure.
-inline nlohmann::json quick_settings(const EditorKind& kind) {
+inline nlohmann::json quick_settings(const EditorInfo& kind) {
   auto settings = nlohmann::json::object();
   if (kind.has_setting("steps")) settings["steps"] = 6;
   if (kind.has_setting("lr")) settings["lr"] = 0.01;
@@ -20,7 +20,7 @@ inline nlohmann::json quick_settings(const EditorKind& kind) {
 }
 
 // The modules of an editor, as its declaration lists them.
-inline std::vector<std::string> editor_modules(const EditorKind& kind) {
+inline std::vector<std::string> editor_modules(const EditorInfo& kind) {
   std::vector<std::string> all;
   for (const auto& setting : kind.settings) {
     if (setting.name != "module") continue;
@@ -36,7 +36,7 @@ inline std::vector<std::string> editor_modules(const EditorKind& kind) {
 // Every editor, and each of its modules: ft:language, ft:connector, ...
 inline std::vector<std::string> editor_labels() {
   std::vector<std::string> all;
-  for (const auto& kind : editor_kinds()) {
+  for (const auto& kind : editor_infos()) {
     all.push_back(kind.name);
     for (const auto& module : editor_modules(kind)) all.push_back(kind.name + ":" + module);
   }
@@ -58,34 +58,34 @@ inline nlohmann::json small_networks(const std::string& editor) {
 
 // A random picture for a vision-language model.
 inline Picture noise_picture(const Vlm& vlm, uint64_t seed) {
-  return {"", vlm.model->image_slots() > 0 ? noise_image(seed) : nullptr};
+  return {"", vlm.model->num_image_tokens() > 0 ? noise_image(seed) : nullptr};
 }
 
-inline void write_trained_editor(const EditorKind& kind, const Vlm& vlm,
+inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
                                  const std::string& module) {
   auto settings = small_networks(kind.name);
   settings["module"] = module;
-  auto trainee = make_trainee(kind.name, vlm, settings, nullptr);
-  Trainer trainer(*trainee);
+  auto trainable = make_trainable_editor(kind.name, vlm, settings, nullptr);
+  Trainer trainer(*trainable);
   for (uint64_t picture = 1; picture <= 4; ++picture) {
-    Lesson lesson;
-    lesson.edit = {noise_picture(vlm, picture), "What is this?", " cat"};
-    lesson.generality = {{lesson.edit.image, "What?", " cat"}};
-    trainer.step({lesson});
+    EditExample example;
+    example.edit = {noise_picture(vlm, picture), "What is this?", " cat"};
+    example.generality = {{example.edit.image, "What?", " cat"}};
+    trainer.step({example});
   }
   // The alternative module of an editor without modules selects a variant.
   const auto name = module == "repaired" ? kind.name : kind.name + "-" + module;
   save_checkpoint(vlm.folder + "/editors/" + name + ".safetensors",
-                  {kind.name, vlm.fingerprint(), trainee->settings(), nlohmann::json::object(),
-                   trainee->tensors()});
+                  {kind.name, vlm.fingerprint(), trainable->settings(), nlohmann::json::object(),
+                   trainable->tensors()});
 }
 
 // A trained editor is found in the model folder after a few training steps. A text-only model has
 // neither `vision` nor `tower`.
 inline void write_trained_editors(const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
-  const bool sees = vlm.model->image_slots() > 0;
-  for (const auto& kind : editor_kinds()) {
+  const bool sees = vlm.model->num_image_tokens() > 0;
+  for (const auto& kind : editor_infos()) {
     if (!kind.has_setting("checkpoint")) continue;
     if (kind.name == "ike") {
       const auto corpus =

@@ -7,29 +7,29 @@
 namespace emend {
 namespace {
 
-// Batches the questions of several lessons. Lessons do not share pictures, so that each can have
+// Batches the questions of several examples. Examples do not share pictures, so that each can have
 // its own edit.
 struct Gathered {
   ForcedBatch forced;
-  EditOf edit_of;
+  EditIndex edit_index;
 };
 
-Gathered gather(const Vlm& vlm, const std::vector<std::vector<ForcedQuery>>& by_lesson,
+Gathered gather(const Vlm& vlm, const std::vector<std::vector<TargetQuery>>& by_example,
                 bool end_of_answer) {
   Gathered all;
   std::vector<at::Tensor> pixels;
-  std::vector<int64_t> lesson_of_row, lesson_of_picture;
-  for (size_t l = 0; l < by_lesson.size(); ++l) {
-    if (by_lesson[l].empty()) continue;
-    auto own = force(vlm, by_lesson[l], end_of_answer);
-    const auto offset = static_cast<int64_t>(lesson_of_picture.size());
+  std::vector<int64_t> example_of_row, example_of_picture;
+  for (size_t l = 0; l < by_example.size(); ++l) {
+    if (by_example[l].empty()) continue;
+    auto own = force(vlm, by_example[l], end_of_answer);
+    const auto offset = static_cast<int64_t>(example_of_picture.size());
     for (auto& row : own.batch.rows)
       for (auto& image : row.images) image += offset;
     if (own.batch.pixels.defined()) {
       pixels.push_back(own.batch.pixels);
-      lesson_of_picture.resize(offset + own.batch.pixels.size(0), static_cast<int64_t>(l));
+      example_of_picture.resize(offset + own.batch.pixels.size(0), static_cast<int64_t>(l));
     }
-    lesson_of_row.resize(lesson_of_row.size() + own.batch.rows.size(), static_cast<int64_t>(l));
+    example_of_row.resize(example_of_row.size() + own.batch.rows.size(), static_cast<int64_t>(l));
     auto& f = all.forced;
     f.width = std::max(f.width, own.width);
     std::move(own.batch.rows.begin(), own.batch.rows.end(), std::back_inserter(f.batch.rows));
@@ -39,40 +39,40 @@ Gathered gather(const Vlm& vlm, const std::vector<std::vector<ForcedQuery>>& by_
   const auto device = vlm.model->device();
   if (!pixels.empty()) {
     all.forced.batch.pixels = at::cat(pixels);
-    all.edit_of.picture = at::tensor(lesson_of_picture, at::kLong).to(device);
+    all.edit_index.picture = at::tensor(example_of_picture, at::kLong).to(device);
   }
-  all.edit_of.row = at::tensor(lesson_of_row, at::kLong).to(device);
+  all.edit_index.row = at::tensor(example_of_row, at::kLong).to(device);
   return all;
 }
 
 Pass prefix(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* store) {
   if (store) {
-    auto pass = run_prefix(vlm, batch, first, {}, store);
+    auto pass = forward_until(vlm, batch, first, {}, store);
     pass.batched_pictures = true;
     return pass;
   }
   at::NoGradGuard no_grad;
-  auto pass = vlm.model->begin(batch);
+  auto pass = vlm.model->collate(batch);
   pass.batched_pictures = true;
   if (first > 0) vlm.model->run(pass, first - 1);
   return pass;
 }
 
-// Converts deltas of the edits' pictures to deltas of the lessons. A lesson whose edit has no
+// Converts deltas of the edits' pictures to deltas of the examples. A example whose edit has no
 // picture gets none.
-EditDeltas of_lessons(const Model& model, const EditDeltas& deltas, const LessonBatch& batch) {
-  const auto lessons = static_cast<int64_t>(batch.edits.answers.size());
+EditDeltas of_examples(const Model& model, const EditDeltas& deltas, const ExampleBatch& batch) {
+  const auto examples = static_cast<int64_t>(batch.edits.answers.size());
   const auto module = model.stages()[model.site(deltas.site).stage].module;
-  if (module == Module::language || deltas.up.size(0) == lessons) return deltas;
+  if (module == Module::language || deltas.up.size(0) == examples) return deltas;
   auto spread = [&](const at::Tensor& part) {
-    return at::zeros({lessons, part.size(1), part.size(2)}, part.options())
-        .index_copy(0, batch.edit_of.picture, part);
+    return at::zeros({examples, part.size(1), part.size(2)}, part.options())
+        .index_copy(0, batch.edit_index.picture, part);
   };
   return {deltas.site, spread(deltas.up), spread(deltas.down)};
 }
 
-LessonBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
-                            const std::vector<bool>& stays, size_t first, ActivationStore* store) {
+ExampleBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
+                             const std::vector<bool>& stays, size_t first, ActivationStore* store) {
   at::NoGradGuard no_grad;
   const auto& forced = gathered.forced;
   std::vector<int64_t> answers_at, answers, stays_at;
@@ -92,25 +92,26 @@ LessonBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
     }
   }
   const auto device = vlm.model->device();
-  LessonBatch::Part part;
+  ExampleBatch::Part part;
   part.pictures = forced.batch.pixels.defined();
   part.pass = prefix(vlm, forced.batch, first, store);
-  part.edit_of = gathered.edit_of;
+  part.edit_index = gathered.edit_index;
   part.answers = at::tensor(answers, at::kLong).to(device);
   part.answer_weights = at::tensor(weights).to(device);
   auto before = part.pass;
-  before.wanted = at::tensor(stays_at, at::kLong).to(device);
+  before.logit_positions = at::tensor(stays_at, at::kLong).to(device);
   if (!stays_at.empty()) {
     vlm.model->run(before);
     part.before = at::log_softmax(before.logits(), -1, at::kFloat);
   }
-  part.pass.wanted = at::cat({at::tensor(answers_at, at::kLong).to(device), before.wanted});
+  part.pass.logit_positions =
+      at::cat({at::tensor(answers_at, at::kLong).to(device), before.logit_positions});
   return part;
 }
 
 }  // namespace
 
-void LessonWeights::declare(SettingList& list) {
+void LossWeights::declare(SettingList& list) {
   list.number("edit_weight", edit, 0, 1e6, "weight of the nll of the generality questions");
   list.number("locality_weight", locality, 0, 1e6,
               "weight of KL(before || after) of the locality questions");
@@ -121,32 +122,33 @@ void LessonWeights::declare(SettingList& list) {
   list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
 }
 
-LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, size_t first,
-                            bool language, bool end_of_answer, ActivationStore* store) {
-  LessonBatch batch;
-  std::vector<std::vector<ForcedQuery>> edits;
-  for (const auto& lesson : lessons)
-    edits.push_back({{lesson.edit.image, lesson.edit.prompt, lesson.edit.target}});
+ExampleBatch prepare_examples(const Vlm& vlm, const std::vector<EditExample>& examples,
+                              size_t first, bool language, bool end_of_answer,
+                              ActivationStore* store) {
+  ExampleBatch batch;
+  std::vector<std::vector<TargetQuery>> edits;
+  for (const auto& example : examples)
+    edits.push_back({{example.edit.image, example.edit.prompt, example.edit.target}});
   auto gathered = gather(vlm, edits, end_of_answer);
   batch.edit_pass = prefix(vlm, gathered.forced.batch, first, store);
-  batch.edit_of = gathered.edit_of;
+  batch.edit_index = gathered.edit_index;
   batch.edits = std::move(gathered.forced);
 
   for (bool pictures : {true, false}) {
     if (!pictures && !language) continue;
-    std::vector<std::vector<ForcedQuery>> queries(lessons.size());
+    std::vector<std::vector<TargetQuery>> queries(examples.size());
     std::vector<bool> stays;
-    for (size_t l = 0; l < lessons.size(); ++l) {
-      auto take = [&](const std::vector<ForcedQuery>& all, bool stay) {
+    for (size_t l = 0; l < examples.size(); ++l) {
+      auto take = [&](const std::vector<TargetQuery>& all, bool stay) {
         for (const auto& query : all) {
           if (query.image.present() != pictures) continue;
           queries[l].push_back(query);
           stays.push_back(stay);
         }
       };
-      take(lessons[l].generality, false);
-      take(lessons[l].image_locality, true);
-      take(lessons[l].text_locality, true);
+      take(examples[l].generality, false);
+      take(examples[l].image_locality, true);
+      take(examples[l].text_locality, true);
     }
     if (!stays.empty())
       batch.parts.push_back(
@@ -155,25 +157,25 @@ LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, 
   return batch;
 }
 
-LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
-                           const std::vector<EditDeltas>& deltas, const LessonWeights& weights) {
-  LessonLosses losses;
+EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
+                       const std::vector<EditDeltas>& deltas, const LossWeights& weights) {
+  EditLosses losses;
   std::vector<at::Tensor> terms;
-  const auto lessons = static_cast<double>(batch.edits.answers.size());
+  const auto examples = static_cast<double>(batch.edits.answers.size());
   auto count = [&](double weight, const at::Tensor& loss, double& told) {
     terms.push_back(loss * weight);
     told += loss.item<double>();
   };
   std::vector<EditDeltas> own;
-  for (const auto& delta : deltas) own.push_back(of_lessons(model, delta, batch));
+  for (const auto& delta : deltas) own.push_back(of_examples(model, delta, batch));
   for (const auto& part : batch.parts) {
     Pass pass = part.pass;
-    model.run(pass, attach(model, own, part.edit_of));
+    model.run(pass, attach(model, own, part.edit_index));
     auto logp = at::log_softmax(pass.logits(), -1, at::kFloat);
     const auto answered = part.answers.size(0);
     if (answered > 0) {
       auto picked = logp.narrow(0, 0, answered).gather(-1, part.answers.unsqueeze(-1)).squeeze(-1);
-      count(weights.edit, -(picked * part.answer_weights).sum() / lessons, losses.generality);
+      count(weights.edit, -(picked * part.answer_weights).sum() / examples, losses.generality);
     }
     if (!part.before.defined()) continue;
     auto after = logp.narrow(0, answered, part.before.size(0));

@@ -10,15 +10,15 @@
 namespace emend {
 
 // A training example: an edit, its generality questions, and its locality questions.
-struct Lesson {
+struct EditExample {
   EditRequest edit;
-  std::vector<ForcedQuery> generality;      // should be answered with their targets after the edit
-  std::vector<ForcedQuery> image_locality;  // should not change at any position
-  std::vector<ForcedQuery> text_locality;
+  std::vector<TargetQuery> generality;      // should be answered with their targets after the edit
+  std::vector<TargetQuery> image_locality;  // should not change at any position
+  std::vector<TargetQuery> text_locality;
 };
 
 // The weights of the losses. The defaults are those of EasyEdit's trainer.
-struct LessonWeights {
+struct LossWeights {
   double edit = 0.1;    // weight of the nll of generality
   double locality = 1;  // weight of KL(before || after), for text and for image locality
   // Weight of the shrinking gaps between the best tokens of image locality.
@@ -29,38 +29,39 @@ struct LessonWeights {
   void declare(SettingList& list);
 };
 
-// Lessons as padded batches, which have run up to the first stage that their edits change.
-struct LessonBatch {
+// Examples as padded batches, which have run up to the first stage that their edits change.
+struct ExampleBatch {
   // A batch of questions, either all with pictures or all without.
   struct Part {
-    // Before `first`; `wanted` has the generality positions, then the locality positions.
+    // Before `first`; `logit_positions` has the generality positions, then the locality positions.
     Pass pass;
-    EditOf edit_of;
+    EditIndex edit_index;
     at::Tensor answers;         // (G) answer tokens of the generality questions
     at::Tensor answer_weights;  // (G) weights whose sum over the tokens of a question is 1
     // (L, V) log-probabilities of the locality positions without the edits.
     at::Tensor before;
     bool pictures = false;
   };
-  ForcedBatch edits;  // one row for each lesson
+  ForcedBatch edits;  // one row for each example
   Pass edit_pass;
-  EditOf edit_of;
+  EditIndex edit_index;
   std::vector<Part> parts;
 };
 
 // `first` is a stage, and `base` has edits that stay applied. Questions that no change from `first`
-// on can affect (texts, if `language` is false) are omitted. Lessons never share pictures.
-LessonBatch prepare_lessons(const Vlm& vlm, const std::vector<Lesson>& lessons, size_t first,
-                            bool language, bool end_of_answer, ActivationStore* store);
+// on can affect (texts, if `language` is false) are omitted. Examples never share pictures.
+ExampleBatch prepare_examples(const Vlm& vlm, const std::vector<EditExample>& examples,
+                              size_t first, bool language, bool end_of_answer,
+                              ActivationStore* store);
 
 // `deltas` has one item for each row of the edits (language), or for each picture (other modules).
-// The losses are means over the lessons, or 0 if there are no questions of a kind.
-struct LessonLosses {
+// The losses are means over the examples, or 0 if there are no questions of a kind.
+struct EditLosses {
   at::Tensor total;  // weighted sum
   double generality = 0, image_locality = 0, text_locality = 0, ranks = 0;
 };
-LessonLosses lesson_losses(const Model& model, const LessonBatch& batch,
-                           const std::vector<EditDeltas>& deltas, const LessonWeights& weights);
+EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
+                       const std::vector<EditDeltas>& deltas, const LossWeights& weights);
 
 // Returns how much the gaps between successive tokens among the `count` + 1 most likely ones of
 // `before` shrank, relative to the gaps; 0 if none did. This is a surrogate for top-k agreement,

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "editing/editors/ike/ike.h"
-#include "editing/editors/serac/recall.h"
+#include "editing/editors/serac/mixer.h"
 #include "editing/editors/serac/training.h"
 #include "editing/patches/patch_stack.h"
 #include "editing/registry.h"
@@ -63,32 +63,32 @@ class EncoderTest : public ::testing::Test {
   }
 
   // For SERAC.
-  static Lesson lesson(int number) {
+  static EditExample example(int number) {
     auto picture = [&](int series) {
       return Picture{"", testing::noise_image(static_cast<uint64_t>(series + number))};
     };
-    Lesson lesson;
-    lesson.edit = {picture(0), "what is it?", number % 2 ? " cat" : " dog"};
-    lesson.generality = {{lesson.edit.image, "a what is it?", lesson.edit.target}};
-    lesson.image_locality = {{picture(200), "red?", " here"}};
-    lesson.text_locality = {{{}, "blue, is it?", " me"}};
-    return lesson;
+    EditExample example;
+    example.edit = {picture(0), "what is it?", number % 2 ? " cat" : " dog"};
+    example.generality = {{example.edit.image, "a what is it?", example.edit.target}};
+    example.image_locality = {{picture(200), "red?", " here"}};
+    example.text_locality = {{{}, "blue, is it?", " me"}};
+    return example;
   }
   static std::string trained(const std::string& module, const std::string& encoder) {
-    auto trainee = make_trainee("serac", vlm(),
-                                {{"module", module},
-                                 {"encoder", encoder},
-                                 {"narrow", 4},
-                                 {"hidden", 8},
-                                 {"embedding", 4},
-                                 {"rank", 2},
-                                 {"lr", 0.02},
-                                 {"texts", 0.5}},
-                                nullptr);
-    Trainer trainer(*trainee);
-    for (int i = 0; i < 3; ++i) trainer.step({lesson(i), lesson(i + 1)});
-    return saved(module + ".safetensors", {"serac", vlm().fingerprint(), trainee->settings(),
-                                           nlohmann::json::object(), trainee->tensors()});
+    auto trainable = make_trainable_editor("serac", vlm(),
+                                           {{"module", module},
+                                            {"encoder", encoder},
+                                            {"narrow", 4},
+                                            {"hidden", 8},
+                                            {"embedding", 4},
+                                            {"rank", 2},
+                                            {"lr", 0.02},
+                                            {"texts", 0.5}},
+                                           nullptr);
+    Trainer trainer(*trainable);
+    for (int i = 0; i < 3; ++i) trainer.step({example(i), example(i + 1)});
+    return saved(module + ".safetensors", {"serac", vlm().fingerprint(), trainable->settings(),
+                                           nlohmann::json::object(), trainable->tensors()});
   }
   static Patch edited(const std::string& module, const std::string& checkpoint,
                       const std::string& encoder = "") {
@@ -172,15 +172,15 @@ TEST_F(EncoderTest, SeracUsesEncoderEmbeddings) {
   const auto encoder =
       SentenceEncoder::load(kEncoders + "distilbert", SentenceEncoder::Pooling::cls);
   for (const std::string module : {"repaired", "paper"}) {
-    SeracShape shape;
+    SeracConfig shape;
     shape.module = module;
     shape.encoder = kEncoders + "distilbert";
-    const SeracTrained serac(*vlm().model, shape);
+    const SeracState serac(*vlm().model, shape);
     EXPECT_EQ(serac.shape.encoder_id, encoder->fingerprint());
     Batch batch{at::rand({1, 3, 32, 32}),
                 {vlm().processor.row("what is it?", 0), vlm().processor.row("Red star")}};
     auto& asked = batch.rows[1];
-    asked.asked = static_cast<int64_t>(asked.ids.size());
+    asked.prompt_length = static_cast<int64_t>(asked.ids.size());
     for (auto id : vlm().processor.target(" a")) asked.ids.push_back(id);
     const auto seen = look_at(vlm(), batch.pixels, nullptr);
     const auto features = question_features(vlm(), batch, seen, serac.features);
@@ -235,8 +235,8 @@ TEST_F(EncoderTest, SettingsWithoutEncoderAreUnchanged) {
   EXPECT_EQ(settings_json(IkeSettings()).at("embedding"), "");
   EXPECT_THAT(error_of([&] { edited("repaired", file, *folder_ / "moved"); }),
               HasSubstr("trained on hidden states of the model"));
-  EXPECT_TRUE(editor_kind("serac").has_setting("encoder"));
-  EXPECT_TRUE(editor_kind("ike").has_setting("embedding"));
+  EXPECT_TRUE(editor_info("serac").has_setting("encoder"));
+  EXPECT_TRUE(editor_info("ike").has_setting("embedding"));
 }
 
 TEST_F(EncoderTest, EasyEditFilesSelectTheEncoderIfItExists) {

@@ -8,13 +8,13 @@
 
 namespace emend {
 
-ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer) {
+ForcedBatch force(const Vlm& vlm, const std::vector<TargetQuery>& queries, bool end_of_answer) {
   if (queries.empty())
     throw Error("editing::forced", "there are no questions",
                 "this is an internal error; please report it");
   ForcedBatch forced;
   std::map<std::pair<std::string, const Image*>, size_t> known;
-  ShownPictures pictures;
+  ImageBatch pictures;
   for (const auto& query : queries) {
     Row row;
     if (query.image.present()) {
@@ -30,7 +30,7 @@ ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool 
     if (end_of_answer && !vlm.processor.stop_tokens.empty())
       answer.push_back(vlm.processor.stop_tokens.front());
     forced.answer_begin.push_back(static_cast<int64_t>(row.ids.size()));
-    row.asked = forced.answer_begin.back();
+    row.prompt_length = forced.answer_begin.back();
     row.ids.insert(row.ids.end(), answer.begin(), answer.end());
     if (!row.segments.empty()) row.segments.resize(row.ids.size(), row.segments.back());
     forced.width = std::max(forced.width, static_cast<int64_t>(row.ids.size()));
@@ -43,7 +43,7 @@ ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool 
 
 ForcedBatch force_edits(const Vlm& vlm, const std::vector<EditRequest>& requests,
                         bool end_of_answer) {
-  std::vector<ForcedQuery> queries;
+  std::vector<TargetQuery> queries;
   for (const auto& request : requests)
     queries.push_back({request.image, request.prompt, request.target});
   return force(vlm, queries, end_of_answer);

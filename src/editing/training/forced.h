@@ -10,7 +10,7 @@
 namespace emend {
 
 // A question with its teacher-forced answer.
-struct ForcedQuery {
+struct TargetQuery {
   Picture image;       // may be absent
   std::string prompt;  // the formatted prompt
   std::string target;  // includes the leading space; tokenized separately from the prompt
@@ -27,7 +27,7 @@ struct ForcedBatch {
 
 // `end_of_answer`: the first stop token of the processor is appended to the answer and counts as
 // part of it. Throws emend::Error if a prompt is empty or a target has no tokens.
-ForcedBatch force(const Vlm& vlm, const std::vector<ForcedQuery>& queries, bool end_of_answer);
+ForcedBatch force(const Vlm& vlm, const std::vector<TargetQuery>& queries, bool end_of_answer);
 // The same for the questions and targets of edits.
 ForcedBatch force_edits(const Vlm& vlm, const std::vector<EditRequest>& requests,
                         bool end_of_answer);

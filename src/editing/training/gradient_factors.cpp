@@ -40,7 +40,7 @@ EditFactors edit_factors(const Model& model, const Pass& prefix, const ForcedBat
   }
   at::AutoGradMode gradients(true);
   Pass pass = prefix;
-  pass.wanted = answer_positions(forced).to(model.device());
+  pass.logit_positions = answer_positions(forced).to(model.device());
   pass.batched_pictures = true;  // a site gets the pictures as one tensor
   model.run(pass, observed);
   auto losses = rowwise_losses(pass.logits(), forced);
@@ -77,11 +77,11 @@ SiteDelta joined(const EditDeltas& deltas) {
 }
 
 Interventions attach(const Model& model, const std::vector<EditDeltas>& deltas,
-                     const EditOf& edit_of) {
+                     const EditIndex& edit_index) {
   Interventions interventions;
   for (const auto& delta : deltas) {
     bool of_rows = model.stages()[model.site(delta.site).stage].module == Module::language;
-    auto edit = of_rows ? edit_of.row : edit_of.picture;
+    auto edit = of_rows ? edit_index.row : edit_index.picture;
     if (!edit.defined()) continue;
     // The interventions of one site share the first intervention's input.
     auto input = std::make_shared<at::Tensor>();

@@ -13,13 +13,13 @@ namespace emend {
 // the sum over tokens of their outer products. R is the number of rows of the module that runs:
 // pictures in the vision tower and the connector, rows of the batch in the language model.
 // Detached, float32.
-struct Factors {
+struct GradientFactors {
   at::Tensor input;     // (R, T, in): u
   at::Tensor gradient;  // (R, T, out): v
 };
 
 struct EditFactors {
-  std::vector<Factors> sites;
+  std::vector<GradientFactors> sites;
   at::Tensor losses;  // (B) float32: mean nll per token of each edit
   double loss = 0;    // the mean of `losses`
 };
@@ -43,13 +43,13 @@ struct EditDeltas {
 SiteDelta joined(const EditDeltas& deltas);
 
 // The edit of each row of a batch, and of each picture.
-struct EditOf {
+struct EditIndex {
   at::Tensor row;      // (B) int64
   at::Tensor picture;  // (N) int64; undefined without pictures
 };
 
 // Applies to every row the deltas of its edit.
 Interventions attach(const Model& model, const std::vector<EditDeltas>& deltas,
-                     const EditOf& edit_of);
+                     const EditIndex& edit_index);
 
 }  // namespace emend

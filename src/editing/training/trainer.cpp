@@ -42,29 +42,31 @@ void TrainSettings::declare(SettingList& list) {
   list.flag("own", own, "include the edit's own question in the generality questions");
 }
 
-std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
-                                      const nlohmann::json& settings, ActivationStore* store) {
-  if (editor == "ke") return std::make_unique<KeTraining>(vlm, settings, store);
-  if (editor == "mend") return std::make_unique<MendTraining>(vlm, settings, store);
+std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor, const Vlm& vlm,
+                                                       const nlohmann::json& settings,
+                                                       ActivationStore* store) {
+  if (editor == "ke") return std::make_unique<TrainableKe>(vlm, settings, store);
+  if (editor == "mend") return std::make_unique<TrainableMend>(vlm, settings, store);
   if (editor == "mend-iterated")
-    return std::make_unique<MendIteratedTraining>(vlm, settings, store);
-  if (editor == "serac") return std::make_unique<SeracTraining>(vlm, settings, store);
+    return std::make_unique<TrainableMendIterated>(vlm, settings, store);
+  if (editor == "serac") return std::make_unique<TrainableSerac>(vlm, settings, store);
   throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
               "trainable editors: ke, mend, mend-iterated, serac; other editors need no training");
 }
 
-Trainer::Trainer(Trainee& trainee) : trainee_(trainee), trained_(trainee.trained()) {
-  for (const auto& one : trained_) {
+Trainer::Trainer(TrainableEditor& trainable)
+    : trainable_(trainable), state_(trainable.parameters()) {
+  for (const auto& one : state_) {
     gathered_.push_back(at::zeros_like(one.tensor).detach());
     means_.push_back(at::zeros_like(one.tensor).detach());
     squares_.push_back(at::zeros_like(one.tensor).detach());
   }
 }
 
-LessonLosses Trainer::step(const std::vector<Lesson>& lessons) {
-  auto losses = trainee_.learn(lessons);
+EditLosses Trainer::step(const std::vector<EditExample>& examples) {
+  auto losses = trainable_.losses(examples);
   std::vector<at::Tensor> leaves, gradients;
-  for (const auto& one : trained_) leaves.push_back(one.tensor);
+  for (const auto& one : state_) leaves.push_back(one.tensor);
   if (losses.total.requires_grad())
     gradients = torch::autograd::grad({losses.total}, leaves, {}, false, false,
                                       /*allow_unused=*/true);
@@ -88,12 +90,12 @@ LessonLosses Trainer::step(const std::vector<Lesson>& lessons) {
       if (gradients[i].defined()) gathered_[i].add_(gradients[i]);
     ++pending_;
   }
-  if (steps_ % trainee_.training().accumulate == 0 && pending_ > 0) update();
+  if (steps_ % trainable_.training().accumulate == 0 && pending_ > 0) update();
   return losses;
 }
 
 void Trainer::update() {
-  const auto& settings = trainee_.training();
+  const auto& settings = trainable_.training();
   double norm = 0;
   for (const auto& gradient : gathered_) norm += gradient.square().sum().item<double>();
   norm = std::sqrt(norm);
@@ -102,24 +104,24 @@ void Trainer::update() {
   const double factor = rate_factor(settings, steps_ - 1);
   const double correction1 = 1 - std::pow(kTrainerBeta1, static_cast<double>(updates_));
   const double correction2 = 1 - std::pow(kTrainerBeta2, static_cast<double>(updates_));
-  for (size_t i = 0; i < trained_.size(); ++i) {
+  for (size_t i = 0; i < state_.size(); ++i) {
     auto& gradient = gathered_[i].mul_(scale);
     means_[i].mul_(kTrainerBeta1).add_(gradient, 1 - kTrainerBeta1);
     squares_[i].mul_(kTrainerBeta2).addcmul_(gradient, gradient, 1 - kTrainerBeta2);
-    const double lr = factor * (trained_[i].is_rate ? settings.rates_lr : settings.lr);
+    const double lr = factor * (state_[i].is_rate ? settings.rates_lr : settings.lr);
     auto deviation = squares_[i].sqrt().div_(std::sqrt(correction2)).add_(kTrainerEps);
-    trained_[i].tensor.addcdiv_(means_[i], deviation, -lr / correction1);
+    state_[i].tensor.addcdiv_(means_[i], deviation, -lr / correction1);
     gradient.zero_();
   }
   pending_ = 0;
 }
 
 std::map<std::string, at::Tensor> Trainer::state() const {
-  auto state = trainee_.tensors();
-  for (size_t i = 0; i < trained_.size(); ++i) {
-    state["adam.gathered." + trained_[i].name] = gathered_[i];
-    state["adam.mean." + trained_[i].name] = means_[i];
-    state["adam.square." + trained_[i].name] = squares_[i];
+  auto state = trainable_.tensors();
+  for (size_t i = 0; i < state_.size(); ++i) {
+    state["adam.gathered." + state_[i].name] = gathered_[i];
+    state["adam.mean." + state_[i].name] = means_[i];
+    state["adam.square." + state_[i].name] = squares_[i];
   }
   // Whole numbers are stored as two halves, which float32 represents exactly.
   state["adam.counts"] = at::empty({5, 2});
@@ -144,11 +146,11 @@ void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::st
                   "resume with the settings that the training started with");
     return found->second;
   };
-  for (size_t i = 0; i < trained_.size(); ++i) {
-    const auto shape = trained_[i].tensor.sizes();
-    gathered_[i].copy_(read("gathered." + trained_[i].name, shape));
-    means_[i].copy_(read("mean." + trained_[i].name, shape));
-    squares_[i].copy_(read("square." + trained_[i].name, shape));
+  for (size_t i = 0; i < state_.size(); ++i) {
+    const auto shape = state_[i].tensor.sizes();
+    gathered_[i].copy_(read("gathered." + state_[i].name, shape));
+    means_[i].copy_(read("mean." + state_[i].name, shape));
+    squares_[i].copy_(read("square." + state_[i].name, shape));
   }
   auto counts = read("counts", {5, 2}).contiguous();
   const auto* halves = counts.data_ptr<float>();
@@ -156,7 +158,7 @@ void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::st
     *count = static_cast<int64_t>(halves[0]) << 20 | static_cast<int64_t>(halves[1]);
     halves += 2;
   }
-  trainee_.load(networks, file);
+  trainable_.load(networks, file);
 }
 
 }  // namespace emend

@@ -13,7 +13,7 @@ namespace emend {
 // Settings of the training with Adam. The defaults are those of the papers.
 struct TrainSettings {
   int64_t steps = 30000;
-  int64_t batch = 1;       // number of lessons in a step, each with its own edit
+  int64_t batch = 1;       // number of examples in a step, each with its own edit
   int64_t accumulate = 2;  // number of steps whose gradients make one update
   double lr = 1e-6;
   double rates_lr = 1e-4;   // learning rate of the learned step sizes
@@ -28,45 +28,46 @@ struct TrainSettings {
 };
 
 // A trainable tensor. is_rate: its learning rate is rates_lr instead of lr.
-struct Trained {
+struct TrainableParameter {
   std::string name;
   at::Tensor tensor;
   bool is_rate = false;
 };
 
 // The networks of an editor during their training on one model.
-class Trainee {
+class TrainableEditor {
  public:
-  virtual ~Trainee() = default;
+  virtual ~TrainableEditor() = default;
   virtual std::string editor() const = 0;
   // Editors whose checkpoints can initialize the networks.
-  virtual std::vector<std::string> begins_as() const { return {editor()}; }
+  virtual std::vector<std::string> initial_editors() const { return {editor()}; }
   virtual nlohmann::json settings() const = 0;
   virtual const TrainSettings& training() const = 0;
-  virtual std::vector<Trained> trained() const = 0;
+  virtual std::vector<TrainableParameter> parameters() const = 0;
   // All tensors of the editor and of its training state.
   virtual std::map<std::string, at::Tensor> tensors() const = 0;
   virtual void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) = 0;
-  virtual LessonLosses learn(const std::vector<Lesson>& lessons) = 0;
+  virtual EditLosses losses(const std::vector<EditExample>& examples) = 0;
   // Called after each validation with the share of edits that held.
-  virtual void validated(double) {}
-  // The editor in its current state, for validation. It is valid as long as the trainee.
+  virtual void on_validation(double) {}
+  // The editor in its current state, for validation. It is valid as long as the trainable.
   virtual std::unique_ptr<Editor> as_editor() const = 0;
 };
 
 // `settings` has the settings of the editor and of TrainSettings. Throws emend::Error if the editor
 // cannot be trained, or a setting is unknown.
-std::unique_ptr<Trainee> make_trainee(const std::string& editor, const Vlm& vlm,
-                                      const nlohmann::json& settings, ActivationStore* store);
+std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor, const Vlm& vlm,
+                                                       const nlohmann::json& settings,
+                                                       ActivationStore* store);
 
 // Takes training steps: gradients, their accumulation, clipping, and Adam.
 class Trainer {
  public:
-  explicit Trainer(Trainee& trainee);
+  explicit Trainer(TrainableEditor& trainable);
 
   // A step with gradients that are not finite changes nothing and is counted. The tenth successive
   // one throws emend::Error.
-  LessonLosses step(const std::vector<Lesson>& lessons);
+  EditLosses step(const std::vector<EditExample>& examples);
   int64_t steps() const { return steps_; }
   int64_t skipped() const { return skipped_; }
 
@@ -78,8 +79,8 @@ class Trainer {
  private:
   void update();
 
-  Trainee& trainee_;
-  std::vector<Trained> trained_;
+  TrainableEditor& trainable_;
+  std::vector<TrainableParameter> state_;
   // Sums of gradients, and Adam's moving means.
   std::vector<at::Tensor> gathered_, means_, squares_;
   int64_t steps_ = 0, updates_ = 0, skipped_ = 0, skipped_in_a_row_ = 0, pending_ = 0;

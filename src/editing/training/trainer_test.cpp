@@ -13,8 +13,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// A trainee that learns the value 3 for its only weight. The prompt "nan" gives a loss of NaN.
-class OneWeight : public Trainee {
+// A trainable that learns the value 3 for its only weight. The prompt "nan" gives a loss of NaN.
+class OneWeight : public TrainableEditor {
  public:
   OneWeight() {
     settings_.accumulate = 1;
@@ -24,14 +24,14 @@ class OneWeight : public Trainee {
   std::string editor() const override { return "one"; }
   nlohmann::json settings() const override { return nlohmann::json::object(); }
   const TrainSettings& training() const override { return settings_; }
-  std::vector<Trained> trained() const override { return {{"weight", weight_}}; }
+  std::vector<TrainableParameter> parameters() const override { return {{"weight", weight_}}; }
   std::map<std::string, at::Tensor> tensors() const override { return {{"weight", weight_}}; }
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string&) override {
     weight_.copy_(tensors.at("weight"));
   }
-  LessonLosses learn(const std::vector<Lesson>& lessons) override {
-    LessonLosses losses;
-    const double worse = lessons.at(0).edit.prompt == "nan" ? NAN : 1;
+  EditLosses losses(const std::vector<EditExample>& examples) override {
+    EditLosses losses;
+    const double worse = examples.at(0).edit.prompt == "nan" ? NAN : 1;
     losses.total = (weight_ - 3).square().sum() * worse;
     return losses;
   }
@@ -41,18 +41,18 @@ class OneWeight : public Trainee {
   TrainSettings settings_;
 };
 
-std::vector<Lesson> lessons(const std::string& prompt = "fine") {
-  Lesson lesson;
-  lesson.edit.prompt = prompt;
-  return {lesson};
+std::vector<EditExample> examples(const std::string& prompt = "fine") {
+  EditExample example;
+  example.edit.prompt = prompt;
+  return {example};
 }
 
 TEST(Trainer, StepsAgreeWithAdam) {
   OneWeight one;
   Trainer trainer(one);
-  trainer.step(lessons());
+  trainer.step(examples());
   EXPECT_NEAR(one.weight_.item<double>(), 0.1, 1e-6);  // the first step of Adam is lr
-  for (int i = 0; i < 99; ++i) trainer.step(lessons());
+  for (int i = 0; i < 99; ++i) trainer.step(examples());
   EXPECT_NEAR(one.weight_.item<double>(), 3, 0.1);
 }
 
@@ -62,26 +62,26 @@ TEST(Trainer, AccumulatesGradientsAndDecaysTheRate) {
   one.settings_.decay = 1;
   one.settings_.steps = 4;
   Trainer trainer(one);
-  trainer.step(lessons());
+  trainer.step(examples());
   EXPECT_EQ(one.weight_.item<double>(), 0);
-  trainer.step(lessons());
+  trainer.step(examples());
   EXPECT_NEAR(one.weight_.item<double>(), 0.1 * 3 / 4, 1e-6);
 }
 
 TEST(Trainer, SkipsGradientsThatAreNotFiniteAndStopsIfTheyPersist) {
   OneWeight one;
   Trainer trainer(one);
-  trainer.step(lessons());
+  trainer.step(examples());
   auto weight = one.weight_.item<double>();
-  for (int i = 0; i < 9; ++i) trainer.step(lessons("nan"));
+  for (int i = 0; i < 9; ++i) trainer.step(examples("nan"));
   EXPECT_EQ(one.weight_.item<double>(), weight);
-  trainer.step(lessons());
+  trainer.step(examples());
   EXPECT_NE(one.weight_.item<double>(), weight);
   EXPECT_EQ(trainer.skipped(), 9);
   EXPECT_EQ(trainer.steps(), 11);
-  for (int i = 0; i < 9; ++i) trainer.step(lessons("nan"));
+  for (int i = 0; i < 9; ++i) trainer.step(examples("nan"));
   try {
-    trainer.step(lessons("nan"));
+    trainer.step(examples("nan"));
     FAIL() << "training continued";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("10 successive steps"));
@@ -93,13 +93,13 @@ TEST(Trainer, ResumesBitForBit) {
   OneWeight whole, first, second;
   for (auto* one : {&whole, &first, &second}) one->settings_.accumulate = 2;
   Trainer unbroken(whole), before(first), after(second);
-  for (int i = 0; i < 20; ++i) unbroken.step(lessons());
-  for (int i = 0; i < 7; ++i) before.step(lessons());
+  for (int i = 0; i < 20; ++i) unbroken.step(examples());
+  for (int i = 0; i < 7; ++i) before.step(examples());
   std::map<std::string, at::Tensor> state;
   for (const auto& [name, tensor] : before.state()) state[name] = tensor.detach().clone();
   after.load(state, "the state");
   EXPECT_EQ(after.steps(), 7);
-  for (int i = 7; i < 20; ++i) after.step(lessons());
+  for (int i = 7; i < 20; ++i) after.step(examples());
   EXPECT_TRUE(at::equal(whole.weight_, second.weight_));
   state.erase("adam.mean.weight");
   EXPECT_THROW(after.load(state, "the state"), Error);

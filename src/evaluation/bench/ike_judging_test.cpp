@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "editing/editors/ike/recall.h"
+#include "editing/editors/ike/prompt_rewriter.h"
 #include "evaluation/testing/tiny_record.h"
 #include "evaluation/training/collect_demonstrations.h"
 #include "io/error.h"
@@ -83,8 +83,8 @@ TEST_F(IkeJudgingTest, KeepsPicturesIfRequested) {
 TEST_F(IkeJudgingTest, EveryProtocolRuns) {
   for (const auto& name : protocol_names()) {
     const auto protocol = for_editor(make_protocol(name), "ike");
-    const auto before = take_before(vlm(), record(), protocol);
-    const auto measured = measure(vlm(), before, edit(protocol).interventions(vlm()));
+    const auto before = measure_baseline(vlm(), record(), protocol);
+    const auto measured = measure(vlm(), baseline, edit(protocol).interventions(vlm()));
     ASSERT_EQ(measured.probes.size(), 7u) << name;
     for (const auto& probe : measured.probes) {
       EXPECT_GE(probe.score, 0) << name;
@@ -95,19 +95,19 @@ TEST_F(IkeJudgingTest, EveryProtocolRuns) {
     })) << name;
   }
   // Without the exception for IKE, the protocol refuses the longer request.
-  const auto before = take_before(vlm(), record());
-  EXPECT_THROW(measure(vlm(), before, edit({}).interventions(vlm())), Error);
+  const auto before = measure_baseline(vlm(), record());
+  EXPECT_THROW(measure(vlm(), baseline, edit({}).interventions(vlm())), Error);
 }
 
 TEST_F(IkeJudgingTest, SharedPrefixesDoNotChangeScores) {
   for (const auto& name : protocol_names()) {
     const auto protocol = for_editor(make_protocol(name), "ike");
     const auto patch = edit(protocol);
-    const auto before = take_before(vlm(), record(), protocol);
+    const auto before = measure_baseline(vlm(), record(), protocol);
     MeasureOptions naive;
     naive.reuse = false;
-    const auto alone = take_before(vlm(), record(), protocol, {}, naive);
-    const auto shared = measure(vlm(), before, patch.interventions(vlm()));
+    const auto alone = measure_baseline(vlm(), record(), protocol, {}, naive);
+    const auto shared = measure(vlm(), baseline, patch.interventions(vlm()));
     const auto plain = measure(vlm(), alone, patch.interventions(vlm()));
     for (size_t i = 0; i < shared.probes.size(); ++i) {
       EXPECT_EQ(shared.probes[i].after, plain.probes[i].after) << name << i;
@@ -124,7 +124,7 @@ TEST_F(IkeJudgingTest, TargetIsOnlyInTheDemonstrations) {
   unusual.target = "zyxw";
   for (auto& probe : unusual.probes)
     if (!is_locality(probe.group)) probe.answer = "zyxw";
-  const auto before = take_before(vlm(), unusual, protocol);
+  const auto before = measure_baseline(vlm(), unusual, protocol);
   const EditRequest request{unusual.image, edit_prompt(protocol, unusual), " zyxw"};
   for (bool own : {true, false}) {
     const auto patch = make_editor("ike", {{"k", 2}, {"own", own}})->edit(vlm(), {request});
@@ -134,13 +134,13 @@ TEST_F(IkeJudgingTest, TargetIsOnlyInTheDemonstrations) {
     changes[0].rewrite = [&](const Batch& batch) {
       auto made = rewrite(batch);
       for (auto row : made.rows) {
-        std::erase(row.ids, kImageSlot);
+        std::erase(row.ids, kImageToken);
         seen.push_back(vlm().processor.tokenizer->decode(row.ids));
       }
       return made;
     };
-    const auto measured = measure(vlm(), before, changes);
-    ASSERT_EQ(seen.size(), before.asked.size());
+    const auto measured = measure(vlm(), baseline, changes);
+    ASSERT_EQ(seen.size(), baseline.queries.size());
     for (const auto& text : seen) {
       size_t times = 0;
       for (size_t at = text.find("zyxw"); at != std::string::npos; at = text.find("zyxw", at + 1))
@@ -149,9 +149,9 @@ TEST_F(IkeJudgingTest, TargetIsOnlyInTheDemonstrations) {
       // The last demonstration is the edit. The question after it must not contain the target.
       const auto question = text.substr(text.rfind("\nPrompt: ") + 9);
       EXPECT_THAT(question, Not(HasSubstr("zyxw")));
-      EXPECT_TRUE(std::any_of(before.asked.begin(), before.asked.end(), [&](const Asked& asked) {
-        return asked.query.prompt == question;
-      })) << question;
+      EXPECT_TRUE(std::any_of(baseline.queries.begin(), baseline.queries.end(),
+                              [&](const ProbeQuery& query) { return query.prompt == question; }))
+          << question;
     }
   }
 }

@@ -50,79 +50,80 @@ Judge::Judge(const Vlm& vlm, const Suite& suite, ActivationStore* store, bool re
   boundaries.erase(std::unique(boundaries.begin(), boundaries.end()), boundaries.end());
 }
 
-const Record& Judge::read(Subject& subject) const {
-  if (!subject.record) subject.record = suite_.record(subject.index);
-  return *subject.record;
+const Record& Judge::read(RecordState& state) const {
+  if (!state.record) state.record = suite_.record(state.index);
+  return *state.record;
 }
 
-const Before& Judge::before(const Candidate& candidate, Subject& subject, double& seconds) {
+const Baseline& Judge::baseline(const Candidate& candidate, RecordState& state, double& seconds) {
   // With --no-reuse, editors share no measurements.
   auto key = options_.reuse ? to_json(candidate.protocol).dump() : candidate.label;
-  auto found = subject.befores.find(key);
-  if (found == subject.befores.end()) {
+  auto found = state.baselines.find(key);
+  if (found == state.baselines.end()) {
     auto begin = Clock::now();
-    auto taken = take_before(vlm_, read(subject), candidate.protocol, {}, options_);
+    auto taken = measure_baseline(vlm_, read(state), candidate.protocol, {}, options_);
     seconds = since(begin);
-    found = subject.befores.emplace(key, std::move(taken)).first;
+    found = state.baselines.emplace(key, std::move(taken)).first;
   }
   return found->second;
 }
 
-Made Judge::make(Candidate& candidate, std::vector<Subject>& subjects, bool pile) {
-  Made made;
+AppliedEdit Judge::make(Candidate& candidate, std::vector<RecordState>& states, bool keep) {
+  AppliedEdit edit;
   auto begin = Clock::now();
-  made.failure = attempt([&] {
+  edit.failure = attempt([&] {
     std::vector<EditRequest> requests;
-    for (auto& subject : subjects)
-      if (attempt([&] { read(subject); }).empty())
-        requests.push_back({subject.record->image, edit_prompt(candidate.protocol, *subject.record),
-                            continuation(candidate.protocol, subject.record->target),
-                            subject.record->before});
+    for (auto& state : states)
+      if (attempt([&] { read(state); }).empty())
+        requests.push_back({state.record->image, edit_prompt(candidate.protocol, *state.record),
+                            continuation(candidate.protocol, state.record->target),
+                            state.record->before});
     if (requests.empty())
       throw Error("evaluation::judge", "no record can be read", "check the pictures of the suite");
     auto patch = candidate.editor->edit(
-        vlm_, requests, {candidate.edits.pile().interventions(vlm_, store_), store_});
-    made.facts = described(patch);
-    if (pile) candidate.edits.add(patch);
-    made.changes = pile ? candidate.edits.pile().interventions(vlm_, store_)
+        vlm_, requests, {candidate.edits.merged().interventions(vlm_, store_), store_});
+    edit.facts = described(patch);
+    if (keep) candidate.edits.add(patch);
+    edit.changes = keep ? candidate.edits.merged().interventions(vlm_, store_)
                         : patch.interventions(vlm_, store_);
-    made.patch = std::move(patch);
+    edit.patch = std::move(patch);
   });
-  made.seconds = since(begin) / static_cast<double>(subjects.size());
-  return made;
+  edit.seconds = since(begin) / static_cast<double>(states.size());
+  return edit;
 }
 
-Judge::Verdict Judge::judge(const Candidate& candidate, Subject& subject, const Made* made) {
+Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
+                            const AppliedEdit* edit) {
   Verdict verdict;
   auto& [sample, timing] = verdict;
   sample = {{"editor", candidate.label},
-            {"index", subject.index},
-            {"record", fmt::format("number {}", subject.index)}};
-  timing = {{"editor", candidate.label}, {"index", subject.index}};
+            {"index", state.index},
+            {"record", fmt::format("number {}", state.index)}};
+  timing = {{"editor", candidate.label}, {"index", state.index}};
   auto failed = [&](const char* doing, const std::string& reason) {
     sample["while"] = doing;
     sample["failed"] = reason;
     return verdict;
   };
-  auto reason = attempt([&] { describe(sample, read(subject)); });
+  auto reason = attempt([&] { describe(sample, read(state)); });
   if (!reason.empty()) return failed("reading", reason);
-  if (candidate.unmade.count(subject.index) && !made)
+  if (candidate.failed_records.count(state.index) && !edit)
     return failed("editing", "the edit failed earlier");
-  if (made) {
-    if (!made->failure.empty()) return failed("editing", made->failure);
-    sample.update(made->facts);
-    timing["edit_seconds"] = made->seconds;
+  if (edit) {
+    if (!edit->failure.empty()) return failed("editing", edit->failure);
+    sample.update(edit->facts);
+    timing["edit_seconds"] = edit->seconds;
   }
-  const Before* before = nullptr;
+  const Baseline* baseline = nullptr;
   double before_seconds = 0;
-  reason = attempt([&] { before = &this->before(candidate, subject, before_seconds); });
+  reason = attempt([&] { baseline = &this->baseline(candidate, state, before_seconds); });
   if (!reason.empty()) return failed("judging before", reason);
   if (before_seconds > 0) timing["before_seconds"] = before_seconds;
   auto begin = Clock::now();
   reason = attempt([&] {
     describe(sample,
-             measure(vlm_, *before,
-                     made ? made->changes : candidate.edits.pile().interventions(vlm_, store_)));
+             measure(vlm_, *baseline,
+                     edit ? edit->changes : candidate.edits.merged().interventions(vlm_, store_)));
   });
   timing["judge_seconds"] = since(begin);
   return reason.empty() ? verdict : failed("judging", reason);

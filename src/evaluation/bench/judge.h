@@ -20,19 +20,19 @@ struct Candidate {
   std::string label;
   std::unique_ptr<Editor> editor;  // null: base, the unedited model
   Protocol protocol;
-  MergedPatch edits = {};        // sequential mode: all its edits so far
-  std::set<size_t> unmade = {};  // sequential mode: records whose edit failed
+  MergedPatch edits = {};                // sequential mode: all its edits so far
+  std::set<size_t> failed_records = {};  // sequential mode: records whose edit failed
 };
 
 // A record that is being judged. It is read and measured before any edit when it is first needed.
-struct Subject {
+struct RecordState {
   size_t index;
   std::optional<Record> record = {};
-  std::map<std::string, Before> befores = {};  // by protocol, or by editor without reuse
+  std::map<std::string, Baseline> baselines = {};  // by protocol, or by editor without reuse
 };
 
 // The result of one edit of one or several records.
-struct Made {
+struct AppliedEdit {
   Interventions changes;  // in sequential mode with the earlier edits
   nlohmann::json facts;   // steps, holds, patch
   std::optional<Patch> patch = {};
@@ -47,20 +47,20 @@ class Judge {
   Judge(const Vlm& vlm, const Suite& suite, ActivationStore* store, bool reuse,
         const std::vector<Candidate>& candidates);
 
-  // Makes one edit of all records that can be read. `pile` adds it to the candidate's earlier
+  // Makes one edit of all records that can be read. `keep` adds it to the candidate's earlier
   // edits.
-  Made make(Candidate& candidate, std::vector<Subject>& subjects, bool pile);
+  AppliedEdit make(Candidate& candidate, std::vector<RecordState>& states, bool keep);
 
   struct Verdict {
     nlohmann::json sample;  // without the fields that the run adds
     nlohmann::json timing;
   };
-  // `made`: null for an earlier edit, which is among the candidate's edits.
-  Verdict judge(const Candidate& candidate, Subject& subject, const Made* made);
+  // `edit`: null for an earlier edit, which is among the candidate's edits.
+  Verdict judge(const Candidate& candidate, RecordState& state, const AppliedEdit* edit);
 
  private:
-  const Record& read(Subject& subject) const;
-  const Before& before(const Candidate& candidate, Subject& subject, double& seconds);
+  const Record& read(RecordState& state) const;
+  const Baseline& baseline(const Candidate& candidate, RecordState& state, double& seconds);
 
   const Vlm& vlm_;
   const Suite& suite_;

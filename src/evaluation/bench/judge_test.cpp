@@ -61,10 +61,10 @@ nlohmann::json sample_of(FakeEditor::Act act) {
   candidates.push_back({"fake", std::make_unique<FakeEditor>(std::move(act)), {}});
   candidates[0].protocol.max_new_tokens = 2;
   Judge judge(vlm, suite, nullptr, true, candidates);
-  std::vector<Subject> subjects;
-  subjects.push_back({0});
-  auto made = judge.make(candidates[0], subjects, false);
-  return judge.judge(candidates[0], subjects[0], &made).sample;
+  std::vector<RecordState> states;
+  states.push_back({0});
+  auto edit = judge.make(candidates[0], states, false);
+  return judge.judge(candidates[0], states[0], &edit).sample;
 }
 
 TEST(Judge, FailuresOfARecordAreInItsLine) {

@@ -20,12 +20,12 @@ const std::vector<std::pair<Group, const char*>> kFieldNames = {
     {Group::portability, "portability_acc"}};
 
 // Restores the parts of a line that averages need.
-Measured measured_of(const nlohmann::json& sample) {
-  Measured measured;
+RecordResult measured_of(const nlohmann::json& sample) {
+  RecordResult measured;
   for (const auto& probe : sample.at("probes")) {
     ProbeResult result;
-    result.asked.group = group_named(probe.at("group").get<std::string>(), "samples.jsonl");
-    result.asked.similar = probe.at("text") == "similar" || probe.at("picture") == "similar";
+    result.query.group = group_named(probe.at("group").get<std::string>(), "samples.jsonl");
+    result.query.similar = probe.at("text") == "similar" || probe.at("picture") == "similar";
     result.score = probe.at("score").get<double>();
     result.generated = probe.at("generated").get<double>();
     result.vqa = probe.at("vqa").get<double>();
@@ -53,7 +53,7 @@ Results::Results(nlohmann::json run) : run_(std::move(run)) {
   for (const auto& editor : run_.at("editors")) editors_[editor.at("label").get<std::string>()];
 }
 
-Results::OfEditor& Results::of(const nlohmann::json& line) {
+Results::EditorTally& Results::of(const nlohmann::json& line) {
   auto found = editors_.find(line.at("editor").get<std::string>());
   if (found == editors_.end())
     throw Error("evaluation::results",
@@ -75,7 +75,7 @@ void Results::add(const nlohmann::json& sample) {
     editor.numbers = std::max(editor.numbers, sample["patch"].at("numbers").get<int64_t>());
   }
   auto& tally = sample.contains("again") ? editor.again[sample.at("after_edits").get<int64_t>()]
-                                         : editor.when_made;
+                                         : editor.after_edit;
   if (sample.contains("failed"))
     ++tally.failed;
   else
@@ -93,8 +93,8 @@ void Results::add_timing(const nlohmann::json& timing) {
   }
 }
 
-const Results::Tally& Results::last(const OfEditor& editor) const {
-  return editor.again.empty() ? editor.when_made : editor.again.rbegin()->second;
+const Results::Tally& Results::last(const EditorTally& editor) const {
+  return editor.again.empty() ? editor.after_edit : editor.again.rbegin()->second;
 }
 
 nlohmann::json Results::json(size_t original, bool partial) const {
@@ -118,7 +118,7 @@ nlohmann::json Results::json(size_t original, bool partial) const {
     if (editor.sites > 0)
       described["patch"] = {{"sites", editor.sites}, {"numbers", editor.numbers}};
     if (config.at("mode") == "sequential") {
-      described["groups_when_made"] = to_json(editor.when_made.averages.scores());
+      described["groups_when_made"] = to_json(editor.after_edit.averages.scores());
       described["curve"] = nlohmann::json::array();
       for (const auto& [edits, point] : editor.again)
         described["curve"].push_back({{"edits", edits},
@@ -141,7 +141,7 @@ nlohmann::json Results::json(size_t original, bool partial) const {
   return all;
 }
 
-std::map<std::string, std::string> Results::hopeless() const {
+std::map<std::string, std::string> Results::failed_editors() const {
   std::map<std::string, std::string> labels;
   for (const auto& [label, editor] : editors_)
     if (last(editor).averages.records() == 0 && !editor.failed.empty())

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "evaluation/measuring/measure.h"
+#include "evaluation/measuring/averages.h"
 
 namespace emend {
 
@@ -25,15 +25,15 @@ class Results {
   // `original`: number of records in the suite.
   nlohmann::json json(size_t original, bool partial) const;
   // Labels of editors that failed on every record, with the first reason.
-  std::map<std::string, std::string> hopeless() const;
+  std::map<std::string, std::string> failed_editors() const;
 
  private:
   struct Tally {
     Averages averages;
     int64_t failed = 0;
   };
-  struct OfEditor {
-    Tally when_made;
+  struct EditorTally {
+    Tally after_edit;
     std::map<int64_t, Tally> again;            // sequential mode: by number of edits
     std::map<int64_t, nlohmann::json> failed;  // by the record's index
     int64_t sites = 0, numbers = 0;
@@ -41,11 +41,11 @@ class Results {
     int64_t judgements = 0;
   };
 
-  OfEditor& of(const nlohmann::json& line);
-  const Tally& last(const OfEditor& editor) const;
+  EditorTally& of(const nlohmann::json& line);
+  const Tally& last(const EditorTally& editor) const;
 
   nlohmann::json run_;
-  std::map<std::string, OfEditor> editors_;
+  std::map<std::string, EditorTally> editors_;
 };
 
 }  // namespace emend

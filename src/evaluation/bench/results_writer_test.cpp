@@ -58,7 +58,7 @@ TEST(Results, AveragesRecordsOfAveragesOverProbes) {
   EXPECT_FALSE(json["results"]["s|e"].contains("locality_acc"));
   EXPECT_EQ(json["n-samples"]["s|e"], nlohmann::json::parse(R"({"original": 3, "effective": 2})"));
   EXPECT_EQ(json["editors"][0]["records"], 0);
-  EXPECT_TRUE(results.hopeless().empty());
+  EXPECT_TRUE(results.failed_editors().empty());
 }
 
 TEST(Results, PlacesSimilarProbesInTheGrid) {
@@ -82,7 +82,7 @@ TEST(Results, EditorThatFailsOnEveryRecordIsHopeless) {
       {{"editor", "e"}, {"index", 0}, {"record", "a"}, {"while", "editing"}, {"failed", "x"}});
   results.add(
       {{"editor", "e"}, {"index", 1}, {"record", "b"}, {"while", "editing"}, {"failed", "y"}});
-  EXPECT_EQ(results.hopeless(), (std::map<std::string, std::string>{{"e", "x"}}));
+  EXPECT_EQ(results.failed_editors(), (std::map<std::string, std::string>{{"e", "x"}}));
   EXPECT_THROW(results.add({{"editor", "other"}}), Error);
 }
 

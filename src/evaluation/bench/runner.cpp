@@ -141,7 +141,7 @@ class Job {
     if (outcome.finished) save_sequential_patches();
     outcome.patches = patches_;
     outcome.results = write_results(!outcome.finished);
-    outcome.hopeless = results_.hopeless();
+    outcome.failed_editors = results_.failed_editors();
     return outcome;
   }
 
@@ -150,45 +150,45 @@ class Job {
   bool sequential() const { return options_.mode == Mode::sequential; }
 
   void edit_and_judge(size_t begin, size_t end) {
-    std::vector<Subject> subjects;
-    for (auto index = begin; index < end; ++index) subjects.push_back({index});
-    std::vector<std::optional<Made>> made(candidates_.size());
-    for (auto& subject : subjects) {
+    std::vector<RecordState> states;
+    for (auto index = begin; index < end; ++index) states.push_back({index});
+    std::vector<std::optional<AppliedEdit>> edits(candidates_.size());
+    for (auto& state : states) {
       for (size_t c = 0; c < candidates_.size() && !stopped(); ++c) {
         auto& candidate = candidates_[c];
         auto edit = [&] {
-          if (candidate.editor && !made[c])
-            made[c] = judge_.make(candidate, subjects, sequential());
-          if (made[c] && made[c]->patch && lacks_batch_patch(candidate, begin))
-            save(batch_patch(candidate, begin), *made[c]->patch);
+          if (candidate.editor && !edits[c])
+            edits[c] = judge_.make(candidate, states, sequential());
+          if (edits[c] && edits[c]->patch && lacks_batch_patch(candidate, begin))
+            save(batch_patch(candidate, begin), *edits[c]->patch);
         };
         nlohmann::json line;
         if (samples_.next(line)) {
-          replay(line, candidate, subject.index, false);
+          replay(line, candidate, state.index, false);
           const bool needed = sequential() ? needs_edits() : lacks_batch_patch(candidate, begin);
-          if (candidate.editor && needed && !candidate.unmade.count(subject.index)) edit();
-          if (made[c] && !made[c]->failure.empty())
+          if (candidate.editor && needed && !candidate.failed_records.count(state.index)) edit();
+          if (edits[c] && !edits[c]->failure.empty())
             throw Error("evaluation::runner",
                         fmt::format("repeating the edit of record {} by {} failed: {}",
-                                    line["record"].dump(), candidate.label, made[c]->failure),
+                                    line["record"].dump(), candidate.label, edits[c]->failure),
                         "try again, or use --restart to start again");
         } else {
           edit();
-          if (made[c] && !made[c]->failure.empty()) candidate.unmade.insert(subject.index);
-          auto verdict = judge_.judge(candidate, subject, made[c] ? &*made[c] : nullptr);
-          if (sequential()) verdict.sample["after_edits"] = subject.index + 1;
-          keep(subject, std::move(verdict));
+          if (edits[c] && !edits[c]->failure.empty()) candidate.failed_records.insert(state.index);
+          auto verdict = judge_.judge(candidate, state, edits[c] ? &*edits[c] : nullptr);
+          if (sequential()) verdict.sample["after_edits"] = state.index + 1;
+          keep(state, std::move(verdict));
         }
-        if (&subject == &subjects.back()) made[c].reset();
+        if (&state == &states.back()) edits[c].reset();
       }
-      subject.befores.clear();
+      state.baselines.clear();
       next_record();
       if (stopped()) return;
     }
   }
 
   void judge_again(size_t index, size_t edits) {
-    Subject subject{index};
+    RecordState state{index};
     for (auto& candidate : candidates_) {
       if (stopped()) return;
       nlohmann::json line;
@@ -196,10 +196,10 @@ class Job {
         replay(line, candidate, index, true);
         continue;
       }
-      auto verdict = judge_.judge(candidate, subject, nullptr);
+      auto verdict = judge_.judge(candidate, state, nullptr);
       verdict.sample["after_edits"] = edits;
       verdict.sample["again"] = true;
-      keep(subject, std::move(verdict));
+      keep(state, std::move(verdict));
     }
     next_record();
   }
@@ -255,13 +255,13 @@ class Job {
           "use --restart to start again");
     if (!again && line.contains("failed") && line.at("while") != "judging" &&
         line.at("while") != "judging before")
-      candidate.unmade.insert(index);
+      candidate.failed_records.insert(index);
     results_.add(line);
     ++lines_;
   }
 
-  void keep(Subject& subject, Judge::Verdict verdict) {
-    if (subject.record) pictures_.keep(*subject.record);
+  void keep(RecordState& state, Judge::Verdict verdict) {
+    if (state.record) pictures_.keep(*state.record);
     samples_.append(verdict.sample);
     timings_.append(verdict.timing);
     results_.add(verdict.sample);
@@ -341,7 +341,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   run = folder_.begin(run);
   for (auto& candidate : candidates_) {
     candidate.edits = {};
-    candidate.unmade.clear();
+    candidate.failed_records.clear();
   }
   InterruptGuard guard;
   return Job(suite_, options_, candidates_, folder_, run, std::move(judge)).run();

@@ -38,8 +38,8 @@ struct RunOutcome {
   bool finished = false;       // false: it was interrupted
   size_t done = 0, total = 0;  // judgments made, including repeated ones, and their total
   nlohmann::json results;      // the content of results.json
-  std::map<std::string, std::string> hopeless;  // first reasons of editors that always failed
-  std::vector<std::string> patches;             // the files written for `save_patches`
+  std::map<std::string, std::string> failed_editors;  // first reasons of editors that always failed
+  std::vector<std::string> patches;                   // the files written for `save_patches`
 };
 
 // Judges editors on the records of a suite and fills a folder (docs/results.md). A run that was

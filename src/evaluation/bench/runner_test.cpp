@@ -116,7 +116,7 @@ TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {
   auto outcome = run(suite, options("a"));
   EXPECT_TRUE(outcome.finished);
   EXPECT_EQ(outcome.done, 3u);
-  EXPECT_TRUE(outcome.hopeless.empty());
+  EXPECT_TRUE(outcome.failed_editors.empty());
   auto samples = lines(path("a/samples.jsonl"));
   ASSERT_EQ(samples.size(), 9u);
   for (size_t i = 0; i < 9; ++i) {
@@ -209,7 +209,7 @@ TEST_F(RunnerTest, FailuresAreRecordedAndCounted) {
   suite.unreadable = 2;
   auto outcome = run(suite, options("c"));
   EXPECT_TRUE(outcome.finished);
-  EXPECT_TRUE(outcome.hopeless.empty());
+  EXPECT_TRUE(outcome.failed_editors.empty());
   auto samples = lines(path("c/samples.jsonl"));
   ASSERT_EQ(samples.size(), 12u);
   for (size_t i = 6; i < 9; ++i) {
@@ -240,8 +240,8 @@ TEST_F(RunnerTest, ReportsAnEditorThatFailsOnEveryRecord) {
   } suite(2);
   auto outcome = run(suite, options("d"));
   EXPECT_TRUE(outcome.finished);
-  ASSERT_EQ(outcome.hopeless.size(), 1u);
-  EXPECT_THAT(outcome.hopeless["ft:vision"], HasSubstr("no gradient"));
+  ASSERT_EQ(outcome.failed_editors.size(), 1u);
+  EXPECT_THAT(outcome.failed_editors["ft:vision"], HasSubstr("no gradient"));
 }
 
 TEST_F(RunnerTest, SequentialModeJudgesEarlierEditsAgain) {
@@ -256,17 +256,17 @@ TEST_F(RunnerTest, SequentialModeJudgesEarlierEditsAgain) {
   auto spec = editors()[0];
   auto editor = make_editor(spec.name, spec.settings);
   PatchStack stack;
-  std::vector<Before> befores;
+  std::vector<Baseline> baselines;
   for (size_t i = 0; i < 2; ++i) {
     auto record = suite.record(i);
-    befores.push_back(take_before(*vlm_, record, all.protocol));
+    baselines.push_back(measure_baseline(*vlm_, record, all.protocol));
     stack.apply(*vlm_, editor->edit(*vlm_,
                                     {{record.image, edit_prompt(all.protocol, record),
                                       continuation(all.protocol, record.target), record.before}},
                                     {stack.interventions(*vlm_)}));
   }
   auto expect_same = [&](const nlohmann::json& sample, size_t index) {
-    auto measured = measure(*vlm_, befores[index], stack.interventions(*vlm_));
+    auto measured = measure(*vlm_, baselines[index], stack.interventions(*vlm_));
     EXPECT_EQ(sample["index"], index);
     EXPECT_EQ(sample["editor"], "ft:language");
     EXPECT_EQ(sample["after_edits"], 2);
@@ -312,7 +312,7 @@ TEST_F(RunnerTest, BatchModeMakesOneEditPerBatch) {
   }
   auto patch = make_editor(spec.name, spec.settings)->edit(*vlm_, requests);
   for (size_t i = 0; i < 2; ++i) {
-    auto measured = measure(*vlm_, take_before(*vlm_, suite.record(i), all.protocol),
+    auto measured = measure(*vlm_, measure_baseline(*vlm_, suite.record(i), all.protocol),
                             patch.interventions(*vlm_));
     for (size_t p = 0; p < measured.probes.size(); ++p)
       EXPECT_EQ(samples[3 * i + 1]["probes"][p], to_json(measured.probes[p]));

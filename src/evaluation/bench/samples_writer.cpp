@@ -31,7 +31,7 @@ nlohmann::json described(const Patch& patch) {
   return json;
 }
 
-void describe(nlohmann::json& line, const Measured& measured) {
+void describe(nlohmann::json& line, const RecordResult& measured) {
   line["probes"] = nlohmann::json::array();
   for (const auto& probe : measured.probes) line["probes"].push_back(to_json(probe));
 }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "editing/patches/patch.h"
-#include "evaluation/measuring/measure.h"
+#include "evaluation/measuring/averages.h"
 
 namespace emend {
 
@@ -15,7 +15,7 @@ namespace emend {
 void describe(nlohmann::json& line, const Record& record);
 // The result of the editor: steps and holds, if the editor reports them, and the size of the patch.
 nlohmann::json described(const Patch& patch);
-void describe(nlohmann::json& line, const Measured& measured);
+void describe(nlohmann::json& line, const RecordResult& measured);
 
 // Writes each generated picture once into a folder, under the name that samples use.
 class PictureFolder {

@@ -62,7 +62,7 @@ class EditRun {
 
   // Gradients cannot be computed through a rewritten request.
   void check_base() const {
-    if (editor_kind(job_.editor->name()).recall) return;  // this editor uses no gradients
+    if (editor_info(job_.editor->name()).recall) return;  // this editor uses no gradients
     for (const auto& change : base_.interventions(vlm_))
       if (change.point == Point::request)
         throw Error(
@@ -168,7 +168,7 @@ class EditRun {
       auto& verdict = outcome.edits[i];
       const auto record = record_of(i);
       part(fmt::format("measuring before the edit ({} probes{})", record.probes.size(), which));
-      const auto before = take_before(vlm_, record, job_.edits[i].protocol, base, options);
+      const auto before = measure_baseline(vlm_, record, job_.edits[i].protocol, base, options);
       part(fmt::format("measuring after the edit ({} probes{})", record.probes.size(), which));
       verdict.measured = measure(vlm_, before, edited);
       const auto& probes = verdict.measured.probes;

@@ -43,7 +43,7 @@ struct EditVerdict {
   bool holds = false;               // `after` is the target (same_answer)
   std::vector<FailedToken> failed;  // under teacher forcing; empty when the edit holds
   nlohmann::json effect;            // facts from the editor; for a batch edit, of the whole batch
-  Measured measured;
+  RecordResult measured;
 };
 
 struct EditOutcome {

@@ -1,7 +1,7 @@
+#include "evaluation/measuring/averages.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "evaluation/measuring/measure.h"
 
 namespace emend {
 namespace {
@@ -42,10 +42,10 @@ nlohmann::json to_json(const Score& score) {
 }  // namespace
 
 std::map<Group, Score> means_by_group(const std::vector<ProbeResult>& probes) {
-  return means_by<Group>(probes, [](const ProbeResult& probe) { return probe.asked.group; });
+  return means_by<Group>(probes, [](const ProbeResult& probe) { return probe.query.group; });
 }
 
-void Averages::Running::add(const Score& of_record) {
+void Averages::RunningMean::add(const Score& of_record) {
   const auto share = 1 / static_cast<double>(++records);
   const auto distance = of_record.score - mean.score;
   mean.score += share * distance;
@@ -55,19 +55,19 @@ void Averages::Running::add(const Score& of_record) {
   squares += distance * (of_record.score - mean.score);
 }
 
-Score Averages::Running::score() const {
+Score Averages::RunningMean::score() const {
   auto score = mean;
   const auto n = static_cast<double>(records);
   if (records > 1) score.error = std::sqrt(squares / (n - 1) / n);
   return score;
 }
 
-void Averages::add(const Measured& measured) {
+void Averages::add(const RecordResult& measured) {
   ++records_;
   for (const auto& [group, mean] : measured.scores) groups_[group].add(mean);
   const auto places = means_by<Cell::Key>(measured.probes, [](const ProbeResult& probe) {
-    const auto place = place_of(probe.asked.group, probe.asked.similar);
-    return Cell::Key{place.text, place.image, is_locality(probe.asked.group)};
+    const auto place = place_of(probe.query.group, probe.query.similar);
+    return Cell::Key{place.text, place.image, is_locality(probe.query.group)};
   });
   for (const auto& [key, mean] : places) cells_[key].add(mean);
 }
@@ -106,13 +106,13 @@ nlohmann::json to_json(const std::vector<Cell>& grid) {
 }
 
 nlohmann::json to_json(const ProbeResult& result) {
-  const auto place = place_of(result.asked.group, result.asked.similar);
-  return {{"group", group_name(result.asked.group)},
+  const auto place = place_of(result.query.group, result.query.similar);
+  return {{"group", group_name(result.query.group)},
           {"text", text_or_null(place.text)},
           {"picture", text_or_null(place.image)},
-          {"image", text_or_null(picture_name(result.asked.query.image))},
-          {"prompt", result.asked.query.prompt},
-          {"expected", result.asked.expected},
+          {"image", text_or_null(picture_name(result.query.image))},
+          {"prompt", result.query.prompt},
+          {"expected", result.query.expected},
           {"before", result.before},
           {"after", result.after},
           {"score", result.score},

@@ -1,8 +1,8 @@
+#include "evaluation/measuring/averages.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
-
-#include "evaluation/measuring/measure.h"
 
 namespace emend {
 namespace {
@@ -13,17 +13,17 @@ Score score(double score, double generated, double vqa, int64_t probes) {
 
 ProbeResult probe(Group group, double score, double generated, bool similar = false) {
   ProbeResult result{};
-  result.asked.group = group;
-  result.asked.similar = similar;
+  result.query.group = group;
+  result.query.similar = similar;
   result.score = score;
   result.generated = result.vqa = generated;
   return result;
 }
 
-Measured measured(std::vector<ProbeResult> probes) { return {probes, means_by_group(probes)}; }
+RecordResult measured(std::vector<ProbeResult> probes) { return {probes, means_by_group(probes)}; }
 
 TEST(AveragesTest, AveragesRecordsWithEqualWeights) {
-  Measured one, two;
+  RecordResult one, two;
   one.scores[Group::portability] = score(1.0, 0.5, 0.75, 4);
   two.scores[Group::portability] = score(0.0, 0.5, 0.25, 1);
   two.scores[Group::reliability] = score(1.0, 1.0, 1.0, 1);
@@ -42,7 +42,7 @@ TEST(AveragesTest, AveragesRecordsWithEqualWeights) {
 TEST(AveragesTest, ComputesTheStandardError) {
   Averages averages;
   for (double value : {1.0, 0.0, 0.5, 1.0}) {
-    Measured one;
+    RecordResult one;
     one.scores[Group::reliability] = score(value, 1, 1, 3);
     averages.add(one);
     auto now = averages.scores()[Group::reliability];

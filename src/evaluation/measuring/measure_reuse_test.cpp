@@ -10,7 +10,7 @@ namespace {
 // Sharing between probes, editors and runs must not change results.
 class MeasureReuseTest : public TinyVlmTest {
  protected:
-  static std::vector<size_t> kept_before(const KeptBatch& batch) {
+  static std::vector<size_t> kept_before(const CachedBatch& batch) {
     std::vector<size_t> stages;
     for (const auto& pass : batch.kept) stages.push_back(pass.next);
     return stages;
@@ -18,15 +18,15 @@ class MeasureReuseTest : public TinyVlmTest {
 };
 
 // (positions, V) by probe: all logits of its teacher-forced row.
-std::vector<at::Tensor> forced_logits(const Vlm& vlm, const Before& before,
+std::vector<at::Tensor> forced_logits(const Vlm& vlm, const Baseline& baseline,
                                       const Interventions& interventions) {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> logits(before.asked.size());
-  for (const auto& batch : before.batches) {
-    auto pass = resume(vlm, batch.forced, interventions, before.store);
+  std::vector<at::Tensor> logits(baseline.queries.size());
+  for (const auto& batch : baseline.batches) {
+    auto pass = resume(vlm, batch.forced, interventions, baseline.store);
     vlm.model->run(pass, interventions);
-    for (size_t r = 0; r < batch.asked.size(); ++r)
-      logits[batch.asked[r]] = pass.logits()[static_cast<int64_t>(r)].narrow(
+    for (size_t r = 0; r < batch.probes.size(); ++r)
+      logits[batch.probes[r]] = pass.logits()[static_cast<int64_t>(r)].narrow(
           0, 0, static_cast<int64_t>(batch.forced.batch.rows[r].ids.size()));
   }
   return logits;
@@ -37,10 +37,10 @@ std::vector<at::Tensor> forced_logits(const Vlm& vlm, const Before& before,
 // in both cases, to the same bits.
 void expect_near(const Vlm& vlm, const Record& record, const Interventions& edit,
                  const Protocol& protocol) {
-  auto few = take_before(vlm, record, protocol),
-       naive = take_before(vlm, record, protocol, {}, {.reuse = false});
+  auto few = measure_baseline(vlm, record, protocol),
+       naive = measure_baseline(vlm, record, protocol, {}, {.reuse = false});
   EXPECT_LT(few.batches.size(), naive.batches.size());
-  EXPECT_EQ(naive.batches.size(), naive.asked.size());
+  EXPECT_EQ(naive.batches.size(), naive.queries.size());
   for (const auto& batch : naive.batches) {
     EXPECT_TRUE(batch.forced.kept.empty());
     EXPECT_TRUE(batch.prompts.kept.empty());
@@ -49,13 +49,13 @@ void expect_near(const Vlm& vlm, const Record& record, const Interventions& edit
   for (const auto& interventions : {Interventions{}, edit}) {
     auto a = forced_logits(vlm, few, interventions), b = forced_logits(vlm, naive, interventions);
     for (size_t i = 0; i < a.size(); ++i)
-      EXPECT_LT((a[i] - b[i]).abs().max().item<double>(), 5e-5) << few.asked[i].query.prompt;
+      EXPECT_LT((a[i] - b[i]).abs().max().item<double>(), 5e-5) << few.queries[i].prompt;
   }
   auto a = measure(vlm, few, edit), b = measure(vlm, naive, edit);
   for (size_t i = 0; i < a.probes.size(); ++i) {
     EXPECT_EQ(a.probes[i].before, b.probes[i].before);
     EXPECT_EQ(a.probes[i].after, b.probes[i].after);
-    EXPECT_EQ(a.probes[i].score, b.probes[i].score) << a.probes[i].asked.query.prompt;
+    EXPECT_EQ(a.probes[i].score, b.probes[i].score) << a.probes[i].query.prompt;
   }
 }
 
@@ -78,20 +78,21 @@ TEST(MeasureBundledTest, NoReuseGivesTheSameScores) {
 
 TEST_F(MeasureReuseTest, KeepsOnlyPassesThatAreNeeded) {
   const auto& model = *vlm().model;
-  const auto bridge = model.first_stage(Module::bridge),
+  const auto connector = model.first_stage(Module::connector),
              language = model.first_stage(Module::language), last = model.stages().size() - 2;
   auto kept = [&](std::vector<size_t> boundaries, const Interventions& base = {}) {
-    return take_before(vlm(), record(), {}, base, {.boundaries = std::move(boundaries)}).batches[0];
+    return measure_baseline(vlm(), record(), {}, base, {.boundaries = std::move(boundaries)})
+        .batches[0];
   };
   using Stages = std::vector<size_t>;
-  EXPECT_EQ(kept_before(kept({}).forced), (Stages{bridge, language}));
+  EXPECT_EQ(kept_before(kept({}).forced), (Stages{connector, language}));
   EXPECT_EQ(kept_before(kept({last}).forced), Stages{last});
-  EXPECT_EQ(kept_before(kept({last, bridge, last}).forced), (Stages{bridge, last}));
+  EXPECT_EQ(kept_before(kept({last, connector, last}).forced), (Stages{connector, last}));
   // An editor that rewrites requests (0) keeps nothing. Generation starts before the language
   // module.
   EXPECT_EQ(kept_before(kept({0, last}).forced), Stages{last});
   EXPECT_EQ(kept_before(kept({0, last}).prompts), Stages{language});
-  EXPECT_EQ(kept_before(kept({bridge, last}).prompts), (Stages{bridge, language}));
+  EXPECT_EQ(kept_before(kept({connector, last}).prompts), (Stages{connector, language}));
   // Passes that the base changes are not kept as passes of the unedited model.
   auto base = noise("qformer.*layer.1.*", 2, 0.1);
   const auto own = first_changed_stage(model, base);
@@ -103,27 +104,27 @@ TEST_F(MeasureReuseTest, BoundariesDoNotChangeResults) {
   for (const std::string sites : {"language_model.model.decoder.layers.2.*", "qformer.*",
                                   "vision_model.*.layers.1.*", "*.lm_head"}) {
     auto edit = noise(sites, 9, 0.1);
-    auto reference = measure(vlm(), take_before(vlm(), record()), edit);
+    auto reference = measure(vlm(), measure_baseline(vlm(), record()), edit);
     for (size_t boundary : {size_t{1}, size_t{2}, size_t{5}, stages - 3, stages - 1, stages}) {
-      auto before = take_before(vlm(), record(), {}, {}, {.boundaries = {boundary}});
-      expect_same(measure(vlm(), before, edit), reference);
+      auto before = measure_baseline(vlm(), record(), {}, {}, {.boundaries = {boundary}});
+      expect_same(measure(vlm(), baseline, edit), reference);
     }
   }
 }
 
 TEST_F(MeasureReuseTest, BaseIsPartOfBothSides) {
   auto base = noise("qformer.*", 4, 0.2), edit = noise("*.layers.2.fc1", 5, 0.2);
-  auto before = take_before(vlm(), record(), {}, base);
-  EXPECT_EQ(measure(vlm(), before, base).scores[Group::image_locality].score, 1);
+  auto before = measure_baseline(vlm(), record(), {}, base);
+  EXPECT_EQ(measure(vlm(), baseline, base).scores[Group::image_locality].score, 1);
   // Removing the base is a change like any other.
-  auto off = measure(vlm(), before, {});
+  auto off = measure(vlm(), baseline, {});
   EXPECT_LT(off.scores[Group::image_locality].score, 1);
-  auto fresh = measure(vlm(), take_before(vlm(), record()), {});
+  auto fresh = measure(vlm(), measure_baseline(vlm(), record()), {});
   for (size_t i = 0; i < off.probes.size(); ++i)
     EXPECT_EQ(off.probes[i].after, fresh.probes[i].after);
   auto both = base;
   both.insert(both.end(), edit.begin(), edit.end());
-  EXPECT_LT(measure(vlm(), before, both).scores[Group::image_locality].score, 1);
+  EXPECT_LT(measure(vlm(), baseline, both).scores[Group::image_locality].score, 1);
 }
 
 TEST_F(MeasureReuseTest, SideBeforeIsReadFromTheStore) {
@@ -132,17 +133,17 @@ TEST_F(MeasureReuseTest, SideBeforeIsReadFromTheStore) {
   auto edit = noise("*.layers.2.*", 5, 0.1);
   for (const auto& name : protocol_names()) {
     auto protocol = make_protocol(name);
-    auto reference = measure(vlm(), take_before(vlm(), record(), protocol), edit);
+    auto reference = measure(vlm(), measure_baseline(vlm(), record(), protocol), edit);
     ActivationStore store(on_disk);
-    expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&store}), edit),
+    expect_same(measure(vlm(), measure_baseline(vlm(), record(), protocol, {}, {&store}), edit),
                 reference);
     auto misses = store.counts().misses;
-    expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&store}), edit),
+    expect_same(measure(vlm(), measure_baseline(vlm(), record(), protocol, {}, {&store}), edit),
                 reference);
     EXPECT_EQ(store.counts().misses, misses) << name;  // nothing is computed twice
     // A later run reads it from disk.
     ActivationStore later(on_disk);
-    expect_same(measure(vlm(), take_before(vlm(), record(), protocol, {}, {&later}), edit),
+    expect_same(measure(vlm(), measure_baseline(vlm(), record(), protocol, {}, {&later}), edit),
                 reference);
     EXPECT_EQ(later.counts().misses, 0) << name;
     EXPECT_GT(later.counts().disk_hits, 0) << name;
@@ -153,13 +154,13 @@ TEST_F(MeasureReuseTest, SideBeforeIsKeyedByEverythingItDependsOn) {
   ActivationStore store({});
   auto side = [&](const Record& record, const Protocol& protocol, const Interventions& base = {}) {
     auto misses = store.counts().misses;
-    auto before = take_before(vlm(), record, protocol, base, {&store});
-    auto alone = take_before(vlm(), record, protocol, base);
-    EXPECT_EQ(before.answers, alone.answers);
-    for (size_t b = 0; b < before.batches.size(); ++b)
-      for (size_t r = 0; r < before.batches[b].ranks.size(); ++r)
-        if (before.batches[b].ranks[r].defined()) {
-          EXPECT_TRUE(at::equal(before.batches[b].ranks[r], alone.batches[b].ranks[r]));
+    auto before = measure_baseline(vlm(), record, protocol, base, {&store});
+    auto alone = measure_baseline(vlm(), record, protocol, base);
+    EXPECT_EQ(baseline.answers, alone.answers);
+    for (size_t b = 0; b < baseline.batches.size(); ++b)
+      for (size_t r = 0; r < baseline.batches[b].ranks.size(); ++r)
+        if (baseline.batches[b].ranks[r].defined()) {
+          EXPECT_TRUE(at::equal(baseline.batches[b].ranks[r], alone.batches[b].ranks[r]));
         }
     return store.counts().misses - misses;
   };
@@ -190,12 +191,12 @@ TEST_F(MeasureReuseTest, EncodesEachPictureOnce) {
     return x;
   });
   // A spy in the vision module makes it run: four pictures' worth, one pass a picture and batch.
-  auto before = take_before(vlm(), record(), {}, {}, {&store});
+  auto before = measure_baseline(vlm(), record(), {}, {}, {&store});
   auto misses = store.counts().misses;
-  measure(vlm(), before, noise("*.layers.2.*", 5, 0.1));
-  measure(vlm(), before, noise("qformer.*", 5, 0.1));
+  measure(vlm(), baseline, noise("*.layers.2.*", 5, 0.1));
+  measure(vlm(), baseline, noise("qformer.*", 5, 0.1));
   EXPECT_EQ(store.counts().misses, misses);
-  measure(vlm(), before, {count});
+  measure(vlm(), baseline, {count});
   EXPECT_EQ(seen, 2 * 3);  // teacher-forced and generating, three pictures
 }
 

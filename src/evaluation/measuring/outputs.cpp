@@ -29,26 +29,26 @@ void check_answer(const Pass& pass, size_t row, int64_t length,
 }
 
 // Answers are counted from the end of a row, because the part before them may have been rewritten.
-std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const Pass& pass) {
+std::vector<Span> spans_of(const Baseline& baseline, const ProbeBatch& batch, const Pass& pass) {
   const auto lengths = pass.mask.sum(1).to(at::kCPU);
   const auto cached = pass.mask.size(1) - pass.ids.size(1);
   const auto left = pass.mask.slice(1, cached).sum(1).to(at::kCPU);
   std::vector<Span> spans;
-  for (size_t r = 0; r < batch.asked.size(); ++r) {
+  for (size_t r = 0; r < batch.probes.size(); ++r) {
     const auto length = lengths[static_cast<int64_t>(r)].item<int64_t>();
     const auto end = left[static_cast<int64_t>(r)].item<int64_t>();
     const auto& answer = batch.answers[r];
     check_answer(pass, r, end, answer);
-    if (!is_locality(before.asked[batch.asked[r]].group)) {
+    if (!is_locality(baseline.queries[batch.probes[r]].group)) {
       spans.push_back({end - static_cast<int64_t>(answer.size()) - 1, end - 1});
       continue;
     }
     const auto known = batch.ranks.empty() ? length : batch.ranks[r].size(0);
-    if (known != length && before.protocol.alignment == Protocol::Alignment::equal_lengths)
+    if (known != length && baseline.protocol.alignment == Protocol::Alignment::equal_lengths)
       throw Error("evaluation::measure",
                   fmt::format("a request has {} positions after the edit and {} before; the "
                               "protocol {} compares equal lengths only",
-                              length, known, before.protocol.name),
+                              length, known, baseline.protocol.name),
                   "use easyedit-editor or strict for an editor that rewrites requests, "
                   "or the exception of for_editor");
     spans.push_back({end - std::min(length, known), end});
@@ -57,11 +57,11 @@ std::vector<Span> spans_of(const Before& before, const AskedBatch& batch, const 
 }
 
 // The number of last positions of each row that spans_of may need.
-std::vector<int64_t> ends_of(const Before& before, const AskedBatch& batch) {
+std::vector<int64_t> ends_of(const Baseline& baseline, const ProbeBatch& batch) {
   std::vector<int64_t> ends;
-  for (size_t r = 0; r < batch.asked.size(); ++r) {
+  for (size_t r = 0; r < batch.probes.size(); ++r) {
     auto end = static_cast<int64_t>(batch.answers[r].size()) + 1;
-    if (is_locality(before.asked[batch.asked[r]].group))
+    if (is_locality(baseline.queries[batch.probes[r]].group))
       end = batch.ranks.empty() ? std::numeric_limits<int64_t>::max() : batch.ranks[r].size(0);
     ends.push_back(end);
   }
@@ -89,18 +89,18 @@ double accuracy(const Protocol& protocol, const at::Tensor& logits,
                                                               : token_accuracy(row, labels);
 }
 
-void look_forced(const Vlm& vlm, const Before& before, const AskedBatch& batch,
-                 const Interventions& interventions, Side& side) {
-  const auto& protocol = before.protocol;
-  auto pass = resume(vlm, batch.forced, interventions, before.store, ends_of(before, batch));
+void evaluate_forced(const Vlm& vlm, const Baseline& baseline, const ProbeBatch& batch,
+                     const Interventions& interventions, ModelOutputs& side) {
+  const auto& protocol = baseline.protocol;
+  auto pass = resume(vlm, batch.forced, interventions, baseline.store, ends_of(before, batch));
   const auto spans = spans_of(before, batch, pass);
-  pass.wanted = flattened(spans, pass.ids.size(1)).to(vlm.model->device());
+  pass.logit_positions = flattened(spans, pass.ids.size(1)).to(vlm.model->device());
   vlm.model->run(pass, interventions);
   int64_t at = 0;
   for (size_t r = 0; r < spans.size(); ++r) {
     const auto own = pass.logits().narrow(0, at, spans[r].end - spans[r].begin);
     at += own.size(0);
-    const auto group = before.asked[batch.asked[r]].group;
+    const auto group = baseline.queries[batch.probes[r]].group;
     const auto& answer = batch.answers[r];
     const auto size = static_cast<int64_t>(answer.size());
     auto said = own;
@@ -117,15 +117,15 @@ void look_forced(const Vlm& vlm, const Before& before, const AskedBatch& batch,
 
 }  // namespace
 
-Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
-             const Interventions& interventions) {
-  const auto rows = batch.asked.size();
-  Side side{std::vector<std::vector<int64_t>>(rows), std::vector<at::Tensor>(rows),
-            std::vector<double>(rows)};
-  if (!batch.forced.batch.rows.empty()) look_forced(vlm, before, batch, interventions, side);
+ModelOutputs evaluate_batch(const Vlm& vlm, const Baseline& baseline, const ProbeBatch& batch,
+                            const Interventions& interventions) {
+  const auto rows = batch.probes.size();
+  ModelOutputs side{std::vector<std::vector<int64_t>>(rows), std::vector<at::Tensor>(rows),
+                    std::vector<double>(rows)};
+  if (!batch.forced.batch.rows.empty()) evaluate_forced(vlm, baseline, batch, interventions, side);
   if (!batch.prompts.batch.rows.empty()) {
     GenerationOptions options;
-    options.max_new_tokens = before.protocol.max_new_tokens;
+    options.max_new_tokens = baseline.protocol.max_new_tokens;
     const auto& config = vlm.processor.generation;
     const bool looks_at_prompts = config.changes_logits() || config.max_length > 0;
     const auto seen =
@@ -133,7 +133,7 @@ Side side_of(const Vlm& vlm, const Before& before, const AskedBatch& batch,
     options = with_folder_settings(options, vlm, seen);
     side.answers = generate_tokens(
         *vlm.model,
-        resume(vlm, batch.prompts, interventions, before.store, std::vector<int64_t>(rows, 1)),
+        resume(vlm, batch.prompts, interventions, baseline.store, std::vector<int64_t>(rows, 1)),
         vlm.processor.stop_tokens, interventions, options);
   }
   return side;

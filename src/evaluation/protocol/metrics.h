@@ -41,7 +41,7 @@ at::Tensor top_ids(const at::Tensor& scores, int64_t k, Ranking ranking);
 // ID.
 double rank_agreement(const at::Tensor& before, const at::Tensor& after);
 // Rank-by-rank agreement of the k best tokens over unpadded positions (mask (B, T) bool), including
-// image slots and prompt, without shift. Each row has the same weight, as in EasyEdit's batches of
+// image tokens and prompt, without shift. Each row has the same weight, as in EasyEdit's batches of
 // one.
 double locality(const at::Tensor& before, const at::Tensor& after, const at::Tensor& mask,
                 int64_t k, Ranking ranking);

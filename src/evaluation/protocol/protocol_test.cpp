@@ -59,7 +59,7 @@ class BosTest : public ::testing::Test {
   }
   static std::vector<int64_t> text_of(const Vlm& vlm) {
     auto ids = vlm.processor.row("What?", 0).ids;
-    ids.erase(ids.begin(), ids.begin() + vlm.processor.layout.image_slots);
+    ids.erase(ids.begin(), ids.begin() + vlm.processor.layout.num_image_tokens);
     return ids;
   }
   testing::TemporaryFolder folder_;

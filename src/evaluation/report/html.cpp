@@ -38,7 +38,7 @@ json groups_json(const GroupScores& groups) {
                                  {"error", json_or_null(score.error)},
                                  {"generated", json_or_null(score.generated)},
                                  {"vqa", json_or_null(score.vqa)},
-                                 {"made", json_or_null(score.when_made)},
+                                 {"made", json_or_null(score.after_edit)},
                                  {"probes", score.probes}};
   return object;
 }

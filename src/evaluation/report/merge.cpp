@@ -75,7 +75,7 @@ class Mean {
 
 GroupScores mean_groups(const std::vector<const GroupScores*>& all) {
   struct Sums {
-    Mean score, generated, vqa, when_made;
+    Mean score, generated, vqa, after_edit;
     int64_t probes = 0;
   };
   std::map<Group, Sums> sums;
@@ -85,13 +85,13 @@ GroupScores mean_groups(const std::vector<const GroupScores*>& all) {
       sum.score.add(value.score);
       sum.generated.add(value.generated);
       sum.vqa.add(value.vqa);
-      sum.when_made.add(value.when_made);
+      sum.after_edit.add(value.after_edit);
       sum.probes += value.probes;
     }
   GroupScores means;
   for (const auto& [group, sum] : sums)
     means[group] = {*sum.score.mean(), sum.score.deviation(), sum.generated.mean(), sum.vqa.mean(),
-                    sum.probes,        sum.when_made.mean()};
+                    sum.probes,        sum.after_edit.mean()};
   return means;
 }
 

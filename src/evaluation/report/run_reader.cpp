@@ -128,7 +128,7 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
   if (object.contains("groups_when_made") && !object["groups_when_made"].is_null())
     for (const auto& [group, score] : read_groups(object, "groups_when_made", where))
       if (auto found = editor.groups.find(group); found != editor.groups.end())
-        found->second.when_made = score.score;
+        found->second.after_edit = score.score;
   editor.grid = read_grid(object, where);
   editor.curve = read_curve(object, where);
   if (object.contains("patch") && !object["patch"].is_null()) {

@@ -17,7 +17,7 @@ struct GroupScore {
   std::optional<double> error;  // one run: standard error; several runs: standard deviation
   std::optional<double> generated, vqa;
   int64_t probes = 0;
-  std::optional<double> when_made;  // sequential mode: judged right after each edit
+  std::optional<double> after_edit;  // sequential mode: judged right after each edit
 };
 using GroupScores = std::map<Group, GroupScore>;
 

@@ -61,13 +61,13 @@ class TinyVlmTest : public ::testing::Test {
   // The result of a probe in a separate pass: prompt and answer in one row, nothing shared.
   static ForcedRow alone(const ProbeResult& probe, const Interventions& interventions) {
     at::NoGradGuard no_grad;
-    const auto& query = probe.asked.query;
+    const auto& query = probe.query;
     auto image = query.image.present() ? std::optional(query.image.load()) : std::nullopt;
     return teacher_force(vlm(), {{image, query.prompt}}, {query.target}, interventions)[0];
   }
 
   // Expects two measurements to be equal.
-  static void expect_same(const Measured& a, const Measured& b) {
+  static void expect_same(const RecordResult& a, const RecordResult& b) {
     ASSERT_EQ(a.probes.size(), b.probes.size());
     for (size_t i = 0; i < a.probes.size(); ++i) {
       EXPECT_EQ(a.probes[i].before, b.probes[i].before);

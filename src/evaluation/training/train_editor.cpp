@@ -43,14 +43,15 @@ class Order {
 // The validation records. Computations that no edit changes are done once.
 class Validation {
  public:
-  Validation(const Vlm& vlm, const Trainee& trainee, const TrainJob& job) : vlm_(vlm), job_(job) {
+  Validation(const Vlm& vlm, const TrainableEditor& trainable, const TrainJob& job)
+      : vlm_(vlm), job_(job) {
     MeasureOptions options;
     options.store = job.store;
-    options.boundaries = {trainee.as_editor()->first_stage(*vlm.model)};
-    for (int64_t i = 0; i < trainee.training().validation; ++i) {
+    options.boundaries = {trainable.as_editor()->first_stage(*vlm.model)};
+    for (int64_t i = 0; i < trainable.training().validation; ++i) {
       auto record = job.suite->record(static_cast<size_t>(i));
-      requests_.push_back(lesson_of(record, job.protocol, false).edit);
-      befores_.push_back(take_before(vlm, record, job.protocol, {}, options));
+      requests_.push_back(example_of(record, job.protocol, false).edit);
+      befores_.push_back(measure_baseline(vlm, record, job.protocol, {}, options));
     }
   }
   std::map<Group, Score> measure(const Editor& editor) const {
@@ -68,7 +69,7 @@ class Validation {
   const Vlm& vlm_;
   const TrainJob& job_;
   std::vector<EditRequest> requests_;
-  std::vector<Before> befores_;
+  std::vector<Baseline> befores_;
 };
 
 // Sums since the last validation.
@@ -76,7 +77,7 @@ struct Sums {
   double generality = 0, image = 0, text = 0, ranks = 0;
   int64_t steps = 0;
 
-  void add(const LessonLosses& losses) {
+  void add(const EditLosses& losses) {
     if (!std::isfinite(losses.generality + losses.image_locality + losses.text_locality)) return;
     generality += losses.generality;
     image += losses.image_locality;
@@ -121,8 +122,8 @@ std::string shown(const std::map<Group, Score>& scores) {
   return text;
 }
 
-void check(const Trainee& trainee, const TrainJob& job) {
-  const auto apart = static_cast<size_t>(trainee.training().validation);
+void check(const TrainableEditor& trainable, const TrainJob& job) {
+  const auto apart = static_cast<size_t>(trainable.training().validation);
   if (job.suite->size() < apart + 1)
     throw Error("evaluation::train",
                 fmt::format("the suite has {} records, but {} are needed for validation",
@@ -132,31 +133,32 @@ void check(const Trainee& trainee, const TrainJob& job) {
 
 }  // namespace
 
-Lesson lesson_of(const Record& record, const Protocol& protocol, bool own) {
-  Lesson lesson;
-  lesson.edit = {record.image, edit_prompt(protocol, record), continuation(protocol, record.target),
-                 record.before};
-  if (own) lesson.generality.push_back({lesson.edit.image, lesson.edit.prompt, lesson.edit.target});
+EditExample example_of(const Record& record, const Protocol& protocol, bool own) {
+  EditExample example;
+  example.edit = {record.image, edit_prompt(protocol, record),
+                  continuation(protocol, record.target), record.before};
+  if (own)
+    example.generality.push_back({example.edit.image, example.edit.prompt, example.edit.target});
   for (const auto& probe : record.probes) {
     if (probe.group == Group::reliability || probe.group == Group::portability) continue;
-    ForcedQuery query{probe.image, probe_prompt(protocol, record, probe),
+    TargetQuery query{probe.image, probe_prompt(protocol, record, probe),
                       continuation(protocol, probe.answer)};
-    auto& where = !is_locality(probe.group) ? lesson.generality
-                  : probe.image.present()   ? lesson.image_locality
-                                            : lesson.text_locality;
+    auto& where = !is_locality(probe.group) ? example.generality
+                  : probe.image.present()   ? example.image_locality
+                                            : example.text_locality;
     where.push_back(std::move(query));
   }
-  return lesson;
+  return example;
 }
 
-nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& job) {
-  check(trainee, job);
-  const auto& settings = trainee.training();
+nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const TrainJob& job) {
+  check(trainable, job);
+  const auto& settings = trainable.training();
   const auto state_file = job.output + ".state";
   EditorCheckpoint file;
-  file.editor = trainee.editor();
+  file.editor = trainable.editor();
   file.base = vlm.fingerprint();
-  file.settings = trainee.settings();
+  file.settings = trainable.settings();
   file.training = {{"suite", job.suite->facts()},
                    {"protocol", job.protocol.name},
                    {"bos", to_json(job.protocol, vlm).at("bos")},
@@ -165,14 +167,14 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
                    {"best", nullptr},
                    {"worse_in_a_row", 0},
                    {"seconds", 0.0}};
-  Trainer trainer(trainee);
+  Trainer trainer(trainable);
   Sums sums;
   if (!job.from.empty() && !job.resume) {
-    auto earlier = load_checkpoint(job.from, trainee.begins_as(), file.base);
+    auto earlier = load_checkpoint(job.from, trainable.initial_editors(), file.base);
     // OUTPUT.state is allowed, too; its optimizer state is not used.
     for (auto it = earlier.tensors.begin(); it != earlier.tensors.end();)
       it = it->first.rfind("adam.", 0) == 0 ? earlier.tensors.erase(it) : std::next(it);
-    trainee.load(earlier.tensors, job.from);
+    trainable.load(earlier.tensors, job.from);
     for (const char* key : {"history", "sums"}) earlier.training.erase(key);
     file.training["from"] = {{"settings", earlier.settings}, {"training", earlier.training}};
   }
@@ -196,14 +198,14 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
     save_checkpoint(state_file, state);
   };
 
-  const Validation validation(vlm, trainee, job);
+  const Validation validation(vlm, trainable, job);
   Order order(static_cast<size_t>(settings.validation), job.suite->size(), job.seed);
   InterruptGuard guard;
   Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
-  const auto begin = Clock::now();
+  const auto begin = Clock::state();
   const double seconds_before = file.training.at("seconds");
   auto validate = [&] {
-    auto scores = validation.measure(*trainee.as_editor());
+    auto scores = validation.measure(*trainable.as_editor());
     auto score = mean_score(scores);
     nlohmann::json entry = sums.means();
     entry["step"] = trainer.steps();
@@ -213,7 +215,7 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
     training["history"].push_back(entry);
     training["skipped_steps"] = trainer.skipped();
     training["seconds"] =
-        seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+        seconds_before + std::chrono::duration<double>(Clock::state() - begin).count();
     logger().info("step {}: generality {:.4f}, locality image {:.5f} text {:.5f}, ranks {:.4f}; {}",
                   trainer.steps(), entry["generality"].get<double>(),
                   entry["image_locality"].get<double>(), entry["text_locality"].get<double>(),
@@ -222,12 +224,13 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
     training["worse_in_a_row"] = better ? 0 : training["worse_in_a_row"].get<int64_t>() + 1;
     if (better) {
       training["best"] = entry;
-      file.tensors = trainee.tensors();
+      file.tensors = trainable.tensors();
       save_checkpoint(job.output, file, job.dtype);
       file.tensors.clear();
     }
     sums = {};
-    trainee.validated(scores.count(Group::reliability) ? scores.at(Group::reliability).score : 0);
+    trainable.on_validation(scores.count(Group::reliability) ? scores.at(Group::reliability).score
+                                                             : 0);
     save_state();
   };
   auto stalled = [&] {
@@ -235,12 +238,13 @@ nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& jo
   };
 
   while (trainer.steps() < settings.steps && !stalled() && !InterruptGuard::interrupted()) {
-    std::vector<Lesson> lessons;
+    std::vector<EditExample> examples;
     for (int64_t i = 0; i < settings.batch; ++i) {
       const auto number = trainer.steps() * settings.batch + i;
-      lessons.push_back(lesson_of(job.suite->record(order.at(number)), job.protocol, settings.own));
+      examples.push_back(
+          example_of(job.suite->record(order.at(number)), job.protocol, settings.own));
     }
-    auto losses = trainer.step(lessons);
+    auto losses = trainer.step(examples);
     sums.add(losses);
     progress.note(fmt::format("loss {:.4f}, locality {:.5f}", losses.generality,
                               losses.image_locality + losses.text_locality));

@@ -24,13 +24,13 @@ struct TrainJob {
 
 // A training example: the edit, probes that should follow it, and probes that should not change.
 // `own`: include the question of the edit. Portability is not trained.
-Lesson lesson_of(const Record& record, const Protocol& protocol, bool own);
+EditExample example_of(const Record& record, const Protocol& protocol, bool own);
 
 // Trains until the steps are done, validation stops improving (the mean of its groups' scores), or
 // an interrupt. A run that is resumed from OUTPUT.state gives the same result as an uninterrupted
 // one. Writes OUTPUT after each validation with the best score so far. Returns the facts of the
 // training: steps, history of losses and scores, best checkpoint, seconds. Throws emend::Error when
 // the suite has too few records, gradients are not finite, or OUTPUT.state is of another training.
-nlohmann::json train_editor(const Vlm& vlm, Trainee& trainee, const TrainJob& job);
+nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const TrainJob& job);
 
 }  // namespace emend

@@ -77,8 +77,8 @@ class TrainEditorTest : public ::testing::Test {
   }
   nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
                        const std::string& editor = "mend") const {
-    auto trainee = make_trainee(editor, *vlm_, settings, nullptr);
-    return train_editor(*vlm_, *trainee, job);
+    auto trainable = make_trainable_editor(editor, *vlm_, settings, nullptr);
+    return train_editor(*vlm_, *trainable, job);
   }
 
   NoiseSuite suite_;
@@ -88,17 +88,17 @@ class TrainEditorTest : public ::testing::Test {
 std::unique_ptr<testing::TemporaryFolder> TrainEditorTest::folder_;
 std::unique_ptr<Vlm> TrainEditorTest::vlm_;
 
-TEST_F(TrainEditorTest, LessonsContainTheProbesOfTheRecord) {
-  auto lesson = lesson_of(suite_.record(3), Protocol(), /*own=*/true);
-  EXPECT_EQ(lesson.edit.prompt, "Question: What? Short answer:");
-  EXPECT_EQ(lesson.edit.target, " a");
-  ASSERT_EQ(lesson.generality.size(), 2u);
-  EXPECT_EQ(lesson.generality[0].prompt, lesson.edit.prompt);
-  EXPECT_EQ(lesson.generality[1].prompt, "Question: And what? Short answer:");
-  ASSERT_EQ(lesson.image_locality.size(), 1u);
-  ASSERT_EQ(lesson.text_locality.size(), 1u);
-  EXPECT_EQ(lesson.text_locality[0].prompt, "Who?");
-  EXPECT_EQ(lesson_of(suite_.record(3), Protocol(), false).generality.size(), 1u);
+TEST_F(TrainEditorTest, ExamplesContainTheProbesOfTheRecord) {
+  auto example = example_of(suite_.record(3), Protocol(), /*own=*/true);
+  EXPECT_EQ(example.edit.prompt, "Question: What? Short answer:");
+  EXPECT_EQ(example.edit.target, " a");
+  ASSERT_EQ(example.generality.size(), 2u);
+  EXPECT_EQ(example.generality[0].prompt, example.edit.prompt);
+  EXPECT_EQ(example.generality[1].prompt, "Question: And what? Short answer:");
+  ASSERT_EQ(example.image_locality.size(), 1u);
+  ASSERT_EQ(example.text_locality.size(), 1u);
+  EXPECT_EQ(example.text_locality[0].prompt, "Who?");
+  EXPECT_EQ(example_of(suite_.record(3), Protocol(), false).generality.size(), 1u);
 }
 
 TEST_F(TrainEditorTest, KeepsTheBestCheckpointAndTheHistory) {
@@ -115,7 +115,7 @@ TEST_F(TrainEditorTest, KeepsTheBestCheckpointAndTheHistory) {
   EXPECT_EQ(file.settings["rank"], 2);
   EXPECT_EQ(file.training["suite"]["name"], "noise");
   auto editor = make_editor("mend", {{"checkpoint", *folder_ / "best.safetensors"}});
-  auto edit = lesson_of(suite_.record(0), Protocol(), false).edit;
+  auto edit = example_of(suite_.record(0), Protocol(), false).edit;
   EXPECT_EQ(editor->edit(*vlm_, {edit}).deltas.size(), 2u);
 }
 

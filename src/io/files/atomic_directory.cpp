@@ -17,11 +17,11 @@ namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kAtomicDirectoryPlace = "io::new_folder";
+constexpr const char* kAtomicDirectoryPlace = "io::atomic_directory";
 
 }  // namespace
 
-NewFolder::NewFolder(std::string path) : path_(std::move(path)) {
+AtomicDirectory::AtomicDirectory(std::string path) : path_(std::move(path)) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (path_.empty())
     throw Error(kAtomicDirectoryPlace, "the folder name is empty", "give a folder name");
@@ -43,13 +43,13 @@ NewFolder::NewFolder(std::string path) : path_(std::move(path)) {
   if (lock_ >= 0) (void)::flock(lock_, LOCK_EX | LOCK_NB);
 }
 
-NewFolder::~NewFolder() {
+AtomicDirectory::~AtomicDirectory() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
   if (lock_ >= 0) ::close(lock_);
 }
 
-void NewFolder::commit() {
+void AtomicDirectory::commit() {
   // rename(2) replaces an empty folder, but nothing else.
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
     throw Error(kAtomicDirectoryPlace,

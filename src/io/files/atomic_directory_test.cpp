@@ -13,17 +13,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(NewFolder, AppearsCompleteOrNotAtAll) {
+TEST(AtomicDirectory, AppearsCompleteOrNotAtAll) {
   TemporaryFolder root;
   {
-    NewFolder folder(root.file("a"));
+    AtomicDirectory folder(root.file("a"));
     write_file(folder.file("x"), "1");
     fs::create_directory(folder.file("sub"));
     EXPECT_FALSE(fs::exists(root.file("a")));
   }
   EXPECT_EQ("", root.listing());
   {
-    NewFolder folder(root.file("a/"));
+    AtomicDirectory folder(root.file("a/"));
     write_file(folder.file("x"), "2");
     folder.commit();
   }
@@ -31,20 +31,21 @@ TEST(NewFolder, AppearsCompleteOrNotAtAll) {
   EXPECT_EQ("2", read_file(root.file("a/x")));
 }
 
-TEST(NewFolder, OverwritesNothing) {
+TEST(AtomicDirectory, OverwritesNothing) {
   TemporaryFolder root;
   fs::create_directory(root.file("empty"));
   {
-    NewFolder folder(root.file("empty"));
+    AtomicDirectory folder(root.file("empty"));
     write_file(folder.file("x"), "1");
     folder.commit();
   }
   EXPECT_EQ("1", read_file(root.file("empty/x")));
   for (const char* name : {"empty", "empty/x", "none/a", ""})
-    EXPECT_THROW(NewFolder(std::string(name).empty() ? name : root.file(name)), Error) << name;
+    EXPECT_THROW(AtomicDirectory(std::string(name).empty() ? name : root.file(name)), Error)
+        << name;
 
   // Another program has filled the folder in the meantime.
-  NewFolder folder(root.file("b"));
+  AtomicDirectory folder(root.file("b"));
   fs::create_directory(root.file("b"));
   write_file(root.file("b/y"), "theirs");
   EXPECT_THROW(folder.commit(), Error);

@@ -46,13 +46,13 @@ TEST(Leftovers, TheNextWriterRemovesFilesOfAKilledOne) {
     ::raise(SIGKILL);
   });
   killed([&] {
-    NewFolder made(folder.file("b"));
+    AtomicDirectory made(folder.file("b"));
     write_file(made.file("x"), "half");
     ::raise(SIGKILL);
   });
   EXPECT_NE(folder.listing(), "");
   write_file(folder.file("a"), "whole");
-  NewFolder made(folder.file("b"));
+  AtomicDirectory made(folder.file("b"));
   made.commit();
   EXPECT_EQ(folder.listing(), "a b ");
   EXPECT_EQ(read_file(folder.file("a")), "whole");
@@ -88,7 +88,7 @@ TEST(Leftovers, KeepsTheFileOfAnActiveWriter) {
   TemporaryFolder folder;
   AtomicFile first(folder.file("a"));
   first.write("first");
-  NewFolder made(folder.file("b"));
+  AtomicDirectory made(folder.file("b"));
   remove_leftovers(folder.file("a"));
   remove_leftovers(folder.file("b"));
   first.commit();

@@ -37,7 +37,7 @@ MappedFile::~MappedFile() {
   if (data_) ::munmap(data_, size_);
 }
 
-void MappedFile::let_go(uint64_t begin, uint64_t end) const {
+void MappedFile::release_pages(uint64_t begin, uint64_t end) const {
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   begin = (begin + page - 1) / page * page;
   end = std::min(end, size_) / page * page;

@@ -20,7 +20,7 @@ class MappedFile {
   uint64_t size() const { return size_; }
   // Releases the pages of bytes [begin, end) from the memory of this process. They are loaded again
   // when they are next read.
-  void let_go(uint64_t begin, uint64_t end) const;
+  void release_pages(uint64_t begin, uint64_t end) const;
   std::string_view bytes() const { return {reinterpret_cast<const char*>(data_), size_}; }
 
  private:

@@ -132,8 +132,8 @@ at::Tensor Checkpoint::tensor(const std::string& name) const {
   return file_of_.at(name)->tensor(name);
 }
 
-void Checkpoint::let_go(const std::string& name) const {
-  if (auto found = file_of_.find(name); found != file_of_.end()) found->second->let_go(name);
+void Checkpoint::release_pages(const std::string& name) const {
+  if (auto found = file_of_.find(name); found != file_of_.end()) found->second->release_pages(name);
 }
 
 }  // namespace emend

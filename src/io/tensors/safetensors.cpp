@@ -48,9 +48,9 @@ class MappedSafetensors : public SafetensorsFile {
     return copy;
   }
 
-  void let_go(const std::string& name) const override {
+  void release_pages(const std::string& name) const override {
     if (auto found = tensors_.find(name); found != tensors_.end())
-      mapping_->let_go(data_begin_ + found->second.begin, data_begin_ + found->second.end);
+      mapping_->release_pages(data_begin_ + found->second.begin, data_begin_ + found->second.end);
   }
 
  private:

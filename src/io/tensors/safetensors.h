@@ -32,7 +32,7 @@ class Checkpoint {
   bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
   const TensorInfo& info(const std::string& name) const;
   at::Tensor tensor(const std::string& name) const;
-  void let_go(const std::string& name) const;  // see TensorFile
+  void release_pages(const std::string& name) const;  // see TensorFile
 
  private:
   std::map<std::string, std::shared_ptr<const TensorFile>> file_of_;

@@ -27,7 +27,7 @@ class TensorFile {
   virtual at::Tensor tensor(const std::string& name) const = 0;
   // Releases the pages of a tensor from the memory of this process. They are loaded again when the
   // tensor is next read.
-  virtual void let_go(const std::string& name) const = 0;
+  virtual void release_pages(const std::string& name) const = 0;
 
  protected:
   std::map<std::string, TensorInfo> tensors_;

@@ -210,9 +210,9 @@ class MappedTorchFile : public TorchFile {
     return copy.as_strided(info.shape, place.strides);
   }
 
-  void let_go(const std::string& name) const override {
+  void release_pages(const std::string& name) const override {
     if (auto found = places_.find(name); found != places_.end())
-      file_->let_go(found->second.begin, found->second.begin + found->second.extent);
+      file_->release_pages(found->second.begin, found->second.begin + found->second.extent);
   }
 
  private:

@@ -17,7 +17,7 @@ class Agreement : public ::testing::TestWithParam<std::string> {
 
   at::Tensor logits(const Model& model, const Batch& batch, PadSide pad = PadSide::right) const {
     at::NoGradGuard no_grad;
-    auto pass = model.begin(batch, pad);
+    auto pass = model.collate(batch, pad);
     model.run(pass);
     return pass.logits().index({pass.mask});
   }

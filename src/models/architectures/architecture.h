@@ -16,9 +16,9 @@ namespace emend {
 // of architecture.cpp.
 struct Architecture {
   std::string canonical;  // all fields as text; equal for equivalent configurations
-  NameMap names = same_name;
+  NameMap names = identity_name;
   // Redundant tensors that files can contain, such as a tied head.
-  std::vector<std::string> repeated;
+  std::vector<std::string> tied_weights;
   PromptLayout layout;
   std::function<std::unique_ptr<Model>(Weights&)> make_model;
 };

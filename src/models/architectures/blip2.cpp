@@ -33,11 +33,11 @@ Architecture blip2_architecture(const nlohmann::json& json) {
   Architecture architecture;
   architecture.canonical = config.canonical();
   architecture.names = blip2_name;
-  if (config.text.tied) architecture.repeated = {"language_model.lm_head.weight"};
+  if (config.text.tied) architecture.tied_weights = {"language_model.lm_head.weight"};
   architecture.make_model = [config](Weights& weights) { return make_blip2(config, weights); };
 
   auto& layout = architecture.layout;
-  layout.image_slots = config.queries;
+  layout.num_image_tokens = config.queries;
   if (config.image_token >= 0) layout.image_token = config.image_token;
   layout.pictures_first = true;
   layout.requires_bos = JsonFields("config.json", json).boolean("text_requires_bos", false);

@@ -5,7 +5,7 @@
 namespace emend {
 
 LlamaLm::LlamaLm(const LlamaConfig& config, Weights& weights)
-    : Model(weights, same_name), llama_(config, builder(weights, 0), "") {
+    : Model(weights, identity_name), llama_(config, builder(weights, 0), "") {
   weights.finish();
   add_language_stages(llama_.blocks());
 }
@@ -23,7 +23,7 @@ Architecture llama_architecture(const nlohmann::json& json) {
   const auto config = LlamaConfig::parse(fields);
   Architecture architecture;
   architecture.canonical = config.canonical();
-  if (config.tied) architecture.repeated = {"lm_head.weight"};
+  if (config.tied) architecture.tied_weights = {"lm_head.weight"};
   architecture.make_model = [config](Weights& weights) {
     return std::make_unique<LlamaLm>(config, weights);
   };

@@ -15,7 +15,7 @@ class LlamaLm : public Model {
 
   std::string default_sites(Module module) const override;
   at::Tensor word_embeddings() const override { return llama_.word_embeddings(); }
-  int64_t image_slots() const override { return 0; }
+  int64_t num_image_tokens() const override { return 0; }
   int64_t vocabulary() const override { return llama_.vocabulary(); }
   int64_t max_positions() const override { return llama_.max_positions(); }
 

@@ -189,7 +189,7 @@ TEST(LlamaMutations, AreVisibleInTheLogits) {
       auto config = fixture.config;
       if (!mutation.config(config)) continue;
       const auto model = fixtures::load(fixture, architecture_of(config), mutation.weights);
-      auto pass = model->begin(fixture.batch(fixture.main_case()));
+      auto pass = model->collate(fixture.batch(fixture.main_case()));
       model->run(pass);
       auto& error = largest[mutation.name];
       error = std::max(error, fixtures::relative_error(pass.logits().index({pass.mask}), expected));

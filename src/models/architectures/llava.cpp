@@ -16,27 +16,27 @@ Llava::Llava(const LlavaConfig& config, Weights& weights)
     : Model(weights, llava_name),
       config_(config),
       kept_(config.kept_layers()),
-      bridge_(static_cast<size_t>(config.vision_blocks()) + 1),
-      language_(bridge_ + 1),
+      connector_(static_cast<size_t>(config.vision_blocks()) + 1),
+      language_(connector_ + 1),
       vision_(config.vision, config.vision_blocks(), builder(weights, 0), kVision),
       linear1_(
-          builder(weights, bridge_)
+          builder(weights, connector_)
               .linear("multi_modal_projector.linear_1",
                       config.vision.hidden * static_cast<int64_t>(config.feature_layers.size()),
                       config.text.hidden, config.projector_bias)),
-      linear2_(builder(weights, bridge_)
+      linear2_(builder(weights, connector_)
                    .linear("multi_modal_projector.linear_2", config.text.hidden, config.text.hidden,
                            config.projector_bias)),
       llama_(config.text, builder(weights, language_), kLanguage) {
   weights.finish();
-  add_stage("vision.embed", Module::vision);
-  add_stages("vision.block", Module::vision, config.vision_blocks());
-  add_stage("bridge.project", Module::bridge);
+  add_stage("vision_tower.embed", Module::vision_tower);
+  add_stages("vision_tower.block", Module::vision_tower, config.vision_blocks());
+  add_stage("connector.project", Module::connector);
   add_language_stages(llama_.blocks());
 }
 
 std::string Llava::default_sites(Module module) const {
-  if (module == Module::bridge) return "multi_modal_projector.*";
+  if (module == Module::connector) return "multi_modal_projector.*";
   return module == Module::language ? llama_.default_sites() : "";
 }
 
@@ -72,11 +72,11 @@ at::Tensor Llava::project(const at::Tensor& state, const Attachments& attachment
 void Llava::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
   if (stage == 0)
     pass.hidden = next_state(0, vision_.embed(pass.pixels), {});
-  else if (stage < bridge_)
+  else if (stage < connector_)
     pass.hidden =
         next_state(static_cast<int64_t>(stage),
                    vision_.block(stage - 1, stream(pass.hidden), attachments), pass.hidden);
-  else if (stage == bridge_)
+  else if (stage == connector_)
     pass.hidden = project(pass.hidden, attachments);
   else
     run_language_stage(llama_, stage - language_, pass, attachments);
@@ -110,11 +110,11 @@ Architecture llava_architecture(const nlohmann::json& json) {
   Architecture architecture;
   architecture.canonical = config.canonical();
   architecture.names = llava_name;
-  if (config.text.tied) architecture.repeated = {"language_model.lm_head.weight"};
+  if (config.text.tied) architecture.tied_weights = {"language_model.lm_head.weight"};
   architecture.make_model = [config](Weights& weights) { return make_llava(config, weights); };
 
   auto& layout = architecture.layout;
-  layout.image_slots = config.image_slots();
+  layout.num_image_tokens = config.num_image_tokens();
   layout.image_token = config.image_token;
   // Vicuna's prompt format, with which LLaVA 1.5 was trained.
   layout.with_picture = "USER: <image>\n{} ASSISTANT:";

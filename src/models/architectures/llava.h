@@ -18,7 +18,7 @@ class Llava : public Model {
 
   std::string default_sites(Module module) const override;
   at::Tensor word_embeddings() const override { return llama_.word_embeddings(); }
-  int64_t image_slots() const override { return config_.image_slots(); }
+  int64_t num_image_tokens() const override { return config_.num_image_tokens(); }
   int64_t vocabulary() const override { return llama_.vocabulary(); }
   int64_t max_positions() const override { return llama_.max_positions(); }
 
@@ -37,7 +37,7 @@ class Llava : public Model {
 
   LlavaConfig config_;
   std::vector<int64_t> kept_;
-  size_t bridge_, language_;  // the first stage of each module
+  size_t connector_, language_;  // the first stage of each module
   Clip vision_;
   Linear linear1_, linear2_;
   Llama llama_;

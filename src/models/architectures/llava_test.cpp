@@ -40,11 +40,11 @@ class LlavaFolder : public ::testing::Test {
       piece.clear();
     };
     for (int64_t id : row.ids) {
-      if (id == kImageSlot && !slot) {
+      if (id == kImageToken && !slot) {
         flush();
         text += '#';
       }
-      slot = id == kImageSlot;
+      slot = id == kImageToken;
       if (!slot) piece.push_back(id);
     }
     flush();
@@ -66,7 +66,7 @@ TEST_F(LlavaFolder, AppliesVicunaTemplate) {
   EXPECT_EQ(asked("What is it?", 0), "</s>USER: #\nWhat is it? ASSISTANT:");
   EXPECT_EQ(asked("What is it?"), "</s>USER: What is it? ASSISTANT:");
   const auto row = processor().row("What is it?", 3);
-  EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), kImageSlot), 16);
+  EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), kImageToken), 16);
   EXPECT_THAT(row.images, ElementsAre(3));
 }
 
@@ -209,7 +209,7 @@ TEST(LlamaText, RejectsPictures) {
   EXPECT_THAT(error_of([&] { generate(vlm, {{image, "What?"}}); }), HasSubstr(says));
   EXPECT_THAT(error_of([&] { vlm.processor.row("What?", 0); }), HasSubstr(says));
   EXPECT_THAT(error_of([&] {
-                vlm.model->begin({at::zeros({1, 3, 8, 8}), {{{1}, {0}, {}, -1}}});
+                vlm.model->collate({at::zeros({1, 3, 8, 8}), {{{1}, {0}, {}, -1}}});
               }),
               HasSubstr("this model reads text only"));
 }
@@ -246,7 +246,7 @@ TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
                       json{{"chat_template", expected["template"]}}.dump());
   auto layout = architecture_of(testing::tiny_llava_config()).layout;
   layout.image_token = expected["image_token"].get<int64_t>();
-  layout.image_slots = expected["slots"];
+  layout.num_image_tokens = expected["slots"];
   const auto wrapped = Processor::load(folder.string(), layout);
   const auto bare = Processor::load(folder.string(), layout, /*wrap=*/false);
   std::filesystem::remove(folder / "chat_template.json");
@@ -254,7 +254,7 @@ TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
   const auto ids_of = [&](const json& line) {
     auto ids = line.at("ids").get<std::vector<int64_t>>();
     for (auto& id : ids)
-      if (id == layout.image_token) id = kImageSlot;
+      if (id == layout.image_token) id = kImageToken;
     return ids;
   };
   const auto row = [](const Processor& processor, const json& line) {

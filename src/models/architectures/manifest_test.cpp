@@ -166,7 +166,7 @@ TEST_P(RealFolder, IsAccepted) {
   const int64_t vocabulary = older() ? 50272 : 50304;
   EXPECT_EQ(count, manifest.parameters);
   EXPECT_EQ(model->stages().size(), (39u + 2) + (12 + 2) + (32 + 2));
-  EXPECT_EQ(model->image_slots(), 32);
+  EXPECT_EQ(model->num_image_tokens(), 32);
   EXPECT_EQ(model->vocabulary(), vocabulary);
   EXPECT_EQ(model->max_positions(), 2048);
   const auto& fc1 = model->site("language_model.model.decoder.layers.31.fc1");
@@ -219,7 +219,7 @@ TEST_P(Llava15, AgreesWithItsConfig) {
   EXPECT_EQ(c.text.rotary.theta, 10000);
   EXPECT_FALSE(c.text.tied);
   const auto model = build(manifest);
-  EXPECT_EQ(model->image_slots(), 576);
+  EXPECT_EQ(model->num_image_tokens(), 576);
   EXPECT_EQ(model->vocabulary(), 32064);
   EXPECT_EQ(model->max_positions(), 4096);
   EXPECT_EQ(model->stages().size(), 24u + 1 + (large ? 42 : 34));
@@ -248,23 +248,23 @@ TEST_P(SmolVlmListed, AgreesWithItsConfig) {
   EXPECT_FALSE(c.text.tied);
   EXPECT_EQ(manifest.parameters, large ? 507482304 : 256484928);
   const auto model = build(manifest);
-  EXPECT_EQ(model->image_slots(), 64);
+  EXPECT_EQ(model->num_image_tokens(), 64);
   EXPECT_EQ(model->max_positions(), 8192);
   EXPECT_EQ(model->stages().size(), 14u + 1 + (large ? 34 : 32));
   EXPECT_EQ(model->site("lm_head").out, 49280);
   EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
-  EXPECT_EQ(model->find_sites(model->default_sites(Module::bridge))[0].in, 12288);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::connector))[0].in, 12288);
 }
 
 TEST(LlamaFolder, SmolLm2IsTextOnly) {
   const auto manifest = read_manifest("smollm2-135m");
   const auto model = build(manifest);
-  EXPECT_EQ(model->image_slots(), 0);
+  EXPECT_EQ(model->num_image_tokens(), 0);
   EXPECT_EQ(model->max_positions(), 8192);
   EXPECT_EQ(model->stages().size(), 32u);
   EXPECT_EQ(model->site("model.layers.29.self_attn.k_proj").out, 192);
   EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
-  EXPECT_TRUE(model->default_sites(Module::bridge).empty());
+  EXPECT_TRUE(model->default_sites(Module::connector).empty());
 }
 
 TEST_P(Listed, ErrorsNameMissingTensors) {

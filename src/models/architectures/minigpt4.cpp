@@ -10,7 +10,7 @@ Architecture minigpt4_architecture(const nlohmann::json& json) {
   const auto config = MiniGPT4Config::parse(json);
   Architecture architecture;
   architecture.canonical = config.canonical();
-  if (config.text.tied) architecture.repeated = {"language_model.lm_head.weight"};
+  if (config.text.tied) architecture.tied_weights = {"language_model.lm_head.weight"};
   architecture.layout = config.layout;
   architecture.make_model = [config](Weights& weights) {
     const QFormerVlm::Parts parts{config.vision, config.qformer, config.queries, config.text.hidden,
@@ -18,7 +18,7 @@ Architecture minigpt4_architecture(const nlohmann::json& json) {
                                     return std::make_unique<Llama>(config.text, builder,
                                                                    "language_model.");
                                   }};
-    return std::make_unique<QFormerVlm>(parts, same_name, weights);
+    return std::make_unique<QFormerVlm>(parts, identity_name, weights);
   };
   return architecture;
 }

@@ -99,12 +99,12 @@ std::vector<Mutation> mutations(const Fixture& fixture) {
   // The norm after the last vision block is skipped.
   auto stream = std::make_shared<at::Tensor>();
   const auto last =
-      "vision.block." + std::to_string(Blip2Config::parse(fixture.config).vision.layers - 1);
+      "vision_tower.block." + std::to_string(Blip2Config::parse(fixture.config).vision.layers - 1);
   Mutation skip{"skipped_post_layernorm", nothing(), as_stored, {}};
   skip.interventions.push_back(
       Intervention::boundary(last, [stream](const at::Tensor& x) { return *stream = x; }));
   skip.interventions.push_back(
-      Intervention::boundary("vision.norm", [stream](const at::Tensor&) { return *stream; }));
+      Intervention::boundary("vision_tower.norm", [stream](const at::Tensor&) { return *stream; }));
   all.push_back(std::move(skip));
   return all;
 }
@@ -166,7 +166,7 @@ TEST(Mutations, AreVisibleInTheLogits) {
       auto config = Blip2Config::parse(fixture.config);
       if (!mutation.config(config)) continue;
       const auto model = mutated(fixture, config, mutation);
-      auto pass = model->begin(fixture.batch("image_right"));
+      auto pass = model->collate(fixture.batch("image_right"));
       model->run(pass, mutation.interventions);
       auto& error = largest[mutation.name];
       error = std::max(error, fixtures::relative_error(pass.logits().index({pass.mask}), expected));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/bridge/qformer.h"
+#include "models/connector/qformer.h"
 #include "models/core/model.h"
 #include "models/language/decoder.h"
 #include "models/vision/eva_vit.h"
@@ -24,7 +24,7 @@ class QFormerVlm : public Model {
 
   std::string default_sites(Module module) const override;
   at::Tensor word_embeddings() const override { return decoder_->word_embeddings(); }
-  int64_t image_slots() const override { return queries_; }
+  int64_t num_image_tokens() const override { return queries_; }
   int64_t vocabulary() const override { return decoder_->vocabulary(); }
   int64_t max_positions() const override { return decoder_->max_positions(); }
 
@@ -33,7 +33,7 @@ class QFormerVlm : public Model {
 
  private:
   int64_t queries_;
-  size_t bridge_, language_;  // the first stage of each module
+  size_t connector_, language_;  // the first stage of each module
   EvaVit vision_;
   QFormer qformer_;
   std::unique_ptr<Decoder> decoder_;

@@ -19,7 +19,7 @@ class SmolVlm : public Model {
 
   std::string default_sites(Module module) const override;
   at::Tensor word_embeddings() const override { return llama_.word_embeddings(); }
-  int64_t image_slots() const override { return config_.image_slots(); }
+  int64_t num_image_tokens() const override { return config_.num_image_tokens(); }
   int64_t vocabulary() const override { return llama_.vocabulary(); }
   int64_t max_positions() const override { return llama_.max_positions(); }
 
@@ -31,7 +31,8 @@ class SmolVlm : public Model {
   at::Tensor put_together(const at::Tensor& x) const;
 
   SmolVlmConfig config_;
-  size_t norm_, bridge_, language_;  // stages: the vision norm, and the first stage of each module
+  size_t norm_, connector_,
+      language_;  // stages: the vision norm, and the first stage of each module
   Siglip vision_;
   Linear projection_;
   Llama llama_;

@@ -51,8 +51,8 @@ TEST_F(SmolVlmFolder, BatchGivesTheAnswersOfSinglePrompts) {
   for (size_t i = 0; i < queries.size(); ++i)
     EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
   const auto forced = teacher_force(vlm, queries, {" a", " b", " c", " d"});
-  EXPECT_EQ(forced[0].image_slots, 40);
-  EXPECT_EQ(forced[2].image_slots, 16);
+  EXPECT_EQ(forced[0].num_image_tokens, 40);
+  EXPECT_EQ(forced[2].num_image_tokens, 16);
 }
 
 TEST_F(SmolVlmFolder, RejectsPromptsWithSeveralPictures) {
@@ -122,7 +122,7 @@ TEST_F(SmolVlmFolder, PromptsAgreeWithTheReleasedProcessor) {
   testing::write_text(folder / "chat_template.jinja", expected["template"].get<std::string>());
   auto layout = architecture_of(testing::tiny_smolvlm_config()).layout;
   layout.image_token = expected["added"]["<image>"].get<int64_t>();
-  layout.image_slots = expected["slots"];
+  layout.num_image_tokens = expected["slots"];
   for (const bool split : {true, false}) {
     auto images = expected["images"];
     images["do_image_splitting"] = split;
@@ -133,7 +133,7 @@ TEST_F(SmolVlmFolder, PromptsAgreeWithTheReleasedProcessor) {
       if (line["split"] != split) continue;
       auto ids = line["ids"].get<std::vector<int64_t>>();
       for (auto& id : ids)
-        if (id == *layout.image_token) id = kImageSlot;
+        if (id == *layout.image_token) id = kImageToken;
       const auto& asks = line.contains("asked") ? processor : bare;
       const auto& text = line["text"].get<std::string>();
       if (line["size"].is_null()) {

@@ -45,7 +45,7 @@ void add_tensor(Hasher& hash, const at::Tensor& tensor) {
 std::string content_of(const Pass& pass) {
   Hasher hash;
   for (const auto* tensor : {&pass.pixels, &pass.ids, &pass.mask, &pass.segments, &pass.positions,
-                             &pass.slots, &pass.slot_source, &pass.image_rows})
+                             &pass.image_positions, &pass.image_source, &pass.image_rows})
     add_tensor(hash, *tensor);
   return hash.hex();
 }
@@ -100,18 +100,18 @@ at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, Activation
   at::NoGradGuard no_grad;
   Pass pass;
   pass.pixels = pixels.to(model.device());
-  if (const auto bridge = model.first_stage(Module::bridge); bridge > 0)
-    model.run(pass, bridge - 1);
+  if (const auto connector = model.first_stage(Module::connector); connector > 0)
+    model.run(pass, connector - 1);
   if (store) store->put(key, {{{"features", pass.hidden}}, {}});
   return pass.hidden;
 }
 
-Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
-                const Interventions& interventions, ActivationStore* store, PadSide pad) {
+Pass forward_until(const Vlm& vlm, const Batch& batch, size_t first,
+                   const Interventions& interventions, ActivationStore* store, PadSide pad) {
   at::NoGradGuard no_grad;
   const auto& model = *vlm.model;
-  auto pass = model.begin(batch, pad);
-  const auto bridge = model.first_stage(Module::bridge);
+  auto pass = model.collate(batch, pad);
+  const auto connector = model.first_stage(Module::connector);
   const bool looks = pass.pixels.defined();
   const auto language = model.first_stage(Module::language);
   const bool runs = first > (looks ? 0 : language);
@@ -121,7 +121,7 @@ Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
   }
   const auto changed = store ? first_changed_in_run(model, interventions) : 0;
   // Within the connector, a state also has picture features, which are stored separately.
-  const bool all_known = changed >= first && (first < bridge || first >= language);
+  const bool all_known = changed >= first && (first < connector || first >= language);
   std::string key;
   if (all_known) {
     key = store_key(vlm, fmt::format("pass before stage {} of batch {}", first, content_of(pass)));
@@ -130,12 +130,12 @@ Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
       return pass;
     }
   }
-  if (looks && changed >= bridge && first >= bridge) {
+  if (looks && changed >= connector && first >= connector) {
     std::vector<at::Tensor> features;
     for (int64_t i = 0; i < pass.pixels.size(0); ++i)
       features.push_back(picture_features(vlm, pass.pixels.narrow(0, i, 1), store));
     pass.hidden = at::cat(features);
-    pass.next = bridge;
+    pass.next = connector;
   }
   model.run(pass, first - 1, interventions);
   if (all_known) store->put(key, flow_of(pass));

@@ -22,8 +22,8 @@ at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, Activation
 // before `first` is stored. Otherwise (and within the connector), the features of the pictures are
 // stored if the interventions do not change the vision module. Model::run can continue from the
 // pass and from copies of it. For passes at several stages, run from one to the next and copy.
-Pass run_prefix(const Vlm& vlm, const Batch& batch, size_t first,
-                const Interventions& interventions = {}, ActivationStore* store = nullptr,
-                PadSide pad = PadSide::right);
+Pass forward_until(const Vlm& vlm, const Batch& batch, size_t first,
+                   const Interventions& interventions = {}, ActivationStore* store = nullptr,
+                   PadSide pad = PadSide::right);
 
 }  // namespace emend

@@ -49,7 +49,7 @@ class PrefixTest : public ::testing::TestWithParam<Case> {
              {p.row("What colour is the star?", 0), p.row("Where does Bo live?"),
               p.row("How many?", 1), p.row("What shape?", 0), p.row("Which?", 2)}};
     auto& both = batch.rows.back();
-    both.ids.insert(both.ids.begin(), p.layout.image_slots, kImageSlot);
+    both.ids.insert(both.ids.begin(), p.layout.num_image_tokens, kImageToken);
     both.images = {2, 1};
   }
   bool bundled() const { return std::string(GetParam().model) == "bundled"; }
@@ -63,20 +63,20 @@ class PrefixTest : public ::testing::TestWithParam<Case> {
   std::vector<std::pair<const char*, Interventions>> edits() const {
     return {{"none", {}},
             {"vision", {delta(model(), "vision_model*fc1", 0.3)}},
-            {"bridge", {delta(model(), "qformer*output_query.dense", 0.3)}},
+            {"connector", {delta(model(), "qformer*output_query.dense", 0.3)}},
             {"language", {delta(model(), "language_model*fc2", 0.3)}},
             {"stacked",
              {delta(model(), "language_model*fc2", 0.3), delta(model(), "qformer*value", 0.3)}}};
   }
   at::Tensor plain(const Batch& of, const Interventions& interventions,
                    PadSide pad = PadSide::right) const {
-    auto pass = model().begin(of, pad);
+    auto pass = model().collate(of, pad);
     model().run(pass, interventions);
     return pass.logits();
   }
   at::Tensor resumed(const Batch& of, size_t first, const Interventions& interventions,
                      ActivationStore* store, PadSide pad = PadSide::right) const {
-    auto pass = run_prefix(vlm, of, first, interventions, store, pad);
+    auto pass = forward_until(vlm, of, first, interventions, store, pad);
     model().run(pass, interventions);
     return pass.logits();
   }
@@ -112,7 +112,7 @@ TEST_P(PrefixTest, EveryStageGivesTheBitsOfAFullRun) {
         EXPECT_TRUE(at::equal(resumed(of, first, edit, &warm), expected)) << at;
         auto from_disk = store(0);
         EXPECT_TRUE(at::equal(resumed(of, first, edit, &from_disk), expected)) << at;
-        EXPECT_EQ(run_prefix(vlm, of, first, edit, &warm).next, first) << at;
+        EXPECT_EQ(forward_until(vlm, of, first, edit, &warm).next, first) << at;
         EXPECT_EQ(from_disk.counts().rejected, 0);
       }
     }
@@ -139,7 +139,7 @@ TEST_P(PrefixTest, TextOnlyBatchesAreStoredWithoutPictures) {
   auto shared = store();
   for (size_t first = 0; first <= language; ++first) {
     EXPECT_TRUE(at::equal(resumed(text, first, {}, &shared), plain(text, {})));
-    EXPECT_EQ(run_prefix(vlm, text, first, {}, &shared).next, first);
+    EXPECT_EQ(forward_until(vlm, text, first, {}, &shared).next, first);
   }
   EXPECT_EQ(shared.counts().misses, 0);
   EXPECT_TRUE(at::equal(resumed(text, language + 2, {}, &shared), plain(text, {})));
@@ -151,8 +151,8 @@ TEST_P(PrefixTest, TextOnlyBatchesAreStoredWithoutPictures) {
 TEST_P(PrefixTest, FeaturesDoNotDependOnOtherPictures) {
   for (int threads : {1, 2}) {
     at::set_num_threads(threads);
-    auto pass = model().begin(batch);
-    model().run(pass, model().first_stage(Module::bridge) - 1);
+    auto pass = model().collate(batch);
+    model().run(pass, model().first_stage(Module::connector) - 1);
     auto shared = store();
     for (int64_t i = 0; i < 3; ++i) {
       const auto pixels = batch.pixels.narrow(0, i, 1);
@@ -166,22 +166,22 @@ TEST_P(PrefixTest, FeaturesDoNotDependOnOtherPictures) {
     }
     EXPECT_EQ(shared.counts().memory_hits, 3);
     EXPECT_EQ(shared.counts().misses, 3);
-    auto turned = model().begin({batch.pixels.flip(0).contiguous(), batch.rows});
-    model().run(turned, model().first_stage(Module::bridge) - 1);
+    auto turned = model().collate({batch.pixels.flip(0).contiguous(), batch.rows});
+    model().run(turned, model().first_stage(Module::connector) - 1);
     EXPECT_TRUE(at::equal(turned.hidden.flip(0), pass.hidden));
   }
 }
 
 TEST_P(PrefixTest, BatchedPicturesDifferOnlyByRounding) {
-  auto apart = model().begin(batch), together = apart;
+  auto apart = model().collate(batch), together = apart;
   together.batched_pictures = true;
-  const auto bridge = model().first_stage(Module::bridge);
+  const auto connector = model().first_stage(Module::connector);
   const Interventions scoped{delta(model(), "vision_model*fc1", 0.3, {0, 0, 0, 0, 1})};
   // Rows 2 and 4 share picture 1, so both must be in scope.
   auto edit = scoped;
   edit[0].rows[2] = true;
-  model().run(apart, bridge - 1, edit);
-  model().run(together, bridge - 1, edit);
+  model().run(apart, connector - 1, edit);
+  model().run(together, connector - 1, edit);
   const double tolerance = GetParam().dtype == at::kFloat ? 1e-4 : 0.1;
   EXPECT_TRUE(at::allclose(apart.hidden.to(at::kFloat), together.hidden.to(at::kFloat), tolerance,
                            tolerance));
@@ -191,22 +191,22 @@ TEST_P(PrefixTest, BatchedPicturesDifferOnlyByRounding) {
   EXPECT_FALSE(at::allclose(
       apart.hidden[1].to(at::kFloat),
       picture_features(vlm, batch.pixels.narrow(0, 1, 1), nullptr)[0].to(at::kFloat), 1e-2, 1e-2));
-  EXPECT_THROW(run_prefix(vlm, batch, bridge, scoped), Error);
+  EXPECT_THROW(forward_until(vlm, batch, connector, scoped), Error);
 }
 
 TEST_P(PrefixTest, EditsOfTheVisionModuleDoNotUseTheStore) {
   auto shared = store();
   const auto head = model().stages().size() - 1;
   const auto edit = edits()[1].second;
-  run_prefix(vlm, batch, head, edit, &shared);
+  forward_until(vlm, batch, head, edit, &shared);
   // An observer must be called, so the stage that it attaches to must run.
   int seen = 0;
-  const Interventions watch{Intervention::boundary("vision.norm", [&](const at::Tensor& x) {
+  const Interventions watch{Intervention::boundary("vision_tower.norm", [&](const at::Tensor& x) {
     EXPECT_EQ(x.size(0), 1);
     ++seen;
     return x;
   })};
-  run_prefix(vlm, batch, head, watch, &shared);
+  forward_until(vlm, batch, head, watch, &shared);
   EXPECT_EQ(seen, 3);
   EXPECT_EQ(shared.counts().misses + shared.counts().memory_hits, 0);
 }
@@ -214,10 +214,10 @@ TEST_P(PrefixTest, EditsOfTheVisionModuleDoNotUseTheStore) {
 TEST_P(PrefixTest, PassesContinueFromStageToStage) {
   auto shared = store();
   const Interventions edit{delta(model(), "qformer*value", 0.3)};
-  const auto bridge = model().first_stage(Module::bridge);
-  auto pass = run_prefix(vlm, batch, bridge, {}, &shared);
+  const auto connector = model().first_stage(Module::connector);
+  auto pass = forward_until(vlm, batch, connector, {}, &shared);
   std::vector<Pass> kept{pass};
-  for (size_t s = bridge; s + 1 < model().stages().size(); ++s) {
+  for (size_t s = connector; s + 1 < model().stages().size(); ++s) {
     model().run(pass, s, {});
     kept.push_back(pass);
   }
@@ -225,7 +225,7 @@ TEST_P(PrefixTest, PassesContinueFromStageToStage) {
     model().run(at);
     EXPECT_TRUE(at::equal(at.logits(), plain(batch, {})));
   }
-  auto again = run_prefix(vlm, batch, bridge, edit, &shared);
+  auto again = forward_until(vlm, batch, connector, edit, &shared);
   model().run(again, edit);
   EXPECT_TRUE(at::equal(again.logits(), plain(batch, edit)));
 }
@@ -233,7 +233,7 @@ TEST_P(PrefixTest, PassesContinueFromStageToStage) {
 TEST_P(PrefixTest, DamagedEntriesAreComputedAgain) {
   const auto first = model().stages().size() - 1;
   auto fresh = store();
-  run_prefix(vlm, batch, first, {}, &fresh);
+  forward_until(vlm, batch, first, {}, &fresh);
   int64_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(cache())) {
     std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
@@ -290,16 +290,16 @@ TEST_P(PrefixTest, PassCanBeUsedForSeveralGenerations) {
   const auto language = model().first_stage(Module::language);
   const GenerationOptions options{.max_new_tokens = 5};
   auto shared = store();
-  const auto kept = run_prefix(vlm, batch, language, {}, &shared, PadSide::left);
+  const auto kept = forward_until(vlm, batch, language, {}, &shared, PadSide::left);
   for (const auto& [name, edit] : edits()) {
     if (first_changed_stage(model(), edit) < language) continue;
     EXPECT_EQ(generate_tokens(model(), kept, {}, edit, options),
               generate_tokens(model(), batch, {}, edit, options))
         << name;
   }
-  auto beyond = run_prefix(vlm, batch, language + 1, {}, nullptr, PadSide::left);
+  auto beyond = forward_until(vlm, batch, language + 1, {}, nullptr, PadSide::left);
   EXPECT_THROW(generate_tokens(model(), beyond, {}, {}, options), Error);
-  auto right = run_prefix(vlm, batch, language, {}, nullptr, PadSide::right);
+  auto right = forward_until(vlm, batch, language, {}, nullptr, PadSide::right);
   EXPECT_THROW(generate_tokens(model(), right, {}, {}, options), Error);
 }
 
@@ -325,13 +325,13 @@ TEST_P(PrefixTest, CacheGivesTheTokensOfFullPassesWithEdits) {
 
 TEST_P(PrefixTest, GradientsFlowThroughPictures) {
   at::AutoGradMode gradients(true);
-  const auto bridge = model().first_stage(Module::bridge);
+  const auto connector = model().first_stage(Module::connector);
   const auto gradient = [&](bool together) {
     auto edit = delta(model(), "vision_model*fc1", 0.1);
     edit.delta.dense.requires_grad_();
-    auto pass = model().begin(batch);
+    auto pass = model().collate(batch);
     pass.batched_pictures = together;
-    model().run(pass, bridge - 1, {edit});
+    model().run(pass, connector - 1, {edit});
     const auto loss = pass.hidden.to(at::kFloat).pow(2).mean();
     return torch::autograd::grad({loss}, {edit.delta.dense})[0];
   };

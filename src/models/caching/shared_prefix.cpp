@@ -42,7 +42,7 @@ bool can_share(const Batch& batch, const std::vector<Group>& groups,
     for (auto r : group.rows) {
       const auto& row = batch.rows[r];
       const auto begin = row.ids.begin() + static_cast<int64_t>(group.length);
-      if (!row.segments.empty() || std::find(begin, row.ids.end(), kImageSlot) != row.ids.end())
+      if (!row.segments.empty() || std::find(begin, row.ids.end(), kImageToken) != row.ids.end())
         return false;
     }
   }
@@ -63,7 +63,7 @@ Pass run_beginnings(const Vlm& vlm, const Batch& batch, const std::vector<Group>
     beginnings.rows.push_back(std::move(row));
   }
   auto pass =
-      run_prefix(vlm, beginnings, model.first_stage(Module::language), interventions, store);
+      forward_until(vlm, beginnings, model.first_stage(Module::language), interventions, store);
   pass.cache = std::make_shared<KvCache>();
   model.run(pass, model.stages().size() - 2, interventions);
   return pass;
@@ -91,7 +91,8 @@ std::optional<SharedPrefix> share_prefixes(const Vlm& vlm, const Batch& batch,
       group_of[r] = static_cast<int64_t>(g);
       begins[r] = static_cast<int64_t>(groups[g].length);
       end.ids.assign(row.ids.begin() + begins[r], row.ids.end());
-      if (row.asked >= 0) end.asked = std::max<int64_t>(0, row.asked - begins[r]);
+      if (row.prompt_length >= 0)
+        end.prompt_length = std::max<int64_t>(0, row.prompt_length - begins[r]);
       shared.computed += static_cast<int64_t>(end.ids.size());
       shared.plain += static_cast<int64_t>(row.ids.size());
       if (static_cast<int64_t>(row.ids.size()) > model.max_positions())
@@ -104,7 +105,7 @@ std::optional<SharedPrefix> share_prefixes(const Vlm& vlm, const Batch& batch,
   const auto device = model.device();
   const auto group = at::tensor(group_of, at::kLong).to(device);
   auto& pass = shared.pass;
-  pass = model.begin(rest, pad);
+  pass = model.collate(rest, pad);
   const auto offset = at::tensor(begins, at::kLong).to(device).unsqueeze(1);
   pass.positions = at::where(pass.positions >= 0, pass.positions + offset, pass.positions);
   pass.mask = at::cat({beginnings.mask.index_select(0, group), pass.mask}, 1);

@@ -12,7 +12,8 @@ namespace emend {
 struct SharedPrefix {
   // At the start of the language module, with the remaining ids of the rows as ids (B, T). The KV
   // cache has their prefixes, each of which was computed once for rows with the same pictures and
-  // ids. mask: (B, cached + T). Can be used for generation (left-padded), or with `wanted`.
+  // ids. mask: (B, cached + T). Can be used for generation (left-padded), or with
+  // `logit_positions`.
   Pass pass;
   // Number of positions in the language module, with and without sharing.
   int64_t computed = 0, plain = 0;

@@ -62,7 +62,8 @@ TEST_F(SharedPrefixTest, LogitsAgreeWithUnsharedRows) {
   for (const auto& changes : {Interventions{}, noise()}) {
     ActivationStore store(ActivationStore::Options{});
     for (auto* where : {static_cast<ActivationStore*>(nullptr), &store}) {
-      auto plain = run_prefix(vlm(), rows, model().first_stage(Module::language), changes, where);
+      auto plain =
+          forward_until(vlm(), rows, model().first_stage(Module::language), changes, where);
       model().run(plain, changes);
       auto shared = share_prefixes(vlm(), rows, ends, changes, where, PadSide::right);
       ASSERT_TRUE(shared);
@@ -90,8 +91,8 @@ TEST_F(SharedPrefixTest, GenerationAgreesWithUnsharedRows) {
   GenerationOptions options;
   options.max_new_tokens = 6;
   for (const auto& changes : {Interventions{}, noise()}) {
-    const auto plain = run_prefix(vlm(), rows, model().first_stage(Module::language), changes,
-                                  nullptr, PadSide::left);
+    const auto plain = forward_until(vlm(), rows, model().first_stage(Module::language), changes,
+                                     nullptr, PadSide::left);
     const auto shared = share_prefixes(vlm(), rows, ends, changes, nullptr, PadSide::left);
     ASSERT_TRUE(shared);
     const auto expected = generate_tokens(model(), plain, {2}, changes, options);
@@ -108,9 +109,9 @@ TEST_F(SharedPrefixTest, SharedPrefixRunsOnce) {
   ASSERT_TRUE(shared);
   EXPECT_EQ(shared->plain, size(0) + size(1) + size(2) + size(3) + size(4));
   const int64_t told = 60 + 36 + 1;  // bytes and BOS
-  const int64_t slots = model().image_slots();
+  const int64_t image_tokens = model().num_image_tokens();
   // "Where?" and "Who is it?" have a common prefix; the others have none.
-  EXPECT_EQ(shared->plain - shared->computed, slots + told + told + 2);
+  EXPECT_EQ(shared->plain - shared->computed, image_tokens + told + told + 2);
 }
 
 TEST_F(SharedPrefixTest, ReturnsNothingWithoutSharing) {
@@ -128,7 +129,7 @@ TEST_F(SharedPrefixTest, ReturnsNothingWithoutSharing) {
   EXPECT_FALSE(shares(segmented, ends));
   auto late = rows;  // a picture after the text
   late.rows[0].ids.insert(late.rows[0].ids.end(), rows.rows[0].ids.begin(),
-                          rows.rows[0].ids.begin() + model().image_slots());
+                          rows.rows[0].ids.begin() + model().num_image_tokens());
   late.rows[0].images.push_back(1);
   EXPECT_FALSE(shares(late, ends));
   Intervention scoped = noise()[0];

@@ -35,7 +35,9 @@ struct LlavaConfig {
   // The feature layers before the last one, without duplicates and in increasing order.
   std::vector<int64_t> kept_layers() const;
   // The number of positions of a picture.
-  int64_t image_slots() const { return vision.grid() * vision.grid() + (class_feature ? 1 : 0); }
+  int64_t num_image_tokens() const {
+    return vision.grid() * vision.grid() + (class_feature ? 1 : 0);
+  }
 
   // Throws emend::Error, which names field and value, if a field is malformed or not implemented.
   static LlavaConfig parse(const nlohmann::json& json);

@@ -65,7 +65,7 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
   c.qformer.validate();
 
   auto& layout = c.layout;
-  layout.image_slots = c.queries;
+  layout.num_image_tokens = c.queries;
   layout.placeholder = "<ImageHere>";
   layout.seam = std::string(1, '\x1e');
   const auto prompt = top.object("prompt");

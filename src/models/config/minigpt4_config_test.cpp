@@ -32,7 +32,7 @@ TEST(MiniGPT4Config, AbsentFieldsTakeTheReleasedValues) {
   EXPECT_EQ(4096, c.text.hidden);
   EXPECT_EQ("###Human: <Img><ImageHere></Img> {} ###Assistant:", c.layout.with_picture);
   EXPECT_EQ((std::vector<int64_t>{2}), c.layout.stop_tokens);
-  EXPECT_EQ(32, c.layout.image_slots);
+  EXPECT_EQ(32, c.layout.num_image_tokens);
 }
 
 TEST(MiniGPT4Config, ReadsPromptsAndStops) {

@@ -26,7 +26,7 @@ struct SmolVlmConfig {
   int64_t scale = 2;
 
   // The number of positions of a picture, or of a tile.
-  int64_t image_slots() const {
+  int64_t num_image_tokens() const {
     const auto side = vision.grid() / scale;
     return side * side;
   }

@@ -51,7 +51,7 @@ Conversion convert_blip2(const Blip2Files& files, const std::string& output,
     if (auto rest = without_prefix(name, "opt_model.")) return opt_name(*rest);
     if (auto rest = without_prefix(name, "opt_proj."))
       return std::optional("language_projection." + *rest);
-    return lavis_bridge_name(name);
+    return lavis_connector_name(name);
   });
   gather.shape("language_projection.weight", 2);  // exists only in BLIP-2 with OPT
   take_vision_tower(gather, checkpoint, files.checkpoint, files.vit, options, result);

@@ -52,10 +52,10 @@ class ConvertBlip2 : public ::testing::Test {
       Row row;
       row.images = {r};
       for (int64_t t = 0; t < mask[r].sum().item<int64_t>(); ++t)
-        row.ids.push_back(t < 4 ? kImageSlot : ids[r][t].item<int64_t>());
+        row.ids.push_back(t < 4 ? kImageToken : ids[r][t].item<int64_t>());
       batch.rows.push_back(row);
     }
-    auto pass = model.begin(batch);
+    auto pass = model.collate(batch);
     model.run(pass);
     return {pass.logits().index({pass.mask}).slice(1, 0, 200), expected->tensor("logits")};
   }
@@ -132,10 +132,10 @@ TEST_F(ConvertBlip2, InterpolatesPositionsForAnImageSize) {
   const auto small = load_vlm(root_.file("small"));
   at::NoGradGuard no_grad;
   Batch batch{at::randn({1, 3, 30, 30}),
-              {{{kImageSlot, kImageSlot, kImageSlot, kImageSlot, 2}, {0}, {}, -1}}};
+              {{{kImageToken, kImageToken, kImageToken, kImageToken, 2}, {0}, {}, -1}}};
   std::vector<at::Tensor> made;
   for (const auto* vlm : {&larger, &small}) {
-    auto pass = vlm->model->begin(batch);
+    auto pass = vlm->model->collate(batch);
     vlm->model->run(pass);
     made.push_back(pass.logits());
   }

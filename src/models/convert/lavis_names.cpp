@@ -29,7 +29,7 @@ std::optional<std::string> lavis_vision_name(const std::string& name) {
   return "vision_model.encoder.layers." + match.str(1) + "." + part + "." + match.str(3);
 }
 
-std::optional<std::string> lavis_bridge_name(const std::string& name) {
+std::optional<std::string> lavis_connector_name(const std::string& name) {
   if (name == "query_tokens") return name;
   if (auto rest = without_prefix(name, "ln_vision.")) return "vision_model.post_layernorm." + *rest;
   if (auto rest = without_prefix(name, "Qformer.bert.embeddings.LayerNorm."))

@@ -44,7 +44,7 @@ Conversion convert_minigpt4(const MiniGPT4Files& files, const std::string& outpu
   Gather gather(options.dtype);
   gather.take(qformer, files.qformer, [](const std::string& name) {
     if (auto rest = without_prefix(name, "visual_encoder.")) return lavis_vision_name(*rest);
-    return lavis_bridge_name(name);
+    return lavis_connector_name(name);
   });
   take_vision_tower(gather, qformer, files.qformer, files.vit, options, result);
   // MiniGPT-4 would load all tensors of this file, so a file with other tensors is rejected.

@@ -83,7 +83,7 @@ TEST_F(ConvertMiniGPT4, PromptsAgreeWithEasyEdit) {
   EXPECT_EQ("###Human: What is it? ###Assistant:", vlm.processor.prompt("What is it?", false));
   const auto row = vlm.processor.row("What is it?", 0);
   EXPECT_EQ(1, row.ids.front());
-  EXPECT_EQ(3, std::count(row.ids.begin(), row.ids.end(), kImageSlot));
+  EXPECT_EQ(3, std::count(row.ids.begin(), row.ids.end(), kImageToken));
   EXPECT_EQ(1, vlm.processor.row("What is it?").ids.front());
   EXPECT_THROW(vlm.processor.row("a <ImageHere> b"), Error);
   EXPECT_THROW(vlm.processor.row("a \x1e b", 0), Error);

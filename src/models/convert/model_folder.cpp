@@ -37,7 +37,7 @@ uint64_t ModelFolder::bytes() const {
 }
 
 void ModelFolder::write(const std::string& output, const WriteOptions& options) const {
-  NewFolder folder(output);
+  AtomicDirectory folder(output);
   const auto needed = bytes();
   std::error_code error;
   const auto space = fs::space(folder.path(), error);

@@ -30,7 +30,7 @@ std::vector<int64_t> count_positions(const Row& row) {
 void check_ids(const Row& row, size_t index, int64_t vocabulary) {
   if (row.ids.empty()) refuse_row(index, "is empty");
   for (int64_t id : row.ids)
-    if (id != kImageSlot && (id < 0 || id >= vocabulary))
+    if (id != kImageToken && (id < 0 || id >= vocabulary))
       refuse_row(index,
                  fmt::format("has token id {}, but the vocabulary has {} tokens", id, vocabulary),
                  "check that the tokenizer belongs to this model");
@@ -45,11 +45,11 @@ void check_ids(const Row& row, size_t index, int64_t vocabulary) {
 void check_images(const Row& row, size_t index, int64_t images, int64_t slots_each) {
   if (slots_each == 0 && !row.images.empty())
     refuse_row(index, "has a picture, but this model reads text only");
-  const int64_t slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
+  const int64_t tokens = std::count(row.ids.begin(), row.ids.end(), kImageToken);
   const int64_t expected = static_cast<int64_t>(row.images.size()) * slots_each;
-  if (slots != expected)
+  if (tokens != expected)
     refuse_row(index,
-               fmt::format("has {} image tokens for {} images, expected {}", slots,
+               fmt::format("has {} image tokens for {} images, expected {}", tokens,
                            row.images.size(), expected),
                fmt::format("one image has {} image tokens", slots_each));
   for (int64_t image : row.images)
@@ -63,7 +63,7 @@ at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef sha
 
 }  // namespace
 
-Pass Model::begin(const Batch& batch, PadSide pad) const {
+Pass Model::collate(const Batch& batch, PadSide pad) const {
   if (batch.rows.empty())
     throw Error("models::begin", "the batch has no rows", "add at least one prompt");
   const int64_t images = batch.pixels.defined() ? batch.pixels.size(0) : 0;
@@ -77,12 +77,13 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
 
   const int64_t length = longest;
   std::vector<int64_t> ids(rows * length, 0), segments(rows * length, 0);
-  std::vector<int64_t> positions(rows * length, -1), slots, sources, users, asked;
+  std::vector<int64_t> positions(rows * length, -1), image_positions, sources, users,
+      prompt_lengths;
   auto mask = at::zeros({rows, length}, at::kBool);
   for (int64_t r = 0; r < rows; ++r) {
     const auto& row = batch.rows[r];
     check_ids(row, r, vocabulary());
-    check_images(row, r, images, image_slots());
+    check_images(row, r, images, num_image_tokens());
     const auto counted = count_positions(row);
     const int64_t needed = 1 + *std::max_element(counted.begin(), counted.end());
     if (needed > max_positions())
@@ -98,17 +99,18 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
     std::fill_n(mask.data_ptr<bool>() + begin, row.ids.size(), true);
     int64_t filled = 0;
     for (size_t i = 0; i < row.ids.size(); ++i) {
-      if (row.ids[i] != kImageSlot) continue;
-      slots.push_back(begin + static_cast<int64_t>(i));
-      sources.push_back(row.images[filled / image_slots()] * image_slots() +
-                        filled % image_slots());
+      if (row.ids[i] != kImageToken) continue;
+      image_positions.push_back(begin + static_cast<int64_t>(i));
+      sources.push_back(row.images[filled / num_image_tokens()] * num_image_tokens() +
+                        filled % num_image_tokens());
       ++filled;
     }
     for (int64_t image : row.images) users.insert(users.end(), {image, r});
     const auto size = static_cast<int64_t>(row.ids.size());
-    if (row.asked > size)
-      refuse_row(r, fmt::format("has a prompt of {} ids, but only {} ids", row.asked, size));
-    asked.push_back(row.asked < 0 ? size : row.asked);
+    if (row.prompt_length > size)
+      refuse_row(r,
+                 fmt::format("has a prompt of {} ids, but only {} ids", row.prompt_length, size));
+    prompt_lengths.push_back(row.prompt_length < 0 ? size : row.prompt_length);
   }
 
   Pass pass;
@@ -118,9 +120,9 @@ Pass Model::begin(const Batch& batch, PadSide pad) const {
   pass.mask = mask.to(device());
   if (segmented) pass.segments = vector_tensor(segments, {rows, length}).to(device());
   pass.positions = vector_tensor(positions, {rows, length}).to(device());
-  pass.asked = vector_tensor(asked, {rows}).to(device());
-  pass.slots = vector_tensor(slots, {-1}).to(device());
-  pass.slot_source = vector_tensor(sources, {-1}).to(device());
+  pass.prompt_lengths = vector_tensor(prompt_lengths, {rows}).to(device());
+  pass.image_positions = vector_tensor(image_positions, {-1}).to(device());
+  pass.image_source = vector_tensor(sources, {-1}).to(device());
   pass.image_rows = vector_tensor(users, {static_cast<int64_t>(users.size()) / 2, 2}).to(device());
   return pass;
 }

@@ -82,10 +82,10 @@ Batch apply_requests(const Batch& batch, const Interventions& interventions) {
     // The teacher-forced answer stays at the end. The prompt length is updated.
     for (size_t row = 0; row < result.rows.size(); ++row) {
       const auto& before = result.rows[row];
-      if (before.asked < 0) continue;
+      if (before.prompt_length < 0) continue;
       auto& after = changed.rows[row];
-      const auto answer = static_cast<int64_t>(before.ids.size()) - before.asked;
-      after.asked = std::max<int64_t>(0, static_cast<int64_t>(after.ids.size()) - answer);
+      const auto answer = static_cast<int64_t>(before.ids.size()) - before.prompt_length;
+      after.prompt_length = std::max<int64_t>(0, static_cast<int64_t>(after.ids.size()) - answer);
     }
     result = std::move(changed);
   }

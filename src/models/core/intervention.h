@@ -40,8 +40,8 @@ struct Intervention {
   // The residual stream after a stage (`language.block.3`). Vision stages run one image at a time:
   // their transforms get (1, P, D).
   static Intervention boundary(std::string stage, Transform transform);
-  // What the head returns: (B, T, V), or (K, V) where pass.wanted is set. The result has the same
-  // shape. A mix also sees the pass, so that another model can answer for some rows.
+  // What the head returns: (B, T, V), or (K, V) where pass.logit_positions is set. The result has
+  // the same shape. A mix also sees the pass, so that another model can answer for some rows.
   static Intervention logits(Transform transform);
   static Intervention logits_mix(Mix mix);
 
@@ -64,8 +64,8 @@ using Interventions = std::vector<Intervention>;
 size_t first_changed_stage(const Model& model, const Interventions& interventions);
 
 // Applies the request interventions to a batch. A rewrite keeps the number of rows. A rewrite with
-// a scope keeps the images of the other rows at their indices, and may append images. Row::asked is
-// updated: the teacher-forced answer stays at the end of a row.
+// a scope keeps the images of the other rows at their indices, and may append images.
+// Row::prompt_length is updated: the teacher-forced answer stays at the end of a row.
 Batch apply_requests(const Batch& batch, const Interventions& interventions);
 
 }  // namespace emend

@@ -25,7 +25,7 @@ class InterventionTest : public ::testing::Test {
     return logits(interventions, batch);
   }
   at::Tensor logits(const Interventions& interventions, const Batch& of) const {
-    auto pass = model->begin(of);
+    auto pass = model->collate(of);
     model->run(pass, interventions);
     return pass.logits();
   }
@@ -57,15 +57,15 @@ class InterventionTest : public ::testing::Test {
 TEST_F(InterventionTest, MixGetsThePassAndChangesRowsInScope) {
   auto mix = Intervention::logits_mix(nullptr).on_rows({false, true, false});
   mix.mix = [](const Pass& pass, const at::Tensor& logits) {
-    EXPECT_TRUE(at::equal(pass.asked, pass.mask.sum(1)));  // no teacher-forced answers
+    EXPECT_TRUE(at::equal(pass.prompt_lengths, pass.mask.sum(1)));  // no teacher-forced answers
     return logits + pass.ids.size(1);
   };
   EXPECT_EQ(changed({mix}), std::vector<int>{1});
   auto partly = batch;
-  partly.rows[1].asked = 3;
-  EXPECT_EQ(model->begin(partly).asked[1].item<int64_t>(), 3);
-  partly.rows[1].asked = 1000;
-  EXPECT_THROW(model->begin(partly), Error);
+  partly.rows[1].prompt_length = 3;
+  EXPECT_EQ(model->collate(partly).prompt_lengths[1].item<int64_t>(), 3);
+  partly.rows[1].prompt_length = 1000;
+  EXPECT_THROW(model->collate(partly), Error);
 }
 
 TEST_F(InterventionTest, EveryPointActsOnlyOnRowsInScope) {
@@ -80,9 +80,9 @@ TEST_F(InterventionTest, EveryPointActsOnlyOnRowsInScope) {
       Intervention::output("language_model.lm_head", square()).on_rows(scope),
       Intervention::input(kVisionFc1, square()).on_rows(scope),
       Intervention::weight(kVisionFc1, {random_delta(kVisionFc1), {}, {}}).on_rows(scope),
-      Intervention::boundary("vision.norm", square()).on_rows(scope),
+      Intervention::boundary("vision_tower.norm", square()).on_rows(scope),
       Intervention::output("qformer.encoder.layer.0.output_query.dense", square()).on_rows(scope),
-      Intervention::boundary("bridge.project", square()).on_rows(scope),
+      Intervention::boundary("connector.project", square()).on_rows(scope),
   };
   for (const auto& intervention : each)
     EXPECT_THAT(changed({intervention}), ::testing::ElementsAre(1)) << intervention.where;
@@ -95,9 +95,9 @@ TEST_F(InterventionTest, EmptyScopeChangesNothing) {
 
 TEST_F(InterventionTest, ScopesApplyAtSelectedPositions) {
   const auto run = [&](const Interventions& interventions) {
-    auto pass = model->begin(batch);
+    auto pass = model->collate(batch);
     const int64_t length = pass.ids.size(1);
-    pass.wanted = at::tensor(std::vector<int64_t>{2 * length, 1, length + 1, length + 2});
+    pass.logit_positions = at::tensor(std::vector<int64_t>{2 * length, 1, length + 1, length + 2});
     model->run(pass, interventions);
     return pass.logits();
   };
@@ -156,8 +156,9 @@ TEST_F(InterventionTest, FirstChangedStage) {
             model->stage("language.embed"));
   EXPECT_EQ(first({Intervention::weight(kFc1, WeightDelta{})}), model->stage("language.block.0"));
   EXPECT_EQ(first({Intervention::weight("language_projection", WeightDelta{})}),
-            model->stage("bridge.project"));
-  EXPECT_EQ(first({Intervention::input(kVisionFc1, nullptr)}), model->stage("vision.block.0"));
+            model->stage("connector.project"));
+  EXPECT_EQ(first({Intervention::input(kVisionFc1, nullptr)}),
+            model->stage("vision_tower.block.0"));
   EXPECT_EQ(first({Intervention::request(nullptr)}), 0u);
 }
 
@@ -170,7 +171,7 @@ TEST_F(InterventionTest, FirstChangedStageIsTheFirstThatDiffers) {
     const Interventions edit{
         Intervention::weight(site.name, {at::randn({site.out, site.in}), {}, {}})};
     const size_t first = first_changed_stage(*model, edit);
-    auto plain = model->begin(batch), edited = model->begin(batch);
+    auto plain = model->collate(batch), edited = model->collate(batch);
     for (size_t i = 0; i <= first; ++i) {
       model->run(plain, i);
       model->run(edited, i, edit);
@@ -190,7 +191,7 @@ TEST_F(InterventionTest, ObserversGetInputsAndOutputGradients) {
         y.register_hook([&](const at::Tensor& g) { gradient = g; });
         return y;
       })};
-  auto pass = model->begin(batch);
+  auto pass = model->collate(batch);
   model->run(pass, watch);
   const auto loss =
       answer_loss(pass.logits().index({pass.mask}), fixture.tensor("image_right/targets"));

@@ -40,7 +40,7 @@ class MixedModel : public ::testing::TestWithParam<std::tuple<testing::TinyModel
     return batch;
   }
   static at::Tensor logits(const Model& model, const Batch& batch, const Interventions& changes) {
-    auto pass = model.begin(batch);
+    auto pass = model.collate(batch);
     model.run(pass, changes);
     return pass.logits();
   }

@@ -174,8 +174,8 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
     auto rows = scope_of(i.rows, stages_[stage].module != Module::language, pass);
     if (rows.defined() && !rows.any().item<bool>()) continue;
     // If the head runs at selected positions, each of them is a row.
-    if (rows.defined() && pass.wanted.defined() && stage == head)
-      rows = rows.index_select(0, at::div(pass.wanted, pass.ids.size(1), "floor"));
+    if (rows.defined() && pass.logit_positions.defined() && stage == head)
+      rows = rows.index_select(0, at::div(pass.logit_positions, pass.ids.size(1), "floor"));
     if (!site) {
       plan.boundaries.push_back({stage, &i, rows});
       continue;
@@ -204,9 +204,9 @@ void Model::run(Pass& pass, size_t last, const Interventions& interventions) con
   if (pass.next > last) return;
 
   const auto plan = this->plan(pass, last, interventions);
-  if (!pass.batched_pictures && stages_[pass.next].module == Module::vision) {
+  if (!pass.batched_pictures && stages_[pass.next].module == Module::vision_tower) {
     size_t seen = pass.next;
-    while (seen < last && stages_[seen + 1].module == Module::vision) ++seen;
+    while (seen < last && stages_[seen + 1].module == Module::vision_tower) ++seen;
     run_pictures(pass, seen, plan);
   }
   run_stages(pass, last, plan);
@@ -243,7 +243,7 @@ void Model::run_pictures(Pass& pass, size_t last, const Plan& plan) const {
 // The interventions for one picture in the vision module: their scope is all or nothing.
 Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
   const auto acts = [&](size_t stage, const at::Tensor& rows) {
-    return stages_[stage].module == Module::vision &&
+    return stages_[stage].module == Module::vision_tower &&
            (!rows.defined() || rows[picture].item<bool>());
   };
   Plan own;

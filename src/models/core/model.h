@@ -14,10 +14,11 @@ namespace emend {
 
 struct Builder;
 
-enum class Module { vision, bridge, language };
+enum class Module { vision_tower, connector, language };
 
 struct Stage {
-  std::string name;  // vision.embed, vision.block.0, ..., bridge.layer.0, ..., language.head
+  std::string
+      name;  // vision_tower.embed, vision_tower.block.0, ..., connector.layer.0, ..., language.head
   Module module;
 };
 
@@ -43,17 +44,17 @@ class Model {
   size_t first_stage(Module module) const;
   at::Tensor weight(const Site& site) const;  // (out, in), in the stored dtype
   // The glob of the sites that are edited by default in a module, so that editors are independent
-  // of the architecture. language: the linear layers in the FFN of the last decoder block; bridge:
-  // all of the Q-Former's or of the projector's; empty if the model defines none.
+  // of the architecture. language: the linear layers in the FFN of the last decoder block;
+  // connector: all of the Q-Former's or of the projector's; empty if the model defines none.
   virtual std::string default_sites(Module) const { return {}; }
 
   // All parameters by the architecture's names, which are those of released folders.
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
 
   // Pads the rows and makes a pass before the first stage. Throws emend::Error if a row is invalid.
-  Pass begin(const Batch& batch, PadSide pad = PadSide::right) const;
+  Pass collate(const Batch& batch, PadSide pad = PadSide::right) const;
   // Runs the stages pass.next to last (inclusive) with the interventions, whose request
-  // interventions the caller of `begin` has applied. A text-only pass skips vision and bridge.
+  // interventions the caller of `collate` has applied. A text-only pass skips vision and connector.
   // Pictures run through the vision module one by one, so that the bits of a picture's features do
   // not depend on the batch.
   void run(Pass& pass, const Interventions& interventions = {}) const;
@@ -63,7 +64,7 @@ class Model {
   virtual at::Tensor word_embeddings() const = 0;
 
   // The number of positions of one image (0 for a text-only model), and the vocabulary size.
-  virtual int64_t image_slots() const = 0;
+  virtual int64_t num_image_tokens() const = 0;
   virtual int64_t vocabulary() const = 0;
   // The maximum length of a row.
   virtual int64_t max_positions() const = 0;
@@ -81,7 +82,7 @@ class Model {
   void add_stages(const std::string& name, Module module, int64_t count);
   // Adds the stages of run_language_stage.
   void add_language_stages(int64_t blocks);
-  // Runs one stage on pass.hidden. The head runs only at pass.wanted, if that is set.
+  // Runs one stage on pass.hidden. The head runs only at pass.logit_positions, if that is set.
   virtual void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const = 0;
 
   std::vector<Stage> stages_;

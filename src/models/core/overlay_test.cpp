@@ -85,7 +85,7 @@ TEST_P(Overlay, CostsOnlyItsSizeAndDoesNotCopyTheBase) {
 
   const Batch batch{{}, {{{2, 5, 6, 7, 8}, {}, {}}, {{2, 9}, {}, {}}}};
   const auto logits = [&](const Interventions& interventions) {
-    auto pass = model->begin(batch);
+    auto pass = model->collate(batch);
     model->run(pass, interventions);
     return pass.logits();
   };

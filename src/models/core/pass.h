@@ -10,18 +10,19 @@ namespace emend {
 
 // The id of an image token in a row, which one image feature replaces. It is independent of the
 // token id in the model's files.
-constexpr int64_t kImageSlot = -1;
+constexpr int64_t kImageToken = -1;
 
 // A row of a batch before padding: text only, or text with one or several images.
 struct Row {
-  std::vector<int64_t> ids;  // token ids, and kImageSlot for image features
+  std::vector<int64_t> ids;  // token ids, and kImageToken for image features
   // Indices into Batch::pixels in the order of the image tokens; a tiled picture has one for each
   // tile.
   std::vector<int64_t> images;
   // Empty (all 0), or one per id: a token attends to earlier tokens of segment 0 and of its own
   // segment; positions of each segment continue from segment 0.
   std::vector<int64_t> segments;
-  int64_t asked = -1;  // length of the prompt, which a teacher-forced answer follows; -1: all ids
+  // Length of the prompt, which a teacher-forced answer follows; -1: all ids.
+  int64_t prompt_length = -1;
 };
 
 struct Batch {
@@ -43,17 +44,18 @@ struct KvCache {
 // stage boundary, and a model can resume from it.
 struct Pass {
   // Constant during the pass.
-  at::Tensor pixels;     // (N, 3, H, W)
-  at::Tensor ids;        // (B, T) int64; kImageSlot at image positions, 0 for padding
-  at::Tensor mask;       // (B, T) bool; false for padding
-  at::Tensor segments;   // (B, T) int64, or undefined if all are 0
-  at::Tensor positions;  // (B, T) int64; positions in the row without padding, -1 for padding
-  at::Tensor asked;      // (B) int64: prompt lengths without padding, see Row
-  at::Tensor slots;      // (S) int64: positions in the flattened (B * T) of image tokens
-  // (S) int64: the image features for `slots`, as indices into the flattened (N * Q).
-  at::Tensor slot_source;
+  at::Tensor pixels;           // (N, 3, H, W)
+  at::Tensor ids;              // (B, T) int64; kImageToken at image positions, 0 for padding
+  at::Tensor mask;             // (B, T) bool; false for padding
+  at::Tensor segments;         // (B, T) int64, or undefined if all are 0
+  at::Tensor positions;        // (B, T) int64; positions in the row without padding, -1 for padding
+  at::Tensor prompt_lengths;   // (B) int64, without padding; see Row
+  at::Tensor image_positions;  // (S) int64: positions in the flattened (B * T) of image tokens
+  // (S) int64: the image features for `image_positions`, as indices into the flattened (N * Q).
+  at::Tensor image_source;
   at::Tensor image_rows;  // (S', 2) int64: pairs (image, row) for each use of an image
-  at::Tensor wanted;  // (K) int64: positions in (B * T) whose logits are computed; undefined: all
+  // (K) int64: positions in (B * T) whose logits are computed; undefined: all.
+  at::Tensor logit_positions;
   // All pictures run through the vision module at once, which trains small models faster, but the
   // bits then depend on the batch.
   bool batched_pictures = false;
@@ -63,9 +65,9 @@ struct Pass {
   // Changed by the stages.
 
   // The residual stream after the last stage that ran; after the head, the logits: (B, T, V), or
-  // (K, V) if `wanted` is set.
+  // (K, V) if `logit_positions` is set.
   at::Tensor hidden;
-  at::Tensor features;   // (N, P, D) vision features, an input of the bridge
+  at::Tensor features;   // (N, P, D) vision features, an input of the connector
   at::Tensor attention;  // (B, 1, T, S) added to the attention scores of language blocks
   size_t next = 0;       // index of the next stage
 

@@ -98,9 +98,9 @@ TEST_F(SitesTest, HaveWeightsStagesAndDefaults) {
   const auto stage_of = [&](const char* site) {
     return model->stages()[model->site(site).stage].name;
   };
-  EXPECT_EQ(stage_of("vision_model.encoder.layers.1.self_attn.qkv"), "vision.block.1");
-  EXPECT_EQ(stage_of("qformer.encoder.layer.2.intermediate_query.dense"), "bridge.layer.2");
-  EXPECT_EQ(stage_of("language_projection"), "bridge.project");
+  EXPECT_EQ(stage_of("vision_model.encoder.layers.1.self_attn.qkv"), "vision_tower.block.1");
+  EXPECT_EQ(stage_of("qformer.encoder.layer.2.intermediate_query.dense"), "connector.layer.2");
+  EXPECT_EQ(stage_of("language_projection"), "connector.project");
   EXPECT_EQ(stage_of("language_model.model.decoder.layers.2.self_attn.out_proj"),
             "language.block.2");
   EXPECT_EQ(stage_of("language_model.lm_head"), "language.head");
@@ -108,7 +108,7 @@ TEST_F(SitesTest, HaveWeightsStagesAndDefaults) {
   EXPECT_THAT(find(model->default_sites(Module::language)),
               ElementsAre("language_model.model.decoder.layers.2.fc1",
                           "language_model.model.decoder.layers.2.fc2"));
-  for (const auto& name : find(model->default_sites(Module::bridge)))
+  for (const auto& name : find(model->default_sites(Module::connector)))
     EXPECT_EQ(name.rfind("qformer.", 0), 0u);
 }
 

@@ -21,7 +21,7 @@ Batch mixed_batch(const Fixture& fixture) {
 }
 
 at::Tensor logits(const Model& model, const Batch& batch, PadSide pad = PadSide::right) {
-  auto pass = model.begin(batch, pad);
+  auto pass = model.collate(batch, pad);
   model.run(pass);
   return pass.logits();
 }
@@ -41,7 +41,7 @@ TEST_P(Stages, ResumingGivesTheSameBits) {
        {fixture.batch("image_right"), fixture.batch("text_right"), mixed_batch(fixture)}) {
     const auto whole = logits(*model, batch);
     for (size_t cut = 0; cut < model->stages().size(); ++cut) {
-      auto pass = model->begin(batch);
+      auto pass = model->collate(batch);
       model->run(pass, cut);
       EXPECT_EQ(pass.next, cut + 1);
       const auto kept = pass;  // a copy, which later stages do not change
@@ -76,13 +76,13 @@ struct Counter {
 TEST_P(Stages, ResumingRunsNoEarlierStage) {
   for (size_t cut = 0; cut < model->stages().size(); ++cut) {
     Counter counter(*model);
-    auto pass = model->begin(mixed_batch(fixture));
+    auto pass = model->collate(mixed_batch(fixture));
     if (cut > 0) model->run(pass, cut - 1);
     model->run(pass, counter.observers);
     // Vision stages run once for each picture, the others once.
     const auto times = [&](size_t stage) -> int64_t {
       if (stage < cut) return 0;
-      return model->stages()[stage].module == Module::vision ? pass.pixels.size(0) : 1;
+      return model->stages()[stage].module == Module::vision_tower ? pass.pixels.size(0) : 1;
     };
     for (size_t i = 0; i < counter.stages.size(); ++i)
       EXPECT_EQ(counter.stages[i], times(i)) << model->stages()[i].name;
@@ -93,8 +93,8 @@ TEST_P(Stages, ResumingRunsNoEarlierStage) {
 
 TEST_P(Stages, TextOnlyRunsNoVisionAndNoBridge) {
   Counter counter(*model);
-  auto pass = model->begin(fixture.batch("text_right"));
-  model->run(pass, model->stage("bridge.project"), counter.observers);
+  auto pass = model->collate(fixture.batch("text_right"));
+  model->run(pass, model->stage("connector.project"), counter.observers);
   EXPECT_EQ(pass.next, model->stage("language.embed"));
   EXPECT_FALSE(pass.hidden.defined());
   model->run(pass, counter.observers);
@@ -105,10 +105,10 @@ TEST_P(Stages, TextOnlyRunsNoVisionAndNoBridge) {
 TEST_P(Stages, WantedPositionsGiveTheSameLogits) {
   const auto batch = mixed_batch(fixture);
   const auto all = logits(*model, batch);
-  auto pass = model->begin(batch);
-  pass.wanted = at::tensor(std::vector<int64_t>{3, 0, all.size(1) + 1});
+  auto pass = model->collate(batch);
+  pass.logit_positions = at::tensor(std::vector<int64_t>{3, 0, all.size(1) + 1});
   model->run(pass);
-  const auto expected = all.flatten(0, 1).index_select(0, pass.wanted);
+  const auto expected = all.flatten(0, 1).index_select(0, pass.logit_positions);
   EXPECT_LT(fixtures::relative_error(pass.logits(), expected), 1e-5);
 }
 
@@ -165,7 +165,7 @@ TEST_P(Stages, RejectsInvalidBatches) {
     auto batch = good;
     spoil(batch);
     try {
-      model->begin(batch);
+      model->collate(batch);
       ADD_FAILURE() << "accepted: " << says;
     } catch (const Error& e) {
       EXPECT_THAT(e.what(), ::testing::HasSubstr(says));
@@ -176,7 +176,7 @@ TEST_P(Stages, RejectsInvalidBatches) {
   refused([](Batch& b) { b.rows[1].ids.clear(); }, "row 1 is empty");
   refused([&](Batch& b) { b.rows[2].ids.back() = width; }, "row 2 has token id");
   refused([](Batch& b) { b.rows[0].ids.back() = -7; }, "row 0 has token id -7");
-  refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageSlot) = 3; },
+  refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageToken) = 3; },
           "image tokens");
   refused([](Batch& b) { b.rows[0].images[0] = 9; },
           fmt::format("uses image 9, but the batch has {} images", good.pixels.size(0)).c_str());

@@ -25,7 +25,7 @@ std::string first_ten(const char* what, const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::string same_name(const std::string& name) { return name; }
+std::string identity_name(const std::string& name) { return name; }
 
 bool is_benign_buffer(const std::string& name) {
   return ends_with(name, ".position_ids") || ends_with(name, ".rotary_emb.inv_freq");
@@ -38,7 +38,7 @@ Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)
     const auto& info = checkpoint_->info(name);
     stored_.push_back({name, info.shape, info.dtype});
   }
-  name_by(same_name);
+  name_by(identity_name);
 }
 
 Weights::Weights(Initialiser initialise, at::ScalarType dtype, at::Device device)
@@ -47,7 +47,7 @@ Weights::Weights(Initialiser initialise, at::ScalarType dtype, at::Device device
 Weights::Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype, at::Device device)
     : dtype_(dtype), device_(device) {
   for (const auto& info : listing) stored_.push_back({info.name, info.shape, info.dtype});
-  name_by(same_name);
+  name_by(identity_name);
 }
 
 void Weights::name_by(NameMap names) {
@@ -104,7 +104,7 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
   const auto stored = checkpoint_->tensor(entry.stored);
   const auto tensor = stored.to(wanted(stored.scalar_type()));
   // Converted: the original is not kept in memory.
-  if (!tensor.is_same(stored)) checkpoint_->let_go(entry.stored);
+  if (!tensor.is_same(stored)) checkpoint_->release_pages(entry.stored);
   return tensor;
 }
 

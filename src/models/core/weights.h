@@ -23,7 +23,7 @@ struct WeightInfo {
 // Converts the name of a tensor or module in any release of transformers to the architecture's
 // name. Returns an empty name for a known tensor that is not used.
 using NameMap = std::string (*)(const std::string& name);
-std::string same_name(const std::string& name);
+std::string identity_name(const std::string& name);
 
 // The source of a model's tensors during construction. Every tensor must be taken with the shape
 // that the model expects. `finish` reports all differences together.

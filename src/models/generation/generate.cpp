@@ -56,7 +56,7 @@ bool cut_at_stop(std::vector<int64_t>& tokens, const std::vector<std::vector<int
 
 }  // namespace
 
-Pass next_pass(const Model& model, const Pass& last, const at::Tensor& tokens) {
+Pass decode_step(const Model& model, const Pass& last, const at::Tensor& tokens) {
   const int64_t rows = last.ids.size(0);
   Pass next;
   next.ids = tokens.view({rows, 1}).to(last.ids.device());
@@ -64,7 +64,7 @@ Pass next_pass(const Model& model, const Pass& last, const at::Tensor& tokens) {
   next.positions = last.positions.slice(1, -1) + 1;
   if (last.segments.defined())
     next.segments = at::cat({last.segments, last.segments.slice(1, -1)}, 1);
-  next.wanted = at::arange(rows, last.ids.options());
+  next.logit_positions = at::arange(rows, last.ids.options());
   next.cache = last.cache;
   next.next = model.first_stage(Module::language);
   return next;
@@ -86,7 +86,7 @@ std::vector<std::vector<int64_t>> generate_tokens(const Model& model, const Batc
                                                   const std::vector<int64_t>& stop_tokens,
                                                   const Interventions& interventions,
                                                   const GenerationOptions& options) {
-  return generate_tokens(model, model.begin(batch, PadSide::left), stop_tokens, interventions,
+  return generate_tokens(model, model.collate(batch, PadSide::left), stop_tokens, interventions,
                          options);
 }
 
@@ -124,7 +124,7 @@ GenerationOptions with_folder_settings(GenerationOptions options, const Vlm& vlm
   for (const auto& row : batch.rows) {
     options.prompts.push_back(row.ids);
     if (processor.layout.image_token)
-      std::replace(options.prompts.back().begin(), options.prompts.back().end(), kImageSlot,
+      std::replace(options.prompts.back().begin(), options.prompts.back().end(), kImageToken,
                    *processor.layout.image_token);
   }
   return options;
@@ -138,7 +138,7 @@ std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
   at::NoGradGuard no_grad;
   check_begin(model, pass);
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
-  pass.wanted = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
+  pass.logit_positions = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
   // a copy, so that the pass can be used again
   pass.cache = pass.cache ? std::make_shared<KvCache>(*pass.cache) : std::make_shared<KvCache>();
   const auto& config = options.config;
@@ -196,7 +196,7 @@ std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
           made[r].finish_reason =
               last ? FinishReason::max_new_tokens : FinishReason::max_position_embeddings;
     if (all || full || last) return made;
-    pass = next_pass(model, pass, at::tensor(chosen, at::kLong));
+    pass = decode_step(model, pass, at::tensor(chosen, at::kLong));
   }
 }
 
@@ -215,8 +215,8 @@ std::vector<Answer> generate_answers(const Vlm& vlm, const std::vector<Query>& q
   if (queries.empty()) return {};
   const auto batch = request_batch(vlm, queries, interventions);
   const auto& model = *vlm.model;
-  const auto pass = run_prefix(vlm, batch, model.first_stage(Module::language), interventions,
-                               store, PadSide::left);
+  const auto pass = forward_until(vlm, batch, model.first_stage(Module::language), interventions,
+                                  store, PadSide::left);
   std::vector<Answer> answers;
   for (const auto& row : generate_rows(model, pass, vlm.processor.stop_tokens, interventions,
                                        with_folder_settings(options, vlm, batch)))

@@ -54,7 +54,7 @@ TEST_P(Generate, CacheAgreesWithFullPasses) {
   const auto cached = make(batch, greedy(8));
   auto grown = batch;
   for (int step = 0; step < 8; ++step) {
-    auto pass = model->begin(grown, PadSide::left);
+    auto pass = model->collate(grown, PadSide::left);
     model->run(pass);
     const auto next = choose_greedy(pass.logits().select(1, -1));
     for (size_t r = 0; r < next.size(); ++r) {

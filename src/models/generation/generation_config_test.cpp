@@ -32,8 +32,8 @@ GeneratedTokens generated(const fixtures::Fixture& fixture, const Model& model, 
   options.config = config;
   options.prompts = {batch.rows[0].ids};
   if (const auto image = fixture.layout().image_token)
-    std::replace(options.prompts[0].begin(), options.prompts[0].end(), kImageSlot, *image);
-  return generate_rows(model, model.begin(batch, PadSide::left), config.eos_token_id, {}, options)
+    std::replace(options.prompts[0].begin(), options.prompts[0].end(), kImageToken, *image);
+  return generate_rows(model, model.collate(batch, PadSide::left), config.eos_token_id, {}, options)
       .at(0);
 }
 

@@ -16,19 +16,21 @@ void run_language_stage(const Decoder& decoder, size_t index, Pass& pass,
                                     pass.hidden.scalar_type());
   } else if (index <= blocks) {
     pass.hidden = decoder.block(index - 1, pass, attachments);
-  } else if (!pass.wanted.defined()) {
+  } else if (!pass.logit_positions.defined()) {
     pass.hidden = decoder.head(pass.hidden, attachments);
   } else {
     // Rows with one position, so that interventions get their usual shape (R, T, C).
-    auto chosen = pass.hidden.flatten(0, 1).index_select(0, pass.wanted).unsqueeze(1);
+    auto chosen = pass.hidden.flatten(0, 1).index_select(0, pass.logit_positions).unsqueeze(1);
     pass.hidden = decoder.head(chosen, attachments).squeeze(1);
   }
 }
 
 at::Tensor fill_slots(const at::Tensor& x, const at::Tensor& features, const Pass& pass) {
-  if (!pass.slots.defined() || pass.slots.numel() == 0) return x;
-  auto chosen = features.flatten(0, 1).index_select(0, pass.slot_source);
-  return x.flatten(0, 1).index_copy(0, pass.slots, chosen.to(x.scalar_type())).view(x.sizes());
+  if (!pass.image_positions.defined() || pass.image_positions.numel() == 0) return x;
+  auto chosen = features.flatten(0, 1).index_select(0, pass.image_source);
+  return x.flatten(0, 1)
+      .index_copy(0, pass.image_positions, chosen.to(x.scalar_type()))
+      .view(x.sizes());
 }
 
 void extend_cache(KvCache& cache, size_t block, at::Tensor& keys, at::Tensor& values) {

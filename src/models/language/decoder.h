@@ -34,12 +34,12 @@ class Decoder {
 };
 
 // Runs stage `index` of the language module on pass.hidden. Stage 0 embeds (pass.hidden has the
-// image features, if any), the blocks follow, and the last stage is the head, at pass.wanted if
-// that is set.
+// image features, if any), the blocks follow, and the last stage is the head, at
+// pass.logit_positions if that is set.
 void run_language_stage(const Decoder& decoder, size_t index, Pass& pass,
                         const Attachments& attachments);
 
-// Puts features (N, Q, D) into embeddings x (B, T, D) at pass.slots. -> (B, T, D)
+// Puts features (N, Q, D) into embeddings x (B, T, D) at pass.image_positions. -> (B, T, D)
 at::Tensor fill_slots(const at::Tensor& x, const at::Tensor& features, const Pass& pass);
 
 // Appends keys and values (B, heads, T, d) to the cache of the block, and returns all of them.

@@ -4,7 +4,7 @@
 
 namespace emend {
 
-size_t ShownPictures::add(Tiles tiles) {
+size_t ImageBatch::add(Tiles tiles) {
   if (!pictures_.empty() && tiles.pixels.sizes().slice(1) != pictures_[0].pixels.sizes().slice(1))
     throw Error("models::request", "the pictures of a batch have different sizes",
                 "use one picture per batch; this model does not resize pictures");
@@ -13,12 +13,12 @@ size_t ShownPictures::add(Tiles tiles) {
   return pictures_.size() - 1;
 }
 
-Row ShownPictures::row(const Processor& processor, const std::string& text, size_t picture) const {
+Row ImageBatch::row(const Processor& processor, const std::string& text, size_t picture) const {
   const auto& tiles = pictures_.at(picture);
   return processor.row(text, firsts_[picture], tiles.rows, tiles.columns);
 }
 
-at::Tensor ShownPictures::pixels() const {
+at::Tensor ImageBatch::pixels() const {
   std::vector<at::Tensor> all;
   for (const auto& picture : pictures_) all.push_back(picture.pixels);
   return all.empty() ? at::Tensor() : at::cat(all);

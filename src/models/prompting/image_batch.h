@@ -9,7 +9,7 @@ namespace emend {
 
 // The pictures of a batch. Each has one row of Batch::pixels, or several if it is divided into
 // tiles.
-class ShownPictures {
+class ImageBatch {
  public:
   // Returns the index of the picture. Throws emend::Error if its tiles have another size than the
   // others'.

@@ -105,7 +105,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   processor.layout = layout;
   processor.tokenizer = Tokenizer::load(folder);
   const auto own = (root / "processor_config.json").string();
-  if (layout.image_slots > 0) {
+  if (layout.num_image_tokens > 0) {
     // Newer releases save one file for the whole processor.
     const auto images = (root / "preprocessor_config.json").string();
     processor.image_processor =
@@ -143,7 +143,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
       processor.chat_ = ChatTemplate::load(folder, date);
       if (processor.chat_) {
         templates.without_picture = processor.render("{}", false);
-        if (layout.image_slots > 0) templates.with_picture = processor.render("{}", true);
+        if (layout.num_image_tokens > 0) templates.with_picture = processor.render("{}", true);
       }
     } catch (const Error& error) {
       throw Error("models::processor",
@@ -157,7 +157,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
 // A turn of the user, and the start of the answer.
 std::string Processor::render(const std::string& text, bool picture) const {
   nlohmann::ordered_json content = text;
-  if (layout.image_slots > 0) {
+  if (layout.num_image_tokens > 0) {
     content = nlohmann::ordered_json::array();
     if (picture) content.push_back({{"type", "image"}});
     content.push_back({{"type", "text"}, {"text", text}});
@@ -170,7 +170,7 @@ std::string Processor::render(const std::string& text, bool picture) const {
 // vision-language model, BOS is added if the template has none.
 std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const {
   if (!bos) return tokenizer->encode(text, /*special=*/false);
-  if (chat_ && layout.image_slots == 0 && is_wrapped(text, layout.without_picture))
+  if (chat_ && layout.num_image_tokens == 0 && is_wrapped(text, layout.without_picture))
     return tokenizer->encode(text, /*special=*/false);
   auto ids = tokenizer->encode(text, /*special=*/true);
   const auto size = static_cast<int64_t>(begin_.size());
@@ -181,7 +181,7 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
 }
 
 void Processor::check_sees() const {
-  if (layout.image_slots == 0)
+  if (layout.num_image_tokens == 0)
     throw Error("models::processor", "this model reads text only and does not accept pictures",
                 "omit the picture, or use a vision-language model");
 }
@@ -224,7 +224,7 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
 
   Row row;
   if (image >= 0) {
-    row.ids.assign(layout.image_slots, kImageSlot);
+    row.ids.assign(layout.num_image_tokens, kImageToken);
     row.images.push_back(image);
   }
   const auto ids = tokenizer->encode(prompt(rest, image >= 0), /*special=*/bos != Bos::never);
@@ -235,7 +235,7 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
 // The tokens between placeholders.
 std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, bool bos) const {
   std::vector<std::vector<int64_t>> pieces(1);
-  const bool known = layout.image_slots > 0 && !layout.placeholder.empty();
+  const bool known = layout.num_image_tokens > 0 && !layout.placeholder.empty();
   if (!known || layout.image_token) {
     for (int64_t id : encode(text, bos))
       if (known && id == *layout.image_token)
@@ -275,7 +275,7 @@ void Processor::refuse_placeholder() const {
   throw Error("models::processor",
               fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
               fmt::format("write it once, at the place of the picture; it becomes {} positions",
-                          layout.image_slots));
+                          layout.num_image_tokens));
 }
 
 // Replaces the placeholder by one for each tile, with the texts around tiles.
@@ -316,15 +316,15 @@ Row Processor::in_place(const std::string& text, int64_t image, int rows, int co
   const bool together = spelled || placeholders < 2 ||
                         std::all_of(pieces.begin() + 1, pieces.end() - 1,
                                     [](const auto& piece) { return piece.empty(); });
-  const bool fits = image < 0
-                        ? placeholders == 0
-                        : placeholders == tiles || (!spelled && placeholders == layout.image_slots);
+  const bool fits =
+      image < 0 ? placeholders == 0
+                : placeholders == tiles || (!spelled && placeholders == layout.num_image_tokens);
   if (!fits || !together) refuse_placeholder();
   Row row;
   row.ids = pieces.front();
   for (int64_t tile = 0; image >= 0 && tile < tiles; ++tile) {
     const auto& behind = tiles == 1 ? pieces.back() : pieces[tile + 1];
-    row.ids.insert(row.ids.end(), layout.image_slots, kImageSlot);
+    row.ids.insert(row.ids.end(), layout.num_image_tokens, kImageToken);
     row.images.push_back(image + tile);
     row.ids.insert(row.ids.end(), behind.begin(), behind.end());
   }

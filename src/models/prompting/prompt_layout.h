@@ -12,7 +12,7 @@ namespace emend {
 // folder's files.
 struct PromptLayout {
   // The number of positions of a picture, or of a tile; 0 for a text-only model.
-  int64_t image_slots = 0;
+  int64_t num_image_tokens = 0;
   // The placeholder for a picture in text. Without an id, it is not in the vocabulary, and the text
   // on each side of it is tokenized separately.
   std::optional<int64_t> image_token;

@@ -48,7 +48,7 @@ class Prompts : public ::testing::TestWithParam<std::string> {
 
   Processor processor() const {
     auto layout = architecture_of(read(folder / "config.json")).layout;
-    layout.image_slots = expected.at("queries");
+    layout.num_image_tokens = expected.at("queries");
     return Processor::load(folder.string(), layout);
   }
 
@@ -68,7 +68,7 @@ TEST_P(Prompts, AgreeWithTheReleasedProcessor) {
     EXPECT_EQ(processor.row(text).ids, prompt.at("alone").get<std::vector<int64_t>>()) << text;
     auto ids = prompt.at("with_picture").get<std::vector<int64_t>>();
     for (auto& id : ids)
-      if (id == expected.at("image_token")) id = kImageSlot;
+      if (id == expected.at("image_token")) id = kImageToken;
     const auto row = processor.row(text, 3);
     EXPECT_EQ(row.ids, ids) << text;
     EXPECT_EQ(row.images, std::vector<int64_t>{3});

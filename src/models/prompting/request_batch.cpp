@@ -15,7 +15,7 @@ Batch request_batch(const Vlm& vlm, const std::vector<Query>& queries,
   };
   Batch batch;
   std::vector<const Image*> images;
-  ShownPictures pictures;
+  ImageBatch pictures;
   for (const auto& query : queries) {
     if (!query.image) {
       batch.rows.push_back(vlm.processor.row(query.text));

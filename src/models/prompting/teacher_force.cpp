@@ -21,16 +21,17 @@ std::vector<ForcedRow> teacher_force(const Vlm& vlm, const std::vector<Query>& q
   std::vector<ForcedRow> forced(queries.size());
   for (size_t r = 0; r < forced.size(); ++r) {
     auto& ids = batch.rows[r].ids;
-    forced[r].image_slots = std::count(ids.begin(), ids.end(), kImageSlot);
-    forced[r].answer_begin = static_cast<int64_t>(ids.size()) - forced[r].image_slots;
-    if (batch.rows[r].asked < 0) batch.rows[r].asked = static_cast<int64_t>(ids.size());
+    forced[r].num_image_tokens = std::count(ids.begin(), ids.end(), kImageToken);
+    forced[r].answer_begin = static_cast<int64_t>(ids.size()) - forced[r].num_image_tokens;
+    if (batch.rows[r].prompt_length < 0)
+      batch.rows[r].prompt_length = static_cast<int64_t>(ids.size());
     for (int64_t id : vlm.processor.target(targets[r])) ids.push_back(id);
     auto& segments = batch.rows[r].segments;
     if (!segments.empty()) segments.resize(ids.size(), segments.back());
     std::copy_if(ids.begin(), ids.end(), std::back_inserter(forced[r].tokens),
-                 [](int64_t id) { return id != kImageSlot; });
+                 [](int64_t id) { return id != kImageToken; });
   }
-  auto pass = vlm.model->begin(batch, PadSide::right);
+  auto pass = vlm.model->collate(batch, PadSide::right);
   vlm.model->run(pass, interventions);
   const auto logits = pass.logits().to(at::kFloat);
   for (size_t r = 0; r < forced.size(); ++r)

@@ -76,15 +76,16 @@ Batch Fixture::batch(const std::string& name) const {
     Row row;
     // Without image tokens in the ids, the queries are before the text.
     if (!text && placeholder < 0 && layout.pictures_first)
-      row.ids.assign(layout.image_slots, kImageSlot);
+      row.ids.assign(layout.num_image_tokens, kImageToken);
     const auto real = ids[r].masked_select(mask[r]);
     for (int64_t i = 0; i < real.size(0); ++i) {
       const auto id = real[i].item<int64_t>();
-      row.ids.push_back(id == placeholder ? kImageSlot : id);
+      row.ids.push_back(id == placeholder ? kImageToken : id);
     }
-    const auto slots = std::count(row.ids.begin(), row.ids.end(), kImageSlot);
-    if (slots > 0)
-      for (int64_t i = 0; i < slots / layout.image_slots; ++i) row.images.push_back(image++);
+    const auto image_tokens = std::count(row.ids.begin(), row.ids.end(), kImageToken);
+    if (image_tokens > 0)
+      for (int64_t i = 0; i < image_tokens / layout.num_image_tokens; ++i)
+        row.images.push_back(image++);
     batch.rows.push_back(std::move(row));
   }
   return batch;
@@ -120,7 +121,7 @@ Differences compare_stages(const Model& model, const Fixture& fixture, const std
                            PadSide pad, const Interventions& interventions) {
   at::NoGradGuard no_grad;
   Differences differences;
-  auto pass = model.begin(fixture.batch(name), pad);
+  auto pass = model.collate(fixture.batch(name), pad);
   for (size_t i = 0; i < model.stages().size(); ++i) {
     const auto& stage = model.stages()[i];
     model.run(pass, i, interventions);
@@ -155,7 +156,7 @@ Differences compare_gradients(const Model& model, const Fixture& fixture) {
     wanted.push_back(zero);
   }
 
-  auto pass = model.begin(fixture.batch(main));
+  auto pass = model.collate(fixture.batch(main));
   model.run(pass, deltas);
   const auto loss =
       answer_loss(pass.logits().index({pass.mask}), fixture.tensor(main + "/targets"));

@@ -125,7 +125,7 @@ class MmeditSuite : public Suite {
     return parse_mmedit_row(RowFields(row, rows_.where(index)), kind_);
   }
 
-  MmeditPictures pictures_of(const MmeditRow& row) const {
+  MmeditImages pictures_of(const MmeditRow& row) const {
     auto below = [](const std::string& root, const std::string& name) {
       return name.empty() ? std::string() : (fs::path(root) / name).string();
     };
@@ -174,7 +174,7 @@ class MmeditSuite : public Suite {
     missing_files_ = missing.size();
   }
 
-  void count_dropped(const MmeditRow& row, MmeditPictures pictures, const Kept& kept) {
+  void count_dropped(const MmeditRow& row, MmeditImages pictures, const Kept& kept) {
     for (const auto& probe : mmedit_probes(row, pictures, options_.grid))
       ++dropped_[dropped_name(probe.group)];
     if (kept.no_rephrase) pictures.image_rephrase.clear();

@@ -78,7 +78,7 @@ MmeditRow parse_mmedit_row(const RowFields& fields, MmeditKind kind) {
   return row;
 }
 
-std::vector<Probe> mmedit_probes(const MmeditRow& row, const MmeditPictures& pictures, bool grid) {
+std::vector<Probe> mmedit_probes(const MmeditRow& row, const MmeditImages& pictures, bool grid) {
   std::vector<Probe> probes;
   auto add = [&](Group group, const std::string& image, const std::string& text,
                  const std::string& answer, bool similar = false) {

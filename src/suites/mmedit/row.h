@@ -33,11 +33,11 @@ struct MmeditRow {
 MmeditRow parse_mmedit_row(const RowFields& fields, MmeditKind kind);
 
 // The paths of a row's pictures. An empty path: the picture is missing.
-struct MmeditPictures {
+struct MmeditImages {
   std::string image, image_rephrase, m_loc;
 };
 
 // The probes of the row whose pictures exist. `grid`: also the other cells of the T x I grid.
-std::vector<Probe> mmedit_probes(const MmeditRow& row, const MmeditPictures& pictures, bool grid);
+std::vector<Probe> mmedit_probes(const MmeditRow& row, const MmeditImages& pictures, bool grid);
 
 }  // namespace emend

@@ -4,8 +4,8 @@
 #include "io/error.h"
 #include "suites/random.h"
 #include "suites/scenes/consequences.h"
+#include "suites/scenes/locality_sampler.h"
 #include "suites/scenes/scenes.h"
-#include "suites/scenes/untouched.h"
 #include "suites/scenes/words.h"
 
 namespace emend::scenes {
@@ -24,7 +24,7 @@ class Maker {
         rng_(mix(seed)),
         grid_rng_(mix(mix(seed) + 1)),
         about_picture_(question.kind != Kind::fact),
-        untouched_(scene, question, target, split) {}
+        locality_(scene, question, target, split) {}
 
   Record make(const EditOptions& options) {
     record_.id = std::string("scenes-") + split_name(split_) + "-" + question_.topic + "-" +
@@ -41,10 +41,10 @@ class Maker {
     for (const auto& text : reworded) add(Group::text_generality, record_.image, text, target_);
     for (int i = 0; about_picture_ && i < options.variants; ++i)
       add(Group::image_generality, drawn(another_view(rng_)), question_.text, target_);
-    for (const auto& fact : untouched_.unrelated_facts(options.text_probes, rng_))
+    for (const auto& fact : locality_.unrelated_facts(options.text_probes, rng_))
       add(Group::text_locality, {}, fact.text, fact.answer);
     for (int i = 0; i < options.image_probes; ++i) {
-      auto [scene, question] = untouched_.unrelated_scene(rng_);
+      auto [scene, question] = locality_.unrelated_scene(rng_);
       add(Group::image_locality, drawn(scene), question.text, question.answer);
     }
     for (const auto& one : portable(options.portability)) {
@@ -76,18 +76,18 @@ class Maker {
     add(Group::no_image_locality, {}, question_.text, question_.answer);
     for (const auto& text : reworded)
       add(Group::no_image_locality, {}, text, question_.answer, true);
-    for (const auto& other : untouched_.beside(scene_, options.image_probes, grid_rng_))
+    for (const auto& other : locality_.beside(scene_, options.image_probes, grid_rng_))
       add(Group::consistent_image_locality, record_.image, other.text, other.answer);
     for (int i = 0; i < options.image_probes; ++i) {
       auto shown = another_view(grid_rng_);
-      for (const auto& other : untouched_.beside(shown, 1, grid_rng_))
+      for (const auto& other : locality_.beside(shown, 1, grid_rng_))
         add(Group::consistent_image_locality, drawn(shown), other.text, other.answer, true);
     }
   }
 
   void add_elsewhere(const std::vector<std::string>& texts, int count, bool similar) {
     for (int i = 0; !texts.empty() && i < count; ++i) {
-      auto [scene, answer] = untouched_.elsewhere(grid_rng_);
+      auto [scene, answer] = locality_.elsewhere(grid_rng_);
       add(Group::random_image_locality, drawn(scene), texts[i % texts.size()], answer, similar);
     }
   }
@@ -129,7 +129,7 @@ class Maker {
   Split split_;
   Rng rng_, grid_rng_;
   bool about_picture_;
-  Untouched untouched_;
+  LocalitySampler locality_;
   Record record_;
 };
 

@@ -84,8 +84,8 @@ at::Tensor pictures_of_rows(const Model& model, const Pass& pass, int64_t width)
   at::Tensor which, parts;  // the row of each position
   if (model.stages()[pass.next].module == Module::language && pass.hidden.size(0) == rows &&
       pass.hidden.size(1) == pass.ids.size(1)) {
-    which = at::div(pass.slots, pass.ids.size(1), "floor");
-    parts = pass.hidden.flatten(0, 1).index_select(0, pass.slots);
+    which = at::div(pass.image_positions, pass.ids.size(1), "floor");
+    parts = pass.hidden.flatten(0, 1).index_select(0, pass.image_positions);
   } else {
     which = pass.image_rows.select(1, 1);
     parts = pass.hidden.mean(1).index_select(0, pass.image_rows.select(1, 0));
@@ -104,7 +104,7 @@ int64_t stream_width(const Model& model, size_t stage) {
 
 }  // namespace
 
-void KeShape::declare(SettingList& list) {
+void KeConfig::declare(SettingList& list) {
   where.declare(list);
   list.whole("reader", reader, 1, 100000,
              "hidden size of the LSTM that reads the edit, for each direction");
@@ -117,7 +117,7 @@ void KeShape::declare(SettingList& list) {
   list.flag("image", image, "also condition on the picture");
 }
 
-KeNetwork KeShape::network(const Model& model, double init, int64_t seed) const {
+KeNetwork KeConfig::network(const Model& model, double init, int64_t seed) const {
   auto sites = where.find(model);
   KeNetwork::Options options;
   options.words = model.word_embeddings().size(1);
@@ -164,9 +164,9 @@ std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditReques
   return texts;
 }
 
-KeTrained::Made KeTrained::make(const Vlm& vlm, const Pass& prefix, const ForcedBatch& forced,
-                                const std::vector<std::string>& texts,
-                                const Interventions& base) const {
+KeState::Edit KeState::make(const Vlm& vlm, const Pass& prefix, const ForcedBatch& forced,
+                            const std::vector<std::string>& texts,
+                            const Interventions& base) const {
   const auto& model = *vlm.model;
   const auto& sites = network.sites();
   auto factors = edit_factors(model, prefix, forced, sites, base);
@@ -187,40 +187,40 @@ KeTrained::Made KeTrained::make(const Vlm& vlm, const Pass& prefix, const Forced
 KeEditor::KeEditor(const nlohmann::json& settings)
     : settings_(read_settings<KeSettings>("ke", settings)) {}
 
-const KeTrained& KeEditor::trained(const Vlm& vlm) const {
-  if (trained_ && base_.empty()) return *trained_;  // given by training, not loaded from a file
+const KeState& KeEditor::state(const Vlm& vlm) const {
+  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
   const auto base = vlm.fingerprint();
-  if (trained_ && base_ == base) return *trained_;
+  if (state_ && base_ == base) return *state_;
   const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, "ke", settings_.module)
                                                  : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "ke", base);
-  auto settings = read_settings<KeTrainSettings>("ke", checkpoint.settings);
+  auto settings = read_settings<KeTrainingSettings>("ke", checkpoint.settings);
   require_module(settings_.module, settings.shape.where.module, file);
-  for (const char* name : KeTraining::kOnlyTraining) checkpoint.tensors.erase(name);
-  auto trained = std::make_shared<KeTrained>(
-      KeTrained{settings.shape.network(*vlm.model, 0, 0), settings.weights.end_of_answer});
-  trained->network.load(checkpoint.tensors, file);
-  trained_ = trained;
+  for (const char* name : TrainableKe::kOnlyTraining) checkpoint.tensors.erase(name);
+  auto state = std::make_shared<KeState>(
+      KeState{settings.shape.network(*vlm.model, 0, 0), settings.weights.end_of_answer});
+  state->network.load(checkpoint.tensors, file);
+  state_ = state;
   base_ = base;
-  return *trained_;
+  return *state_;
 }
 
 size_t KeEditor::first_stage(const Model& model) const {
   // Before a checkpoint is loaded, any block of the module can be edited.
-  if (trained_) return first_stage_of(model, trained_->network.sites());
+  if (state_) return first_stage_of(model, state_->network.sites());
   return model.first_stage(module_part(settings_.module));
 }
 
 Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                      const EditContext& context) const {
   const auto& model = *vlm.model;
-  const auto& trained = this->trained(vlm);
-  auto forced = force_edits(vlm, requests, trained.end_of_answer);
-  auto prefix = run_prefix(vlm, forced.batch, first_stage_of(model, trained.network.sites()),
-                           context.base, context.store);
+  const auto& state = this->state(vlm);
+  auto forced = force_edits(vlm, requests, state.end_of_answer);
+  auto prefix = forward_until(vlm, forced.batch, first_stage_of(model, state.network.sites()),
+                              context.base, context.store);
   at::NoGradGuard no_grad;
   auto texts = edit_texts(vlm, requests, context.base, context.store);
-  auto made = trained.make(vlm, prefix, forced, texts, context.base);
+  auto made = state.make(vlm, prefix, forced, texts, context.base);
   auto patch = patch_for(*this, vlm, requests);
   auto edited = context.base;
   for (const auto& deltas : made.deltas) {
@@ -234,7 +234,7 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
     throw Error("editing::ke", "the edit has no gradient at any layer of the editor",
                 "without an image, only the language module can be edited");
 
-  prefix.wanted = answer_positions(forced).to(model.device());
+  prefix.logit_positions = answer_positions(forced).to(model.device());
   model.run(prefix, edited);
   auto tokens = answer_tokens(forced).to(model.device());
   auto after = prefix.logits().to(at::kFloat);
@@ -259,7 +259,7 @@ Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   return patch;
 }
 
-EditorKind ke_editor() {
+EditorInfo ke_editor() {
   return {"ke",
           "a trained network reads the edit and masks its gradient (train it first)",
           describe_settings<KeSettings>(),

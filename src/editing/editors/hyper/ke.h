@@ -11,7 +11,7 @@
 namespace emend {
 
 // Sizes and options of KE's networks.
-struct KeShape {
+struct KeConfig {
   BlockSites where;
   int64_t reader = 128, condition = 1024, hidden = 128;
   double max_scale = 1;
@@ -35,7 +35,7 @@ std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditReques
                                     const Interventions& base, ActivationStore* store);
 
 // A trained KE for a model.
-struct KeTrained {
+struct KeState {
   KeNetwork network;
   bool end_of_answer = false;
 
@@ -43,11 +43,11 @@ struct KeTrained {
   // `texts` has one text for each row. The deltas of a picture that several rows share use the mean
   // of their conditioning vectors. The picture vector is the mean of the residual stream at
   // `prefix` over the positions of the picture.
-  struct Made {
+  struct Edit {
     std::vector<EditDeltas> deltas;
     double loss = 0;
   };
-  Made make(const Vlm& vlm, const Pass& prefix, const ForcedBatch& forced,
+  Edit make(const Vlm& vlm, const Pass& prefix, const ForcedBatch& forced,
             const std::vector<std::string>& texts, const Interventions& base) const;
 };
 
@@ -59,7 +59,7 @@ class KeEditor : public Editor {
   // Throws emend::Error if a setting is unknown.
   explicit KeEditor(const nlohmann::json& settings);
   // Makes an editor that is still in training.
-  explicit KeEditor(std::shared_ptr<const KeTrained> trained) : trained_(std::move(trained)) {}
+  explicit KeEditor(std::shared_ptr<const KeState> state) : state_(std::move(state)) {}
 
   std::string name() const override { return "ke"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
@@ -68,11 +68,11 @@ class KeEditor : public Editor {
              const EditContext& context = {}) const override;
 
  private:
-  const KeTrained& trained(const Vlm& vlm) const;
+  const KeState& state(const Vlm& vlm) const;
 
   KeSettings settings_;
-  mutable std::shared_ptr<const KeTrained> trained_;  // loaded at the first edit
-  mutable std::string base_;  // fingerprint of the model that it was loaded for
+  mutable std::shared_ptr<const KeState> state_;  // loaded at the first edit
+  mutable std::string base_;                      // fingerprint of the model that it was loaded for
 };
 
 }  // namespace emend

@@ -14,7 +14,7 @@ constexpr double kSmallest = 1e-20;  // gradients with a smaller norm count as z
 
 // The norm of each row's sum over tokens of v u^T, computed from inner products of tokens. -> (R,
 // 1, 1)
-at::Tensor gradient_norm(const Factors& factors) {
+at::Tensor gradient_norm(const GradientFactors& factors) {
   auto products = at::bmm(factors.gradient, factors.gradient.transpose(1, 2)) *
                   at::bmm(factors.input, factors.input.transpose(1, 2));
   return products.sum({1, 2}, true).clamp_min(0).sqrt();
@@ -50,7 +50,7 @@ KeNetwork::KeNetwork(const std::vector<Site>& sites, const Options& options)
     network.out.bias.narrow(0, 0, site.in).fill_(-1);
     networks_.push_back(std::move(network));
   }
-  for (auto& [name, tensor] : trained()) tensor.requires_grad_();
+  for (auto& [name, tensor] : parameters()) tensor.requires_grad_();
 }
 
 at::Tensor KeNetwork::condition(const at::Tensor& words, const at::Tensor& lengths,
@@ -68,7 +68,7 @@ at::Tensor KeNetwork::condition(const at::Tensor& words, const at::Tensor& lengt
   return read.tanh();
 }
 
-std::vector<EditDeltas> KeNetwork::deltas(const std::vector<Factors>& factors,
+std::vector<EditDeltas> KeNetwork::deltas(const std::vector<GradientFactors>& factors,
                                           const std::vector<at::Tensor>& conditions) const {
   std::vector<EditDeltas> deltas;
   for (size_t i = 0; i < sites_.size(); ++i) {
@@ -92,7 +92,7 @@ std::vector<EditDeltas> KeNetwork::deltas(const std::vector<Factors>& factors,
   return deltas;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> KeNetwork::trained() const {
+std::vector<std::pair<std::string, at::Tensor>> KeNetwork::parameters() const {
   std::vector<std::pair<std::string, at::Tensor>> all;
   const char* const kParts[] = {"input", "recurrent", "input_bias", "recurrent_bias"};
   for (size_t i = 0; i < lstm_.size(); ++i)
@@ -114,7 +114,7 @@ std::vector<std::pair<std::string, at::Tensor>> KeNetwork::trained() const {
 void KeNetwork::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
   at::NoGradGuard no_grad;
   auto left = tensors;
-  for (auto& [name, tensor] : trained()) {
+  for (auto& [name, tensor] : parameters()) {
     auto found = left.find(name);
     if (found == left.end())
       throw Error("editing::ke", fmt::format("'{}' is missing the tensor '{}'", file, name),

@@ -44,11 +44,11 @@ class KeNetwork {
   at::Tensor condition(const at::Tensor& words, const at::Tensor& lengths,
                        const at::Tensor& pictures) const;
   // conditions: for each site, (R, condition) for its rows. Sites without factors are omitted.
-  std::vector<EditDeltas> deltas(const std::vector<Factors>& factors,
+  std::vector<EditDeltas> deltas(const std::vector<GradientFactors>& factors,
                                  const std::vector<at::Tensor>& conditions) const;
 
   // All trainable tensors, in a fixed order. The network has no other tensors.
-  std::vector<std::pair<std::string, at::Tensor>> trained() const;
+  std::vector<std::pair<std::string, at::Tensor>> parameters() const;
   // Throws emend::Error, which names `file`, if a tensor is missing, unexpected or has the wrong
   // shape.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);

@@ -38,7 +38,7 @@ class KeFixture : public ::testing::Test {
     options.unit_gradient = pictured;
     KeNetwork network({{"a", 0, 5, 7}, {"b", 1, 7, 5}}, options);
     std::map<std::string, at::Tensor> tensors;
-    for (const auto& [name, own] : network.trained()) tensors[name] = tensor(name);
+    for (const auto& [name, own] : network.parameters()) tensors[name] = tensor(name);
     network.load(tensors, "the fixture");
     return network;
   }
@@ -49,7 +49,7 @@ class KeFixture : public ::testing::Test {
     auto condition =
         network.condition(some("words"), some("lengths").to(at::kLong),
                           network.options().picture > 0 ? some("pictures") : at::Tensor());
-    std::vector<Factors> factors = {{some("a.u"), some("a.v")}, {some("b.u"), some("b.v")}};
+    std::vector<GradientFactors> factors = {{some("a.u"), some("a.v")}, {some("b.u"), some("b.v")}};
     return network.deltas(factors, {condition, condition});
   }
 
@@ -76,9 +76,9 @@ TEST_F(KeFixture, GradientsAgreeWithReference) {
     total = total +
             (at::bmm(delta.up.transpose(1, 2), delta.down) * tensor("probe." + delta.site)).sum();
   std::vector<at::Tensor> leaves;
-  for (const auto& [name, leaf] : network.trained()) leaves.push_back(leaf);
+  for (const auto& [name, leaf] : network.parameters()) leaves.push_back(leaf);
   auto gradients = torch::autograd::grad({total}, leaves);
-  auto trained = network.trained();
+  auto trained = network.parameters();
   for (size_t i = 0; i < trained.size(); ++i)
     EXPECT_LT(ke_relative_error(gradients[i], tensor("gradient." + trained[i].first)), 2e-5)
         << trained[i].first;
@@ -98,7 +98,7 @@ TEST_F(KeFixture, ZeroGradientLeavesOnlyTheSoftmaxTerm) {
   auto network = this->network(true);
   auto condition =
       network.condition(tensor("words"), tensor("lengths").to(at::kLong), tensor("pictures"));
-  std::vector<Factors> factors = {{tensor("a.u"), at::zeros_like(tensor("a.v"))}, {}};
+  std::vector<GradientFactors> factors = {{tensor("a.u"), at::zeros_like(tensor("a.v"))}, {}};
   auto made = network.deltas(factors, {condition, condition});
   ASSERT_EQ(made.size(), 1u);  // no delta without factors
   EXPECT_TRUE(at::isfinite(ke_product(made[0])).all().item<bool>());
@@ -122,7 +122,7 @@ TEST_F(KeFixture, InitialNetworkIsGradientDescent) {
 TEST_F(KeFixture, LoadIsStrict) {
   auto network = this->network(false);
   std::map<std::string, at::Tensor> own;
-  for (const auto& [name, leaf] : network.trained()) own[name] = leaf.detach().clone();
+  for (const auto& [name, leaf] : network.parameters()) own[name] = leaf.detach().clone();
   auto tensors = own;
   tensors.erase("a.in.bias");
   EXPECT_THAT(error_of([&] { network.load(tensors, "F"); }),

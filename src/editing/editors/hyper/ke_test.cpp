@@ -41,35 +41,35 @@ class KeTest : public ::testing::Test {
   static EditRequest request(int number = 1, const std::string& target = " cat") {
     return {{"", testing::noise_image(number)}, "What is this?", target, "cow"};
   }
-  static Lesson lesson(int number) {
-    Lesson lesson;
-    lesson.edit = request(number, number % 2 ? " cat" : " dog");
-    lesson.generality = {{lesson.edit.image, "And what is this?", lesson.edit.target},
-                         {{"", testing::noise_image(100 + number)}, "What?", lesson.edit.target}};
-    lesson.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
-    lesson.text_locality = {{{}, "Who are you, then?", " me"}};
-    return lesson;
+  static EditExample example(int number) {
+    EditExample example;
+    example.edit = request(number, number % 2 ? " cat" : " dog");
+    example.generality = {{example.edit.image, "And what is this?", example.edit.target},
+                          {{"", testing::noise_image(100 + number)}, "What?", example.edit.target}};
+    example.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
+    example.text_locality = {{{}, "Who are you, then?", " me"}};
+    return example;
   }
   static nlohmann::json small(const std::string& module = "language") {
     return {{"module", module}, {"reader", 6},      {"condition", 8}, {"hidden", 5},
             {"lr", 3e-3},       {"rates_lr", 1e-2}, {"steps", 60},    {"margin", 0.01}};
   }
   static void steps(Trainer& trainer, int begin, int end) {
-    for (int i = begin; i < end; ++i) trainer.step({lesson(i), lesson(i + 1)});
+    for (int i = begin; i < end; ++i) trainer.step({example(i), example(i + 1)});
   }
-  static std::unique_ptr<Trainee> trained(const nlohmann::json& settings, int count) {
-    auto trainee = make_trainee("ke", vlm(), settings, nullptr);
-    Trainer trainer(*trainee);
+  static std::unique_ptr<TrainableEditor> trained(const nlohmann::json& settings, int count) {
+    auto trainable = make_trainable_editor("ke", vlm(), settings, nullptr);
+    Trainer trainer(*trainable);
     steps(trainer, 0, count);
-    return trainee;
+    return trainable;
   }
-  static std::string checkpoint(const Trainee& trainee, const std::string& name) {
-    save_checkpoint(*folder_ / name, {"ke", vlm().fingerprint(), trainee.settings(),
-                                      nlohmann::json::object(), trainee.tensors()});
+  static std::string checkpoint(const TrainableEditor& trainable, const std::string& name) {
+    save_checkpoint(*folder_ / name, {"ke", vlm().fingerprint(), trainable.settings(),
+                                      nlohmann::json::object(), trainable.tensors()});
     return *folder_ / name;
   }
-  static double value(const Trainee& trainee, const std::string& name) {
-    return trainee.tensors().at(name).item<double>();
+  static double value(const TrainableEditor& trainable, const std::string& name) {
+    return trainable.tensors().at(name).item<double>();
   }
 
   static std::unique_ptr<testing::TemporaryFolder> folder_;
@@ -91,11 +91,11 @@ TEST_F(KeTest, ReadsWrongAnswerTargetAndQuestion) {
 }
 
 TEST_F(KeTest, EditDependsOnTheText) {
-  auto trainee = trained(small(), 3);
+  auto trainable = trained(small(), 3);
   auto other = request();
   other.before = "horse";
-  auto one = trainee->as_editor()->edit(vlm(), {request()});
-  auto two = trainee->as_editor()->edit(vlm(), {other});
+  auto one = trainable->as_editor()->edit(vlm(), {request()});
+  auto two = trainable->as_editor()->edit(vlm(), {other});
   EXPECT_EQ(one.effect["reads"], "cow >> cat || What is this?");
   EXPECT_EQ(two.effect["reads"], "horse >> cat || What is this?");
   EXPECT_FALSE(at::equal(one.deltas[0].delta.up, two.deltas[0].delta.up));
@@ -105,12 +105,12 @@ TEST_F(KeTest, ConditionsOnThePictureIfSet) {
   for (const std::string module : {"language", "connector", "vision_tower"}) {
     auto settings = small(module);
     settings["image"] = true;
-    auto trainee = trained(settings, 2);
-    EXPECT_TRUE(trainee->tensors().count("condition.picture")) << module;
+    auto trainable = trained(settings, 2);
+    EXPECT_TRUE(trainable->tensors().count("condition.picture")) << module;
     // In a batch of two edits, each uses its own picture.
-    auto both = trainee->as_editor()->edit(vlm(), {request(1), request(2)});
-    auto one = trainee->as_editor()->edit(vlm(), {request(1)});
-    auto two = trainee->as_editor()->edit(vlm(), {request(2)});
+    auto both = trainable->as_editor()->edit(vlm(), {request(1), request(2)});
+    auto one = trainable->as_editor()->edit(vlm(), {request(1)});
+    auto two = trainable->as_editor()->edit(vlm(), {request(2)});
     for (size_t i = 0; i < both.deltas.size(); ++i)
       EXPECT_LT(
           ke_delta_error(both.deltas[i].delta.materialised(),
@@ -130,19 +130,19 @@ TEST_F(KeTest, GradientsAgreeWithFiniteDifferences) {
     settings["image"] = true;
     settings["edit_weight"] = 20;  // far above the rounding error
     settings["init"] = 1;
-    auto trainee = trained(settings, 2);
-    const std::vector<Lesson> lessons = {lesson(1), lesson(2)};
-    auto losses = [&] { return trainee->learn(lessons); };
+    auto trainable = trained(settings, 2);
+    const std::vector<EditExample> examples = {example(1), example(2)};
+    auto losses = [&] { return trainable->losses(examples); };
     std::vector<at::Tensor> leaves;
-    for (const auto& one : trainee->trained()) leaves.push_back(one.tensor);
+    for (const auto& one : trainable->parameters()) leaves.push_back(one.tensor);
     auto at_rest = losses();
     auto gradients = torch::autograd::grad({at_rest.total}, leaves, {}, false, false, true);
     at::NoGradGuard no_grad;
     int compared = 0;
     for (size_t i = 0; i < leaves.size(); ++i) {
-      ASSERT_TRUE(gradients[i].defined()) << trainee->trained()[i].name;
+      ASSERT_TRUE(gradients[i].defined()) << trainable->parameters()[i].name;
       // The multiplier increases by the excess over the margin.
-      if (trainee->trained()[i].is_rate) {
+      if (trainable->parameters()[i].is_rate) {
         EXPECT_NEAR(-gradients[i].item<double>(),
                     at_rest.image_locality + at_rest.text_locality - 0.01, 1e-6);
         continue;
@@ -164,7 +164,7 @@ TEST_F(KeTest, GradientsAgreeWithFiniteDifferences) {
         slopes.push_back((loss_at(step) - loss_at(-step)) / (2 * step));
       std::sort(slopes.begin(), slopes.end());
       const auto slope = slopes[slopes.size() / 2];
-      EXPECT_NEAR(slope / size, 1, 0.05) << module << " " << trainee->trained()[i].name;
+      EXPECT_NEAR(slope / size, 1, 0.05) << module << " " << trainable->parameters()[i].name;
     }
     EXPECT_GE(compared, 4) << module;
   }
@@ -175,15 +175,15 @@ TEST_F(KeTest, TrainingReducesTheLoss) {
   settings["lr"] = 1e-2;
   settings["max_scale"] = 5;
   settings["margin"] = 1;  // a random model has no meaningful locality
-  auto trainee = make_trainee("ke", vlm(), settings, nullptr);
-  Trainer trainer(*trainee);
+  auto trainable = make_trainable_editor("ke", vlm(), settings, nullptr);
+  Trainer trainer(*trainable);
   double begin = 0, end = 0;
   for (int i = 0; i < 60; ++i) {
-    auto losses = trainer.step({lesson(i % 4), lesson(i % 4 + 1)});
+    auto losses = trainer.step({example(i % 4), example(i % 4 + 1)});
     (i < 8 ? begin : end) += i < 8 || i >= 52 ? losses.generality : 0;
   }
   EXPECT_LT(end, 0.5 * begin);
-  auto patch = trainee->as_editor()->edit(vlm(), {request(3)});
+  auto patch = trainable->as_editor()->edit(vlm(), {request(3)});
   EXPECT_LT(patch.effect["loss_after"].get<double>(),
             0.5 * patch.effect["loss_before"].get<double>());
 }
@@ -196,33 +196,33 @@ TEST_F(KeTest, MultiplierIncreasesAboveTheMarginAndStaysNonNegative) {
   EXPECT_GT(value(*strict, "alpha"), 0.05);
   settings["margin"] = 1e3;
   auto free = trained(settings, 6);
-  free->learn({lesson(1)});  // it is clamped before it is used
+  free->losses({example(1)});  // it is clamped before it is used
   EXPECT_EQ(value(*free, "alpha"), 0);
 }
 
 TEST_F(KeTest, MarginDecreasesWhenEditsHold) {
   auto settings = small();
   settings["margin_least"] = 0.007;
-  auto trainee = make_trainee("ke", vlm(), settings, nullptr);
-  EXPECT_NEAR(value(*trainee, "margin"), 0.01, 1e-8);
-  trainee->validated(0.9);
-  EXPECT_NEAR(value(*trainee, "margin"), 0.01, 1e-8);
-  trainee->validated(0.95);
-  EXPECT_NEAR(value(*trainee, "margin"), 0.008, 1e-8);
-  trainee->validated(1);
-  EXPECT_NEAR(value(*trainee, "margin"), 0.007, 1e-8);
+  auto trainable = make_trainable_editor("ke", vlm(), settings, nullptr);
+  EXPECT_NEAR(value(*trainable, "margin"), 0.01, 1e-8);
+  trainable->on_validation(0.9);
+  EXPECT_NEAR(value(*trainable, "margin"), 0.01, 1e-8);
+  trainable->on_validation(0.95);
+  EXPECT_NEAR(value(*trainable, "margin"), 0.008, 1e-8);
+  trainable->on_validation(1);
+  EXPECT_NEAR(value(*trainable, "margin"), 0.007, 1e-8);
 }
 
 TEST_F(KeTest, ResumesBitForBit) {
-  auto whole = make_trainee("ke", vlm(), small(), nullptr);
+  auto whole = make_trainable_editor("ke", vlm(), small(), nullptr);
   Trainer unbroken(*whole);
   steps(unbroken, 0, 3);
-  whole->validated(1);
+  whole->on_validation(1);
   std::map<std::string, at::Tensor> state;
   for (const auto& [name, tensor] : unbroken.state()) state[name] = tensor.detach().clone();
   steps(unbroken, 3, 6);
 
-  auto again = make_trainee("ke", vlm(), small(), nullptr);
+  auto again = make_trainable_editor("ke", vlm(), small(), nullptr);
   Trainer resumed(*again);
   resumed.load(state, "the state");
   steps(resumed, 3, 6);
@@ -234,21 +234,21 @@ TEST_F(KeTest, ResumesBitForBit) {
 
 TEST_F(KeTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
   for (const std::string module : {"language", "connector", "vision_tower"}) {
-    KeShape shape;
+    KeConfig shape;
     shape.where.module = module;
-    KeTrained ke{shape.network(model(), 1, 3)};
+    KeState ke{shape.network(model(), 1, 3)};
     const std::vector<EditRequest> edits = {request(1), request(2, " dog")};
     auto texts = edit_texts(vlm(), edits, {}, nullptr);
-    std::vector<ForcedQuery> queries;
+    std::vector<TargetQuery> queries;
     for (const auto& edit : edits) queries.push_back({edit.image, edit.prompt, edit.target});
     const auto first = first_stage_of(model(), ke.network.sites());
     at::NoGradGuard no_grad;
     auto forced = force(vlm(), queries, false);
-    auto both = ke.make(vlm(), run_prefix(vlm(), forced.batch, first), forced, texts, {});
+    auto both = ke.make(vlm(), forward_until(vlm(), forced.batch, first), forced, texts, {});
     for (size_t row : {0, 1}) {
       auto alone = force(vlm(), {queries[row]}, false);
       auto one =
-          ke.make(vlm(), run_prefix(vlm(), alone.batch, first), alone, {texts[row]}, {}).deltas;
+          ke.make(vlm(), forward_until(vlm(), alone.batch, first), alone, {texts[row]}, {}).deltas;
       for (size_t i = 0; i < one.size(); ++i) {
         auto product = [](const EditDeltas& d) { return at::bmm(d.up.transpose(1, 2), d.down); };
         EXPECT_LT(ke_delta_error(product(one[i])[0], product(both.deltas[i])[row]), 1e-3) << module;
@@ -269,11 +269,11 @@ TEST_F(KeTest, PatchIsLowRank) {
 TEST_F(KeTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   auto settings = small("connector");
   settings["image"] = true;
-  auto trainee = trained(settings, 3);
-  auto file = checkpoint(*trainee, "vision.safetensors");
+  auto trainable = trained(settings, 3);
+  auto file = checkpoint(*trainable, "vision.safetensors");
   KeEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "connector"}});
   auto patch = editor.edit(vlm(), {request()});
-  auto fresh = trainee->as_editor()->edit(vlm(), {request()});
+  auto fresh = trainable->as_editor()->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
   for (size_t i = 0; i < patch.deltas.size(); ++i)
     EXPECT_TRUE(
@@ -328,7 +328,7 @@ TEST_F(KeTest, RejectsInvalidSettings) {
               HasSubstr("checkpint"));
   EXPECT_THAT(error_of([] { KeEditor(nlohmann::json{{"module", "ears"}}); }), HasSubstr("module"));
   EXPECT_THAT(error_of([] {
-                make_trainee("ke", vlm(), {{"rank", 3}}, nullptr);
+                make_trainable_editor("ke", vlm(), {{"rank", 3}}, nullptr);
               }),
               HasSubstr("rank"));
   auto settings = small();

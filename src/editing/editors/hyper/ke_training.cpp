@@ -9,7 +9,7 @@
 
 namespace emend {
 
-KeTrainSettings::KeTrainSettings() {
+KeTrainingSettings::KeTrainingSettings() {
   weights.edit = 1;
   training.steps = 200000;
   training.accumulate = 1;
@@ -18,7 +18,7 @@ KeTrainSettings::KeTrainSettings() {
   training.decay = 1;
 }
 
-void KeTrainSettings::declare(SettingList& list) {
+void KeTrainingSettings::declare(SettingList& list) {
   shape.declare(list);
   list.number("init", init, 0, 100, "initial standard deviation of the networks of the layers");
   list.number("margin", margin, 0, 1e3,
@@ -31,13 +31,13 @@ void KeTrainSettings::declare(SettingList& list) {
   training.declare(list);
 }
 
-KeTraining::KeTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
-    : vlm_(vlm), store_(store), settings_(read_settings<KeTrainSettings>("ke", settings)) {
+TrainableKe::TrainableKe(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : vlm_(vlm), store_(store), settings_(read_settings<KeTrainingSettings>("ke", settings)) {
   const auto& model = *vlm.model;
-  now_ = std::make_shared<KeTrained>(
-      KeTrained{settings_.shape.network(model, settings_.init, settings_.seed),
-                settings_.weights.end_of_answer});
-  const auto& sites = now_->network.sites();
+  state_ = std::make_shared<KeState>(
+      KeState{settings_.shape.network(model, settings_.init, settings_.seed),
+              settings_.weights.end_of_answer});
+  const auto& sites = state_->network.sites();
   first_ = first_stage_of(model, sites);
   reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
     return model.stages()[site.stage].module == Module::language;
@@ -47,21 +47,21 @@ KeTraining::KeTraining(const Vlm& vlm, const nlohmann::json& settings, Activatio
   margin_ = at::full({}, settings_.margin, on);
 }
 
-std::vector<Trained> KeTraining::trained() const {
-  std::vector<Trained> all;
-  for (const auto& [name, tensor] : now_->network.trained()) all.push_back({name, tensor});
+std::vector<TrainableParameter> TrainableKe::parameters() const {
+  std::vector<TrainableParameter> all;
+  for (const auto& [name, tensor] : state_->network.parameters()) all.push_back({name, tensor});
   all.push_back({"alpha", alpha_, true});
   return all;
 }
 
-std::map<std::string, at::Tensor> KeTraining::tensors() const {
+std::map<std::string, at::Tensor> TrainableKe::tensors() const {
   std::map<std::string, at::Tensor> all;
-  for (const auto& one : trained()) all[one.name] = one.tensor;
+  for (const auto& one : parameters()) all[one.name] = one.tensor;
   all["margin"] = margin_;
   return all;
 }
 
-void KeTraining::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
+void TrainableKe::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
   at::NoGradGuard no_grad;
   auto networks = tensors;
   for (auto [name, tensor] : {std::pair{"alpha", alpha_}, std::pair{"margin", margin_}}) {
@@ -72,24 +72,24 @@ void KeTraining::load(const std::map<std::string, at::Tensor>& tensors, const st
     tensor.copy_(found->second);
     networks.erase(found);
   }
-  now_->network.load(networks, file);
+  state_->network.load(networks, file);
 }
 
-LessonLosses KeTraining::learn(const std::vector<Lesson>& lessons) {
+EditLosses TrainableKe::losses(const std::vector<EditExample>& examples) {
   const auto& model = *vlm_.model;
   {
     at::NoGradGuard no_grad;
     alpha_.clamp_(0);  // project alpha to the allowed range after a step
   }
-  auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
-                               settings_.weights.end_of_answer, store_);
+  auto batch = prepare_examples(vlm_, examples, first_, reaches_text_,
+                                settings_.weights.end_of_answer, store_);
   std::vector<EditRequest> edits;
-  for (const auto& lesson : lessons) edits.push_back(lesson.edit);
+  for (const auto& example : examples) edits.push_back(example.edit);
   auto made =
-      now_->make(vlm_, batch.edit_pass, batch.edits, edit_texts(vlm_, edits, {}, store_), {});
+      state_->make(vlm_, batch.edit_pass, batch.edits, edit_texts(vlm_, edits, {}, store_), {});
   auto weights = settings_.weights;
   weights.locality = alpha_.item<double>();
-  auto losses = lesson_losses(model, batch, made.deltas, weights);
+  auto losses = edit_losses(model, batch, made.deltas, weights);
   // The networks treat alpha as a constant. The gradient of alpha is the excess with its sign
   // reversed.
   const double margin = margin_.item<double>();
@@ -98,7 +98,7 @@ LessonLosses KeTraining::learn(const std::vector<Lesson>& lessons) {
   return losses;
 }
 
-void KeTraining::validated(double held) {
+void TrainableKe::on_validation(double held) {
   at::NoGradGuard no_grad;
   if (held <= settings_.margin_held) return;
   margin_.fill_(std::max(margin_.item<double>() * settings_.margin_factor,

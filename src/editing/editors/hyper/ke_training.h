@@ -16,8 +16,8 @@ namespace emend {
 // initial alpha, and `rates_lr` is the learning rate of alpha. The defaults are the paper's; the
 // recipes are for the bundled model. Adam replaces the authors' RMSprop, and labels are not
 // smoothed.
-struct KeTrainSettings {
-  KeShape shape;
+struct KeTrainingSettings {
+  KeConfig shape;
   double init = 0.1;  // initial standard deviation of the last layers' weights
   double margin =
       1e-3;  // for the sum of the mean KL of texts and of pictures, in nats per position
@@ -25,34 +25,34 @@ struct KeTrainSettings {
   double margin_factor = 0.8;
   double margin_held = 0.9;  // share of edits that must hold for the margin to decrease
   int64_t seed = 0;
-  LessonWeights weights;
+  LossWeights weights;
   TrainSettings training;
 
-  KeTrainSettings();
+  KeTrainingSettings();
   void declare(SettingList& list);
 };
 
-class KeTraining : public Trainee {
+class TrainableKe : public TrainableEditor {
  public:
   // Names of tensors that only training uses.
   static constexpr std::array<const char*, 2> kOnlyTraining = {"alpha", "margin"};
 
-  KeTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
+  TrainableKe(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
   std::string editor() const override { return "ke"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
   const TrainSettings& training() const override { return settings_.training; }
-  std::vector<Trained> trained() const override;
+  std::vector<TrainableParameter> parameters() const override;
   std::map<std::string, at::Tensor> tensors() const override;
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override;
-  LessonLosses learn(const std::vector<Lesson>& lessons) override;
-  void validated(double held) override;
-  std::unique_ptr<Editor> as_editor() const override { return std::make_unique<KeEditor>(now_); }
+  EditLosses losses(const std::vector<EditExample>& examples) override;
+  void on_validation(double held) override;
+  std::unique_ptr<Editor> as_editor() const override { return std::make_unique<KeEditor>(state_); }
 
  private:
   const Vlm& vlm_;
   ActivationStore* store_;
-  KeTrainSettings settings_;
-  std::shared_ptr<KeTrained> now_;
+  KeTrainingSettings settings_;
+  std::shared_ptr<KeState> state_;
   at::Tensor alpha_;   // (), requires grad; its gradient is reversed
   at::Tensor margin_;  // ()
   size_t first_;

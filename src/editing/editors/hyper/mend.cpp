@@ -36,12 +36,12 @@ void keep_wanting(const Model& model, const Pass& prefix, const at::Tensor& want
 
 }  // namespace
 
-MendTrained::Made MendTrained::make(const Model& model, const Pass& prefix,
-                                    const ForcedBatch& forced, const Interventions& base,
-                                    const std::function<void(const std::vector<Factors>&)>& observe,
-                                    const MendRounds& more) const {
-  Made made;
-  EditOf own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
+MendState::Edit MendState::make(
+    const Model& model, const Pass& prefix, const ForcedBatch& forced, const Interventions& base,
+    const std::function<void(const std::vector<GradientFactors>&)>& observe,
+    const MendRounds& more) const {
+  Edit made;
+  EditIndex own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
   if (prefix.pixels.defined())
     own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
   const auto most = std::max(network.rounds(), more.most);
@@ -103,10 +103,10 @@ MendEditor::MendEditor(const nlohmann::json& settings)
 MendIteratedEditor::MendIteratedEditor(const nlohmann::json& settings)
     : MendIteratedEditor(read_settings<MendIteratedSettings>("mend-iterated", settings)) {}
 
-const MendTrained& MendEditor::trained(const Vlm& vlm) const {
-  if (trained_ && base_.empty()) return *trained_;  // given by training, not loaded from a file
+const MendState& MendEditor::state(const Vlm& vlm) const {
+  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
   const auto base = vlm.fingerprint();
-  if (trained_ && base_ == base) return *trained_;
+  if (state_ && base_ == base) return *state_;
   const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, name(), settings_.module)
                                                  : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, name(), base);
@@ -125,31 +125,31 @@ const MendTrained& MendEditor::trained(const Vlm& vlm) const {
                 "train it for one gradient: emend train --editor mend --from CHECKPOINT");
   options.init = 0;
   options.device = vlm.model->device();
-  auto trained = std::make_shared<MendTrained>(
-      MendTrained{MendNetwork(where.find(*vlm.model), options),
-                  json_get<bool>(checkpoint.settings, "end_of_answer", file)});
-  trained->network.load(checkpoint.tensors, file);
-  trained_ = trained;
+  auto state = std::make_shared<MendState>(
+      MendState{MendNetwork(where.find(*vlm.model), options),
+                json_get<bool>(checkpoint.settings, "end_of_answer", file)});
+  state->network.load(checkpoint.tensors, file);
+  state_ = state;
   base_ = base;
-  return *trained_;
+  return *state_;
 }
 
 size_t MendEditor::first_stage(const Model& model) const {
   // Before a checkpoint is loaded, any block of the module can be edited.
-  if (trained_) return first_stage_of(model, trained_->network.sites());
+  if (state_) return first_stage_of(model, state_->network.sites());
   return model.first_stage(module_part(settings_.module));
 }
 
 Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                        const EditContext& context) const {
   const auto& model = *vlm.model;
-  const auto& trained = this->trained(vlm);
-  const auto& sites = trained.network.sites();
-  auto forced = force_edits(vlm, requests, trained.end_of_answer);
+  const auto& state = this->state(vlm);
+  const auto& sites = state.network.sites();
+  auto forced = force_edits(vlm, requests, state.end_of_answer);
   auto prefix =
-      run_prefix(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
+      forward_until(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
   at::NoGradGuard no_grad;
-  auto made = trained.make(model, prefix, forced, context.base, {}, rounds());
+  auto made = state.make(model, prefix, forced, context.base, {}, rounds());
   auto patch = patch_for(*this, vlm, requests);
   for (const auto& deltas : made.deltas) {
     auto change = joined(deltas);
@@ -161,7 +161,7 @@ Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
 
   auto edited = context.base;
   for (auto& change : on_weights(patch.deltas)) edited.push_back(std::move(change));
-  prefix.wanted = answer_positions(forced).to(model.device());
+  prefix.logit_positions = answer_positions(forced).to(model.device());
   model.run(prefix, edited);
   auto tokens = answer_tokens(forced).to(model.device());
   auto after = prefix.logits().to(at::kFloat);
@@ -201,7 +201,7 @@ const char* const kRoundPatience =
 
 }  // namespace
 
-EditorKind mend_editor() {
+EditorInfo mend_editor() {
   return {"mend",
           "a trained network turns one gradient of the edit into low-rank changes (train it first)",
           describe_settings<MendSettings>(),
@@ -210,7 +210,7 @@ EditorKind mend_editor() {
           {kBatchIsSum, kRoundPatience}};
 }
 
-EditorKind mend_iterated_editor() {
+EditorInfo mend_iterated_editor() {
   return {
       "mend-iterated",
       "mend with further gradients of the edited model, until the edit holds (train it first)",

@@ -31,7 +31,7 @@ struct MendIteratedSettings : MendSettings {
 };
 
 // A trained MEND for a model.
-struct MendTrained {
+struct MendState {
   MendNetwork network;
   bool end_of_answer = false;
 
@@ -40,15 +40,15 @@ struct MendTrained {
   // deltas. The published method has one round. `observe` receives the factors of each round.
   // `more`: edits whose loss is above `until` after the trained number of rounds take further
   // rounds with the network of the last round, as long as each round reduces the loss.
-  struct Made {
+  struct Edit {
     std::vector<EditDeltas> deltas;
     std::vector<double> losses;  // mean over the rows, before each round
     int64_t rounds = 0;
     bool limited = false;  // whether further rounds could reduce the loss
   };
-  Made make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
+  Edit make(const Model& model, const Pass& prefix, const ForcedBatch& forced,
             const Interventions& base,
-            const std::function<void(const std::vector<Factors>&)>& observe = {},
+            const std::function<void(const std::vector<GradientFactors>&)>& observe = {},
             const MendRounds& more = {}) const;
 };
 
@@ -60,7 +60,7 @@ class MendEditor : public Editor {
   // Throws emend::Error if a setting is unknown.
   explicit MendEditor(const nlohmann::json& settings);
   // Makes an editor that is still in training.
-  explicit MendEditor(std::shared_ptr<const MendTrained> trained) : trained_(std::move(trained)) {}
+  explicit MendEditor(std::shared_ptr<const MendState> state) : state_(std::move(state)) {}
 
   std::string name() const override { return "mend"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
@@ -73,10 +73,10 @@ class MendEditor : public Editor {
   virtual MendRounds rounds() const { return {}; }
 
  private:
-  const MendTrained& trained(const Vlm& vlm) const;
+  const MendState& state(const Vlm& vlm) const;
 
   MendSettings settings_;
-  mutable std::shared_ptr<const MendTrained> trained_;  // loaded at the first edit
+  mutable std::shared_ptr<const MendState> state_;  // loaded at the first edit
   mutable std::string base_;  // fingerprint of the model that it was loaded for
 };
 
@@ -85,8 +85,8 @@ class MendEditor : public Editor {
 class MendIteratedEditor : public MendEditor {
  public:
   explicit MendIteratedEditor(const nlohmann::json& settings);
-  explicit MendIteratedEditor(std::shared_ptr<const MendTrained> trained)
-      : MendEditor(std::move(trained)) {}
+  explicit MendIteratedEditor(std::shared_ptr<const MendState> state)
+      : MendEditor(std::move(state)) {}
 
   std::string name() const override { return "mend-iterated"; }
   nlohmann::json settings() const override { return settings_json(settings_); }

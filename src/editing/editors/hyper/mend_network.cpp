@@ -25,7 +25,7 @@ struct Tokens {
   at::Tensor where;  // (K) index into the flattened (R * T)
 };
 
-Tokens tokens_of(const Factors& factors) {
+Tokens tokens_of(const GradientFactors& factors) {
   auto u = factors.input.flatten(0, 1), v = factors.gradient.flatten(0, 1);
   auto where = (u != 0).any(-1).logical_and((v != 0).any(-1)).nonzero().squeeze(-1);
   return {at::cat({u.index_select(0, where), v.index_select(0, where)}, -1), where};
@@ -61,10 +61,10 @@ MendNetwork::MendNetwork(const std::vector<Site>& sites, const Options& options)
     shape.moved = at::zeros({width}, on);
   }
   rates_ = at::full({rounds_ * static_cast<int64_t>(sites.size())}, options.rate, on);
-  for (auto& [name, tensor] : trained()) tensor.requires_grad_();
+  for (auto& [name, tensor] : parameters()) tensor.requires_grad_();
 }
 
-void MendNetwork::observe(const std::vector<Factors>& factors) {
+void MendNetwork::observe(const std::vector<GradientFactors>& factors) {
   at::NoGradGuard no_grad;
   for (auto& shape : shapes_) {
     for (auto i : shape.sites) {
@@ -84,7 +84,7 @@ void MendNetwork::observe(const std::vector<Factors>& factors) {
   }
 }
 
-std::vector<EditDeltas> MendNetwork::deltas(const std::vector<Factors>& factors,
+std::vector<EditDeltas> MendNetwork::deltas(const std::vector<GradientFactors>& factors,
                                             int64_t round) const {
   std::vector<EditDeltas> deltas;
   for (const auto& shape : shapes_) {
@@ -123,7 +123,7 @@ std::string MendNetwork::prefix_of(const Shape& shape) {
   return fmt::format("{}x{}.", shape.out, shape.in);
 }
 
-std::vector<std::pair<std::string, at::Tensor>> MendNetwork::trained() const {
+std::vector<std::pair<std::string, at::Tensor>> MendNetwork::parameters() const {
   std::vector<std::pair<std::string, at::Tensor>> all;
   for (const auto& shape : shapes_) {
     for (int i = 0; i < 2; ++i) {
@@ -142,7 +142,7 @@ std::vector<std::pair<std::string, at::Tensor>> MendNetwork::trained() const {
 
 std::map<std::string, at::Tensor> MendNetwork::tensors() const {
   std::map<std::string, at::Tensor> all;
-  for (const auto& [name, tensor] : trained()) all[name] = tensor;
+  for (const auto& [name, tensor] : parameters()) all[name] = tensor;
   for (const auto& shape : shapes_) {
     all[prefix_of(shape) + "count"] = shape.count;
     all[prefix_of(shape) + "mean"] = shape.mean;
@@ -175,7 +175,7 @@ void MendNetwork::load(const std::map<std::string, at::Tensor>& tensors, const s
 std::map<std::string, at::Tensor> MendNetwork::grown(
     std::map<std::string, at::Tensor> tensors) const {
   at::NoGradGuard no_grad;
-  for (const auto& [name, own] : trained()) {
+  for (const auto& [name, own] : parameters()) {
     auto found = tensors.find(name);
     if (found == tensors.end() || found->second.dim() != own.dim()) continue;
     auto& tensor = found->second;

@@ -28,14 +28,15 @@ class MendNetwork {
 
   const std::vector<Site>& sites() const { return sites_; }
   // Updates means and deviations with the tokens of the factors (training only).
-  void observe(const std::vector<Factors>& factors);
+  void observe(const std::vector<GradientFactors>& factors);
   int64_t rounds() const { return rounds_; }
   // Returns the deltas of edits, one for each row of the factors. Sites without factors are
   // omitted. Tokens whose u or v is all zero are skipped.
-  std::vector<EditDeltas> deltas(const std::vector<Factors>& factors, int64_t round = 0) const;
+  std::vector<EditDeltas> deltas(const std::vector<GradientFactors>& factors,
+                                 int64_t round = 0) const;
 
   // The trainable tensors in a fixed order, and which of them are learning rates.
-  std::vector<std::pair<std::string, at::Tensor>> trained() const;
+  std::vector<std::pair<std::string, at::Tensor>> parameters() const;
   static bool is_rate(const std::string& name) { return name == "rates"; }
   // All tensors: the trainable ones, means and deviations.
   std::map<std::string, at::Tensor> tensors() const;

@@ -34,8 +34,8 @@ class MendFixture : public ::testing::Test {
         std::vector<Site>{{"a", 0, 5, 7}, {"b", 0, 5, 7}, {"c", 1, 7, 5}}, options);
   }
   at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
-  std::vector<Factors> batch(int which) const {
-    std::vector<Factors> factors;
+  std::vector<GradientFactors> batch(int which) const {
+    std::vector<GradientFactors> factors;
     for (const std::string site : {"a", "b", "c"}) {
       auto name = fmt::format("batch.{}.{}.", which, site);
       factors.push_back({tensor(name + "u"), tensor(name + "v")});
@@ -80,9 +80,9 @@ TEST_F(MendFixture, GradientsAgreeWithReference) {
   for (const auto& delta : network_->deltas(batch(2)))
     total = total + (mend_product(delta) * tensor("probe." + delta.site)).sum();
   std::vector<at::Tensor> leaves;
-  for (const auto& [name, leaf] : network_->trained()) leaves.push_back(leaf);
+  for (const auto& [name, leaf] : network_->parameters()) leaves.push_back(leaf);
   auto gradients = torch::autograd::grad({total}, leaves);
-  auto trained = network_->trained();
+  auto trained = network_->parameters();
   for (size_t i = 0; i < trained.size(); ++i)
     EXPECT_LT(mend_relative_error(gradients[i], tensor("gradient." + trained[i].first)), 1e-5)
         << trained[i].first;

@@ -41,41 +41,42 @@ class MendTest : public ::testing::Test {
   static EditRequest request(int number = 1, const std::string& target = " cat") {
     return {{"", testing::noise_image(number)}, "What is this?", target};
   }
-  static Lesson lesson(int number) {
-    Lesson lesson;
-    lesson.edit = request(number, number % 2 ? " cat" : " dog");
-    lesson.generality = {{lesson.edit.image, "And what is this?", lesson.edit.target},
-                         {{"", testing::noise_image(100 + number)}, "What?", lesson.edit.target}};
-    lesson.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
-    lesson.text_locality = {{{}, "Who are you, then?", " me"}};
-    return lesson;
+  static EditExample example(int number) {
+    EditExample example;
+    example.edit = request(number, number % 2 ? " cat" : " dog");
+    example.generality = {{example.edit.image, "And what is this?", example.edit.target},
+                          {{"", testing::noise_image(100 + number)}, "What?", example.edit.target}};
+    example.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
+    example.text_locality = {{{}, "Who are you, then?", " me"}};
+    return example;
   }
   static nlohmann::json small(const std::string& module = "language") {
     return {{"module", module}, {"rank", 4},          {"rate", -1e-2}, {"lr", 1e-3},
             {"accumulate", 1},  {"edit_weight", 1.0}, {"steps", 40},   {"ranks_weight", 0.5}};
   }
-  static std::unique_ptr<Trainee> trained(nlohmann::json settings, int steps,
-                                          const std::string& editor = "mend") {
-    auto trainee = make_trainee(editor, vlm(), settings, nullptr);
-    Trainer trainer(*trainee);
-    for (int i = 0; i < steps; ++i) trainer.step({lesson(i), lesson(i + 1)});
-    return trainee;
+  static std::unique_ptr<TrainableEditor> trained(nlohmann::json settings, int steps,
+                                                  const std::string& editor = "mend") {
+    auto trainable = make_trainable_editor(editor, vlm(), settings, nullptr);
+    Trainer trainer(*trainable);
+    for (int i = 0; i < steps; ++i) trainer.step({example(i), example(i + 1)});
+    return trainable;
   }
-  static std::string checkpoint(const Trainee& trainee, const std::string& name) {
-    EditorCheckpoint file{trainee.editor(),
+  static std::string checkpoint(const TrainableEditor& trainable, const std::string& name) {
+    EditorCheckpoint file{trainable.editor(),
                           vlm().fingerprint(),
-                          trainee.settings(),
+                          trainable.settings(),
                           {{"steps", 1}},
-                          trainee.tensors()};
+                          trainable.tensors()};
     save_checkpoint(*folder_ / name, file);
     return *folder_ / name;
   }
   // Without `more`, an iterated editor takes only the rounds that it was trained for.
-  static std::unique_ptr<Editor> editor(const Trainee& trainee, const nlohmann::json& more = {}) {
-    nlohmann::json settings = {{"checkpoint", checkpoint(trainee, "editor.safetensors")}};
-    if (trainee.editor() == "mend-iterated") settings["rounds"] = 0;
+  static std::unique_ptr<Editor> editor(const TrainableEditor& trainable,
+                                        const nlohmann::json& more = {}) {
+    nlohmann::json settings = {{"checkpoint", checkpoint(trainable, "editor.safetensors")}};
+    if (trainable.editor() == "mend-iterated") settings["rounds"] = 0;
     if (!more.is_null()) settings.update(more);
-    return make_editor(trainee.editor(), settings);
+    return make_editor(trainable.editor(), settings);
   }
   static at::Tensor logits(const Interventions& interventions, int number = 1) {
     at::NoGradGuard no_grad;
@@ -118,10 +119,10 @@ TEST_F(MendTest, FactorsMultiplyToTheWeightGradient) {
   auto sites = model().find_sites(
       "{vision_model.encoder.layers.1.mlp.fc1,qformer.encoder.layer.1.output_query.dense,"
       "language_model.model.decoder.layers.1.fc2}");
-  std::vector<ForcedQuery> queries;
+  std::vector<TargetQuery> queries;
   for (int i : {1, 2}) queries.push_back({request(i).image, request(i).prompt, " cat"});
   auto forced = force(vlm(), queries, false);
-  auto factors = edit_factors(model(), run_prefix(vlm(), forced.batch, 1), forced, sites, {});
+  auto factors = edit_factors(model(), forward_until(vlm(), forced.batch, 1), forced, sites, {});
 
   Interventions probes;
   std::vector<at::Tensor> leaves;
@@ -130,8 +131,8 @@ TEST_F(MendTest, FactorsMultiplyToTheWeightGradient) {
     auto change = Intervention::weight(site.name, {leaves.back(), {}, {}});
     probes.push_back(change);
   }
-  auto pass = model().begin(forced.batch);
-  pass.wanted = answer_positions(forced);
+  auto pass = model().collate(forced.batch);
+  pass.logit_positions = answer_positions(forced);
   model().run(pass, probes);
   // The answers have equal length, so the sum of the rows' means is twice the mean.
   auto loss = 2 * answer_loss(pass.logits(), answer_tokens(forced));
@@ -152,20 +153,20 @@ TEST_F(MendTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
     where.module = module;
     auto sites = where.find(model());
     MendNetwork network(sites, options);
-    std::vector<ForcedQuery> queries;
+    std::vector<TargetQuery> queries;
     for (int i : {1, 2}) queries.push_back({request(i).image, request(i).prompt, " cat"});
     auto forced = force(vlm(), queries, false);
     auto first = first_stage_of(model(), sites);
-    auto prefix = run_prefix(vlm(), forced.batch, first);
+    auto prefix = forward_until(vlm(), forced.batch, first);
     auto factors = edit_factors(model(), prefix, forced, sites, {}).sites;
     network.observe(factors);
     at::NoGradGuard no_grad;
     auto deltas = network.deltas(factors);
 
-    EditOf edit_of{at::tensor({1, 0}, at::kLong), at::tensor({1, 0}, at::kLong)};
+    EditIndex edit_index{at::tensor({1, 0}, at::kLong), at::tensor({1, 0}, at::kLong)};
     auto crossed = prefix;
     crossed.batched_pictures = true;
-    model().run(crossed, attach(model(), deltas, edit_of));
+    model().run(crossed, attach(model(), deltas, edit_index));
     for (int64_t row : {0, 1}) {
       Interventions own;
       for (const auto& delta : deltas) {
@@ -185,42 +186,42 @@ TEST_F(MendTest, GradientsAgreeWithFiniteDifferences) {
     auto settings = small(module);
     settings["edit_weight"] = 20;  // far above the rounding error
     settings["ranks_weight"] = 0;  // the loss on ranks is not differentiable everywhere
-    auto trainee = trained(settings, 2);
-    const std::vector<Lesson> lessons = {lesson(1), lesson(2)};
-    // The statistics change with every lesson, so each starts from the same state.
+    auto trainable = trained(settings, 2);
+    const std::vector<EditExample> examples = {example(1), example(2)};
+    // The statistics change with every example, so each starts from the same state.
     std::map<std::string, at::Tensor> state;
-    for (const auto& [name, tensor] : trainee->tensors()) state[name] = tensor.detach().clone();
-    auto loss_at = [&] { return trainee->learn(lessons).total; };
+    for (const auto& [name, tensor] : trainable->tensors()) state[name] = tensor.detach().clone();
+    auto loss_at = [&] { return trainable->losses(examples).total; };
     std::vector<at::Tensor> leaves;
-    for (const auto& one : trainee->trained()) leaves.push_back(one.tensor);
+    for (const auto& one : trainable->parameters()) leaves.push_back(one.tensor);
     auto gradients = torch::autograd::grad({loss_at()}, leaves, {}, false, false, true);
     int compared = 0;
     for (size_t i = 0; i < leaves.size(); ++i) {
-      ASSERT_TRUE(gradients[i].defined()) << trainee->trained()[i].name;
+      ASSERT_TRUE(gradients[i].defined()) << trainable->parameters()[i].name;
       // In the direction of the gradient, where the change is largest relative to rounding.
       auto size = gradients[i].norm().item<double>();
       if (size < 1) continue;
       ++compared;
       auto direction = gradients[i] / size;
-      const double step = 2e-3 * (trainee->trained()[i].is_rate ? 0.1 : 1);
+      const double step = 2e-3 * (trainable->parameters()[i].is_rate ? 0.1 : 1);
       double losses[2];
       for (int side : {0, 1}) {
-        trainee->load(state, "the state");
+        trainable->load(state, "the state");
         at::NoGradGuard no_grad;
         leaves[i].add_(direction, side ? step : -step);
         losses[side] = loss_at().item<double>();
       }
-      trainee->load(state, "the state");
+      trainable->load(state, "the state");
       EXPECT_NEAR((losses[1] - losses[0]) / (2 * step) / size, 1, 0.05)
-          << module << " " << trainee->trained()[i].name;
+          << module << " " << trainable->parameters()[i].name;
     }
     EXPECT_GE(compared, 6) << module;
   }
 }
 
 TEST_F(MendTest, TakesOneGradientEvenIfTheEditDoesNotHold) {
-  const auto trainee = trained(small(), 2);
-  for (const auto& own : {editor(*trainee), trainee->as_editor()}) {
+  const auto trainable = trained(small(), 2);
+  for (const auto& own : {editor(*trainable), trainable->as_editor()}) {
     EXPECT_EQ(own->name(), "mend");
     const auto patch = own->edit(vlm(), {request()});
     EXPECT_EQ(patch.effect["steps"], 1);
@@ -234,7 +235,7 @@ TEST_F(MendTest, TakesOneGradientEvenIfTheEditDoesNotHold) {
     EXPECT_EQ(patch.editor, "mend");
   }
   for (const char* setting : {"rounds", "until"})
-    EXPECT_THAT(error_of([&] { editor(*trainee, {{setting, 3}}); }), HasSubstr(setting));
+    EXPECT_THAT(error_of([&] { editor(*trainable, {{setting, 3}}); }), HasSubstr(setting));
   EXPECT_THAT(error_of([&] { trained({{"rounds", 2}}, 0); }), HasSubstr("rounds"));
 }
 
@@ -243,8 +244,8 @@ TEST_F(MendTest, MendAndMendIteratedRejectEachOthersCheckpoints) {
   const auto once = trained(settings, 2);
   settings["rounds"] = 2;
   const auto twice = trained(settings, 2, "mend-iterated");
-  const auto refusal = [&](const Trainee& trainee, const char* name) {
-    const auto file = checkpoint(trainee, "one.safetensors");
+  const auto refusal = [&](const TrainableEditor& trainable, const char* name) {
+    const auto file = checkpoint(trainable, "one.safetensors");
     return error_of([&] { make_editor(name, {{"checkpoint", file}})->edit(vlm(), {request()}); });
   };
   EXPECT_THAT(refusal(*once, "mend-iterated"), HasSubstr("is a trained 'mend'"));
@@ -274,9 +275,9 @@ TEST_F(MendTest, RoundsContinueUntilTheEditHolds) {
     settings["rounds"] = 1;
     return trained(settings, steps, "mend-iterated");
   };
-  const auto trainee = iterated("language", 20);
+  const auto trainable = iterated("language", 20);
   const auto edit = [&](const nlohmann::json& settings, std::vector<EditRequest> requests) {
-    return editor(*trainee, settings)->edit(vlm(), requests);
+    return editor(*trainable, settings)->edit(vlm(), requests);
   };
   const auto loss = [](const Patch& patch) { return patch.effect["loss_after"].get<double>(); };
   const auto once = edit({{"rounds", 0}}, {request()});
@@ -314,22 +315,22 @@ TEST_F(MendTest, RoundsContinueUntilTheEditHolds) {
 
 TEST_F(MendTest, TrainingReducesTheLoss) {
   auto settings = small();
-  auto trainee = make_trainee("mend", vlm(), settings, nullptr);
-  Trainer trainer(*trainee);
+  auto trainable = make_trainable_editor("mend", vlm(), settings, nullptr);
+  Trainer trainer(*trainable);
   double begin = 0, end = 0;
   for (int i = 0; i < 60; ++i) {
-    auto losses = trainer.step({lesson(i % 8), lesson(i % 8 + 1)});
+    auto losses = trainer.step({example(i % 8), example(i % 8 + 1)});
     (i < 8 ? begin : end) += i < 8 || i >= 52 ? losses.generality : 0;
   }
   EXPECT_LT(end, 0.5 * begin);
-  auto patch = trainee->as_editor()->edit(vlm(), {request(3)});
+  auto patch = trainable->as_editor()->edit(vlm(), {request(3)});
   EXPECT_LT(patch.effect["loss_after"].get<double>(),
             0.5 * patch.effect["loss_before"].get<double>());
 }
 
 TEST_F(MendTest, PatchIsSavedAsLowRank) {
-  auto trainee = trained(small(), 3);
-  auto patch = editor(*trainee)->edit(vlm(), {request()});
+  auto trainable = trained(small(), 3);
+  auto patch = editor(*trainable)->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), 6u);
   for (const auto& change : patch.deltas) {
     ASSERT_TRUE(change.delta.low_rank()) << change.site;
@@ -348,11 +349,11 @@ TEST_F(MendTest, PatchIsSavedAsLowRank) {
 }
 
 TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
-  auto trainee = trained(small("connector"), 3);
-  auto file = checkpoint(*trainee, "vision.safetensors");
+  auto trainable = trained(small("connector"), 3);
+  auto file = checkpoint(*trainable, "vision.safetensors");
   MendEditor editor(nlohmann::json{{"checkpoint", file}, {"module", "connector"}});
   auto patch = editor.edit(vlm(), {request()});
-  auto fresh = trainee->as_editor()->edit(vlm(), {request()});
+  auto fresh = trainable->as_editor()->edit(vlm(), {request()});
   ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
   for (size_t i = 0; i < patch.deltas.size(); ++i)
     EXPECT_TRUE(
@@ -372,8 +373,8 @@ TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
 }
 
 TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
-  auto trainee = trained(small(), 3);
-  auto editor = trainee->as_editor();
+  auto trainable = trained(small(), 3);
+  auto editor = trainable->as_editor();
   auto one = editor->edit(vlm(), {request(1)}), two = editor->edit(vlm(), {request(2, " dog")});
   auto both = editor->edit(vlm(), {request(1), request(2, " dog")});
   ASSERT_EQ(both.deltas.size(), one.deltas.size());
@@ -386,8 +387,8 @@ TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
 }
 
 TEST_F(MendTest, SequentialEditsStartFromEarlierOnes) {
-  auto trainee = trained(small(), 3);
-  auto editor = trainee->as_editor();
+  auto trainable = trained(small(), 3);
+  auto editor = trainable->as_editor();
   PatchStack stack;
   stack.apply(vlm(), editor->edit(vlm(), {request(1)}));
   EditContext context;
@@ -421,10 +422,10 @@ TEST_F(MendTest, RejectsInvalidSettings) {
   MendEditor model_file(nlohmann::json{{"checkpoint", *folder_ / "model/model.safetensors"}});
   EXPECT_THAT(error_of([&] { model_file.edit(vlm(), {request()}); }),
               HasSubstr("is not a trained editor"));
-  EXPECT_THAT(error_of([] { make_trainee("ft", vlm(), {}, nullptr); }),
+  EXPECT_THAT(error_of([] { make_trainable_editor("ft", vlm(), {}, nullptr); }),
               HasSubstr("cannot be trained"));
   EXPECT_THAT(error_of([] {
-                make_trainee("mend", vlm(), {{"rnk", 3}}, nullptr);
+                make_trainable_editor("mend", vlm(), {{"rnk", 3}}, nullptr);
               }),
               HasSubstr("rnk"));
 }

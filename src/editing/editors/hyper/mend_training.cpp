@@ -6,7 +6,7 @@
 
 namespace emend {
 
-void MendTrainSettings::declare(SettingList& list) {
+void MendTrainingSettings::declare(SettingList& list) {
   where.declare(list);
   list.whole("rank", rank, 1, 1000000,
              "rank of the networks; limited to the width of their layers");
@@ -18,22 +18,22 @@ void MendTrainSettings::declare(SettingList& list) {
   training.declare(list);
 }
 
-void MendIteratedTrainSettings::declare(SettingList& list) {
-  MendTrainSettings::declare(list);
+void MendIteratedTrainingSettings::declare(SettingList& list) {
+  MendTrainingSettings::declare(list);
   list.whole("rounds", rounds, 1, 100,
              "number of gradients for one edit, each of the model as changed by the earlier ones");
 }
 
-MendTraining::MendTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
-    : MendTraining(vlm, read_settings<MendTrainSettings>("mend", settings), 1, store) {}
+TrainableMend::TrainableMend(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+    : TrainableMend(vlm, read_settings<MendTrainingSettings>("mend", settings), 1, store) {}
 
-MendIteratedTraining::MendIteratedTraining(const Vlm& vlm, const nlohmann::json& settings,
-                                           ActivationStore* store)
-    : MendIteratedTraining(vlm, read_settings<MendIteratedTrainSettings>("mend-iterated", settings),
-                           store) {}
+TrainableMendIterated::TrainableMendIterated(const Vlm& vlm, const nlohmann::json& settings,
+                                             ActivationStore* store)
+    : TrainableMendIterated(
+          vlm, read_settings<MendIteratedTrainingSettings>("mend-iterated", settings), store) {}
 
-MendTraining::MendTraining(const Vlm& vlm, const MendTrainSettings& settings, int64_t rounds,
-                           ActivationStore* store)
+TrainableMend::TrainableMend(const Vlm& vlm, const MendTrainingSettings& settings, int64_t rounds,
+                             ActivationStore* store)
     : vlm_(vlm), store_(store), settings_(settings) {
   const auto& model = *vlm.model;
   MendNetwork::Options options;
@@ -48,24 +48,25 @@ MendTraining::MendTraining(const Vlm& vlm, const MendTrainSettings& settings, in
   reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
     return model.stages()[site.stage].module == Module::language;
   });
-  now_ = std::make_shared<MendTrained>(
-      MendTrained{MendNetwork(sites, options), settings_.weights.end_of_answer});
+  state_ = std::make_shared<MendState>(
+      MendState{MendNetwork(sites, options), settings_.weights.end_of_answer});
 }
 
-std::vector<Trained> MendTraining::trained() const {
-  std::vector<Trained> all;
-  for (const auto& [name, tensor] : now_->network.trained())
+std::vector<TrainableParameter> TrainableMend::parameters() const {
+  std::vector<TrainableParameter> all;
+  for (const auto& [name, tensor] : state_->network.parameters())
     all.push_back({name, tensor, MendNetwork::is_rate(name)});
   return all;
 }
 
-LessonLosses MendTraining::learn(const std::vector<Lesson>& lessons) {
+EditLosses TrainableMend::losses(const std::vector<EditExample>& examples) {
   const auto& model = *vlm_.model;
-  auto batch = prepare_lessons(vlm_, lessons, first_, reaches_text_,
-                               settings_.weights.end_of_answer, store_);
-  auto made = now_->make(model, batch.edit_pass, batch.edits, {},
-                         [&](const std::vector<Factors>& f) { now_->network.observe(f); });
-  return lesson_losses(model, batch, made.deltas, settings_.weights);
+  auto batch = prepare_examples(vlm_, examples, first_, reaches_text_,
+                                settings_.weights.end_of_answer, store_);
+  auto made =
+      state_->make(model, batch.edit_pass, batch.edits, {},
+                   [&](const std::vector<GradientFactors>& f) { state_->network.observe(f); });
+  return edit_losses(model, batch, made.deltas, settings_.weights);
 }
 
 }  // namespace emend

@@ -9,69 +9,71 @@
 namespace emend {
 
 // Training of MEND. The defaults are those of EasyEdit. The recipes are for the bundled model.
-struct MendTrainSettings {
+struct MendTrainingSettings {
   BlockSites where;
   int64_t rank = 1920;  // rank of the networks
   double rate = 1e-4;   // initial step size of every layer; negative: gradient descent
   double init = 1;      // initial standard deviation of V in the networks
   int64_t seed = 0;
-  LessonWeights weights;
+  LossWeights weights;
   TrainSettings training;
 
   void declare(SettingList& list);
 };
 
-struct MendIteratedTrainSettings : MendTrainSettings {
+struct MendIteratedTrainingSettings : MendTrainingSettings {
   // Number of gradients for one edit, each of the model as changed by the earlier ones.
   int64_t rounds = 2;
 
   void declare(SettingList& list);
 };
 
-class MendTraining : public Trainee {
+class TrainableMend : public TrainableEditor {
  public:
-  MendTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
+  TrainableMend(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
   std::string editor() const override { return "mend"; }
-  std::vector<std::string> begins_as() const override { return {"mend", "mend-iterated"}; }
+  std::vector<std::string> initial_editors() const override { return {"mend", "mend-iterated"}; }
   nlohmann::json settings() const override { return settings_json(settings_); }
   const TrainSettings& training() const override { return settings_.training; }
-  std::vector<Trained> trained() const override;
-  std::map<std::string, at::Tensor> tensors() const override { return now_->network.tensors(); }
+  std::vector<TrainableParameter> parameters() const override;
+  std::map<std::string, at::Tensor> tensors() const override { return state_->network.tensors(); }
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override {
-    now_->network.load(now_->network.grown(tensors), file);
+    state_->network.load(state_->network.grown(tensors), file);
   }
-  LessonLosses learn(const std::vector<Lesson>& lessons) override;
-  std::unique_ptr<Editor> as_editor() const override { return std::make_unique<MendEditor>(now_); }
+  EditLosses losses(const std::vector<EditExample>& examples) override;
+  std::unique_ptr<Editor> as_editor() const override {
+    return std::make_unique<MendEditor>(state_);
+  }
 
  protected:
-  MendTraining(const Vlm& vlm, const MendTrainSettings& settings, int64_t rounds,
-               ActivationStore* store);
-  const std::shared_ptr<MendTrained>& now() const { return now_; }
+  TrainableMend(const Vlm& vlm, const MendTrainingSettings& settings, int64_t rounds,
+                ActivationStore* store);
+  const std::shared_ptr<MendState>& state() const { return state_; }
 
  private:
   const Vlm& vlm_;
   ActivationStore* store_;
-  MendTrainSettings settings_;
-  std::shared_ptr<MendTrained> now_;
+  MendTrainingSettings settings_;
+  std::shared_ptr<MendState> state_;
   size_t first_;
   bool reaches_text_;
 };
 
-class MendIteratedTraining : public MendTraining {
+class TrainableMendIterated : public TrainableMend {
  public:
-  MendIteratedTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
+  TrainableMendIterated(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
   std::string editor() const override { return "mend-iterated"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
   std::unique_ptr<Editor> as_editor() const override {
-    return std::make_unique<MendIteratedEditor>(now());
+    return std::make_unique<MendIteratedEditor>(state());
   }
 
  private:
-  MendIteratedTraining(const Vlm& vlm, const MendIteratedTrainSettings& settings,
-                       ActivationStore* store)
-      : MendTraining(vlm, settings, settings.rounds, store), settings_(settings) {}
+  TrainableMendIterated(const Vlm& vlm, const MendIteratedTrainingSettings& settings,
+                        ActivationStore* store)
+      : TrainableMend(vlm, settings, settings.rounds, store), settings_(settings) {}
 
-  MendIteratedTrainSettings settings_;
+  MendIteratedTrainingSettings settings_;
 };
 
 }  // namespace emend

@@ -32,7 +32,7 @@ at::Tensor mean_states(const Vlm& vlm, size_t stage, const std::vector<std::stri
     row.ids.resize(std::min(row.ids.size(), static_cast<size_t>(model.max_positions())));
     batch.rows.push_back(std::move(row));
   }
-  auto pass = model.begin(batch);
+  auto pass = model.collate(batch);
   model.run(pass, stage);
   const auto padding = pass.mask.logical_not().unsqueeze(-1);
   const auto sums = pass.hidden.to(at::kFloat).masked_fill(padding, 0).sum(1);

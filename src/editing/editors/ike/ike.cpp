@@ -1,7 +1,7 @@
 #include "editing/editors/ike/ike.h"
 
 #include "editing/editors/editors.h"
-#include "editing/editors/ike/recall.h"
+#include "editing/editors/ike/prompt_rewriter.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/training/forced.h"
 
@@ -79,14 +79,14 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
     patch.memory.add(std::move(entry));
   }
   auto asked = forced.batch.rows[0];
-  const auto shown = IkeRecall(vlm, patch).shown(asked);
+  const auto shown = IkePromptRewriter(vlm, patch).shown(asked);
   patch.effect = {{"steps", 0},
                   {"demonstrations", {{"found", found}, {"shown", shown.demonstrations}}}};
   patch.id = patch_id(patch);
   return patch;
 }
 
-EditorKind ike_editor() {
+EditorInfo ike_editor() {
   return {
       "ike",
       "puts the edit and retrieved demonstrations before every prompt (collect demonstrations "
@@ -94,7 +94,7 @@ EditorKind ike_editor() {
       describe_settings<IkeSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
       [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
-        auto recall = std::make_shared<const IkeRecall>(vlm, patch);
+        auto recall = std::make_shared<const IkePromptRewriter>(vlm, patch);
         auto change =
             Intervention::request([recall](const Batch& batch) { return recall->rewrite(batch); });
         return Interventions{change};

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "editing/editors/ike/recall.h"
+#include "editing/editors/ike/prompt_rewriter.h"
 #include "editing/patches/patch_stack.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -74,13 +74,14 @@ class IkeTest : public ::testing::Test {
                                int64_t image = -1) {
     Batch batch{image >= 0 ? at::zeros({image + 1, 3, 32, 32}) : at::Tensor(),
                 {vlm().processor.row(question, image)}};
-    const auto row = IkeRecall(vlm(), patch).rewrite(batch).rows[0];
-    const auto slots = image >= 0 ? vlm().model->image_slots() : 0;
-    EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), kImageSlot), slots);
-    EXPECT_EQ(std::count(row.ids.begin(), row.ids.begin() + slots, kImageSlot), slots);
-    EXPECT_EQ(row.ids[static_cast<size_t>(slots)], 2);  // one BOS, after the image tokens
+    const auto row = IkePromptRewriter(vlm(), patch).rewrite(batch).rows[0];
+    const auto image_tokens = image >= 0 ? vlm().model->num_image_tokens() : 0;
+    EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), kImageToken), image_tokens);
+    EXPECT_EQ(std::count(row.ids.begin(), row.ids.begin() + image_tokens, kImageToken),
+              image_tokens);
+    EXPECT_EQ(row.ids[static_cast<size_t>(image_tokens)], 2);  // one BOS, after the image tokens
     EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), 2), 1);
-    return vlm().processor.tokenizer->decode({row.ids.begin() + slots, row.ids.end()});
+    return vlm().processor.tokenizer->decode({row.ids.begin() + image_tokens, row.ids.end()});
   }
 
   static std::unique_ptr<testing::TemporaryFolder> folder_;
@@ -161,7 +162,7 @@ TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
                 processor.row("What is this?", 0)};
   // The third row has a teacher-forced answer.
   auto& third = batch.rows[2];
-  third.asked = static_cast<int64_t>(third.ids.size());
+  third.prompt_length = static_cast<int64_t>(third.ids.size());
   for (auto id : processor.target(" cat")) third.ids.push_back(id);
   const auto changed = apply_requests(batch, patch.interventions(vlm()));
   EXPECT_TRUE(changed.pixels.is_same(batch.pixels));
@@ -172,10 +173,10 @@ TEST_F(IkeTest, RowsKeepPictureAndAnswer) {
     // Alone, the row is rewritten in the same way.
     const auto alone = apply_requests({batch.pixels, {batch.rows[r]}}, patch.interventions(vlm()));
     EXPECT_EQ(alone.rows[0].ids, changed.rows[r].ids);
-    EXPECT_EQ(alone.rows[0].asked, changed.rows[r].asked);
+    EXPECT_EQ(alone.rows[0].prompt_length, changed.rows[r].prompt_length);
   }
-  EXPECT_EQ(changed.rows[0].asked, -1);
-  EXPECT_EQ(changed.rows[2].asked, plain_size(changed.rows[2]) - 4);
+  EXPECT_EQ(changed.rows[0].prompt_length, -1);
+  EXPECT_EQ(changed.rows[2].prompt_length, plain_size(changed.rows[2]) - 4);
   const std::vector<int64_t> end(changed.rows[2].ids.end() - 4, changed.rows[2].ids.end());
   EXPECT_EQ(end, processor.target(" cat"));
   // The rewritten row gives the same logits as its text.
@@ -192,7 +193,7 @@ TEST_F(IkeTest, TokensWithoutTextAreKept) {
   const auto patch = told({{"P?", "T"}}, {{}});
   auto row = processor.row("a</s>b");
   ASSERT_EQ(row.ids.size(), 4u);
-  const auto made = IkeRecall(vlm(), patch).rewrite({{}, {row}}).rows[0];
+  const auto made = IkePromptRewriter(vlm(), patch).rewrite({{}, {row}}).rows[0];
   const auto size = made.ids.size();
   EXPECT_EQ(std::vector<int64_t>(made.ids.end() - 3, made.ids.end()),
             std::vector<int64_t>(row.ids.begin() + 1, row.ids.end()));
@@ -204,7 +205,7 @@ TEST_F(IkeTest, LeastSimilarDemonstrationsAreOmittedFirst) {
   std::vector<std::string> texts;
   for (char c = 'a'; c <= 'h'; ++c) texts.push_back(std::string(70, c) + "\n");
   const auto patch = told({{"P?", "T"}}, {texts});
-  const IkeRecall recall(vlm(), patch);
+  const IkePromptRewriter recall(vlm(), patch);
   const auto most = vlm().model->max_positions();
   for (const std::string question : {"Q", "A question that is so long that one less fits here?"}) {
     const auto row = vlm().processor.row(question);
@@ -223,7 +224,7 @@ TEST_F(IkeTest, LeastSimilarDemonstrationsAreOmittedFirst) {
   // A picture and a long teacher-forced answer also need positions.
   EXPECT_EQ(recall.shown(vlm().processor.row("Q", 0)).demonstrations, 5);
   auto row = vlm().processor.row("Q");
-  row.asked = static_cast<int64_t>(row.ids.size());
+  row.prompt_length = static_cast<int64_t>(row.ids.size());
   row.ids.resize(row.ids.size() + 120, 70);
   EXPECT_EQ(recall.shown(row).demonstrations, 4);
   const auto forced = recall.rewrite({{}, {row}}).rows[0];
@@ -247,7 +248,7 @@ TEST_F(IkeTest, SeveralEditsShareTheDemonstrations) {
   std::vector<std::pair<std::string, std::string>> many;
   for (int i = 0; i < 40; ++i) many.emplace_back("Prompt " + std::to_string(i) + "?", "T");
   const auto pile = told(many, std::vector<std::vector<std::string>>(40, {"demonstration\n"}));
-  const auto shown = IkeRecall(vlm(), pile).shown(vlm().processor.row("Q?"));
+  const auto shown = IkePromptRewriter(vlm(), pile).shown(vlm().processor.row("Q?"));
   EXPECT_EQ(shown.demonstrations, 0);
   EXPECT_EQ(shown.own, 0);
   EXPECT_GT(shown.facts, 10);
@@ -307,7 +308,7 @@ TEST_F(IkeTest, PicturesOfFactsAreShownIfSet) {
   EXPECT_TRUE(at::equal(changed.pixels[shown[2]], tensors.at("picture")));
   EXPECT_EQ(changed.rows[1].images.size(), 4u);
   at::NoGradGuard no_grad;
-  auto pass = vlm().model->begin(changed);
+  auto pass = vlm().model->collate(changed);
   vlm().model->run(pass);
   EXPECT_TRUE(at::isfinite(pass.logits()).all().item<bool>());
   // After saving and loading, with the pictures.
@@ -356,14 +357,14 @@ TEST_F(IkeTest, DamagedMemoryIsRejected) {
   for (const char* gone : {"prompt", "target", "demonstrations"}) {
     auto damaged = patch;
     damaged.memory.entries[0].facts.erase(gone);
-    EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr(gone));
+    EXPECT_THAT(error_of([&] { IkePromptRewriter(vlm(), damaged); }), HasSubstr(gone));
   }
   auto damaged = patch;
   damaged.memory.entries[0].facts["demonstrations"][0] = 3;
-  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("not a text"));
+  EXPECT_THAT(error_of([&] { IkePromptRewriter(vlm(), damaged); }), HasSubstr("not a text"));
   damaged = patch;
   damaged.memory.entries[0].tensors["picture"] = at::zeros({3});
-  EXPECT_THAT(error_of([&] { IkeRecall(vlm(), damaged); }), HasSubstr("picture"));
+  EXPECT_THAT(error_of([&] { IkePromptRewriter(vlm(), damaged); }), HasSubstr("picture"));
 }
 
 TEST_F(IkeTest, DamagedCorpusIsRejected) {

@@ -30,7 +30,8 @@ Batch rows_of(const Pass& pass) {
   batch.pixels = pass.pixels;
   auto ids = pass.ids.to(at::kCPU).contiguous();
   auto mask = pass.mask.to(at::kCPU).contiguous();
-  auto asked = pass.asked.defined() ? pass.asked.to(at::kCPU).contiguous() : at::Tensor();
+  auto asked =
+      pass.prompt_lengths.defined() ? pass.prompt_lengths.to(at::kCPU).contiguous() : at::Tensor();
   auto segments = pass.segments.defined() ? pass.segments.to(at::kCPU).contiguous() : at::Tensor();
   const int64_t rows = ids.size(0), length = ids.size(1);
   for (int64_t r = 0; r < rows; ++r) {
@@ -40,7 +41,7 @@ Batch rows_of(const Pass& pass) {
       row.ids.push_back(ids.data_ptr<int64_t>()[t]);
       if (segments.defined()) row.segments.push_back(segments.data_ptr<int64_t>()[t]);
     }
-    if (asked.defined()) row.asked = asked.data_ptr<int64_t>()[r];
+    if (asked.defined()) row.prompt_length = asked.data_ptr<int64_t>()[r];
     batch.rows.push_back(std::move(row));
   }
   auto users = pass.image_rows.to(at::kCPU).contiguous();
@@ -62,7 +63,7 @@ Told Told::of(const Processor& processor, const std::string& pattern, const std:
 }
 
 int64_t Told::place_in(const Row& row) const {
-  auto slot = std::find(row.ids.rbegin(), row.ids.rend(), kImageSlot);
+  auto slot = std::find(row.ids.rbegin(), row.ids.rend(), kImageToken);
   auto place = slot.base();  // after the last image token, or the first position of the row
   if (slot == row.ids.rend()) place = row.ids.begin();
   const auto left = row.ids.end() - place;
@@ -88,7 +89,7 @@ LowRankChange::LowRankChange(const std::vector<Site>& sites, int64_t rank, uint6
   }
 }
 
-std::vector<std::pair<std::string, at::Tensor>> LowRankChange::trained() const {
+std::vector<std::pair<std::string, at::Tensor>> LowRankChange::parameters() const {
   std::vector<std::pair<std::string, at::Tensor>> all;
   for (const auto& [site, delta] : deltas_) {
     all.emplace_back("counterfactual." + site + ".up", delta.up);
@@ -128,7 +129,7 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
     made.length.push_back(static_cast<int64_t>(tokens.size()));
     row.ids.insert(row.ids.begin() + at, tokens.begin(), tokens.end());
     if (!row.segments.empty()) row.segments.insert(row.segments.begin() + at, tokens.size(), 0);
-    row.asked = -1;
+    row.prompt_length = -1;
     // Each row gets a copy of its pictures, because rows can have different projections.
     for (auto& image : row.images) {
       auto picture = seen.narrow(0, image, 1);
@@ -143,7 +144,7 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
   // The pixels are not read again.
   const auto count = static_cast<int64_t>(pictures.size());
   if (count > 0) batch.pixels = at::empty({count, 3, 0, 0});
-  made.pass = model.begin(batch, pad);
+  made.pass = model.collate(batch, pad);
   if (count > 0) {
     made.pass.hidden = at::cat(pictures);
     made.pass.next = model.first_stage(Module::language);

@@ -33,7 +33,7 @@ class LowRankChange {
  public:
   LowRankChange(const std::vector<Site>& sites, int64_t rank, uint64_t seed, at::Device device);
   Interventions interventions() const { return on_weights(deltas_); }
-  std::vector<std::pair<std::string, at::Tensor>> trained() const;
+  std::vector<std::pair<std::string, at::Tensor>> parameters() const;
 
  private:
   std::vector<SiteDelta> deltas_;

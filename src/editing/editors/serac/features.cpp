@@ -10,10 +10,10 @@ namespace {
 // The text tokens of a row. Without `whole`, the teacher-forced answer is excluded.
 std::vector<int64_t> row_text(const Row& row, bool whole) {
   const auto size = static_cast<int64_t>(row.ids.size());
-  const auto end = whole || row.asked < 0 ? size : std::min(row.asked, size);
+  const auto end = whole || row.prompt_length < 0 ? size : std::min(row.prompt_length, size);
   std::vector<int64_t> text;
   std::copy_if(row.ids.begin(), row.ids.begin() + end, std::back_inserter(text),
-               [](int64_t id) { return id != kImageSlot; });
+               [](int64_t id) { return id != kImageToken; });
   return text;
 }
 
@@ -26,7 +26,7 @@ at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
     text.ids = row_text(row, options.whole_rows);
     batch.rows.push_back(std::move(text));
   }
-  auto pass = model.begin(batch);
+  auto pass = model.collate(batch);
   model.run(pass, options.stage);
   auto states = pass.hidden.to(at::kFloat);
   auto real = pass.mask.unsqueeze(-1);
@@ -59,7 +59,7 @@ at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* st
     for (int64_t i = 0; i < pixels.size(0); ++i)
       features.push_back(picture_features(vlm, pixels.narrow(0, i, 1), store));
     pass.hidden = at::cat(features);
-    pass.next = model.first_stage(Module::bridge);
+    pass.next = model.first_stage(Module::connector);
   }
   const auto language = model.first_stage(Module::language);
   if (language > 0) model.run(pass, language - 1);

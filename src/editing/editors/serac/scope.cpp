@@ -33,7 +33,7 @@ ScopeClassifier::ScopeClassifier(const Options& options) : options_(options) {
     place_ = matrix(options.narrow, options.picture);
     picture_ = network(options.places * options.narrow);
   }
-  for (auto& [name, tensor] : trained()) tensor.requires_grad_();
+  for (auto& [name, tensor] : parameters()) tensor.requires_grad_();
 }
 
 at::Tensor ScopeClassifier::Network::operator()(at::Tensor x) const {
@@ -54,7 +54,7 @@ at::Tensor ScopeClassifier::embed(const QuestionFeatures& features) const {
   return at::cat({text, picture}, 1);
 }
 
-std::vector<std::pair<std::string, at::Tensor>> ScopeClassifier::trained() const {
+std::vector<std::pair<std::string, at::Tensor>> ScopeClassifier::parameters() const {
   std::vector<std::pair<std::string, at::Tensor>> all;
   auto add = [&](const std::string& part, const Network& network) {
     for (int i = 0; i < 3; ++i) {

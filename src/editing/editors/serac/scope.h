@@ -32,7 +32,7 @@ class ScopeClassifier {
   int64_t width() const { return options_.embedding * (options_.places > 0 ? 2 : 1); }
 
   // The trainable tensors in a fixed order.
-  std::vector<std::pair<std::string, at::Tensor>> trained() const;
+  std::vector<std::pair<std::string, at::Tensor>> parameters() const;
 
  private:
   struct Network {

@@ -31,7 +31,7 @@ class SeracFixture : public ::testing::TestWithParam<std::string> {
     options.embedding = 4;
     ScopeClassifier classifier(options);
     at::NoGradGuard no_grad;
-    for (auto& [name, leaf] : classifier.trained()) leaf.copy_(own(name));
+    for (auto& [name, leaf] : classifier.parameters()) leaf.copy_(own(name));
     return classifier;
   }
 
@@ -68,13 +68,13 @@ TEST_P(SeracFixture, LossesAndGradientsAgreeWithReference) {
   // emend keeps a distance of 1e-4 from 0, where the loss is infinite.
   EXPECT_NEAR(loss.item<double>(), own("loss").item<double>(), 2e-3);
   std::vector<at::Tensor> leaves;
-  for (const auto& [name, leaf] : scope.trained()) leaves.push_back(leaf);
+  for (const auto& [name, leaf] : scope.parameters()) leaves.push_back(leaf);
   auto gradients = torch::autograd::grad({loss}, leaves);
   for (size_t i = 0; i < leaves.size(); ++i) {
-    auto expected = tensor("gradient." + GetParam() + scope.trained()[i].first);
+    auto expected = tensor("gradient." + GetParam() + scope.parameters()[i].first);
     EXPECT_LT(largest_difference(gradients[i], expected),
               2e-3 * expected.abs().max().item<double>() + 1e-5)
-        << scope.trained()[i].first;
+        << scope.parameters()[i].first;
   }
 }
 

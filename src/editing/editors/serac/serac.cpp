@@ -6,7 +6,7 @@
 
 #include "editing/editors/editors.h"
 #include "editing/editors/optimize_deltas.h"
-#include "editing/editors/serac/recall.h"
+#include "editing/editors/serac/mixer.h"
 #include "editing/training/checkpoint.h"
 #include "editing/training/encoder.h"
 #include "editing/training/forced.h"
@@ -51,7 +51,7 @@ int64_t text_width(const Model& model) {
 }
 
 // Opens the sentence encoder; null if the model's hidden states are used.
-std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const SeracShape& shape,
+std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const SeracConfig& shape,
                                                   std::shared_ptr<const SentenceEncoder> opened) {
   if (shape.encoder.empty() || (opened && opened->fingerprint() == shape.encoder_id)) return opened;
   return open_encoder(
@@ -59,14 +59,14 @@ std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const Sera
       model.device());
 }
 
-ScopeClassifier::Options scope_options(const Model& model, const SeracShape& shape,
+ScopeClassifier::Options scope_options(const Model& model, const SeracConfig& shape,
                                        const SentenceEncoder* encoder, uint64_t seed) {
   ScopeClassifier::Options options;
   options.text = encoder ? encoder->width() : text_width(model);
   options.states = encoder ? 1 : 2;
   if (!shape.paper()) {
-    options.places = model.image_slots();
-    options.picture = SeracTrained::picture_width(model);
+    options.places = model.num_image_tokens();
+    options.picture = SeracState::picture_width(model);
   }
   options.narrow = shape.narrow;
   options.hidden = shape.hidden;
@@ -93,7 +93,7 @@ void SeracSettings::declare(SettingList& list) {
   list.whole("seed", seed, 0, int64_t{1} << 60, "random seed of the projections (paper)");
 }
 
-void SeracShape::declare(SettingList& list) {
+void SeracConfig::declare(SettingList& list) {
   list.choice("module", module, kModules,
               "variant; paper: as in EasyEdit, whose classifier sees the teacher-forced answer");
   list.optional_text("encoder", encoder,
@@ -111,8 +111,8 @@ void SeracShape::declare(SettingList& list) {
   list.text("told", told, "template of the edit before a question: {prompt} and {target}");
 }
 
-SeracTrained::SeracTrained(const Model& model, const SeracShape& given, uint64_t seed,
-                           std::shared_ptr<const SentenceEncoder> opened)
+SeracState::SeracState(const Model& model, const SeracConfig& given, uint64_t seed,
+                       std::shared_ptr<const SentenceEncoder> opened)
     : shape(given),
       features{text_stage(model, shape.blocks), shape.paper(), !shape.paper(),
                encoder_of(model, shape, std::move(opened))},
@@ -121,7 +121,7 @@ SeracTrained::SeracTrained(const Model& model, const SeracShape& given, uint64_t
   if (features.encoder) shape.encoder_id = features.encoder->fingerprint();
 }
 
-int64_t SeracTrained::picture_width(const Model& model) {
+int64_t SeracState::picture_width(const Model& model) {
   const auto language = model.first_stage(Module::language);
   int64_t width = 0;
   for (const auto& site : model.sites())
@@ -129,19 +129,19 @@ int64_t SeracTrained::picture_width(const Model& model) {
   return width;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> SeracTrained::trained() const {
-  auto all = scope.trained();
-  for (auto& one : counterfactual.trained()) all.push_back(std::move(one));
+std::vector<std::pair<std::string, at::Tensor>> SeracState::parameters() const {
+  auto all = scope.parameters();
+  for (auto& one : counterfactual.parameters()) all.push_back(std::move(one));
   return all;
 }
 
-std::map<std::string, at::Tensor> SeracTrained::tensors() const {
+std::map<std::string, at::Tensor> SeracState::tensors() const {
   std::map<std::string, at::Tensor> all;
-  for (const auto& [name, tensor] : trained()) all[name] = tensor.detach();
+  for (const auto& [name, tensor] : parameters()) all[name] = tensor.detach();
   return all;
 }
 
-void SeracTrained::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
+void SeracState::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
   at::NoGradGuard no_grad;
   auto own = trained();
   for (auto& [name, tensor] : own) {
@@ -161,25 +161,24 @@ void SeracTrained::load(const std::map<std::string, at::Tensor>& tensors, const 
 SeracEditor::SeracEditor(const nlohmann::json& settings)
     : settings_(read_settings<SeracSettings>("serac", settings)) {}
 
-SeracEditor::SeracEditor(std::shared_ptr<const SeracTrained> trained)
-    : trained_(std::move(trained)) {
-  settings_.module = trained_->shape.module;
+SeracEditor::SeracEditor(std::shared_ptr<const SeracState> state) : state_(std::move(state)) {
+  settings_.module = state_->shape.module;
 }
 
-const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
-  if (trained_ && base_.empty()) return *trained_;  // given by training, not loaded from a file
+const SeracState& SeracEditor::state(const Vlm& vlm) const {
+  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
   const auto base = vlm.fingerprint();
-  if (trained_ && base_ == base) return *trained_;
+  if (state_ && base_ == base) return *state_;
   const auto file = settings_.checkpoint.empty()
                         ? find_checkpoint(vlm, "serac", settings_.module == "paper" ? "paper" : "")
                         : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "serac", base);
   // Settings that only training uses are dropped.
   auto shape = nlohmann::json::object();
-  for (const auto& setting : describe_settings<SeracShape>())
+  for (const auto& setting : describe_settings<SeracConfig>())
     if (checkpoint.settings.contains(setting.name))
       shape[setting.name] = checkpoint.settings[setting.name];
-  auto read = read_settings<SeracShape>("serac", shape);
+  auto read = read_settings<SeracConfig>("serac", shape);
   if (read.module != settings_.module)
     throw Error(
         "editing::serac",
@@ -202,26 +201,26 @@ const SeracTrained& SeracEditor::trained(const Vlm& vlm) const {
         "editing::serac",
         fmt::format("'{}' does not name the sentence encoder that it was trained with", file),
         "train it again with `emend train --editor serac`");
-  auto trained = std::make_shared<SeracTrained>(*vlm.model, read);
-  trained->load(checkpoint.tensors, file);
-  trained_ = trained;
+  auto state = std::make_shared<SeracState>(*vlm.model, read);
+  state->load(checkpoint.tensors, file);
+  state_ = state;
   base_ = base;
-  return *trained_;
+  return *state_;
 }
 
 Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                         const EditContext& context) const {
   at::NoGradGuard no_grad;
   const auto forced = force_edits(vlm, requests, /*end_of_answer=*/false);
-  const auto& trained = this->trained(vlm);
+  const auto& state = this->state(vlm);
   const auto& batch = forced.batch;
   const auto embedded =
-      trained.embed(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
+      state.embed(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
 
   auto patch = patch_for(*this, vlm, requests);
-  patch.memory.network = trained.tensors();
-  patch.memory.reading = settings_json(trained.shape);
-  patch.memory.encoder = trained.features.encoder;
+  patch.memory.network = state.tensors();
+  patch.memory.reading = settings_json(state.shape);
+  patch.memory.encoder = state.features.encoder;
   for (size_t i = 0; i < requests.size(); ++i) {
     const auto& request = requests[i];
     const auto& images = batch.rows[i].images;
@@ -243,14 +242,14 @@ uint64_t projection_seed(int64_t seed, const std::string& entry, const std::stri
   return std::stoull(hex.substr(0, 13), nullptr, 16);
 }
 
-EditorKind serac_editor() {
+EditorInfo serac_editor() {
   return {"serac",
           "stores the edit; a trained classifier finds questions in its scope, and a trained "
           "counterfactual model answers them (train it first)",
           describe_settings<SeracSettings>(),
           [](const nlohmann::json& given) { return std::make_unique<SeracEditor>(given); },
           [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
-            auto recall = std::make_shared<const SeracRecall>(vlm, patch, store);
+            auto recall = std::make_shared<const SeracMixer>(vlm, patch, store);
             auto change =
                 Intervention::logits_mix([recall](const Pass& pass, const at::Tensor& logits) {
                   return recall->mix(pass, logits);

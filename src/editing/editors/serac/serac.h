@@ -29,7 +29,7 @@ struct SeracSettings {
 // a patch store them. Module `paper` reproduces EasyEdit: the classifier uses only texts and is not
 // trained with unrelated pictures, both parts see the teacher-forced answer, and the projection of
 // the counterfactual model is drawn again for each edit.
-struct SeracShape {
+struct SeracConfig {
   std::string module = "repaired";
   std::string encoder;     // folder of the sentence encoder; empty: hidden states of the model
   std::string encoder_id;  // fingerprint of the sentence encoder
@@ -46,18 +46,18 @@ struct SeracShape {
 };
 
 // A trained SERAC for a model.
-struct SeracTrained {
+struct SeracState {
   // `opened` is the sentence encoder of the shape, if it is already open. Throws emend::Error if
   // the folder is missing or its fingerprint differs from the shape's encoder_id.
-  SeracTrained(const Model& model, const SeracShape& shape, uint64_t seed = 0,
-               std::shared_ptr<const SentenceEncoder> opened = nullptr);
+  SeracState(const Model& model, const SeracConfig& shape, uint64_t seed = 0,
+             std::shared_ptr<const SentenceEncoder> opened = nullptr);
 
-  SeracShape shape;  // includes the fingerprint of the sentence encoder
+  SeracConfig shape;  // includes the fingerprint of the sentence encoder
   FeatureOptions features;
   ScopeClassifier scope;
   LowRankChange counterfactual;
 
-  std::vector<std::pair<std::string, at::Tensor>> trained() const;
+  std::vector<std::pair<std::string, at::Tensor>> parameters() const;
   std::map<std::string, at::Tensor> tensors() const;
   // Throws emend::Error, which names `file`, if a tensor is missing, unexpected or has the wrong
   // shape.
@@ -79,7 +79,7 @@ class SeracEditor : public Editor {
   // Throws emend::Error if a setting is unknown.
   explicit SeracEditor(const nlohmann::json& settings);
   // Makes an editor that is still in training.
-  explicit SeracEditor(std::shared_ptr<const SeracTrained> trained);
+  explicit SeracEditor(std::shared_ptr<const SeracState> state);
 
   std::string name() const override { return "serac"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
@@ -88,10 +88,10 @@ class SeracEditor : public Editor {
              const EditContext& context = {}) const override;
 
  private:
-  const SeracTrained& trained(const Vlm& vlm) const;
+  const SeracState& state(const Vlm& vlm) const;
 
   SeracSettings settings_;
-  mutable std::shared_ptr<const SeracTrained> trained_;  // loaded at the first edit
+  mutable std::shared_ptr<const SeracState> state_;  // loaded at the first edit
   // Fingerprint of the model that it was loaded for.
   mutable std::string base_;
 };

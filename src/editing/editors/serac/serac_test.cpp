@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <numeric>
 
-#include "editing/editors/serac/recall.h"
+#include "editing/editors/serac/mixer.h"
 #include "editing/editors/serac/training.h"
 #include "editing/patches/patch_stack.h"
 #include "editing/registry.h"
@@ -31,10 +31,12 @@ class SeracTest : public ::testing::Test {
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
     for (const std::string module : {"repaired", "paper"}) {
-      auto trainee = trained(small(module), 3);
-      save_checkpoint(
-          *folder_ / module + ".safetensors",
-          {"serac", vlm_->fingerprint(), trainee->settings(), {{"steps", 3}}, trainee->tensors()});
+      auto trainable = trained(small(module), 3);
+      save_checkpoint(*folder_ / module + ".safetensors", {"serac",
+                                                           vlm_->fingerprint(),
+                                                           trainable->settings(),
+                                                           {{"steps", 3}},
+                                                           trainable->tensors()});
     }
   }
   static void TearDownTestSuite() {
@@ -47,22 +49,22 @@ class SeracTest : public ::testing::Test {
     return {{"module", module}, {"narrow", 4}, {"hidden", 8},  {"embedding", 4},
             {"rank", 2},        {"lr", 0.02},  {"steps", 100}, {"texts", 0.5}};
   }
-  static Lesson lesson(int number) {
+  static EditExample example(int number) {
     auto picture = [&](int series) {
       return Picture{"", testing::noise_image(static_cast<uint64_t>(series + number))};
     };
-    Lesson lesson;
-    lesson.edit = {picture(0), "What is this?", number % 2 ? " cat" : " dog"};
-    lesson.generality = {{lesson.edit.image, "And what is this?", lesson.edit.target}};
-    lesson.image_locality = {{picture(200), "Where?", " here"}};
-    lesson.text_locality = {{{}, "Who are you, then?", " me"}};
-    return lesson;
+    EditExample example;
+    example.edit = {picture(0), "What is this?", number % 2 ? " cat" : " dog"};
+    example.generality = {{example.edit.image, "And what is this?", example.edit.target}};
+    example.image_locality = {{picture(200), "Where?", " here"}};
+    example.text_locality = {{{}, "Who are you, then?", " me"}};
+    return example;
   }
-  static std::unique_ptr<Trainee> trained(const nlohmann::json& settings, int steps) {
-    auto trainee = make_trainee("serac", vlm(), settings, nullptr);
-    Trainer trainer(*trainee);
-    for (int i = 0; i < steps; ++i) trainer.step({lesson(i), lesson(i + 1)});
-    return trainee;
+  static std::unique_ptr<TrainableEditor> trained(const nlohmann::json& settings, int steps) {
+    auto trainable = make_trainable_editor("serac", vlm(), settings, nullptr);
+    Trainer trainer(*trainable);
+    for (int i = 0; i < steps; ++i) trainer.step({example(i), example(i + 1)});
+    return trainable;
   }
   // The threshold is so high that only the edited question itself is in scope.
   static Patch edited(const std::vector<EditRequest>& requests,
@@ -90,7 +92,7 @@ class SeracTest : public ::testing::Test {
   }
   // The weight changes of a patch's counterfactual model.
   static Interventions counterfactual(const Patch& patch) {
-    SeracTrained trained(*vlm().model, read_settings<SeracShape>("serac", patch.memory.reading));
+    SeracState trained(*vlm().model, read_settings<SeracConfig>("serac", patch.memory.reading));
     trained.load(patch.memory.network, "the patch");
     return trained.counterfactual.interventions();
   }
@@ -143,10 +145,11 @@ TEST_F(SeracTest, SelectedPositionsGiveTheSameLogits) {
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(1)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Who?"), vlm().processor.row("What is this?", 0)};
-  auto all = vlm().model->begin(batch), some = all;
-  some.wanted = at::tensor({20, 2, 34, 25}, at::kLong);
+  auto all = vlm().model->collate(batch), some = all;
+  some.logit_positions = at::tensor({20, 2, 34, 25}, at::kLong);
   for (auto* pass : {&all, &some}) vlm().model->run(*pass, patch.interventions(vlm()));
-  EXPECT_LT(largest_change(some.logits(), all.logits().flatten(0, 1).index_select(0, some.wanted)),
+  EXPECT_LT(largest_change(some.logits(),
+                           all.logits().flatten(0, 1).index_select(0, some.logit_positions)),
             1e-4);
 }
 
@@ -203,7 +206,7 @@ TEST_F(SeracTest, IgnoresTheTeacherForcedAnswer) {
   Batch batch;
   for (const std::string answer : {" cat", " dog or so"}) {
     auto row = vlm().processor.row("What is this?");
-    row.asked = static_cast<int64_t>(row.ids.size());
+    row.prompt_length = static_cast<int64_t>(row.ids.size());
     for (auto id : vlm().processor.target(answer)) row.ids.push_back(id);
     batch.rows.push_back(row);
   }
@@ -222,18 +225,18 @@ TEST_F(SeracTest, SoftMixingUsesTheSimilarity) {
   soft.id = patch_id(soft);
   at::NoGradGuard no_grad;
   const auto& model = *vlm().model;
-  SeracTrained trained(model, read_settings<SeracShape>("serac", soft.memory.reading));
+  SeracState trained(model, read_settings<SeracConfig>("serac", soft.memory.reading));
   trained.load(soft.memory.network, "the patch");
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(3)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Where?", 0)};
-  auto d = squared_distances(trained.embed(vlm(), batch, look_at(vlm(), batch.pixels, nullptr)),
+  auto d = squared_distances(state.embed(vlm(), batch, look_at(vlm(), batch.pixels, nullptr)),
                              soft.memory.entries[0].tensors.at("embedding").unsqueeze(0));
   std::vector<at::Tensor> said;
   for (const auto& changes :
        {Interventions{}, hard.interventions(vlm()), soft.interventions(vlm())}) {
-    auto pass = model.begin(batch);
-    pass.wanted = at::tensor({pass.ids.size(1) - 1}, at::kLong);
+    auto pass = model.collate(batch);
+    pass.logit_positions = at::tensor({pass.ids.size(1) - 1}, at::kLong);
     model.run(pass, changes);
     said.push_back(pass.logits());
   }
@@ -252,9 +255,9 @@ TEST_F(SeracTest, PaperVariantDrawsAProjectionForEachEdit) {
   EXPECT_LE(drawn.weight.abs().max().item<double>(), 1 / std::sqrt(32.0));
   // The classifier of this variant uses only texts, so a question about another picture is the
   // same.
-  SeracTrained trained(*vlm().model, read_settings<SeracShape>("serac", first.memory.reading));
-  EXPECT_FALSE(trained.features.pictures);
-  EXPECT_TRUE(trained.features.whole_rows);
+  SeracState trained(*vlm().model, read_settings<SeracConfig>("serac", first.memory.reading));
+  EXPECT_FALSE(state.features.pictures);
+  EXPECT_TRUE(state.features.whole_rows);
   auto after = logits({query(2)}, first.interventions(vlm()));
   EXPECT_FALSE(at::equal(after[0], logits({query(2)}, {})[0]));
 }
@@ -303,29 +306,29 @@ TEST_F(SeracTest, RowsAreRecoveredFromAPass) {
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(1)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Who?"), vlm().processor.row("What is this?", 0)};
-  batch.rows[1].asked = 9;
+  batch.rows[1].prompt_length = 9;
   batch.rows[0].segments = {0, 0, 1, 1, 2};
   for (auto pad : {PadSide::left, PadSide::right}) {
-    auto back = rows_of(vlm().model->begin(batch, pad));
+    auto back = rows_of(vlm().model->collate(batch, pad));
     ASSERT_EQ(back.rows.size(), 2u);
     for (size_t r = 0; r < 2; ++r) {
       EXPECT_EQ(back.rows[r].ids, batch.rows[r].ids);
       EXPECT_EQ(back.rows[r].images, batch.rows[r].images);
     }
     EXPECT_EQ(back.rows[0].segments, batch.rows[0].segments);
-    EXPECT_EQ(back.rows[0].asked, 5);
-    EXPECT_EQ(back.rows[1].asked, 9);
+    EXPECT_EQ(back.rows[0].prompt_length, 5);
+    EXPECT_EQ(back.rows[1].prompt_length, 9);
   }
 }
 
 TEST_F(SeracTest, TrainingReducesBothLosses) {
   auto settings = small();
   settings["lr"] = 0.01;
-  auto trainee = make_trainee("serac", vlm(), settings, nullptr);
-  Trainer trainer(*trainee);
+  auto trainable = make_trainable_editor("serac", vlm(), settings, nullptr);
+  Trainer trainer(*trainable);
   std::vector<double> losses;
   for (int i = 0; i < 60; ++i)
-    losses.push_back(trainer.step({lesson(i % 4), lesson(i % 4 + 10)}).total.item<double>());
+    losses.push_back(trainer.step({example(i % 4), example(i % 4 + 10)}).total.item<double>());
   auto mean = [&](size_t begin) {
     return std::accumulate(losses.begin() + begin, losses.begin() + begin + 10, 0.0) / 10;
   };
@@ -334,16 +337,16 @@ TEST_F(SeracTest, TrainingReducesBothLosses) {
 
 TEST_F(SeracTest, TrainingResumesBitForBit) {
   for (const std::string module : {"repaired", "paper"}) {
-    auto whole = make_trainee("serac", vlm(), small(module), nullptr);
-    auto first = make_trainee("serac", vlm(), small(module), nullptr);
-    auto second = make_trainee("serac", vlm(), small(module), nullptr);
+    auto whole = make_trainable_editor("serac", vlm(), small(module), nullptr);
+    auto first = make_trainable_editor("serac", vlm(), small(module), nullptr);
+    auto second = make_trainable_editor("serac", vlm(), small(module), nullptr);
     Trainer unbroken(*whole), before(*first), after(*second);
-    for (int i = 0; i < 4; ++i) unbroken.step({lesson(i), lesson(i + 1)});
-    for (int i = 0; i < 2; ++i) before.step({lesson(i), lesson(i + 1)});
+    for (int i = 0; i < 4; ++i) unbroken.step({example(i), example(i + 1)});
+    for (int i = 0; i < 2; ++i) before.step({example(i), example(i + 1)});
     std::map<std::string, at::Tensor> state;
     for (const auto& [name, tensor] : before.state()) state[name] = tensor.detach().clone();
     after.load(state, "the state");
-    for (int i = 2; i < 4; ++i) after.step({lesson(i), lesson(i + 1)});
+    for (int i = 2; i < 4; ++i) after.step({example(i), example(i + 1)});
     for (const auto& [name, tensor] : whole->tensors())
       EXPECT_TRUE(at::equal(tensor, second->tensors().at(name))) << name;
   }
@@ -351,13 +354,13 @@ TEST_F(SeracTest, TrainingResumesBitForBit) {
 
 TEST_F(SeracTest, RejectsInvalidSettings) {
   EXPECT_THAT(error_of([] { make_editor("serac", {{"module", "language"}}); }), HasSubstr("paper"));
-  EXPECT_THAT(
-      error_of([] {
-        make_trainee("serac", vlm(), {{"told", "Fact: {prompt}"}}, nullptr)->learn({lesson(1)});
-      }),
-      HasSubstr("{target}"));
   EXPECT_THAT(error_of([] {
-                make_trainee("serac", vlm(), {{"blocks", 4}}, nullptr);
+                make_trainable_editor("serac", vlm(), {{"told", "Fact: {prompt}"}}, nullptr)
+                    ->losses({example(1)});
+              }),
+              HasSubstr("{target}"));
+  EXPECT_THAT(error_of([] {
+                make_trainable_editor("serac", vlm(), {{"blocks", 4}}, nullptr);
               }),
               HasSubstr("blocks"));
   SeracEditor untrained(nlohmann::json::object());

@@ -11,47 +11,47 @@ namespace {
 
 enum class Kind { edit, follows, picture, text };  // `text` and `picture` are out of scope
 
-// The questions of a step: those of all lessons in one list.
+// The questions of a step: those of all examples in one list.
 struct Questions {
-  std::vector<ForcedQuery> queries;
-  std::vector<size_t> lesson;
+  std::vector<TargetQuery> queries;
+  std::vector<size_t> example;
   std::vector<Kind> kind;
 
-  void add(const ForcedQuery& query, size_t of, Kind as) {
+  void add(const TargetQuery& query, size_t of, Kind as) {
     queries.push_back(query);
-    lesson.push_back(of);
+    example.push_back(of);
     kind.push_back(as);
   }
   bool in_scope(size_t q) const { return kind[q] == Kind::edit || kind[q] == Kind::follows; }
 };
 
-// Removes the picture of a lesson, which makes it an edit of a text with its rephrases and
+// Removes the picture of a example, which makes it an edit of a text with its rephrases and
 // locality.
-Lesson without_picture(Lesson lesson) {
-  lesson.edit.image = {};
-  std::set<std::string> prompts = {lesson.edit.prompt};
-  std::vector<ForcedQuery> rewordings;
-  for (auto& query : lesson.generality) {
+EditExample without_picture(EditExample example) {
+  example.edit.image = {};
+  std::set<std::string> prompts = {example.edit.prompt};
+  std::vector<TargetQuery> rewordings;
+  for (auto& query : example.generality) {
     if (!prompts.insert(query.prompt).second) continue;
     query.image = {};
     rewordings.push_back(std::move(query));
   }
-  lesson.generality = std::move(rewordings);
-  std::erase_if(lesson.text_locality,
-                [&](const ForcedQuery& query) { return prompts.count(query.prompt) > 0; });
-  return lesson;
+  example.generality = std::move(rewordings);
+  std::erase_if(example.text_locality,
+                [&](const TargetQuery& query) { return prompts.count(query.prompt) > 0; });
+  return example;
 }
 
-Questions questions_of(const std::vector<Lesson>& lessons, double texts, bool paper) {
+Questions questions_of(const std::vector<EditExample>& examples, double texts, bool paper) {
   Questions all;
-  const auto bare = static_cast<size_t>(texts * static_cast<double>(lessons.size()));
-  for (size_t l = 0; l < lessons.size(); ++l) {
-    const auto lesson = l < bare ? without_picture(lessons[l]) : lessons[l];
-    all.add({lesson.edit.image, lesson.edit.prompt, lesson.edit.target}, l, Kind::edit);
-    for (const auto& query : lesson.generality) all.add(query, l, Kind::follows);
-    for (const auto& query : lesson.text_locality) all.add(query, l, Kind::text);
+  const auto bare = static_cast<size_t>(texts * static_cast<double>(examples.size()));
+  for (size_t l = 0; l < examples.size(); ++l) {
+    const auto example = l < bare ? without_picture(examples[l]) : examples[l];
+    all.add({example.edit.image, example.edit.prompt, example.edit.target}, l, Kind::edit);
+    for (const auto& query : example.generality) all.add(query, l, Kind::follows);
+    for (const auto& query : example.text_locality) all.add(query, l, Kind::text);
     if (paper) continue;
-    for (const auto& query : lesson.image_locality) all.add(query, l, Kind::picture);
+    for (const auto& query : example.image_locality) all.add(query, l, Kind::picture);
   }
   return all;
 }
@@ -61,23 +61,23 @@ struct Pairs {
   at::Tensor follows, own_picture, own_text, others;
 };
 
-Pairs pairs_of(const Questions& all, size_t lessons) {
+Pairs pairs_of(const Questions& all, size_t examples) {
   const auto count = all.queries.size();
   // Without pictures, questions with the same text are equal, even if they belong to several
-  // lessons.
-  std::vector<std::set<std::string>> bare(lessons);
+  // examples.
+  std::vector<std::set<std::string>> bare(examples);
   for (size_t q = 0; q < count; ++q)
     if (all.in_scope(q) && !all.queries[q].image.present())
-      bare[all.lesson[q]].insert(all.queries[q].prompt);
+      bare[all.example[q]].insert(all.queries[q].prompt);
   auto table = [&] {
-    return at::zeros({static_cast<int64_t>(lessons), static_cast<int64_t>(count)});
+    return at::zeros({static_cast<int64_t>(examples), static_cast<int64_t>(count)});
   };
   Pairs pairs{table(), table(), table(), table()};
-  for (size_t l = 0; l < lessons; ++l)
+  for (size_t l = 0; l < examples; ++l)
     for (size_t q = 0; q < count; ++q) {
       const auto& query = all.queries[q];
       const auto at = l * count + q;
-      if (all.lesson[q] == l) {
+      if (all.example[q] == l) {
         if (all.kind[q] == Kind::follows) pairs.follows.data_ptr<float>()[at] = 1;
         if (all.kind[q] == Kind::picture) pairs.own_picture.data_ptr<float>()[at] = 1;
         if (all.kind[q] == Kind::text) pairs.own_text.data_ptr<float>()[at] = 1;
@@ -89,29 +89,29 @@ Pairs pairs_of(const Questions& all, size_t lessons) {
 }
 
 // All combinations of texts and pictures of the questions. This costs little, because features of
-// texts and of pictures are separate. A text in scope of a lesson is in scope with the lesson's
+// texts and of pictures are separate. A text in scope of a example is in scope with the example's
 // pictures in scope, and out of scope with any other picture.
 struct Crossed {
-  // The lesson, a question with the text, and the picture.
-  std::vector<int64_t> lesson, question, picture;
+  // The example, a question with the text, and the picture.
+  std::vector<int64_t> example, question, picture;
   std::vector<float> in_scope;
 };
 
-Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t lessons) {
+Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t examples) {
   const auto count = forced.batch.pixels.defined() ? forced.batch.pixels.size(0) : 0;
-  std::vector<std::map<std::string, int64_t>> texts(lessons);  // one question for each prompt
-  std::vector<std::set<int64_t>> pictures(lessons);
+  std::vector<std::map<std::string, int64_t>> texts(examples);  // one question for each prompt
+  std::vector<std::set<int64_t>> pictures(examples);
   for (size_t q = 0; q < all.queries.size(); ++q) {
     const auto& images = forced.batch.rows[q].images;
     if (!all.in_scope(q) || images.empty()) continue;
-    texts[all.lesson[q]].emplace(all.queries[q].prompt, static_cast<int64_t>(q));
-    pictures[all.lesson[q]].insert(images.begin(), images.end());
+    texts[all.example[q]].emplace(all.queries[q].prompt, static_cast<int64_t>(q));
+    pictures[all.example[q]].insert(images.begin(), images.end());
   }
   Crossed made;
-  for (size_t l = 0; l < lessons; ++l)
+  for (size_t l = 0; l < examples; ++l)
     for (const auto& [prompt, question] : texts[l])
       for (int64_t picture = 0; picture < count; ++picture) {
-        made.lesson.push_back(static_cast<int64_t>(l));
+        made.example.push_back(static_cast<int64_t>(l));
         made.question.push_back(question);
         made.picture.push_back(picture);
         made.in_scope.push_back(static_cast<float>(pictures[l].count(picture)));
@@ -124,13 +124,13 @@ at::Tensor mean_over(const at::Tensor& losses, const at::Tensor& pairs) {
   return (losses * counted).sum() / counted.sum().clamp_min(1);
 }
 
-// The questions in scope, at most `most` of each lesson (0: all).
-std::vector<size_t> answered(const Questions& all, size_t lessons, int64_t most) {
-  std::vector<std::vector<size_t>> own(lessons);
+// The questions in scope, at most `most` of each example (0: all).
+std::vector<size_t> answered(const Questions& all, size_t examples, int64_t most) {
+  std::vector<std::vector<size_t>> own(examples);
   for (size_t q = 0; q < all.queries.size(); ++q)
-    if (all.in_scope(q)) own[all.lesson[q]].push_back(q);
+    if (all.in_scope(q)) own[all.example[q]].push_back(q);
   std::vector<size_t> chosen;
-  for (size_t l = 0; l < lessons; ++l) {
+  for (size_t l = 0; l < examples; ++l) {
     const auto size = own[l].size();
     const auto take = most > 0 ? std::min(size, static_cast<size_t>(most)) : size;
     for (size_t i = 0; i < take; ++i) chosen.push_back(own[l][(l + i) % size]);
@@ -139,9 +139,9 @@ std::vector<size_t> answered(const Questions& all, size_t lessons, int64_t most)
 }
 
 // The nll of the targets: the mean over questions of the mean over tokens. `answers` is the maximum
-// number of questions for each lesson. They are selected by the index of the lesson, which is
+// number of questions for each example. They are selected by the index of the example, which is
 // random.
-at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, const Questions& all,
+at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& trained, const Questions& all,
                                const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
                                int64_t seed) {
   const auto& model = *vlm.model;
@@ -150,12 +150,12 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, cons
   for (size_t q = 0; q < all.queries.size(); ++q) {
     if (all.kind[q] != Kind::edit) continue;
     const auto& edit = all.queries[q];
-    edits.push_back(Told::of(vlm.processor, trained.shape.told, edit.prompt, edit.target));
-    if (!trained.shape.paper()) continue;
+    edits.push_back(Told::of(vlm.processor, state.shape.told, edit.prompt, edit.target));
+    if (!state.shape.paper()) continue;
     const auto& images = forced.batch.rows[q].images;
     auto name =
         entry_name(edit.prompt, images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
-    drawn.push_back(Projection::draw(SeracTrained::picture_width(model),
+    drawn.push_back(Projection::draw(SeracState::picture_width(model),
                                      projection_seed(seed, name, edit.target), model.device()));
   }
   std::vector<Row> rows;
@@ -164,8 +164,8 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, cons
   std::vector<size_t> asked;
   for (auto q : answered(all, edits.size(), answers)) {
     rows.push_back(forced.batch.rows[q]);
-    told.push_back(&edits[all.lesson[q]]);
-    if (!drawn.empty()) projections.push_back(&drawn[all.lesson[q]]);
+    told.push_back(&edits[all.example[q]]);
+    if (!drawn.empty()) projections.push_back(&drawn[all.example[q]]);
     asked.push_back(q);
   }
   auto made = counterfactual_pass(model, rows, told, seen, projections, PadSide::right);
@@ -181,7 +181,7 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, cons
     }
   }
   const auto device = model.device();
-  made.pass.wanted = at::tensor(positions, at::kLong).to(device);
+  made.pass.logit_positions = at::tensor(positions, at::kLong).to(device);
   model.run(made.pass, trained.counterfactual.interventions());
   auto logp = at::log_softmax(made.pass.logits(), -1, at::kFloat);
   auto said = logp.gather(-1, at::tensor(tokens, at::kLong).to(device).unsqueeze(-1)).squeeze(-1);
@@ -190,13 +190,13 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracTrained& trained, cons
 
 }  // namespace
 
-SeracTrainSettings::SeracTrainSettings() {
+SeracTrainingSettings::SeracTrainingSettings() {
   training.batch = 8;
   training.accumulate = 1;
   training.lr = 1e-4;
 }
 
-void SeracTrainSettings::declare(SettingList& list) {
+void SeracTrainingSettings::declare(SettingList& list) {
   shape.declare(list);
   list.number("scope_weight", scope_weight, 0, 1e6, "weight of the loss of the scope classifier");
   list.number("edit_weight", edit_weight, 0, 1e6, "weight of the nll of the counterfactual model");
@@ -209,41 +209,42 @@ void SeracTrainSettings::declare(SettingList& list) {
   training.declare(list);
 }
 
-SeracTraining::SeracTraining(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
+TrainableSerac::TrainableSerac(const Vlm& vlm, const nlohmann::json& settings,
+                               ActivationStore* store)
     : vlm_(vlm),
       store_(store),
-      settings_(read_settings<SeracTrainSettings>("serac", settings)),
-      now_(std::make_shared<SeracTrained>(*vlm.model, settings_.shape,
+      settings_(read_settings<SeracTrainingSettings>("serac", settings)),
+      state_(std::make_shared<SeracState>(*vlm.model, settings_.shape,
                                           static_cast<uint64_t>(settings_.seed))) {
-  settings_.shape = now_->shape;
+  settings_.shape = state_->shape;
 }
 
-std::vector<Trained> SeracTraining::trained() const {
-  std::vector<Trained> all;
-  for (const auto& [name, tensor] : now_->trained()) all.push_back({name, tensor});
+std::vector<TrainableParameter> TrainableSerac::parameters() const {
+  std::vector<TrainableParameter> all;
+  for (const auto& [name, tensor] : state_->parameters()) all.push_back({name, tensor});
   return all;
 }
 
-LessonLosses SeracTraining::learn(const std::vector<Lesson>& lessons) {
-  const auto all = questions_of(lessons, settings_.texts, settings_.shape.paper());
+EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
+  const auto all = questions_of(examples, settings_.texts, settings_.shape.paper());
   auto forced = force(vlm_, all.queries, settings_.end_of_answer);
   const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
 
-  const auto features = question_features(vlm_, forced.batch, seen, now_->features);
-  auto embedded = now_->scope.embed(features);
+  const auto features = question_features(vlm_, forced.batch, seen, state_->features);
+  auto embedded = state_->scope.embed(features);
   const auto device = embedded.device();
   std::vector<int64_t> edit_rows;
   for (size_t q = 0; q < all.queries.size(); ++q)
     if (all.kind[q] == Kind::edit) edit_rows.push_back(static_cast<int64_t>(q));
   auto edits = embedded.index_select(0, at::tensor(edit_rows, at::kLong).to(device));
   auto d = squared_distances(edits, embedded);
-  const auto pairs = pairs_of(all, lessons.size());
+  const auto pairs = pairs_of(all, examples.size());
   auto far = out_of_scope_loss(d);
   auto follows = mean_over(in_scope_loss(d), pairs.follows);
   auto picture = mean_over(far, pairs.own_picture), text = mean_over(far, pairs.own_text);
   auto others = mean_over(far, pairs.others);
-  const auto cross = settings_.shape.paper() ? Crossed() : crossed(all, forced, lessons.size());
-  if (!cross.lesson.empty()) {
+  const auto cross = settings_.shape.paper() ? Crossed() : crossed(all, forced, examples.size());
+  if (!cross.example.empty()) {
     auto index = [&](const std::vector<int64_t>& which) {
       return at::tensor(which, at::kLong).to(device);
     };
@@ -251,15 +252,16 @@ LessonLosses SeracTraining::learn(const std::vector<Lesson>& lessons) {
     made.text = features.text.index_select(0, index(cross.question));
     made.pictures = seen.index_select(0, index(cross.picture)).to(at::kFloat);
     made.looks = at::ones({made.text.size(0)}, made.text.options());
-    auto apart = edits.index_select(0, index(cross.lesson)) - now_->scope.embed(made);
+    auto apart = edits.index_select(0, index(cross.example)) - state_->scope.embed(made);
     auto own = apart.square().sum(-1);
     auto in_scope = at::tensor(cross.in_scope);
     follows = follows + mean_over(in_scope_loss(own), in_scope);
     picture = picture + mean_over(out_of_scope_loss(own), 1 - in_scope);
   }
-  auto nll = counterfactual_loss(vlm_, *now_, all, forced, seen, settings_.answers, settings_.seed);
+  auto nll =
+      counterfactual_loss(vlm_, *state_, all, forced, seen, settings_.answers, settings_.seed);
 
-  LessonLosses losses;
+  EditLosses losses;
   losses.total =
       settings_.scope_weight * (follows + picture + text + others) + settings_.edit_weight * nll;
   losses.generality = follows.item<double>() + nll.item<double>();

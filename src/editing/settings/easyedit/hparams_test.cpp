@@ -227,9 +227,10 @@ TEST_F(HparamsTest, FtOfEarlierReleases) {
   EXPECT_EQ(sites(hparams),
             (std::vector<std::string>{"language_model.model.decoder.layers.1.fc1",
                                       "language_model.model.decoder.layers.1.fc2"}));
-  auto bridge = read(with(kFt, "opt_model.model.decoder.layers.{}.fc2.weight",
-                          "Qformer.bert.encoder.layer.1.output_query.dense.weight"));
-  EXPECT_EQ(sites(bridge), std::vector<std::string>{"qformer.encoder.layer.1.output_query.dense"});
+  auto connector = read(with(kFt, "opt_model.model.decoder.layers.{}.fc2.weight",
+                             "Qformer.bert.encoder.layer.1.output_query.dense.weight"));
+  EXPECT_EQ(sites(connector),
+            std::vector<std::string>{"qformer.encoder.layer.1.output_query.dense"});
 }
 
 // FT files like those of VLKEB and MMKE-Bench, which have the keys of all their algorithms.
@@ -378,7 +379,7 @@ TEST_F(HparamsTest, Lora) {
   EXPECT_EQ(sites(path).size(), 3u);
 }
 
-TEST_F(HparamsTest, MendTraining) {
+TEST_F(HparamsTest, TrainableMend) {
   auto hparams = read(kTraining);
   EXPECT_EQ(hparams.spec.name, "mend");  // the published method, not mend-iterated
   EXPECT_EQ(hparams.spec.label, "mend (blip2)");

@@ -163,7 +163,7 @@ Algorithm mend() {
                   fixed("mlp_class", "IDMLP", as_published), fixed("shared", true, as_published),
                   ignore("hidden_dim", "rank sets the width of the networks")},
           finish_trained,
-          [](const json& given) { read_settings<MendTrainSettings>("mend", given); }};
+          [](const json& given) { read_settings<MendTrainingSettings>("mend", given); }};
 }
 
 Algorithm ke() {
@@ -176,7 +176,7 @@ Algorithm ke() {
                                       "EasyEdit's KE has no learned rates; emend's learns a "
                                       "multiplier with the paper's learning rate")},
           finish_trained,
-          [](const json& given) { read_settings<KeTrainSettings>("ke", given); }};
+          [](const json& given) { read_settings<KeTrainingSettings>("ke", given); }};
 }
 
 namespace {
@@ -235,7 +235,7 @@ Algorithm serac(const std::string& name) {
                        fixed("freeze_cntr", false, "the counterfactual model is trained")} +
           trained_keys(),
       finish_serac,
-      [](const json& given) { read_settings<SeracTrainSettings>("serac", given); }};
+      [](const json& given) { read_settings<SeracTrainingSettings>("serac", given); }};
 }
 
 }  // namespace emend::easyedit

@@ -11,9 +11,10 @@
 namespace emend::scenes {
 
 // Selects locality probes, which an edit should not change. Keeps references to its arguments.
-class Untouched {
+class LocalitySampler {
  public:
-  Untouched(const Scene& scene, const Question& question, const std::string& target, Split split);
+  LocalitySampler(const Scene& scene, const Question& question, const std::string& target,
+                  Split split);
 
   // Up to `count` text facts about subjects that the edit does not name.
   std::vector<Question> unrelated_facts(int count, Rng& rng) const;

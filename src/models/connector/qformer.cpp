@@ -1,4 +1,4 @@
-#include "models/bridge/qformer.h"
+#include "models/connector/qformer.h"
 
 #include <fmt/format.h>
 

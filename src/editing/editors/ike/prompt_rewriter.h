@@ -20,10 +20,10 @@ namespace emend {
 // demonstrations, then the edits' own demonstrations, then the facts of the earliest edits. The
 // latest fact is never omitted. The number of omitted items depends only on the row, not on the
 // batch.
-class IkeRecall {
+class IkePromptRewriter {
  public:
   // Keeps a reference to `vlm`. Throws emend::Error if the entries of the memory are malformed.
-  IkeRecall(const Vlm& vlm, const Patch& patch);
+  IkePromptRewriter(const Vlm& vlm, const Patch& patch);
 
   // Intervention::rewrite. Throws emend::Error if a row leaves no room for one fact.
   Batch rewrite(const Batch& batch) const;
@@ -42,10 +42,10 @@ class IkeRecall {
   };
   // The parts of a row.
   struct Question {
-    std::vector<int64_t> slots, ids;  // the leading image tokens, and the prompt after them
-    std::string text;                 // the text of `ids`; empty if they are not plain text
-    std::vector<int64_t> answer;      // teacher-forced
-    bool bos = true;                  // whether the prompt begins with head_
+    std::vector<int64_t> image_tokens, ids;  // the leading image tokens, and the prompt after them
+    std::string text;                        // the text of `ids`; empty if they are not plain text
+    std::vector<int64_t> answer;             // teacher-forced
+    bool bos = true;                         // whether the prompt begins with head_
   };
   Question take_apart(const Row& row) const;
   Shown cut(int64_t count) const;

@@ -1,4 +1,4 @@
-#include "editing/editors/ike/recall.h"
+#include "editing/editors/ike/prompt_rewriter.h"
 
 #include <fmt/format.h>
 
@@ -27,7 +27,7 @@ void append(std::vector<int64_t>& ids, const std::vector<int64_t>& more) {
 
 }  // namespace
 
-IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
+IkePromptRewriter::IkePromptRewriter(const Vlm& vlm, const Patch& patch)
     : vlm_(vlm), settings_(read_settings<IkeSettings>("ike", patch.settings)) {
   const auto& templates = settings_.templates;
   templates.check();
@@ -75,21 +75,21 @@ IkeRecall::IkeRecall(const Vlm& vlm, const Patch& patch)
   head_.assign(with.begin(), with.end() - static_cast<int64_t>(without.size()));
 }
 
-IkeRecall::Question IkeRecall::take_apart(const Row& row) const {
+IkePromptRewriter::Question IkePromptRewriter::take_apart(const Row& row) const {
   if (!row.segments.empty())
     throw Error("editing::ike", "rows with several segments cannot be rewritten",
                 "this is an internal error; please report it");
   Question question;
   const auto& ids = row.ids;
-  const auto end = row.asked < 0 ? ids.end() : ids.begin() + row.asked;
-  const auto text = std::find_if(ids.begin(), end, [](int64_t id) { return id != kImageSlot; });
-  question.slots.assign(ids.begin(), text);
+  const auto end = row.prompt_length < 0 ? ids.end() : ids.begin() + row.prompt_length;
+  const auto text = std::find_if(ids.begin(), end, [](int64_t id) { return id != kImageToken; });
+  question.image_tokens.assign(ids.begin(), text);
   question.answer.assign(end, ids.end());
   const auto& tokenizer = *vlm_.processor.tokenizer;
   const std::vector<int64_t> asked(text, end);
   question.bos =
       asked.size() >= head_.size() && std::equal(head_.begin(), head_.end(), asked.begin());
-  if (std::find(asked.begin(), asked.end(), kImageSlot) == asked.end()) {
+  if (std::find(asked.begin(), asked.end(), kImageToken) == asked.end()) {
     auto plain = tokenizer.decode(asked);
     if (!plain.empty() && tokenizer.encode(plain, question.bos) == asked) {
       question.text = std::move(plain);
@@ -101,7 +101,7 @@ IkeRecall::Question IkeRecall::take_apart(const Row& row) const {
   return question;
 }
 
-IkeRecall::Shown IkeRecall::cut(int64_t count) const {
+IkePromptRewriter::Shown IkePromptRewriter::cut(int64_t count) const {
   const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
   Shown shown{};
   shown.facts = std::min(count, size(facts_));
@@ -110,8 +110,8 @@ IkeRecall::Shown IkeRecall::cut(int64_t count) const {
   return shown;
 }
 
-Row IkeRecall::put_together(const Question& question, const Row& row, int64_t count,
-                            int64_t pictures) const {
+Row IkePromptRewriter::put_together(const Question& question, const Row& row, int64_t count,
+                                    int64_t pictures) const {
   constexpr int64_t kRowsOwn = -2;  // the pictures that the row already has
   const auto what = cut(count);
   std::vector<Piece> pieces;
@@ -142,10 +142,10 @@ Row IkeRecall::put_together(const Question& question, const Row& row, int64_t co
   };
   for (const auto& piece : pieces) {
     if (piece.picture == kRowsOwn) {
-      append(made.ids, question.slots);
+      append(made.ids, question.image_tokens);
       made.images.insert(made.images.end(), row.images.begin(), row.images.end());
     } else if (piece.picture >= 0) {
-      made.ids.resize(made.ids.size() + vlm_.model->image_slots(), kImageSlot);
+      made.ids.resize(made.ids.size() + vlm_.model->num_image_tokens(), kImageToken);
       made.images.push_back(pictures + piece.picture);
     }
     if (&piece != &pieces.back()) {
@@ -162,7 +162,7 @@ Row IkeRecall::put_together(const Question& question, const Row& row, int64_t co
   return made;
 }
 
-int64_t IkeRecall::fitting(const Question& question, const Row& row) const {
+int64_t IkePromptRewriter::fitting(const Question& question, const Row& row) const {
   const auto answer = static_cast<int64_t>(question.answer.size());
   const auto most = vlm_.model->max_positions() - std::max(settings_.room, answer) + answer;
   const auto size = [&](int64_t count) {
@@ -181,11 +181,11 @@ int64_t IkeRecall::fitting(const Question& question, const Row& row) const {
   return fits;
 }
 
-IkeRecall::Shown IkeRecall::shown(const Row& row) const {
+IkePromptRewriter::Shown IkePromptRewriter::shown(const Row& row) const {
   return cut(fitting(take_apart(row), row));
 }
 
-Batch IkeRecall::rewrite(const Batch& batch) const {
+Batch IkePromptRewriter::rewrite(const Batch& batch) const {
   Batch made = batch;
   const auto pictures = batch.pixels.defined() ? batch.pixels.size(0) : 0;
   if (!pictures_.empty()) {

@@ -1,4 +1,4 @@
-#include "suites/scenes/untouched.h"
+#include "suites/scenes/locality_sampler.h"
 
 #include <algorithm>
 #include <cctype>
@@ -59,8 +59,8 @@ std::optional<std::string> answer_in(const Scene& scene, const Question& questio
 
 }  // namespace
 
-Untouched::Untouched(const Scene& scene, const Question& question, const std::string& target,
-                     Split split)
+LocalitySampler::LocalitySampler(const Scene& scene, const Question& question,
+                                 const std::string& target, Split split)
     : scene_(scene),
       question_(question),
       target_(target),
@@ -81,11 +81,11 @@ Untouched::Untouched(const Scene& scene, const Question& question, const std::st
   }
 }
 
-bool Untouched::touches(const std::string& text, const std::string& answer) const {
+bool LocalitySampler::touches(const std::string& text, const std::string& answer) const {
   return among(touched_, text, answer);
 }
 
-std::vector<Question> Untouched::unrelated_facts(int count, Rng& rng) const {
+std::vector<Question> LocalitySampler::unrelated_facts(int count, Rng& rng) const {
   std::vector<Question> pool;
   for (auto& fact : facts(split_))
     if (fact.topic != question_.topic && !touches(fact.text, fact.answer))
@@ -95,7 +95,7 @@ std::vector<Question> Untouched::unrelated_facts(int count, Rng& rng) const {
   return pool;
 }
 
-bool Untouched::looks_alike(const Scene& other, const Scene& mine) const {
+bool LocalitySampler::looks_alike(const Scene& other, const Scene& mine) const {
   if (other.creature >= 0 && touched_.count(creatures()[other.creature].name)) return true;
   for (const auto& a : other.objects)
     for (const auto& b : mine.objects)
@@ -103,7 +103,7 @@ bool Untouched::looks_alike(const Scene& other, const Scene& mine) const {
   return false;
 }
 
-bool Untouched::shares_a_subject(const Scene& other) const {
+bool LocalitySampler::shares_a_subject(const Scene& other) const {
   if (question_.kind == Kind::background && other.background == scene_.background) return true;
   auto part = split_topic(question_.topic);
   for (const auto& o : other.objects)
@@ -111,7 +111,7 @@ bool Untouched::shares_a_subject(const Scene& other) const {
   return looks_alike(other, scene_);
 }
 
-std::pair<Scene, Question> Untouched::unrelated_scene(Rng& rng) const {
+std::pair<Scene, Question> LocalitySampler::unrelated_scene(Rng& rng) const {
   for (int attempt = 0; attempt < 10000; ++attempt) {
     auto other = draw_scene(split_, rng);
     if (shares_a_subject(other)) continue;
@@ -124,7 +124,7 @@ std::pair<Scene, Question> Untouched::unrelated_scene(Rng& rng) const {
               "use a shorter target");
 }
 
-std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
+std::pair<Scene, std::string> LocalitySampler::elsewhere(Rng& rng) const {
   constexpr int kTried = 1000;
   // With two possible answers, the one that is not the target is the correct one.
   const bool two_answers = alternatives(question_).size() == 1;
@@ -150,7 +150,7 @@ std::pair<Scene, std::string> Untouched::elsewhere(Rng& rng) const {
 }
 
 // Whether the answer may change with the edit, apart from words that both questions have.
-bool Untouched::depends(const Question& other) const {
+bool LocalitySampler::depends(const Question& other) const {
   const bool creature = other.kind == Kind::who || other.kind == Kind::one_hop;
   const bool number = other.kind == Kind::count || other.kind == Kind::presence;
   switch (question_.kind) {
@@ -167,7 +167,7 @@ bool Untouched::depends(const Question& other) const {
   }
 }
 
-std::vector<Question> Untouched::beside(const Scene& shown, int count, Rng& rng) const {
+std::vector<Question> LocalitySampler::beside(const Scene& shown, int count, Rng& rng) const {
   auto world = world_where(shown, question_, target_);
   auto pool = questions(shown);
   shuffle(pool, rng);

@@ -1,4 +1,4 @@
-#include "editing/editors/serac/recall.h"
+#include "editing/editors/serac/mixer.h"
 
 #include <fmt/format.h>
 
@@ -13,11 +13,11 @@ namespace {
 
 constexpr const char* kPatch = "the patch's memory";
 
-SeracTrained read_trained(const Vlm& vlm, const Patch& patch) {
-  SeracTrained trained(*vlm.model, read_settings<SeracShape>("serac", patch.memory.reading),
-                       /*seed=*/0, patch.memory.encoder);
-  trained.load(patch.memory.network, kPatch);
-  return trained;
+SeracState read_trained(const Vlm& vlm, const Patch& patch) {
+  SeracState state(*vlm.model, read_settings<SeracConfig>("serac", patch.memory.reading),
+                   /*seed=*/0, patch.memory.encoder);
+  state.load(patch.memory.network, kPatch);
+  return state;
 }
 
 at::Tensor embedding_of(const MemoryEntry& entry, int64_t width) {
@@ -32,25 +32,25 @@ at::Tensor embedding_of(const MemoryEntry& entry, int64_t width) {
 
 }  // namespace
 
-SeracRecall::SeracRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store)
+SeracMixer::SeracMixer(const Vlm& vlm, const Patch& patch, ActivationStore* store)
     : vlm_(vlm),
       store_(store),
       settings_(read_settings<SeracSettings>("serac", patch.settings)),
-      trained_(read_trained(vlm, patch)) {
+      state_(read_trained(vlm, patch)) {
   const auto device = vlm.model->device();
   std::vector<at::Tensor> embedded;
   for (const auto& entry : patch.memory.entries) {
     auto fact = [&](const char* name) { return json_get<std::string>(entry.facts, name, kPatch); };
-    told_.push_back(Told::of(vlm.processor, trained_.shape.told, fact("prompt"), fact("target")));
-    embedded.push_back(embedding_of(entry, trained_.scope.width()).to(device));
-    if (!trained_.shape.paper()) continue;
+    told_.push_back(Told::of(vlm.processor, state_.shape.told, fact("prompt"), fact("target")));
+    embedded.push_back(embedding_of(entry, state_.scope.width()).to(device));
+    if (!state_.shape.paper()) continue;
     const auto seed = projection_seed(settings_.seed, entry.name, fact("target"));
-    projections_.push_back(Projection::draw(SeracTrained::picture_width(*vlm.model), seed, device));
+    projections_.push_back(Projection::draw(SeracState::picture_width(*vlm.model), seed, device));
   }
   embedded_ = at::stack(embedded);
 }
 
-at::Tensor SeracRecall::mix(const Pass& pass, const at::Tensor& logits) const {
+at::Tensor SeracMixer::mix(const Pass& pass, const at::Tensor& logits) const {
   Answer answer;
   {
     at::NoGradGuard no_grad;
@@ -69,11 +69,11 @@ at::Tensor SeracRecall::mix(const Pass& pass, const at::Tensor& logits) const {
   return answer.rows.numel() == 0 ? logits : mixed(answer, logits);
 }
 
-SeracRecall::Answer SeracRecall::begin(const Pass& pass) const {
+SeracMixer::Answer SeracMixer::begin(const Pass& pass) const {
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
   const auto seen = look_at(vlm_, batch.pixels, store_);
-  auto [distance, nearest] = squared_distances(trained_.embed(vlm_, batch, seen), embedded_).min(1);
+  auto [distance, nearest] = squared_distances(state_.embed(vlm_, batch, seen), embedded_).min(1);
   auto near = settings_.mixes_softly() ? at::ones_like(distance, at::kBool)
                                        : at::exp(at::neg(distance)) >= settings_.threshold;
   Answer answer;
@@ -101,7 +101,8 @@ SeracRecall::Answer SeracRecall::begin(const Pass& pass) const {
 
   const auto width = pass.ids.size(1);
   const auto wanted =
-      (pass.wanted.defined() ? pass.wanted : at::arange(pass.ids.numel(), pass.ids.options()))
+      (pass.logit_positions.defined() ? pass.logit_positions
+                                      : at::arange(pass.ids.numel(), pass.ids.options()))
           .to(at::kCPU)
           .contiguous();
   const auto mask = pass.mask.to(at::kCPU).contiguous();
@@ -121,13 +122,13 @@ SeracRecall::Answer SeracRecall::begin(const Pass& pass) const {
   answer.lines = at::tensor(lines, at::kLong).to(device);
   answer.row_of = at::tensor(row_of, at::kLong).to(device);
   answer.pass = std::move(made.pass);
-  answer.pass.wanted = at::tensor(positions, at::kLong).to(device);
+  answer.pass.logit_positions = at::tensor(positions, at::kLong).to(device);
   if (pass.cache) answer.pass.cache = std::make_shared<KvCache>();
-  model.run(answer.pass, trained_.counterfactual.interventions());
+  model.run(answer.pass, state_.counterfactual.interventions());
   return answer;
 }
 
-void SeracRecall::go_on(const Pass& pass, Answer& answer) const {
+void SeracMixer::go_on(const Pass& pass, Answer& answer) const {
   if (answer.rows.numel() == 0) return;
   const auto& model = *vlm_.model;
   if (answer.pass.positions.max().item<int64_t>() + 1 >= model.max_positions())
@@ -136,13 +137,13 @@ void SeracRecall::go_on(const Pass& pass, Answer& answer) const {
                             model.max_positions()),
                 "generate fewer tokens (--max-new-tokens)");
   auto tokens = pass.ids.select(1, -1).index_select(0, answer.rows);
-  answer.pass = next_pass(model, answer.pass, tokens);
+  answer.pass = decode_step(model, answer.pass, tokens);
   answer.lines = answer.rows;
   answer.row_of = at::arange(answer.rows.size(0), answer.rows.options());
-  model.run(answer.pass, trained_.counterfactual.interventions());
+  model.run(answer.pass, state_.counterfactual.interventions());
 }
 
-at::Tensor SeracRecall::mixed(const Answer& answer, const at::Tensor& logits) const {
+at::Tensor SeracMixer::mixed(const Answer& answer, const at::Tensor& logits) const {
   const auto flat = logits.reshape({-1, logits.size(-1)});
   auto said = answer.pass.logits();
   if (settings_.mixes_softly())

@@ -10,10 +10,10 @@ namespace emend {
 
 // Applies the memory of a patch: for questions in the scope of an edit, mixes the logits of the
 // counterfactual model into those of the running model. Keeps references to `vlm` and `store`.
-class SeracRecall {
+class SeracMixer {
  public:
   // Throws emend::Error if tensors of the memory do not fit the model.
-  SeracRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store);
+  SeracMixer(const Vlm& vlm, const Patch& patch, ActivationStore* store);
   // Intervention::mix. With hard mixing, logits of questions out of scope keep their bits.
   at::Tensor mix(const Pass& pass, const at::Tensor& logits) const;
 
@@ -36,7 +36,7 @@ class SeracRecall {
   const Vlm& vlm_;
   ActivationStore* store_;
   SeracSettings settings_;
-  SeracTrained trained_;
+  SeracState state_;
   std::vector<Told> told_;               // for each entry
   std::vector<Projection> projections_;  // for each entry, only for module `paper`
   at::Tensor embedded_;                  // (entries, width)

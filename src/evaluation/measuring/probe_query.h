@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "editing/training/forced.h"
+#include "suites/record.h"
+
+namespace emend {
+
+// A probe as the input of the model.
+struct ProbeQuery : TargetQuery {
+  Group group = Group::reliability;
+  std::string expected;  // the answer without leading space
+  bool similar = false;  // Probe::similar
+};
+
+}  // namespace emend
