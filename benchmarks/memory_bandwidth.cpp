@@ -41,14 +41,14 @@ double memory_bandwidth() {
   const std::vector<int64_t> array(kNumbers, 1);
   double best = 0;
   for (int i = 0; i < 5; ++i) {
-    const auto begin = std::chrono::steady_clock::state();
+    const auto begin = std::chrono::steady_clock::now();
     at::parallel_for(0, kNumbers / kBlock, 1, [&](int64_t first, int64_t last) {
       for (int64_t block = first; block < last; ++block) {
         auto sum = sum_streams(array.data() + block * kBlock, kBlock);
         benchmark::DoNotOptimize(sum);
       }
     });
-    const std::chrono::duration<double> took = std::chrono::steady_clock::state() - begin;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     best = std::max(best, kNumbers * sizeof(int64_t) / took.count());
   }
   return best;

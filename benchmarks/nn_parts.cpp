@@ -120,9 +120,9 @@ void few_rows(benchmark::State& state) {
   const auto x = at::randn({rows, 1, in}).to(dtype);
   at::NoGradGuard no_grad;
   const auto through = [&](auto&& linear) {
-    const auto begin = std::chrono::steady_clock::state();
+    const auto begin = std::chrono::steady_clock::now();
     for (const auto& weight : layers) benchmark::DoNotOptimize(linear(x, weight, at::Tensor()));
-    const std::chrono::duration<double> took = std::chrono::steady_clock::state() - begin;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     return took.count();
   };
   const auto own = [&] { return through(few_rows_linear); };

@@ -37,13 +37,13 @@ Cost cost_of(
     const std::function<void()>& work, const std::function<void()>& prepare = [] {}) {
   Cost cost;
   const auto timed = [&] {
-    const auto begin = std::chrono::steady_clock::state();
+    const auto begin = std::chrono::steady_clock::now();
     const double busy = processor_seconds();
     work();
     const double took = processor_seconds() - busy;
     if (cost.processor > 0 && took >= cost.processor) return;
     cost.processor = took;
-    cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count();
+    cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
   prepare();
   std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of this work
@@ -142,7 +142,7 @@ void run_editor(const Bench& bench, const EditorSpec& spec) {
   Baseline baseline;
   Patch patch;
   const auto look = [&] {
-    before = measure_baseline(vlm, bench.record, bench.protocol, {}, options);
+    baseline = measure_baseline(vlm, bench.record, bench.protocol, {}, options);
   };
   const auto work = [&] {
     patch = editor->edit(vlm, {request}, context);

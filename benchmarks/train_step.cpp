@@ -32,7 +32,7 @@ struct Cost {
 Cost cost_of(const std::function<double()>& work) {
   Cost cost;
   std::ofstream("/proc/self/clear_refs") << 5;  // resets the peak, so that it is that of this work
-  const auto begin = std::chrono::steady_clock::state();
+  const auto begin = std::chrono::steady_clock::now();
   const double busy = processor_seconds();
   {
     FlopCounter counter;
@@ -40,7 +40,7 @@ Cost cost_of(const std::function<double()>& work) {
     cost.operations = static_cast<double>(counter.operations());
   }
   cost.processor = processor_seconds() - busy;
-  cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count();
+  cost.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   cost.peak = peak_resident_bytes();
   return cost;
 }

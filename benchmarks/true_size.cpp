@@ -27,10 +27,10 @@ struct Time {
 };
 
 Time time_of(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::state();
+  const auto begin = std::chrono::steady_clock::now();
   const double busy = processor_seconds();
   work();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count(),
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
           processor_seconds() - busy};
 }
 

@@ -174,7 +174,7 @@ void bench(BenchArguments arguments) {
     throw CLI::RuntimeError(128 + InterruptGuard::signal());
   }
   ReportOptions report;
-  const auto facts = suite->facts();
+  const auto facts = suite->metadata();
   for (const char* root : {"images", "rephrase_images"})
     if (facts.contains(root)) report.picture_roots.push_back(facts[root].get<std::string>());
   for (const auto& warning : write_report({directory}, directory, report))

@@ -111,7 +111,7 @@ void compare(const Vlm& vlm, const Protocol& protocol, const Edits& edits,
   std::map<std::string, Averages> averages;
   Progress progress("edits", static_cast<int64_t>(edits.records.size()));
   for (const auto& record : edits.records) {
-    auto before = measure_baseline(vlm, record, protocol);
+    auto baseline = measure_baseline(vlm, record, protocol);
     averages["base"].add(measure(vlm, baseline, {}));
     for (const auto& module : kModules) {
       auto patch = ft(arguments, module)->edit(vlm, {request_of(protocol, record)});

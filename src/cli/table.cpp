@@ -36,30 +36,4 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
 
 std::string percent(double share) { return fmt::format("{:.1f}", 100 * share); }
 
-std::string group_title(Group group) {
-  switch (group) {
-    case Group::reliability:
-      return "Reliability";
-    case Group::text_generality:
-      return "T-Generality";
-    case Group::image_generality:
-      return "M-Generality";
-    case Group::both_generality:
-      return "TM-Generality";
-    case Group::random_image_locality:
-      return "RI-Locality";
-    case Group::no_image_locality:
-      return "NI-Locality";
-    case Group::consistent_image_locality:
-      return "CI-Locality";
-    case Group::text_locality:
-      return "T-Locality";
-    case Group::image_locality:
-      return "M-Locality";
-    case Group::portability:
-      return "Portability";
-  }
-  return "";
-}
-
 }  // namespace emend::cli

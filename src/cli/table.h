@@ -12,7 +12,5 @@ namespace emend::cli {
 std::string table(const std::vector<std::vector<std::string>>& rows);
 // 0.987 -> "98.7".
 std::string percent(double share);
-// The name of a group in the literature: Reliability, T-Generality, ...
-std::string group_title(Group group);
 
 }  // namespace emend::cli

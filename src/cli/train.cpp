@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "cli/table.h"
+#include "editing/registry.h"
 #include "editing/settings/easyedit/hparams.h"
 #include "evaluation/training/collect_demonstrations.h"
 #include "evaluation/training/train_editor.h"
@@ -116,11 +117,11 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
     throw Error("cli::train", "collecting demonstrations cannot be resumed",
                 "remove --resume and --from");
   CollectJob job;
-  job.settings = read_settings<IkeCorpusSettings>("ike", settings);
+  job.settings = read_settings<IkeCorpusSettings>(arguments.editor, settings);
   job.settings.templates.check();
   auto suite = open_suite(arguments.suite, train_suite_options(arguments));
   job.suite = suite.get();
-  job.protocol = for_editor(for_suite(make_protocol(arguments.protocol), *suite), "ike");
+  job.protocol = for_editor(for_suite(make_protocol(arguments.protocol), *suite), arguments.editor);
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   auto vlm = open_model(arguments.common, *suite);
@@ -129,7 +130,7 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.precision);
     result["checkpoint"] = arguments.output;
-    result["editor"] = {{"name", "ike"}, {"settings", settings_json(job.settings)}};
+    result["editor"] = {{"name", arguments.editor}, {"settings", settings_json(job.settings)}};
     result["training"] = facts;
     print_json(result);
     return;
@@ -146,7 +147,7 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
 void train(TrainArguments arguments) {
   check_output(arguments.output);
   const auto settings = all_settings(arguments);
-  if (arguments.editor == "ike") return collect(arguments, settings);
+  if (editor_info(arguments.editor).collects_demonstrations) return collect(arguments, settings);
   auto suite = open_suite(arguments.suite, train_suite_options(arguments));
   auto vlm = open_model(arguments.common, *suite);
   ActivationStore store(arguments.store);
@@ -182,8 +183,8 @@ void train(TrainArguments arguments) {
 void add_train(CLI::App& program) {
   auto arguments = std::make_shared<TrainArguments>();
   auto* command = program.add_subcommand(
-      "train",
-      "Train an editor (ke, mend, mend-iterated, serac), or collect demonstrations for ike");
+      "train", fmt::format("Train an editor ({}), or collect demonstrations for ike",
+                           fmt::join(trainable_editor_names(), ", ")));
   command->footer(R"(
 OUTPUT contains the editor with the best validation score so far. OUTPUT.state is the state that
 --resume continues from; delete it when training is finished. Use the checkpoint with --editor NAME

@@ -21,26 +21,33 @@ std::vector<EditorInfo> editor_infos() {
 
 std::vector<std::string> editor_names() {
   std::vector<std::string> names;
-  for (const auto& kind : editor_infos()) names.push_back(kind.name);
+  for (const auto& info : editor_infos()) names.push_back(info.name);
+  return names;
+}
+
+std::vector<std::string> trainable_editor_names() {
+  std::vector<std::string> names;
+  for (const auto& info : editor_infos())
+    if (info.make_trainable) names.push_back(info.name);
   return names;
 }
 
 EditorInfo editor_info(const std::string& name) {
-  for (const auto& kind : editor_infos())
-    if (kind.name == name) return kind;
+  for (auto& info : editor_infos())
+    if (info.name == name) return info;
   throw Error("editing::registry", fmt::format("unknown editor '{}'", name.substr(0, 200)),
               fmt::format("available editors: {}; `emend editors` explains them",
                           fmt::join(editor_names(), ", ")));
 }
 
 Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store) {
-  auto kind = editor_info(patch.editor);
-  if (!kind.recall)
+  const auto info = editor_info(patch.editor);
+  if (!info.recall)
     throw Error("editing::registry",
                 fmt::format("a patch of '{}' has a memory, which this editor does not support",
                             patch.editor),
                 "make the patch again with `emend edit`, or use a newer emend");
-  return kind.recall(vlm, patch, store);
+  return info.recall(vlm, patch, store);
 }
 
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings) {
@@ -64,15 +71,15 @@ EditorSpec parse_editor(const std::string& label) {
   auto colon = label.find(':');
   spec.name = label.substr(0, colon);
   spec.settings = nlohmann::json::object();
-  auto kind = editor_info(spec.name);
+  const auto info = editor_info(spec.name);
   if (colon != std::string::npos) {
-    if (!kind.has_setting("module"))
+    if (!info.has_setting("module"))
       throw Error("editing::registry",
                   fmt::format("editor '{}' has no modules, so '{}' is not valid", spec.name, label),
                   fmt::format("use {}", spec.name));
     spec.settings["module"] = label.substr(colon + 1);
   }
-  kind.make(spec.settings);  // throws if the module or a setting is invalid
+  info.make(spec.settings);  // throws if the module or a setting is invalid
   return spec;
 }
 

@@ -10,7 +10,10 @@
 
 namespace emend {
 
-// The description of an editor, which the editor's source file declares.
+class TrainableEditor;
+
+// The description of an editor, which the editor's source file declares. Everything that depends on
+// the kind of an editor is decided here; no other file compares names of editors.
 struct EditorInfo {
   std::string name;     // for example ft
   std::string summary;  // one line
@@ -20,11 +23,22 @@ struct EditorInfo {
   std::function<Interventions(const Vlm&, const Patch&, ActivationStore*)> recall = {};
   // How the defaults differ from the paper of the editor, one sentence for each difference.
   std::vector<std::string> departures = {};
+  // Makes the networks for `emend train`, with the settings of training; empty: nothing to train.
+  std::function<std::unique_ptr<TrainableEditor>(const Vlm&, const nlohmann::json&,
+                                                 ActivationStore*)>
+      make_trainable = {};
+  // Whether `emend train` collects demonstrations for the editor instead of training networks.
+  bool collects_demonstrations = false;
+  // Whether the editor rewrites prompts, for which EasyEdit judges localities differently.
+  bool rewrites_prompts = false;
 
   bool has_setting(const std::string& setting) const;
 };
 
+// All editors. A new editor is added to the list in registry.cpp.
 std::vector<EditorInfo> editor_infos();
+// Names of editors that have networks to train.
+std::vector<std::string> trainable_editor_names();
 // Throws emend::Error if there is no editor of this name.
 EditorInfo editor_info(const std::string& name);
 

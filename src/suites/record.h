@@ -32,9 +32,6 @@ enum class Group {
   portability,                // consequences of the edit
 };
 
-// Whether the answer should not change.
-bool is_locality(Group group);
-
 // One question that judges an edit.
 struct Probe {
   Group group;

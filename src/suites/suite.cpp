@@ -2,31 +2,59 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "io/error.h"
 #include "suites/facts/counterfact.h"
 #include "suites/mmedit/mmedit.h"
 #include "suites/scenes/suite.h"
 
 namespace emend {
+namespace {
 
-std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options) {
-  auto names = suite_names();
-  if (std::find(names.begin(), names.end(), name) == names.end())
-    throw Error("suites::suite", fmt::format("unknown suite '{}'", name),
-                fmt::format("use one of: {}", fmt::join(names, ", ")));
-  if (name == "scenes") return open_scenes(options);
-  const auto facts = counterfact_suite_names();
-  if (std::find(facts.begin(), facts.end(), name) != facts.end())
-    return open_counterfact(name, options);
-  return open_mmedit(name, options);
+SuiteInfo mmedit(const char* name, const char* title) {
+  return {name, title, [name](const SuiteOptions& options) { return open_mmedit(name, options); }};
+}
+
+SuiteInfo facts(const char* name, const char* title) {
+  return {name, title,
+          [name](const SuiteOptions& options) { return open_counterfact(name, options); }};
+}
+
+const SuiteInfo* find_suite(const std::string& name) {
+  for (const auto& info : suite_infos())
+    if (info.name == name) return &info;
+  return nullptr;
+}
+
+}  // namespace
+
+const std::vector<SuiteInfo>& suite_infos() {
+  static const std::vector<SuiteInfo> all = {{"scenes", "Scenes", open_scenes},
+                                             mmedit("e-vqa", "E-VQA"),
+                                             mmedit("e-ic", "E-IC"),
+                                             mmedit("vlkeb", "VLKEB"),
+                                             mmedit("mmedit-json", "MMEdit JSON"),
+                                             facts("counterfact", "CounterFact"),
+                                             facts("zsre", "zsRE"),
+                                             facts("knowedit", "KnowEdit"),
+                                             facts("mquake", "MQuAKE")};
+  return all;
 }
 
 std::vector<std::string> suite_names() {
-  std::vector<std::string> names = {"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json"};
-  for (auto& name : counterfact_suite_names()) names.push_back(name);
+  std::vector<std::string> names;
+  for (const auto& info : suite_infos()) names.push_back(info.name);
   return names;
+}
+
+std::string suite_title(const std::string& name) {
+  const auto* info = find_suite(name);
+  return info ? info->title : name;
+}
+
+std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options) {
+  if (const auto* info = find_suite(name)) return info->open(options);
+  throw Error("suites::suite", fmt::format("unknown suite '{}'", name),
+              fmt::format("use one of: {}", fmt::join(suite_names(), ", ")));
 }
 
 }  // namespace emend

@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "suites/record.h"
+#include "suites/groups.h"
 #include "suites/scenes/scenes.h"
 
 namespace emend {
@@ -21,11 +22,11 @@ class Suite {
   virtual Record record(size_t index) const = 0;
   // Whether prompts are texts to complete instead of questions. They get no template.
   virtual bool completions() const { return false; }
-  // Facts for results: name, split, `read` rows, `filtered` {reason: rows}, `missing_images`
+  // Metadata for results: name, split, `read` rows, `filtered` {reason: rows}, `missing_images`
   // {policy, records left out, files, first: [names], dropped_probes: {group: probes}}, `kept`. For
   // files also the path, its XXH3 content hash, the number of `rows` and the image roots; for
   // scenes also form, seed and requested probes.
-  virtual nlohmann::json facts() const = 0;
+  virtual nlohmann::json metadata() const = 0;
 };
 
 // refuse: missing images are an error with their number and names. skip_records: records with
@@ -49,6 +50,15 @@ struct SuiteOptions {
 // name: scenes, e-vqa, e-ic, vlkeb, mmedit-json, counterfact, ... All problems of the data are
 // reported here, before a model loads. Throws emend::Error.
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
+
+// A suite as `--suite` names it.
+struct SuiteInfo {
+  std::string name, title;
+  std::function<std::unique_ptr<Suite>(const SuiteOptions&)> open;
+};
+// All suites. A new suite is added here.
+const std::vector<SuiteInfo>& suite_infos();
 std::vector<std::string> suite_names();
+std::string suite_title(const std::string& name);  // e-vqa -> "E-VQA"; unknown names stay
 
 }  // namespace emend

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "editing/optim/adam.h"
 #include "io/error.h"
 
 namespace emend::pretrain {
@@ -32,7 +33,6 @@ AdamW::AdamW(const std::map<std::string, at::Tensor>& parameters) {
 double AdamW::step(const std::vector<at::Tensor>& grads, double lr, double weight_decay,
                    double clip) {
   at::NoGradGuard no_grad;
-  constexpr double beta1 = 0.9, beta2 = 0.98, eps = 1e-8;
   std::vector<at::Tensor> flat;
   for (size_t i = 0; i < grads.size(); ++i)
     flat.push_back(grads[i].defined() ? grads[i].reshape({-1})
@@ -42,12 +42,8 @@ double AdamW::step(const std::vector<at::Tensor>& grads, double lr, double weigh
   if (!std::isfinite(norm)) return norm;
   if (norm > clip) g.mul_(clip / norm);
   ++steps_;
-  first_.mul_(beta1).add_(g, 1 - beta1);
-  second_.mul_(beta2).addcmul_(g, g, 1 - beta2);
-  double correction = std::sqrt(1 - std::pow(beta2, steps_));
-  double rate = lr * correction / (1 - std::pow(beta1, steps_));
   values_.addcmul_(values_, decays_, -lr * weight_decay);
-  values_.addcdiv_(first_, second_.sqrt().add_(eps * correction), -rate);
+  adam_update(values_, first_, second_, g, {steps_, lr, 0.9, 0.98});
   return norm;
 }
 

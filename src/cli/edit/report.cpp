@@ -154,8 +154,8 @@ void print_details(const EditReport& report) {
   std::vector<std::vector<std::string>> rows = {{"probe", "before", "after", "expected"}};
   for (const auto& edit : report.outcome.edits)
     for (const auto& probe : edit.measured.probes)
-      rows.push_back({group_title(probe.query.group) + "  " + probe.query.prompt, probe.before,
-                      probe.after, probe.query.expected});
+      rows.push_back({std::string(group_title(probe.query.group)) + "  " + probe.query.prompt,
+                      probe.before, probe.after, probe.query.expected});
   std::cout << "\n" << table(rows);
 }
 

@@ -1,5 +1,5 @@
 #include "editing/editors/editors.h"
-#include "editing/editors/optimize_deltas.h"
+#include "editing/editors/optimizing_editor.h"
 #include "editing/targets/target_modules.h"
 
 namespace emend {
@@ -48,7 +48,7 @@ FtSettings read_with_preset(const nlohmann::json& given) {
   return read_settings<FtSettings>("ft", all);
 }
 
-class FtEditor : public Editor {
+class FtEditor : public OptimizingEditor {
  public:
   explicit FtEditor(const nlohmann::json& given) : settings_(read_with_preset(given)) {
     const auto& module = settings_.module;
@@ -60,33 +60,28 @@ class FtEditor : public Editor {
   }
   std::string name() const override { return "ft"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
-  size_t first_stage(const Model& model) const override {
-    return first_stage_of(model, find_sites(model));
-  }
 
-  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
-             const EditContext& context) const override {
-    const auto& model = *vlm.model;
-    const auto sites = find_sites(model);
-    std::vector<SiteDelta> deltas;
+ protected:
+  std::vector<Site> sites(const Model& model) const override {
+    return settings_.sites.empty() ? tuned_sites(model, settings_.module)
+                                   : model.find_sites(settings_.sites);
+  }
+  DeltaParameters initial_parameters(const Model& model,
+                                     const std::vector<Site>& sites) const override {
     DeltaParameters parameters;
     parameters.bound = settings_.norm_constraint;
+    std::vector<SiteDelta> deltas;
     for (const auto& site : sites) {
       auto leaf = at::zeros({site.out, site.in}, at::dtype(at::kFloat).device(model.device()));
       parameters.leaves.push_back(leaf.requires_grad_());
       deltas.push_back({site.name, {parameters.leaves.back(), {}, {}}});
     }
     parameters.read = [deltas] { return deltas; };
-    return optimize_deltas(*this, vlm, requests, context, first_stage_of(model, sites),
-                           settings_.tuning, parameters);
+    return parameters;
   }
+  const DeltaOptimizerSettings& optimizer_settings() const override { return settings_.tuning; }
 
  private:
-  std::vector<Site> find_sites(const Model& model) const {
-    return settings_.sites.empty() ? tuned_sites(model, settings_.module)
-                                   : model.find_sites(settings_.sites);
-  }
-
   FtSettings settings_;
 };
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "editing/editors/editors.h"
-#include "editing/editors/optimize_deltas.h"
+#include "editing/editors/optimizing_editor.h"
 #include "editing/targets/target_modules.h"
 
 namespace emend {
@@ -39,7 +39,7 @@ at::Tensor draw_down(int64_t rank, int64_t in, at::Generator& generator) {
   return at::rand({rank, in}, generator, at::dtype(at::kFloat)).mul_(2 * reach).sub_(reach);
 }
 
-class LoraEditor : public Editor {
+class LoraEditor : public OptimizingEditor {
  public:
   explicit LoraEditor(const nlohmann::json& given)
       : settings_(read_settings<LoraSettings>("lora", given)) {
@@ -47,14 +47,14 @@ class LoraEditor : public Editor {
   }
   std::string name() const override { return "lora"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
-  size_t first_stage(const Model& model) const override {
-    return first_stage_of(model, find_sites(model));
-  }
 
-  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
-             const EditContext& context) const override {
-    const auto& model = *vlm.model;
-    const auto sites = find_sites(model);
+ protected:
+  std::vector<Site> sites(const Model& model) const override {
+    return settings_.sites.empty() ? lora_sites(model, settings_.module)
+                                   : model.find_sites(settings_.sites);
+  }
+  DeltaParameters initial_parameters(const Model& model,
+                                     const std::vector<Site>& sites) const override {
     auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(settings_.tuning.seed));
     DeltaParameters parameters;
     std::vector<double> scales;
@@ -66,22 +66,17 @@ class LoraEditor : public Editor {
       parameters.leaves.push_back(down.requires_grad_());
       scales.push_back(settings_.alpha / static_cast<double>(rank));
     }
-    parameters.read = [&sites, &scales, leaves = parameters.leaves] {
+    parameters.read = [sites, scales, leaves = parameters.leaves] {
       std::vector<SiteDelta> deltas;
       for (size_t i = 0; i < sites.size(); ++i)
         deltas.push_back({sites[i].name, {{}, leaves[2 * i] * scales[i], leaves[2 * i + 1]}});
       return deltas;
     };
-    return optimize_deltas(*this, vlm, requests, context, first_stage_of(model, sites),
-                           settings_.tuning, parameters);
+    return parameters;
   }
+  const DeltaOptimizerSettings& optimizer_settings() const override { return settings_.tuning; }
 
  private:
-  std::vector<Site> find_sites(const Model& model) const {
-    return settings_.sites.empty() ? lora_sites(model, settings_.module)
-                                   : model.find_sites(settings_.sites);
-  }
-
   LoraSettings settings_;
 };
 

@@ -7,8 +7,6 @@
 namespace emend {
 namespace {
 
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-8;
-
 // A step is limited by memory bandwidth. Blocks that fit into the cache are read and written once.
 constexpr int64_t kBlock = 1 << 15;
 
@@ -24,6 +22,17 @@ void by_blocks(const at::Tensor& flat, const Work& work) {
 
 }  // namespace
 
+void adam_update(at::Tensor p, at::Tensor m, at::Tensor v, const at::Tensor& g,
+                 const AdamStep& step) {
+  const auto correction = [&](double beta) {
+    return 1 - std::pow(beta, static_cast<double>(step.number));
+  };
+  m.mul_(step.beta1).add_(g, 1 - step.beta1);
+  v.mul_(step.beta2).addcmul_(g, g, 1 - step.beta2);
+  const auto scale = v.sqrt().div_(std::sqrt(correction(step.beta2))).add_(step.eps);
+  p.addcdiv_(m, scale, -step.lr / correction(step.beta1));
+}
+
 Adam::Adam(const std::vector<at::Tensor>& leaves, const OptimizerOptions& options, Decay decay)
     : options_(options), decay_(decay) {
   for (const auto& leaf : leaves) {
@@ -36,23 +45,17 @@ Adam::Adam(const std::vector<at::Tensor>& leaves, const OptimizerOptions& option
 void Adam::step(const std::vector<at::Tensor>& gradients) {
   ++steps_;
   const double lr = options_.lr, decay = options_.weight_decay;
-  const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(steps_));
-  const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(steps_));
   for (size_t i = 0; i < leaves_.size(); ++i) {
     if (!gradients.at(i).defined()) continue;
     const auto flat = gradients[i].detach().reshape({-1});
     by_blocks(leaves_[i], [&](int64_t begin, int64_t size) {
       at::NoGradGuard no_grad;  // for this thread
       auto p = leaves_[i].narrow(0, begin, size);
-      auto m = means_[i].narrow(0, begin, size);
-      auto v = squares_[i].narrow(0, begin, size);
       auto g = flat.narrow(0, begin, size);
       if (decay != 0 && decay_ == Decay::decoupled) p.mul_(1 - lr * decay);
       if (decay != 0 && decay_ == Decay::in_gradient) g = g.add(p, decay);
-      m.mul_(kBeta1).add_(g, 1 - kBeta1);
-      v.mul_(kBeta2).addcmul_(g, g, 1 - kBeta2);
-      auto scale = v.sqrt().div_(std::sqrt(correction2)).add_(kEps);
-      p.addcdiv_(m, scale, -lr / correction1);
+      adam_update(p, means_[i].narrow(0, begin, size), squares_[i].narrow(0, begin, size), g,
+                  {steps_, lr});
     });
   }
 }

@@ -8,8 +8,18 @@ namespace emend {
 // the gradient (Adam with an L2 penalty).
 enum class Decay { decoupled, in_gradient };
 
-// Adam (Kingma and Ba, arXiv 1412.6980), betas 0.9 and 0.999, eps 1e-8, with bias correction:
-// m, v: moving means of g and g^2;  p <- p - lr * m^ / (sqrt(v^) + eps).
+// One step of Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1); the first has number 1.
+struct AdamStep {
+  int64_t number;
+  double lr;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+};
+// m, v: moving means of g and g^2, with bias correction: p <- p - lr * m^ / (sqrt(v^) + eps).
+// Updates p, m and v in place by the gradient g; all have one shape.
+void adam_update(at::Tensor p, at::Tensor m, at::Tensor v, const at::Tensor& g,
+                 const AdamStep& step);
+
+// Adam and AdamW for the leaves of an edit.
 class Adam : public Optimizer {
  public:
   Adam(const std::vector<at::Tensor>& leaves, const OptimizerOptions& options, Decay decay);

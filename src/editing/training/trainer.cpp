@@ -4,9 +4,8 @@
 
 #include <cmath>
 
-#include "editing/editors/hyper/ke_training.h"
-#include "editing/editors/hyper/mend_training.h"
-#include "editing/editors/serac/training.h"
+#include "editing/optim/adam.h"
+#include "editing/registry.h"
 #include "io/error.h"
 #include "io/log.h"
 
@@ -14,7 +13,6 @@ namespace emend {
 namespace {
 
 constexpr int64_t kSkipsInARow = 10;
-constexpr double kTrainerBeta1 = 0.9, kTrainerBeta2 = 0.999, kTrainerEps = 1e-8;
 
 // Decreases linearly to 0 during the last `decay` of the steps.
 double rate_factor(const TrainSettings& settings, int64_t step) {
@@ -45,18 +43,16 @@ void TrainSettings::declare(SettingList& list) {
 std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor, const Vlm& vlm,
                                                        const nlohmann::json& settings,
                                                        ActivationStore* store) {
-  if (editor == "ke") return std::make_unique<TrainableKe>(vlm, settings, store);
-  if (editor == "mend") return std::make_unique<TrainableMend>(vlm, settings, store);
-  if (editor == "mend-iterated")
-    return std::make_unique<TrainableMendIterated>(vlm, settings, store);
-  if (editor == "serac") return std::make_unique<TrainableSerac>(vlm, settings, store);
+  const auto info = editor_info(editor);
+  if (info.make_trainable) return info.make_trainable(vlm, settings, store);
   throw Error("editing::train", fmt::format("editor '{}' cannot be trained", editor),
-              "trainable editors: ke, mend, mend-iterated, serac; other editors need no training");
+              fmt::format("trainable editors: {}; other editors need no training",
+                          fmt::join(trainable_editor_names(), ", ")));
 }
 
 Trainer::Trainer(TrainableEditor& trainable)
-    : trainable_(trainable), state_(trainable.parameters()) {
-  for (const auto& one : state_) {
+    : trainable_(trainable), parameters_(trainable.parameters()) {
+  for (const auto& one : parameters_) {
     gathered_.push_back(at::zeros_like(one.tensor).detach());
     means_.push_back(at::zeros_like(one.tensor).detach());
     squares_.push_back(at::zeros_like(one.tensor).detach());
@@ -66,7 +62,7 @@ Trainer::Trainer(TrainableEditor& trainable)
 EditLosses Trainer::step(const std::vector<EditExample>& examples) {
   auto losses = trainable_.losses(examples);
   std::vector<at::Tensor> leaves, gradients;
-  for (const auto& one : state_) leaves.push_back(one.tensor);
+  for (const auto& one : parameters_) leaves.push_back(one.tensor);
   if (losses.total.requires_grad())
     gradients = torch::autograd::grad({losses.total}, leaves, {}, false, false,
                                       /*allow_unused=*/true);
@@ -96,32 +92,23 @@ EditLosses Trainer::step(const std::vector<EditExample>& examples) {
 
 void Trainer::update() {
   const auto& settings = trainable_.training();
-  double norm = 0;
-  for (const auto& gradient : gathered_) norm += gradient.square().sum().item<double>();
-  norm = std::sqrt(norm);
-  const double scale = norm > settings.clip ? settings.clip / norm : 1.0;
+  clip_gradients(gathered_, settings.clip);
   ++updates_;
   const double factor = rate_factor(settings, steps_ - 1);
-  const double correction1 = 1 - std::pow(kTrainerBeta1, static_cast<double>(updates_));
-  const double correction2 = 1 - std::pow(kTrainerBeta2, static_cast<double>(updates_));
-  for (size_t i = 0; i < state_.size(); ++i) {
-    auto& gradient = gathered_[i].mul_(scale);
-    means_[i].mul_(kTrainerBeta1).add_(gradient, 1 - kTrainerBeta1);
-    squares_[i].mul_(kTrainerBeta2).addcmul_(gradient, gradient, 1 - kTrainerBeta2);
-    const double lr = factor * (state_[i].is_rate ? settings.rates_lr : settings.lr);
-    auto deviation = squares_[i].sqrt().div_(std::sqrt(correction2)).add_(kTrainerEps);
-    state_[i].tensor.addcdiv_(means_[i], deviation, -lr / correction1);
-    gradient.zero_();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const double lr = factor * (parameters_[i].is_rate ? settings.rates_lr : settings.lr);
+    adam_update(parameters_[i].tensor, means_[i], squares_[i], gathered_[i], {updates_, lr});
+    gathered_[i].zero_();
   }
   pending_ = 0;
 }
 
 std::map<std::string, at::Tensor> Trainer::state() const {
   auto state = trainable_.tensors();
-  for (size_t i = 0; i < state_.size(); ++i) {
-    state["adam.gathered." + state_[i].name] = gathered_[i];
-    state["adam.mean." + state_[i].name] = means_[i];
-    state["adam.square." + state_[i].name] = squares_[i];
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    state["adam.gathered." + parameters_[i].name] = gathered_[i];
+    state["adam.mean." + parameters_[i].name] = means_[i];
+    state["adam.square." + parameters_[i].name] = squares_[i];
   }
   // Whole numbers are stored as two halves, which float32 represents exactly.
   state["adam.counts"] = at::empty({5, 2});
@@ -146,11 +133,11 @@ void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::st
                   "resume with the settings that the training started with");
     return found->second;
   };
-  for (size_t i = 0; i < state_.size(); ++i) {
-    const auto shape = state_[i].tensor.sizes();
-    gathered_[i].copy_(read("gathered." + state_[i].name, shape));
-    means_[i].copy_(read("mean." + state_[i].name, shape));
-    squares_[i].copy_(read("square." + state_[i].name, shape));
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto shape = parameters_[i].tensor.sizes();
+    gathered_[i].copy_(read("gathered." + parameters_[i].name, shape));
+    means_[i].copy_(read("mean." + parameters_[i].name, shape));
+    squares_[i].copy_(read("square." + parameters_[i].name, shape));
   }
   auto counts = read("counts", {5, 2}).contiguous();
   const auto* halves = counts.data_ptr<float>();

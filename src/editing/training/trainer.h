@@ -80,7 +80,7 @@ class Trainer {
   void update();
 
   TrainableEditor& trainable_;
-  std::vector<TrainableParameter> state_;
+  std::vector<TrainableParameter> parameters_;
   // Sums of gradients, and Adam's moving means.
   std::vector<at::Tensor> gathered_, means_, squares_;
   int64_t steps_ = 0, updates_ = 0, skipped_ = 0, skipped_in_a_row_ = 0, pending_ = 0;

@@ -34,7 +34,7 @@ class IkeJudgingTest : public TinyVlmTest {
       record.target = "cat " + std::to_string(index);
       return record;
     }
-    nlohmann::json facts() const override { return {{"name", "records"}}; }
+    nlohmann::json metadata() const override { return {{"name", "records"}}; }
   };
   static Patch edit(const Protocol& protocol, const nlohmann::json& settings = {{"k", 2}}) {
     const EditRequest request{record().image, edit_prompt(protocol, record()),
@@ -83,7 +83,7 @@ TEST_F(IkeJudgingTest, KeepsPicturesIfRequested) {
 TEST_F(IkeJudgingTest, EveryProtocolRuns) {
   for (const auto& name : protocol_names()) {
     const auto protocol = for_editor(make_protocol(name), "ike");
-    const auto before = measure_baseline(vlm(), record(), protocol);
+    const auto baseline = measure_baseline(vlm(), record(), protocol);
     const auto measured = measure(vlm(), baseline, edit(protocol).interventions(vlm()));
     ASSERT_EQ(measured.probes.size(), 7u) << name;
     for (const auto& probe : measured.probes) {
@@ -95,7 +95,7 @@ TEST_F(IkeJudgingTest, EveryProtocolRuns) {
     })) << name;
   }
   // Without the exception for IKE, the protocol refuses the longer request.
-  const auto before = measure_baseline(vlm(), record());
+  const auto baseline = measure_baseline(vlm(), record());
   EXPECT_THROW(measure(vlm(), baseline, edit({}).interventions(vlm())), Error);
 }
 
@@ -103,7 +103,7 @@ TEST_F(IkeJudgingTest, SharedPrefixesDoNotChangeScores) {
   for (const auto& name : protocol_names()) {
     const auto protocol = for_editor(make_protocol(name), "ike");
     const auto patch = edit(protocol);
-    const auto before = measure_baseline(vlm(), record(), protocol);
+    const auto baseline = measure_baseline(vlm(), record(), protocol);
     MeasureOptions naive;
     naive.reuse = false;
     const auto alone = measure_baseline(vlm(), record(), protocol, {}, naive);
@@ -124,7 +124,7 @@ TEST_F(IkeJudgingTest, TargetIsOnlyInTheDemonstrations) {
   unusual.target = "zyxw";
   for (auto& probe : unusual.probes)
     if (!is_locality(probe.group)) probe.answer = "zyxw";
-  const auto before = measure_baseline(vlm(), unusual, protocol);
+  const auto baseline = measure_baseline(vlm(), unusual, protocol);
   const EditRequest request{unusual.image, edit_prompt(protocol, unusual), " zyxw"};
   for (bool own : {true, false}) {
     const auto patch = make_editor("ike", {{"k", 2}, {"own", own}})->edit(vlm(), {request});

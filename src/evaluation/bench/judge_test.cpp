@@ -25,7 +25,7 @@ class OneRecord : public Suite {
     record.target = "cat";
     return record;
   }
-  nlohmann::json facts() const override { return {}; }
+  nlohmann::json metadata() const override { return {}; }
 };
 
 // An editor whose behavior at the last site is set by the test.

@@ -4,27 +4,26 @@
 
 #include <algorithm>
 
-#include "evaluation/report/run_reader.h"
 #include "io/error.h"
 
 namespace emend {
 namespace {
 
-// EasyEdit's names of the groups that it has.
-const std::vector<std::pair<Group, const char*>> kFieldNames = {
-    {Group::reliability, "rewrite_acc"},
-    {Group::text_generality, "rephrase_acc"},
-    {Group::image_generality, "image_rephrase_acc"},
-    {Group::text_locality, "locality_acc"},
-    {Group::image_locality, "multimodal_locality_acc"},
-    {Group::portability, "portability_acc"}};
+Group group_of(const nlohmann::json& probe) {
+  const auto name = probe.at("group").get<std::string>();
+  if (const auto group = find_group(name)) return *group;
+  throw Error(
+      "evaluation::results",
+      fmt::format("samples.jsonl has a probe of the unknown group '{}'", name.substr(0, 60)),
+      "the run was written by another version of emend; use --restart to start again");
+}
 
 // Restores the parts of a line that averages need.
 RecordResult measured_of(const nlohmann::json& sample) {
   RecordResult measured;
   for (const auto& probe : sample.at("probes")) {
     ProbeResult result;
-    result.query.group = group_named(probe.at("group").get<std::string>(), "samples.jsonl");
+    result.query.group = group_of(probe);
     result.query.similar = probe.at("text") == "similar" || probe.at("picture") == "similar";
     result.score = probe.at("score").get<double>();
     result.generated = probe.at("generated").get<double>();
@@ -41,9 +40,11 @@ nlohmann::json lm_eval_scores(const nlohmann::json& groups_json, const std::stri
     scores[group + "," + protocol] = score.at("score");
     if (score.contains("stderr")) scores[group + "_stderr," + protocol] = score["stderr"];
   }
-  for (const auto& [group, name] : kFieldNames)
-    if (auto found = groups_json.find(group_name(group)); found != groups_json.end())
-      scores[name] = found->at("score");
+  for (const auto& info : group_infos()) {
+    const auto found = groups_json.find(info.name);
+    if (*info.easyedit_name && found != groups_json.end())
+      scores[info.easyedit_name] = found->at("score");
+  }
   return scores;
 }
 

@@ -47,7 +47,7 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
   auto config = options.facts;
   config["emend"] = EMEND_VERSION;
   config["libtorch"] = TORCH_VERSION;
-  config["suite"] = suite.facts();
+  config["suite"] = suite.metadata();
   config["protocol"] = to_json(options.protocol);
   config["mode"] = mode_name(options.mode);
   config["seed"] = options.seed;

@@ -41,7 +41,7 @@ class FakeSuite : public Suite {
         {Group::image_locality, {"", testing::noise_image(99)}, "What color?", "green"});
     return record;
   }
-  nlohmann::json facts() const override { return {{"name", "fake"}, {"kept", size_}}; }
+  nlohmann::json metadata() const override { return {{"name", "fake"}, {"kept", size_}}; }
 
   size_t unreadable = SIZE_MAX, interrupting = SIZE_MAX;
 

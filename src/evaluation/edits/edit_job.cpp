@@ -168,9 +168,9 @@ class EditRun {
       auto& verdict = outcome.edits[i];
       const auto record = record_of(i);
       part(fmt::format("measuring before the edit ({} probes{})", record.probes.size(), which));
-      const auto before = measure_baseline(vlm_, record, job_.edits[i].protocol, base, options);
+      const auto baseline = measure_baseline(vlm_, record, job_.edits[i].protocol, base, options);
       part(fmt::format("measuring after the edit ({} probes{})", record.probes.size(), which));
-      verdict.measured = measure(vlm_, before, edited);
+      verdict.measured = measure(vlm_, baseline, edited);
       const auto& probes = verdict.measured.probes;
       all.insert(all.end(), probes.begin(), probes.end());
     }

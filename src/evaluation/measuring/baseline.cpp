@@ -60,7 +60,7 @@ ModelOutputs outputs_from(const StoreEntry& entry, size_t rows) {
 }
 
 ModelOutputs baseline_outputs(const Vlm& vlm, const Baseline& baseline, const ProbeBatch& batch,
-                 const Interventions& base, ActivationStore* shared) {
+                              const Interventions& base, ActivationStore* shared) {
   if (!shared || !base.empty()) return evaluate_batch(vlm, baseline, batch, base);
   const auto key = outputs_key(vlm, baseline, batch);
   if (const auto entry = shared->find(key)) return outputs_from(*entry, batch.probes.size());
@@ -83,14 +83,15 @@ std::vector<size_t> boundaries_of(const Model& model, const MeasureOptions& opti
 }  // namespace
 
 Baseline measure_baseline(const Vlm& vlm, const Record& record, const Protocol& protocol,
-                   const Interventions& base, const MeasureOptions& options) {
+                          const Interventions& base, const MeasureOptions& options) {
   at::NoGradGuard no_grad;
   Baseline baseline;
   baseline.protocol = protocol;
   baseline.queries = probe_queries(record, protocol);
   baseline.answers.resize(baseline.queries.size());
   if (options.reuse) {
-    if (!options.store) baseline.own_store = std::make_shared<ActivationStore>(ActivationStore::Options());
+    if (!options.store)
+      baseline.own_store = std::make_shared<ActivationStore>(ActivationStore::Options());
     baseline.store = options.store ? options.store : baseline.own_store.get();
   }
   const auto boundaries = boundaries_of(*vlm.model, options, base);
@@ -98,12 +99,13 @@ Baseline measure_baseline(const Vlm& vlm, const Record& record, const Protocol& 
   for (auto& batch : baseline.batches) {
     if (options.reuse) cache_passes(vlm, batch, boundaries, baseline.store);
     const auto scoped = in_scope(base, batch.probes, baseline.queries.size());
-    auto side = baseline_outputs(vlm, baseline, batch, scoped, options.reuse ? options.store : nullptr);
+    auto side =
+        baseline_outputs(vlm, baseline, batch, scoped, options.reuse ? options.store : nullptr);
     for (size_t r = 0; r < batch.probes.size(); ++r)
       baseline.answers[batch.probes[r]] = answer_text(vlm.processor, side.answers[r]);
     batch.ranks = std::move(side.ranks);
   }
-  return before;
+  return baseline;
 }
 
 }  // namespace emend

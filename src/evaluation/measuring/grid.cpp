@@ -17,30 +17,11 @@ const std::vector<std::string>& grid_images() {
 }
 
 Place place_of(Group group, bool similar) {
-  const char* near = similar ? "similar" : "edited";
-  switch (group) {
-    case Group::reliability:
-      return {"edited", "edited"};
-    case Group::text_generality:
-      return {"similar", "edited"};
-    case Group::image_generality:
-      return {"edited", "similar"};
-    case Group::both_generality:
-      return {"similar", "similar"};
-    case Group::text_locality:
-      return {"unrelated", "none"};
-    case Group::image_locality:
-      return {"unrelated", "unrelated"};
-    case Group::random_image_locality:
-      return {near, "unrelated"};
-    case Group::no_image_locality:
-      return {near, "none"};
-    case Group::consistent_image_locality:
-      return {"unrelated", near};
-    case Group::portability:
-      return {};
-  }
-  return {};
+  const auto& info = group_info(group);
+  const auto near = [&](const char* similarity) -> std::string {
+    return std::string(similarity) != "near" ? similarity : similar ? "similar" : "edited";
+  };
+  return {near(info.text), near(info.image)};
 }
 
 std::string picture_hash(const Image& image) {

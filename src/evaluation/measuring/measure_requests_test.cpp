@@ -36,7 +36,7 @@ class MeasureRequestsTest : public TinyVlmTest {
 
 TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
   auto protocol = make_protocol("easyedit-editor");
-  auto before = measure_baseline(vlm(), record(), protocol);
+  auto baseline = measure_baseline(vlm(), record(), protocol);
   Interventions edit = {demonstrations("New Fact: what is this? cat\n")};
   for (const auto& probe : measure(vlm(), baseline, edit).probes) {
     auto old_row = alone(probe, {}), new_row = alone(probe, edit);
@@ -61,7 +61,7 @@ TEST_F(MeasureRequestsTest, LongerRequestsCompareTheLastPositions) {
 }
 
 TEST_F(MeasureRequestsTest, ShorterRequestsCompareTheLastPositions) {
-  auto before = measure_baseline(vlm(), record(), make_protocol("easyedit-editor"));
+  auto baseline = measure_baseline(vlm(), record(), make_protocol("easyedit-editor"));
   auto cut = Intervention::request([](Batch batch) {
     for (auto& row : batch.rows) {
       auto begin = std::find(row.ids.begin(), row.ids.end(), 2);
@@ -84,7 +84,7 @@ TEST_F(MeasureRequestsTest, ShorterRequestsCompareTheLastPositions) {
 }
 
 TEST_F(MeasureRequestsTest, RefusesUnequalLengthsUnderEqualLengthProtocols) {
-  auto before = measure_baseline(vlm(), record());
+  auto baseline = measure_baseline(vlm(), record());
   try {
     measure(vlm(), baseline, {demonstrations("New Fact: ")});
     FAIL();
@@ -93,14 +93,14 @@ TEST_F(MeasureRequestsTest, RefusesUnequalLengthsUnderEqualLengthProtocols) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("easyedit-editor"));
   }
   // The exception for IKE compares the last positions.
-  before = measure_baseline(vlm(), record(), for_editor({}, "ike"));
+  baseline = measure_baseline(vlm(), record(), for_editor({}, "ike"));
   EXPECT_NO_THROW(measure(vlm(), baseline, {demonstrations("New Fact: ")}));
 }
 
 TEST_F(MeasureRequestsTest, UnchangedRequestKeepsEveryBit) {
   auto nothing = Intervention::request([](const Batch& batch) { return batch; });
   for (const auto& name : protocol_names()) {
-    auto before = measure_baseline(vlm(), record(), make_protocol(name));
+    auto baseline = measure_baseline(vlm(), record(), make_protocol(name));
     auto measured = measure(vlm(), baseline, {nothing});
     expect_same(measured, measure(vlm(), baseline, {}));
     EXPECT_EQ(measured.scores[Group::image_locality].score, 1.0);
@@ -108,7 +108,7 @@ TEST_F(MeasureRequestsTest, UnchangedRequestKeepsEveryBit) {
 }
 
 TEST_F(MeasureRequestsTest, AnswerMustStayAtTheEnd) {
-  auto before = measure_baseline(vlm(), record(), make_protocol("easyedit-editor"));
+  auto baseline = measure_baseline(vlm(), record(), make_protocol("easyedit-editor"));
   auto change = Intervention::request([](Batch batch) {
     for (auto& row : batch.rows) row.ids.back() = 5;
     return batch;
@@ -118,9 +118,9 @@ TEST_F(MeasureRequestsTest, AnswerMustStayAtTheEnd) {
 
 TEST_F(MeasureRequestsTest, ScopedRequestsChangeOnlyTheirRows) {
   // The protocol compares equal lengths, so locality requests must not be rewritten.
-  auto before = measure_baseline(vlm(), record());
+  auto baseline = measure_baseline(vlm(), record());
   auto change = demonstrations("New Fact: what is this? cat\n");
-  change.rows = only(before, {0, 1});
+  change.rows = only(baseline, {0, 1});
   auto measured = measure(vlm(), baseline, {change});
   auto base = measure(vlm(), baseline, {});
   for (size_t i = 0; i < measured.probes.size(); ++i) {
@@ -138,11 +138,11 @@ TEST_F(MeasureRequestsTest, ScopedRequestsChangeOnlyTheirRows) {
 
 TEST_F(MeasureRequestsTest, LogitsAreMixedOnlyInTheScope) {
   for (const auto& name : protocol_names()) {
-    auto before = measure_baseline(vlm(), record(), make_protocol(name));
+    auto baseline = measure_baseline(vlm(), record(), make_protocol(name));
     auto base = measure(vlm(), baseline, {});
     auto change = Intervention::logits([](const at::Tensor& logits) { return -logits; });
     for (size_t changed = 0; changed < baseline.queries.size(); ++changed) {
-      change.rows = only(before, {changed});
+      change.rows = only(baseline, {changed});
       auto measured = measure(vlm(), baseline, {change});
       for (size_t i = 0; i < measured.probes.size(); ++i) {
         const auto& probe = measured.probes[i];
@@ -168,7 +168,7 @@ TEST_F(MeasureRequestsTest, LogitsAreMixedOnlyInTheScope) {
 }
 
 TEST_F(MeasureRequestsTest, ScopeMustCoverEveryProbe) {
-  auto before = measure_baseline(vlm(), record());
+  auto baseline = measure_baseline(vlm(), record());
   auto change =
       Intervention::logits([](const at::Tensor& logits) { return logits; }).on_rows({true, false});
   EXPECT_THROW(measure(vlm(), baseline, {change}), Error);

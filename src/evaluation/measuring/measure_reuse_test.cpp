@@ -12,7 +12,7 @@ class MeasureReuseTest : public TinyVlmTest {
  protected:
   static std::vector<size_t> kept_before(const CachedBatch& batch) {
     std::vector<size_t> stages;
-    for (const auto& pass : batch.kept) stages.push_back(pass.next);
+    for (const auto& pass : batch.passes) stages.push_back(pass.next);
     return stages;
   }
 };
@@ -42,8 +42,8 @@ void expect_near(const Vlm& vlm, const Record& record, const Interventions& edit
   EXPECT_LT(few.batches.size(), naive.batches.size());
   EXPECT_EQ(naive.batches.size(), naive.queries.size());
   for (const auto& batch : naive.batches) {
-    EXPECT_TRUE(batch.forced.kept.empty());
-    EXPECT_TRUE(batch.prompts.kept.empty());
+    EXPECT_TRUE(batch.forced.passes.empty());
+    EXPECT_TRUE(batch.prompts.passes.empty());
   }
   EXPECT_EQ(naive.store, nullptr);
   for (const auto& interventions : {Interventions{}, edit}) {
@@ -106,7 +106,7 @@ TEST_F(MeasureReuseTest, BoundariesDoNotChangeResults) {
     auto edit = noise(sites, 9, 0.1);
     auto reference = measure(vlm(), measure_baseline(vlm(), record()), edit);
     for (size_t boundary : {size_t{1}, size_t{2}, size_t{5}, stages - 3, stages - 1, stages}) {
-      auto before = measure_baseline(vlm(), record(), {}, {}, {.boundaries = {boundary}});
+      auto baseline = measure_baseline(vlm(), record(), {}, {}, {.boundaries = {boundary}});
       expect_same(measure(vlm(), baseline, edit), reference);
     }
   }
@@ -114,7 +114,7 @@ TEST_F(MeasureReuseTest, BoundariesDoNotChangeResults) {
 
 TEST_F(MeasureReuseTest, BaseIsPartOfBothSides) {
   auto base = noise("qformer.*", 4, 0.2), edit = noise("*.layers.2.fc1", 5, 0.2);
-  auto before = measure_baseline(vlm(), record(), {}, base);
+  auto baseline = measure_baseline(vlm(), record(), {}, base);
   EXPECT_EQ(measure(vlm(), baseline, base).scores[Group::image_locality].score, 1);
   // Removing the base is a change like any other.
   auto off = measure(vlm(), baseline, {});
@@ -154,7 +154,7 @@ TEST_F(MeasureReuseTest, SideBeforeIsKeyedByEverythingItDependsOn) {
   ActivationStore store({});
   auto side = [&](const Record& record, const Protocol& protocol, const Interventions& base = {}) {
     auto misses = store.counts().misses;
-    auto before = measure_baseline(vlm(), record, protocol, base, {&store});
+    auto baseline = measure_baseline(vlm(), record, protocol, base, {&store});
     auto alone = measure_baseline(vlm(), record, protocol, base);
     EXPECT_EQ(baseline.answers, alone.answers);
     for (size_t b = 0; b < baseline.batches.size(); ++b)
@@ -191,7 +191,7 @@ TEST_F(MeasureReuseTest, EncodesEachPictureOnce) {
     return x;
   });
   // A spy in the vision module makes it run: four pictures' worth, one pass a picture and batch.
-  auto before = measure_baseline(vlm(), record(), {}, {}, {&store});
+  auto baseline = measure_baseline(vlm(), record(), {}, {}, {&store});
   auto misses = store.counts().misses;
   measure(vlm(), baseline, noise("*.layers.2.*", 5, 0.1));
   measure(vlm(), baseline, noise("qformer.*", 5, 0.1));

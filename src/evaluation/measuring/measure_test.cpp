@@ -18,7 +18,7 @@ TEST_F(MeasureTest, UneditedModelHasLocalityOne) {
   auto everywhere = noise("*", 1, 0);  // zero changes from the first stage on
   for (const auto& name : protocol_names())
     for (bool reuse : {true, false}) {
-      auto before = measure_baseline(vlm(), record(), make_protocol(name), {}, {.reuse = reuse});
+      auto baseline = measure_baseline(vlm(), record(), make_protocol(name), {}, {.reuse = reuse});
       for (const auto& interventions : {Interventions{}, patch.interventions(vlm()), everywhere}) {
         auto measured = measure(vlm(), baseline, interventions);
         for (auto group : {Group::text_locality, Group::image_locality}) {
@@ -38,7 +38,7 @@ TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
   for (const auto& name : protocol_names()) {
     auto protocol = make_protocol(name);
     protocol.max_new_tokens = 6;
-    auto before = measure_baseline(vlm(), record(), protocol);
+    auto baseline = measure_baseline(vlm(), record(), protocol);
     Averages averages;
     for (uint64_t seed = 0; seed < 8; ++seed)
       averages.add(measure(vlm(), baseline, noise("*", seed)));
@@ -51,7 +51,7 @@ TEST_F(MeasureTest, DestroyedModelScoresNearZero) {
 }
 
 TEST_F(MeasureTest, EditThatHoldsIsReliable) {
-  auto before = measure_baseline(vlm(), record());
+  auto baseline = measure_baseline(vlm(), record());
   auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
   auto measured = measure(vlm(), baseline, patch.interventions(vlm()));
   EXPECT_EQ(measured.scores[Group::reliability].score, 1);
@@ -68,7 +68,7 @@ TEST_F(MeasureTest, ScoresEqualTheMetrics) {
   for (const std::string name : {"mmedit-2024", "easyedit-trainer", "easyedit-editor"}) {
     auto protocol = make_protocol(name);
     protocol.generate_answers = false;
-    auto before = measure_baseline(vlm(), record(), protocol);
+    auto baseline = measure_baseline(vlm(), record(), protocol);
     for (const std::string sites :
          {"language_model.model.decoder.layers.2.*", "qformer.*", "vision_model.*.layers.1.*"}) {
       auto edit = noise(sites, 9, 0.04);
@@ -98,7 +98,7 @@ TEST_F(MeasureTest, ScoresEqualTheMetrics) {
 TEST_F(MeasureTest, WithoutGenerationAnswersAreTeacherForcedTokens) {
   Protocol protocol;
   protocol.generate_answers = false;
-  auto before = measure_baseline(vlm(), record(), protocol);
+  auto baseline = measure_baseline(vlm(), record(), protocol);
   for (const auto& batch : baseline.batches) EXPECT_TRUE(batch.prompts.batch.rows.empty());
   for (const auto& probe : measure(vlm(), baseline, noise("qformer.*", 3, 0.3)).probes) {
     auto row = alone(probe, noise("qformer.*", 3, 0.3));
@@ -122,7 +122,7 @@ TEST_F(MeasureTest, StrictHidesTheTarget) {
     seen.insert(seen.end(), batch.rows.begin(), batch.rows.end());
     return batch;
   });
-  auto before = measure_baseline(vlm(), record(), protocol);
+  auto baseline = measure_baseline(vlm(), record(), protocol);
   for (const auto& batch : baseline.batches) EXPECT_TRUE(batch.forced.batch.rows.empty());
   auto measured = measure(vlm(), baseline, {spy});
   ASSERT_EQ(seen.size(), measured.probes.size());
@@ -139,7 +139,7 @@ TEST_F(MeasureTest, StrictHidesTheTarget) {
 TEST_F(MeasureTest, GeneratedAnswersEqualSeparateGeneration) {
   auto edit = noise("*.layers.2.*", 5, 0.1);
   for (const auto& name : protocol_names()) {
-    auto before = measure_baseline(vlm(), record(), make_protocol(name));
+    auto baseline = measure_baseline(vlm(), record(), make_protocol(name));
     for (const auto& probe : measure(vlm(), baseline, edit).probes) {
       const auto& query = probe.query;
       auto image = query.image.present() ? std::optional(query.image.load()) : std::nullopt;
@@ -150,7 +150,7 @@ TEST_F(MeasureTest, GeneratedAnswersEqualSeparateGeneration) {
 }
 
 TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
-  auto before = measure_baseline(vlm(), record(), make_protocol("strict"));
+  auto baseline = measure_baseline(vlm(), record(), make_protocol("strict"));
   auto patch = make_editor("ft", {{"lr", 0.02}, {"steps", 300}})->edit(vlm(), {request()});
   auto measured = measure(vlm(), baseline, patch.interventions(vlm()));
   EXPECT_EQ(measured.probes.at(0).after, "cat");
@@ -162,7 +162,7 @@ TEST_F(MeasureTest, StrictScoresTheGeneratedAnswer) {
 }
 
 TEST_F(MeasureTest, RefusesNanLogits) {
-  auto before = measure_baseline(vlm(), record());
+  auto baseline = measure_baseline(vlm(), record());
   auto edit = noise("language_model.lm_head");
   edit[0].delta.dense.fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THROW(measure(vlm(), baseline, edit), Error);

@@ -92,8 +92,8 @@ double accuracy(const Protocol& protocol, const at::Tensor& logits,
 void evaluate_forced(const Vlm& vlm, const Baseline& baseline, const ProbeBatch& batch,
                      const Interventions& interventions, ModelOutputs& side) {
   const auto& protocol = baseline.protocol;
-  auto pass = resume(vlm, batch.forced, interventions, baseline.store, ends_of(before, batch));
-  const auto spans = spans_of(before, batch, pass);
+  auto pass = resume(vlm, batch.forced, interventions, baseline.store, ends_of(baseline, batch));
+  const auto spans = spans_of(baseline, batch, pass);
   pass.logit_positions = flattened(spans, pass.ids.size(1)).to(vlm.model->device());
   vlm.model->run(pass, interventions);
   int64_t at = 0;

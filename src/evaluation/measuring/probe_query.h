@@ -3,7 +3,7 @@
 #include <string>
 
 #include "editing/training/forced.h"
-#include "suites/record.h"
+#include "suites/groups.h"
 
 namespace emend {
 

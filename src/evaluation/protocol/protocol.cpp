@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "editing/registry.h"
 #include "io/error.h"
 
 namespace emend {
@@ -111,7 +112,7 @@ std::vector<std::string> protocol_names() {
 }
 
 Protocol for_editor(const Protocol& protocol, const std::string& editor) {
-  if (editor != "ike") return protocol;
+  if (!editor_info(editor).rewrites_prompts) return protocol;
   auto own = protocol;
   if (protocol.name == "mmedit-2024") {
     own = bare(protocol);
@@ -234,46 +235,6 @@ std::string continuation(const Protocol& protocol, const std::string& answer) {
   if (protocol.answer_space == Space::completed && spaced) return answer;
   if (protocol.answer_space == Space::plain && (answer.empty() || spaced || broken)) return answer;
   return " " + answer;
-}
-
-const char* group_name(Group group) {
-  switch (group) {
-    case Group::reliability:
-      return "reliability";
-    case Group::text_generality:
-      return "text_generality";
-    case Group::image_generality:
-      return "image_generality";
-    case Group::text_locality:
-      return "text_locality";
-    case Group::image_locality:
-      return "image_locality";
-    case Group::both_generality:
-      return "both_generality";
-    case Group::random_image_locality:
-      return "random_image_locality";
-    case Group::no_image_locality:
-      return "no_image_locality";
-    case Group::consistent_image_locality:
-      return "consistent_image_locality";
-    case Group::portability:
-      return "portability";
-  }
-  return "";
-}
-
-const std::vector<Group>& groups() {
-  static const std::vector<Group> all = {Group::reliability,
-                                         Group::text_generality,
-                                         Group::image_generality,
-                                         Group::both_generality,
-                                         Group::text_locality,
-                                         Group::image_locality,
-                                         Group::random_image_locality,
-                                         Group::no_image_locality,
-                                         Group::consistent_image_locality,
-                                         Group::portability};
-  return all;
 }
 
 }  // namespace emend

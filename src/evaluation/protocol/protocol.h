@@ -85,7 +85,4 @@ std::string probe_prompt(const Protocol& protocol, const Record& record, const P
 // The answer with the leading space of the protocol.
 std::string continuation(const Protocol& protocol, const std::string& answer);
 
-const char* group_name(Group group);  // reliability, text_generality, ...
-const std::vector<Group>& groups();   // in the order of reports
-
 }  // namespace emend

@@ -229,7 +229,7 @@ TEST(ProtocolTest, CompletionPromptsGetNoTemplate) {
     explicit Sentences(bool begun) : begun(begun) {}
     size_t size() const override { return 1; }
     Record record(size_t) const override { return {}; }
-    nlohmann::json facts() const override { return {}; }
+    nlohmann::json metadata() const override { return {}; }
     bool completions() const override { return begun; }
     bool begun;
   };

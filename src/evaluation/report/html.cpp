@@ -109,7 +109,7 @@ json block_json(const Block& block) {
   auto metrics = json::array(), columns = json::array(), methods = json::array();
   for (auto group : groups())
     metrics.push_back({{"id", group_name(group)},
-                       {"title", metric_title(group)},
+                       {"title", group_title(group)},
                        {"says", metric_sentence(group, protocol)},
                        {"locality", is_locality(group)}});
   for (auto group : table_groups(block)) columns.push_back(group_name(group));

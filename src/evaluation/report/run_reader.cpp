@@ -168,8 +168,7 @@ void check_flat(const json& root, const Run& run, const std::string& file) {
 }  // namespace
 
 Group group_named(const std::string& name, const std::string& where) {
-  for (auto group : groups())
-    if (name == group_name(group)) return group;
+  if (const auto group = find_group(name)) return *group;
   refuse_run(where, fmt::format("unknown group of probes '{}'", name.substr(0, 60)));
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "suites/record.h"
+#include "suites/groups.h"
 
 namespace emend {
 

@@ -70,7 +70,7 @@ void md_block(const Block& block, std::string& out) {
 
   auto groups = table_groups(block);
   std::vector<std::string> head = {"Method"}, line = {"---"};
-  for (auto group : groups) head.push_back(metric_title(group)), line.push_back("---:");
+  for (auto group : groups) head.push_back(group_title(group)), line.push_back("---:");
   out += md_row(head) + md_row(line);
   for (const auto& method : block.methods) {
     std::vector<std::string> cells = {md(method.title)};
@@ -126,7 +126,7 @@ std::string tex(const std::string& text) {
 
 // Reliability -> Rel., T-Generality -> T-Gen., because columns of a paper are narrow.
 std::string short_title(Group group) {
-  std::string title = metric_title(group);
+  std::string title = group_title(group);
   auto hyphen = title.find('-');
   size_t letters = hyphen == title.npos ? (group == Group::portability ? 4 : 3) : hyphen + 4;
   return title.substr(0, letters) + ".";

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "suites/suite.h"
+
 namespace emend {
 namespace {
 
@@ -155,20 +157,6 @@ std::string machine_sentence(const json& config) {
 
 }  // namespace
 
-std::string suite_title(const std::string& suite) {
-  static const std::map<std::string, std::string> titles = {{"scenes", "Scenes"},
-                                                            {"e-vqa", "E-VQA"},
-                                                            {"e-ic", "E-IC"},
-                                                            {"vlkeb", "VLKEB"},
-                                                            {"mmedit-json", "MMEdit JSON"},
-                                                            {"counterfact", "CounterFact"},
-                                                            {"zsre", "zsRE"},
-                                                            {"knowedit", "KnowEdit"},
-                                                            {"mquake", "MQuAKE"}};
-  auto found = titles.find(suite);
-  return found == titles.end() ? suite : found->second;
-}
-
 std::string block_title(const Block& block) {
   const auto& run = block.first();
   auto split = run.config["suite"].value("split", json());
@@ -202,71 +190,24 @@ std::vector<Fact> facts_of(const Block& block) {
   return facts;
 }
 
-const char* metric_title(Group group) {
-  switch (group) {
-    case Group::reliability:
-      return "Reliability";
-    case Group::text_generality:
-      return "T-Generality";
-    case Group::image_generality:
-      return "M-Generality";
-    case Group::both_generality:
-      return "TM-Generality";
-    case Group::text_locality:
-      return "T-Locality";
-    case Group::image_locality:
-      return "M-Locality";
-    case Group::random_image_locality:
-      return "RI-Locality";
-    case Group::no_image_locality:
-      return "NI-Locality";
-    case Group::consistent_image_locality:
-      return "CI-Locality";
-    case Group::portability:
-      return "Portability";
-  }
-  return "";
-}
-
 std::string metric_sentence(Group group, const json& protocol) {
-  auto best = [&](const char* key) {
+  auto agreement = [&](const char* key) {
     auto k = protocol.value(key, json());
     if (!k.is_number_integer()) return std::string("same answer");
     if (k == 1) return std::string("same top-1 token at each position");
     return fmt::format("same top-{} tokens at each position, rank by rank", k.dump());
   };
-  switch (group) {
-    case Group::reliability:
-      return "Is the target the answer to the edited question about the edited picture?";
-    case Group::text_generality:
-      return "Is the target the answer to other wordings of the question?";
-    case Group::image_generality:
-      return "Is the target the answer for another picture of the same subject?";
-    case Group::both_generality:
-      return "Is the target the answer to other wordings with another picture?";
-    case Group::text_locality:
-      return fmt::format("Are answers to unrelated questions without a picture unchanged ({})?",
-                         best("text_k"));
-    case Group::image_locality:
-      return fmt::format(
-          "Are answers to unrelated questions about other pictures unchanged "
-          "({})?",
-          best("image_k"));
-    case Group::random_image_locality:
-      return "Is the answer to the edited question about an unrelated picture unchanged?";
-    case Group::no_image_locality:
-      return "Is the answer to the edited question without a picture unchanged?";
-    case Group::consistent_image_locality:
-      return "Is the answer to an unrelated question about the edited picture unchanged?";
-    case Group::portability:
-      return "Are the consequences of the edit answered correctly?";
-  }
-  return "";
+  std::string sentence = group_info(group).question;
+  if (group != Group::text_locality && group != Group::image_locality) return sentence;
+  sentence.pop_back();
+  return fmt::format("{} ({})?", sentence,
+                     agreement(group == Group::text_locality ? "text_k" : "image_k"));
 }
 
 std::vector<Group> table_groups(const Block& block) {
-  std::vector<Group> groups = {Group::reliability, Group::text_generality, Group::image_generality,
-                               Group::text_locality, Group::image_locality};
+  std::vector<Group> groups;
+  for (const auto& info : group_infos())
+    if (info.in_paper_table) groups.push_back(info.group);
   for (const auto& method : block.methods)
     if (method.mean.groups.count(Group::portability)) {
       groups.push_back(Group::portability);

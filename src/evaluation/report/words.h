@@ -12,7 +12,6 @@ struct Fact {
   std::string name, text;
 };
 
-std::string suite_title(const std::string& suite);  // e-vqa -> "E-VQA"
 // "Scenes, single edits, protocol mmedit-2024".
 std::string block_title(const Block& block);
 // The facts of a measurement: records (filtered, missing, failed), mode, model, seeds, machine.
@@ -21,7 +20,6 @@ std::vector<Fact> facts_of(const Block& block);
 std::vector<Fact> protocol_facts(const nlohmann::json& protocol);
 
 // The name in the paper (Reliability, T-Generality, ...), and a sentence that explains it.
-const char* metric_title(Group group);
 std::string metric_sentence(Group group, const nlohmann::json& protocol);
 
 // The columns of the paper, and Portability if it was measured.

@@ -30,7 +30,7 @@ std::vector<Demonstration> demonstrations_of(const Record& record, const Protoco
 }
 
 nlohmann::json collect_demonstrations(const Vlm& vlm, const CollectJob& job) {
-  const auto begin = std::chrono::steady_clock::state();
+  const auto begin = std::chrono::steady_clock::now();
   const auto records = std::min(job.suite->size(), static_cast<size_t>(job.settings.records));
   std::vector<Demonstration> all;
   std::vector<at::Tensor> pictures;
@@ -52,13 +52,13 @@ nlohmann::json collect_demonstrations(const Vlm& vlm, const CollectJob& job) {
   }
   auto corpus = IkeCorpus::of(vlm, std::move(all), job.settings);
   if (!pictures.empty()) corpus.pictures = at::stack(pictures);
-  nlohmann::json facts = {{"suite", job.suite->facts()},
+  nlohmann::json facts = {{"suite", job.suite->metadata()},
                           {"protocol", to_json(job.protocol, vlm)},
                           {"records", records},
                           {"kinds", kinds}};
   save_checkpoint(job.output, corpus.checkpoint(vlm, facts), job.dtype);
   facts["seconds"] =
-      std::chrono::duration<double>(std::chrono::steady_clock::state() - begin).count();
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return facts;
 }
 

@@ -159,7 +159,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
   file.editor = trainable.editor();
   file.base = vlm.fingerprint();
   file.settings = trainable.settings();
-  file.training = {{"suite", job.suite->facts()},
+  file.training = {{"suite", job.suite->metadata()},
                    {"protocol", job.protocol.name},
                    {"bos", to_json(job.protocol, vlm).at("bos")},
                    {"seed", job.seed},
@@ -202,7 +202,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
   Order order(static_cast<size_t>(settings.validation), job.suite->size(), job.seed);
   InterruptGuard guard;
   Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
-  const auto begin = Clock::state();
+  const auto begin = Clock::now();
   const double seconds_before = file.training.at("seconds");
   auto validate = [&] {
     auto scores = validation.measure(*trainable.as_editor());
@@ -215,7 +215,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     training["history"].push_back(entry);
     training["skipped_steps"] = trainer.skipped();
     training["seconds"] =
-        seconds_before + std::chrono::duration<double>(Clock::state() - begin).count();
+        seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
     logger().info("step {}: generality {:.4f}, locality image {:.5f} text {:.5f}, ranks {:.4f}; {}",
                   trainer.steps(), entry["generality"].get<double>(),
                   entry["image_locality"].get<double>(), entry["text_locality"].get<double>(),

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "editing/training/trainer.h"
-#include "evaluation/measuring/measure.h"
+#include "evaluation/measuring/averages.h"
 #include "suites/suite.h"
 
 namespace emend {

@@ -36,7 +36,7 @@ class NoiseSuite : public Suite {
     };
     return record;
   }
-  nlohmann::json facts() const override { return {{"name", "noise"}}; }
+  nlohmann::json metadata() const override { return {{"name", "noise"}}; }
 
   mutable int interrupt_at_ = 0;
 };

@@ -55,9 +55,9 @@ json plain(const std::string& text) {
 
 // Builds JSON from the parser's events instead of its tree, so that nothing is shared and nothing
 // recurses.
-class Builder : public YAML::EventHandler {
+class YamlBuilder : public YAML::EventHandler {
  public:
-  explicit Builder(std::string name) : name_(std::move(name)) {}
+  explicit YamlBuilder(std::string name) : name_(std::move(name)) {}
 
   [[noreturn]] void fail(const YAML::Mark& mark, const std::string& what,
                          const std::string& hint = "write NAME: VALUE lines") const {
@@ -145,7 +145,7 @@ class Builder : public YAML::EventHandler {
 }  // namespace
 
 json parse_yaml(std::string_view text, const std::string& name) {
-  Builder builder(name);
+  YamlBuilder builder(name);
   try {
     json(text).dump();  // the parser accepts bytes that are not UTF-8
   } catch (const json::exception&) {

@@ -60,7 +60,7 @@ class CounterFactSuite : public Suite {
     return record;
   }
 
-  Json facts() const override {
+  Json metadata() const override {
     Json facts = {{"name", name_},
                   {"file", rows_.path()},
                   {"hash", rows_.hash()},
@@ -128,10 +128,6 @@ class CounterFactSuite : public Suite {
 
 std::unique_ptr<Suite> open_counterfact(const std::string& name, const SuiteOptions& options) {
   return std::make_unique<CounterFactSuite>(name, options);
-}
-
-std::vector<std::string> counterfact_suite_names() {
-  return {"counterfact", "zsre", "knowedit", "mquake"};
 }
 
 }  // namespace emend

@@ -14,6 +14,5 @@ namespace emend {
 // question mark, and completed as plain text otherwise. Throws emend::Error with file and row for
 // anything else.
 std::unique_ptr<Suite> open_counterfact(const std::string& name, const SuiteOptions& options);
-std::vector<std::string> counterfact_suite_names();
 
 }  // namespace emend

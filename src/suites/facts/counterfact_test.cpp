@@ -129,8 +129,8 @@ TEST_F(CounterFactTest, ReadsBothFormatsOfCounterFact) {
                 "rel|The mother tongue of Jean is|English", "gen|Jean speaks|English",
                 "gen|Jean, a native speaker of|English", "loc|Jeanne speaks|French",
                 "loc|Pierre speaks|French", "loc|Anne speaks|French"}));
-  EXPECT_EQ(suite->facts()["kept"], 2);
-  EXPECT_EQ(suite->facts()["file"], options_.data);
+  EXPECT_EQ(suite->metadata()["kept"], 2);
+  EXPECT_EQ(suite->metadata()["file"], options_.data);
   EXPECT_THROW(suite->record(2), Error);
 }
 
@@ -149,8 +149,8 @@ TEST_F(CounterFactTest, ReadsZsre) {
                                   "gen|Which school did Mara go to?|Oslo",
                                   "loc|nq question: who wrote hamlet|Shakespeare"}));
     EXPECT_FALSE(suite->completions()) << "its prompts are questions";
-    EXPECT_EQ(suite->facts()["forms"], (json{{"zsre", 1}}));
-    EXPECT_EQ(suite->facts()["unused_fields"],
+    EXPECT_EQ(suite->metadata()["forms"], (json{{"zsre", 1}}));
+    EXPECT_EQ(suite->metadata()["unused_fields"],
               (json{{"subject", 1}, {"cond", 1}, {"answers (all but the first)", 1}}));
   }
   auto follows = zsre();
@@ -159,8 +159,8 @@ TEST_F(CounterFactTest, ReadsZsre) {
                             {"New Answer", "Norway"}};
   auto suite = open(json::array({zsre(), follows}).dump());
   EXPECT_EQ(said(suite->record(1)).back(), "port|In which country did Mara study?|Norway");
-  EXPECT_EQ(suite->facts()["unused_fields"]["portability.Recalled Relation"], 1);
-  EXPECT_EQ(suite->facts()["unused_fields"]["subject"], 2);
+  EXPECT_EQ(suite->metadata()["unused_fields"]["portability.Recalled Relation"], 1);
+  EXPECT_EQ(suite->metadata()["unused_fields"]["subject"], 2);
 }
 
 TEST_F(CounterFactTest, ReadsKnowEdit) {
@@ -175,7 +175,7 @@ TEST_F(CounterFactTest, ReadsKnowEdit) {
                   "port|The grandmother is|Eva", "port|M.'s mother is|Ada"}));
   EXPECT_EQ(said(suite->record(1)),
             (Said{"rel|Ada was|a mathematician.", "loc|Ada lived in|London"}));
-  EXPECT_EQ(suite->facts()["unused_fields"],
+  EXPECT_EQ(suite->metadata()["unused_fields"],
             (json{{"subject", 1},
                   {"concept", 1},
                   {"portability.Reasoning.ground_truth (all but the first)", 1}}));
@@ -184,13 +184,13 @@ TEST_F(CounterFactTest, ReadsKnowEdit) {
 TEST_F(CounterFactTest, ReadsMquakeRowsWithOneEdit) {
   auto suite = open(json::array({mquake(2), mquake(1)}).dump(), "mquake");
   ASSERT_EQ(suite->size(), 1u);
-  EXPECT_EQ(suite->facts()["filtered"], (json{{"several edits in one row", 1}}));
+  EXPECT_EQ(suite->metadata()["filtered"], (json{{"several edits in one row", 1}}));
   EXPECT_EQ(said(suite->record(0)), (Said{"rel|Mara is a citizen of|Croatia",
                                           "gen|What is the country of citizenship of Mara?|Croatia",
                                           "port|What is the capital of Mara's country?|Zagreb",
                                           "port|Which capital?|Zagreb"}));
-  EXPECT_EQ(suite->facts()["unused_fields"]["requested_rewrite.relation_id"], 1);
-  EXPECT_EQ(suite->facts()["unused_fields"]["answer"], 1);
+  EXPECT_EQ(suite->metadata()["unused_fields"]["requested_rewrite.relation_id"], 1);
+  EXPECT_EQ(suite->metadata()["unused_fields"]["answer"], 1);
   EXPECT_THAT(error(json::array({mquake(2)}).dump()), HasSubstr("several edits in one row: 1"));
 }
 
@@ -207,13 +207,13 @@ TEST_F(CounterFactTest, LeavesOutRowsThatCannotBeEdited) {
   for (const char* name : {"rephrase_prompt", "locality_prompt", "ground_truth"}) bare.erase(name);
   auto suite = open(json::array({no_target, bare, flat()}).dump());
   ASSERT_EQ(suite->size(), 2u);
-  EXPECT_EQ(suite->facts()["filtered"], (json{{"empty target_new", 1}}));
+  EXPECT_EQ(suite->metadata()["filtered"], (json{{"empty target_new", 1}}));
   EXPECT_EQ(suite->record(0).id, "counterfact-1");
   EXPECT_EQ(suite->record(0).probes.size(), 1u);
   options_.limit = 1;
   auto one = open(json::array({no_target, bare, flat()}).dump());
   EXPECT_EQ(one->size(), 1u) << "records that are kept";
-  EXPECT_EQ(one->facts()["read"], 2);
+  EXPECT_EQ(one->metadata()["read"], 2);
   EXPECT_THAT(error(json::array({no_target}).dump()), HasSubstr("no usable records"));
 }
 

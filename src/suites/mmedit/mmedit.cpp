@@ -35,24 +35,6 @@ const char* policy_name(MissingImages policy) {
   return "";
 }
 
-// The group of probes that need a missing picture.
-const char* dropped_name(Group group) {
-  switch (group) {
-    case Group::image_generality:
-      return "image_generality";
-    case Group::image_locality:
-      return "image_locality";
-    case Group::both_generality:
-      return "both_generality";
-    case Group::random_image_locality:
-      return "random_image_locality";
-    case Group::consistent_image_locality:
-      return "consistent_image_locality";
-    default:
-      return "others";
-  }
-}
-
 class MmeditSuite : public Suite {
  public:
   MmeditSuite(const std::string& name, const SuiteOptions& options)
@@ -98,7 +80,7 @@ class MmeditSuite : public Suite {
     return record;
   }
 
-  nlohmann::json facts() const override {
+  nlohmann::json metadata() const override {
     nlohmann::json facts = {
         {"name", name_},        {"file", rows_.path()},   {"hash", rows_.hash()},
         {"rows", rows_.size()}, {"read", read_},          {"filtered", filtered_},
@@ -176,11 +158,11 @@ class MmeditSuite : public Suite {
 
   void count_dropped(const MmeditRow& row, MmeditImages pictures, const Kept& kept) {
     for (const auto& probe : mmedit_probes(row, pictures, options_.grid))
-      ++dropped_[dropped_name(probe.group)];
+      ++dropped_[group_name(probe.group)];
     if (kept.no_rephrase) pictures.image_rephrase.clear();
     if (kept.no_m_loc) pictures.m_loc.clear();
     for (const auto& probe : mmedit_probes(row, pictures, options_.grid))
-      --dropped_[dropped_name(probe.group)];
+      --dropped_[group_name(probe.group)];
     for (auto it = dropped_.begin(); it != dropped_.end();)
       it = it->second == 0 ? dropped_.erase(it) : std::next(it);
   }

@@ -105,7 +105,7 @@ TEST_F(MmeditTest, MakesTheProbesOfARow) {
   EXPECT_EQ(asked(record, Group::image_locality), Texts{"m2.jpg | Which sport? | chess"});
   EXPECT_THROW(suite->record(6), Error);
 
-  auto facts = suite->facts();
+  auto facts = suite->metadata();
   EXPECT_EQ(facts.at("name"), "e-vqa");
   EXPECT_EQ(facts.at("split"), "eval");
   EXPECT_EQ(facts.at("rows"), 6);
@@ -137,11 +137,11 @@ TEST_F(MmeditTest, LeavesOutTheSameRowsAsTheReference) {
   auto vqa = open();
   EXPECT_EQ(vqa->size(), 3u);
   EXPECT_EQ(vqa->record(1).id, "e-vqa-eval-2");
-  EXPECT_EQ(vqa->facts().at("filtered"),
+  EXPECT_EQ(vqa->metadata().at("filtered"),
             (json{{"empty rephrase", 1}, {"empty alt", 1}, {"empty loc_ans", 1}}));
   auto caption = open("e-ic");
   EXPECT_EQ(caption->size(), 5u);
-  EXPECT_EQ(caption->facts().at("filtered"), (json{{"empty alt", 1}}));
+  EXPECT_EQ(caption->metadata().at("filtered"), (json{{"empty alt", 1}}));
   EXPECT_TRUE(asked(caption->record(1), Group::text_generality).empty());
 
   // The limit counts kept records, not rows.
@@ -149,9 +149,9 @@ TEST_F(MmeditTest, LeavesOutTheSameRowsAsTheReference) {
   vqa = open();
   EXPECT_EQ(vqa->size(), 2u);
   EXPECT_EQ(vqa->record(1).id, "e-vqa-eval-2");
-  EXPECT_EQ(vqa->facts().at("read"), 3);
-  EXPECT_EQ(vqa->facts().at("rows"), 6);
-  EXPECT_EQ(vqa->facts().at("filtered"), (json{{"empty rephrase", 1}}));
+  EXPECT_EQ(vqa->metadata().at("read"), 3);
+  EXPECT_EQ(vqa->metadata().at("rows"), 6);
+  EXPECT_EQ(vqa->metadata().at("filtered"), (json{{"empty rephrase", 1}}));
   options_.limit = 100;
   EXPECT_EQ(open()->size(), 3u);
 
@@ -176,7 +176,7 @@ TEST_F(MmeditTest, MmeditJsonMayLackFields) {
   EXPECT_EQ(some.probes.size(), 7u);
   EXPECT_TRUE(asked(some, Group::image_locality).empty());
   EXPECT_EQ(asked(some, Group::random_image_locality).size(), 2u);
-  EXPECT_FALSE(suite->facts().contains("split"));
+  EXPECT_FALSE(suite->metadata().contains("split"));
   EXPECT_NE(error("e-vqa").find("(row 0)"), std::string::npos) << "the benchmark's own has all";
   for (const char* field : {"src", "alt", "image"}) {
     auto whole = rows_;
@@ -187,7 +187,7 @@ TEST_F(MmeditTest, MmeditJsonMayLackFields) {
     EXPECT_NE(error("mmedit-json").find("(row 1)"), std::string::npos);
     rows_ = whole;
   }
-  EXPECT_EQ(suite->facts().at("unused_fields"), (json{{"anything", 1}}));
+  EXPECT_EQ(suite->metadata().at("unused_fields"), (json{{"anything", 1}}));
 }
 
 TEST_F(MmeditTest, ErrorForRowsWithoutPicturesNamesTheSuite) {
@@ -237,8 +237,8 @@ TEST_F(MmeditTest, LimitCountsKeptRecords) {
   ASSERT_EQ(probes->size(), 2u);
   EXPECT_EQ(probes->record(0).id, "e-vqa-eval-3");
   EXPECT_EQ(probes->record(1).id, "e-vqa-eval-4");
-  EXPECT_EQ(probes->facts().at("read"), 5);
-  EXPECT_EQ(probes->facts().at("missing_images").at("records"), 3);
+  EXPECT_EQ(probes->metadata().at("read"), 5);
+  EXPECT_EQ(probes->metadata().at("missing_images").at("records"), 3);
   options_.missing_images = MissingImages::skip_records;
   auto records = open();
   ASSERT_EQ(records->size(), 2u);
@@ -324,7 +324,7 @@ TEST_F(MmeditTest, SkipsRecordsOrProbesWithMissingImages) {
   auto records = open();
   EXPECT_EQ(records->size(), 3u);
   EXPECT_EQ(records->record(0).id, "e-vqa-eval-3");
-  auto missing = records->facts().at("missing_images");
+  auto missing = records->metadata().at("missing_images");
   EXPECT_EQ(missing.at("policy"), "skip");
   EXPECT_EQ(missing.at("records"), 3);
   EXPECT_EQ(missing.at("files"), 3);
@@ -344,9 +344,9 @@ TEST_F(MmeditTest, SkipsRecordsOrProbesWithMissingImages) {
   EXPECT_EQ(asked(no_m_loc, Group::consistent_image_locality).size(), 2u) << "a text is there";
   EXPECT_EQ(no_m_loc.probes.size(), 9u);
   EXPECT_EQ(probes->record(2).probes.size(), 12u);
-  EXPECT_EQ(probes->facts().at("missing_images").at("records"), 1) << "left out";
-  EXPECT_EQ(probes->facts().at("missing_images").at("files"), 3);
-  EXPECT_EQ(probes->facts().at("missing_images").at("dropped_probes"),
+  EXPECT_EQ(probes->metadata().at("missing_images").at("records"), 1) << "left out";
+  EXPECT_EQ(probes->metadata().at("missing_images").at("files"), 3);
+  EXPECT_EQ(probes->metadata().at("missing_images").at("dropped_probes"),
             (json{{"image_generality", 1},
                   {"both_generality", 1},
                   {"consistent_image_locality", 1},
@@ -359,7 +359,7 @@ TEST_F(MmeditTest, SkipsRecordsOrProbesWithMissingImages) {
 
 TEST_F(MmeditTest, FindsFilesInStandardPlaces) {
   options_.data = folder_.file("vqa/vqa_eval.json");  // images are in the parent folder
-  EXPECT_EQ(open()->facts().at("images"), folder_.path());
+  EXPECT_EQ(open()->metadata().at("images"), folder_.path());
   options_.data = folder_.file("vqa");
   EXPECT_EQ(open()->size(), 6u);
   options_.data = folder_.path();
@@ -372,7 +372,7 @@ TEST_F(MmeditTest, FindsFilesInStandardPlaces) {
   options_.rephrase_images = folder_.path();
   auto suite = open();
   EXPECT_EQ(suite->record(0).image.path, folder_.file("photos/val2014/0.jpg"));
-  EXPECT_EQ(suite->facts().at("rephrase_images"), folder_.path());
+  EXPECT_EQ(suite->metadata().at("rephrase_images"), folder_.path());
   options_.images = folder_.file("fotos");
   EXPECT_NE(error().find("is not a folder"), std::string::npos);
 
@@ -447,7 +447,7 @@ TEST_F(MmeditTest, DamagedFilesAreErrors) {
     }
     // The result must agree with a reader of the whole file.
     auto whole = parse_json(bytes, "whole");
-    ASSERT_EQ(whole.size(), suite->facts().at("rows").get<size_t>());
+    ASSERT_EQ(whole.size(), suite->metadata().at("rows").get<size_t>());
     ++opened;
   });
   EXPECT_EQ(wrong, "");

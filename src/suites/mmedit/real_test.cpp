@@ -63,8 +63,8 @@ TEST_F(MmeditReal, ReadsWholeFiles) {
     std::ofstream(options.data) << rows.dump();
     auto suite = open_suite(file.suite, options);
     EXPECT_EQ(suite->size(), file.rows);
-    EXPECT_EQ(suite->facts().at("filtered"), nlohmann::json::object());
-    EXPECT_EQ(suite->facts().at("missing_images").at("records"), 0);
+    EXPECT_EQ(suite->metadata().at("filtered"), nlohmann::json::object());
+    EXPECT_EQ(suite->metadata().at("missing_images").at("records"), 0);
     size_t probes = file.split == std::string("one-hop") ? 6 : 5;
     for (size_t i = 0; i < suite->size(); ++i) {
       auto record = suite->record(i);
@@ -94,7 +94,7 @@ TEST_F(MmeditReal, MeasuresRecordsWithPhotos) {
     options.grid = true;
     auto suite = open_suite(file.suite, options);
     EXPECT_EQ(suite->size(), file.with_photo) << file.suite << " " << file.split;
-    auto facts = suite->facts();
+    auto facts = suite->metadata();
     EXPECT_EQ(facts.at("rows"), file.rows);
     EXPECT_EQ(facts.at("filtered"), nlohmann::json::object());
     EXPECT_EQ(facts.at("missing_images").at("first").size(), 10u);

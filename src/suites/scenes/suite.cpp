@@ -56,7 +56,7 @@ class ScenesSuite : public Suite {
     return record;
   }
 
-  nlohmann::json facts() const override {
+  nlohmann::json metadata() const override {
     const auto& probes = options_.probes;
     return {{"name", "scenes"},
             {"split", options_.split},

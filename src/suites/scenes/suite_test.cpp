@@ -90,7 +90,7 @@ TEST(ScenesSuite, FactsContainTheOptions) {
   asked.split = "train";
   asked.seed = 7;
   asked.probes.image_probes = 3;
-  auto facts = open_suite("scenes", asked)->facts();
+  auto facts = open_suite("scenes", asked)->metadata();
   EXPECT_EQ(facts.at("name"), "scenes");
   EXPECT_EQ(facts.at("split"), "train");
   EXPECT_EQ(facts.at("form"), "caption");

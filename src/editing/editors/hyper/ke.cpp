@@ -3,18 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "editing/editors/editors.h"
-#include "editing/editors/failed_tokens.h"
 #include "editing/editors/hyper/ke_training.h"
-#include "editing/editors/optimize_deltas.h"
 #include "editing/targets/target_modules.h"
-#include "editing/training/checkpoint.h"
 #include "io/error.h"
 #include "io/json/json.h"
 #include "models/caching/prefix.h"
-#include "nn/loss.h"
 
 namespace emend {
 namespace {
@@ -133,12 +128,6 @@ KeNetwork KeConfig::network(const Model& model, double init, int64_t seed) const
   return KeNetwork(sites, options);
 }
 
-void KeSettings::declare(SettingList& list) {
-  BlockSites::declare_module(list, module);
-  list.text("checkpoint", checkpoint,
-            "checkpoint of the trained editor; empty: the one in the model folder");
-}
-
 std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditRequest>& requests,
                                     const Interventions& base, ActivationStore* store) {
   std::vector<std::string> wrong;
@@ -185,78 +174,23 @@ KeState::Edit KeState::make(const Vlm& vlm, const Pass& prefix, const ForcedBatc
 }
 
 KeEditor::KeEditor(const nlohmann::json& settings)
-    : settings_(read_settings<KeSettings>("ke", settings)) {}
+    : KeEditor(read_settings<KeSettings>("ke", settings)) {}
 
-const KeState& KeEditor::state(const Vlm& vlm) const {
-  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
-  const auto base = vlm.fingerprint();
-  if (state_ && base_ == base) return *state_;
-  const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, "ke", settings_.module)
-                                                 : settings_.checkpoint;
-  auto checkpoint = load_checkpoint(file, "ke", base);
+KeState KeEditor::load(const Model& model, EditorCheckpoint& checkpoint, const std::string& module,
+                       const std::string& file) const {
   auto settings = read_settings<KeTrainingSettings>("ke", checkpoint.settings);
-  require_module(settings_.module, settings.shape.where.module, file);
+  require_module(module, settings.shape.where.module, file);
   for (const char* name : TrainableKe::kOnlyTraining) checkpoint.tensors.erase(name);
-  auto state = std::make_shared<KeState>(
-      KeState{settings.shape.network(*vlm.model, 0, 0), settings.weights.end_of_answer});
-  state->network.load(checkpoint.tensors, file);
-  state_ = state;
-  base_ = base;
-  return *state_;
+  return {settings.shape.network(model, 0, 0), settings.weights.end_of_answer};
 }
 
-size_t KeEditor::first_stage(const Model& model) const {
-  // Before a checkpoint is loaded, any block of the module can be edited.
-  if (state_) return first_stage_of(model, state_->network.sites());
-  return model.first_stage(module_part(settings_.module));
-}
-
-Patch KeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
-                     const EditContext& context) const {
-  const auto& model = *vlm.model;
-  const auto& state = this->state(vlm);
-  auto forced = force_edits(vlm, requests, state.end_of_answer);
-  auto prefix = forward_until(vlm, forced.batch, first_stage_of(model, state.network.sites()),
-                              context.base, context.store);
-  at::NoGradGuard no_grad;
-  auto texts = edit_texts(vlm, requests, context.base, context.store);
+HyperEdit KeEditor::propose(const Vlm& vlm, const KeState& state,
+                            const std::vector<EditRequest>& requests, const Pass& prefix,
+                            const ForcedBatch& forced, const EditContext& context) const {
+  const auto texts = edit_texts(vlm, requests, context.base, context.store);
   auto made = state.make(vlm, prefix, forced, texts, context.base);
-  auto patch = patch_for(*this, vlm, requests);
-  auto edited = context.base;
-  for (const auto& deltas : made.deltas) {
-    auto change = joined(deltas);
-    if (change.delta.down.size(0) == 0) continue;
-    auto intervention = Intervention::weight(change.site, change.delta);
-    edited.push_back(std::move(intervention));
-    patch.deltas.push_back(std::move(change));
-  }
-  if (patch.deltas.empty())
-    throw Error("editing::ke", "the edit has no gradient at any layer of the editor",
-                "without an image, only the language module can be edited");
-
-  prefix.logit_positions = answer_positions(forced).to(model.device());
-  model.run(prefix, edited);
-  auto tokens = answer_tokens(forced).to(model.device());
-  auto after = prefix.logits().to(at::kFloat);
-  auto loss = answer_loss(after, tokens).item<double>();
-  if (!std::isfinite(loss))
-    throw Error("editing::ke", fmt::format("the loss is {} after the edit", loss),
-                "train the editor longer, or with a lower learning rate");
-  const auto best = after.argmax(-1).to(at::kCPU).contiguous();
-  const auto failed =
-      failed_tokens(vlm.processor, forced.answers,
-                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
-  patch.effect = {
-      {"steps", 1},
-      {"loss_before", made.loss},
-      {"loss_after", loss},
-      {"reads", requests.size() == 1 ? nlohmann::json(texts[0]) : nlohmann::json(texts)},
-      {"holds", failed.empty()},
-      {"stop_reason", failed.empty() ? "holds" : "step_limit"},
-      {"losses", {made.loss, loss}},
-      {"failed_tokens", failed}};
-  patch.id = patch_id(patch);
-  return patch;
+  const auto reads = texts.size() == 1 ? nlohmann::json(texts[0]) : nlohmann::json(texts);
+  return {std::move(made.deltas), {made.loss}, 1, "step_limit", {{"reads", reads}}};
 }
 
 EditorInfo ke_editor() {
@@ -269,7 +203,11 @@ EditorInfo ke_editor() {
            "Training uses Adam and plain labels: the authors use RMSprop and label smoothing.",
            "The networks have no weight normalization: the authors' code has.",
            "A batch edit is the sum of its single edits: the paper uses one gradient of all "
-           "requests."}};
+           "requests."},
+          [](const Vlm& vlm, const nlohmann::json& given,
+             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
+            return std::make_unique<TrainableKe>(vlm, given, store);
+          }};
 }
 
 }  // namespace emend

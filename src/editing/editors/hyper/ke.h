@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "editing/editor.h"
+#include "editing/editors/hyper/hyper_editor.h"
 #include "editing/editors/hyper/ke_network.h"
 #include "editing/targets/block_sites.h"
 
@@ -22,12 +22,7 @@ struct KeConfig {
   KeNetwork network(const Model& model, double init, int64_t seed) const;
 };
 
-struct KeSettings {
-  std::string module = "language";
-  std::string checkpoint;  // a trained editor; empty: the one in the model folder
-
-  void declare(SettingList& list);
-};
+using KeSettings = HyperSettings;
 
 // The text that KE reads for each request: "{wrong answer} >> {right answer} || {question}". The
 // wrong answer is EditRequest::before, or the answer that the model generates with `base` applied.
@@ -54,25 +49,27 @@ struct KeState {
 // KE (De Cao, Aziz, Titov, arXiv 2104.08164): a network, which is trained first, reads the text of
 // an edit and turns the gradient of the edit into low-rank deltas. A batch edit is the sum of its
 // single edits.
-class KeEditor : public Editor {
+class KeEditor : public HyperEditor<KeState> {
  public:
   // Throws emend::Error if a setting is unknown.
   explicit KeEditor(const nlohmann::json& settings);
   // Makes an editor that is still in training.
-  explicit KeEditor(std::shared_ptr<const KeState> state) : state_(std::move(state)) {}
+  explicit KeEditor(std::shared_ptr<const KeState> state) : HyperEditor(std::move(state)) {}
 
   std::string name() const override { return "ke"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
-  size_t first_stage(const Model& model) const override;
-  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
-             const EditContext& context = {}) const override;
+
+ protected:
+  KeState load(const Model& model, EditorCheckpoint& checkpoint, const std::string& module,
+               const std::string& file) const override;
+  HyperEdit propose(const Vlm& vlm, const KeState& state, const std::vector<EditRequest>& requests,
+                    const Pass& prefix, const ForcedBatch& forced,
+                    const EditContext& context) const override;
 
  private:
-  const KeState& state(const Vlm& vlm) const;
+  explicit KeEditor(const KeSettings& settings) : HyperEditor(settings), settings_(settings) {}
 
   KeSettings settings_;
-  mutable std::shared_ptr<const KeState> state_;  // loaded at the first edit
-  mutable std::string base_;                      // fingerprint of the model that it was loaded for
 };
 
 }  // namespace emend

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "editing/targets/target_modules.h"
 #include "io/error.h"
 
 namespace emend {
@@ -32,16 +31,12 @@ void KeTrainingSettings::declare(SettingList& list) {
 }
 
 TrainableKe::TrainableKe(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store)
-    : vlm_(vlm), store_(store), settings_(read_settings<KeTrainingSettings>("ke", settings)) {
+    : TrainableHyperEditor(vlm, store),
+      settings_(read_settings<KeTrainingSettings>("ke", settings)) {
   const auto& model = *vlm.model;
   state_ = std::make_shared<KeState>(
       KeState{settings_.shape.network(model, settings_.init, settings_.seed),
               settings_.weights.end_of_answer});
-  const auto& sites = state_->network.sites();
-  first_ = first_stage_of(model, sites);
-  reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
-    return model.stages()[site.stage].module == Module::language;
-  });
   const auto on = at::dtype(at::kFloat).device(model.device());
   alpha_ = at::full({}, settings_.weights.locality, on).requires_grad_();
   margin_ = at::full({}, settings_.margin, on);
@@ -81,8 +76,7 @@ EditLosses TrainableKe::losses(const std::vector<EditExample>& examples) {
     at::NoGradGuard no_grad;
     alpha_.clamp_(0);  // project alpha to the allowed range after a step
   }
-  auto batch = prepare_examples(vlm_, examples, first_, reaches_text_,
-                                settings_.weights.end_of_answer, store_);
+  auto batch = prepare(examples, state_->network.sites(), settings_.weights.end_of_answer);
   std::vector<EditRequest> edits;
   for (const auto& example : examples) edits.push_back(example.edit);
   auto made =

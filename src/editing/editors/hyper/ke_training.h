@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "editing/editors/hyper/ke.h"
-#include "editing/training/trainer.h"
+#include "editing/editors/hyper/trainable_hyper_editor.h"
 
 namespace emend {
 
@@ -32,7 +32,7 @@ struct KeTrainingSettings {
   void declare(SettingList& list);
 };
 
-class TrainableKe : public TrainableEditor {
+class TrainableKe : public TrainableHyperEditor {
  public:
   // Names of tensors that only training uses.
   static constexpr std::array<const char*, 2> kOnlyTraining = {"alpha", "margin"};
@@ -49,14 +49,10 @@ class TrainableKe : public TrainableEditor {
   std::unique_ptr<Editor> as_editor() const override { return std::make_unique<KeEditor>(state_); }
 
  private:
-  const Vlm& vlm_;
-  ActivationStore* store_;
   KeTrainingSettings settings_;
   std::shared_ptr<KeState> state_;
   at::Tensor alpha_;   // (), requires grad; its gradient is reversed
   at::Tensor margin_;  // ()
-  size_t first_;
-  bool reaches_text_;
 };
 
 }  // namespace emend

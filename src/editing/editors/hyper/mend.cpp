@@ -3,18 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "editing/editors/editors.h"
-#include "editing/editors/failed_tokens.h"
-#include "editing/editors/optimize_deltas.h"
+#include "editing/editors/hyper/mend_training.h"
 #include "editing/targets/block_sites.h"
 #include "editing/targets/target_modules.h"
-#include "editing/training/checkpoint.h"
 #include "io/error.h"
 #include "io/json/json.h"
-#include "models/caching/prefix.h"
-#include "nn/loss.h"
 
 namespace emend {
 namespace {
@@ -83,12 +78,6 @@ MendState::Edit MendState::make(
   return made;
 }
 
-void MendSettings::declare(SettingList& list) {
-  BlockSites::declare_module(list, module);
-  list.text("checkpoint", checkpoint,
-            "checkpoint of the trained editor; empty: the one in the model folder");
-}
-
 void MendIteratedSettings::declare(SettingList& list) {
   MendSettings::declare(list);
   list.whole("rounds", rounds.most, 0, 1000,
@@ -103,91 +92,35 @@ MendEditor::MendEditor(const nlohmann::json& settings)
 MendIteratedEditor::MendIteratedEditor(const nlohmann::json& settings)
     : MendIteratedEditor(read_settings<MendIteratedSettings>("mend-iterated", settings)) {}
 
-const MendState& MendEditor::state(const Vlm& vlm) const {
-  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
-  const auto base = vlm.fingerprint();
-  if (state_ && base_ == base) return *state_;
-  const auto file = settings_.checkpoint.empty() ? find_checkpoint(vlm, name(), settings_.module)
-                                                 : settings_.checkpoint;
-  auto checkpoint = load_checkpoint(file, name(), base);
+MendState MendEditor::load(const Model& model, EditorCheckpoint& checkpoint,
+                           const std::string& module, const std::string& file) const {
+  const auto& settings = checkpoint.settings;
   BlockSites where;
-  where.module = canonical_module(json_get<std::string>(checkpoint.settings, "module", file));
-  where.sites = json_get<std::string>(checkpoint.settings, "sites", file);
-  where.depth = json_get<int64_t>(checkpoint.settings, "depth", file);
-  require_module(settings_.module, where.module, file);
+  where.module = canonical_module(json_get<std::string>(settings, "module", file));
+  where.sites = json_get<std::string>(settings, "sites", file);
+  where.depth = json_get<int64_t>(settings, "depth", file);
+  require_module(module, where.module, file);
   MendNetwork::Options options;
-  options.rank = json_get<int64_t>(checkpoint.settings, "rank", file);
-  options.rounds = json_get_or<int64_t>(checkpoint.settings, "rounds", 1, file);
+  options.rank = json_get<int64_t>(settings, "rank", file);
+  options.rounds = json_get_or<int64_t>(settings, "rounds", 1, file);
   if (options.rounds != 1 && name() == "mend")
     throw Error("editing::mend",
                 fmt::format("'{}' was trained for {} gradients per edit; mend takes one", file,
                             options.rounds),
                 "train it for one gradient: emend train --editor mend --from CHECKPOINT");
   options.init = 0;
-  options.device = vlm.model->device();
-  auto state = std::make_shared<MendState>(
-      MendState{MendNetwork(where.find(*vlm.model), options),
-                json_get<bool>(checkpoint.settings, "end_of_answer", file)});
-  state->network.load(checkpoint.tensors, file);
-  state_ = state;
-  base_ = base;
-  return *state_;
+  options.device = model.device();
+  return {MendNetwork(where.find(model), options), json_get<bool>(settings, "end_of_answer", file)};
 }
 
-size_t MendEditor::first_stage(const Model& model) const {
-  // Before a checkpoint is loaded, any block of the module can be edited.
-  if (state_) return first_stage_of(model, state_->network.sites());
-  return model.first_stage(module_part(settings_.module));
-}
-
-Patch MendEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
-                       const EditContext& context) const {
-  const auto& model = *vlm.model;
-  const auto& state = this->state(vlm);
-  const auto& sites = state.network.sites();
-  auto forced = force_edits(vlm, requests, state.end_of_answer);
-  auto prefix =
-      forward_until(vlm, forced.batch, first_stage_of(model, sites), context.base, context.store);
-  at::NoGradGuard no_grad;
-  auto made = state.make(model, prefix, forced, context.base, {}, rounds());
-  auto patch = patch_for(*this, vlm, requests);
-  for (const auto& deltas : made.deltas) {
-    auto change = joined(deltas);
-    if (change.delta.down.size(0) > 0) patch.deltas.push_back(std::move(change));
-  }
-  if (patch.deltas.empty())
-    throw Error("editing::mend", "the edit has no gradient at any layer of the editor",
-                "without an image, only the language module can be edited");
-
-  auto edited = context.base;
-  for (auto& change : on_weights(patch.deltas)) edited.push_back(std::move(change));
-  prefix.logit_positions = answer_positions(forced).to(model.device());
-  model.run(prefix, edited);
-  auto tokens = answer_tokens(forced).to(model.device());
-  auto after = prefix.logits().to(at::kFloat);
-  auto loss = answer_loss(after, tokens).item<double>();
-  if (!std::isfinite(loss))
-    throw Error("editing::mend", fmt::format("the loss is {} after the edit", loss),
-                "train the editor longer, or with a lower learning rate");
-  const auto best = after.argmax(-1).to(at::kCPU).contiguous();
-  const auto failed =
-      failed_tokens(vlm.processor, forced.answers,
-                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
-  auto losses = made.losses;
+HyperEdit MendEditor::propose(const Vlm& vlm, const MendState& state,
+                              const std::vector<EditRequest>&, const Pass& prefix,
+                              const ForcedBatch& forced, const EditContext& context) const {
+  auto made = state.make(*vlm.model, prefix, forced, context.base, {}, rounds());
   // If the last round added nothing, its loss is the final one.
-  if (static_cast<int64_t>(losses.size()) > made.rounds) losses.pop_back();
-  losses.push_back(loss);
-  patch.effect = {{"steps", made.rounds},
-                  {"loss_before", losses.front()},
-                  {"loss_after", loss},
-                  {"holds", failed.empty()},
-                  {"stop_reason", failed.empty() ? "holds"
-                                  : made.limited ? "step_limit"
-                                                 : "no_progress"},
-                  {"losses", losses},
-                  {"failed_tokens", failed}};
-  patch.id = patch_id(patch);
-  return patch;
+  if (static_cast<int64_t>(made.losses.size()) > made.rounds) made.losses.pop_back();
+  return {std::move(made.deltas), std::move(made.losses), made.rounds,
+          made.limited ? "step_limit" : "no_progress"};
 }
 
 namespace {
@@ -207,7 +140,11 @@ EditorInfo mend_editor() {
           describe_settings<MendSettings>(),
           [](const nlohmann::json& given) { return std::make_unique<MendEditor>(given); },
           {},
-          {kBatchIsSum, kRoundPatience}};
+          {kBatchIsSum, kRoundPatience},
+          [](const Vlm& vlm, const nlohmann::json& given,
+             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
+            return std::make_unique<TrainableMend>(vlm, given, store);
+          }};
 }
 
 EditorInfo mend_iterated_editor() {
@@ -219,7 +156,11 @@ EditorInfo mend_iterated_editor() {
       {},
       {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
        "model as the earlier ones changed it, until the edit's loss is below 0.02 (until).",
-       kBatchIsSum, kRoundPatience}};
+       kBatchIsSum, kRoundPatience},
+      [](const Vlm& vlm, const nlohmann::json& given,
+         ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
+        return std::make_unique<TrainableMendIterated>(vlm, given, store);
+      }};
 }
 
 }  // namespace emend

@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "editing/editor.h"
+#include "editing/editors/hyper/hyper_editor.h"
 #include "editing/editors/hyper/mend_network.h"
-#include "editing/settings/settings.h"
 
 namespace emend {
 
@@ -17,12 +16,7 @@ struct MendRounds {
   double until = 0;  // mean nll per token at which an edit takes no further gradient
 };
 
-struct MendSettings {
-  std::string module = "language";
-  std::string checkpoint;  // a trained editor; empty: the one in the model folder
-
-  void declare(SettingList& list);
-};
+using MendSettings = HyperSettings;
 
 struct MendIteratedSettings : MendSettings {
   MendRounds rounds{20, 0.02};
@@ -55,29 +49,27 @@ struct MendState {
 // MEND (Mitchell et al., arXiv 2110.11309) as MMEdit uses it (arXiv 2310.08475): a network, which
 // is trained first, turns one gradient of the edit into low-rank deltas. A batch edit is the sum of
 // its single edits.
-class MendEditor : public Editor {
+class MendEditor : public HyperEditor<MendState> {
  public:
   // Throws emend::Error if a setting is unknown.
   explicit MendEditor(const nlohmann::json& settings);
   // Makes an editor that is still in training.
-  explicit MendEditor(std::shared_ptr<const MendState> state) : state_(std::move(state)) {}
+  explicit MendEditor(std::shared_ptr<const MendState> state) : HyperEditor(std::move(state)) {}
 
   std::string name() const override { return "mend"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
-  size_t first_stage(const Model& model) const override;
-  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
-             const EditContext& context = {}) const override;
 
  protected:
-  explicit MendEditor(MendSettings settings) : settings_(std::move(settings)) {}
+  explicit MendEditor(const MendSettings& settings) : HyperEditor(settings), settings_(settings) {}
   virtual MendRounds rounds() const { return {}; }
+  MendState load(const Model& model, EditorCheckpoint& checkpoint, const std::string& module,
+                 const std::string& file) const override;
+  HyperEdit propose(const Vlm& vlm, const MendState& state,
+                    const std::vector<EditRequest>& requests, const Pass& prefix,
+                    const ForcedBatch& forced, const EditContext& context) const override;
 
  private:
-  const MendState& state(const Vlm& vlm) const;
-
   MendSettings settings_;
-  mutable std::shared_ptr<const MendState> state_;  // loaded at the first edit
-  mutable std::string base_;  // fingerprint of the model that it was loaded for
 };
 
 // MEND with several rounds: an edit that does not hold after the first gradient takes the gradient

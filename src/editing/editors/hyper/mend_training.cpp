@@ -1,9 +1,5 @@
 #include "editing/editors/hyper/mend_training.h"
 
-#include <algorithm>
-
-#include "editing/targets/target_modules.h"
-
 namespace emend {
 
 void MendTrainingSettings::declare(SettingList& list) {
@@ -34,7 +30,7 @@ TrainableMendIterated::TrainableMendIterated(const Vlm& vlm, const nlohmann::jso
 
 TrainableMend::TrainableMend(const Vlm& vlm, const MendTrainingSettings& settings, int64_t rounds,
                              ActivationStore* store)
-    : vlm_(vlm), store_(store), settings_(settings) {
+    : TrainableHyperEditor(vlm, store), settings_(settings) {
   const auto& model = *vlm.model;
   MendNetwork::Options options;
   options.rank = settings_.rank;
@@ -43,13 +39,8 @@ TrainableMend::TrainableMend(const Vlm& vlm, const MendTrainingSettings& setting
   options.init = settings_.init;
   options.seed = static_cast<uint64_t>(settings_.seed);
   options.device = model.device();
-  auto sites = settings_.where.find(model);
-  first_ = first_stage_of(model, sites);
-  reaches_text_ = std::any_of(sites.begin(), sites.end(), [&](const Site& site) {
-    return model.stages()[site.stage].module == Module::language;
-  });
-  state_ = std::make_shared<MendState>(
-      MendState{MendNetwork(sites, options), settings_.weights.end_of_answer});
+  state_ = std::make_shared<MendState>(MendState{MendNetwork(settings_.where.find(model), options),
+                                                 settings_.weights.end_of_answer});
 }
 
 std::vector<TrainableParameter> TrainableMend::parameters() const {
@@ -61,8 +52,7 @@ std::vector<TrainableParameter> TrainableMend::parameters() const {
 
 EditLosses TrainableMend::losses(const std::vector<EditExample>& examples) {
   const auto& model = *vlm_.model;
-  auto batch = prepare_examples(vlm_, examples, first_, reaches_text_,
-                                settings_.weights.end_of_answer, store_);
+  auto batch = prepare(examples, state_->network.sites(), settings_.weights.end_of_answer);
   auto made =
       state_->make(model, batch.edit_pass, batch.edits, {},
                    [&](const std::vector<GradientFactors>& f) { state_->network.observe(f); });

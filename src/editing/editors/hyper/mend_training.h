@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "editing/editors/hyper/mend.h"
+#include "editing/editors/hyper/trainable_hyper_editor.h"
 #include "editing/targets/block_sites.h"
-#include "editing/training/trainer.h"
 
 namespace emend {
 
@@ -28,7 +28,7 @@ struct MendIteratedTrainingSettings : MendTrainingSettings {
   void declare(SettingList& list);
 };
 
-class TrainableMend : public TrainableEditor {
+class TrainableMend : public TrainableHyperEditor {
  public:
   TrainableMend(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
   std::string editor() const override { return "mend"; }
@@ -51,12 +51,8 @@ class TrainableMend : public TrainableEditor {
   const std::shared_ptr<MendState>& state() const { return state_; }
 
  private:
-  const Vlm& vlm_;
-  ActivationStore* store_;
   MendTrainingSettings settings_;
   std::shared_ptr<MendState> state_;
-  size_t first_;
-  bool reaches_text_;
 };
 
 class TrainableMendIterated : public TrainableMend {

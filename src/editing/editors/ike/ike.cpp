@@ -94,9 +94,9 @@ EditorInfo ike_editor() {
       describe_settings<IkeSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<IkeEditor>(given); },
       [](const Vlm& vlm, const Patch& patch, ActivationStore*) {
-        auto recall = std::make_shared<const IkePromptRewriter>(vlm, patch);
-        auto change =
-            Intervention::request([recall](const Batch& batch) { return recall->rewrite(batch); });
+        auto rewriter = std::make_shared<const IkePromptRewriter>(vlm, patch);
+        auto change = Intervention::request(
+            [rewriter](const Batch& batch) { return rewriter->rewrite(batch); });
         return Interventions{change};
       },
       {"Demonstrations are embedded by hidden states of the model, unless their collection names a "
@@ -104,7 +104,10 @@ EditorInfo ike_editor() {
        "Demonstrations that do not fit into the model's positions are omitted, the least similar "
        "first.",
        "Demonstrations come from the first 1,000 records of the training split (records): "
-       "EasyEdit uses all of them."}};
+       "EasyEdit uses all of them."},
+      {},
+      /*collects_demonstrations=*/true,
+      /*rewrites_prompts=*/true};
 }
 
 }  // namespace emend

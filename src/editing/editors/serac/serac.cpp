@@ -7,6 +7,7 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/editors/serac/mixer.h"
+#include "editing/editors/serac/training.h"
 #include "editing/training/checkpoint.h"
 #include "editing/training/encoder.h"
 #include "editing/training/forced.h"
@@ -143,7 +144,7 @@ std::map<std::string, at::Tensor> SeracState::tensors() const {
 
 void SeracState::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
   at::NoGradGuard no_grad;
-  auto own = trained();
+  auto own = parameters();
   for (auto& [name, tensor] : own) {
     auto found = tensors.find(name);
     if (found == tensors.end() || found->second.sizes() != tensor.sizes())
@@ -249,10 +250,10 @@ EditorInfo serac_editor() {
           describe_settings<SeracSettings>(),
           [](const nlohmann::json& given) { return std::make_unique<SeracEditor>(given); },
           [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
-            auto recall = std::make_shared<const SeracMixer>(vlm, patch, store);
+            auto mixer = std::make_shared<const SeracMixer>(vlm, patch, store);
             auto change =
-                Intervention::logits_mix([recall](const Pass& pass, const at::Tensor& logits) {
-                  return recall->mix(pass, logits);
+                Intervention::logits_mix([mixer](const Pass& pass, const at::Tensor& logits) {
+                  return mixer->mix(pass, logits);
                 });
             return Interventions{change};
           },
@@ -265,7 +266,11 @@ EditorInfo serac_editor() {
            "Texts are embedded by hidden states of the model, unless training names an encoder: "
            "the paper trains DistilBERT.",
            "The counterfactual model is the model with a trained low-rank change: the paper trains "
-           "a separate small model (EasyEdit: OPT-125m)."}};
+           "a separate small model (EasyEdit: OPT-125m)."},
+          [](const Vlm& vlm, const nlohmann::json& given,
+             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
+            return std::make_unique<TrainableSerac>(vlm, given, store);
+          }};
 }
 
 }  // namespace emend

@@ -12,6 +12,7 @@
 #include "editing/registry.h"
 #include "io/error.h"
 #include "io/testing.h"
+#include "suites/groups.h"
 #include "suites/scenes/scenes.h"
 #include "tests/tiny_vlm.h"
 
@@ -92,7 +93,7 @@ class SeracTest : public ::testing::Test {
   }
   // The weight changes of a patch's counterfactual model.
   static Interventions counterfactual(const Patch& patch) {
-    SeracState trained(*vlm().model, read_settings<SeracConfig>("serac", patch.memory.reading));
+    SeracState state(*vlm().model, read_settings<SeracConfig>("serac", patch.memory.reading));
     trained.load(patch.memory.network, "the patch");
     return trained.counterfactual.interventions();
   }
@@ -225,8 +226,8 @@ TEST_F(SeracTest, SoftMixingUsesTheSimilarity) {
   soft.id = patch_id(soft);
   at::NoGradGuard no_grad;
   const auto& model = *vlm().model;
-  SeracState trained(model, read_settings<SeracConfig>("serac", soft.memory.reading));
-  trained.load(soft.memory.network, "the patch");
+  SeracState state(model, read_settings<SeracConfig>("serac", soft.memory.reading));
+  state.load(soft.memory.network, "the patch");
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(3)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Where?", 0)};
@@ -255,7 +256,7 @@ TEST_F(SeracTest, PaperVariantDrawsAProjectionForEachEdit) {
   EXPECT_LE(drawn.weight.abs().max().item<double>(), 1 / std::sqrt(32.0));
   // The classifier of this variant uses only texts, so a question about another picture is the
   // same.
-  SeracState trained(*vlm().model, read_settings<SeracConfig>("serac", first.memory.reading));
+  SeracState state(*vlm().model, read_settings<SeracConfig>("serac", first.memory.reading));
   EXPECT_FALSE(state.features.pictures);
   EXPECT_TRUE(state.features.whole_rows);
   auto after = logits({query(2)}, first.interventions(vlm()));

@@ -141,7 +141,7 @@ std::vector<size_t> answered(const Questions& all, size_t examples, int64_t most
 // The nll of the targets: the mean over questions of the mean over tokens. `answers` is the maximum
 // number of questions for each example. They are selected by the index of the example, which is
 // random.
-at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& trained, const Questions& all,
+at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& state, const Questions& all,
                                const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
                                int64_t seed) {
   const auto& model = *vlm.model;
@@ -182,7 +182,7 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& trained, const 
   }
   const auto device = model.device();
   made.pass.logit_positions = at::tensor(positions, at::kLong).to(device);
-  model.run(made.pass, trained.counterfactual.interventions());
+  model.run(made.pass, state.counterfactual.interventions());
   auto logp = at::log_softmax(made.pass.logits(), -1, at::kFloat);
   auto said = logp.gather(-1, at::tensor(tokens, at::kLong).to(device).unsqueeze(-1)).squeeze(-1);
   return at::neg((said * at::tensor(weights).to(device)).sum());

@@ -1,0 +1,61 @@
+#include "editing/editors/hyper/hyper_editor.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "editing/editors/failed_tokens.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/targets/block_sites.h"
+#include "io/error.h"
+#include "nn/loss.h"
+
+namespace emend {
+
+void HyperSettings::declare(SettingList& list) {
+  BlockSites::declare_module(list, module);
+  list.text("checkpoint", checkpoint,
+            "checkpoint of the trained editor; empty: the one in the model folder");
+}
+
+Patch hyper_patch(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
+                  const EditContext& context, const ForcedBatch& forced, Pass prefix,
+                  const HyperEdit& edit) {
+  const auto& model = *vlm.model;
+  auto patch = patch_for(editor, vlm, requests);
+  for (const auto& deltas : edit.deltas) {
+    auto change = joined(deltas);
+    if (change.delta.down.size(0) > 0) patch.deltas.push_back(std::move(change));
+  }
+  if (patch.deltas.empty())
+    throw Error("editing::" + editor.name(), "the edit has no gradient at any layer of the editor",
+                "without an image, only the language module can be edited");
+
+  auto edited = context.base;
+  for (auto& change : on_weights(patch.deltas)) edited.push_back(std::move(change));
+  prefix.logit_positions = answer_positions(forced).to(model.device());
+  model.run(prefix, edited);
+  const auto logits = prefix.logits().to(at::kFloat);
+  const auto loss = answer_loss(logits, answer_tokens(forced).to(model.device())).item<double>();
+  if (!std::isfinite(loss))
+    throw Error("editing::" + editor.name(), fmt::format("the loss is {} after the edit", loss),
+                "train the editor longer, or with a lower learning rate");
+  const auto best = logits.argmax(-1).to(at::kCPU).contiguous();
+  const auto failed =
+      failed_tokens(vlm.processor, forced.answers,
+                    {best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + best.numel()});
+  auto losses = edit.losses;
+  losses.push_back(loss);
+  patch.effect = {{"steps", edit.steps},
+                  {"loss_before", losses.front()},
+                  {"loss_after", loss},
+                  {"holds", failed.empty()},
+                  {"stop_reason", failed.empty() ? "holds" : edit.failure_reason},
+                  {"losses", losses},
+                  {"failed_tokens", failed}};
+  if (!edit.effect.is_null()) patch.effect.update(edit.effect);
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+}  // namespace emend

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/settings/settings.h"
+#include "editing/targets/target_modules.h"
+#include "editing/training/checkpoint.h"
+#include "editing/training/gradient_factors.h"
+#include "models/caching/prefix.h"
+
+namespace emend {
+
+// Settings of an editor whose networks are trained first.
+struct HyperSettings {
+  std::string module = "language";
+  std::string checkpoint;  // a trained editor; empty: the one in the model folder
+
+  void declare(SettingList& list);
+};
+
+// What the networks propose for the edits of a batch.
+struct HyperEdit {
+  std::vector<EditDeltas> deltas;
+  std::vector<double> losses;       // before each step
+  int64_t steps = 1;                // gradients taken
+  std::string failure_reason;       // stop_reason of an edit that does not hold
+  nlohmann::json effect = nullptr;  // further fields of the patch's effect
+};
+
+// Applies the deltas and measures the edit. Throws emend::Error if the edit has no gradient at any
+// site, or if the loss after the edit is not finite.
+Patch hyper_patch(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
+                  const EditContext& context, const ForcedBatch& forced, Pass prefix,
+                  const HyperEdit& edit);
+
+// Base of the editors whose trained networks turn gradients into low-rank deltas (MEND, KE). State:
+// the networks of the editor for one model, with `network.sites()` and `end_of_answer`.
+template <class State>
+class HyperEditor : public Editor {
+ public:
+  size_t first_stage(const Model& model) const override {
+    // Before a checkpoint is loaded, any block of the module can be edited.
+    if (state_) return first_stage_of(model, state_->network.sites());
+    return model.first_stage(module_part(module_));
+  }
+
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context = {}) const override {
+    const auto& state = this->state(vlm);
+    const auto forced = force_edits(vlm, requests, state.end_of_answer);
+    const auto first = first_stage_of(*vlm.model, state.network.sites());
+    const auto prefix = forward_until(vlm, forced.batch, first, context.base, context.store);
+    at::NoGradGuard no_grad;
+    const auto edit = propose(vlm, state, requests, prefix, forced, context);
+    return hyper_patch(*this, vlm, requests, context, forced, prefix, edit);
+  }
+
+ protected:
+  explicit HyperEditor(const HyperSettings& settings)
+      : module_(settings.module), checkpoint_(settings.checkpoint) {}
+  // An editor that is still in training.
+  explicit HyperEditor(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+
+  // Makes the networks from a checkpoint, which is removed of tensors that only training uses.
+  // `module`: see require_module.
+  virtual State load(const Model& model, EditorCheckpoint& checkpoint, const std::string& module,
+                     const std::string& file) const = 0;
+  virtual HyperEdit propose(const Vlm& vlm, const State& state,
+                            const std::vector<EditRequest>& requests, const Pass& prefix,
+                            const ForcedBatch& forced, const EditContext& context) const = 0;
+
+ private:
+  const State& state(const Vlm& vlm) const {
+    if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
+    const auto base = vlm.fingerprint();
+    if (state_ && base_ == base) return *state_;
+    const auto file = checkpoint_.empty() ? find_checkpoint(vlm, name(), module_) : checkpoint_;
+    auto checkpoint = load_checkpoint(file, name(), base);
+    auto state = std::make_shared<State>(load(*vlm.model, checkpoint, module_, file));
+    state->network.load(checkpoint.tensors, file);
+    state_ = state;
+    base_ = base;
+    return *state_;
+  }
+
+  std::string module_ = "language", checkpoint_;
+  mutable std::shared_ptr<const State> state_;  // loaded at the first edit
+  mutable std::string base_;                    // fingerprint of the model that it was loaded for
+};
+
+}  // namespace emend
