@@ -95,9 +95,16 @@ void SettingList::read(const std::string& editor, const json& given) const {
         fmt::format("the settings of editor '{}' are {}, which is not a mapping of names to values",
                     editor, shown(given)),
         "use --set NAME=VALUE, or a file with lines of NAME: VALUE");
-  for (const auto& [name, value] : given.items()) {
+  for (const auto& [given_name, value] : given.items()) {
+    const auto renamed = aliases_.find(given_name);
+    const auto& name = renamed == aliases_.end() ? given_name : renamed->second;
+    if (name != given_name && given.contains(name))
+      throw Error("editing::settings",
+                  fmt::format("editor '{}' has '{}' and '{}', which are one setting", editor, name,
+                              given_name),
+                  fmt::format("remove '{}', the older name", given_name));
     auto found = std::find_if(settings_.begin(), settings_.end(),
-                              [&name = name](const Setting& s) { return s.name == name; });
+                              [&](const Setting& s) { return s.name == name; });
     if (found == settings_.end()) {
       std::vector<std::string> known;
       for (const auto& setting : settings_) known.push_back(setting.name);

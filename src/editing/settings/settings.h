@@ -31,8 +31,12 @@ class SettingList {
   // keep their meaning.
   void optional_text(const char* name, std::string& value, const char* meaning);
 
+  // Accepts `old_name` for `name`, which has been renamed. Values have the new name.
+  void alias(const char* old_name, const char* name) { aliases_[old_name] = name; }
+
   // Sets the settings that `given` (an object or null) has. Throws emend::Error, which names editor
-  // and setting, if a name was not declared, or a value has the wrong type or is out of range.
+  // and setting, if a name was not declared or is given twice (under its old name, too), or a value
+  // has the wrong type or is out of range.
   void read(const std::string& editor, const nlohmann::json& given) const;
   nlohmann::json values() const;  // {name: value} of all
   std::vector<SettingInfo> describe() const;
@@ -45,6 +49,7 @@ class SettingList {
     bool left_out_empty = false;
   };
   std::vector<Setting> settings_;
+  std::map<std::string, std::string> aliases_;  // {old name: name}
 };
 
 // Functions for a struct of settings that has `void declare(SettingList&)`.

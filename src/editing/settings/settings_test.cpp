@@ -110,5 +110,21 @@ TEST(RegistryTest, EveryEditorIsDeclared) {
   }
 }
 
+TEST(SettingList, OldNamesOfSettingsAreAccepted) {
+  int64_t width = 1;
+  SettingList list;
+  list.whole("lstm_width", width, 1, 100, "hidden size");
+  list.alias("reader", "lstm_width");
+  list.read("ke", {{"reader", 7}});
+  EXPECT_EQ(width, 7);
+  EXPECT_EQ(list.values(), nlohmann::json({{"lstm_width", 7}}));
+  EXPECT_THAT(error_of([&] {
+                list.read("ke", {{"reader", 7}, {"lstm_width", 8}});
+              }),
+              AllOf(HasSubstr("'lstm_width' and 'reader', which are one setting"),
+                    HasSubstr("remove 'reader'")));
+  EXPECT_THAT(error_of([&] { list.read("ke", {{"reader", 0}}); }), HasSubstr("'lstm_width'"));
+}
+
 }  // namespace
 }  // namespace emend

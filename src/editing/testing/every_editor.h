@@ -51,8 +51,9 @@ inline std::string as_test_name(std::string name) {
 
 // Sizes of networks that train fast.
 inline nlohmann::json small_networks(const std::string& editor) {
-  if (editor == "ke") return {{"reader", 8}, {"condition", 8}, {"hidden", 8}};
-  if (editor == "serac") return {{"narrow", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
+  if (editor == "ke") return {{"lstm_width", 8}, {"condition_width", 8}, {"hidden_width", 8}};
+  if (editor == "serac")
+    return {{"patch_feature_width", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
   return {{"rank", 8}};
 }
 

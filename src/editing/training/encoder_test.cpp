@@ -78,7 +78,7 @@ class EncoderTest : public ::testing::Test {
     auto trainable = make_trainable_editor("serac", vlm(),
                                            {{"module", module},
                                             {"encoder", encoder},
-                                            {"narrow", 4},
+                                            {"patch_feature_width", 4},
                                             {"hidden", 8},
                                             {"embedding", 4},
                                             {"rank", 2},

@@ -37,7 +37,9 @@ void TrainSettings::declare(SettingList& list) {
              "number of validations without improvement before training stops; 0: never");
   list.whole("validate", validate, 1, 100000000, "number of steps between validations");
   list.whole("validation", validation, 1, 100000, "number of validation records");
-  list.flag("own", own, "include the edit's own question in the generality questions");
+  list.flag("include_edit_prompt", include_edit_prompt,
+            "include the edit's own question in the generality questions");
+  list.alias("own", "include_edit_prompt");
 }
 
 std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor, const Vlm& vlm,

@@ -22,7 +22,8 @@ struct TrainSettings {
   int64_t patience = 0;     // validations without improvement before training stops; 0: never
   int64_t validate = 1000;  // number of steps between validations
   int64_t validation = 50;  // number of records of the suite for validation
-  bool own = false;         // include the edit's own question in the generality questions
+  // Include the edit's own question in the generality questions.
+  bool include_edit_prompt = false;
 
   void declare(SettingList& list);
 };

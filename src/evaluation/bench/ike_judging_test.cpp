@@ -127,7 +127,8 @@ TEST_F(IkeJudgingTest, TargetIsOnlyInTheDemonstrations) {
   const auto baseline = measure_baseline(vlm(), unusual, protocol);
   const EditRequest request{unusual.image, edit_prompt(protocol, unusual), " zyxw"};
   for (bool own : {true, false}) {
-    const auto patch = make_editor("ike", {{"k", 2}, {"own", own}})->edit(vlm(), {request});
+    const auto patch =
+        make_editor("ike", {{"k", 2}, {"copy_demonstration", own}})->edit(vlm(), {request});
     std::vector<std::string> seen;
     auto changes = patch.interventions(vlm());
     const auto rewrite = changes.at(0).rewrite;

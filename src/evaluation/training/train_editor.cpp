@@ -241,8 +241,8 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     std::vector<EditExample> examples;
     for (int64_t i = 0; i < settings.batch; ++i) {
       const auto number = trainer.steps() * settings.batch + i;
-      examples.push_back(
-          example_of(job.suite->record(order.at(number)), job.protocol, settings.own));
+      examples.push_back(example_of(job.suite->record(order.at(number)), job.protocol,
+                                    settings.include_edit_prompt));
     }
     auto losses = trainer.step(examples);
     sums.add(losses);

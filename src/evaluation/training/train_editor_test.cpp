@@ -61,19 +61,37 @@ class TrainEditorTest : public ::testing::Test {
     return job;
   }
   static nlohmann::json settings() {
-    return {{"rank", 2},       {"steps", 8},    {"batch", 2}, {"validate", 3},
-            {"validation", 2}, {"rate", -1e-2}, {"lr", 1e-3}, {"accumulate", 2},
-            {"decay", 0.5},    {"depth", 1},    {"own", true}};
+    return {{"rank", 2},
+            {"steps", 8},
+            {"batch", 2},
+            {"validate", 3},
+            {"validation", 2},
+            {"rate", -1e-2},
+            {"lr", 1e-3},
+            {"accumulate", 2},
+            {"decay", 0.5},
+            {"depth", 1},
+            {"include_edit_prompt", true}};
   }
   static nlohmann::json ke_settings() {
-    return {{"reader", 4},     {"condition", 4}, {"hidden", 3},     {"steps", 8},
-            {"batch", 2},      {"validate", 3},  {"validation", 2}, {"lr", 1e-3},
-            {"accumulate", 2}, {"depth", 1},     {"margin_held", 0}};
+    return {{"lstm_width", 4}, {"condition_width", 4}, {"hidden_width", 3}, {"steps", 8},
+            {"batch", 2},      {"validate", 3},        {"validation", 2},   {"lr", 1e-3},
+            {"accumulate", 2}, {"depth", 1},           {"margin_held", 0}};
   }
   static nlohmann::json serac_settings() {
-    return {{"narrow", 2},  {"hidden", 4},     {"embedding", 2},  {"rank", 2},  {"steps", 8},
-            {"batch", 2},   {"validate", 3},   {"validation", 2}, {"lr", 1e-3}, {"decay", 0.5},
-            {"texts", 0.5}, {"accumulate", 2}, {"answers", 1}};
+    return {{"patch_feature_width", 2},
+            {"hidden", 4},
+            {"embedding", 2},
+            {"rank", 2},
+            {"steps", 8},
+            {"batch", 2},
+            {"validate", 3},
+            {"validation", 2},
+            {"lr", 1e-3},
+            {"decay", 0.5},
+            {"texts", 0.5},
+            {"accumulate", 2},
+            {"answers", 1}};
   }
   nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
                        const std::string& editor = "mend") const {

@@ -101,15 +101,18 @@ int64_t stream_width(const Model& model, size_t stage) {
 
 void KeConfig::declare(SettingList& list) {
   where.declare(list);
-  list.whole("reader", reader, 1, 100000,
+  list.whole("lstm_width", lstm_width, 1, 100000,
              "hidden size of the LSTM that reads the edit, for each direction");
-  list.whole("condition", condition, 1, 100000, "size of the conditioning vector");
-  list.whole("hidden", hidden, 1, 100000, "hidden size of the network of each layer");
+  list.whole("condition_width", condition_width, 1, 100000, "size of the conditioning vector");
+  list.whole("hidden_width", hidden_width, 1, 100000, "hidden size of the network of each layer");
   list.number("max_scale", max_scale, 1e-9, 1e6, "maximum scale of a weight change");
   list.flag("unit_gradient", unit_gradient,
             "normalize the gradient before it is used; false: use its norm, too, as in the "
             "authors' code");
   list.flag("image", image, "also condition on the picture");
+  list.alias("reader", "lstm_width");
+  list.alias("condition", "condition_width");
+  list.alias("hidden", "hidden_width");
 }
 
 KeNetwork KeConfig::network(const Model& model, double init, int64_t seed) const {
@@ -117,9 +120,9 @@ KeNetwork KeConfig::network(const Model& model, double init, int64_t seed) const
   KeNetwork::Options options;
   options.words = model.word_embeddings().size(1);
   if (image) options.picture = stream_width(model, first_stage_of(model, sites));
-  options.reader = reader;
-  options.condition = condition;
-  options.hidden = hidden;
+  options.lstm_width = lstm_width;
+  options.condition_width = condition_width;
+  options.hidden_width = hidden_width;
   options.max_scale = max_scale;
   options.unit_gradient = unit_gradient;
   options.init = init;

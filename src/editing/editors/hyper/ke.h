@@ -13,7 +13,7 @@ namespace emend {
 // Sizes and options of KE's networks.
 struct KeConfig {
   BlockSites where;
-  int64_t reader = 128, condition = 1024, hidden = 128;
+  int64_t lstm_width = 128, condition_width = 1024, hidden_width = 128;
   double max_scale = 1;
   bool unit_gradient = true;
   bool image = false;  // also condition on the picture

@@ -34,7 +34,7 @@ KeNetwork::KeNetwork(const std::vector<Site>& sites, const Options& options)
   auto affine = [&](int64_t in, int64_t out, double scale) {
     return Affine{drawn({out, in}, scale / std::sqrt(static_cast<double>(in))), none(out)};
   };
-  const auto reader = options.reader;
+  const auto reader = options.lstm_width;
   const double step = 1 / std::sqrt(static_cast<double>(reader));
   for (int direction = 0; direction < 2; ++direction) {
     lstm_.push_back(drawn({4 * reader, options.words}, step));
@@ -42,11 +42,11 @@ KeNetwork::KeNetwork(const std::vector<Site>& sites, const Options& options)
     lstm_.push_back(none(4 * reader));
     lstm_.push_back(none(4 * reader));
   }
-  condition_ = affine(2 * reader, options.condition, 1);
-  if (options.picture > 0) picture_ = affine(options.picture, options.condition, 1).weight;
+  condition_ = affine(2 * reader, options.condition_width, 1);
+  if (options.picture > 0) picture_ = affine(options.picture, options.condition_width, 1).weight;
   for (const auto& site : sites) {
-    SiteNetwork network{affine(options.condition, options.hidden, 1),
-                        affine(options.hidden, 2 * (site.in + site.out) + 1, options.init)};
+    SiteNetwork network{affine(options.condition_width, options.hidden_width, 1),
+                        affine(options.hidden_width, 2 * (site.in + site.out) + 1, options.init)};
     network.out.bias.narrow(0, 0, site.in).fill_(-1);
     networks_.push_back(std::move(network));
   }
@@ -59,7 +59,7 @@ at::Tensor KeNetwork::condition(const at::Tensor& words, const at::Tensor& lengt
   auto [sorted, order] = lengths.sort(/*stable=*/true, 0, /*descending=*/true);
   auto on = order.to(words.device());
   auto [data, batches] = at::_pack_padded_sequence(words.index_select(0, on), sorted, true);
-  auto start = at::zeros({2, words.size(0), options_.reader}, words.options());
+  auto start = at::zeros({2, words.size(0), options_.lstm_width}, words.options());
   auto states = std::get<1>(at::lstm(data, batches, {start, start}, lstm_, true, 1, 0.0, false,
                                      /*bidirectional=*/true));
   auto last = at::cat({states[0], states[1]}, -1).index_select(0, on.argsort());

@@ -23,11 +23,11 @@ namespace emend {
 class KeNetwork {
  public:
   struct Options {
-    int64_t words = 0;         // size of the word vectors
-    int64_t picture = 0;       // size of the picture vector; 0: no pictures
-    int64_t reader = 128;      // hidden size of the LSTM, for each direction
-    int64_t condition = 1024;  // size of c
-    int64_t hidden = 128;      // hidden size of the network of each site
+    int64_t words = 0;               // size of the word vectors
+    int64_t picture = 0;             // size of the picture vector; 0: no pictures
+    int64_t lstm_width = 128;        // hidden size of the LSTM, for each direction
+    int64_t condition_width = 1024;  // size of c
+    int64_t hidden_width = 128;      // hidden size of the network of each site
     double max_scale = 1;
     double init = 0.1;  // V starts with standard deviation init / sqrt(hidden)
     bool unit_gradient = true;

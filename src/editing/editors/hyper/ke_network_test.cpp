@@ -31,9 +31,9 @@ class KeFixture : public ::testing::Test {
     KeNetwork::Options options;
     options.words = 6;
     options.picture = pictured ? 4 : 0;
-    options.reader = 3;
-    options.condition = 8;
-    options.hidden = 5;
+    options.lstm_width = 3;
+    options.condition_width = 8;
+    options.hidden_width = 5;
     options.max_scale = 0.7;
     options.unit_gradient = pictured;
     KeNetwork network({{"a", 0, 5, 7}, {"b", 1, 7, 5}}, options);

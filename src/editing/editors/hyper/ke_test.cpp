@@ -51,8 +51,8 @@ class KeTest : public ::testing::Test {
     return example;
   }
   static nlohmann::json small(const std::string& module = "language") {
-    return {{"module", module}, {"reader", 6},      {"condition", 8}, {"hidden", 5},
-            {"lr", 3e-3},       {"rates_lr", 1e-2}, {"steps", 60},    {"margin", 0.01}};
+    return {{"module", module}, {"lstm_width", 6},  {"condition_width", 8}, {"hidden_width", 5},
+            {"lr", 3e-3},       {"rates_lr", 1e-2}, {"steps", 60},          {"margin", 0.01}};
   }
   static void steps(Trainer& trainer, int begin, int end) {
     for (int i = begin; i < end; ++i) trainer.step({example(i), example(i + 1)});

@@ -54,7 +54,7 @@ MendState::Edit MendState::make(
     made.losses.push_back(factors.loss);
     // Stops after a round that did not reduce the loss: a badly trained network would only increase
     // it.
-    auto wanting = factors.losses > more.until;
+    auto wanting = factors.losses > more.stop_loss;
     if (before.defined()) wanting = wanting & (factors.losses < before);
     before = factors.losses;
     const bool trained = round < network.rounds();
@@ -82,8 +82,9 @@ void MendIteratedSettings::declare(SettingList& list) {
   MendSettings::declare(list);
   list.whole("rounds", rounds.most, 0, 1000,
              "maximum number of gradients for one edit; 0: as many as in training");
-  list.number("until", rounds.until, 0, 1000,
+  list.number("stop_loss", rounds.stop_loss, 0, 1000,
               "loss of the edit (nats per token) at which no further gradient is taken");
+  list.alias("until", "stop_loss");
 }
 
 MendEditor::MendEditor(const nlohmann::json& settings)
@@ -155,7 +156,7 @@ EditorInfo mend_iterated_editor() {
       [](const nlohmann::json& given) { return std::make_unique<MendIteratedEditor>(given); },
       {},
       {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
-       "model as the earlier ones changed it, until the edit's loss is below 0.02 (until).",
+       "model as the earlier ones changed it, until the edit's loss is below 0.02 (stop_loss).",
        kBatchIsSum, kRoundPatience},
       [](const Vlm& vlm, const nlohmann::json& given,
          ActivationStore* store) -> std::unique_ptr<TrainableEditor> {

@@ -12,8 +12,8 @@ namespace emend {
 
 // The number of gradients that an edit takes. The published method takes one.
 struct MendRounds {
-  int64_t most = 0;  // maximum number; 0: as many as in training
-  double until = 0;  // mean nll per token at which an edit takes no further gradient
+  int64_t most = 0;      // maximum number; 0: as many as in training
+  double stop_loss = 0;  // mean nll per token at which an edit takes no further gradient
 };
 
 using MendSettings = HyperSettings;
@@ -32,7 +32,7 @@ struct MendState {
   // Returns the deltas of each row (or picture) of a batch of edits, and the losses. A round takes
   // the gradient of the model with the deltas of the earlier rounds, and adds its tokens to the
   // deltas. The published method has one round. `observe` receives the factors of each round.
-  // `more`: edits whose loss is above `until` after the trained number of rounds take further
+  // `more`: edits whose loss is above `stop_loss` after the trained number of rounds take further
   // rounds with the network of the last round, as long as each round reduces the loss.
   struct Edit {
     std::vector<EditDeltas> deltas;

@@ -234,7 +234,7 @@ TEST_F(MendTest, TakesOneGradientEvenIfTheEditDoesNotHold) {
     EXPECT_NE(failed["expected"], failed["predicted"]);
     EXPECT_EQ(patch.editor, "mend");
   }
-  for (const char* setting : {"rounds", "until"})
+  for (const char* setting : {"rounds", "stop_loss"})
     EXPECT_THAT(error_of([&] { editor(*trainable, {{setting, 3}}); }), HasSubstr(setting));
   EXPECT_THAT(error_of([&] { trained({{"rounds", 2}}, 0); }), HasSubstr("rounds"));
 }
@@ -283,18 +283,18 @@ TEST_F(MendTest, RoundsContinueUntilTheEditHolds) {
   const auto once = edit({{"rounds", 0}}, {request()});
   EXPECT_EQ(once.effect["steps"], 1);
   const double enough = 0.5 * loss(once);
-  const auto more = edit({{"rounds", 100}, {"until", enough}}, {request()});
+  const auto more = edit({{"rounds", 100}, {"stop_loss", enough}}, {request()});
   EXPECT_GT(more.effect["steps"], 1);
   EXPECT_LT(more.effect["steps"], 100);
   EXPECT_LE(loss(more), enough);
-  EXPECT_EQ(edit({{"rounds", 2}, {"until", 0}}, {request()}).effect["steps"], 2);
+  EXPECT_EQ(edit({{"rounds", 2}, {"stop_loss", 0}}, {request()}).effect["steps"], 2);
   // An edit that already holds is the same as alone, next to one that takes further rounds.
-  const auto satisfied = edit({{"rounds", 100}, {"until", 2 * loss(once)}}, {request()});
+  const auto satisfied = edit({{"rounds", 100}, {"stop_loss", 2 * loss(once)}}, {request()});
   EXPECT_EQ(satisfied.effect["steps"], 1);
   for (const char* module : {"language", "connector"}) {
     const auto of_module = iterated(module, 20);
     const auto few = [&](int rounds, double until, std::vector<EditRequest> requests) {
-      return editor(*of_module, {{"module", module}, {"rounds", rounds}, {"until", until}})
+      return editor(*of_module, {{"module", module}, {"rounds", rounds}, {"stop_loss", until}})
           ->edit(vlm(), requests);
     };
     const auto first = few(0, 0, {request(1)}), second = few(0, 0, {request(2)});

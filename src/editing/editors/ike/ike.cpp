@@ -18,11 +18,15 @@ std::string without_space(const std::string& target) {
 void IkeSettings::declare(SettingList& list) {
   list.whole("k", k, 0, 100000, "maximum number of demonstrations");
   templates.declare(list);
-  list.flag("own", own, "use the edit itself as the last demonstration");
+  list.flag("copy_demonstration", copy_demonstration,
+            "use the edit itself as the last demonstration");
+  list.alias("own", "copy_demonstration");
   list.flag("images", images,
             "show the picture of the edit before its fact, and pictures of demonstrations if the "
             "corpus has them");
-  list.whole("room", room, 1, 1000000, "number of positions reserved for the answer");
+  list.whole("reserved_answer_tokens", reserved_answer_tokens, 1, 1000000,
+             "number of positions reserved for the answer");
+  list.alias("room", "reserved_answer_tokens");
   list.text("checkpoint", checkpoint,
             "corpus of demonstrations; empty: the one in the model folder");
   list.text("embedding", embedding,

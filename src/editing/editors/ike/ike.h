@@ -13,9 +13,9 @@ namespace emend {
 struct IkeSettings {
   int64_t k = 32;
   IkeTemplates templates;
-  bool own = true;  // the edit itself is the last demonstration
+  bool copy_demonstration = true;  // the edit itself is the last demonstration
   bool images = false;
-  int64_t room = 32;
+  int64_t reserved_answer_tokens = 32;
   std::string checkpoint;  // corpus of demonstrations; empty: the one in the model folder
   std::string embedding;   // required embedding of the corpus; empty: any
 

@@ -234,7 +234,7 @@ TEST_F(IkeTest, LeastSimilarDemonstrationsAreOmittedFirst) {
   EXPECT_EQ(recall.shown(long_one).own, 0);
   EXPECT_EQ(recall.shown(long_one).facts, 1);
   EXPECT_THAT(error_of([&] { recall.shown(vlm().processor.row(std::string(470, 'x'))); }),
-              AllOf(HasSubstr("editing::ike"), HasSubstr("room")));
+              AllOf(HasSubstr("editing::ike"), HasSubstr("reserved_answer_tokens")));
 }
 
 TEST_F(IkeTest, SeveralEditsShareTheDemonstrations) {
@@ -325,7 +325,8 @@ TEST_F(IkeTest, ZeroDemonstrationsNeedNoCorpus) {
   testing::TemporaryFolder other;
   testing::write_tiny_vlm(other.string(), 1);
   const auto model = load_vlm(other.string());
-  const auto alone = make_editor("ike", {{"k", 0}, {"own", false}})->edit(model, {request()});
+  const auto alone =
+      make_editor("ike", {{"k", 0}, {"copy_demonstration", false}})->edit(model, {request()});
   EXPECT_EQ(alone.effect["demonstrations"]["found"], 0);
   EXPECT_THAT(error_of([&] { make_editor("ike", {})->edit(model, {request()}); }),
               AllOf(HasSubstr("emend train"), HasSubstr("--editor ike")));
@@ -346,9 +347,10 @@ TEST_F(IkeTest, TemplatesAreChecked) {
   EXPECT_THAT(refusal("query", "Prompt:"), AllOf(HasSubstr("'query'"), HasSubstr("{question}")));
   EXPECT_THAT(refusal("query", "{target} {question}"), HasSubstr("cannot have {target}"));
   EXPECT_THAT(refusal("demonstration", "{prompt}"), HasSubstr("'demonstration'"));
-  const auto patch =
-      told({{"P?", "T"}}, {{}},
-           {{"fact", "{target}: {prompt}."}, {"query", "Q {question} A"}, {"own", false}});
+  const auto patch = told({{"P?", "T"}}, {{}},
+                          {{"fact", "{target}: {prompt}."},
+                           {"query", "Q {question} A"},
+                           {"copy_demonstration", false}});
   EXPECT_EQ(rewritten(patch, "x"), "T: P?.Q x A");
 }
 

@@ -45,7 +45,8 @@ IkePromptRewriter::IkePromptRewriter(const Vlm& vlm, const Patch& patch)
     const auto prompt = fact_text(entry.facts, "prompt"), target = fact_text(entry.facts, "target");
     const auto seen = picture(entry, "picture");
     facts_.push_back({seen, templates.tell(prompt, target)});
-    if (settings_.own) own_.push_back({seen, templates.show(copy_of(prompt, target))});
+    if (settings_.copy_demonstration)
+      own_.push_back({seen, templates.show(copy_of(prompt, target))});
     if (!entry.facts.contains("demonstrations") || !entry.facts["demonstrations"].is_array())
       reject_memory("has an entry without 'demonstrations'");
     nearest.emplace_back();
@@ -164,7 +165,8 @@ Row IkePromptRewriter::put_together(const Question& question, const Row& row, in
 
 int64_t IkePromptRewriter::fitting(const Question& question, const Row& row) const {
   const auto answer = static_cast<int64_t>(question.answer.size());
-  const auto most = vlm_.model->max_positions() - std::max(settings_.room, answer) + answer;
+  const auto most =
+      vlm_.model->max_positions() - std::max(settings_.reserved_answer_tokens, answer) + answer;
   const auto size = [&](int64_t count) {
     return static_cast<int64_t>(put_together(question, row, count, 0).ids.size());
   };
@@ -173,11 +175,12 @@ int64_t IkePromptRewriter::fitting(const Question& question, const Row& row) con
   for (int64_t next = count_; fits + 1 < fails; next = (fits + fails) / 2)
     (size(next) <= most ? fits : fails) = next;
   if (fits == 0)
-    throw Error("editing::ike",
-                fmt::format("a question of {} positions leaves no room for the fact: the model has "
-                            "{} positions, {} of which are reserved for the answer",
-                            row.ids.size(), vlm_.model->max_positions(), settings_.room),
-                "shorten the question, or reserve fewer positions (--set room=...)");
+    throw Error(
+        "editing::ike",
+        fmt::format("a question of {} positions leaves no room for the fact: the model has "
+                    "{} positions, {} of which are reserved for the answer",
+                    row.ids.size(), vlm_.model->max_positions(), settings_.reserved_answer_tokens),
+        "shorten the question, or reserve fewer positions (--set reserved_answer_tokens=...)");
   return fits;
 }
 

@@ -14,9 +14,9 @@ namespace {
 std::string filled(std::string pattern, const std::string& hole, const std::string& text) {
   const auto at = pattern.find(hole);
   if (at == std::string::npos)
-    throw Error(
-        "editing::serac", fmt::format("the template of an edit lacks {}", hole),
-        "set 'told' to a template such as: New Fact: {prompt}{target}, then Prompt: on a new line");
+    throw Error("editing::serac", fmt::format("the template of an edit lacks {}", hole),
+                "set 'edit_prefix' to a template such as: New Fact: {prompt}{target}, then Prompt: "
+                "on a new line");
   return pattern.replace(at, hole.size(), text);
 }
 

@@ -41,7 +41,8 @@ SeracMixer::SeracMixer(const Vlm& vlm, const Patch& patch, ActivationStore* stor
   std::vector<at::Tensor> embedded;
   for (const auto& entry : patch.memory.entries) {
     auto fact = [&](const char* name) { return json_get<std::string>(entry.facts, name, kPatch); };
-    told_.push_back(Told::of(vlm.processor, state_.shape.told, fact("prompt"), fact("target")));
+    told_.push_back(
+        Told::of(vlm.processor, state_.shape.edit_prefix, fact("prompt"), fact("target")));
     embedded.push_back(embedding_of(entry, state_.scope.width()).to(device));
     if (!state_.shape.paper()) continue;
     const auto seed = projection_seed(settings_.seed, entry.name, fact("target"));

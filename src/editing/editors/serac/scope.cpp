@@ -30,8 +30,8 @@ ScopeClassifier::ScopeClassifier(const Options& options) : options_(options) {
   };
   text_ = network(options.states * options.text);
   if (options.places > 0) {
-    place_ = matrix(options.narrow, options.picture);
-    picture_ = network(options.places * options.narrow);
+    place_ = matrix(options.patch_feature_width, options.picture);
+    picture_ = network(options.places * options.patch_feature_width);
   }
   for (auto& [name, tensor] : parameters()) tensor.requires_grad_();
 }

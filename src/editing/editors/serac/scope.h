@@ -18,9 +18,9 @@ namespace emend {
 class ScopeClassifier {
  public:
   struct Options {
-    int64_t text = 0, states = 2;     // W and S
-    int64_t places = 0, picture = 0;  // Q and D; 0: pictures are not used
-    int64_t narrow = 16;              // size each image-patch feature is projected to by P
+    int64_t text = 0, states = 2;      // W and S
+    int64_t places = 0, picture = 0;   // Q and D; 0: pictures are not used
+    int64_t patch_feature_width = 16;  // size each image-patch feature is projected to by P
     int64_t hidden = 128;
     int64_t embedding = 32;  // output size of each of the two networks
     uint64_t seed = 0;
@@ -40,7 +40,7 @@ class ScopeClassifier {
     at::Tensor operator()(at::Tensor x) const;
   };
   Options options_;
-  at::Tensor place_;  // (narrow, D)
+  at::Tensor place_;  // (patch_feature_width, D)
   Network text_, picture_;
 };
 

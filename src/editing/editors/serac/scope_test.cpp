@@ -26,7 +26,7 @@ class SeracFixture : public ::testing::TestWithParam<std::string> {
     ScopeClassifier::Options options;
     options.text = 6;
     if (pictured()) options.places = 3, options.picture = 5;
-    options.narrow = 2;
+    options.patch_feature_width = 2;
     options.hidden = 7;
     options.embedding = 4;
     ScopeClassifier classifier(options);

@@ -69,7 +69,7 @@ ScopeClassifier::Options scope_options(const Model& model, const SeracConfig& sh
     options.places = model.num_image_tokens();
     options.picture = SeracState::picture_width(model);
   }
-  options.narrow = shape.narrow;
+  options.patch_feature_width = shape.patch_feature_width;
   options.hidden = shape.hidden;
   options.embedding = shape.embedding;
   options.seed = seed;
@@ -104,12 +104,16 @@ void SeracConfig::declare(SettingList& list) {
   list.whole(
       "blocks", blocks, 0, 10000,
       "number of language blocks after which hidden states are taken; 0: half of the blocks");
-  list.whole("narrow", narrow, 1, 100000, "size each image-patch feature is projected to");
+  list.whole("patch_feature_width", patch_feature_width, 1, 100000,
+             "size each image-patch feature is projected to");
+  list.alias("narrow", "patch_feature_width");
   list.whole("hidden", hidden, 1, 100000, "hidden size of the classifier");
   list.whole("embedding", embedding, 1, 100000, "embedding size for text and for pictures");
   list.text("sites", sites, "glob of the layers that the counterfactual model changes; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of the counterfactual model's weight changes");
-  list.text("told", told, "template of the edit before a question: {prompt} and {target}");
+  list.text("edit_prefix", edit_prefix,
+            "template of the edit before a question: {prompt} and {target}");
+  list.alias("told", "edit_prefix");
 }
 
 SeracState::SeracState(const Model& model, const SeracConfig& given, uint64_t seed,

@@ -34,12 +34,12 @@ struct SeracConfig {
   std::string encoder;     // folder of the sentence encoder; empty: hidden states of the model
   std::string encoder_id;  // fingerprint of the sentence encoder
   int64_t blocks = 0;      // number of blocks before the hidden states; 0: half of them
-  int64_t narrow = 16, hidden = 128, embedding = 32;  // see ScopeClassifier
+  int64_t patch_feature_width = 16, hidden = 128, embedding = 32;  // see ScopeClassifier
   // A glob; empty: all layers of the language module.
   std::string sites;
   int64_t rank = 8;
   // Template of an edit before a question.
-  std::string told = "New Fact: {prompt}{target}\nPrompt:";
+  std::string edit_prefix = "New Fact: {prompt}{target}\nPrompt:";
 
   void declare(SettingList& list);
   bool paper() const { return module == "paper"; }

@@ -47,8 +47,10 @@ class SeracTest : public ::testing::Test {
   static const Vlm& vlm() { return *vlm_; }
 
   static nlohmann::json small(const std::string& module = "repaired") {
-    return {{"module", module}, {"narrow", 4}, {"hidden", 8},  {"embedding", 4},
-            {"rank", 2},        {"lr", 0.02},  {"steps", 100}, {"texts", 0.5}};
+    return {{"module", module}, {"patch_feature_width", 4},
+            {"hidden", 8},      {"embedding", 4},
+            {"rank", 2},        {"lr", 0.02},
+            {"steps", 100},     {"texts", 0.5}};
   }
   static EditExample example(int number) {
     auto picture = [&](int series) {
@@ -356,7 +358,7 @@ TEST_F(SeracTest, TrainingResumesBitForBit) {
 TEST_F(SeracTest, RejectsInvalidSettings) {
   EXPECT_THAT(error_of([] { make_editor("serac", {{"module", "language"}}); }), HasSubstr("paper"));
   EXPECT_THAT(error_of([] {
-                make_trainable_editor("serac", vlm(), {{"told", "Fact: {prompt}"}}, nullptr)
+                make_trainable_editor("serac", vlm(), {{"edit_prefix", "Fact: {prompt}"}}, nullptr)
                     ->losses({example(1)});
               }),
               HasSubstr("{target}"));

@@ -150,7 +150,7 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& state, const Qu
   for (size_t q = 0; q < all.queries.size(); ++q) {
     if (all.kind[q] != Kind::edit) continue;
     const auto& edit = all.queries[q];
-    edits.push_back(Told::of(vlm.processor, state.shape.told, edit.prompt, edit.target));
+    edits.push_back(Told::of(vlm.processor, state.shape.edit_prefix, edit.prompt, edit.target));
     if (!state.shape.paper()) continue;
     const auto& images = forced.batch.rows[q].images;
     auto name =

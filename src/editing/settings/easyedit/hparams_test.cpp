@@ -486,7 +486,7 @@ TEST_F(HparamsTest, Ike) {
   // Files for language models have fewer keys, and do not use the edit as a demonstration.
   const std::string language = "alg_name: IKE\nmodel_name: llama\n";
   hparams = read(language);
-  EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"k", 16}, {"own", false}}));
+  EXPECT_EQ(hparams.spec.settings, nlohmann::json({{"k", 16}, {"copy_demonstration", false}}));
   hparams = read(language + "k: 8\nuse_icl_examples: false\n");
   EXPECT_EQ(hparams.spec.settings["k"], 0);
   EXPECT_THAT(refusal(std::string(kIke) + "kk: 3\n"), HasSubstr("kk"));

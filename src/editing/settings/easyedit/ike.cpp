@@ -8,7 +8,7 @@ using nlohmann::json;
 
 void finish_ike(File& file) {
   // EasyEdit uses the edit itself as a demonstration only for vision-language models.
-  if (!file.values.contains("task_name")) file.settings["own"] = false;
+  if (!file.values.contains("task_name")) file.settings["copy_demonstration"] = false;
   if (file.values.value("use_icl_examples", json(true)) == json(false)) file.settings["k"] = 0;
 }
 
