@@ -7,6 +7,7 @@
 
 #include "editing/registry.h"
 #include "io/error.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
