@@ -8,7 +8,7 @@
 #include "exam.h"
 #include "io/files/file.h"
 #include "io/runtime.h"
-#include "lessons.h"
+#include "training_batch.h"
 
 namespace emend::pretrain {
 namespace {
@@ -24,7 +24,7 @@ std::string percent(int64_t part, int64_t whole) {
              : "-";
 }
 
-std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
+std::string evaluate(const std::string& folder, int64_t count, uint64_t seed) {
   auto vlm = load_vlm(folder);
   auto items = held_out(count, seed);
   std::array<Score, kExamined> scores;
@@ -35,19 +35,19 @@ std::string examine(const std::string& folder, int64_t count, uint64_t seed) {
   }
   std::string mistakes;
   std::array<int, kExamined> shown{};
-  for (auto sight : {Sight::own, Sight::grey, Sight::swapped}) {
-    auto given = answers(vlm, items, sight);
+  for (auto choice : {PictureChoice::own, PictureChoice::grey, PictureChoice::swapped}) {
+    auto given = answers(vlm, items, choice);
     for (size_t i = 0; i < items.size(); ++i) {
       auto& item = items[i];
       bool right = given[i] == item.answer;
-      scores[item.subject].right[static_cast<int>(sight)] += right;
-      if (sight != Sight::own) continue;
+      scores[item.subject].right[static_cast<int>(choice)] += right;
+      if (choice != PictureChoice::own) continue;
       ++scores[item.subject].asked;
       if (!right && shown[item.subject]++ < 2)
         mistakes += fmt::format("| {} | {} | {} | {} |\n", examined_name(item.subject), item.prompt,
                                 item.answer, given[i]);
     }
-    fmt::print(stderr, "{} of 3 picture conditions evaluated\n", static_cast<int>(sight) + 1);
+    fmt::print(stderr, "{} of 3 picture conditions evaluated\n", static_cast<int>(choice) + 1);
   }
   auto text = fmt::format(
       "Greedy generation, exact match, {} questions per kind, seed {}.\n\n"
@@ -94,7 +94,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     emend::set_threads(threads);
-    auto tables = emend::pretrain::examine(folder, count, seed);
+    auto tables = emend::pretrain::evaluate(folder, count, seed);
     fmt::print("{}", tables);
     if (!out.empty()) emend::write_file(out, tables);
   } catch (const std::exception& error) {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "lessons.h"
 #include "suites/random.h"
+#include "training_batch.h"
 
 namespace emend::pretrain {
 
@@ -47,10 +47,10 @@ Item told(const scenes::Scene& scene, bool related, Rng& rng) {
   return item;
 }
 
-Query query_of(const Item& item, Sight sight) {
+Query query_of(const Item& item, PictureChoice choice) {
   if (!item.pictured) return {std::nullopt, item.prompt};
-  if (sight == Sight::own) return {item.picture, item.prompt};
-  if (sight == Sight::swapped) return {item.other, item.prompt};
+  if (choice == PictureChoice::own) return {item.picture, item.prompt};
+  if (choice == PictureChoice::swapped) return {item.other, item.prompt};
   Image grey = item.picture;
   std::fill(grey.rgb.begin(), grey.rgb.end(), uint8_t{128});
   return {grey, item.prompt};
@@ -117,12 +117,13 @@ std::map<std::string, std::string> usual_answers(int64_t count, uint64_t seed) {
   return usual;
 }
 
-std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items, Sight sight) {
+std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items,
+                                 PictureChoice choice) {
   std::vector<std::string> all;
   for (size_t from = 0; from < items.size(); from += kBatch) {
     std::vector<Query> queries;
     for (size_t i = from; i < std::min(items.size(), from + kBatch); ++i)
-      queries.push_back(query_of(items[i], sight));
+      queries.push_back(query_of(items[i], choice));
     GenerationOptions options;
     options.max_new_tokens = 40;
     for (auto& answer : generate(vlm, queries, {}, options)) all.push_back(std::move(answer));
@@ -146,7 +147,7 @@ double noisy_locality(const Vlm& vlm, const std::vector<Item>& items, double sha
     std::vector<Query> queries;
     std::vector<std::string> targets;
     for (size_t i = from; i < std::min(items.size(), from + kBatch); ++i) {
-      queries.push_back(query_of(items[i], Sight::own));
+      queries.push_back(query_of(items[i], PictureChoice::own));
       targets.push_back(" " + items[i].answer);
     }
     auto before = teacher_force(vlm, queries, targets);

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "lessons.h"
 #include "models/vlm.h"
 #include "suites/scenes/scenes.h"
+#include "training_batch.h"
 
 namespace emend::pretrain {
 
@@ -32,9 +32,10 @@ std::vector<Item> held_out(int64_t count, uint64_t seed);
 // without the picture.
 std::map<std::string, std::string> usual_answers(int64_t count, uint64_t seed);
 
-enum class Sight { own, grey, swapped };
+enum class PictureChoice { own, grey, swapped };
 // Answers from greedy generation.
-std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items, Sight sight);
+std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items,
+                                 PictureChoice choice);
 
 // Rank-by-rank agreement of the top k tokens, over all real positions, of the model with itself
 // after normal noise is added to each weight matrix, with `share` of its standard deviation.

@@ -30,7 +30,7 @@ Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t
         fmt::format("use at least {} queries and a grid size that is a multiple of 3", kQueries));
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   auto shapes = static_cast<int64_t>(scenes::shapes().size()) + 1;
-  auto colours = static_cast<int64_t>(scenes::colours().size()) + 1;
+  auto colors = static_cast<int64_t>(scenes::colors().size()) + 1;
   auto sizes = static_cast<int64_t>(scenes::sizes().size()) + 1;
   auto backgrounds = static_cast<int64_t>(scenes::backgrounds().size());
   auto creatures = static_cast<int64_t>(scenes::creatures().size()) + 1;
@@ -39,13 +39,13 @@ Heads::Heads(int64_t vision_width, int64_t query_width, int64_t queries, int64_t
   };
   for (auto [from, width] : {std::pair{"patches.", vision_width}, {"queries.", query_width}}) {
     add(std::string(from) + "shape", shapes, width);
-    add(std::string(from) + "colour", colours, width);
+    add(std::string(from) + "color", colors, width);
     add(std::string(from) + "size", sizes, width);
     add(std::string(from) + "background", backgrounds, width);
     add(std::string(from) + "creature", creatures, width);
     add(std::string(from) + "stand", 4, width);
   }
-  add("shapes.colour", colours, query_width);
+  add("shapes.color", colors, query_width);
   add("shapes.size", sizes, query_width);
   add("shapes.place", scenes::kPlaces + 1, query_width);
 }
@@ -55,22 +55,22 @@ at::Tensor Heads::read(const std::string& name, const at::Tensor& x) const {
 }
 
 Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
-                        const std::vector<const scenes::Scene*>& scenes, Legible legible) const {
-  std::vector<int64_t> shape, colour, size, background, creature, stand;
-  std::vector<int64_t> shape_colour, shape_size, shape_place;
+                        const std::vector<const scenes::Scene*>& scenes,
+                        HeadTargets targets) const {
+  std::vector<int64_t> shape, color, size, background, creature, stand;
+  std::vector<int64_t> shape_color, shape_size, shape_place;
   for (auto* scene : scenes) {
     auto base = shape.size();
-    for (auto* reading : {&shape, &colour, &size})
-      reading->resize(base + scenes::kPlaces, kNothing);
-    auto first = shape_colour.size();
-    for (auto* reading : {&shape_colour, &shape_size, &shape_place})
+    for (auto* reading : {&shape, &color, &size}) reading->resize(base + scenes::kPlaces, kNothing);
+    auto first = shape_color.size();
+    for (auto* reading : {&shape_color, &shape_size, &shape_place})
       reading->resize(first + kShapes, kNothing);
     for (auto& object : scene->objects) {
-      shape_colour[first + object.shape] = object.colour + 1;
+      shape_color[first + object.shape] = object.color + 1;
       shape_size[first + object.shape] = object.size + 1;
       shape_place[first + object.shape] = object.place + 1;
       shape[base + object.place] = object.shape + 1;
-      colour[base + object.place] = object.colour + 1;
+      color[base + object.place] = object.color + 1;
       size[base + object.place] = object.size + 1;
     }
     background.push_back(scene->background);
@@ -86,13 +86,13 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
   auto total = [&](const std::string& from, const at::Tensor& at_places, const at::Tensor& ground,
                    const at::Tensor& being) {
     auto sum = at::zeros({});
-    if (legible != Legible::colours)
+    if (targets != HeadTargets::colors)
       sum = sum + cross_entropy(read(from + "shape", at_places), shape) +
             cross_entropy(read(from + "size", at_places), size) +
             cross_entropy(read(from + "creature", being), creature) +
             0.3 * cross_entropy(read(from + "stand", being), stand);
-    if (legible != Legible::forms)
-      sum = sum + cross_entropy(read(from + "colour", at_places), colour) +
+    if (targets != HeadTargets::shapes)
+      sum = sum + cross_entropy(read(from + "color", at_places), color) +
             0.3 * cross_entropy(read(from + "background", ground), background);
     return sum;
   };
@@ -102,11 +102,11 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
   auto at_shapes = queries.narrow(1, scenes::kPlaces, kShapes).reshape({n * kShapes, -1});
   auto ground = queries.select(1, kGround), being = queries.select(1, kBeing);
   loss.queries = total("queries.", at_places, ground, being);
-  if (legible != Legible::colours)
+  if (targets != HeadTargets::colors)
     loss.queries = loss.queries + cross_entropy(read("shapes.size", at_shapes), shape_size) +
                    cross_entropy(read("shapes.place", at_shapes), shape_place);
-  if (legible == Legible::all)
-    loss.queries = loss.queries + cross_entropy(read("shapes.colour", at_shapes), shape_colour);
+  if (targets == HeadTargets::all)
+    loss.queries = loss.queries + cross_entropy(read("shapes.color", at_shapes), shape_color);
 
   at::NoGradGuard no_grad;
   auto right = [](const at::Tensor& logits, const std::vector<int64_t>& truth) {
@@ -119,13 +119,13 @@ Heads::Loss Heads::loss(const at::Tensor& vision, const at::Tensor& queries,
     return at::tensor(truth, at::kLong).gt(kNothing);
   };
   loss.places_right = share(right(read("queries.shape", at_places), shape) &
-                                right(read("queries.colour", at_places), colour) &
+                                right(read("queries.color", at_places), color) &
                                 right(read("queries.size", at_places), size),
                             there(shape));
-  loss.shapes_right = share(right(read("shapes.colour", at_shapes), shape_colour) &
+  loss.shapes_right = share(right(read("shapes.color", at_shapes), shape_color) &
                                 right(read("shapes.size", at_shapes), shape_size) &
                                 right(read("shapes.place", at_shapes), shape_place),
-                            there(shape_colour));
+                            there(shape_color));
   loss.creatures_right = share(right(read("queries.creature", being), creature), there(creature));
   return loss;
 }

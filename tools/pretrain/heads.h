@@ -11,7 +11,7 @@
 namespace emend::pretrain {
 
 // The part of a picture's content that is visible: everything, everything but colors, only colors.
-enum class Legible { all, forms, colours };
+enum class HeadTargets { all, shapes, colors };
 
 // Auxiliary heads, which are dropped after pretraining. One predicts the shape, color and size at
 // every place from the patches there. One predicts the whole scene from the queries: there is a
@@ -31,7 +31,7 @@ class Heads {
   };
   // vision: (N, 1 + grid^2, Dv) after the last norm; queries: (N, Q, Dq) before the projection.
   Loss loss(const at::Tensor& vision, const at::Tensor& queries,
-            const std::vector<const scenes::Scene*>& scenes, Legible legible) const;
+            const std::vector<const scenes::Scene*>& scenes, HeadTargets targets) const;
 
  private:
   at::Tensor read(const std::string& name, const at::Tensor& x) const;

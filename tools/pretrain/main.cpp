@@ -104,7 +104,7 @@ void run(const Arguments& a) {
     trainer.save(a.checkpoint);
     export_weights(*model, a.folder);
   };
-  Marks since;
+  StepResult since;
   int64_t count = 0;
   while (trainer.steps() < a.steps && !InterruptGuard::interrupted()) {
     since.add(trainer.step(rate(a, trainer.steps())));
@@ -121,12 +121,12 @@ void run(const Arguments& a) {
     }
     if (trainer.steps() % a.examine_every == 0) {
       keep();
-      fmt::print("held out: {}\n", trainer.examine(held_out, 256).line());
+      fmt::print("held out: {}\n", trainer.evaluate(held_out, 256).line());
       std::fflush(stdout);
     }
   }
   keep();
-  fmt::print("held out at the end: {}\n", trainer.examine(held_out, 1024).line());
+  fmt::print("held out at the end: {}\n", trainer.evaluate(held_out, 1024).line());
 }
 
 }  // namespace

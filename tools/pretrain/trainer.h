@@ -6,9 +6,9 @@
 
 #include "adamw.h"
 #include "heads.h"
-#include "lessons.h"
 #include "models/core/model.h"
 #include "pool.h"
+#include "training_batch.h"
 
 namespace emend::pretrain {
 
@@ -28,12 +28,12 @@ struct Recipe {
 };
 
 // The results of a training step or an evaluation.
-struct Marks {
+struct StepResult {
   double loss = 0, patches = 0, queries = 0;
   double places_right = 0, shapes_right = 0, creatures_right = 0;
   std::array<double, kSubjects> right{}, seen{};
 
-  void add(const Marks& other);
+  void add(const StepResult& other);
   // Losses and fractions become means; the counts of answers stay sums.
   void average(double over);
   std::string line() const;
@@ -45,35 +45,35 @@ class Trainer {
   Trainer(Model& model, Heads& heads, const Tokenizer& tokenizer, Pool& pool, const Recipe& recipe);
 
   // Runs one step with this learning rate.
-  Marks step(double lr);
+  StepResult step(double lr);
   int64_t steps() const { return steps_; }
   // Evaluates greedy answers about held-out scenes by exact match.
-  Marks examine(const Pool& held_out, int64_t pictures) const;
+  StepResult evaluate(const Pool& held_out, int64_t pictures) const;
 
   void save(const std::string& path) const;
   void resume(const std::string& path);
 
  private:
   struct Share {
-    Marks marks;
+    StepResult result;
     std::vector<at::Tensor> grads;
-    std::vector<Asked> asked;
+    std::vector<BatchQuestion> questions;
     std::vector<bool> right;
   };
   // Runs the pass up to the queries, and computes the loss of the heads.
   Heads::Loss look(Pass& pass, const std::vector<const scenes::Scene*>& shown,
-                   Legible legible) const;
+                   HeadTargets targets) const;
   // The loss of the heads on pictures that show only a part of the content.
-  at::Tensor look_in_part(Legible legible, int64_t pictures, Teacher& teacher,
+  at::Tensor look_in_part(HeadTargets targets, int64_t pictures, BatchMaker& maker,
                           scenes::Rng& rng) const;
-  Share learn(uint64_t seed, int64_t pictures, int64_t text_rows, Teacher& teacher);
+  Share learn(uint64_t seed, int64_t pictures, int64_t text_rows, BatchMaker& maker);
 
   Model& model_;
   Heads& heads_;
   const Tokenizer& tokenizer_;
   Pool& pool_;
   Recipe recipe_;
-  std::vector<Teacher> teachers_;  // one per thread, because each has a token cache
+  std::vector<BatchMaker> makers_;  // one per thread, because each has a token cache
   Mix mix_;
   AdamW optimizer_;
   int64_t steps_ = 0;

@@ -36,7 +36,7 @@ const Words& values_of(const std::string& attribute) {
 // The caption with one color, shape or name replaced.
 Words other_captions(const std::string& caption) {
   Words all;
-  for (const auto* list : {&colours(), &shapes()})
+  for (const auto* list : {&colors(), &shapes()})
     for (const auto& word : *list) {
       auto at = caption.find(" " + word + " ");
       if (at == std::string::npos) continue;
@@ -67,8 +67,8 @@ Words alternatives(const Question& question) {
   const auto& truth = question.answer;
   auto part = split_topic(question.topic);
   switch (question.kind) {
-    case Kind::colour:
-      return without(colours(), truth);
+    case Kind::color:
+      return without(colors(), truth);
     case Kind::shape:
       return without(shapes(), truth);
     case Kind::size:

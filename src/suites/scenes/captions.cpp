@@ -12,7 +12,7 @@ std::string describe(const Scene& scene) {
     parts.push_back(creatures()[scene.creature].name + " at the " +
                     places()[3 + scene.creature_place]);
   for (const auto& o : scene.objects)
-    parts.push_back("a " + sizes()[o.size] + " " + colours()[o.colour] + " " + shapes()[o.shape] +
+    parts.push_back("a " + sizes()[o.size] + " " + colors()[o.color] + " " + shapes()[o.shape] +
                     " at the " + places()[o.place]);
   std::string text;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -25,7 +25,7 @@ std::string describe(const Scene& scene) {
 std::optional<Scene> world_described(const Scene& scene, const std::string& caption) {
   for (const auto& question : questions(scene)) {
     // Keep topics whose answer is another one after a single change. The wording does not matter.
-    bool changes = question.kind == Kind::colour || question.kind == Kind::shape ||
+    bool changes = question.kind == Kind::color || question.kind == Kind::shape ||
                    question.kind == Kind::size || question.kind == Kind::place ||
                    question.kind == Kind::background || question.kind == Kind::who;
     if (!changes || question.wording != 0) continue;

@@ -16,10 +16,10 @@ void add_consequence(std::vector<Consequence>& all, std::string_view pattern,
 }
 
 // Adds questions with the answer no ("Is it still red?"); all others would be answered with yes.
-void deny(std::vector<Consequence>& all, const std::string& shape, const std::string& colour) {
-  add_consequence(all, "is", "is/" + shape + "/" + colour, shape, colour, "no");
-  add_consequence(all, "presence", "presence/" + colour + " " + shape,
-                  with_article(colour + " " + shape), {}, "no");
+void deny(std::vector<Consequence>& all, const std::string& shape, const std::string& color) {
+  add_consequence(all, "is", "is/" + shape + "/" + color, shape, color, "no");
+  add_consequence(all, "presence", "presence/" + color + " " + shape,
+                  with_article(color + " " + shape), {}, "no");
 }
 
 // Adds text questions for facts in the picture, and picture questions for facts in texts.
@@ -52,8 +52,8 @@ std::vector<Consequence> consequences(const Scene& scene, const Question& questi
   }
   for (const auto& o : scene.objects)
     for (const auto& changed : world->objects)
-      if (changed.shape == o.shape && changed.colour != o.colour)
-        deny(all, shapes()[o.shape], colours()[o.colour]);
+      if (changed.shape == o.shape && changed.color != o.color)
+        deny(all, shapes()[o.shape], colors()[o.color]);
   // Generated questions may repeat a denied fact or the edit itself.
   std::vector<Consequence> distinct;
   for (auto& one : all) {

@@ -10,7 +10,7 @@ namespace {
 // Whether the scene has only combinations of this split and of pretraining.
 bool stays_in(const Scene& scene, Split split) {
   return std::all_of(scene.objects.begin(), scene.objects.end(), [&](const Object& o) {
-    auto own = object_split(o.shape, o.colour, o.size);
+    auto own = object_split(o.shape, o.color, o.size);
     return own == Split::pretrain || own == split;
   });
 }
@@ -30,7 +30,7 @@ Record counterfactual(Split split, uint64_t seed, const EditOptions& options) {
           target == creatures()[scene.creature].name)
         continue;
       // If the answer is the only change, the changed scene must be possible.
-      bool whole = question.kind == Kind::colour || question.kind == Kind::shape ||
+      bool whole = question.kind == Kind::color || question.kind == Kind::shape ||
                    question.kind == Kind::place;
       auto world = world_where(scene, question, target);
       if (world ? stays_in(*world, split) : !whole) targets.push_back(target);
@@ -45,8 +45,8 @@ Record counterfactual(Split split, uint64_t seed, const EditOptions& options) {
 
 Record caption_counterfactual(Split split, uint64_t seed, const EditOptions& options) {
   Rng rng(mix(mix(seed ^ (static_cast<uint64_t>(split) + 1) << 60)));
-  const std::vector<Kind> changes = {Kind::colour, Kind::shape,      Kind::size,
-                                     Kind::place,  Kind::background, Kind::who};
+  const std::vector<Kind> changes = {Kind::color, Kind::shape,      Kind::size,
+                                     Kind::place, Kind::background, Kind::who};
   for (;;) {
     auto scene = draw_scene(split, rng);
     auto able = kinds(scene);

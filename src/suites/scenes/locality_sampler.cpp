@@ -99,7 +99,7 @@ bool LocalitySampler::looks_alike(const Scene& other, const Scene& mine) const {
   if (other.creature >= 0 && touched_.count(creatures()[other.creature].name)) return true;
   for (const auto& a : other.objects)
     for (const auto& b : mine.objects)
-      if (a.shape == b.shape && a.colour == b.colour) return true;
+      if (a.shape == b.shape && a.color == b.color) return true;
   return false;
 }
 

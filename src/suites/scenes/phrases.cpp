@@ -9,7 +9,7 @@ namespace {
 // {a} and {b} stand for a shape, a color, a place or a name.
 const std::vector<Phrases>& all_phrases() {
   static const std::vector<Phrases> all = {
-      {Kind::colour,
+      {Kind::color,
        "colour",
        {"What color is the {a}?", "What is the color of the {a}?", "Which color does the {a} have?",
         "What color does the {a} have?", "Can you name the color of the {a}?"}},

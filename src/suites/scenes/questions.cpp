@@ -18,7 +18,7 @@ struct Asked {
 uint64_t fingerprint(const Scene& scene) {
   uint64_t hash = mix(scene.jitter ^ (static_cast<uint64_t>(scene.background) << 56));
   for (const auto& o : scene.objects)
-    hash = mix(hash ^ static_cast<uint64_t>(((o.shape * 8 + o.colour) * 2 + o.size) * 9 + o.place));
+    hash = mix(hash ^ static_cast<uint64_t>(((o.shape * 8 + o.color) * 2 + o.size) * 9 + o.place));
   return mix(hash ^ static_cast<uint64_t>(scene.creature * 3 + scene.creature_place));
 }
 
@@ -28,8 +28,8 @@ class Asker {
 
   void ask(Kind kind) {
     switch (kind) {
-      case Kind::colour:
-        return colour();
+      case Kind::color:
+        return color();
       case Kind::shape:
         return shape();
       case Kind::size:
@@ -64,7 +64,7 @@ class Asker {
   }
 
   static const std::string& shape_of(const Object& o) { return shapes()[o.shape]; }
-  static const std::string& colour_of(const Object& o) { return colours()[o.colour]; }
+  static const std::string& color_of(const Object& o) { return colors()[o.color]; }
   uint64_t chance(int salt) const { return mix(fingerprint(scene_) + static_cast<uint64_t>(salt)); }
 
   bool has_shape(int shape) const {
@@ -72,16 +72,16 @@ class Asker {
                        [&](const Object& o) { return o.shape == shape; });
   }
 
-  void colour() {
+  void color() {
     for (const auto& o : scene_.objects)
-      add("colour", "colour/" + shape_of(o), shape_of(o), {}, colour_of(o));
+      add("colour", "colour/" + shape_of(o), shape_of(o), {}, color_of(o));
   }
 
   void shape() {
     for (const auto& o : scene_.objects) {
       auto alike = std::count_if(scene_.objects.begin(), scene_.objects.end(),
-                                 [&](const Object& other) { return other.colour == o.colour; });
-      if (alike == 1) add("shape", "shape/" + colour_of(o), colour_of(o), {}, shape_of(o));
+                                 [&](const Object& other) { return other.color == o.color; });
+      if (alike == 1) add("shape", "shape/" + color_of(o), color_of(o), {}, shape_of(o));
       add("shape at", "shape/" + places()[o.place], places()[o.place], {}, shape_of(o));
     }
   }
@@ -102,12 +102,12 @@ class Asker {
   void presence() {
     int salt = 0;
     for (const auto& o : scene_.objects) {
-      auto name = colour_of(o) + " " + shape_of(o);
+      auto name = color_of(o) + " " + shape_of(o);
       add("presence", "presence/" + name, with_article(name), {}, "yes");
       near_miss(o, ++salt);
-      add("is", "is/" + shape_of(o) + "/" + colour_of(o), shape_of(o), colour_of(o), "yes");
-      int other = other_colour(o, ++salt);
-      add("is", "is/" + shape_of(o) + "/" + colours()[other], shape_of(o), colours()[other], "no");
+      add("is", "is/" + shape_of(o) + "/" + color_of(o), shape_of(o), color_of(o), "yes");
+      int other = other_color(o, ++salt);
+      add("is", "is/" + shape_of(o) + "/" + colors()[other], shape_of(o), colors()[other], "no");
     }
     for (const auto& o : scene_.objects)
       add("presence", "presence/" + shape_of(o), with_article(shape_of(o)), {}, "yes");
@@ -119,22 +119,22 @@ class Asker {
   }
 
   void near_miss(const Object& o, int salt) {
-    int shape = o.shape, colour = o.colour;
+    int shape = o.shape, color = o.color;
     if (chance(salt) % 2 == 0) {
-      colour = other_colour(o, salt);
+      color = other_color(o, salt);
     } else {
       std::array<int, 6> options{};
       int count = 0;
       for (int s = 0; s < 6; ++s) {
         bool shown = std::any_of(
             scene_.objects.begin(), scene_.objects.end(),
-            [&](const Object& other) { return other.shape == s && other.colour == colour; });
+            [&](const Object& other) { return other.shape == s && other.color == color; });
         if (!shown) options[count++] = s;
       }
       if (count == 0) return;
       shape = options[(chance(salt) >> 8) % count];
     }
-    auto name = colours()[colour] + " " + shapes()[shape];
+    auto name = colors()[color] + " " + shapes()[shape];
     // If two objects have the same similar object, it is used once, and then another one.
     if (asked("presence/" + name) && salt < 64) return near_miss(o, salt + 16);
     if (!asked("presence/" + name))
@@ -146,11 +146,11 @@ class Asker {
                        [&](const Asked& one) { return one.topic == topic; });
   }
 
-  int other_colour(const Object& o, int salt) const {
+  int other_color(const Object& o, int salt) const {
     std::array<int, 8> options{};
     int count = 0;
     for (int c = 0; c < 8; ++c)
-      if (c != o.colour) options[count++] = c;
+      if (c != o.color) options[count++] = c;
     return options[(chance(salt) >> 16) % count];
   }
 
@@ -176,8 +176,8 @@ class Asker {
         compare("larger", *x, *y, x->size - y->size);
         compare("further left", *x, *y, y->place % 3 - x->place % 3);
         compare("higher", *x, *y, y->place / 3 - x->place / 3);
-        if (x->colour == y->colour) {
-          same_colour(*x, *y, "yes");
+        if (x->color == y->color) {
+          same_color(*x, *y, "yes");
           alike = true;
         }
       }
@@ -188,7 +188,7 @@ class Asker {
                                       : skip == 2                ? 1
                                                                  : 2];
     if (x->shape > y->shape) std::swap(x, y);
-    same_colour(*x, *y, "no");
+    same_color(*x, *y, "no");
   }
 
   void compare(std::string_view how, const Object& x, const Object& y, int difference) {
@@ -197,7 +197,7 @@ class Asker {
         shape_of(y), shape_of(difference > 0 ? x : y));
   }
 
-  void same_colour(const Object& x, const Object& y, const char* answer) {
+  void same_color(const Object& x, const Object& y, const char* answer) {
     add("same colour", "comparison/same colour/" + shape_of(x) + "/" + shape_of(y), shape_of(x),
         shape_of(y), answer);
   }

@@ -29,7 +29,7 @@ std::vector<int> named(const std::string& text, const std::vector<std::string>& 
 
 // Answers a question from its words and the scene, without the topic; "?" if it cannot.
 std::string read_and_answer(const Scene& scene, const std::string& text) {
-  auto things = named(text, shapes()), hues = named(text, colours());
+  auto things = named(text, shapes()), hues = named(text, colors());
   auto find = [&](int shape) {
     for (const auto& o : scene.objects)
       if (o.shape == shape) return &o;
@@ -45,7 +45,7 @@ std::string read_and_answer(const Scene& scene, const std::string& text) {
   if (presence) {
     if (things.empty()) return yes(creature);
     const auto* o = find(things[0]);
-    return yes(o && (hues.empty() || o->colour == hues[0]));
+    return yes(o && (hues.empty() || o->color == hues[0]));
   }
   if (creature && things.empty()) {
     if (says(text, "live") || says(text, "home")) return creature->home;
@@ -61,7 +61,7 @@ std::string read_and_answer(const Scene& scene, const std::string& text) {
   if (things.size() == 2) {
     const auto *x = find(things[0]), *y = find(things[1]);
     if (!x || !y) return "?";
-    if (says(text, "color")) return yes(x->colour == y->colour);
+    if (says(text, "color")) return yes(x->color == y->color);
     int d = says(text, "left")   ? y->place % 3 - x->place % 3
             : says(text, "high") ? y->place / 3 - x->place / 3
                                  : x->size - y->size;
@@ -72,13 +72,13 @@ std::string read_and_answer(const Scene& scene, const std::string& text) {
     if (!o) return "?";
     if (says(text, "size") || says(text, "big") || says(text, "large")) return sizes()[o->size];
     if (says(text, "Where") || says(text, "place") || says(text, "part")) return places()[o->place];
-    if (!hues.empty()) return yes(o->colour == hues[0]);
-    return says(text, "color") ? colours()[o->colour] : "?";
+    if (!hues.empty()) return yes(o->color == hues[0]);
+    return says(text, "color") ? colors()[o->color] : "?";
   }
   std::string answer = "?";
   for (const auto& o : scene.objects) {
     bool meant =
-        hues.empty() ? says(text, "at the " + places()[o.place] + "?") : o.colour == hues[0];
+        hues.empty() ? says(text, "at the " + places()[o.place] + "?") : o.color == hues[0];
     if (!meant) continue;
     if (answer != "?") return "?";
     answer = shapes()[o.shape];
@@ -183,9 +183,9 @@ TEST(ScenesQuestions, PresenceIsBalancedForEveryPair) {
   std::map<std::pair<std::string, std::string>, std::pair<int, int>> count;
   for (int i = 0; i < 4000; ++i)
     for (const auto& q : questions(draw_scene(Split::pretrain, rng))) {
-      auto things = named(q.text, shapes()), hues = named(q.text, colours());
+      auto things = named(q.text, shapes()), hues = named(q.text, colors());
       if (q.kind != Kind::presence || things.size() != 1 || hues.size() != 1) continue;
-      auto& [yes, no] = count[{shapes()[things[0]], colours()[hues[0]]}];
+      auto& [yes, no] = count[{shapes()[things[0]], colors()[hues[0]]}];
       ++(q.answer == "yes" ? yes : no);
     }
   EXPECT_EQ(count.size(), 48u);
@@ -256,7 +256,7 @@ TEST(ScenesQuestions, VariantsKeepTheAnswerAndTheSplit) {
                   creature_split(scene.creature, scene.background));
       }
       for (const auto& o : other.objects) {
-        auto own = object_split(o.shape, o.colour, o.size);
+        auto own = object_split(o.shape, o.color, o.size);
         EXPECT_TRUE(own == Split::pretrain || own == split);
         if (other.creature >= 0) {
           EXPECT_NE(o.place % 3, other.creature_place);

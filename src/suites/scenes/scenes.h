@@ -18,14 +18,14 @@ namespace emend::scenes {
 inline constexpr int kPlaces = 9;  // 3 x 3, row by row: top left, top, top right, left, center, ...
 
 const std::vector<std::string>& shapes();       // 6
-const std::vector<std::string>& colours();      // 8
+const std::vector<std::string>& colors();       // 8
 const std::vector<std::string>& sizes();        // small, large
 const std::vector<std::string>& places();       // 9
 const std::vector<std::string>& backgrounds();  // 6
 struct Creature {
   std::string name;
   // The appearance (indices into lists of the renderer); any two creatures differ in two or more.
-  int body, colour, ears, eyes, pattern;
+  int body, color, ears, eyes, pattern;
   // Facts that only texts have.
   std::string home, food, hobby;
   int friend_of;  // index of another creature
@@ -33,7 +33,7 @@ struct Creature {
 const std::vector<Creature>& creatures();  // 48
 
 struct Object {
-  int shape, colour, size, place;
+  int shape, color, size, place;
   bool operator==(const Object&) const = default;
 };
 
@@ -51,7 +51,7 @@ struct Scene {
 // shape and color occurs in pretraining in at least one size. Each (text fact, wording) belongs to
 // one split.
 enum class Split { pretrain, train, eval };
-Split object_split(int shape, int colour, int size);
+Split object_split(int shape, int color, int size);
 Split creature_split(int creature, int background);
 
 using Rng = std::mt19937_64;
@@ -64,7 +64,7 @@ Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rn
 Image render(const Scene& scene, int size = 224);
 
 enum class Kind {
-  colour,
+  color,
   shape,
   size,
   count,

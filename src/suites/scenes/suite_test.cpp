@@ -226,10 +226,9 @@ TEST(ScenesSuite, GridAddsOnlyItsCells) {
 // The objects of a caption: "red star", ...
 std::set<std::string> things(const std::string& caption) {
   std::set<std::string> found;
-  for (const auto& colour : scenes::colours())
+  for (const auto& color : scenes::colors())
     for (const auto& shape : scenes::shapes())
-      if (caption.find(colour + " " + shape) != std::string::npos)
-        found.insert(colour + " " + shape);
+      if (caption.find(color + " " + shape) != std::string::npos) found.insert(color + " " + shape);
   return found;
 }
 

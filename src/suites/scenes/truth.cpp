@@ -23,10 +23,10 @@ const Object* with_shape(const Scene& scene, std::string_view shape) {
 std::optional<std::string> yes_no(bool yes) { return yes ? "yes" : "no"; }
 
 std::optional<std::string> shape_of(const Scene& scene, const std::string& where) {
-  int colour = index_of(colours(), where), place = index_of(places(), where);
+  int color = index_of(colors(), where), place = index_of(places(), where);
   const Object* found = nullptr;
   for (const auto& o : scene.objects) {
-    if (o.colour != colour && o.place != place) continue;
+    if (o.color != color && o.place != place) continue;
     if (found) return {};
     found = &o;
   }
@@ -39,13 +39,13 @@ std::optional<std::string> presence(const Scene& scene, const std::string& what)
   auto space = what.find(' ');
   if (space == std::string::npos) return yes_no(with_shape(scene, what));
   const auto* o = with_shape(scene, what.substr(space + 1));
-  return yes_no(o && colours()[o->colour] == what.substr(0, space));
+  return yes_no(o && colors()[o->color] == what.substr(0, space));
 }
 
 std::optional<std::string> comparison(const Scene& scene, const Words& part) {
   const auto *x = with_shape(scene, part.at(2)), *y = with_shape(scene, part.at(3));
   if (!x || !y) return {};
-  if (part[1] == "same colour") return yes_no(x->colour == y->colour);
+  if (part[1] == "same colour") return yes_no(x->color == y->color);
   int difference = part[1] == "larger"         ? x->size - y->size
                    : part[1] == "further left" ? y->place % 3 - x->place % 3
                                                : y->place / 3 - x->place / 3;
@@ -75,9 +75,9 @@ bool change(Scene& scene, const Question& question, const std::string& target) {
     return field >= 0;
   };
   switch (question.kind) {
-    case Kind::colour: {
+    case Kind::color: {
       auto* o = subject(1);
-      return o && set(o->colour, colours());
+      return o && set(o->color, colors());
     }
     case Kind::shape: {
       auto now = shape_of(scene, part.at(1));
@@ -98,7 +98,7 @@ bool change(Scene& scene, const Question& question, const std::string& target) {
     case Kind::presence: {  // only a yes to "is the star red?" determines its color
       auto* o = part[0] == "is" && target == "yes" ? subject(1) : nullptr;
       if (!o) return false;
-      o->colour = index_of(colours(), part.at(2));
+      o->color = index_of(colors(), part.at(2));
       return true;
     }
     case Kind::comparison: {
@@ -146,7 +146,7 @@ std::optional<std::string> truth(const Scene& scene, const std::string& topic) {
   if (part.size() == 4 && part[0] == "comparison") return comparison(scene, part);
   if (part.size() == 3 && part[0] == "is") {
     const auto* o = with_shape(scene, part[1]);
-    return o ? yes_no(colours()[o->colour] == part[2]) : std::nullopt;
+    return o ? yes_no(colors()[o->color] == part[2]) : std::nullopt;
   }
   if (part.size() != 2) return {};
   if (part[0] == "shape") return shape_of(scene, part[1]);
@@ -158,7 +158,7 @@ std::optional<std::string> truth(const Scene& scene, const std::string& topic) {
   }
   const auto* o = with_shape(scene, part[1]);
   if (!o) return {};
-  if (part[0] == "colour") return colours()[o->colour];
+  if (part[0] == "colour") return colors()[o->color];
   if (part[0] == "size") return sizes()[o->size];
   if (part[0] == "place") return places()[o->place];
   return {};

@@ -48,9 +48,9 @@ std::vector<Creature> make_creatures() {
   for (int i = 0; i < count; ++i) {
     // Every body in every color once. Ears and pattern are shifted, so that creatures with the same
     // body or color differ in ears or pattern, too.
-    int body = i / 8, colour = i % 8;
-    all[i] = {kNames[i],           body,     colour,   (body + colour) % 6, (body * 2 + colour) % 3,
-              (body + colour) % 4, homes[i], foods[i], hobbies[i],          0};
+    int body = i / 8, color = i % 8;
+    all[i] = {kNames[i],          body,     color,    (body + color) % 6, (body * 2 + color) % 3,
+              (body + color) % 4, homes[i], foods[i], hobbies[i],         0};
   }
   for (int i = 0; i < count; ++i) all[chain[i]].friend_of = chain[(i + 1) % count];
   return all;
@@ -63,7 +63,7 @@ const Words& shapes() {
   return words;
 }
 
-const Words& colours() {
+const Words& colors() {
   static const Words words = {"red",  "orange", "yellow", "green",
                               "blue", "purple", "white",  "black"};
   return words;

@@ -17,7 +17,7 @@ constexpr Split kSplits[] = {Split::pretrain, Split::train, Split::eval};
 
 TEST(ScenesWorld, HasTheDocumentedLists) {
   EXPECT_EQ(shapes().size(), 6u);
-  EXPECT_EQ(colours().size(), 8u);
+  EXPECT_EQ(colors().size(), 8u);
   EXPECT_EQ(sizes().size(), 2u);
   EXPECT_EQ(places().size(), size_t(kPlaces));
   EXPECT_EQ(backgrounds().size(), 6u);
@@ -42,10 +42,10 @@ TEST(ScenesWorld, AnyTwoLooksDifferInTwoAttributes) {
   for (size_t i = 0; i < all.size(); ++i)
     for (size_t j = i + 1; j < all.size(); ++j) {
       const auto &a = all[i], &b = all[j];
-      int differ = (a.body != b.body) + (a.colour != b.colour) + (a.ears != b.ears) +
+      int differ = (a.body != b.body) + (a.color != b.color) + (a.ears != b.ears) +
                    (a.eyes != b.eyes) + (a.pattern != b.pattern);
       EXPECT_GE(differ, 2) << a.name << " and " << b.name;
-      EXPECT_TRUE(a.body != b.body || a.colour != b.colour);
+      EXPECT_TRUE(a.body != b.body || a.color != b.color);
     }
 }
 
@@ -77,7 +77,7 @@ TEST(ScenesSplits, ObjectsAreHeldOutAndCovered) {
         ++by_size[size][split];
         seen += split == Split::pretrain;
       }
-      EXPECT_GE(seen, 1) << colours()[c] << " " << shapes()[s];
+      EXPECT_GE(seen, 1) << colors()[c] << " " << shapes()[s];
     }
     for (auto& count : by_size) {
       EXPECT_EQ(count[Split::pretrain], 6);
@@ -119,8 +119,8 @@ TEST(ScenesSplits, ScenesBelongToTheirSplit) {
         own += of == split;
       };
       for (const auto& o : scene.objects) {
-        count(object_split(o.shape, o.colour, o.size));
-        looks.emplace(o.shape, o.colour, o.size);
+        count(object_split(o.shape, o.color, o.size));
+        looks.emplace(o.shape, o.color, o.size);
       }
       if (scene.creature >= 0) {
         count(creature_split(scene.creature, scene.background));

@@ -17,8 +17,8 @@ struct Ridge {
 void sky(Canvas& canvas, Rgb top, Rgb middle, Rgb bottom) {
   for (int y = 0; y < canvas.size(); ++y) {
     float t = canvas.unit(y) / Canvas::kUnits * 2;
-    Rgb colour = t < 1 ? mix(top, middle, t) : mix(middle, bottom, t - 1);
-    for (int x = 0; x < canvas.size(); ++x) canvas.at(x, y) = colour;
+    Rgb color = t < 1 ? mix(top, middle, t) : mix(middle, bottom, t - 1);
+    for (int x = 0; x < canvas.size(); ++x) canvas.at(x, y) = color;
   }
 }
 
@@ -44,19 +44,19 @@ void ridge(Canvas& canvas, const Ridge& r, Rng& jitter) {
 }
 
 // Soft dots: stars, snowflakes, flowers.
-void dots(Canvas& canvas, int count, Box area, float radius, Rgb colour, float alpha, Rng& jitter) {
+void dots(Canvas& canvas, int count, Box area, float radius, Rgb color, float alpha, Rng& jitter) {
   for (int i = 0; i < count; ++i) {
     Vec at = {uniform(jitter, area.left, area.right), uniform(jitter, area.top, area.bottom)};
     float r = radius * uniform(jitter, 0.6f, 1.2f);
     canvas.paint(
         Box::around(at, r), alpha, 0.8f, [&](Vec p) { return circle(p - at, r); },
-        [&](Vec, float) { return colour; });
+        [&](Vec, float) { return color; });
   }
 }
 
 // Flat strokes: clouds, waves, ripples in sand.
-void strokes(Canvas& canvas, int count, Box area, float reach, float radius, Rgb colour,
-             float alpha, Rng& jitter) {
+void strokes(Canvas& canvas, int count, Box area, float reach, float radius, Rgb color, float alpha,
+             Rng& jitter) {
   for (int i = 0; i < count; ++i) {
     Vec at = {uniform(jitter, area.left, area.right), uniform(jitter, area.top, area.bottom)};
     float r = reach * uniform(jitter, 0.5f, 1.0f);
@@ -65,15 +65,15 @@ void strokes(Canvas& canvas, int count, Box area, float reach, float radius, Rgb
         [&](Vec p) {
           return capsule(p, {at.x - r, at.y}, {at.x + r, at.y}, radius);
         },
-        [&](Vec, float) { return colour; });
+        [&](Vec, float) { return color; });
   }
 }
 
-void tufts(Canvas& canvas, int count, Rgb colour, Rng& jitter) {
+void tufts(Canvas& canvas, int count, Rgb color, Rng& jitter) {
   for (int i = 0; i < count; ++i) {
     Vec at = {uniform(jitter, 6, 218), uniform(jitter, 110, 220)};
     for (float lean : {-2.5f, 0.0f, 2.5f})
-      canvas.fill(Box::around(at, 8), colour, [&](Vec p) {
+      canvas.fill(Box::around(at, 8), color, [&](Vec p) {
         return capsule(p, at, {at.x + lean, at.y - 6 + std::fabs(lean)}, 0.7f);
       });
   }

@@ -111,8 +111,8 @@ void paint_eyes(Canvas& canvas, int count, const Frame& frame, Vec at, Vec gaze)
   float white = count == 0 ? 15.0f : count == 1 ? 10.5f : 8.5f;
   for (int i = 0; i <= count; ++i) {
     Vec middle = at + layout[count][i];
-    auto ball = [&](Vec offset, float r, Rgb colour) {
-      canvas.fill(Box::around(frame.origin + middle, white + 5), colour,
+    auto ball = [&](Vec offset, float r, Rgb color) {
+      canvas.fill(Box::around(frame.origin + middle, white + 5), color,
                   [&, offset, r](Vec p) { return circle(frame.local(p) - middle - offset, r); });
     };
     ball({0, 0}, white + 1.4f, kInk);
@@ -141,7 +141,7 @@ void paint_creature(Canvas& canvas, const Creature& creature, int column, Rng& j
   float light = uniform(jitter, -0.05f, 0.05f);
   Vec gaze = {uniform(jitter, -1, 1), uniform(jitter, -0.6f, 0.8f)};
   const Build& build = kBuilds[creature.body];
-  Rgb skin = shade(kSkin[creature.colour], light), edge = shade(skin, -0.5f);
+  Rgb skin = shade(kSkin[creature.color], light), edge = shade(skin, -0.5f);
   Box area = {at.x - 56, at.y - 90, at.x + 56, at.y + 58};
 
   canvas.paint(
@@ -153,11 +153,11 @@ void paint_creature(Canvas& canvas, const Creature& creature, int column, Rng& j
         return Rgb{18, 22, 40};
       });
 
-  auto part = [&](const Box& where, Rgb colour, auto distance) {
+  auto part = [&](const Box& where, Rgb color, auto distance) {
     canvas.paint(
         where, 1, 0, [&](Vec p) { return distance(frame.local(p)); },
         [&](Vec, float d) {
-          return mix(colour, edge, clamp01((d + 2.2f) * canvas.scale() + 0.5f));
+          return mix(color, edge, clamp01((d + 2.2f) * canvas.scale() + 0.5f));
         });
   };
   part({at.x - 40, at.y + 30, at.x + 40, at.y + 62}, shade(skin, -0.22f), [&](Vec p) {
@@ -172,11 +172,11 @@ void paint_creature(Canvas& canvas, const Creature& creature, int column, Rng& j
       area, 1, 0, [&](Vec p) { return body(creature.body, frame.local(p)); },
       [&](Vec world, float d) {
         Vec p = frame.local(world);
-        Rgb colour = marked(creature.pattern, p) ? mark : skin;
+        Rgb color = marked(creature.pattern, p) ? mark : skin;
         if (creature.pattern == 3)
-          colour = mix(colour, belly, clamp01(0.5f - ellipse({p.x, p.y - 26}, {24, 20})));
-        colour = shade(colour, p.y < 0 ? -p.y * 0.0030f : -p.y * 0.0032f);
-        return mix(colour, edge, clamp01((d + 2.4f) * canvas.scale() + 0.5f));
+          color = mix(color, belly, clamp01(0.5f - ellipse({p.x, p.y - 26}, {24, 20})));
+        color = shade(color, p.y < 0 ? -p.y * 0.0030f : -p.y * 0.0032f);
+        return mix(color, edge, clamp01((d + 2.4f) * canvas.scale() + 0.5f));
       });
   paint_eyes(canvas, creature.eyes, frame, build.eyes, gaze);
   paint_mouth(canvas, frame, {0, build.eyes.y + 16});

@@ -42,27 +42,27 @@ void sort_by_place(Scene& scene) {
 
 // Gives two objects the same color, because this is too rare by chance (1 in 8) for a balanced
 // "same color?".
-void share_a_colour(Scene& scene, Rng& rng) {
+void share_a_color(Scene& scene, Rng& rng) {
   std::vector<std::pair<size_t, int>> options;  // the object that changes and its new color
   for (size_t i = 0; i < scene.objects.size(); ++i)
     for (size_t j = 0; j < scene.objects.size(); ++j) {
-      int colour = scene.objects[j].colour;
-      if (i == j || colour == scene.objects[i].colour) continue;
+      int color = scene.objects[j].color;
+      if (i == j || color == scene.objects[i].color) continue;
       const auto& o = scene.objects[i];
-      if (object_split(o.shape, colour, o.size) == Split::pretrain &&
-          object_split(o.shape, o.colour, o.size) == Split::pretrain)
-        options.emplace_back(i, colour);
+      if (object_split(o.shape, color, o.size) == Split::pretrain &&
+          object_split(o.shape, o.color, o.size) == Split::pretrain)
+        options.emplace_back(i, color);
     }
   if (options.empty()) return;
-  auto [object, colour] = pick(options, rng);
-  scene.objects[object].colour = colour;
+  auto [object, color] = pick(options, rng);
+  scene.objects[object].color = color;
 }
 
 }  // namespace
 
-Split object_split(int shape, int colour, int size) {
+Split object_split(int shape, int color, int size) {
   // Four of the eight colors of each shape are held out in one size, two for each split.
-  int step = (colour - shape * 3 % 8 + 8) % 8;
+  int step = (color - shape * 3 % 8 + 8) % 8;
   int held = step == 1 || step == 4 ? shape % 2 : 1 - shape % 2;
   if ((step == 1 || step == 6) && size == held) return Split::eval;
   if ((step == 4 || step == 2) && size == held) return Split::train;
@@ -93,10 +93,10 @@ Scene draw_scene(Split split, Rng& rng) {
     // Without a creature, the first object makes the scene belong to its split.
     bool own = scene.creature < 0 ? i == 0 || below(rng, 3) == 0 : below(rng, 2) == 0;
     int place = free_place(scene, rng);
-    auto [colour, size] = look_for(order[i], own ? split : Split::pretrain, rng);
-    scene.objects.push_back({order[i], colour, size, place});
+    auto [color, size] = look_for(order[i], own ? split : Split::pretrain, rng);
+    scene.objects.push_back({order[i], color, size, place});
   }
-  if (count > 1 && below(rng, 3) == 0) share_a_colour(scene, rng);
+  if (count > 1 && below(rng, 3) == 0) share_a_color(scene, rng);
   sort_by_place(scene);
   scene.jitter = rng();
   return scene;

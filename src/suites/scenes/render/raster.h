@@ -108,10 +108,10 @@ class Canvas {
   Rgb& at(int x, int y) { return pixels_[size_t(y) * size_ + x]; }
   float unit(int pixel) const { return (static_cast<float>(pixel) + 0.5f) / scale_; }
 
-  // distance(Vec) in units, colour(Vec, distance). The edge is `blur` units wide, at least one
+  // distance(Vec) in units, color(Vec, distance). The edge is `blur` units wide, at least one
   // pixel.
-  template <typename Distance, typename Colour>
-  void paint(const Box& box, float alpha, float blur, Distance distance, Colour colour) {
+  template <typename Distance, typename Color>
+  void paint(const Box& box, float alpha, float blur, Distance distance, Color color) {
     float soft = std::max(blur, 1 / scale_);
     int x0 = bound(box.left - soft), x1 = bound(box.right + soft + 1 / scale_);
     int y0 = bound(box.top - soft), y1 = bound(box.bottom + soft + 1 / scale_);
@@ -122,12 +122,12 @@ class Canvas {
         float cover = 0.5f - d / soft;
         if (cover <= 0) continue;
         Rgb& pixel = at(x, y);
-        pixel = mix(pixel, colour(p, d), alpha * std::min(cover, 1.0f));
+        pixel = mix(pixel, color(p, d), alpha * std::min(cover, 1.0f));
       }
   }
   template <typename Distance>
-  void fill(const Box& box, Rgb colour, Distance distance) {
-    paint(box, 1, 0, distance, [&](Vec, float) { return colour; });
+  void fill(const Box& box, Rgb color, Distance distance) {
+    paint(box, 1, 0, distance, [&](Vec, float) { return color; });
   }
 
   // Adds noise of about +-amplitude, equal for the three channels.

@@ -11,7 +11,7 @@ void check(const Scene& scene) {
   bool good = within(scene.background, backgrounds().size()) && within(scene.creature_place, 3) &&
               within(scene.creature + 1, creatures().size() + 1);
   for (const auto& o : scene.objects)
-    good = good && within(o.shape, shapes().size()) && within(o.colour, colours().size()) &&
+    good = good && within(o.shape, shapes().size()) && within(o.color, colors().size()) &&
            within(o.size, sizes().size()) && within(o.place, kPlaces);
   if (!good)
     throw Error("suites::scenes", "a scene has an index out of range",

@@ -64,20 +64,20 @@ TEST(ScenesRender, ObjectsHaveTheirColorAtTheirPlace) {
       {{0, 50, 170}, {100, 130, 255}},    {{110, 20, 150}, {180, 110, 225}},
       {{215, 215, 215}, {255, 255, 255}}, {{10, 10, 10}, {85, 85, 90}}};
   for (int shape = 0; shape < 5; ++shape)  // the center of the moon is on its edge
-    for (int colour = 0; colour < 8; ++colour)
+    for (int color = 0; color < 8; ++color)
       for (int k = 0; k < 6; ++k) {
         Scene scene;
-        int place = (shape * 8 + colour + k) % 9;
-        scene.objects = {{shape, colour, k % 2, place}};
+        int place = (shape * 8 + color + k) % 9;
+        scene.objects = {{shape, color, k % 2, place}};
         scene.background = k;
-        scene.jitter = mix(shape * 100 + colour * 10 + k);
+        scene.jitter = mix(shape * 100 + color * 10 + k);
         auto image = render(scene);
         auto [r, g, b] = pixel(image, (2 * (place % 3) + 1) * 37, (2 * (place / 3) + 1) * 37 + 3);
-        const auto& range = ranges[colour];
+        const auto& range = ranges[color];
         int rgb[3] = {r, g, b};
         for (int c = 0; c < 3; ++c) {
-          EXPECT_GE(rgb[c], range.low[c]) << shapes()[shape] << " " << colours()[colour];
-          EXPECT_LE(rgb[c], range.high[c]) << shapes()[shape] << " " << colours()[colour];
+          EXPECT_GE(rgb[c], range.low[c]) << shapes()[shape] << " " << colors()[color];
+          EXPECT_LE(rgb[c], range.high[c]) << shapes()[shape] << " " << colors()[color];
         }
       }
 }

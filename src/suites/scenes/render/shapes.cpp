@@ -93,20 +93,20 @@ void paint_object(Canvas& canvas, const Object& object, Rng& jitter) {
       });
 
   // White gets a dark edge and black a light edge, to be visible on snow and at night.
-  Rgb paint = kPaint[object.colour];
-  Rgb edge = object.colour == 6   ? Rgb{112, 118, 134}
-             : object.colour == 7 ? Rgb{196, 198, 210}
-                                  : shade(paint, -0.42f);
+  Rgb paint = kPaint[object.color];
+  Rgb edge = object.color == 6   ? Rgb{112, 118, 134}
+             : object.color == 7 ? Rgb{196, 198, 210}
+                                 : shade(paint, -0.42f);
   Vec shine = at + Vec{-0.30f, -0.36f} * radius;
   float rim = object.size == 1 ? 2.4f : 1.9f;
   canvas.paint(area, 1, 0, distance, [&](Vec p, float d) {
     float slope = (p.y - at.y) / radius;
-    float top = object.colour == 7 ? 0.10f : 0.14f;
-    Rgb colour = shade(paint, light + (slope < 0 ? -slope * top : -slope * 0.12f));
+    float top = object.color == 7 ? 0.10f : 0.14f;
+    Rgb color = shade(paint, light + (slope < 0 ? -slope * top : -slope * 0.12f));
     float glow = 1 - length(p - shine) / (radius * 0.62f);
-    if (glow > 0) colour = shade(colour, glow * (object.colour == 7 ? 0.14f : 0.30f));
+    if (glow > 0) color = shade(color, glow * (object.color == 7 ? 0.14f : 0.30f));
     float border = clamp01((d + rim) * canvas.scale() + 0.5f);
-    return mix(colour, edge, border);
+    return mix(color, edge, border);
   });
 }
 

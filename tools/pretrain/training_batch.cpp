@@ -1,4 +1,4 @@
-#include "lessons.h"
+#include "training_batch.h"
 
 #include <cmath>
 
@@ -32,11 +32,11 @@ double Mix::weight(int subject) const {
   return 0.15 + error[subject];
 }
 
-void Mix::observe(const std::vector<Asked>& asked, const std::vector<bool>& right) {
+void Mix::observe(const std::vector<BatchQuestion>& questions, const std::vector<bool>& right) {
   std::array<int, kSubjects> seen{}, wrong{};
-  for (size_t i = 0; i < asked.size(); ++i) {
-    ++seen[asked[i].subject];
-    wrong[asked[i].subject] += !right[i];
+  for (size_t i = 0; i < questions.size(); ++i) {
+    ++seen[questions[i].subject];
+    wrong[questions[i].subject] += !right[i];
   }
   for (int s = 0; s < kSubjects; ++s) {
     if (!seen[s]) continue;
@@ -45,20 +45,20 @@ void Mix::observe(const std::vector<Asked>& asked, const std::vector<bool>& righ
   }
 }
 
-Teacher::Teacher(const Tokenizer& tokenizer, int64_t image_slots, scenes::Split split)
+BatchMaker::BatchMaker(const Tokenizer& tokenizer, int64_t num_image_tokens, scenes::Split split)
     : tokenizer_(tokenizer),
-      image_slots_(image_slots),
+      num_image_tokens_(num_image_tokens),
       bos_(tokenizer.id("</s>").value()),
       eos_(bos_),
       facts_(scenes::facts(split)) {}
 
-const std::vector<int64_t>& Teacher::tokens(const std::string& text) {
+const std::vector<int64_t>& BatchMaker::tokens(const std::string& text) {
   auto [it, fresh] = cache_.try_emplace(text);
   if (fresh) it->second = tokenizer_.encode(text, false);
   return it->second;
 }
 
-std::string Teacher::wrapped(const Question& question, Rng& rng) const {
+std::string BatchMaker::wrapped(const Question& question, Rng& rng) const {
   if (question.kind == Kind::caption) return question.text;
   auto& templates = scenes::prompt_templates();
   // Half of the questions use the first template of the benchmarks, the others another one.
@@ -66,8 +66,8 @@ std::string Teacher::wrapped(const Question& question, Rng& rng) const {
   return scenes::wrap(templates[which], question.text);
 }
 
-Teacher::Exercise Teacher::corrected(const std::vector<const Question*>& pool,
-                                     const Question& question, Rng& rng) const {
+BatchMaker::Exercise BatchMaker::corrected(const std::vector<const Question*>& pool,
+                                           const Question& question, Rng& rng) const {
   auto same_form = below(rng, scenes::prompt_templates().size());
   auto form = [&](const Question& q) {
     return q.kind == Kind::caption ? q.text
@@ -82,8 +82,8 @@ Teacher::Exercise Teacher::corrected(const std::vector<const Question*>& pool,
           about_this ? answer : question.answer};
 }
 
-void Teacher::teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_t image,
-                            int64_t tokens, const Mix& mix, Rng& rng) {
+void BatchMaker::add_picture_row(TrainingBatch& batch, const scenes::Scene& scene, int64_t image,
+                                 int64_t tokens, const Mix& mix, Rng& rng) {
   auto all = scenes::questions(scene);
   std::array<std::vector<const Question*>, kSubjects> by_kind;
   std::vector<const Question*> pool;
@@ -112,10 +112,10 @@ void Teacher::teach_picture(Lessons& lessons, const scenes::Scene& scene, int64_
     // The last question is dropped if it does not fit, but every row has at least one.
     if (tokens >= 0 || exercises.empty()) exercises.push_back(std::move(exercise));
   }
-  append(lessons, exercises, image);
+  append(batch, exercises, image);
 }
 
-void Teacher::teach_text(Lessons& lessons, int64_t tokens, Rng& rng) {
+void BatchMaker::add_text_row(TrainingBatch& batch, int64_t tokens, Rng& rng) {
   std::vector<Exercise> exercises;
   while (tokens > 0) {
     auto& q = pick(facts_, rng);
@@ -133,56 +133,57 @@ void Teacher::teach_text(Lessons& lessons, int64_t tokens, Rng& rng) {
     tokens -= length(exercise);
     if (tokens >= 0 || exercises.empty()) exercises.push_back(std::move(exercise));
   }
-  append(lessons, exercises, -1);
+  append(batch, exercises, -1);
 }
 
-int64_t Teacher::length(const Exercise& exercise) {
+int64_t BatchMaker::length(const Exercise& exercise) {
   return static_cast<int64_t>(tokens(exercise.prompt).size() +
                               tokens(" " + exercise.answer).size());
 }
 
-void Teacher::ask(Lessons& lessons, const std::vector<Question>& questions, int64_t image) {
+void BatchMaker::ask(TrainingBatch& batch, const std::vector<Question>& questions, int64_t image) {
   std::vector<Exercise> exercises;
   for (auto& q : questions) {
     auto prompt =
         q.kind == Kind::caption ? q.text : scenes::wrap(scenes::prompt_templates()[0], q.text);
     exercises.push_back({static_cast<int>(q.kind), prompt, q.answer});
   }
-  append(lessons, exercises, image);
+  append(batch, exercises, image);
 }
 
-void Teacher::append(Lessons& lessons, const std::vector<Exercise>& exercises, int64_t image) {
+void BatchMaker::append(TrainingBatch& batch, const std::vector<Exercise>& exercises,
+                        int64_t image) {
   Row row;
   if (image >= 0) {
     row.images = {image};
-    row.ids.assign(image_slots_, kImageSlot);
+    row.ids.assign(num_image_tokens_, kImageSlot);
   }
   row.ids.push_back(bos_);
   row.segments.assign(row.ids.size(), 0);
-  auto number = static_cast<int64_t>(lessons.rows.size());
+  auto number = static_cast<int64_t>(batch.rows.size());
   int64_t segment = 0;
   for (auto& exercise : exercises) {
     ++segment;
-    auto begin = lessons.targets.size();
+    auto begin = batch.targets.size();
     for (auto id : tokens(exercise.prompt)) row.ids.push_back(id);
     for (auto id : tokens(" " + exercise.answer)) {
-      lessons.row_of.push_back(number);
-      lessons.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
-      lessons.targets.push_back(id);
+      batch.row_of.push_back(number);
+      batch.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
+      batch.targets.push_back(id);
       row.ids.push_back(id);
     }
-    lessons.row_of.push_back(number);
-    lessons.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
-    lessons.targets.push_back(eos_);
+    batch.row_of.push_back(number);
+    batch.position_of.push_back(static_cast<int64_t>(row.ids.size()) - 1);
+    batch.targets.push_back(eos_);
     row.segments.resize(row.ids.size(), segment);
     // A compromise between equal weights of tokens and equal weights of questions, because captions
     // are long.
-    auto length = static_cast<double>(lessons.targets.size() - begin);
-    lessons.weights.resize(lessons.targets.size(), 1 / std::sqrt(length));
-    lessons.asked.push_back(
-        {exercise.subject, begin, lessons.targets.size(), exercise.prompt, exercise.answer});
+    auto length = static_cast<double>(batch.targets.size() - begin);
+    batch.weights.resize(batch.targets.size(), 1 / std::sqrt(length));
+    batch.questions.push_back(
+        {exercise.subject, begin, batch.targets.size(), exercise.prompt, exercise.answer});
   }
-  lessons.rows.push_back(std::move(row));
+  batch.rows.push_back(std::move(row));
 }
 
 }  // namespace emend::pretrain
