@@ -22,6 +22,11 @@ Hasher& Hasher::update(const void* data, size_t size) {
   return *this;
 }
 
+Hasher& Hasher::update_sized(std::string_view text) {
+  const uint64_t size = text.size();
+  return update(&size, sizeof size).update(text);
+}
+
 std::string Hasher::hex() const {
   auto hash = XXH3_128bits_digest(state_.get());
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);

@@ -1,10 +1,9 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <mutex>
 
-#include "io/hash.h"
+#include "io/tensors/tensor_hash.h"
 #include "models/architectures/architecture.h"
 #include "models/config/json_fields.h"
 #include "models/vlm.h"
@@ -12,19 +11,9 @@
 namespace emend {
 namespace {
 
-// Lengths are hashed first, so that different lists of texts never give the same bytes.
-void add_to_fingerprint(Hasher& hash, const std::string& text) {
-  const uint64_t size = text.size();
-  hash.update(&size, sizeof size).update(text);
-}
-
 void add_to_fingerprint(Hasher& hash, const std::string& name, const at::Tensor& tensor) {
-  add_to_fingerprint(hash, name);
-  add_to_fingerprint(hash,
-                     fmt::format("{} {}", at::toString(tensor.scalar_type()),
-                                 fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
-  const auto plain = tensor.detach().to(at::kCPU).contiguous();
-  hash.update(plain.data_ptr(), plain.nbytes());
+  hash.update_sized(name);
+  update_tensor(hash, tensor);
 }
 
 // The fingerprint covers the stored bytes and does not depend on the dtype of loading or the layout
@@ -39,7 +28,7 @@ std::string of_folder(const std::string& folder) {
   for (const auto& name : architecture.tied_weights) stored.erase(name);
 
   Hasher hash;
-  add_to_fingerprint(hash, architecture.canonical);
+  hash.update_sized(architecture.canonical);
   for (const auto& [name, in_file] : stored) {
     add_to_fingerprint(hash, name, checkpoint.tensor(in_file));
     checkpoint.release_pages(in_file);  // otherwise all files of the model would be in memory

@@ -12,22 +12,16 @@
 namespace emend {
 namespace {
 
-// Lengths are hashed first, so that different lists never give the same bytes.
-void add(Hasher& hash, const std::string& text) {
-  uint64_t size = text.size();
-  hash.update(&size, sizeof size).update(text);
-}
-
-void add(Hasher& hash, const at::Tensor& tensor) {
+void add_tensor_to_id(Hasher& hash, const at::Tensor& tensor) {
   auto flat = tensor.detach().to(at::kCPU).contiguous();
   for (int64_t size : flat.sizes()) hash.update(&size, sizeof size);
   hash.update(flat.data_ptr(), flat.nbytes());
 }
 
-void add(Hasher& hash, const std::map<std::string, at::Tensor>& tensors) {
+void add_tensors_to_id(Hasher& hash, const std::map<std::string, at::Tensor>& tensors) {
   for (const auto& [name, tensor] : tensors) {
-    add(hash, name);
-    add(hash, tensor);
+    hash.update_sized(name);
+    add_tensor_to_id(hash, tensor);
   }
 }
 
@@ -86,26 +80,26 @@ Interventions Patch::interventions(const Vlm& vlm, ActivationStore* store) const
 
 std::string patch_id(const Patch& patch) {
   Hasher hash;
-  add(hash, patch.base);
-  add(hash, patch.editor);
-  add(hash, setting_text(patch.settings));
-  add(hash, setting_text(patch.request));
+  hash.update_sized(patch.base);
+  hash.update_sized(patch.editor);
+  hash.update_sized(setting_text(patch.settings));
+  hash.update_sized(setting_text(patch.request));
   for (const auto& [site, delta] : patch.deltas) {
-    add(hash, site);
+    hash.update_sized(site);
     if (delta.low_rank()) {
-      add(hash, delta.up);
-      add(hash, delta.down);
+      add_tensor_to_id(hash, delta.up);
+      add_tensor_to_id(hash, delta.down);
     } else {
-      add(hash, delta.dense);
+      add_tensor_to_id(hash, delta.dense);
     }
   }
   // A patch without a memory keeps the id of versions that had no memories.
-  add(hash, patch.memory.network);
-  if (!patch.memory.reading.is_null()) add(hash, setting_text(patch.memory.reading));
+  add_tensors_to_id(hash, patch.memory.network);
+  if (!patch.memory.reading.is_null()) hash.update_sized(setting_text(patch.memory.reading));
   for (const auto& entry : patch.memory.entries) {
-    add(hash, entry.name);
-    add(hash, setting_text(entry.facts));
-    add(hash, entry.tensors);
+    hash.update_sized(entry.name);
+    hash.update_sized(setting_text(entry.facts));
+    add_tensors_to_id(hash, entry.tensors);
   }
   return hash.hex();
 }

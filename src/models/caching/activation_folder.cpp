@@ -41,10 +41,7 @@ class Checksum {
   std::string hex() const { return hash_.hex(); }
 
  private:
-  void add(std::string_view text) {
-    const uint64_t size = text.size();
-    hash_.update(&size, sizeof size).update(text);
-  }
+  void add(std::string_view text) { hash_.update_sized(text); }
   Hasher hash_;
 };
 

@@ -9,8 +9,8 @@
 
 #include "io/error.h"
 #include "io/files/file.h"
-#include "io/hash.h"
 #include "io/runtime.h"
+#include "io/tensors/tensor_hash.h"
 
 namespace emend {
 namespace {
@@ -30,23 +30,12 @@ const std::string& build() {
   return build;
 }
 
-void add_tensor(Hasher& hash, const at::Tensor& tensor) {
-  if (!tensor.defined()) {
-    hash.update("none;");
-    return;
-  }
-  hash.update(fmt::format("{} {};", at::toString(tensor.scalar_type()),
-                          fmt::join(tensor.sizes().begin(), tensor.sizes().end(), " ")));
-  const auto plain = tensor.to(at::kCPU).contiguous();
-  hash.update(plain.data_ptr(), plain.nbytes());
-}
-
 // All fields of a pass before the first stage.
 std::string content_of(const Pass& pass) {
   Hasher hash;
   for (const auto* tensor : {&pass.pixels, &pass.ids, &pass.mask, &pass.segments, &pass.positions,
                              &pass.image_positions, &pass.image_source, &pass.image_rows})
-    add_tensor(hash, *tensor);
+    update_tensor(hash, *tensor);
   return hash.hex();
 }
 
@@ -92,7 +81,7 @@ at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, Activation
   std::string key;
   if (store) {
     Hasher content;
-    add_tensor(content, pixels);
+    update_tensor(content, pixels);
     key = store_key(vlm, "features of picture " + content.hex());
     if (const auto entry = store->find(key))
       return entry->tensors.at("features").to(model.device());

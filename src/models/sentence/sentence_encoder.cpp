@@ -17,11 +17,6 @@
 namespace emend {
 namespace {
 
-void add_to_hash(Hasher& hash, const std::string& text) {
-  const uint64_t size = text.size();
-  hash.update(&size, sizeof size).update(text);
-}
-
 class BertEncoder : public SentenceEncoder {
  public:
   BertEncoder(const std::string& folder, const SentenceFolder& says, at::Device device)
@@ -60,9 +55,9 @@ class BertEncoder : public SentenceEncoder {
     std::vector<at::Tensor> site_weights;
     Bert bert(config_, Builder{weights, parameters, sites, site_weights});
     weights.finish();
-    add_to_hash(hash_, config_.canonical());
+    hash_.update_sized(config_.canonical());
     for (const auto& [name, tensor] : parameters) {
-      add_to_hash(hash_, name);
+      hash_.update_sized(name);
       const auto plain = tensor.to(at::kCPU).contiguous();
       hash_.update(plain.data_ptr(), plain.nbytes());
     }
@@ -93,12 +88,11 @@ class BertEncoder : public SentenceEncoder {
                   fmt::format("the tokenizer of '{}' has {} tokens, but its model has only {}",
                               folder_, tokenizer_->size(), config_.vocabulary),
                   "config.json and the tokenizer must come from the same model");
-    add_to_hash(hash_, says_.canonical());
+    hash_.update_sized(says_.canonical());
     // Throws if a token has no id, so that every id is in the model's table.
-    for (int64_t id = 0; id < tokenizer_->size(); ++id) add_to_hash(hash_, tokenizer_->token(id));
+    for (int64_t id = 0; id < tokenizer_->size(); ++id) hash_.update_sized(tokenizer_->token(id));
     // A tokenization of a sample text, for the fingerprint.
-    add_to_hash(
-        hash_,
+    hash_.update_sized(
         fmt::format("{}", fmt::join(tokenizer_->encode("Ab\u00c9\u00e9 c\u6f22d.", true), " ")));
     fingerprint_ = hash_.hex();
   }
