@@ -96,8 +96,8 @@ class SeracTest : public ::testing::Test {
   // The weight changes of a patch's counterfactual model.
   static Interventions counterfactual(const Patch& patch) {
     SeracState state(*vlm().model, read_settings<SeracConfig>("serac", patch.memory.reading));
-    trained.load(patch.memory.network, "the patch");
-    return trained.counterfactual.interventions();
+    state.load(patch.memory.network, "the patch");
+    return state.counterfactual.interventions();
   }
 
   static std::unique_ptr<testing::TemporaryFolder> folder_;
