@@ -51,18 +51,18 @@ Batch rows_of(const Pass& pass) {
   return batch;
 }
 
-Told Told::of(const Processor& processor, const std::string& pattern, const std::string& prompt,
-              const std::string& target) {
+EditPrefix EditPrefix::of(const Processor& processor, const std::string& pattern,
+                          const std::string& prompt, const std::string& target) {
   const auto text = filled(filled(pattern, "{target}", target), "{prompt}", prompt);
-  Told told;
-  told.tokens = processor.tokenizer->encode(text, /*special=*/false);
+  EditPrefix prefix;
+  prefix.tokens = processor.tokenizer->encode(text, /*special=*/false);
   const auto whole = processor.tokenizer->encode(text, /*special=*/true);
-  auto found = std::search(whole.begin(), whole.end(), told.tokens.begin(), told.tokens.end());
-  if (found != whole.end()) told.begin.assign(whole.begin(), found);
-  return told;
+  auto found = std::search(whole.begin(), whole.end(), prefix.tokens.begin(), prefix.tokens.end());
+  if (found != whole.end()) prefix.begin.assign(whole.begin(), found);
+  return prefix;
 }
 
-int64_t Told::place_in(const Row& row) const {
+int64_t EditPrefix::place_in(const Row& row) const {
   auto slot = std::find(row.ids.rbegin(), row.ids.rend(), kImageToken);
   auto place = slot.base();  // after the last image token, or the first position of the row
   if (slot == row.ids.rend()) place = row.ids.begin();
@@ -115,7 +115,8 @@ int64_t CounterfactualPass::position(int64_t row, int64_t offset) const {
 }
 
 CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
-                                       const std::vector<const Told*>& told, const at::Tensor& seen,
+                                       const std::vector<const EditPrefix*>& prefixes,
+                                       const at::Tensor& seen,
                                        const std::vector<const Projection*>& projections,
                                        PadSide pad) {
   CounterfactualPass made;
@@ -123,8 +124,8 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
   std::vector<at::Tensor> pictures, pixels;
   for (size_t r = 0; r < rows.size(); ++r) {
     auto row = rows[r];
-    const auto& tokens = told[r]->tokens;
-    const auto at = told[r]->place_in(row);
+    const auto& tokens = prefixes[r]->tokens;
+    const auto at = prefixes[r]->place_in(row);
     made.placed.push_back(at);
     made.length.push_back(static_cast<int64_t>(tokens.size()));
     row.ids.insert(row.ids.begin() + at, tokens.begin(), tokens.end());

@@ -18,12 +18,12 @@ Batch rows_of(const Pass& pass);
 
 // The tokens of an edit that are inserted into a row, after its last image token and the special
 // tokens at the start of its text. Throws emend::Error if the template lacks {prompt} or {target}.
-struct Told {
+struct EditPrefix {
   std::vector<int64_t> tokens;
   std::vector<int64_t> begin;  // the special tokens at the start
 
-  static Told of(const Processor& processor, const std::string& pattern, const std::string& prompt,
-                 const std::string& target);
+  static EditPrefix of(const Processor& processor, const std::string& pattern,
+                       const std::string& prompt, const std::string& target);
   // The index in the row at which the tokens are inserted.
   int64_t place_in(const Row& row) const;
 };
@@ -61,9 +61,10 @@ struct CounterfactualPass {
   int64_t position(int64_t row, int64_t offset) const;
 };
 // `seen` has the connector outputs for the pictures of the rows (undefined without pictures).
-// `told` and `projections` (empty: none) have one item for each row.
+// `prefixes` and `projections` (empty: none) have one item for each row.
 CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
-                                       const std::vector<const Told*>& told, const at::Tensor& seen,
+                                       const std::vector<const EditPrefix*>& prefixes,
+                                       const at::Tensor& seen,
                                        const std::vector<const Projection*>& projections,
                                        PadSide pad);
 

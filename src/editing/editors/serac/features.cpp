@@ -75,7 +75,7 @@ QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at:
   if (!options.pictures) return features;
   const auto rows = static_cast<int64_t>(batch.rows.size());
   const auto on = features.text.options();
-  features.looks = at::zeros({rows}, on);
+  features.has_image = at::zeros({rows}, on);
   if (!seen.defined()) return features;
   std::vector<at::Tensor> pictures;
   for (int64_t r = 0; r < rows; ++r) {
@@ -86,7 +86,7 @@ QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at:
     }
     auto which = at::tensor(images, at::kLong).to(seen.device());
     pictures.push_back(seen.index_select(0, which).to(at::kFloat).mean(0));
-    features.looks[r] = 1;
+    features.has_image[r] = 1;
   }
   features.pictures = at::stack(pictures);
   return features;

@@ -19,7 +19,7 @@ struct QuestionFeatures {
   // (B, Q, D): the mean of the connector outputs for a row's pictures; 0 without pictures;
   // undefined if pictures are not used.
   at::Tensor pictures;
-  at::Tensor looks;  // (B): 1 if a row has a picture, else 0
+  at::Tensor has_image;  // (B): 1 if a row has a picture, else 0
 };
 
 // Selects the features.

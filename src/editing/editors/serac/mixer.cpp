@@ -41,8 +41,8 @@ SeracMixer::SeracMixer(const Vlm& vlm, const Patch& patch, ActivationStore* stor
   std::vector<at::Tensor> embedded;
   for (const auto& entry : patch.memory.entries) {
     auto fact = [&](const char* name) { return json_get<std::string>(entry.facts, name, kPatch); };
-    told_.push_back(
-        Told::of(vlm.processor, state_.shape.edit_prefix, fact("prompt"), fact("target")));
+    prefixes_.push_back(
+        EditPrefix::of(vlm.processor, state_.shape.edit_prefix, fact("prompt"), fact("target")));
     embedded.push_back(embedding_of(entry, state_.scope.width()).to(device));
     if (!state_.shape.paper()) continue;
     const auto seed = projection_seed(settings_.seed, entry.name, fact("target"));
@@ -85,7 +85,7 @@ SeracMixer::Answer SeracMixer::begin(const Pass& pass) const {
   // The index of a row in the list of rows in scope.
   std::vector<int64_t> index(batch.rows.size(), -1);
   std::vector<Row> rows;
-  std::vector<const Told*> told;
+  std::vector<const EditPrefix*> prefixes;
   std::vector<const Projection*> projections;
   const auto chosen = answer.rows.to(at::kCPU);
   const auto which = nearest.to(at::kCPU);
@@ -94,11 +94,11 @@ SeracMixer::Answer SeracMixer::begin(const Pass& pass) const {
     const auto entry = static_cast<size_t>(which.data_ptr<int64_t>()[row]);
     index[static_cast<size_t>(row)] = i;
     rows.push_back(batch.rows[static_cast<size_t>(row)]);
-    told.push_back(&told_[entry]);
+    prefixes.push_back(&prefixes_[entry]);
     if (!projections_.empty()) projections.push_back(&projections_[entry]);
   }
   const auto pad = pass.cache ? PadSide::left : PadSide::right;
-  auto made = counterfactual_pass(model, rows, told, seen, projections, pad);
+  auto made = counterfactual_pass(model, rows, prefixes, seen, projections, pad);
 
   const auto width = pass.ids.size(1);
   const auto wanted =

@@ -37,7 +37,7 @@ class SeracMixer {
   ActivationStore* store_;
   SeracSettings settings_;
   SeracState state_;
-  std::vector<Told> told_;               // for each entry
+  std::vector<EditPrefix> prefixes_;     // for each entry
   std::vector<Projection> projections_;  // for each entry, only for module `paper`
   at::Tensor embedded_;                  // (entries, width)
 };

@@ -50,7 +50,7 @@ at::Tensor ScopeClassifier::embed(const QuestionFeatures& features) const {
   auto picture = at::zeros_like(text);
   if (features.pictures.defined())
     picture = picture_(at::linear(normalised(features.pictures), place_).flatten(1)) *
-              features.looks.unsqueeze(-1);
+              features.has_image.unsqueeze(-1);
   return at::cat({text, picture}, 1);
 }
 

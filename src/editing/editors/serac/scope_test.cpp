@@ -19,7 +19,7 @@ class SeracFixture : public ::testing::TestWithParam<std::string> {
     QuestionFeatures features;
     features.text = tensor("text");
     if (pictured()) features.pictures = tensor("pictures");
-    features.looks = tensor("looks");
+    features.has_image = tensor("looks");
     return features;
   }
   ScopeClassifier classifier() const {

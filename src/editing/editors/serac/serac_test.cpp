@@ -121,7 +121,7 @@ TEST_F(SeracTest, BaseBitsOutOfScopeAndCounterfactualInScope) {
   auto before = logits(mixed_queries(), {});
   auto after = logits(mixed_queries(), patch.interventions(vlm()));
   // Runs the counterfactual model directly, with the edit before the question.
-  auto told =
+  auto prompted =
       logits({query(1, "New Fact: What is this? cat\nPrompt:What is this?")}, counterfactual(patch))
           .at(0);
   for (size_t row = 0; row < before.size(); ++row) {
@@ -131,11 +131,12 @@ TEST_F(SeracTest, BaseBitsOutOfScopeAndCounterfactualInScope) {
     }
     const auto size = before[row].size(0);
     const int64_t text = 13 + 4;  // characters of question and answer
-    auto own = after[row].slice(0, size - text), expected = told.slice(0, told.size(0) - text);
+    auto own = after[row].slice(0, size - text),
+         expected = prompted.slice(0, prompted.size(0) - text);
     EXPECT_LT(largest_change(own, expected), 1e-4) << row;
     EXPECT_GT(largest_change(own, before[row].slice(0, size - text)), 0.1) << row;
     // The positions of the picture are before the edit and do not attend to it.
-    EXPECT_LT(largest_change(after[row].slice(0, 0, 4), told.slice(0, 0, 4)), 1e-4) << row;
+    EXPECT_LT(largest_change(after[row].slice(0, 0, 4), prompted.slice(0, 0, 4)), 1e-4) << row;
     EXPECT_LT(
         largest_change(after[row], logits({mixed_queries()[row]}, patch.interventions(vlm()))[0]),
         1e-4);
@@ -181,11 +182,11 @@ TEST_F(SeracTest, GenerationUsesTheCounterfactualOnlyInScope) {
   };
   auto [before, base] = run(mixed_queries(), {});
   auto [after, logits] = run(mixed_queries(), patch.interventions(vlm()));
-  auto [told, expected] =
+  auto [prompted, expected] =
       run({query(1, "New Fact: What is this? cat\nPrompt:What is this?")}, counterfactual(patch));
   ASSERT_EQ(logits.size(), 6u);
   for (size_t row = 0; row < before.size(); ++row) {
-    EXPECT_EQ(after[row], in_scope(row) ? told[0] : before[row]) << row;
+    EXPECT_EQ(after[row], in_scope(row) ? prompted[0] : before[row]) << row;
     const auto r = static_cast<int64_t>(row);
     for (size_t step = 0; step < logits.size(); ++step) {
       if (in_scope(row))

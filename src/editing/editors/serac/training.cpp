@@ -145,12 +145,13 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& state, const Qu
                                const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
                                int64_t seed) {
   const auto& model = *vlm.model;
-  std::vector<Told> edits;
+  std::vector<EditPrefix> edits;
   std::vector<Projection> drawn;
   for (size_t q = 0; q < all.queries.size(); ++q) {
     if (all.kind[q] != Kind::edit) continue;
     const auto& edit = all.queries[q];
-    edits.push_back(Told::of(vlm.processor, state.shape.edit_prefix, edit.prompt, edit.target));
+    edits.push_back(
+        EditPrefix::of(vlm.processor, state.shape.edit_prefix, edit.prompt, edit.target));
     if (!state.shape.paper()) continue;
     const auto& images = forced.batch.rows[q].images;
     auto name =
@@ -159,16 +160,16 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& state, const Qu
                                      projection_seed(seed, name, edit.target), model.device()));
   }
   std::vector<Row> rows;
-  std::vector<const Told*> told;
+  std::vector<const EditPrefix*> prefixes;
   std::vector<const Projection*> projections;
   std::vector<size_t> asked;
   for (auto q : answered(all, edits.size(), answers)) {
     rows.push_back(forced.batch.rows[q]);
-    told.push_back(&edits[all.example[q]]);
+    prefixes.push_back(&edits[all.example[q]]);
     if (!drawn.empty()) projections.push_back(&drawn[all.example[q]]);
     asked.push_back(q);
   }
-  auto made = counterfactual_pass(model, rows, told, seen, projections, PadSide::right);
+  auto made = counterfactual_pass(model, rows, prefixes, seen, projections, PadSide::right);
   std::vector<int64_t> positions, tokens;
   std::vector<float> weights;
   for (size_t i = 0; i < asked.size(); ++i) {
@@ -251,7 +252,7 @@ EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
     QuestionFeatures made;
     made.text = features.text.index_select(0, index(cross.question));
     made.pictures = seen.index_select(0, index(cross.picture)).to(at::kFloat);
-    made.looks = at::ones({made.text.size(0)}, made.text.options());
+    made.has_image = at::ones({made.text.size(0)}, made.text.options());
     auto apart = edits.index_select(0, index(cross.example)) - state_->scope.embed(made);
     auto own = apart.square().sum(-1);
     auto in_scope = at::tensor(cross.in_scope);
