@@ -156,7 +156,7 @@ void BatchMaker::append(TrainingBatch& batch, const std::vector<Exercise>& exerc
   Row row;
   if (image >= 0) {
     row.images = {image};
-    row.ids.assign(num_image_tokens_, kImageSlot);
+    row.ids.assign(num_image_tokens_, kImageToken);
   }
   row.ids.push_back(bos_);
   row.segments.assign(row.ids.size(), 0);
