@@ -141,6 +141,7 @@ TEST_F(EditProgramTest, ReadsSeveralEditsFromAFile) {
 
 TEST_F(EditProgramTest, EditsOnTopOfPatches) {
   const auto first = run_json(std::string(kText) + "-p 'Who?' --target cat -o {}/first.patch");
+  EXPECT_EQ(first["earlier_edits"], nlohmann::json::array());
   const std::string second =
       "edit -m {}/model --probes 1 -p 'What?' --target dog "
       "--patch {}/first.patch -o {}/second.patch ";
@@ -153,7 +154,21 @@ TEST_F(EditProgramTest, EditsOnTopOfPatches) {
               run_json("ask -m {}/model -p 'What?' --patch {}/first.patch")["answer"]);
     EXPECT_EQ(run_json("ask -m {}/model -p 'What?'" + both)["answer"], edited["after"]);
     EXPECT_EQ(run_json("inspect {}/second.patch")["request"]["on_patches"], edited["on_patches"]);
+    ASSERT_EQ(edited["earlier_edits"].size(), 1u);
+    const auto& earlier = edited["earlier_edits"][0];
+    EXPECT_EQ(earlier["patch"], first["patch"]["id"]);
+    EXPECT_EQ(earlier["prompt"], first["prompt"]);
+    EXPECT_EQ(earlier["before"], "cat");
+    EXPECT_EQ(earlier["after"], run_json("ask -m {}/model -p 'Who?'" + both)["answer"]);
+    EXPECT_EQ(earlier["lost"], earlier["after"] != "cat");
   }
+  const auto lost = run(std::string(kText) +
+                            "-p 'Whom?' --target dog --patch {}/first.patch "
+                            "-o {}/lost.patch --allow-failed",
+                        "export EMEND_LOG=warn;");
+  EXPECT_THAT(lost.out, AllOf(HasSubstr("1 edit, asked again: 0 hold, 1 no longer holds"),
+                              HasSubstr("earlier edit that no longer holds")));
+  EXPECT_THAT(lost.err, HasSubstr("1 earlier edit of --patch no longer holds"));
   // The last patch rewrites requests, so weights cannot be edited on top of it.
   std::filesystem::rename(path("second.patch"), path("told.patch"));
   expect_refused(second + "--patch {}/told.patch", "without --patch");

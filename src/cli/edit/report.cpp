@@ -150,6 +150,39 @@ void print_edits(const EditReport& report) {
   std::cout << table(rows);
 }
 
+// Whether the edits of --patch still hold.
+void print_earlier(const EditReport& report) {
+  const auto& earlier = report.outcome.earlier;
+  if (earlier.empty()) return;
+  size_t hold = 0, lost = 0, replaced = 0, never = 0, unasked = 0;
+  std::string problem;
+  std::vector<std::vector<std::string>> rows = {
+      {"earlier edit that no longer holds", "target", "before", "after"}};
+  for (const auto& edit : earlier) {
+    if (!edit.problem.empty()) {
+      if (unasked++ == 0) problem = edit.problem;
+    } else if (edit.replaced) {
+      ++replaced;
+    } else if (edit.holds) {
+      ++hold;
+    } else if (!edit.held) {
+      ++never;
+    } else {
+      ++lost;
+      rows.push_back({edit.prompt, edit.target, edit.before, edit.after});
+    }
+  }
+  auto line = fmt::format("  earlier   {}, asked again: {} hold{}",
+                          counted(static_cast<int64_t>(earlier.size()), "edit"), hold,
+                          hold == 1 ? "s" : "");
+  if (lost > 0) line += fmt::format(", {} no longer hold{}", lost, lost == 1 ? "s" : "");
+  if (never > 0) line += fmt::format(", {} did not hold before", never);
+  if (replaced > 0) line += fmt::format(", {} replaced by this edit", replaced);
+  if (unasked > 0) line += fmt::format(", {} could not be asked ({})", unasked, problem);
+  std::cout << line << "\n";
+  if (lost > 0) std::cout << "\n" << table(rows);
+}
+
 void print_details(const EditReport& report) {
   std::vector<std::vector<std::string>> rows = {{"probe", "before", "after", "expected"}};
   for (const auto& edit : report.outcome.edits)
@@ -208,6 +241,8 @@ nlohmann::json report_json(const EditReport& report) {
   result["base"] = outcome.patch.base;
   result["on_patches"] = nlohmann::json::array();
   for (const auto& patch : job.base->patches()) result["on_patches"].push_back(patch.id);
+  result["earlier_edits"] = nlohmann::json::array();
+  for (const auto& edit : outcome.earlier) result["earlier_edits"].push_back(to_json(edit));
   result["editor"] = {{"name", outcome.patch.editor}, {"settings", outcome.patch.settings}};
   result["effect"] = job.sequential ? nlohmann::json() : outcome.edits.front().effect;
   result["metrics"] = metrics_json(vlm, job, outcome);
@@ -269,6 +304,7 @@ void print_report(const EditReport& report) {
       entries > 0 ? fmt::format("{} entr{} stored", entries, entries == 1 ? "y" : "ies")
                   : counted(sites, "site") + " changed");
   print_edits(report);
+  print_earlier(report);
   print_scores(report);
   if (arguments.details || arguments.common.verbose) print_details(report);
   std::cout << fmt::format("\n  protocol  {}, seed {}\n", job.edits.front().protocol.name,

@@ -43,6 +43,14 @@ class EditRun {
           {edit.question.image, verdict.prompt, continuation(edit.protocol, edit.question.target)});
       outcome.edits.push_back(std::move(verdict));
     }
+    outcome.earlier = earlier_edits(base_.patches());
+    const auto earlier = outcome.earlier.size();
+    const auto which = earlier == 1 ? std::string("the earlier edit")
+                                    : fmt::format("the {} earlier edits", earlier);
+    if (earlier > 0) {
+      part(fmt::format("asking {} again, before the edit", which));
+      ask_earlier_before(outcome);
+    }
     part("editing");
     const auto begin = Clock::now();
     outcome.patch = job_.sequential ? edit_in_sequence(outcome) : edit_at_once(outcome);
@@ -50,6 +58,10 @@ class EditRun {
     const auto edited = edited_.interventions(vlm_, &store_);
     part("generating the answer after the edit");
     for (size_t i = 0; i < job_.edits.size(); ++i) check(i, edited, outcome.edits[i]);
+    if (earlier > 0) {
+      part(fmt::format("asking {} again, after the edit", which));
+      ask_earlier_after(edited, outcome);
+    }
     measure_all(edited, outcome);
     record_effect(outcome);
     return outcome;
@@ -117,6 +129,27 @@ class EditRun {
     verdict.after = answer(edit, verdict.prompt, edited);
     verdict.holds = same_answer(verdict.after, edit.question.target);
     if (!verdict.holds) verdict.failed = failed_tokens(requests_[index], edited);
+  }
+
+  void ask_earlier_before(EditOutcome& outcome) {
+    auto answers = ask_again(vlm_, outcome.earlier, base_.interventions(vlm_, &store_), &store_);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      auto& edit = outcome.earlier[i];
+      edit.before = std::move(answers[i]);
+      edit.held = same_answer(edit.before, edit.target);
+      for (const auto& request : requests_)
+        edit.replaced |=
+            request.prompt == edit.prompt && same_picture(request.image.path, edit.image);
+    }
+  }
+
+  void ask_earlier_after(const Interventions& edited, EditOutcome& outcome) {
+    auto answers = ask_again(vlm_, outcome.earlier, edited, &store_);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      auto& edit = outcome.earlier[i];
+      edit.after = std::move(answers[i]);
+      edit.holds = same_answer(edit.after, edit.target);
+    }
   }
 
   std::vector<FailedToken> failed_tokens(const EditRequest& request, const Interventions& edited) {

@@ -7,6 +7,7 @@
 
 #include "editing/editor.h"
 #include "editing/patches/patch_stack.h"
+#include "evaluation/edits/earlier_edits.h"
 #include "evaluation/edits/edit_question.h"
 #include "evaluation/measuring/measure.h"
 
@@ -49,8 +50,9 @@ struct EditVerdict {
 struct EditOutcome {
   Patch patch;  // of all edits
   std::vector<EditVerdict> edits;
-  std::map<Group, Score> scores;  // over all probes of all edits
-  double seconds = 0;             // duration of the edits
+  std::map<Group, Score> scores;     // over all probes of all edits
+  std::vector<EarlierEdit> earlier;  // the edits of `base`, asked before and after
+  double seconds = 0;                // duration of the edits
 
   bool holds() const;
   bool changed() const;  // whether the patch has deltas or entries
