@@ -266,6 +266,8 @@ TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
   expect_refused("--mode nothing", "--mode");
   expect_refused("--editors magic", "magic");
   expect_refused("--editors ft:language,ft:language", "twice");
+  expect_refused("--editors ft:vision,ft:qformer", "the same editor, ft:connector");
+  expect_refused("--editors ft:language,ft", "the same editor with the same settings");
   expect_refused("--editors ft:nowhere", "nowhere");
   expect_refused("--set stepz=3", "stepz");
   expect_refused("--set lora.rank=3", "lora");
