@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "cli/edit/failure.h"
+#include "cli/edit/suggestions.h"
 #include "cli/table.h"
 #include "io/runtime.h"
 
@@ -91,7 +92,7 @@ void print_failures(const EditReport& report) {
   if (failed > kShown)
     std::cout << fmt::format("{} more edits do not hold; see below.\n", failed - kShown);
   const char* title = "try";
-  for (const auto& option : suggestions(report.arguments, report.outcome.patch, *first)) {
+  for (const auto& option : suggestions(report, *first)) {
     std::cout << fmt::format("  {:<9} {}\n", title, option);
     title = "";
   }
@@ -261,7 +262,7 @@ nlohmann::json report_json(const EditReport& report) {
         {"holds", verdict.holds},
         {"scores", to_json(verdict.measured.scores)}};
     if (job.sequential) edit["effect"] = verdict.effect;
-    if (!verdict.holds) edit["failure"] = failure_json(arguments, outcome.patch, verdict);
+    if (!verdict.holds) edit["failure"] = failure_json(report, verdict);
     for (const auto& probe : verdict.measured.probes) {
       result["probes"].push_back(to_json(probe));
       result["probes"].back()["edit"] = i;

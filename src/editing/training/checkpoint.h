@@ -26,6 +26,10 @@ struct EditorCheckpoint {
 void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
                      at::ScalarType dtype = at::kFloat);
 
+// Reads the description of a checkpoint of any editor and model, without its tensors. Throws
+// emend::Error if the file is not a checkpoint.
+EditorCheckpoint describe_checkpoint(const std::string& path);
+
 // Reads a checkpoint strictly. Throws emend::Error if the file is not a checkpoint, or belongs to
 // an editor other than `editor` or to a model other than `base`.
 EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
