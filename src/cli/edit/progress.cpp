@@ -24,4 +24,14 @@ void EditProgress::step(int64_t step, int64_t steps, double loss) {
   bar_->set(step);
 }
 
+void EditProgress::probes(int64_t done) {
+  if (!logger().should_log(spdlog::level::info)) return;
+  if (!bar_) {
+    ProgressOptions options;
+    options.seconds_between_lines = 5;
+    bar_ = std::make_unique<Progress>("measuring, probes", 0, 0, options);
+  }
+  bar_->set(done);
+}
+
 }  // namespace emend::cli

@@ -7,12 +7,14 @@
 
 namespace emend::cli {
 
-// Shows progress on stderr: a line for each part of a job, and a bar for the steps of an edit.
-// EMEND_LOG=warn or error turns it off.
+// Shows progress on stderr: a line for each part of a job, and a bar for the steps of an edit and
+// for many probes. EMEND_LOG=warn or error turns it off.
 class EditProgress {
  public:
   void part(const std::string& name);
   void step(int64_t step, int64_t steps, double loss);
+  // The number of measured probes, of an unknown number.
+  void probes(int64_t done);
   // Ends the bar, so that other lines can follow.
   void finish() { bar_.reset(); }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 
+#include "evaluation/edits/batched_answers.h"
 #include "evaluation/edits/edit_job.h"
 #include "io/error.h"
 
@@ -11,10 +11,6 @@ namespace emend {
 namespace {
 
 using nlohmann::json;
-
-// Pictures are read for one batch at a time, so that memory does not grow with their number.
-constexpr size_t kPicturesAtOnce = 16;
-constexpr size_t kTextsAtOnce = 64;
 
 std::string text_field(const json& request, const char* name) {
   if (!request.is_object()) return {};
@@ -30,31 +26,12 @@ EarlierEdit earlier_edit(const Patch& patch, const json& request) {
   edit.target = text_field(request, "target");
   if (edit.prompt.empty() || edit.target.empty())
     edit.problem = "the patch does not store its prompt and target";
-  return edit;
-}
-
-// Asks the questions of a batch. An edit whose picture cannot be read is left out.
-void ask_batch(const Vlm& vlm, std::vector<EarlierEdit>& edits, const std::vector<size_t>& batch,
-               const Interventions& interventions, ActivationStore* store,
-               std::vector<std::string>& answers) {
-  std::vector<Query> queries;
-  std::vector<size_t> asked;
-  GenerationOptions options;
-  for (auto index : batch) {
-    auto& edit = edits[index];
-    try {
-      const bool sees = !edit.image.empty();
-      queries.push_back({sees ? std::optional(read_image(edit.image)) : std::nullopt, edit.prompt});
-    } catch (const Error& error) {
-      edit.problem = without_places(error.what());
-      continue;
-    }
-    asked.push_back(index);
-    options.max_new_tokens = std::max(options.max_new_tokens, answer_room(vlm, edit.target));
+  try {
+    if (!edit.image.empty()) read_image(edit.image);
+  } catch (const Error& error) {
+    edit.problem = without_places(error.what());
   }
-  if (queries.empty()) return;
-  const auto texts = generate(vlm, queries, interventions, options, store);
-  for (size_t i = 0; i < asked.size(); ++i) answers[asked[i]] = texts[i];
+  return edit;
 }
 
 }  // namespace
@@ -69,22 +46,20 @@ std::vector<EarlierEdit> earlier_edits(const std::vector<Patch>& patches) {
   return edits;
 }
 
-std::vector<std::string> ask_again(const Vlm& vlm, std::vector<EarlierEdit>& edits,
+std::vector<std::string> ask_again(const Vlm& vlm, const std::vector<EarlierEdit>& edits,
                                    const Interventions& interventions, ActivationStore* store) {
-  std::vector<std::string> answers(edits.size());
-  for (bool pictures : {true, false}) {
-    std::vector<size_t> batch;
-    auto flush = [&] {
-      ask_batch(vlm, edits, batch, interventions, store, answers);
-      batch.clear();
-    };
-    for (size_t i = 0; i < edits.size(); ++i) {
-      if (!edits[i].problem.empty() || edits[i].image.empty() == pictures) continue;
-      batch.push_back(i);
-      if (batch.size() == (pictures ? kPicturesAtOnce : kTextsAtOnce)) flush();
-    }
-    flush();
+  std::vector<PictureQuestion> questions;
+  std::vector<size_t> asked;
+  GenerationOptions options;
+  for (size_t i = 0; i < edits.size(); ++i) {
+    if (!edits[i].problem.empty()) continue;
+    questions.push_back({{edits[i].image, nullptr}, edits[i].prompt});
+    asked.push_back(i);
+    options.max_new_tokens = std::max(options.max_new_tokens, answer_room(vlm, edits[i].target));
   }
+  std::vector<std::string> answers(edits.size());
+  auto texts = batched_answers(vlm, questions, interventions, options, store);
+  for (size_t i = 0; i < asked.size(); ++i) answers[asked[i]] = std::move(texts[i]);
   return answers;
 }
 

@@ -22,12 +22,13 @@ struct EarlierEdit {
   bool lost() const { return problem.empty() && held && !holds && !replaced; }
 };
 
-// The edits of all patches, in their order. A request without a prompt and a target gets a problem.
+// The edits of all patches, in their order. A request without a prompt and a target, or whose
+// picture cannot be read, gets a problem.
 std::vector<EarlierEdit> earlier_edits(const std::vector<Patch>& patches);
 
-// Asks the questions of all edits without a problem, in batches, and returns the answers in the
-// order of the edits. An edit whose picture cannot be read gets a problem.
-std::vector<std::string> ask_again(const Vlm& vlm, std::vector<EarlierEdit>& edits,
+// Asks the questions of all edits without a problem, and returns the answers in the order of the
+// edits.
+std::vector<std::string> ask_again(const Vlm& vlm, const std::vector<EarlierEdit>& edits,
                                    const Interventions& interventions, ActivationStore* store);
 
 // Whether two names of pictures are the same file, or both are empty.

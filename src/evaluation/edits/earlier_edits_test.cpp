@@ -27,14 +27,14 @@ TEST_F(EarlierEditsTest, ReadsTheRequestsOfEveryPatch) {
   one.id = "1";
   one.request = {{"image", ""}, {"prompt", "Who?"}, {"target", " cat"}};
   two.id = "2";
-  two.request = {{{"image", "a.png"}, {"prompt", "What?"}, {"target", " dog"}},
+  two.request = {{{"image", ""}, {"prompt", "What?"}, {"target", " dog"}},
                  {{"image", ""}, {"prompt", "Where?"}, {"target", " sea"}}};
   odd.id = "3";
   odd.request = {{"prompt", 7}};
   const auto edits = earlier_edits({one, two, odd});
   ASSERT_EQ(edits.size(), 4u);
   EXPECT_EQ(edits[0].patch, "1");
-  EXPECT_EQ(edits[1].image, "a.png");
+  EXPECT_EQ(edits[1].prompt, "What?");
   EXPECT_EQ(edits[2].patch, "2");
   EXPECT_EQ(edits[2].target, " sea");
   EXPECT_EQ(edits[2].problem, "");
@@ -47,9 +47,10 @@ TEST_F(EarlierEditsTest, AnswersAreThoseOfSeparateQuestions) {
   write_png(folder / "a.png", *testing::noise_image(1));
   const auto patch =
       edited({question("Who?", " cat"), question("What?", " dog", folder / "a.png")});
-  auto edits = earlier_edits({patch});
-  edits.insert(edits.begin() + 1, edits[1]);
-  edits[1].image = folder / "none.png";
+  auto gone = patch;
+  gone.request[1]["image"] = folder / "none.png";
+  auto edits = earlier_edits({gone, patch});
+  edits.erase(edits.begin() + 2);
   const auto changes = patch.interventions(vlm());
   const auto answers = ask_again(vlm(), edits, changes, nullptr);
   EXPECT_THAT(edits[1].problem, HasSubstr("none.png"));

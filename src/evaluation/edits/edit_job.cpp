@@ -9,6 +9,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/patches/merge.h"
 #include "editing/registry.h"
+#include "evaluation/edits/probe_measurement.h"
 #include "io/error.h"
 
 namespace emend {
@@ -174,36 +175,26 @@ class EditRun {
   }
 
   // The default probes are added to the first edit only.
-  Record record_of(size_t index) {
-    const auto& edit = job_.edits[index];
-    auto defaults = job_.defaults;
-    if (index > 0) defaults.texts = defaults.pictures = 0;
-    auto record = default_record(edit.question, defaults, job_.seed);
-    for (auto& probe : record.probes)
-      if (is_locality(probe.group) && probe.answer.empty()) {
-        EditJob::Edit asked = edit;
-        asked.question.image = probe.image;
-        probe.answer = answer(asked, probe_prompt(edit.protocol, record, probe),
-                              base_.interventions(vlm_, &store_));
-        if (probe.answer.empty()) probe.answer = edit.question.target;
-      }
-    return record;
-  }
-
   void measure_all(const Interventions& edited, EditOutcome& outcome) {
     std::vector<ProbeResult> all;
-    MeasureOptions options;
-    options.store = &store_;
     const auto base = base_.interventions(vlm_, &store_);
     for (size_t i = 0; i < job_.edits.size(); ++i) {
       const auto which =
           job_.edits.size() > 1 ? fmt::format(", {} of {}", i + 1, job_.edits.size()) : "";
+      const auto naming = [&](const char* side) {
+        return [this, side, which](size_t probes, bool all) {
+          part(fmt::format("measuring {} the edit ({}{} probes{})", side, all ? "" : "the first ",
+                           probes, which));
+        };
+      };
+      auto defaults = job_.defaults;
+      if (i > 0) defaults.texts = defaults.pictures = 0;
+      ProbeMeasurement measurement(vlm_, job_.edits[i], base, edited,
+                                   {naming("before"), naming("after"), job_.on_probes});
+      each_default_probe(job_.edits[i].question, defaults, job_.seed,
+                         [&](Probe probe) { measurement.add(std::move(probe)); });
       auto& verdict = outcome.edits[i];
-      const auto record = record_of(i);
-      part(fmt::format("measuring before the edit ({} probes{})", record.probes.size(), which));
-      const auto before = take_before(vlm_, record, job_.edits[i].protocol, base, options);
-      part(fmt::format("measuring after the edit ({} probes{})", record.probes.size(), which));
-      verdict.measured = measure(vlm_, before, edited);
+      verdict.measured = measurement.finish();
       const auto& probes = verdict.measured.probes;
       all.insert(all.end(), probes.begin(), probes.end());
     }

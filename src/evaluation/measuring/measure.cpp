@@ -105,7 +105,7 @@ Before take_before(const Vlm& vlm, const Record& record, const Protocol& protoco
   at::NoGradGuard no_grad;
   Before before;
   before.protocol = protocol;
-  before.asked = ask(record, protocol);
+  before.asked = ask(record, protocol, options.own_question);
   before.answers.resize(before.asked.size());
   if (options.reuse) {
     if (!options.store) before.own = std::make_shared<ActivationStore>(ActivationStore::Options());

@@ -60,11 +60,12 @@ struct MeasureOptions {
   // false: each probe is a separate pass from the pixels on, before and after the edit. A
   // comparison of editors then repeats the side before the edit for each editor.
   bool reuse = true;
+  // A record without a reliability probe gets one with the question of the edit.
+  bool own_question = true;
 };
 
-// Measures the side before the edit. A record without a reliability probe gets one with the
-// question of the edit. `base`: interventions that are already applied. With a store and without a
-// base, the side is stored under a key of everything that it depends on.
+// Measures the side before the edit. `base`: interventions that are already applied. With a store
+// and without a base, the side is stored under a key of everything that it depends on.
 Before take_before(const Vlm& vlm, const Record& record, const Protocol& protocol = {},
                    const Interventions& base = {}, const MeasureOptions& options = {});
 

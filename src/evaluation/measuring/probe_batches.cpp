@@ -47,11 +47,11 @@ void keep(const Vlm& vlm, KeptBatch& batch, std::vector<size_t> boundaries,
 
 }  // namespace
 
-std::vector<Asked> ask(const Record& record, const Protocol& protocol) {
+std::vector<Asked> ask(const Record& record, const Protocol& protocol, bool own_question) {
   std::vector<Asked> asked;
   bool reliability = std::any_of(record.probes.begin(), record.probes.end(),
                                  [](const Probe& p) { return p.group == Group::reliability; });
-  if (!reliability)
+  if (!reliability && own_question)
     asked.push_back(
         {Group::reliability,
          {record.image, edit_prompt(protocol, record), continuation(protocol, record.target)},

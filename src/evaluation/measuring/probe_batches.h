@@ -6,7 +6,8 @@ namespace emend {
 
 // Groups the probes of a record into batches, for measure.cpp.
 
-std::vector<Asked> ask(const Record& record, const Protocol& protocol);
+// `own_question`: see MeasureOptions.
+std::vector<Asked> ask(const Record& record, const Protocol& protocol, bool own_question = true);
 
 // Makes few batches, or one for each probe, of token IDs and pixels. Runs no stage.
 std::vector<AskedBatch> make_batches(const Vlm& vlm, const std::vector<Asked>& asked,
