@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/files/writable.h"
 #include "io/tensors/safetensors.h"
 
 namespace emend::cli {
@@ -41,6 +42,7 @@ void check_output_file(const std::string& output, const std::vector<std::string>
     throw Error("cli::output",
                 fmt::format("'{}' exists and is not a file that this command replaces", output),
                 "give another file with -o, or delete it first");
+  check_writable_file(output);
 }
 
 }  // namespace emend::cli

@@ -10,7 +10,7 @@
 #include "evaluation/training/collect_demonstrations.h"
 #include "evaluation/training/train_editor.h"
 #include "io/error.h"
-#include "io/files/file.h"
+#include "io/files/writable.h"
 #include "io/json/yaml.h"
 #include "io/log.h"
 #include "io/runtime.h"
@@ -84,7 +84,7 @@ void check_output(const std::string& path) {
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
                 "give a file in an existing folder with -o");
   check_output_file(path, {}, "emend-editor");
-  for (const char* ending : {"", ".state"}) AtomicFile(path + ending).write("");
+  check_writable_file(path + ".state");
 }
 
 void print_result(const TrainArguments& arguments, const nlohmann::json& facts) {

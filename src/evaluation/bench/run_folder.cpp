@@ -1,7 +1,6 @@
 #include "evaluation/bench/run_folder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/files/path.h"
+#include "io/files/writable.h"
 #include "io/json/json.h"
 
 namespace emend {
@@ -24,18 +24,6 @@ constexpr const char* kFormat = "emend-run";
 const std::vector<std::string> kFiles = {
     "report.html", "table.md", "table.csv",     "table_wide.csv", "table.tex", "results.json",
     "pictures",    "patches",  "samples.jsonl", "timings.jsonl",  "run.json"};
-
-void check_writable(const std::string& directory) {
-  std::error_code error;
-  auto there = fs::absolute(directory, error);
-  while (!fs::exists(there, error) && there != there.root_path()) there = there.parent_path();
-  if (!fs::is_directory(there, error))
-    throw Error(kRunFolderPlace, fmt::format("'{}' is not a folder", there.string()),
-                "give a folder with -o");
-  if (::access(there.c_str(), W_OK | X_OK) != 0)
-    throw Error(kRunFolderPlace, fmt::format("folder '{}' is not writable", there.string()),
-                "check its permissions, or use another folder (-o)");
-}
 
 std::string short_text(const nlohmann::json& value) {
   auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -76,7 +64,7 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
     : directory_(std::move(directory)), restart_(restart) {
   if (directory_.empty())
     throw Error(kRunFolderPlace, "no output folder is given", "give a folder with -o");
-  check_writable(directory_);
+  check_writable_folder(directory_);
   if (!path_exists(directory_)) return;
   if (!path_exists(file("run.json"))) {
     std::error_code error;
