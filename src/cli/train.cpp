@@ -10,7 +10,7 @@
 #include "evaluation/training/collect_demonstrations.h"
 #include "evaluation/training/train_editor.h"
 #include "io/error.h"
-#include "io/files/writable.h"
+#include "io/files/path.h"
 #include "io/json/yaml.h"
 #include "io/log.h"
 #include "io/runtime.h"
@@ -29,7 +29,7 @@ struct TrainArguments {
   std::vector<std::string> settings;
   ActivationStore::Options store;
   std::string from;
-  bool resume = false;
+  bool resume = false, restart = false;
 };
 
 // Records are generated on demand, so this is no limit in practice.
@@ -76,15 +76,24 @@ nlohmann::json all_settings(TrainArguments& arguments) {
 }
 
 // Checks that the output can be written before the model loads, because training takes long.
-void check_output(const std::string& path) {
+void check_output(const TrainArguments& arguments) {
+  const auto& path = arguments.output;
   namespace fs = std::filesystem;
   auto folder = fs::path(path).parent_path();
   std::error_code error;
   if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
                 "give a file in an existing folder with -o");
-  check_output_file(path, {}, "emend-editor");
-  check_writable_file(path + ".state");
+  for (const char* ending : {"", ".state"}) check_output_file(path + ending, {}, "emend-editor");
+  if (arguments.resume || arguments.restart) return;
+  for (const char* ending : {"", ".state"})
+    if (path_exists(path + ending))
+      throw Error("cli::train",
+                  fmt::format("'{}{}' exists, from an earlier training", path, ending),
+                  arguments.editor == "ike"
+                      ? "use --restart to discard it, or give another file with -o"
+                      : "use --resume to continue that training, --restart to discard it, or give "
+                        "another file with -o");
 }
 
 void print_result(const TrainArguments& arguments, const nlohmann::json& facts) {
@@ -144,7 +153,7 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
 }
 
 void train(TrainArguments arguments) {
-  check_output(arguments.output);
+  check_output(arguments);
   const auto settings = all_settings(arguments);
   if (arguments.editor == "ike") return collect(arguments, settings);
   auto suite = open_suite(arguments.suite, train_suite_options(arguments));
@@ -158,6 +167,7 @@ void train(TrainArguments arguments) {
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   job.resume = arguments.resume;
+  job.restart = arguments.restart;
   job.from = arguments.from;
   job.seed = arguments.common.seed;
   // Pictures of Scenes are generated once, so storing their features does not help.
@@ -186,7 +196,8 @@ void add_train(CLI::App& program) {
       "Train an editor (ke, mend, mend-iterated, serac), or collect demonstrations for ike");
   command->footer(R"(
 OUTPUT contains the editor with the best validation score so far. OUTPUT.state is the state that
---resume continues from; delete it when training is finished. Use the checkpoint with --editor NAME
+--resume continues from; delete it when training is finished. An existing OUTPUT is replaced only
+with --restart. Use the checkpoint with --editor NAME
 --set checkpoint=OUTPUT. MODEL/editors/NAME-MODULE.safetensors (ike, serac: NAME.safetensors) is
 found without this setting.
 
@@ -207,6 +218,10 @@ Examples:
       "part of the model to change: language, connector, vision_tower; serac: repaired or paper");
   command->add_option("-o,--output", arguments->output, "checkpoint file to write")->required();
   auto* resume = command->add_flag("--resume", arguments->resume, "resume from OUTPUT.state");
+  command
+      ->add_flag("--restart", arguments->restart,
+                 "discard the results of an earlier training in OUTPUT")
+      ->excludes(resume);
   command
       ->add_option("--from", arguments->from,
                    "checkpoint or OUTPUT.state to initialize from, for another round with other "

@@ -234,6 +234,18 @@ TEST_F(ProgramTest, TrainsAnEditorFromAnEasyEditFile) {
       "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
       "--editor ke --set checkpoint={}/ke.safetensors --allow-failed -o {}/c.patch");
   EXPECT_EQ(edited["patch"]["sites"], 1);
+  const auto bytes = read_file(path("ke.safetensors"));
+  expect_refused(train + "--hparams {}/ke.yaml",
+                 "use --resume to continue that training, --restart");
+  EXPECT_EQ(read_file(path("ke.safetensors")), bytes);
+  const auto converted =
+      run_json(train + "--hparams {}/ke.yaml --resume --save-dtype fp32");  // a finished training
+  EXPECT_EQ(converted["training"]["history"], trained["training"]["history"]);
+  EXPECT_EQ(run_json(train + "--hparams {}/ke.yaml --restart")["training"]["steps"], 2);
+  std::filesystem::remove(path("ke.safetensors"));
+  expect_refused(train + "--hparams {}/ke.yaml", "ke.safetensors.state' exists");
+  expect_refused(train + "--hparams {}/ke.yaml --resume --restart", "--restart");
+  EXPECT_EQ(run(train + "--hparams {}/ke.yaml --restart").code, 0);
   for (const char* name : {"c.patch", "ke.safetensors", "ke.safetensors.state"})
     std::filesystem::remove(path(name));
   expect_refused(train + "--hparams {}/ke.yaml --editor mend", "--editor");

@@ -62,6 +62,8 @@ EditorCheckpoint description_of(const SafetensorsFile& file, const std::string& 
   checkpoint.settings = json_get<nlohmann::json>(description, "settings", path);
   checkpoint.training = json_get<nlohmann::json>(description, "training", path);
   checkpoint.made_by = json_get<std::string>(description, "made_by", path);
+  for (const auto& [name, info] : file.tensors())
+    if (info.dtype == at::kBFloat16) checkpoint.dtype = at::kBFloat16;
   return checkpoint;
 }
 

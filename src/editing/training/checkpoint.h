@@ -18,6 +18,7 @@ struct EditorCheckpoint {
   nlohmann::json training;                    // suite, steps, history of losses and scores
   std::map<std::string, at::Tensor> tensors;  // float32; can be stored as bfloat16
   std::string made_by = std::string("emend ") + EMEND_VERSION;
+  at::ScalarType dtype = at::kFloat;  // of the tensors in the file that was read
 };
 
 // Writes a safetensors file with all other fields in its metadata. The file is written completely
