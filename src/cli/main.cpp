@@ -7,6 +7,7 @@
 #include <new>
 #include <string_view>
 
+#include "cli/blank_values.h"
 #include "cli/command.h"
 #include "cli/parse_errors.h"
 #include "cli/spelling.h"
@@ -63,6 +64,7 @@ int run_program(int argc, char** argv) {
   emend::cli::add_report(program);
   emend::cli::add_train(program);
   emend::cli::add_convert(program);
+  emend::cli::refuse_blank_values(program);
   if (argc == 1) {
     std::cout << program.help();
     return 0;

@@ -93,6 +93,67 @@ TEST_F(ProgramTest, RefusesNumbersOutOfRange) {
   expect_refused("bench -o {}/r --mode some", "--mode must be one of");
 }
 
+TEST_F(ProgramTest, SaysInPlainWordsWhatIsWrongWithTheArguments) {
+  struct Case {
+    std::string arguments, said, hint;
+  };
+  const std::vector<Case> cases = {
+      {"patch", "'emend patch' needs a command",
+       "type one of: emend patch list, emend patch remove, emend patch merge"},
+      {"scenes", "'emend scenes' needs a command", "type one of: emend scenes export"},
+      {"report", "the argument 'runs'", "for example: emend report runs/first"},
+      {"inspect", "the argument 'path' (folder of a model", "for example: emend inspect models/"},
+      {"bench", "the option --output (output folder",
+       "for example: emend bench --limit 20 -o runs"},
+      {"ask", "the option --prompt (question, or text to continue) is missing",
+       "for example: emend ask --image scene.png -p \"What color is the star?\"."},
+      {"patch remove a.patch x", "the option --output",
+       "for example: emend patch remove zoo.patch"},
+      {"patch merge a.patch -o x", "'patches' needs at least 2 values",
+       "for example: emend patch merge zoo.patch more.patch"},
+      {"ask hello -p x", "'hello' is not an argument of `emend ask`", "quotation marks"},
+      {"ask -p x -p y", "--prompt is given 2 times", "give it once"},
+      {"ask -p x --image", "--image needs a value", "write the value after --image"},
+      {"ask -p x --json=maybe", "--json takes no value", "only the name"},
+      {"ask -p x --bare --template '{''}'", "--bare and --template cannot be used together",
+       "remove one of them"},
+      {"edit -p x --target y --sequential -o z", "--sequential needs --edits", "add --edits"},
+      {"ask -p x --dtype int3", "--dtype must be one of", "see emend ask --help"}};
+  for (const auto& [arguments, said, hint] : cases) {
+    expect_refused(arguments, said);
+    expect_refused(arguments, "Hint: ");
+    EXPECT_THAT(run(arguments).err, HasSubstr(hint));
+  }
+}
+
+TEST_F(ProgramTest, RefusesEmptyValues) {
+  const std::string edit = "edit -m {}/model -p 'What?' --target cat -o {}/x.patch ";
+  for (const std::string blank : {"''", "'  '", "\"$(printf '\\t')\""}) {
+    for (const char* option : {"--module", "--editor", "--sites", "--image", "--rephrase", "--set",
+                               "--settings", "--hparams", "--patch", "--template", "--protocol"})
+      expect_refused(edit + option + " " + blank, std::string(option) + " must");
+    expect_refused("edit -m {}/model -p 'What?' -o {}/x.patch --target " + blank,
+                   "--target must not be empty; leave it out");
+    expect_refused("edit -m {}/model --target cat -o {}/x.patch -p " + blank, "--prompt must");
+    expect_refused("edit -m {}/model -p 'What?' --target cat -o " + blank,
+                   "--output must not be empty.");
+    expect_refused("ask -p x -m " + blank, "--model must");
+    expect_refused("bench -m {}/model -o {}/r --limit 1 --editors " + blank, "--editors must");
+    expect_refused("train -m {}/model -o {}/t --module " + blank, "--module must");
+    expect_refused("train -m {}/model -o {}/t --recipe " + blank, "--recipe must");
+    expect_refused("inspect " + blank, "path must");
+    expect_refused("editors " + blank, "name must");
+    expect_refused("patch list " + blank, "patch must");
+    expect_refused("convert blip2 --checkpoint x --language y -o " + blank, "--output must");
+  }
+  // No picture for the first question.
+  EXPECT_EQ(run(edit + "--locality 'Who?' --locality 'Where?' --locality-image '' "
+                       "--locality-image {}/picture.png --allow-failed --set steps=1")
+                .code,
+            0);
+  std::filesystem::remove(path("x.patch"));
+}
+
 TEST_F(ProgramTest, PatchWorksInANewProcess) {
   auto plain = run_json(kAsk);
   auto edited = run_json(std::string(kEdit) + "-o {}/a.patch");
@@ -323,7 +384,7 @@ TEST_F(ProgramTest, ConvertsCheckpoints) {
   EXPECT_GT(json["tensors"], 80);
   EXPECT_THAT(json["ignored"].dump(), HasSubstr("t5_proj.weight ("));
   EXPECT_EQ(run("ask -m {}/minigpt4 --image {}/picture.png -p 'What is this?'").code, 0);
-  expect_refused("convert", "subcommand");
+  expect_refused("convert", "'emend convert' needs a command");
   for (const char* made : {"opt", "converted", "minigpt4", "page.pth"})
     std::filesystem::remove_all(path(made));
 }
@@ -382,7 +443,7 @@ TEST_F(ProgramTest, RefusesBadPicturesAndTexts) {
   expect_refused("ask -m {}/model --image {}/text.png -p x", "text.png");
   expect_refused("ask -m {}/model --image {}/half.png -p x", "half.png");
   expect_refused("ask -m {}/model --image {} -p x", "");
-  expect_refused("ask -m {}/model -p ''", "prompt is empty");
+  expect_refused("ask -m {}/model -p ''", "--prompt must not be empty");
   expect_refused("ask -m {}/model -p \"$(printf '\\377')\"", "UTF-8");
   expect_refused("edit -m {}/model -p 'What?' --target '' -o {}/x.patch", "target");
   expect_refused("edit -m {}/model -p 'What?' --target y -o {}/x.patch --module vision",
