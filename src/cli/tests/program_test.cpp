@@ -351,6 +351,38 @@ TEST_F(ProgramTest, InspectsAModel) {
   auto some = run_json("inspect {}/model --sites '*.layers.2.fc{1,2}'");
   EXPECT_EQ(some["sites"].size(), 2u);
   EXPECT_THAT(run("inspect {}/model").out, HasSubstr("qformer"));
+  expect_refused("inspect {}/model --sites '*.layers.*.fc9'", "lists all sites");
+  expect_refused("inspect {}/model --sites '*.layers.*.fc9'", "layers.0.fc1");
+  std::filesystem::create_directory(path("empty"));
+  expect_refused("ask -m {}/empty -p x", "empty' has no config.json");
+  expect_refused("inspect {}/empty", "preprocessor_config.json");
+  expect_refused("ask -m {}/model -p x --dtype fp16", "computing in fp16 on cpu");
+  std::filesystem::remove(path("empty"));
+}
+
+TEST_F(ProgramTest, InspectsATrainedEditor) {
+  const auto trained = run_json(
+      "train -m {}/model --editor mend-iterated --module tower --set validation=1 "
+      "--set validate=1 --steps 2 --save-dtype bf16 -o {}/mend.safetensors");
+  const auto shown = run_json("inspect {}/mend.safetensors");
+  EXPECT_EQ(shown["kind"], "trained editor");
+  EXPECT_EQ(shown["editor"], "mend-iterated");
+  EXPECT_EQ(shown["module"], "vision_tower");
+  EXPECT_EQ(shown["base"], run_json("inspect {}/model")["base"]);
+  EXPECT_EQ(shown["steps"], trained["training"]["best"]["step"]);
+  EXPECT_EQ(shown["dtype"], "bf16");
+  const auto text = run("inspect {}/mend.safetensors").out;
+  EXPECT_THAT(text, AllOf(HasSubstr("mend-iterated"), HasSubstr("vision_tower"),
+                          HasSubstr(shown["base"].get<std::string>()), HasSubstr("mean score"),
+                          HasSubstr("--editor mend-iterated --module vision_tower")));
+  EXPECT_EQ(run_json("inspect {}/mend.safetensors.state")["kind"], "training state");
+  EXPECT_THAT(run("inspect {}/mend.safetensors.state").out, HasSubstr("--resume continues it"));
+  expect_refused("ask -m {}/model -p x --patch {}/mend.safetensors", "it is a trained editor");
+  auto damaged = read_file(path("mend.safetensors"));
+  testing::write_text(path("mend.safetensors"), damaged.substr(0, 40));
+  expect_refused("inspect {}/mend.safetensors", "mend.safetensors");
+  for (const char* name : {"mend.safetensors", "mend.safetensors.state"})
+    std::filesystem::remove(path(name));
 }
 
 TEST_F(ProgramTest, ConvertsCheckpoints) {
