@@ -108,9 +108,13 @@ void print_result(const TrainArguments& arguments, const nlohmann::json& facts) 
     }
   auto steps = facts.at("steps").get<int64_t>();
   auto seconds = facts.at("seconds").get<double>();
-  std::cout << table(rows);
-  if (!best.is_null())
-    std::cout << fmt::format("\n  best      at step {}\n  written   {}\n",
+  if (best.is_null())
+    std::cout << fmt::format(
+        "  nothing was validated yet, and {} was not written; --resume continues the training\n",
+        arguments.output);
+  else
+    std::cout << table(rows)
+              << fmt::format("\n  best      at step {}\n  written   {}\n",
                              best.at("step").get<int64_t>(), arguments.output);
   std::cout << fmt::format("  steps     {}, {} skipped, {:.0f} ms each\n", steps,
                            facts.value("skipped_steps", int64_t{0}),
@@ -176,7 +180,9 @@ void train(TrainArguments arguments) {
   auto facts = train_editor(vlm, *trainee, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.precision);
-    result["checkpoint"] = arguments.output;
+    // There is no checkpoint before the first validation.
+    result["checkpoint"] =
+        facts.at("best").is_null() ? nlohmann::json() : nlohmann::json(arguments.output);
     result["editor"] = {{"name", trainee->editor()}, {"settings", trainee->settings()}};
     result["training"] = facts;
     result["peak_memory_bytes"] = peak_resident_bytes();

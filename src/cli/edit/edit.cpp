@@ -76,6 +76,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   }
   job.on_part = [&](const std::string& name) { progress.part(name); };
   job.on_step = [&](int64_t step, int64_t steps, double loss) { progress.step(step, steps, loss); };
+  job.on_edited = [&](const nlohmann::json& effect) { progress.edited(effect); };
   job.on_probes = [&](size_t probes) { progress.probes(static_cast<int64_t>(probes)); };
   auto outcome = run_edits(vlm, job);
   progress.finish();

@@ -174,9 +174,17 @@ TEST_F(EditProgramTest, ShowsProgressWhileTheModelLoads) {
   std::string first;
   std::getline(lines, first);
   EXPECT_THAT(first, HasSubstr("loading the model"));
-  EXPECT_THAT(result.err, AllOf(HasSubstr("generating the answer before"),
-                                HasSubstr("editing, step"), HasSubstr("loss "),
-                                HasSubstr("measuring before"), HasSubstr("measuring after")));
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("generating the answer before"),
+                    HasSubstr("editing: does not hold after 1 step, "), HasSubstr("loss "),
+                    HasSubstr("measuring before"), HasSubstr("measuring after")));
+}
+
+TEST_F(EditProgramTest, ProgressEndsWithTheOutcome) {
+  const auto result = run(std::string(kEdit) + "-o {}/held.patch --json", "export EMEND_LOG=info;");
+  const auto steps = nlohmann::json::parse(result.out)["effect"]["steps"].dump();
+  EXPECT_THAT(result.err, HasSubstr("editing: holds after " + steps + " steps, "));
+  EXPECT_THAT(result.err, Not(HasSubstr("/200")));
 }
 
 TEST_F(EditProgramTest, IkeWorksWithoutDemonstrations) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/command.h"
 #include "io/log.h"
 
 namespace emend::cli {
@@ -22,6 +23,14 @@ void EditProgress::step(int64_t step, int64_t steps, double loss) {
   last_ = step;
   bar_->note(fmt::format("loss {:.3g}", loss));
   bar_->set(step);
+}
+
+void EditProgress::edited(const nlohmann::json& effect) {
+  if (bar_)
+    bar_->finish(fmt::format("editing: {} after {}",
+                             effect.value("holds", false) ? "holds" : "does not hold",
+                             counted(effect.value("steps", last_), "step")));
+  finish();
 }
 
 void EditProgress::probes(int64_t done) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "io/progress.h"
@@ -13,6 +14,8 @@ class EditProgress {
  public:
   void part(const std::string& name);
   void step(int64_t step, int64_t steps, double loss);
+  // Ends the bar of an edit with its outcome: "holds after 15 steps".
+  void edited(const nlohmann::json& effect);
   // The number of measured probes, of an unknown number.
   void probes(int64_t done);
   // Ends the bar, so that other lines can follow.

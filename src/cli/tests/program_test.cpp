@@ -248,6 +248,11 @@ TEST_F(ProgramTest, EditorsPrintsSettings) {
   EXPECT_EQ(lora["editors"][0]["settings"][2]["name"], "rank");
   EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
   EXPECT_FALSE(lora["editors"][0]["departures"].empty());
+  // Each setting has one line of columns, also if its default has a line break.
+  EXPECT_THAT(run("editors ike").out, HasSubstr("New Fact: {prompt} {target}\\n"));
+  std::istringstream ike(run("editors ike").out);
+  for (std::string line; std::getline(ike, line) && !line.starts_with("  Defaults");)
+    EXPECT_TRUE(line.starts_with("ike  ") || line.starts_with("  ")) << line;
   EXPECT_THAT(run("editors lora").out, HasSubstr("Defaults that differ from the paper"));
   expect_refused("editors magic", "unknown editor 'magic'");
 }

@@ -103,6 +103,7 @@ class EditRun {
 
   Patch edit_at_once(EditOutcome& outcome) {
     auto patch = job_.editor->edit(vlm_, requests_, context(base_.interventions(vlm_, &store_)));
+    if (job_.on_edited) job_.on_edited(patch.effect);
     edited_ = base_;
     edited_.apply(vlm_, patch);
     for (auto& verdict : outcome.edits) verdict.effect = patch.effect;
@@ -117,6 +118,7 @@ class EditRun {
       part(fmt::format("editing {} of {}", i + 1, requests_.size()));
       auto patch =
           job_.editor->edit(vlm_, {requests_[i]}, context(edited_.interventions(vlm_, &store_)));
+      if (job_.on_edited) job_.on_edited(patch.effect);
       outcome.edits[i].effect = patch.effect;
       if (!ids.insert(patch.id).second) continue;  // the same edit is added only once
       all.add(patch);

@@ -26,9 +26,11 @@ struct EditJob {
   DefaultProbes defaults;            // added once for all edits
   uint64_t seed = 0;
   // `on_part` is called with the name of each part when it begins, `on_step` after each step of an
-  // edit, `on_probes` with the number of measured probes when there are many.
+  // edit, `on_edited` with the effect of an edit, `on_probes` with the number of measured probes
+  // when there are many.
   std::function<void(const std::string& part)> on_part = {};
   EditContext::Progress on_step = {};
+  std::function<void(const nlohmann::json& effect)> on_edited = {};
   std::function<void(size_t probes)> on_probes = {};
 };
 
