@@ -150,9 +150,12 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
   both = both && config.at("protocol").at("judged") != "generated";
   if (both) std::cout << "\nGenerated answers, percent\n" << scores_table(results, "generated");
   std::vector<std::vector<std::string>> seconds = {{"seconds per record", "edit", "judge"}};
-  for (const auto& [label, timing] : results.at("timings").items())
+  for (const auto& editor : results.at("editors")) {
+    const auto label = editor.at("label").get<std::string>();
+    const auto& timing = results.at("timings").at(label);
     seconds.push_back({label, fmt::format("{:.3f}", timing.value("edit_seconds", 0.0)),
                        fmt::format("{:.3f}", timing.value("judge_seconds", 0.0))});
+  }
   std::cout << "\n" << table(seconds);
 }
 

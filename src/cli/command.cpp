@@ -36,8 +36,8 @@ void add_common(CLI::App& command, Common& common, bool model) {
     command.add_flag("--no-chat-template", common.no_chat_template,
                      "do not apply the model's chat template");
   if (model)
-    command.add_option("--date", common.date,
-                       "date for chat templates that contain today's date, YYYY-MM-DD");
+    command.add_option("--date", common.date, "date for chat templates that contain today's date")
+        ->check(date());
   command.add_flag("--json", common.json, "print one JSON object instead of text");
   // A callback runs during parsing, so that messages about later options are logged, too.
   command.add_flag_callback(

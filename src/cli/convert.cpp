@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "io/error.h"
+#include "io/files/atomic_directory.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 
@@ -28,6 +29,7 @@ std::optional<int64_t> given(int64_t number) {
 // Runs the conversion with a progress bar and prints the result.
 template <typename Convert>
 void run(const ConvertArguments& arguments, Convert convert) {
+  AtomicDirectory(arguments.output);  // throws if the output cannot be written
   ConvertOptions options;
   static const std::map<std::string, at::ScalarType> dtypes{
       {"bf16", at::kBFloat16}, {"fp16", at::kHalf}, {"fp32", at::kFloat}};

@@ -12,6 +12,7 @@
 #include "evaluation/probes/scenes_probes.h"
 #include "io/error.h"
 #include "io/files/path.h"
+#include "io/files/writable.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 
@@ -155,6 +156,7 @@ void revert(const Vlm& vlm, const Protocol& protocol, const Record& record, Patc
 void demo(const DemoArguments& arguments) {
   auto begin = std::chrono::steady_clock::now();
   const auto& common = arguments.common;
+  check_writable_folder(arguments.output);
   auto vlm = open_model(common);
   Protocol protocol;
   auto fingerprint = vlm.fingerprint();

@@ -9,9 +9,12 @@
 namespace emend::cli {
 namespace {
 
+// A default in one line: a line break is shown as \n.
 std::string shown(const nlohmann::json& value) {
-  auto text = value.is_string() ? value.get<std::string>() : value.dump();
-  return text.empty() ? "none" : text;
+  const auto text = value.is_string() ? value.get<std::string>() : value.dump();
+  std::string line;
+  for (char c : text) line += c == '\n' ? std::string("\\n") : std::string(1, c);
+  return line.empty() ? "none" : line;
 }
 
 nlohmann::json as_json(const EditorInfo& kind) {

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <regex>
 
+#include "cli/checkpoint_report.h"
 #include "cli/command.h"
 #include "cli/entries.h"
 #include "cli/table.h"
@@ -229,7 +230,8 @@ void inspect(const InspectArguments& arguments) {
   prepare(arguments.common);
   if (const auto kind = file_kind_of(arguments.path); !kind.empty())
     throw Error("cli::inspect", fmt::format("'{}' is {}", arguments.path, kind),
-                "give the folder of a model, or a patch file");
+                "give the folder of a model, a patch file, or a checkpoint of `emend train`");
+  if (is_checkpoint(arguments.path)) return print_checkpoint(arguments.path, arguments.common.json);
   inspect_patch(arguments);
 }
 
@@ -237,13 +239,18 @@ void inspect(const InspectArguments& arguments) {
 
 void add_inspect(CLI::App& program) {
   auto arguments = std::make_shared<InspectArguments>();
-  auto* command = program.add_subcommand("inspect", "Show the contents of a model or a patch");
+  auto* command = program.add_subcommand(
+      "inspect", "Show the contents of a model, a patch or a trained editor");
   command->footer(R"(
 Examples:
   emend inspect models/scenes-blip2
   emend inspect models/scenes-blip2 --sites "qformer.*.output.dense"
-  emend inspect star.patch --json)");
-  command->add_option("path", arguments->path, "folder of a model, or a patch file")->required();
+  emend inspect star.patch --json
+  emend inspect models/scenes-blip2/editors/mend-language.safetensors)");
+  command
+      ->add_option("path", arguments->path,
+                   "folder of a model, a patch file, or a checkpoint of emend train")
+      ->required();
   command->add_option("--sites", arguments->sites,
                       "list only the sites that match this glob, one per line");
   add_common(*command, arguments->common, /*model=*/false);

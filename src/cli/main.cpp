@@ -7,7 +7,9 @@
 #include <new>
 #include <string_view>
 
+#include "cli/blank_values.h"
 #include "cli/command.h"
+#include "cli/parse_errors.h"
 #include "cli/spelling.h"
 #include "io/error.h"
 #include "io/runtime.h"
@@ -62,6 +64,7 @@ int run_program(int argc, char** argv) {
   emend::cli::add_report(program);
   emend::cli::add_train(program);
   emend::cli::add_convert(program);
+  emend::cli::refuse_blank_values(program);
   if (argc == 1) {
     std::cout << program.help();
     return 0;
@@ -73,14 +76,7 @@ int run_program(int argc, char** argv) {
     return stopped.get_exit_code();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
-    auto used = program.get_subcommands();
-    auto help = fmt::format("emend{} --help", used.empty() ? "" : " " + used.front()->get_name());
-    std::string problem = error.what();
-    // Validators start their messages with "must be": "--limit must be between 0 and 100".
-    if (const auto colon = problem.find(": must be "); colon != std::string::npos)
-      problem.erase(colon, 1);
-    return print_error(emend::Error("cli::arguments", problem, help).what(),
-                       is_verbose(argc, argv));
+    return print_error(emend::cli::explained(program, error).what(), is_verbose(argc, argv));
   }
   std::cout.flush();
   if (!std::cout)

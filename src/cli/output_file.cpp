@@ -5,22 +5,20 @@
 #include <filesystem>
 
 #include "io/error.h"
+#include "io/files/writable.h"
 #include "io/tensors/safetensors.h"
 
 namespace emend::cli {
-namespace {
 
-bool has_format(const std::string& path, const std::string& format) {
+std::string file_format(const std::string& path) {
   try {
     const auto file = SafetensorsFile::open(path);
     const auto found = file->metadata().find("format");
-    return found != file->metadata().end() && found->second == format;
+    return found == file->metadata().end() ? std::string() : found->second;
   } catch (const Error&) {
-    return false;
+    return {};
   }
 }
-
-}  // namespace
 
 void check_output_file(const std::string& output, const std::vector<std::string>& inputs,
                        const std::string& format) {
@@ -37,10 +35,11 @@ void check_output_file(const std::string& output, const std::vector<std::string>
     if (!input.empty() && fs::equivalent(input, output, error))
       throw Error("cli::output", fmt::format("the output '{}' is also an input", output),
                   "give another file with -o");
-  if (fs::exists(output, error) && !has_format(output, format))
+  if (fs::exists(output, error) && file_format(output) != format)
     throw Error("cli::output",
                 fmt::format("'{}' exists and is not a file that this command replaces", output),
                 "give another file with -o, or delete it first");
+  check_writable_file(output);
 }
 
 }  // namespace emend::cli

@@ -49,8 +49,8 @@ void list(const PatchArguments& arguments) {
 }
 
 void remove(const PatchArguments& arguments) {
-  const auto patch = without_entry(load_patch(arguments.path), arguments.name);
   check_output_file(arguments.output, {}, "emend-patch");
+  const auto patch = without_entry(load_patch(arguments.path), arguments.name);
   save_patch(arguments.output, patch);
   print_written(arguments, patch);
 }

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "io/error.h"
+#include "io/files/writable.h"
 #include "io/log.h"
 
 namespace emend::cli {
@@ -24,6 +25,7 @@ void report(ReportArguments arguments) {
       throw Error("cli::report", "merging several runs needs an output folder", "add -o FOLDER");
     arguments.output = arguments.folders.front();
   }
+  check_writable_folder(arguments.output);
   for (const auto& warning : write_report(arguments.folders, arguments.output, arguments.options))
     logger().warn("{}", warning);
   for (const char* name : {"table.md", "table.csv", "table_wide.csv", "table.tex", "report.html"})

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "evaluation/probes/scenes_probes.h"
 #include "io/error.h"
+#include "io/files/writable.h"
 #include "suites/suite.h"
 
 namespace emend::cli {
@@ -23,6 +24,7 @@ scenes::Split split_named(const std::string& name) {
 
 void export_scenes(const ScenesArguments& arguments) {
   const auto& common = arguments.common;
+  check_writable_folder(arguments.output);
   auto name = "scenes_" + arguments.split;
   auto seed = static_cast<uint64_t>(common.seed);
   size_t exported = 0, asked = 0;

@@ -11,7 +11,7 @@
 #include "evaluation/training/collect_demonstrations.h"
 #include "evaluation/training/train_editor.h"
 #include "io/error.h"
-#include "io/files/file.h"
+#include "io/files/path.h"
 #include "io/json/yaml.h"
 #include "io/log.h"
 #include "io/runtime.h"
@@ -30,7 +30,7 @@ struct TrainArguments {
   std::vector<std::string> settings;
   ActivationStore::Options store;
   std::string from;
-  bool resume = false;
+  bool resume = false, restart = false;
 };
 
 // Records are generated on demand, so this is no limit in practice.
@@ -77,15 +77,24 @@ nlohmann::json all_settings(TrainArguments& arguments) {
 }
 
 // Checks that the output can be written before the model loads, because training takes long.
-void check_output(const std::string& path) {
+void check_output(const TrainArguments& arguments) {
+  const auto& path = arguments.output;
   namespace fs = std::filesystem;
   auto folder = fs::path(path).parent_path();
   std::error_code error;
   if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
                 "give a file in an existing folder with -o");
-  check_output_file(path, {}, "emend-editor");
-  for (const char* ending : {"", ".state"}) AtomicFile(path + ending).write("");
+  for (const char* ending : {"", ".state"}) check_output_file(path + ending, {}, "emend-editor");
+  if (arguments.resume || arguments.restart) return;
+  for (const char* ending : {"", ".state"})
+    if (path_exists(path + ending))
+      throw Error("cli::train",
+                  fmt::format("'{}{}' exists, from an earlier training", path, ending),
+                  arguments.editor == "ike"
+                      ? "use --restart to discard it, or give another file with -o"
+                      : "use --resume to continue that training, --restart to discard it, or give "
+                        "another file with -o");
 }
 
 void print_result(const TrainArguments& arguments, const nlohmann::json& facts) {
@@ -100,9 +109,13 @@ void print_result(const TrainArguments& arguments, const nlohmann::json& facts) 
     }
   auto steps = facts.at("steps").get<int64_t>();
   auto seconds = facts.at("seconds").get<double>();
-  std::cout << table(rows);
-  if (!best.is_null())
-    std::cout << fmt::format("\n  best      at step {}\n  written   {}\n",
+  if (best.is_null())
+    std::cout << fmt::format(
+        "  nothing was validated yet, and {} was not written; --resume continues the training\n",
+        arguments.output);
+  else
+    std::cout << table(rows)
+              << fmt::format("\n  best      at step {}\n  written   {}\n",
                              best.at("step").get<int64_t>(), arguments.output);
   std::cout << fmt::format("  steps     {}, {} skipped, {:.0f} ms each\n", steps,
                            facts.value("skipped_steps", int64_t{0}),
@@ -145,7 +158,7 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
 }
 
 void train(TrainArguments arguments) {
-  check_output(arguments.output);
+  check_output(arguments);
   const auto settings = all_settings(arguments);
   if (editor_info(arguments.editor).collects_demonstrations) return collect(arguments, settings);
   auto suite = open_suite(arguments.suite, train_suite_options(arguments));
@@ -159,6 +172,7 @@ void train(TrainArguments arguments) {
   job.output = arguments.output;
   job.dtype = arguments.save_dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   job.resume = arguments.resume;
+  job.restart = arguments.restart;
   job.from = arguments.from;
   job.seed = arguments.common.seed;
   // Pictures of Scenes are generated once, so storing their features does not help.
@@ -167,7 +181,9 @@ void train(TrainArguments arguments) {
   auto facts = train_editor(vlm, *trainable, job);
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.precision);
-    result["checkpoint"] = arguments.output;
+    // There is no checkpoint before the first validation.
+    result["checkpoint"] =
+        facts.at("best").is_null() ? nlohmann::json() : nlohmann::json(arguments.output);
     result["editor"] = {{"name", trainable->editor()}, {"settings", trainable->settings()}};
     result["training"] = facts;
     result["peak_memory_bytes"] = peak_resident_bytes();
@@ -187,7 +203,8 @@ void add_train(CLI::App& program) {
                            fmt::join(trainable_editor_names(), ", ")));
   command->footer(R"(
 OUTPUT contains the editor with the best validation score so far. OUTPUT.state is the state that
---resume continues from; delete it when training is finished. Use the checkpoint with --editor NAME
+--resume continues from; delete it when training is finished. An existing OUTPUT is replaced only
+with --restart. Use the checkpoint with --editor NAME
 --set checkpoint=OUTPUT. MODEL/editors/NAME-MODULE.safetensors (ike, serac: NAME.safetensors) is
 found without this setting.
 
@@ -208,6 +225,10 @@ Examples:
       "part of the model to change: language, connector, vision_tower; serac: repaired or paper");
   command->add_option("-o,--output", arguments->output, "checkpoint file to write")->required();
   auto* resume = command->add_flag("--resume", arguments->resume, "resume from OUTPUT.state");
+  command
+      ->add_flag("--restart", arguments->restart,
+                 "discard the results of an earlier training in OUTPUT")
+      ->excludes(resume);
   command
       ->add_option("--from", arguments->from,
                    "checkpoint or OUTPUT.state to initialize from, for another round with other "

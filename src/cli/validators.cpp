@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 
+#include "text/chat_template.h"
+
 namespace emend::cli {
 namespace {
 
@@ -48,6 +50,15 @@ CLI::Validator real_number(double least, double most) {
                        most);
   };
   return {check, fmt::format("{:g} to {:g}", least, most)};
+}
+
+CLI::Validator date() {
+  auto check = [](std::string& text) {
+    return is_date(text)
+               ? std::string()
+               : fmt::format("must be a date such as 2024-07-26, not '{}'", text.substr(0, 100));
+  };
+  return {check, "YYYY-MM-DD"};
 }
 
 CLI::Validator one_of(const std::vector<std::string>& words) {

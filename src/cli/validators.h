@@ -18,6 +18,9 @@ CLI::Validator real_number(double least, double most);
 // a plain number of bytes.
 CLI::Validator memory_size();
 
+// An existing day: "--date must be a date such as 2024-07-26, not 'today'".
+CLI::Validator date();
+
 // One of several words: "--mode must be one of single, sequential, batch". With a map, the word is
 // replaced by its value.
 CLI::Validator one_of(const std::vector<std::string>& words);

@@ -53,8 +53,8 @@ struct EditorSpec {
   std::string name;         // for example ft
   nlohmann::json settings;  // {"module": "language"} and the settings that were given
 };
-// Parses a comma-separated list. Throws emend::Error if an editor is unknown or a label is
-// repeated.
+// Parses a comma-separated list. Throws emend::Error if an editor is unknown or is listed twice,
+// also under two names of its module.
 std::vector<EditorSpec> parse_editors(const std::string& list);
 
 }  // namespace emend

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "editing/editors/editors.h"
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 
 namespace emend {
@@ -92,8 +93,12 @@ std::vector<EditorSpec> parse_editors(const std::string& list) {
     auto spec = parse_editor(trimmed(list.substr(begin, end - begin)));
     begin = end + 1;
     for (const auto& other : specs)
-      if (other.label == spec.label)
-        throw Error("editing::registry", fmt::format("editor '{}' is listed twice", spec.label),
+      if (canonical_label(other.label) == canonical_label(spec.label))
+        throw Error("editing::registry",
+                    other.label == spec.label
+                        ? fmt::format("editor '{}' is listed twice", spec.label)
+                        : fmt::format("'{}' and '{}' are the same editor, {}", other.label,
+                                      spec.label, canonical_label(spec.label)),
                     "list each editor once");
     specs.push_back(std::move(spec));
   }

@@ -74,10 +74,17 @@ void Progress::note(std::string text) {
   note_ = std::move(text);
 }
 
+void Progress::finish(std::string outcome) {
+  std::lock_guard lock(mutex_);
+  outcome_ = std::move(outcome);
+}
+
 std::string Progress::line(double seconds) const {
   auto text = fmt::format("{} ", title_);
   double rate = seconds > 0 ? static_cast<double>(done_ - first_) / seconds : 0;
-  if (total_ > 0) {
+  if (!outcome_.empty()) {
+    text = outcome_;
+  } else if (total_ > 0) {
     double part = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
     if (terminal_) {
       auto filled = static_cast<size_t>(part * kBarWidth);
@@ -88,7 +95,7 @@ std::string Progress::line(double seconds) const {
     text += fmt::format("{}", done_);
   }
   text += fmt::format(", {}, {}", format_rate(rate), format_duration(seconds));
-  if (total_ > done_ && rate > 0)
+  if (outcome_.empty() && total_ > done_ && rate > 0)
     text += fmt::format(", {} left", format_duration(static_cast<double>(total_ - done_) / rate));
   if (!note_.empty()) text += fmt::format(", {}", note_);
   return text;

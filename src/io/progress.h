@@ -30,6 +30,9 @@ class Progress {
   void set(int64_t done);
   // Sets a note at the end of the line, such as "loss 0.31".
   void note(std::string text);
+  // Ends a job that was complete before its total, such as a search. The last line then has
+  // `outcome` in place of title, bar and number: "editing: holds after 15 steps, 12.0/s, 0:01".
+  void finish(std::string outcome);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -39,6 +42,7 @@ class Progress {
   std::mutex mutex_;
   std::string title_;
   std::string note_;
+  std::string outcome_;
   int64_t total_;
   int64_t first_;
   int64_t done_;

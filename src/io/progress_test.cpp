@@ -48,6 +48,22 @@ TEST(Progress, DrawsABarOnATerminal) {
   EXPECT_EQ('\n', text.back());
 }
 
+TEST(Progress, EndsWithTheOutcome) {
+  for (bool terminal : {true, false}) {
+    const auto text = shown(terminal, [&](std::FILE* out) {
+      Progress progress("editing, step", 500, 0, {out, terminal});
+      progress.note("loss 0.03");
+      progress.set(15);
+      progress.finish("editing: holds after 15 steps");
+    });
+    const auto last = text.substr(text.rfind("editing"));
+    EXPECT_EQ(0u, last.find("editing: holds after 15 steps, ")) << text;
+    EXPECT_EQ(last.find("left"), std::string::npos) << text;
+    EXPECT_EQ(last.find("500"), std::string::npos) << text;
+    EXPECT_NE(last.find("loss 0.03"), std::string::npos) << text;
+  }
+}
+
 TEST(Progress, ToleratesResumedStepsAndWrongTotals) {
   auto text = shown(true, [](std::FILE* out) {
     Progress progress(std::string(500, 'x'), 4, 3, {out, true});

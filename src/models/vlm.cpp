@@ -32,7 +32,7 @@ void check_dtype(at::ScalarType dtype, at::Device device) {
   if (dtype == at::kHalf && !device.is_cpu()) return;
   throw Error(
       "models::load",
-      fmt::format("computing in {} on {} is not supported", at::toString(dtype), device.str()),
+      fmt::format("computing in {} on {} is not supported", dtype_name(dtype), device.str()),
       "use fp32 or bf16, or on CUDA also fp16");
 }
 
@@ -43,6 +43,12 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   if (!is_folder(folder))
     throw Error("models::load", fmt::format("'{}' is not a folder", folder),
                 "use a Hugging Face folder with config.json and model.safetensors");
+  if (!is_file(fs::path(folder) / "config.json"))
+    throw Error(
+        "models::load", fmt::format("'{}' has no config.json", folder),
+        "a model folder of Hugging Face has config.json, model.safetensors (or its parts and "
+        "model.safetensors.index.json), tokenizer.json or tokenizer.model, and, for pictures, "
+        "preprocessor_config.json; download all files of the model");
   if (options.dtype) check_dtype(*options.dtype, options.device);
   const auto architecture =
       architecture_of(read_json_object((fs::path(folder) / "config.json").string()));
@@ -60,10 +66,6 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
   vlm.model = architecture.make_model(weights);
   vlm.processor = Processor::load(folder, architecture.layout, options.chat_template, options.date);
   return vlm;
-}
-
-std::string dtype_name(at::ScalarType dtype) {
-  return dtype == at::kFloat ? "fp32" : dtype == at::kBFloat16 ? "bf16" : "fp16";
 }
 
 nlohmann::json precision_facts(const Precision& precision) {

@@ -44,8 +44,6 @@ struct LoadOptions {
 // or config.json has a value that is not implemented.
 Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 
-// fp32, bf16 or fp16, for results.
-std::string dtype_name(at::ScalarType dtype);
 // The precision in results: {"dtype", "weights", "dtype_reason"}.
 nlohmann::json precision_facts(const Precision& precision);
 

@@ -6,12 +6,14 @@
 #include <thread>
 
 #include "io/error.h"
+#include "io/testing.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class VlmTest : public ::testing::Test {
@@ -153,8 +155,12 @@ TEST_F(VlmTest, ErrorsNameMissingAndBrokenFiles) {
     EXPECT_THROW(load_vlm(other.string()), Error) << name;
   }
   EXPECT_THROW(load_vlm(folder / "nowhere"), Error);
+  testing::TemporaryFolder none;
+  EXPECT_THAT(error_of([&] { load_vlm(none.string()); }),
+              AllOf(HasSubstr("'" + none.string() + "' has no config.json"),
+                    HasSubstr("model.safetensors"), HasSubstr("tokenizer.json")));
   EXPECT_THAT(refusal({.dtype = at::kHalf}),
-              HasSubstr("computing in Half on cpu is not supported"));
+              HasSubstr("computing in fp16 on cpu is not supported"));
 }
 
 TEST_F(VlmTest, HalfFoldersAreConvertedToTheComputeDtype) {

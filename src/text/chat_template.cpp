@@ -26,6 +26,13 @@ namespace fs = std::filesystem;
                                    : failure.hint);
 }
 
+bool read_date(const std::string& date, std::tm& time) {
+  const char* end = ::strptime(date.c_str(), "%Y-%m-%d", &time);
+  const auto given = time;
+  // Normalizes days that do not exist into the next month, and computes the day of the week.
+  return end && *end == '\0' && ::timegm(&time) != -1 && time.tm_mday == given.tm_mday;
+}
+
 std::tm time_of(const std::string& date) {
   std::tm time{};
   if (date.empty()) {
@@ -33,11 +40,7 @@ std::tm time_of(const std::string& date) {
     ::localtime_r(&now, &time);
     return time;
   }
-  const char* end = ::strptime(date.c_str(), "%Y-%m-%d", &time);
-  const auto given = time;
-  // Normalizes days that do not exist into the next month, and computes the day of the week.
-  const bool exists = end && *end == '\0' && ::timegm(&time) != -1 && time.tm_mday == given.tm_mday;
-  if (!exists)
+  if (!read_date(date, time))
     throw Error("text::chat_template", fmt::format("'{}' is not a valid date", date),
                 "use the form YYYY-MM-DD, for example 2024-07-26");
   return time;
@@ -118,6 +121,11 @@ ChatTemplate ChatTemplate::parse(std::string_view text, const std::string& name,
     raise(name, failure);
   }
   return made;
+}
+
+bool is_date(const std::string& text) {
+  std::tm time{};
+  return read_date(text, time);
 }
 
 bool ChatTemplate::uses_date() const { return parsed_->uses_date; }

@@ -8,6 +8,9 @@
 
 namespace emend {
 
+// Whether a text is an existing day, YYYY-MM-DD.
+bool is_date(const std::string& text);
+
 // A model's chat template: a subset of Jinja (src/text/jinja/README.md), with the results of
 // transformers' apply_chat_template. A template that uses anything else is refused with the
 // construct and its line. Time and memory are limited for every template.

@@ -57,14 +57,19 @@ EditQuestion one_edit(const EditArguments& arguments) {
 
 }  // namespace
 
-EditorSpec chosen_editor(const EditArguments& arguments) {
+EditorSpec chosen_editor(const EditArguments& arguments, bool log) {
   std::vector<EditorSpec> chosen;
   if (!arguments.hparams.empty()) {
     auto hparams = read_hparams(arguments.hparams);
-    log_ignored_keys(arguments.hparams, hparams.ignored);
+    if (log) log_ignored_keys(arguments.hparams, hparams.ignored);
     chosen = {hparams.spec};
   } else {
-    auto module = arguments.module.empty() ? "" : ":" + arguments.module;
+    const auto module = arguments.module.empty() ? "" : ":" + arguments.module;
+    if (!module.empty() && arguments.editor.find(':') != std::string::npos)
+      throw Error("cli::edit",
+                  fmt::format("--editor {} already names a module, so --module {} is not valid",
+                              arguments.editor, arguments.module),
+                  "remove one of them");
     chosen = parse_editors(arguments.editor + module);
   }
   if (chosen.size() != 1)

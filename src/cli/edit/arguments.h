@@ -31,8 +31,9 @@ struct EditArguments {
   bool details = false;
 };
 
-// The editor with its settings. Throws emend::Error for several editors.
-EditorSpec chosen_editor(const EditArguments& arguments);
+// The editor with its settings. `log`: report the keys of --hparams that have no effect. Throws
+// emend::Error for several editors.
+EditorSpec chosen_editor(const EditArguments& arguments, bool log = true);
 
 // The edits of the command line or of --edits. The first edit gets the user's locality questions.
 // `ignored` receives the unknown fields of the file. Throws emend::Error for pictures and files

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
@@ -75,6 +76,8 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   }
   job.on_part = [&](const std::string& name) { progress.part(name); };
   job.on_step = [&](int64_t step, int64_t steps, double loss) { progress.step(step, steps, loss); };
+  job.on_edited = [&](const nlohmann::json& effect) { progress.edited(effect); };
+  job.on_probes = [&](size_t probes) { progress.probes(static_cast<int64_t>(probes)); };
   auto outcome = run_edits(vlm, job);
   progress.finish();
 
@@ -88,6 +91,11 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
     print_json(report_json(report));
   else
     print_report(report);
+  const auto lost = std::count_if(outcome.earlier.begin(), outcome.earlier.end(),
+                                  [](const EarlierEdit& edit) { return edit.lost(); });
+  if (lost > 0)
+    logger().warn("{} of --patch no longer hold{}", counted(lost, "earlier edit"),
+                  lost == 1 ? "s" : "");
   if (!outcome.holds() && !arguments.allow_failed) {
     logger().warn("the edit does not hold; exit status {} (0 with --allow-failed)", kDoesNotHold);
     throw CLI::RuntimeError(kDoesNotHold);
@@ -186,6 +194,9 @@ The report measures Reliability (the question itself), T-Generality (other wordi
 (other pictures), Portability (consequences), and T- and M-Locality (unrelated questions without and
 with a picture). Your locality questions replace the default questions: facts and pictures of Scenes
 for the bundled model, general questions and photos for other models.
+
+With --patch, the questions of the earlier edits are asked before and after the new edit, and the
+report names the earlier edits that no longer hold.
 
 A file of edits (--edits) contains objects with the fields prompt, target, image, rephrase,
 rephrase_image, locality and follows. The fields of MMEdit files (src, alt, loc, ...) are supported,

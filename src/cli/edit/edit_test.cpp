@@ -8,8 +8,10 @@ namespace emend {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class EditProgramTest : public ProgramTest {
@@ -55,6 +57,110 @@ TEST_F(EditProgramTest, ReportsAnEditThatDoesNotHoldFirst) {
   EXPECT_FALSE(held.contains("failure"));
 }
 
+// The options of a command, without those that a suggestion says to leave out, and with the one
+// that it adds.
+std::string followed(std::vector<std::string> options, const std::string& suggestion) {
+  const auto note = suggestion.find("   (");
+  const auto notes = note == std::string::npos ? "" : suggestion.substr(note);
+  for (const std::string name : {"--set", "--module", "--sites", "--hparams"})
+    if (notes.find("without " + name) != std::string::npos ||
+        notes.find("instead of " + name) != std::string::npos)
+      std::erase_if(options, [&](const auto& option) { return option.starts_with(name + " "); });
+  // An editor replaces the editor of the command.
+  if (suggestion.starts_with("--editor "))
+    std::erase_if(options, [](const auto& option) { return option.starts_with("--editor "); });
+  std::string command = "edit --probes 1 -o {}/tried.patch";
+  for (const auto& option : options) command += " " + option;
+  return command + " " + suggestion.substr(0, note);
+}
+
+class SuggestionsTest : public EditProgramTest {
+ protected:
+  // Makes an edit that does not hold, and follows each suggestion.
+  static std::vector<std::string> suggested(const std::vector<std::string>& options) {
+    std::string command = "edit --probes 1 --allow-failed -o {}/tried.patch";
+    for (const auto& option : options) command += " " + option;
+    SCOPED_TRACE(command);
+    const auto result = run_json(command);
+    EXPECT_EQ(result["holds"], false);
+    auto all = result["failure"]["try"].get<std::vector<std::string>>();
+    for (const auto& suggestion : all) {
+      const auto tried = run(followed(options, suggestion));
+      EXPECT_TRUE(tried.code == 0 || tried.code == 3) << suggestion << ": " << tried.err;
+    }
+    return all;
+  }
+  static std::string joined(const std::vector<std::string>& lines) {
+    std::string all;
+    for (const auto& line : lines) all += line + "\n";
+    return all;
+  }
+};
+
+TEST_F(SuggestionsTest, DependOnTheQuestion) {
+  const std::vector<std::string> text = {"-m {}/model", "-p 'What?'", "--target cat",
+                                         "--set steps=1", "--set lr=1e-6"};
+  const auto about_text = joined(suggested(text));
+  EXPECT_THAT(about_text, AllOf(HasSubstr("--set steps=50\n"), HasSubstr("--set lr=4e-06\n"),
+                                HasSubstr("--set adaptive=true"), HasSubstr("--editor lora\n")));
+  EXPECT_THAT(about_text, Not(AnyOf(HasSubstr("connector"), HasSubstr("mend"))));
+  auto seen = text;
+  seen.push_back("--image {}/picture.png");
+  EXPECT_THAT(joined(suggested(seen)), HasSubstr("--module connector\n"));
+  seen.push_back("--editor ft:connector");
+  EXPECT_THAT(joined(suggested(seen)), HasSubstr("--editor ft:language\n"));
+}
+
+TEST_F(SuggestionsTest, DependOnTheOtherOptions) {
+  testing::write_text(path("weak.yaml"),
+                      "alg_name: FT\nmodel_name: x\nlayers: [2]\nnum_steps: 1\nlr: 1e-7\n"
+                      "rewrite_module_tmp: decoder.layers.{}.fc2.weight\n");
+  const std::vector<std::string> common = {"-m {}/model", "--image {}/picture.png", "-p 'What?'",
+                                           "--target cat"};
+  auto hparams = common;
+  hparams.push_back("--hparams {}/weak.yaml");
+  const auto all = joined(suggested(hparams));
+  EXPECT_THAT(all, AllOf(HasSubstr("--set steps=50\n"),
+                         HasSubstr("--editor lora   (instead of --hparams)")));
+  EXPECT_THAT(all, Not(HasSubstr("--module")));
+  auto bounded = common;
+  for (const char* option : {"--set steps=1", "--set lr=1e-6", "--set norm_constraint=1"})
+    bounded.push_back(option);
+  EXPECT_THAT(joined(suggested(bounded)), HasSubstr("--editor lora   (without --set)"));
+  auto sites = common;
+  for (const char* option : {"--sites '*.layers.2.fc2'", "--set steps=1", "--set lr=1e-6"})
+    sites.push_back(option);
+  EXPECT_THAT(joined(suggested(sites)), Not(HasSubstr("--module")));
+  std::filesystem::remove(path("weak.yaml"));
+}
+
+TEST_F(SuggestionsTest, DependOnTheCheckpoints) {
+  std::filesystem::copy(path("model"), path("trained"));
+  std::filesystem::create_directory(path("trained/editors"));
+  for (const std::string editor : {"ke", "mend-iterated"})
+    ASSERT_EQ(run("train -m {}/model --set validation=1 --steps 1 --editor " + editor +
+                  " -o {}/trained/editors/" + editor + "-language.safetensors")
+                  .code,
+              0);
+  const std::vector<std::string> options = {"-m {}/trained", "--image {}/picture.png", "-p 'What?'",
+                                            "--target cat", "--editor ke"};
+  const auto all = joined(suggested(options));
+  EXPECT_THAT(all, AllOf(HasSubstr("--editor lora\n"), HasSubstr("--editor ft\n"),
+                         HasSubstr("--editor mend-iterated\n")));
+  EXPECT_THAT(all, Not(HasSubstr("--module")));  // no checkpoint for the connector
+  std::filesystem::remove_all(path("trained"));
+}
+
+TEST_F(SuggestionsTest, DependOnEarlierPatches) {
+  ASSERT_EQ(run("edit -m {}/model --probes 1 -p 'Who?' --target dog --editor ike --set k=0 "
+                "--allow-failed -o {}/told.patch")
+                .code,
+            0);
+  const auto all = joined(suggested({"-m {}/model", "-p 'What?'", "--target cat", "--editor ike",
+                                     "--set k=0", "--patch {}/told.patch"}));
+  EXPECT_THAT(all, Not(HasSubstr("--editor")));  // weights cannot be edited on top of it
+}
+
 TEST_F(EditProgramTest, EmptyEditWritesNoPatch) {
   const auto failed = run(std::string(kWeak) + " --set steps=0");
   EXPECT_EQ(failed.code, 3) << failed.err;
@@ -68,9 +174,17 @@ TEST_F(EditProgramTest, ShowsProgressWhileTheModelLoads) {
   std::string first;
   std::getline(lines, first);
   EXPECT_THAT(first, HasSubstr("loading the model"));
-  EXPECT_THAT(result.err, AllOf(HasSubstr("generating the answer before"),
-                                HasSubstr("editing, step"), HasSubstr("loss "),
-                                HasSubstr("measuring before"), HasSubstr("measuring after")));
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("generating the answer before"),
+                    HasSubstr("editing: does not hold after 1 step, "), HasSubstr("loss "),
+                    HasSubstr("measuring before"), HasSubstr("measuring after")));
+}
+
+TEST_F(EditProgramTest, ProgressEndsWithTheOutcome) {
+  const auto result = run(std::string(kEdit) + "-o {}/held.patch --json", "export EMEND_LOG=info;");
+  const auto steps = nlohmann::json::parse(result.out)["effect"]["steps"].dump();
+  EXPECT_THAT(result.err, HasSubstr("editing: holds after " + steps + " steps, "));
+  EXPECT_THAT(result.err, Not(HasSubstr("/200")));
 }
 
 TEST_F(EditProgramTest, IkeWorksWithoutDemonstrations) {
@@ -141,6 +255,7 @@ TEST_F(EditProgramTest, ReadsSeveralEditsFromAFile) {
 
 TEST_F(EditProgramTest, EditsOnTopOfPatches) {
   const auto first = run_json(std::string(kText) + "-p 'Who?' --target cat -o {}/first.patch");
+  EXPECT_EQ(first["earlier_edits"], nlohmann::json::array());
   const std::string second =
       "edit -m {}/model --probes 1 -p 'What?' --target dog "
       "--patch {}/first.patch -o {}/second.patch ";
@@ -153,7 +268,21 @@ TEST_F(EditProgramTest, EditsOnTopOfPatches) {
               run_json("ask -m {}/model -p 'What?' --patch {}/first.patch")["answer"]);
     EXPECT_EQ(run_json("ask -m {}/model -p 'What?'" + both)["answer"], edited["after"]);
     EXPECT_EQ(run_json("inspect {}/second.patch")["request"]["on_patches"], edited["on_patches"]);
+    ASSERT_EQ(edited["earlier_edits"].size(), 1u);
+    const auto& earlier = edited["earlier_edits"][0];
+    EXPECT_EQ(earlier["patch"], first["patch"]["id"]);
+    EXPECT_EQ(earlier["prompt"], first["prompt"]);
+    EXPECT_EQ(earlier["before"], "cat");
+    EXPECT_EQ(earlier["after"], run_json("ask -m {}/model -p 'Who?'" + both)["answer"]);
+    EXPECT_EQ(earlier["lost"], earlier["after"] != "cat");
   }
+  const auto lost = run(std::string(kText) +
+                            "-p 'Whom?' --target dog --patch {}/first.patch "
+                            "-o {}/lost.patch --allow-failed",
+                        "export EMEND_LOG=warn;");
+  EXPECT_THAT(lost.out, AllOf(HasSubstr("1 edit, asked again: 0 hold, 1 no longer holds"),
+                              HasSubstr("earlier edit that no longer holds")));
+  EXPECT_THAT(lost.err, HasSubstr("1 earlier edit of --patch no longer holds"));
   // The last patch rewrites requests, so weights cannot be edited on top of it.
   std::filesystem::rename(path("second.patch"), path("told.patch"));
   expect_refused(second + "--patch {}/told.patch", "without --patch");

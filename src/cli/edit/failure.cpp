@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "editing/registry.h"
+#include "cli/edit/suggestions.h"
 
 namespace emend::cli {
 namespace {
@@ -64,42 +64,12 @@ std::vector<std::string> failed_token_lines(const EditVerdict& edit) {
   return lines;
 }
 
-std::vector<std::string> suggestions(const EditArguments& arguments, const Patch& patch,
-                                     const EditVerdict& edit) {
-  std::vector<std::string> all;
-  const auto kind = editor_info(patch.editor);
-  auto& settings = patch.settings;
-  auto setting = [&](const char* name) -> double {
-    return settings.is_object() ? number(settings, name) : 0;
-  };
-  const auto stopped = edit.effect.value("stop_reason", std::string());
-  // A given learning rate turns adaptation off, so it is no suggestion for an adaptive run.
-  const bool adaptive = settings.is_object() && settings.value("adaptive", false);
-  if (kind.has_setting("steps") && stopped != "no_progress")
-    all.push_back(
-        fmt::format("--set steps={}", std::max<int64_t>(50, 4 * int64_t(setting("steps")))));
-  if (kind.has_setting("lr") && !adaptive) {
-    if (stopped == "diverged" && setting("lr") > 0)
-      all.push_back(fmt::format("--set lr={:g}", setting("lr") / 4));
-    else if (setting("lr") > 0)
-      all.push_back(fmt::format("--set lr={:g}", setting("lr") * 4));
-  }
-  if (patch.editor == "ike" && setting("k") > 0)
-    all.push_back("--set ike.k=0   (the fact alone, without demonstrations)");
-  const auto module = settings.is_object() ? settings.value("module", std::string()) : "";
-  if (kind.has_setting("module") && arguments.sites.empty() && patch.editor != "serac")
-    all.push_back(module == "language" ? "--module connector" : "--module language");
-  if (patch.editor != "lora") all.push_back("--editor lora");
-  if (patch.editor != "ft") all.push_back("--editor ft");
-  return all;
-}
-
-json failure_json(const EditArguments& arguments, const Patch& patch, const EditVerdict& edit) {
+json failure_json(const EditReport& report, const EditVerdict& edit) {
   json failure = {{"answer", edit.after},
                   {"reason", failure_reason(edit)},
                   {"loss", edit.effect.value("losses", json::array())},
                   {"failed_tokens", json::array()},
-                  {"try", suggestions(arguments, patch, edit)}};
+                  {"try", suggestions(report, edit)}};
   for (const char* name : {"stop_reason", "steps", "loss_before", "loss_after"})
     if (edit.effect.contains(name)) failure[name] = edit.effect[name];
   for (const auto& token : edit.failed) failure["failed_tokens"].push_back(to_json(token));

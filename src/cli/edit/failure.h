@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/edit/arguments.h"
-#include "evaluation/edits/edit_job.h"
+#include "cli/edit/report.h"
 
 namespace emend::cli {
 
@@ -15,11 +14,6 @@ std::string failure_reason(const EditVerdict& edit);
 std::string loss_curve(const nlohmann::json& effect);
 // A line for each failed token: "token 2: expected " sea", the model predicts " hill"".
 std::vector<std::string> failed_token_lines(const EditVerdict& edit);
-// Command-line options that may make the edit hold.
-std::vector<std::string> suggestions(const EditArguments& arguments, const Patch& patch,
-                                     const EditVerdict& edit);
-
-nlohmann::json failure_json(const EditArguments& arguments, const Patch& patch,
-                            const EditVerdict& edit);
+nlohmann::json failure_json(const EditReport& report, const EditVerdict& edit);
 
 }  // namespace emend::cli

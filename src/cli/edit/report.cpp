@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "cli/edit/failure.h"
+#include "cli/edit/suggestions.h"
 #include "cli/table.h"
 #include "io/runtime.h"
 
@@ -91,7 +92,7 @@ void print_failures(const EditReport& report) {
   if (failed > kShown)
     std::cout << fmt::format("{} more edits do not hold; see below.\n", failed - kShown);
   const char* title = "try";
-  for (const auto& option : suggestions(report.arguments, report.outcome.patch, *first)) {
+  for (const auto& option : suggestions(report, *first)) {
     std::cout << fmt::format("  {:<9} {}\n", title, option);
     title = "";
   }
@@ -148,6 +149,39 @@ void print_edits(const EditReport& report) {
     rows.push_back({edits[i].prompt, edits[i].before, report.job.edits[i].question.target,
                     edits[i].after, edits[i].holds ? "yes" : "no"});
   std::cout << table(rows);
+}
+
+// Whether the edits of --patch still hold.
+void print_earlier(const EditReport& report) {
+  const auto& earlier = report.outcome.earlier;
+  if (earlier.empty()) return;
+  size_t hold = 0, lost = 0, replaced = 0, never = 0, unasked = 0;
+  std::string problem;
+  std::vector<std::vector<std::string>> rows = {
+      {"earlier edit that no longer holds", "target", "before", "after"}};
+  for (const auto& edit : earlier) {
+    if (!edit.problem.empty()) {
+      if (unasked++ == 0) problem = edit.problem;
+    } else if (edit.replaced) {
+      ++replaced;
+    } else if (edit.holds) {
+      ++hold;
+    } else if (!edit.held) {
+      ++never;
+    } else {
+      ++lost;
+      rows.push_back({edit.prompt, edit.target, edit.before, edit.after});
+    }
+  }
+  auto line = fmt::format("  earlier   {}, asked again: {} hold{}",
+                          counted(static_cast<int64_t>(earlier.size()), "edit"), hold,
+                          hold == 1 ? "s" : "");
+  if (lost > 0) line += fmt::format(", {} no longer hold{}", lost, lost == 1 ? "s" : "");
+  if (never > 0) line += fmt::format(", {} did not hold before", never);
+  if (replaced > 0) line += fmt::format(", {} replaced by this edit", replaced);
+  if (unasked > 0) line += fmt::format(", {} could not be asked ({})", unasked, problem);
+  std::cout << line << "\n";
+  if (lost > 0) std::cout << "\n" << table(rows);
 }
 
 void print_details(const EditReport& report) {
@@ -208,6 +242,8 @@ nlohmann::json report_json(const EditReport& report) {
   result["base"] = outcome.patch.base;
   result["on_patches"] = nlohmann::json::array();
   for (const auto& patch : job.base->patches()) result["on_patches"].push_back(patch.id);
+  result["earlier_edits"] = nlohmann::json::array();
+  for (const auto& edit : outcome.earlier) result["earlier_edits"].push_back(to_json(edit));
   result["editor"] = {{"name", outcome.patch.editor}, {"settings", outcome.patch.settings}};
   result["effect"] = job.sequential ? nlohmann::json() : outcome.edits.front().effect;
   result["metrics"] = metrics_json(vlm, job, outcome);
@@ -226,7 +262,7 @@ nlohmann::json report_json(const EditReport& report) {
         {"holds", verdict.holds},
         {"scores", to_json(verdict.measured.scores)}};
     if (job.sequential) edit["effect"] = verdict.effect;
-    if (!verdict.holds) edit["failure"] = failure_json(arguments, outcome.patch, verdict);
+    if (!verdict.holds) edit["failure"] = failure_json(report, verdict);
     for (const auto& probe : verdict.measured.probes) {
       result["probes"].push_back(to_json(probe));
       result["probes"].back()["edit"] = i;
@@ -269,6 +305,7 @@ void print_report(const EditReport& report) {
       entries > 0 ? fmt::format("{} entr{} stored", entries, entries == 1 ? "y" : "ies")
                   : counted(sites, "site") + " changed");
   print_edits(report);
+  print_earlier(report);
   print_scores(report);
   if (arguments.details || arguments.common.verbose) print_details(report);
   std::cout << fmt::format("\n  protocol  {}, seed {}\n", job.edits.front().protocol.name,

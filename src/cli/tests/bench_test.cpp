@@ -187,6 +187,12 @@ TEST_F(BenchTest, PrintsTablesOrJson) {
     EXPECT_THAT(read_file(path("out")), HasSubstr(word));
   for (const char* file : {"report.html", "table.md", "table.csv", "table.tex", "run.json"})
     EXPECT_TRUE(fs::exists(path("b/") + file)) << file;
+  // The times have the order of the results.
+  const auto out = read_file(path("out"));
+  const auto times = out.substr(out.find("seconds per record"));
+  const auto first = times.find("  base "), second = times.find("  ft:language "),
+             third = times.find("  ft:vision ");
+  EXPECT_TRUE(first < second && second < third && third != std::string::npos) << times;
   ASSERT_EQ(run(arguments + " --json"), 0);
   EXPECT_EQ(nlohmann::json::parse(read_file(path("out"))), read_json(path("b/results.json")));
 }
@@ -266,6 +272,8 @@ TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
   expect_refused("--mode nothing", "--mode");
   expect_refused("--editors magic", "magic");
   expect_refused("--editors ft:language,ft:language", "twice");
+  expect_refused("--editors ft:vision,ft:qformer", "the same editor, ft:connector");
+  expect_refused("--editors ft:language,ft", "the same editor with the same settings");
   expect_refused("--editors ft:nowhere", "nowhere");
   expect_refused("--set stepz=3", "stepz");
   expect_refused("--set lora.rank=3", "lora");

@@ -91,7 +91,12 @@ TEST_F(FolderSettings, ChatTemplateReceivesTheDate) {
   EXPECT_EQ(asked["asked"], "06 Jul 2024: Who ?");
   EXPECT_EQ(asked["date"], "2024-07-06");
   EXPECT_THAT(run_json(ask)["asked"].dump(), HasSubstr(": Who ?"));
-  expect_refused(ask + "--date 2024-02-30", "'2024-02-30' is not a valid date");
+  expect_refused(ask + "--date 2024-02-30",
+                 "--date must be a date such as 2024-07-26, not '2024-02-30'");
+  // Also for a model without a chat template.
+  for (const char* date : {"2024-02-30", "today", "24-07-06x", "2024/07/06", "''"})
+    expect_refused(std::string("ask -m {}/model -p Who --date ") + date, "--date must be a date");
+  EXPECT_EQ(run("ask -m {}/model -p Who --max-new-tokens 1 --date 2024-02-29").code, 0);
 }
 
 TEST_F(FolderSettings, InspectNamesTheKindOfAWrongFile) {

@@ -34,5 +34,21 @@ TEST_F(ProgramTest, RefusesNamesThatAreTooLong) {
   }
 }
 
+// The model and the inputs do not exist, so that an error about the output must come first.
+TEST_F(ProgramTest, ChecksTheOutputBeforeTheWork) {
+  const std::string name(300, 'a');
+  const std::string none = "-m {}/none ";
+  for (const auto& command :
+       {"edit " + none + "-p What? --target cat", "train " + none, "train --editor ike " + none,
+        "bench " + none + "--limit 1 --editors ft", "demo " + none,
+        "scenes export --count 1 --kind errors " + none, std::string("report {}/none"),
+        std::string("patch remove {}/none x"), std::string("patch merge {}/none {}/none2"),
+        std::string("convert blip2 --checkpoint {}/none --language {}/none"),
+        std::string("convert minigpt4 --vit x --qformer x --projection x --language x")}) {
+    expect_refused(command + " -o /proc/output", "/proc/output");
+    expect_refused(command + " -o {}/" + name, "File name too long");
+  }
+}
+
 }  // namespace
 }  // namespace emend

@@ -93,6 +93,67 @@ TEST_F(ProgramTest, RefusesNumbersOutOfRange) {
   expect_refused("bench -o {}/r --mode some", "--mode must be one of");
 }
 
+TEST_F(ProgramTest, SaysInPlainWordsWhatIsWrongWithTheArguments) {
+  struct Case {
+    std::string arguments, said, hint;
+  };
+  const std::vector<Case> cases = {
+      {"patch", "'emend patch' needs a command",
+       "type one of: emend patch list, emend patch remove, emend patch merge"},
+      {"scenes", "'emend scenes' needs a command", "type one of: emend scenes export"},
+      {"report", "the argument 'runs'", "for example: emend report runs/first"},
+      {"inspect", "the argument 'path' (folder of a model", "for example: emend inspect models/"},
+      {"bench", "the option --output (output folder",
+       "for example: emend bench --limit 20 -o runs"},
+      {"ask", "the option --prompt (question, or text to continue) is missing",
+       "for example: emend ask --image scene.png -p \"What color is the star?\"."},
+      {"patch remove a.patch x", "the option --output",
+       "for example: emend patch remove zoo.patch"},
+      {"patch merge a.patch -o x", "'patches' needs at least 2 values",
+       "for example: emend patch merge zoo.patch more.patch"},
+      {"ask hello -p x", "'hello' is not an argument of `emend ask`", "quotation marks"},
+      {"ask -p x -p y", "--prompt is given 2 times", "give it once"},
+      {"ask -p x --image", "--image needs a value", "write the value after --image"},
+      {"ask -p x --json=maybe", "--json takes no value", "only the name"},
+      {"ask -p x --bare --template '{''}'", "--bare and --template cannot be used together",
+       "remove one of them"},
+      {"edit -p x --target y --sequential -o z", "--sequential needs --edits", "add --edits"},
+      {"ask -p x --dtype int3", "--dtype must be one of", "see emend ask --help"}};
+  for (const auto& [arguments, said, hint] : cases) {
+    expect_refused(arguments, said);
+    expect_refused(arguments, "Hint: ");
+    EXPECT_THAT(run(arguments).err, HasSubstr(hint));
+  }
+}
+
+TEST_F(ProgramTest, RefusesEmptyValues) {
+  const std::string edit = "edit -m {}/model -p 'What?' --target cat -o {}/x.patch ";
+  for (const std::string blank : {"''", "'  '", "\"$(printf '\\t')\""}) {
+    for (const char* option : {"--module", "--editor", "--sites", "--image", "--rephrase", "--set",
+                               "--settings", "--hparams", "--patch", "--template", "--protocol"})
+      expect_refused(edit + option + " " + blank, std::string(option) + " must");
+    expect_refused("edit -m {}/model -p 'What?' -o {}/x.patch --target " + blank,
+                   "--target must not be empty; leave it out");
+    expect_refused("edit -m {}/model --target cat -o {}/x.patch -p " + blank, "--prompt must");
+    expect_refused("edit -m {}/model -p 'What?' --target cat -o " + blank,
+                   "--output must not be empty.");
+    expect_refused("ask -p x -m " + blank, "--model must");
+    expect_refused("bench -m {}/model -o {}/r --limit 1 --editors " + blank, "--editors must");
+    expect_refused("train -m {}/model -o {}/t --module " + blank, "--module must");
+    expect_refused("train -m {}/model -o {}/t --recipe " + blank, "--recipe must");
+    expect_refused("inspect " + blank, "path must");
+    expect_refused("editors " + blank, "name must");
+    expect_refused("patch list " + blank, "patch must");
+    expect_refused("convert blip2 --checkpoint x --language y -o " + blank, "--output must");
+  }
+  // No picture for the first question.
+  EXPECT_EQ(run(edit + "--locality 'Who?' --locality 'Where?' --locality-image '' "
+                       "--locality-image {}/picture.png --allow-failed --set steps=1")
+                .code,
+            0);
+  std::filesystem::remove(path("x.patch"));
+}
+
 TEST_F(ProgramTest, PatchWorksInANewProcess) {
   auto plain = run_json(kAsk);
   auto edited = run_json(std::string(kEdit) + "-o {}/a.patch");
@@ -187,6 +248,11 @@ TEST_F(ProgramTest, EditorsPrintsSettings) {
   EXPECT_EQ(lora["editors"][0]["settings"][2]["name"], "rank");
   EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
   EXPECT_FALSE(lora["editors"][0]["departures"].empty());
+  // Each setting has one line of columns, also if its default has a line break.
+  EXPECT_THAT(run("editors ike").out, HasSubstr("New Fact: {prompt} {target}\\n"));
+  std::istringstream ike(run("editors ike").out);
+  for (std::string line; std::getline(ike, line) && !line.starts_with("  Defaults");)
+    EXPECT_TRUE(line.starts_with("ike  ") || line.starts_with("  ")) << line;
   EXPECT_THAT(run("editors lora").out, HasSubstr("Defaults that differ from the paper"));
   expect_refused("editors magic", "unknown editor 'magic'");
 }
@@ -234,6 +300,18 @@ TEST_F(ProgramTest, TrainsAnEditorFromAnEasyEditFile) {
       "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
       "--editor ke --set checkpoint={}/ke.safetensors --allow-failed -o {}/c.patch");
   EXPECT_EQ(edited["patch"]["sites"], 1);
+  const auto bytes = read_file(path("ke.safetensors"));
+  expect_refused(train + "--hparams {}/ke.yaml",
+                 "use --resume to continue that training, --restart");
+  EXPECT_EQ(read_file(path("ke.safetensors")), bytes);
+  const auto converted =
+      run_json(train + "--hparams {}/ke.yaml --resume --save-dtype fp32");  // a finished training
+  EXPECT_EQ(converted["training"]["history"], trained["training"]["history"]);
+  EXPECT_EQ(run_json(train + "--hparams {}/ke.yaml --restart")["training"]["steps"], 2);
+  std::filesystem::remove(path("ke.safetensors"));
+  expect_refused(train + "--hparams {}/ke.yaml", "ke.safetensors.state' exists");
+  expect_refused(train + "--hparams {}/ke.yaml --resume --restart", "--restart");
+  EXPECT_EQ(run(train + "--hparams {}/ke.yaml --restart").code, 0);
   for (const char* name : {"c.patch", "ke.safetensors", "ke.safetensors.state"})
     std::filesystem::remove(path(name));
   expect_refused(train + "--hparams {}/ke.yaml --editor mend", "--editor");
@@ -278,6 +356,38 @@ TEST_F(ProgramTest, InspectsAModel) {
   auto some = run_json("inspect {}/model --sites '*.layers.2.fc{1,2}'");
   EXPECT_EQ(some["sites"].size(), 2u);
   EXPECT_THAT(run("inspect {}/model").out, HasSubstr("qformer"));
+  expect_refused("inspect {}/model --sites '*.layers.*.fc9'", "lists all sites");
+  expect_refused("inspect {}/model --sites '*.layers.*.fc9'", "layers.0.fc1");
+  std::filesystem::create_directory(path("empty"));
+  expect_refused("ask -m {}/empty -p x", "empty' has no config.json");
+  expect_refused("inspect {}/empty", "preprocessor_config.json");
+  expect_refused("ask -m {}/model -p x --dtype fp16", "computing in fp16 on cpu");
+  std::filesystem::remove(path("empty"));
+}
+
+TEST_F(ProgramTest, InspectsATrainedEditor) {
+  const auto trained = run_json(
+      "train -m {}/model --editor mend-iterated --module tower --set validation=1 "
+      "--set validate=1 --steps 2 --save-dtype bf16 -o {}/mend.safetensors");
+  const auto shown = run_json("inspect {}/mend.safetensors");
+  EXPECT_EQ(shown["kind"], "trained editor");
+  EXPECT_EQ(shown["editor"], "mend-iterated");
+  EXPECT_EQ(shown["module"], "vision_tower");
+  EXPECT_EQ(shown["base"], run_json("inspect {}/model")["base"]);
+  EXPECT_EQ(shown["steps"], trained["training"]["best"]["step"]);
+  EXPECT_EQ(shown["dtype"], "bf16");
+  const auto text = run("inspect {}/mend.safetensors").out;
+  EXPECT_THAT(text, AllOf(HasSubstr("mend-iterated"), HasSubstr("vision_tower"),
+                          HasSubstr(shown["base"].get<std::string>()), HasSubstr("mean score"),
+                          HasSubstr("--editor mend-iterated --module vision_tower")));
+  EXPECT_EQ(run_json("inspect {}/mend.safetensors.state")["kind"], "training state");
+  EXPECT_THAT(run("inspect {}/mend.safetensors.state").out, HasSubstr("--resume continues it"));
+  expect_refused("ask -m {}/model -p x --patch {}/mend.safetensors", "it is a trained editor");
+  auto damaged = read_file(path("mend.safetensors"));
+  testing::write_text(path("mend.safetensors"), damaged.substr(0, 40));
+  expect_refused("inspect {}/mend.safetensors", "mend.safetensors");
+  for (const char* name : {"mend.safetensors", "mend.safetensors.state"})
+    std::filesystem::remove(path(name));
 }
 
 TEST_F(ProgramTest, ConvertsCheckpoints) {
@@ -311,7 +421,7 @@ TEST_F(ProgramTest, ConvertsCheckpoints) {
   EXPECT_GT(json["tensors"], 80);
   EXPECT_THAT(json["ignored"].dump(), HasSubstr("t5_proj.weight ("));
   EXPECT_EQ(run("ask -m {}/minigpt4 --image {}/picture.png -p 'What is this?'").code, 0);
-  expect_refused("convert", "subcommand");
+  expect_refused("convert", "'emend convert' needs a command");
   for (const char* made : {"opt", "converted", "minigpt4", "page.pth"})
     std::filesystem::remove_all(path(made));
 }
@@ -370,7 +480,7 @@ TEST_F(ProgramTest, RefusesBadPicturesAndTexts) {
   expect_refused("ask -m {}/model --image {}/text.png -p x", "text.png");
   expect_refused("ask -m {}/model --image {}/half.png -p x", "half.png");
   expect_refused("ask -m {}/model --image {} -p x", "");
-  expect_refused("ask -m {}/model -p ''", "prompt is empty");
+  expect_refused("ask -m {}/model -p ''", "--prompt must not be empty");
   expect_refused("ask -m {}/model -p \"$(printf '\\377')\"", "UTF-8");
   expect_refused("edit -m {}/model -p 'What?' --target '' -o {}/x.patch", "target");
   expect_refused("edit -m {}/model -p 'What?' --target y -o {}/x.patch --module vision",

@@ -189,7 +189,9 @@ Patch load_patch(const std::string& path) {
   auto format = metadata.find("format");
   if (format == metadata.end() || format->second != kPatchFormat)
     throw Error("editing::patch", fmt::format("'{}' is not a patch", path),
-                "create patches with `emend edit -o PATCH`");
+                format != metadata.end() && format->second == "emend-editor"
+                    ? "it is a trained editor: use it with --set checkpoint=FILE"
+                    : "create patches with `emend edit -o PATCH`");
   auto version = metadata.find("version");
   const auto format_version = version == metadata.end() ? "unknown" : version->second;
   if (format_version != kPatchVersion && format_version != kWithoutChecksums)

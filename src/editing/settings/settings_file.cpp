@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 
 #include "editing/registry.h"
 #include "editing/targets/target_modules.h"
@@ -17,6 +18,19 @@ using nlohmann::json;
 
 bool is_for(const std::string& key, const EditorSpec& spec) {
   return key == spec.name || canonical_label(key) == canonical_label(spec.label);
+}
+
+// Refuses two entries for one editor under two names of its module: the order would decide.
+void check_entries(const std::string& path, const json& file) {
+  std::map<std::string, std::string> keys;
+  for (const auto& [key, settings] : file.items()) {
+    const auto [known, is_new] = keys.emplace(canonical_label(key), key);
+    if (!is_new)
+      throw Error("editing::settings_file",
+                  fmt::format("'{}' has settings for '{}' and for '{}', which are the same editor",
+                              path, known->second, key),
+                  fmt::format("merge them into one entry, {}", known->first));
+  }
 }
 
 bool same_module(const json& a, const json& b) {
@@ -60,6 +74,7 @@ json read_settings_file(const std::string& path) {
   if (!file.is_object() || file.empty())
     throw Error("editing::settings_file", fmt::format("'{}' has no settings of editors", path),
                 "write `ft:` and below it, indented, lines such as `steps: 15`");
+  check_entries(path, file);
   for (const auto& [editor, settings] : file.items())
     naming(path, editor, [&, &editor = editor, &settings = settings] {
       auto spec = parse_editors(editor);

@@ -30,11 +30,11 @@ class SettingsFileTest : public ::testing::Test {
 
 TEST_F(SettingsFileTest, LabelOverridesName) {
   auto path = write("ft:\n  steps: 15\n  lr: 2e-4\nft:vision:\n  lr: 1e-4\nlora:\n  rank: 4\n");
-  auto specs = parse_editors("ft,ft:vision,ft:language");
+  auto specs = parse_editors("ft,ft:vision,ft:projector");
   apply_settings(specs, read_settings_file(path));
   EXPECT_EQ(specs[0].settings, json({{"steps", 15}, {"lr", 2e-4}}));
   EXPECT_EQ(specs[1].settings, json({{"module", "vision"}, {"steps", 15}, {"lr", 1e-4}}));
-  EXPECT_EQ(specs[2].settings, json({{"module", "language"}, {"steps", 15}, {"lr", 2e-4}}));
+  EXPECT_EQ(specs[2].settings, json({{"module", "projector"}, {"steps", 15}, {"lr", 2e-4}}));
   auto as_json = write(R"({"ft": {"steps": 15}})", "some.json");
   auto other = parse_editors("ft");
   apply_settings(other, read_settings_file(as_json));
@@ -52,6 +52,11 @@ TEST_F(SettingsFileTest, ErrorsNameFileAndEditor) {
   EXPECT_THAT(refusal("ft,lora:\n  steps: 15\n"), HasSubstr("entry for each"));
   EXPECT_THAT(refusal("ft:vision:\n  module: language\n"),
               HasSubstr("label of the editor selects the module"));
+  EXPECT_THAT(refusal("ft:vision:\n  steps: 1\nlora:\n  rank: 2\nft:connector:\n  steps: 2\n"),
+              AllOf(HasSubstr("some.yaml"), HasSubstr("'ft:connector' and for 'ft:vision'"),
+                    HasSubstr("one entry, ft:connector")));
+  EXPECT_THAT(refusal(R"({"mend:bridge": {}, "mend:qformer": {}})", "some.json"),
+              HasSubstr("the same editor"));
   EXPECT_THAT(refusal("ft:\n  steps: 1\n  steps: 2\n"),
               AllOf(HasSubstr("line 3"), HasSubstr("twice")));
   EXPECT_THAT(refusal(""), HasSubstr("has no settings of editors"));

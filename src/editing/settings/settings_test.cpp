@@ -79,7 +79,7 @@ TEST(SettingsTest, RejectsInvalidSettings) {
 }
 
 TEST(RegistryTest, ParsesEditors) {
-  auto specs = parse_editors("ft:language, ft:vision,lora,ft");
+  auto specs = parse_editors("ft:language, ft:vision,lora,serac:paper");
   ASSERT_EQ(specs.size(), 4u);
   EXPECT_EQ(specs[1].label, "ft:vision");
   EXPECT_EQ(specs[1].name, "ft");
@@ -94,6 +94,11 @@ TEST(RegistryTest, ParsesEditors) {
     return "no error";
   };
   EXPECT_THAT(message("ft,ft"), HasSubstr("listed twice"));
+  for (const std::string twice : {"ft:vision,ft:qformer", "lora:tower,ike,lora:vision_tower",
+                                  "ft:projection,ft:projector", "mend:bridge,mend:connector"})
+    EXPECT_THAT(message(twice), AllOf(HasSubstr("are the same editor"), HasSubstr("once")))
+        << twice;
+  EXPECT_EQ(message("ft,ft:language,ft:vision,ft:tower,serac,serac:paper"), "no error");
   EXPECT_THAT(message("nosuch"), AllOf(HasSubstr("'nosuch'"), HasSubstr("emend editors")));
   EXPECT_THAT(message("ft:ears"), AllOf(HasSubstr("ears"), HasSubstr("vision")));
   EXPECT_THAT(message("ft,,lora"), HasSubstr("empty"));

@@ -43,6 +43,30 @@ std::string checksum_of(const std::string& description,
   return hash.hex();
 }
 
+// Everything but the tensors.
+EditorCheckpoint description_of(const SafetensorsFile& file, const std::string& path) {
+  if (metadata_of(file, "format") != kCheckpointFormat)
+    throw Error("editing::checkpoint", fmt::format("'{}' is not a trained editor", path),
+                "train an editor with `emend train -o CHECKPOINT`");
+  const auto version = metadata_of(file, "version");
+  if (version != kCheckpointVersion && version != kWithoutChecksum)
+    throw Error("editing::checkpoint",
+                fmt::format("'{}' has format {}, but this program reads {} and {}", path,
+                            version.substr(0, 100), kWithoutChecksum, kCheckpointVersion),
+                "use a newer emend");
+  const auto description = parse_json(metadata_of(file, "editor"), path + " (description)");
+
+  EditorCheckpoint checkpoint;
+  checkpoint.editor = json_get<std::string>(description, "editor", path);
+  checkpoint.base = json_get<std::string>(description, "base", path);
+  checkpoint.settings = json_get<nlohmann::json>(description, "settings", path);
+  checkpoint.training = json_get<nlohmann::json>(description, "training", path);
+  checkpoint.made_by = json_get<std::string>(description, "made_by", path);
+  for (const auto& [name, info] : file.tensors())
+    if (info.dtype == at::kBFloat16) checkpoint.dtype = at::kBFloat16;
+  return checkpoint;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
@@ -67,6 +91,10 @@ void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint
                      {"checksum", checksum_of(text, tensors)}});
 }
 
+EditorCheckpoint describe_checkpoint(const std::string& path) {
+  return description_of(*SafetensorsFile::open(path), path);
+}
+
 EditorCheckpoint load_checkpoint(const std::string& path, const std::string& editor,
                                  const std::string& base) {
   return load_checkpoint(path, std::vector<std::string>{editor}, base);
@@ -75,23 +103,7 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::string& edi
 EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std::string>& editors,
                                  const std::string& base) {
   auto file = SafetensorsFile::open(path);
-  if (metadata_of(*file, "format") != kCheckpointFormat)
-    throw Error("editing::checkpoint", fmt::format("'{}' is not a trained editor", path),
-                "train an editor with `emend train -o CHECKPOINT`");
-  auto version = metadata_of(*file, "version");
-  if (version != kCheckpointVersion && version != kWithoutChecksum)
-    throw Error("editing::checkpoint",
-                fmt::format("'{}' has format {}, but this program reads {} and {}", path,
-                            version.substr(0, 100), kWithoutChecksum, kCheckpointVersion),
-                "use a newer emend");
-  auto description = parse_json(metadata_of(*file, "editor"), path + " (description)");
-
-  EditorCheckpoint checkpoint;
-  checkpoint.editor = json_get<std::string>(description, "editor", path);
-  checkpoint.base = json_get<std::string>(description, "base", path);
-  checkpoint.settings = json_get<nlohmann::json>(description, "settings", path);
-  checkpoint.training = json_get<nlohmann::json>(description, "training", path);
-  checkpoint.made_by = json_get<std::string>(description, "made_by", path);
+  auto checkpoint = description_of(*file, path);
   if (std::find(editors.begin(), editors.end(), checkpoint.editor) == editors.end())
     throw Error("editing::checkpoint",
                 fmt::format("'{}' is a trained '{}', not '{}'", path, checkpoint.editor,
@@ -114,7 +126,7 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
       reject_checkpoint(path, fmt::format("has a tensor '{}' that is not finite", name));
     checkpoint.tensors[name] = tensor;
   }
-  if (version == kCheckpointVersion &&
+  if (metadata_of(*file, "version") == kCheckpointVersion &&
       checksum_of(metadata_of(*file, "editor"), stored) != metadata_of(*file, "checksum"))
     reject_checkpoint(path, "was changed after it was saved (its checksum differs)");
   return checkpoint;

@@ -18,6 +18,7 @@ struct EditorCheckpoint {
   nlohmann::json training;                    // suite, steps, history of losses and scores
   std::map<std::string, at::Tensor> tensors;  // float32; can be stored as bfloat16
   std::string made_by = std::string("emend ") + EMEND_VERSION;
+  at::ScalarType dtype = at::kFloat;  // of the tensors in the file that was read
 };
 
 // Writes a safetensors file with all other fields in its metadata. The file is written completely
@@ -25,6 +26,10 @@ struct EditorCheckpoint {
 // is not finite.
 void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
                      at::ScalarType dtype = at::kFloat);
+
+// Reads the description of a checkpoint of any editor and model, without its tensors. Throws
+// emend::Error if the file is not a checkpoint.
+EditorCheckpoint describe_checkpoint(const std::string& path);
 
 // Reads a checkpoint strictly. Throws emend::Error if the file is not a checkpoint, or belongs to
 // an editor other than `editor` or to a model other than `base`.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "io/blank.h"
 #include "io/error.h"
 #include "models/prompting/image_batch.h"
 
@@ -44,8 +45,11 @@ ForcedBatch force(const Vlm& vlm, const std::vector<TargetQuery>& queries, bool 
 ForcedBatch force_edits(const Vlm& vlm, const std::vector<EditRequest>& requests,
                         bool end_of_answer) {
   std::vector<TargetQuery> queries;
-  for (const auto& request : requests)
+  for (const auto& request : requests) {
+    if (is_blank(request.target))
+      throw Error("editing::forced", "the target of the edit is empty", "give the desired answer");
     queries.push_back({request.image, request.prompt, request.target});
+  }
   return force(vlm, queries, end_of_answer);
 }
 

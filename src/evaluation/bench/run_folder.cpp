@@ -1,13 +1,14 @@
 #include "evaluation/bench/run_folder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/files/path.h"
+#include "io/files/writable.h"
 #include "io/json/json.h"
 
 namespace emend {
@@ -24,18 +25,6 @@ const std::vector<std::string> kFiles = {
     "report.html", "table.md", "table.csv",     "table_wide.csv", "table.tex", "results.json",
     "pictures",    "patches",  "samples.jsonl", "timings.jsonl",  "run.json"};
 
-void check_writable(const std::string& directory) {
-  std::error_code error;
-  auto there = fs::absolute(directory, error);
-  while (!fs::exists(there, error) && there != there.root_path()) there = there.parent_path();
-  if (!fs::is_directory(there, error))
-    throw Error(kRunFolderPlace, fmt::format("'{}' is not a folder", there.string()),
-                "give a folder with -o");
-  if (::access(there.c_str(), W_OK | X_OK) != 0)
-    throw Error(kRunFolderPlace, fmt::format("folder '{}' is not writable", there.string()),
-                "check its permissions, or use another folder (-o)");
-}
-
 std::string short_text(const nlohmann::json& value) {
   auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return text.size() > 80 ? text.substr(0, 77) + "..." : text;
@@ -51,6 +40,20 @@ void drop_outcomes(nlohmann::json& holder) {
       for (const char* outcome : {"used", "reason"}) found->erase(outcome);
 }
 
+// Names the modules of editors by their canonical names, so that aliases do not matter.
+nlohmann::json with_canonical_modules(nlohmann::json run) {
+  if (!run.contains("editors") || !run["editors"].is_array()) return run;
+  for (auto& editor : run["editors"]) {
+    if (!editor.is_object()) continue;
+    if (auto label = editor.find("label"); label != editor.end() && label->is_string())
+      *label = canonical_label(label->get<std::string>());
+    const nlohmann::json::json_pointer where("/settings/module");
+    if (editor.contains(where) && editor.at(where).is_string())
+      editor[where] = canonical_module(editor.at(where).get<std::string>());
+  }
+  return run;
+}
+
 std::string text_at(const nlohmann::json& value, const nlohmann::json::json_pointer& where) {
   return value.contains(where) ? short_text(value.at(where)) : "nothing";
 }
@@ -61,7 +64,7 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
     : directory_(std::move(directory)), restart_(restart) {
   if (directory_.empty())
     throw Error(kRunFolderPlace, "no output folder is given", "give a folder with -o");
-  check_writable(directory_);
+  check_writable_folder(directory_);
   if (!path_exists(directory_)) return;
   if (!path_exists(file("run.json"))) {
     std::error_code error;
@@ -88,10 +91,10 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
 }
 
 void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs) const {
-  auto expected = ours;
+  auto expected = with_canonical_modules(ours);
   expected["format"] = kFormat;
   expected["version"] = 1;
-  for (const auto& step : nlohmann::json::diff(theirs, expected)) {
+  for (const auto& step : nlohmann::json::diff(with_canonical_modules(theirs), expected)) {
     auto path = step.at("path").get<std::string>();
     if (path == "/config/model/folder") continue;
     // JSON Patch names an element that is added at the end of an array "-".
@@ -104,6 +107,14 @@ void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs
                             directory_, name, text_at(theirs, where), text_at(expected, where)),
                 kAnother);
   }
+}
+
+std::vector<std::string> RunFolder::labels() const {
+  std::vector<std::string> labels;
+  if (there_.is_null() || restart_) return labels;
+  for (const auto& editor : there_.at("editors"))
+    labels.push_back(editor.at("label").get<std::string>());
+  return labels;
 }
 
 nlohmann::json RunFolder::begin(nlohmann::json run) {

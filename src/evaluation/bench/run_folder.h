@@ -2,11 +2,13 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace emend {
 
 // The folder of a run. Its run.json, {"config": {...}, "editors": [...]}, contains everything that
-// the run depends on. A run is resumed only if its run.json is equal.
+// the run depends on. A run is resumed only if its run.json is equal, where aliases of a module
+// (`ft:vision`, `ft:connector`) are equal, too.
 class RunFolder {
  public:
   // Checks the folder and writes nothing. `run` lacks config.model, config.threads and the outcomes
@@ -16,6 +18,9 @@ class RunFolder {
   RunFolder(std::string directory, const nlohmann::json& run, bool restart);
 
   std::string file(const std::string& name) const { return directory_ + "/" + name; }
+  // The labels of the editors of the run in the folder, which a resumed run keeps; empty if there
+  // is no run to resume.
+  std::vector<std::string> labels() const;
   // Creates the folder and writes run.json, or compares run.json with an existing one and returns
   // the existing one. The path of the model may differ, because the fingerprint identifies the
   // model.

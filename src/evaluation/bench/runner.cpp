@@ -30,13 +30,20 @@ std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
   std::vector<Candidate> candidates;
   candidates.push_back({"base", nullptr, protocol});
   for (const auto& spec : editors) {
-    for (const auto& other : candidates)
+    auto editor = make_editor(spec.name, spec.settings);
+    for (const auto& other : candidates) {
       if (other.label == spec.label)
         throw Error("evaluation::runner",
                     fmt::format("two editors have the label '{}'", spec.label),
                     "give each editor once; give hyperparameter files different names");
-    candidates.push_back(
-        {spec.label, make_editor(spec.name, spec.settings), for_editor(protocol, spec.name)});
+      if (other.editor && other.editor->name() == editor->name() &&
+          other.editor->settings() == editor->settings())
+        throw Error("evaluation::runner",
+                    fmt::format("'{}' and '{}' are the same editor with the same settings",
+                                other.label, spec.label),
+                    "give it once, or give one of them another setting");
+    }
+    candidates.push_back({spec.label, std::move(editor), for_editor(protocol, spec.name)});
   }
   return candidates;
 }
@@ -318,7 +325,14 @@ Runner::Runner(const Suite& suite, const std::vector<EditorSpec>& editors, RunOp
       options_(checked_options(suite, std::move(options))),
       candidates_(make_candidates(editors, options_.protocol)),
       run_(describe_run(suite, candidates_, options_)),
-      folder_(options_.directory, run_, options_.restart) {}
+      folder_(options_.directory, run_, options_.restart) {
+  // An earlier run in the folder keeps its labels: its `ft:vision` is today's `ft:connector`.
+  const auto labels = folder_.labels();
+  for (size_t i = 0; i < labels.size(); ++i) {
+    candidates_[i].label = labels[i];
+    run_["editors"][i]["label"] = labels[i];
+  }
+}
 
 RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   Judge judge(vlm, suite_, store, options_.reuse, candidates_);

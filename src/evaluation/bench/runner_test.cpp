@@ -382,6 +382,40 @@ TEST_F(RunnerTest, RefusesTheFolderOfAnotherRun) {
   EXPECT_EQ(lines(path("h/samples.jsonl")).size(), 3u);
 }
 
+// The run was started as ft:vision and is resumed as ft:connector and ft:qformer.
+TEST_F(RunnerTest, ResumesUnderAnotherNameOfTheModule) {
+  FakeSuite suite(2);
+  const auto named = [&](const std::string& list) {
+    auto specs = parse_editors(list);
+    for (auto& spec : specs) spec.settings.update({{"steps", 3}, {"lr", 0.02}});
+    ActivationStore store({});
+    return Runner(suite, specs, options("alias")).run(*vlm_, &store);
+  };
+  named("ft:language,ft:vision");
+  const auto bytes = read_file(path("alias/samples.jsonl"));
+  const auto whole = without_timings(path("alias/results.json"));
+  for (const std::string list : {"ft:language,ft:connector", "ft:language,ft:qformer"}) {
+    write_file(path("alias/samples.jsonl"), bytes.substr(0, bytes.size() / 2));
+    EXPECT_TRUE(named(list).finished);
+    EXPECT_EQ(read_file(path("alias/samples.jsonl")), bytes);
+    EXPECT_EQ(without_timings(path("alias/results.json")), whole);
+  }
+  EXPECT_THAT(refusal([&] { named("ft:language,ft:projector"); }),
+              HasSubstr("editors.2.label was \"ft:vision\" and is now \"ft:projector\""));
+}
+
+TEST_F(RunnerTest, RefusesAnEditorThatIsGivenTwice) {
+  FakeSuite suite(1);
+  const auto refused = [&](const std::vector<EditorSpec>& specs) {
+    return refusal([&] { Runner(suite, specs, options("twice")); });
+  };
+  auto specs = parse_editors("ft:language,ft");
+  EXPECT_THAT(refused(specs),
+              HasSubstr("'ft:language' and 'ft' are the same editor with the same"));
+  specs[1].settings["steps"] = 9;
+  EXPECT_EQ(refused(specs), "");
+}
+
 TEST_F(RunnerTest, ModelFolderMayMove) {
   FakeSuite suite(1);
   run(suite, options("i"));

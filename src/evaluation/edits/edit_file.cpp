@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "io/blank.h"
 #include "io/error.h"
 #include "io/json/json_list.h"
 
@@ -57,6 +58,8 @@ class Entry {
     if (!found) return all;
     if (!found->is_array()) return {as_text(*found)};
     for (const auto& one : *found) all.push_back(as_text(one));
+    if (std::any_of(all.begin(), all.end(), is_blank))
+      refuse_edit_file(where_, fmt::format("'{}' contains an empty text", name_), "remove it");
     return all;
   }
   Picture picture(const std::vector<const char*>& names) {
@@ -111,7 +114,7 @@ LocalityQuestion locality_question(const json& value, const std::string& where,
   Entry entry(value, where, folder);
   LocalityQuestion question{entry.picture({"image", "picture"}), entry.text({"prompt", "question"}),
                             entry.text({"answer"})};
-  if (question.prompt.empty())
+  if (is_blank(question.prompt))
     refuse_edit_file(where, "a locality question needs a 'prompt'", "write {\"prompt\": \"...\"}");
   if (const auto unread = entry.unread(); !unread.empty())
     refuse_edit_file(where,
@@ -133,7 +136,7 @@ std::pair<std::string, std::string> consequence(const json& value, const std::st
                        fmt::format("unknown field '{}' in an entry of 'follows'", unread.front()),
                        "use the fields prompt and answer");
   }
-  if (read.first.empty() || read.second.empty())
+  if (is_blank(read.first) || is_blank(read.second))
     refuse_edit_file(where, "an entry of 'follows' needs a question and an answer",
                      "write \"QUESTION => ANSWER\"");
   return read;
@@ -154,10 +157,10 @@ EditQuestion read_edit(Entry& entry) {
   EditQuestion edit;
   edit.prompt = entry.text({"prompt", "src"});
   edit.target = entry.text({"target", "alt", "target_new"});
-  if (edit.prompt.empty() || edit.target.empty())
+  if (is_blank(edit.prompt) || is_blank(edit.target))
     refuse_edit_file(
         entry.where(),
-        fmt::format("field '{}' is missing", edit.prompt.empty() ? "prompt" : "target"),
+        fmt::format("field '{}' is missing or empty", is_blank(edit.prompt) ? "prompt" : "target"),
         "add a prompt and a target (MMEdit: src and alt)");
   edit.image = entry.picture({"image", "picture"});
   edit.rephrasings = entry.texts({"rephrase", "rephrase_prompt"});
@@ -196,7 +199,7 @@ std::pair<std::string, std::string> question_and_answer(const std::string& text,
   const auto at = text.find(arrow);
   auto question = text.substr(0, at);
   auto answer = at == std::string::npos ? std::string() : text.substr(at + arrow.size());
-  if (question.empty() || (at != std::string::npos && answer.empty()))
+  if (is_blank(question) || (at != std::string::npos && is_blank(answer)))
     throw Error("evaluation::edit_file",
                 fmt::format("{} expects QUESTION => ANSWER, got '{}'", what, text),
                 "for example \"Is the star red? => yes\"");

@@ -79,6 +79,15 @@ TEST_F(EditFileTest, ReadsMmeditFieldsAndListsUnknownFields) {
 TEST_F(EditFileTest, RefusesInvalidEdits) {
   EXPECT_THAT(refusal(R"([{"prompt": "What?"}])"), HasSubstr("'target' is missing"));
   EXPECT_THAT(refusal(R"([{"prompt": "", "target": "x"}])"), HasSubstr("'prompt' is missing"));
+  EXPECT_THAT(refusal(R"([{"prompt": "What?", "target": " \t"}])"),
+              HasSubstr("'target' is missing or empty"));
+  EXPECT_THAT(refusal(R"([{"prompt": "\n", "target": "x"}])"), HasSubstr("'prompt' is missing"));
+  EXPECT_THAT(refusal(R"([{"prompt": "What?", "target": "x", "rephrase": ["Which?", " "]}])"),
+              HasSubstr("'rephrase' contains an empty text"));
+  EXPECT_THAT(refusal(R"([{"prompt": "What?", "target": "x", "locality": [{"prompt": " "}]}])"),
+              HasSubstr("needs a 'prompt'"));
+  EXPECT_THAT(refusal(R"([{"prompt": "What?", "target": "x", "follows": "So? =>  "}])"),
+              HasSubstr("QUESTION => ANSWER"));
   EXPECT_THAT(refusal(R"(["What?"])"), HasSubstr("not an object"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "image": "c.png"}])"),
               HasSubstr("c.png' does not exist"));

@@ -9,6 +9,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/patches/merge.h"
 #include "editing/registry.h"
+#include "evaluation/edits/probe_measurement.h"
 #include "io/error.h"
 
 namespace emend {
@@ -43,6 +44,14 @@ class EditRun {
           {edit.question.image, verdict.prompt, continuation(edit.protocol, edit.question.target)});
       outcome.edits.push_back(std::move(verdict));
     }
+    outcome.earlier = earlier_edits(base_.patches());
+    const auto earlier = outcome.earlier.size();
+    const auto which = earlier == 1 ? std::string("the earlier edit")
+                                    : fmt::format("the {} earlier edits", earlier);
+    if (earlier > 0) {
+      part(fmt::format("asking {} again, before the edit", which));
+      ask_earlier_before(outcome);
+    }
     part("editing");
     const auto begin = Clock::now();
     outcome.patch = job_.sequential ? edit_in_sequence(outcome) : edit_at_once(outcome);
@@ -50,6 +59,10 @@ class EditRun {
     const auto edited = edited_.interventions(vlm_, &store_);
     part("generating the answer after the edit");
     for (size_t i = 0; i < job_.edits.size(); ++i) check(i, edited, outcome.edits[i]);
+    if (earlier > 0) {
+      part(fmt::format("asking {} again, after the edit", which));
+      ask_earlier_after(edited, outcome);
+    }
     measure_all(edited, outcome);
     record_effect(outcome);
     return outcome;
@@ -90,6 +103,7 @@ class EditRun {
 
   Patch edit_at_once(EditOutcome& outcome) {
     auto patch = job_.editor->edit(vlm_, requests_, context(base_.interventions(vlm_, &store_)));
+    if (job_.on_edited) job_.on_edited(patch.effect);
     edited_ = base_;
     edited_.apply(vlm_, patch);
     for (auto& verdict : outcome.edits) verdict.effect = patch.effect;
@@ -104,6 +118,7 @@ class EditRun {
       part(fmt::format("editing {} of {}", i + 1, requests_.size()));
       auto patch =
           job_.editor->edit(vlm_, {requests_[i]}, context(edited_.interventions(vlm_, &store_)));
+      if (job_.on_edited) job_.on_edited(patch.effect);
       outcome.edits[i].effect = patch.effect;
       if (!ids.insert(patch.id).second) continue;  // the same edit is added only once
       all.add(patch);
@@ -117,6 +132,27 @@ class EditRun {
     verdict.after = answer(edit, verdict.prompt, edited);
     verdict.holds = same_answer(verdict.after, edit.question.target);
     if (!verdict.holds) verdict.failed = failed_tokens(requests_[index], edited);
+  }
+
+  void ask_earlier_before(EditOutcome& outcome) {
+    auto answers = ask_again(vlm_, outcome.earlier, base_.interventions(vlm_, &store_), &store_);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      auto& edit = outcome.earlier[i];
+      edit.before = std::move(answers[i]);
+      edit.held = same_answer(edit.before, edit.target);
+      for (const auto& request : requests_)
+        edit.replaced |=
+            request.prompt == edit.prompt && same_picture(request.image.path, edit.image);
+    }
+  }
+
+  void ask_earlier_after(const Interventions& edited, EditOutcome& outcome) {
+    auto answers = ask_again(vlm_, outcome.earlier, edited, &store_);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      auto& edit = outcome.earlier[i];
+      edit.after = std::move(answers[i]);
+      edit.holds = same_answer(edit.after, edit.target);
+    }
   }
 
   std::vector<FailedToken> failed_tokens(const EditRequest& request, const Interventions& edited) {
@@ -141,36 +177,26 @@ class EditRun {
   }
 
   // The default probes are added to the first edit only.
-  Record record_of(size_t index) {
-    const auto& edit = job_.edits[index];
-    auto defaults = job_.defaults;
-    if (index > 0) defaults.texts = defaults.pictures = 0;
-    auto record = default_record(edit.question, defaults, job_.seed);
-    for (auto& probe : record.probes)
-      if (is_locality(probe.group) && probe.answer.empty()) {
-        EditJob::Edit asked = edit;
-        asked.question.image = probe.image;
-        probe.answer = answer(asked, probe_prompt(edit.protocol, record, probe),
-                              base_.interventions(vlm_, &store_));
-        if (probe.answer.empty()) probe.answer = edit.question.target;
-      }
-    return record;
-  }
-
   void measure_all(const Interventions& edited, EditOutcome& outcome) {
     std::vector<ProbeResult> all;
-    MeasureOptions options;
-    options.store = &store_;
     const auto base = base_.interventions(vlm_, &store_);
     for (size_t i = 0; i < job_.edits.size(); ++i) {
       const auto which =
           job_.edits.size() > 1 ? fmt::format(", {} of {}", i + 1, job_.edits.size()) : "";
+      const auto naming = [&](const char* side) {
+        return [this, side, which](size_t probes, bool all) {
+          part(fmt::format("measuring {} the edit ({}{} probes{})", side, all ? "" : "the first ",
+                           probes, which));
+        };
+      };
+      auto defaults = job_.defaults;
+      if (i > 0) defaults.texts = defaults.pictures = 0;
+      ProbeMeasurement measurement(vlm_, job_.edits[i], base, edited,
+                                   {naming("before"), naming("after"), job_.on_probes});
+      each_default_probe(job_.edits[i].question, defaults, job_.seed,
+                         [&](Probe probe) { measurement.add(std::move(probe)); });
       auto& verdict = outcome.edits[i];
-      const auto record = record_of(i);
-      part(fmt::format("measuring before the edit ({} probes{})", record.probes.size(), which));
-      const auto baseline = measure_baseline(vlm_, record, job_.edits[i].protocol, base, options);
-      part(fmt::format("measuring after the edit ({} probes{})", record.probes.size(), which));
-      verdict.measured = measure(vlm_, baseline, edited);
+      verdict.measured = measurement.finish();
       const auto& probes = verdict.measured.probes;
       all.insert(all.end(), probes.begin(), probes.end());
     }

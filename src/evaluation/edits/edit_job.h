@@ -7,6 +7,7 @@
 
 #include "editing/editor.h"
 #include "editing/patches/patch_stack.h"
+#include "evaluation/edits/earlier_edits.h"
 #include "evaluation/edits/edit_question.h"
 #include "evaluation/measuring/measure.h"
 
@@ -25,9 +26,12 @@ struct EditJob {
   DefaultProbes defaults;            // added once for all edits
   uint64_t seed = 0;
   // `on_part` is called with the name of each part when it begins, `on_step` after each step of an
-  // edit.
+  // edit, `on_edited` with the effect of an edit, `on_probes` with the number of measured probes
+  // when there are many.
   std::function<void(const std::string& part)> on_part = {};
   EditContext::Progress on_step = {};
+  std::function<void(const nlohmann::json& effect)> on_edited = {};
+  std::function<void(size_t probes)> on_probes = {};
 };
 
 // A token of the target that the edited model does not predict.
@@ -49,8 +53,9 @@ struct EditVerdict {
 struct EditOutcome {
   Patch patch;  // of all edits
   std::vector<EditVerdict> edits;
-  std::map<Group, Score> scores;  // over all probes of all edits
-  double seconds = 0;             // duration of the edits
+  std::map<Group, Score> scores;     // over all probes of all edits
+  std::vector<EarlierEdit> earlier;  // the edits of `base`, asked before and after
+  double seconds = 0;                // duration of the edits
 
   bool holds() const;
   bool changed() const;  // whether the patch has deltas or entries

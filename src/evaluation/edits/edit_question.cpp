@@ -4,15 +4,11 @@
 
 namespace emend {
 
-Record default_record(const EditQuestion& question, const DefaultProbes& defaults, uint64_t seed) {
-  Record record;
-  record.id = "user";
-  record.image = question.image;
-  record.prompt = question.prompt;
-  record.target = question.target;
+void each_default_probe(const EditQuestion& question, const DefaultProbes& defaults, uint64_t seed,
+                        const TakeProbe& take) {
   auto add = [&](Group group, const Picture& image, const std::string& text,
                  const std::string& answer) {
-    record.probes.push_back({group, image, text, answer});
+    take({group, image, text, answer});
   };
   add(Group::reliability, question.image, question.prompt, question.target);
 
@@ -33,8 +29,17 @@ Record default_record(const EditQuestion& question, const DefaultProbes& default
 
   std::set<std::string> related(wordings.begin(), wordings.end());
   related.insert(question.prompt);
-  for (auto& probe : unrelated_probes(defaults, seed, related))
-    record.probes.push_back(std::move(probe));
+  each_unrelated_probe(defaults, seed, related, take);
+}
+
+Record default_record(const EditQuestion& question, const DefaultProbes& defaults, uint64_t seed) {
+  Record record;
+  record.id = "user";
+  record.image = question.image;
+  record.prompt = question.prompt;
+  record.target = question.target;
+  each_default_probe(question, defaults, seed,
+                     [&](Probe probe) { record.probes.push_back(std::move(probe)); });
   return record;
 }
 

@@ -27,9 +27,13 @@ struct EditQuestion {
   std::vector<LocalityQuestion> locality = {};
 };
 
-// The edit with its probes: reliability; the user's rephrasings, or other wordings from Scenes; the
-// user's other pictures, or altered copies of the picture; the user's consequences with the
-// picture; the user's locality questions; and as many unrelated questions as `defaults` sets.
+// Calls `take` with each probe of the edit: reliability; the user's rephrasings, or other wordings
+// from Scenes; the user's other pictures, or altered copies of the picture; the user's consequences
+// with the picture; the user's locality questions; and as many unrelated questions as `defaults`
+// sets.
+void each_default_probe(const EditQuestion& question, const DefaultProbes& defaults, uint64_t seed,
+                        const TakeProbe& take);
+// The edit with all of these probes.
 Record default_record(const EditQuestion& question, const DefaultProbes& defaults, uint64_t seed);
 
 }  // namespace emend

@@ -87,7 +87,7 @@ Baseline measure_baseline(const Vlm& vlm, const Record& record, const Protocol& 
   at::NoGradGuard no_grad;
   Baseline baseline;
   baseline.protocol = protocol;
-  baseline.queries = probe_queries(record, protocol);
+  baseline.queries = probe_queries(record, protocol, options.own_question);
   baseline.answers.resize(baseline.queries.size());
   if (options.reuse) {
     if (!options.store)

@@ -47,11 +47,12 @@ struct MeasureOptions {
   // false: each probe is a separate pass from the pixels on, before and after the edit. A
   // comparison of editors then repeats the baseline for each editor.
   bool reuse = true;
+  // A record without a reliability probe gets one with the question of the edit.
+  bool own_question = true;
 };
 
-// Measures the model before the edit. A record without a reliability probe gets one with the
-// question of the edit. `base`: interventions that are already applied. With a store and without a
-// base, the results are stored under a key of everything that they depend on.
+// Measures the model before the edit. `base`: interventions that are already applied. With a store
+// and without a base, the results are stored under a key of everything that they depend on.
 Baseline measure_baseline(const Vlm& vlm, const Record& record, const Protocol& protocol = {},
                           const Interventions& base = {}, const MeasureOptions& options = {});
 

@@ -47,11 +47,12 @@ void cache_batch_passes(const Vlm& vlm, CachedBatch& batch, std::vector<size_t> 
 
 }  // namespace
 
-std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& protocol) {
+std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& protocol,
+                                      bool own_question) {
   std::vector<ProbeQuery> queries;
   bool reliability = std::any_of(record.probes.begin(), record.probes.end(),
                                  [](const Probe& p) { return p.group == Group::reliability; });
-  if (!reliability)
+  if (!reliability && own_question)
     queries.push_back(
         {{record.image, edit_prompt(protocol, record), continuation(protocol, record.target)},
          Group::reliability,

@@ -6,7 +6,9 @@ namespace emend {
 
 // Groups the probes of a record into batches, for measure.cpp.
 
-std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& protocol);
+// `own_question`: see MeasureOptions.
+std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& protocol,
+                                      bool own_question = true);
 
 // Makes few batches, or one for each probe, of token IDs and pixels. Runs no stage.
 std::vector<ProbeBatch> make_probe_batches(const Vlm& vlm, const std::vector<ProbeQuery>& queries,

@@ -39,9 +39,8 @@ std::vector<json> drawn(const char* list, std::mt19937_64& rng,
   return all;
 }
 
-std::vector<Probe> general_locality(int texts, int pictures, uint64_t seed,
-                                    const std::set<std::string>& related) {
-  std::vector<Probe> probes;
+void general_locality(int texts, int pictures, uint64_t seed, const std::set<std::string>& related,
+                      const TakeProbe& take) {
   std::mt19937_64 rng(seed);
   auto add = [&](const char* list, int most, Group group) {
     std::map<std::string, Picture> photos;
@@ -55,12 +54,11 @@ std::vector<Probe> general_locality(int texts, int pictures, uint64_t seed,
         if (!picture.present()) picture = photo(name);
         probe.image = picture;
       }
-      probes.push_back(std::move(probe));
+      take(std::move(probe));
     }
   };
   add(kDefaultQuestions, texts, Group::text_locality);
   add(kDefaultPhotoQuestions, pictures, Group::image_locality);
-  return probes;
 }
 
 }  // namespace
@@ -77,10 +75,18 @@ ProbeWorld probe_world(const std::string& folder) {
               "write {\"default_probes\": \"general\"}, or remove the file");
 }
 
+void each_unrelated_probe(const DefaultProbes& probes, uint64_t seed,
+                          const std::set<std::string>& related, const TakeProbe& take) {
+  const auto make = probes.world == ProbeWorld::scenes ? scenes_locality : general_locality;
+  make(probes.texts, probes.pictures, seed, related, take);
+}
+
 std::vector<Probe> unrelated_probes(const DefaultProbes& probes, uint64_t seed,
                                     const std::set<std::string>& related) {
-  const auto make = probes.world == ProbeWorld::scenes ? scenes_locality : general_locality;
-  return make(probes.texts, probes.pictures, seed, related);
+  std::vector<Probe> all;
+  each_unrelated_probe(probes, seed, related,
+                       [&](Probe probe) { all.push_back(std::move(probe)); });
+  return all;
 }
 
 std::vector<std::string> other_wordings(ProbeWorld world, const std::string& question) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,7 +27,12 @@ struct DefaultProbes {
   int pictures = 0;
 };
 
-// Probes of text and image locality. The same seed gives the same probes; none asks `related`.
+// Calls `take` with each probe of text and image locality: a picture is made when its turn comes,
+// so that pictures need not be kept. The same seed gives the same probes; none asks `related`.
+using TakeProbe = std::function<void(Probe)>;
+void each_unrelated_probe(const DefaultProbes& probes, uint64_t seed,
+                          const std::set<std::string>& related, const TakeProbe& take);
+// All of them.
 std::vector<Probe> unrelated_probes(const DefaultProbes& probes, uint64_t seed,
                                     const std::set<std::string>& related);
 

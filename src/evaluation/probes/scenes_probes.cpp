@@ -16,7 +16,7 @@ std::shared_ptr<const Image> draw(const scenes::Scene& scene) {
 }
 
 template <typename T>
-const T& pick(const std::vector<T>& all, scenes::Rng& rng) {
+const T& pick_one(const std::vector<T>& all, scenes::Rng& rng) {
   return all[rng() % all.size()];
 }
 
@@ -47,25 +47,24 @@ std::vector<std::string> other_wordings(const std::string& question) {
   return {};
 }
 
-std::vector<Probe> scenes_locality(int texts, int pictures, uint64_t seed,
-                                   const std::set<std::string>& related) {
-  std::vector<Probe> probes;
+void scenes_locality(int texts, int pictures, uint64_t seed, const std::set<std::string>& related,
+                     const std::function<void(Probe)>& take) {
   scenes::Rng rng(seed);
   auto facts = scenes::facts(scenes::Split::eval);
   std::shuffle(facts.begin(), facts.end(), rng);
   for (const auto& fact : facts) {
-    if (static_cast<int>(probes.size()) >= texts) break;
-    if (!related.count(fact.text))
-      probes.push_back({Group::text_locality, {}, fact.text, fact.answer});
+    if (texts <= 0) break;
+    if (related.count(fact.text)) continue;
+    take({Group::text_locality, {}, fact.text, fact.answer});
+    --texts;
   }
   for (int i = 0; i < pictures;) {
     auto scene = scenes::draw_scene(scenes::Split::eval, rng);
-    const auto asked = pick(scenes::questions(scene), rng);
+    const auto asked = pick_one(scenes::questions(scene), rng);
     if (related.count(asked.text)) continue;
-    probes.push_back({Group::image_locality, {"", draw(scene)}, asked.text, asked.answer});
+    take({Group::image_locality, {"", draw(scene)}, asked.text, asked.answer});
     ++i;
   }
-  return probes;
 }
 
 std::vector<Record> find_errors(const Vlm& vlm, const ErrorSearch& search, const Protocol& protocol,
@@ -84,7 +83,7 @@ std::vector<Record> find_errors(const Vlm& vlm, const ErrorSearch& search, const
     std::vector<Query> queries;
     for (size_t i = 0; i < std::min(kBatch, search.limit - put); ++i) {
       auto scene = scenes::draw_scene(search.split, rng);
-      auto question = pick(scenes::questions(scene), rng);
+      auto question = pick_one(scenes::questions(scene), rng);
       Record record;
       record.prompt = question.text;
       queries.push_back({scenes::render(scene), edit_prompt(protocol, record)});

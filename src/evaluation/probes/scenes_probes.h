@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <set>
 
 #include "evaluation/protocol/protocol.h"
@@ -11,10 +12,10 @@ namespace emend {
 // Other wordings of a question of Scenes (same topic); empty for another question.
 std::vector<std::string> other_wordings(const std::string& question);
 
-// Unrelated probes from the split `eval` of Scenes: `texts` facts without a picture, and `pictures`
-// scenes with a question each. None asks `related`.
-std::vector<Probe> scenes_locality(int texts, int pictures, uint64_t seed,
-                                   const std::set<std::string>& related);
+// Calls `take` with unrelated probes from the split `eval` of Scenes: at most `texts` facts without
+// a picture, and `pictures` scenes with a question each. None asks `related`.
+void scenes_locality(int texts, int pictures, uint64_t seed, const std::set<std::string>& related,
+                     const std::function<void(Probe)>& take);
 
 // Finds mistakes of the model: questions of new scenes that it answers wrongly (greedy generation).
 // Each becomes the record that corrects it, with `before` filled. At most `count` records out of at

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "io/error.h"
+#include "io/files/path.h"
 #include "io/log.h"
 #include "io/progress.h"
 #include "io/runtime.h"
@@ -122,6 +123,18 @@ std::string shown(const std::map<Group, Score>& scores) {
   return text;
 }
 
+// Saves the best networks so far in the dtype of the job, in case that no better ones follow.
+void convert_output(const TrainJob& job, const EditorCheckpoint& state) {
+  if (!is_file(job.output)) return;
+  const auto best = load_checkpoint(job.output, state.editor, state.base);
+  if (best.dtype == job.dtype) return;
+  if (best.dtype == at::kFloat)
+    save_checkpoint(job.output, best, job.dtype);
+  else
+    logger().warn("'{}' stays in bf16 until validation improves: its tensors were saved in bf16",
+                  job.output);
+}
+
 void check(const TrainableEditor& trainable, const TrainJob& job) {
   const auto apart = static_cast<size_t>(trainable.training().validation);
   if (job.suite->size() < apart + 1)
@@ -190,7 +203,10 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     sums.load(state.training.at("sums"));
     state.training.erase("sums");
     file.training = state.training;
+    convert_output(job, file);
   }
+  if (job.restart)
+    for (const auto& path : {job.output, state_file}) std::filesystem::remove(path);
   auto save_state = [&] {
     auto state = file;
     state.training["sums"] = sums.state();

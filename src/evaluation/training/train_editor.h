@@ -17,6 +17,7 @@ struct TrainJob {
   std::string output;                 // the best editor so far; OUTPUT.state is used to resume
   at::ScalarType dtype = at::kFloat;  // dtype of OUTPUT's tensors
   bool resume = false;
+  bool restart = false;   // remove OUTPUT and OUTPUT.state of an earlier training
   std::string from = {};  // checkpoint to initialize the networks from
   int64_t seed = 0;       // for the order of records
   ActivationStore* store = nullptr;
@@ -28,9 +29,10 @@ EditExample example_of(const Record& record, const Protocol& protocol, bool own)
 
 // Trains until the steps are done, validation stops improving (the mean of its groups' scores), or
 // an interrupt. A run that is resumed from OUTPUT.state gives the same result as an uninterrupted
-// one. Writes OUTPUT after each validation with the best score so far. Returns the facts of the
-// training: steps, history of losses and scores, best checkpoint, seconds. Throws emend::Error when
-// the suite has too few records, gradients are not finite, or OUTPUT.state is of another training.
-nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const TrainJob& job);
+// one; OUTPUT then gets the dtype of the job. Writes OUTPUT after each validation with the best
+// score so far. Returns the facts of the training: steps, history of losses and scores, best
+// checkpoint, seconds. Throws emend::Error when the suite has too few records, gradients are not
+// finite, or OUTPUT.state is of another training.
+nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& editor_networks, const TrainJob& job);
 
 }  // namespace emend

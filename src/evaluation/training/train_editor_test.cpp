@@ -215,6 +215,36 @@ TEST_F(TrainEditorTest, StopsWhenValidationDoesNotImprove) {
   EXPECT_LE(train(tired, job("tired.safetensors"))["steps"], 20);
 }
 
+TEST_F(TrainEditorTest, ResumingAFinishedTrainingConvertsTheOutput) {
+  const auto facts = train(settings(), job("kept.safetensors"));
+  const auto path = *folder_ / "kept.safetensors";
+  const auto whole = load_checkpoint(path, "mend", vlm_->fingerprint());
+  EXPECT_EQ(whole.dtype, at::kFloat);
+  auto again = job("kept.safetensors", /*resume=*/true);
+  again.dtype = at::kBFloat16;
+  EXPECT_EQ(train(settings(), again)["history"], facts["history"]);
+  const auto half = load_checkpoint(path, "mend", vlm_->fingerprint());
+  EXPECT_EQ(half.dtype, at::kBFloat16);
+  EXPECT_EQ(half.training, whole.training);
+  for (const auto& [name, tensor] : whole.tensors)
+    EXPECT_TRUE(at::equal(half.tensors.at(name), tensor.to(at::kBFloat16).to(at::kFloat))) << name;
+  // What was rounded cannot be restored.
+  again.dtype = at::kFloat;
+  train(settings(), again);
+  EXPECT_EQ(describe_checkpoint(path).dtype, at::kBFloat16);
+}
+
+TEST_F(TrainEditorTest, RestartRemovesTheEarlierTraining) {
+  train(settings(), job("old.safetensors"));
+  auto next = job("old.safetensors");
+  next.restart = true;
+  suite_.interrupt_at_ = 2 + 1;  // before the first validation
+  EXPECT_TRUE(train(settings(), next)["interrupted"].get<bool>());
+  suite_.interrupt_at_ = 0;
+  EXPECT_FALSE(std::filesystem::exists(*folder_ / "old.safetensors"));
+  EXPECT_TRUE(std::filesystem::exists(*folder_ / "old.safetensors.state"));
+}
+
 TEST_F(TrainEditorTest, RefusesToResumeWithOtherSettings) {
   train(settings(), job("done.safetensors"));
   auto other = settings();

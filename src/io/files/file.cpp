@@ -105,8 +105,11 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (descriptor_ >= 0) (void)::flock(descriptor_, LOCK_EX | LOCK_NB);
   if (descriptor_ < 0) {
     int error = errno;
+    const auto parent = std::filesystem::absolute(path_).parent_path();
     throw Error(kFilePlace, fmt::format("cannot write '{}': {}", path_, std::strerror(error)),
-                error == ENOENT ? "create the parent folder first" : hint_for(error));
+                error != ENOENT     ? hint_for(error)
+                : is_folder(parent) ? "this folder accepts no files; choose another folder"
+                                    : "create the parent folder first");
   }
 }
 

@@ -92,15 +92,18 @@ bool match(const std::string& pattern, const std::string& text) {
   return p == pattern.size();
 }
 
+// The edit distance, where `*` in `a` stands for any characters, and `?` for one.
 size_t distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 0; i < a.size(); ++i) {
-    size_t corner = row[0]++;
+    const bool any = a[i] == '*';
+    size_t corner = row[0];
+    row[0] += !any;
     for (size_t j = 0; j < b.size(); ++j) {
-      const size_t change = corner + (a[i] != b[j]);
+      const size_t change = corner + (!any && a[i] != '?' && a[i] != b[j]);
       corner = row[j + 1];
-      row[j + 1] = std::min({row[j + 1] + 1, row[j] + 1, change});
+      row[j + 1] = std::min({row[j + 1] + !any, row[j] + !any, change});
     }
   }
   return row.back();

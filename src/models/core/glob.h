@@ -17,7 +17,8 @@ class Glob {
   std::vector<std::string> alternatives_;  // with braces expanded
 };
 
-// Returns the `count` candidates nearest to `text` by edit distance.
+// Returns the `count` candidates nearest to `text` by edit distance. In `text`, `*` stands for any
+// characters, and `?` for one.
 std::vector<std::string> nearest(const std::string& text,
                                  const std::vector<std::string>& candidates, size_t count = 3);
 

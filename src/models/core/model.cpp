@@ -31,7 +31,8 @@ template <class T>
 [[noreturn]] void nothing_named(const char* what, const std::string& name,
                                 const std::vector<T>& things) {
   throw Error("models::sites", fmt::format("no {} matches `{}`", what, name.substr(0, 200)),
-              fmt::format("similar names: {}", fmt::join(nearest(name, names(things)), ", ")));
+              fmt::format("similar names: {}; `emend inspect MODEL` lists all {}s",
+                          fmt::join(nearest(name, names(things)), ", "), what));
 }
 
 }  // namespace

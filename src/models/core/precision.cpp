@@ -2,6 +2,19 @@
 
 namespace emend {
 
+std::string dtype_name(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return "fp32";
+    case at::kBFloat16:
+      return "bf16";
+    case at::kHalf:
+      return "fp16";
+    default:
+      return at::toString(dtype);
+  }
+}
+
 Precision choose_precision(std::optional<at::ScalarType> asked, at::ScalarType stored,
                            at::Device device, bool bf16_is_fast) {
   if (asked) return {*asked, *asked, "it was requested"};

@@ -35,6 +35,14 @@ TEST(Glob, BracketsAndBraces) {
   EXPECT_TRUE(Glob("a{,b}").matches("a"));
 }
 
+TEST(Glob, NearestTextsOfAPattern) {
+  const std::vector<std::string> names = {"projection", "a.layers.10.self_attn.q_proj",
+                                          "a.layers.10.fc1", "b.fc"};
+  EXPECT_THAT(nearest("*.layers.*.fc9", names, 1), ElementsAre("a.layers.10.fc1"));
+  EXPECT_THAT(nearest("*.self_atn.?_proj", names, 1), ElementsAre("a.layers.10.self_attn.q_proj"));
+  EXPECT_THAT(nearest("b.fc1", names, 1), ElementsAre("b.fc"));
+}
+
 TEST(Glob, RejectsUnbalancedAndHugePatterns) {
   for (const char* bad : {"{a", "a}", "[a", "x[", "{a,{b}", "*[!"}) EXPECT_THROW(Glob{bad}, Error);
   std::string many;
@@ -82,6 +90,13 @@ TEST_F(SitesTest, ErrorsListSimilarNames) {
     EXPECT_THAT(e.what(), HasSubstr("layers.0.fc1"));
   }
   EXPECT_THROW(model->stage("language.blok.0"), Error);
+  try {
+    find("*qformer*.qury");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("similar names: qformer.encoder.layer.0.attention"));
+    EXPECT_THAT(e.what(), HasSubstr("`emend inspect MODEL` lists all sites"));
+  }
 }
 
 TEST_F(SitesTest, HaveWeightsStagesAndDefaults) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "io/error.h"
+#include "models/core/precision.h"
 #include "nn/upcast.h"
 
 namespace emend {
@@ -96,7 +97,7 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
   const auto& entry = stored_[found->second];
   if (at::IntArrayRef(entry.shape) != shape || !at::isFloatingType(entry.dtype)) {
     misshapen_.push_back(fmt::format("{} is {} [{}], expected [{}]", entry.stored,
-                                     at::toString(entry.dtype), fmt::join(entry.shape, ", "),
+                                     dtype_name(entry.dtype), fmt::join(entry.shape, ", "),
                                      fmt::join(shape.begin(), shape.end(), ", ")));
     return stand_in();
   }

@@ -54,7 +54,7 @@ TEST_F(WeightsTest, ErrorListsAllMismatches) {
   EXPECT_THAT(
       weights_refusal(fixture, listed),
       AllOf(HasSubstr("1 missing: query_tokens"), HasSubstr("1 unexpected: vision_model.extra"),
-            HasSubstr("1 with a wrong shape or dtype: language_projection.weight is Float [3, 5], "
+            HasSubstr("1 with a wrong shape or dtype: language_projection.weight is fp32 [3, 5], "
                       "expected [16, 12]")));
 }
 

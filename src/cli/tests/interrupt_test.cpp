@@ -1,0 +1,58 @@
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <sstream>
+#include <thread>
+
+#include "cli/testing/program.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Whether the process handles SIGINT itself.
+bool handles_interrupts(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("SigCgt:"))
+      return (std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1)) & 1;
+  return false;
+}
+
+TEST_F(ProgramTest, TrainingThatIsStoppedEarlySaysThatNothingWasValidated) {
+  for (const std::string json : {"", " --json"}) {
+    const auto command = std::string("exec ") + EMEND_PROGRAM + " train -m " + path("model") +
+                         " --set validation=1 --set validate=1000000 --restart -o " +
+                         path("early.safetensors") + json + " >" + path("out") + " 2>" +
+                         path("err");
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::setenv("OMP_NUM_THREADS", "1", 1);
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    int status = 0;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+    while (!handles_interrupts(child) && std::chrono::steady_clock::now() < deadline &&
+           ::waitpid(child, &status, WNOHANG) == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ::kill(child, SIGINT);
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 130) << read_file(path("err"));
+    const auto out = read_file(path("out"));
+    if (json.empty()) {
+      EXPECT_THAT(out, HasSubstr("nothing was validated yet"));
+      EXPECT_THAT(out, Not(HasSubstr("score %")));
+    } else {
+      EXPECT_EQ(nlohmann::json::parse(out)["checkpoint"], nullptr);
+    }
+    EXPECT_FALSE(std::filesystem::exists(path("early.safetensors")));
+  }
+  std::filesystem::remove(path("early.safetensors.state"));
+}
+
+}  // namespace
+}  // namespace emend
