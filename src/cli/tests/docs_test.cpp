@@ -29,7 +29,7 @@ std::string printed(const std::string& command, const TemporaryFolder& folder) {
 TEST(Docs, ReferencePagesAreUpToDate) {
   const TemporaryFolder folder;
   printed((kRoot / "scripts/update_docs").string() + " " + folder.path(), folder);
-  for (const char* page : {"commands.md", "editor-settings.md"})
+  for (const char* page : {"commands.md", "editor-settings.md", "extending.md"})
     EXPECT_EQ(read_file((kRoot / "docs" / page).string()), read_file(folder.file(page)))
         << "run scripts/update_docs";
 }

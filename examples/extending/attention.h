@@ -1,0 +1,9 @@
+#pragma once
+
+#include "editing/registry.h"
+
+namespace emend {
+
+EditorInfo attention_editor();
+
+}  // namespace emend
