@@ -39,7 +39,7 @@ CpuFeatures limit_cpu_features(CpuFeatures features, std::string aten_cpu_capabi
   const auto isa = lower(std::move(onednn_max_cpu_isa));
   const bool below_avx2 = capability == "default" || isa == "sse41" || isa == "avx";
   if (below_avx2) features.avx2 = false;
-  if (below_avx2 || capability == "avx2" || isa.rfind("avx2", 0) == 0) features.avx512 = false;
+  if (below_avx2 || capability == "avx2" || isa.starts_with("avx2")) features.avx512 = false;
   return features;
 }
 

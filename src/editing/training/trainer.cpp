@@ -126,7 +126,7 @@ void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::st
   at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> networks;
   for (const auto& [name, tensor] : state)
-    if (name.rfind("adam.", 0) != 0) networks[name] = tensor;
+    if (!name.starts_with("adam.")) networks[name] = tensor;
   auto read = [&](const std::string& name, at::IntArrayRef shape) {
     auto found = state.find("adam." + name);
     if (found == state.end() || found->second.sizes() != shape)

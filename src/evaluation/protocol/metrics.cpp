@@ -153,7 +153,7 @@ bool same_answer(const std::string& a, const std::string& b) {
 bool begins_with_answer(const std::string& text, const std::string& answer) {
   const auto all = normalised(text), begin = normalised(answer);
   if (all == begin) return true;
-  if (begin.empty() || all.rfind(begin, 0) != 0) return false;
+  if (begin.empty() || !all.starts_with(begin)) return false;
   // Bytes above ASCII count as letters.
   const auto next = static_cast<unsigned char>(all[begin.size()]);
   return next < 128 && !std::isalnum(next);

@@ -158,11 +158,11 @@ void tex_block(const Block& block, std::string& out) {
       for (auto group : groups) out += " & " + cell(row, group, "--");
       out += " \\\\\n";
       bool told = std::any_of(seen.begin(), seen.end(), [&](const std::string& source) {
-        return source.rfind(row.source, 0) == 0;
+        return source.starts_with(row.source);
       });
       if (!told) {
         // "Table 2 (and more)" includes "Table 2".
-        std::erase_if(seen, [&](const auto& source) { return row.source.rfind(source, 0) == 0; });
+        std::erase_if(seen, [&](const auto& source) { return row.source.starts_with(source); });
         seen.push_back(row.source);
       }
     }

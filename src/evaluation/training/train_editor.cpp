@@ -186,7 +186,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     auto earlier = load_checkpoint(job.from, trainable.initial_editors(), file.base);
     // OUTPUT.state is allowed, too; its optimizer state is not used.
     for (auto it = earlier.tensors.begin(); it != earlier.tensors.end();)
-      it = it->first.rfind("adam.", 0) == 0 ? earlier.tensors.erase(it) : std::next(it);
+      it = it->first.starts_with("adam.") ? earlier.tensors.erase(it) : std::next(it);
     trainable.load(earlier.tensors, job.from);
     for (const char* key : {"history", "sums"}) earlier.training.erase(key);
     file.training["from"] = {{"settings", earlier.settings}, {"training", earlier.training}};

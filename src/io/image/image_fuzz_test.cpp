@@ -16,7 +16,7 @@ std::vector<std::string> image_files(const std::string& prefix,
   auto fixture = SafetensorsFile::open(EMEND_SOURCE_DIR "/src/io/testdata/" + name);
   std::vector<std::string> files;
   for (const auto& [name, info] : fixture->tensors()) {
-    if (name.rfind(prefix, 0) != 0 || name.find("/file") == std::string::npos) continue;
+    if (!name.starts_with(prefix) || name.find("/file") == std::string::npos) continue;
     auto bytes = fixture->tensor(name);
     files.emplace_back(static_cast<const char*>(bytes.data_ptr()), bytes.numel());
   }

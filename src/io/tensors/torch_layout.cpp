@@ -106,7 +106,7 @@ Storages named_storages(const Pickle& pickle, const std::string& path) {
                    "load it with a newer torch and save it again");
     const auto name = pickle.name(id.items[1]);
     TorchStorage storage;
-    if (name.rfind("torch.", 0) == 0) storage.dtype = storage_type(name.substr(6));
+    if (name.starts_with("torch.")) storage.dtype = storage_type(name.substr(6));
     if (storage.dtype == at::ScalarType::Undefined)
       fail_to_read(path, fmt::format("has data of the type {}, which is not supported", name));
     storage.elements = static_cast<uint64_t>(part(4).integer);
@@ -233,11 +233,11 @@ constexpr std::string_view kMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\
   for (char c : head)
     if (!text.empty() || !std::isspace(static_cast<unsigned char>(c)))
       text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (text.rfind("<!doctype", 0) == 0 || text.rfind("<html", 0) == 0 ||
-      text.rfind("<head", 0) == 0 || text.rfind("<?xml", 0) == 0)
+  if (text.starts_with("<!doctype") || text.starts_with("<html") || text.starts_with("<head") ||
+      text.starts_with("<?xml"))
     fail_to_read(path, "is a web page, not a checkpoint",
                  "the link leads to a page about the file; use the direct download link");
-  if (text.rfind("version https://git-lfs", 0) == 0)
+  if (text.starts_with("version https://git-lfs"))
     fail_to_read(path, "is a Git LFS pointer (git-lfs), not the file itself", "run `git lfs pull`");
   if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar")
     fail_to_read(path, "is a tar archive of torch before 0.1.10, which is not supported",

@@ -15,15 +15,12 @@ std::unique_ptr<Model> make_blip2(const Blip2Config& config, Weights& weights) {
 }
 
 std::string blip2_name(const std::string& name) {
-  const auto starts_with = [](const std::string& text, const char* prefix) {
-    return text.rfind(prefix, 0) == 0;
-  };
   std::string result = name;
   for (const char* part : {"model.vision_model.", "model.qformer.", "model.language_projection.",
                            "model.language_model.", "model.query_tokens"})
-    if (starts_with(result, part)) result = result.substr(6);
+    if (result.starts_with(part)) result = result.substr(6);
   // The text model without the prefix of OPTForCausalLM.
-  if (starts_with(result, "language_model.decoder."))
+  if (result.starts_with("language_model.decoder."))
     result = "language_model.model." + result.substr(15);
   return result;
 }

@@ -47,17 +47,12 @@ LlamaMutation of_field(const std::string& pointer, const json& from, const json&
   });
 }
 
-bool ends_with(const std::string& text, const std::string& ending) {
-  return text.size() >= ending.size() &&
-         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
-}
-
 // Changes the tensors whose names end with `ending`.
 LlamaMutation llama_of_weights(const std::string& name, const std::string& ending,
                                std::function<at::Tensor(const at::Tensor&)> change) {
   return {name + " " + ending, [](json&) { return true; },
           [ending, change](const std::string& tensor, const at::Tensor& stored) {
-            return ends_with(tensor, ending) ? change(stored) : stored;
+            return tensor.ends_with(ending) ? change(stored) : stored;
           }};
 }
 
@@ -70,7 +65,7 @@ at::Tensor interleaved(const at::Tensor& x) {
 
 bool has(const Fixture& fixture, const std::string& ending) {
   for (const auto& name : fixture.checkpoint.names())
-    if (ends_with(name, ending)) return true;
+    if (name.ends_with(ending)) return true;
   return false;
 }
 

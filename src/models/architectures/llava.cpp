@@ -87,17 +87,14 @@ std::unique_ptr<Model> make_llava(const LlavaConfig& config, Weights& weights) {
 }
 
 std::string llava_name(const std::string& name) {
-  const auto starts_with = [](const std::string& text, const std::string& prefix) {
-    return text.rfind(prefix, 0) == 0;
-  };
-  if (starts_with(name, "lm_head")) return kLanguage + name;
+  if (name.starts_with("lm_head")) return kLanguage + name;
   std::string result = name;
   for (const char* part :
        {"model.vision_tower.", "model.multi_modal_projector.", "model.language_model."})
-    if (starts_with(result, part)) result = result.substr(6);
+    if (result.starts_with(part)) result = result.substr(6);
   const auto within = [&](const std::string& part, const std::string& inner, const char* beside) {
-    if (starts_with(result, part) && !starts_with(result, part + inner) &&
-        !starts_with(result, part + beside))
+    if (result.starts_with(part) && !result.starts_with(part + inner) &&
+        !result.starts_with(part + beside))
       result = part + inner + result.substr(part.size());
   };
   within("vision_tower.", "vision_model.", "vision_model.");

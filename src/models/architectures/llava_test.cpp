@@ -163,8 +163,8 @@ TEST(LlavaNames, OfAllReleasesAreAccepted) {
   EXPECT_EQ(load([](const std::string& name) { return name; }), known.size());
   const auto newer = [](std::string name) {
     if (name == "language_model.lm_head.weight") return std::string("lm_head.weight");
-    if (name.rfind("language_model.model.", 0) == 0) name = "language_model." + name.substr(21);
-    if (name.rfind("vision_tower.vision_model.", 0) == 0) name = "vision_tower." + name.substr(26);
+    if (name.starts_with("language_model.model.")) name = "language_model." + name.substr(21);
+    if (name.starts_with("vision_tower.vision_model.")) name = "vision_tower." + name.substr(26);
     return "model." + name;
   };
   EXPECT_EQ(load(newer), known.size());

@@ -59,7 +59,7 @@ std::unique_ptr<Model> make_smolvlm(const SmolVlmConfig& config, Weights& weight
 
 std::string smolvlm_name(const std::string& name) {
   for (const char* part : {"vision_model.", "connector.", "text_model."})
-    if (name.rfind(part, 0) == 0) return "model." + name;
+    if (name.starts_with(part)) return "model." + name;
   return name;
 }
 

@@ -53,7 +53,7 @@ const std::vector<int64_t>& Gather::shape(const std::string& name, size_t dimens
 int64_t Gather::count(const std::string& prefix) const {
   int64_t most = 0;
   for (auto at = tensors_.lower_bound(prefix);
-       at != tensors_.end() && at->first.rfind(prefix, 0) == 0; ++at) {
+       at != tensors_.end() && at->first.starts_with(prefix); ++at) {
     int64_t number = -1;
     const auto* begin = at->first.data() + prefix.size();
     std::from_chars(begin, at->first.data() + at->first.size(), number);

@@ -5,7 +5,7 @@
 namespace emend {
 
 std::optional<std::string> without_prefix(const std::string& text, const std::string& prefix) {
-  if (text.rfind(prefix, 0) != 0) return std::nullopt;
+  if (!text.starts_with(prefix)) return std::nullopt;
   return text.substr(prefix.size());
 }
 

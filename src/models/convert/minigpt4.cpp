@@ -29,7 +29,7 @@ std::vector<std::vector<int64_t>> stop_sequences(const Tokenizer& tokenizer) {
 
 // Converts the names of a Llama as transformers saved it.
 std::optional<std::string> llama_name(const std::string& name) {
-  if (name == "lm_head.weight" || name.rfind("model.", 0) == 0) return "language_model." + name;
+  if (name == "lm_head.weight" || name.starts_with("model.")) return "language_model." + name;
   return std::nullopt;
 }
 

@@ -12,11 +12,6 @@
 namespace emend {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& suffix) {
-  return text.size() >= suffix.size() &&
-         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
-}
-
 std::string first_ten(const char* what, const std::vector<std::string>& names) {
   if (names.empty()) return {};
   std::vector<std::string> head(names.begin(), names.begin() + std::min<size_t>(names.size(), 10));
@@ -29,7 +24,7 @@ std::string first_ten(const char* what, const std::vector<std::string>& names) {
 std::string identity_name(const std::string& name) { return name; }
 
 bool is_benign_buffer(const std::string& name) {
-  return ends_with(name, ".position_ids") || ends_with(name, ".rotary_emb.inv_freq");
+  return name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq");
 }
 
 Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)

@@ -78,8 +78,7 @@ TEST_F(WeightsTest, RejectsIntegersAndDuplicates) {
 
 TEST_F(WeightsTest, AcceptsNamesAndBuffersOfOtherReleases) {
   for (auto& w : listed) {
-    if (w.name.rfind("language_model.model.", 0) == 0)
-      w.name = "language_model." + w.name.substr(21);
+    if (w.name.starts_with("language_model.model.")) w.name = "language_model." + w.name.substr(21);
     w.name = "model." + w.name;
   }
   listed.push_back({"model.vision_model.embeddings.position_ids", {1, 10}, at::kLong});

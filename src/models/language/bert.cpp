@@ -26,14 +26,8 @@ constexpr Names kDistilBert = {
     "attention.out_lin",     "sa_layer_norm",   "ffn.lin1",        "ffn.lin2",
     "output_layer_norm"};
 
-bool starts_with(const std::string& text, const std::string& prefix) {
-  return text.rfind(prefix, 0) == 0;
-}
-
 bool replace_ending(std::string& text, const std::string& ending, const char* by) {
-  if (text.size() < ending.size() ||
-      text.compare(text.size() - ending.size(), ending.size(), ending) != 0)
-    return false;
+  if (!text.ends_with(ending)) return false;
   text.replace(text.size() - ending.size(), ending.size(), by);
   return true;
 }
@@ -130,11 +124,11 @@ at::Tensor Bert::operator()(const at::Tensor& ids) const {
 std::string Bert::tensor_name(const std::string& stored) {
   auto name = stored;
   for (const std::string prefix : {"bert.", "distilbert."})
-    if (starts_with(name, prefix)) name.erase(0, prefix.size());
+    if (name.starts_with(prefix)) name.erase(0, prefix.size());
   // Used only in pretraining.
   for (const char* unread :
        {"pooler.", "cls.", "vocab_transform.", "vocab_layer_norm.", "vocab_projector."})
-    if (starts_with(name, unread)) return {};
+    if (name.starts_with(unread)) return {};
   // Names of the first releases.
   if (!replace_ending(name, "LayerNorm.gamma", "LayerNorm.weight"))
     replace_ending(name, "LayerNorm.beta", "LayerNorm.bias");

@@ -133,7 +133,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   processor.begin_.assign(with.begin(), text);
   const bool ends = with.end() - text > static_cast<int64_t>(without.size());
   warn_of_overruled(root, !processor.begin_.empty(), ends);
-  processor.spaced_ = !without.empty() && tokenizer.token(without[0]).rfind("\u2581", 0) == 0;
+  processor.spaced_ = !without.empty() && tokenizer.token(without[0]).starts_with("\u2581");
 
   auto& templates = processor.layout;
   if (!wrap) {
@@ -212,7 +212,7 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
   std::string rest = text;
   const auto& placeholder = layout.placeholder;
   if (!placeholder.empty()) {
-    while (image >= 0 && rest.rfind(placeholder, 0) == 0) rest.erase(0, placeholder.size());
+    while (image >= 0 && rest.starts_with(placeholder)) rest.erase(0, placeholder.size());
     if (rest.find(placeholder) != std::string::npos)
       throw Error("models::processor",
                   fmt::format("the prompt has the placeholder {} in a wrong place", placeholder),

@@ -30,7 +30,7 @@ Pooling read_pooling(const std::string& file) {
   const JsonFields fields("pooling", config);
   std::vector<std::string> modes;
   for (const auto& [name, value] : config.items()) {
-    if (name.rfind("pooling_mode_", 0) == 0) {
+    if (name.starts_with("pooling_mode_")) {
       if (fields.boolean(name.c_str(), false)) modes.push_back(name.substr(13));
     } else if (name == "pooling_mode" && value.is_string()) {
       modes.push_back(value.get<std::string>());

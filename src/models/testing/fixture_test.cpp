@@ -13,10 +13,6 @@
 namespace emend::fixtures {
 namespace {
 
-bool starts_with(const std::string& text, const std::string& prefix) {
-  return text.rfind(prefix, 0) == 0;
-}
-
 // The name of a stage in the fixture.
 std::string fixture_name(const Stage& stage) {
   return stage.name == "language.head" ? "logits" : stage.name;
@@ -65,7 +61,7 @@ std::vector<std::string> Fixture::cases(const std::vector<std::string>& names) c
 Batch Fixture::batch(const std::string& name) const {
   const auto ids = tensor(name + "/input_ids");
   const auto mask = tensor(name + "/attention_mask").to(at::kBool);
-  const bool text = starts_with(name, "text");
+  const bool text = name.starts_with("text");
   const auto layout = this->layout();
   const int64_t placeholder = layout.image_token.value_or(-1);
   Batch batch;
@@ -141,7 +137,7 @@ Differences compare_gradients(const Model& model, const Fixture& fixture) {
   std::vector<std::string> names;
   std::vector<at::Tensor> wanted;
   for (const auto& [key, info] : fixture.expected->tensors())
-    if (starts_with(key, prefix)) names.push_back(key.substr(prefix.size()));
+    if (key.starts_with(prefix)) names.push_back(key.substr(prefix.size()));
   for (const auto& name : names) wanted.push_back(model.parameters().at(name));
   for (auto& parameter : wanted) parameter.requires_grad_(true);
 

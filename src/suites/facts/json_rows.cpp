@@ -107,7 +107,7 @@ JsonRows::JsonRows(const std::string& path) : file_(path) {
     auto piece = file_.read(at, std::min(kPiece, file_.size() - at));
     hasher.update(piece);
     // Some editors write a byte order mark before the first byte.
-    if (at == 0 && piece.rfind("\xef\xbb\xbf", 0) == 0) piece.replace(0, 3, "   ");
+    if (at == 0 && piece.starts_with("\xef\xbb\xbf")) piece.replace(0, 3, "   ");
     scanner.feed(piece, [&](uint64_t begin, uint64_t end) {
       rows_.push_back({begin, end - begin});
     });

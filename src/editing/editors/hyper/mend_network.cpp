@@ -10,13 +10,9 @@
 namespace emend {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 // Scales, shifts and learning rates have one row for each round and site.
 bool has_rounds(const std::string& name) {
-  return MendNetwork::is_rate(name) || ends_with(name, ".scale") || ends_with(name, ".shift");
+  return MendNetwork::is_rate(name) || name.ends_with(".scale") || name.ends_with(".shift");
 }
 
 // The tokens of a site with nonzero factors, as rows of z = [u; v].
@@ -187,7 +183,7 @@ std::map<std::string, at::Tensor> MendNetwork::grown(
       while (tensor.size(0) < own.size(0)) tensor = at::cat({tensor, last});
       tensor = tensor.narrow(0, 0, own.size(0));
     } else if (own.dim() == 2) {
-      const int64_t along = ends_with(name, ".u") ? 1 : 0;
+      const int64_t along = name.ends_with(".u") ? 1 : 0;
       const auto rank = tensor.size(along);
       if (rank < own.size(along) && tensor.size(1 - along) == own.size(1 - along))
         tensor = at::cat({tensor, own.narrow(along, rank, own.size(along) - rank)}, along);

@@ -103,7 +103,7 @@ Scene draw_scene(Split split, Rng& rng) {
 }
 
 Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rng) {
-  auto about = [&](std::string_view prefix) { return topic.rfind(prefix, 0) == 0; };
+  auto about = [&](std::string_view prefix) { return topic.starts_with(prefix); };
   Scene other = scene;
   other.jitter = rng();
 
