@@ -59,7 +59,7 @@ TEST(Progress, EndsWithTheOutcome) {
     const auto last = text.substr(text.rfind("editing"));
     EXPECT_EQ(0u, last.find("editing: holds after 15 steps, ")) << text;
     EXPECT_EQ(last.find("left"), std::string::npos) << text;
-    EXPECT_EQ(last.find("500"), std::string::npos) << text;
+    EXPECT_EQ(last.find("/500"), std::string::npos) << text;
     EXPECT_NE(last.find("loss 0.03"), std::string::npos) << text;
   }
 }
