@@ -1,7 +1,5 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +8,7 @@
 #include <string>
 
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 #include "models/architectures/architecture.h"
 #include "models/architectures/blip2.h"
 #include "models/core/weights.h"
@@ -17,27 +16,6 @@
 
 // A BLIP-2 folder with random weights that is small enough for any test, and a byte tokenizer.
 namespace emend::testing {
-
-// A temporary folder, which the destructor removes.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    auto pattern = (std::filesystem::temp_directory_path() / "emend_test_XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw std::runtime_error("cannot create a temporary folder");
-    path_ = pattern;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string string() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline nlohmann::json tiny_config() {
   return {{"architectures", {"Blip2ForConditionalGeneration"}},

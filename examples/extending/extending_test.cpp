@@ -17,9 +17,9 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Extending, EditorChangesOutputProjectionsOfAttention) {
-  const testing::TemporaryFolder folder;
-  testing::write_tiny_vlm(folder.string());
-  const auto vlm = load_vlm(folder.string());
+  const TemporaryFolder folder;
+  testing::write_tiny_vlm(folder.path());
+  const auto vlm = load_vlm(folder.path());
   const auto info = attention_editor();
   const auto editor = info.make({{"steps", 3}});
   const auto patch = editor->edit(vlm, {{{}, "Who is it?", " cat"}});

@@ -21,6 +21,7 @@ class TemporaryFolder {
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
+  std::string operator/(const std::string& name) const { return file(name); }
   // The sorted names of its entries, with a space after each.
   std::string listing() const;
 

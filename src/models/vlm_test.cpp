@@ -7,6 +7,7 @@
 
 #include "io/error.h"
 #include "io/testing.h"
+#include "models/testing/thread_guard.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {
@@ -18,13 +19,12 @@ using ::testing::HasSubstr;
 
 class VlmTest : public ::testing::Test {
  protected:
-  VlmTest() {
-    at::set_num_threads(1);
-    testing::write_tiny_vlm(folder.string());
-  }
+  ThreadGuard threads_{1};
+
+  VlmTest() { testing::write_tiny_vlm(folder.path()); }
   std::string refusal(const LoadOptions& options = {}) const {
     try {
-      load_vlm(folder.string(), options);
+      load_vlm(folder.path(), options);
       return "accepted";
     } catch (const Error& e) {
       return e.what();
@@ -32,11 +32,11 @@ class VlmTest : public ::testing::Test {
   }
   static Image picture(uint64_t seed) { return *testing::noise_image(seed); }
 
-  testing::TemporaryFolder folder;
+  TemporaryFolder folder;
 };
 
 TEST_F(VlmTest, BatchGivesTheAnswersOfSinglePrompts) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const std::vector<Query> queries{{picture(1), "What is this?"},
                                    {std::nullopt, "Where does the cat live, and with whom?"},
                                    {picture(2), "Q"},
@@ -51,7 +51,7 @@ TEST_F(VlmTest, BatchGivesTheAnswersOfSinglePrompts) {
 }
 
 TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const auto forced = teacher_force(vlm, {{picture(1), "What is it?"}, {std::nullopt, "Say"}},
                                     {" a red star", " yes"});
   const auto& seen = forced[0];
@@ -73,7 +73,7 @@ TEST_F(VlmTest, TeacherForcingAlignsTokensAndLogits) {
 }
 
 TEST_F(VlmTest, ScopesApplyToQueriesThatShareAPicture) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const std::vector<Query> queries{{picture(1), "What?"}, {picture(1), "What?"}};
   const auto blind = Intervention::boundary("connector.project", [](const at::Tensor& x) {
                        return x * 0;
@@ -85,7 +85,7 @@ TEST_F(VlmTest, ScopesApplyToQueriesThatShareAPicture) {
 }
 
 TEST_F(VlmTest, RequestInterventionsRunBeforeTheModel) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const auto ask_else = Intervention::request([&](const Batch&) {
     return Batch{{}, {vlm.processor.row("Something else entirely")}};
   });
@@ -94,7 +94,7 @@ TEST_F(VlmTest, RequestInterventionsRunBeforeTheModel) {
 }
 
 TEST_F(VlmTest, RejectsEmptyPromptsAndTargets) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   EXPECT_THROW(generate(vlm, {{std::nullopt, ""}}), Error);
   EXPECT_THROW(generate(vlm, {{picture(1), ""}}), Error);
   EXPECT_THROW(teacher_force(vlm, {{std::nullopt, "a"}}, {""}), Error);
@@ -121,7 +121,7 @@ TEST_F(VlmTest, PlaceholdersMustBeAtTheStart) {
   auto config = testing::tiny_config();
   config["image_token_index"] = 260;
   testing::write_text(folder / "config.json", config.dump());
-  const auto processor = load_vlm(folder.string()).processor;
+  const auto processor = load_vlm(folder.path()).processor;
   const auto plain = processor.row("What?", 0);
   EXPECT_EQ(processor.row("<image>What?", 0).ids, plain.ids);
   EXPECT_EQ(processor.row("<image><image><image><image>What?", 0).ids, plain.ids);
@@ -137,7 +137,7 @@ TEST_F(VlmTest, ReadsTheSingleProcessorFileOfNewerReleases) {
   nlohmann::json both{{"image_processor", nlohmann::json::parse(file)}, {"num_query_tokens", 4}};
   testing::write_text(one, both.dump());
   fs::remove(old);
-  EXPECT_EQ(load_vlm(folder.string()).processor.image_processor.width, 32);
+  EXPECT_EQ(load_vlm(folder.path()).processor.image_processor.width, 32);
   both["num_query_tokens"] = 5;
   testing::write_text(one, both.dump());
   EXPECT_THAT(refusal(), HasSubstr("num_query_tokens 5, but the model has 4"));
@@ -146,18 +146,18 @@ TEST_F(VlmTest, ReadsTheSingleProcessorFileOfNewerReleases) {
 TEST_F(VlmTest, ErrorsNameMissingAndBrokenFiles) {
   for (const char* name :
        {"config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"}) {
-    testing::TemporaryFolder other;
-    testing::write_tiny_vlm(other.string());
+    TemporaryFolder other;
+    testing::write_tiny_vlm(other.path());
     fs::remove(other / name);
-    EXPECT_THROW(load_vlm(other.string()), Error) << name;
-    testing::write_tiny_vlm(other.string());
+    EXPECT_THROW(load_vlm(other.path()), Error) << name;
+    testing::write_tiny_vlm(other.path());
     testing::write_text(other / name, "{ no");
-    EXPECT_THROW(load_vlm(other.string()), Error) << name;
+    EXPECT_THROW(load_vlm(other.path()), Error) << name;
   }
   EXPECT_THROW(load_vlm(folder / "nowhere"), Error);
-  testing::TemporaryFolder none;
-  EXPECT_THAT(error_of([&] { load_vlm(none.string()); }),
-              AllOf(HasSubstr("'" + none.string() + "' has no config.json"),
+  TemporaryFolder none;
+  EXPECT_THAT(error_of([&] { load_vlm(none.path()); }),
+              AllOf(HasSubstr("'" + none.path() + "' has no config.json"),
                     HasSubstr("model.safetensors"), HasSubstr("tokenizer.json")));
   EXPECT_THAT(refusal({.dtype = at::kHalf}),
               HasSubstr("computing in fp16 on cpu is not supported"));
@@ -165,15 +165,15 @@ TEST_F(VlmTest, ErrorsNameMissingAndBrokenFiles) {
 
 TEST_F(VlmTest, HalfFoldersAreConvertedToTheComputeDtype) {
   std::vector<std::pair<std::string, at::Tensor>> halves;
-  const auto stored = Checkpoint::open(folder.string());
+  const auto stored = Checkpoint::open(folder.path());
   for (const auto& name : stored.names())
     halves.emplace_back(name, stored.tensor(name).to(at::kHalf));
-  testing::TemporaryFolder other;
-  testing::write_tiny_vlm(other.string());
+  TemporaryFolder other;
+  testing::write_tiny_vlm(other.path());
   write_safetensors(other / "model.safetensors", halves);
-  const auto full = load_vlm(folder.string());
+  const auto full = load_vlm(folder.path());
   for (auto dtype : {at::kFloat, at::kBFloat16}) {
-    const auto half = load_vlm(other.string(), {.dtype = dtype});
+    const auto half = load_vlm(other.path(), {.dtype = dtype});
     EXPECT_EQ(half.model->dtype(), dtype);
     const auto a = teacher_force(half, {{picture(1), "What?"}}, {" a"})[0].logits;
     const auto b = teacher_force(full, {{picture(1), "What?"}}, {" a"})[0].logits;
@@ -184,33 +184,33 @@ TEST_F(VlmTest, HalfFoldersAreConvertedToTheComputeDtype) {
 }
 
 TEST_F(VlmTest, FingerprintCoversConfigAndBytes) {
-  const auto first = load_vlm(folder.string()).fingerprint();
+  const auto first = load_vlm(folder.path()).fingerprint();
   EXPECT_EQ(first.size(), 32u);
-  EXPECT_EQ(load_vlm(folder.string(), {.dtype = at::kBFloat16}).fingerprint(), first);
+  EXPECT_EQ(load_vlm(folder.path(), {.dtype = at::kBFloat16}).fingerprint(), first);
 
   auto config = testing::tiny_config();
   config["text_config"]["dropout"] = 0.3;            // used only in training
   config["vision_config"]["layer_norm_eps"] = 1e-6;  // the default, set explicitly
   testing::write_text(folder / "config.json", config.dump(2));
-  EXPECT_EQ(load_vlm(folder.string()).fingerprint(), first);
+  EXPECT_EQ(load_vlm(folder.path()).fingerprint(), first);
   config["vision_config"]["layer_norm_eps"] = 1e-5;
   testing::write_text(folder / "config.json", config.dump(2));
-  EXPECT_NE(load_vlm(folder.string()).fingerprint(), first);
+  EXPECT_NE(load_vlm(folder.path()).fingerprint(), first);
 
-  testing::TemporaryFolder other;
-  testing::write_tiny_vlm(other.string(), 1);
-  EXPECT_NE(load_vlm(other.string()).fingerprint(), first);
+  TemporaryFolder other;
+  testing::write_tiny_vlm(other.path(), 1);
+  EXPECT_NE(load_vlm(other.path()).fingerprint(), first);
 }
 
 TEST_F(VlmTest, FingerprintChangesWithOneBit) {
-  const auto first = load_vlm(folder.string()).fingerprint();
+  const auto first = load_vlm(folder.path()).fingerprint();
   std::fstream file(folder / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(-5, std::ios::end);
   const int byte = file.get();
   file.seekp(-5, std::ios::end);
   file.put(static_cast<char>(byte ^ 1));
   file.close();
-  EXPECT_NE(load_vlm(folder.string()).fingerprint(), first);
+  EXPECT_NE(load_vlm(folder.path()).fingerprint(), first);
 }
 
 }  // namespace

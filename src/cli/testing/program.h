@@ -22,7 +22,7 @@ struct Result {
 class ProgramTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(path("model"), 0);
     testing::write_tiny_vlm(path("other"), 1);
     write_png(path("picture.png"), *testing::noise_image(1));
@@ -46,7 +46,7 @@ class ProgramTest : public ::testing::Test {
   // limit.
   static Result run(std::string arguments, const std::string& before = "") {
     for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
-      arguments.replace(at, 2, folder_->string());
+      arguments.replace(at, 2, folder_->path());
     auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=${EMEND_LOG:-error} " + EMEND_PROGRAM +
                    " " + arguments + " >" + path("out") + " 2>" + path("err");
     int status = std::system(command.c_str());
@@ -63,7 +63,7 @@ class ProgramTest : public ::testing::Test {
   }
   static std::vector<std::string> files() {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_->string()))
+    for (const auto& entry : std::filesystem::directory_iterator(folder_->path()))
       names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     return names;
@@ -89,7 +89,7 @@ class ProgramTest : public ::testing::Test {
       "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 2 "
       "--set lr=0.02 --set steps=200 ";
 
-  inline static std::unique_ptr<testing::TemporaryFolder> folder_;
+  inline static std::unique_ptr<TemporaryFolder> folder_;
 };
 
 }  // namespace emend

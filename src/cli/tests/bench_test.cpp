@@ -27,8 +27,8 @@ using ::testing::HasSubstr;
 class BenchTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    model_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(model_->string());
+    model_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(model_->path());
   }
   static void TearDownTestSuite() { model_.reset(); }
   std::string path(const std::string& name) const { return folder_ / name; }
@@ -73,11 +73,11 @@ class BenchTest : public ::testing::Test {
   static constexpr const char* kSmall =
       " --limit 3 --set lr=0.02 --set steps=3 --editors ft:language,ft:vision ";
 
-  testing::TemporaryFolder folder_;
-  std::string model = model_->string();
-  static std::unique_ptr<testing::TemporaryFolder> model_;
+  TemporaryFolder folder_;
+  std::string model = model_->path();
+  static std::unique_ptr<TemporaryFolder> model_;
 };
-std::unique_ptr<testing::TemporaryFolder> BenchTest::model_;
+std::unique_ptr<TemporaryFolder> BenchTest::model_;
 
 TEST_F(BenchTest, KilledRunsResumeToTheSameResults) {
   std::mt19937_64 random(11);
@@ -252,8 +252,8 @@ TEST_F(BenchTest, FailureOnEveryRecordIsAnErrorAfterOtherResultsAreWritten) {
     "alt": "b", "image": "big.png", "image_rephrase": "big.png", "loc": "x", "loc_ans": "y",
     "m_loc": "big.png", "m_loc_q": "q", "m_loc_a": "a"}])");
   testing::write_text(path("big.png"), "no picture");
-  EXPECT_EQ(run("--suite mmedit-json --data " + path("rows.json") + " --images " +
-                folder_.string() + " -o " + path("e")),
+  EXPECT_EQ(run("--suite mmedit-json --data " + path("rows.json") + " --images " + folder_.path() +
+                " -o " + path("e")),
             1);
   EXPECT_THAT(read_file(path("err")), AllOf(HasSubstr("every record"), HasSubstr("big.png")));
   auto results = read_json(path("e/results.json"));
@@ -284,9 +284,8 @@ TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
   expect_refused("--form nothing", "nothing");
   expect_refused("--data rows.json", "--data");
   expect_refused("--suite mmedit-json --data " + path("missing.json"), "missing.json");
-  expect_refused(
-      "--suite mmedit-json --data " + path("rows.json") + " --images " + folder_.string(),
-      "none.jpg");
+  expect_refused("--suite mmedit-json --data " + path("rows.json") + " --images " + folder_.path(),
+                 "none.jpg");
   expect_refused("--batch-size 0", "--batch-size");
   expect_refused("--judge-at 0", "--judge-at");
   expect_refused("--cache-memory much", "--cache-memory");

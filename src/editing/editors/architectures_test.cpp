@@ -21,9 +21,9 @@ class ArchitecturesTest
     const auto& tiny = std::get<0>(GetParam());
     auto& opened = opened_[tiny.name];
     if (!opened.vlm) {
-      opened.folder = std::make_unique<testing::TemporaryFolder>();
-      tiny.write(opened.folder->string(), 0);
-      opened.vlm = std::make_unique<Vlm>(load_vlm(opened.folder->string()));
+      opened.folder = std::make_unique<TemporaryFolder>();
+      tiny.write(opened.folder->path(), 0);
+      opened.vlm = std::make_unique<Vlm>(load_vlm(opened.folder->path()));
       testing::write_trained_editors(*opened.vlm);
     }
     return *opened.vlm;
@@ -44,7 +44,7 @@ class ArchitecturesTest
 
  private:
   struct Opened {
-    std::unique_ptr<testing::TemporaryFolder> folder;
+    std::unique_ptr<TemporaryFolder> folder;
     std::unique_ptr<Vlm> vlm;
   };
   inline static std::map<std::string, Opened> opened_;

@@ -16,9 +16,9 @@ using ::testing::HasSubstr;
 class EditorsTest : public ::testing::TestWithParam<std::string> {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
     testing::write_trained_editors(*vlm_);
   }
   static void TearDownTestSuite() {
@@ -47,11 +47,11 @@ class EditorsTest : public ::testing::TestWithParam<std::string> {
     return at::cat(all);
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
   EditorSpec spec_;
 };
-std::unique_ptr<testing::TemporaryFolder> EditorsTest::folder_;
+std::unique_ptr<TemporaryFolder> EditorsTest::folder_;
 std::unique_ptr<Vlm> EditorsTest::vlm_;
 
 TEST_P(EditorsTest, PatchChangesTheModelAndRemovingItRestoresAllBits) {

@@ -15,9 +15,9 @@ using ::testing::HasSubstr;
 class FtTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -37,10 +37,10 @@ class FtTest : public ::testing::Test {
     return teacher_force(vlm(), {query(request())}, {" cat"}, interventions).at(0).logits;
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> FtTest::folder_;
+std::unique_ptr<TemporaryFolder> FtTest::folder_;
 std::unique_ptr<Vlm> FtTest::vlm_;
 
 const nlohmann::json kStrong = {{"lr", 0.02}, {"steps", 300}};

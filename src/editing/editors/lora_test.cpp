@@ -14,9 +14,9 @@ using ::testing::HasSubstr;
 class LoraTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -27,10 +27,10 @@ class LoraTest : public ::testing::Test {
     return make_editor("lora", settings)->edit(*vlm_, {request});
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> LoraTest::folder_;
+std::unique_ptr<TemporaryFolder> LoraTest::folder_;
 std::unique_ptr<Vlm> LoraTest::vlm_;
 
 TEST_F(LoraTest, ChangesQueryAndValueWithTheGivenRank) {

@@ -14,9 +14,9 @@ using ::testing::HasSubstr;
 class OptimizeDeltasTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -33,10 +33,10 @@ class OptimizeDeltasTest : public ::testing::Test {
     return patch.effect.at(when).get<double>();
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> OptimizeDeltasTest::folder_;
+std::unique_ptr<TemporaryFolder> OptimizeDeltasTest::folder_;
 std::unique_ptr<Vlm> OptimizeDeltasTest::vlm_;
 
 TEST_F(OptimizeDeltasTest, EveryOptimizerLowersTheLossOfEveryEditor) {
@@ -164,7 +164,7 @@ TEST_F(OptimizeDeltasTest, WeightDecayPullsTheChangeToZero) {
 }
 
 TEST_F(OptimizeDeltasTest, OnABfloat16ModelDeltasStayFloat32) {
-  auto half = load_vlm(folder_->string(), {at::kBFloat16, at::kCPU});
+  auto half = load_vlm(folder_->path(), {at::kBFloat16, at::kCPU});
   for (const std::string editor : {"ft", "lora"}) {
     auto patch = make_editor(editor, {{"lr", 0.01}, {"steps", 15}})->edit(half, {request()});
     EXPECT_LT(loss(patch, "loss_after"), loss(patch, "loss_before") - 0.3) << editor;

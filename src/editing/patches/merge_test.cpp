@@ -18,9 +18,9 @@ constexpr const char* kMergeSite = "language_model.model.decoder.layers.2.fc1"; 
 class MergeTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -73,10 +73,10 @@ class MergeTest : public ::testing::Test {
     return all;
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> MergeTest::folder_;
+std::unique_ptr<TemporaryFolder> MergeTest::folder_;
 std::unique_ptr<Vlm> MergeTest::vlm_;
 
 TEST_F(MergeTest, MergedDeltasEqualTheStackBitForBit) {

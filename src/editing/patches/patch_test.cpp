@@ -24,7 +24,7 @@ constexpr const char* kBridge = "language_projection";                     // (3
 class PatchTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "a", 0);
     testing::write_tiny_vlm(*folder_ / "b", 1);
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "a"));
@@ -75,10 +75,10 @@ class PatchTest : public ::testing::Test {
     return logits(stack.interventions(*vlm_));
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> PatchTest::folder_;
+std::unique_ptr<TemporaryFolder> PatchTest::folder_;
 std::unique_ptr<Vlm> PatchTest::vlm_;
 
 TEST_F(PatchTest, SavedAndLoadedPatchIsEqual) {

@@ -25,7 +25,7 @@ class SettingsFileTest : public ::testing::Test {
     return error_of([&] { read_settings_file(path); });
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(SettingsFileTest, LabelOverridesName) {

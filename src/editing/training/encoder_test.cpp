@@ -29,7 +29,7 @@ const std::string kEncoders = EMEND_SOURCE_DIR "/src/models/testdata/sentence/";
 class EncoderTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
     // Another encoder, with a shorter maximum length.
@@ -106,10 +106,10 @@ class EncoderTest : public ::testing::Test {
         .logits;
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> EncoderTest::folder_;
+std::unique_ptr<TemporaryFolder> EncoderTest::folder_;
 std::unique_ptr<Vlm> EncoderTest::vlm_;
 
 TEST_F(EncoderTest, IkeRanksByEncoderEmbeddings) {

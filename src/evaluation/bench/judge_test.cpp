@@ -52,9 +52,9 @@ Patch patch_of(const Vlm& vlm, double value) {
 }
 
 nlohmann::json sample_of(FakeEditor::Act act) {
-  static testing::TemporaryFolder folder;
-  static bool written = (testing::write_tiny_vlm(folder.string()), true);
-  static Vlm vlm = load_vlm(folder.string());
+  static TemporaryFolder folder;
+  static bool written = (testing::write_tiny_vlm(folder.path()), true);
+  static Vlm vlm = load_vlm(folder.path());
   EXPECT_TRUE(written);
   OneRecord suite;
   std::vector<Candidate> candidates;

@@ -52,7 +52,7 @@ class FakeSuite : public Suite {
 class RunnerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    model_ = std::make_unique<testing::TemporaryFolder>();
+    model_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*model_ / "a");
     testing::write_tiny_vlm(*model_ / "b", 1);
     vlm_ = std::make_unique<Vlm>(load_vlm(*model_ / "a"));
@@ -104,11 +104,11 @@ class RunnerTest : public ::testing::Test {
     return "";
   }
 
-  testing::TemporaryFolder folder_;
-  static std::unique_ptr<testing::TemporaryFolder> model_;
+  TemporaryFolder folder_;
+  static std::unique_ptr<TemporaryFolder> model_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> RunnerTest::model_;
+std::unique_ptr<TemporaryFolder> RunnerTest::model_;
 std::unique_ptr<Vlm> RunnerTest::vlm_;
 
 TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {

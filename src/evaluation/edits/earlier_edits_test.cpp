@@ -43,7 +43,7 @@ TEST_F(EarlierEditsTest, ReadsTheRequestsOfEveryPatch) {
 }
 
 TEST_F(EarlierEditsTest, AnswersAreThoseOfSeparateQuestions) {
-  testing::TemporaryFolder folder;
+  TemporaryFolder folder;
   write_png(folder / "a.png", *testing::noise_image(1));
   const auto patch =
       edited({question("Who?", " cat"), question("What?", " dog", folder / "a.png")});

@@ -31,7 +31,7 @@ class EditFileTest : public ::testing::Test {
     }
     return "read";
   }
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(EditFileTest, ReadsEveryField) {

@@ -128,8 +128,8 @@ TEST_F(MeasureReuseTest, BaseIsPartOfBothSides) {
 }
 
 TEST_F(MeasureReuseTest, SideBeforeIsReadFromTheStore) {
-  testing::TemporaryFolder folder;
-  const ActivationStore::Options on_disk = {uint64_t{1} << 30, folder.string()};
+  TemporaryFolder folder;
+  const ActivationStore::Options on_disk = {uint64_t{1} << 30, folder.path()};
   auto edit = noise("*.layers.2.*", 5, 0.1);
   for (const auto& name : protocol_names()) {
     auto protocol = make_protocol(name);

@@ -55,12 +55,12 @@ TEST(DefaultProbesTest, SeedSelectsProbesWithoutRelatedQuestions) {
 
 TEST(DefaultProbesTest, FolderSelectsTheDefaultProbes) {
   EXPECT_EQ(probe_world(EMEND_SOURCE_DIR "/models/scenes-blip2"), ProbeWorld::scenes);
-  testing::TemporaryFolder folder;
-  EXPECT_EQ(probe_world(folder.string()), ProbeWorld::general);
+  TemporaryFolder folder;
+  EXPECT_EQ(probe_world(folder.path()), ProbeWorld::general);
   testing::write_text(folder / "emend.json", R"({"default_probes": "general"})");
-  EXPECT_EQ(probe_world(folder.string()), ProbeWorld::general);
+  EXPECT_EQ(probe_world(folder.path()), ProbeWorld::general);
   testing::write_text(folder / "emend.json", R"({"default_probes": "atlantis"})");
-  EXPECT_THROW(probe_world(folder.string()), Error);
+  EXPECT_THROW(probe_world(folder.path()), Error);
 }
 
 }  // namespace

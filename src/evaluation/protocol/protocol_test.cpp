@@ -62,7 +62,7 @@ class BosTest : public ::testing::Test {
     ids.erase(ids.begin(), ids.begin() + vlm.processor.layout.num_image_tokens);
     return ids;
   }
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(BosTest, OnlyStrictUsesBos) {

@@ -14,9 +14,9 @@ namespace emend {
 class TinyVlmTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -77,7 +77,7 @@ class TinyVlmTest : public ::testing::Test {
   }
 
  private:
-  inline static std::unique_ptr<testing::TemporaryFolder> folder_;
+  inline static std::unique_ptr<TemporaryFolder> folder_;
   inline static std::unique_ptr<Vlm> vlm_;
 };
 

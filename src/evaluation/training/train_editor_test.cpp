@@ -44,7 +44,7 @@ class NoiseSuite : public Suite {
 class TrainEditorTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
   }
@@ -100,10 +100,10 @@ class TrainEditorTest : public ::testing::Test {
   }
 
   NoiseSuite suite_;
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> TrainEditorTest::folder_;
+std::unique_ptr<TemporaryFolder> TrainEditorTest::folder_;
 std::unique_ptr<Vlm> TrainEditorTest::vlm_;
 
 TEST_F(TrainEditorTest, ExamplesContainTheProbesOfTheRecord) {

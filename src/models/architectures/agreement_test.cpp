@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 
 namespace emend {
@@ -13,7 +14,7 @@ using fixtures::relative_error;
 // Comparisons with values that Hugging Face computed, for models of different shapes.
 class Agreement : public ::testing::TestWithParam<std::string> {
  protected:
-  Agreement() { at::set_num_threads(1); }
+  ThreadGuard threads_{1};
 
   at::Tensor logits(const Model& model, const Batch& batch, PadSide pad = PadSide::right) const {
     at::NoGradGuard no_grad;

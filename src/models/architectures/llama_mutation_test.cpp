@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 
 namespace emend {
 namespace {
@@ -142,7 +143,7 @@ bool llama_outputs_agree(const Fixture& fixture, const json& config, const Llama
 
 class LlamaMutated : public ::testing::TestWithParam<std::string> {
  protected:
-  LlamaMutated() { at::set_num_threads(1); }
+  ThreadGuard threads_{1};
 };
 
 INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,

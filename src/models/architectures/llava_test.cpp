@@ -10,6 +10,7 @@
 
 #include "io/error.h"
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 #include "tests/tiny_llava.h"
 
@@ -22,13 +23,12 @@ using ::testing::HasSubstr;
 
 class LlavaFolder : public ::testing::Test {
  protected:
-  LlavaFolder() {
-    at::set_num_threads(1);
-    testing::write_tiny_llava(folder.string());
-  }
+  ThreadGuard threads_{1};
+
+  LlavaFolder() { testing::write_tiny_llava(folder.path()); }
   Processor processor(bool wrap = true) const {
     const auto config = json::parse(std::ifstream(folder / "config.json"));
-    return Processor::load(folder.string(), architecture_of(config).layout, wrap);
+    return Processor::load(folder.path(), architecture_of(config).layout, wrap);
   }
   // The text of a row, with `#` for each run of image tokens.
   static std::string said(const Processor& processor, const Row& row) {
@@ -59,7 +59,7 @@ class LlavaFolder : public ::testing::Test {
   }
   static Image picture(uint64_t seed) { return *testing::noise_image(seed); }
 
-  testing::TemporaryFolder folder;
+  TemporaryFolder folder;
 };
 
 TEST_F(LlavaFolder, AppliesVicunaTemplate) {
@@ -89,7 +89,7 @@ TEST_F(LlavaFolder, KeepsFormattedPrompts) {
 TEST_F(LlavaFolder, AppliesNoTemplateIfDisabled) {
   EXPECT_EQ(asked("What is it?", 0, false), "</s>#\nWhat is it?");
   EXPECT_EQ(asked("What is it?", -1, false), "</s>What is it?");
-  const auto vlm = load_vlm(folder.string(), {.chat_template = false});
+  const auto vlm = load_vlm(folder.path(), {.chat_template = false});
   EXPECT_EQ(said(vlm.processor, vlm.processor.row("It is")), "</s>It is");
 }
 
@@ -112,7 +112,7 @@ TEST_F(LlavaFolder, ChatTemplateOfTheFolderOverridesTheDefault) {
 }
 
 TEST_F(LlavaFolder, BatchGivesTheAnswersOfSinglePrompts) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const std::vector<Query> queries{{picture(1), "What is this?"},
                                    {std::nullopt, "Where does the cat live, and with whom?"},
                                    {picture(2), "So <image>, and what is that?"}};
@@ -141,9 +141,9 @@ TEST_F(LlavaFolder, RejectsFilesOfDifferentModels) {
   write("processor_config.json", json::object());
   write("tokenizer.json", testing::tiny_tokenizer());
   EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("no token 260"));
-  testing::write_tiny_llava(folder.string());
+  testing::write_tiny_llava(folder.path());
   write("preprocessor_config.json", {{"image_processor_type", "CLIPImageProcessor"}});
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   EXPECT_THAT(error_of([&] {
                 generate(vlm, {{picture(1), "What?"}});
               }),
@@ -195,9 +195,9 @@ TEST(LlavaConfig, RejectsFieldsThatAreNotImplemented) {
 }
 
 TEST(LlamaText, RejectsPictures) {
-  testing::TemporaryFolder folder;
-  testing::write_tiny_llama(folder.string());
-  const auto vlm = load_vlm(folder.string());
+  TemporaryFolder folder;
+  testing::write_tiny_llama(folder.path());
+  const auto vlm = load_vlm(folder.path());
   GenerationOptions options;
   options.max_new_tokens = 5;
   const auto text = generate(vlm, {{std::nullopt, "Say"}, {std::nullopt, "Say more"}}, {}, options);
@@ -216,13 +216,13 @@ TEST(LlamaText, RejectsPictures) {
 
 // As with apply_chat_template in transformers, BOS is added only by the template.
 TEST(LlamaText, ChatTemplateAddsBosItself) {
-  testing::TemporaryFolder folder;
-  testing::write_tiny_llama(folder.string());
+  TemporaryFolder folder;
+  testing::write_tiny_llama(folder.path());
   testing::write_text(folder / "chat_template.jinja",
                       "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
                       "{% if add_generation_prompt %}<assistant>{% endif %}");
-  const auto vlm = load_vlm(folder.string());
-  const auto plain = load_vlm(folder.string(), {.chat_template = false});
+  const auto vlm = load_vlm(folder.path());
+  const auto plain = load_vlm(folder.path(), {.chat_template = false});
   const auto& tokenizer = *vlm.processor.tokenizer;
   EXPECT_EQ(vlm.processor.row("Hi").ids, tokenizer.encode("<user>Hi<assistant>", false));
   EXPECT_EQ(plain.processor.row("Hi").ids, tokenizer.encode("Hi", true));
@@ -235,8 +235,8 @@ TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;
   const auto expected =
       json::parse(std::ifstream(EMEND_SOURCE_DIR "/src/models/testdata/llava/prompts.json"));
-  testing::TemporaryFolder folder;
-  testing::write_tiny_llava(folder.string());
+  TemporaryFolder folder;
+  testing::write_tiny_llava(folder.path());
   auto tokenizer = json::parse(std::ifstream(real));
   auto placeholder = testing::tiny_tokenizer_with_placeholder()["added_tokens"].back();
   placeholder["id"] = expected["image_token"];
@@ -247,10 +247,10 @@ TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
   auto layout = architecture_of(testing::tiny_llava_config()).layout;
   layout.image_token = expected["image_token"].get<int64_t>();
   layout.num_image_tokens = expected["slots"];
-  const auto wrapped = Processor::load(folder.string(), layout);
-  const auto bare = Processor::load(folder.string(), layout, /*wrap=*/false);
+  const auto wrapped = Processor::load(folder.path(), layout);
+  const auto bare = Processor::load(folder.path(), layout, /*wrap=*/false);
   std::filesystem::remove(folder / "chat_template.json");
-  const auto vicuna = Processor::load(folder.string(), layout);
+  const auto vicuna = Processor::load(folder.path(), layout);
   const auto ids_of = [&](const json& line) {
     auto ids = line.at("ids").get<std::vector<int64_t>>();
     for (auto& id : ids)
@@ -273,9 +273,9 @@ TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
 TEST(LlamaText, TargetsContinueAPrompt) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/llama2";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;
-  testing::TemporaryFolder folder;
-  std::filesystem::copy(real, folder.string(), std::filesystem::copy_options::recursive);
-  const auto processor = Processor::load(folder.string(), {}, false);
+  TemporaryFolder folder;
+  std::filesystem::copy(real, folder.path(), std::filesystem::copy_options::recursive);
+  const auto processor = Processor::load(folder.path(), {}, false);
   const auto prompt = processor.row("USER: What? ASSISTANT:").ids;
   for (const std::string answer : {" a red star", "star", " 42", " Yes."}) {
     auto ids = prompt;

@@ -6,6 +6,7 @@
 
 #include "models/architectures/blip2.h"
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 
 namespace emend {
 namespace {
@@ -127,7 +128,7 @@ bool outputs_agree(const Fixture& fixture, const Blip2Config& config, const Muta
 
 class Mutated : public ::testing::TestWithParam<std::string> {
  protected:
-  Mutated() { at::set_num_threads(1); }
+  ThreadGuard threads_{1};
 };
 
 INSTANTIATE_TEST_SUITE_P(All, Mutated, ::testing::ValuesIn(fixtures::blip2_fixtures()),

@@ -10,6 +10,7 @@
 
 #include "io/error.h"
 #include "models/caching/activation_store.h"
+#include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 #include "tests/tiny_smolvlm.h"
 
@@ -26,15 +27,14 @@ Image grey(int width, int height, uint8_t shade = 90) {
 
 class SmolVlmFolder : public ::testing::Test {
  protected:
-  SmolVlmFolder() {
-    at::set_num_threads(1);
-    testing::write_tiny_smolvlm(folder.string());
-  }
-  testing::TemporaryFolder folder;
+  ThreadGuard threads_{1};
+
+  SmolVlmFolder() { testing::write_tiny_smolvlm(folder.path()); }
+  TemporaryFolder folder;
 };
 
 TEST_F(SmolVlmFolder, BatchGivesTheAnswersOfSinglePrompts) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const std::vector<Query> queries{{grey(40, 30), "What is this?"},
                                    {std::nullopt, "Where does the cat live?"},
                                    {grey(60, 12, 200), "So <image>, and what is that?"},
@@ -56,7 +56,7 @@ TEST_F(SmolVlmFolder, BatchGivesTheAnswersOfSinglePrompts) {
 }
 
 TEST_F(SmolVlmFolder, RejectsPromptsWithSeveralPictures) {
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   const auto asked = [&](const std::string& text, int64_t image) {
     return error_of([&] { vlm.processor.row(text, image, 1, 2); });
   };
@@ -66,7 +66,7 @@ TEST_F(SmolVlmFolder, RejectsPromptsWithSeveralPictures) {
   EXPECT_THAT(asked("<image>What?", -1), HasSubstr("in a wrong place"));
   EXPECT_THAT(vlm.processor.row("What?", 3, 1, 2).images, ElementsAre(3, 4, 5));
   testing::write_text(folder / "processor_config.json", json{{"image_seq_len", 64}}.dump());
-  EXPECT_THAT(error_of([&] { load_vlm(folder.string()); }),
+  EXPECT_THAT(error_of([&] { load_vlm(folder.path()); }),
               HasSubstr("image_seq_len 64, but the model has 4"));
 }
 
@@ -76,7 +76,7 @@ TEST_F(SmolVlmFolder, RejectsTilesOfAnotherSize) {
                            {"size", {{"longest_edge", 48}}},
                            {"max_image_size", {{"longest_edge", 24}}}}
                           .dump());
-  const auto vlm = load_vlm(folder.string());
+  const auto vlm = load_vlm(folder.path());
   EXPECT_THAT(error_of([&] {
                 generate(vlm, {{grey(9, 9), "What?"}});
               }),
@@ -127,8 +127,8 @@ TEST_F(SmolVlmFolder, PromptsAgreeWithTheReleasedProcessor) {
     auto images = expected["images"];
     images["do_image_splitting"] = split;
     testing::write_text(folder / "preprocessor_config.json", images.dump());
-    const auto processor = Processor::load(folder.string(), layout);
-    const auto bare = Processor::load(folder.string(), layout, /*wrap=*/false);
+    const auto processor = Processor::load(folder.path(), layout);
+    const auto bare = Processor::load(folder.path(), layout, /*wrap=*/false);
     for (const auto& line : expected["prompts"]) {
       if (line["split"] != split) continue;
       auto ids = line["ids"].get<std::vector<int64_t>>();

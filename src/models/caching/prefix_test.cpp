@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "io/error.h"
+#include "models/testing/thread_guard.h"
 #include "tests/stored_folder.h"
 #include "tests/tiny_vlm.h"
 
@@ -31,8 +32,9 @@ Intervention delta(const Model& model, const std::string& pattern, double size,
 
 class PrefixTest : public ::testing::TestWithParam<Case> {
  protected:
+  ThreadGuard threads_{1};
+
   PrefixTest() {
-    at::set_num_threads(1);
     if (bundled()) {
       testing::copy_folder(EMEND_SOURCE_DIR "/models/scenes-blip2", folder / "model",
                            GetParam().dtype);
@@ -81,7 +83,7 @@ class PrefixTest : public ::testing::TestWithParam<Case> {
     return pass.logits();
   }
 
-  testing::TemporaryFolder folder;
+  TemporaryFolder folder;
   Vlm vlm;
   Batch batch;
   at::NoGradGuard no_grad;
@@ -150,7 +152,7 @@ TEST_P(PrefixTest, TextOnlyBatchesAreStoredWithoutPictures) {
 
 TEST_P(PrefixTest, FeaturesDoNotDependOnOtherPictures) {
   for (int threads : {1, 2}) {
-    at::set_num_threads(threads);
+    const ThreadGuard guard(threads);
     auto pass = model().collate(batch);
     model().run(pass, model().first_stage(Module::connector) - 1);
     auto shared = store();
@@ -255,9 +257,10 @@ TEST_P(PrefixTest, KeysContainEverythingThatChangesBits) {
   EXPECT_EQ(store_key(vlm, "x"), key);
   EXPECT_NE(store_key(vlm, "y"), key);
   EXPECT_THAT(key, ::testing::HasSubstr(vlm.fingerprint()));
-  at::set_num_threads(2);
-  EXPECT_NE(store_key(vlm, "x"), key);
-  at::set_num_threads(1);
+  {
+    const ThreadGuard two(2);
+    EXPECT_NE(store_key(vlm, "x"), key);
+  }
   const auto dtype = GetParam().dtype == at::kFloat ? at::kBFloat16 : at::kFloat;
   EXPECT_NE(store_key(load_vlm(vlm.folder, {dtype, at::kCPU}), "x"), key);
   testing::write_tiny_vlm(folder / "other", 1);

@@ -14,9 +14,9 @@ constexpr double kBound = 2e-5;
 class SharedPrefixTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
   }
   static void TearDownTestSuite() {
     vlm_.reset();
@@ -48,10 +48,10 @@ class SharedPrefixTest : public ::testing::Test {
     return all;
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> SharedPrefixTest::folder_;
+std::unique_ptr<TemporaryFolder> SharedPrefixTest::folder_;
 std::unique_ptr<Vlm> SharedPrefixTest::vlm_;
 
 TEST_F(SharedPrefixTest, LogitsAgreeWithUnsharedRows) {

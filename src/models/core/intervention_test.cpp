@@ -7,6 +7,7 @@
 #include "io/error.h"
 #include "models/core/model.h"
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 #include "nn/loss.h"
 
 namespace emend {
@@ -19,7 +20,7 @@ const std::string kVisionFc1 = "vision_model.encoder.layers.0.mlp.fc1";
 
 class InterventionTest : public ::testing::Test {
  protected:
-  InterventionTest() { at::set_num_threads(1); }
+  ThreadGuard threads_{1};
 
   at::Tensor logits(const Interventions& interventions) const {
     return logits(interventions, batch);

@@ -6,6 +6,7 @@
 #include "models/architectures/architecture.h"
 #include "models/caching/prefix.h"
 #include "models/config/json_fields.h"
+#include "models/testing/thread_guard.h"
 #include "nn/loss.h"
 #include "tests/stored_folder.h"
 #include "tests/tiny_models.h"
@@ -16,8 +17,9 @@ namespace {
 // Folders stored in 16 bits, computed in float32, for each architecture and dtype.
 class MixedModel : public ::testing::TestWithParam<std::tuple<testing::TinyModel, at::ScalarType>> {
  protected:
+  ThreadGuard threads_{1};
+
   MixedModel() {
-    at::set_num_threads(1);
     const auto& [tiny, dtype] = GetParam();
     tiny.write(temporary_ / "wide", 3);
     testing::copy_folder(temporary_ / "wide", folder(), dtype);
@@ -48,7 +50,7 @@ class MixedModel : public ::testing::TestWithParam<std::tuple<testing::TinyModel
     return ((actual - expected).abs().max() / expected.abs().max()).item<double>();
   }
 
-  testing::TemporaryFolder temporary_;
+  TemporaryFolder temporary_;
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<Model> mixed_;
   Vlm upcast_;

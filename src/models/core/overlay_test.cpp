@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "models/architectures/blip2.h"
+#include "models/testing/thread_guard.h"
 
 namespace emend {
 namespace {
@@ -39,8 +40,9 @@ std::vector<std::string> permissions(const std::string& path) {
 // A model whose language block is as large as a delta, so that a copy would be visible.
 class Overlay : public ::testing::TestWithParam<at::ScalarType> {
  protected:
+  ThreadGuard threads_{1};
+
   Overlay() {
-    at::set_num_threads(1);
     mallopt(M_MMAP_THRESHOLD,
             kMega / 4);  // what is freed goes back, so that growth is what is held
     at::manual_seed(1);

@@ -7,6 +7,7 @@
 #include "io/error.h"
 #include "models/core/model.h"
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 
 namespace emend {
 namespace {
@@ -28,7 +29,7 @@ at::Tensor logits(const Model& model, const Batch& batch, PadSide pad = PadSide:
 
 class Stages : public ::testing::TestWithParam<std::string> {
  protected:
-  Stages() { at::set_num_threads(1); }
+  ThreadGuard threads_{1};
   at::NoGradGuard no_grad;
   Fixture fixture = Fixture::open(GetParam());
   std::unique_ptr<Model> model = fixtures::load(fixture);

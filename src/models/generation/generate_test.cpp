@@ -4,6 +4,7 @@
 #include "io/error.h"
 #include "models/generation/sampling.h"
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 
 namespace emend {
@@ -25,7 +26,7 @@ Tokens rows_of(const at::Tensor& ids) {
 
 class Generate : public ::testing::TestWithParam<std::string> {
  protected:
-  Generate() { at::set_num_threads(1); }
+  ThreadGuard threads_{1};
   Tokens make(const Batch& batch, const GenerationOptions& options,
               const std::vector<int64_t>& stop = {},
               const Interventions& interventions = {}) const {

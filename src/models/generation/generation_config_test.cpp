@@ -6,6 +6,7 @@
 #include "io/error.h"
 #include "io/json/json.h"
 #include "models/testing/fixture.h"
+#include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 
 namespace emend {
@@ -38,7 +39,7 @@ GeneratedTokens generated(const fixtures::Fixture& fixture, const Model& model, 
 }
 
 TEST(GenerationConfig, TokensAgreeWithTransformers) {
-  at::set_num_threads(1);
+  const ThreadGuard threads(1);
   const auto cases = read_json(EMEND_SOURCE_DIR "/src/models/testdata/generation.json");
   std::map<std::string, fixtures::Fixture> folders;
   std::map<std::string, std::unique_ptr<Model>> models;

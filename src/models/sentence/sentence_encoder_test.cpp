@@ -75,7 +75,7 @@ class Copy {
   }
 
  private:
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   std::string name_;
 };
 

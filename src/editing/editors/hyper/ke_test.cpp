@@ -27,7 +27,7 @@ double ke_delta_error(const at::Tensor& actual, const at::Tensor& expected) {
 class KeTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
   }
@@ -72,10 +72,10 @@ class KeTest : public ::testing::Test {
     return trainable.tensors().at(name).item<double>();
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> KeTest::folder_;
+std::unique_ptr<TemporaryFolder> KeTest::folder_;
 std::unique_ptr<Vlm> KeTest::vlm_;
 
 TEST_F(KeTest, ReadsWrongAnswerTargetAndQuestion) {

@@ -27,7 +27,7 @@ double mend_delta_error(const at::Tensor& actual, const at::Tensor& expected) {
 class MendTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
   }
@@ -86,10 +86,10 @@ class MendTest : public ::testing::Test {
         .logits;
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> MendTest::folder_;
+std::unique_ptr<TemporaryFolder> MendTest::folder_;
 std::unique_ptr<Vlm> MendTest::vlm_;
 
 std::vector<std::string> names(const std::vector<Site>& sites) {

@@ -24,9 +24,9 @@ const char* const kFixture = EMEND_SOURCE_DIR "/src/editing/testdata/ike.safeten
 class IkeTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->string());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->string()));
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
     std::filesystem::create_directories(*folder_ / "editors");
     save_checkpoint(*folder_ / "editors/ike.safetensors", corpus().checkpoint(vlm(), {}));
   }
@@ -84,10 +84,10 @@ class IkeTest : public ::testing::Test {
     return vlm().processor.tokenizer->decode({row.ids.begin() + image_tokens, row.ids.end()});
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> IkeTest::folder_;
+std::unique_ptr<TemporaryFolder> IkeTest::folder_;
 std::unique_ptr<Vlm> IkeTest::vlm_;
 
 // tools/reference/make_ike_fixture.py
@@ -322,9 +322,9 @@ TEST_F(IkeTest, PicturesOfFactsAreShownIfSet) {
 }
 
 TEST_F(IkeTest, ZeroDemonstrationsNeedNoCorpus) {
-  testing::TemporaryFolder other;
-  testing::write_tiny_vlm(other.string(), 1);
-  const auto model = load_vlm(other.string());
+  TemporaryFolder other;
+  testing::write_tiny_vlm(other.path(), 1);
+  const auto model = load_vlm(other.path());
   const auto alone =
       make_editor("ike", {{"k", 0}, {"copy_demonstration", false}})->edit(model, {request()});
   EXPECT_EQ(alone.effect["demonstrations"]["found"], 0);

@@ -28,7 +28,7 @@ double largest_change(const at::Tensor& a, const at::Tensor& b) {
 class SeracTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<testing::TemporaryFolder>();
+    folder_ = std::make_unique<TemporaryFolder>();
     testing::write_tiny_vlm(*folder_ / "model");
     vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
     for (const std::string module : {"repaired", "paper"}) {
@@ -100,10 +100,10 @@ class SeracTest : public ::testing::Test {
     return state.counterfactual.interventions();
   }
 
-  static std::unique_ptr<testing::TemporaryFolder> folder_;
+  static std::unique_ptr<TemporaryFolder> folder_;
   static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<testing::TemporaryFolder> SeracTest::folder_;
+std::unique_ptr<TemporaryFolder> SeracTest::folder_;
 std::unique_ptr<Vlm> SeracTest::vlm_;
 
 // In scope, another picture, another question, no picture, and in scope again.

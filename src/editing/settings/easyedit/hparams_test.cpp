@@ -185,7 +185,7 @@ class HparamsTest : public ::testing::Test {
     return names;
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Vlm> vlm_;
 };
 
