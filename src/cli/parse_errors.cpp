@@ -94,7 +94,9 @@ Error explained(const CLI::App& program, const CLI::ParseError& error) {
   if (kind == "RequiresError" && split(text, " requires ", first, second))
     return say(fmt::format("{} needs {}", first, second),
                fmt::format("add {}, or remove {}", second, first));
-  if (kind == "ExtrasError" && split(text, " not expected: ", first, second))
+  // CLI11 names this error after the command.
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
+      split(text, " not expected: ", first, second))
     return say(fmt::format("'{}' is not an argument of `{}`", second, used.name),
                "put a text that contains spaces into quotation marks; " + help);
   if (kind == "ArgumentMismatch" &&
@@ -110,6 +112,13 @@ Error explained(const CLI::App& program, const CLI::ParseError& error) {
   if ((kind == "ArgumentMismatch" && take_suffix(text, " was given a disallowed flag override")) ||
       (kind == "ConversionError" && take_suffix(text, ": Should be true/false or a number")))
     return say(fmt::format("{} takes no value", text), "write only the name of the option");
+  if (kind == "ConversionError" && split(text, "Could not convert: ", first, second) &&
+      split(std::string(second), " = ", first, second)) {
+    const auto* option = used.app->get_option_no_throw(first);
+    if (option && option->get_type_size() == 0)
+      return say(fmt::format("{} takes no value", first), "write only the name of the option");
+    return say(fmt::format("{} cannot be '{}'", first, second), help);
+  }
   // Our validators: "--limit must be between 0 and 100".
   if (const auto colon = text.find(": must "); colon != std::string::npos) text.erase(colon, 1);
   return say(text, help);

@@ -106,7 +106,7 @@ TEST_F(ProgramTest, SaysInPlainWordsWhatIsWrongWithTheArguments) {
       {"bench", "the option --output (output folder",
        "for example: emend bench --limit 20 -o runs"},
       {"ask", "the option --prompt (question, or text to continue) is missing",
-       "for example: emend ask --image scene.png -p \"What color is the star?\"."},
+       "for example: emend ask --image scene.png -p \"What color is the star?\""},
       {"patch remove a.patch x", "the option --output",
        "for example: emend patch remove zoo.patch"},
       {"patch merge a.patch -o x", "'patches' needs at least 2 values",
@@ -115,7 +115,7 @@ TEST_F(ProgramTest, SaysInPlainWordsWhatIsWrongWithTheArguments) {
       {"ask -p x -p y", "--prompt is given 2 times", "give it once"},
       {"ask -p x --image", "--image needs a value", "write the value after --image"},
       {"ask -p x --json=maybe", "--json takes no value", "only the name"},
-      {"ask -p x --bare --template '{''}'", "--bare and --template cannot be used together",
+      {"ask -p x --bare --template '{''}'", "--template and --bare cannot be used together",
        "remove one of them"},
       {"edit -p x --target y --sequential -o z", "--sequential needs --edits", "add --edits"},
       {"ask -p x --dtype int3", "--dtype must be one of", "see emend ask --help"}};
@@ -357,7 +357,8 @@ TEST_F(ProgramTest, InspectsAModel) {
   EXPECT_EQ(some["sites"].size(), 2u);
   EXPECT_THAT(run("inspect {}/model").out, HasSubstr("qformer"));
   expect_refused("inspect {}/model --sites '*.layers.*.fc9'", "lists all sites");
-  expect_refused("inspect {}/model --sites '*.layers.*.fc9'", "layers.0.fc1");
+  expect_refused("inspect {}/model --sites '*.layers.*.fc9'",
+                 "similar names: vision_model.encoder.layers.0.mlp.fc1");
   std::filesystem::create_directory(path("empty"));
   expect_refused("ask -m {}/empty -p x", "empty' has no config.json");
   expect_refused("inspect {}/empty", "preprocessor_config.json");
