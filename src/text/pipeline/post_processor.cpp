@@ -49,9 +49,12 @@ PostProcessor make_post_processor(const nlohmann::json& spec) {
   if (type == "Sequence") {
     PostProcessor made;
     for (const auto& part : spec_array(spec, "processors", kPostProcessorKey)) {
-      PostProcessor inner = make_post_processor(part);
-      made.before.insert(made.before.begin(), inner.before.begin(), inner.before.end());
-      made.after.insert(made.after.end(), inner.after.begin(), inner.after.end());
+      auto inner = make_post_processor(part);
+      if (inner.empty()) continue;
+      // Hugging Face tokenizers take the tokens of the first one and the text for a pair of texts.
+      if (!made.empty())
+        not_implemented(kPostProcessorKey, "Sequence with two processors that add tokens");
+      made = std::move(inner);
     }
     return made;
   }

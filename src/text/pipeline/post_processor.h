@@ -9,10 +9,12 @@ namespace emend::text {
 // The IDs that are added before and after a text if special tokens are requested.
 struct PostProcessor {
   std::vector<int64_t> before, after;
+  bool empty() const { return before.empty() && after.empty(); }
 };
 
 // Reads the "post_processor" object of tokenizer.json: TemplateProcessing, RobertaProcessing,
-// BertProcessing, ByteLevel (which changes only offsets), or a Sequence of them.
+// BertProcessing, ByteLevel (which changes only offsets), or a Sequence of them, one of which adds
+// tokens.
 PostProcessor make_post_processor(const nlohmann::json& spec);
 
 }  // namespace emend::text
