@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "io/error.h"
 #include "text/loading/spec.h"
 
 namespace emend::text {
@@ -38,6 +39,16 @@ int64_t pair_id(const nlohmann::json& spec, const char* field) {
 }
 
 }  // namespace
+
+void check_ids(const PostProcessor& post, const std::function<bool(int64_t)>& known) {
+  for (const auto* side : {&post.before, &post.after})
+    for (int64_t id : *side)
+      if (!known(id))
+        throw Error(
+            "text::tokenizer",
+            fmt::format("the post_processor adds the ID {}, which is not in the vocabulary", id),
+            "the files must come from the same tokenizer; fetch them again");
+}
 
 PostProcessor make_post_processor(const nlohmann::json& spec) {
   if (spec.is_null()) return {};
