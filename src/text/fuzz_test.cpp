@@ -24,7 +24,10 @@ std::string read(const fs::path& file) {
   return text.str();
 }
 
+// A new file. Some file systems (ext4) write a file to the disk if it replaces its former content,
+// which takes more time than everything else here.
 void write(const fs::path& file, const std::string& text) {
+  fs::remove(file);
   std::ofstream(file, std::ios::binary) << text;
 }
 

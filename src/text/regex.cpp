@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "io/error.h"
+#include "text/utf8.h"
 
 namespace emend::text {
 namespace {
@@ -164,6 +165,20 @@ std::optional<Regex::Match> Regex::find(std::string_view text, size_t from) cons
         "make the text shorter, or correct the tokenizer's pattern, which backtracks too much");
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data.get());
   return Match{span[0], span[1]};
+}
+
+std::vector<Regex::Match> Regex::find_all(std::string_view text) const {
+  std::vector<Match> all;
+  if (text.empty()) return all;
+  for (size_t at = 0; at <= text.size();) {
+    const auto match = find(text, at);
+    if (!match) break;
+    const bool empty = match->start == match->end;
+    if (!empty || all.empty() || all.back().end != match->start) all.push_back(*match);
+    at = match->end;
+    if (empty) at += at < text.size() ? character_size(text, at) : 1;
+  }
+  return all;
 }
 
 }  // namespace emend::text

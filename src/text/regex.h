@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace emend::text {
 
@@ -22,6 +23,9 @@ class Regex {
   };
   // The first match that starts at `from` or later. `text` must be valid UTF-8.
   std::optional<Match> find(std::string_view text, size_t from) const;
+  // All matches from left to right. As in Oniguruma, an empty match that follows a match directly
+  // is skipped; as in Hugging Face tokenizers, an empty text has no matches.
+  std::vector<Match> find_all(std::string_view text) const;
 
  private:
   struct Code;

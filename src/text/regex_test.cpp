@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "io/error.h"
+#include "text/testing/messages.h"
 #include "text/utf8.h"
 
 namespace emend::text {
@@ -56,12 +57,57 @@ TEST(Regex, NamesPatternsThatDoNotCompile) {
   }
 }
 
-TEST(Utf8, MeasuresWhiteSpaceAtBothEnds) {
-  EXPECT_EQ(leading_space("\u3000 \tx "), 5u);
-  EXPECT_EQ(trailing_space("x \u00a0\u2003"), 6u);
-  EXPECT_EQ(leading_space("x"), 0u);
-  EXPECT_EQ(trailing_space(""), 0u);
-  EXPECT_EQ(trailing_space(" \n"), 2u);
+std::vector<std::pair<size_t, size_t>> all_matches(const char* pattern, const char* text) {
+  std::vector<std::pair<size_t, size_t>> spans;
+  for (const auto& match : Regex(pattern).find_all(text))
+    spans.emplace_back(match.start, match.end);
+  return spans;
+}
+
+TEST(Regex, FindsAllMatches) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  using ::testing::Pair;
+  EXPECT_THAT(all_matches("ab?", "abaxa"), ElementsAre(Pair(0, 2), Pair(2, 3), Pair(4, 5)));
+  EXPECT_THAT(all_matches("a", "xyz"), IsEmpty());
+  // Empty matches, but not directly after another match, nor within a character.
+  EXPECT_THAT(all_matches("x*", "axb"), ElementsAre(Pair(0, 0), Pair(1, 2), Pair(3, 3)));
+  EXPECT_THAT(all_matches("x*", "é"), ElementsAre(Pair(0, 0), Pair(2, 2)));
+  EXPECT_THAT(all_matches("x*", ""), IsEmpty());
+}
+
+TEST(Regex, TranslatesConstructs) {
+  EXPECT_EQ(to_pcre2("a\\.b"), "a\\.b");
+  EXPECT_EQ(to_pcre2("\\u00e9"), "\\x{00e9}");
+  EXPECT_EQ(to_pcre2("\\v[\\v]"), "\\x{0b}[\\x{0b}]");
+  EXPECT_EQ(to_pcre2("\\d\\D[\\d]"), "[\\p{Nd}][^\\p{Nd}][\\p{Nd}]");
+  EXPECT_EQ(to_pcre2("\\p{Lu}\\P{Lu}\\p{^Lu}"), "[\\p{Lu}][^\\p{Lu}][^\\p{Lu}]");
+  EXPECT_EQ(to_pcre2("(?i:a)|(?>b)(?<=c)(?<!d)(?=e)(?!f)(?:g)"),
+            "(?i:a)|(?>b)(?<=c)(?<!d)(?=e)(?!f)(?:g)");
+  EXPECT_EQ(to_pcre2("[^a]"), "[^a]");
+}
+
+TEST(Regex, NamesTheConstructThatIsNotImplemented) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"^a", "the anchor ^"},
+      {"a$", "the anchor $"},
+      {"\\w", "\\w"},
+      {"\\1", "\\1"},
+      {"[a[b]]", "a class within a class"},
+      {"[a&&b]", "&&"},
+      {"[]a]", "an empty class"},
+      {"[\\S]", "a negated set within a class"},
+      {"\\p{Han}", "the property 'Han'"},
+      {"\\pL", "a \\p without {}"},
+      {"(?m:a)", "the group (?m"},
+      {"a\\", "a single backslash at its end"},
+      {"\\u00e", "an incomplete \\u"},
+  };
+  for (const auto& [pattern, construct] : cases)
+    EXPECT_EQ(error_of([&, pattern = pattern] { to_pcre2(pattern); }),
+              fmt::format("[text::regex] the pattern '{}' uses {}, which is not implemented. Hint: "
+                          "use a tokenizer whose pattern is similar to that of GPT-2 or Qwen2",
+                          pattern, construct));
 }
 
 }  // namespace

@@ -73,9 +73,17 @@ std::string lossy_utf8(std::string_view bytes) {
   return text;
 }
 
+bool is_continuation(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
+
 size_t character_size(std::string_view text, size_t at) {
   const auto lead = static_cast<uint8_t>(text[at]);
   return lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+}
+
+size_t previous_character(std::string_view text, size_t end) {
+  size_t at = end - 1;
+  while (at > 0 && is_continuation(text[at])) --at;
+  return at;
 }
 
 char32_t next_code_point(std::string_view text, size_t& at) {
@@ -117,8 +125,7 @@ size_t leading(std::string_view text, bool (*taken)(char32_t)) {
 size_t trailing(std::string_view text, bool (*taken)(char32_t)) {
   size_t start = text.size();
   while (start > 0) {
-    size_t at = start - 1;
-    while (at > 0 && (static_cast<uint8_t>(text[at]) & 0xc0) == 0x80) --at;
+    const size_t at = previous_character(text, start);
     size_t after = at;
     if (!taken(next_code_point(text, after))) break;
     start = at;

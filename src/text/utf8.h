@@ -16,8 +16,12 @@ void check_utf8(std::string_view text);
 // Replaces every maximal invalid sequence by one U+FFFD, as the Unicode standard recommends.
 std::string lossy_utf8(std::string_view bytes);
 
+// Whether the byte belongs to a character that begins before it.
+bool is_continuation(char byte);
 // The number of bytes of the character at text[at]. `text` must be valid UTF-8.
 size_t character_size(std::string_view text, size_t at);
+// The start of the character that ends before `end`, which is not 0. `text` must be valid UTF-8.
+size_t previous_character(std::string_view text, size_t end);
 // The code point at text[at]; moves `at` behind it. `text` must be valid UTF-8.
 char32_t next_code_point(std::string_view text, size_t& at);
 void append_utf8(std::string& text, char32_t code_point);

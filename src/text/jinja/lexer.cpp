@@ -13,8 +13,7 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-// Newlines of any kind become
-// , and the last one is removed.
+// Newlines of any kind become "\n", and the last one is removed.
 std::string prepared_source(std::string_view source) {
   std::string text;
   for (size_t i = 0; i < source.size(); ++i) {

@@ -31,41 +31,8 @@ std::string real_text(double value) {
   return text;
 }
 
-void quote(std::string& out, std::string_view text) {
-  out += '"';
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (byte < 0x20)
-          out += fmt::format("\\u{:04x}", byte);
-        else
-          out += c;
-    }
-  }
-  out += '"';
-}
+// Escapes the same characters as json.dumps with ensure_ascii=False.
+std::string json_string(const std::string& text) { return nlohmann::json(text).dump(); }
 
 class JsonWriter {
  public:
@@ -84,12 +51,12 @@ class JsonWriter {
       out += real_text(*real);
     } else if (const std::string* text = value.string()) {
       budget_.text(text->size());
-      quote(out, *text);
+      out += json_string(*text);
     } else if (const List* list = value.list(); list && !list->lazy) {
       write_all(list->items, '[', ']', level, [&](const Value& item) { write(item, level + 1); });
     } else if (const Map* map = value.map()) {
       write_all(map->entries, '{', '}', level, [&](const auto& entry) {
-        quote(out, entry.first);
+        out += json_string(entry.first);
         out += ": ";
         write(entry.second, level + 1);
       });

@@ -104,6 +104,19 @@ FolderTokens read_folder_tokens(const std::filesystem::path& folder, const nlohm
   return tokens;
 }
 
+std::vector<AddedToken> FolderTokens::all() const {
+  auto added = listed;
+  for (const AddedToken& token : special) {
+    const auto same = [&](const AddedToken& one) { return one.content == token.content; };
+    const auto known = std::find_if(added.begin(), added.end(), same);
+    if (known == added.end())
+      added.push_back(token);
+    else
+      known->special = true;
+  }
+  return added;
+}
+
 std::string FolderTokens::need(const char* name) const {
   const auto& value = spec_field(named, name);
   if (value.is_null())

@@ -22,6 +22,8 @@ struct FolderTokens {
       special;                     // the named tokens, in the order in which transformers adds them
   std::vector<AddedToken> listed;  // tokens with an ID, sorted by ID
 
+  // The listed tokens, then the special tokens that are not listed, without an ID.
+  std::vector<AddedToken> all() const;
   // The text of "bos_token" and so on. Throws emend::Error if the folder does not define it.
   std::string need(const char* name) const;
 };

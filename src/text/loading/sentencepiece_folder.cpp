@@ -28,7 +28,7 @@ void check_config(const nlohmann::json& config) {
 
 // Listed tokens have the IDs of the files. Named tokens that are not listed have the model's IDs,
 // or follow all others.
-std::vector<AddedToken> with_ids(FolderTokens& tokens, const SentencePieceModel& model) {
+std::vector<AddedToken> numbered_tokens(FolderTokens& tokens, const SentencePieceModel& model) {
   std::unordered_map<std::string, int64_t> known;
   for (size_t id = 0; id < model.pieces.size(); ++id)
     known.emplace(model.pieces[id].text, static_cast<int64_t>(id));
@@ -79,7 +79,7 @@ std::unique_ptr<Tokenizer> load_sentencepiece(const std::string& folder) {
   options.clean_up_spaces = flag("clean_up_tokenization_spaces", false);
   options.unknown = tokens.need("unk_token");
   options.additional = contents(spec_field(tokens.named, "additional_special_tokens"));
-  auto added = with_ids(tokens, model);
+  auto added = numbered_tokens(tokens, model);
   auto made = std::make_unique<SentencePieceTokenizer>(std::move(model), std::move(added),
                                                        std::move(options));
   PostProcessor post;

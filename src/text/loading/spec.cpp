@@ -59,9 +59,25 @@ bool spec_bool(const nlohmann::json& spec, const char* field, bool fallback,
   return need(spec, field, where, nlohmann::json::value_t::boolean, "true or false").get<bool>();
 }
 
+namespace {
+
+bool is_count(const nlohmann::json& value) {
+  if (!value.is_number_integer()) return false;
+  const auto number = value.get<int64_t>();  // negative if it does not fit
+  return number >= 0 && number <= INT32_MAX;
+}
+
+}  // namespace
+
+int64_t spec_count(const nlohmann::json& spec, const char* field, std::string_view where) {
+  const auto& value = spec_field(spec, field);
+  if (!is_count(value))
+    malformed(where, fmt::format("'{}' should be an integer of at least 0", field));
+  return value.get<int64_t>();
+}
+
 int64_t to_id(const nlohmann::json& value, std::string_view token, std::string_view where) {
-  const bool fits = value.is_number_unsigned() && value.get<uint64_t>() <= INT32_MAX;
-  if (!fits)
+  if (!is_count(value))
     malformed(where, fmt::format("the ID of '{}' should be an integer of at least 0", token));
   return value.get<int64_t>();
 }

@@ -21,6 +21,8 @@ const nlohmann::json& spec_object(const nlohmann::json& spec, const char* field,
                                   std::string_view where);
 // Converts a token ID; `token` is named in the error.
 int64_t to_id(const nlohmann::json& value, std::string_view token, std::string_view where);
+// Reads a number of characters or tokens.
+int64_t spec_count(const nlohmann::json& spec, const char* field, std::string_view where);
 // The field, or null if it is absent.
 const nlohmann::json& spec_field(const nlohmann::json& spec, const char* field);
 

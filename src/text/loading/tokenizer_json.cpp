@@ -47,17 +47,6 @@ std::unique_ptr<Bpe> read_bpe(const nlohmann::json& model) {
                                read_merges(model), std::move(options));
 }
 
-std::vector<AddedToken> read_added_tokens(const nlohmann::json& root) {
-  std::vector<AddedToken> added;
-  if (spec_field(root, "added_tokens").is_null()) return added;
-  for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
-    AddedToken token = read_added_token(entry, "added_tokens");
-    token.id = to_id(spec_field(entry, "id"), token.content, "added_tokens");
-    added.push_back(std::move(token));
-  }
-  return added;
-}
-
 std::unique_ptr<Tokenizer> build(const nlohmann::json& root) {
   if (!root.is_object()) malformed("tokenizer.json", "should be an object");
   // "truncation" and "padding" are ignored: transformers applies them only if requested.

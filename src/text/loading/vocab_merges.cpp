@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -61,7 +60,7 @@ Bpe::Merges read_merges_file(const std::string& file) {
   Bpe::Merges merges;
   for (std::string line; std::getline(in, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.rfind("#version", 0) == 0) continue;
+    if (line.starts_with("#version")) continue;
     merges.push_back(read_merge(line, merges.size() + 1, file));
   }
   if (in.bad())
@@ -75,17 +74,7 @@ std::unique_ptr<Tokenizer> load_vocab_merges(const std::string& folder) {
   const std::filesystem::path path(folder);
   const auto config = read_tokenizer_config(path);
   const Kind kind = kind_of(config);
-  auto tokens = read_folder_tokens(path, config, kind.defaults);
-
-  std::vector<AddedToken> added = std::move(tokens.listed);
-  for (const AddedToken& token : tokens.special) {
-    const auto same = [&](const AddedToken& one) { return one.content == token.content; };
-    const auto known = std::find_if(added.begin(), added.end(), same);
-    if (known == added.end())
-      added.push_back(token);
-    else
-      known->special = true;
-  }
+  const auto tokens = read_folder_tokens(path, config, kind.defaults);
 
   const auto vocab_file = (path / "vocab.json").string();
   PipelineTokenizer::Parts parts;
@@ -94,7 +83,7 @@ std::unique_ptr<Tokenizer> load_vocab_merges(const std::string& folder) {
                             read_merges_file((path / "merges.txt").string()), Bpe::Options{});
   parts.pre_tokenizer = make_pre_tokenizer(kind.pre_tokenizer);
   parts.decoder = make_decoder({{"type", "ByteLevel"}});
-  parts.added = std::move(added);
+  parts.added = tokens.all();
   parts.normalizer = make_normalizer(kind.normalizer);
   auto made = std::make_unique<PipelineTokenizer>(std::move(parts));
   PostProcessor post;

@@ -60,21 +60,11 @@ std::unique_ptr<Tokenizer> load_vocab_txt(const std::string& folder) {
                                           {"pad_token", "[PAD]"},
                                           {"cls_token", "[CLS]"},
                                           {"mask_token", "[MASK]"}});
-  auto added = tokens.listed;
-  for (const AddedToken& token : tokens.special) {
-    const auto known = std::find_if(added.begin(), added.end(), [&](const AddedToken& one) {
-      return one.content == token.content;
-    });
-    if (known == added.end())
-      added.push_back(token);
-    else
-      known->special = true;
-  }
   WordPiece::Options options;
   options.unknown = tokens.need("unk_token");
   auto made = std::make_unique<WordPieceTokenizer>(
       WordPiece(read_lines((path / "vocab.txt").string()), std::move(options)),
-      read_bert_normalizer(config), std::move(added), WordPieceTokenizer::Decoding{});
+      read_bert_normalizer(config), tokens.all(), WordPieceTokenizer::Decoding{});
   made->set_post_processor(
       {{*made->id(tokens.need("cls_token"))}, {*made->id(tokens.need("sep_token"))}});
   return made;

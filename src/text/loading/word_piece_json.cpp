@@ -13,20 +13,9 @@ WordPiece read_model(const nlohmann::json& model) {
   };
   text("unk_token", options.unknown);
   text("continuing_subword_prefix", options.prefix);
-  if (const auto& most = spec_field(model, "max_input_chars_per_word"); !most.is_null())
-    options.most = to_id(most, "max_input_chars_per_word", kWhere);
+  constexpr const char* kMost = "max_input_chars_per_word";
+  if (!spec_field(model, kMost).is_null()) options.most = spec_count(model, kMost, kWhere);
   return {read_vocabulary(spec_field(model, "vocab"), kWhere), std::move(options)};
-}
-
-std::vector<AddedToken> read_word_piece_added(const nlohmann::json& root) {
-  std::vector<AddedToken> added;
-  if (spec_field(root, "added_tokens").is_null()) return added;
-  for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
-    AddedToken token = read_added_token(entry, "added_tokens");
-    token.id = to_id(spec_field(entry, "id"), token.content, "added_tokens");
-    added.push_back(std::move(token));
-  }
-  return added;
 }
 
 WordPieceTokenizer::Decoding read_decoder(const nlohmann::json& spec) {
@@ -57,7 +46,7 @@ std::unique_ptr<Tokenizer> make_word_piece(const nlohmann::json& root) {
   check_pre_tokenizer(spec_field(root, "pre_tokenizer"));
   auto made = std::make_unique<WordPieceTokenizer>(
       read_model(spec_object(root, "model", "tokenizer.json")),
-      BertNormalizer::read(spec_field(root, "normalizer")), read_word_piece_added(root),
+      BertNormalizer::read(spec_field(root, "normalizer")), read_added_tokens(root),
       read_decoder(spec_field(root, "decoder")));
   made->set_post_processor(make_post_processor(spec_field(root, "post_processor")));
   return made;

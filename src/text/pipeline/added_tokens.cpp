@@ -38,8 +38,7 @@ bool is_word(char32_t c) {
 
 bool word_before(std::string_view text, size_t end) {
   if (end == 0) return false;
-  size_t at = end - 1;
-  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
+  size_t at = previous_character(text, end);
   return is_word(next_code_point(text, at));
 }
 
@@ -48,6 +47,23 @@ bool word_after(std::string_view text, size_t start) {
 }
 
 }  // namespace
+
+std::vector<AddedToken> with_ids(
+    std::vector<AddedToken> added, int64_t vocabulary_size,
+    const std::function<std::optional<int64_t>(const std::string&)>& id_of) {
+  int64_t next = vocabulary_size;
+  for (AddedToken& token : added) {
+    const int64_t id = id_of(token.content).value_or(next);
+    next = std::max(next, id + 1);
+    if (token.id >= 0 && token.id != id)
+      throw Error("text::tokenizer",
+                  fmt::format("added token '{}' has the ID {}, but {} was expected", token.content,
+                              token.id, id),
+                  "the vocabulary and the added tokens must come from the same tokenizer");
+    token.id = id;
+  }
+  return added;
+}
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
     : tokens_(std::move(tokens)), normalizer_(std::move(normalizer)) {

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "text/pipeline/normalizer.h"
@@ -19,6 +22,19 @@ struct AddedToken {
   bool single_word = false;  // not matched inside a word
   bool lstrip = false, rstrip = false;  // also takes the white space on that side
 };
+
+// Gives the added tokens without an ID (-1) the vocabulary's ID, or the next free one, in order.
+// Throws emend::Error if a token has another ID: then tokens are missing in the file. `id_of`: the
+// vocabulary's ID of a token.
+std::vector<AddedToken> with_ids(
+    std::vector<AddedToken> added, int64_t vocabulary_size,
+    const std::function<std::optional<int64_t>(const std::string&)>& id_of);
+// The same for the vocabulary of a Bpe or WordPiece.
+template <class Model>
+std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Model& model) {
+  return with_ids(std::move(added), model.size(),
+                  [&](const std::string& token) { return model.id(token); });
+}
 
 // Tokens that are matched in a text before BPE runs: the leftmost match, and of those the longest.
 class AddedTokens {

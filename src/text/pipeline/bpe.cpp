@@ -9,6 +9,7 @@
 
 #include "io/error.h"
 #include "text/pipeline/byte_fallback.h"
+#include "text/pipeline/vocabulary.h"
 #include "text/utf8.h"
 
 namespace emend::text {
@@ -26,6 +27,7 @@ uint64_t key(int64_t left, int64_t right) {
 
 Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
     : vocabulary_(std::move(vocabulary)),
+      tokens_(tokens_by_id(vocabulary_, kBpePlace)),
       fuse_unknown_(options.fuse_unknown),
       byte_fallback_(options.byte_fallback),
       ignore_merges_(options.ignore_merges) {
@@ -36,11 +38,6 @@ Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, Options options)
     if (id < 0 || id > INT32_MAX)
       throw Error(kBpePlace, fmt::format("token '{}' has the ID {}", token, id),
                   "IDs must not be negative; correct the vocabulary");
-    const auto [other, fresh] = tokens_.emplace(id, token);
-    if (!fresh)
-      throw Error(kBpePlace,
-                  fmt::format("tokens '{}' and '{}' share the ID {}", other->second, token, id),
-                  "give each token a unique ID");
     size_t end = 0;
     if (token.empty() || character_size(token, 0) != token.size()) continue;
     characters_.emplace(next_code_point(token, end), id);

@@ -11,7 +11,7 @@ std::string byte_symbol(unsigned char byte);  // UTF-8
 std::string byte_symbols(std::string_view bytes);
 
 // The bytes of a token. If a character of the token does not stand for a byte (as in an added token
-// like "¦"), the result is the token's text.
+// like "星"), the result is the token's text.
 std::string token_bytes(std::string_view token);
 
 }  // namespace emend::text

@@ -77,8 +77,8 @@ class StripDecoder : public Decoder {
  public:
   explicit StripDecoder(const nlohmann::json& spec)
       : content_(read_character(spec, "content", kDecoderKey)),
-        start_(to_id(spec_field(spec, "start"), "start", kDecoderKey)),
-        stop_(to_id(spec_field(spec, "stop"), "stop", kDecoderKey)) {}
+        start_(spec_count(spec, "start", kDecoderKey)),
+        stop_(spec_count(spec, "stop", kDecoderKey)) {}
   void apply(std::vector<std::string>& tokens) const override {
     const size_t size = content_.size();
     for (std::string& token : tokens) {

@@ -1,12 +1,6 @@
 #include "text/pipeline/nfc.h"
 
-#include <fmt/format.h>
-#include <utf8proc.h>
-
-#include <cstdlib>
-#include <memory>
-
-#include "io/error.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace emend::text {
@@ -36,21 +30,6 @@ bool assigned_later(char32_t c) {
   for (const Range& range : kLater)
     if (c >= range.first && c <= range.last) return true;
   return false;
-}
-
-std::string compose(std::string_view text) {
-  utf8proc_uint8_t* composed = nullptr;
-  const auto size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &composed,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
-  if (size < 0)
-    throw Error("text::normalizer",
-                fmt::format("a text of {} bytes cannot be normalized: {}", text.size(),
-                            utf8proc_errmsg(size)),
-                "make the text shorter, or free memory");
-  return {reinterpret_cast<const char*>(composed), static_cast<size_t>(size)};
 }
 
 }  // namespace

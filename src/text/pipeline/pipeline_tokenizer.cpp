@@ -1,35 +1,9 @@
 #include "text/pipeline/pipeline_tokenizer.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "io/error.h"
+#include "text/pipeline/vocabulary.h"
 #include "text/utf8.h"
 
 namespace emend::text {
-namespace {
-
-constexpr const char* kPipelineTokenizerPlace = "text::tokenizer";
-
-// The IDs of added tokens are those of the vocabulary, or follow it. Otherwise, tokens are missing
-// in the file.
-std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const Bpe& bpe) {
-  int64_t next = bpe.size();
-  for (AddedToken& token : added) {
-    const int64_t id = bpe.id(token.content).value_or(next);
-    next = std::max(next, id + 1);
-    if (token.id >= 0 && token.id != id)
-      throw Error(kPipelineTokenizerPlace,
-                  fmt::format("added token '{}' has the ID {}, but {} was expected", token.content,
-                              token.id, id),
-                  "the vocabulary and the added tokens must come from the same tokenizer");
-    token.id = id;
-  }
-  return added;
-}
-
-}  // namespace
 
 PipelineTokenizer::PipelineTokenizer(Parts parts)
     : bpe_(std::move(parts.bpe)),
@@ -42,13 +16,7 @@ PipelineTokenizer::PipelineTokenizer(Parts parts)
 }
 
 void PipelineTokenizer::set_post_processor(PostProcessor post) {
-  for (const auto* side : {&post.before, &post.after})
-    for (int64_t id : *side)
-      if (!added_.find(id) && !bpe_->token(id))
-        throw Error(
-            kPipelineTokenizerPlace,
-            fmt::format("the post_processor adds the ID {}, which is not in the vocabulary", id),
-            "the files must come from the same tokenizer; fetch them again");
+  check_ids(post, [&](int64_t id) { return added_.find(id) || bpe_->token(id); });
   post_ = std::move(post);
 }
 
@@ -92,10 +60,7 @@ std::optional<int64_t> PipelineTokenizer::id(std::string_view token) const {
 std::string PipelineTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (const std::string* token = bpe_->token(id)) return *token;
-  throw Error(
-      kPipelineTokenizerPlace,
-      fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size_),
-      "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
+  unknown_id(id, size_);
 }
 
 }  // namespace emend::text

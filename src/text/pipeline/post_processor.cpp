@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "io/error.h"
 #include "text/loading/spec.h"
 
 namespace emend::text {
@@ -39,6 +40,16 @@ int64_t pair_id(const nlohmann::json& spec, const char* field) {
 
 }  // namespace
 
+void check_ids(const PostProcessor& post, const std::function<bool(int64_t)>& known) {
+  for (const auto* side : {&post.before, &post.after})
+    for (int64_t id : *side)
+      if (!known(id))
+        throw Error(
+            "text::tokenizer",
+            fmt::format("the post_processor adds the ID {}, which is not in the vocabulary", id),
+            "the files must come from the same tokenizer; fetch them again");
+}
+
 PostProcessor make_post_processor(const nlohmann::json& spec) {
   if (spec.is_null()) return {};
   const std::string type = spec_type(spec, kPostProcessorKey);
@@ -49,9 +60,12 @@ PostProcessor make_post_processor(const nlohmann::json& spec) {
   if (type == "Sequence") {
     PostProcessor made;
     for (const auto& part : spec_array(spec, "processors", kPostProcessorKey)) {
-      PostProcessor inner = make_post_processor(part);
-      made.before.insert(made.before.begin(), inner.before.begin(), inner.before.end());
-      made.after.insert(made.after.end(), inner.after.begin(), inner.after.end());
+      auto inner = make_post_processor(part);
+      if (inner.empty()) continue;
+      // Hugging Face tokenizers take the tokens of the first one and the text for a pair of texts.
+      if (!made.empty())
+        not_implemented(kPostProcessorKey, "Sequence with two processors that add tokens");
+      made = std::move(inner);
     }
     return made;
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "text/pipeline/byte_level.h"
+#include "text/strings.h"
 
 namespace emend::text {
 namespace {
@@ -22,15 +23,10 @@ struct Span {
 std::vector<Span> spans(const Regex& regex, const std::string& text, bool invert) {
   std::vector<Span> found;
   size_t done = 0;
-  for (size_t at = 0; at < text.size();) {
-    const auto match = regex.find(text, at);
-    if (!match) break;
-    if (match->start > done) found.push_back({done, match->start, invert});
-    found.push_back({match->start, match->end, !invert});
-    at = done = match->end;
-    if (match->start == match->end)  // an empty match; continue after the next character
-      do ++at;
-      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
+  for (const auto& match : regex.find_all(text)) {
+    if (match.start > done) found.push_back({done, match.start, invert});
+    found.push_back({match.start, match.end, !invert});
+    done = match.end;
   }
   if (done < text.size()) found.push_back({done, text.size(), invert});
   return found;
@@ -112,14 +108,9 @@ MetaspacePreTokenizer::MetaspacePreTokenizer(std::string replacement, Prepend pr
 void MetaspacePreTokenizer::apply(std::vector<Piece>& pieces) const {
   std::vector<Piece> parts;
   for (const Piece& piece : pieces) {
-    std::string text;
-    for (char c : piece.text)
-      if (c == ' ')
-        text += replacement_;
-      else
-        text += c;
+    std::string text = replace_all(piece.text, " ", replacement_);
     const bool wanted = prepend_ == Prepend::always || (prepend_ == Prepend::first && piece.first);
-    if (wanted && text.rfind(replacement_, 0) != 0) text.insert(0, replacement_);
+    if (wanted && !text.starts_with(replacement_)) text.insert(0, replacement_);
     for (size_t start = 0; start < text.size();) {
       const size_t next = split_ ? text.find(replacement_, start + 1) : std::string::npos;
       const size_t end = std::min(next, text.size());

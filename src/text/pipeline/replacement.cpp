@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "text/loading/spec.h"
+#include "text/strings.h"
 
 namespace emend::text {
 namespace {
@@ -42,27 +43,14 @@ Replacement::Replacement(const nlohmann::json& spec, std::string_view where)
 }
 
 std::string Replacement::apply(std::string_view text) const {
+  if (!regex_) return replace_all(text, literal_, content_);
   std::string out;
   size_t done = 0;
-  for (size_t at = 0; at <= text.size();) {
-    Regex::Match match{};
-    if (regex_) {
-      const auto found = regex_->find(text, at);
-      if (!found) break;
-      match = *found;
-    } else {
-      match.start = text.find(literal_, at);
-      if (match.start == std::string_view::npos) break;
-      match.end = match.start + literal_.size();
-    }
+  for (const auto& match : regex_->find_all(text)) {
     out.append(text, done, match.start - done) += content_;
-    at = done = match.end;
-    if (match.start == match.end)  // an empty match; continue after the next character
-      do ++at;
-      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
+    done = match.end;
   }
-  if (done < text.size()) out.append(text, done);
-  return out;
+  return out.append(text, done);
 }
 
 }  // namespace emend::text

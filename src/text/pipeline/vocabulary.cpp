@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "io/error.h"
 #include "text/loading/spec.h"
 
 namespace emend::text {
@@ -16,6 +19,25 @@ Bpe::Vocabulary read_vocabulary(const nlohmann::json& entries, std::string_view 
   return vocabulary;
 }
 
+std::unordered_map<int64_t, std::string> tokens_by_id(const Bpe::Vocabulary& vocabulary,
+                                                      std::string_view place) {
+  std::unordered_map<int64_t, std::string> tokens;
+  tokens.reserve(vocabulary.size());
+  for (const auto& [token, id] : vocabulary)
+    if (const auto [other, fresh] = tokens.emplace(id, token); !fresh)
+      throw Error(place,
+                  fmt::format("tokens '{}' and '{}' share the ID {}",
+                              std::min(token, other->second), std::max(token, other->second), id),
+                  "give each token a unique ID");
+  return tokens;
+}
+
+void unknown_id(int64_t id, int64_t size) {
+  throw Error("text::tokenizer",
+              fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size),
+              "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
+}
+
 AddedToken read_added_token(const nlohmann::json& entry, std::string_view where) {
   AddedToken token;
   token.content = spec_string(entry, "content", where);
@@ -25,6 +47,17 @@ AddedToken read_added_token(const nlohmann::json& entry, std::string_view where)
   token.lstrip = spec_bool(entry, "lstrip", false, where);
   token.rstrip = spec_bool(entry, "rstrip", false, where);
   return token;
+}
+
+std::vector<AddedToken> read_added_tokens(const nlohmann::json& root) {
+  std::vector<AddedToken> added;
+  if (spec_field(root, "added_tokens").is_null()) return added;
+  for (const auto& entry : spec_array(root, "added_tokens", "added_tokens")) {
+    AddedToken token = read_added_token(entry, "added_tokens");
+    token.id = to_id(spec_field(entry, "id"), token.content, "added_tokens");
+    added.push_back(std::move(token));
+  }
+  return added;
 }
 
 std::pair<std::string, std::string> read_merge(const std::string& line, size_t number,

@@ -3,28 +3,16 @@
 #include <queue>
 
 #include "text/pipeline/byte_fallback.h"
+#include "text/strings.h"
 #include "text/utf8.h"
 
 namespace emend::text {
 namespace {
 
-constexpr std::string_view kMetaspace = "▁";  // U+2581
-
 bool consume(std::string_view& text, std::string_view prefix) {
-  if (text.substr(0, prefix.size()) != prefix) return false;
+  if (!text.starts_with(prefix)) return false;
   text.remove_prefix(prefix.size());
   return true;
-}
-
-std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t next = std::min(text.find(from, at), text.size());
-    out += text.substr(at, next - at);
-    if (next < text.size()) out += to;
-    at = next + from.size();
-  }
-  return out;
 }
 
 // Replaces every invalid byte by U+FFFD (lossy_utf8 makes fewer of them).
@@ -76,13 +64,11 @@ std::string SentencePiece::normalized(std::string_view text) const {
     while (after_space && consume(symbol, " ")) {
     }
     if (symbol.empty()) continue;
-    out += replaced(symbol, " ", kMetaspace);
+    out += replace_all(symbol, " ", kMetaspace);
     after_space = model_.remove_extra_whitespaces && symbol.back() == ' ';
   }
   if (model_.remove_extra_whitespaces)
-    while (out.size() >= kMetaspace.size() &&
-           std::string_view(out).substr(out.size() - kMetaspace.size()) == kMetaspace)
-      out.resize(out.size() - kMetaspace.size());
+    while (out.ends_with(kMetaspace)) out.resize(out.size() - kMetaspace.size());
   return out;
 }
 
@@ -183,7 +169,7 @@ std::string SentencePiece::decode(const std::vector<std::string>& pieces) const 
     std::string_view rest = piece;
     if (at_start && (model_.add_dummy_prefix || model_.remove_extra_whitespaces))
       took_space = consume(rest, kMetaspace) && !model_.remove_extra_whitespaces;
-    text += replaced(rest, kMetaspace, " ");
+    text += replace_all(rest, kMetaspace, " ");
   }
   flush();
   return text;

@@ -11,6 +11,8 @@
 
 namespace emend::text {
 
+inline constexpr std::string_view kMetaspace = "▁";  // U+2581, which stands for a space in pieces
+
 // SentencePiece's BPE (Kudo and Richardson 2018): among all neighboring pairs that form a piece,
 // the one with the highest score is merged first. This is emend's own code, because Debian's
 // libsentencepiece exports another version of Protocol Buffers than LibTorch, and both cannot be

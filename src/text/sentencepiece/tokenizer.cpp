@@ -1,17 +1,14 @@
 #include "text/sentencepiece/tokenizer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "io/error.h"
+#include "text/pipeline/vocabulary.h"
+#include "text/strings.h"
 #include "text/utf8.h"
 
 namespace emend::text {
 namespace {
-
-constexpr std::string_view kPieceSpace = "▁";  // U+2581
 
 SentencePieceModel prepared_model(SentencePieceModel model, bool legacy) {
   if (!legacy) model.add_dummy_prefix = false;
@@ -23,18 +20,6 @@ std::vector<AddedToken> without_flags(std::vector<AddedToken> tokens) {
   for (AddedToken& token : tokens)
     token.normalized = token.single_word = token.lstrip = token.rstrip = false;
   return tokens;
-}
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  std::string out;
-  size_t done = 0;
-  for (size_t at; (at = text.find(from, done)) != std::string::npos; done = at + from.size())
-    out.append(text, done, at - done) += to;
-  if (done > 0) text = out.append(text, done);
-}
-
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
 }
 
 }  // namespace
@@ -87,7 +72,7 @@ std::vector<std::string> SentencePieceTokenizer::cut(std::string_view text) cons
 }
 
 std::vector<std::string> SentencePieceTokenizer::pieces(const std::string& part) const {
-  if (options_.legacy || !(starts_with(part, kPieceSpace) || starts_with(part, " ")))
+  if (options_.legacy || !(part.starts_with(kMetaspace) || part.starts_with(' ')))
     return model_.encode(part);
   // SentencePiece alone would drop the leading space, but not after another token.
   auto found = model_.encode(options_.unknown + part);
@@ -99,8 +84,8 @@ std::vector<std::string> SentencePieceTokenizer::tokens(std::string_view text) c
   std::string input(text);
   const bool by_hand = !options_.legacy && !text.empty();
   if (by_hand) {
-    replace_all(input, kPieceSpace, " ");
-    if (options_.add_prefix_space) input.insert(0, kPieceSpace);
+    input = replace_all(input, kMetaspace, " ");
+    if (options_.add_prefix_space) input.insert(0, kMetaspace);
   }
   std::vector<std::string> tokens;
   for (auto& part : cut(input)) {
@@ -111,7 +96,7 @@ std::vector<std::string> SentencePieceTokenizer::tokens(std::string_view text) c
     }
     for (auto& piece : pieces(part)) tokens.push_back(std::move(piece));
   }
-  if (by_hand && tokens.size() > 1 && tokens[0] == kPieceSpace && special(tokens[1]))
+  if (by_hand && tokens.size() > 1 && tokens[0] == kMetaspace && special(tokens[1]))
     tokens.erase(tokens.begin());
   return tokens;
 }
@@ -130,8 +115,8 @@ std::vector<int64_t> SentencePieceTokenizer::encode(std::string_view text, bool 
 
 // Special tokens are decoded as themselves; SentencePiece decodes the parts between them.
 std::string SentencePieceTokenizer::text_of(std::vector<std::string> tokens) const {
-  if (options_.add_prefix_space && starts_with(tokens[0], kPieceSpace))
-    tokens[0].erase(0, kPieceSpace.size());
+  if (options_.add_prefix_space && tokens[0].starts_with(kMetaspace))
+    tokens[0].erase(0, kMetaspace.size());
   std::string text;
   std::vector<std::string> plain;
   bool after_special = false;
@@ -143,7 +128,7 @@ std::string SentencePieceTokenizer::text_of(std::vector<std::string> tokens) con
       after_special = true;
     } else {
       if (after_special && i == 1 && options_.add_prefix_space &&
-          !starts_with(tokens[i], kPieceSpace))
+          !tokens[i].starts_with(kMetaspace))
         text += ' ';
       plain.push_back(tokens[i]);
       after_special = false;
@@ -175,19 +160,7 @@ std::string SentencePieceTokenizer::decode(const std::vector<int64_t>& ids,
   flush(true);
   std::string text;
   for (size_t i = 0; i < texts.size(); ++i) text.append(i > 0 ? " " : "") += texts[i];
-  if (options_.clean_up_spaces)
-    for (const auto& [from, to] : {std::pair{" .", "."},
-                                   {" ?", "?"},
-                                   {" !", "!"},
-                                   {" ,", ","},
-                                   {" ' ", "'"},
-                                   {" n't", "n't"},
-                                   {" 'm", "'m"},
-                                   {" 's", "'s"},
-                                   {" 've", "'ve"},
-                                   {" 're", "'re"}})
-      replace_all(text, from, to);
-  return text;
+  return options_.clean_up_spaces ? clean_up_tokenization(std::move(text)) : text;
 }
 
 std::optional<int64_t> SentencePieceTokenizer::id(std::string_view token) const {
@@ -199,10 +172,7 @@ std::optional<int64_t> SentencePieceTokenizer::id(std::string_view token) const 
 std::string SentencePieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   if (id >= 0 && id < model_.size()) return model_.piece(id);
-  throw Error(
-      "text::tokenizer",
-      fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size_),
-      "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
+  unknown_id(id, size_);
 }
 
 }  // namespace emend::text

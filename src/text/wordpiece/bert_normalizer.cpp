@@ -1,33 +1,14 @@
 #include "text/wordpiece/bert_normalizer.h"
 
-#include <fmt/format.h>
 #include <utf8proc.h>
 
-#include <cstdlib>
-#include <memory>
-
-#include "io/error.h"
 #include "text/loading/spec.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 #include "text/wordpiece/bert_characters.h"
 
 namespace emend::text {
 namespace {
-
-std::string decomposed(std::string_view text) {
-  utf8proc_uint8_t* made = nullptr;
-  const auto size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &made,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(made, &std::free);
-  if (size < 0)
-    throw Error("text::normalizer",
-                fmt::format("a text of {} bytes cannot be normalized: {}", text.size(),
-                            utf8proc_errmsg(size)),
-                "make the text shorter, or free memory");
-  return {reinterpret_cast<const char*>(made), static_cast<size_t>(size)};
-}
 
 // Characters that decompose, or are reordered, only in a later Unicode version than Hugging Face's.
 bool is_newer_than_bert(char32_t c) {
@@ -50,11 +31,11 @@ std::string without_accents(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const size_t start = at;
     if (!is_newer_than_bert(next_code_point(text, at))) continue;
-    append_unmarked(out, decomposed(text.substr(done, start - done)));
+    append_unmarked(out, decompose(text.substr(done, start - done)));
     out += text.substr(start, at - start);
     done = at;
   }
-  append_unmarked(out, decomposed(text.substr(done)));
+  append_unmarked(out, decompose(text.substr(done)));
   return out;
 }
 

@@ -5,24 +5,20 @@
 #include <algorithm>
 
 #include "io/error.h"
+#include "text/pipeline/vocabulary.h"
+#include "text/utf8.h"
 
 namespace emend::text {
 namespace {
 
 constexpr const char* kWordPiecePlace = "text::word_piece";
 
-bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
-
 }  // namespace
 
 WordPiece::WordPiece(Vocabulary vocabulary, Options options)
-    : vocabulary_(std::move(vocabulary)), options_(std::move(options)) {
-  for (const auto& [token, id] : vocabulary_)
-    if (const auto [other, fresh] = tokens_.emplace(id, token); !fresh)
-      throw Error(kWordPiecePlace,
-                  fmt::format("tokens '{}' and '{}' share the ID {}",
-                              std::min(token, other->second), std::max(token, other->second), id),
-                  "give each token a unique ID");
+    : vocabulary_(std::move(vocabulary)),
+      tokens_(tokens_by_id(vocabulary_, kWordPiecePlace)),
+      options_(std::move(options)) {
   const auto unknown = id(options_.unknown);
   if (!unknown)
     throw Error(kWordPiecePlace,
@@ -38,7 +34,7 @@ void WordPiece::encode(std::string_view word, std::vector<int64_t>& ids) const {
     ids.push_back(unknown_);
   };
   const auto characters =
-      std::count_if(word.begin(), word.end(), [](char byte) { return !continues(byte); });
+      std::count_if(word.begin(), word.end(), [](char byte) { return !is_continuation(byte); });
   if (characters > options_.most) return unknown();
   std::string piece;
   for (size_t start = 0; start < word.size();) {
@@ -46,8 +42,7 @@ void WordPiece::encode(std::string_view word, std::vector<int64_t>& ids) const {
     piece.assign(prefix).append(word.substr(start));
     auto found = vocabulary_.find(piece);
     while (found == vocabulary_.end()) {
-      while (continues(piece.back())) piece.pop_back();
-      piece.pop_back();
+      piece.resize(previous_character(piece, piece.size()));
       if (piece.size() <= prefix.size()) return unknown();
       found = vocabulary_.find(piece);
     }

@@ -1,35 +1,15 @@
 #include "text/wordpiece/word_piece_tokenizer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 
-#include "io/error.h"
+#include "text/pipeline/vocabulary.h"
+#include "text/strings.h"
 #include "text/utf8.h"
 #include "text/wordpiece/bert_characters.h"
 
 namespace emend::text {
 namespace {
-
-constexpr const char* kWordPieceTokenizerPlace = "text::tokenizer";
-
-// The IDs of added tokens are those of the vocabulary, or follow it. Otherwise, tokens are missing
-// in the file.
-std::vector<AddedToken> with_ids(std::vector<AddedToken> added, const WordPiece& model) {
-  int64_t next = model.size();
-  for (AddedToken& token : added) {
-    const int64_t id = model.id(token.content).value_or(next);
-    next = std::max(next, id + 1);
-    if (token.id >= 0 && token.id != id)
-      throw Error(kWordPieceTokenizerPlace,
-                  fmt::format("added token '{}' has the ID {}, but {} was expected", token.content,
-                              token.id, id),
-                  "the vocabulary and the added tokens must come from the same tokenizer");
-    token.id = id;
-  }
-  return added;
-}
 
 AddedTokens raw_of(const std::vector<AddedToken>& added) {
   std::vector<AddedToken> raw;
@@ -73,15 +53,10 @@ std::vector<std::string_view> split_words(std::string_view text) {
   return found;
 }
 
-std::string tidied(std::string text) {
-  constexpr std::pair<std::string_view, std::string_view> kPairs[] = {
-      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
-      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
-      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
-  for (const auto& [from, to] : kPairs)
-    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-      text.replace(at, from.size(), to);
-  return text;
+// Like transformers, but also with the contraction that the decoder of Hugging Face tokenizers
+// adds.
+std::string cleaned_up(std::string piece) {
+  return replace_all(clean_up_tokenization(std::move(piece)), " do not", " don't");
 }
 
 }  // namespace
@@ -100,22 +75,12 @@ WordPieceTokenizer::WordPieceTokenizer(WordPiece model, BertNormalizer normalize
 }
 
 void WordPieceTokenizer::set_post_processor(PostProcessor post) {
-  for (const auto* side : {&post.before, &post.after})
-    for (int64_t id : *side)
-      if (!added_.find(id) && !model_.token(id))
-        throw Error(
-            kWordPieceTokenizerPlace,
-            fmt::format("the post_processor adds the ID {}, which is not in the vocabulary", id),
-            "the files must come from the same tokenizer; fetch them again");
+  check_ids(post, [&](int64_t id) { return added_.find(id) || model_.token(id); });
   post_ = std::move(post);
 }
 
 std::vector<int64_t> WordPieceTokenizer::encode(std::string_view text, bool special) const {
-  if (const auto bad = invalid_utf8(text))
-    throw Error(kWordPieceTokenizerPlace,
-                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) is invalid", *bad,
-                            static_cast<unsigned char>(text[*bad])),
-                "convert it to UTF-8 first");
+  check_utf8(text);
   std::vector<int64_t> ids;
   if (special) ids = post_.before;
   for (const auto& part : raw_.split(text)) {
@@ -143,11 +108,11 @@ std::string WordPieceTokenizer::decode(const std::vector<int64_t>& ids, bool ski
     auto piece = token(id);
     if (first)
       first = false;
-    else if (piece.rfind(decoding_.prefix, 0) == 0)
+    else if (piece.starts_with(decoding_.prefix))
       piece.erase(0, decoding_.prefix.size());
     else
       piece.insert(0, 1, ' ');
-    text += decoding_.cleanup ? tidied(std::move(piece)) : piece;
+    text += decoding_.cleanup ? cleaned_up(std::move(piece)) : piece;
   }
   return text;
 }
@@ -163,10 +128,7 @@ std::string WordPieceTokenizer::token(int64_t id) const {
   if (const AddedToken* added = added_.find(id))
     return added->normalized ? normalizer_(added->content) : added->content;
   if (const std::string* token = model_.token(id)) return *token;
-  throw Error(
-      kWordPieceTokenizerPlace,
-      fmt::format("the token ID {} does not exist; the vocabulary has {} tokens", id, size_),
-      "the model's vocabulary may be larger than the tokenizer's; use a smaller ID");
+  unknown_id(id, size_);
 }
 
 }  // namespace emend::text

@@ -1,0 +1,27 @@
+#include "text/strings.h"
+
+#include <gtest/gtest.h>
+
+namespace emend::text {
+namespace {
+
+TEST(Strings, ReplaceEveryOccurrence) {
+  EXPECT_EQ(replace_all("banana", "a", ""), "bnn");
+  EXPECT_EQ(replace_all("aaaaa", "aa", "b"), "bba");
+  EXPECT_EQ(replace_all("aba", "a", "aa"), "aabaa");
+  EXPECT_EQ(replace_all("", "a", "b"), "");
+  EXPECT_EQ(replace_all("abc", "x", "y"), "abc");
+}
+
+// As clean_up_tokenization in transformers.
+TEST(Strings, CleanUpSpacesBeforePunctuationAndContractions) {
+  EXPECT_EQ(clean_up_tokenization("a . b ? c ! d , e"), "a. b? c! d, e");
+  EXPECT_EQ(clean_up_tokenization("it 's , I 'm , they 've , we 're , do n't"),
+            "it's, I'm, they've, we're, don't");
+  EXPECT_EQ(clean_up_tokenization("a ' b"), "a'b");
+  EXPECT_EQ(clean_up_tokenization("do not : ;"), "do not : ;");
+  EXPECT_EQ(clean_up_tokenization(" ' s"), "'s");
+}
+
+}  // namespace
+}  // namespace emend::text
