@@ -152,7 +152,7 @@ class HparamsTest : public ::testing::Test {
     return names;
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Vlm> vlm_;
 };
 
