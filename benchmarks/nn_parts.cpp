@@ -13,8 +13,8 @@
 #include "models/vision/eva_vit.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
-#include "nn/few_rows.h"
 #include "nn/mixed_linear.h"
+#include "nn/small_batch_linear.h"
 
 namespace emend::bench {
 namespace {
@@ -111,7 +111,7 @@ void block(benchmark::State& state) {
 
 // Rows of one token each with weights that are in memory, not in a cache: the cost of generating
 // token by token.
-void few_rows(benchmark::State& state) {
+void small_batch(benchmark::State& state) {
   const int64_t rows = state.range(0), in = 2560, out = 10240;
   std::vector<at::Tensor> layers;
   for (int i = 0; i < 32; ++i) layers.push_back(at::randn({out, in}).to(at::kBFloat16));
@@ -125,7 +125,7 @@ void few_rows(benchmark::State& state) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     return took.count();
   };
-  const auto own = [&] { return through(few_rows_linear); };
+  const auto own = [&] { return through(small_batch_linear); };
   for (auto _ : state) own();
   double ours = INFINITY, plain = INFINITY;
   for (int i = 0; i < 9; ++i) {
@@ -182,7 +182,7 @@ BENCHMARK(mixed)
     ->ArgNames({"rows", "half"})
     ->ArgsProduct({{8, 32, 257, 677}, {0, 1}})
     ->Unit(benchmark::kMillisecond);
-BENCHMARK(few_rows)->ArgName("rows")->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond);
+BENCHMARK(small_batch)->ArgName("rows")->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace emend::bench

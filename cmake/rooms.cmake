@@ -44,6 +44,17 @@ function(emend_light name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
+# emend_kernels(FOLDER): the files of FOLDER include themselves once for each target of Highway, so they
+# are compiled on their own. -O3 unrolls their loops, which keeps sums in registers; a precompiled
+# header would reset it to -O2. GCC 12 warns of its own intrinsics' values, which are undefined on
+# purpose.
+function(emend_kernels folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  set_source_files_properties(${sources} PROPERTIES
+    SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON
+    COMPILE_OPTIONS "-Wno-maybe-uninitialized;$<$<CONFIG:Release>:-O3>")
+endfunction()
+
 # emend_room(NAME [PLAIN] LINKS ...): static library emend_NAME of src/NAME/**, and its tests
 # emend_NAME_test. PLAIN: none of its files knows LibTorch.
 function(emend_room name)

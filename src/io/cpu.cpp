@@ -1,6 +1,7 @@
 #include "io/cpu.h"
 
 #include <ATen/Context.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cctype>
@@ -9,16 +10,8 @@
 namespace emend {
 namespace {
 
-CpuFeatures processor_features() {
-  CpuFeatures features;
-#if defined(__x86_64__)
-  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("f16c");
-  features.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#endif
-  return features;
-}
+// Better targets of a processor have lower bits.
+constexpr int64_t kAboveAvx2 = HWY_AVX2 - 1, kFromAvx2 = kAboveAvx2 | HWY_AVX2;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -33,22 +26,25 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-CpuFeatures limit_cpu_features(CpuFeatures features, std::string aten_cpu_capability,
-                               std::string onednn_max_cpu_isa) {
+int64_t excluded_simd_targets(std::string aten_cpu_capability, std::string onednn_max_cpu_isa) {
   const auto capability = lower(std::move(aten_cpu_capability));
   const auto isa = lower(std::move(onednn_max_cpu_isa));
-  const bool below_avx2 = capability == "default" || isa == "sse41" || isa == "avx";
-  if (below_avx2) features.avx2 = false;
-  if (below_avx2 || capability == "avx2" || isa.starts_with("avx2")) features.avx512 = false;
-  return features;
+  if (capability == "default" || isa == "sse41" || isa == "avx") return kFromAvx2;
+  return capability == "avx2" || isa.starts_with("avx2") ? kAboveAvx2 : 0;
 }
 
-const CpuFeatures& cpu_features() {
-  static const CpuFeatures features = limit_cpu_features(
-      processor_features(), environment("ATEN_CPU_CAPABILITY"), environment("ONEDNN_MAX_CPU_ISA"));
-  return features;
+void limit_simd_targets() {
+  static const bool limited = [] {
+    hwy::DisableTargets(excluded_simd_targets(environment("ATEN_CPU_CAPABILITY"),
+                                              environment("ONEDNN_MAX_CPU_ISA")));
+    return true;
+  }();
+  (void)limited;
 }
 
-bool bf16_is_fast() { return cpu_features().avx512 && at::globalContext().userEnabledMkldnn(); }
+bool bf16_is_fast() {
+  limit_simd_targets();
+  return (hwy::SupportedTargets() & kAboveAvx2) != 0 && at::globalContext().userEnabledMkldnn();
+}
 
 }  // namespace emend

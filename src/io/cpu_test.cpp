@@ -1,35 +1,31 @@
 #include "io/cpu.h"
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 namespace emend {
 namespace {
 
-constexpr CpuFeatures kAll{true, true};
-
-TEST(Cpu, AppliesTheLimitsOfTheEnvironment) {
-  const auto limited = [](const char* aten, const char* onednn) {
-    const auto features = limit_cpu_features(kAll, aten, onednn);
-    return std::pair(features.avx2, features.avx512);
+TEST(Cpu, ExcludesTargetsByTheEnvironment) {
+  const auto excluded = [](const char* aten, const char* onednn, int64_t target) {
+    return (excluded_simd_targets(aten, onednn) & target) != 0;
   };
-  EXPECT_EQ(limited("", ""), std::pair(true, true));
-  EXPECT_EQ(limited("avx512", "AVX512_CORE_AMX"), std::pair(true, true));
-  EXPECT_EQ(limited("avx2", ""), std::pair(true, false));
-  EXPECT_EQ(limited("", "AVX2"), std::pair(true, false));
-  EXPECT_EQ(limited("", "avx2_vnni"), std::pair(true, false));
-  EXPECT_EQ(limited("default", ""), std::pair(false, false));
-  EXPECT_EQ(limited("", "SSE41"), std::pair(false, false));
-}
-
-TEST(Cpu, LimitsNeverAddFeatures) {
-  const auto features = limit_cpu_features({}, "avx512", "AVX512_CORE");
-  EXPECT_FALSE(features.avx2);
-  EXPECT_FALSE(features.avx512);
+  for (int64_t target : {HWY_SSE4, HWY_AVX2, HWY_AVX3, HWY_AVX3_DL, HWY_NEON, HWY_SCALAR}) {
+    EXPECT_FALSE(excluded("", "", target));
+    EXPECT_FALSE(excluded("avx512", "AVX512_CORE_AMX", target));
+    const bool above_avx2 = target == HWY_AVX3 || target == HWY_AVX3_DL;
+    EXPECT_EQ(excluded("avx2", "", target), above_avx2);
+    EXPECT_EQ(excluded("", "AVX2", target), above_avx2);
+    EXPECT_EQ(excluded("", "avx2_vnni", target), above_avx2);
+    EXPECT_EQ(excluded("avx2", "AVX512_CORE", target), above_avx2);
+    EXPECT_EQ(excluded("default", "", target), above_avx2 || target == HWY_AVX2);
+    EXPECT_EQ(excluded("avx2", "SSE41", target), above_avx2 || target == HWY_AVX2);
+  }
 }
 
 TEST(Cpu, Bf16IsFastOnlyWithAvx512) {
   if (bf16_is_fast()) {
-    EXPECT_TRUE(cpu_features().avx512);
+    EXPECT_NE(hwy::SupportedTargets() & (HWY_AVX3 | HWY_AVX3_DL), 0);
   }
 }
 

@@ -1,14 +1,14 @@
 #include "nn/linear.h"
 
-#include "nn/few_rows.h"
 #include "nn/mixed_linear.h"
+#include "nn/small_batch_linear.h"
 
 namespace emend {
 namespace {
 
 at::Tensor multiply_matrices(const at::Tensor& x, const at::Tensor& weight,
                              const at::Tensor& bias) {
-  if (are_few_rows(x, weight, bias)) return few_rows_linear(x, weight, bias);
+  if (has_small_batch_linear(x, weight, bias)) return small_batch_linear(x, weight, bias);
   return is_mixed(x, weight) ? mixed_linear(x, weight, bias) : at::linear(x, weight, bias);
 }
 

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "io/error.h"
+#include "nn/testing/finite_differences.h"
 
 namespace emend {
 namespace {
@@ -123,6 +124,41 @@ TEST_F(LinearTest, GradientsReachDeltasAndObservers) {
   auto expected = at::zeros({4, 6});
   for (int row : {0, 2}) expected += at::matmul(seen_gradient[row].t(), x[row]);
   EXPECT_LT(gap(gradient, expected), 1e-3);
+}
+
+TEST_F(LinearTest, GradientsAgreeWithFiniteDifferences) {
+  const auto with = [&](const WeightDelta& delta, const at::Tensor& in) {
+    Attachments only;
+    only.by_site.resize(3);
+    only.by_site[2] = {{Attachment::Kind::weight, delta, {}, rows({0, 2})},
+                       {Attachment::Kind::output,
+                        {},
+                        [](const at::Tensor& y) { return at::tanh(y); },
+                        rows({1, 2})}};
+    return layer(in, only);
+  };
+  const auto dense = at::randn({4, 6}), up = at::randn({4, 2}), down = at::randn({2, 6});
+  const auto of_input = [&](const at::Tensor& t) { return with({{}, up, down}, t); };
+  const auto of_dense = [&](const at::Tensor& t) { return with({t, {}, {}}, x); };
+  const auto of_up = [&](const at::Tensor& t) { return with({{}, t, down}, x); };
+  const auto of_down = [&](const at::Tensor& t) { return with({{}, up, t}, x); };
+  EXPECT_LT(gradient_error(of_input, x), kGradientTolerance);
+  EXPECT_LT(gradient_error(of_dense, dense), kGradientTolerance);
+  EXPECT_LT(gradient_error(of_up, up), kGradientTolerance);
+  EXPECT_LT(gradient_error(of_down, down), kGradientTolerance);
+}
+
+// Every way to multiply has the same result as the weight in float32, with one row and with many.
+TEST_F(LinearTest, DeltasWorkOnWeightsOf16Bits) {
+  const auto delta = at::randn({4, 6});
+  attach({Attachment::Kind::weight, {delta, {}, {}}, {}, {}});
+  for (auto dtype : {at::kBFloat16, at::kHalf})
+    for (int64_t length : {1, 50}) {
+      layer.weight = at::randn({4, 6}).to(dtype);
+      x = at::randn({3, length, 6});
+      const auto expected = at::matmul(x, (layer.weight.to(at::kFloat) + delta).t()) + layer.bias;
+      EXPECT_LT(gap(run(), expected), 1e-5) << dtype << ", " << length;
+    }
 }
 
 TEST_F(LinearTest, RefusesATransformThatChangesTheShape) {

@@ -4,7 +4,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "nn/linear.h"
-#include "nn/upcast.h"
 
 namespace emend {
 namespace {
@@ -81,22 +80,6 @@ TEST_P(MixedLinear, IsUsedByLinear) {
 TEST_P(MixedLinear, EqualShapesGiveEqualBits) {
   const auto x = at::randn({9, 500}), weight = stored({700, 500});
   EXPECT_TRUE(at::equal(mixed_linear(x, weight, {}), mixed_linear(x, weight, {})));
-}
-
-TEST(Upcast, IsExactForEveryNumber) {
-  const auto bits = at::arange(-32768, 32768, at::kInt).to(at::kShort);
-  for (auto dtype : {at::kBFloat16, at::kHalf}) {
-    const auto stored = bits.view(dtype);
-    auto ours = at::empty({65536});
-    upcast(stored, ours);
-    const auto theirs = stored.to(at::kFloat);
-    EXPECT_TRUE(at::equal(ours.isnan(), theirs.isnan()));
-    EXPECT_TRUE(at::equal(at::nan_to_num(ours, 0), at::nan_to_num(theirs, 0)));
-    auto odd = at::empty({13});
-    upcast(stored.narrow(0, 3, 13), odd);
-    EXPECT_TRUE(at::equal(odd.isnan(), theirs.narrow(0, 3, 13).isnan()));
-    EXPECT_TRUE(at::equal(at::nan_to_num(odd, 0), at::nan_to_num(theirs.narrow(0, 3, 13), 0)));
-  }
 }
 
 }  // namespace

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include "nn/attention.h"
-#include "nn/rms_norm.h"
+#include <algorithm>
+#include <cmath>
+#include <complex>
+
+#include "nn/testing/finite_differences.h"
 
 namespace emend {
 namespace {
@@ -43,25 +46,128 @@ TEST(Rotary, RowsHaveTheirOwnPositions) {
   EXPECT_EQ(rotary.rotation(positions, at::kBFloat16).cosine.scalar_type(), at::kBFloat16);
 }
 
-TEST(GroupedAttention, MatchesRepeatedKeysAndValues) {
-  at::manual_seed(2);
-  const auto q = at::randn({2, 6, 5, 4}), k = at::randn({2, 2, 7, 4}), v = at::randn({2, 2, 7, 4});
-  const auto bias = at::randn({2, 1, 5, 7});
-  const auto repeated = [](const at::Tensor& x) { return x.repeat_interleave(3, 1); };
-  const auto expected = attention(q, repeated(k), repeated(v), bias, 0.5);
-  EXPECT_TRUE(at::allclose(grouped_attention(q, k, v, bias, 0.5), expected, 1e-5, 1e-6));
-  EXPECT_TRUE(at::equal(grouped_attention(q, repeated(k), repeated(v), bias, 0.5), expected));
+// Positions 2 and frequencies 1 and 1/100: the first and third numbers turn by 2, the others by
+// 0.02.
+TEST(Rotary, TurnsTheHalvesOfAHeadAsComplexNumbers) {
+  const Rotary rotary(config(4));
+  const auto x = at::tensor({3., 5., 7., 11.}).to(at::kFloat).view({1, 1, 1, 4});
+  const auto y = rotary.rotation(at::full({1, 1}, 2, at::kLong), at::kFloat)(x);
+  const auto complex = [](double real, double imaginary, double angle) {
+    return std::complex<double>(real, imaginary) * std::polar(1.0, angle);
+  };
+  const auto first = complex(3, 7, 2), second = complex(5, 11, 0.02);
+  const auto expected = at::tensor({first.real(), second.real(), first.imag(), second.imag()});
+  EXPECT_LT((y.flatten() - expected).abs().max().item<double>(), 1e-5);
 }
 
-TEST(RmsNorm, IsComputedInFloat32AndRoundedBeforeScaling) {
-  at::manual_seed(3);
-  const RmsNorm norm{at::randn({40}).to(at::kBFloat16), 1e-3};
-  const auto x = (at::randn({3, 5, 40}) * 0.05).to(at::kBFloat16);
-  const auto wide = x.to(at::kDouble);
-  const auto unit = wide / (wide.pow(2).mean(-1, true) + 1e-3).sqrt();
-  const auto expected = unit.to(at::kFloat).to(at::kBFloat16) * norm.weight;
-  EXPECT_EQ(norm(x).scalar_type(), at::kBFloat16);
-  EXPECT_LT(norm(x).ne(expected).to(at::kFloat).mean().item<double>(), 0.01);
+TEST(Rotary, KeepsLengthsAndHasTheGradientOfARotation) {
+  at::manual_seed(1);
+  const Rotary rotary(config(6));
+  const auto x = at::randn({2, 2, 3, 6});
+  const auto rotation = rotary.rotation(at::arange(6).view({2, 3}), at::kFloat);
+  EXPECT_TRUE(at::allclose(rotation(x).norm(2, -1), x.norm(2, -1), 1e-5, 1e-6));
+  EXPECT_LT(gradient_error(rotation, x), kGradientTolerance);
+}
+
+// The frequencies by the formulas of the papers and of transformers, in float64.
+class RotaryScaling : public ::testing::Test {
+ protected:
+  RotaryScaling() {
+    c.width = 64;
+    c.theta = 500000;
+    c.factor = 8;
+    c.trained = 1024;
+  }
+  at::Tensor plain(double theta) const {
+    return at::pow(theta, -at::arange(0, c.width, 2, at::kDouble) / c.width);
+  }
+  at::Tensor plain() const { return plain(c.theta); }
+  at::Tensor ours(int64_t length) const { return Rotary(c).frequencies(length); }
+  static double gap(const at::Tensor& actual, const at::Tensor& expected) {
+    return ((actual - expected).abs() / expected).max().item<double>();
+  }
+  RotaryConfig c;
+  static constexpr double kRounding = 1e-5;
+};
+
+TEST_F(RotaryScaling, PlainAndLinear) {
+  EXPECT_LT(gap(ours(5000), plain()), kRounding);
+  c.kind = RotaryConfig::Kind::linear;
+  EXPECT_LT(gap(ours(5000), plain() / 8), kRounding);
+}
+
+TEST_F(RotaryScaling, DynamicGrowsTheBaseBeyondTheTrainedLength) {
+  c.kind = RotaryConfig::Kind::dynamic;
+  EXPECT_LT(gap(ours(1024), plain()), kRounding);
+  const double base = c.theta * std::pow(8. * 3000 / 1024 - 7, 64. / 62);
+  EXPECT_LT(gap(ours(3000), plain(base)), kRounding);
+}
+
+TEST_F(RotaryScaling, DynamicDependsOnTheLargestPositionOfTheBatch) {
+  c.kind = RotaryConfig::Kind::dynamic;
+  const Rotary rotary(c);
+  const auto of = [&](std::vector<int64_t> positions) {
+    return rotary.rotation(at::tensor(positions).view({-1, 1}), at::kFloat).cosine;
+  };
+  EXPECT_TRUE(at::equal(of({700, 1023})[0], of({700})[0]));
+  EXPECT_FALSE(at::equal(of({700, 1024})[0], of({700})[0]));
+}
+
+// Wavelengths below 1024 / 4 stay, those above 1024 are divided by 8, and those between are mixed.
+TEST_F(RotaryScaling, Llama3MixesByWavelength) {
+  c.kind = RotaryConfig::Kind::llama3;
+  const auto frequencies = ours(5000);
+  int64_t kept = 0, divided = 0;
+  for (int64_t i = 0; i < 32; ++i) {
+    const double before = plain()[i].item<double>(), turns = 1024 * before / (2 * M_PI);
+    const double mix = std::clamp((turns - 1) / 3, 0., 1.);
+    kept += mix == 1, divided += mix == 0;
+    EXPECT_NEAR(frequencies[i].item<double>() / before, mix + (1 - mix) / 8, 1e-5) << i;
+  }
+  EXPECT_GT(kept, 0);
+  EXPECT_GT(divided, 0);
+  EXPECT_LT(kept + divided, 32);
+}
+
+// Dimensions that turn more than 32 times in 1024 positions stay, those that turn less than once
+// are divided by 8, and the ramp between them is linear in the dimension.
+TEST_F(RotaryScaling, YarnMixesByDimension) {
+  c.kind = RotaryConfig::Kind::yarn;
+  const auto dimension = [&](double turns) {
+    return 64 * std::log(1024 / (turns * 2 * M_PI)) / (2 * std::log(c.theta));
+  };
+  for (bool truncate : {true, false}) {
+    c.truncate = truncate;
+    double low = dimension(32), high = dimension(1);
+    if (truncate) low = std::floor(low), high = std::ceil(high);
+    const auto frequencies = ours(5000);
+    for (int64_t i = 0; i < 32; ++i) {
+      const double ramp = std::clamp((static_cast<double>(i) - low) / (high - low), 0., 1.);
+      EXPECT_NEAR(frequencies[i].item<double>() / plain()[i].item<double>(), (1 - ramp) + ramp / 8,
+                  1e-5)
+          << i;
+    }
+  }
+}
+
+TEST_F(RotaryScaling, LongropeHasFactorsForShortAndLongRows) {
+  c.kind = RotaryConfig::Kind::longrope;
+  for (int i = 0; i < 32; ++i) {
+    c.short_factors.push_back(1 + 0.1 * i);
+    c.long_factors.push_back(2 + 0.5 * i);
+  }
+  const auto dimension = at::arange(32, at::kDouble);
+  EXPECT_LT(gap(ours(1024), plain() / (1 + 0.1 * dimension)), kRounding);
+  EXPECT_LT(gap(ours(1025), plain() / (2 + 0.5 * dimension)), kRounding);
+}
+
+TEST_F(RotaryScaling, AttentionFactorScalesCosineAndSine) {
+  const auto positions = at::arange(5).view({1, 5});
+  const auto one = Rotary(c).rotation(positions, at::kFloat);
+  c.attention_factor = 1.5;
+  const auto scaled = Rotary(c).rotation(positions, at::kFloat);
+  EXPECT_TRUE(at::allclose(scaled.cosine, one.cosine * 1.5, 1e-6));
+  EXPECT_TRUE(at::allclose(scaled.sine, one.sine * 1.5, 1e-6));
 }
 
 }  // namespace

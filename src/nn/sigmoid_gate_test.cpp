@@ -1,6 +1,6 @@
 #include "nn/sigmoid_gate.h"
 
-#include <gtest/gtest.h>
+#include <hwy/tests/hwy_gtest.h>
 
 #include <cmath>
 #include <limits>
@@ -19,13 +19,12 @@ const Gate kGates[] = {{Activation::silu, 1, 0},
                        {Activation::quick_gelu, 1.702, 0},
                        {Activation::gelu_tanh, kTanh, 0.044715 * kTanh}};
 
-#define EMEND_SKIP_WITHOUT_SIGMOID_GATE()              \
-  if (!has_sigmoid_gate(at::ones({1}, at::kBFloat16))) \
-  GTEST_SKIP() << "this processor has no AVX-512"
+// Runs once on each target that this processor supports: SCALAR, SSE4, AVX2 and so on.
+class SigmoidGateKernel : public hwy::TestWithParamTarget {};
+HWY_TARGET_INSTANTIATE_TEST_SUITE_P(SigmoidGateKernel);
 
 // For every bfloat16 number, the result is within one rounding of the formula in float64.
-TEST(SigmoidGate, IsCorrectForEveryNumber) {
-  EMEND_SKIP_WITHOUT_SIGMOID_GATE();
+TEST_P(SigmoidGateKernel, IsCorrectForEveryNumber) {
   const auto bits = at::arange(-32768, 32768, at::kInt).to(at::kShort);
   const auto x = bits.view(at::kBFloat16);
   const auto wide = x.to(at::kDouble);
@@ -40,12 +39,24 @@ TEST(SigmoidGate, IsCorrectForEveryNumber) {
     const auto wrong = wide.masked_select((error <= bound).logical_not() & finite);
     EXPECT_EQ(wrong.numel(), 0) << "the first at " << (wrong.numel() ? wrong[0].item<double>() : 0);
     EXPECT_TRUE(at::isnan(ours).masked_select(at::isnan(x)).all().item<bool>());
+    EXPECT_EQ(sigmoid_gate(at::full({1}, INFINITY, at::kBFloat16), linear, cubic).item<double>(),
+              INFINITY);
     EXPECT_TRUE(at::equal(activate(x, activation).view(at::kShort), ours.view(at::kShort)));
   }
 }
 
+// The last numbers of an array have the same bits as the others.
+TEST_P(SigmoidGateKernel, ResultsDoNotDependOnThePosition) {
+  const auto x = at::linspace(-9, 9, 301).to(at::kBFloat16);
+  for (const auto& [activation, linear, cubic] : kGates) {
+    const auto all = sigmoid_gate(x, linear, cubic);
+    for (int64_t length : {1, 3, 14, 31})
+      EXPECT_TRUE(
+          at::equal(sigmoid_gate(x.narrow(0, 7, length), linear, cubic), all.narrow(0, 7, length)));
+  }
+}
+
 TEST(SigmoidGate, AcceptsAnyShapeAndLeavesGradientsToLibTorch) {
-  EMEND_SKIP_WITHOUT_SIGMOID_GATE();
   at::manual_seed(1);
   const auto x = at::randn({3, 5, 37}).to(at::kBFloat16);
   const auto turned = sigmoid_gate(x.transpose(0, 2), 1, 0);
