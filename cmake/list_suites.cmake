@@ -1,9 +1,11 @@
 # Run by ctest: adds the test suites of ${binary}.
+include(${CMAKE_CURRENT_LIST_DIR}/test_labels.cmake)
 execute_process(COMMAND ${binary} --gtest_list_tests
   OUTPUT_VARIABLE listed RESULT_VARIABLE failed)
 if(failed)
   get_filename_component(name ${binary} NAME)
   add_test(${name}.is_not_built ${binary} --gtest_list_tests)
+  emend_label_test(${name}.is_not_built)
 else()
   string(REGEX MATCHALL "(^|\n)[A-Za-z_/0-9]+\\." suites "${listed}")
   foreach(suite ${suites})
@@ -11,5 +13,6 @@ else()
     string(REGEX REPLACE "\\.$" "" name ${suite})
     add_test(${name} ${binary} --gtest_brief=1 --gtest_filter=${suite}*)
     set_tests_properties(${name} PROPERTIES TIMEOUT 1800)
+    emend_label_test(${name})
   endforeach()
 endif()
