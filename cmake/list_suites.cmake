@@ -1,5 +1,9 @@
 # Run by ctest: adds the test suites of ${binary}.
 include(${CMAKE_CURRENT_LIST_DIR}/test_labels.cmake)
+set(labels)
+if(binary MATCHES "/emend_cli_test$")
+  set(labels process)
+endif()
 execute_process(COMMAND ${binary} --gtest_list_tests
   OUTPUT_VARIABLE listed RESULT_VARIABLE failed)
 if(failed)
@@ -13,6 +17,6 @@ else()
     string(REGEX REPLACE "\\.$" "" name ${suite})
     add_test(${name} ${binary} --gtest_brief=1 --gtest_filter=${suite}*)
     set_tests_properties(${name} PROPERTIES TIMEOUT 1800)
-    emend_label_test(${name})
+    emend_label_test(${name} ${labels})
   endforeach()
 endif()

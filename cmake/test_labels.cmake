@@ -15,9 +15,8 @@ set(EMEND_agreement_TESTS
 # Reads damaged or random files.
 set(EMEND_fuzz_TESTS .*Fuzz Configs ReportInput)
 
-# Starts programs: emend, a compiler, or a browser.
-set(EMEND_process_TESTS
-  .*ProgramTest BenchTest FolderSettings ReadmeTest Docs Install ReportPage TestLabels)
+# Starts programs: emend, a compiler, or a browser. So do all suites of emend_cli_test.
+set(EMEND_process_TESTS Install ReportPage TestLabels)
 
 # Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
 # start first.
@@ -25,14 +24,14 @@ set(EMEND_SLOW_TESTS
   PrefixTest 60
 )
 
-# emend_label_test(NAME): sets the labels and the cost of a test.
+# emend_label_test(NAME [LABEL...]): sets the labels and the cost of a test.
 function(emend_label_test name)
   string(REGEX REPLACE ".*/" "" suite ${name})
-  set(labels fast)
+  set(labels ${ARGN} fast)
   set(cost 0)
   list(FIND EMEND_SLOW_TESTS ${suite} row)
   if(NOT row EQUAL -1)
-    set(labels slow)
+    set(labels ${ARGN} slow)
     math(EXPR row "${row} + 1")
     list(GET EMEND_SLOW_TESTS ${row} cost)
   endif()
