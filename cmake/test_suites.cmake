@@ -1,3 +1,5 @@
+include(cmake/test_labels.cmake)
+
 # emend_test_suites(TARGET): makes each GoogleTest suite of the binary a test of ctest. The suites
 # are listed when ctest runs. A process for each test case would spend more time on loading LibTorch
 # than on testing.

@@ -75,16 +75,9 @@ Blas find_blas() {
   return blas;
 }
 
-std::string better_blas_kernels(const std::string& kernels) {
+std::string better_blas_kernels(const std::string& kernels, const CpuFeatures& features) {
   if (kernels != "Prescott") return {};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return "SkylakeX";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
-#endif
-  return {};
+  return features.avx512 ? "SkylakeX" : features.avx2 ? "Haswell" : "";
 }
 
 std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,

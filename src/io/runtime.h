@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "io/cpu.h"
+
 namespace emend {
 
 // The number of physical cores that this process may use, limited by its CPU affinity and its
@@ -38,9 +40,10 @@ void restart_with_runtime_settings(char** argv);
 // OMP_NUM_THREADS, null if not set.
 std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,
                                int cores);
-// Returns the value to set for OPENBLAS_CORETYPE if OpenBLAS uses `kernels`; empty: they fit the
-// processor, or no better ones are known.
-std::string better_blas_kernels(const std::string& kernels);
+// Returns the value to set for OPENBLAS_CORETYPE if OpenBLAS uses `kernels` on a processor with
+// these `features`; empty: the kernels fit the processor, or no better ones are known.
+std::string better_blas_kernels(const std::string& kernels,
+                                const CpuFeatures& features = cpu_features());
 // Logs a warning that says which package to install, if the BLAS is slow.
 void warn_if_blas_is_slow();
 

@@ -86,11 +86,13 @@ TEST(Blas, DetectsTheReferenceLibrary) {
 }
 
 TEST(Blas, ReplacesOnlyKernelsOfOldProcessors) {
-  EXPECT_EQ("", better_blas_kernels(""));
-  EXPECT_EQ("", better_blas_kernels("SkylakeX"));
-  EXPECT_EQ("", better_blas_kernels("Zen"));
-  const auto better = better_blas_kernels("Prescott");
-  EXPECT_TRUE(better.empty() || better == "SkylakeX" || better == "Haswell") << better;
+  const CpuFeatures avx512{true, true}, avx2{true, false}, neither{};
+  for (const char* fitting : {"", "SkylakeX", "Zen"})
+    for (const auto& features : {avx512, avx2, neither})
+      EXPECT_EQ("", better_blas_kernels(fitting, features));
+  EXPECT_EQ("SkylakeX", better_blas_kernels("Prescott", avx512));
+  EXPECT_EQ("Haswell", better_blas_kernels("Prescott", avx2));
+  EXPECT_EQ("", better_blas_kernels("Prescott", neither));
 }
 
 TEST(WaitPolicy, IsPassiveUnlessTheUserChose) {

@@ -16,11 +16,6 @@ using ::testing::StartsWith;
 
 class EditProgramTest : public ProgramTest {
  protected:
-  void TearDown() override {
-    for (const auto& name : files())
-      if (name.ends_with(".patch") || name.ends_with(".json") || name.ends_with(".jsonl"))
-        std::filesystem::remove(path(name));
-  }
   // An edit that cannot hold, and an edit that holds.
   static constexpr const char* kWeak =
       "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 1 "
@@ -338,7 +333,6 @@ TEST_F(EditProgramTest, NeverReplacesAnInputOrAFileOfAnotherKind) {
   expect_refused(edit + "--patch {}/base.patch -o {}/base.patch", "is also an input");
   EXPECT_EQ(run(edit + "-o {}/base.patch --allow-failed").code, 0);  // a patch can be replaced
   expect_refused("train -m {}/model --steps 1 -o {}/model/model.safetensors", "exists and is not");
-  std::filesystem::remove(path("base.patch"));
 }
 
 }  // namespace

@@ -2,16 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
 
+#include "cli/testing/process.h"
 #include "io/files/file.h"
 #include "tests/tiny_vlm.h"
 
-// For tests only: runs the program as a user does, in a folder with two tiny models and damaged
-// files.
+// For tests only: runs the program as a user does. Every test has a folder of its own with two tiny
+// models and damaged files.
 namespace emend {
 
 struct Result {
@@ -22,7 +22,9 @@ struct Result {
 class ProgramTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
+    ::setenv("EMEND_LOG", "error", 0);
+    original_ = std::make_unique<TemporaryFolder>();
+    const auto path = [](const std::string& name) { return *original_ / name; };
     testing::write_tiny_vlm(path("model"), 0);
     testing::write_tiny_vlm(path("other"), 1);
     write_png(path("picture.png"), *testing::noise_image(1));
@@ -39,25 +41,36 @@ class ProgramTest : public ::testing::Test {
     config["architectures"] = {"MysteryForEverything"};
     testing::write_text(path("unknown/config.json"), config.dump());
   }
-  static void TearDownTestSuite() { folder_.reset(); }
+  static void TearDownTestSuite() { original_.reset(); }
+  void SetUp() override {
+    folder_ = std::make_unique<TemporaryFolder>();
+    std::filesystem::copy(original_->path(), folder_->path(),
+                          std::filesystem::copy_options::recursive);
+  }
+  void TearDown() override { folder_.reset(); }
   static std::string path(const std::string& name) { return *folder_ / name; }
 
-  // Runs the program; {} in `arguments` is the test's folder. `before`: shell text, such as a
-  // limit.
+  // Runs the program; {} in `arguments` is the test's folder. With `before`, shell text such as a
+  // limit, a shell starts the program; otherwise, the program runs in a fork of the test.
   static Result run(std::string arguments, const std::string& before = "") {
     for (size_t at; (at = arguments.find("{}")) != std::string::npos;)
       arguments.replace(at, 2, folder_->path());
-    auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=${EMEND_LOG:-error} " + EMEND_PROGRAM +
-                   " " + arguments + " >" + path("out") + " 2>" + path("err");
-    int status = std::system(command.c_str());
     Result result;
-    result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (before.empty()) {
+      result.code = testing::wait_for(
+          testing::start_program(testing::words_of(arguments), path("out"), path("err")));
+    } else {
+      auto command = before + " OMP_NUM_THREADS=1 EMEND_LOG=${EMEND_LOG:-error} " + EMEND_PROGRAM +
+                     " " + arguments + " >" + path("out") + " 2>" + path("err");
+      int status = std::system(command.c_str());
+      result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    }
     result.out = read_file(path("out"));
     result.err = read_file(path("err"));
     return result;
   }
-  static nlohmann::json run_json(const std::string& arguments) {
-    auto result = run(arguments + " --json");
+  static nlohmann::json run_json(const std::string& arguments, const std::string& before = "") {
+    auto result = run(arguments + " --json", before);
     EXPECT_EQ(result.code, 0) << result.err;
     return nlohmann::json::parse(result.out, nullptr, false);
   }
@@ -89,7 +102,10 @@ class ProgramTest : public ::testing::Test {
       "edit -m {}/model --image {}/picture.png -p 'What is this?' --target cat --probes 2 "
       "--set lr=0.02 --set steps=200 ";
 
-  inline static std::unique_ptr<TemporaryFolder> folder_;
+  // Text before a command that makes a shell start the program.
+  static constexpr const char* kNewProcess = ":;";
+
+  inline static std::unique_ptr<TemporaryFolder> original_, folder_;
 };
 
 }  // namespace emend

@@ -13,6 +13,7 @@ class ArchitectureProgramTest : public ProgramTest,
                                 public ::testing::WithParamInterface<testing::TinyModel> {
  protected:
   void SetUp() override {
+    ProgramTest::SetUp();
     GetParam().write(path(name()), 0);
     if (!sees())
       testing::write_text(path("facts.json"),
@@ -59,7 +60,11 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
 
 // Trained editors are found in the folder of the model.
 TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
-  testing::write_trained_editors(load_vlm(path(name())));
+  const auto trained = testing::start_fork([] {
+    testing::write_trained_editors(load_vlm(path(name())));
+    return 0;
+  });
+  ASSERT_EQ(testing::wait_for(trained), 0);
   for (const auto& label : testing::editor_labels()) {
     const auto spec = parse_editors(label).at(0);
     const auto kind = editor_info(spec.name);
@@ -79,7 +84,6 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
     EXPECT_EQ(edited["metrics"]["scores"].contains("image_locality"), sees());
     EXPECT_EQ(run_json("ask" + question() + " --patch {}/every.patch")["answer"], edited["after"]);
   }
-  std::filesystem::remove(path("every.patch"));
 }
 
 TEST_P(ArchitectureProgramTest, TextOnlyModelsRefusePictures) {

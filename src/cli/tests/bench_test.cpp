@@ -1,9 +1,7 @@
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -11,6 +9,7 @@
 #include <sstream>
 #include <thread>
 
+#include "cli/testing/process.h"
 #include "editing/patches/patch_stack.h"
 #include "io/files/file.h"
 #include "io/json/json.h"
@@ -35,27 +34,10 @@ class BenchTest : public ::testing::Test {
 
   // `arguments` has no quotes. Output goes to the files out and err.
   pid_t start(const std::string& arguments) const {
-    std::vector<std::string> words = {EMEND_PROGRAM, "bench", "-m", model, "-t", "1"};
-    std::istringstream stream(arguments);
-    for (std::string word; stream >> word;) words.push_back(word);
-    std::vector<char*> argv;
-    for (auto& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    auto out = path("out"), err = path("err");
-    pid_t child = ::fork();
-    if (child != 0) return child;
-    ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), 1);
-    ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), 2);
-    ::execv(EMEND_PROGRAM, argv.data());
-    ::_exit(127);
+    return testing::start_program(testing::words_of("bench -m " + model + " -t 1 " + arguments),
+                                  path("out"), path("err"));
   }
-  // Exit status, or 128 + n if signal n ended the program.
-  static int wait_for(pid_t child) {
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-  }
-  int run(const std::string& arguments) const { return wait_for(start(arguments)); }
+  int run(const std::string& arguments) const { return testing::wait_for(start(arguments)); }
   void expect_refused(const std::string& arguments, const std::string& said) const {
     SCOPED_TRACE(arguments);
     EXPECT_EQ(run(arguments + " -o " + path("refused")), 1);
@@ -63,6 +45,10 @@ class BenchTest : public ::testing::Test {
     EXPECT_THAT(err, AllOf(HasSubstr("emend: "), HasSubstr("Hint: "), HasSubstr(said)));
     EXPECT_EQ(read_file(path("out")), "");
     EXPECT_FALSE(fs::exists(path("refused")));
+  }
+  static int64_t count_lines(const std::string& file) {
+    const auto text = fs::exists(file) ? read_file(file) : "";
+    return std::count(text.begin(), text.end(), '\n');
   }
   static nlohmann::json without_timings(const std::string& file) {
     auto json = read_json(file);
@@ -84,25 +70,26 @@ TEST_F(BenchTest, KilledRunsResumeToTheSameResults) {
   for (const std::string mode : {"single", "sequential", "batch"}) {
     SCOPED_TRACE(mode);
     auto arguments = kSmall + ("--mode " + mode + " --batch-size 2 --judge-at 1,2 -o ");
-    auto begin = std::chrono::steady_clock::now();
-    ASSERT_EQ(run(arguments + path("whole-" + mode)), 0) << read_file(path("err"));
-    auto took = std::chrono::steady_clock::now() - begin;
-    auto broken = path("broken-" + mode);
+    const auto whole = path("whole-" + mode), broken = path("broken-" + mode);
+    ASSERT_EQ(run(arguments + whole), 0) << read_file(path("err"));
+    const auto lines = count_lines(whole + "/samples.jsonl");
     int kills = 0;
     for (int i = 0; i < 4; ++i) {
+      const auto done = count_lines(broken + "/samples.jsonl");
+      if (done == lines) break;
       auto child = start(arguments + broken + " --cache-dir " + path("cache"));
-      std::this_thread::sleep_for(took * static_cast<double>(random() % 1000) / 1000.0);
+      testing::wait_for_lines(child, broken + "/samples.jsonl",
+                              done + 1 + static_cast<int64_t>(random() % (lines - done)));
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 30));
       ::kill(child, SIGKILL);
-      kills += wait_for(child) == 128 + SIGKILL;
+      kills += testing::wait_for(child) == 128 + SIGKILL;
     }
     EXPECT_GT(kills, 0);
     ASSERT_EQ(run(arguments + broken + " --cache-dir " + path("cache")), 0)
         << read_file(path("err"));
-    EXPECT_EQ(read_file(broken + "/samples.jsonl"),
-              read_file(path("whole-" + mode + "/samples.jsonl")));
-    EXPECT_EQ(without_timings(broken + "/results.json"),
-              without_timings(path("whole-" + mode + "/results.json")));
-    for (const auto& entry : fs::directory_iterator(path("whole-" + mode)))
+    EXPECT_EQ(read_file(broken + "/samples.jsonl"), read_file(whole + "/samples.jsonl"));
+    EXPECT_EQ(without_timings(broken + "/results.json"), without_timings(whole + "/results.json"));
+    for (const auto& entry : fs::directory_iterator(whole))
       EXPECT_TRUE(fs::exists(broken / entry.path().filename())) << entry.path();
   }
 }
@@ -112,10 +99,9 @@ TEST_F(BenchTest, InterruptStopsTheRunAndExplainsHowToResume) {
       " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
   auto child = start(arguments);
   // The signal is sent after the first line is written; before, it ends the program at once.
-  for (std::error_code none; fs::file_size(path("a/samples.jsonl"), none) + 1 <= 1;)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_TRUE(testing::wait_for_lines(child, path("a/samples.jsonl"), 1)) << read_file(path("err"));
   ::kill(child, SIGINT);
-  EXPECT_EQ(wait_for(child), 130);
+  EXPECT_EQ(testing::wait_for(child), 130);
   EXPECT_THAT(read_file(path("err")), AllOf(HasSubstr("of 40 records"), HasSubstr("same command")));
   EXPECT_EQ(read_json(path("a/results.json"))["partial"], true);
   EXPECT_EQ(run(arguments), 0);
@@ -126,10 +112,9 @@ TEST_F(BenchTest, SigtermExitsWithStatus143) {
   auto arguments =
       " --limit 40 --editors ft:language --answers forced --set steps=3 -o " + path("a");
   auto child = start(arguments);
-  for (std::error_code none; fs::file_size(path("a/samples.jsonl"), none) + 1 <= 1;)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_TRUE(testing::wait_for_lines(child, path("a/samples.jsonl"), 1)) << read_file(path("err"));
   ::kill(child, SIGTERM);
-  EXPECT_EQ(wait_for(child), 143);
+  EXPECT_EQ(testing::wait_for(child), 143);
 }
 
 // Keeps the first `count` lines of a samples file.

@@ -9,6 +9,7 @@
 #include <regex>
 #include <sstream>
 
+#include "cli/testing/process.h"
 #include "io/files/file.h"
 #include "io/testing.h"
 
@@ -19,16 +20,13 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = EMEND_SOURCE_DIR;
 
-// The printed text of a shell command, which must end with status 0.
-std::string printed(const std::string& command, const TemporaryFolder& folder) {
-  const auto file = folder.file("printed");
-  EXPECT_EQ(std::system((command + " > " + file + " 2>&1").c_str()), 0) << command;
-  return read_file(file);
-}
-
 TEST(Docs, ReferencePagesAreUpToDate) {
   const TemporaryFolder folder;
-  printed((kRoot / "scripts/update_docs").string() + " " + folder.path(), folder);
+  const auto script = (kRoot / "scripts/update_docs").string();
+  ASSERT_EQ(std::system(("OMP_NUM_THREADS=1 EMEND_PROGRAM=" EMEND_PROGRAM " " + script + " " +
+                         folder.path())
+                            .c_str()),
+            0);
   for (const char* page : {"commands.md", "editor-settings.md", "extending.md"})
     EXPECT_EQ(read_file((kRoot / "docs" / page).string()), read_file(folder.file(page)))
         << "run scripts/update_docs";
@@ -70,8 +68,13 @@ TEST(Docs, CommandsUseFlagsThatExist) {
       const bool nested = name == "patch" || name == "scenes" || name == "convert";
       if (nested && words.size() > 2 && !words[2].starts_with("-")) name += " " + words[2];
       if (name.starts_with("-")) continue;
-      if (!help.count(name))
-        help[name] = printed(std::string(EMEND_PROGRAM) + " " + name + " --help", folder);
+      if (!help.count(name)) {
+        const auto file = folder.file("help");
+        EXPECT_EQ(testing::wait_for(testing::start_program(testing::words_of(name + " --help"),
+                                                           file, folder.file("errors"))),
+                  0);
+        help[name] = read_file(file);
+      }
       for (const auto& word : words) {
         const auto flag = word.substr(0, word.find('='));
         if (!std::regex_match(flag, std::regex("--?[a-z][a-z-]*"))) continue;

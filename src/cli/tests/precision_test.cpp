@@ -7,8 +7,8 @@ namespace {
 
 class PrecisionProgramTest : public ProgramTest {
  protected:
-  static void SetUpTestSuite() {
-    ProgramTest::SetUpTestSuite();
+  void SetUp() override {
+    ProgramTest::SetUp();
     testing::copy_folder(path("model"), path("fp16"), at::kHalf);
     testing::copy_folder(path("model"), path("bf16"), at::kBFloat16);
   }

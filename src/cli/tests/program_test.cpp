@@ -155,8 +155,8 @@ TEST_F(ProgramTest, RefusesEmptyValues) {
 }
 
 TEST_F(ProgramTest, PatchWorksInANewProcess) {
-  auto plain = run_json(kAsk);
-  auto edited = run_json(std::string(kEdit) + "-o {}/a.patch");
+  auto plain = run_json(kAsk, kNewProcess);
+  auto edited = run_json(std::string(kEdit) + "-o {}/a.patch", kNewProcess);
   for (const char* key : {"before", "after", "target", "metrics", "patch", "seconds", "seed",
                           "base", "peak_memory_bytes", "version", "threads", "device", "prompt"})
     EXPECT_TRUE(edited.contains(key)) << key;
@@ -170,7 +170,7 @@ TEST_F(ProgramTest, PatchWorksInANewProcess) {
   EXPECT_EQ(edited["metrics"]["scores"]["text_locality"]["probes"], 2);
   EXPECT_EQ(edited["probes"].size(), 1u + 5 + 2 + 2);  // five altered copies of the picture
 
-  auto patched = run_json(std::string(kAsk) + " --patch {}/a.patch");
+  auto patched = run_json(std::string(kAsk) + " --patch {}/a.patch", kNewProcess);
   EXPECT_EQ(patched["answer"], edited["after"]);
   EXPECT_EQ(patched["patches"][0], edited["patch"]["id"]);
   EXPECT_EQ(run_json(kAsk)["answer"], plain["answer"]);
@@ -183,7 +183,6 @@ TEST_F(ProgramTest, PatchWorksInANewProcess) {
   EXPECT_THAT(run("inspect {}/a.patch").out, HasSubstr("layers.2.fc1"));
   expect_refused("ask -m {}/other -p x --patch {}/a.patch", "belongs to the base model");
   expect_refused(std::string(kAsk) + " --patch {}/a.patch --patch {}/a.patch", "already applied");
-  std::filesystem::remove(path("a.patch"));
 }
 
 TEST_F(ProgramTest, RefusesToMergeAnEditTwice) {
@@ -191,8 +190,6 @@ TEST_F(ProgramTest, RefusesToMergeAnEditTwice) {
   std::filesystem::copy(path("one.patch"), path("copy.patch"));
   expect_refused("patch merge {}/one.patch {}/one.patch -o {}/two.patch", "count twice");
   expect_refused("patch merge {}/one.patch {}/copy.patch -o {}/two.patch", "count twice");
-  std::filesystem::remove(path("one.patch"));
-  std::filesystem::remove(path("copy.patch"));
 }
 
 TEST_F(ProgramTest, RefusesAPatchWithAChangedScore) {
@@ -206,7 +203,6 @@ TEST_F(ProgramTest, RefusesAPatchWithAChangedScore) {
   testing::write_text(path("score.patch"), bytes);
   expect_refused("inspect {}/score.patch", "field 'effect' that was changed");
   expect_refused("ask -m {}/model -p x --patch {}/score.patch", "field 'effect' that was changed");
-  std::filesystem::remove(path("score.patch"));
 }
 
 TEST_F(ProgramTest, ListsAndMergesPatches) {
@@ -235,7 +231,6 @@ TEST_F(ProgramTest, EditPrintsATable) {
        {"before", "after", "Reliability", "T-Generality", "M-Generality", "T-Locality",
         "M-Locality", "mmedit-2024", "peak memory", "b.patch", "your rephrasings"})
     EXPECT_THAT(result.out, HasSubstr(word));
-  std::filesystem::remove(path("b.patch"));
 }
 
 TEST_F(ProgramTest, EditorsPrintsSettings) {
@@ -423,8 +418,6 @@ TEST_F(ProgramTest, ConvertsCheckpoints) {
   EXPECT_THAT(json["ignored"].dump(), HasSubstr("t5_proj.weight ("));
   EXPECT_EQ(run("ask -m {}/minigpt4 --image {}/picture.png -p 'What is this?'").code, 0);
   expect_refused("convert", "'emend convert' needs a command");
-  for (const char* made : {"opt", "converted", "minigpt4", "page.pth"})
-    std::filesystem::remove_all(path(made));
 }
 
 TEST_F(ProgramTest, ExportsScenes) {
@@ -437,8 +430,6 @@ TEST_F(ProgramTest, ExportsScenes) {
   EXPECT_EQ(errors.code, 0) << errors.err;
   records = nlohmann::json::parse(read_file(path("errors/scenes_eval.json")));
   EXPECT_EQ(records.size(), 2u);
-  std::filesystem::remove_all(path("scenes"));
-  std::filesystem::remove_all(path("errors"));
 }
 
 TEST_F(ProgramTest, DemoRevertsItsPatches) {
@@ -447,7 +438,6 @@ TEST_F(ProgramTest, DemoRevertsItsPatches) {
   EXPECT_THAT(result.out, HasSubstr("bit-identical"));
   EXPECT_THAT(result.out, HasSubstr("M-Locality"));
   EXPECT_TRUE(std::filesystem::exists(path("demo/picture.png")));
-  std::filesystem::remove_all(path("demo"));
 }
 
 TEST_F(ProgramTest, RefusesBadArguments) {
@@ -497,7 +487,6 @@ TEST_F(ProgramTest, FullDiskLeavesNoFile) {
   expect_refused("scenes export -o {}/full --count 1", "full", "ulimit -f 2;");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(path("full")))
     EXPECT_FALSE(entry.is_regular_file()) << entry.path();
-  std::filesystem::remove_all(path("full"));
 }
 
 TEST_F(ProgramTest, ReportsAnUnwritableStdout) {

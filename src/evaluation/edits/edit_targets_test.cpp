@@ -33,7 +33,7 @@ class EditTargetsTest : public ::testing::Test {
 };
 
 TEST_F(EditTargetsTest, RandomTargetsHold) {
-  for (const auto& target : draw_targets(*vlm_.processor.tokenizer, 21, 1))
+  for (const auto& target : draw_targets(*vlm_.processor.tokenizer, 14, 1))
     expect_holds("ft", target.edit, target.answer);
   for (const auto& target : draw_targets(*vlm_.processor.tokenizer, 7, 2))
     expect_holds("lora", target.edit, target.answer);
@@ -46,7 +46,7 @@ TEST_F(EditTargetsTest, NumbersHoldOnTheFirstPicture) {
   options.seed = 1;
   request.image = open_suite("scenes", options)->record(0).image;
   request.prompt = "Question: How many shapes are there? Short answer:";
-  for (const std::string number : {"3", "4", "5", "7", "9"}) {
+  for (const std::string number : {"3", "5", "9"}) {
     request.target = " " + number;
     expect_holds("ft", request, number);
     expect_holds("lora", request, number);

@@ -88,8 +88,9 @@ TEST_F(MeasureTest, ScoresEqualTheMetrics) {
           expected = name == "easyedit-editor" ? token_accuracy(logits, labels)
                                                : exact_match(logits, labels);
         }
-        // Another padded shape may swap a near tie.
-        EXPECT_NEAR(probe.score, expected, 0.02) << name << sites << probe.query.prompt;
+        // Another padded shape may swap the ranks of near ties.
+        const double rounding = is_locality(probe.query.group) ? 0.02 : 0;
+        EXPECT_NEAR(probe.score, expected, rounding) << name << sites << probe.query.prompt;
       }
     }
   }

@@ -98,13 +98,14 @@ INSTANTIATE_TEST_SUITE_P(All, PrefixTest,
                          });
 
 // From every stage, without entries, with entries in memory, and with entries on disk: the bits are
-// those of a run without a store.
+// those of a run without a store. The bundled model takes long, so it has only two of the edits.
 TEST_P(PrefixTest, EveryStageGivesTheBitsOfAFullRun) {
   const Batch single{batch.pixels.slice(0, 0, 1), {batch.rows[0]}};
   for (const auto& of : {batch, single}) {
     const auto untouched = plain(of, {});
     auto warm = store();
     for (const auto& [name, edit] : edits()) {
+      if (bundled() && !edit.empty() && edit.size() != 2) continue;  // none, and stacked
       const auto expected = plain(of, edit);
       EXPECT_EQ(at::equal(expected, untouched), edit.empty()) << name;
       for (size_t first = 0; first <= model().stages().size(); ++first) {

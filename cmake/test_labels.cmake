@@ -1,0 +1,47 @@
+# The labels of ctest's tests: `ctest -L fast` runs the tests with a label. A test is a GoogleTest
+# suite or an add_test. A name in the lists is a regular expression of a whole name, without the
+# instance of a suite with parameters (All/). Every test is also `fast` or `slow`.
+set(EMEND_TEST_LABELS agreement fuzz process)
+
+# Compares numbers or texts with another implementation, or kernels with each other.
+set(EMEND_agreement_TESTS
+  Agreements? LlamaMutated LlamaMutations Mutated Mutations Stages MixedModel MixedLinear SmallBatchLinear
+  SigmoidGate Activation InterventionTest Generate GenerationConfig LlamaConfig
+  SentenceEncoder Prompts LlavaPrompts SmolVlmFolder ConvertBlip2 ConvertMiniGPT4 Stop
+  KeFixture MendFixture SeracFixture SeracTest OptimizeDeltasTest IkeTest MetricsFixtureTest
+  Image ImageProcessorTest ChatTemplate BundledTokenizer LlamaTokenizer OwnTokenizer RealTokenizer
+  SentencePiece WordPieceFolder BertNormalizer)
+
+# Reads damaged or random files.
+set(EMEND_fuzz_TESTS .*Fuzz Configs ReportInput)
+
+# Starts programs: emend, a compiler, or a browser. So do all suites of emend_cli_test.
+set(EMEND_process_TESTS Install ReportPage TestLabels)
+
+# Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
+# start first.
+set(EMEND_SLOW_TESTS
+  PrefixTest 60
+)
+
+# emend_label_test(NAME [LABEL...]): sets the labels and the cost of a test.
+function(emend_label_test name)
+  string(REGEX REPLACE ".*/" "" suite ${name})
+  set(labels ${ARGN} fast)
+  set(cost 0)
+  list(FIND EMEND_SLOW_TESTS ${suite} row)
+  if(NOT row EQUAL -1)
+    set(labels ${ARGN} slow)
+    math(EXPR row "${row} + 1")
+    list(GET EMEND_SLOW_TESTS ${row} cost)
+  endif()
+  foreach(label ${EMEND_TEST_LABELS})
+    foreach(pattern ${EMEND_${label}_TESTS})
+      if(suite MATCHES "^${pattern}$")
+        list(APPEND labels ${label})
+        break()
+      endif()
+    endforeach()
+  endforeach()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" COST ${cost})
+endfunction()
