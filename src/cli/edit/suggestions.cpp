@@ -22,7 +22,7 @@ bool has_checkpoint(const Vlm& vlm, const std::string& editor, const json& setti
   const auto given = settings.value("checkpoint", std::string());
   const auto found =
       describe_checkpoint(given.empty() ? find_checkpoint(vlm, editor, module) : given);
-  return found.editor == editor && found.base == vlm.fingerprint() &&
+  return found.editor == editor && found.base == vlm.fingerprint() && found.settings.is_object() &&
          canonical_module(found.settings.value("module", module)) == module;
 }
 
