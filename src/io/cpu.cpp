@@ -42,9 +42,15 @@ void limit_simd_targets() {
   (void)limited;
 }
 
-bool bf16_is_fast() {
+SimdLevel simd_level() {
   limit_simd_targets();
-  return (hwy::SupportedTargets() & kAboveAvx2) != 0 && at::globalContext().userEnabledMkldnn();
+  const auto targets = hwy::SupportedTargets();
+  if ((targets & kAboveAvx2) != 0) return SimdLevel::avx512;
+  return (targets & HWY_AVX2) != 0 ? SimdLevel::avx2 : SimdLevel::below_avx2;
+}
+
+bool bf16_is_fast() {
+  return simd_level() == SimdLevel::avx512 && at::globalContext().userEnabledMkldnn();
 }
 
 }  // namespace emend

@@ -15,6 +15,11 @@ void limit_simd_targets();
 // variable is not set.
 int64_t excluded_simd_targets(std::string aten_cpu_capability, std::string onednn_max_cpu_isa);
 
+// The instruction set that matters for the choice of BLAS kernels and dtypes.
+enum class SimdLevel { below_avx2, avx2, avx512 };
+// Of this processor, within the limits of the environment.
+SimdLevel simd_level();
+
 // Whether LibTorch multiplies bfloat16 matrices at least as fast as float32 ones. oneDNN has such
 // kernels for AVX-512 only; without them, LibTorch 1.13 runs a loop that is 26 times slower.
 bool bf16_is_fast();

@@ -75,9 +75,9 @@ Blas find_blas() {
   return blas;
 }
 
-std::string better_blas_kernels(const std::string& kernels, const CpuFeatures& features) {
+std::string better_blas_kernels(const std::string& kernels, SimdLevel level) {
   if (kernels != "Prescott") return {};
-  return features.avx512 ? "SkylakeX" : features.avx2 ? "Haswell" : "";
+  return level == SimdLevel::avx512 ? "SkylakeX" : level == SimdLevel::avx2 ? "Haswell" : "";
 }
 
 std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,

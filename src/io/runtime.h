@@ -40,10 +40,9 @@ void restart_with_runtime_settings(char** argv);
 // OMP_NUM_THREADS, null if not set.
 std::string better_wait_policy(const char* policy, const char* spin_count, const char* threads,
                                int cores);
-// Returns the value to set for OPENBLAS_CORETYPE if OpenBLAS uses `kernels` on a processor with
-// these `features`; empty: the kernels fit the processor, or no better ones are known.
-std::string better_blas_kernels(const std::string& kernels,
-                                const CpuFeatures& features = cpu_features());
+// Returns the value to set for OPENBLAS_CORETYPE if OpenBLAS uses `kernels` on a processor of
+// this level; empty: the kernels fit the processor, or no better ones are known.
+std::string better_blas_kernels(const std::string& kernels, SimdLevel level = simd_level());
 // Logs a warning that says which package to install, if the BLAS is slow.
 void warn_if_blas_is_slow();
 

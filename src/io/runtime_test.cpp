@@ -86,13 +86,12 @@ TEST(Blas, DetectsTheReferenceLibrary) {
 }
 
 TEST(Blas, ReplacesOnlyKernelsOfOldProcessors) {
-  const CpuFeatures avx512{true, true}, avx2{true, false}, neither{};
   for (const char* fitting : {"", "SkylakeX", "Zen"})
-    for (const auto& features : {avx512, avx2, neither})
-      EXPECT_EQ("", better_blas_kernels(fitting, features));
-  EXPECT_EQ("SkylakeX", better_blas_kernels("Prescott", avx512));
-  EXPECT_EQ("Haswell", better_blas_kernels("Prescott", avx2));
-  EXPECT_EQ("", better_blas_kernels("Prescott", neither));
+    for (auto level : {SimdLevel::avx512, SimdLevel::avx2, SimdLevel::below_avx2})
+      EXPECT_EQ("", better_blas_kernels(fitting, level));
+  EXPECT_EQ("SkylakeX", better_blas_kernels("Prescott", SimdLevel::avx512));
+  EXPECT_EQ("Haswell", better_blas_kernels("Prescott", SimdLevel::avx2));
+  EXPECT_EQ("", better_blas_kernels("Prescott", SimdLevel::below_avx2));
 }
 
 TEST(WaitPolicy, IsPassiveUnlessTheUserChose) {
