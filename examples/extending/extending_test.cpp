@@ -43,7 +43,7 @@ TEST(Extending, ModelRunsOnPictureAndText) {
   row.ids.assign(static_cast<size_t>(model->num_image_tokens()), kImageToken);
   row.ids.push_back(5);
   row.images = {0};
-  batch.rows = {row, {{5, 6}}};
+  batch.rows = {row, {{5, 6}, {}, {}}};
   auto pass = model->collate(batch);
   model->run(pass);
   EXPECT_EQ(pass.logits().sizes(),
