@@ -15,6 +15,8 @@ using fixtures::relative_error;
 class Agreement : public ::testing::TestWithParam<std::string> {
  protected:
   ThreadGuard threads_{1};
+  // Error of emend relative to that of transformers, of all fixtures so far.
+  inline static std::vector<double> bfloat16_ratios = {};
 
   at::Tensor logits(const Model& model, const Batch& batch, PadSide pad = PadSide::right) const {
     at::NoGradGuard no_grad;
@@ -110,7 +112,8 @@ TEST_P(Agreement, Generation) {
 TEST_P(Agreement, Gradients) { EXPECT_WITHIN(compare_gradients(*model, fixture)); }
 
 // bfloat16 has 8 significant bits. In these few layers, this gives an error of a few percent of the
-// largest logit, which is about the error of transformers.
+// largest logit. The error of a single case varies with the order of the sums: it may be twice that
+// of transformers; the mean over all cases may not be larger.
 TEST_P(Agreement, Bfloat16IsWithinTolerance) {
   const auto rounded = fixtures::load(fixture, at::kBFloat16);
   for (const auto& name : fixture.cases({"image_right", "text_right"})) {
@@ -118,10 +121,18 @@ TEST_P(Agreement, Bfloat16IsWithinTolerance) {
     const auto error =
         relative_error(logits(*rounded, fixture.batch(name)).to(at::kFloat), expected);
     const auto theirs = name + "/bfloat16_error";
-    const double allowed = fixture.has(theirs) ? 1.5 * fixture.tensor(theirs).item<double>() : 0.05;
+    const double allowed = fixture.has(theirs) ? 2 * fixture.tensor(theirs).item<double>() : 0.05;
     EXPECT_LE(error, allowed) << name;
     EXPECT_GT(error, 1e-5) << name << " was not computed in bfloat16";
+    if (fixture.has(theirs)) bfloat16_ratios.push_back(2 * error / allowed);
   }
+}
+
+TEST_P(Agreement, Bfloat16IsOnAverageAsGoodAsTransformers) {
+  if (bfloat16_ratios.size() < 20) GTEST_SKIP() << "needs all cases of Bfloat16IsWithinTolerance";
+  EXPECT_LE(std::accumulate(bfloat16_ratios.begin(), bfloat16_ratios.end(), 0.0) /
+                static_cast<double>(bfloat16_ratios.size()),
+            1.05);
 }
 
 }  // namespace
