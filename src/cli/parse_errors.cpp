@@ -115,7 +115,7 @@ Error explained(const CLI::App& program, const CLI::ParseError& error) {
   if (kind == "ConversionError" && split(text, "Could not convert: ", first, second) &&
       split(std::string(second), " = ", first, second)) {
     const auto* option = used.app->get_option_no_throw(first);
-    if (option && option->get_type_size() == 0)
+    if (option && option->get_expected_max() == 0)
       return say(fmt::format("{} takes no value", first), "write only the name of the option");
     return say(fmt::format("{} cannot be '{}'", first, second), help);
   }

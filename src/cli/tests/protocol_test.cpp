@@ -35,9 +35,10 @@ class ProtocolProgramTest : public ProgramTest {
   static std::vector<std::string> answers(const std::string& folder) {
     std::vector<std::string> all;
     std::istringstream lines(read_file(path(folder + "/samples.jsonl")));
-    for (std::string line; std::getline(lines, line);)
-      for (const auto& probe : nlohmann::json::parse(line)["probes"])
-        all.push_back(probe["before"].get<std::string>());
+    for (std::string line; std::getline(lines, line);) {
+      const auto sample = nlohmann::json::parse(line);
+      for (const auto& probe : sample["probes"]) all.push_back(probe["before"].get<std::string>());
+    }
     return all;
   }
 };
@@ -92,7 +93,7 @@ TEST_F(ProtocolProgramTest, RankingDtypeIsRecordedAndChangesLocality) {
 TEST_F(ProtocolProgramTest, ResumedRunsKeepTheRecordedDtype) {
   ASSERT_EQ(run(bench("", "stored", "fp16")).code, 0);
   const auto whole = read_file(path("stored/samples.jsonl"));
-  const auto& ranking = results("stored")["config"]["protocol"]["ranking_dtype"];
+  const auto ranking = results("stored")["config"]["protocol"]["ranking_dtype"];
   EXPECT_EQ(ranking["asked"], "auto");
   EXPECT_EQ(ranking["used"], "float16");
   const auto before = read_file(path("stored/run.json"));
