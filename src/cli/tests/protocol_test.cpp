@@ -106,7 +106,7 @@ TEST_F(ProtocolProgramTest, ResumedRunsKeepTheRecordedDtype) {
   EXPECT_EQ(results("stored")["config"]["protocol"]["ranking_dtype"]["used"], "float16");
   expect_refused(bench("--ranking-dtype float16", "stored", "fp16"),
                  "config.protocol.ranking_dtype.asked was \"auto\" and is now \"float16\"");
-  expect_refused(bench("", "stored"), "fingerprint");
+  expect_refused(bench("", "stored"), "config.dtype_reason");
 }
 
 }  // namespace
