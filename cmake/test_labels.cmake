@@ -21,7 +21,45 @@ set(EMEND_process_TESTS Install ReportPage TestLabels)
 # Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
 # start first.
 set(EMEND_SLOW_TESTS
-  PrefixTest 60
+  - 247
+  - 245
+  ArchitectureProgramTest 186
+  ReadmeTest 174
+  - 150
+  Install 116
+  ArchitecturesTest 73
+  ProgramTest 69
+  Docs 44
+  EditTargetsTest 32
+  PrefixTest 31
+  BenchTest 29
+  ReportPage 27
+  EditProgramTest 21
+  TestLabels 19
+  EditorsTest 18
+  SuggestionsTest 16
+  KeTest 15
+  ProtocolProgramTest 10
+  MeasureReuseTest 10
+  MeasureTest 9
+  RunnerTest 8
+  ScenesSuite 7
+  Configs 7
+  MendTest 7
+  TrainEditorTest 6
+  Overlay 6
+  Image 6
+  PrecisionProgramTest 6
+  FolderSettings 5
+  ImageFormatFuzz 5
+  ProbeMeasurementTest 5
+  OptimizeDeltasTest 5
+  Fuzz 5
+  MmeditReal 5
+  ReportInput 4
+  ScenesRecords 4
+  Stages 4
+  MeasureRequestsTest 4
 )
 
 # emend_label_test(NAME [LABEL...]): sets the labels and the cost of a test.
