@@ -21,11 +21,8 @@ set(EMEND_process_TESTS Install ReportPage TestLabels)
 # Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
 # start first.
 set(EMEND_SLOW_TESTS
-  - 247
-  - 245
   ArchitectureProgramTest 186
   ReadmeTest 174
-  - 150
   Install 116
   ArchitecturesTest 73
   ProgramTest 69
@@ -60,6 +57,32 @@ set(EMEND_SLOW_TESTS
   ScenesRecords 4
   Stages 4
   MeasureRequestsTest 4
+  PatchTest 4
+  IkeJudgingTest 4
+  Listed 4
+  Generate 3
+  SeracBundledTest 3
+  MeasureBundledTest 3
+  ScenesQuestions 3
+  RealTokenizer 3
+  SeracTest 3
+  TorchFuzz 3
+  ImageProcessorFuzz 3
+  LoraBundledTest 3
+  SmolVlmFolder 3
+  MmeditTest 3
+  MixedModel 3
+  ChatTemplate 2
+  Agreement 2
+  FtTest 2
+  SafetensorsFuzz 2
+  YamlTest 2
+  Prompts 2
+  Tokenizer 2
+  Json 2
+  GenerationConfig 2
+  FtBundledTest 2
+  ScenesRender 2
 )
 
 # emend_label_test(NAME [LABEL...]): sets the labels and the cost of a test.
