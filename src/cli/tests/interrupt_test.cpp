@@ -13,9 +13,12 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Whether the process handles SIGINT itself.
+// Whether the process runs the program, and the program handles SIGINT. A shell handles it, too.
 bool handles_interrupts(pid_t process) {
-  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  const auto folder = "/proc/" + std::to_string(process);
+  std::error_code error;
+  if (!std::filesystem::equivalent(folder + "/exe", EMEND_PROGRAM, error)) return false;
+  std::ifstream status(folder + "/status");
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("SigCgt:"))
       return (std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1)) & 1;
