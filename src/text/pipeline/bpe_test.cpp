@@ -42,6 +42,7 @@ class BpeMerges : public ::testing::Test {
 TEST_F(BpeMerges, AreAppliedByRank) {
   EXPECT_THAT(encode({{"a", "b"}, {"b", "c"}, {"ab", "c"}}, "abc"), ElementsAre(5));
   EXPECT_THAT(encode({{"b", "c"}, {"a", "b"}, {"ab", "c"}}, "abc"), ElementsAre(0, 4));
+  EXPECT_THAT(encode({{"b", "c"}, {"a", "bc"}}, "abc"), ElementsAre(5));
   EXPECT_THAT(encode({}, "abc"), ElementsAre(0, 1, 2));
 }
 

@@ -66,6 +66,14 @@ TEST(PipelineTokenizer, SkipsOnlySpecialTokensWhenDecoding) {
   EXPECT_EQ(tokenizer.decode({}, true), "");
 }
 
+TEST(PipelineTokenizer, CountsTokensOfTheVocabularyOnce) {
+  auto parts = small_parts();
+  parts.added.push_back(added_of("ab", false));
+  const PipelineTokenizer tokenizer(std::move(parts));
+  EXPECT_EQ(tokenizer.size(), 5);
+  EXPECT_THAT(tokenizer.encode("aba", false), ElementsAre(2, 0));
+}
+
 TEST(PipelineTokenizer, LooksUpTokensAndIds) {
   const PipelineTokenizer tokenizer(small_parts());
   EXPECT_EQ(tokenizer.id("ab"), 2);
