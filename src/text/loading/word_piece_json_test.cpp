@@ -13,12 +13,13 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 
 json word_piece_spec() {
-  return {{"added_tokens", {{{"content", "[X]"}, {"id", 4}, {"special", true}}}},
+  return {{"added_tokens", {{{"content", "[X]"}, {"id", 5}, {"special", true}}}},
           {"normalizer", {{"type", "BertNormalizer"}}},
           {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
           {"decoder", {{"type", "WordPiece"}}},
           {"model",
-           {{"type", "WordPiece"}, {"vocab", {{"[UNK]", 0}, {"a", 1}, {"##b", 2}, {"@b", 3}}}}}};
+           {{"type", "WordPiece"},
+            {"vocab", {{"[UNK]", 0}, {"a", 1}, {"##b", 2}, {"@b", 3}, {".", 4}}}}}};
 }
 
 TEST(WordPieceJson, IsKnownByTheTypeOfItsModel) {
@@ -30,9 +31,9 @@ TEST(WordPieceJson, IsKnownByTheTypeOfItsModel) {
 
 TEST(WordPieceJson, HasTheDefaultsOfBert) {
   const auto tokenizer = make_word_piece(word_piece_spec());
-  EXPECT_THAT(tokenizer->encode("Äb[X]b", true), ElementsAre(1, 2, 4, 0));
+  EXPECT_THAT(tokenizer->encode("Äb[X]b", true), ElementsAre(1, 2, 5, 0));
   EXPECT_THAT(tokenizer->encode(std::string(101, 'a'), true), ElementsAre(0));
-  EXPECT_EQ(tokenizer->decode({1, 2, 1}, true), "ab a");
+  EXPECT_EQ(tokenizer->decode({1, 2, 1, 4}, true), "ab a.");
 }
 
 TEST(WordPieceJson, ReadsTheOptionsOfItsModel) {
@@ -48,10 +49,10 @@ TEST(WordPieceJson, ReadsNormalizerDecoderAndPostProcessor) {
   auto spec = word_piece_spec();
   spec["normalizer"] = nullptr;
   spec["decoder"] = {{"type", "WordPiece"}, {"prefix", "@"}, {"cleanup", false}};
-  spec["post_processor"] = {{"type", "BertProcessing"}, {"cls", {"[X]", 4}}, {"sep", {"a", 1}}};
+  spec["post_processor"] = {{"type", "BertProcessing"}, {"cls", {"[X]", 5}}, {"sep", {"a", 1}}};
   const auto tokenizer = make_word_piece(spec);
-  EXPECT_THAT(tokenizer->encode("A", true), ElementsAre(4, 0, 1));
-  EXPECT_EQ(tokenizer->decode({1, 3, 2}, true), "ab ##b");
+  EXPECT_THAT(tokenizer->encode("A", true), ElementsAre(5, 0, 1));
+  EXPECT_EQ(tokenizer->decode({1, 3, 2, 4}, true), "ab ##b .");
 }
 
 TEST(WordPieceJson, NamesWhatIsNotImplemented) {

@@ -93,6 +93,17 @@ TEST_F(WordPieceFolder, TakesTheLongestTokenFirst) {
   EXPECT_THROW(tokenizer->encode("\xff", false), Error);
 }
 
+// As decoders.WordPiece of Hugging Face tokenizers.
+TEST_F(WordPieceFolder, CleansUpEachPieceWhenDecoding) {
+  auto spec = tiny_word_piece();
+  for (const char* token : {"do not", "a ' b"})
+    spec["added_tokens"].push_back(
+        {{"id", spec["added_tokens"].size() + 8}, {"content", token}, {"normalized", false}});
+  EXPECT_EQ(load(spec)->decode({5, 13, 8, 9, 14}, true), "a don'tc! a'b");
+  spec["decoder"]["cleanup"] = false;
+  EXPECT_EQ(load(spec)->decode({5, 13, 8, 9, 14}, true), "a do notc ! a ' b");
+}
+
 TEST_F(WordPieceFolder, IsTheSameFromVocabTxt) {
   const auto from_json = load(tiny_word_piece());
   fs::remove(path_ / "tokenizer.json");
