@@ -45,6 +45,16 @@ TEST_P(SigmoidGateKernel, IsCorrectForEveryNumber) {
   }
 }
 
+// Without a slope, the result is x / 2. The halves of odd subnormal numbers are ties.
+TEST_P(SigmoidGateKernel, RoundsTiesToEven) {
+  const auto x = at::arange(0x100, at::kInt).to(at::kShort).view(at::kBFloat16);
+  const auto expected = (x.to(at::kFloat) / 2).to(at::kBFloat16);
+  EXPECT_EQ(expected[1].item<double>(), 0);
+  EXPECT_EQ(expected[3].item<double>(), x[2].item<double>());
+  EXPECT_TRUE(at::equal(sigmoid_gate(x, 0, 0), expected));
+  EXPECT_TRUE(at::equal(sigmoid_gate(-x, 0, 0), -expected));
+}
+
 // The last numbers of an array have the same bits as the others.
 TEST_P(SigmoidGateKernel, ResultsDoNotDependOnThePosition) {
   const auto x = at::linspace(-9, 9, 301).to(at::kBFloat16);

@@ -5,7 +5,7 @@
 namespace emend {
 namespace {
 
-std::string hash_of(const at::Tensor& tensor) {
+std::string tensor_hash_of(const at::Tensor& tensor) {
   Hasher hash;
   update_tensor(hash, tensor);
   return hash.hex();
@@ -13,11 +13,11 @@ std::string hash_of(const at::Tensor& tensor) {
 
 TEST(TensorHash, DependsOnValuesShapeAndDtype) {
   const auto tensor = at::arange(6, at::kFloat).view({2, 3});
-  EXPECT_EQ(hash_of(tensor), hash_of(tensor.t().contiguous().t()));
-  EXPECT_NE(hash_of(tensor), hash_of(tensor + 1));
-  EXPECT_NE(hash_of(tensor), hash_of(tensor.view({3, 2})));
-  EXPECT_NE(hash_of(at::zeros({4}, at::kFloat)), hash_of(at::zeros({4}, at::kInt)));
-  EXPECT_NE(hash_of({}), hash_of(at::empty({0})));
+  EXPECT_EQ(tensor_hash_of(tensor), tensor_hash_of(tensor.t().contiguous().t()));
+  EXPECT_NE(tensor_hash_of(tensor), tensor_hash_of(tensor + 1));
+  EXPECT_NE(tensor_hash_of(tensor), tensor_hash_of(tensor.view({3, 2})));
+  EXPECT_NE(tensor_hash_of(at::zeros({4}, at::kFloat)), tensor_hash_of(at::zeros({4}, at::kInt)));
+  EXPECT_NE(tensor_hash_of({}), tensor_hash_of(at::empty({0})));
 }
 
 TEST(Hasher, SizedTextsOfOneConcatenationDiffer) {
