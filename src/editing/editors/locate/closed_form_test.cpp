@@ -60,7 +60,8 @@ TEST_F(ClosedForm, EqualKeysDoNotMakeTheUpdateInfinite) {
 }
 
 TEST_F(ClosedForm, LeastSquaresUpdateIsMemit) {
-  const auto c = covariance(), keys = random(8, 3), history = random(8, 2), residuals = random(5, 3);
+  const auto c = covariance(), keys = random(8, 3), history = random(8, 2),
+             residuals = random(5, 3);
   const double lambda = 4;
   const KeySolve solve = [&](const at::Tensor& x) { return at::linalg_solve(lambda * c, x); };
   for (const auto& earlier : {at::Tensor(), history}) {
@@ -72,7 +73,8 @@ TEST_F(ClosedForm, LeastSquaresUpdateIsMemit) {
 }
 
 TEST_F(ClosedForm, NullSpaceUpdateIsAlphaEdit) {
-  const auto c = covariance(), keys = random(8, 3), history = random(8, 2), residuals = random(5, 3);
+  const auto c = covariance(), keys = random(8, 3), history = random(8, 2),
+             residuals = random(5, 3);
   const auto space = NullSpace::of("site", c, {0.5, 0});
   ASSERT_GT(space.dimension, 0);
   ASSERT_LT(space.dimension, 8);

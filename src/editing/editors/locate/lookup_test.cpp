@@ -31,7 +31,8 @@ class LookupTest : public ::testing::Test {
     return request;
   }
   // The text of the token at a distance from the end of the teacher-forced row.
-  static std::string token(const EditRequest& request, int64_t distance, bool end_of_answer = true) {
+  static std::string token(const EditRequest& request, int64_t distance,
+                           bool end_of_answer = true) {
     const auto row = force_edits(*vlm_, {request}, end_of_answer).batch.rows.front();
     const auto id = row.ids[row.ids.size() - static_cast<size_t>(distance)];
     return id == kImageToken ? "<image>" : vlm_->processor.tokenizer->decode({id}, false);
@@ -59,8 +60,8 @@ TEST_F(LookupTest, WholeWordsAreFoundFirst) {
   const auto forced = force_edits(*vlm_, {words}, true).batch.rows.front();
   const auto row = vlm_->processor.row(words.prompt);
   const auto last = last_token_of(*vlm_, row, "cat");
-  const auto text = vlm_->processor.tokenizer->decode(
-      {row.ids.begin(), row.ids.begin() + last + 1}, /*skip_special=*/true);
+  const auto text = vlm_->processor.tokenizer->decode({row.ids.begin(), row.ids.begin() + last + 1},
+                                                      /*skip_special=*/true);
   EXPECT_TRUE(text.ends_with("a cat")) << text;
 }
 
@@ -70,8 +71,8 @@ TEST_F(LookupTest, LastIsTheLastTokenOfThePrompt) {
   const auto lookup = lookup_positions(*vlm_, plain, "auto", true);
   ASSERT_EQ(lookup.size(), 1u);
   const auto forced = force_edits(*vlm_, {plain}, true);
-  EXPECT_EQ(lookup[0], static_cast<int64_t>(forced.batch.rows[0].ids.size()) -
-                           forced.answer_begin[0] + 1);
+  EXPECT_EQ(lookup[0],
+            static_cast<int64_t>(forced.batch.rows[0].ids.size()) - forced.answer_begin[0] + 1);
 }
 
 TEST_F(LookupTest, AnswerIsEveryPositionThatPredictsAToken) {
@@ -134,8 +135,10 @@ TEST_F(LookupTest, AlteredPicturesKeepTheSizeAndDependOnTheSeed) {
     EXPECT_EQ(picture.height, original.height);
     EXPECT_NE(picture.rgb, original.rgb);
   }
-  EXPECT_EQ(altered[2].image.load().rgb, with_altered_pictures(request(), 3, 5)[2].image.load().rgb);
-  EXPECT_NE(altered[2].image.load().rgb, with_altered_pictures(request(), 3, 6)[2].image.load().rgb);
+  EXPECT_EQ(altered[2].image.load().rgb,
+            with_altered_pictures(request(), 3, 5)[2].image.load().rgb);
+  EXPECT_NE(altered[2].image.load().rgb,
+            with_altered_pictures(request(), 3, 6)[2].image.load().rgb);
   auto text_only = request();
   text_only.image = {};
   EXPECT_TRUE(with_altered_pictures(text_only, 3, 5).empty());
