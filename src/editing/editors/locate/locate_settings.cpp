@@ -57,14 +57,17 @@ void LocateSettings::declare(SettingList& list) {
               "module to edit: the feed-forward output layers of its blocks, or the last layer of "
               "a projector",
               module_aliases());
-  list.text("layers", layers,
-            "block numbers of the module, for example 5 or 3-5; default: the editor's choice");
+  list.numbers("layers", layers,
+               "block numbers of the module, for example 5 or 3-5; default: the editor's choice");
   list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
   list.choice("lookup", lookup, {"auto", "subject", "constraint", "last", "last_image", "answer"},
               "position of the key in the prompt: last token of the subject, of the constraint, of "
               "the prompt, or of the picture, or every position that predicts a token of the "
               "answer; auto: subject if it is known, otherwise last. In connector, projector and "
               "vision_tower, all positions of the picture are keys");
+  list.choice("keys", keys, {"mean", "contexts"},
+              "mean: an edit has one key, the mean over its context templates; contexts: each "
+              "context template is a key of its own");
   list.whole("steps", steps, 0, 100000, "maximum number of steps for the value");
   list.number("lr", lr, 0, 1000,
               "learning rate of the value (Adam); 0: one tenth of the largest allowed root mean "

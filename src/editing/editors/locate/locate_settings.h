@@ -14,6 +14,7 @@ struct LocateSettings {
   std::string layers = "default";
   std::string sites;
   std::string lookup = "auto";
+  std::string keys = "mean";
   // The optimization of the value [ROME, arXiv 2202.05262, eq. 4].
   int64_t steps = 25;
   double lr = 0;  // 0: in proportion to the site's output

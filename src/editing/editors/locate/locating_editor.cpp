@@ -40,6 +40,9 @@ at::Tensor weighted_mean(const at::Tensor& values, const at::Tensor& weights) {
   return (values.to(at::kDouble) * weights.to(at::kDouble).view({-1, 1, 1})).sum(0).t();
 }
 
+// (contexts, n, d) -> (d, contexts * n) float64.
+at::Tensor as_columns(const at::Tensor& values) { return values.to(at::kDouble).flatten(0, 1).t(); }
+
 void refuse_request_edits(const EditContext& context) {
   for (const auto& edit : context.base)
     if (edit.point == Point::request)
@@ -153,15 +156,21 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
         if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
         const auto values = read_site(model, edit.pass, edit.contexts, site, interventions);
         const auto contexts = values.input.size(0);
-        keys.push_back(weighted_mean(values.input, key_weights(contexts)));
-        bare.push_back(values.input[0].t().to(at::kDouble));
         auto residual = edit.value.offset.to(at::kDouble);
         if (sites.size() > 1)
           residual = residual + edit.before -
                      mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
-        if (corrects_mean_output() && sites.size() == 1)
-          residual = residual + edit.value.output.to(at::kDouble) -
-                     weighted_mean(values.output, key_weights(contexts)).t();
+        if (settings.keys == "contexts") {
+          keys.push_back(as_columns(values.input));
+          bare.push_back(keys.back());
+          residual = residual.repeat({contexts, 1});
+        } else {
+          keys.push_back(weighted_mean(values.input, key_weights(contexts)));
+          bare.push_back(values.input[0].t().to(at::kDouble));
+          if (corrects_mean_output() && sites.size() == 1)
+            residual = residual + edit.value.output.to(at::kDouble) -
+                       weighted_mean(values.output, key_weights(contexts)).t();
+        }
         residuals.push_back(residual.t() / static_cast<double>(sites.size() - s));
       }
       const auto changes = at::cat(residuals, 1);
