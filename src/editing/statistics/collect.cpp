@@ -220,12 +220,16 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
       now.save(state_file(job.output));
       saved = CollectClock::now();
     };
+    std::vector<TargetQuery> next;  // the rows of the next sample, if they are known
     while (state.sample < samples) {
-      // Samples of few rows share a batch.
+      // Samples of few rows share a batch; a sample is not divided if its rows fit into one.
       std::vector<TargetQuery> queries;
-      while (state.sample < samples && queries.size() < kBatchRows) {
-        const auto next = job.samples.queries(state.sample++);
+      while (state.sample < samples) {
+        if (next.empty()) next = job.samples.queries(state.sample);
+        if (!queries.empty() && queries.size() + next.size() > kBatchRows) break;
         queries.insert(queries.end(), next.begin(), next.end());
+        next.clear();
+        ++state.sample;
         progress.advance();
       }
       group.run(queries);
