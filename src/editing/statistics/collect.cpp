@@ -13,7 +13,6 @@
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/files/path.h"
-#include "io/log.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 #include "models/caching/prefix.h"
@@ -235,9 +234,9 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
       group.run(queries);
       if (InterruptGuard::interrupted()) {
         save();
-        logger().warn("stopped after {} of {} samples; run the same command again to continue",
-                      state.sample, samples);
-        return {{"interrupted", true}, {"seconds", seconds_since(begin)}};
+        return {{"interrupted", true},
+                {"done", state.group * samples + state.sample},
+                {"total", samples * static_cast<int64_t>(groups.size())}};
       }
       if (seconds_since(saved) > job.seconds_between_states) save();
     }

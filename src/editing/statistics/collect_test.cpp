@@ -142,7 +142,7 @@ TEST_P(CollectMomentsTest, GroupsOfSitesAndTheStoreGiveTheSameNumbers) {
   job.store = &store;
   EXPECT_EQ(collect_moments(*vlm_, job).at("passes"), job.sites.size());
   EXPECT_EQ(store.counts().memory_hits > 0, sees());
-  EXPECT_EQ(read_file(folder_ / "one.safetensors"), read_file(folder_ / "many.safetensors"));
+  EXPECT_TRUE(read_file(folder_ / "one.safetensors") == read_file(folder_ / "many.safetensors"));
   EXPECT_EQ(folder_.listing(), "many.safetensors model one.safetensors ");
 }
 
@@ -165,7 +165,7 @@ TEST_P(CollectMomentsTest, ContinuesAfterAnInterruptWithTheSameBytes) {
     EXPECT_EQ(std::filesystem::exists(job.output), done);
   }
   EXPECT_GT(interrupts, 1);
-  EXPECT_EQ(read_file(folder_ / "whole.safetensors"), read_file(job.output));
+  EXPECT_TRUE(read_file(folder_ / "whole.safetensors") == read_file(job.output));
   EXPECT_EQ(folder_.listing(), "model stopped.safetensors whole.safetensors ");
 }
 
