@@ -67,7 +67,11 @@ void register_size(int64_t d) {
   const auto add = [d](const char* name, void (*run)(benchmark::State&),
                        const std::vector<int64_t>& keys) {
     for (auto n : keys)
-      benchmark::RegisterBenchmark(name, run)->Args({d, n})->Unit(benchmark::kMillisecond);
+      benchmark::RegisterBenchmark(name, run)
+          ->Args({d, n})
+          ->Unit(benchmark::kMillisecond)
+          ->MeasureProcessCPUTime()
+          ->UseRealTime();
   };
   add("new_factorization", new_factorization, {1, 50});
   add("kept_factor", kept_factor, {1, 50});

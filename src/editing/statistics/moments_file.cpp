@@ -222,7 +222,7 @@ std::string stats_command(const Vlm& vlm, const std::vector<std::string>& sites,
 
 MomentsFile open_moments(const Vlm& vlm, const std::string& path,
                          const std::vector<std::string>& sites) {
-  const auto standard = (std::filesystem::path(vlm.folder) / "statistics.safetensors").string();
+  const auto standard = (std::filesystem::path(vlm.folder) / kStatisticsFile).string();
   const auto& chosen = path.empty() ? standard : path;
   if (!path_exists(chosen))
     throw Error(kMomentsPlace,

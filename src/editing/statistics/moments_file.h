@@ -11,6 +11,9 @@
 
 namespace emend {
 
+// The name of the file in a model's folder that editors read by default.
+inline constexpr const char* kStatisticsFile = "statistics.safetensors";
+
 // The moments of one site as a file has them: matrices are upper triangles (see triangle.h).
 struct PackedMoments {
   std::string site;
