@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/output_file.h"
-#include "cli/table.h"
+#include "cli/statistics_report.h"
 #include "editing/statistics/collect.h"
 #include "editing/statistics/collect_state.h"
 #include "editing/targets/ffn_outputs.h"
@@ -57,11 +57,7 @@ void check_stats_arguments(const StatsArguments& arguments) {
 }
 
 void print_statistics(const StatsArguments& arguments, const nlohmann::json& facts) {
-  std::vector<std::vector<std::string>> rows = {{"", "dimension", "text", "image", "position 0"}};
-  for (const auto& site : facts.at("sites"))
-    rows.push_back({site.at("site").get<std::string>(), site.at("dimension").dump(),
-                    site.at("text").dump(), site.at("image").dump(), site.at("first").dump()});
-  std::cout << table(rows)
+  std::cout << statistics_table(facts.at("sites"))
             << fmt::format(
                    "\n  samples   {}\n  passes    {}\n  written   {}\n  time      {:.0f} s, peak "
                    "memory {} "

@@ -45,6 +45,23 @@ TEST_F(StatsProgramTest, WritesTheStatisticsOfTheTinyModel) {
   EXPECT_TRUE(read_file(path("s.safetensors")) == bytes);
 }
 
+// Statistics in the folder of a model are no part of the model.
+TEST_F(StatsProgramTest, TheModelsFolderCanHaveStatistics) {
+  const auto before = run_json("inspect {}/model");
+  const auto output = std::string("{}/model/statistics.safetensors");
+  ASSERT_EQ(run(std::string(kScenesStats) + "-o " + output).code, 0);
+  EXPECT_EQ(run_json("inspect {}/model")["base"], before["base"]);
+  EXPECT_EQ(run(kAsk).code, 0);
+  const auto vlm = load_vlm(path("model"));
+  const std::string site = "language_model.model.decoder.layers.2.fc2";
+  EXPECT_GT(open_moments(vlm, "", {site}).read(vlm, site).text.count, 0);
+  const auto shown = run_json("inspect " + output);
+  EXPECT_EQ(shown["kind"], "statistics");
+  EXPECT_EQ(shown["base"], before["base"]);
+  EXPECT_EQ(shown["sites"].size(), 3u);
+  EXPECT_THAT(run("inspect " + output).out, AllOf(HasSubstr(site), HasSubstr("position 0")));
+}
+
 TEST_F(StatsProgramTest, ReadsLinesOfText) {
   testing::write_tiny_llama(path("llama"), 0);
   testing::write_text(path("lines.txt"), "Rome lies in Italy.\n\nParis lies in France.\nThird\n");

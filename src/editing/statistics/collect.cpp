@@ -155,28 +155,15 @@ nlohmann::json facts_of(const Vlm& vlm, const CollectMomentsJob& job) {
           {"made_by", std::string("emend ") + EMEND_VERSION}};
 }
 
-nlohmann::json counts_json(const PackedMoments& moments) {
-  return {{"site", moments.site},
-          {"dimension", moments.dimension},
-          {"text", moments.text_count},
-          {"image", moments.image_count},
-          {"first", moments.first_count}};
-}
-
 // Joins the files of the groups.
-nlohmann::json write_output(const Vlm& vlm, const CollectMomentsJob& job, size_t groups,
-                            const nlohmann::json& facts) {
+void write_output(const Vlm& vlm, const CollectMomentsJob& job, size_t groups,
+                  const nlohmann::json& facts) {
   std::vector<PackedMoments> all;
-  auto counts = nlohmann::json::array();
   for (size_t group = 0; group < groups; ++group) {
     const auto part = MomentsFile::open(part_file(job.output, group));
-    for (const auto& site : part.sites()) {
-      all.push_back(part.read_packed(site));
-      counts.push_back(counts_json(all.back()));
-    }
+    for (const auto& site : part.sites()) all.push_back(part.read_packed(site));
   }
   MomentsFile::write(job.output, vlm.fingerprint(), facts, all);
-  return counts;
 }
 
 void remove_leftovers(const std::string& output) {
@@ -245,9 +232,9 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
     state.group = static_cast<int64_t>(g) + 1;
     if (state.group < static_cast<int64_t>(groups.size())) state.save(state_file(job.output));
   }
-  const auto counts = write_output(vlm, job, groups.size(), facts);
+  write_output(vlm, job, groups.size(), facts);
   remove_leftovers(job.output);
-  return {{"sites", counts},
+  return {{"sites", MomentsFile::open(job.output).counts()},
           {"source", facts.at("source")},
           {"passes", groups.size()},
           {"seconds", seconds_since(begin)},
