@@ -47,6 +47,8 @@ set(EMEND_SLOW_TESTS
   Overlay 6
   Image 6
   PrecisionProgramTest 6
+  CollectMomentsTest 6
+  StatsProgramTest 6
   FolderSettings 5
   ImageFormatFuzz 5
   ProbeMeasurementTest 5

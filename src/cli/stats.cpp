@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/output_file.h"
-#include "cli/table.h"
+#include "cli/statistics_report.h"
 #include "editing/statistics/collect.h"
 #include "editing/statistics/collect_state.h"
 #include "editing/targets/ffn_outputs.h"
@@ -57,17 +57,21 @@ void check_stats_arguments(const StatsArguments& arguments) {
 }
 
 void print_statistics(const StatsArguments& arguments, const nlohmann::json& facts) {
-  std::vector<std::vector<std::string>> rows = {{"", "dimension", "text", "image", "position 0"}};
-  for (const auto& site : facts.at("sites"))
-    rows.push_back({site.at("site").get<std::string>(), site.at("dimension").dump(),
-                    site.at("text").dump(), site.at("image").dump(), site.at("first").dump()});
-  std::cout << table(rows)
+  std::cout << statistics_table(facts.at("sites"))
             << fmt::format(
-                   "\n  samples   {}, in {}\n  written   {}\n  time      {:.0f} s, peak memory {} "
+                   "\n  samples   {}\n  passes    {}\n  written   {}\n  time      {:.0f} s, peak "
+                   "memory {} "
                    "MB\n",
                    facts.at("source").at("samples").get<int64_t>(),
-                   counted(facts.at("passes").get<int64_t>(), "pass"), arguments.output,
+                   facts.at("passes").get<int64_t>(), arguments.output,
                    facts.at("seconds").get<double>(), peak_resident_bytes() >> 20);
+}
+
+void check_text_reaches(const Model& model, const std::vector<Site>& sites) {
+  for (const auto& site : sites)
+    if (model.stages()[site.stage].module != Module::language)
+      throw Error("cli::stats", fmt::format("text never reaches {}", site.name),
+                  "use a suite with pictures (--suite), or sites of the language module");
 }
 
 // Fewer positions than dimensions are of little use to editors.
@@ -98,6 +102,7 @@ void stats(StatsArguments arguments) {
   }
   job.samples.source.max_length = std::min(arguments.max_length, vlm.model->max_positions());
   job.sites = ffn_outputs_or_sites(*vlm.model, arguments.sites);
+  if (!suite) check_text_reaches(*vlm.model, job.sites);
   job.settings = precision_facts(vlm.precision);
   job.settings["chat_template"] = !arguments.common.no_chat_template;
   job.memory_bytes = arguments.memory;
@@ -106,7 +111,12 @@ void stats(StatsArguments arguments) {
   if (!arguments.store.directory.empty()) job.store = &store;
   if (arguments.restart) discard_moments(arguments.output);
   const auto facts = collect_moments(vlm, job);
-  if (facts.at("interrupted").get<bool>()) throw CLI::RuntimeError(128 + InterruptGuard::signal());
+  if (facts.at("interrupted").get<bool>()) {
+    std::cerr << fmt::format(
+        "emend: stopped after {} of {} samples; run the same command again to resume\n",
+        facts.at("done").get<int64_t>(), facts.at("total").get<int64_t>());
+    throw CLI::RuntimeError(128 + InterruptGuard::signal());
+  }
   warn_of_few_positions(facts);
   if (!arguments.common.json) return print_statistics(arguments, facts);
   auto result = run_facts(arguments.common, vlm.precision);

@@ -28,8 +28,8 @@ TEST_F(ProgramTest, PrintsVersionAndHelp) {
 TEST_F(ProgramTest, HelpOfEveryCommandHasExamples) {
   for (const std::string command :
        {"ask", "edit", "editors", "inspect", "patch", "patch list", "patch remove", "patch merge",
-        "scenes", "scenes export", "demo", "bench", "report", "train", "convert", "convert blip2",
-        "convert minigpt4"}) {
+        "scenes", "scenes export", "demo", "bench", "report", "train", "stats", "convert",
+        "convert blip2", "convert minigpt4"}) {
     SCOPED_TRACE(command);
     std::istringstream help(run(command + " --help").out);
     int examples = 0;

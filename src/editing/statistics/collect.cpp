@@ -13,7 +13,6 @@
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/files/path.h"
-#include "io/log.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 #include "models/caching/prefix.h"
@@ -156,28 +155,15 @@ nlohmann::json facts_of(const Vlm& vlm, const CollectMomentsJob& job) {
           {"made_by", std::string("emend ") + EMEND_VERSION}};
 }
 
-nlohmann::json counts_json(const PackedMoments& moments) {
-  return {{"site", moments.site},
-          {"dimension", moments.dimension},
-          {"text", moments.text_count},
-          {"image", moments.image_count},
-          {"first", moments.first_count}};
-}
-
 // Joins the files of the groups.
-nlohmann::json write_output(const Vlm& vlm, const CollectMomentsJob& job, size_t groups,
-                            const nlohmann::json& facts) {
+void write_output(const Vlm& vlm, const CollectMomentsJob& job, size_t groups,
+                  const nlohmann::json& facts) {
   std::vector<PackedMoments> all;
-  auto counts = nlohmann::json::array();
   for (size_t group = 0; group < groups; ++group) {
     const auto part = MomentsFile::open(part_file(job.output, group));
-    for (const auto& site : part.sites()) {
-      all.push_back(part.read_packed(site));
-      counts.push_back(counts_json(all.back()));
-    }
+    for (const auto& site : part.sites()) all.push_back(part.read_packed(site));
   }
   MomentsFile::write(job.output, vlm.fingerprint(), facts, all);
-  return counts;
 }
 
 void remove_leftovers(const std::string& output) {
@@ -220,20 +206,24 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
       now.save(state_file(job.output));
       saved = CollectClock::now();
     };
+    std::vector<TargetQuery> next;  // the rows of the next sample, if they are known
     while (state.sample < samples) {
-      // Samples of few rows share a batch.
+      // Samples of few rows share a batch; a sample is not divided if its rows fit into one.
       std::vector<TargetQuery> queries;
-      while (state.sample < samples && queries.size() < kBatchRows) {
-        const auto next = job.samples.queries(state.sample++);
+      while (state.sample < samples) {
+        if (next.empty()) next = job.samples.queries(state.sample);
+        if (!queries.empty() && queries.size() + next.size() > kBatchRows) break;
         queries.insert(queries.end(), next.begin(), next.end());
+        next.clear();
+        ++state.sample;
         progress.advance();
       }
       group.run(queries);
       if (InterruptGuard::interrupted()) {
         save();
-        logger().warn("stopped after {} of {} samples; run the same command again to continue",
-                      state.sample, samples);
-        return {{"interrupted", true}, {"seconds", seconds_since(begin)}};
+        return {{"interrupted", true},
+                {"done", state.group * samples + state.sample},
+                {"total", samples * static_cast<int64_t>(groups.size())}};
       }
       if (seconds_since(saved) > job.seconds_between_states) save();
     }
@@ -242,9 +232,9 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
     state.group = static_cast<int64_t>(g) + 1;
     if (state.group < static_cast<int64_t>(groups.size())) state.save(state_file(job.output));
   }
-  const auto counts = write_output(vlm, job, groups.size(), facts);
+  write_output(vlm, job, groups.size(), facts);
   remove_leftovers(job.output);
-  return {{"sites", counts},
+  return {{"sites", MomentsFile::open(job.output).counts()},
           {"source", facts.at("source")},
           {"passes", groups.size()},
           {"seconds", seconds_since(begin)},

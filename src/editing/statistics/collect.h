@@ -31,7 +31,8 @@ struct CollectMomentsJob {
 // language module.
 //
 // Returns {"sites": [{"site", "dimension", "text", "image", "first"}], "source", "passes",
-// "seconds", "interrupted"}. Throws emend::Error if no sample reaches a site, if the limit cuts a
+// "seconds", "interrupted"}, or after an interrupt {"interrupted", "done", "total"} with numbers of
+// samples times passes. Throws emend::Error if no sample reaches a site, if the limit cuts a
 // picture, or if OUTPUT.state is of another run.
 nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job);
 

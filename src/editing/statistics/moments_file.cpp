@@ -60,6 +60,14 @@ std::string moments_checksum(const PackedMoments& moments) {
   return hash.hex();
 }
 
+nlohmann::json counts_json(const PackedMoments& moments) {
+  return {{"site", moments.site},
+          {"dimension", moments.dimension},
+          {"text", moments.text_count},
+          {"image", moments.image_count},
+          {"first", moments.first_count}};
+}
+
 PackedMoments counts_of(const nlohmann::json& entry, const std::string& path) {
   PackedMoments counts;
   counts.site = json_get<std::string>(entry, "site", path);
@@ -139,12 +147,9 @@ void MomentsFile::write(const std::string& path, const std::string& fingerprint,
                     "compute with --dtype fp32, and check that the model answers questions");
       tensors.emplace_back(site.site + "/" + part.kind, tensor);
     }
-    entries.push_back({{"site", site.site},
-                       {"dimension", site.dimension},
-                       {"text", site.text_count},
-                       {"image", site.image_count},
-                       {"first", site.first_count},
-                       {"checksum", moments_checksum(site)}});
+    auto entry = counts_json(site);
+    entry["checksum"] = moments_checksum(site);
+    entries.push_back(std::move(entry));
   }
   const nlohmann::json description = {{"model", fingerprint}, {"facts", facts}, {"sites", entries}};
   const auto text = description.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -165,6 +170,12 @@ std::vector<std::string> MomentsFile::sites() const {
   std::vector<std::string> names;
   for (const auto& entry : entries_) names.push_back(entry.counts.site);
   return names;
+}
+
+nlohmann::json MomentsFile::counts() const {
+  auto counts = nlohmann::json::array();
+  for (const auto& entry : entries_) counts.push_back(counts_json(entry.counts));
+  return counts;
 }
 
 bool MomentsFile::contains(const std::string& site) const { return find(site) != nullptr; }
@@ -222,7 +233,7 @@ std::string stats_command(const Vlm& vlm, const std::vector<std::string>& sites,
 
 MomentsFile open_moments(const Vlm& vlm, const std::string& path,
                          const std::vector<std::string>& sites) {
-  const auto standard = (std::filesystem::path(vlm.folder) / "statistics.safetensors").string();
+  const auto standard = (std::filesystem::path(vlm.folder) / kStatisticsFile).string();
   const auto& chosen = path.empty() ? standard : path;
   if (!path_exists(chosen))
     throw Error(kMomentsPlace,

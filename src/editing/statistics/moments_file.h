@@ -11,6 +11,9 @@
 
 namespace emend {
 
+// The name of the file in a model's folder that editors read by default.
+inline constexpr const char* kStatisticsFile = "statistics.safetensors";
+
 // The moments of one site as a file has them: matrices are upper triangles (see triangle.h).
 struct PackedMoments {
   std::string site;
@@ -33,6 +36,8 @@ class MomentsFile {
   const nlohmann::json& facts() const { return facts_; }  // source, computation, program
   std::vector<std::string> sites() const;                 // in the order of the model
   bool contains(const std::string& site) const;
+  // The numbers of positions: [{"site", "dimension", "text", "image", "first"}].
+  nlohmann::json counts() const;
 
   // Reads one site. Throws emend::Error if the file belongs to another model, the site is missing,
   // its shape differs, or its numbers were changed or are not finite. The hint names the command

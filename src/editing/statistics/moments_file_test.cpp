@@ -158,7 +158,7 @@ TEST_F(MomentsFuzz, DamagedFilesThrow) {
     const auto file = MomentsFile::open(path_);
     for (const auto& site : file.sites()) file.read(*vlm_, site);
   };
-  EXPECT_EQ("", fuzz({whole}, 800, 5, read_all));
+  EXPECT_EQ("", fuzz({whole}, 400, 5, read_all));
 
   write_file(path_, whole);
   std::map<std::string, std::string> metadata;
@@ -170,7 +170,7 @@ TEST_F(MomentsFuzz, DamagedFilesThrow) {
       tensors.emplace_back(name, file->tensor(name).clone());
   }
   const auto damaged = folder_ / "damaged.safetensors";
-  EXPECT_EQ("", fuzz({metadata.at("statistics")}, 1500, 6, [&](const std::string& description) {
+  EXPECT_EQ("", fuzz({metadata.at("statistics")}, 600, 6, [&](const std::string& description) {
               auto changed = metadata;
               changed["statistics"] = description;
               changed["checksum"] = hash_hex(description);
