@@ -4,8 +4,10 @@
 #include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/null_space.h"
 #include "editing/editors/locate/optimize_value.h"
+#include "models/config/json_fields.h"
+#include "models/architectures/architecture.h"
 #include "models/caching/prefix.h"
-#include "models/testing/fixture.h"
+#include "models/core/weights.h"
 
 namespace emend {
 namespace {
@@ -17,9 +19,10 @@ class LocateFixture : public ::testing::Test {
   LocateFixture()
       : file_(SafetensorsFile::open(std::string(EMEND_SOURCE_DIR) +
                                     "/src/editing/testdata/locate.safetensors")) {
-    auto fixture = fixtures::Fixture::open("llama/gqa");
-    vlm_.model = fixtures::load(fixture);
-    vlm_.folder = fixture.folder;
+    vlm_.folder = EMEND_SOURCE_DIR "/src/models/testdata/llama/gqa";
+    Weights weights(Checkpoint::open(vlm_.folder), at::kFloat);
+    vlm_.model =
+        architecture_of(read_json_object(vlm_.folder + "/config.json")).make_model(weights);
   }
   at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
 

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
-#include "editing/targets/block_sites.h"
+#include "editing/targets/ffn_outputs.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 
@@ -99,35 +98,10 @@ void LocateSettings::declare(SettingList& list) {
   list.whole("seed", seed, 0, INT64_MAX, "random seed");
 }
 
-std::vector<Site> ffn_output_sites(const Model& model, const std::string& module) {
-  const auto& stages = model.stages();
-  const auto part = module_part(module);
-  std::vector<Site> found;
-  if (module != "projector")
-    for (const auto& site : model.sites()) {
-      const auto& stage = stages[site.stage];
-      if (stage.module != part || !std::isdigit(static_cast<unsigned char>(stage.name.back())))
-        continue;
-      if (!found.empty() && found.back().stage == site.stage)
-        found.back() = site;
-      else
-        found.push_back(site);
-    }
-  // A projector has no blocks.
-  if (found.empty() && part == Module::connector) {
-    const auto all = tuned_sites(model, module);
-    found.push_back(all.back());
-  }
-  if (found.empty())
-    throw Error("editing::locate", fmt::format("this model has no blocks in module '{}'", module),
-                "choose layers with --set sites=GLOB; `emend inspect MODEL` lists them");
-  return found;
-}
-
 std::vector<Site> located_sites(const Model& model, const LocateSettings& settings,
                                 const std::vector<size_t>& defaults) {
   if (!settings.sites.empty()) return model.find_sites(settings.sites);
-  const auto all = ffn_output_sites(model, settings.module);
+  const auto all = ffn_outputs(model, settings.module);
   const auto layers =
       settings.layers == "default" ? defaults : parse_layers(settings.layers, all.size());
   std::vector<Site> sites;

@@ -37,12 +37,8 @@ struct LocateSettings {
   void declare(SettingList& list);
 };
 
-// The layers of a closed-form edit: the output projections of the feed-forward networks of a
-// module's blocks (fc2, down_proj, output_query.dense), or the last layer of a projector. In model
-// order. Throws emend::Error if the module has none.
-std::vector<Site> ffn_output_sites(const Model& model, const std::string& module);
-
-// The sites that `settings` selects; `defaults` are block indices for layers=default. Throws
+// The sites that `settings` selects, of ffn_outputs(model, module); `defaults` are indices for
+// layers=default. Throws
 // emend::Error if a layer is out of range or is listed twice.
 std::vector<Site> located_sites(const Model& model, const LocateSettings& settings,
                                 const std::vector<size_t>& defaults);

@@ -9,6 +9,7 @@
 #include "editing/editors/locate/optimize_value.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/statistics/moments_file.h"
+#include "editing/targets/ffn_outputs.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
@@ -92,7 +93,7 @@ std::vector<Site> LocatingEditor::sites(const Model& model) const {
   const auto& settings = locate_settings();
   std::vector<size_t> defaults;
   if (settings.sites.empty() && settings.layers == "default")
-    defaults = default_layers(ffn_output_sites(model, settings.module).size());
+    defaults = default_layers(ffn_outputs(model, settings.module).size());
   return located_sites(model, settings, defaults);
 }
 
@@ -128,6 +129,8 @@ std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm,
 
 Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                            const EditContext& context) const {
+  if (requests.empty())
+    throw Error("editing::" + name(), "there are no edits", "give at least one request");
   refuse_request_edits(context);
   const auto& model = *vlm.model;
   const auto& settings = locate_settings();
