@@ -92,7 +92,7 @@ void SettingList::numbers(const char* name, std::string& value, const char* mean
     const auto list = given.is_array() ? given : json::array({given});
     std::vector<std::string> numbers;
     for (const auto& number : list) {
-      if (!number.is_number_unsigned()) return false;
+      if (!number.is_number_integer() || number < 0) return false;
       numbers.push_back(number.dump());
     }
     if (numbers.empty()) return false;

@@ -43,9 +43,7 @@ class AlphaEditEditor : public LocatingEditor {
   nlohmann::json settings() const override { return settings_json(settings_); }
 
  protected:
-  std::vector<size_t> default_layers(size_t count) const override {
-    return spread_layers(settings_.locate.module, count);
-  }
+  size_t default_layer_count() const override { return 5; }
   const LocateSettings& locate_settings() const override { return settings_.locate; }
   WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                      nlohmann::json& facts) const override {
@@ -79,17 +77,20 @@ class AlphaEditEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo alphaedit_editor() {
-  return {"alphaedit",
-          "MEMIT within the null space of what the model knows, with history (low-rank patch)",
-          describe_settings<AlphaEditSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<AlphaEditEditor>(given); },
-          {},
-          {"The null space is selected by its share of energy instead of an absolute threshold; "
-           "nullspace_threshold=0.02 is the published choice.",
-           "Altered pictures are context templates for questions with a picture.",
-           "The learning rate of the value is relative to the layer's output.",
-           "The end of the answer is also trained, so that generation stops after the target.",
-           "Without a subject, the key is at the last token of the prompt."}};
+  return {
+      "alphaedit",
+      "MEMIT within the null space of what the model knows, with history (low-rank patch)",
+      describe_settings<AlphaEditSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<AlphaEditEditor>(given); },
+      {},
+      {"The null space is selected by its share of energy instead of an absolute threshold; "
+       "nullspace_threshold=0.02 is the published choice.",
+       "A question with a picture has altered pictures as context templates.",
+       "The learning rate of the value is relative to the layer's output. If the value does not "
+       "give the answer, its optimization continues with sharpened logits.",
+       "The end of the answer is also trained, so that generation stops after the target.",
+       "Without a subject, the key is at the last token of the prompt, and the offset may be "
+       "10 times as large as the value."}};
 }
 
 }  // namespace emend

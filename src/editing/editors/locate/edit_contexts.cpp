@@ -41,8 +41,8 @@ EditContexts edit_contexts(const Vlm& vlm, const EditRequest& request,
   std::vector<EditRequest> requests = {request};
   if (language) {
     contexts.lookup = lookup_positions(vlm, request, settings.lookup, settings.end_of_answer);
-    // The image token of an images-first layout is before the prefix.
-    if (settings.lookup != "last_image")
+    // Questions about a picture have altered pictures instead.
+    if (!request.image.present())
       for (const auto& prefix : prefixes) requests.push_back(with_prefix(vlm, request, prefix));
   }
   for (auto& changed : with_altered_pictures(request, settings.altered_pictures,

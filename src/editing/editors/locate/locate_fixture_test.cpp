@@ -4,9 +4,9 @@
 #include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/null_space.h"
 #include "editing/editors/locate/optimize_value.h"
-#include "models/config/json_fields.h"
 #include "models/architectures/architecture.h"
 #include "models/caching/prefix.h"
+#include "models/config/json_fields.h"
 #include "models/core/weights.h"
 
 namespace emend {

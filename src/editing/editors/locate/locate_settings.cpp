@@ -78,13 +78,19 @@ void LocateSettings::declare(SettingList& list) {
   list.number("kl_factor", kl_factor, 0, 1e6,
               "weight of the KL divergence of \"{subject} is a\" in the loss; without a subject, "
               "it is not used");
-  list.number("clamp_norm_factor", clamp_norm_factor, 1e-6, 1e6,
-              "maximum norm of the offset, relative to the value");
+  list.number("clamp_norm_factor", clamp_norm_factor, 0, 1e6,
+              "maximum norm of the offset, relative to the value; 0: 4 if the key is at the "
+              "subject, otherwise 10");
+  list.flag("adaptive", adaptive,
+            "if the value does not give the answer after all steps, continue with sharpened "
+            "logits");
   list.number("offset_scale", offset_scale, 1e-6, 100,
               "factor of the offset after its optimization");
   list.flag("end_of_answer", end_of_answer, "also train the end-of-answer token after the target");
-  list.whole("prefixes", prefixes, 0, 1000,
-             "number of generated prefixes that are put before the prompt as context templates");
+  list.whole(
+      "prefixes", prefixes, 0, 1000,
+      "number of generated prefixes that are put before a prompt without a picture as context "
+      "templates");
   list.whole("prefix_length", prefix_length, 1, 1000, "number of tokens of a generated prefix");
   list.whole("altered_pictures", altered_pictures, 0, 1000,
              "number of altered copies of the picture, the context templates of a picture");
@@ -96,6 +102,18 @@ void LocateSettings::declare(SettingList& list) {
   list.number("ridge", ridge, 0, 1e6,
               "ridge of the covariance, relative to the mean of its diagonal");
   list.whole("seed", seed, 0, INT64_MAX, "random seed");
+}
+
+bool looks_up_subject(const LocateSettings& settings, const EditRequest& request) {
+  if (module_part(settings.module) != Module::language) return false;
+  const auto& lookup = settings.lookup;
+  return lookup == "auto" ? !request.subject.empty()
+                          : lookup == "subject" || lookup == "constraint";
+}
+
+double clamp_norm_factor(const LocateSettings& settings, const EditRequest& request) {
+  if (settings.clamp_norm_factor > 0) return settings.clamp_norm_factor;
+  return looks_up_subject(settings, request) ? 4 : 10;
 }
 
 std::vector<Site> located_sites(const Model& model, const LocateSettings& settings,

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "editing/editor.h"
 #include "editing/settings/settings.h"
 #include "models/core/model.h"
 
@@ -21,21 +22,29 @@ struct LocateSettings {
   double stop_loss = 0.05;
   double weight_decay = 0.5;
   double kl_factor = 0.0625;
-  double clamp_norm_factor = 4;
+  double clamp_norm_factor = 0;  // 0: see clamp_norm_factor()
+  bool adaptive = true;
   double offset_scale = 1;
   bool end_of_answer = true;
   // Context templates.
   int64_t prefixes = 5;
   int64_t prefix_length = 10;
-  int64_t altered_pictures = 4;
+  int64_t altered_pictures = 8;
   // Second-moment statistics of the keys.
   std::string statistics;
-  double text_weight = 0.5;
-  double ridge = 1e-4;
+  double text_weight = 0.1;
+  double ridge = 1e-3;
   int64_t seed = 0;
 
   void declare(SettingList& list);
 };
+
+// The maximum norm of the offset, relative to the value: the setting, or 4 as published for a
+// subject, and 10 for other keys. The output of a layer at the last token of a prompt is small.
+double clamp_norm_factor(const LocateSettings& settings, const EditRequest& request);
+
+// Whether the key of an edit is at the last token of its subject.
+bool looks_up_subject(const LocateSettings& settings, const EditRequest& request);
 
 // The sites that `settings` selects, of ffn_outputs(model, module); `defaults` are indices for
 // layers=default. Throws

@@ -73,13 +73,15 @@ at::Tensor half_bare_weights(int64_t contexts) {
   return weights;
 }
 
-std::vector<size_t> spread_layers(const std::string& module, size_t count) {
+std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
+                                   size_t edited) {
   if (module != "language") return {count - 1};
-  const auto last = static_cast<size_t>(0.36 * static_cast<double>(count));
-  const auto layers = std::min({std::max<size_t>(1, count / 6), size_t{5}, last + 1});
-  std::vector<size_t> chosen;
-  for (auto layer = last + 1 - layers; layer <= last; ++layer) chosen.push_back(layer);
-  return chosen;
+  const double depth = model.num_image_tokens() > 0 ? 0.75 : 0.36;
+  const auto last = static_cast<size_t>(depth * static_cast<double>(count));
+  std::vector<size_t> blocks;
+  for (auto block = last + 1 - std::min(edited, last + 1); block <= last; ++block)
+    blocks.push_back(block);
+  return blocks;
 }
 
 struct LocatingEditor::Batch {
@@ -92,8 +94,10 @@ struct LocatingEditor::Batch {
 std::vector<Site> LocatingEditor::sites(const Model& model) const {
   const auto& settings = locate_settings();
   std::vector<size_t> defaults;
-  if (settings.sites.empty() && settings.layers == "default")
-    defaults = default_layers(ffn_outputs(model, settings.module).size());
+  if (settings.sites.empty() && settings.layers == "default") {
+    const auto count = ffn_outputs(model, settings.module).size();
+    defaults = default_blocks(model, settings.module, count, default_layer_count());
+  }
   return located_sites(model, settings, defaults);
 }
 
@@ -137,12 +141,14 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
   const auto sites = this->sites(model);
   const auto& last = sites.back();
 
+  static const std::vector<std::string> kNoPrefixes;
   // The requests of one solve, or one request.
   const auto solve = [&](const std::vector<EditRequest>& together, const EditContext& before) {
     Batch batch;
     for (const auto& request : together) {
       LocatedEdit edit;
-      edit.contexts = edit_contexts(vlm, request, settings, prefixes(vlm));
+      edit.contexts = edit_contexts(vlm, request, settings,
+                                    request.image.present() ? kNoPrefixes : prefixes(vlm));
       edit.value = optimize_value(vlm, request, edit.contexts, last, settings, before);
       edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
                                 before.store);

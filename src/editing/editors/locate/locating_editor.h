@@ -26,10 +26,12 @@ struct SiteUpdate {
 // for all others. (contexts) float32.
 at::Tensor half_bare_weights(int64_t contexts);
 
-// The blocks that MEMIT and AlphaEdit edit by default, of `count`: language: the last of them is at
-// 36 % of the depth, as ROME's, and they are a sixth of all blocks, at most 5; other modules: the
-// last one.
-std::vector<size_t> spread_layers(const std::string& module, size_t count);
+// The blocks that are edited by default, of `count`: the last `edited` blocks up to 36 % of the
+// depth in a text-only model (block 17 of 48 in GPT-2 XL, as published), and up to 75 % in a model
+// with pictures, where questions without a subject have their key at the last token. Other modules
+// than language: the last block.
+std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
+                                   size_t edited);
 
 // Base of the editors that compute a change in closed form from keys and optimized values (ROME,
 // MEMIT, AlphaEdit). The value is optimized at the last site. The residual of each site is what the
@@ -43,8 +45,8 @@ class LocatingEditor : public Editor {
              const EditContext& context) const override;
 
  protected:
-  // The block numbers that layers=default selects, of `count` blocks.
-  virtual std::vector<size_t> default_layers(size_t count) const = 0;
+  // The number of blocks that layers=default selects in the language module.
+  virtual size_t default_layer_count() const = 0;
   virtual const LocateSettings& locate_settings() const = 0;
   // The change of one site. covariance: null with statistics=none. Adds facts to `facts`.
   virtual WeightDelta update(const SiteUpdate& update, const Covariance* covariance,

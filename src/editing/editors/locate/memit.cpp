@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <cmath>
-
 #include "editing/editors/editors.h"
 #include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/locating_editor.h"
@@ -10,7 +7,7 @@ namespace {
 
 // MEMIT [arXiv 2210.07229]: several layers, a batch of edits in one solve.
 struct MemitSettings {
-  double update_weight = 1500;
+  double update_weight = 200;
   bool history = true;
   LocateSettings locate;
 
@@ -31,9 +28,7 @@ class MemitEditor : public LocatingEditor {
   nlohmann::json settings() const override { return settings_json(settings_); }
 
  protected:
-  std::vector<size_t> default_layers(size_t count) const override {
-    return spread_layers(settings_.locate.module, count);
-  }
+  size_t default_layer_count() const override { return 5; }
   const LocateSettings& locate_settings() const override { return settings_.locate; }
   WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                      nlohmann::json&) const override {
@@ -54,19 +49,22 @@ class MemitEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo memit_editor() {
-  return {"memit",
-          "writes many facts into several feed-forward layers in one solve (low-rank patch)",
-          describe_settings<MemitSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<MemitEditor>(given); },
-          {},
-          {"The keys of earlier edits of a stack are preserved; history=false is the published "
-           "algorithm.",
-           "The weight of the covariance is smaller than the published 15,000, which applies only "
-           "a part of an edit to small models.",
-           "Altered pictures are context templates for questions with a picture.",
-           "The learning rate of the value is relative to the layer's output.",
-           "The end of the answer is also trained, so that generation stops after the target.",
-           "Without a subject, the key is at the last token of the prompt."}};
+  return {
+      "memit",
+      "writes many facts into several feed-forward layers in one solve (low-rank patch)",
+      describe_settings<MemitSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<MemitEditor>(given); },
+      {},
+      {"The keys of earlier edits of a stack are preserved; history=false is the published "
+       "algorithm.",
+       "The weight of the covariance is smaller than the published 15,000, which applies only "
+       "a part of an edit to small models.",
+       "A question with a picture has altered pictures as context templates.",
+       "The learning rate of the value is relative to the layer's output. If the value does not "
+       "give the answer, its optimization continues with sharpened logits.",
+       "The end of the answer is also trained, so that generation stops after the target.",
+       "Without a subject, the key is at the last token of the prompt, and the offset may be "
+       "10 times as large as the value."}};
 }
 
 }  // namespace emend

@@ -17,6 +17,10 @@
 namespace emend {
 namespace {
 
+// See optimize_deltas: sharpened logits separate tokens that the model has never seen in training.
+constexpr double kSharpness = 8;
+constexpr double kMaxSharpness = 64;
+
 // The contexts up to the stage of the site, and how their logits are read.
 class ValueForward {
  public:
@@ -24,6 +28,7 @@ class ValueForward {
                const Site& site, const LocateSettings& settings, const EditContext& context)
       : model_(*vlm.model), site_(site), base_(context.base), contexts_(contexts.size()) {
     tokens_ = answer_tokens(contexts.forced).to(model_.device());
+    bare_ = static_cast<int64_t>(contexts.forced.answers.front().size());
     if (contexts.lookup.empty())
       begin_with_pictures(vlm, contexts, context);
     else
@@ -69,8 +74,13 @@ class ValueForward {
     return pass.logits().to(at::kFloat);
   }
 
-  at::Tensor answer(const at::Tensor& logits) const {
-    return answer_loss(logits.slice(0, 0, tokens_.size(0)), tokens_);
+  // logits: as above, multiplied by `sharpness`.
+  at::Tensor answer(const at::Tensor& logits, double sharpness) const {
+    return answer_loss(logits.slice(0, 0, tokens_.size(0)) * sharpness, tokens_) / sharpness;
+  }
+  // Whether greedy generation gives the answer in the bare context.
+  bool holds(const at::Tensor& logits) const {
+    return logits.slice(0, 0, bare_).argmax(-1).eq(tokens_.slice(0, 0, bare_)).all().item<bool>();
   }
   bool has_kl() const { return kl_; }
   // Log-probabilities of the KL row.
@@ -95,8 +105,13 @@ class ValueForward {
       batch.rows.push_back(std::move(row));
       kl_ = true;
     }
-    // Nothing is before a lookup position at the start of a row.
-    const bool shared = *std::min_element(lookup.begin(), lookup.end()) > 0;
+    // Nothing is before a lookup position at the start of a row, and a picture is not divided.
+    bool shared = true;
+    for (size_t r = 0; r < lookup.size(); ++r) {
+      const auto& ids = batch.rows[r].ids;
+      shared = shared && lookup[r] > 0 &&
+               std::find(ids.begin() + lookup[r], ids.end(), kImageToken) == ids.end();
+    }
     const auto begins = shared ? lookup : std::vector<int64_t>(lookup.size(), 0);
     const auto language = model_.first_stage(Module::language);
     kept_ = shared ? run_row_prefixes(vlm, batch, begins, base_, context.store)
@@ -145,6 +160,7 @@ class ValueForward {
   int64_t contexts_;
   Pass kept_;
   at::Tensor tokens_;  // (K) answer tokens of all contexts
+  int64_t bare_;       // those of the bare context, which is the first
   // (M) positions in the flattened (rows * T) to which an offset is added, those of the bare
   // context first, and the index of the offset; undefined: offset i is added to position i of each
   // picture.
@@ -166,35 +182,45 @@ EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditC
   EditValue value;
   value.output = forward.output();
   const double norm = value.output.norm().item<double>();
-  const double most = settings.clamp_norm_factor * norm;
+  const double most = clamp_norm_factor(settings, request) * norm;
   const auto size = static_cast<double>(value.output.numel());
   const double lr = settings.lr > 0 ? settings.lr : 0.1 * most / std::sqrt(size);
   auto offset = at::zeros_like(value.output).requires_grad_();
-  const auto optimizer = make_optimizer("adam", {offset}, {lr, 0});
+  auto optimizer = make_optimizer("adam", {offset}, {lr, 0});
   at::Tensor before;
+  double sharpness = 1;
   value.stop_reason = "step_limit";
-  for (int64_t step = 0;; ++step) {
-    at::AutoGradMode gradients(step < settings.steps);
+  for (int64_t step = 0, limit = settings.steps;; ++step) {
+    at::AutoGradMode gradients(settings.steps > 0);
     const auto logits = forward.logits(offset);
-    const auto answer = forward.answer(logits);
-    auto loss = answer + settings.weight_decay * offset.norm() / (norm * norm);
-    if (forward.has_kl()) {
-      const auto after = forward.kl_row(logits);
-      if (step == 0) before = after.detach();
-      loss = loss + settings.kl_factor * (before.exp() * (before - after)).sum();
-    }
+    const auto answer = forward.answer(logits, 1);
     value.losses.push_back(answer.item<double>());
-    if (context.on_step) context.on_step(step, settings.steps, value.losses.back());
+    if (context.on_step) context.on_step(step, limit, value.losses.back());
     if (!std::isfinite(value.losses.back()))
       throw Error(
           "editing::locate",
           fmt::format("the loss of the value is {} after {} steps", value.losses.back(), step),
           "lower the learning rate (--set lr=...) or clamp_norm_factor");
-    if (loss.item<double>() < settings.stop_loss) {
+    if (step == limit) {
+      const bool sharpen = settings.steps > 0 && settings.adaptive && sharpness < kMaxSharpness &&
+                           !forward.holds(logits.detach());
+      if (!sharpen) break;
+      sharpness *= kSharpness;
+      limit += settings.steps;
+      optimizer = make_optimizer("adam", {offset}, {lr, 0});
+    }
+    auto loss = sharpness == 1 ? answer : forward.answer(logits, sharpness);
+    loss = loss + settings.weight_decay * offset.norm() / (norm * norm);
+    if (forward.has_kl()) {
+      const auto after = forward.kl_row(logits);
+      if (step == 0) before = after.detach();
+      loss = loss + settings.kl_factor * (before.exp() * (before - after)).sum();
+    }
+    if (loss.item<double>() < settings.stop_loss &&
+        (!settings.adaptive || forward.holds(logits.detach()))) {
       value.stop_reason = "stop_loss";
       break;
     }
-    if (step == settings.steps) break;
     const auto gradient = torch::autograd::grad({loss}, {offset}, {}, false, false, true).at(0);
     if (!gradient.defined())
       throw Error("editing::locate", "the answer does not depend on " + site.name,

@@ -25,7 +25,9 @@ struct EditValue {
 //   norm(output)^2
 // with Adam, where KL is that of the prompt "{subject} is a" at its last subject token. After each
 // step, the offset is scaled back to norm(offset) <= clamp_norm_factor * norm(output). Several
-// lookup positions have an offset each, and their norms are those of all together.
+// lookup positions have an offset each, and their norms are those of all together. With
+// settings.adaptive, if the bare context does not give the answer after all steps, as many steps
+// with sharpened logits follow, at most twice.
 // In the language module, positions before the lookup position run once. Throws emend::Error if the
 // loss is not finite.
 EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditContexts& contexts,

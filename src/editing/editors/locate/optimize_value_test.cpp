@@ -93,6 +93,22 @@ TEST_F(OptimizeValueTest, LossIsThatOfCompletePasses) {
   }
 }
 
+TEST_F(OptimizeValueTest, PrefixesAreContextsOfATextOnlyPrompt) {
+  auto text_only = request();
+  text_only.image = {};
+  for (const char* lookup : {"subject", "last", "answer"}) {
+    auto settings = quick();
+    settings.lookup = lookup;
+    const auto all = contexts(settings, text_only);
+    ASSERT_EQ(all.size(), 3) << "bare, and two prefixes";
+    const auto found =
+        optimize_value(*vlm_, text_only, all, vlm_->model->site(kLanguageSite), settings, {});
+    EXPECT_NEAR(found.losses.back(), complete_loss(all, kLanguageSite, found.offset), 1e-4)
+        << lookup;
+    EXPECT_LT(found.losses.back(), found.losses.front()) << lookup;
+  }
+}
+
 TEST_F(OptimizeValueTest, AllPositionsOfAPictureHaveAnOffset) {
   for (const auto& [module, site] : {std::pair{"connector", kConnectorSite},
                                      {"projector", kProjector},
@@ -161,7 +177,8 @@ TEST_F(OptimizeValueTest, StopsWhenTheLossIsLow) {
   auto settings = quick();
   settings.steps = 400;
   settings.stop_loss = 1;
-  settings.clamp_norm_factor = 100;
+  settings.clamp_norm_factor = 20;
+  settings.lr = 0.02;
   settings.weight_decay = 0;
   const auto found = value(settings, kLanguageSite);
   EXPECT_EQ(found.stop_reason, "stop_loss");

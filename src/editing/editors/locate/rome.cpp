@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "editing/editors/editors.h"
 #include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/locating_editor.h"
@@ -29,11 +27,7 @@ class RomeEditor : public LocatingEditor {
   nlohmann::json settings() const override { return settings_json(settings_); }
 
  protected:
-  std::vector<size_t> default_layers(size_t count) const override {
-    // GPT-2 XL: block 17 of 48.
-    if (settings_.locate.module != "language") return {count - 1};
-    return {static_cast<size_t>(std::floor(0.36 * static_cast<double>(count)))};
-  }
+  size_t default_layer_count() const override { return 1; }
   const LocateSettings& locate_settings() const override { return settings_.locate; }
   WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                      nlohmann::json&) const override {
@@ -55,19 +49,22 @@ class RomeEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo rome_editor() {
-  return {"rome",
-          "writes one fact into one feed-forward layer in closed form (low-rank patch)",
-          describe_settings<RomeSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<RomeEditor>(given); },
-          {},
-          {"The key is averaged over the context templates everywhere, as in R-ROME; "
-           "variant=original is the published algorithm.",
-           "5 generated prefixes are used instead of 20, and altered pictures are added for "
-           "questions with a picture.",
-           "The learning rate of the value is relative to the layer's output.",
-           "The covariance has a ridge, and weighs text and image positions separately.",
-           "The end of the answer is also trained, so that generation stops after the target.",
-           "Without a subject, the key is at the last token of the prompt."}};
+  return {
+      "rome",
+      "writes one fact into one feed-forward layer in closed form (low-rank patch)",
+      describe_settings<RomeSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<RomeEditor>(given); },
+      {},
+      {"The key is averaged over the context templates everywhere, as in R-ROME; "
+       "variant=original is the published algorithm.",
+       "5 generated prefixes are used instead of 20. A question with a picture has altered "
+       "pictures as context templates instead.",
+       "The learning rate of the value is relative to the layer's output. If the value does not "
+       "give the answer, its optimization continues with sharpened logits.",
+       "The covariance has a ridge, and weighs text and image positions separately.",
+       "The end of the answer is also trained, so that generation stops after the target.",
+       "Without a subject, the key is at the last token of the prompt, and the offset may be "
+       "10 times as large as the value."}};
 }
 
 }  // namespace emend
