@@ -17,6 +17,7 @@ struct EditRequest {
   std::string prompt;       // the formatted prompt
   std::string target;       // includes the leading space
   std::string before = {};  // the answer of the unedited model, if known
+  std::string subject = {};  // the words of the prompt that the fact is about, if known
 };
 
 // The state in which an edit is made.
@@ -24,6 +25,7 @@ struct EditContext {
   using Progress = std::function<void(int64_t step, int64_t steps, double loss)>;
 
   Interventions base;                // earlier edits that stay applied
+  std::vector<SiteKeys> history = {};  // the keys of these edits
   ActivationStore* store = nullptr;  // shared activations; null: each call computes its own
   Progress on_step = {};  // called after each step with the step and the maximum number of steps
 };

@@ -51,6 +51,7 @@ struct Record {
   std::string before;  // `pred`: the model's answer before the edit, if known
   std::string target;  // `alt`
   std::vector<Probe> probes;
+  std::string subject = {};  // the words of the prompt that the fact is about, if known
   std::string truth =
       {};  // what holds for the picture, where known (a counterfactual edit denies it)
 };

@@ -60,7 +60,9 @@ class Validation {
     for (size_t i = 0; i < requests_.size(); ++i) {
       // Pictures of a record are used in every validation.
       auto* store = befores_[i].store;
-      auto patch = editor.edit(vlm_, {requests_[i]}, {{}, store});
+      EditContext context;
+      context.store = store;
+      auto patch = editor.edit(vlm_, {requests_[i]}, context);
       averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_, store)));
     }
     return averages.scores();
