@@ -326,10 +326,15 @@ TraceResult average_traces(const std::vector<TraceResult>& traces) {
   for (const auto& trace : traces) {
     clean.add(trace.clean);
     mean.grid = std::max(mean.grid, trace.grid);
-    for (const auto& note : trace.notes)
-      if (std::find(mean.notes.begin(), mean.notes.end(), note) == mean.notes.end())
-        mean.notes.push_back(note);
   }
+  // What holds for every trace. What only some have is in the means, such as `reversible`.
+  const auto has = [](const TraceResult& trace, const std::string& note) {
+    return std::find(trace.notes.begin(), trace.notes.end(), note) != trace.notes.end();
+  };
+  for (const auto& note : traces.front().notes)
+    if (std::all_of(traces.begin(), traces.end(),
+                    [&](const auto& trace) { return has(trace, note); }))
+      mean.notes.push_back(note);
   mean.clean = clean.mean();
   for (const char* corrupted : {"image", "text"}) {
     std::vector<const TraceRuns*> runs;
