@@ -80,7 +80,7 @@ std::vector<int64_t> given_words(const Processor& processor, const std::string& 
   return fitting;
 }
 
-Batch batch_of(const TracedRow& traced, const std::vector<Row>& rows) {
+Batch with_pictures(const TracedRow& traced, const std::vector<Row>& rows) {
   return {traced.tiles.pixels, rows};
 }
 
@@ -169,7 +169,7 @@ CorruptedRuns corrupt_pixels(const Vlm& vlm, const TracedRow& traced, const std:
   const auto to_begin = [&](const Batch& batch) {
     return forward_until(vlm, batch, begin, context.base, context.store);
   };
-  runs.clean = to_begin(batch_of(traced, {traced.row}));
+  runs.clean = to_begin(with_pictures(traced, {traced.row}));
   runs.corrupted = to_begin(runs.batch);
   enter(vlm, runs, context.base);
   return runs;
@@ -181,8 +181,8 @@ CorruptedRuns corrupt_image_tokens(const Vlm& vlm, const TracedRow& traced, cons
   const auto& model = *vlm.model;
   CorruptedRuns runs;
   const auto language = model.first_stage(Module::language);
-  runs.clean =
-      forward_until(vlm, batch_of(traced, {traced.row}), language, context.base, context.store);
+  runs.clean = forward_until(vlm, with_pictures(traced, {traced.row}), language, context.base,
+                             context.store);
   const auto tokens = runs.clean.hidden.to(at::kFloat);  // (tiles, Q, D)
   const int64_t rows = kind == "noise" ? options.rows : 1;
   at::Tensor changed;  // (rows, tiles, Q, D)
@@ -198,7 +198,7 @@ CorruptedRuns corrupt_image_tokens(const Vlm& vlm, const TracedRow& traced, cons
   changed = changed.to(runs.clean.hidden.scalar_type()).contiguous();
   runs.corrupted = repeat_rows(model, runs.clean, rows, nullptr);
   runs.corrupted.hidden = changed.flatten(0, 1);
-  runs.batch = batch_of(traced, std::vector<Row>(rows, traced.row));
+  runs.batch = with_pictures(traced, std::vector<Row>(rows, traced.row));
   const auto last = model.stages()[language - 1].name;
   runs.corrupt = [changed, last](int64_t row) -> Interventions {
     return {Intervention::boundary(last, [=](const at::Tensor&) { return changed[row]; })};
@@ -249,8 +249,8 @@ CorruptedRuns corrupt_text(const Vlm& vlm, const TracedRow& traced,
     runs.corrupted = repeat_rows(model, narrow_rows(shared->pass, 1, count), 1, prefix.get());
     runs.prefix = std::move(prefix);
   } else {
-    runs.clean =
-        forward_until(vlm, batch_of(traced, {traced.row}), language, context.base, context.store);
+    runs.clean = forward_until(vlm, with_pictures(traced, {traced.row}), language, context.base,
+                               context.store);
     runs.corrupted = forward_until(vlm, runs.batch, language, context.base, context.store);
   }
   enter(vlm, runs, context.base);

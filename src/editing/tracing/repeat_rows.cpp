@@ -3,7 +3,7 @@
 namespace emend {
 namespace {
 
-at::Tensor tiled(const at::Tensor& tensor, int64_t times) {
+at::Tensor repeated_tensor(const at::Tensor& tensor, int64_t times) {
   if (!tensor.defined() || times == 1) return tensor;
   std::vector<int64_t> repeats(tensor.dim(), 1);
   repeats[0] = times;
@@ -11,7 +11,7 @@ at::Tensor tiled(const at::Tensor& tensor, int64_t times) {
 }
 
 // Repeats indices, which are larger by `step` in each repetition.
-at::Tensor tiled_index(const at::Tensor& index, int64_t times, int64_t step) {
+at::Tensor repeated_index(const at::Tensor& index, int64_t times, int64_t step) {
   if (!index.defined() || times == 1) return index;
   const auto offset = at::arange(times, index.options()) * step;
   return (index.unsqueeze(0) + offset.unsqueeze(1)).flatten();
@@ -23,15 +23,16 @@ Pass repeat_rows(const Model& model, const Pass& pass, int64_t times, const KvCa
   Pass result = pass;
   for (auto* tensor : {&result.ids, &result.mask, &result.segments, &result.positions,
                        &result.prompt_lengths, &result.hidden, &result.features, &result.attention})
-    *tensor = tiled(*tensor, times);
+    *tensor = repeated_tensor(*tensor, times);
   const auto language = model.first_stage(Module::language);
   if (pass.pixels.defined() && pass.next <= language) {
     const auto images = pass.next == 0 ? pass.pixels.size(0) : pass.hidden.size(0);
     // Only the first stage reads the pixels.
-    if (pass.next == 0) result.pixels = tiled(pass.pixels, times);
+    if (pass.next == 0) result.pixels = repeated_tensor(pass.pixels, times);
     result.image_positions =
-        tiled_index(pass.image_positions, times, pass.ids.size(0) * pass.ids.size(1));
-    result.image_source = tiled_index(pass.image_source, times, images * model.num_image_tokens());
+        repeated_index(pass.image_positions, times, pass.ids.size(0) * pass.ids.size(1));
+    result.image_source =
+        repeated_index(pass.image_source, times, images * model.num_image_tokens());
   }
   result.cache = nullptr;
   if (prefix) {

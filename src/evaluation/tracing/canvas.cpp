@@ -10,7 +10,7 @@ namespace emend {
 namespace {
 
 // Letters of 3 x 5 pixels: the rows from the top, each as an octal digit of three pixels.
-const std::map<char, const char*>& letters() {
+const std::map<char, const char*>& glyphs() {
   static const std::map<char, const char*> all = {
       {'A', "25755"}, {'B', "65656"}, {'C', "34443"},  {'D', "65556"}, {'E', "74647"},
       {'F', "74644"}, {'G', "34553"}, {'H', "55755"},  {'I', "72227"}, {'J', "11152"},
@@ -91,8 +91,8 @@ void PixelCanvas::text(int x, int y, const std::string& text, Align align) {
   int left = align == Align::left ? x : align == Align::center ? x - width / 2 : x - width;
   for (char c : text) {
     const auto found =
-        letters().find(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
-    for (int row = 0; found != letters().end() && row < 5; ++row)
+        glyphs().find(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+    for (int row = 0; found != glyphs().end() && row < 5; ++row)
       for (int column = 0; column < 3; ++column)
         if ((found->second[row] - '0') >> (2 - column) & 1)
           rectangle(left + column * kDot, y - 5 + row * kDot, kDot, kDot, kInk, {});

@@ -27,7 +27,7 @@ class SvgCanvas : public Canvas {
   SvgCanvas(int width, int height);
   void rectangle(int x, int y, int width, int height, Color color,
                  const std::string& tooltip) override;
-  void text(int x, int y, const std::string& text, Align align) override;
+  void text(int x, int y, const std::string& text, Align align = Align::left) override;
   std::string svg() const { return body_ + "</svg>\n"; }
 
  private:
@@ -40,7 +40,7 @@ class PixelCanvas : public Canvas {
   PixelCanvas(int width, int height);
   void rectangle(int x, int y, int width, int height, Color color,
                  const std::string& tooltip) override;
-  void text(int x, int y, const std::string& text, Align align) override;
+  void text(int x, int y, const std::string& text, Align align = Align::left) override;
   const Image& image() const { return image_; }
 
  private:
