@@ -181,10 +181,6 @@ void trace_question(const TraceArguments& arguments, const TraceOptions& options
   std::cout << fmt::format("\n  written   {}/{}\n", arguments.output, fmt::join(names, ", "));
 }
 
-const char* kind_title(const std::string& kind) {
-  return kind == "edit" ? "Questions of the edits" : "Questions without a picture";
-}
-
 void trace_records(TraceArguments arguments, const TraceOptions& options) {
   auto suite_options = arguments.suite_options;
   suite_options.seed = static_cast<uint64_t>(arguments.common.seed);
@@ -214,8 +210,9 @@ void trace_records(TraceArguments arguments, const TraceOptions& options) {
   }
   if (arguments.common.json) return print_json(outcome.results);
   for (const auto& [kind, questions] : outcome.kinds) {
-    std::cout << fmt::format("{}: {} traced, {} answered wrongly, {} failed\n", kind_title(kind),
-                             questions.traced, questions.wrong, questions.failed);
+    std::cout << fmt::format("{}: {} traced, {} answered wrongly, {} failed\n",
+                             question_kind_title(kind), questions.traced, questions.wrong,
+                             questions.failed);
     if (!questions.first_failure.empty())
       std::cout << "  first error  " << without_places(questions.first_failure) << "\n";
     if (questions.traced > 0) print_trace(questions.mean);
@@ -256,8 +253,8 @@ void add_trace_suite(CLI::App& command, TraceArguments& arguments,
   command
       .add_option("--questions", arguments.questions,
                   "questions of a suite's records. edit: those of the edits; text: those without a "
-                  "picture (T-Locality); both")
-      ->check(one_of({"edit", "text", "both"}))
+                  "picture (T-Locality); beside: these, asked with the record's picture; all")
+      ->check(one_of({"edit", "text", "beside", "all"}))
       ->capture_default_str()
       ->needs(name);
   command.add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: 500)")
@@ -299,7 +296,7 @@ Examples:
   emend trace --image scene.png -p "What color is the star?" --subject star -o trace-star
   emend trace -p "Where does Mipo live?" --subject Mipo -o trace-mipo
   emend trace -m MODEL --image a.png --other-image b.png -p "What is this?" --set image=swap -o trace-swap
-  emend trace --suite scenes --limit 200 --questions both -o trace-scenes
+  emend trace --suite scenes --limit 200 --questions all -o trace-scenes
 )" + settings_help());
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);

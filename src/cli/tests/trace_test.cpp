@@ -57,7 +57,7 @@ TEST_F(TraceProgramTest, RefusesWrongInput) {
 
 TEST_F(TraceProgramTest, TracesASuite) {
   const auto options = std::string(
-      "trace --suite scenes --limit 2 --questions both --set rows=2 --set modules=language "
+      "trace --suite scenes --limit 2 --questions all --set rows=2 --set modules=language "
       "-o {}/suite");
   const auto result = run(options);
   ASSERT_EQ(result.code, 0) << result.err;

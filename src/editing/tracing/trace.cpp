@@ -82,10 +82,16 @@ std::vector<int64_t> greedy_answer(const Vlm& vlm, const TracedRow& traced,
 std::vector<std::string> notes_of(const Model& model, const TraceQuery& query,
                                   const TraceOptions& options, const TraceResult& result) {
   std::vector<std::string> notes;
-  if (options.grid > 0 && query.image.present() && !image_tokens_have_places(model))
-    notes.emplace_back(
-        "The image tokens of this model are query tokens, which have no place in the picture; the "
-        "grid over the picture is that of the vision tower's patches.");
+  if (options.grid > 0 && query.image.present() && !image_tokens_have_places(model)) {
+    const std::string queries =
+        "The image tokens of this model are query tokens, which have no place in the picture; ";
+    bool patches = false;
+    for (const auto& runs : result.runs)
+      for (const auto& map : runs.maps) patches = patches || map.row("image 1,1") >= 0;
+    notes.push_back(queries + (patches ? "the grid over it is that of the vision tower's patches."
+                                       : "trace the vision tower with image=gray, swap or "
+                                         "pixel_noise for a grid over it."));
+  }
   for (const auto& runs : result.runs) {
     if (runs.reversible < 1)
       notes.push_back(

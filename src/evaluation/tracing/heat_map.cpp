@@ -93,7 +93,10 @@ struct Figure {
       int most_rows = 1;
       for (size_t m = 0; m < row.size(); ++m) {
         if (!row[m]) continue;
-        widths[m] = std::max(widths[m], static_cast<int>(row[m]->layers.size()) * kCell);
+        const auto title =
+            std::string(module_title(row[m]->module)) + ": " + component_title(*row[m]);
+        widths[m] = std::max({widths[m], static_cast<int>(row[m]->layers.size()) * kCell,
+                              static_cast<int>(title.size()) * 8});
         const auto shown = shown_rows(*row[m]);
         most_rows = std::max(most_rows, static_cast<int>(shown.size()));
         for (auto g : shown) {
@@ -105,7 +108,6 @@ struct Figure {
     }
     int x = kMargin;
     for (auto& panel : widths) {
-      panel = std::max(panel, 140);
       lefts.push_back(x + labels);
       x += labels + panel + kGap;
     }

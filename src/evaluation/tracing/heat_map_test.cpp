@@ -96,10 +96,11 @@ TEST(HeatMap, TintsThePicture) {
 }
 
 TEST(HeatMap, SummarizesLocations) {
-  EXPECT_THAT(trace_summary(seen_result()),
-              ElementsAre("seen: vision_tower.embed (residual at all, indirect effect 0.80)",
-                          "seen: connector.layer 1-2 (mlp at query tokens, indirect effect 0.30)",
-                          "seen: language.block 0 (mlp at image, indirect effect 0.10)"));
+  EXPECT_THAT(
+      trace_summary(seen_result()),
+      ElementsAre("seen: vision_tower.embed to block 0 (residual at all, indirect effect 0.80)",
+                  "seen: connector.layer 1-2 (mlp at query tokens, indirect effect 0.30)",
+                  "seen: language.block 0 (mlp at image, indirect effect 0.10)"));
   auto known = seen_result();
   known.runs[0].corrupted = "text";
   known.runs[0].maps = {};

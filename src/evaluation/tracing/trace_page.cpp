@@ -17,23 +17,29 @@ std::string with_error(double value, double error, int64_t records) {
   return records > 1 ? fmt::format("{:.3f} ± {:.3f}", value, error) : fmt::format("{:.3f}", value);
 }
 
-// "language.block 3-4": the run of neighbors of the best layer with at least half of its effect.
+// "language.block 3-4", "language.embed to block 1": the best layer and its neighbors with at least
+// half of its effect.
 std::string layer_span(const TraceMap& map, size_t row, size_t best) {
   const auto& effects = map.effects[row];
   const auto enough = [&](size_t l) {
     return effects[l].probability >= 0.5 * effects[best].probability;
   };
-  const auto stem = [&](size_t l) { return map.layers[l].substr(0, map.layers[l].rfind('.')); };
-  const auto name = [&](size_t l) { return map.layers[l].substr(map.layers[l].rfind('.') + 1); };
-  const auto numbered = [&](size_t l) {
-    return std::isdigit(static_cast<unsigned char>(name(l)[0])) != 0;
+  const auto is_number = [](const std::string& name) {
+    return std::isdigit(static_cast<unsigned char>(name[0])) != 0;
   };
-  if (!numbered(best)) return map.layers[best];
   size_t first = best, last = best;
-  while (first > 0 && enough(first - 1) && numbered(first - 1)) --first;
-  while (last + 1 < effects.size() && enough(last + 1) && numbered(last + 1)) ++last;
-  return first == last ? fmt::format("{} {}", stem(best), name(best))
-                       : fmt::format("{} {}-{}", stem(best), name(first), name(last));
+  while (first > 0 && enough(first - 1)) --first;
+  while (last + 1 < effects.size() && enough(last + 1)) ++last;
+  const auto &begin = map.layers[first], &end = map.layers[last];
+  const auto begin_dot = begin.rfind('.'), end_dot = end.rfind('.');
+  const auto from = begin.substr(begin_dot + 1), to = end.substr(end_dot + 1);
+  // "language.block", and "block" alone in a span.
+  const auto stem = begin.substr(0, begin_dot), last_stem = end.substr(0, end_dot);
+  const auto single = is_number(from) ? stem + " " + from : begin;
+  if (first == last) return single;
+  if (stem == last_stem && is_number(from) && is_number(to)) return single + "-" + to;
+  const auto short_stem = last_stem.substr(last_stem.rfind('.') + 1);
+  return single + " to " + (is_number(to) ? short_stem + " " + to : to);
 }
 
 std::string located(const TraceRuns& runs, const TraceLocation& location) {
@@ -154,8 +160,8 @@ std::string trace_page(const std::string& title, const nlohmann::json& facts,
       escaped_markup(title), kReportCss);
   for (const auto& part : parts) {
     const auto& result = part.result;
-    if (part.kind == "edit") html += "<h1>Questions of the edits</h1>\n";
-    if (part.kind == "text") html += "<h1>Questions without a picture</h1>\n";
+    if (!part.kind.empty())
+      html += "<h1>" + std::string(question_kind_title(part.kind)) + "</h1>\n";
     if (part.questions)
       html += fmt::format(
           "<p class=\"sub\">{} traced, {} left out because the model answers them wrongly, {} "

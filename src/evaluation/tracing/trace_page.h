@@ -11,7 +11,7 @@ namespace emend {
 
 // One trace, or the mean over the questions of one kind.
 struct TracePagePart {
-  std::string kind;  // edit, text; empty for a single question
+  std::string kind;  // edit, text, beside; empty for a single question
   TraceResult result;
   std::optional<TracedQuestions> questions = {};
   std::string picture = {};  // of the overlay, as a data URL; empty: none

@@ -41,14 +41,19 @@ std::vector<SuiteQuestion> questions_to_trace(const Record& record,
     query.subject = subject;
     all.push_back({kind, std::move(query), expected});
   };
-  if (options.questions != "text")
+  const auto wants = [&](const char* kind) {
+    return options.questions == "all" || options.questions == kind;
+  };
+  if (wants("edit"))
     add("edit", record.image, edit_prompt(options.protocol, record), record.prompt, record.subject,
         is_blank(record.truth) ? record.before : record.truth);
-  if (options.questions != "edit")
-    for (const auto& probe : record.probes)
-      if (probe.group == Group::text_locality)
-        add("text", probe.image, probe_prompt(options.protocol, record, probe), probe.text,
-            probe.subject, probe.answer);
+  for (const auto& probe : record.probes) {
+    if (probe.group != Group::text_locality) continue;
+    const auto prompt = probe_prompt(options.protocol, record, probe);
+    if (wants("text")) add("text", {}, prompt, probe.text, probe.subject, probe.answer);
+    if (wants("beside") && record.image.present())
+      add("beside", record.image, prompt, probe.text, probe.subject, probe.answer);
+  }
   return all;
 }
 
@@ -187,6 +192,12 @@ void check_traced(const std::map<std::string, TracedQuestions>& kinds) {
 }
 
 }  // namespace
+
+const char* question_kind_title(const std::string& kind) {
+  if (kind == "edit") return "Questions of the edits";
+  return kind == "text" ? "Questions without a picture"
+                        : "Questions without a picture, asked beside one";
+}
 
 TraceSuiteOutcome trace_suite(const Vlm& vlm, const Suite& suite, const TraceSuiteOptions& options,
                               ActivationStore* store) {

@@ -10,7 +10,8 @@
 namespace emend {
 
 // Which questions of a record are traced. edit: its own question. text: its questions without a
-// picture (T-Locality), which only the model's memory answers. both: these two kinds.
+// picture (T-Locality), which only the model's memory answers. beside: the same questions, asked
+// with the record's picture, which does not matter. all: these three kinds.
 struct TraceSuiteOptions {
   TraceOptions trace;
   Protocol protocol;
@@ -31,7 +32,7 @@ struct TracedQuestions {
 struct TraceSuiteOutcome {
   bool finished = false;  // false: interrupted; the same call continues
   size_t done = 0, total = 0;
-  std::map<std::string, TracedQuestions> kinds;  // edit, text
+  std::map<std::string, TracedQuestions> kinds;  // edit, text, beside
   nlohmann::json results;                        // the content of trace.json
 };
 
@@ -40,5 +41,8 @@ struct TraceSuiteOutcome {
 // emend::Error if the folder has another run, or no question could be traced.
 TraceSuiteOutcome trace_suite(const Vlm& vlm, const Suite& suite, const TraceSuiteOptions& options,
                               ActivationStore* store);
+
+// The title of a kind of questions: "Questions without a picture".
+const char* question_kind_title(const std::string& kind);
 
 }  // namespace emend

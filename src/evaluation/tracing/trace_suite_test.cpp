@@ -32,7 +32,7 @@ class TraceSuiteTest : public ::testing::Test {
     TraceSuiteOptions options;
     options.trace.rows = 4;
     options.trace.windows = "1";
-    options.questions = "both";
+    options.questions = "all";
     options.directory = folder_ / name;
     return options;
   }
@@ -80,6 +80,12 @@ TEST_F(TraceSuiteTest, SeenAndKnownAnswersTraceToDifferentModules) {
   EXPECT_EQ(largest(known, Module::connector, "residual"), 0);
   EXPECT_EQ(known.records, text.traced);
   EXPECT_GT(known.error.probability, 0);
+
+  // A picture beside such a question does not matter, and the same module has the answer.
+  const auto& beside = outcome.kinds.at("beside").mean;
+  ASSERT_EQ(beside.runs.size(), 2u);
+  EXPECT_LT(beside.runs[0].total_effect(), 0.5 * seen.total_effect());
+  EXPECT_GT(beside.runs[1].total_effect(), 0.3);
 
   const auto results = read_json(folder_ / "run/trace.json");
   EXPECT_EQ(results["kinds"]["text"]["traced"], text.traced);
