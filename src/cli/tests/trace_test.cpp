@@ -51,8 +51,16 @@ TEST_F(TraceProgramTest, RefusesWrongInput) {
   expect_refused(trace + "-o {}/model", "is not empty");
   expect_refused(trace + "-o {}/none/deep", "cannot create the folder");
   expect_refused("trace -m {}/model" + out, "either a question or a suite");
-  expect_refused(trace + "--suite scenes" + out, "excludes");
+  expect_refused(trace + "--suite scenes" + out, "cannot be used together");
   expect_refused("trace -m {}/model --suite counterfact -o {}/out-trace", "--data");
+}
+
+TEST_F(TraceProgramTest, ChoosesLayers) {
+  const auto json = run_json(std::string(kTrace) +
+                             "--set layers=1 --set windows=1 --set modules=language "
+                             "--set components=mlp -o {}/out-trace");
+  ASSERT_EQ(json["runs"][0]["maps"].size(), 1u);
+  EXPECT_EQ(json["runs"][0]["maps"][0]["layers"].dump(), R"(["language.block.1"])");
 }
 
 TEST_F(TraceProgramTest, TracesASuite) {
