@@ -63,8 +63,8 @@ void check_trace_arguments(const TraceArguments& arguments) {
 std::string corruption_line(const TraceRuns& runs) {
   auto line = runs.kind;
   if (runs.factor > 0)
-    line += fmt::format(" of {:g} x sigma, sigma {:.3g}, {} row{}", runs.factor, runs.sigma,
-                        runs.rows, runs.rows == 1 ? "" : "s");
+    line += fmt::format(" of {:g} x sigma, sigma {:.3g}", runs.factor, runs.sigma);
+  if (runs.rows > 1 || runs.factor > 0) line += ", " + counted(runs.rows, "row");
   line +=
       fmt::format("; p(answer) {:.3f} -> {:.3f}", runs.clean.probability, runs.score.probability);
   if (runs.records > 1) line += fmt::format(" ± {:.3f}", runs.error.probability);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "editing/tracing/corruption.h"
 #include "editing/tracing/restored_runs.h"
@@ -53,9 +54,8 @@ TracedRow traced_prompt(const Vlm& vlm, const TraceQuery& query) {
   TracedRow traced;
   if (query.image.present()) {
     ImageBatch pictures;
-    const auto index = pictures.add(vlm.processor.tiles(query.image.load()));
-    traced.row = pictures.row(vlm.processor, query.prompt, index);
     traced.tiles = vlm.processor.tiles(query.image.load());
+    traced.row = pictures.row(vlm.processor, query.prompt, pictures.add(traced.tiles));
   } else {
     traced.row = vlm.processor.row(query.prompt);
   }
@@ -142,6 +142,9 @@ TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& o
     own.corrupted = corrupted;
     own.kind = kind;
     RestoredRuns restored(vlm, traced, runs, options, context);
+    if (!std::isfinite(restored.clean().log_probability))
+      throw Error(kTracePlace, "the answer's probability is not a number",
+                  "check the weights, or use --dtype fp32");
     restored.run(groups, own);
     result.clean = restored.clean();
     result.runs.push_back(std::move(own));
