@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "editing/tracing/trace_options.h"
 #include "io/error.h"
@@ -314,6 +315,36 @@ json to_json(const TraceResult& result) {
 
 TraceResult trace_from_json(const json& value, const std::string& file) {
   return TraceReader(file).result(value);
+}
+
+TraceResult load_trace(const std::string& path) {
+  const auto value = read_json(path);
+  if (!value.is_object() || value.value("format", json()) != "emend-trace-suite")
+    return trace_from_json(value, path);
+  const auto kinds = json_get<json>(value, "kinds", path);
+  std::optional<TraceResult> found;
+  const auto add = [&](const char* corrupted, const std::vector<const char*>& order) {
+    for (const auto* kind : order) {
+      const auto questions = kinds.is_object() ? kinds.value(kind, json()) : json();
+      if (!questions.is_object() || !questions.contains("trace")) continue;
+      const auto trace = trace_from_json(questions.at("trace"), path);
+      for (const auto& runs : trace.runs) {
+        if (runs.corrupted != corrupted) continue;
+        if (!found) {
+          found = trace;
+          found->runs.clear();
+        }
+        found->runs.push_back(runs);
+        return;
+      }
+    }
+  };
+  add("image", {"edit", "beside"});
+  add("text", {"text", "edit", "beside"});
+  if (!found)
+    throw Error("editing::trace", path + " has no trace",
+                "use a file that `emend trace` has written");
+  return *found;
 }
 
 TraceResult average_traces(const std::vector<TraceResult>& traces) {

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "io/error.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
 #include "io/testing.h"
 
 namespace emend {
@@ -76,6 +78,35 @@ TEST(TraceResult, RefusesDamagedJson) {
   shorter["runs"][0]["maps"][0]["indirect_effect"]["probability"][0].erase(0);
   EXPECT_THAT(error_of([&] { trace_from_json(shorter, "trace.json"); }),
               HasSubstr("another number of layers"));
+}
+
+TEST(TraceResult, ReadsFiles) {
+  TemporaryFolder folder;
+  const auto file = folder / "trace.json";
+  const auto narrow = sample_trace({0.1, 0.5}, {0.3, 0.4});
+  write_json(file, to_json(narrow));
+  EXPECT_EQ(to_json(load_trace(file)).dump(), to_json(narrow).dump());
+
+  auto seen = sample_trace({0.1, 0.2}, {0.1, 0.2});
+  seen.runs.push_back(seen.runs[0]);
+  seen.runs[0].corrupted = "image";
+  seen.runs[0].maps[0].component = "residual";
+  write_json(file, {{"format", "emend-trace-suite"},
+                    {"kinds",
+                     {{"edit", {{"trace", to_json(seen)}}},
+                      {"text", {{"trace", to_json(narrow)}}},
+                      {"beside", {{"traced", 0}}}}}});
+  const auto both = load_trace(file);
+  ASSERT_EQ(both.runs.size(), 2u);
+  EXPECT_EQ(both.runs[0].corrupted, "image");
+  EXPECT_EQ(both.runs[0].maps[0].component, "residual");
+  EXPECT_DOUBLE_EQ(both.runs[1].maps[0].effects[0][1].probability, 0.5);  // without a picture
+  for (const char* wrong :
+       {"[]", "{}", R"({"format": "emend-trace-suite", "kinds": {}})",
+        R"({"format": "emend-trace-suite", "kinds": {"edit": {"trace": 1}}})"}) {
+    write_file(file, wrong);
+    EXPECT_THAT(error_of([&] { load_trace(file); }), HasSubstr("trace.json")) << wrong;
+  }
 }
 
 TEST(TraceResult, FindsTheLayers) {
