@@ -1,6 +1,7 @@
 #include "editing/tracing/trace.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iostream>
 

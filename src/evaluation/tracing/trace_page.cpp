@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "evaluation/tracing/canvas.h"
 #include "evaluation/tracing/heat_map.h"
