@@ -213,7 +213,9 @@ void trace_records(TraceArguments arguments, const TraceOptions& options) {
     throw CLI::RuntimeError(128 + InterruptGuard::signal());
   }
   if (arguments.common.json) return print_json(outcome.results);
-  for (const auto& [kind, questions] : outcome.kinds) {
+  for (const auto& kind : question_kinds()) {
+    if (!outcome.kinds.contains(kind)) continue;
+    const auto& questions = outcome.kinds.at(kind);
     std::cout << fmt::format("{}: {} traced, {} answered wrongly, {} failed\n",
                              question_kind_title(kind), questions.traced, questions.wrong,
                              questions.failed);

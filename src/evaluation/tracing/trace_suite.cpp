@@ -193,6 +193,11 @@ void check_traced(const std::map<std::string, TracedQuestions>& kinds) {
 
 }  // namespace
 
+const std::vector<std::string>& question_kinds() {
+  static const std::vector<std::string> kinds = {"edit", "text", "beside"};
+  return kinds;
+}
+
 const char* question_kind_title(const std::string& kind) {
   if (kind == "edit") return "Questions of the edits";
   return kind == "text" ? "Questions without a picture"
@@ -245,12 +250,15 @@ TraceSuiteOutcome trace_suite(const Vlm& vlm, const Suite& suite, const TraceSui
   outcome.results = {{"format", "emend-trace-suite"}, {"config", run["config"]}, {"kinds", kinds}};
   write_json(folder.file("trace.json"), outcome.results);
   std::vector<TracePagePart> parts;
-  for (const auto& [kind, questions] : outcome.kinds)
-    if (questions.traced > 0) parts.push_back({kind, questions.mean, questions, {}});
-  write_file(folder.file("trace.html"),
-             trace_page(fmt::format("Traces of {} records of {}", suite.size(),
-                                    suite.metadata().value("name", std::string("a suite"))),
-                        run["config"], parts));
+  for (const auto& kind : question_kinds())
+    if (const auto found = outcome.kinds.find(kind);
+        found != outcome.kinds.end() && found->second.traced > 0)
+      parts.push_back({kind, found->second.mean, found->second, {}});
+  write_file(
+      folder.file("trace.html"),
+      trace_page(fmt::format("Traces of {} records of {}", suite.size(),
+                             suite_title(suite.metadata().value("name", std::string("a suite")))),
+                 run["config"], parts));
   return outcome;
 }
 

@@ -42,6 +42,8 @@ struct TraceSuiteOutcome {
 TraceSuiteOutcome trace_suite(const Vlm& vlm, const Suite& suite, const TraceSuiteOptions& options,
                               ActivationStore* store);
 
+// The kinds in the order of outputs: edit, text, beside.
+const std::vector<std::string>& question_kinds();
 // The title of a kind of questions: "Questions without a picture".
 const char* question_kind_title(const std::string& kind);
 
