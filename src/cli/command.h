@@ -84,6 +84,7 @@ void add_demo(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_report(CLI::App& program);
 void add_stats(CLI::App& program);
+void add_trace(CLI::App& program);
 void add_train(CLI::App& program);
 void add_convert(CLI::App& program);
 

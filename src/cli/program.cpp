@@ -62,6 +62,7 @@ int run_command(int argc, char** argv) {
   emend::cli::add_demo(program);
   emend::cli::add_bench(program);
   emend::cli::add_report(program);
+  emend::cli::add_trace(program);
   emend::cli::add_train(program);
   emend::cli::add_stats(program);
   emend::cli::add_convert(program);

@@ -41,6 +41,7 @@ struct Probe {
       answer;  // what is expected: the target, or for locality the truth (judged against before)
   bool similar =
       false;  // in RI and NI: the text is a rewording; in CI: the picture is another view
+  std::string subject = {};  // the words of the text that its fact is about, if known
 };
 
 // An edit with its probes: the answer to (image, prompt) should be `target`.
