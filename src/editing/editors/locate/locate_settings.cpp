@@ -57,12 +57,16 @@ void LocateSettings::declare(SettingList& list) {
               "a projector",
               module_aliases());
   list.numbers("layers", layers,
-               "block numbers of the module, for example 5 or 3-5; default: the editor's choice");
+               "block numbers of the module, for example 5 or 3-5; default: the editor's choice; "
+               "traced: as many blocks, where the trace of the edit has the largest effect");
+  list.text("trace", trace,
+            "trace.json of `emend trace` for layers=traced; empty: each edit is traced");
   list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
   list.choice("lookup", lookup, {"auto", "subject", "constraint", "last", "last_image", "answer"},
               "position of the key in the prompt: last token of the subject, of the constraint, of "
               "the prompt, or of the picture, or every position that predicts a token of the "
-              "answer; auto: subject if it is known, otherwise last. In connector, projector and "
+              "answer; auto: subject if it is known and there is no picture, otherwise last. In "
+              "connector, projector and "
               "vision_tower, all positions of the picture are keys");
   list.choice("keys", keys, {"mean", "contexts"},
               "mean: an edit has one key, the mean over its context templates; contexts: each "
@@ -107,7 +111,7 @@ void LocateSettings::declare(SettingList& list) {
 bool looks_up_subject(const LocateSettings& settings, const EditRequest& request) {
   if (module_part(settings.module) != Module::language) return false;
   const auto& lookup = settings.lookup;
-  return lookup == "auto" ? !request.subject.empty()
+  return lookup == "auto" ? !request.subject.empty() && !request.image.present()
                           : lookup == "subject" || lookup == "constraint";
 }
 
@@ -120,8 +124,9 @@ std::vector<Site> located_sites(const Model& model, const LocateSettings& settin
                                 const std::vector<size_t>& defaults) {
   if (!settings.sites.empty()) return model.find_sites(settings.sites);
   const auto all = ffn_outputs(model, settings.module);
-  const auto layers =
-      settings.layers == "default" ? defaults : parse_layers(settings.layers, all.size());
+  const auto layers = settings.layers == "default" || settings.layers == "traced"
+                          ? defaults
+                          : parse_layers(settings.layers, all.size());
   std::vector<Site> sites;
   for (const auto layer : layers) sites.push_back(all.at(layer));
   return sites;

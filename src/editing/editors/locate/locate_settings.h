@@ -13,6 +13,7 @@ namespace emend {
 struct LocateSettings {
   std::string module = "language";
   std::string layers = "default";
+  std::string trace;
   std::string sites;
   std::string lookup = "auto";
   std::string keys = "mean";

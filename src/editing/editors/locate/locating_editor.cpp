@@ -11,6 +11,7 @@
 #include "editing/statistics/moments_file.h"
 #include "editing/targets/ffn_outputs.h"
 #include "editing/targets/target_modules.h"
+#include "editing/tracing/trace_edits.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
 
@@ -91,14 +92,21 @@ struct LocatingEditor::Batch {
   nlohmann::json sites = nlohmann::json::array();  // facts of each site
 };
 
-std::vector<Site> LocatingEditor::sites(const Model& model) const {
+bool LocatingEditor::traced() const {
+  return locate_settings().sites.empty() && locate_settings().layers == "traced";
+}
+
+// Before an edit is traced, any block of the module can be the first one.
+std::vector<Site> LocatingEditor::sites(const Model& model,
+                                        const std::vector<size_t>& traced_blocks) const {
   const auto& settings = locate_settings();
-  std::vector<size_t> defaults;
-  if (settings.sites.empty() && settings.layers == "default") {
-    const auto count = ffn_outputs(model, settings.module).size();
-    defaults = default_blocks(model, settings.module, count, default_layer_count());
-  }
-  return located_sites(model, settings, defaults);
+  if (!settings.sites.empty()) return located_sites(model, settings, {});
+  const auto count = ffn_outputs(model, settings.module).size();
+  auto blocks = traced_blocks;
+  if (traced() && blocks.empty())
+    for (size_t block = 0; block < count; ++block) blocks.push_back(block);
+  if (!traced()) blocks = default_blocks(model, settings.module, count, default_layer_count());
+  return located_sites(model, settings, blocks);
 }
 
 size_t LocatingEditor::first_stage(const Model& model) const {
@@ -123,7 +131,9 @@ std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm,
   auto& known = covariances_[vlm.fingerprint() + " " + site.name];
   if (!known) {
     std::vector<std::string> names;
-    for (const auto& other : sites(*vlm.model)) names.push_back(other.name);
+    if (traced()) names.push_back(site.name);
+    if (!traced())
+      for (const auto& other : sites(*vlm.model)) names.push_back(other.name);
     const auto file = open_moments(vlm, settings.statistics, names);
     known = std::make_shared<const Covariance>(file.read(vlm, site.name), settings.text_weight,
                                                settings.ridge);
@@ -138,7 +148,14 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
   refuse_request_edits(context);
   const auto& model = *vlm.model;
   const auto& settings = locate_settings();
-  const auto sites = this->sites(model);
+  std::vector<size_t> blocks;
+  if (traced()) {
+    const auto part = module_part(settings.module);
+    const auto found = trace_edits(vlm, requests, settings.trace, part, context);
+    for (const auto block : traced_layers(found, part, static_cast<int64_t>(default_layer_count())))
+      blocks.push_back(static_cast<size_t>(block));
+  }
+  const auto sites = this->sites(model, blocks);
   const auto& last = sites.back();
 
   static const std::vector<std::string> kNoPrefixes;

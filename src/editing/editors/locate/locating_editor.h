@@ -63,7 +63,8 @@ class LocatingEditor : public Editor {
 
  private:
   struct Batch;
-  std::vector<Site> sites(const Model& model) const;
+  bool traced() const;
+  std::vector<Site> sites(const Model& model, const std::vector<size_t>& traced_blocks = {}) const;
   const std::vector<std::string>& prefixes(const Vlm& vlm) const;
   std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site) const;
 

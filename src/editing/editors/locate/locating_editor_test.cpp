@@ -5,7 +5,9 @@
 
 #include "editing/patches/patch_stack.h"
 #include "editing/testing/statistics.h"
+#include "editing/tracing/trace_edits.h"
 #include "io/error.h"
+#include "io/files/file.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"
 #include "tests/tiny_vlm.h"
@@ -199,6 +201,27 @@ TEST_F(LocatingEditorTest, EffectHasTheStatisticsAndTheValues) {
   EXPECT_EQ(site["keys"], 1);
   EXPECT_EQ(patch.effect["values"][0]["losses"].size(), 9u);
   EXPECT_EQ(patch.effect["steps"], 8);
+}
+
+TEST_F(LocatingEditorTest, TracedLayersAreThoseOfTheTrace) {
+  const auto settings = quick({{"layers", "traced"}});
+  const auto editor = make_editor("rome", settings);
+  EXPECT_EQ(editor->first_stage(*vlm_->model), vlm_->model->stage("language.block.0"));
+  const auto patch = editor->edit(*vlm_, {request()});
+  const auto found = trace_edits(*vlm_, {request()}, "", Module::language, {});
+  const auto layers = traced_layers(found, Module::language, 1);
+  ASSERT_EQ(patch.deltas.size(), 1u);
+  EXPECT_EQ(patch.deltas[0].site,
+            "language_model.model.decoder.layers." + std::to_string(layers.at(0)) + ".fc2");
+  // The same from a file.
+  const auto path = *folder_ / "trace.json";
+  write_file(path, to_json(found).dump());
+  const auto again =
+      make_editor("rome", quick({{"layers", "traced"}, {"trace", path}}))->edit(*vlm_, {request()});
+  EXPECT_EQ(again.deltas[0].site, patch.deltas[0].site);
+  EXPECT_THROW(make_editor("rome", quick({{"layers", "traced"}, {"trace", path + ".none"}}))
+                   ->edit(*vlm_, {request()}),
+               Error);
 }
 
 TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {

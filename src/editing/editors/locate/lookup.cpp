@@ -68,7 +68,9 @@ std::vector<int64_t> lookup_positions(const Vlm& vlm, const EditRequest& request
   const auto size = static_cast<int64_t>(row.ids.size());
   const auto answer = forced.answer_begin.front();
   const bool known = !request.subject.empty();
-  const auto kind = lookup == "auto" ? (known ? "subject" : "last") : lookup;
+  const auto kind = lookup != "auto"                    ? lookup
+                    : known && !request.image.present() ? "subject"
+                                                        : "last";
   if (kind == "last") return {size - answer + 1};
   if (kind == "answer") {
     std::vector<int64_t> positions;

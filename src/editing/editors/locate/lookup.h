@@ -12,8 +12,9 @@ namespace emend {
 // order of the row. Context templates are put before the prompt, so that the distances are the same
 // in every context. `lookup` is subject, constraint (both: the last token of request.subject), last
 // (the last token of the prompt), last_image (the last token of the picture), answer (every
-// position that predicts a token of the answer) or auto (subject if it is known, otherwise last).
-// Throws emend::Error if the prompt does not contain the subject, or there is no picture.
+// position that predicts a token of the answer) or auto (subject if it is known and there is no
+// picture, otherwise last). Throws emend::Error if the prompt does not contain the subject, or
+// there is no picture.
 std::vector<int64_t> lookup_positions(const Vlm& vlm, const EditRequest& request,
                                       const std::string& lookup, bool end_of_answer);
 

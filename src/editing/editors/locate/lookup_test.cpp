@@ -45,11 +45,13 @@ std::unique_ptr<TemporaryFolder> LookupTest::folder_;
 std::unique_ptr<Vlm> LookupTest::vlm_;
 
 TEST_F(LookupTest, SubjectIsItsLastToken) {
-  const auto lookup = lookup_positions(*vlm_, request(), "auto", true);
+  const auto lookup = lookup_positions(*vlm_, request(), "subject", true);
   ASSERT_EQ(lookup.size(), 1u);
   EXPECT_TRUE(std::string(" red dog").ends_with(token(request(), lookup[0])))
       << token(request(), lookup[0]);
-  EXPECT_EQ(lookup, lookup_positions(*vlm_, request(), "subject", true));
+  auto text_only = request();
+  text_only.image = {};
+  EXPECT_EQ(lookup, lookup_positions(*vlm_, text_only, "auto", true));
   EXPECT_EQ(lookup, lookup_positions(*vlm_, request(), "constraint", true));
 }
 
@@ -98,7 +100,7 @@ TEST_F(LookupTest, LastImageIsTheLastImageToken) {
 TEST_F(LookupTest, RefusesASubjectThatIsNotInThePrompt) {
   auto other = request();
   other.subject = "blue whale";
-  EXPECT_THROW(lookup_positions(*vlm_, other, "auto", true), Error);
+  EXPECT_THROW(lookup_positions(*vlm_, other, "subject", true), Error);
   other.subject.clear();
   EXPECT_THROW(lookup_positions(*vlm_, other, "subject", true), Error);
 }

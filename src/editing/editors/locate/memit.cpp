@@ -63,7 +63,8 @@ EditorInfo memit_editor() {
        "The learning rate of the value is relative to the layer's output. If the value does not "
        "give the answer, its optimization continues with sharpened logits.",
        "The end of the answer is also trained, so that generation stops after the target.",
-       "Without a subject, the key is at the last token of the prompt, and the offset may be "
+       "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
+       "offset may be "
        "10 times as large as the value."}};
 }
 

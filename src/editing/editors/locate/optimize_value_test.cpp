@@ -38,8 +38,9 @@ class OptimizeValueTest : public ::testing::Test {
     settings.altered_pictures = 2;
     return settings;
   }
-  static EditContexts contexts(const LocateSettings& settings) {
-    return edit_contexts(*vlm_, request(), settings,
+  static EditContexts contexts(const LocateSettings& settings,
+                               const EditRequest& request = OptimizeValueTest::request()) {
+    return edit_contexts(*vlm_, request, settings,
                          generated_prefixes(*vlm_, settings.prefixes, settings.prefix_length, 1));
   }
   static EditValue value(const LocateSettings& settings, const std::string& site) {

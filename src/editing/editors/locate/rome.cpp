@@ -63,7 +63,8 @@ EditorInfo rome_editor() {
        "give the answer, its optimization continues with sharpened logits.",
        "The covariance has a ridge, and weighs text and image positions separately.",
        "The end of the answer is also trained, so that generation stops after the target.",
-       "Without a subject, the key is at the last token of the prompt, and the offset may be "
+       "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
+       "offset may be "
        "10 times as large as the value."}};
 }
 
