@@ -42,9 +42,6 @@ constexpr int64_t kDefaultGrid = 4;
 
 TraceOptions trace_options(const TraceArguments& arguments) {
   auto given = editor_settings(arguments.settings);
-  // A single block is a number for --set, and a list for these settings.
-  for (const char* list : {"layers", "windows"})
-    if (given.contains(list) && given[list].is_number()) given[list] = given[list].dump();
   if (!given.contains("seed") && arguments.common.seed != 0) given["seed"] = arguments.common.seed;
   if (!given.contains("grid") && arguments.suite.empty()) given["grid"] = kDefaultGrid;
   auto options = read_settings<TraceOptions>("trace", given);

@@ -71,10 +71,11 @@ void TraceOptions::declare(SettingList& list) {
             "restored components, separated by commas: residual, attention, mlp");
   list.text("modules", modules,
             "traced modules, separated by commas: language, connector, vision_tower");
-  list.text("windows", windows,
-            "numbers of blocks whose attention or MLP outputs are restored together, separated by "
-            "commas; N% is a share of the module's blocks");
-  list.text("layers", layers, "traced blocks of each module, such as 0-5,8; all");
+  list.numbers(
+      "windows", windows,
+      "numbers of blocks whose attention or MLP outputs are restored together, separated by "
+      "commas; N% is a share of the module's blocks");
+  list.numbers("layers", layers, "traced blocks of each module, such as 0-5,8; all");
   list.whole("grid", grid, 0, 64,
              "also restore each part of a grid of this many rows and columns over the picture; 0: "
              "no grid");
