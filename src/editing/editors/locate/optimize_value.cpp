@@ -18,8 +18,8 @@ namespace emend {
 namespace {
 
 // See optimize_deltas: sharpened logits separate tokens that the model has never seen in training.
-constexpr double kSharpness = 8;
-constexpr double kMaxSharpness = 64;
+constexpr double kValueSharpness = 8;
+constexpr double kMaxValueSharpness = 64;
 
 // The contexts up to the stage of the site, and how their logits are read.
 class ValueForward {
@@ -202,10 +202,10 @@ EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditC
           fmt::format("the loss of the value is {} after {} steps", value.losses.back(), step),
           "lower the learning rate (--set lr=...) or clamp_norm_factor");
     if (step == limit) {
-      const bool sharpen = settings.steps > 0 && settings.adaptive && sharpness < kMaxSharpness &&
-                           !forward.holds(logits.detach());
+      const bool sharpen = settings.steps > 0 && settings.adaptive &&
+                           sharpness < kMaxValueSharpness && !forward.holds(logits.detach());
       if (!sharpen) break;
-      sharpness *= kSharpness;
+      sharpness *= kValueSharpness;
       limit += settings.steps;
       optimizer = make_optimizer("adam", {offset}, {lr, 0});
     }

@@ -42,9 +42,10 @@ function aboutSection() {
 }
 
 const SECTIONS = { about: aboutSection, results: resultsSection, charts: chartsSection,
-  grid: gridSection, curves: curvesSection, cost: costSection, records: recordsSection };
-const NAMES = { about: 'About', results: 'Results', charts: 'Charts', grid: 'Text × picture',
-  curves: 'Curves', cost: 'Cost', records: 'Records' };
+  sweep: sweepSection, grid: gridSection, curves: curvesSection, cost: costSection,
+  records: recordsSection };
+const NAMES = { about: 'About', results: 'Results', charts: 'Charts', sweep: 'Sweep',
+  grid: 'Text × picture', curves: 'Curves', cost: 'Cost', records: 'Records' };
 
 function redraw(...ids) {
   for (const id of ids) {
