@@ -41,10 +41,10 @@ function aboutSection() {
           ': a different protocol'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))));
 }
 
-const SECTIONS = { about: aboutSection, results: resultsSection, charts: chartsSection,
-  sweep: sweepSection, grid: gridSection, curves: curvesSection, cost: costSection,
+const SECTIONS = { about: aboutSection, results: resultsSection, sweep: sweepSection,
+  charts: chartsSection, grid: gridSection, curves: curvesSection, cost: costSection,
   records: recordsSection };
-const NAMES = { about: 'About', results: 'Results', charts: 'Charts', sweep: 'Sweep',
+const NAMES = { about: 'About', results: 'Results', sweep: 'Sweep', charts: 'Charts',
   grid: 'Text × picture', curves: 'Curves', cost: 'Cost', records: 'Records' };
 
 function redraw(...ids) {
