@@ -10,6 +10,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/optim/adaptive_rate.h"
 #include "editing/optim/optimizer.h"
+#include "editing/optim/sharpness.h"
 #include "editing/training/forced.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
@@ -75,13 +76,6 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
   problem.kept.logit_positions = answer_positions(forced).to(device);
   return problem;
 }
-
-// Tokens that the model has never seen in training have almost the same row of the output layer.
-// The loss of each stays near the logarithm of their number, and its gradient hardly depends on
-// which of them is the target. Multiplying the logits separates them: by this factor each time that
-// the loss falls too slowly, up to the largest factor.
-constexpr double kSharpness = 8;
-constexpr double kMaxSharpness = 64;
 
 // What the model answers with some weights.
 struct TunedAnswer {

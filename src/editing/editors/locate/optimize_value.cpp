@@ -8,6 +8,7 @@
 
 #include "editing/editors/locate/lookup.h"
 #include "editing/optim/optimizer.h"
+#include "editing/optim/sharpness.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
@@ -16,10 +17,6 @@
 
 namespace emend {
 namespace {
-
-// See optimize_deltas: sharpened logits separate tokens that the model has never seen in training.
-constexpr double kSharpness = 8;
-constexpr double kMaxSharpness = 64;
 
 // The contexts up to the stage of the site, and how their logits are read.
 class ValueForward {
