@@ -163,7 +163,7 @@ TEST_P(EditorsTest, SettingsAreStrictAndComplete) {
   for (const auto& setting : kind().settings) {
     EXPECT_TRUE(settings.contains(setting.name)) << setting.name;
     auto wrong = spec_.settings;
-    wrong[setting.name] = nlohmann::json::array({1, 2});
+    wrong[setting.name] = {{"x", 1}};
     EXPECT_THAT(error_of([&] { make_editor(spec_.name, wrong); }),
                 AllOf(HasSubstr("'" + setting.name + "'"), HasSubstr("Hint: it must be")));
   }

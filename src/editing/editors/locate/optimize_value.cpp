@@ -95,7 +95,7 @@ class ValueForward {
                        const LocateSettings& settings, const EditContext& context) {
     auto batch = contexts.forced.batch;
     auto lookup = contexts.lookup_begins();
-    if (settings.kl_factor > 0 && !request.subject.empty()) {
+    if (settings.kl_factor > 0 && looks_up_subject(settings, request)) {
       auto row = vlm.processor.row(request.subject + " is a");
       lookup.push_back(last_token_of(vlm, row, request.subject));
       row.ids.resize(static_cast<size_t>(lookup.back()) + 1);
