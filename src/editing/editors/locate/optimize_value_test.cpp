@@ -162,6 +162,7 @@ TEST_F(OptimizeValueTest, OffsetIsClamped) {
 
 TEST_F(OptimizeValueTest, KlAndWeightDecayKeepTheOffsetSmall) {
   auto settings = quick();
+  settings.lookup = "subject";
   settings.lr = 0.05;
   settings.clamp_norm_factor = 1e6;
   settings.kl_factor = settings.weight_decay = 0;
