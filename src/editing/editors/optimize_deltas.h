@@ -9,7 +9,7 @@
 
 namespace emend {
 
-// How weight deltas are optimised, shared by all editors that do.
+// How weight deltas are optimized, shared by all editors that do.
 struct DeltaOptimizerSettings {
   std::string optimizer = "adamw";
   int64_t steps = 500;
@@ -36,7 +36,7 @@ struct DeltaParameters {
   double bound = 0;                              // above 0: no element of a leaf goes beyond it
 };
 
-// Optimises the leaves until the model gives the targets, and returns the patch with the deltas
+// Optimizes the leaves until the model gives the targets, and returns the patch with the deltas
 // that are not zero. What runs before `first`, the first stage that the deltas change, runs once,
 // comes from context.store where that has it, and sees no gradient. `settings.lr` is what is used.
 // With `settings.adaptive` the rate follows AdaptiveRate, an answer whose loss falls too slowly is

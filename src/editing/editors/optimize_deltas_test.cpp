@@ -169,7 +169,7 @@ TEST_F(OptimizeDeltasTest, OnABfloat16ModelDeltasStayFloat32) {
     auto patch = make_editor(editor, {{"lr", 0.01}, {"steps", 15}})->edit(half, {request()});
     EXPECT_LT(loss(patch, "loss_after"), loss(patch, "loss_before") - 0.3) << editor;
     for (const auto& change : patch.deltas)
-      EXPECT_EQ(change.delta.materialised().scalar_type(), at::kFloat) << editor;
+      EXPECT_EQ(change.delta.materialized().scalar_type(), at::kFloat) << editor;
     EditContext context;
     context.base = patch.interventions(half);
     EditRequest other{{"", testing::noise_image(2)}, "What is that?", " dog"};

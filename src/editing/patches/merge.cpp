@@ -126,7 +126,7 @@ Patch MergedPatch::patch() const {
       continue;
     }
     auto& sum = result.deltas[place->second].delta;
-    sum = {sum.materialised() + change.delta.materialised(), {}, {}};
+    sum = {sum.materialized() + change.delta.materialized(), {}, {}};
   }
   const auto& memories = merged_.memories();
   if (memories.size() > 1)
