@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes MEND's deltas for given gradients and networks, for
-src/editing/editors/hyper/mend_test.cpp.
+src/editing/editors/hyper/mend_network_test.cpp.
 
     python make_mend_fixture.py OUT     # OUT is src/editing/testdata/mend.safetensors
 
