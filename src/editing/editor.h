@@ -49,7 +49,7 @@ class Editor {
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings);
 std::vector<std::string> editor_names();
 
-// An editor as users select it: `name[:module]`, for example ft:language or lora:vision.
+// An editor as users select it: `name[:module]`, for example ft:language or lora:connector.
 struct EditorSpec {
   std::string label;        // as written; the editor's name in results
   std::string name;         // for example ft

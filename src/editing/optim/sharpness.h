@@ -2,10 +2,10 @@
 
 namespace emend {
 
-// Tokens that the model has never seen in training have almost the same row of the output layer.
-// The loss of each stays near the logarithm of their number, and its gradient hardly depends on
-// which of them is the target. Multiplying the logits separates them: by this factor each time that
-// the loss falls too slowly, up to the largest factor.
+// Tokens that do not occur in the training data of the model have almost equal rows in the output
+// layer. Their loss stays near the logarithm of their number, and its gradient hardly depends on
+// which of them is the target. Multiplied logits separate them: each time the loss falls too
+// slowly, the logits are multiplied by kSharpness, up to a total factor of kMaxSharpness.
 constexpr double kSharpness = 8;
 constexpr double kMaxSharpness = 64;
 

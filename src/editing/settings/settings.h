@@ -41,7 +41,7 @@ class SettingList {
   // and setting, if a name was not declared or is given twice (under its old name, too), or a value
   // has the wrong type or is out of range.
   void read(const std::string& editor, const nlohmann::json& given) const;
-  nlohmann::json values() const;  // {name: value} of all
+  nlohmann::json values() const;  // {name: value} of all settings
   std::vector<SettingInfo> describe() const;
 
  private:
