@@ -13,10 +13,10 @@ namespace emend {
 
 // A request to change one answer of a model.
 struct EditRequest {
-  Picture image;            // may be absent
-  std::string prompt;       // the formatted prompt
-  std::string target;       // includes the leading space
-  std::string before = {};  // the answer of the unedited model, if known
+  Picture image;             // may be absent
+  std::string prompt;        // the formatted prompt
+  std::string target;        // includes the leading space
+  std::string before = {};   // the answer of the unedited model, if known
   std::string subject = {};  // the words of the prompt that the fact is about, if known
 };
 
@@ -24,9 +24,9 @@ struct EditRequest {
 struct EditContext {
   using Progress = std::function<void(int64_t step, int64_t steps, double loss)>;
 
-  Interventions base;                // earlier edits that stay applied
+  Interventions base;                  // earlier edits that stay applied
   std::vector<SiteKeys> history = {};  // the keys of these edits
-  ActivationStore* store = nullptr;  // shared activations; null: each call computes its own
+  ActivationStore* store = nullptr;    // shared activations; null: each call computes its own
   Progress on_step = {};  // called after each step with the step and the maximum number of steps
 };
 
