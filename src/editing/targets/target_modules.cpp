@@ -58,7 +58,10 @@ std::string canonical_module(const std::string& name) {
 std::string canonical_label(const std::string& label) {
   const auto colon = label.find(':');
   if (colon == std::string::npos) return label;
-  return label.substr(0, colon + 1) + canonical_module(label.substr(colon + 1));
+  // A space begins the value of a sweep: `ft:vision lr=0.1`.
+  const auto space = std::min(label.find(' ', colon), label.size());
+  return label.substr(0, colon + 1) + canonical_module(label.substr(colon + 1, space - colon - 1)) +
+         label.substr(space);
 }
 
 Module module_part(const std::string& name) {

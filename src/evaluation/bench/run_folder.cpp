@@ -43,6 +43,9 @@ void drop_outcomes(nlohmann::json& holder) {
 
 // Names the modules of editors by their canonical names, so that aliases do not matter.
 nlohmann::json with_canonical_modules(nlohmann::json run) {
+  const nlohmann::json::json_pointer swept("/config/sweep/editor");
+  if (run.contains(swept) && run.at(swept).is_string())
+    run[swept] = canonical_label(run.at(swept).get<std::string>());
   if (!run.contains("editors") || !run["editors"].is_array()) return run;
   for (auto& editor : run["editors"]) {
     if (!editor.is_object()) continue;

@@ -199,8 +199,8 @@ EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditC
           fmt::format("the loss of the value is {} after {} steps", value.losses.back(), step),
           "lower the learning rate (--set lr=...) or clamp_norm_factor");
     if (step == limit) {
-      const bool sharpen = settings.steps > 0 && settings.adaptive && sharpness < kMaxSharpness &&
-                           !forward.holds(logits.detach());
+      const bool sharpen = settings.steps > 0 && settings.adaptive &&
+                           sharpness < kMaxSharpness && !forward.holds(logits.detach());
       if (!sharpen) break;
       sharpness *= kSharpness;
       limit += settings.steps;
