@@ -172,7 +172,7 @@ void inspect_model(const InspectArguments& arguments) {
 }
 
 nlohmann::json describe(const SiteDelta& change) {
-  auto delta = change.delta.materialised();
+  auto delta = change.delta.materialized();
   nlohmann::json result = {{"site", change.site},
                            {"out", delta.size(0)},
                            {"in", delta.size(1)},

@@ -37,11 +37,12 @@ struct Probe {
   Group group;
   Picture image;     // absent for a text-only probe
   std::string text;  // the question; a protocol adds the template
-  std::string
-      answer;  // what is expected: the target, or for locality the truth (judged against before)
-  bool similar =
-      false;  // in RI and NI: the text is a rewording; in CI: the picture is another view
-  std::string subject = {};  // the words of the text that its fact is about, if known
+  // The expected answer: the target, or for locality the correct answer. Locality is judged by the
+  // answer before the edit.
+  std::string answer;
+  // In RI and NI: the text is a rewording. In CI: the picture is another view.
+  bool similar = false;
+  std::string subject = {};  // the words of the text that the fact is about, if known
 };
 
 // An edit with its probes: the answer to (image, prompt) should be `target`.
@@ -53,8 +54,8 @@ struct Record {
   std::string target;  // `alt`
   std::vector<Probe> probes;
   std::string subject = {};  // the words of the prompt that the fact is about, if known
-  std::string truth =
-      {};  // what holds for the picture, where known (a counterfactual edit denies it)
+  // The correct answer for the picture, if known. A counterfactual edit contradicts it.
+  std::string truth = {};
 };
 
 }  // namespace emend

@@ -443,7 +443,7 @@ TEST_F(ProgramTest, DemoRevertsItsPatches) {
 TEST_F(ProgramTest, RefusesBadArguments) {
   expect_refused("teach", "teach");
   expect_refused("ask", "--prompt");
-  expect_refused("ask -p x --colour", "--colour");
+  expect_refused("ask -p x --color", "--color");
   expect_refused("ask -p x -t many", "--threads");
   expect_refused("ask -p x --dtype int3", "--dtype");
   expect_refused("edit -p x --target y -o {}/x.patch --module language --sites fc1", "--sites");

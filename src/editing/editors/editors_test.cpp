@@ -166,7 +166,7 @@ TEST_P(EditorsTest, SettingsAreStrictAndComplete) {
       ++left_out;
     }
     auto wrong = spec_.settings;
-    wrong[setting.name] = nlohmann::json::object();
+    wrong[setting.name] = {{"x", 1}};
     EXPECT_THAT(error_of([&] { make_editor(spec_.name, wrong); }),
                 AllOf(HasSubstr("'" + setting.name + "'"), HasSubstr("Hint: it must be")));
   }

@@ -127,7 +127,7 @@ Patch MergedPatch::patch() const {
       continue;
     }
     auto& sum = result.deltas[place->second].delta;
-    sum = {sum.materialised() + change.delta.materialised(), {}, {}};
+    sum = {sum.materialized() + change.delta.materialized(), {}, {}};
   }
   result.keys = merged_.keys();
   const auto& memories = merged_.memories();

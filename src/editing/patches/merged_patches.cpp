@@ -52,9 +52,9 @@ void MergedPatches::add_weights(const Patch& patch) {
     if (rank * (out + in) <= out * in) continue;
     auto dense = find(site, false);
     if (dense == sums_.end()) {
-      total = {total.materialised(), {}, {}};
+      total = {total.materialized(), {}, {}};
     } else {
-      dense->delta.dense = dense->delta.dense + total.materialised();
+      dense->delta.dense = dense->delta.dense + total.materialized();
       sums_.erase(sum);
     }
   }

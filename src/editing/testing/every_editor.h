@@ -89,9 +89,9 @@ inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
                    trainable->tensors()});
 }
 
-// A trained editor is found in the model folder after a few training steps, and statistics for
-// closed-form editors, too. A text-only model has
-// neither `vision` nor `tower`.
+// Trains each trainable editor for a few steps, once for each of its modules, and writes it into
+// the model folder, with statistics for closed-form editors. A text-only model has neither
+// `connector` nor `vision_tower`.
 inline void write_trained_editors(const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
   const bool sees = vlm.model->num_image_tokens() > 0;

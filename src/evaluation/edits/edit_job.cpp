@@ -83,7 +83,7 @@ class EditRun {
             "evaluation::edit_job",
             fmt::format("{} changes weights and cannot edit on top of a patch with demonstrations",
                         job_.editor->name()),
-            "make this edit without --patch, and apply both patches afterwards");
+            "make this edit without --patch, and apply both patches afterward");
   }
 
   std::string answer(const EditJob::Edit& edit, const std::string& prompt,

@@ -125,7 +125,7 @@ std::string shown(const std::map<Group, Score>& scores) {
   return text;
 }
 
-// Saves the best networks so far in the dtype of the job, in case that no better ones follow.
+// Saves the best networks so far in the dtype of the job, in case no better ones follow.
 void convert_output(const TrainJob& job, const EditorCheckpoint& state) {
   if (!is_file(job.output)) return;
   const auto best = load_checkpoint(job.output, state.editor, state.base);

@@ -17,7 +17,7 @@ namespace {
 struct AlphaEditSettings {
   double null_space_energy = 0.02;
   double nullspace_threshold = 0;
-  double l2 = 10;
+  double l2 = 1;
   LocateSettings locate;
 
   void declare(SettingList& list) {

@@ -89,6 +89,7 @@ TEST_F(LocateFixture, OptimizedOffsetAndItsLosses) {
   settings.weight_decay = 0.1;
   settings.clamp_norm_factor = 1.5;
   settings.stop_loss = 0;
+  settings.adaptive = false;
   for (int edit = 0; edit < 2; ++edit) {
     const auto found =
         optimize_value(vlm_, {}, contexts(edit), vlm_.model->site(kSite), settings, {});

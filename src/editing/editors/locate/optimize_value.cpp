@@ -8,6 +8,7 @@
 
 #include "editing/editors/locate/lookup.h"
 #include "editing/optim/optimizer.h"
+#include "editing/optim/sharpness.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
@@ -16,10 +17,6 @@
 
 namespace emend {
 namespace {
-
-// See optimize_deltas: sharpened logits separate tokens that the model has never seen in training.
-constexpr double kValueSharpness = 8;
-constexpr double kMaxValueSharpness = 64;
 
 // The contexts up to the stage of the site, and how their logits are read.
 class ValueForward {
@@ -98,7 +95,7 @@ class ValueForward {
                        const LocateSettings& settings, const EditContext& context) {
     auto batch = contexts.forced.batch;
     auto lookup = contexts.lookup_begins();
-    if (settings.kl_factor > 0 && !request.subject.empty()) {
+    if (settings.kl_factor > 0 && looks_up_subject(settings, request)) {
       auto row = vlm.processor.row(request.subject + " is a");
       lookup.push_back(last_token_of(vlm, row, request.subject));
       row.ids.resize(static_cast<size_t>(lookup.back()) + 1);
@@ -203,9 +200,9 @@ EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditC
           "lower the learning rate (--set lr=...) or clamp_norm_factor");
     if (step == limit) {
       const bool sharpen = settings.steps > 0 && settings.adaptive &&
-                           sharpness < kMaxValueSharpness && !forward.holds(logits.detach());
+                           sharpness < kMaxSharpness && !forward.holds(logits.detach());
       if (!sharpen) break;
-      sharpness *= kValueSharpness;
+      sharpness *= kSharpness;
       limit += settings.steps;
       optimizer = make_optimizer("adam", {offset}, {lr, 0});
     }

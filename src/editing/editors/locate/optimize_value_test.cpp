@@ -33,6 +33,7 @@ class OptimizeValueTest : public ::testing::Test {
     LocateSettings settings;
     settings.steps = 8;
     settings.stop_loss = 0;
+    settings.adaptive = false;
     settings.prefixes = 2;
     settings.prefix_length = 4;
     settings.altered_pictures = 2;
@@ -161,6 +162,7 @@ TEST_F(OptimizeValueTest, OffsetIsClamped) {
 
 TEST_F(OptimizeValueTest, KlAndWeightDecayKeepTheOffsetSmall) {
   auto settings = quick();
+  settings.lookup = "subject";
   settings.lr = 0.05;
   settings.clamp_norm_factor = 1e6;
   settings.kl_factor = settings.weight_decay = 0;
@@ -177,14 +179,16 @@ TEST_F(OptimizeValueTest, KlAndWeightDecayKeepTheOffsetSmall) {
 TEST_F(OptimizeValueTest, StopsWhenTheLossIsLow) {
   auto settings = quick();
   settings.steps = 400;
-  settings.stop_loss = 1;
   settings.clamp_norm_factor = 20;
   settings.lr = 0.02;
+  const auto start = complete_loss(contexts(settings), kLanguageSite, at::zeros({1, 32}));
+  settings.stop_loss = start - 0.1;
   settings.weight_decay = 0;
   const auto found = value(settings, kLanguageSite);
   EXPECT_EQ(found.stop_reason, "stop_loss");
   EXPECT_LT(found.losses.size(), 400u);
-  EXPECT_LT(found.losses.back(), 1);
+  EXPECT_LT(found.losses.back(), start - 0.1);
+  EXPECT_NEAR(found.losses.front(), start, 1e-4);
 }
 
 TEST_F(OptimizeValueTest, ModulesOfPicturesNeedAPicture) {

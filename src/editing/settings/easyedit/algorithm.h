@@ -52,7 +52,7 @@ Key later(const std::string& name);
 std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more);
 
 // The key inner_params: the layers whose weights are edited, as a glob, and the module that has
-// them (language, vision, projection or tower). Biases are added to the ignored keys.
+// them (language, connector, projector or vision_tower). Biases are added to the ignored keys.
 struct InnerParams {
   std::string sites, module;
 };
