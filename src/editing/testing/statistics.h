@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "editing/statistics/collect.h"
 #include "editing/targets/ffn_outputs.h"
 #include "io/files/path.h"
@@ -16,7 +18,7 @@ inline void write_statistics(const Vlm& vlm) {
   if (sees) modules.insert(modules.end(), {"connector", "projector", "vision_tower"});
   job.sites = ffn_outputs_or_sites(*vlm.model, modules);
   job.samples.source.samples = 30;
-  job.samples.source.max_length = 256;
+  job.samples.source.max_length = std::min<int64_t>(4096, vlm.model->max_positions());
   job.samples.queries = [sees](int64_t i) {
     const auto number = std::to_string(i * 7919);
     std::vector<TargetQuery> queries = {{{}, "Where is number " + number + "?", " here"}};
