@@ -24,7 +24,8 @@ class OptimizingEditor : public Editor {
     Module module = Module::language;
     std::string file;  // empty: each edit is traced
   };
-  virtual std::optional<TracedBlock> traced_block() const = 0;
+  // Empty: the editor has no such setting, or it has another value.
+  virtual std::optional<TracedBlock> traced_block() const { return std::nullopt; }
   // The sites to edit, in model order; with sites=traced, those of all blocks.
   virtual std::vector<Site> sites(const Model& model) const = 0;
   // Initial parameters for these sites, on the model's device.
