@@ -7,7 +7,7 @@
 
 namespace emend::bench {
 
-// A row of the evaluation: its number of positions, and of those at which the head is needed.
+// A row of the evaluation: its number of positions, and the number of positions with logits.
 struct RowShape {
   int64_t length = 0;
   int64_t wanted = 0;
@@ -20,16 +20,16 @@ struct RowShape {
 // steps:
 //   whole  = sum of F(s) over all s                        the measurement before the edit
 //   after  = sum of F(s) over s >= f, without rows that the edit cannot affect
-//   tuning = (n - 1) forward passes of the edit's row over s >= f (those with no and with all steps
-//            are the measurements before and after), and n backward passes: for each linear layer
-//            and attention behind an edited one the same again for the gradient of its input
-//            (attention: twice), and for each edited one the same again for the gradient of its
-//            weight.
+//   tuning = (n - 1) forward passes of the edit's row over s >= f (the passes before the first and
+//            after the last step are the measurements before and after the edit), and n backward
+//            passes. A backward pass costs as much as the forward pass of each linear layer and
+//            attention behind an edited layer, for the gradient of its input (attention: twice as
+//            much), and again as much for each edited layer, for the gradient of its weight.
 struct Floor {
   double whole = 0, vision = 0, after = 0, tuning = 0;  // `vision` is part of `whole`
 
   double cold() const { return whole + after + tuning; }
-  double another() const { return after + tuning; }  // the measurement before is shared
+  double another() const { return after + tuning; }  // the measurement before the edit is shared
 };
 
 // `edited`: the edited sites; `rank`: the rank of their deltas, 0 if dense. The first row is the

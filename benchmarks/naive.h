@@ -8,7 +8,7 @@
 
 namespace emend::bench {
 
-// What an editor that optimizes by gradient changes, and its number of steps, taken from its patch.
+// The weight deltas, steps and learning rate of an optimizing editor, taken from its patch.
 struct Tuning {
   std::vector<SiteDelta> sites;
   int64_t steps = 0;
@@ -19,7 +19,7 @@ struct Tuning {
 // a batch of one, its picture goes through the vision module again, and logits of all positions are
 // float32 on the host. The edit: `steps` forward passes from the pixels and as many backward
 // passes. Dense deltas change the weights in place, and are undone; low-rank ones (LoRA) stay
-// separate. Returns the loss after the last step, which proves that no step was skipped.
+// separate. Returns the loss after the last step, which shows that no step was skipped.
 double run_naive(const Vlm& vlm, const Record& record, const Protocol& protocol,
                  const Tuning& tuning);
 

@@ -64,7 +64,7 @@ struct Bench {
   }
 };
 
-// Makes a separate example of each question of a example.
+// Makes a separate example of each question of an example.
 std::vector<EditExample> alone(const EditExample& example) {
   std::vector<EditExample> each;
   const auto add = [&](std::vector<TargetQuery> EditExample::*part) {

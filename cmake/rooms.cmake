@@ -1,16 +1,17 @@
 set(EMEND_WARNINGS -Wall -Wextra -Werror)
 
-# Precompiled headers, for headers are most of the build time: LibTorch's, and plain ones for rooms
-# that do not know it (a file pays for what is precompiled, used or not).
+# Precompiled headers, because headers take most of the build time. There are two: one with LibTorch's
+# headers, and a plain one for rooms that do not use LibTorch. (Every file pays for all precompiled
+# headers, whether it uses them or not.)
 function(emend_precompiled name)
-  if(NOT EXISTS ${CMAKE_BINARY_DIR}/${name}.cpp)  # written again, it would be compiled again
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/${name}.cpp)  # writing the file again would compile it again
     file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "\n")
   endif()
   add_library(${name} STATIC ${CMAKE_BINARY_DIR}/${name}.cpp)
-  # What defines macros must be known here already, or the precompiled header is not used.
+  # Libraries that define macros must be linked here, or the precompiled header is not used.
   target_link_libraries(${name} PUBLIC torch_headers fmt::fmt spdlog::spdlog
     nlohmann_json::nlohmann_json)
-  # Without it LibTorch's parallel_for, a template, is a loop in one thread.
+  # Without OpenMP, LibTorch's parallel_for, which is a template, runs in one thread.
   target_link_libraries(${name} PUBLIC OpenMP::OpenMP_CXX)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_compile_definitions(${name} PUBLIC EMEND_VERSION="${PROJECT_VERSION}")
@@ -21,9 +22,9 @@ endfunction()
 emend_precompiled(emend_pch <ATen/ATen.h> <torch/csrc/autograd/autograd.h>)
 emend_precompiled(emend_plain_pch)
 
-# emend_target(NAME [PLAIN]): our warnings, our precompiled headers, and unity builds: the compiler
-# reads EMEND_UNITY_BATCH source files of a folder at once, so headers and templates are compiled
-# once for all of them. 0 compiles every file on its own.
+# emend_target(NAME [PLAIN]): sets emend's warnings, precompiled headers and unity builds for a target.
+# In a unity build, the compiler reads EMEND_UNITY_BATCH source files of a folder at once, so that
+# headers and templates are compiled once for all of them. 0 compiles every file on its own.
 function(emend_target name)
   set(headers emend_pch)
   if(ARGN STREQUAL PLAIN)
@@ -38,15 +39,15 @@ function(emend_target name)
   target_precompile_headers(${name} REUSE_FROM ${headers})
 endfunction()
 
-# emend_light(NAME): compiles a target whose own code takes no time at run time in three quarters of
-# the time.
+# emend_light(NAME): reduces the optimization of a target whose own code takes little time at run time.
+# Compiling then takes a quarter less time.
 function(emend_light name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # emend_kernels(FOLDER): the files of FOLDER include themselves once for each target of Highway, so they
 # are compiled on their own. -O3 unrolls their loops, which keeps sums in registers; a precompiled
-# header would reset it to -O2. GCC 12 warns of its own intrinsics' values, which are undefined on
+# header would reset it to -O2. GCC 12 warns about values in its own intrinsics that are undefined on
 # purpose.
 function(emend_kernels folder)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
@@ -55,8 +56,8 @@ function(emend_kernels folder)
     COMPILE_OPTIONS "-Wno-maybe-uninitialized;$<$<CONFIG:Release>:-O3>")
 endfunction()
 
-# emend_room(NAME [PLAIN] LINKS ...): static library emend_NAME of src/NAME/**, and its tests
-# emend_NAME_test. PLAIN: none of its files knows LibTorch.
+# emend_room(NAME [PLAIN] LINKS ...): makes the static library emend_NAME of src/NAME/** and the test
+# program emend_NAME_test. PLAIN: no file of the room uses LibTorch.
 function(emend_room name)
   cmake_parse_arguments(ROOM "PLAIN" "" "LINKS" ${ARGN})
   set(headers)
@@ -83,8 +84,8 @@ function(emend_room name)
   emend_tests(emend_${name} "${tests}" ${headers})
 endfunction()
 
-# emend_tests(LIBRARY "FILES" [PLAIN]): one GoogleTest binary for the library, whose suites are tests of
-# ctest.
+# emend_tests(LIBRARY "FILES" [PLAIN]): makes one GoogleTest binary for the library. Its suites are
+# tests of ctest.
 function(emend_tests library files)
   if(NOT EMEND_TESTS OR NOT files)
     return()

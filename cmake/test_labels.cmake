@@ -26,12 +26,14 @@ set(EMEND_SLOW_TESTS
   Install 116
   ArchitecturesTest 73
   ProgramTest 69
+  TraceTest 48
   Docs 44
   EditTargetsTest 32
   PrefixTest 31
   BenchTest 29
   ReportPage 27
   EditProgramTest 21
+  TraceSuiteTest 21
   TestLabels 19
   EditorsTest 18
   SuggestionsTest 16
@@ -47,6 +49,8 @@ set(EMEND_SLOW_TESTS
   Overlay 6
   Image 6
   PrecisionProgramTest 6
+  CollectMomentsTest 6
+  StatsProgramTest 6
   FolderSettings 5
   ImageFormatFuzz 5
   ProbeMeasurementTest 5
@@ -69,6 +73,7 @@ set(EMEND_SLOW_TESTS
   TorchFuzz 3
   ImageProcessorFuzz 3
   LoraBundledTest 3
+  TraceProgramTest 3
   SmolVlmFolder 3
   MmeditTest 3
   MixedModel 3

@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.22)
 include(${CMAKE_CURRENT_LIST_DIR}/../cmake/test_labels.cmake)
 
-# In a folder of its own, because ctest would replace the log of the ctest that runs this test.
+# Runs ctest in a separate folder, because it would replace the log of the ctest that runs this test.
 file(WRITE ${folder}/Testing/labels/CTestTestfile.cmake "subdirs(\"${folder}\")\n")
 execute_process(COMMAND ${ctest} -N -V WORKING_DIRECTORY ${folder}/Testing/labels OUTPUT_VARIABLE listed
   COMMAND_ERROR_IS_FATAL ANY)

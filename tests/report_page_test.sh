@@ -13,7 +13,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
-# A page with curves, and a page with two tabs, published rows, and texts that look like HTML.
+# A page with curves and a sweep, and a page with two tabs, published rows, and texts that look like HTML.
 evil='</script><script>parent.script_of_the_data_ran = 1</script><img src=x onerror=\"parent.script_of_the_data_ran = 1\">'
 cat >rows.json <<EOF
 [{"src": "What is $evil?", "rephrase": "Which?", "pred": "a", "alt": "$evil", "image": "cat.jpg",
@@ -24,7 +24,7 @@ cat >rows.json <<EOF
   "m_loc": "rocket.jpg", "m_loc_q": "What?", "m_loc_a": "rocket"}]
 EOF
 bench=("$emend" bench --set steps=3 --set lr=0.01 --editors ft:language,ft:connector,lora)
-"${bench[@]}" --limit 3 --mode sequential --judge-at 1 2 -o curves >log 2>&1 || { cat log; exit 1; }
+"${bench[@]}" --limit 3 --mode sequential --judge-at 1 2 --sweep lora.rank=1,2 -o curves >log 2>&1 || { cat log; exit 1; }
 "${bench[@]}" --suite e-vqa --data rows.json --images "$source/src/evaluation/probes/data/photos" \
   -o published >log 2>&1 || { cat log; exit 1; }
 "$emend" report curves published --images "$source/src/evaluation/probes/data/photos" -o both >log 2>&1 ||

@@ -8,6 +8,7 @@
 #include "editing/registry.h"
 #include "editing/settings/easyedit/hparams.h"
 #include "editing/settings/settings_file.h"
+#include "editing/settings/sweep.h"
 #include "evaluation/bench/runner.h"
 #include "evaluation/report/report.h"
 #include "io/error.h"
@@ -27,7 +28,7 @@ struct BenchArguments {
   SuiteOptions suite_options;
   int probes = 1;
   std::vector<std::string> settings, hparams;
-  std::string settings_file;
+  std::string settings_file, sweep;
   RunOptions run;
   ActivationStore::Options store;
   bool no_reuse = false;
@@ -162,8 +163,15 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
 void bench(BenchArguments arguments) {
   // All errors in the arguments are found before the model loads.
   auto editors = chosen_editors(arguments);
+  nlohmann::json swept;
+  if (!arguments.sweep.empty()) {
+    auto sweep = parse_sweep(arguments.sweep);
+    apply_sweep(editors, sweep);
+    swept = {{"editor", sweep.editor}, {"setting", sweep.setting}, {"values", sweep.values}};
+  }
   auto suite = open_suite(arguments.suite, bench_suite_options(arguments));
   auto options = run_options(arguments, *suite);
+  if (!swept.is_null()) options.facts["sweep"] = std::move(swept);
   Runner runner(*suite, editors, options);
   ActivationStore store(arguments.store);
   auto vlm = open_model(arguments.common, *suite);
@@ -298,11 +306,12 @@ Run the same command again to resume a run that was stopped.
 
 --set KEY=VALUE applies to every editor, --set ft.KEY=VALUE to all ft editors, and
 --set ft:connector.KEY=VALUE to one editor. A settings file (--settings, YAML or JSON) has the form
-{"ft:connector": {"KEY": VALUE}}.
+{"ft:connector": {"KEY": VALUE}}. --sweep memit.layers=0,1;2,3 separates values that are lists by ';'.
 
 Examples:
   emend bench --limit 20 -o runs/first
   emend bench --editors ft:language,lora --mode sequential --limit 100 --save-patches -o runs/sequential
+  emend bench --editors rome --sweep rome.layers=0,1,2,3 --limit 50 -o runs/layers
   emend bench --suite e-vqa --data mmedit --images coco --editors ft:language --set steps=15 -o runs/vqa
   emend bench --suite zsre --data zsre_mend_eval.json --hparams EasyEdit/hparams/FT/llama-7b.yaml -o runs/zsre)");
   add_common(*command, arguments->common);
@@ -317,6 +326,9 @@ Examples:
                       "[EDITOR.]KEY=VALUE, a setting of one or all editors");
   command->add_option("--settings", arguments->settings_file,
                       "YAML or JSON file of settings by editor");
+  command->add_option(
+      "--sweep", arguments->sweep,
+      "EDITOR.SETTING=VALUE,VALUE,...: compare the editor with each of these values");
   command->add_option(
       "--hparams", arguments->hparams,
       "EasyEdit hyperparameter file that defines an editor; may be given several times");

@@ -9,7 +9,7 @@ namespace emend::cli {
 void refuse_blank_values(CLI::App& program) {
   for (auto* option : program.get_options()) {
     const bool is_flag = option->get_expected_max() == 0;
-    // "" is no picture for one of several questions.
+    // An empty --locality-image means that one of several questions has no picture.
     if (is_flag || option->check_lname("locality-image")) continue;
     const std::string problem = option->get_required()
                                     ? "must not be empty"

@@ -5,7 +5,7 @@
 namespace emend::cli {
 
 // Makes the options of all commands refuse values without a visible character, such as --module "".
-// They would mean the default, which users get by leaving the option out.
+// An empty value would select the default; users omit the option instead.
 void refuse_blank_values(CLI::App& program);
 
 }  // namespace emend::cli

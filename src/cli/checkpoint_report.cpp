@@ -27,7 +27,7 @@ struct CheckpointFacts {
   json module, steps, best_step, best_score, records, suite;
   size_t tensors = 0;
   int64_t numbers = 0;
-  bool is_state = false;  // of the training, with the state of its optimizer
+  bool is_state = false;  // the file is OUTPUT.state, which also has the state of the optimizer
 };
 
 CheckpointFacts facts_of(const std::string& path) {

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <set>
 
+#include "editing/statistics/moments_file.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
@@ -127,7 +128,9 @@ int threads_for(const std::string& folder) {
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     std::error_code unknown;
     const auto size = at->file_size(unknown);
-    if (at->path().extension() == ".safetensors" && !unknown) bytes += size;
+    const auto& path = at->path();
+    const bool weights = path.extension() == ".safetensors" && path.filename() != kStatisticsFile;
+    if (weights && !unknown) bytes += size;
   }
   return bytes < kSmall ? 1 : 0;
 }

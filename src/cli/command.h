@@ -83,6 +83,8 @@ void add_scenes(CLI::App& program);
 void add_demo(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_report(CLI::App& program);
+void add_stats(CLI::App& program);
+void add_trace(CLI::App& program);
 void add_train(CLI::App& program);
 void add_convert(CLI::App& program);
 

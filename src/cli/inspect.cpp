@@ -8,6 +8,7 @@
 #include "cli/checkpoint_report.h"
 #include "cli/command.h"
 #include "cli/entries.h"
+#include "cli/statistics_report.h"
 #include "cli/table.h"
 #include "editing/patches/patch_file.h"
 #include "io/error.h"
@@ -171,7 +172,7 @@ void inspect_model(const InspectArguments& arguments) {
 }
 
 nlohmann::json describe(const SiteDelta& change) {
-  auto delta = change.delta.materialised();
+  auto delta = change.delta.materialized();
   nlohmann::json result = {{"site", change.site},
                            {"out", delta.size(0)},
                            {"in", delta.size(1)},
@@ -232,6 +233,8 @@ void inspect(const InspectArguments& arguments) {
     throw Error("cli::inspect", fmt::format("'{}' is {}", arguments.path, kind),
                 "give the folder of a model, a patch file, or a checkpoint of `emend train`");
   if (is_checkpoint(arguments.path)) return print_checkpoint(arguments.path, arguments.common.json);
+  if (is_statistics(arguments.path))
+    return print_statistics_file(arguments.path, arguments.common.json);
   inspect_patch(arguments);
 }
 
@@ -240,7 +243,7 @@ void inspect(const InspectArguments& arguments) {
 void add_inspect(CLI::App& program) {
   auto arguments = std::make_shared<InspectArguments>();
   auto* command = program.add_subcommand(
-      "inspect", "Show the contents of a model, a patch or a trained editor");
+      "inspect", "Show the contents of a model, a patch, a trained editor or statistics");
   command->footer(R"(
 Examples:
   emend inspect models/scenes-blip2
@@ -248,8 +251,10 @@ Examples:
   emend inspect star.patch --json
   emend inspect models/scenes-blip2/editors/mend-language.safetensors)");
   command
-      ->add_option("path", arguments->path,
-                   "folder of a model, a patch file, or a checkpoint of emend train")
+      ->add_option(
+          "path", arguments->path,
+          "folder of a model, a patch file, a checkpoint of emend train, or a file of emend "
+          "stats")
       ->required();
   command->add_option("--sites", arguments->sites,
                       "list only the sites that match this glob, one per line");

@@ -6,7 +6,7 @@
 
 namespace emend::cli {
 
-// What is wrong with the command line, and what to type instead, for an error of CLI11.
+// Converts an error of CLI11 to a message about the command line with a hint.
 Error explained(const CLI::App& program, const CLI::ParseError& error);
 
 }  // namespace emend::cli

@@ -62,7 +62,9 @@ int run_command(int argc, char** argv) {
   emend::cli::add_demo(program);
   emend::cli::add_bench(program);
   emend::cli::add_report(program);
+  emend::cli::add_trace(program);
   emend::cli::add_train(program);
+  emend::cli::add_stats(program);
   emend::cli::add_convert(program);
   emend::cli::refuse_blank_values(program);
   if (argc == 1) {

@@ -13,18 +13,20 @@ namespace emend {
 
 // A request to change one answer of a model.
 struct EditRequest {
-  Picture image;            // may be absent
-  std::string prompt;       // the formatted prompt
-  std::string target;       // includes the leading space
-  std::string before = {};  // the answer of the unedited model, if known
+  Picture image;             // may be absent
+  std::string prompt;        // the formatted prompt
+  std::string target;        // includes the leading space
+  std::string before = {};   // the answer of the unedited model, if known
+  std::string subject = {};  // the words of the prompt that the fact is about, if known
 };
 
 // The state in which an edit is made.
 struct EditContext {
   using Progress = std::function<void(int64_t step, int64_t steps, double loss)>;
 
-  Interventions base;                // earlier edits that stay applied
-  ActivationStore* store = nullptr;  // shared activations; null: each call computes its own
+  Interventions base;                  // earlier edits that stay applied
+  std::vector<SiteKeys> history = {};  // the keys of these edits
+  ActivationStore* store = nullptr;    // shared activations; null: each call computes its own
   Progress on_step = {};  // called after each step with the step and the maximum number of steps
 };
 
@@ -47,7 +49,7 @@ class Editor {
 std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::json& settings);
 std::vector<std::string> editor_names();
 
-// An editor as users select it: `name[:module]`, for example ft:language or lora:vision.
+// An editor as users select it: `name[:module]`, for example ft:language or lora:connector.
 struct EditorSpec {
   std::string label;        // as written; the editor's name in results
   std::string name;         // for example ft

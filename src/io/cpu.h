@@ -17,7 +17,7 @@ int64_t excluded_simd_targets(std::string aten_cpu_capability, std::string onedn
 
 // The instruction set that matters for the choice of BLAS kernels and dtypes.
 enum class SimdLevel { below_avx2, avx2, avx512 };
-// Of this processor, within the limits of the environment.
+// The level of this processor, within the limits of the environment.
 SimdLevel simd_level();
 
 // Whether LibTorch multiplies bfloat16 matrices at least as fast as float32 ones. oneDNN has such

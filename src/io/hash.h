@@ -22,7 +22,7 @@ class Hasher {
   Hasher& update(std::string_view text) { return update(text.data(), text.size()); }
   // The text after its length, so that different lists of texts never give the same bytes.
   Hasher& update_sized(std::string_view text);
-  // The hash of everything so far as 32 hexadecimal digits. `update` may be called afterwards.
+  // The hash of everything so far as 32 hexadecimal digits. `update` may be called afterward.
   std::string hex() const;
 
  private:

@@ -30,8 +30,8 @@ bool is_reference_blas(const std::string& library);
 // Restarts the program with environment variables that libraries read only while they are loaded,
 // if one has to be set. `main` calls it before anything else. Variables that the user has set are
 // not changed.
-// - OPENBLAS_CORETYPE: on processors that it does not know, OpenBLAS uses kernels of 2004; suitable
-//   kernels are two to eight times faster.
+// - OPENBLAS_CORETYPE: on processors that it does not know, OpenBLAS uses kernels for processors
+//   of 2004; suitable kernels are two to eight times faster.
 // - OMP_WAIT_POLICY=passive: by default, OpenMP threads wait in a busy loop, which takes ten times
 //   the CPU time on a busy machine.
 void restart_with_runtime_settings(char** argv);

@@ -109,7 +109,7 @@ std::vector<Answer> generate_answers(const Vlm& vlm, const std::vector<Query>& q
                                      const Interventions& interventions = {},
                                      const GenerationOptions& options = {},
                                      ActivationStore* store = nullptr);
-// The same, only the texts.
+// The same, but returns only the texts.
 std::vector<std::string> generate(const Vlm& vlm, const std::vector<Query>& queries,
                                   const Interventions& interventions = {},
                                   const GenerationOptions& options = {},

@@ -18,7 +18,7 @@ struct WeightDelta {
 
   bool low_rank() const { return up.defined(); }
   // The dense delta, (out, in), float32.
-  at::Tensor materialised() const { return low_rank() ? at::matmul(up, down) : dense; }
+  at::Tensor materialized() const { return low_rank() ? at::matmul(up, down) : dense; }
 };
 
 // Receives the tensor at its point, (R, T, C) with R rows of the batch, and returns its

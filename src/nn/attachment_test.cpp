@@ -23,8 +23,8 @@ TEST(WeightDelta, MaterializesTheProductOfLowRankFactors) {
   EXPECT_TRUE(low_rank.low_rank());
   EXPECT_FALSE(dense.low_rank());
   const auto expected = at::tensor({10., 20., 20., 40., 30., 60.}).view({3, 2}).to(at::kFloat);
-  EXPECT_TRUE(at::equal(low_rank.materialised(), expected));
-  EXPECT_TRUE(dense.materialised().is_same(dense.dense));
+  EXPECT_TRUE(at::equal(low_rank.materialized(), expected));
+  EXPECT_TRUE(dense.materialized().is_same(dense.dense));
 }
 
 TEST(ApplyTransform, ReturnsTheArgumentOfAnObserver) {

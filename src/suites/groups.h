@@ -8,7 +8,7 @@
 
 namespace emend {
 
-// What files, tables and reports say about a group of probes.
+// The names and properties of a group of probes, for files, tables and reports.
 struct GroupInfo {
   Group group;
   const char* name;           // in files: text_generality

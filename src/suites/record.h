@@ -37,10 +37,12 @@ struct Probe {
   Group group;
   Picture image;     // absent for a text-only probe
   std::string text;  // the question; a protocol adds the template
-  std::string
-      answer;  // what is expected: the target, or for locality the truth (judged against before)
-  bool similar =
-      false;  // in RI and NI: the text is a rewording; in CI: the picture is another view
+  // The expected answer: the target, or for locality the correct answer. Locality is judged by the
+  // answer before the edit.
+  std::string answer;
+  // In RI and NI: the text is a rewording. In CI: the picture is another view.
+  bool similar = false;
+  std::string subject = {};  // the words of the text that the fact is about, if known
 };
 
 // An edit with its probes: the answer to (image, prompt) should be `target`.
@@ -51,8 +53,9 @@ struct Record {
   std::string before;  // `pred`: the model's answer before the edit, if known
   std::string target;  // `alt`
   std::vector<Probe> probes;
-  std::string truth =
-      {};  // what holds for the picture, where known (a counterfactual edit denies it)
+  std::string subject = {};  // the words of the prompt that the fact is about, if known
+  // The correct answer for the picture, if known. A counterfactual edit contradicts it.
+  std::string truth = {};
 };
 
 }  // namespace emend

@@ -51,7 +51,7 @@ struct SuiteOptions {
 // reported here, before a model loads. Throws emend::Error.
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
 
-// A suite as `--suite` names it.
+// A suite with its name (the value of `--suite`), its title in tables, and its constructor.
 struct SuiteInfo {
   std::string name, title;
   std::function<std::unique_ptr<Suite>(const SuiteOptions&)> open;

@@ -22,7 +22,7 @@ bool is_continuation(char byte);
 size_t character_size(std::string_view text, size_t at);
 // The start of the character that ends before `end`, which is not 0. `text` must be valid UTF-8.
 size_t previous_character(std::string_view text, size_t end);
-// The code point at text[at]; moves `at` behind it. `text` must be valid UTF-8.
+// The code point at text[at]; moves `at` past it. `text` must be valid UTF-8.
 char32_t next_code_point(std::string_view text, size_t& at);
 void append_utf8(std::string& text, char32_t code_point);
 

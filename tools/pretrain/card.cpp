@@ -35,7 +35,7 @@ std::string evaluate(const std::string& folder, int64_t count, uint64_t seed) {
   }
   std::string mistakes;
   std::array<int, kExamined> shown{};
-  for (auto choice : {PictureChoice::own, PictureChoice::grey, PictureChoice::swapped}) {
+  for (auto choice : {PictureChoice::own, PictureChoice::gray, PictureChoice::swapped}) {
     auto given = answers(vlm, items, choice);
     for (size_t i = 0; i < items.size(); ++i) {
       auto& item = items[i];

@@ -51,9 +51,9 @@ Query query_of(const Item& item, PictureChoice choice) {
   if (!item.pictured) return {std::nullopt, item.prompt};
   if (choice == PictureChoice::own) return {item.picture, item.prompt};
   if (choice == PictureChoice::swapped) return {item.other, item.prompt};
-  Image grey = item.picture;
-  std::fill(grey.rgb.begin(), grey.rgb.end(), uint8_t{128});
-  return {grey, item.prompt};
+  Image gray = item.picture;
+  std::fill(gray.rgb.begin(), gray.rgb.end(), uint8_t{128});
+  return {gray, item.prompt};
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ std::vector<Item> held_out(int64_t count, uint64_t seed);
 // without the picture.
 std::map<std::string, std::string> usual_answers(int64_t count, uint64_t seed);
 
-enum class PictureChoice { own, grey, swapped };
+enum class PictureChoice { own, gray, swapped };
 // Answers from greedy generation.
 std::vector<std::string> answers(const Vlm& vlm, const std::vector<Item>& items,
                                  PictureChoice choice);

@@ -44,7 +44,7 @@ at::Tensor grid_positions(at::IntArrayRef shape) {
 
 // Matrices keep the scale of their inputs, and norms begin at one. The usual 0.02 is for much wider
 // models; here, attention would not learn for thousands of steps.
-Weights::Initialiser initialiser(uint64_t seed) {
+Weights::Initializer initializer(uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   return [generator](const std::string& name, at::IntArrayRef shape) {
     auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
@@ -79,7 +79,7 @@ void run(const Arguments& a) {
   InterruptGuard guard;
   auto config = Blip2Config::load(a.folder + "/config.json");
   auto tokenizer = Tokenizer::load(a.folder);
-  Weights weights(initialiser(a.recipe.seed), at::kFloat);
+  Weights weights(initializer(a.recipe.seed), at::kFloat);
   auto model = make_blip2(config, weights);
   Heads heads(config.vision.hidden, config.qformer.hidden, config.queries, config.vision.grid(),
               a.recipe.seed + 1);

@@ -36,7 +36,7 @@ at::Tensor Pool::pictures(const std::vector<int64_t>& indices) const {
   return bytes_.index_select(0, which).permute({0, 3, 1, 2}).to(at::kFloat).div_(255);
 }
 
-at::Tensor normalised(const at::Tensor& pictures) {
+at::Tensor normalized(const at::Tensor& pictures) {
   ImageProcessor processor;
   auto channel = [](const std::array<double, 3>& values) {
     return at::tensor(std::vector<float>(values.begin(), values.end())).view({1, 3, 1, 1});
@@ -63,8 +63,8 @@ at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng) {
 at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
   auto tint = at::rand({pictures.size(0), 3, 1, 1}, generator).mul_(0.8).add_(0.2);
-  auto grey = pictures.mean(1, /*keepdim=*/true) * tint;
-  return (grey + wash(pictures, 0.25, generator)).clamp_(0, 1);
+  auto gray = pictures.mean(1, /*keepdim=*/true) * tint;
+  return (gray + wash(pictures, 0.25, generator)).clamp_(0, 1);
 }
 
 at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng) {

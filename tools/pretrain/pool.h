@@ -30,7 +30,7 @@ class Pool {
 };
 
 // Normalizes with CLIP's mean and standard deviation, as the processor does.
-at::Tensor normalised(const at::Tensor& pictures);
+at::Tensor normalized(const at::Tensor& pictures);
 
 // Augmentation of the light: scales the channels of each picture and adds a smooth color gradient.
 at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng);

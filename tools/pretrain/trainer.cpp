@@ -134,7 +134,7 @@ at::Tensor Trainer::look_in_part(HeadTargets targets, int64_t pictures, BatchMak
   auto whole = pool_.pictures(indices);
   auto part =
       targets == HeadTargets::shapes ? tinted(whole, rng) : scattered(relit(whole, rng), rng);
-  auto pass = model_.collate({normalised(part), prompts.rows});
+  auto pass = model_.collate({normalized(part), prompts.rows});
   auto loss = look(pass, shown, targets);
   return loss.patches + loss.queries;
 }
@@ -155,7 +155,7 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   for (int64_t i = 0; i < text_rows; ++i) maker.add_text_row(read, recipe_.tokens, rng);
 
   Share share;
-  auto pass = model_.collate({normalised(relit(pool_.pictures(indices), rng)), seen.rows});
+  auto pass = model_.collate({normalized(relit(pool_.pictures(indices), rng)), seen.rows});
   auto aux = look(pass, shown, HeadTargets::all);
   share.result = result_of(aux);
   auto parts = look_in_part(HeadTargets::shapes, pictures / 4, maker, rng) +
@@ -244,7 +244,7 @@ StepResult Trainer::evaluate(const Pool& held_out, int64_t pictures) const {
       maker.add_picture_row(batch, *shown.back(), i - from, 120, even, rng);
     }
     for (int i = 0; i < 8; ++i) maker.add_text_row(batch, 120, rng);
-    auto pass = model_.collate({normalised(held_out.pictures(indices)), batch.rows});
+    auto pass = model_.collate({normalized(held_out.pictures(indices)), batch.rows});
     auto part = result_of(look(pass, shown, HeadTargets::all));
     auto logits = answer(model_, pass, batch);
     part.loss = at::cross_entropy_loss(logits, at::tensor(batch.targets, at::kLong)).item<double>();

@@ -96,7 +96,7 @@ def build(spec, image_token):
     config = Blip2Config(vision_config=vision, qformer_config=qformer, text_config=text,
                          num_query_tokens=spec["queries"], **extra)
     model = Blip2ForConditionalGeneration._from_config(config, **eager()).eval()
-    randomise(model, spec["seed"])
+    randomize(model, spec["seed"])
     return model
 
 
@@ -106,7 +106,7 @@ def eager():
 
 
 @torch.no_grad()
-def randomise(model, seed):
+def randomize(model, seed):
     rng = np.random.default_rng(seed)
 
     def normal(p, std, mean=0.0):

@@ -56,7 +56,7 @@ PICTURES_FIRST = """{% for message in messages %}{% if message['role'] != 'syste
 {% else %}{% for part in message['content'] | selectattr('type', 'equalto', 'text') %}{% generation %}{{ part['text'] + ' '}}{% endgeneration %}{% endfor %}{% endif %}{% endfor %}
 {% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"""
 
-CAPITALISED = """<|begin|>{% for message in messages %}{{message['role'] | capitalize}}{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end>
+CAPITALIZED = """<|begin|>{% for message in messages %}{{message['role'] | capitalize}}{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end>
 {% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"""
 
 MARKED = """{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|start|>system\\nYou are of help.<|end|>\\n' }}{% endif %}{{'<|start|>' + message['role'] + '\\n' + message['content'] + '<|end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|start|>assistant\\n' }}{% endif %}"""
@@ -571,7 +571,7 @@ def case(template, messages, variables):
 def main():
     groups = []
     for name, template, chats in [
-            ("pictures_first", PICTURES_FIRST, PARTS), ("capitalised", CAPITALISED, PARTS), ("marked", MARKED, PLAIN),
+            ("pictures_first", PICTURES_FIRST, PARTS), ("capitalised", CAPITALIZED, PARTS), ("marked", MARKED, PLAIN),
             ("bracketed", BRACKETED, PLAIN), ("vicuna_like", VICUNA_LIKE, PLAIN), ("counted", COUNTED, PARTS + PLAIN),
             ("dated", DATED, PLAIN), ("macros", MACROS, PARTS + PLAIN)]:
         cases = [case(template, chat, options) for chat in chats for options in OPTIONS]

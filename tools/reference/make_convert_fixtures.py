@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Blip2Config, Blip2ForConditionalGeneration
 
-from make_blip2_fixtures import eager, make_batch, make_pixels, randomise
+from make_blip2_fixtures import eager, make_batch, make_pixels, randomize
 
 VOCABULARY = 1002  # of small_opt
 LAVIS_EPS = 1e-5
@@ -119,7 +119,7 @@ def make_blip2(root):
     config = Blip2Config(vision_config=vision, qformer_config=qformer, text_config=text,
                          num_query_tokens=4, image_token_index=VOCABULARY - 1)
     model = Blip2ForConditionalGeneration._from_config(config, **eager()).eval()
-    randomise(model, 11)
+    randomize(model, 11)
     zero_key_biases(model)
     calm_vision(model)
     half(model)

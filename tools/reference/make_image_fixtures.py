@@ -43,7 +43,7 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(samples, depth, colour, interlaced=False, extra=()):
+def png(samples, depth, color, interlaced=False, extra=()):
     """A PNG encoder for layouts that Pillow does not write. samples: (height, width, channels)."""
     height, width, channels = samples.shape
 
@@ -71,7 +71,7 @@ def png(samples, depth, colour, interlaced=False, extra=()):
         data = b"".join(lines(p) for p in parts if p.size)
     else:
         data = lines(samples)
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced))
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, int(interlaced))
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra)
             + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b""))
 
@@ -92,7 +92,7 @@ def exif(orientation, order):
 def make_encoded():
     rgb = Image.fromarray(scene(37, 29, 1))
     odd = Image.fromarray(scene(17, 33, 2))
-    grey = rgb.convert("L")
+    gray = rgb.convert("L")
     files = {}
     for name, sampling in (("444", 0), ("422", 1), ("420", 2)):
         files[f"jpeg_{name}"] = encoded(rgb, format="JPEG", quality=80, subsampling=sampling)
@@ -101,9 +101,9 @@ def make_encoded():
     files["jpeg_optimized_restarts"] = encoded(
         rgb, format="JPEG", quality=50, optimize=True, restart_marker_blocks=2)
     files["jpeg_rgb"] = encoded(rgb, format="JPEG", quality=90, keep_rgb=True)
-    files["jpeg_grey"] = encoded(grey, format="JPEG", quality=85)
+    files["jpeg_grey"] = encoded(gray, format="JPEG", quality=85)
     files["jpeg_1x1"] = encoded(rgb.crop((0, 0, 1, 1)), format="JPEG")
-    cmyk = encoded(Image.merge("CMYK", [*rgb.split(), grey]), format="JPEG", quality=90)
+    cmyk = encoded(Image.merge("CMYK", [*rgb.split(), gray]), format="JPEG", quality=90)
     files["jpeg_cmyk"] = cmyk
     at = cmyk.index(b"\xff\xee")
     # The same coefficients, declared as YCCK, and without a declaration.
@@ -117,24 +117,24 @@ def make_encoded():
     files["png_exif_6"] = encoded(small, format="PNG", exif=exif(6, "<"))
 
     files["png_rgb"] = encoded(rgb, format="PNG")
-    files["png_grey"] = encoded(grey, format="PNG")
-    files["png_one_bit"] = encoded(grey.convert("1"), format="PNG")
+    files["png_grey"] = encoded(gray, format="PNG")
+    files["png_one_bit"] = encoded(gray.convert("1"), format="PNG")
     files["png_1x1"] = encoded(rgb.crop((0, 0, 1, 1)), format="PNG")
     alpha = Image.fromarray(scene(37, 29, 4)).convert("L")
     files["png_rgba"] = encoded(Image.merge("RGBA", [*rgb.split(), alpha]), format="PNG")
-    files["png_grey_alpha"] = encoded(Image.merge("LA", [grey, alpha]), format="PNG")
+    files["png_grey_alpha"] = encoded(Image.merge("LA", [gray, alpha]), format="PNG")
     files["png_rgb_trns"] = encoded(rgb, format="PNG", transparency=(0, 0, 0))
-    files["png_grey_trns"] = encoded(grey, format="PNG", transparency=128)
-    for colours, bits in ((256, 8), (16, 4), (4, 2), (2, 1)):
+    files["png_grey_trns"] = encoded(gray, format="PNG", transparency=128)
+    for colors, bits in ((256, 8), (16, 4), (4, 2), (2, 1)):
         files[f"png_palette_{bits}"] = encoded(
-            rgb.quantize(colours), format="PNG", bits=bits)
+            rgb.quantize(colors), format="PNG", bits=bits)
     files["png_palette_trns"] = encoded(
         rgb.quantize(16), format="PNG", transparency=bytes(range(0, 256, 16)))
 
     rng = np.random.default_rng(5)
     plte = chunk(b"PLTE", bytes(rng.integers(0, 256, 3 * 200, dtype=np.uint8)))
     short = chunk(b"PLTE", bytes(rng.integers(0, 256, 3 * 5, dtype=np.uint8)))
-    for name, depth, colour, channels, extra in (
+    for name, depth, color, channels, extra in (
             ("grey_2", 2, 0, 1, ()), ("grey_4", 4, 0, 1, ()), ("grey_16", 16, 0, 1, ()),
             ("rgb_16", 16, 2, 3, ()), ("rgba_16", 16, 6, 4, ()), ("grey_alpha_16", 16, 4, 2, ()),
             ("palette_short", 4, 3, 1, (short,))):
@@ -143,7 +143,7 @@ def make_encoded():
             if name == "grey_16":
                 samples[::2] %= 300  # below and above the limit of 8 bits
             files[f"png_{name}" + "_interlaced" * interlaced] = png(
-                samples, depth, colour, interlaced, extra)
+                samples, depth, color, interlaced, extra)
     for width, height in ((1, 1), (3, 2), (5, 9)):
         samples = scene(width, height, 6)
         files[f"png_interlaced_{width}x{height}"] = png(samples, 8, 2, True)
@@ -166,14 +166,14 @@ def save_pictures(files, output):
     save_file(arrays, os.path.join(OUT, output))
 
 
-def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=(), colours=0, header=40):
+def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=(), colors=0, header=40):
     """A bitmap of a kind that Pillow does not write. pixels: as stored."""
     extra = b"".join(struct.pack("<I", mask) for mask in masks)
     if header == 12:
         info = struct.pack("<IHHHH", 12, width, height, 1, bits)
     else:
         info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, compression,
-                           len(pixels), 0, 0, colours, 0)
+                           len(pixels), 0, 0, colors, 0)
         info += extra.ljust(header - 40, b"\0") if header > 40 else extra
     start = 14 + len(info) + len(palette)
     return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + info + palette + pixels
@@ -181,22 +181,22 @@ def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=(), colou
 
 def gif(screen, frames, palette=None):
     """A GIF with frames (left, top, samples, options), stored without compression."""
-    def table(colours):
-        bits = max(1, (len(colours) // 3 - 1).bit_length())
-        return bits - 1, colours.ljust(3 << bits, b"\0")
+    def table(colors):
+        bits = max(1, (len(colors) // 3 - 1).bit_length())
+        return bits - 1, colors.ljust(3 << bits, b"\0")
 
-    size, colours = table(palette) if palette else (0, b"")
+    size, colors = table(palette) if palette else (0, b"")
     data = b"GIF89a" + struct.pack("<HHBBB", *screen, (0x80 | size) if palette else 0, 0, 0)
-    data += colours
+    data += colors
     for left, top, samples, options in frames:
         if "transparent" in options:
             data += b"!\xf9\x04" + struct.pack("<BHBB", 1, 0, options["transparent"], 0)
         if "comment" in options:
             data += b"!\xfe\x03abc\0!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
-        size, colours = table(options["palette"]) if "palette" in options else (0, b"")
+        size, colors = table(options["palette"]) if "palette" in options else (0, b"")
         height, width = samples.shape
-        flags = (0x80 | size if colours else 0) | (0x40 if "interlaced" in options else 0)
-        data += b"," + struct.pack("<HHHHB", left, top, width, height, flags) + colours
+        flags = (0x80 | size if colors else 0) | (0x40 if "interlaced" in options else 0)
+        data += b"," + struct.pack("<HHHHB", left, top, width, height, flags) + colors
         # Nine bits per code, and a clear code before codes need ten bits.
         codes = []
         for number, pixel in enumerate(samples.reshape(-1)):
@@ -230,19 +230,19 @@ def make_webp(rgb, alpha, files):
 
 
 def make_bmp(rgb, rng, files):
-    grey = rgb.convert("L")
-    for name, picture in (("rgb", rgb), ("grey", grey), ("one_bit", grey.convert("1")),
+    gray = rgb.convert("L")
+    for name, picture in (("rgb", rgb), ("grey", gray), ("one_bit", gray.convert("1")),
                           ("palette", rgb.quantize(200)), ("1x1", rgb.crop((0, 0, 1, 1))),
                           ("rgba", rgb.convert("RGBA"))):
         files[f"bmp_{name}"] = encoded(picture, format="BMP")
     palette = bytes(rng.integers(0, 256, 4 * 16, dtype=np.uint8))
-    for bits, colours in ((1, 2), (4, 16), (4, 5), (8, 16)):
+    for bits, colors in ((1, 2), (4, 16), (4, 5), (8, 16)):
         stride = (13 * bits + 31) // 32 * 4
         pixels = bytes(rng.integers(0, 16 if bits == 8 else 256, stride * 7, dtype=np.uint8))
-        files[f"bmp_palette_{bits}_{colours}"] = bmp(
-            13, 7, bits, pixels, palette[:4 * colours], colours=colours)
-        old = b"".join(palette[4 * i:4 * i + 3] for i in range(colours))
-        if colours == 1 << bits:
+        files[f"bmp_palette_{bits}_{colors}"] = bmp(
+            13, 7, bits, pixels, palette[:4 * colors], colors=colors)
+        old = b"".join(palette[4 * i:4 * i + 3] for i in range(colors))
+        if colors == 1 << bits:
             files[f"bmp_core_{bits}"] = bmp(13, 7, bits, pixels, old, header=12)
     noise = bytes(rng.integers(0, 256, 60 * 7, dtype=np.uint8))
     files["bmp_core_24"] = bmp(13, 7, 24, noise[:40 * 7], header=12)
@@ -266,18 +266,18 @@ def make_bmp(rgb, rng, files):
     eight = (b"\x05\x07" b"\x00\x05\1\2\3\4\5\0" b"\x03\x09" b"\0\0" b"\x0d\x02" b"\0\0"
              b"\x00\x04\6\7\x08\x09" b"\0\0" b"\x02\x03" b"\0\2\x03\1" b"\x05\x0b" b"\0\0"
              b"\x0e\x0c" b"\0\0" b"\x0d\x01" b"\0\1")
-    files["bmp_rle8"] = bmp(13, 7, 8, eight, palette, compression=1, colours=16)
+    files["bmp_rle8"] = bmp(13, 7, 8, eight, palette, compression=1, colors=16)
     four = (b"\x05\x71" b"\x00\x05\x12\x34\x50\0" b"\x03\x92" b"\0\0" b"\x0d\x2f" b"\0\0"
             b"\x00\x04\x67\x89" b"\0\0" b"\x02\x31" b"\0\2\x03\1" b"\x05\xb0" b"\0\0"
             b"\x0e\xc4" b"\0\0" b"\x0d\x10" b"\0\1")
-    files["bmp_rle4"] = bmp(13, 7, 4, four, palette, compression=2, colours=16)
+    files["bmp_rle4"] = bmp(13, 7, 4, four, palette, compression=2, colors=16)
 
 
 def make_gif(rgb, rng, files):
-    for colours in (2, 4, 16, 256):
+    for colors in (2, 4, 16, 256):
         for interlaced in (0, 1):
-            files[f"gif_{colours}" + "_interlaced" * interlaced] = encoded(
-                rgb.quantize(colours), format="GIF", interlace=interlaced)
+            files[f"gif_{colors}" + "_interlaced" * interlaced] = encoded(
+                rgb.quantize(colors), format="GIF", interlace=interlaced)
     large = Image.fromarray(scene(200, 150, 7))
     files["gif_large"] = encoded(large.quantize(64), format="GIF")  # a full code table
     files["gif_flat"] = encoded(Image.new("P", (90, 70), 1), format="GIF")
@@ -286,17 +286,17 @@ def make_gif(rgb, rng, files):
     frames = [rgb.quantize(16), rgb.rotate(90).quantize(16)]
     files["gif_animated"] = encoded(frames[0], format="GIF", save_all=True,
                                     append_images=frames[1:], duration=50, disposal=2)
-    colours = bytes(rng.integers(0, 256, 3 * 8, dtype=np.uint8))
+    colors = bytes(rng.integers(0, 256, 3 * 8, dtype=np.uint8))
     other = bytes(rng.integers(0, 256, 3 * 4, dtype=np.uint8))
     part = rng.integers(0, 8, (9, 11))
     for name, options in (("part", {}), ("part_transparent", {"transparent": 5}),
                           ("part_interlaced", {"interlaced": True, "comment": True}),
                           ("part_own_palette", {"palette": other}),
                           ("part_own_palette_transparent", {"palette": other, "transparent": 2})):
-        files[f"gif_{name}"] = gif((20, 15), [(3, 2, part, options)], colours)
-    files["gif_two_parts"] = gif((20, 15), [(3, 2, part, {}), (0, 0, part, {})], colours)
-    files["gif_beyond_screen"] = gif((6, 5), [(3, 2, part, {})], colours)
-    files["gif_beyond_palette"] = gif((11, 9), [(0, 0, part * 30, {})], colours)
+        files[f"gif_{name}"] = gif((20, 15), [(3, 2, part, options)], colors)
+    files["gif_two_parts"] = gif((20, 15), [(3, 2, part, {}), (0, 0, part, {})], colors)
+    files["gif_beyond_screen"] = gif((6, 5), [(3, 2, part, {})], colors)
+    files["gif_beyond_palette"] = gif((11, 9), [(0, 0, part * 30, {})], colors)
     files["gif_no_palette"] = gif((20, 15), [(3, 2, part * 30, {})])
     files["gif_grey_ramp"] = gif((20, 15), [(3, 2, part * 30, {})], bytes([0, 0, 0, 1, 1, 1]))
 

@@ -100,7 +100,7 @@ def build(spec):
                              image_token_index=IMAGE_TOKEN, **spec["rest"])
         config.image_seq_length = slots_of(config)
         model = LlavaForConditionalGeneration._from_config(config, attn_implementation="eager")
-    randomise(model.eval(), spec["seed"])
+    randomize(model.eval(), spec["seed"])
     return model
 
 
@@ -110,7 +110,7 @@ def slots_of(config):
 
 
 @torch.no_grad()
-def randomise(model, seed):
+def randomize(model, seed):
     """Magnitudes at which every eps, bias, norm and position has a visible effect."""
     rng = np.random.default_rng(seed)
     for name, p in sorted(model.named_parameters()):

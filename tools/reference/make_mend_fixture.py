@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes MEND's deltas for given gradients and networks, for
-src/editing/editors/hyper/mend_test.cpp.
+src/editing/editors/hyper/mend_network_test.cpp.
 
     python make_mend_fixture.py OUT     # OUT is src/editing/testdata/mend.safetensors
 
@@ -50,7 +50,7 @@ class Running:
         self.mean = self.mean + off / self.count
         self.moved = self.moved + off * (x - self.mean)
 
-    def normalised(self, x):
+    def normalized(self, x):
         return (x - self.mean) / ((self.moved / (self.count - 1)).sqrt() + 1e-7)
 
 
@@ -104,7 +104,7 @@ def main():
         for mode, (i, name) in enumerate(sites):
             delta = torch.zeros(ROWS, width_out, width_in).double()
             for row, z in tokens(*edit[name]):
-                z = running.normalised(z)
+                z = running.normalized(z)
                 for layer in layers:
                     step = layer["u"].double() @ (layer["v"].double() @ z) + layer["bias"].double()
                     step = step * layer["scale"][mode].double() + layer["shift"][mode].double()

@@ -79,7 +79,7 @@ class MiniGPT4(nn.Module):
 
 
 @torch.no_grad()
-def randomise(model, seed):
+def randomize(model, seed):
     """Magnitudes at which every eps, bias and position has a visible effect."""
     rng = np.random.default_rng(seed)
     for name, p in sorted(model.named_parameters()):
@@ -269,7 +269,7 @@ def build(text, tokenizer):
     """Tries seeds until generation has clear margins, and rounding has little effect."""
     for seed in range(200):
         model = MiniGPT4(text).eval()
-        randomise(model, seed)
+        randomize(model, seed)
         zero_key_biases(model)
         calm_vision(model)
         batch = cases(tokenizer)["image_right"]

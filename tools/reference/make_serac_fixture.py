@@ -6,7 +6,7 @@
 Implements the formulas of Mitchell et al. (arXiv 2206.06520) in double precision, one question at a
 time, with probabilities (emend uses logarithms):
 
-    s = exp(-|f(a) - f(b)|^2),  f = [t(norm(text)); looks p(P norm(picture))]
+    s = exp(-|f(a) - f(b)|^2),  f = [t(norm(text)); has_image * p(P norm(picture))]
     t, p = W2 gelu(W1 gelu(W0 x + b0) + b1) + b2, of the two text states and the image patches
     log((1 - s) softmax(base) + s softmax(counterfactual))
 

@@ -49,7 +49,7 @@ def build(spec):
     config = kind(vision_config=dict(spec["vision"]), text_config=dict(spec["text"]),
                   image_token_id=IMAGE_TOKEN, **spec["rest"])
     model = architecture._from_config(config, attn_implementation="eager")
-    shared.randomise(model.eval(), spec["seed"])
+    shared.randomize(model.eval(), spec["seed"])
     return model
 
 

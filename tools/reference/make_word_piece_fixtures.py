@@ -70,7 +70,7 @@ def by_blocks(step):
     return "".join(f"{h:08x}" for h in hashes)
 
 
-def mixed(normalise):
+def mixed(normalize):
     """The C++ test has the same generator."""
     state, hashes = 12345, []
 
@@ -84,7 +84,7 @@ def mixed(normalise):
         for _ in range(1 + below(8)):
             first, last = MIXED[below(len(MIXED))]
             text += chr(first + below(last - first + 1))
-        hashes.append(normalise(text) + "\n")
+        hashes.append(normalize(text) + "\n")
     return f"{fnv(''.join(hashes).encode()):08x}"
 
 

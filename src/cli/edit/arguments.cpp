@@ -43,6 +43,7 @@ EditQuestion one_edit(const EditArguments& arguments) {
   edit.image = open_picture(arguments.image);
   edit.prompt = arguments.text;
   edit.target = arguments.target;
+  edit.subject = arguments.subject;
   edit.rephrasings = arguments.rephrasings;
   for (const auto& path : arguments.other_images) edit.other_pictures.push_back(open_picture(path));
   for (const auto& text : arguments.follows) {

@@ -13,7 +13,7 @@ namespace emend::cli {
 struct EditArguments {
   Common common;
   PromptOptions prompting;
-  std::string image, text, target;  // one edit
+  std::string image, text, target, subject;  // one edit
   std::vector<std::string> rephrasings, other_images, follows;
   std::string file;  // --edits
   bool sequential = false;

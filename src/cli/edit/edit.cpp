@@ -111,6 +111,10 @@ void add_edits(CLI::App& command, EditArguments& arguments) {
       command.add_option("--image", arguments.image, "picture that the question is about");
   auto* text = command.add_option("-p,--prompt", arguments.text, "question, or text to continue");
   auto* target = command.add_option("--target", arguments.target, "desired answer");
+  auto* subject =
+      command.add_option("--subject", arguments.subject,
+                         "words of the question that the fact is about, for rome, memit and "
+                         "alphaedit (default: unknown)");
   auto* rephrase = command.add_option("--rephrase", arguments.rephrasings,
                                       "another wording of the question, to measure T-Generality");
   auto* other = command.add_option("--rephrase-image", arguments.other_images,
@@ -120,7 +124,7 @@ void add_edits(CLI::App& command, EditArguments& arguments) {
       "\"QUESTION => ANSWER\" that must follow from the edit, to measure Portability");
   auto* file = command.add_option("--edits", arguments.file,
                                   "file of several edits, a JSON array or JSON Lines");
-  for (auto* one : {image, text, target, rephrase, other, follows}) file->excludes(one);
+  for (auto* one : {image, text, target, subject, rephrase, other, follows}) file->excludes(one);
   auto* sequential =
       command.add_flag("--sequential", arguments.sequential,
                        "make the edits of --edits one after another, not as one batch edit");
@@ -129,8 +133,8 @@ void add_edits(CLI::App& command, EditArguments& arguments) {
                                    "patch to edit on top of; may be given several times");
   auto* output =
       command.add_option("-o,--output", arguments.output, "patch file to write")->required();
-  set_group("What to change",
-            {image, text, target, rephrase, other, follows, file, sequential, patch, output});
+  set_group("What to change", {image, text, target, subject, rephrase, other, follows, file,
+                               sequential, patch, output});
 }
 
 void add_editor(CLI::App& command, EditArguments& arguments) {

@@ -217,13 +217,13 @@ TEST_F(EditProgramTest, ReadsSeveralEditsFromAFile) {
   testing::write_text(path("edits.json"),
                       R"([{"prompt": "Who?", "target": "cat", "rephrase": "Who is it?"},
                           {"image": "picture.png", "prompt": "What is this?", "target": "dog",
-                           "locality": ["Where?"], "colour": "red"}])");
+                           "locality": ["Where?"], "color": "red"}])");
   const std::string edits = std::string(kText) + "--edits {}/edits.json -o {}/both.patch";
   for (const std::string mode : {"", " --sequential"}) {
     const auto result = run_json(edits + mode + " --allow-failed");
     ASSERT_EQ(result["edits"].size(), 2u);
     EXPECT_EQ(result["sequential"], !mode.empty());
-    EXPECT_EQ(result["ignored_fields"], nlohmann::json::array({"colour"}));
+    EXPECT_EQ(result["ignored_fields"], nlohmann::json::array({"color"}));
     EXPECT_EQ(result["edits"][1]["target"], "dog");
     EXPECT_EQ(result["holds"], result["edits"][0]["holds"] && result["edits"][1]["holds"]);
     EXPECT_EQ(result["metrics"]["scores"]["reliability"]["probes"], 2);
@@ -238,7 +238,7 @@ TEST_F(EditProgramTest, ReadsSeveralEditsFromAFile) {
     }
   }
   const auto said = run(edits, "export EMEND_LOG=warn;");
-  EXPECT_THAT(said.err, HasSubstr("unknown field 'colour' is ignored"));
+  EXPECT_THAT(said.err, HasSubstr("unknown field 'color' is ignored"));
   EXPECT_THAT(said.out, AllOf(HasSubstr("as one batch edit; 2 hold"), HasSubstr("Who?")));
   std::filesystem::remove(path("both.patch"));
   expect_refused(edits + " -p What?", "--edits");

@@ -16,7 +16,7 @@ class EditProgress {
   void step(int64_t step, int64_t steps, double loss);
   // Ends the bar of an edit with its outcome: "holds after 15 steps".
   void edited(const nlohmann::json& effect);
-  // The number of measured probes, of an unknown number.
+  // Shows the number of measured probes. Their total is unknown.
   void probes(int64_t done);
   // Ends the bar, so that other lines can follow.
   void finish() { bar_.reset(); }

@@ -18,7 +18,7 @@ struct EditReport {
   bool written = true;  // whether a patch file was written
 };
 
-// What a group was measured on, in words.
+// A description of the questions and pictures that a group was measured on.
 std::string measured_on(Group group, const EditJob& job);
 // Protocol and scores of all edits.
 nlohmann::json metrics_json(const Vlm& vlm, const EditJob& job, const EditOutcome& outcome);

@@ -124,7 +124,7 @@ class Suggestions {
       auto said = notes;
       const auto leave_out = [&](int bit, auto& values, const char* name) {
         if (!(drop & bit)) return true;
-        if (values.empty()) return false;  // the same as without this bit
+        if (values.empty()) return false;  // the same options as without this bit
         values.clear();
         said.push_back(fmt::format("without {}", name));
         return true;

@@ -20,7 +20,7 @@
 #include "cli/program.h"
 
 // For tests only: runs the program in forks of the test's process. Loading LibTorch takes longer
-// than most commands, and a fork has it already.
+// than most commands, and a fork does not have to load it again.
 namespace emend::testing {
 
 // Starts a fork that ends with the result of `body`. Autograd does not work in a fork if this

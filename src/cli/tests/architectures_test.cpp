@@ -58,6 +58,16 @@ TEST_P(ArchitectureProgramTest, AsksAndEdits) {
   EXPECT_EQ(run_json("ask" + question())["answer"], before["answer"]);
 }
 
+TEST_P(ArchitectureProgramTest, TracesAnswers) {
+  const auto trace = run_json("trace" + question() +
+                              " --subject this --set rows=1 --set components=residual,mlp "
+                              "--set grid=2 -o {}/" +
+                              name() + "-trace");
+  ASSERT_EQ(trace["runs"].size(), sees() ? 2u : 1u);
+  for (const auto& runs : trace["runs"]) EXPECT_EQ(runs["reversible"], 1);
+  EXPECT_EQ(std::filesystem::exists(path(name() + "-trace/overlay.png")), sees());
+}
+
 // Trained editors are found in the folder of the model.
 TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
   const auto trained = testing::start_fork([] {
@@ -89,6 +99,8 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
 TEST_P(ArchitectureProgramTest, TextOnlyModelsRefusePictures) {
   if (sees()) return;
   expect_refused("ask -m {}/" + name() + " --image {}/picture.png -p What", "reads text only");
+  expect_refused("trace -m {}/" + name() + " --image {}/picture.png -p What -o {}/none",
+                 "reads text only");
   expect_refused("bench -m {}/" + name() + " -o {}/none", "questions about pictures");
   expect_refused("train -m {}/" + name() + " --editor ke -o {}/none", "questions about pictures");
 }

@@ -197,6 +197,48 @@ TEST_F(BenchTest, SettingsComeFromOptionsAndFiles) {
   EXPECT_EQ(read_json(path("d/results.json"))["editors"].size(), 1u);
 }
 
+TEST_F(BenchTest, SweepComparesTheValuesOfASetting) {
+  const auto sweep = " --limit 2 --editors ft:language,ft:vision --set lr=0.02 -o " + path("w") +
+                     " --sweep ft:connector.steps=";
+  ASSERT_EQ(run(sweep + "1,3"), 0) << read_file(path("err"));
+  EXPECT_THAT(read_file(path("out")),
+              AllOf(HasSubstr("\n  ft:vision steps=1 "), HasSubstr("\n  ft:vision steps=3 ")));
+  const auto results = without_timings(path("w/results.json"));
+  EXPECT_EQ(
+      results["config"]["sweep"],
+      nlohmann::json({{"editor", "ft:vision"}, {"setting", "steps"}, {"values", {"1", "3"}}}));
+  ASSERT_EQ(results["editors"].size(), 4u);
+  EXPECT_EQ(results["editors"][1]["label"], "ft:language");
+  EXPECT_EQ(results["editors"][2]["label"], "ft:vision steps=1");
+  EXPECT_EQ(results["editors"][2]["settings"]["steps"], 1);
+  EXPECT_EQ(results["editors"][2]["settings"]["lr"], 0.02);
+  EXPECT_EQ(results["editors"][3]["settings"]["steps"], 3);
+  EXPECT_THAT(read_file(path("w/table.md")), HasSubstr("| ft:vision steps=3 |"));
+
+  // Resumed, also under another name of the module; the label stays.
+  for (const std::string module : {"vision", "connector"}) {
+    keep_lines(path("w/samples.jsonl"), 5);
+    ASSERT_EQ(run(" --limit 2 --editors ft:language,ft:" + module + " --set lr=0.02 -o " +
+                  path("w") + " --sweep ft:connector.steps=1,3"),
+              0)
+        << read_file(path("err"));
+    EXPECT_EQ(without_timings(path("w/results.json")), results);
+  }
+  EXPECT_EQ(run(sweep + "1,2"), 1);
+  EXPECT_THAT(read_file(path("err")),
+              HasSubstr("config.sweep.values.1 was \"3\" and is now \"2\""));
+}
+
+TEST_F(BenchTest, PatchesOfASweepHaveDifferentNames) {
+  ASSERT_EQ(run(" --limit 2 --mode batch --editors ft --set steps=1 --save-patches -o " +
+                path("n") + " --sweep ft.sites=*layers.1.fc2;?*layers.1.fc2;**layers.1.fc2"),
+            0)
+      << read_file(path("err"));
+  for (const char* name :
+       {"ft-sites--layers.1.fc2", "ft-sites---layers.1.fc2", "ft-sites---layers.1.fc2-2"})
+    EXPECT_TRUE(fs::exists(path("n/patches/") + name + ".patch")) << name;
+}
+
 TEST_F(BenchTest, HyperparameterFileReplacesTheDefaultEditors) {
   testing::write_text(path("ft.yaml"), R"(alg_name: FT
 model_name: blip2
@@ -262,6 +304,14 @@ TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
   expect_refused("--editors ft:nowhere", "nowhere");
   expect_refused("--set stepz=3", "stepz");
   expect_refused("--set lora.rank=3", "lora");
+  expect_refused("--sweep ft:language.stepz=1,2", "stepz");
+  expect_refused("--sweep ft:language.steps=1", "only one value");
+  expect_refused("--sweep ft:language.steps=1,,2", "is empty");
+  expect_refused("--sweep ft:language.steps=1,1", "twice");
+  expect_refused("--sweep ft.steps=1,2", "several editors");
+  expect_refused("--sweep rome.layers=0,1", "not selected");
+  expect_refused("--sweep steps=1,2", "EDITOR.SETTING");
+  expect_refused("--editors base --sweep ft.steps=1,2", "not selected");
   expect_refused("--settings " + path("bad.yaml"), "stepz");
   expect_refused("--settings " + path("missing.yaml"), "missing.yaml");
   expect_refused("--hparams " + path("missing.yaml"), "missing.yaml");

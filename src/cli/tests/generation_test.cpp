@@ -65,7 +65,7 @@ TEST_F(FolderSettings, TruncatedAnswersAreReported) {
   EXPECT_THAT(notes("ask -m " + path("model") + " -p 'What is it?' --max-new-tokens 1"),
               HasSubstr("truncated after 1 tokens"));
   std::string words;
-  for (int i = 0; i < 248; ++i) words += "a ";  // a token each, and one for each space
+  for (int i = 0; i < 248; ++i) words += "a ";  // one token for each letter and for each space
   const std::string full = "--bare --max-new-tokens 400 -p '" + words + "'";
   EXPECT_EQ(run_json("ask -m {}/model " + full)["cut"], "max_position_embeddings");
   EXPECT_THAT(notes("ask -m " + path("model") + " " + full),

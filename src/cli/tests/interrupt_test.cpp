@@ -39,8 +39,8 @@ TEST_F(ProgramTest, TrainingThatIsStoppedEarlySaysThatNothingWasValidated) {
     }
     int status = 0;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
-    // Opening the model handles interrupts for a moment, too: training has begun when they are
-    // handled for a while.
+    // The program also handles interrupts briefly while it opens the model. Training has begun when
+    // it handles them for some time.
     for (int handled = 0; handled < 20 && std::chrono::steady_clock::now() < deadline &&
                           ::waitpid(child, &status, WNOHANG) == 0;) {
       handled = handles_interrupts(child) ? handled + 1 : 0;

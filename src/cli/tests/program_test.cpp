@@ -28,8 +28,8 @@ TEST_F(ProgramTest, PrintsVersionAndHelp) {
 TEST_F(ProgramTest, HelpOfEveryCommandHasExamples) {
   for (const std::string command :
        {"ask", "edit", "editors", "inspect", "patch", "patch list", "patch remove", "patch merge",
-        "scenes", "scenes export", "demo", "bench", "report", "train", "convert", "convert blip2",
-        "convert minigpt4"}) {
+        "scenes", "scenes export", "demo", "bench", "report", "train", "stats", "convert",
+        "convert blip2", "convert minigpt4"}) {
     SCOPED_TRACE(command);
     std::istringstream help(run(command + " --help").out);
     int examples = 0;
@@ -443,7 +443,7 @@ TEST_F(ProgramTest, DemoRevertsItsPatches) {
 TEST_F(ProgramTest, RefusesBadArguments) {
   expect_refused("teach", "teach");
   expect_refused("ask", "--prompt");
-  expect_refused("ask -p x --colour", "--colour");
+  expect_refused("ask -p x --color", "--color");
   expect_refused("ask -p x -t many", "--threads");
   expect_refused("ask -p x --dtype int3", "--dtype");
   expect_refused("edit -p x --target y -o {}/x.patch --module language --sites fc1", "--sites");

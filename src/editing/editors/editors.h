@@ -12,5 +12,8 @@ EditorInfo ke_editor();
 EditorInfo mend_editor();
 EditorInfo mend_iterated_editor();
 EditorInfo serac_editor();
+EditorInfo rome_editor();
+EditorInfo memit_editor();
+EditorInfo alphaedit_editor();
 
 }  // namespace emend

@@ -1,6 +1,7 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/optimizing_editor.h"
 #include "editing/targets/target_modules.h"
+#include "editing/targets/traceable_sites.h"
 
 namespace emend {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 struct FtSettings {
   std::string preset = "none";
   std::string module = "language";
-  std::string sites;
+  std::string sites, trace;
   DeltaOptimizerSettings tuning;
   double norm_constraint = 0;
 
@@ -25,10 +26,14 @@ struct FtSettings {
         "module to edit; language: FFN of the last decoder block; connector: all layers of the "
         "connector; projector: the connector's projection; vision_tower: the last vision block",
         module_aliases());
-    list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
+    list.text("sites", sites,
+              "glob of the layers to edit, instead of the layers of a module; traced: the FFN of "
+              "the module's block in which the trace of the edit has the largest effect");
+    list.optional_text("trace", trace,
+                       "trace.json of `emend trace` for sites=traced; empty: each edit is traced");
     tuning.declare(list,
                    "learning rate; 0: 1e-3 for language and projector, 5e-4 for connector, "
-                   "vision_tower and sites (with sgd: 0.1 and 1e-2)");
+                   "vision_tower and sites=GLOB (with sgd: 0.1 and 1e-2)");
     list.number("norm_constraint", norm_constraint, 0, 1e9,
                 "maximum change of any weight (FT-L); 0: unlimited");
   }
@@ -53,7 +58,8 @@ class FtEditor : public OptimizingEditor {
   explicit FtEditor(const nlohmann::json& given) : settings_(read_with_preset(given)) {
     const auto& module = settings_.module;
     // One or two layers tolerate a higher learning rate than many layers.
-    const bool few = settings_.sites.empty() && (module == "language" || module == "projector");
+    const bool few =
+        (settings_.sites.empty() || traced()) && (module == "language" || module == "projector");
     auto& tuning = settings_.tuning;
     const double own = tuning.optimizer == "sgd" ? (few ? 0.1 : 1e-2) : few ? 1e-3 : 5e-4;
     tuning.complete(given, own);
@@ -63,8 +69,13 @@ class FtEditor : public OptimizingEditor {
 
  protected:
   std::vector<Site> sites(const Model& model) const override {
+    if (traced()) return block_ffn_sites(model, settings_.module);
     return settings_.sites.empty() ? tuned_sites(model, settings_.module)
                                    : model.find_sites(settings_.sites);
+  }
+  std::optional<TracedBlock> traced_block() const override {
+    if (!traced()) return {};
+    return TracedBlock{module_part(settings_.module), settings_.trace};
   }
   DeltaParameters initial_parameters(const Model& model,
                                      const std::vector<Site>& sites) const override {
@@ -82,6 +93,8 @@ class FtEditor : public OptimizingEditor {
   const DeltaOptimizerSettings& optimizer_settings() const override { return settings_.tuning; }
 
  private:
+  bool traced() const { return settings_.sites == "traced"; }
+
   FtSettings settings_;
 };
 

@@ -1,8 +1,11 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "editing/editor.h"
+#include "editing/tracing/trace_edits.h"
 #include "io/error.h"
+#include "io/files/file.h"
 #include "io/testing.h"
 #include "suites/scenes/scenes.h"
 #include "tests/tiny_vlm.h"
@@ -58,6 +61,35 @@ TEST_F(FtTest, LanguageEditGivesTheTarget) {
   EXPECT_LT(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
   EXPECT_EQ(patch.deltas.size(), 2u);  // fc1 and fc2 of the last block
   for (const auto& change : patch.deltas) EXPECT_THAT(change.site, HasSubstr("layers.2.fc"));
+}
+
+TEST_F(FtTest, TracedSitesAreThoseOfOneBlock) {
+  const auto found = trace_edits(vlm(), {request()}, "", Module::language, {});
+  const auto block = traced_layers(found, Module::language, 1).at(0);
+  const auto path = *folder_ / "trace.json";
+  write_file(path, to_json(found).dump());
+  const auto prefix = fmt::format("language_model.model.decoder.layers.{}.", block);
+  const std::map<std::string, std::vector<std::string>> expected = {
+      {"ft", {prefix + "fc1", prefix + "fc2"}},
+      {"lora", {prefix + "self_attn.v_proj", prefix + "self_attn.q_proj"}}};
+  for (const auto& [name, layers] : expected)
+    for (const std::string& file : {std::string(), path}) {
+      SCOPED_TRACE(name + " " + file);
+      nlohmann::json settings = {{"sites", "traced"}, {"steps", 2}, {"adaptive", false}};
+      if (!file.empty()) settings["trace"] = file;
+      const auto editor = make_editor(name, settings);
+      EXPECT_EQ(editor->settings().contains("trace"), !file.empty());
+      EXPECT_EQ(editor->first_stage(*vlm().model), vlm().model->stage("language.block.0"));
+      std::vector<std::string> edited;
+      for (const auto& delta : editor->edit(vlm(), {request()}, {}).deltas)
+        edited.push_back(delta.site);
+      EXPECT_THAT(edited, ::testing::UnorderedElementsAreArray(layers));
+    }
+  EXPECT_THAT(error_of([&] {
+                make_editor("ft", {{"sites", "traced"}, {"module", "projector"}})
+                    ->edit(vlm(), {request()}, {});
+              }),
+              HasSubstr("no blocks"));
 }
 
 // With random weights, pictures have little effect. This test shows that the Q-Former alone changes

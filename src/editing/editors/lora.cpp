@@ -5,6 +5,7 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/optimizing_editor.h"
 #include "editing/targets/target_modules.h"
+#include "editing/targets/traceable_sites.h"
 
 namespace emend {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 // reproducible.
 struct LoraSettings {
   std::string module = "language";
-  std::string sites;
+  std::string sites, trace;
   int64_t rank = 8;
   double alpha = 32;
   DeltaOptimizerSettings tuning;
@@ -25,7 +26,11 @@ struct LoraSettings {
                 "those of the Q-Former, or all layers of the projector; projector: all layers of "
                 "the projection; vision_tower: all layers of the last vision block",
                 module_aliases());
-    list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");
+    list.text("sites", sites,
+              "glob of the layers to edit, instead of the layers of a module; traced: query and "
+              "value of the module's block in which the trace of the edit has the largest effect");
+    list.optional_text("trace", trace,
+                       "trace.json of `emend trace` for sites=traced; empty: each edit is traced");
     list.whole("rank", rank, 1, 4096,
                "rank of the change; limited to the smaller dimension of a layer");
     list.number("alpha", alpha, 0, 1e6, "scaling factor: the change is alpha / rank * B A");
@@ -50,8 +55,13 @@ class LoraEditor : public OptimizingEditor {
 
  protected:
   std::vector<Site> sites(const Model& model) const override {
+    if (traced()) return block_attention_sites(model, settings_.module);
     return settings_.sites.empty() ? lora_sites(model, settings_.module)
                                    : model.find_sites(settings_.sites);
+  }
+  std::optional<TracedBlock> traced_block() const override {
+    if (!traced()) return {};
+    return TracedBlock{module_part(settings_.module), settings_.trace};
   }
   DeltaParameters initial_parameters(const Model& model,
                                      const std::vector<Site>& sites) const override {
@@ -77,6 +87,8 @@ class LoraEditor : public OptimizingEditor {
   const DeltaOptimizerSettings& optimizer_settings() const override { return settings_.tuning; }
 
  private:
+  bool traced() const { return settings_.sites == "traced"; }
+
   LoraSettings settings_;
 };
 

@@ -42,7 +42,7 @@ TEST_F(LoraTest, ChangesQueryAndValueWithTheGivenRank) {
     EXPECT_EQ(delta.up.sizes(), (at::IntArrayRef{32, 3}));
     EXPECT_EQ(delta.down.sizes(), (at::IntArrayRef{3, 32}));
     EXPECT_FALSE(delta.up.requires_grad() || delta.down.requires_grad());
-    EXPECT_GT(delta.materialised().norm().item<double>(), 0);
+    EXPECT_GT(delta.materialized().norm().item<double>(), 0);
   }
 }
 
@@ -72,7 +72,7 @@ TEST_F(LoraTest, AlphaOverRankScalesTheChange) {
                  {"steps", 1},
                  {"stop_loss", 0}})
         .deltas.at(0)
-        .delta.materialised();
+        .delta.materialized();
   };
   EXPECT_TRUE(at::allclose(step(8), 4 * step(4), 1e-4, 1e-9));
 }

@@ -10,6 +10,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/optim/adaptive_rate.h"
 #include "editing/optim/optimizer.h"
+#include "editing/optim/sharpness.h"
 #include "editing/training/forced.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
@@ -22,7 +23,7 @@ bool all_zero(const at::Tensor& tensor) {
   return !tensor.defined() || !at::count_nonzero(tensor).is_nonzero();
 }
 
-// Zero without computing up @ down.
+// Whether the delta is zero. The product up @ down is not computed.
 bool is_null(const WeightDelta& delta) {
   return delta.low_rank() ? all_zero(delta.up) || all_zero(delta.down) : all_zero(delta.dense);
 }
@@ -38,8 +39,9 @@ Interventions with_deltas(const Interventions& base, const std::vector<SiteDelta
   return all;
 }
 
-// For each answer token, the row of the logits (one an answer token) that is to predict it:
-// its own, or with `prompt_last` that of its answer's first token.
+// For each answer token, the index of the logits row that predicts it. There is one logits row for
+// each answer token. `prompt_last`: the row of the first token of the answer predicts all its
+// tokens.
 at::Tensor predicting_rows(const ForcedBatch& forced, bool prompt_last) {
   std::vector<int64_t> rows;
   int64_t begin = 0;
@@ -51,11 +53,11 @@ at::Tensor predicting_rows(const ForcedBatch& forced, bool prompt_last) {
   return at::tensor(rows, at::kLong);
 }
 
-// What no step changes, run up to the first stage that one does.
+// The inputs of all steps: the pass before the first changed stage, and the answer tokens.
 struct Problem {
   Pass kept;
-  at::Tensor tokens;                          // (K) the answers' tokens
-  at::Tensor rows;                            // (K) the logits' row that is to predict each
+  at::Tensor tokens;                          // (K) answer tokens
+  at::Tensor rows;                            // (K) the logits row that predicts each token
   std::vector<std::vector<int64_t>> answers;  // the same tokens by request
 };
 
@@ -76,19 +78,12 @@ Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const Edi
   return problem;
 }
 
-// Tokens that the model has never seen in training have almost the same row of the output layer.
-// The loss of each stays near the logarithm of their number, and its gradient hardly depends on
-// which of them is the target. Multiplying the logits separates them: by this factor each time that
-// the loss falls too slowly, up to the largest factor.
-constexpr double kSharpness = 8;
-constexpr double kMaxSharpness = 64;
-
-// What the model answers with some weights.
+// The answer of the model with the current weights.
 struct TunedAnswer {
-  double loss = 0;       // nats a token
-  double objective = 0;  // what is minimized: the loss, or the sharpened one
+  double loss = 0;       // nats per token
+  double objective = 0;  // the minimized loss, which may be that of multiplied logits
   bool holds = false;
-  std::vector<int64_t> predicted = {};  // (K) the target's token, or the one that it fails against
+  std::vector<int64_t> predicted = {};  // (K) the target's token, or the token that is preferred
 
   bool better_than(const TunedAnswer& other) const {
     if (!std::isfinite(objective) || !std::isfinite(other.objective))
@@ -97,9 +92,10 @@ struct TunedAnswer {
   }
 };
 
-// Whether every token is the most likely one, by more than the numbers differ when the answer is
-// generated token by token or on another machine: then greedy generation gives the answer.
-// logits: (K, V) float32 of a model that computes in `dtype`; tokens: (K).
+// The answer holds if every token is the most likely one by a margin. The margin is larger than the
+// rounding differences of generation token by token and of other machines, so that greedy
+// generation gives the answer. logits: (K, V) float32, from a model that computes in `dtype`;
+// tokens: (K).
 TunedAnswer judge(const at::Tensor& logits, const at::Tensor& tokens, at::ScalarType dtype) {
   const auto index = tokens.unsqueeze(1);
   const auto expected = logits.gather(1, index).squeeze(1);
@@ -118,7 +114,7 @@ bool finite(const std::vector<at::Tensor>& leaves) {
   });
 }
 
-// The weights that answer best so far: those with which the answer holds, then the lowest loss.
+// The best weights so far. Weights with which the answer holds come first, then the lowest loss.
 struct Best {
   TunedAnswer answer = {std::nan(""), std::nan("")};
   std::vector<at::Tensor> leaves;
@@ -140,7 +136,7 @@ struct Best {
   }
 };
 
-// At most 200 of them, the last among them. What is not finite has no number in JSON.
+// At most 200 of the losses, including the last one. A loss that is not finite becomes null.
 nlohmann::json thinned(const std::vector<double>& losses) {
   const size_t stride = (losses.size() + 199) / 200;
   auto kept = nlohmann::json::array();
@@ -159,7 +155,7 @@ void DeltaOptimizerSettings::declare(SettingList& list, const char* lr_meaning) 
               "weight decay of the change (not of the model's weight)");
   list.number("clip", clip, 0, 1e9, "maximum norm of the gradient; 0: unlimited");
   list.number("stop_loss", stop_loss, 0, 1e9,
-              "stop when the answer holds and its loss (nats a token) is below; 0: never early");
+              "stop when the answer holds and its loss (nats per token) is below; 0: never early");
   list.flag("end_of_answer", end_of_answer, "also train the end-of-answer token after the target");
   list.choice("objective", objective, {"target", "prompt_last"},
               "predict each target token at its position, or all of them at the last prompt token "
@@ -224,7 +220,7 @@ Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
         rate = AdaptiveRate(settings.lr);
         optimizer = optimize(settings.lr);
         best = {};
-        continue;  // the same weights, judged by the new objective
+        continue;  // evaluate the same weights with the new factor
       }
       if (action != AdaptiveRate::Action::proceed) optimizer = optimize(rate.rate());
       if (action == AdaptiveRate::Action::back_off) {
@@ -232,7 +228,7 @@ Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
         continue;
       }
     }
-    // Sites that the answer does not pass through get no gradient; all of them is a mistake.
+    // Sites without influence on the answer have no gradient. If no site has one, the edit fails.
     std::vector<at::Tensor> grads(parameters.leaves.size());
     if (loss.requires_grad())
       grads =

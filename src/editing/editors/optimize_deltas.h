@@ -9,11 +9,11 @@
 
 namespace emend {
 
-// How weight deltas are optimised, shared by all editors that do.
+// The settings of the optimization of weight deltas, which all optimizing editors share.
 struct DeltaOptimizerSettings {
   std::string optimizer = "adamw";
   int64_t steps = 500;
-  double lr = 0;  // 0: the editor's own choice
+  double lr = 0;  // 0: the default of the editor
   double weight_decay = 0;
   double clip = 0;
   double stop_loss = 0.05;
@@ -22,37 +22,40 @@ struct DeltaOptimizerSettings {
   bool adaptive = true;
   int64_t seed = 0;
 
-  // `lr_meaning`: which learning rate the editor chooses for 0.
+  // `lr_meaning` describes the setting lr, with the editor's default.
   void declare(SettingList& list, const char* lr_meaning);
-  // Takes the editor's own learning rate where none is set. A run with a given learning rate is
-  // the plain algorithm unless `given`, the settings as they were read, says `adaptive`.
+  // Sets lr to `own_lr`, the editor's default, if lr is 0. If lr is set and `given` (the user's
+  // settings) does not have `adaptive`, adaptive becomes false: the learning rate is constant.
   void complete(const nlohmann::json& given, double own_lr);
 };
 
-// Weight changes and the leaves that they are made of.
+// The trainable parameters of weight deltas.
 struct DeltaParameters {
-  std::vector<at::Tensor> leaves;                // float32, requiring grad
-  std::function<std::vector<SiteDelta>()> read;  // the deltas as the leaves are now
-  double bound = 0;                              // above 0: no element of a leaf goes beyond it
+  std::vector<at::Tensor> leaves;                // float32, requires_grad is true
+  std::function<std::vector<SiteDelta>()> read;  // makes the deltas from the current leaves
+  double bound = 0;  // maximum absolute value of the elements of the leaves; 0: unlimited
 };
 
-// Optimises the leaves until the model gives the targets, and returns the patch with the deltas
-// that are not zero. What runs before `first`, the first stage that the deltas change, runs once,
-// comes from context.store where that has it, and sees no gradient. `settings.lr` is what is used.
-// With `settings.adaptive` the rate follows AdaptiveRate, an answer whose loss falls too slowly is
-// learned by the cross-entropy of sharpened logits, and the patch has the best weights that were
-// seen; otherwise the algorithm is the plain one and the patch has the last weights.
+// Optimizes the leaves until the model gives the targets, and returns the patch with the deltas
+// that are not zero. `first` is the first stage that the deltas change. The stages before it run
+// once, without gradients; their result is taken from context.store if it is stored there. The
+// initial learning rate is settings.lr.
+//
+// If settings.adaptive is true, AdaptiveRate controls the learning rate, the logits in the loss are
+// multiplied by a factor above 1 if the loss falls too slowly, and the patch has the best weights
+// of all steps. Otherwise the learning rate is constant, and the patch has the weights of the last
+// step.
+//
 // `effect` of the patch: steps, loss_before, loss_after, holds, stop_reason ("holds", "step_limit",
 // "diverged", "no_progress"), losses (at most 200), failed_tokens (position, expected, predicted).
-// Throws emend::Error when the edit has no gradient at any site, or when the loss or a weight is no
-// longer finite and the rate does not adapt.
+// Throws emend::Error if the edit has no gradient at any site, if the loss is not finite before the
+// first step, and, with a constant learning rate, if the loss or a weight is no longer finite.
 Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
                       const std::vector<EditRequest>& requests, const EditContext& context,
                       size_t first, const DeltaOptimizerSettings& settings,
                       const DeltaParameters& parameters);
 
-// A patch that says what it is for: base, editor, settings and request. Deltas, effect and id are
-// the editor's.
+// Returns a patch with base, editor, settings and request. The caller adds deltas, effect and id.
 Patch patch_for(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests);
 
 }  // namespace emend

@@ -48,7 +48,7 @@ TEST_F(OptimizeDeltasTest, EveryOptimizerLowersTheLossOfEveryEditor) {
     }
 }
 
-// Hears how often a stage runs: an observer at its boundary.
+// Counts how often a stage runs, by an observer at its boundary.
 Intervention counter(const std::string& stage, int64_t& count) {
   auto observer = Intervention::boundary(stage, [&count](const at::Tensor& x) {
     ++count;
@@ -80,13 +80,13 @@ TEST_F(OptimizeDeltasTest, StagesBeforeTheEditRunOnceAndWithoutGradient) {
     edit(editor, settings, context);
     EXPECT_EQ(project, 1) << editor;
     EXPECT_EQ(block1, 1) << editor;
-    EXPECT_EQ(block2, 8) << editor;  // seven steps and the last look
+    EXPECT_EQ(block2, 8) << editor;  // seven steps and the final evaluation
     EXPECT_FALSE(gradient_below) << editor;
     EXPECT_TRUE(gradient_above) << editor;
   }
 }
 
-TEST_F(OptimizeDeltasTest, AStoreSparesTheSecondEditorTheWayToItsFirstStage) {
+TEST_F(OptimizeDeltasTest, SecondEditReusesStoredActivations) {
   ActivationStore store(ActivationStore::Options{});
   EditContext context;
   context.store = &store;
@@ -134,8 +134,8 @@ TEST_F(OptimizeDeltasTest, ClippingShortensASgdStep) {
   EXPECT_NEAR(length(edit("ft", settings)), 0.01, 1e-5);
 }
 
-TEST_F(OptimizeDeltasTest, PromptLastTeachesAllTokensAtThePromptsEnd) {
-  // For an answer of one token the two objectives are one.
+TEST_F(OptimizeDeltasTest, PromptLastTrainsAllTokensAtTheEndOfThePrompt) {
+  // For an answer of one token, the two objectives are equal.
   auto one = [](const std::string& objective, const std::string& target) {
     nlohmann::json settings = {{"objective", objective}, {"end_of_answer", false}, {"steps", 5}};
     auto editor = make_editor("ft", settings);
@@ -149,7 +149,7 @@ TEST_F(OptimizeDeltasTest, PromptLastTeachesAllTokensAtThePromptsEnd) {
   EXPECT_TRUE(same(one("target", "x"), one("prompt_last", "x")));
   auto long_one = one("prompt_last", "xyz");
   EXPECT_FALSE(same(one("target", "xyz"), long_one));
-  // What the prompt's end says becomes one of the tokens; their places are not learned.
+  // All tokens are trained at the last position of the prompt, not at their own positions.
   EXPECT_LT(loss(long_one, "loss_after"), loss(long_one, "loss_before"));
 }
 
@@ -169,7 +169,7 @@ TEST_F(OptimizeDeltasTest, OnABfloat16ModelDeltasStayFloat32) {
     auto patch = make_editor(editor, {{"lr", 0.01}, {"steps", 15}})->edit(half, {request()});
     EXPECT_LT(loss(patch, "loss_after"), loss(patch, "loss_before") - 0.3) << editor;
     for (const auto& change : patch.deltas)
-      EXPECT_EQ(change.delta.materialised().scalar_type(), at::kFloat) << editor;
+      EXPECT_EQ(change.delta.materialized().scalar_type(), at::kFloat) << editor;
     EditContext context;
     context.base = patch.interventions(half);
     EditRequest other{{"", testing::noise_image(2)}, "What is that?", " dog"};
@@ -188,7 +188,7 @@ TEST_F(OptimizeDeltasTest, DefaultsHoldWithEveryOptimizer) {
     }
 }
 
-TEST_F(OptimizeDeltasTest, AnEditThatDoesNotHoldSaysWhichTokensFail) {
+TEST_F(OptimizeDeltasTest, ReportsTheFailedTokensOfAnEditThatDoesNotHold) {
   auto patch = edit("ft", {{"steps", 0}});
   EXPECT_FALSE(patch.effect["holds"].get<bool>());
   EXPECT_EQ(patch.effect["stop_reason"], "step_limit");
@@ -202,7 +202,7 @@ TEST_F(OptimizeDeltasTest, AnEditThatDoesNotHoldSaysWhichTokensFail) {
   EXPECT_EQ(batch.effect["failed_tokens"].back()["request"], 1);
 }
 
-TEST_F(OptimizeDeltasTest, LossesAreOneAStepAndThinned) {
+TEST_F(OptimizeDeltasTest, ListsOneLossPerStepUpToALimit) {
   nlohmann::json settings = {{"lr", 1e-4}, {"steps", 7}, {"stop_loss", 0}};
   auto few = edit("ft", settings);
   ASSERT_EQ(few.effect["losses"].size(), 8u);

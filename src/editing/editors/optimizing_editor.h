@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,15 @@ class OptimizingEditor : public Editor {
              const EditContext& context) const override;
 
  protected:
-  // The sites to edit, in model order.
+  // sites=traced: the block of the module is edited in which the trace of the edit, or the trace in
+  // `file`, has the largest effect.
+  struct TracedBlock {
+    Module module = Module::language;
+    std::string file;  // empty: each edit is traced
+  };
+  // Empty: the editor has no such setting, or it has another value.
+  virtual std::optional<TracedBlock> traced_block() const { return std::nullopt; }
+  // The sites to edit, in model order; with sites=traced, those of all blocks.
   virtual std::vector<Site> sites(const Model& model) const = 0;
   // Initial parameters for these sites, on the model's device.
   virtual DeltaParameters initial_parameters(const Model& model,

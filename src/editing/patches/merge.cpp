@@ -97,6 +97,7 @@ void MergedPatch::add(const Patch& patch) {
   if (ids_.empty()) {
     first_ = patch;
     first_.deltas.clear();
+    first_.keys.clear();
     first_.memory = {};
   }
   if (patch.base != first_.base)
@@ -126,8 +127,9 @@ Patch MergedPatch::patch() const {
       continue;
     }
     auto& sum = result.deltas[place->second].delta;
-    sum = {sum.materialised() + change.delta.materialised(), {}, {}};
+    sum = {sum.materialized() + change.delta.materialized(), {}, {}};
   }
+  result.keys = merged_.keys();
   const auto& memories = merged_.memories();
   if (memories.size() > 1)
     refuse("the memories of the patches have different networks or settings");

@@ -150,7 +150,7 @@ TEST_F(MergeTest, AddingOneByOneGivesTheSamePatch) {
   all.add(weights(4, false));
   const auto sum = all.patch();
   ASSERT_EQ(sum.deltas.size(), 1u);
-  EXPECT_TRUE(at::allclose(sum.deltas[0].delta.dense, one.deltas[0].delta.materialised() +
+  EXPECT_TRUE(at::allclose(sum.deltas[0].delta.dense, one.deltas[0].delta.materialized() +
                                                           weights(4, false).deltas[0].delta.dense));
 }
 

@@ -23,6 +23,7 @@ bool read_alike(const Patch& a, const Patch& b) {
 
 void MergedPatches::add(const Patch& patch) {
   add_weights(patch);
+  add_keys(patch);
   if (!patch.memory.entries.empty()) add_memory(patch);
 }
 
@@ -51,11 +52,22 @@ void MergedPatches::add_weights(const Patch& patch) {
     if (rank * (out + in) <= out * in) continue;
     auto dense = find(site, false);
     if (dense == sums_.end()) {
-      total = {total.materialised(), {}, {}};
+      total = {total.materialized(), {}, {}};
     } else {
-      dense->delta.dense = dense->delta.dense + total.materialised();
+      dense->delta.dense = dense->delta.dense + total.materialized();
       sums_.erase(sum);
     }
+  }
+}
+
+void MergedPatches::add_keys(const Patch& patch) {
+  for (const auto& [site, keys] : patch.keys) {
+    const auto known = std::find_if(keys_.begin(), keys_.end(),
+                                    [&](const SiteKeys& other) { return other.site == site; });
+    if (known == keys_.end())
+      keys_.push_back({site, keys});
+    else
+      known->keys = at::cat({known->keys, keys}, 0);
   }
 }
 
@@ -68,6 +80,7 @@ void MergedPatches::add_memory(const Patch& patch) {
   }
   memories_.push_back(patch);
   memories_.back().deltas.clear();
+  memories_.back().keys.clear();
 }
 
 std::vector<SiteDelta> MergedPatches::deltas() const {

@@ -15,14 +15,18 @@ class MergedPatches {
   // See Patch::interventions.
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const;
   std::vector<SiteDelta> deltas() const;
+  // The keys of all patches, by site.
+  const std::vector<SiteKeys>& keys() const { return keys_; }
   // Patches without deltas, one for each memory.
   const std::vector<Patch>& memories() const { return memories_; }
 
  private:
   void add_weights(const Patch& patch);
+  void add_keys(const Patch& patch);
   void add_memory(const Patch& patch);
 
   Interventions sums_;
+  std::vector<SiteKeys> keys_;
   std::vector<Patch> memories_;
 };
 

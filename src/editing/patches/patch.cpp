@@ -93,6 +93,10 @@ std::string patch_id(const Patch& patch) {
       add_tensor_to_id(hash, delta.dense);
     }
   }
+  for (const auto& [site, keys] : patch.keys) {
+    hash.update_sized(site);
+    add_tensor_to_id(hash, keys);
+  }
   // A patch without a memory keeps the id of versions that had no memories.
   add_tensors_to_id(hash, patch.memory.network);
   if (!patch.memory.reading.is_null()) hash.update_sized(setting_text(patch.memory.reading));

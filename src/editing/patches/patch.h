@@ -19,6 +19,13 @@ struct SiteDelta {
   WeightDelta delta;
 };
 
+// The keys of the edits of a patch at one site: the inputs for which the patch changes the output
+// [AlphaEdit, arXiv 2410.02355]. Later edits of a stack preserve them.
+struct SiteKeys {
+  std::string site;
+  at::Tensor keys;  // (n, in) float32
+};
+
 // The memory of a patch, with one entry for each edit: SERAC and IKE retrieve from it.
 struct MemoryEntry {
   // Identifies the entry; a later entry replaces an earlier one with the same name.
@@ -53,6 +60,7 @@ struct Patch {
   nlohmann::json request;   // image, prompt, target; an array of these for a batch edit
   nlohmann::json effect;    // measurements from when the patch was made
   std::vector<SiteDelta> deltas;
+  std::vector<SiteKeys> keys;  // at most one for each site
   Memory memory;
   std::string made_by = std::string("emend ") + EMEND_VERSION;
 
@@ -67,9 +75,9 @@ Interventions on_weights(const std::vector<SiteDelta>& deltas);
 // bytes of the deltas.
 std::string patch_id(const Patch& patch);
 
-// Writes a safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `memory.network.NAME` and
-// `memory.ENTRY.NAME`) with all other fields in its metadata. The file is written completely or not
-// at all. Throws emend::Error if a delta is not finite float32.
+// Writes a safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `SITE.keys`;
+// `memory.network.NAME` and `memory.ENTRY.NAME`) with all other fields in its metadata. The file is
+// written completely or not at all. Throws emend::Error if a delta is not finite float32.
 void save_patch(const std::string& path, const Patch& patch);
 // Reads a patch strictly. Throws emend::Error if the file is not a patch, has a newer format, has
 // missing or unexpected tensors, or if its content does not match its id.

@@ -158,6 +158,11 @@ void save_patch(const std::string& path, const Patch& patch) {
       add(site + ".delta", delta.dense);
     }
   }
+  auto with_keys = nlohmann::json::array();
+  for (const auto& [site, keys] : patch.keys) {
+    with_keys.push_back(site);
+    add(site + ".keys", keys);
+  }
   for (const auto& [name, tensor] : patch.memory.network)
     add(network_tensor(name), tensor, /*matrix=*/false);
   for (size_t e = 0; e < patch.memory.entries.size(); ++e)
@@ -167,6 +172,7 @@ void save_patch(const std::string& path, const Patch& patch) {
                                 {"editor", patch.editor},   {"settings", patch.settings},
                                 {"request", patch.request}, {"effect", patch.effect},
                                 {"sites", sites},           {"made_by", patch.made_by}};
+  if (!with_keys.empty()) description["keys"] = with_keys;
   if (!patch.memory.entries.empty()) description["memory"] = describe(patch.memory);
   const auto text = header_text(description);
   // The text as it will be read: invalid UTF-8 is replaced.
@@ -233,6 +239,17 @@ Patch load_patch(const std::string& path) {
       change.delta.dense = take(".delta");
     }
     patch.deltas.push_back(std::move(change));
+  }
+  if (description.contains("keys")) {
+    const auto& listed = description["keys"];
+    if (!listed.is_array()) reject_patch(path, "has a field 'keys' that is not a list");
+    for (const auto& entry : listed) {
+      if (!entry.is_string()) reject_patch(path, "has a site name that is not text");
+      const auto site = entry.get<std::string>();
+      if (!used.insert(site + ".keys").second)
+        reject_patch(path, fmt::format("lists the keys of '{}' twice", site));
+      patch.keys.push_back({site, read_matrix(path, *file, site + ".keys")});
+    }
   }
   if (description.contains("memory"))
     patch.memory = read_memory(path, description["memory"], [&](const std::string& name) {

@@ -20,6 +20,7 @@ class PatchStack {
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const {
     return merged_.interventions(vlm, store);
   }
+  const std::vector<SiteKeys>& keys() const { return merged_.keys(); }
   const std::vector<Patch>& patches() const { return patches_; }
 
  private:

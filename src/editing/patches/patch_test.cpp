@@ -178,14 +178,14 @@ TEST_F(PatchTest, LowRankDeltasAreConcatenatedUntilDenseIsCheaper) {
   auto expected = at::zeros({64, 32});
   for (uint64_t seed = 1; seed <= 30; ++seed) {  // rank 3 each, in a layer of 64 x 32
     stack.apply(*vlm_, low_rank_patch(seed));
-    expected = expected + low_rank_patch(seed).deltas[0].delta.materialised();
+    expected = expected + low_rank_patch(seed).deltas[0].delta.materialized();
     auto interventions = stack.interventions(*vlm_);
     int64_t cost = 0;
     auto sum = at::zeros({64, 32});
     for (const auto& intervention : interventions) {
       const auto& delta = intervention.delta;
       cost += delta.low_rank() ? delta.up.numel() + delta.down.numel() : delta.dense.numel();
-      sum = sum + delta.materialised();
+      sum = sum + delta.materialized();
     }
     ASSERT_LE(interventions.size(), 2u);
     ASSERT_LE(cost, 2 * 64 * 32);
@@ -217,7 +217,7 @@ TEST_F(PatchTest, PatchesAreRemovedFromLongMixedStacks) {
 TEST_F(PatchTest, LowRankEqualsItsDenseProduct) {
   auto low = low_rank_patch(5);
   auto dense = low;
-  dense.deltas[0].delta = {low.deltas[0].delta.materialised(), {}, {}};
+  dense.deltas[0].delta = {low.deltas[0].delta.materialized(), {}, {}};
   dense.id = patch_id(dense);
   EXPECT_TRUE(at::allclose(logits({low}), logits({dense}), 1e-4, 1e-4));
   EXPECT_FALSE(at::allclose(logits({low}), logits(Interventions{}), 1e-4, 1e-4));

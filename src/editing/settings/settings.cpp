@@ -1,6 +1,7 @@
 #include "editing/settings/settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -80,6 +81,26 @@ void SettingList::text(const char* name, std::string& value, const char* meaning
     return true;
   };
   settings_.push_back({name, "text", "text", meaning, take, [&value] { return json(value); }});
+}
+
+void SettingList::numbers(const char* name, std::string& value, const char* meaning) {
+  auto take = [&value](const json& given) {
+    if (given.is_string()) {
+      value = given.get<std::string>();
+      return true;
+    }
+    const auto list = given.is_array() ? given : json::array({given});
+    std::vector<std::string> numbers;
+    for (const auto& number : list) {
+      if (!number.is_number_integer() || number < 0) return false;
+      numbers.push_back(number.dump());
+    }
+    if (numbers.empty()) return false;
+    value = fmt::format("{}", fmt::join(numbers, ","));
+    return true;
+  };
+  settings_.push_back({name, "text or numbers", "a text such as 3-5, or a list of whole numbers",
+                       meaning, take, [&value] { return json(value); }});
 }
 
 void SettingList::optional_text(const char* name, std::string& value, const char* meaning) {

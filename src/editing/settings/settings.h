@@ -27,6 +27,9 @@ class SettingList {
   void choice(const char* name, std::string& value, const std::vector<std::string>& choices,
               const char* meaning, const std::map<std::string, std::string>& aliases = {});
   void text(const char* name, std::string& value, const char* meaning);
+  // A text, a whole number, or a list of whole numbers: "3,4,5", 3 and [3, 4, 5] are the texts
+  // 3,4,5 and 3. The caller checks the text.
+  void numbers(const char* name, std::string& value, const char* meaning);
   // A text that values() omits if it is empty, so that the files of versions without this setting
   // keep their meaning.
   void optional_text(const char* name, std::string& value, const char* meaning);
@@ -38,7 +41,7 @@ class SettingList {
   // and setting, if a name was not declared or is given twice (under its old name, too), or a value
   // has the wrong type or is out of range.
   void read(const std::string& editor, const nlohmann::json& given) const;
-  nlohmann::json values() const;  // {name: value} of all
+  nlohmann::json values() const;  // {name: value} of all settings
   std::vector<SettingInfo> describe() const;
 
  private:

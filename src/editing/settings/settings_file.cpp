@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-bool is_for(const std::string& key, const EditorSpec& spec) {
-  return key == spec.name || canonical_label(key) == canonical_label(spec.label);
-}
-
 // Refuses two entries for one editor under two names of its module: the order would decide.
 void check_entries(const std::string& path, const json& file) {
   std::map<std::string, std::string> keys;
@@ -68,6 +64,10 @@ void naming(const std::string& path, const std::string& editor, const Action& ac
 
 }  // namespace
 
+bool selects_editor(const std::string& key, const EditorSpec& spec) {
+  return key == spec.name || canonical_label(key) == canonical_label(spec.label);
+}
+
 json read_settings_file(const std::string& path) {
   const bool is_json = std::filesystem::path(path).extension() == ".json";
   auto file = is_json ? read_json(path) : read_yaml(path);
@@ -95,7 +95,7 @@ void apply_settings(std::vector<EditorSpec>& specs, const json& file) {
     // Settings of the editor with a module override those of the editor.
     if (file.contains(spec.name)) set(spec, file.at(spec.name));
     for (const auto& [key, settings] : file.items())
-      if (key != spec.name && is_for(key, spec)) set(spec, settings);
+      if (key != spec.name && selects_editor(key, spec)) set(spec, settings);
     check(spec);
   }
 }
@@ -117,7 +117,7 @@ void apply_pairs(std::vector<EditorSpec>& specs, const std::vector<std::string>&
     bool scalar = value.is_number() || value.is_boolean();
     bool used = false;
     for (auto& spec : specs) {
-      if (!editor.empty() && !is_for(editor, spec)) continue;
+      if (!editor.empty() && !selects_editor(editor, spec)) continue;
       set(spec, {{name, scalar ? value : json(text)}});
       used = true;
     }

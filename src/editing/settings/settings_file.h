@@ -8,6 +8,9 @@
 
 namespace emend {
 
+// Whether `key` is the name (`ft`: every ft) or the label (`ft:connector`) of the editor.
+bool selects_editor(const std::string& key, const EditorSpec& spec);
+
 // Reads a file of settings, YAML or (if the name ends in .json) JSON: `{EDITOR: {SETTING: VALUE}}`,
 // where EDITOR is a name (`ft`: every ft) or a label (`ft:connector`: only that one). Throws
 // emend::Error, which names file and editor, if an editor or a setting is unknown or a value is out

@@ -24,7 +24,7 @@ std::vector<Site> sites_where(const Model& model, const Chosen& chosen) {
   return found;
 }
 
-// All layers of the projection's stage, or of the last vision stage that has any.
+// All layers of the projection's stage, or of the last vision stage that has layers.
 std::vector<Site> stage_sites(const Model& model, const std::string& module) {
   const auto& stages = model.stages();
   size_t chosen = stages.size();
@@ -58,7 +58,10 @@ std::string canonical_module(const std::string& name) {
 std::string canonical_label(const std::string& label) {
   const auto colon = label.find(':');
   if (colon == std::string::npos) return label;
-  return label.substr(0, colon + 1) + canonical_module(label.substr(colon + 1));
+  // A space begins the value of a sweep: `ft:vision lr=0.1`.
+  const auto space = std::min(label.find(' ', colon), label.size());
+  return label.substr(0, colon + 1) + canonical_module(label.substr(colon + 1, space - colon - 1)) +
+         label.substr(space);
 }
 
 Module module_part(const std::string& name) {
@@ -80,13 +83,13 @@ std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
 
 std::vector<Site> lora_sites(const Model& model, const std::string& module) {
   if (module != "language" && module != "connector") return tuned_sites(model, module);
-  // As Hugging Face's models name them: decoders the first two, BERT's kin the others.
+  // The names in Hugging Face models: q_proj and v_proj in decoders, query and value in Q-Formers.
   const Glob attention("*.{q_proj,v_proj,query,value}");
   const auto part = module_part(module);
   auto found = sites_where(model, [&](const Site& site) {
     return model.stages()[site.stage].module == part && attention.matches(site.name);
   });
-  // A connector without attention: a projector.
+  // A connector without attention is a projector.
   return found.empty() ? tuned_sites(model, module) : found;
 }
 

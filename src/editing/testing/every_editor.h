@@ -4,6 +4,7 @@
 
 #include "editing/editors/ike/corpus.h"
 #include "editing/registry.h"
+#include "editing/testing/statistics.h"
 #include "editing/training/trainer.h"
 #include "tests/tiny_vlm.h"
 
@@ -16,6 +17,13 @@ inline nlohmann::json quick_settings(const EditorInfo& kind) {
   if (kind.has_setting("steps")) settings["steps"] = 6;
   if (kind.has_setting("lr")) settings["lr"] = 0.01;
   if (kind.has_setting("stop_loss")) settings["stop_loss"] = 0;
+  if (kind.has_setting("prefixes"))
+    settings.update({{"lr", 0.1},
+                     {"prefixes", 2},
+                     {"prefix_length", 3},
+                     {"altered_pictures", 1},
+                     {"ridge", 0.1}});
+  if (kind.has_setting("null_space_energy")) settings["null_space_energy"] = 0.9;
   return settings;
 }
 
@@ -81,11 +89,13 @@ inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
                    trainable->tensors()});
 }
 
-// A trained editor is found in the model folder after a few training steps. A text-only model has
-// neither `vision` nor `tower`.
+// Trains each trainable editor for a few steps, once for each of its modules, and writes it into
+// the model folder, with statistics for closed-form editors. A text-only model has neither
+// `connector` nor `vision_tower`.
 inline void write_trained_editors(const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
   const bool sees = vlm.model->num_image_tokens() > 0;
+  write_statistics(vlm);
   for (const auto& kind : editor_infos()) {
     if (!kind.has_setting("checkpoint")) continue;
     if (kind.name == "ike") {

@@ -14,7 +14,7 @@
 
 namespace emend::easyedit {
 
-// Our own files in EasyEdit's format.
+// Files in EasyEdit's format, written for these tests.
 inline const char* const kFt = R"(alg_name: "FT"
 model_name: "./somewhere/blip2"
 device: 0

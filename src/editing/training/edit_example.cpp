@@ -58,7 +58,7 @@ Pass prefix(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* s
   return pass;
 }
 
-// Converts deltas of the edits' pictures to deltas of the examples. A example whose edit has no
+// Converts deltas of the edits' pictures to deltas of the examples. An example whose edit has no
 // picture gets none.
 EditDeltas of_examples(const Model& model, const EditDeltas& deltas, const ExampleBatch& batch) {
   const auto examples = static_cast<int64_t>(batch.edits.answers.size());

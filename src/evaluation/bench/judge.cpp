@@ -77,11 +77,14 @@ AppliedEdit Judge::make(Candidate& candidate, std::vector<RecordState>& states, 
       if (attempt([&] { read(state); }).empty())
         requests.push_back({state.record->image, edit_prompt(candidate.protocol, *state.record),
                             continuation(candidate.protocol, state.record->target),
-                            state.record->before});
+                            state.record->before, state.record->subject});
     if (requests.empty())
       throw Error("evaluation::judge", "no record can be read", "check the pictures of the suite");
-    auto patch = candidate.editor->edit(
-        vlm_, requests, {candidate.edits.merged().interventions(vlm_, store_), store_});
+    EditContext context;
+    context.base = candidate.edits.merged().interventions(vlm_, store_);
+    context.history = candidate.edits.merged().keys();
+    context.store = store_;
+    auto patch = candidate.editor->edit(vlm_, requests, context);
     edit.facts = described(patch);
     if (keep) candidate.edits.add(patch);
     edit.changes = keep ? candidate.edits.merged().interventions(vlm_, store_)

@@ -85,7 +85,7 @@ void Results::add(const nlohmann::json& sample) {
 
 void Results::add_timing(const nlohmann::json& timing) {
   auto& editor = of(timing);
-  ++editor.judgements;
+  ++editor.judgments;
   for (const auto& [name, value] : timing.items()) {
     if (!value.is_number_float()) continue;
     auto& [sum, count] = editor.seconds[name];
@@ -134,7 +134,7 @@ nlohmann::json Results::json(size_t original, bool partial) const {
         lm_eval_scores(described["groups"], protocol.at("name").get<std::string>());
     all["n-samples"][key] = {{"original", original}, {"effective", tally.averages.records()}};
     auto& timing = all["timings"][label];
-    timing = {{"judgements", editor.judgements}};
+    timing = {{"judgements", editor.judgments}};
     for (const auto& [name, seconds] : editor.seconds)
       timing[name] = seconds.first / static_cast<double>(seconds.second);
     all["editors"].push_back(std::move(described));

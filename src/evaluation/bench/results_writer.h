@@ -38,7 +38,7 @@ class Results {
     std::map<int64_t, nlohmann::json> failed;  // by the record's index
     int64_t sites = 0, numbers = 0;
     std::map<std::string, std::pair<double, int64_t>> seconds;
-    int64_t judgements = 0;
+    int64_t judgments = 0;
   };
 
   EditorTally& of(const nlohmann::json& line);

@@ -76,7 +76,7 @@ TEST(Results, PlacesSimilarProbesInTheGrid) {
   EXPECT_EQ(results.json(1, true)["partial"], true);
 }
 
-TEST(Results, EditorThatFailsOnEveryRecordIsHopeless) {
+TEST(Results, ReportsEditorsThatFailOnEveryRecord) {
   Results results(run("single"));
   results.add(
       {{"editor", "e"}, {"index", 0}, {"record", "a"}, {"while", "editing"}, {"failed", "x"}});

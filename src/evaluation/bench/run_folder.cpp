@@ -22,8 +22,9 @@ constexpr const char* kFormat = "emend-run";
 // All files of a run and its report. run.json is removed last, because it marks the folder as a
 // run.
 const std::vector<std::string> kFiles = {
-    "report.html", "table.md", "table.csv",     "table_wide.csv", "table.tex", "results.json",
-    "pictures",    "patches",  "samples.jsonl", "timings.jsonl",  "run.json"};
+    "report.html",  "table.md",   "table.csv",  "table_wide.csv", "table.tex",
+    "results.json", "pictures",   "patches",    "samples.jsonl",  "timings.jsonl",
+    "traces.jsonl", "trace.json", "trace.html", "run.json"};
 
 std::string short_text(const nlohmann::json& value) {
   auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -42,6 +43,9 @@ void drop_outcomes(nlohmann::json& holder) {
 
 // Names the modules of editors by their canonical names, so that aliases do not matter.
 nlohmann::json with_canonical_modules(nlohmann::json run) {
+  const nlohmann::json::json_pointer swept("/config/sweep/editor");
+  if (run.contains(swept) && run.at(swept).is_string())
+    run[swept] = canonical_label(run.at(swept).get<std::string>());
   if (!run.contains("editors") || !run["editors"].is_array()) return run;
   for (auto& editor : run["editors"]) {
     if (!editor.is_object()) continue;

@@ -89,11 +89,13 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
   return options;
 }
 
+constexpr size_t kLongestFileName = 100;
+
 // Turns a label into a file name.
 std::string file_name(std::string label) {
   for (char& c : label)
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
-  return label;
+  return label.substr(0, kLongestFileName);
 }
 
 size_t records_in_all(const RunOptions& options, size_t records) {
@@ -224,7 +226,13 @@ class Job {
   }
 
   std::string patch_file(const Candidate& candidate, const std::string& ending) const {
-    return folder_.file("patches/" + file_name(candidate.label) + ending + ".patch");
+    const auto name = file_name(candidate.label);
+    // Labels such as `memit layers=0-1` and `memit layers=0,1` have one name.
+    int64_t number = 1;
+    for (const auto* other = candidates_.data(); other != &candidate; ++other)
+      number += file_name(other->label) == name;
+    const auto suffix = number > 1 ? fmt::format("-{}", number) : "";
+    return folder_.file("patches/" + name + suffix + ending + ".patch");
   }
 
   std::string batch_patch(const Candidate& candidate, size_t begin) const {

@@ -163,6 +163,7 @@ EditQuestion read_edit(Entry& entry) {
         fmt::format("field '{}' is missing or empty", is_blank(edit.prompt) ? "prompt" : "target"),
         "add a prompt and a target (MMEdit: src and alt)");
   edit.image = entry.picture({"image", "picture"});
+  edit.subject = entry.text({"subject"});
   edit.rephrasings = entry.texts({"rephrase", "rephrase_prompt"});
   for (const auto& name : entry.texts({"rephrase_image", "rephrase_images", "image_rephrase"}))
     edit.other_pictures.push_back(entry.picture_named(name));

@@ -40,8 +40,9 @@ class EditRun {
       record.prompt = edit.question.prompt;
       verdict.prompt = edit_prompt(edit.protocol, record);
       verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
-      requests_.push_back(
-          {edit.question.image, verdict.prompt, continuation(edit.protocol, edit.question.target)});
+      requests_.push_back({edit.question.image, verdict.prompt,
+                           continuation(edit.protocol, edit.question.target), "",
+                           edit.question.subject});
       outcome.edits.push_back(std::move(verdict));
     }
     outcome.earlier = earlier_edits(base_.patches());
@@ -82,7 +83,7 @@ class EditRun {
             "evaluation::edit_job",
             fmt::format("{} changes weights and cannot edit on top of a patch with demonstrations",
                         job_.editor->name()),
-            "make this edit without --patch, and apply both patches afterwards");
+            "make this edit without --patch, and apply both patches afterward");
   }
 
   std::string answer(const EditJob::Edit& edit, const std::string& prompt,
@@ -93,16 +94,17 @@ class EditRun {
         .at(0);
   }
 
-  EditContext context(const Interventions& base) {
+  EditContext context(const PatchStack& base) {
     EditContext context;
-    context.base = base;
+    context.base = base.interventions(vlm_, &store_);
+    context.history = base.keys();
     context.store = &store_;
     context.on_step = job_.on_step;
     return context;
   }
 
   Patch edit_at_once(EditOutcome& outcome) {
-    auto patch = job_.editor->edit(vlm_, requests_, context(base_.interventions(vlm_, &store_)));
+    auto patch = job_.editor->edit(vlm_, requests_, context(base_));
     if (job_.on_edited) job_.on_edited(patch.effect);
     edited_ = base_;
     edited_.apply(vlm_, patch);
@@ -116,8 +118,7 @@ class EditRun {
     edited_ = base_;
     for (size_t i = 0; i < requests_.size(); ++i) {
       part(fmt::format("editing {} of {}", i + 1, requests_.size()));
-      auto patch =
-          job_.editor->edit(vlm_, {requests_[i]}, context(edited_.interventions(vlm_, &store_)));
+      auto patch = job_.editor->edit(vlm_, {requests_[i]}, context(edited_));
       if (job_.on_edited) job_.on_edited(patch.effect);
       outcome.edits[i].effect = patch.effect;
       if (!ids.insert(patch.id).second) continue;  // the same edit is added only once

@@ -25,6 +25,7 @@ struct EditQuestion {
   std::vector<Picture> other_pictures = {};                            // of the same subject
   std::vector<std::pair<std::string, std::string>> consequences = {};  // question, answer
   std::vector<LocalityQuestion> locality = {};
+  std::string subject = {};  // the words of the prompt that the fact is about, if known
 };
 
 // Calls `take` with each probe of the edit: reliability; the user's rephrasings, or other wordings

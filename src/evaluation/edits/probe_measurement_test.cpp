@@ -54,12 +54,12 @@ TEST_F(ProbeMeasurementTest, PartsGiveTheResultsOfTheWhole) {
 
   auto whole = record();
   whole.probes = probes(150);
-  for (auto& probe : whole.probes)  // what is not known is asked
+  for (auto& probe : whole.probes)  // unknown answers are generated
     if (probe.answer.empty())
       probe.answer =
           generate(vlm(), {{probe.image.load(), probe_prompt(edit.protocol, whole, probe)}}).at(0);
   const auto expected = measure(vlm(), measure_baseline(vlm(), whole, edit.protocol), changes);
-  ASSERT_EQ(measured.probes.size(), 150u);  // the question of the edit is not asked once a part
+  ASSERT_EQ(measured.probes.size(), 150u);  // the edit's question is not repeated in each part
   for (size_t i = 0; i < 150; ++i) {
     const auto &a = measured.probes[i], &b = expected.probes[i];
     EXPECT_EQ(a.query.prompt, b.query.prompt);

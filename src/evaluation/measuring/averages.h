@@ -28,7 +28,7 @@ class Averages {
   int64_t records() const { return records_; }
 
  private:
-  // RunningMean mean and sum of squared deviations (Welford), which is numerically stable.
+  // The mean and the sum of squared deviations, updated by Welford's numerically stable algorithm.
   struct RunningMean {
     Score mean;
     double squares = 0;

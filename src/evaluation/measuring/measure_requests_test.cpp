@@ -19,7 +19,7 @@ class MeasureRequestsTest : public TinyVlmTest {
       auto tokens = vlm().processor.target(text);
       for (auto& row : batch.rows) {
         auto begin = std::find_if(row.ids.begin(), row.ids.end(), [](int64_t id) {
-          return id != kImageToken && id != 2;  // after image slots and BOS
+          return id != kImageToken && id != 2;  // after image tokens and BOS
         });
         row.ids.insert(begin, tokens.begin(), tokens.end());
       }

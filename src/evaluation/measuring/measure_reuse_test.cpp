@@ -190,7 +190,7 @@ TEST_F(MeasureReuseTest, EncodesEachPictureOnce) {
     seen += x.size(0);
     return x;
   });
-  // A spy in the vision module makes it run: four pictures' worth, one pass a picture and batch.
+  // An observer in the vision module makes it run, once for each picture of each batch.
   auto baseline = measure_baseline(vlm(), record(), {}, {}, {&store});
   auto misses = store.counts().misses;
   measure(vlm(), baseline, noise("*.layers.2.*", 5, 0.1));

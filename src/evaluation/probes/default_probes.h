@@ -32,7 +32,7 @@ struct DefaultProbes {
 using TakeProbe = std::function<void(Probe)>;
 void each_unrelated_probe(const DefaultProbes& probes, uint64_t seed,
                           const std::set<std::string>& related, const TakeProbe& take);
-// All of them.
+// Returns all of these probes.
 std::vector<Probe> unrelated_probes(const DefaultProbes& probes, uint64_t seed,
                                     const std::set<std::string>& related);
 

@@ -132,7 +132,7 @@ double kl_locality(const at::Tensor& before, const at::Tensor& after, const at::
   return average(divergence.masked_select(mask));
 }
 
-std::string normalised(const std::string& answer) {
+std::string normalized(const std::string& answer) {
   std::string text;
   for (unsigned char c : answer) {
     bool space = c == ' ' || (c >= '\t' && c <= '\r');
@@ -147,11 +147,11 @@ std::string normalised(const std::string& answer) {
 }
 
 bool same_answer(const std::string& a, const std::string& b) {
-  return normalised(a) == normalised(b);
+  return normalized(a) == normalized(b);
 }
 
 bool begins_with_answer(const std::string& text, const std::string& answer) {
-  const auto all = normalised(text), begin = normalised(answer);
+  const auto all = normalized(text), begin = normalized(answer);
   if (all == begin) return true;
   if (begin.empty() || !all.starts_with(begin)) return false;
   // Bytes above ASCII count as letters.

@@ -49,7 +49,7 @@ double locality(const at::Tensor& before, const at::Tensor& after, const at::Ten
 double kl_locality(const at::Tensor& before, const at::Tensor& after, const at::Tensor& mask);
 
 // Lower-cases ASCII, collapses and trims white space, and removes one final period.
-std::string normalised(const std::string& answer);
+std::string normalized(const std::string& answer);
 bool same_answer(const std::string& a, const std::string& b);
 // Whether a text begins with the answer, as whole words, after the same normalization.
 bool begins_with_answer(const std::string& text, const std::string& answer);
@@ -58,7 +58,7 @@ bool begins_with_answer(const std::string& text, const std::string& answer);
 // words to digits, no articles, apostrophes in contractions, punctuation except apostrophes and
 // colons to spaces, no commas in numbers, only decimal periods. An answer of articles only is kept,
 // because it would equal an empty answer.
-std::string vqa_normalised(const std::string& answer);
+std::string vqa_normalized(const std::string& answer);
 bool vqa_same_answer(const std::string& a, const std::string& b);
 
 }  // namespace emend

@@ -172,10 +172,10 @@ TEST(MetricsTest, RefusesNanAndEmptyRows) {
 }
 
 TEST(MetricsTest, AnswersAreComparedWithoutCaseSpaceAndFinalPeriod) {
-  EXPECT_EQ(normalised("  A Red\tStar.\n"), "a red star");
-  EXPECT_EQ(normalised("2.5"), "2.5");
-  EXPECT_EQ(normalised("."), "");
-  EXPECT_EQ(normalised(""), "");
+  EXPECT_EQ(normalized("  A Red\tStar.\n"), "a red star");
+  EXPECT_EQ(normalized("2.5"), "2.5");
+  EXPECT_EQ(normalized("."), "");
+  EXPECT_EQ(normalized(""), "");
   EXPECT_TRUE(same_answer("Red.", " red"));
   EXPECT_FALSE(same_answer("red", "red star"));
   EXPECT_TRUE(begins_with_answer("Red. And a star", " red"));

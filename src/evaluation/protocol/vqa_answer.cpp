@@ -40,7 +40,7 @@ const std::map<std::string, std::string>& contractions() {
 
 // Lower-cases, replaces ’ by ', and removes punctuation or replaces it by a space.
 std::string without_punctuation(const std::string& answer) {
-  const auto text = normalised(answer);
+  const auto text = normalized(answer);
   // Signs with a meaning ($ % & # *) are kept.
   static const std::string spaced = ";/[]\"{}()=+\\_-><@`,?!";
   std::string clean;
@@ -64,7 +64,7 @@ std::string without_punctuation(const std::string& answer) {
 
 }  // namespace
 
-std::string vqa_normalised(const std::string& answer) {
+std::string vqa_normalized(const std::string& answer) {
   static const std::set<std::string> articles = {"a", "an", "the"};
   std::string kept, all;
   const auto append = [](std::string& text, const std::string& word) {
@@ -85,7 +85,7 @@ std::string vqa_normalised(const std::string& answer) {
 }
 
 bool vqa_same_answer(const std::string& a, const std::string& b) {
-  return vqa_normalised(a) == vqa_normalised(b);
+  return vqa_normalized(a) == vqa_normalized(b);
 }
 
 }  // namespace emend

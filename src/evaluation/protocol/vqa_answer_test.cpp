@@ -37,8 +37,8 @@ TEST(VqaAnswerTest, NormalizesAnswers) {
       {"", ""},
   };
   for (const auto& [answer, expected] : cases) {
-    EXPECT_EQ(vqa_normalised(answer), expected) << answer;
-    EXPECT_EQ(vqa_normalised(expected), expected) << answer;  // normalization is idempotent
+    EXPECT_EQ(vqa_normalized(answer), expected) << answer;
+    EXPECT_EQ(vqa_normalized(expected), expected) << answer;  // normalization is idempotent
   }
 }
 

@@ -96,6 +96,25 @@ json published_json(const Block& block) {
   return tables;
 }
 
+// For each sweep of the block's runs, the values and the indices of their methods. Runs with other
+// seeds have the same sweep.
+json sweeps_json(const Block& block) {
+  auto sweeps = json::array();
+  for (size_t r = 0; r < block.runs.size(); ++r) {
+    const auto& sweep = block.runs[r]->sweep;
+    if (!sweep) continue;
+    auto points = json::array();
+    const auto& editors = block.runs[r]->editors;
+    for (const auto& value : sweep->values)
+      for (size_t e = 0; e < editors.size(); ++e)
+        if (editors[e].label == sweep_label(*sweep, value))
+          points.push_back({{"value", value}, {"method", block.method_of[r][e]}});
+    const json one = {{"editor", sweep->editor}, {"setting", sweep->setting}, {"points", points}};
+    if (std::find(sweeps.begin(), sweeps.end(), one) == sweeps.end()) sweeps.push_back(one);
+  }
+  return sweeps;
+}
+
 // The last part of the model's path, because its location does not matter.
 std::string plain_folder(const Run& run) {
   auto folder = run.config["model"].value("folder", json());
@@ -122,6 +141,7 @@ json block_json(const Block& block) {
           {"metrics", metrics},
           {"columns", columns},
           {"methods", methods},
+          {"sweeps", sweeps_json(block)},
           {"published", published_json(block)}};
 }
 

@@ -97,6 +97,29 @@ TEST(ReportHtml, DescribesTheMeasurement) {
   EXPECT_EQ(block["published"].size(), 2u);
 }
 
+// Runs of a sweep with other seeds are one figure, and its points are the merged rows.
+TEST(ReportHtml, ShowsTheSweep) {
+  ExampleRun zero, one;
+  zero.editors = one.editors = {"lora", "ft steps=1", "ft steps=15"};
+  one.seed = 2;
+  const json sweep = {{"editor", "ft"}, {"setting", "steps"}, {"values", {"1", "15"}}};
+  TemporaryFolder folder;
+  std::vector<std::string> runs;
+  for (const auto& example : {zero, one}) {
+    auto root = example.results();
+    root["config"]["sweep"] = sweep;
+    root["editors"][2]["settings"]["steps"] = 1;
+    runs.push_back(folder.file(fmt::format("run{}", runs.size())));
+    example.write(runs.back(), root, example.lines());
+  }
+  write_report(runs, folder.file("out"));
+  const auto page = read_file(folder.file("out/report.html"));
+  EXPECT_EQ(data_of(page)["blocks"][0]["sweeps"],
+            json::parse(R"([{"editor": "ft", "setting": "steps", "points": [
+              {"value": "1", "method": 2}, {"value": "15", "method": 3}]}])"));
+  EXPECT_EQ(report(folder, {ExampleRun{}}).data["blocks"][0]["sweeps"], json::array());
+}
+
 TEST(ReportHtml, RecordsContainEveryEditor) {
   ExampleRun a, b;
   b.editors = {"ft:vision"};

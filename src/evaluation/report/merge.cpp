@@ -197,12 +197,14 @@ void title_methods(std::vector<Method>& methods) {
 
 void add_methods(Block& block, std::vector<std::string>& warnings) {
   std::map<std::string, size_t> known;
+  block.method_of.resize(block.runs.size());
   for (size_t r = 0; r < block.runs.size(); ++r)
     for (size_t e = 0; e < block.runs[r]->editors.size(); ++e) {
       const auto& editor = block.runs[r]->editors[e];
       auto key = json::array({editor.label, without_seed(editor.settings), editor.protocol}).dump();
       auto [place, is_new] = known.try_emplace(key, block.methods.size());
       if (is_new) block.methods.emplace_back();
+      block.method_of[r].push_back(place->second);
       auto& method = block.methods[place->second];
       bool counted = false;
       for (const auto& source : method.sources) {

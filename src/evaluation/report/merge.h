@@ -18,6 +18,7 @@ struct Method {
 struct Block {
   std::vector<const Run*> runs;
   std::vector<Method> methods;
+  std::vector<std::vector<size_t>> method_of;  // by run and editor: the index in `methods`
 
   const Run& first() const { return *runs.front(); }
   const EditorRun& editor(const Method::Source& source) const {

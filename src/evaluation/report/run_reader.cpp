@@ -139,6 +139,22 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
   return editor;
 }
 
+// Every value of the sweep must have its editor.
+std::optional<Sweep> read_sweep(const json& config, const std::set<std::string>& labels,
+                                const std::string& file) {
+  if (!config.contains("sweep")) return {};
+  const auto where = file + ", config.sweep";
+  const auto& object = read_object(config, "sweep", file + ", config");
+  Sweep sweep{json_get<std::string>(object, "editor", where),
+              json_get<std::string>(object, "setting", where),
+              json_get<std::vector<std::string>>(object, "values", where)};
+  if (sweep.values.empty()) refuse_run(where, "'values' is empty");
+  for (const auto& value : sweep.values)
+    if (const auto label = sweep_label(sweep, value); !labels.count(label))
+      refuse_run(where, fmt::format("the editor '{}' is missing", label.substr(0, 100)));
+  return sweep;
+}
+
 // `results` and `n-samples`, which other programs read, must agree with the list of editors.
 void check_flat(const json& root, const Run& run, const std::string& file) {
   const auto& results = read_object(root, "results", file);
@@ -214,6 +230,7 @@ Run read_run(const std::string& folder) {
       refuse_run(file, fmt::format("duplicate editor '{}'", run.editors.back().label));
   }
   if (run.editors.empty()) refuse_run(file, "'editors' is empty");
+  run.sweep = read_sweep(run.config, labels, file);
   check_flat(root, run, file);
   run.original = read_count(root["n-samples"][run.suite + "|" + run.editors.front().label],
                             "original", file + ", n-samples");

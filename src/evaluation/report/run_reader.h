@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "editing/settings/sweep.h"
 #include "suites/groups.h"
 
 namespace emend {
@@ -58,6 +59,7 @@ struct Run {
   nlohmann::json seed;   // null if the run has no seed
   int64_t original = 0;  // number of requested records
   bool partial = false;  // not finished
+  std::optional<Sweep> sweep;
   std::vector<EditorRun> editors;
 };
 

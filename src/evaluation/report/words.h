@@ -24,7 +24,7 @@ std::string metric_sentence(Group group, const nlohmann::json& protocol);
 
 // The columns of the paper, and Portability if it was measured.
 std::vector<Group> table_groups(const Block& block);
-// The meaning of ±.
+// A sentence that explains ±.
 std::string error_sentence(const Block& block);
 
 }  // namespace emend

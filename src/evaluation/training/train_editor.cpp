@@ -60,7 +60,9 @@ class Validation {
     for (size_t i = 0; i < requests_.size(); ++i) {
       // Pictures of a record are used in every validation.
       auto* store = befores_[i].store;
-      auto patch = editor.edit(vlm_, {requests_[i]}, {{}, store});
+      EditContext context;
+      context.store = store;
+      auto patch = editor.edit(vlm_, {requests_[i]}, context);
       averages.add(emend::measure(vlm_, befores_[i], patch.interventions(vlm_, store)));
     }
     return averages.scores();
@@ -123,7 +125,7 @@ std::string shown(const std::map<Group, Score>& scores) {
   return text;
 }
 
-// Saves the best networks so far in the dtype of the job, in case that no better ones follow.
+// Saves the best networks so far in the dtype of the job, in case no better ones follow.
 void convert_output(const TrainJob& job, const EditorCheckpoint& state) {
   if (!is_file(job.output)) return;
   const auto best = load_checkpoint(job.output, state.editor, state.base);

@@ -228,7 +228,7 @@ TEST_F(TrainEditorTest, ResumingAFinishedTrainingConvertsTheOutput) {
   EXPECT_EQ(half.training, whole.training);
   for (const auto& [name, tensor] : whole.tensors)
     EXPECT_TRUE(at::equal(half.tensors.at(name), tensor.to(at::kBFloat16).to(at::kFloat))) << name;
-  // What was rounded cannot be restored.
+  // Rounded tensors cannot be restored.
   again.dtype = at::kFloat;
   train(settings(), again);
   EXPECT_EQ(describe_checkpoint(path).dtype, at::kBFloat16);

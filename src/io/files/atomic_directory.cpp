@@ -34,7 +34,7 @@ AtomicDirectory::AtomicDirectory(std::string path) : path_(std::move(path)) {
         "emend does not overwrite folders; give the name of a new folder");
   remove_leftovers(path_);
   temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());
-  fs::remove_all(temporary_, error);  // of a killed process that had the same ID
+  fs::remove_all(temporary_, error);  // left by a killed process that had the same ID
   if (!fs::create_directory(temporary_, error) || error)
     throw Error(kAtomicDirectoryPlace,
                 fmt::format("cannot create the folder '{}': {}", path_, error.message()),

@@ -4,8 +4,8 @@
 
 namespace emend {
 
-// Checks of an output before the work whose result it will have. They write as the work will write,
-// and leave no file and no folder. Both throw emend::Error.
+// These functions check an output path before the work starts. They write in the same way as the
+// work will, and leave no file and no folder behind. Both throw emend::Error.
 
 // `path` must be a file that AtomicFile can write.
 void check_writable_file(const std::string& path);

@@ -30,7 +30,7 @@ Image crop(const Image& image, int left, int top, int width, int height) {
   return framed(image, width, height, left, top, {0, 0, 0});
 }
 
-Image crop_centre(const Image& image, int width, int height) {
+Image crop_center(const Image& image, int width, int height) {
   return framed(image, width, height, half_down(image.width - width),
                 half_down(image.height - height), {0, 0, 0});
 }

@@ -93,7 +93,7 @@ class GifReader {
     for (int length = byte(); length > 0; length = byte()) at_ += static_cast<size_t>(length);
   }
 
-  // Moves behind the image separator of the first frame.
+  // Moves past the image separator of the first frame.
   void find_frame() {
     for (;;) {
       switch (byte()) {

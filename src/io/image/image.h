@@ -32,7 +32,7 @@ Image resize(const Image& image, int width, int height, Resample filter = Resamp
 // picture.
 Image crop(const Image& image, int left, int top, int width, int height);
 // The center of the picture; black outside of it. The same as transformers' center_crop.
-Image crop_centre(const Image& image, int width, int height);
+Image crop_center(const Image& image, int width, int height);
 // Pads to a square of the longer side, with the picture in the center.
 Image pad_to_square(const Image& image, const std::array<uint8_t, 3>& color);
 

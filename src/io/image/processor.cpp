@@ -245,7 +245,7 @@ Image ImageProcessor::framed(const Image& image) const {
   } else if (do_resize) {
     become(resize(*now, width, height, resample));
   }
-  if (do_center_crop) become(crop_centre(*now, crop_width, crop_height));
+  if (do_center_crop) become(crop_center(*now, crop_width, crop_height));
   return *now;
 }
 

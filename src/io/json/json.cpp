@@ -99,8 +99,8 @@ class Builder : public nlohmann::json_sax<json> {
     return true;
   }
 
-  // Where the next value goes. Pointers to open containers stay valid, because an array grows only
-  // at its end, after its last element is closed. end while its last element is the open one.
+  // The position of the next value. Pointers to open containers stay valid, because an array grows
+  // only at its end, and only after its last element is closed.
   json& place() {
     if (open_.empty()) return root;
     if (!open_.back()->is_array()) return *slot_;

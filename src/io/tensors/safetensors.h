@@ -38,7 +38,7 @@ class Checkpoint {
   std::map<std::string, std::shared_ptr<const TensorFile>> file_of_;
 };
 
-// A tensor to write. It is created when it is written and released afterwards, so that a file can
+// A tensor to write. It is created when it is written and released afterward, so that a file can
 // be larger than the memory.
 struct PlannedTensor {
   std::string name;

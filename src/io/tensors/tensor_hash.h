@@ -6,7 +6,8 @@
 
 namespace emend {
 
-// Adds dtype, shape and values of a tensor to a hash. An undefined tensor is a value of its own.
+// Adds dtype, shape and values of a tensor to a hash. An undefined tensor differs from every
+// defined one.
 void update_tensor(Hasher& hash, const at::Tensor& tensor);
 
 }  // namespace emend

@@ -21,7 +21,7 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-Image grey(int width, int height, uint8_t shade = 90) {
+Image gray(int width, int height, uint8_t shade = 90) {
   return {width, height, std::vector<uint8_t>(size_t(width) * height * 3, shade)};
 }
 
@@ -35,10 +35,10 @@ class SmolVlmFolder : public ::testing::Test {
 
 TEST_F(SmolVlmFolder, BatchGivesTheAnswersOfSinglePrompts) {
   const auto vlm = load_vlm(folder.path());
-  const std::vector<Query> queries{{grey(40, 30), "What is this?"},
+  const std::vector<Query> queries{{gray(40, 30), "What is this?"},
                                    {std::nullopt, "Where does the cat live?"},
-                                   {grey(60, 12, 200), "So <image>, and what is that?"},
-                                   {grey(40, 30), "Who?"}};
+                                   {gray(60, 12, 200), "So <image>, and what is that?"},
+                                   {gray(40, 30), "Who?"}};
   EXPECT_EQ(vlm.processor.tiles(*queries[0].image).pixels.size(0), 10);
   EXPECT_EQ(vlm.processor.tiles(*queries[2].image).pixels.size(0), 4);
   EXPECT_EQ(vlm.processor.pixels(*queries[0].image).dim(), 3);
@@ -78,7 +78,7 @@ TEST_F(SmolVlmFolder, RejectsTilesOfAnotherSize) {
                           .dump());
   const auto vlm = load_vlm(folder.path());
   EXPECT_THAT(error_of([&] {
-                generate(vlm, {{grey(9, 9), "What?"}});
+                generate(vlm, {{gray(9, 9), "What?"}});
               }),
               HasSubstr("pixels must be (N, 3, 16, 16)"));
 }
@@ -140,7 +140,7 @@ TEST_F(SmolVlmFolder, PromptsAgreeWithTheReleasedProcessor) {
         EXPECT_EQ(asks.row(text).ids, ids) << line;
         continue;
       }
-      const auto tiles = asks.tiles(grey(line["size"][0], line["size"][1]));
+      const auto tiles = asks.tiles(gray(line["size"][0], line["size"][1]));
       const auto row = asks.row(text, 0, tiles.rows, tiles.columns);
       EXPECT_EQ(row.ids, ids) << line;
       EXPECT_EQ(static_cast<int64_t>(row.images.size()), tiles.pixels.size(0));

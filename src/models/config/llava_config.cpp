@@ -11,8 +11,8 @@
 namespace emend {
 namespace {
 
-// A layer or a list of layers; negative numbers count from the end. The default is the last but
-// one.
+// A layer or a list of layers; negative numbers count from the end. The default is the second to
+// last layer.
 std::vector<int64_t> read_feature_layers(const JsonFields& json, int64_t blocks) {
   auto layers = json.ids("vision_feature_layer");
   if (!json.has("vision_feature_layer")) layers = {-2};

@@ -40,7 +40,7 @@ struct Intervention {
   // The residual stream after a stage (`language.block.3`). Vision stages run one image at a time:
   // their transforms get (1, P, D).
   static Intervention boundary(std::string stage, Transform transform);
-  // What the head returns: (B, T, V), or (K, V) where pass.logit_positions is set. The result has
+  // The output of the head: (B, T, V), or (K, V) if pass.logit_positions is set. The result has
   // the same shape. A mix also sees the pass, so that another model can answer for some rows.
   static Intervention logits(Transform transform);
   static Intervention logits_mix(Mix mix);

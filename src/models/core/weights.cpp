@@ -37,8 +37,8 @@ Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)
   name_by(identity_name);
 }
 
-Weights::Weights(Initialiser initialise, at::ScalarType dtype, at::Device device)
-    : dtype_(dtype), device_(device), initialise_(std::move(initialise)) {}
+Weights::Weights(Initializer initialize, at::ScalarType dtype, at::Device device)
+    : dtype_(dtype), device_(device), initialize_(std::move(initialize)) {}
 
 Weights::Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype, at::Device device)
     : dtype_(dtype), device_(device) {
@@ -73,8 +73,8 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
   const auto wanted = [&](at::ScalarType stored) {
     return keep_16_bits && has_16_bits(stored) ? options.dtype(stored) : options;
   };
-  if (initialise_) {
-    auto tensor = initialise_(name, shape);
+  if (initialize_) {
+    auto tensor = initialize_(name, shape);
     if (!tensor.defined() || tensor.sizes() != shape)
       throw Error("models::weights",
                   fmt::format("the initializer made {} with another shape", name),
@@ -106,7 +106,7 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, bool ke
 
 void Weights::finish() const {
   std::vector<std::string> extra;
-  if (!initialise_)
+  if (!initialize_)
     for (const auto& [name, number] : entries_)
       if (!taken_.count(name)) extra.push_back(stored_[number].stored);
   if (missing_.empty() && extra.empty() && misshapen_.empty() && doubled_.empty()) return;

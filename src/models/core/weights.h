@@ -29,13 +29,13 @@ std::string identity_name(const std::string& name);
 // that the model expects. `finish` reports all differences together.
 class Weights {
  public:
-  using Initialiser = std::function<at::Tensor(const std::string& name, at::IntArrayRef shape)>;
+  using Initializer = std::function<at::Tensor(const std::string& name, at::IntArrayRef shape)>;
 
   // The tensors of a checkpoint: zero-copy if dtype and device are those of the file, otherwise
   // converted.
   Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device = at::kCPU);
-  // New tensors, made by `initialise` in any floating-point dtype.
-  Weights(Initialiser initialise, at::ScalarType dtype, at::Device device = at::kCPU);
+  // New tensors, made by `initialize` in any floating-point dtype.
+  Weights(Initializer initialize, at::ScalarType dtype, at::Device device = at::kCPU);
   // Zeros in the listed shapes, which take no memory.
   Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype,
           at::Device device = at::kCPU);
@@ -68,7 +68,7 @@ class Weights {
   at::ScalarType dtype_;
   at::Device device_;
   bool keep_16_bits_ = false;
-  Initialiser initialise_;
+  Initializer initialize_;
   std::shared_ptr<const Checkpoint> checkpoint_;  // null for a listing
   std::vector<Entry> stored_;
   std::map<std::string, size_t> entries_;  // indices of the entries by the architecture's names

@@ -139,7 +139,7 @@ std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
   check_begin(model, pass);
   const int64_t rows = pass.ids.size(0), length = pass.ids.size(1);
   pass.logit_positions = (at::arange(rows, pass.ids.options()) + 1) * length - 1;
-  // a copy, so that the pass can be used again
+  // A copy, so that the pass can be used again.
   pass.cache = pass.cache ? std::make_shared<KvCache>(*pass.cache) : std::make_shared<KvCache>();
   const auto& config = options.config;
   const bool processes = config.changes_logits();

@@ -14,7 +14,7 @@ Clip::Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const s
       builder.parameter(path + "embeddings.patch_embedding.weight", {width, 3, patch, patch});
   position_embedding_ = builder.parameter(path + "embeddings.position_embedding.weight",
                                           {1 + config.grid() * config.grid(), width});
-  // the spelling in transformers
+  // This is the spelling in transformers.
   pre_norm_ = builder.norm(path + "pre_layrnorm", width, config.eps);
   const auto layer = [&](int64_t i) { return fmt::format("{}encoder.layers.{}.", path, i); };
   for (int64_t i = 0; i < run; ++i) {

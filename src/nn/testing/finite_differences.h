@@ -18,7 +18,7 @@ double gradient_error(const Function& f, const at::Tensor& x, double step = 1e-2
     auto above = x.detach().clone(), below = x.detach().clone();
     above.view({-1})[i] += step;
     below.view({-1})[i] -= step;
-    // The entries are those of float32, which differ from the step by a rounding.
+    // float32 rounds both entries, so their distance is not exactly 2 * step.
     const auto width = above.view({-1})[i].to(at::kDouble) - below.view({-1})[i].to(at::kDouble);
     numeric[i] = (loss(above) - loss(below)) / width;
   }

@@ -49,6 +49,7 @@ class CounterFactSuite : public Suite {
     record.prompt = fact.prompt;
     record.before = fact.before;
     record.target = fact.target;
+    record.subject = fact.subject;
     record.truth = fact.truth;
     const auto add = [&](Group group, const std::string& text, const std::string& answer) {
       record.probes.push_back({group, {}, text, answer});

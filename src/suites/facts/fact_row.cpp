@@ -39,6 +39,7 @@ FactRow counterfact_released(const RowFields& fields) {
   FactRow fact;
   const auto rewrite = fields.object("requested_rewrite");
   fact.prompt = rewrite_prompt(rewrite);
+  fact.subject = rewrite.text_or_empty("subject");
   fact.target = rewrite_answer(rewrite, "target_new");
   fact.truth = rewrite_answer(rewrite, "target_true");
   fact.rewordings = fields.texts("paraphrase_prompts");
@@ -59,6 +60,7 @@ void add_new_question(const RowFields& fields, FactRow& fact) {
 FactRow counterfact_flat(const RowFields& fields) {
   FactRow fact;
   fact.prompt = fields.text("prompt");
+  fact.subject = fields.text_or_empty("subject");
   fact.target = fields.answer("target_new");
   fact.truth = fields.first_answer("ground_truth");
   add_text(fact.rewordings, fields.text_or_empty("rephrase_prompt"));
@@ -71,6 +73,7 @@ FactRow counterfact_flat(const RowFields& fields) {
 FactRow zsre(const RowFields& fields) {
   FactRow fact;
   fact.prompt = fields.text("src");
+  fact.subject = fields.text_or_empty("subject");
   fact.target = fields.answer("alt");
   fact.before = fields.answer_or_empty("pred");
   fact.truth = fields.first_answer("answers");
@@ -96,6 +99,7 @@ FactRow knowedit(const RowFields& fields) {
   FactRow fact;
   const bool biography = fields.has("labels") && !fields.has("target_new");
   fact.prompt = fields.text(biography ? "text" : "prompt");
+  fact.subject = fields.text_or_empty("subject");
   fact.target = fields.answer(biography ? "labels" : "target_new");
   fact.truth = fields.first_answer("ground_truth");
   for (const char* name : {"rephrase_prompt", "rephrase"})
@@ -114,6 +118,7 @@ FactRow mquake(const RowFields& fields) {
   }
   const auto& rewrite = rewrites.front();
   fact.prompt = rewrite_prompt(rewrite);
+  fact.subject = rewrite.text_or_empty("subject");
   fact.target = rewrite_answer(rewrite, "target_new");
   fact.truth = rewrite_answer(rewrite, "target_true");
   add_text(fact.rewordings, rewrite.text_or_empty("question"));

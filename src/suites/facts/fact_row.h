@@ -15,8 +15,9 @@ struct FactRow {
 
   std::string form;  // "counterfact", "zsre", "knowedit", "mquake"
   std::string prompt, target;
-  std::string before;  // the model's answer before the edit, if the file has it
-  std::string truth;   // the correct answer without the edit, if the file has it
+  std::string before;   // the model's answer before the edit, if the file has it
+  std::string subject;  // the words of the prompt that the fact is about, if the file has them
+  std::string truth;    // the correct answer without the edit, if the file has it
   std::vector<std::string> rewordings;
   std::vector<Question> locality, portability;
   std::string filtered;  // the reason to leave the row out, such as "empty target"; or empty

@@ -24,7 +24,7 @@ std::string describe(const Scene& scene) {
 
 std::optional<Scene> world_described(const Scene& scene, const std::string& caption) {
   for (const auto& question : questions(scene)) {
-    // Keep topics whose answer is another one after a single change. The wording does not matter.
+    // Use only topics whose answer changes with one attribute. One wording of each is enough.
     bool changes = question.kind == Kind::color || question.kind == Kind::shape ||
                    question.kind == Kind::size || question.kind == Kind::place ||
                    question.kind == Kind::background || question.kind == Kind::who;

@@ -149,7 +149,7 @@ std::pair<Scene, std::string> LocalitySampler::elsewhere(Rng& rng) const {
   return {*best, answer};
 }
 
-// Whether the answer may change with the edit, apart from words that both questions have.
+// Whether the edit may change the answer to the question even if the two share no words.
 bool LocalitySampler::depends(const Question& other) const {
   const bool creature = other.kind == Kind::who || other.kind == Kind::one_hop;
   const bool number = other.kind == Kind::count || other.kind == Kind::presence;

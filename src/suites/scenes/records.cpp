@@ -35,14 +35,17 @@ class Maker {
     record_.prompt = question_.text;
     record_.target = target_;
     record_.truth = question_.answer;
+    record_.subject = subject_of(question_);
 
     add(Group::reliability, record_.image, question_.text, target_);
     auto reworded = rewordings(options.rewordings);
     for (const auto& text : reworded) add(Group::text_generality, record_.image, text, target_);
     for (int i = 0; about_picture_ && i < options.variants; ++i)
       add(Group::image_generality, drawn(another_view(rng_)), question_.text, target_);
-    for (const auto& fact : locality_.unrelated_facts(options.text_probes, rng_))
+    for (const auto& fact : locality_.unrelated_facts(options.text_probes, rng_)) {
       add(Group::text_locality, {}, fact.text, fact.answer);
+      record_.probes.back().subject = subject_of(fact);
+    }
     for (int i = 0; i < options.image_probes; ++i) {
       auto [scene, question] = locality_.unrelated_scene(rng_);
       add(Group::image_locality, drawn(scene), question.text, question.answer);

@@ -98,6 +98,9 @@ Question draw_question(const Scene& scene, Kind kind, Rng& rng);
 // The text facts of creatures and the general facts, in every wording of the split (`pretrain` for
 // training; wordings held out of pretraining belong to `eval`).
 std::vector<Question> facts(Split split);
+// The words of the question's text that its topic is about: the creature, the shape, what a general
+// fact is about; empty if the text has none ("How many objects are there?").
+std::string subject_of(const Question& question);
 // Other possible answers to the question (colors for a color question, ...), without the correct
 // one.
 std::vector<std::string> alternatives(const Question& question);

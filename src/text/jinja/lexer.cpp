@@ -168,7 +168,7 @@ class Lexer {
     take(at + 1);
   }
 
-  // An escape of a Python string literal; `at` is at the backslash and moves behind the escape.
+  // An escape of a Python string literal; `at` is at the backslash and moves past the escape.
   void escape(std::string& text, size_t& at) {
     const char c = at + 1 < rest_.size() ? rest_[at + 1] : '\0';
     static constexpr std::string_view kPlain = "\\'\"abfnrtv";

@@ -115,8 +115,8 @@ std::vector<int64_t> Bpe::symbols(std::string_view piece) const {
       continue;
     }
     const auto bytes = piece.substr(start, at - start);
-    const auto spelt = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)] >= 0; };
-    if (byte_fallback_ && std::all_of(bytes.begin(), bytes.end(), spelt)) {
+    const auto spelled = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)] >= 0; };
+    if (byte_fallback_ && std::all_of(bytes.begin(), bytes.end(), spelled)) {
       // As in Hugging Face tokenizers, an unknown token that precedes these bytes is added after
       // them.
       for (char c : bytes) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);

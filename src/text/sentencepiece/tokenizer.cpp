@@ -15,7 +15,7 @@ SentencePieceModel prepared_model(SentencePieceModel model, bool legacy) {
   return model;
 }
 
-// Splitting at added tokens ignores their flags, which are applied afterwards.
+// Splitting at added tokens ignores their flags, which are applied afterward.
 std::vector<AddedToken> without_flags(std::vector<AddedToken> tokens) {
   for (AddedToken& token : tokens)
     token.normalized = token.single_word = token.lstrip = token.rstrip = false;

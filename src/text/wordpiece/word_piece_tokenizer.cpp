@@ -18,7 +18,7 @@ AddedTokens raw_of(const std::vector<AddedToken>& added) {
   return {std::move(raw), {}};
 }
 
-// The tokens in normalized form; of several that are equal, the first one counts.
+// The tokens in normalized form. If several are equal, the first one is used.
 AddedTokens normalized_of(const std::vector<AddedToken>& added, const BertNormalizer& normalizer) {
   std::vector<AddedToken> normalized;
   std::set<std::string> seen = {""};

@@ -15,7 +15,7 @@
 
 namespace emend {
 
-// Settings of an editor whose networks are trained first.
+// Settings of an editor with networks that must be trained before the first edit.
 struct HyperSettings {
   std::string module = "language";
   std::string checkpoint;  // a trained editor; empty: the one in the model folder
@@ -23,7 +23,7 @@ struct HyperSettings {
   void declare(SettingList& list);
 };
 
-// What the networks propose for the edits of a batch.
+// The deltas that the networks compute for the edits of a batch.
 struct HyperEdit {
   std::vector<EditDeltas> deltas;
   std::vector<double> losses;       // before each step
@@ -66,7 +66,7 @@ class HyperEditor : public Editor {
   // An editor that is still in training.
   explicit HyperEditor(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
-  // Makes the networks from a checkpoint, which is removed of tensors that only training uses.
+  // Makes the networks from a checkpoint, and removes from it the tensors that only training uses.
   // `module`: see require_module.
   virtual State load(const Model& model, EditorCheckpoint& checkpoint, const std::string& module,
                      const std::string& file) const = 0;

@@ -29,7 +29,7 @@ using KeSettings = HyperSettings;
 std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditRequest>& requests,
                                     const Interventions& base, ActivationStore* store);
 
-// A trained KE for a model.
+// The networks of KE, trained for one model.
 struct KeState {
   KeNetwork network;
   bool end_of_answer = false;

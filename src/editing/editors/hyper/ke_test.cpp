@@ -113,8 +113,8 @@ TEST_F(KeTest, ConditionsOnThePictureIfSet) {
     auto two = trainable->as_editor()->edit(vlm(), {request(2)});
     for (size_t i = 0; i < both.deltas.size(); ++i)
       EXPECT_LT(
-          ke_delta_error(both.deltas[i].delta.materialised(),
-                         one.deltas[i].delta.materialised() + two.deltas[i].delta.materialised()),
+          ke_delta_error(both.deltas[i].delta.materialized(),
+                         one.deltas[i].delta.materialized() + two.deltas[i].delta.materialized()),
           1e-3)
           << module;
   }
@@ -277,7 +277,7 @@ TEST_F(KeTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
   for (size_t i = 0; i < patch.deltas.size(); ++i)
     EXPECT_TRUE(
-        at::equal(patch.deltas[i].delta.materialised(), fresh.deltas[i].delta.materialised()));
+        at::equal(patch.deltas[i].delta.materialized(), fresh.deltas[i].delta.materialized()));
 
   testing::write_tiny_vlm(*folder_ / "other", 5);
   auto other = load_vlm(*folder_ / "other");

@@ -24,7 +24,7 @@ struct MendIteratedSettings : MendSettings {
   void declare(SettingList& list);
 };
 
-// A trained MEND for a model.
+// The networks of MEND, trained for one model.
 struct MendState {
   MendNetwork network;
   bool end_of_answer = false;

@@ -306,8 +306,8 @@ TEST_F(MendTest, RoundsContinueUntilTheEditHolds) {
     auto alone = few(3, between, {low}).deltas, other = few(3, between, {high}).deltas;
     ASSERT_EQ(both.size(), alone.size());
     for (size_t i = 0; i < both.size(); ++i) {
-      const auto sum = alone[i].delta.materialised() + other[i].delta.materialised();
-      const auto off = (both[i].delta.materialised() - sum).norm() / sum.norm();
+      const auto sum = alone[i].delta.materialized() + other[i].delta.materialized();
+      const auto off = (both[i].delta.materialized() - sum).norm() / sum.norm();
       EXPECT_LT(off.item<double>(), 1e-3) << module << both[i].site;
     }
   }
@@ -357,7 +357,7 @@ TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   ASSERT_EQ(patch.deltas.size(), fresh.deltas.size());
   for (size_t i = 0; i < patch.deltas.size(); ++i)
     EXPECT_TRUE(
-        at::equal(patch.deltas[i].delta.materialised(), fresh.deltas[i].delta.materialised()));
+        at::equal(patch.deltas[i].delta.materialized(), fresh.deltas[i].delta.materialized()));
 
   testing::write_tiny_vlm(*folder_ / "other", 5);
   auto other = load_vlm(*folder_ / "other");
@@ -381,8 +381,8 @@ TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
   EXPECT_EQ(both.request.size(), 2u);
   for (size_t i = 0; i < both.deltas.size(); ++i)
     EXPECT_LT(
-        mend_delta_error(both.deltas[i].delta.materialised(),
-                         one.deltas[i].delta.materialised() + two.deltas[i].delta.materialised()),
+        mend_delta_error(both.deltas[i].delta.materialized(),
+                         one.deltas[i].delta.materialized() + two.deltas[i].delta.materialized()),
         1e-3);
 }
 

@@ -7,7 +7,7 @@
 namespace emend {
 namespace {
 
-at::Tensor normalised(const at::Tensor& states) {
+at::Tensor normalized(const at::Tensor& states) {
   return at::layer_norm(states, {states.size(-1)});
 }
 
@@ -45,11 +45,11 @@ at::Tensor ScopeClassifier::Network::operator()(at::Tensor x) const {
 }
 
 at::Tensor ScopeClassifier::embed(const QuestionFeatures& features) const {
-  auto text = text_(normalised(features.text).flatten(1));
+  auto text = text_(normalized(features.text).flatten(1));
   if (options_.places == 0) return text;
   auto picture = at::zeros_like(text);
   if (features.pictures.defined())
-    picture = picture_(at::linear(normalised(features.pictures), place_).flatten(1)) *
+    picture = picture_(at::linear(normalized(features.pictures), place_).flatten(1)) *
               features.has_image.unsqueeze(-1);
   return at::cat({text, picture}, 1);
 }

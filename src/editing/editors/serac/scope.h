@@ -11,11 +11,10 @@ namespace emend {
 // The scope classifier of SERAC (Mitchell et al., arXiv 2206.06520) is a small network f on frozen
 // features. The similarity of a question to an edit is
 //   s = exp(-||f(edit) - f(question)||^2).
-// f = [t(norm(text)); has_image * p(P norm(picture))] has two networks of the form W2 gelu(W1
-// gelu(W0 x
-// + b0) + b1) + b2, so that a similar question is close in both text and picture. norm gives each
-// feature vector mean 0 and variance 1. P is applied to each image-patch feature, and its outputs
-// are concatenated.
+// f = [t(norm(text)); has_image * p(P norm(picture))] has two networks, t and p, of the form
+//   W2 gelu(W1 gelu(W0 x + b0) + b1) + b2,
+// so that a similar question is close in both text and picture. norm gives each feature vector mean
+// 0 and variance 1. P is applied to each image-patch feature, and its outputs are concatenated.
 class ScopeClassifier {
  public:
   struct Options {

@@ -45,7 +45,7 @@ struct SeracConfig {
   bool paper() const { return module == "paper"; }
 };
 
-// A trained SERAC for a model.
+// The networks of SERAC, trained for one model.
 struct SeracState {
   // `opened` is the sentence encoder of the shape, if it is already open. Throws emend::Error if
   // the folder is missing or its fingerprint differs from the shape's encoder_id.

@@ -25,7 +25,7 @@ struct Questions {
   bool in_scope(size_t q) const { return kind[q] == Kind::edit || kind[q] == Kind::follows; }
 };
 
-// Removes the picture of a example, which makes it an edit of a text with its rephrases and
+// Removes the picture of an example, which makes it an edit of a text with its rephrases and
 // locality.
 EditExample without_picture(EditExample example) {
   example.edit.image = {};
@@ -89,7 +89,7 @@ Pairs pairs_of(const Questions& all, size_t examples) {
 }
 
 // All combinations of texts and pictures of the questions. This costs little, because features of
-// texts and of pictures are separate. A text in scope of a example is in scope with the example's
+// texts and of pictures are separate. A text in scope of an example is in scope with the example's
 // pictures in scope, and out of scope with any other picture.
 struct Crossed {
   // The example, a question with the text, and the picture.

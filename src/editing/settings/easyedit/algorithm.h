@@ -52,7 +52,7 @@ Key later(const std::string& name);
 std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more);
 
 // The key inner_params: the layers whose weights are edited, as a glob, and the module that has
-// them (language, vision, projection or tower). Biases are added to the ignored keys.
+// them (language, connector, projector or vision_tower). Biases are added to the ignored keys.
 struct InnerParams {
   std::string sites, module;
 };
@@ -66,6 +66,12 @@ std::string hugging_face_name(std::string name);
 // Converts the name of a weight to the name of its layer.
 std::string without_weight(std::string name);
 
+// The layer numbers of the key `layers` as part of a glob, for example for [21, 22] {21,22}; empty
+// if there are none.
+std::string layers_glob(const File& file);
+// The weights that rewrite_module_tmp and layers select, as a glob.
+std::string rewrite_sites(const File& file);
+
 // tuned.cpp: FT and LoRA.
 Algorithm ft();
 Algorithm lora();
@@ -75,5 +81,9 @@ Algorithm mend();
 Algorithm ke();
 Algorithm serac(const std::string& name);
 Algorithm ike();  // ike.cpp
+// located.cpp: the closed-form editors. ROME's other name is R-ROME.
+Algorithm rome(const std::string& name);
+Algorithm memit();
+Algorithm alphaedit();
 
 }  // namespace emend::easyedit

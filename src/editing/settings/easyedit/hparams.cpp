@@ -32,6 +32,36 @@ std::string File::text(const std::string& key) const {
   return values[key].get<std::string>();
 }
 
+std::string layers_glob(const File& file) {
+  std::vector<int64_t> layers;
+  if (!file.values.contains("layers")) return {};
+  const auto& list = file.values["layers"];
+  if (!list.is_array()) file.wrong("layers", "a list of layer numbers");
+  for (const auto& layer : list) {
+    if (!layer.is_number_integer() || layer.get<int64_t>() < 0 || layers.size() >= 1000)
+      file.wrong("layers", "a list of layer numbers");
+    layers.push_back(layer.get<int64_t>());
+  }
+  if (layers.size() == 1) return std::to_string(layers[0]);
+  return layers.empty() ? "" : fmt::format("{{{}}}", fmt::join(layers, ","));
+}
+
+std::string rewrite_sites(const File& file) {
+  auto name = hugging_face_name(file.text("rewrite_module_tmp"));
+  auto layers = layers_glob(file);
+  auto hole = name.find("{}");
+  if (hole != std::string::npos) {
+    if (layers.empty())
+      file.wrong("rewrite_module_tmp", "used with a list 'layers' that is not empty");
+    name.replace(hole, 2, layers);
+  }
+  const auto layer = without_weight(name);
+  const bool whole = layer != name;
+  name = layer;
+  if (name.empty()) file.wrong("rewrite_module_tmp", "the name of a layer");
+  return "*" + name + (whole ? "" : "*");
+}
+
 Key ignore(const std::string& name, const std::string& reason) { return {name, {}, reason}; }
 
 Key encoder(const std::string& name, const std::string& reason,
@@ -124,7 +154,17 @@ using namespace easyedit;  // NOLINT: the same subject in another file
 using nlohmann::json;
 
 std::vector<Algorithm> algorithms() {
-  return {ft(), lora(), ike(), ke(), mend(), serac("SERAC"), serac("SERAC_MULTI")};
+  return {ft(),
+          lora(),
+          ike(),
+          ke(),
+          mend(),
+          serac("SERAC"),
+          serac("SERAC_MULTI"),
+          rome("ROME"),
+          rome("R-ROME"),
+          memit(),
+          alphaedit()};
 }
 
 // The alias "ft" of FT is needed, because `alg` can differ from `alg_name`.

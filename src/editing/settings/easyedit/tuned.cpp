@@ -68,21 +68,6 @@ std::vector<Key> common_keys() {
           ignore("enable_thinking", "the protocol sets how a prompt is built")};
 }
 
-// The layer numbers as part of a glob, for example for [21, 22]; empty if there are none.
-std::string layers_glob(const File& file) {
-  std::vector<int64_t> layers;
-  if (!file.values.contains("layers")) return {};
-  const auto& list = file.values["layers"];
-  if (!list.is_array()) file.wrong("layers", "a list of layer numbers");
-  for (const auto& layer : list) {
-    if (!layer.is_number_integer() || layer.get<int64_t>() < 0 || layers.size() >= 1000)
-      file.wrong("layers", "a list of layer numbers");
-    layers.push_back(layer.get<int64_t>());
-  }
-  if (layers.size() == 1) return std::to_string(layers[0]);
-  return layers.empty() ? "" : fmt::format("{{{}}}", fmt::join(layers, ","));
-}
-
 // EasyEdit's FT edits every parameter whose name contains the template with a layer number in it.
 void ft_sites(File& file) {
   learning_rate(file);
@@ -92,19 +77,7 @@ void ft_sites(File& file) {
     if (!file.values.contains("opt")) file.settings["optimizer"] = "adamw";
     return;
   }
-  auto name = hugging_face_name(file.text("rewrite_module_tmp"));
-  auto layers = layers_glob(file);
-  auto hole = name.find("{}");
-  if (hole != std::string::npos) {
-    if (layers.empty())
-      file.wrong("rewrite_module_tmp", "used with a list 'layers' that is not empty");
-    name.replace(hole, 2, layers);
-  }
-  const auto layer = without_weight(name);
-  const bool whole = layer != name;
-  name = layer;
-  if (name.empty()) file.wrong("rewrite_module_tmp", "the name of a layer");
-  file.settings["sites"] = "*" + name + (whole ? "" : "*");
+  file.settings["sites"] = rewrite_sites(file);
 }
 
 // Some files name the weights of a layer by the suffix ".*", for example "...q_proj.*".

@@ -1,3 +1,11 @@
+// The y axis of a chart whose values are shares: lines and numbers in percent.
+const shareAxis = (left, right, y) => [0, 0.5, 1].flatMap((tick) => [
+  s('line', { class: tick ? 'soft' : 'axis', x1: left, x2: right, y1: y(tick), y2: y(tick) }),
+  s('text', { x: left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, 100 * tick)]);
+const errorBar = (x, y, { value, error }, stroke) => s('line', { x1: x, x2: x,
+  y1: y(Math.min(1, value + error)), y2: y(Math.max(0, value - error)),
+  style: `stroke:${stroke};opacity:.55` });
+
 // Curves of scores by number of edits, for sequential runs.
 const laterOf = (score) => (score ? score[state.view === 'made' ? 'score' : state.view] : null);
 
@@ -11,9 +19,7 @@ function curve(column, width) {
   const y = (share) => top + (1 - share) * high;
   const svg = s('svg', { width, height: top + high + 38, role: 'img',
     'aria-label': metric(column).title + ' by number of edits' });
-  for (const tick of [0, 0.5, 1])
-    svg.append(s('line', { class: tick ? 'soft' : 'axis', x1: left, x2: width - right, y1: y(tick),
-      y2: y(tick) }), s('text', { x: left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, 100 * tick));
+  svg.append(...shareAxis(left, width - right, y));
   let last = -Infinity;
   for (const n of edits) {
     if (x(n) - last < 30) continue;  // numbers that would touch
@@ -29,9 +35,7 @@ function curve(column, width) {
     svg.append(s('path', { d: 'M' + points.map((p) => `${x(p.edits)} ${y(p.value)}`).join('L'),
       'stroke-dasharray': dash(i), style: `fill:none;stroke:${color(i)};stroke-width:2` }));
     for (const p of points) {
-      if (p.error)
-        svg.append(s('line', { x1: x(p.edits), x2: x(p.edits), y1: y(Math.min(1, p.value + p.error)),
-          y2: y(Math.max(0, p.value - p.error)), style: `stroke:${color(i)};opacity:.55` }));
+      if (p.error) svg.append(errorBar(x(p.edits), y, p, color(i)));
       svg.append(s('circle', { cx: x(p.edits), cy: y(p.value), r: 3.5, style: 'fill:' + color(i) },
         s('title', {}, `${methods()[i].title}, after ${plural(p.edits, 'edit')}: ` +
           `${percent(p.value)} (${plural(p.judged, 'record')} judged)`)));

@@ -41,10 +41,11 @@ function aboutSection() {
           ': a different protocol'), h('div', { style: 'margin-top:8px' }, factList(m.protocol)))))));
 }
 
-const SECTIONS = { about: aboutSection, results: resultsSection, charts: chartsSection,
-  grid: gridSection, curves: curvesSection, cost: costSection, records: recordsSection };
-const NAMES = { about: 'About', results: 'Results', charts: 'Charts', grid: 'Text × picture',
-  curves: 'Curves', cost: 'Cost', records: 'Records' };
+const SECTIONS = { about: aboutSection, results: resultsSection, sweep: sweepSection,
+  charts: chartsSection, grid: gridSection, curves: curvesSection, cost: costSection,
+  records: recordsSection };
+const NAMES = { about: 'About', results: 'Results', sweep: 'Sweep', charts: 'Charts',
+  grid: 'Text × picture', curves: 'Curves', cost: 'Cost', records: 'Records' };
 
 function redraw(...ids) {
   for (const id of ids) {

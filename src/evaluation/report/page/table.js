@@ -98,7 +98,7 @@ function resultsSection() {
       'Bold: the best editor of a column.' +
       (published ? ' Published rows are figures from the named papers.' : ''),
     [views.length > 1 && segments(views.map(([id, [name, says]]) => [id, name, says]), state.view,
-      (id) => { state.view = id; redraw('results', 'charts', 'grid', 'curves'); }),
+      (id) => { state.view = id; redraw('results', 'charts', 'sweep', 'grid', 'curves'); }),
     published && check('Published rows', state.published,
       (on) => { state.published = on; redraw('results'); })],
     h('div', { class: 'card scroll' }, table), notes,

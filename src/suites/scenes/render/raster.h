@@ -29,7 +29,7 @@ struct Rgb {
 inline Rgb mix(Rgb a, Rgb b, float t) {
   return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
 }
-inline Rgb shade(Rgb c, float t) {  // towards black below 0, towards white above
+inline Rgb shade(Rgb c, float t) {  // toward black below 0, toward white above
   return t < 0 ? mix(c, {0, 0, 0}, -t) : mix(c, {255, 255, 255}, t);
 }
 

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/settings/settings.h"
+#include "models/core/model.h"
+
+namespace emend {
+
+// Settings that ROME, MEMIT and AlphaEdit share.
+struct LocateSettings {
+  std::string module = "language";
+  std::string layers = "default";
+  std::string trace;
+  std::string sites;
+  std::string lookup = "auto";
+  std::string keys = "mean";
+  // The optimization of the value [ROME, arXiv 2202.05262, eq. 4].
+  int64_t steps = 25;
+  double lr = 0;  // 0: in proportion to the site's output
+  double stop_loss = 0.05;
+  double weight_decay = 0.5;
+  double kl_factor = 0.0625;
+  double clamp_norm_factor = 0;  // 0: see clamp_norm_factor()
+  bool adaptive = true;
+  double offset_scale = 1;
+  bool end_of_answer = true;
+  // Context templates.
+  int64_t prefixes = 5;
+  int64_t prefix_length = 10;
+  int64_t altered_pictures = 8;
+  // Second-moment statistics of the keys.
+  std::string statistics;
+  double text_weight = 0.1;
+  double ridge = 1e-3;
+  int64_t seed = 0;
+
+  void declare(SettingList& list);
+};
+
+// The maximum norm of the offset, relative to the value: the setting, or 4 as published for a
+// subject, and 10 for other keys. The output of a layer at the last token of a prompt is small.
+double clamp_norm_factor(const LocateSettings& settings, const EditRequest& request);
+
+// Whether the key of an edit is at the last token of its subject.
+bool looks_up_subject(const LocateSettings& settings, const EditRequest& request);
+
+// The sites that `settings` selects, of ffn_outputs(model, module); `defaults` are indices for
+// layers=default. Throws
+// emend::Error if a layer is out of range or is listed twice.
+std::vector<Site> located_sites(const Model& model, const LocateSettings& settings,
+                                const std::vector<size_t>& defaults);
+
+}  // namespace emend

@@ -1,0 +1,278 @@
+#include "editing/editors/locate/locating_editor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/edit_effect.h"
+#include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/statistics/moments_file.h"
+#include "editing/targets/ffn_outputs.h"
+#include "editing/targets/target_modules.h"
+#include "editing/tracing/trace_edits.h"
+#include "io/error.h"
+#include "models/caching/prefix.h"
+
+namespace emend {
+
+// One edit of a batch.
+struct LocatedEdit {
+  EditContexts contexts;
+  EditValue value;
+  Pass pass;  // before the stage of the next site, with the changes of earlier sites
+  at::Tensor before =
+      {};  // (n, d) the residual stream after the last site's stage, without the edit
+};
+
+namespace {
+
+// The mean over the contexts of the residual stream after `last`: (n, d) float64.
+at::Tensor mean_stream(const Model& model, const Pass& pass, const EditContexts& contexts,
+                       size_t last, const Interventions& interventions) {
+  at::NoGradGuard no_grad;
+  auto copy = pass;
+  model.run(copy, last, interventions);
+  return at_lookup(copy.hidden, contexts).mean(0).to(at::kDouble);
+}
+
+// (contexts, n, d) -> (d, n) float64.
+at::Tensor weighted_mean(const at::Tensor& values, const at::Tensor& weights) {
+  return (values.to(at::kDouble) * weights.to(at::kDouble).view({-1, 1, 1})).sum(0).t();
+}
+
+// (contexts, n, d) -> (d, contexts * n) float64.
+at::Tensor as_columns(const at::Tensor& values) { return values.to(at::kDouble).flatten(0, 1).t(); }
+
+void refuse_request_edits(const EditContext& context) {
+  for (const auto& edit : context.base)
+    if (edit.point == Point::request)
+      throw Error("editing::locate", "a previous edit rewrites requests",
+                  "apply the edits of weights first");
+}
+
+at::Tensor history_at(const EditContext& context, const std::string& site) {
+  std::vector<at::Tensor> keys;
+  for (const auto& earlier : context.history)
+    if (earlier.site == site) keys.push_back(earlier.keys.t().to(at::kDouble));
+  return keys.empty() ? at::Tensor() : at::cat(keys, 1);
+}
+
+double first_loss(const std::vector<LocatedEdit>& edits) {
+  double sum = 0;
+  for (const auto& edit : edits) sum += edit.value.losses.front();
+  return sum / static_cast<double>(edits.size());
+}
+
+}  // namespace
+
+at::Tensor half_bare_weights(int64_t contexts) {
+  if (contexts == 1) return at::ones({1});
+  auto weights = at::full({contexts}, 0.5 / static_cast<double>(contexts - 1));
+  weights[0] = 0.5;
+  return weights;
+}
+
+std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
+                                   size_t edited) {
+  if (module != "language") return {count - 1};
+  const double depth = model.num_image_tokens() > 0 ? 0.75 : 0.36;
+  const auto last = static_cast<size_t>(depth * static_cast<double>(count));
+  std::vector<size_t> blocks;
+  for (auto block = last + 1 - std::min(edited, last + 1); block <= last; ++block)
+    blocks.push_back(block);
+  return blocks;
+}
+
+struct LocatingEditor::Batch {
+  std::vector<LocatedEdit> edits;
+  std::vector<SiteDelta> deltas;
+  std::vector<SiteKeys> keys;
+  nlohmann::json sites = nlohmann::json::array();  // facts of each site
+};
+
+bool LocatingEditor::traced() const {
+  return locate_settings().sites.empty() && locate_settings().layers == "traced";
+}
+
+// Before an edit is traced, any block of the module can be the first one.
+std::vector<Site> LocatingEditor::sites(const Model& model,
+                                        const std::vector<size_t>& traced_blocks) const {
+  const auto& settings = locate_settings();
+  if (!settings.sites.empty()) return located_sites(model, settings, {});
+  const auto count = ffn_outputs(model, settings.module).size();
+  auto blocks = traced_blocks;
+  if (traced() && blocks.empty())
+    for (size_t block = 0; block < count; ++block) blocks.push_back(block);
+  if (!traced()) blocks = default_blocks(model, settings.module, count, default_layer_count());
+  return located_sites(model, settings, blocks);
+}
+
+size_t LocatingEditor::first_stage(const Model& model) const {
+  return first_stage_of(model, sites(model));
+}
+
+const std::vector<std::string>& LocatingEditor::prefixes(const Vlm& vlm) const {
+  const auto& settings = locate_settings();
+  const std::lock_guard lock(mutex_);
+  const auto [entry, added] = prefixes_.try_emplace(vlm.fingerprint());
+  if (added && module_part(settings.module) == Module::language)
+    entry->second = generated_prefixes(vlm, settings.prefixes, settings.prefix_length,
+                                       static_cast<uint64_t>(settings.seed));
+  return entry->second;
+}
+
+std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm,
+                                                             const Site& site) const {
+  const auto& settings = locate_settings();
+  if (settings.statistics == "none") return nullptr;
+  const std::lock_guard lock(mutex_);
+  auto& known = covariances_[vlm.fingerprint() + " " + site.name];
+  if (!known) {
+    std::vector<std::string> names;
+    if (traced()) names.push_back(site.name);
+    if (!traced())
+      for (const auto& other : sites(*vlm.model)) names.push_back(other.name);
+    const auto file = open_moments(vlm, settings.statistics, names);
+    known = std::make_shared<const Covariance>(file.read(vlm, site.name), settings.text_weight,
+                                               settings.ridge);
+  }
+  return known;
+}
+
+Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                           const EditContext& context) const {
+  if (requests.empty())
+    throw Error("editing::" + name(), "there are no edits", "give at least one request");
+  refuse_request_edits(context);
+  const auto& model = *vlm.model;
+  const auto& settings = locate_settings();
+  std::vector<size_t> blocks;
+  if (traced()) {
+    const auto part = module_part(settings.module);
+    const auto found = trace_edits(vlm, requests, settings.trace, part, context);
+    for (const auto block : traced_layers(found, part, static_cast<int64_t>(default_layer_count())))
+      blocks.push_back(static_cast<size_t>(block));
+  }
+  const auto sites = this->sites(model, blocks);
+  const auto& last = sites.back();
+
+  static const std::vector<std::string> kNoPrefixes;
+  // The requests of one solve, or one request.
+  const auto solve = [&](const std::vector<EditRequest>& together, const EditContext& before) {
+    Batch batch;
+    for (const auto& request : together) {
+      LocatedEdit edit;
+      edit.contexts = edit_contexts(vlm, request, settings,
+                                    request.image.present() ? kNoPrefixes : prefixes(vlm));
+      edit.value = optimize_value(vlm, request, edit.contexts, last, settings, before);
+      edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
+                                before.store);
+      if (sites.size() > 1)
+        edit.before = mean_stream(model, edit.pass, edit.contexts, last.stage, before.base);
+      batch.edits.push_back(std::move(edit));
+    }
+    auto interventions = before.base;
+    for (size_t s = 0; s < sites.size(); ++s) {
+      const auto& site = sites[s];
+      std::vector<at::Tensor> keys, bare, residuals;
+      for (auto& edit : batch.edits) {
+        at::NoGradGuard no_grad;
+        if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
+        const auto values = read_site(model, edit.pass, edit.contexts, site, interventions);
+        const auto contexts = values.input.size(0);
+        auto residual = edit.value.offset.to(at::kDouble);
+        if (sites.size() > 1)
+          residual = residual + edit.before -
+                     mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
+        if (settings.keys == "contexts") {
+          keys.push_back(as_columns(values.input));
+          bare.push_back(keys.back());
+          residual = residual.repeat({contexts, 1});
+        } else {
+          keys.push_back(weighted_mean(values.input, key_weights(contexts)));
+          bare.push_back(values.input[0].t().to(at::kDouble));
+          if (corrects_mean_output() && sites.size() == 1)
+            residual = residual + edit.value.output.to(at::kDouble) -
+                       weighted_mean(values.output, key_weights(contexts)).t();
+        }
+        residuals.push_back(residual.t() / static_cast<double>(sites.size() - s));
+      }
+      const auto changes = at::cat(residuals, 1);
+      if (settings.steps == 0) continue;
+      const SiteUpdate update{site, at::cat(keys, 1), at::cat(bare, 1), changes,
+                              history_at(before, site.name)};
+      auto facts = nlohmann::json{{"site", site.name}, {"keys", update.keys.size(1)}};
+      const auto statistics = covariance(vlm, site);
+      if (statistics)
+        facts.update({{"statistics", statistics->count()}, {"condition", statistics->condition()}});
+      const auto delta = this->update(update, statistics.get(), facts);
+      if (!at::isfinite(delta.up).all().item<bool>() ||
+          !at::isfinite(delta.down).all().item<bool>())
+        throw Error("editing::" + name(), "the change of " + site.name + " is not finite",
+                    "increase the ridge of the covariance (--set ridge=...)");
+      batch.sites.push_back(facts);
+      batch.deltas.push_back({site.name, delta});
+      if (keeps_keys())
+        batch.keys.push_back({site.name, update.keys.t().to(at::kFloat).contiguous()});
+      interventions.push_back(Intervention::weight(site.name, delta));
+    }
+    return batch;
+  };
+
+  Batch all;
+  if (solves_batches()) {
+    all = solve(requests, context);
+  } else {
+    auto next = context;
+    for (const auto& request : requests) {
+      auto one = solve({request}, next);
+      for (const auto& change : on_weights(one.deltas)) next.base.push_back(change);
+      for (auto& edit : one.edits) all.edits.push_back(std::move(edit));
+      all.deltas.insert(all.deltas.end(), one.deltas.begin(), one.deltas.end());
+      all.keys.insert(all.keys.end(), one.keys.begin(), one.keys.end());
+      for (auto& facts : one.sites) all.sites.push_back(std::move(facts));
+    }
+  }
+
+  auto patch = patch_for(*this, vlm, requests);
+  // A patch has one delta for each site.
+  for (const auto& [site, delta] : all.deltas) {
+    auto known = std::find_if(patch.deltas.begin(), patch.deltas.end(),
+                              [&](const SiteDelta& other) { return other.site == site; });
+    if (known == patch.deltas.end())
+      patch.deltas.push_back({site, delta});
+    else
+      known->delta = {
+          {}, at::cat({known->delta.up, delta.up}, 1), at::cat({known->delta.down, delta.down}, 0)};
+  }
+  patch.keys = all.keys;
+
+  auto interventions = context.base;
+  for (auto& change : on_weights(patch.deltas)) interventions.push_back(std::move(change));
+  patch.effect = edit_effect(vlm, requests, settings.end_of_answer, interventions);
+  auto values = nlohmann::json::array();
+  int64_t steps = 0;
+  for (const auto& edit : all.edits) {
+    const auto taken = static_cast<int64_t>(edit.value.losses.size()) - 1;
+    steps = std::max(steps, taken);
+    values.push_back({{"steps", taken},
+                      {"losses", edit.value.losses},
+                      {"stop_reason", edit.value.stop_reason},
+                      {"relative_norm", edit.value.relative_norm()},
+                      {"clamped", edit.value.clamped},
+                      {"contexts", edit.contexts.size()}});
+  }
+  patch.effect["steps"] = steps;
+  patch.effect["loss_before"] = first_loss(all.edits);
+  patch.effect["stop_reason"] =
+      patch.effect["holds"].get<bool>() ? "holds" : all.edits.front().value.stop_reason;
+  patch.effect["losses"] = all.edits.front().value.losses;
+  patch.effect["values"] = std::move(values);
+  patch.effect["sites"] = std::move(all.sites);
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+}  // namespace emend

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/editors/locate/edit_contexts.h"
+#include "editing/editors/locate/locate_settings.h"
+#include "editing/statistics/covariance.h"
+
+namespace emend {
+
+// The keys and residuals of a batch of edits at one site, float64.
+struct SiteUpdate {
+  const Site& site;
+  at::Tensor keys;       // (in, n), means over the contexts
+  at::Tensor bare_keys;  // (in, n), of the bare context
+  at::Tensor residuals;  // (out, n)
+  at::Tensor history;    // (in, h) keys of earlier edits; undefined: none
+};
+
+// Weights of the contexts in a mean key [MEMIT]: one half for the bare context, and the other half
+// for all others. (contexts) float32.
+at::Tensor half_bare_weights(int64_t contexts);
+
+// The blocks that are edited by default, of `count`: the last `edited` blocks up to 36 % of the
+// depth in a text-only model (block 17 of 48 in GPT-2 XL, as published), and up to 75 % in a model
+// with pictures, where questions without a subject have their key at the last token. Other modules
+// than language: the last block.
+std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
+                                   size_t edited);
+
+// Base of the editors that compute a change in closed form from keys and optimized values (ROME,
+// MEMIT, AlphaEdit). The value is optimized at the last site. The residual of each site is what the
+// last site still lacks, divided by the number of sites from this one on [MEMIT, arXiv 2210.07229,
+// eq. 20]; keys and residuals are computed with the changes of earlier sites. The sum over sites is
+// exact for pre-norm blocks.
+class LocatingEditor : public Editor {
+ public:
+  size_t first_stage(const Model& model) const override;
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context) const override;
+
+ protected:
+  // The number of blocks that layers=default selects in the language module.
+  virtual size_t default_layer_count() const = 0;
+  virtual const LocateSettings& locate_settings() const = 0;
+  // The change of one site. covariance: null with statistics=none. Adds facts to `facts`.
+  virtual WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
+                             nlohmann::json& facts) const = 0;
+  // Whether a batch of edits is one solve. Otherwise, they are made one after another.
+  virtual bool solves_batches() const = 0;
+  // Whether the patch has the keys of its edits, for later edits.
+  virtual bool keeps_keys() const = 0;
+  // Weights of the contexts in the mean key: (contexts) float32, with sum 1.
+  virtual at::Tensor key_weights(int64_t contexts) const = 0;
+  // What is added to a residual: the difference between the outputs in the bare context and the
+  // mean outputs [R-ROME, arXiv 2403.07175] if true.
+  virtual bool corrects_mean_output() const { return false; }
+
+ private:
+  struct Batch;
+  bool traced() const;
+  std::vector<Site> sites(const Model& model, const std::vector<size_t>& traced_blocks = {}) const;
+  const std::vector<std::string>& prefixes(const Vlm& vlm) const;
+  std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site) const;
+
+  // Computed once per editor.
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::vector<std::string>> prefixes_;  // by model
+  mutable std::map<std::string, std::shared_ptr<const Covariance>> covariances_;
+};
+
+}  // namespace emend

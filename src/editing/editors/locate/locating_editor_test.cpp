@@ -1,0 +1,236 @@
+#include "editing/editors/locate/locating_editor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "editing/patches/patch_stack.h"
+#include "editing/testing/statistics.h"
+#include "editing/tracing/trace_edits.h"
+#include "io/error.h"
+#include "io/files/file.h"
+#include "io/testing.h"
+#include "models/caching/prefix.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class LocatingEditorTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
+    testing::write_statistics(*vlm_);
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    folder_.reset();
+  }
+  static EditRequest request(uint64_t picture = 1, const std::string& target = " cat") {
+    return {{"", testing::noise_image(picture)}, "What is this?", target};
+  }
+  static nlohmann::json quick(nlohmann::json more = nlohmann::json::object()) {
+    nlohmann::json settings = {
+        {"steps", 8},   {"stop_loss", 0},    {"prefixes", 2},         {"prefix_length", 4},
+        {"ridge", 0.1}, {"weight_decay", 0}, {"altered_pictures", 2}, {"adaptive", false}};
+    settings.update(more);
+    return settings;
+  }
+  // The mean output of a site at the lookup positions of all contexts: (n, out).
+  static at::Tensor mean_output(const nlohmann::json& settings, const std::string& site,
+                                const Interventions& interventions) {
+    LocateSettings locate;
+    for (const char* name : {"module", "lookup"})
+      if (settings.contains(name))
+        (std::string(name) == "module" ? locate.module : locate.lookup) = settings[name];
+    locate.altered_pictures = 2;
+    const auto contexts = edit_contexts(*vlm_, request(), locate, {});
+    const auto& where = vlm_->model->site(site);
+    const auto pass = forward_until(*vlm_, contexts.forced.batch, where.stage);
+    return read_site(*vlm_->model, pass, contexts, where, interventions).output.mean(0);
+  }
+  static double relative(const at::Tensor& a, const at::Tensor& b) {
+    return ((a - b).norm() / b.norm()).item<double>();
+  }
+
+  static constexpr const char* kSite = "language_model.model.decoder.layers.1.fc2";
+  static std::unique_ptr<TemporaryFolder> folder_;
+  static std::unique_ptr<Vlm> vlm_;
+};
+std::unique_ptr<TemporaryFolder> LocatingEditorTest::folder_;
+std::unique_ptr<Vlm> LocatingEditorTest::vlm_;
+
+// The edited layer maps the mean key to the optimized value: that of the bare prompt with offset.
+TEST_F(LocatingEditorTest, RomeMapsTheMeanKeyToTheValue) {
+  const auto settings = quick({{"layers", "1"}});
+  const auto patch = make_editor("rome", settings)->edit(*vlm_, {request()});
+  ASSERT_EQ(patch.deltas.size(), 1u);
+  EXPECT_EQ(patch.deltas[0].site, kSite);
+  EXPECT_EQ(patch.deltas[0].delta.up.size(1), 1) << "one key, rank 1";
+  const auto before = mean_output(settings, kSite, {});
+  const auto after = mean_output(settings, kSite, patch.interventions(*vlm_));
+  const auto& value = patch.effect["values"][0];
+  EXPECT_GT(relative(after, before), 0.05);
+  EXPECT_LE(value["relative_norm"].get<double>(), 10.001);
+  // With twice the offset, the mean output moves by the offset once more.
+  auto twice = settings;
+  twice["offset_scale"] = 2;
+  const auto further = mean_output(
+      settings, kSite, make_editor("rome", twice)->edit(*vlm_, {request()}).interventions(*vlm_));
+  auto none = settings;
+  none["offset_scale"] = 1e-6;
+  const auto corrected = mean_output(
+      settings, kSite, make_editor("rome", none)->edit(*vlm_, {request()}).interventions(*vlm_));
+  EXPECT_LT(relative(further - after, after - corrected), 1e-3);
+}
+
+TEST_F(LocatingEditorTest, ContextsAsKeysMoveEveryContext) {
+  auto settings = quick({{"layers", "1"}, {"keys", "contexts"}});
+  const auto patch = make_editor("rome", settings)->edit(*vlm_, {request()});
+  EXPECT_EQ(patch.deltas[0].delta.up.size(1), 3) << "the picture and two altered copies";
+}
+
+TEST_F(LocatingEditorTest, MemitSpreadsTheResidualOverLayers) {
+  const auto settings = quick({{"layers", "0-2"}, {"update_weight", 1e-6}});
+  const auto editor = make_editor("memit", settings);
+  const auto patch = editor->edit(*vlm_, {request()});
+  ASSERT_EQ(patch.deltas.size(), 3u);
+  EXPECT_EQ(patch.keys.size(), 3u);
+  for (const auto& [site, keys] : patch.keys) EXPECT_EQ(keys.size(0), 1) << site;
+  EXPECT_LT(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
+}
+
+TEST_F(LocatingEditorTest, BatchIsOneSolve) {
+  const auto settings = quick({{"layers", "1"}});
+  const auto patch = make_editor("memit", settings)->edit(*vlm_, {request(), request(2, " dog")});
+  ASSERT_EQ(patch.deltas.size(), 1u);
+  EXPECT_EQ(patch.deltas[0].delta.up.size(1), 2);
+  EXPECT_EQ(patch.keys[0].keys.size(0), 2);
+}
+
+// AlphaEdit and MEMIT change the outputs for keys of earlier edits less with a history.
+TEST_F(LocatingEditorTest, HistoryPreservesEarlierEdits) {
+  for (const char* name : {"memit", "alphaedit"}) {
+    auto settings = quick({{"layers", "1"}});
+    if (std::string(name) == "memit") settings["update_weight"] = 1e-3;
+    if (std::string(name) == "alphaedit")
+      settings.update({{"l2", 1e-3}, {"null_space_energy", 0.9}});
+    const auto editor = make_editor(name, settings);
+    PatchStack stack;
+    stack.apply(*vlm_, editor->edit(*vlm_, {request()}));
+    EditContext without;
+    without.base = stack.interventions(*vlm_);
+    auto with = without;
+    with.history = stack.keys();
+    ASSERT_EQ(with.history.size(), 1u);
+    // The change of the output for the key of the first edit.
+    const auto moved = [&](const EditContext& context) {
+      const auto patch = editor->edit(*vlm_, {request(2, " dog")}, context);
+      const auto& delta = patch.deltas.at(0).delta;
+      return at::matmul(delta.up, at::matmul(delta.down, with.history[0].keys.t()))
+          .norm()
+          .item<double>();
+    };
+    EXPECT_LT(moved(with), 0.5 * moved(without)) << name;
+  }
+}
+
+TEST_F(LocatingEditorTest, KeysAreSavedWithThePatchAndUndoneWithTheEdit) {
+  const auto editor =
+      make_editor("alphaedit", quick({{"layers", "1"}, {"null_space_energy", 0.9}}));
+  const auto first = editor->edit(*vlm_, {request()});
+  const auto path = *folder_ / "keys.patch";
+  save_patch(path, first);
+  const auto loaded = load_patch(path);
+  ASSERT_EQ(loaded.keys.size(), 1u);
+  EXPECT_EQ(loaded.keys[0].site, kSite);
+  EXPECT_TRUE(at::equal(loaded.keys[0].keys, first.keys[0].keys));
+  PatchStack stack;
+  stack.apply(*vlm_, first);
+  const auto second = editor->edit(*vlm_, {request(2, " dog")});
+  stack.apply(*vlm_, second);
+  ASSERT_EQ(stack.keys().size(), 1u);
+  EXPECT_EQ(stack.keys()[0].keys.size(0), 2);
+  stack.remove(first.id);
+  EXPECT_TRUE(at::equal(stack.keys()[0].keys, second.keys[0].keys));
+}
+
+TEST_F(LocatingEditorTest, DestroyedFileOfKeysIsRefused) {
+  auto patch = make_editor("memit", quick({{"layers", "1"}}))->edit(*vlm_, {request()});
+  const auto id = patch.id;
+  patch.keys[0].keys = patch.keys[0].keys + 1;
+  EXPECT_NE(patch_id(patch), id);
+  save_patch(*folder_ / "wrong.patch", patch);
+  EXPECT_THAT(error_of([&] { load_patch(*folder_ / "wrong.patch"); }), HasSubstr("was changed"));
+}
+
+TEST_F(LocatingEditorTest, RefusesLayersThatTheModelDoesNotHave) {
+  for (const char* layers : {"3", "0-3", "1,1", "2-1", "x", "1,", "-1", ""})
+    EXPECT_THAT(error_of([&] {
+                  make_editor("rome", quick({{"layers", layers}}))->edit(*vlm_, {request()});
+                }),
+                HasSubstr("is not a list of block numbers from 0 to 2"))
+        << layers;
+  EXPECT_NO_THROW(
+      make_editor("rome", quick({{"layers", 1}, {"steps", 1}}))->edit(*vlm_, {request()}));
+  EXPECT_NO_THROW(
+      make_editor("memit", quick({{"layers", {0, 1}}, {"steps", 1}}))->edit(*vlm_, {request()}));
+}
+
+TEST_F(LocatingEditorTest, WithoutStatisticsTheErrorNamesTheCommand) {
+  TemporaryFolder empty;
+  testing::write_tiny_vlm(empty.path());
+  const auto other = load_vlm(empty.path());
+  EXPECT_THAT(error_of([&] { make_editor("rome", quick())->edit(other, {request()}); }),
+              HasSubstr("emend stats"));
+  EXPECT_NO_THROW(make_editor("rome", quick({{"statistics", "none"}}))->edit(other, {request()}));
+  EXPECT_THROW(make_editor("alphaedit", quick({{"statistics", "none"}})), Error);
+}
+
+TEST_F(LocatingEditorTest, EffectHasTheStatisticsAndTheValues) {
+  const auto patch =
+      make_editor("alphaedit", quick({{"null_space_energy", 0.9}}))->edit(*vlm_, {request()});
+  const auto& site = patch.effect["sites"][0];
+  EXPECT_GT(site["statistics"].get<int64_t>(), 0);
+  EXPECT_GT(site["condition"].get<double>(), 1);
+  EXPECT_GT(site["null_space"].get<int64_t>(), 0);
+  EXPECT_EQ(site["keys"], 1);
+  EXPECT_EQ(patch.effect["values"][0]["losses"].size(), 9u);
+  EXPECT_EQ(patch.effect["steps"], 8);
+}
+
+TEST_F(LocatingEditorTest, TracedLayersAreThoseOfTheTrace) {
+  const auto settings = quick({{"layers", "traced"}});
+  const auto editor = make_editor("rome", settings);
+  EXPECT_EQ(editor->first_stage(*vlm_->model), vlm_->model->stage("language.block.0"));
+  const auto patch = editor->edit(*vlm_, {request()});
+  const auto found = trace_edits(*vlm_, {request()}, "", Module::language, {});
+  const auto layers = traced_layers(found, Module::language, 1);
+  ASSERT_EQ(patch.deltas.size(), 1u);
+  EXPECT_EQ(patch.deltas[0].site,
+            "language_model.model.decoder.layers." + std::to_string(layers.at(0)) + ".fc2");
+  // The same from a file.
+  const auto path = *folder_ / "trace.json";
+  write_file(path, to_json(found).dump());
+  const auto again =
+      make_editor("rome", quick({{"layers", "traced"}, {"trace", path}}))->edit(*vlm_, {request()});
+  EXPECT_EQ(again.deltas[0].site, patch.deltas[0].site);
+  EXPECT_THROW(make_editor("rome", quick({{"layers", "traced"}, {"trace", path + ".none"}}))
+                   ->edit(*vlm_, {request()}),
+               Error);
+}
+
+TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
+  EXPECT_THAT(
+      error_of([&] {
+        make_editor("alphaedit", quick({{"null_space_energy", 0}}))->edit(*vlm_, {request()});
+      }),
+      HasSubstr("the null space of"));
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "editing/editors/locate/edit_contexts.h"
+
+namespace emend {
+
+// The optimized value of an edit at a site.
+struct EditValue {
+  at::Tensor offset;  // (n, out) float32: is added to the site's output at the lookup positions
+  at::Tensor output;  // (n, out) float32: the site's output in the bare context
+  std::vector<double>
+      losses;  // nats a token, mean over the contexts; before each step, and at the end
+  std::string stop_reason;  // stop_loss, step_limit
+  bool clamped = false;     // the offset reached its maximum norm
+
+  double relative_norm() const;  // norm(offset) / norm(output)
+};
+
+// Optimizes an offset of the output of `site` at the lookup positions, so that the model gives the
+// target in every context [ROME, arXiv 2202.05262, eq. 4]:
+//   mean nll(target) + kl_factor * KL(before || after) + weight_decay * norm(offset) /
+//   norm(output)^2
+// with Adam, where KL is that of the prompt "{subject} is a" at its last subject token. After each
+// step, the offset is scaled back to norm(offset) <= clamp_norm_factor * norm(output). Several
+// lookup positions have an offset each, and their norms are those of all together. With
+// settings.adaptive, if the bare context does not give the answer after all steps, as many steps
+// with sharpened logits follow, at most twice.
+// In the language module, positions before the lookup position run once. Throws emend::Error if the
+// loss is not finite.
+EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditContexts& contexts,
+                         const Site& site, const LocateSettings& settings,
+                         const EditContext& context);
+
+}  // namespace emend

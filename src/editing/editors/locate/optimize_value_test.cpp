@@ -1,0 +1,203 @@
+#include "editing/editors/locate/optimize_value.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "editing/editors/locate/context_templates.h"
+#include "io/error.h"
+#include "io/testing.h"
+#include "models/caching/prefix.h"
+#include "nn/loss.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+class OptimizeValueTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<TemporaryFolder>();
+    testing::write_tiny_vlm(folder_->path());
+    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
+  }
+  static void TearDownTestSuite() {
+    vlm_.reset();
+    folder_.reset();
+  }
+  static EditRequest request() {
+    EditRequest request{{"", testing::noise_image(1)}, "Where is the red dog now?", " at home"};
+    request.subject = "red dog";
+    return request;
+  }
+  static LocateSettings quick() {
+    LocateSettings settings;
+    settings.steps = 8;
+    settings.stop_loss = 0;
+    settings.adaptive = false;
+    settings.prefixes = 2;
+    settings.prefix_length = 4;
+    settings.altered_pictures = 2;
+    return settings;
+  }
+  static EditContexts contexts(const LocateSettings& settings,
+                               const EditRequest& request = OptimizeValueTest::request()) {
+    return edit_contexts(*vlm_, request, settings,
+                         generated_prefixes(*vlm_, settings.prefixes, settings.prefix_length, 1));
+  }
+  static EditValue value(const LocateSettings& settings, const std::string& site) {
+    return optimize_value(*vlm_, request(), contexts(settings), vlm_->model->site(site), settings,
+                          {});
+  }
+  // The mean loss per answer token over all contexts, with the offset added in a complete pass.
+  static double complete_loss(const EditContexts& contexts, const std::string& site,
+                              const at::Tensor& offset) {
+    at::NoGradGuard no_grad;
+    auto pass = vlm_->model->collate(contexts.forced.batch);
+    pass.logit_positions = answer_positions(contexts.forced);
+    const auto add = Intervention::output(site, [&](const at::Tensor& y) {
+      if (contexts.lookup.empty()) return y + offset;
+      auto changed = y.clone();
+      for (int64_t r = 0; r < contexts.size(); ++r)
+        for (size_t i = 0; i < contexts.lookup.size(); ++i)
+          changed[r][static_cast<int64_t>(
+                         contexts.forced.batch.rows[static_cast<size_t>(r)].ids.size()) -
+                     contexts.lookup[i]] += offset[static_cast<int64_t>(i)];
+      return changed;
+    });
+    vlm_->model->run(pass, {add});
+    return answer_loss(pass.logits(), answer_tokens(contexts.forced)).item<double>();
+  }
+
+  static constexpr const char* kLanguageSite = "language_model.model.decoder.layers.1.fc2";
+  static constexpr const char* kConnectorSite = "qformer.encoder.layer.1.output_query.dense";
+  static constexpr const char* kProjector = "language_projection";
+  static constexpr const char* kTowerSite = "vision_model.encoder.layers.1.mlp.fc2";
+
+  static std::unique_ptr<TemporaryFolder> folder_;
+  static std::unique_ptr<Vlm> vlm_;
+};
+std::unique_ptr<TemporaryFolder> OptimizeValueTest::folder_;
+std::unique_ptr<Vlm> OptimizeValueTest::vlm_;
+
+// The positions before the lookup position run only once, which changes the loss by rounding only.
+TEST_F(OptimizeValueTest, LossIsThatOfCompletePasses) {
+  for (const char* lookup : {"subject", "last", "answer", "last_image"}) {
+    auto settings = quick();
+    settings.lookup = lookup;
+    const auto all = contexts(settings);
+    const auto found = value(settings, kLanguageSite);
+    EXPECT_NEAR(found.losses.front(),
+                complete_loss(all, kLanguageSite, at::zeros_like(found.offset)), 1e-4)
+        << lookup;
+    EXPECT_NEAR(found.losses.back(), complete_loss(all, kLanguageSite, found.offset), 1e-4)
+        << lookup;
+    EXPECT_LT(found.losses.back(), found.losses.front()) << lookup;
+  }
+}
+
+TEST_F(OptimizeValueTest, PrefixesAreContextsOfATextOnlyPrompt) {
+  auto text_only = request();
+  text_only.image = {};
+  for (const char* lookup : {"subject", "last", "answer"}) {
+    auto settings = quick();
+    settings.lookup = lookup;
+    const auto all = contexts(settings, text_only);
+    ASSERT_EQ(all.size(), 3) << "bare, and two prefixes";
+    const auto found =
+        optimize_value(*vlm_, text_only, all, vlm_->model->site(kLanguageSite), settings, {});
+    EXPECT_NEAR(found.losses.back(), complete_loss(all, kLanguageSite, found.offset), 1e-4)
+        << lookup;
+    EXPECT_LT(found.losses.back(), found.losses.front()) << lookup;
+  }
+}
+
+TEST_F(OptimizeValueTest, AllPositionsOfAPictureHaveAnOffset) {
+  for (const auto& [module, site] : {std::pair{"connector", kConnectorSite},
+                                     {"projector", kProjector},
+                                     {"vision_tower", kTowerSite}}) {
+    auto settings = quick();
+    settings.module = module;
+    const auto all = contexts(settings);
+    EXPECT_EQ(all.size(), 3) << "the picture and two altered copies";
+    const auto found = value(settings, site);
+    EXPECT_EQ(found.offset.size(0), std::string(module) == "vision_tower" ? 17 : 4) << module;
+    EXPECT_NEAR(found.losses.back(), complete_loss(all, site, found.offset), 1e-4) << module;
+    EXPECT_LT(found.losses.back(), found.losses.front()) << module;
+  }
+}
+
+// The first step of Adam has the sign of the gradient: here, of finite differences.
+TEST_F(OptimizeValueTest, GradientIsThatOfFiniteDifferences) {
+  auto settings = quick();
+  settings.steps = 1;
+  settings.kl_factor = 0;
+  settings.weight_decay = 0;
+  settings.lr = 1e-3;
+  const auto all = contexts(settings);
+  const auto found = value(settings, kLanguageSite);
+  int agree = 0, checked = 0;
+  for (int64_t i = 0; i < found.offset.size(1); ++i) {
+    auto probe = at::zeros_like(found.offset);
+    probe[0][i] = 0.02;
+    const double slope =
+        complete_loss(all, kLanguageSite, probe) - complete_loss(all, kLanguageSite, -probe);
+    if (std::abs(slope) < 1e-5) continue;
+    ++checked;
+    agree += (slope > 0) == (found.offset[0][i].item<double>() < 0);
+  }
+  EXPECT_GT(checked, 20);
+  EXPECT_EQ(agree, checked);
+}
+
+TEST_F(OptimizeValueTest, OffsetIsClamped) {
+  auto settings = quick();
+  settings.clamp_norm_factor = 0.05;
+  settings.lr = 1;
+  const auto found = value(settings, kLanguageSite);
+  EXPECT_TRUE(found.clamped);
+  EXPECT_NEAR(found.relative_norm(), 0.05, 1e-5);
+  settings.offset_scale = 2;
+  EXPECT_NEAR(value(settings, kLanguageSite).relative_norm(), 0.1, 1e-5);
+}
+
+TEST_F(OptimizeValueTest, KlAndWeightDecayKeepTheOffsetSmall) {
+  auto settings = quick();
+  settings.lookup = "subject";
+  settings.lr = 0.05;
+  settings.clamp_norm_factor = 1e6;
+  settings.kl_factor = settings.weight_decay = 0;
+  const auto free = value(settings, kLanguageSite);
+  settings.kl_factor = 1e3;
+  EXPECT_LT(value(settings, kLanguageSite).offset.norm().item<double>(),
+            free.offset.norm().item<double>());
+  settings.kl_factor = 0;
+  settings.weight_decay = 1e3;
+  EXPECT_LT(value(settings, kLanguageSite).offset.norm().item<double>(),
+            free.offset.norm().item<double>());
+}
+
+TEST_F(OptimizeValueTest, StopsWhenTheLossIsLow) {
+  auto settings = quick();
+  settings.steps = 400;
+  settings.clamp_norm_factor = 20;
+  settings.lr = 0.02;
+  const auto start = complete_loss(contexts(settings), kLanguageSite, at::zeros({1, 32}));
+  settings.stop_loss = start - 0.1;
+  settings.weight_decay = 0;
+  const auto found = value(settings, kLanguageSite);
+  EXPECT_EQ(found.stop_reason, "stop_loss");
+  EXPECT_LT(found.losses.size(), 400u);
+  EXPECT_LT(found.losses.back(), start - 0.1);
+  EXPECT_NEAR(found.losses.front(), start, 1e-4);
+}
+
+TEST_F(OptimizeValueTest, ModulesOfPicturesNeedAPicture) {
+  auto settings = quick();
+  settings.module = "projector";
+  auto text_only = request();
+  text_only.image = {};
+  EXPECT_THROW(edit_contexts(*vlm_, text_only, settings, {}), Error);
+}
+
+}  // namespace
+}  // namespace emend

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "editing/statistics/samples.h"
+#include "models/caching/activation_store.h"
+#include "models/vlm.h"
+
+namespace emend {
+
+// The inputs and the output of a collection of moments.
+struct CollectMomentsJob {
+  std::vector<Site> sites;  // in model order
+  MomentsSamples samples;
+  nlohmann::json settings;  // more facts for the file, such as the precision
+  // Memory of the sums of the sites that are collected together. If they need more, the samples run
+  // once for each group of sites. A group has at least one site.
+  uint64_t memory_bytes = uint64_t{4} << 30;
+  std::string output;  // OUTPUT.state is used to continue
+  double seconds_between_states = 300;
+  ActivationStore* store = nullptr;  // for features of pictures
+};
+
+// Runs the model on right-padded batches of the samples, up to the last site, and writes the
+// moments of the inputs of the sites to OUTPUT (MomentsFile). Rows are cut after
+// source.max_length positions. An interrupt stops between two batches and saves OUTPUT.state; the
+// same call then continues and gives the same bytes as an uninterrupted one. A picture counts once
+// for each batch in the vision tower and the connector, and in every row that shows it in the
+// language module.
+//
+// Returns {"sites": [{"site", "dimension", "text", "image", "first"}], "source", "passes",
+// "seconds", "interrupted"}, or after an interrupt {"interrupted", "done", "total"} with numbers of
+// samples times passes. Throws emend::Error if no sample reaches a site, if the limit cuts a
+// picture, or if OUTPUT.state is of another run.
+nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job);
+
+// Removes OUTPUT, and what an interrupted collection left beside it.
+void discard_moments(const std::string& output);
+
+}  // namespace emend
