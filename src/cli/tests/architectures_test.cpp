@@ -81,8 +81,11 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
     const auto module = spec.settings.value("module", std::string());
     if (module.empty() && kind.has_setting("module")) continue;  // another label names the module
     SCOPED_TRACE(label);
-    const auto edit = "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
-                      (kind.has_setting("steps") ? "--set steps=2 " : "") + "-o {}/every.patch";
+    const auto edit =
+        "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
+        (kind.has_setting("steps") ? "--set steps=2 " : "") +
+        (kind.has_setting("null_space_energy") ? "--set null_space_energy=0.9 " : "") +
+        "-o {}/every.patch";
     if (!sees() && (module == "connector" || module == "vision_tower" || module == "projector")) {
       expect_refused(edit, "module '");
       continue;

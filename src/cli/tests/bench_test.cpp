@@ -270,7 +270,7 @@ TEST_F(BenchTest, ResultsListUnusedFieldsOfTheSuite) {
             0)
       << read_file(path("err"));
   auto suite = read_json(path("z/results.json"))["config"]["suite"];
-  EXPECT_EQ(suite["unused_fields"], (nlohmann::json{{"subject", 1}, {"cond", 1}}));
+  EXPECT_EQ(suite["unused_fields"], (nlohmann::json{{"cond", 1}}));
   EXPECT_EQ(suite["prompts"], "questions");
 }
 

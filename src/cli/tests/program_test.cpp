@@ -1,5 +1,6 @@
 #include "cli/testing/program.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "tests/tiny_llava.h"
@@ -240,8 +241,11 @@ TEST_F(ProgramTest, EditorsPrintsSettings) {
     EXPECT_THAT(all.out, HasSubstr(word));
   auto lora = run_json("editors lora");
   ASSERT_EQ(lora["editors"].size(), 1u);
-  EXPECT_EQ(lora["editors"][0]["settings"][2]["name"], "rank");
-  EXPECT_EQ(lora["editors"][0]["settings"][2]["default"], 8);
+  const auto& settings = lora["editors"][0]["settings"];
+  const auto rank = std::find_if(settings.begin(), settings.end(),
+                                 [](const auto& setting) { return setting["name"] == "rank"; });
+  ASSERT_NE(rank, settings.end());
+  EXPECT_EQ((*rank)["default"], 8);
   EXPECT_FALSE(lora["editors"][0]["departures"].empty());
   // Each setting has one line of columns, also if its default has a line break.
   EXPECT_THAT(run("editors ike").out, HasSubstr("New Fact: {prompt} {target}\\n"));
