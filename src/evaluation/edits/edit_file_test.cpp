@@ -73,7 +73,8 @@ TEST_F(EditFileTest, ReadsMmeditFieldsAndListsUnknownFields) {
   EXPECT_EQ(first.locality[0].prompt, "nq question: who");
   EXPECT_EQ(first.locality[1].image.path, folder_ / "b.png");
   EXPECT_EQ(first.other_pictures.size(), 1u);
-  EXPECT_THAT(read.ignored, ElementsAre("pred", "subject"));
+  EXPECT_EQ(read.edits[1].subject, "x");
+  EXPECT_THAT(read.ignored, ElementsAre("pred"));
 }
 
 TEST_F(EditFileTest, RefusesInvalidEdits) {

@@ -143,6 +143,7 @@ TEST_F(CounterFactTest, ReadsZsre) {
     EXPECT_EQ(record.id, std::string(name) + "-0");
     EXPECT_EQ(record.prompt, "What university did Mara attend?");
     EXPECT_EQ(record.before, "Trinity College");
+    EXPECT_EQ(record.subject, "Mara");
     EXPECT_EQ(record.target, "Oslo");
     EXPECT_EQ(record.truth, "Illinois Institute");
     EXPECT_EQ(said(record), (Said{"rel|What university did Mara attend?|Oslo",
@@ -151,7 +152,7 @@ TEST_F(CounterFactTest, ReadsZsre) {
     EXPECT_FALSE(suite->completions()) << "its prompts are questions";
     EXPECT_EQ(suite->metadata()["forms"], (json{{"zsre", 1}}));
     EXPECT_EQ(suite->metadata()["unused_fields"],
-              (json{{"subject", 1}, {"cond", 1}, {"answers (all but the first)", 1}}));
+              (json{{"cond", 1}, {"answers (all but the first)", 1}}));
   }
   auto follows = zsre();
   follows["portability"] = {{"Recalled Relation", "(Oslo, country, Norway)"},
@@ -160,7 +161,8 @@ TEST_F(CounterFactTest, ReadsZsre) {
   auto suite = open(json::array({zsre(), follows}).dump());
   EXPECT_EQ(said(suite->record(1)).back(), "port|In which country did Mara study?|Norway");
   EXPECT_EQ(suite->metadata()["unused_fields"]["portability.Recalled Relation"], 1);
-  EXPECT_EQ(suite->metadata()["unused_fields"]["subject"], 2);
+  EXPECT_EQ(suite->metadata()["unused_fields"]["cond"], 2);
+  EXPECT_FALSE(suite->metadata()["unused_fields"].contains("subject"));
 }
 
 TEST_F(CounterFactTest, ReadsKnowEdit) {
@@ -170,14 +172,15 @@ TEST_F(CounterFactTest, ReadsKnowEdit) {
   auto suite = open(json::array({knowedit(), biography}).dump(), "knowedit");
   EXPECT_TRUE(suite->completions());
   EXPECT_EQ(suite->record(0).truth, "Berta");
+  EXPECT_EQ(suite->record(0).subject, "Mara");
+  EXPECT_EQ(suite->record(1).subject, "");
   EXPECT_EQ(said(suite->record(0)),
             (Said{"rel|The mother of Mara is|Ada", "loc|The father is|Otto",
                   "port|The grandmother is|Eva", "port|M.'s mother is|Ada"}));
   EXPECT_EQ(said(suite->record(1)),
             (Said{"rel|Ada was|a mathematician.", "loc|Ada lived in|London"}));
   EXPECT_EQ(suite->metadata()["unused_fields"],
-            (json{{"subject", 1},
-                  {"concept", 1},
+            (json{{"concept", 1},
                   {"portability.Reasoning.ground_truth (all but the first)", 1}}));
 }
 
