@@ -180,8 +180,7 @@ TEST_F(CounterFactTest, ReadsKnowEdit) {
   EXPECT_EQ(said(suite->record(1)),
             (Said{"rel|Ada was|a mathematician.", "loc|Ada lived in|London"}));
   EXPECT_EQ(suite->metadata()["unused_fields"],
-            (json{{"concept", 1},
-                  {"portability.Reasoning.ground_truth (all but the first)", 1}}));
+            (json{{"concept", 1}, {"portability.Reasoning.ground_truth (all but the first)", 1}}));
 }
 
 TEST_F(CounterFactTest, ReadsMquakeRowsWithOneEdit) {
