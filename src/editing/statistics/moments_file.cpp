@@ -241,6 +241,10 @@ MomentsFile open_moments(const Vlm& vlm, const std::string& path,
                              : fmt::format("there is no file '{}'", chosen),
                 "create it: " + stats_command(vlm, sites, chosen));
   auto moments = MomentsFile::open(chosen);
+  if (moments.fingerprint() != vlm.fingerprint())
+    throw Error(kMomentsPlace, fmt::format("'{}' belongs to another model", chosen),
+                fmt::format("compute them: {}; then --set statistics=FILE",
+                            stats_command(vlm, sites, "FILE")));
   for (const auto& site : sites)
     if (!moments.contains(vlm.model->site(site).name))
       throw Error(kMomentsPlace, fmt::format("'{}' has no statistics of {}", chosen, site),

@@ -269,6 +269,8 @@ bool holds_content(const std::string& group) {
          group == "query tokens";
 }
 
+constexpr size_t kMaxBlocks = 10000;
+
 // The index of a block, from the name of its stage; -1: not a block.
 int64_t block_number(const std::string& layer) {
   const auto dot = layer.rfind('.');
@@ -413,6 +415,10 @@ std::vector<int64_t> traced_layers(const TraceResult& result, Module module, int
         if (row < 0) continue;
         for (size_t l = 0; l < map.layers.size(); ++l) {
           const auto block = static_cast<size_t>(std::max<int64_t>(0, block_number(map.layers[l])));
+          if (block >= kMaxBlocks)
+            throw Error("editing::trace",
+                        fmt::format("the trace names block {}, which no model has", block),
+                        "use a trace that emend trace wrote");
           if (effects.size() <= block) effects.resize(block + 1, 0);
           effects[block] += map.effects[row][l].probability;
         }
@@ -435,6 +441,11 @@ std::vector<int64_t> traced_layers(const TraceResult& result, Module module, int
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return effects[a] > effects[b]; });
+  // Blocks with less than a tenth of the largest effect do not carry the answer.
+  const auto least = 0.1 * effects[static_cast<size_t>(order.front())];
+  order.erase(std::remove_if(order.begin() + 1, order.end(),
+                             [&](int64_t block) { return effects[block] < least; }),
+              order.end());
   order.resize(std::min<size_t>(order.size(), static_cast<size_t>(std::max<int64_t>(count, 1))));
   std::sort(order.begin(), order.end());
   return order;

@@ -92,6 +92,9 @@ SiteValues read_site(const Model& model, const Pass& pass, const EditContexts& c
   }));
   auto copy = pass;
   model.run(copy, site.stage, all);
+  if (outputs.empty())
+    throw Error("editing::locate", "the prompt does not pass through " + site.name,
+                "without a picture, only layers of the language module can be edited");
   return {at_lookup(at::cat(inputs), contexts), at_lookup(at::cat(outputs), contexts)};
 }
 

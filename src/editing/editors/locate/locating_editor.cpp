@@ -75,9 +75,9 @@ at::Tensor half_bare_weights(int64_t contexts) {
 }
 
 std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
-                                   size_t edited) {
+                                   size_t edited, bool at_subject) {
   if (module != "language") return {count - 1};
-  const double depth = model.num_image_tokens() > 0 ? 0.75 : 0.36;
+  const double depth = at_subject || model.num_image_tokens() == 0 ? 0.36 : 0.75;
   const auto last = static_cast<size_t>(depth * static_cast<double>(count));
   std::vector<size_t> blocks;
   for (auto block = last + 1 - std::min(edited, last + 1); block <= last; ++block)
@@ -96,21 +96,49 @@ bool LocatingEditor::traced() const {
   return locate_settings().sites.empty() && locate_settings().layers == "traced";
 }
 
-// Before an edit is traced, any block of the module can be the first one.
-std::vector<Site> LocatingEditor::sites(const Model& model,
-                                        const std::vector<size_t>& traced_blocks) const {
+std::vector<Site> LocatingEditor::sites(const Model& model, const Choice& choice) const {
   const auto& settings = locate_settings();
   if (!settings.sites.empty()) return located_sites(model, settings, {});
   const auto count = ffn_outputs(model, settings.module).size();
-  auto blocks = traced_blocks;
-  if (traced() && blocks.empty())
-    for (size_t block = 0; block < count; ++block) blocks.push_back(block);
-  if (!traced()) blocks = default_blocks(model, settings.module, count, default_layer_count());
-  return located_sites(model, settings, blocks);
+  if (traced()) return located_sites(model, settings, choice.traced_blocks);
+  return located_sites(
+      model, settings,
+      default_blocks(model, settings.module, count, default_layer_count(), choice.at_subject));
 }
 
+// The kind of key and the trace are known when an edit is made.
 size_t LocatingEditor::first_stage(const Model& model) const {
-  return first_stage_of(model, sites(model));
+  Choice any;
+  if (traced())
+    for (size_t block = 0; block < ffn_outputs(model, locate_settings().module).size(); ++block)
+      any.traced_blocks.push_back(block);
+  auto subject = any;
+  subject.at_subject = true;
+  return std::min(first_stage_of(model, sites(model, any)),
+                  first_stage_of(model, sites(model, subject)));
+}
+
+LocatingEditor::Choice LocatingEditor::choose(const Vlm& vlm,
+                                              const std::vector<EditRequest>& requests,
+                                              const EditContext& context) const {
+  const auto& settings = locate_settings();
+  Choice choice;
+  choice.at_subject =
+      std::any_of(requests.begin(), requests.end(),
+                  [&](const EditRequest& request) { return looks_up_subject(settings, request); });
+  if (!traced()) return choice;
+  const auto part = module_part(settings.module);
+  const auto count = ffn_outputs(*vlm.model, settings.module).size();
+  const auto found = trace_edits(vlm, requests, settings.trace, part, context);
+  for (const auto block : traced_layers(found, part, static_cast<int64_t>(default_layer_count()))) {
+    if (static_cast<size_t>(block) >= count)
+      throw Error(
+          "editing::locate",
+          fmt::format("the trace names block {}, but the module has {} blocks", block, count),
+          "use a trace of this model");
+    choice.traced_blocks.push_back(static_cast<size_t>(block));
+  }
+  return choice;
 }
 
 const std::vector<std::string>& LocatingEditor::prefixes(const Vlm& vlm) const {
@@ -123,17 +151,15 @@ const std::vector<std::string>& LocatingEditor::prefixes(const Vlm& vlm) const {
   return entry->second;
 }
 
-std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm,
-                                                             const Site& site) const {
+std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm, const Site& site,
+                                                             const std::vector<Site>& sites) const {
   const auto& settings = locate_settings();
   if (settings.statistics == "none") return nullptr;
   const std::lock_guard lock(mutex_);
   auto& known = covariances_[vlm.fingerprint() + " " + site.name];
   if (!known) {
     std::vector<std::string> names;
-    if (traced()) names.push_back(site.name);
-    if (!traced())
-      for (const auto& other : sites(*vlm.model)) names.push_back(other.name);
+    for (const auto& other : sites) names.push_back(other.name);
     const auto file = open_moments(vlm, settings.statistics, names);
     known = std::make_shared<const Covariance>(file.read(vlm, site.name), settings.text_weight,
                                                settings.ridge);
@@ -148,14 +174,14 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
   refuse_request_edits(context);
   const auto& model = *vlm.model;
   const auto& settings = locate_settings();
-  std::vector<size_t> blocks;
-  if (traced()) {
-    const auto part = module_part(settings.module);
-    const auto found = trace_edits(vlm, requests, settings.trace, part, context);
-    for (const auto block : traced_layers(found, part, static_cast<int64_t>(default_layer_count())))
-      blocks.push_back(static_cast<size_t>(block));
-  }
-  const auto sites = this->sites(model, blocks);
+  const auto sites = this->sites(model, choose(vlm, requests, context));
+  for (const auto& site : sites)
+    if (model.stages()[site.stage].module != model.stages()[sites.front().stage].module)
+      throw Error("editing::locate",
+                  fmt::format("{} and {} are in different modules", sites.front().name, site.name),
+                  "choose layers of one module");
+  // Errors in statistics are found before the values are optimized.
+  for (const auto& site : sites) covariance(vlm, site, sites);
   const auto& last = sites.back();
 
   static const std::vector<std::string> kNoPrefixes;
@@ -204,7 +230,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
       const SiteUpdate update{site, at::cat(keys, 1), at::cat(bare, 1), changes,
                               history_at(before, site.name)};
       auto facts = nlohmann::json{{"site", site.name}, {"keys", update.keys.size(1)}};
-      const auto statistics = covariance(vlm, site);
+      const auto statistics = covariance(vlm, site, sites);
       if (statistics)
         facts.update({{"statistics", statistics->count()}, {"condition", statistics->condition()}});
       const auto delta = this->update(update, statistics.get(), facts);

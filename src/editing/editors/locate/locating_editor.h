@@ -27,11 +27,11 @@ struct SiteUpdate {
 at::Tensor half_bare_weights(int64_t contexts);
 
 // The blocks that are edited by default, of `count`: the last `edited` blocks up to 36 % of the
-// depth in a text-only model (block 17 of 48 in GPT-2 XL, as published), and up to 75 % in a model
-// with pictures, where questions without a subject have their key at the last token. Other modules
-// than language: the last block.
+// depth for keys at the subject and in text-only models (block 17 of 48 in GPT-2 XL, as published),
+// and up to 75 % for other keys in models with pictures. Other modules than language: the last
+// block.
 std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
-                                   size_t edited);
+                                   size_t edited, bool at_subject);
 
 // Base of the editors that compute a change in closed form from keys and optimized values (ROME,
 // MEMIT, AlphaEdit). The value is optimized at the last site. The residual of each site is what the
@@ -63,10 +63,19 @@ class LocatingEditor : public Editor {
 
  private:
   struct Batch;
+  // What the layers of an edit depend on.
+  struct Choice {
+    bool at_subject = false;                 // whether a key is at a subject
+    std::vector<size_t> traced_blocks = {};  // with layers=traced
+  };
   bool traced() const;
-  std::vector<Site> sites(const Model& model, const std::vector<size_t>& traced_blocks = {}) const;
+  Choice choose(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                const EditContext& context) const;
+  std::vector<Site> sites(const Model& model, const Choice& choice) const;
   const std::vector<std::string>& prefixes(const Vlm& vlm) const;
-  std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site) const;
+  // `sites`: all sites of the edit.
+  std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site,
+                                               const std::vector<Site>& sites) const;
 
   // Computed once per editor.
   mutable std::mutex mutex_;

@@ -43,6 +43,9 @@ class ValueForward {
     }));
     auto pass = fresh();
     model_.run(pass, site_.stage, all);
+    if (outputs.empty())
+      throw Error("editing::locate", "the prompt does not pass through " + site_.name,
+                  "without a picture, only layers of the language module can be edited");
     if (!positions_.defined())
       return at::cat(outputs).to(at::kFloat).reshape({contexts_, -1, site_.out})[0];
     const auto rows = outputs.front().flatten(0, 1);
@@ -199,8 +202,8 @@ EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditC
           fmt::format("the loss of the value is {} after {} steps", value.losses.back(), step),
           "lower the learning rate (--set lr=...) or clamp_norm_factor");
     if (step == limit) {
-      const bool sharpen = settings.steps > 0 && settings.adaptive &&
-                           sharpness < kMaxSharpness && !forward.holds(logits.detach());
+      const bool sharpen = settings.steps > 0 && settings.adaptive && sharpness < kMaxSharpness &&
+                           !forward.holds(logits.detach());
       if (!sharpen) break;
       sharpness *= kSharpness;
       limit += settings.steps;
@@ -219,9 +222,10 @@ EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditC
       break;
     }
     const auto gradient = torch::autograd::grad({loss}, {offset}, {}, false, false, true).at(0);
-    if (!gradient.defined())
-      throw Error("editing::locate", "the answer does not depend on " + site.name,
-                  "without a picture, only the language module can be edited");
+    if (!gradient.defined() || (step == 0 && !at::count_nonzero(gradient).is_nonzero()))
+      throw Error("editing::locate",
+                  "the answer does not depend on " + site.name + " at the position of the key",
+                  "choose an earlier block (--set layers=...), or another key (--set lookup=last)");
     optimizer->step({gradient});
     at::NoGradGuard no_grad;
     const double length = offset.norm().item<double>();
