@@ -224,6 +224,57 @@ TEST_F(LocatingEditorTest, TracedLayersAreThoseOfTheTrace) {
                Error);
 }
 
+TEST_F(LocatingEditorTest, DefaultLayersDependOnTheKey) {
+  const auto editor = make_editor("rome", quick());
+  EXPECT_THAT(editor->edit(*vlm_, {request()}).deltas.at(0).site, HasSubstr("layers.2.fc2"));
+  EditRequest subject{{}, "Where is the red dog now?", " at home"};
+  subject.subject = "red dog";
+  EXPECT_THAT(editor->edit(*vlm_, {subject}).deltas.at(0).site, HasSubstr("layers.1.fc2"));
+  EXPECT_EQ(editor->first_stage(*vlm_->model), vlm_->model->stage("language.block.1"));
+}
+
+// No attention of a later block reads the output at the subject.
+TEST_F(LocatingEditorTest, RefusesAKeyThatTheAnswerDoesNotDependOn) {
+  EditRequest subject{{}, "Where is the red dog now?", " at home"};
+  subject.subject = "red dog";
+  EXPECT_THAT(
+      error_of([&] {
+        make_editor("rome", quick({{"layers", 2}, {"kl_factor", 0}}))->edit(*vlm_, {subject});
+      }),
+      HasSubstr("the answer does not depend on"));
+}
+
+TEST_F(LocatingEditorTest, RefusesLayersThatThePromptDoesNotReach) {
+  EditRequest text{{}, "Where is it?", " at home"};
+  EXPECT_THAT(error_of([&] {
+                make_editor("rome", quick({{"sites", "language_projection"}}))->edit(*vlm_, {text});
+              }),
+              HasSubstr("does not pass through"));
+  EXPECT_THAT(error_of([&] {
+                make_editor("memit", quick({{"sites", "*{fc2,language_projection}"}}))
+                    ->edit(*vlm_, {request()});
+              }),
+              HasSubstr("in different modules"));
+}
+
+TEST_F(LocatingEditorTest, RefusesTracesOfOtherModels) {
+  const auto found = trace_edits(*vlm_, {request()}, "", Module::language, {});
+  const auto path = *folder_ / "other.json";
+  const auto edit = [&](const nlohmann::json& trace) {
+    write_file(path, trace.dump());
+    return error_of([&] {
+      make_editor("rome", quick({{"layers", "traced"}, {"trace", path}}))->edit(*vlm_, {request()});
+    });
+  };
+  auto other = to_json(found);
+  other["base"] = "0123";
+  EXPECT_THAT(edit(other), HasSubstr("belongs to another model"));
+  auto deep = to_json(found);
+  for (auto& runs : deep["runs"])
+    for (auto& map : runs["maps"]) map["layers"][0] = "language.block.99999999";
+  EXPECT_THAT(edit(deep), HasSubstr("the trace names block 99999999"));
+}
+
 TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
   EXPECT_THAT(
       error_of([&] {
