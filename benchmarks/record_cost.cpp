@@ -11,9 +11,9 @@
 #include "floor.h"
 #include "flop_counter.h"
 #include "gemm_peak.h"
-#include "io/error.h"
 #include "io/runtime.h"
 #include "naive.h"
+#include "run_benchmark.h"
 #include "sample_record.h"
 #include "sized_model.h"
 
@@ -223,11 +223,5 @@ int run(int argc, char** argv) {
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
-  emend::restart_with_runtime_settings(argv);
-  try {
-    return emend::bench::run(argc, argv);
-  } catch (const emend::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
+  return emend::bench::run_benchmark(emend::bench::run, argc, argv);
 }

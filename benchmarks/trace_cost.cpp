@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "editing/tracing/trace.h"
-#include "io/error.h"
 #include "io/runtime.h"
+#include "run_benchmark.h"
 #include "suites/suite.h"
 
 namespace emend::bench {
@@ -109,11 +109,5 @@ int run(int argc, char** argv) {
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
-  emend::restart_with_runtime_settings(argv);
-  try {
-    return emend::bench::run(argc, argv);
-  } catch (const emend::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
+  return emend::bench::run_benchmark(emend::bench::run, argc, argv);
 }

@@ -16,8 +16,8 @@
 #include "evaluation/training/train_editor.h"
 #include "flop_counter.h"
 #include "gemm_peak.h"
-#include "io/error.h"
 #include "io/runtime.h"
+#include "run_benchmark.h"
 #include "sample_record.h"
 #include "sized_model.h"
 
@@ -192,11 +192,5 @@ int run(int argc, char** argv) {
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
-  emend::restart_with_runtime_settings(argv);
-  try {
-    return emend::bench::run(argc, argv);
-  } catch (const emend::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
+  return emend::bench::run_benchmark(emend::bench::run, argc, argv);
 }

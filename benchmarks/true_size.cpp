@@ -12,11 +12,11 @@
 
 #include "flop_counter.h"
 #include "gemm_peak.h"
-#include "io/error.h"
 #include "io/runtime.h"
 #include "memory_bandwidth.h"
 #include "models/generation/decode_step.h"
 #include "models/prompting/request_batch.h"
+#include "run_benchmark.h"
 #include "sample_record.h"
 
 namespace emend::bench {
@@ -181,11 +181,5 @@ int run(int argc, char** argv) {
 }  // namespace emend::bench
 
 int main(int argc, char** argv) {
-  emend::restart_with_runtime_settings(argv);
-  try {
-    return emend::bench::run(argc, argv);
-  } catch (const emend::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
+  return emend::bench::run_benchmark(emend::bench::run, argc, argv);
 }

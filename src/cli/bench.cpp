@@ -214,10 +214,7 @@ void add_suite_options(CLI::App& command, BenchArguments& arguments) {
       ->capture_default_str();
   command.add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: 500)")
       ->check(whole_number(0, kMostRecords));
-  command.add_option("--data", suite.data, "annotation file, or folder of the published dataset");
-  command.add_option("--images", suite.images, "folder that image names are relative to");
-  command.add_option("--rephrase-images", suite.rephrase_images,
-                     "folder that names of rephrased images are relative to; default: --images");
+  add_suite_files(command, suite);
   command
       .add_option("--split", suite.split,
                   "dataset split: eval, train; vlkeb also one-hop, multi-hop")

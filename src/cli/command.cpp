@@ -151,6 +151,13 @@ Vlm open_model(const Common& common) {
   return vlm;
 }
 
+void add_suite_files(CLI::App& command, SuiteOptions& suite) {
+  command.add_option("--data", suite.data, "annotation file, or folder of the published dataset");
+  command.add_option("--images", suite.images, "folder that image names are relative to");
+  command.add_option("--rephrase-images", suite.rephrase_images,
+                     "folder that names of rephrased images are relative to; default: --images");
+}
+
 Vlm open_model(Common& common, const Suite& suite) {
   if (suite.completions()) common.no_chat_template = true;
   auto vlm = open_model(common);

@@ -54,6 +54,9 @@ void prepare(const Common& common);
 // the source tree of the build folder.
 std::string model_folder(const Common& common);
 Vlm open_model(const Common& common);
+// The options --data, --images and --rephrase-images.
+void add_suite_files(CLI::App& command, SuiteOptions& suite);
+
 // Opens a model for a suite. For a suite of texts to complete, the chat template is turned off in
 // `common`. Throws emend::Error when the suite has pictures and the model is text-only.
 Vlm open_model(Common& common, const Suite& suite);

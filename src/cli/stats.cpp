@@ -146,10 +146,7 @@ void add_sample_options(CLI::App& command, StatsArguments& arguments) {
       ->check(whole_number(2, 1000000000))
       ->capture_default_str();
   command.add_option("--split", suite.split, "dataset split")->capture_default_str();
-  command.add_option("--data", suite.data, "annotation file, or folder of the published dataset");
-  command.add_option("--images", suite.images, "folder that image names are relative to");
-  command.add_option("--rephrase-images", suite.rephrase_images,
-                     "folder that names of rephrased images are relative to; default: --images");
+  add_suite_files(command, suite);
   command.add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
       ->capture_default_str();
   command.add_option("--probes", arguments.probes, "scenes: maximum number of probes per group")

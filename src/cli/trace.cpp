@@ -81,21 +81,7 @@ void print_trace(const TraceResult& result) {
   for (const auto& line : trace_summary(result)) std::cout << "  " << line << "\n";
 }
 
-std::string data_url(const Image& image) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const auto small = thumbnail(image, 320);
-  const auto& bytes = small.bytes;
-  std::string url = std::string("data:") + small.type + ";base64,";
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k)
-      group = group << 8 | (i + k < bytes.size() ? static_cast<uint8_t>(bytes[i + k]) : 0);
-    for (size_t k = 0; k < 4; ++k)
-      url += i + k > bytes.size() ? '=' : kDigits[group >> (18 - 6 * k) & 63];
-  }
-  return url;
-}
+constexpr int kOverlaySide = 320;  // of the page's picture, in pixels
 
 std::vector<std::string> write_trace(AtomicDirectory& folder, const nlohmann::json& json,
                                      const TraceResult& result, const Picture& picture,
@@ -116,7 +102,7 @@ std::vector<std::string> write_trace(AtomicDirectory& folder, const nlohmann::js
     if (const auto overlay = picture_overlay(picture.load(), processor, result);
         overlay.width > 0) {
       write_png(add("overlay.png"), overlay);
-      part.picture = data_url(overlay);
+      part.picture = data_url(thumbnail(overlay, kOverlaySide));
     }
   auto facts = json;
   facts.erase("runs");
@@ -283,7 +269,7 @@ void add_trace_suite(CLI::App& command, TraceArguments& arguments,
 void add_trace(CLI::App& program) {
   auto arguments = std::make_shared<TraceArguments>();
   auto* command =
-      program.add_subcommand("trace", "Locate an answer: what the model sees, and what it knows");
+      program.add_subcommand("trace", "Locate the layers and positions that an answer depends on");
   command->footer(R"(
 Causal tracing: the picture, or the subject of the question, is corrupted, and clean states are
 restored at one group of positions and in one or several layers. The indirect effect of a state is

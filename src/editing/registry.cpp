@@ -6,6 +6,7 @@
 
 #include "editing/editors/editors.h"
 #include "editing/targets/target_modules.h"
+#include "io/blank.h"
 #include "io/error.h"
 
 namespace emend {
@@ -58,12 +59,6 @@ std::unique_ptr<Editor> make_editor(const std::string& name, const nlohmann::jso
 
 namespace {
 
-std::string trimmed(const std::string& text) {
-  auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 EditorSpec parse_editor(const std::string& label) {
   if (label.empty())
     throw Error("editing::registry", "the name of an editor is empty",
@@ -91,7 +86,7 @@ std::vector<EditorSpec> parse_editors(const std::string& list) {
   std::vector<EditorSpec> specs;
   for (size_t begin = 0; begin <= list.size();) {
     auto end = std::min(list.find(',', begin), list.size());
-    auto spec = parse_editor(trimmed(list.substr(begin, end - begin)));
+    auto spec = parse_editor(trimmed(list.substr(begin, end - begin), " \t"));
     begin = end + 1;
     for (const auto& other : specs)
       if (canonical_label(other.label) == canonical_label(spec.label))

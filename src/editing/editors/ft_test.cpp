@@ -3,29 +3,20 @@
 #include <gtest/gtest.h>
 
 #include "editing/editor.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "editing/tracing/trace_edits.h"
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/testing.h"
 #include "suites/scenes/scenes.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
 
-class FtTest : public ::testing::Test {
+class FtTest : public testing::TinyVlmTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->path());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
   const Vlm& vlm() const { return *vlm_; }
 
   EditRequest request(const std::string& target = " cat") const {
@@ -39,12 +30,7 @@ class FtTest : public ::testing::Test {
     at::NoGradGuard no_grad;
     return teacher_force(vlm(), {query(request())}, {" cat"}, interventions).at(0).logits;
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> FtTest::folder_;
-std::unique_ptr<Vlm> FtTest::vlm_;
 
 const nlohmann::json kStrong = {{"lr", 0.02}, {"steps", 300}};
 

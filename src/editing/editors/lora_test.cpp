@@ -2,36 +2,22 @@
 #include <gtest/gtest.h>
 
 #include "editing/registry.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
 #include "suites/scenes/scenes.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
 
-class LoraTest : public ::testing::Test {
+class LoraTest : public testing::TinyVlmTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->path());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
   static Patch edit(const nlohmann::json& settings) {
     EditRequest request{{"", testing::noise_image(1)}, "What is this?", " cat"};
     return make_editor("lora", settings)->edit(*vlm_, {request});
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> LoraTest::folder_;
-std::unique_ptr<Vlm> LoraTest::vlm_;
 
 TEST_F(LoraTest, ChangesQueryAndValueWithTheGivenRank) {
   auto patch = edit({{"rank", 3}, {"lr", 0.01}, {"steps", 10}});

@@ -63,10 +63,7 @@ struct Problem {
 
 Problem pose(const Vlm& vlm, const std::vector<EditRequest>& requests, const EditContext& context,
              size_t first, const DeltaOptimizerSettings& settings) {
-  for (const auto& edit : context.base)
-    if (edit.point == Point::request)
-      throw Error("editing::tune", "a previous edit rewrites requests",
-                  "apply the edits of weights first");
+  refuse_request_edits(context);
   auto forced = force_edits(vlm, requests, settings.end_of_answer);
   const auto device = vlm.model->device();
   Problem problem;
@@ -262,6 +259,13 @@ Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
     if (!is_null(change.delta)) patch.deltas.push_back({change.site, detached(change.delta)});
   patch.id = patch_id(patch);
   return patch;
+}
+
+void refuse_request_edits(const EditContext& context) {
+  for (const auto& edit : context.base)
+    if (edit.point == Point::request)
+      throw Error("editing::edit", "a previous edit rewrites requests",
+                  "apply the edits of weights first");
 }
 
 Patch patch_for(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests) {

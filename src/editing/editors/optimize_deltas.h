@@ -58,4 +58,8 @@ Patch optimize_deltas(const Editor& editor, const Vlm& vlm,
 // Returns a patch with base, editor, settings and request. The caller adds deltas, effect and id.
 Patch patch_for(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests);
 
+// Throws emend::Error if an earlier edit rewrites requests, so that a change of weights cannot be
+// computed on top of it.
+void refuse_request_edits(const EditContext& context);
+
 }  // namespace emend

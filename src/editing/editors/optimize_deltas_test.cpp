@@ -3,25 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
 
-class OptimizeDeltasTest : public ::testing::Test {
+class OptimizeDeltasTest : public testing::TinyVlmTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->path());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
   static EditRequest request(const std::string& target = " cat") {
     return {{"", testing::noise_image(1)}, "What is this?", target};
   }
@@ -32,12 +23,7 @@ class OptimizeDeltasTest : public ::testing::Test {
   static double loss(const Patch& patch, const char* when) {
     return patch.effect.at(when).get<double>();
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> OptimizeDeltasTest::folder_;
-std::unique_ptr<Vlm> OptimizeDeltasTest::vlm_;
 
 TEST_F(OptimizeDeltasTest, EveryOptimizerLowersTheLossOfEveryEditor) {
   for (const std::string editor : {"ft", "lora"})

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "editing/settings/settings_file.h"
+#include "io/blank.h"
 #include "io/error.h"
 
 namespace emend {
@@ -15,18 +16,12 @@ namespace {
   throw Error("editing::sweep", problem, hint);
 }
 
-std::string without_outer_spaces(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 std::vector<std::string> sweep_values(const std::string& list, const std::string& sweep) {
   const char separator = list.find(';') == std::string::npos ? ',' : ';';
   std::vector<std::string> values;
   for (size_t begin = 0; begin <= list.size();) {
     const auto end = std::min(list.find(separator, begin), list.size());
-    values.push_back(without_outer_spaces(list.substr(begin, end - begin)));
+    values.push_back(trimmed(list.substr(begin, end - begin), " \t"));
     begin = end + 1;
     const auto& value = values.back();
     if (value.empty())

@@ -47,6 +47,12 @@ double largest_eigenvalue(int64_t d, const Operator& apply) {
 
 }  // namespace
 
+at::Tensor woodbury_solve(const at::Tensor& keys, const at::Tensor& solved) {
+  const auto inner = at::eye(keys.size(1), keys.options()) + keys.t().matmul(solved);
+  // F M^-1 = (M^-T F^T)^T
+  return at::linalg_solve(inner.t(), solved.t()).t();
+}
+
 Covariance::Covariance(const SiteMoments& moments, double text_weight, double ridge) {
   if (!(ridge >= 0 && std::isfinite(ridge)))
     throw Error(kCovariancePlace, fmt::format("the ridge is {}, which is not 0 or more", ridge),
@@ -94,10 +100,7 @@ at::Tensor Covariance::solve_update(const at::Tensor& keys, double lambda) const
                 "use a positive number");
   at::NoGradGuard no_grad;
   const auto k = keys.to(at::kCPU, at::kDouble);
-  const auto f = solve(k) / lambda;
-  const auto inner = at::eye(k.size(1), at::kDouble) + k.t().matmul(f);
-  // F M^-1 = (M^-1 F^T)^T, because M is symmetric.
-  return at::cholesky_solve(f.t(), at::linalg_cholesky(inner)).t();
+  return woodbury_solve(k, solve(k) / lambda);
 }
 
 double Covariance::condition() const {

@@ -6,6 +6,10 @@
 
 namespace emend {
 
+// (B + K K^T)^-1 K by the Woodbury identity, F (I + K^T F)^-1, from F = B^-1 K: (d, n) float64, so
+// that no matrix of size d is factorized. B is symmetric positive definite.
+at::Tensor woodbury_solve(const at::Tensor& keys, const at::Tensor& solved);
+
 // The covariance of a site's inputs with its Cholesky factor, in float64, for closed-form editors:
 //
 //   C = (1 - s) (w C_text + (1 - w) C_image) + s f f^T + r I,  r = ridge * trace / d
@@ -21,9 +25,7 @@ class Covariance {
 
   // C^-1 K: (d, n) -> (d, n) float64.
   at::Tensor solve(const at::Tensor& keys) const;
-  // (lambda C + K K^T)^-1 K: (d, n) -> (d, n) float64. By the Woodbury identity it is
-  // F (I + K^T F)^-1 with F = (lambda C)^-1 K, so that no matrix of size d is factorized. lambda is
-  // positive.
+  // (lambda C + K K^T)^-1 K: (d, n) -> (d, n) float64; see woodbury_solve. lambda is positive.
   at::Tensor solve_update(const at::Tensor& keys, double lambda) const;
   // An estimate of the condition number of C, from power iterations; it is not above the exact
   // value. The first call computes it.

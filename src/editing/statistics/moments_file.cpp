@@ -195,14 +195,18 @@ PackedMoments MomentsFile::read_packed(const std::string& site) const {
   return moments;
 }
 
-SiteMoments MomentsFile::read(const Vlm& vlm, const std::string& name) const {
-  const auto& site = vlm.model->site(name);
-  const auto again = "compute statistics of this model: " + stats_command(vlm, {site.name}, "FILE");
+void MomentsFile::check_model(const Vlm& vlm, const std::string& hint) const {
   if (fingerprint_ != vlm.fingerprint())
     reject_moments(path(),
                    fmt::format("has statistics of the model {}, but this model is {}",
                                fingerprint_.substr(0, 100), vlm.fingerprint()),
-                   again);
+                   hint);
+}
+
+SiteMoments MomentsFile::read(const Vlm& vlm, const std::string& name) const {
+  const auto& site = vlm.model->site(name);
+  const auto again = "compute statistics of this model: " + stats_command(vlm, {site.name}, "FILE");
+  check_model(vlm, again);
   if (!contains(site.name))
     reject_moments(path(), fmt::format("has no statistics of {}", site.name), again);
   const auto packed = read_packed(site.name);
@@ -241,15 +245,13 @@ MomentsFile open_moments(const Vlm& vlm, const std::string& path,
                              : fmt::format("there is no file '{}'", chosen),
                 "create it: " + stats_command(vlm, sites, chosen));
   auto moments = MomentsFile::open(chosen);
-  if (moments.fingerprint() != vlm.fingerprint())
-    throw Error(kMomentsPlace, fmt::format("'{}' belongs to another model", chosen),
-                fmt::format("compute them: {}; then --set statistics=FILE",
-                            stats_command(vlm, sites, "FILE")));
+  const auto compute = fmt::format("compute them: {}; then --set statistics=FILE",
+                                   stats_command(vlm, sites, "FILE"));
+  moments.check_model(vlm, compute);
   for (const auto& site : sites)
     if (!moments.contains(vlm.model->site(site).name))
       throw Error(kMomentsPlace, fmt::format("'{}' has no statistics of {}", chosen, site),
-                  fmt::format("compute them: {}; then --set statistics=FILE",
-                              stats_command(vlm, sites, "FILE")));
+                  compute);
   return moments;
 }
 

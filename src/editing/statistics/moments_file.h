@@ -39,6 +39,8 @@ class MomentsFile {
   // The numbers of positions: [{"site", "dimension", "text", "image", "first"}].
   nlohmann::json counts() const;
 
+  // Throws emend::Error with this hint if the file belongs to another model.
+  void check_model(const Vlm& vlm, const std::string& hint) const;
   // Reads one site. Throws emend::Error if the file belongs to another model, the site is missing,
   // its shape differs, or its numbers were changed or are not finite. The hint names the command
   // that computes the moments.

@@ -3,20 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
+#include "editing/targets/blocks.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 
 namespace emend {
-namespace {
-
-// Blocks are numbered: language.block.3, connector.layer.0.
-bool is_block(const Stage& stage) {
-  return std::isdigit(static_cast<unsigned char>(stage.name.back()));
-}
-
-}  // namespace
 
 void BlockSites::declare_module(SettingList& list, std::string& module) {
   list.choice("module", module, {"language", "connector", "vision_tower"}, "module to edit",

@@ -1,28 +1,19 @@
 #include "editing/targets/ffn_outputs.h"
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 
+#include "editing/targets/blocks.h"
 #include "editing/targets/target_modules.h"
 
 namespace emend {
-namespace {
-
-// Blocks are numbered: language.block.3, connector.layer.0.
-bool is_numbered(const Stage& stage) {
-  return std::isdigit(static_cast<unsigned char>(stage.name.back())) != 0;
-}
-
-}  // namespace
-
 std::vector<Site> ffn_outputs(const Model& model, const std::string& module) {
   const auto name = canonical_module(module);
   if (name == "projector") return tuned_sites(model, name);
   std::vector<Site> last;
   for (const auto& site : model.sites()) {
     const auto& stage = model.stages()[site.stage];
-    if (stage.module != module_part(name) || !is_numbered(stage)) continue;
+    if (stage.module != module_part(name) || !is_block(stage)) continue;
     if (!last.empty() && last.back().stage == site.stage) last.pop_back();
     last.push_back(site);
   }

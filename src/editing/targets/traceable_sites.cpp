@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
-
+#include "editing/targets/blocks.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "models/core/glob.h"
@@ -11,13 +10,13 @@
 namespace emend {
 namespace {
 
-// Sites in numbered stages (language.block.3, connector.layer.0) whose names match.
-std::vector<Site> numbered_sites(const Model& model, const std::string& module, const Glob& names) {
+// The sites in blocks whose names match.
+std::vector<Site> sites_in_blocks(const Model& model, const std::string& module,
+                                  const Glob& names) {
   std::vector<Site> found;
   for (const auto& site : model.sites()) {
     const auto& stage = model.stages()[site.stage];
-    const bool numbered = std::isdigit(static_cast<unsigned char>(stage.name.back())) != 0;
-    if (numbered && stage.module == module_part(module) && names.matches(site.name))
+    if (is_block(stage) && stage.module == module_part(module) && names.matches(site.name))
       found.push_back(site);
   }
   if (found.empty() || module == "projector")
@@ -31,13 +30,13 @@ std::vector<Site> numbered_sites(const Model& model, const std::string& module, 
 }  // namespace
 
 std::vector<Site> block_ffn_sites(const Model& model, const std::string& module) {
-  return numbered_sites(model, module,
-                        Glob("*.{fc1,fc2,gate_proj,up_proj,down_proj,intermediate_query.dense,"
-                             "output_query.dense}"));
+  return sites_in_blocks(model, module,
+                         Glob("*.{fc1,fc2,gate_proj,up_proj,down_proj,intermediate_query.dense,"
+                              "output_query.dense}"));
 }
 
 std::vector<Site> block_attention_sites(const Model& model, const std::string& module) {
-  return numbered_sites(model, module, Glob("*.{q_proj,v_proj,query,value,qkv}"));
+  return sites_in_blocks(model, module, Glob("*.{q_proj,v_proj,query,value,qkv}"));
 }
 
 }  // namespace emend

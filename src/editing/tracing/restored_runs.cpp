@@ -3,19 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 
+#include "editing/targets/blocks.h"
 #include "editing/tracing/repeat_rows.h"
 #include "models/core/glob.h"
 
 namespace emend {
 namespace {
-
-// Blocks are numbered: language.block.3, connector.layer.0.
-bool is_block_stage(const Stage& stage) {
-  return std::isdigit(static_cast<unsigned char>(stage.name.back())) != 0;
-}
 
 // Clean states in place of those under the masks. x: (C * N * K, T, D) for C cells with N rows of K
 // sequences; masks: (C, K, T) bool; clean: (K, T, D).
@@ -38,7 +33,7 @@ RestoredRuns::RestoredRuns(const Vlm& vlm, const TracedRow& traced, const Corrup
       "*.{self_attn.out_proj,self_attn.o_proj,self_attn.projection,attention.output.dense,"
       "crossattention.output.dense}");
   for (const auto& site : model_.sites()) {
-    if (!is_block_stage(model_.stages()[site.stage])) continue;
+    if (!is_block(model_.stages()[site.stage])) continue;
     if (attention.matches(site.name)) attention_[site.stage].push_back(site);
     mlp_[site.stage] = {site};
   }
@@ -143,7 +138,7 @@ void RestoredRuns::add_maps(Module module, const std::vector<TokenGroup>& row, T
   std::vector<size_t> blocks, states;
   for (size_t s = 0; s < head; ++s) {
     if (stages[s].module != module) continue;
-    if (is_block_stage(stages[s])) blocks.push_back(s);
+    if (is_block(stages[s])) blocks.push_back(s);
     if (s < runs_.entry) continue;
     // The query tokens do not depend on the picture.
     if (stages[s].name != "connector.embed") states.push_back(s);

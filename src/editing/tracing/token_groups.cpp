@@ -30,12 +30,6 @@ size_t offset_of(const std::string& text, const std::string& words) {
   return text.find(words);
 }
 
-std::string without_spaces_around(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
 // The tokens of `words` in ids[begin..end), all of which have a text.
 std::pair<int64_t, int64_t> words_within(const Tokenizer& tokenizer,
                                          const std::vector<int64_t>& ids, int64_t begin,
@@ -58,7 +52,7 @@ std::pair<int64_t, int64_t> words_within(const Tokenizer& tokenizer,
 
 std::pair<int64_t, int64_t> find_words(const Tokenizer& tokenizer, const std::vector<int64_t>& ids,
                                        const std::string& words) {
-  const auto needle = without_spaces_around(words);
+  const auto needle = trimmed(words);
   if (needle.empty()) return {};
   const auto size = static_cast<int64_t>(ids.size());
   const auto has_text = [&](int64_t i) { return ids[i] >= 0 && ids[i] < tokenizer.size(); };

@@ -1,20 +1,12 @@
 #include "editing/tracing/trace_edits.h"
 
 #include "editing/tracing/trace.h"
-#include "io/error.h"
-#include "models/config/json_fields.h"
 
 namespace emend {
 
 TraceResult trace_edits(const Vlm& vlm, const std::vector<EditRequest>& requests,
                         const std::string& file, Module module, const EditContext& context) {
-  if (!file.empty()) {
-    const auto base = read_json_object(file).value("base", nlohmann::json());
-    if (base.is_string() && base != vlm.fingerprint())
-      throw Error("editing::trace", "the trace '" + file + "' belongs to another model",
-                  "trace an answer of this model");
-    return load_trace(file);
-  }
+  if (!file.empty()) return load_trace(file, vlm.fingerprint());
   TraceOptions options;
   options.components = "mlp";
   options.modules = module_name(module);

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "editing/targets/target_modules.h"
+#include "io/blank.h"
 #include "io/error.h"
 
 namespace emend {
@@ -21,10 +22,7 @@ std::vector<std::string> split_list(const std::string& list, char separator) {
   std::vector<std::string> parts;
   for (size_t begin = 0; begin <= list.size();) {
     const auto end = std::min(list.find(separator, begin), list.size());
-    auto part = list.substr(begin, end - begin);
-    part.erase(0, std::min(part.find_first_not_of(' '), part.size()));
-    part.erase(part.find_last_not_of(' ') + 1);
-    parts.push_back(std::move(part));
+    parts.push_back(trimmed(list.substr(begin, end - begin), " "));
     begin = end + 1;
   }
   return parts;

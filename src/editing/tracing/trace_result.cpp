@@ -319,8 +319,12 @@ TraceResult trace_from_json(const json& value, const std::string& file) {
   return TraceReader(file).result(value);
 }
 
-TraceResult load_trace(const std::string& path) {
+TraceResult load_trace(const std::string& path, const std::string& fingerprint) {
   const auto value = read_json(path);
+  const auto base = value.is_object() ? value.value("base", json()) : json();
+  if (!fingerprint.empty() && base.is_string() && base != fingerprint)
+    throw Error("editing::trace", "the trace '" + path + "' belongs to another model",
+                "trace an answer of this model");
   if (!value.is_object() || value.value("format", json()) != "emend-trace-suite")
     return trace_from_json(value, path);
   const auto kinds = json_get<json>(value, "kinds", path);

@@ -66,8 +66,9 @@ nlohmann::json to_json(const TraceResult& result);
 TraceResult trace_from_json(const nlohmann::json& value, const std::string& file);
 // Reads trace.json of `emend trace`. Of a suite's averages, these runs are returned: the corrupted
 // picture for the questions of the edits, and the corrupted subject for those without a picture, as
-// far as they were traced. Throws emend::Error, which names the file, if it has no trace.
-TraceResult load_trace(const std::string& path);
+// far as they were traced. Throws emend::Error, which names the file, if it has no trace, or if a
+// fingerprint is given and the trace is that of another model.
+TraceResult load_trace(const std::string& path, const std::string& fingerprint = {});
 
 // The means over traces, with standard errors. Runs are matched by corruption, and maps by module,
 // component and window. A group that some traces lack has the mean of the others. Throws

@@ -13,19 +13,6 @@ namespace {
 using nlohmann::json;
 constexpr int kThumbnail = 128;  // pixels
 
-std::string base64(const std::string& bytes) {
-  static const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t three = 0;
-    size_t there = std::min<size_t>(3, bytes.size() - i);
-    for (size_t k = 0; k < 3; ++k)
-      three = three << 8 | (k < there ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) text += k > there ? '=' : digits[three >> (18 - 6 * k) & 63];
-  }
-  return text;
-}
-
 // A record with its lines in all runs. Runs with the same seed have the same records.
 struct Shown {
   std::string id, prompt, target;
@@ -156,7 +143,7 @@ int64_t PictureBook::add(const std::string& folder, const std::string& name) {
   try {
     auto small = thumbnail(read_image(path), kThumbnail);
     place->second = static_cast<int64_t>(pages_.size());
-    pages_.push_back(std::string("data:") + small.type + ";base64," + base64(small.bytes));
+    pages_.push_back(data_url(small));
   } catch (const Error&) {
     ++unreadable_;  // the page reports the number and still shows the texts
   }

@@ -14,6 +14,19 @@
 namespace emend {
 namespace {
 
+std::string base64(const std::string& bytes) {
+  static const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t three = 0;
+    size_t there = std::min<size_t>(3, bytes.size() - i);
+    for (size_t k = 0; k < 3; ++k)
+      three = three << 8 | (k < there ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k < 4; ++k) text += k > there ? '=' : digits[three >> (18 - 6 * k) & 63];
+  }
+  return text;
+}
+
 constexpr int kQuality = 85;
 
 struct ThumbnailErrorManager {
@@ -77,6 +90,10 @@ Thumbnail thumbnail(const Image& image, int side) {
   if (encoder.encode(small) && encoder.size < png.size())
     return {std::string(reinterpret_cast<const char*>(encoder.bytes), encoder.size), "image/jpeg"};
   return {std::string(png.begin(), png.end()), "image/png"};
+}
+
+std::string data_url(const Thumbnail& thumbnail) {
+  return std::string("data:") + thumbnail.type + ";base64," + base64(thumbnail.bytes);
 }
 
 }  // namespace emend

@@ -14,4 +14,7 @@ struct Thumbnail {
 };
 Thumbnail thumbnail(const Image& image, int side);
 
+// The thumbnail as a data URL, for pages that are one file.
+std::string data_url(const Thumbnail& thumbnail);
+
 }  // namespace emend

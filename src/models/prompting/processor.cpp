@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "io/blank.h"
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/log.h"
@@ -25,13 +26,6 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
 std::string filled(std::string pattern, const std::string& text) {
   const auto slot = pattern.find("{}");
   return slot == std::string::npos ? pattern : pattern.replace(slot, 2, text);
-}
-
-std::string trimmed(const std::string& text) {
-  const char* space = " \t\r\n";
-  const auto begin = text.find_first_not_of(space);
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
 }
 
 // The end of a formatted prompt.

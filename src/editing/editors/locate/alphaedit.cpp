@@ -43,7 +43,6 @@ class AlphaEditEditor : public LocatingEditor {
   nlohmann::json settings() const override { return settings_json(settings_); }
 
  protected:
-  size_t default_layer_count() const override { return 5; }
   const LocateSettings& locate_settings() const override { return settings_.locate; }
   WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                      nlohmann::json& facts) const override {
@@ -53,9 +52,6 @@ class AlphaEditEditor : public LocatingEditor {
     return null_space_update(space->protected_basis, settings_.l2, update.history, update.keys,
                              update.residuals);
   }
-  bool solves_batches() const override { return true; }
-  bool keeps_keys() const override { return true; }
-  at::Tensor key_weights(int64_t contexts) const override { return half_bare_weights(contexts); }
 
  private:
   std::shared_ptr<const NullSpace> null_space(const Site& site,
@@ -83,15 +79,10 @@ EditorInfo alphaedit_editor() {
       describe_settings<AlphaEditSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<AlphaEditEditor>(given); },
       {},
-      {"The null space is selected by its share of energy instead of an absolute threshold; "
-       "nullspace_threshold=0.02 is the published choice.",
-       "A question with a picture has altered pictures as context templates.",
-       "The learning rate of the value is relative to the layer's output. If the value does not "
-       "give the answer, its optimization continues with sharpened logits.",
-       "The end of the answer is also trained, so that generation stops after the target.",
-       "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
-       "offset may be "
-       "10 times as large as the value."}};
+      with_common_departures(
+          {"The null space is selected by its share of energy instead of an absolute threshold; "
+           "nullspace_threshold=0.02 is the published choice.",
+           "A question with a picture has altered pictures as context templates."})};
 }
 
 }  // namespace emend

@@ -1,5 +1,7 @@
 #include "editing/editors/locate/closed_form.h"
 
+#include "editing/statistics/covariance.h"
+
 namespace emend {
 namespace {
 
@@ -7,10 +9,6 @@ constexpr double kKeyRidge = 1e-3;
 
 WeightDelta low_rank(const at::Tensor& up, const at::Tensor& down) {
   return {{}, up.to(at::kFloat).contiguous(), down.to(at::kFloat).contiguous()};
-}
-
-at::Tensor identity_like(const at::Tensor& square) {
-  return at::eye(square.size(0), square.options());
 }
 
 at::Tensor with_history(const at::Tensor& history, const at::Tensor& keys) {
@@ -23,7 +21,8 @@ WeightDelta equality_update(const at::Tensor& keys, const at::Tensor& solved,
                             const at::Tensor& residuals) {
   auto product = at::matmul(solved.t(), keys);  // (n, n)
   if (keys.size(1) > 1)
-    product = product + identity_like(product) * (kKeyRidge * product.diagonal().mean());
+    product = product +
+              at::eye(product.size(0), product.options()) * (kKeyRidge * product.diagonal().mean());
   // R product^-1 = (product^-T R^T)^T
   const auto up = at::linalg_solve(product.t(), residuals.t()).t();
   return low_rank(up, solved.t());
@@ -31,13 +30,10 @@ WeightDelta equality_update(const at::Tensor& keys, const at::Tensor& solved,
 
 WeightDelta least_squares_update(const KeySolve& solve, const at::Tensor& history,
                                  const at::Tensor& keys, const at::Tensor& residuals) {
-  // (B + G G^T)^-1 K = F_K - F_G (I + G^T F_G)^-1 G^T F_K, where F_X = B^-1 X and G = [H K].
+  // With all keys G = [H K], the last columns of (B + G G^T)^-1 G are those of K.
   const auto all = with_history(history, keys);
-  const auto solved = solve(all);
-  const auto own = solved.slice(1, solved.size(1) - keys.size(1));
-  const auto inner = at::matmul(all.t(), solved);
-  const auto inverse = at::linalg_solve(identity_like(inner) + inner, at::matmul(all.t(), own));
-  return low_rank(residuals, (own - at::matmul(solved, inverse)).t());
+  const auto solved = woodbury_solve(all, solve(all));
+  return low_rank(residuals, solved.slice(1, solved.size(1) - keys.size(1)).t());
 }
 
 WeightDelta null_space_update(const at::Tensor& protected_basis, double l2,

@@ -40,7 +40,6 @@ EditContexts edit_contexts(const Vlm& vlm, const EditRequest& request,
   EditContexts contexts;
   std::vector<EditRequest> requests = {request};
   if (language) {
-    contexts.lookup = lookup_positions(vlm, request, settings.lookup, settings.end_of_answer);
     // Questions about a picture have altered pictures instead.
     if (!request.image.present())
       for (const auto& prefix : prefixes) requests.push_back(with_prefix(vlm, request, prefix));
@@ -49,6 +48,7 @@ EditContexts edit_contexts(const Vlm& vlm, const EditRequest& request,
                                              static_cast<uint64_t>(settings.seed)))
     requests.push_back(std::move(changed));
   const auto all = force_edits(vlm, requests, settings.end_of_answer);
+  if (language) contexts.lookup = lookup_positions(vlm, request, settings.lookup, all);
   const auto& first = all.batch.rows.front();
   std::vector<EditRequest> kept;
   for (size_t r = 0; r < requests.size(); ++r)

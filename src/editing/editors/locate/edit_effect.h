@@ -7,9 +7,11 @@
 
 namespace emend {
 
-// Whether the edited model gives the targets under teacher forcing: {"loss_after" (nats a token),
-// "holds", "failed_tokens" (see failed_tokens)}. `interventions` include the edit.
+// Whether the edited model gives the targets under teacher forcing: {"loss_after" (nats per token),
+// "holds", "failed_tokens" (see failed_tokens)}. `deltas` change no stage before `first`, so that
+// earlier stages can come from the store.
 nlohmann::json edit_effect(const Vlm& vlm, const std::vector<EditRequest>& requests,
-                           bool end_of_answer, const Interventions& interventions);
+                           bool end_of_answer, size_t first, const EditContext& context,
+                           const std::vector<SiteDelta>& deltas);
 
 }  // namespace emend

@@ -45,13 +45,6 @@ at::Tensor weighted_mean(const at::Tensor& values, const at::Tensor& weights) {
 // (contexts, n, d) -> (d, contexts * n) float64.
 at::Tensor as_columns(const at::Tensor& values) { return values.to(at::kDouble).flatten(0, 1).t(); }
 
-void refuse_request_edits(const EditContext& context) {
-  for (const auto& edit : context.base)
-    if (edit.point == Point::request)
-      throw Error("editing::locate", "a previous edit rewrites requests",
-                  "apply the edits of weights first");
-}
-
 at::Tensor history_at(const EditContext& context, const std::string& site) {
   std::vector<at::Tensor> keys;
   for (const auto& earlier : context.history)
@@ -67,11 +60,22 @@ double first_loss(const std::vector<LocatedEdit>& edits) {
 
 }  // namespace
 
-at::Tensor half_bare_weights(int64_t contexts) {
+at::Tensor LocatingEditor::key_weights(int64_t contexts) const {
   if (contexts == 1) return at::ones({1});
   auto weights = at::full({contexts}, 0.5 / static_cast<double>(contexts - 1));
   weights[0] = 0.5;
   return weights;
+}
+
+std::vector<std::string> with_common_departures(std::vector<std::string> own) {
+  for (const char* common :
+       {"The learning rate of the value is relative to the layer's output. If the value does not "
+        "give the answer, its optimization continues with sharpened logits.",
+        "The end of the answer is also trained, so that generation stops after the target.",
+        "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
+        "offset may be 10 times as large as the value."})
+    own.emplace_back(common);
+  return own;
 }
 
 std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
@@ -275,9 +279,8 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
   }
   patch.keys = all.keys;
 
-  auto interventions = context.base;
-  for (auto& change : on_weights(patch.deltas)) interventions.push_back(std::move(change));
-  patch.effect = edit_effect(vlm, requests, settings.end_of_answer, interventions);
+  patch.effect = edit_effect(vlm, requests, settings.end_of_answer, sites.front().stage, context,
+                             patch.deltas);
   auto values = nlohmann::json::array();
   int64_t steps = 0;
   for (const auto& edit : all.edits) {

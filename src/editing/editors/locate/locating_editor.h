@@ -22,9 +22,9 @@ struct SiteUpdate {
   at::Tensor history;    // (in, h) keys of earlier edits; undefined: none
 };
 
-// Weights of the contexts in a mean key [MEMIT]: one half for the bare context, and the other half
-// for all others. (contexts) float32.
-at::Tensor half_bare_weights(int64_t contexts);
+// How the defaults of an editor differ from its paper, with what all closed-form editors have in
+// common; see EditorInfo::departures.
+std::vector<std::string> with_common_departures(std::vector<std::string> own);
 
 // The blocks that are edited by default, of `count`: the last `edited` blocks up to 36 % of the
 // depth for keys at the subject and in text-only models (block 17 of 48 in GPT-2 XL, as published),
@@ -45,21 +45,25 @@ class LocatingEditor : public Editor {
              const EditContext& context) const override;
 
  protected:
+  // These functions describe MEMIT's kind of edit unless an editor overrides them.
+
   // The number of blocks that layers=default selects in the language module.
-  virtual size_t default_layer_count() const = 0;
+  virtual size_t default_layer_count() const { return 5; }
+  // Whether a batch of edits is one solve. Otherwise, they are made one after another.
+  virtual bool solves_batches() const { return true; }
+  // Whether the patch has the keys of its edits, for later edits.
+  virtual bool keeps_keys() const { return true; }
+  // Weights of the contexts in the mean key: (contexts) float32, with sum 1. One half for the bare
+  // context, and the other half for all others [MEMIT].
+  virtual at::Tensor key_weights(int64_t contexts) const;
+  // What is added to a residual: the difference between the outputs in the bare context and the
+  // mean outputs [R-ROME, arXiv 2403.07175] if true.
+  virtual bool corrects_mean_output() const { return false; }
+
   virtual const LocateSettings& locate_settings() const = 0;
   // The change of one site. covariance: null with statistics=none. Adds facts to `facts`.
   virtual WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                              nlohmann::json& facts) const = 0;
-  // Whether a batch of edits is one solve. Otherwise, they are made one after another.
-  virtual bool solves_batches() const = 0;
-  // Whether the patch has the keys of its edits, for later edits.
-  virtual bool keeps_keys() const = 0;
-  // Weights of the contexts in the mean key: (contexts) float32, with sum 1.
-  virtual at::Tensor key_weights(int64_t contexts) const = 0;
-  // What is added to a residual: the difference between the outputs in the bare context and the
-  // mean outputs [R-ROME, arXiv 2403.07175] if true.
-  virtual bool corrects_mean_output() const { return false; }
 
  private:
   struct Batch;

@@ -3,67 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
-#include "editing/training/forced.h"
+#include "editing/tracing/token_groups.h"
 #include "io/error.h"
 
 namespace emend {
-namespace {
-
-bool is_word_character(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80;
-}
-
-// The end of the first occurrence of `words` that is a whole word, or of any occurrence.
-size_t end_of_words(const std::string& text, const std::string& words) {
-  size_t any = std::string::npos;
-  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
-    const auto end = at + words.size();
-    if (any == std::string::npos) any = end;
-    const bool begins = at == 0 || !is_word_character(text[at - 1]);
-    const bool ends = end == text.size() || !is_word_character(text[end]);
-    if (begins && ends) return end;
-  }
-  return any;
-}
-
-}  // namespace
-
 int64_t last_token_of(const Vlm& vlm, const Row& row, const std::string& words) {
-  const auto& tokenizer = *vlm.processor.tokenizer;
   const auto length =
       row.prompt_length < 0 ? row.ids.size() : static_cast<size_t>(row.prompt_length);
-  std::vector<int64_t> ids;
-  std::vector<size_t> positions;
-  for (size_t i = 0; i < length; ++i) {
-    if (row.ids[i] == kImageToken) continue;
-    ids.push_back(row.ids[i]);
-    positions.push_back(i);
-  }
-  const auto text = tokenizer.decode(ids, /*skip_special=*/false);
-  const auto end = words.empty() ? std::string::npos : end_of_words(text, words);
-  if (end == std::string::npos)
+  const std::vector<int64_t> prompt(row.ids.begin(),
+                                    row.ids.begin() + static_cast<int64_t>(length));
+  const auto [begin, end] = find_words(*vlm.processor.tokenizer, prompt, words);
+  if (begin == end)
     throw Error("editing::lookup",
                 fmt::format("the prompt does not contain the subject '{}'", words.substr(0, 200)),
                 "write the subject as in the prompt, or use --set lookup=last");
-  // The shortest run of tokens whose text contains the words.
-  size_t low = 1, high = ids.size();
-  while (low < high) {
-    const auto middle = (low + high) / 2;
-    const auto part = tokenizer.decode({ids.begin(), ids.begin() + static_cast<int64_t>(middle)},
-                                       /*skip_special=*/false);
-    if (part.size() >= end)
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return static_cast<int64_t>(positions[low - 1]);
+  return end - 1;
 }
 
 std::vector<int64_t> lookup_positions(const Vlm& vlm, const EditRequest& request,
-                                      const std::string& lookup, bool end_of_answer) {
-  const auto forced = force_edits(vlm, {request}, end_of_answer);
+                                      const std::string& lookup, const ForcedBatch& forced) {
   const auto& row = forced.batch.rows.front();
   const auto size = static_cast<int64_t>(row.ids.size());
   const auto answer = forced.answer_begin.front();

@@ -4,31 +4,26 @@
 #include <gtest/gtest.h>
 
 #include "editing/editors/locate/context_templates.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "editing/training/forced.h"
 #include "io/error.h"
 #include "io/testing.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
 using ::testing::ElementsAre;
 
-class LookupTest : public ::testing::Test {
+class LookupTest : public testing::TinyVlmTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->path());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
   static EditRequest request() {
     EditRequest request{{"", testing::noise_image(1)}, "Where is the red dog now?", " at home"};
     request.subject = "red dog";
     return request;
+  }
+  static std::vector<int64_t> positions(const EditRequest& request, const std::string& lookup,
+                                        bool end_of_answer) {
+    return lookup_positions(*vlm_, request, lookup, force_edits(*vlm_, {request}, end_of_answer));
   }
   // The text of the token at a distance from the end of the teacher-forced row.
   static std::string token(const EditRequest& request, int64_t distance,
@@ -37,22 +32,17 @@ class LookupTest : public ::testing::Test {
     const auto id = row.ids[row.ids.size() - static_cast<size_t>(distance)];
     return id == kImageToken ? "<image>" : vlm_->processor.tokenizer->decode({id}, false);
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> LookupTest::folder_;
-std::unique_ptr<Vlm> LookupTest::vlm_;
 
 TEST_F(LookupTest, SubjectIsItsLastToken) {
-  const auto lookup = lookup_positions(*vlm_, request(), "subject", true);
+  const auto lookup = positions(request(), "subject", true);
   ASSERT_EQ(lookup.size(), 1u);
   EXPECT_TRUE(std::string(" red dog").ends_with(token(request(), lookup[0])))
       << token(request(), lookup[0]);
   auto text_only = request();
   text_only.image = {};
-  EXPECT_EQ(lookup, lookup_positions(*vlm_, text_only, "auto", true));
-  EXPECT_EQ(lookup, lookup_positions(*vlm_, request(), "constraint", true));
+  EXPECT_EQ(lookup, positions(text_only, "auto", true));
+  EXPECT_EQ(lookup, positions(request(), "constraint", true));
 }
 
 TEST_F(LookupTest, WholeWordsAreFoundFirst) {
@@ -70,7 +60,7 @@ TEST_F(LookupTest, WholeWordsAreFoundFirst) {
 TEST_F(LookupTest, LastIsTheLastTokenOfThePrompt) {
   auto plain = request();
   plain.subject.clear();
-  const auto lookup = lookup_positions(*vlm_, plain, "auto", true);
+  const auto lookup = positions(plain, "auto", true);
   ASSERT_EQ(lookup.size(), 1u);
   const auto forced = force_edits(*vlm_, {plain}, true);
   EXPECT_EQ(lookup[0],
@@ -79,7 +69,7 @@ TEST_F(LookupTest, LastIsTheLastTokenOfThePrompt) {
 
 TEST_F(LookupTest, AnswerIsEveryPositionThatPredictsAToken) {
   for (const bool end : {false, true}) {
-    const auto lookup = lookup_positions(*vlm_, request(), "answer", end);
+    const auto lookup = positions(request(), "answer", end);
     const auto size = force_edits(*vlm_, {request()}, end).answers[0].size();
     ASSERT_EQ(lookup.size(), size);
     EXPECT_EQ(lookup.back(), 2);
@@ -88,25 +78,25 @@ TEST_F(LookupTest, AnswerIsEveryPositionThatPredictsAToken) {
 }
 
 TEST_F(LookupTest, LastImageIsTheLastImageToken) {
-  const auto lookup = lookup_positions(*vlm_, request(), "last_image", true);
+  const auto lookup = positions(request(), "last_image", true);
   ASSERT_EQ(lookup.size(), 1u);
   EXPECT_EQ(token(request(), lookup[0]), "<image>");
   EXPECT_NE(token(request(), lookup[0] - 1), "<image>");
   auto text_only = request();
   text_only.image = {};
-  EXPECT_THROW(lookup_positions(*vlm_, text_only, "last_image", true), Error);
+  EXPECT_THROW(positions(text_only, "last_image", true), Error);
 }
 
 TEST_F(LookupTest, RefusesASubjectThatIsNotInThePrompt) {
   auto other = request();
   other.subject = "blue whale";
-  EXPECT_THROW(lookup_positions(*vlm_, other, "subject", true), Error);
+  EXPECT_THROW(positions(other, "subject", true), Error);
   other.subject.clear();
-  EXPECT_THROW(lookup_positions(*vlm_, other, "subject", true), Error);
+  EXPECT_THROW(positions(other, "subject", true), Error);
 }
 
 TEST_F(LookupTest, PrefixesKeepTheDistanceFromTheEnd) {
-  const auto lookup = lookup_positions(*vlm_, request(), "subject", true);
+  const auto lookup = positions(request(), "subject", true);
   const auto prefixes = generated_prefixes(*vlm_, 2, 4, 1);
   ASSERT_EQ(prefixes.size(), 2u);
   EXPECT_TRUE(prefixes[0].starts_with("The")) << prefixes[0];

@@ -28,7 +28,6 @@ class MemitEditor : public LocatingEditor {
   nlohmann::json settings() const override { return settings_json(settings_); }
 
  protected:
-  size_t default_layer_count() const override { return 5; }
   const LocateSettings& locate_settings() const override { return settings_.locate; }
   WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                      nlohmann::json&) const override {
@@ -38,9 +37,6 @@ class MemitEditor : public LocatingEditor {
     return least_squares_update(solve, settings_.history ? update.history : at::Tensor(),
                                 update.keys, update.residuals);
   }
-  bool solves_batches() const override { return true; }
-  bool keeps_keys() const override { return true; }
-  at::Tensor key_weights(int64_t contexts) const override { return half_bare_weights(contexts); }
 
  private:
   MemitSettings settings_;
@@ -55,17 +51,12 @@ EditorInfo memit_editor() {
       describe_settings<MemitSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<MemitEditor>(given); },
       {},
-      {"The keys of earlier edits of a stack are preserved; history=false is the published "
-       "algorithm.",
-       "The weight of the covariance is smaller than the published 15,000, which applies only "
-       "a part of an edit to small models.",
-       "A question with a picture has altered pictures as context templates.",
-       "The learning rate of the value is relative to the layer's output. If the value does not "
-       "give the answer, its optimization continues with sharpened logits.",
-       "The end of the answer is also trained, so that generation stops after the target.",
-       "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
-       "offset may be "
-       "10 times as large as the value."}};
+      with_common_departures(
+          {"The keys of earlier edits of a stack are preserved; history=false is the published "
+           "algorithm.",
+           "The weight of the covariance is smaller than the published 15,000, which applies only "
+           "a part of an edit to small models.",
+           "A question with a picture has altered pictures as context templates."})};
 }
 
 }  // namespace emend

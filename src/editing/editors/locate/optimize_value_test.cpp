@@ -4,26 +4,17 @@
 #include <gtest/gtest.h>
 
 #include "editing/editors/locate/context_templates.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"
 #include "nn/loss.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
-class OptimizeValueTest : public ::testing::Test {
+class OptimizeValueTest : public testing::TinyVlmTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->path());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
   static EditRequest request() {
     EditRequest request{{"", testing::noise_image(1)}, "Where is the red dog now?", " at home"};
     request.subject = "red dog";
@@ -72,12 +63,7 @@ class OptimizeValueTest : public ::testing::Test {
   static constexpr const char* kConnectorSite = "qformer.encoder.layer.1.output_query.dense";
   static constexpr const char* kProjector = "language_projection";
   static constexpr const char* kTowerSite = "vision_model.encoder.layers.1.mlp.fc2";
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> OptimizeValueTest::folder_;
-std::unique_ptr<Vlm> OptimizeValueTest::vlm_;
 
 // The positions before the lookup position run only once, which changes the loss by rounding only.
 TEST_F(OptimizeValueTest, LossIsThatOfCompletePasses) {

@@ -49,23 +49,17 @@ class RomeEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo rome_editor() {
-  return {
-      "rome",
-      "writes one fact into one feed-forward layer in closed form (low-rank patch)",
-      describe_settings<RomeSettings>(),
-      [](const nlohmann::json& given) { return std::make_unique<RomeEditor>(given); },
-      {},
-      {"The key is averaged over the context templates everywhere, as in R-ROME; "
-       "variant=original is the published algorithm.",
-       "5 generated prefixes are used instead of 20. A question with a picture has altered "
-       "pictures as context templates instead.",
-       "The learning rate of the value is relative to the layer's output. If the value does not "
-       "give the answer, its optimization continues with sharpened logits.",
-       "The covariance has a ridge, and weighs text and image positions separately.",
-       "The end of the answer is also trained, so that generation stops after the target.",
-       "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
-       "offset may be "
-       "10 times as large as the value."}};
+  return {"rome",
+          "writes one fact into one feed-forward layer in closed form (low-rank patch)",
+          describe_settings<RomeSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<RomeEditor>(given); },
+          {},
+          with_common_departures(
+              {"The key is averaged over the context templates everywhere, as in R-ROME; "
+               "variant=original is the published algorithm.",
+               "5 generated prefixes are used instead of 20. A question with a picture has altered "
+               "pictures as context templates instead.",
+               "The covariance has a ridge, and weighs text and image positions separately."})};
 }
 
 }  // namespace emend
