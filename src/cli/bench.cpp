@@ -268,6 +268,9 @@ void add_run_options(CLI::App& command, BenchArguments& arguments) {
       "--save-patches", run.save_patches,
       "sequential, batch mode: save the edits of each editor as a patch in OUTPUT/patches");
   command.add_flag("--restart", run.restart, "discard the results of an earlier run in OUTPUT");
+  command.add_flag("--oracle", run.oracle,
+                   "scenes: add an ideal editor, whose scores are the ceiling of each column, "
+                   "because edits of a sequence may contradict each other");
 }
 
 void add_cost_options(CLI::App& command, BenchArguments& arguments) {

@@ -43,6 +43,9 @@ struct Probe {
   // In RI and NI: the text is a rewording. In CI: the picture is another view.
   bool similar = false;
   std::string subject = {};  // the words of the text that the fact is about, if known
+  // Identifies what the question asks about, if known: probes and edits with the same fact have
+  // the same correct answer, whatever the wording and the view.
+  std::string fact = {};
 };
 
 // An edit with its probes: the answer to (image, prompt) should be `target`.
@@ -54,6 +57,7 @@ struct Record {
   std::string target;  // `alt`
   std::vector<Probe> probes;
   std::string subject = {};  // the words of the prompt that the fact is about, if known
+  std::string fact = {};     // see Probe
   // The correct answer for the picture, if known. A counterfactual edit contradicts it.
   std::string truth = {};
 };

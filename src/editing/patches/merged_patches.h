@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "editing/patches/patch.h"
@@ -25,9 +26,17 @@ class MergedPatches {
   void add_keys(const Patch& patch);
   void add_memory(const Patch& patch);
 
+  // The interventions of the memories for one model and store. They are made again after an edit.
+  struct Recalled {
+    const Vlm* vlm;
+    ActivationStore* store;
+    Interventions interventions;
+  };
+
   Interventions sums_;
   std::vector<SiteKeys> keys_;
   std::vector<Patch> memories_;
+  mutable std::optional<Recalled> recalled_;
 };
 
 }  // namespace emend

@@ -24,6 +24,7 @@ inline nlohmann::json quick_settings(const EditorInfo& kind) {
                      {"altered_pictures", 1},
                      {"ridge", 0.1}});
   if (kind.has_setting("null_space_energy")) settings["null_space_energy"] = 0.9;
+  if (kind.has_setting("risk")) settings["risk"] = 1;  // without calibration questions
   return settings;
 }
 
@@ -62,6 +63,8 @@ inline nlohmann::json small_networks(const std::string& editor) {
   if (editor == "ke") return {{"lstm_width", 8}, {"condition_width", 8}, {"hidden_width", 8}};
   if (editor == "serac")
     return {{"patch_feature_width", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
+  if (editor == "ledger")
+    return {{"heads", 2}, {"head_width", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
   return {{"rank", 8}};
 }
 
@@ -73,7 +76,7 @@ inline Picture noise_picture(const Vlm& vlm, uint64_t seed) {
 inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
                                  const std::string& module) {
   auto settings = small_networks(kind.name);
-  settings["module"] = module;
+  if (!module.empty()) settings["module"] = module;
   auto trainable = make_trainable_editor(kind.name, vlm, settings, nullptr);
   Trainer trainer(*trainable);
   for (uint64_t picture = 1; picture <= 4; ++picture) {
@@ -83,7 +86,7 @@ inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
     trainer.step({example});
   }
   // The alternative module of an editor without modules selects a variant.
-  const auto name = module == "repaired" ? kind.name : kind.name + "-" + module;
+  const auto name = module == "repaired" || module.empty() ? kind.name : kind.name + "-" + module;
   save_checkpoint(vlm.folder + "/editors/" + name + ".safetensors",
                   {kind.name, vlm.fingerprint(), trainable->settings(), nlohmann::json::object(),
                    trainable->tensors()});
@@ -104,7 +107,9 @@ inline void write_trained_editors(const Vlm& vlm) {
       save_checkpoint(vlm.folder + "/editors/ike.safetensors", corpus.checkpoint(vlm, {}));
       continue;
     }
-    for (const auto& module : editor_modules(kind))
+    auto modules = editor_modules(kind);
+    if (modules.empty()) modules = {""};
+    for (const auto& module : modules)
       if (sees || (module != "connector" && module != "vision_tower"))
         write_trained_editor(kind, vlm, module);
   }

@@ -49,6 +49,10 @@ class TrainableEditor {
   virtual std::map<std::string, at::Tensor> tensors() const = 0;
   virtual void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) = 0;
   virtual EditLosses losses(const std::vector<EditExample>& examples) = 0;
+  // The number of records, after those of validation, that are kept out of training for
+  // add_calibration, which is called once for each before training begins.
+  virtual int64_t calibration_records() const { return 0; }
+  virtual void add_calibration(const EditExample&) {}
   // Called after each validation with the share of edits that held.
   virtual void on_validation(double) {}
   // The editor in its current state, for validation. It is valid as long as the trainable.

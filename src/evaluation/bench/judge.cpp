@@ -72,6 +72,11 @@ AppliedEdit Judge::make(Candidate& candidate, std::vector<RecordState>& states, 
   AppliedEdit edit;
   auto begin = Clock::now();
   edit.failure = attempt([&] {
+    if (candidate.oracle) {
+      if (!keep) candidate.oracle = Oracle();
+      for (auto& state : states) candidate.oracle->add(read(state));
+      return;
+    }
     std::vector<EditRequest> requests;
     for (auto& state : states)
       if (attempt([&] { read(state); }).empty())
@@ -124,9 +129,11 @@ Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
   if (before_seconds > 0) timing["before_seconds"] = before_seconds;
   auto begin = Clock::now();
   reason = attempt([&] {
-    describe(sample,
-             measure(vlm_, *baseline,
-                     edit ? edit->changes : candidate.edits.merged().interventions(vlm_, store_)));
+    auto measured =
+        measure(vlm_, *baseline,
+                edit ? edit->changes : candidate.edits.merged().interventions(vlm_, store_));
+    if (candidate.oracle) measured = candidate.oracle->judge(std::move(measured));
+    describe(sample, measured);
   });
   timing["judge_seconds"] = since(begin);
   return reason.empty() ? verdict : failed("judging", reason);

@@ -10,6 +10,7 @@
 
 #include "editing/editor.h"
 #include "editing/patches/merge.h"
+#include "evaluation/bench/oracle.h"
 #include "evaluation/measuring/measure.h"
 #include "suites/suite.h"
 
@@ -18,10 +19,13 @@ namespace emend {
 // An editor in a comparison.
 struct Candidate {
   std::string label;
-  std::unique_ptr<Editor> editor;  // null: base, the unedited model
+  std::unique_ptr<Editor> editor;  // null: base, the unedited model, or the oracle
   Protocol protocol;
   MergedPatch edits = {};                // sequential mode: all its edits so far
   std::set<size_t> failed_records = {};  // sequential mode: records whose edit failed
+  std::optional<Oracle> oracle = {};
+
+  bool edits_records() const { return editor || oracle; }
 };
 
 // A record that is being judged. It is read and measured before any edit when it is first needed.

@@ -26,9 +26,14 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kBetweenPartialResults = std::chrono::seconds(10);
 
 std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
-                                       const Protocol& protocol) {
+                                       const RunOptions& options) {
+  const auto& protocol = options.protocol;
   std::vector<Candidate> candidates;
   candidates.push_back({"base", nullptr, protocol});
+  if (options.oracle) {
+    candidates.push_back({"oracle", nullptr, protocol});
+    candidates.back().oracle = Oracle();
+  }
   for (const auto& spec : editors) {
     auto editor = make_editor(spec.name, spec.settings);
     for (const auto& other : candidates) {
@@ -66,9 +71,10 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
   nlohmann::json run = {{"config", config}, {"editors", nlohmann::json::array()}};
   for (const auto& candidate : candidates) {
     auto settings = candidate.editor ? candidate.editor->settings() : nlohmann::json::object();
-    nlohmann::json editor = {{"label", candidate.label},
-                             {"name", candidate.editor ? candidate.editor->name() : "base"},
-                             {"settings", settings}};
+    nlohmann::json editor = {
+        {"label", candidate.label},
+        {"name", candidate.editor ? candidate.editor->name() : candidate.label},
+        {"settings", settings}};
     if (auto own = to_json(candidate.protocol); own != config["protocol"]) editor["protocol"] = own;
     run["editors"].push_back(std::move(editor));
   }
@@ -81,6 +87,10 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
   if (options.batch_size == 0 || options.judge_sample == 0)
     throw Error("evaluation::runner", "the batch size and the judge sample must not be 0",
                 "set --batch-size and --judge-sample to at least 1");
+  if (options.oracle && suite.record(0).fact.empty())
+    throw Error("evaluation::runner",
+                "the suite does not identify the facts of its edits, which the oracle needs",
+                "remove --oracle, or use --suite scenes");
   if (options.save_patches && options.mode == Mode::single)
     throw Error("evaluation::runner",
                 "patches cannot be saved in single mode, because each edit is removed",
@@ -166,7 +176,7 @@ class Job {
       for (size_t c = 0; c < candidates_.size() && !stopped(); ++c) {
         auto& candidate = candidates_[c];
         auto edit = [&] {
-          if (candidate.editor && !edits[c])
+          if (candidate.edits_records() && !edits[c])
             edits[c] = judge_.make(candidate, states, sequential());
           if (edits[c] && edits[c]->patch && lacks_batch_patch(candidate, begin))
             save(batch_patch(candidate, begin), *edits[c]->patch);
@@ -175,7 +185,8 @@ class Job {
         if (samples_.next(line)) {
           replay(line, candidate, state.index, false);
           const bool needed = sequential() ? needs_edits() : lacks_batch_patch(candidate, begin);
-          if (candidate.editor && needed && !candidate.failed_records.count(state.index)) edit();
+          if (candidate.edits_records() && needed && !candidate.failed_records.count(state.index))
+            edit();
           if (edits[c] && !edits[c]->failure.empty())
             throw Error("evaluation::runner",
                         fmt::format("repeating the edit of record {} by {} failed: {}",
@@ -331,7 +342,7 @@ const char* mode_name(Mode mode) {
 Runner::Runner(const Suite& suite, const std::vector<EditorSpec>& editors, RunOptions options)
     : suite_(suite),
       options_(checked_options(suite, std::move(options))),
-      candidates_(make_candidates(editors, options_.protocol)),
+      candidates_(make_candidates(editors, options_)),
       run_(describe_run(suite, candidates_, options_)),
       folder_(options_.directory, run_, options_.restart) {
   // An earlier run in the folder keeps its labels: its `ft:vision` is today's `ft:connector`.
@@ -364,6 +375,7 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   for (auto& candidate : candidates_) {
     candidate.edits = {};
     candidate.failed_records.clear();
+    if (candidate.oracle) candidate.oracle = Oracle();
   }
   InterruptGuard guard;
   return Job(suite_, options_, candidates_, folder_, run, std::move(judge)).run();

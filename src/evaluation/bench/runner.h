@@ -27,7 +27,8 @@ struct RunOptions {
   size_t judge_sample = 100;                                 // sequential
   Protocol protocol;
   uint64_t seed = 0;
-  bool reuse = true;  // false: share no computations
+  bool oracle = false;  // add an ideal editor, whose scores are the ceiling (Oracle)
+  bool reuse = true;    // false: share no computations
   // sequential: DIRECTORY/patches/LABEL.patch contains all edits of an editor. batch:
   // LABEL-batch-0001.patch and so on contain one batch each. A resumed run writes the same files.
   bool save_patches = false;

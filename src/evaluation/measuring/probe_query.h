@@ -10,8 +10,9 @@ namespace emend {
 // A probe as the input of the model.
 struct ProbeQuery : TargetQuery {
   Group group = Group::reliability;
-  std::string expected;  // the answer without leading space
-  bool similar = false;  // Probe::similar
+  std::string expected;   // the answer without leading space
+  bool similar = false;   // Probe::similar
+  std::string fact = {};  // Probe::fact
 };
 
 }  // namespace emend

@@ -138,12 +138,30 @@ void convert_output(const TrainJob& job, const EditorCheckpoint& state) {
 }
 
 void check(const TrainableEditor& trainable, const TrainJob& job) {
-  const auto apart = static_cast<size_t>(trainable.training().validation);
-  if (job.suite->size() < apart + 1)
+  const auto validation = trainable.training().validation;
+  const auto calibration = trainable.calibration_records();
+  if (job.suite->size() < static_cast<size_t>(validation + calibration) + 1)
     throw Error("evaluation::train",
-                fmt::format("the suite has {} records, but {} are needed for validation",
-                            job.suite->size(), apart),
-                "use fewer validation records (--set validation=N) or a larger suite");
+                fmt::format("the suite has {} records, but {} are needed for validation{}",
+                            job.suite->size(), validation,
+                            calibration > 0 ? fmt::format(" and {} for calibration", calibration)
+                                            : std::string()),
+                calibration > 0
+                    ? "use fewer of them (--set validation=N calibration=N) or a larger "
+                      "suite"
+                    : "use fewer validation records (--set validation=N) or a larger "
+                      "suite");
+}
+
+void collect_calibration(TrainableEditor& trainable, const TrainJob& job) {
+  const auto records = trainable.calibration_records();
+  if (records == 0) return;
+  Progress progress("calibration records", records, 0);
+  for (int64_t i = 0; i < records; ++i) {
+    const auto index = static_cast<size_t>(trainable.training().validation + i);
+    trainable.add_calibration(example_of(job.suite->record(index), job.protocol, false));
+    progress.set(i + 1);
+  }
 }
 
 }  // namespace
@@ -217,7 +235,9 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
   };
 
   const Validation validation(vlm, trainable, job);
-  Order order(static_cast<size_t>(settings.validation), job.suite->size(), job.seed);
+  const auto held_out = settings.validation + trainable.calibration_records();
+  collect_calibration(trainable, job);
+  Order order(static_cast<size_t>(held_out), job.suite->size(), job.seed);
   InterruptGuard guard;
   Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
   const auto begin = Clock::now();

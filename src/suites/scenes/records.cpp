@@ -36,24 +36,28 @@ class Maker {
     record_.target = target_;
     record_.truth = question_.answer;
     record_.subject = subject_of(question_);
+    record_.fact = own_fact();
 
-    add(Group::reliability, record_.image, question_.text, target_);
+    add(Group::reliability, record_.image, question_.text, target_, own_fact());
     auto reworded = rewordings(options.rewordings);
-    for (const auto& text : reworded) add(Group::text_generality, record_.image, text, target_);
+    for (const auto& text : reworded)
+      add(Group::text_generality, record_.image, text, target_, own_fact());
     for (int i = 0; about_picture_ && i < options.variants; ++i)
-      add(Group::image_generality, drawn(another_view(rng_)), question_.text, target_);
+      add(Group::image_generality, drawn(another_view(rng_)), question_.text, target_, own_fact());
     for (const auto& fact : locality_.unrelated_facts(options.text_probes, rng_)) {
-      add(Group::text_locality, {}, fact.text, fact.answer);
+      add(Group::text_locality, {}, fact.text, fact.answer, fact_of(nullptr, fact.topic));
       record_.probes.back().subject = subject_of(fact);
     }
     for (int i = 0; i < options.image_probes; ++i) {
       auto [scene, question] = locality_.unrelated_scene(rng_);
-      add(Group::image_locality, drawn(scene), question.text, question.answer);
+      add(Group::image_locality, drawn(scene), question.text, question.answer,
+          fact_of(&scene, question.topic));
     }
     for (const auto& one : portable(options.portability)) {
       Picture image;
       if (one.of_picture) image = about_picture_ ? record_.image : drawn(scene_);
-      add(Group::portability, image, one.question.text, one.question.answer);
+      add(Group::portability, image, one.question.text, one.question.answer,
+          fact_of(one.of_picture ? &scene_ : nullptr, one.question.topic));
     }
     if (options.grid && about_picture_) add_grid(options, reworded);
     return std::move(record_);
@@ -61,8 +65,13 @@ class Maker {
 
  private:
   void add(Group group, Picture image, const std::string& text, const std::string& answer,
-           bool similar = false) {
+           std::string fact, bool similar = false) {
     record_.probes.push_back({group, std::move(image), text, answer, similar});
+    record_.probes.back().fact = std::move(fact);
+  }
+
+  std::string own_fact() const {
+    return fact_of(about_picture_ ? &scene_ : nullptr, question_.topic);
   }
 
   Scene another_view(Rng& rng) const { return variant(scene_, question_.topic, split_, rng); }
@@ -72,26 +81,30 @@ class Maker {
     if (!reworded.empty())
       for (int i = 0; i < options.variants; ++i)
         add(Group::both_generality, drawn(another_view(grid_rng_)), reworded[i % reworded.size()],
-            target_);
+            target_, own_fact());
     add_elsewhere({question_.text}, options.image_probes, false);
     add_elsewhere(reworded, options.image_probes, true);
     // Without a picture there is no correct answer. The original answer is used before and after.
-    add(Group::no_image_locality, {}, question_.text, question_.answer);
+    const auto unseen = fact_of(nullptr, question_.topic);
+    add(Group::no_image_locality, {}, question_.text, question_.answer, unseen);
     for (const auto& text : reworded)
-      add(Group::no_image_locality, {}, text, question_.answer, true);
+      add(Group::no_image_locality, {}, text, question_.answer, unseen, true);
     for (const auto& other : locality_.beside(scene_, options.image_probes, grid_rng_))
-      add(Group::consistent_image_locality, record_.image, other.text, other.answer);
+      add(Group::consistent_image_locality, record_.image, other.text, other.answer,
+          fact_of(&scene_, other.topic));
     for (int i = 0; i < options.image_probes; ++i) {
       auto shown = another_view(grid_rng_);
       for (const auto& other : locality_.beside(shown, 1, grid_rng_))
-        add(Group::consistent_image_locality, drawn(shown), other.text, other.answer, true);
+        add(Group::consistent_image_locality, drawn(shown), other.text, other.answer,
+            fact_of(&shown, other.topic), true);
     }
   }
 
   void add_elsewhere(const std::vector<std::string>& texts, int count, bool similar) {
     for (int i = 0; !texts.empty() && i < count; ++i) {
       auto [scene, answer] = locality_.elsewhere(grid_rng_);
-      add(Group::random_image_locality, drawn(scene), texts[i % texts.size()], answer, similar);
+      add(Group::random_image_locality, drawn(scene), texts[i % texts.size()], answer,
+          fact_of(&scene, question_.topic), similar);
     }
   }
 

@@ -60,6 +60,10 @@ Scene draw_scene(Split split, Rng& rng);
 // and places if they do not matter. Keeps the split.
 Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rng);
 
+// Identifies what a question of `topic` asks about in the scene (null: without a picture). Variants
+// of a scene have the same fact.
+std::string fact_of(const Scene* scene, const std::string& topic);
+
 // Renders with antialiasing; the same scene gives the same bytes on every machine.
 Image render(const Scene& scene, int size = 224);
 

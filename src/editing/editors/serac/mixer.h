@@ -1,9 +1,8 @@
 #pragma once
 
-#include <map>
-#include <optional>
 #include <vector>
 
+#include "editing/editors/memory/scoped_answer.h"
 #include "editing/editors/serac/serac.h"
 
 namespace emend {
@@ -20,17 +19,11 @@ class SeracMixer {
  private:
   // The counterfactual answers for a batch.
   struct Answer {
-    at::Tensor rows;      // (R) indices of the batch's rows in scope
-    at::Tensor distance;  // (R) squared distance to the nearest edit
-    // (K) indices into the flattened logits, one for each row of pass.logits().
-    at::Tensor lines;
-    at::Tensor row_of;  // (K) for each of `lines`, the index into `rows`
-    Pass pass;          // the pass of the counterfactual model
+    ScopedAnswer scoped;
+    at::Tensor distance;  // (rows in scope) squared distance to the nearest edit
   };
   // The first pass for the questions of a batch.
   Answer begin(const Pass& pass) const;
-  // The next token of each row during generation.
-  void go_on(const Pass& pass, Answer& answer) const;
   at::Tensor mixed(const Answer& answer, const at::Tensor& logits) const;
 
   const Vlm& vlm_;

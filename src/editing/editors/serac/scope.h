@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "editing/editors/serac/features.h"
+#include "editing/editors/memory/question_features.h"
 
 namespace emend {
 

@@ -5,51 +5,20 @@
 #include <algorithm>
 
 #include "editing/editors/editors.h"
+#include "editing/editors/memory/language_sites.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/editors/serac/mixer.h"
 #include "editing/editors/serac/training.h"
 #include "editing/training/checkpoint.h"
 #include "editing/training/encoder.h"
 #include "editing/training/forced.h"
+#include "editing/training/named_tensors.h"
 #include "io/error.h"
-#include "io/hash.h"
 
 namespace emend {
 namespace {
 
 const std::vector<std::string> kModules = {"repaired", "paper"};
-
-// All linear layers of the language module's blocks.
-std::vector<Site> changed_sites(const Model& model, const std::string& pattern) {
-  if (!pattern.empty()) return model.find_sites(pattern);
-  std::vector<Site> sites;
-  for (const auto& site : model.sites())
-    if (model.stages()[site.stage].module == Module::language &&
-        site.stage + 1 < model.stages().size())
-      sites.push_back(site);
-  return sites;
-}
-
-// The stage after which the text's hidden states are taken.
-size_t text_stage(const Model& model, int64_t blocks) {
-  const auto embed = model.first_stage(Module::language);
-  const auto all = static_cast<int64_t>(model.stages().size() - embed) - 2;
-  if (blocks > all)
-    throw Error(
-        "editing::serac",
-        fmt::format("setting 'blocks' is {}, but the language module has {} blocks", blocks, all),
-        "use a smaller number; 0 means half of the blocks");
-  return embed + static_cast<size_t>(blocks > 0 ? blocks : (all + 1) / 2);
-}
-
-// The width of the residual stream, which is the input width of a block's first layer.
-int64_t text_width(const Model& model) {
-  const auto block = model.first_stage(Module::language) + 1;
-  for (const auto& site : model.sites())
-    if (site.stage == block) return site.in;
-  throw Error("editing::serac", "the language module has no blocks",
-              "choose an editor that changes weights: --editor ft");
-}
 
 // Opens the sentence encoder; null if the model's hidden states are used.
 std::shared_ptr<const SentenceEncoder> encoder_of(const Model& model, const SeracConfig& shape,
@@ -67,7 +36,7 @@ ScopeClassifier::Options scope_options(const Model& model, const SeracConfig& sh
   options.states = encoder ? 1 : 2;
   if (!shape.paper()) {
     options.places = model.num_image_tokens();
-    options.picture = SeracState::picture_width(model);
+    options.picture = connector_width(model);
   }
   options.patch_feature_width = shape.patch_feature_width;
   options.hidden = shape.hidden;
@@ -122,16 +91,9 @@ SeracState::SeracState(const Model& model, const SeracConfig& given, uint64_t se
       features{text_stage(model, shape.blocks), shape.paper(), !shape.paper(),
                encoder_of(model, shape, std::move(opened))},
       scope(scope_options(model, shape, features.encoder.get(), seed)),
-      counterfactual(changed_sites(model, shape.sites), shape.rank, seed + 1, model.device()) {
+      counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
+                     model.device()) {
   if (features.encoder) shape.encoder_id = features.encoder->fingerprint();
-}
-
-int64_t SeracState::picture_width(const Model& model) {
-  const auto language = model.first_stage(Module::language);
-  int64_t width = 0;
-  for (const auto& site : model.sites())
-    if (site.stage < language) width = site.out;  // the output of the last layer
-  return width;
 }
 
 std::vector<std::pair<std::string, at::Tensor>> SeracState::parameters() const {
@@ -141,26 +103,11 @@ std::vector<std::pair<std::string, at::Tensor>> SeracState::parameters() const {
 }
 
 std::map<std::string, at::Tensor> SeracState::tensors() const {
-  std::map<std::string, at::Tensor> all;
-  for (const auto& [name, tensor] : parameters()) all[name] = tensor.detach();
-  return all;
+  return detached_tensors(parameters());
 }
 
 void SeracState::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
-  at::NoGradGuard no_grad;
-  auto own = parameters();
-  for (auto& [name, tensor] : own) {
-    auto found = tensors.find(name);
-    if (found == tensors.end() || found->second.sizes() != tensor.sizes())
-      throw Error("editing::serac",
-                  fmt::format("{} is missing '{}', or its shape is wrong", file, name),
-                  "the file belongs to other settings or to another model");
-    tensor.copy_(found->second);
-  }
-  if (tensors.size() != own.size())
-    throw Error("editing::serac",
-                fmt::format("{} has {} tensors, expected {}", file, tensors.size(), own.size()),
-                "the file belongs to other settings or to another model");
+  copy_tensors(tensors, parameters(), "serac", file);
 }
 
 SeracEditor::SeracEditor(const nlohmann::json& settings)
@@ -240,11 +187,6 @@ Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests
   patch.effect = {{"steps", 0}};
   patch.id = patch_id(patch);
   return patch;
-}
-
-uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target) {
-  const auto hex = hash_hex(fmt::format("{} {} {}", seed, entry, target));
-  return std::stoull(hex.substr(0, 13), nullptr, 16);
 }
 
 EditorInfo serac_editor() {

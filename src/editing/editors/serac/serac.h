@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "editing/editor.h"
-#include "editing/editors/serac/counterfactual.h"
+#include "editing/editors/memory/counterfactual.h"
 #include "editing/editors/serac/scope.h"
 #include "editing/settings/settings.h"
 
@@ -67,8 +67,6 @@ struct SeracState {
   at::Tensor embed(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const {
     return scope.embed(question_features(vlm, batch, seen, features));
   }
-  // D, the feature size of look_at.
-  static int64_t picture_width(const Model& model);
 };
 
 // SERAC (Mitchell et al., arXiv 2206.06520) changes no weights. Edits are stored in a memory. If
@@ -95,8 +93,5 @@ class SeracEditor : public Editor {
   // Fingerprint of the model that it was loaded for.
   mutable std::string base_;
 };
-
-// The random seed of an edit's Projection.
-uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target);
 
 }  // namespace emend

@@ -4,64 +4,19 @@
 #include <map>
 #include <set>
 
-#include "editing/training/forced.h"
+#include "editing/editors/memory/scope_questions.h"
 
 namespace emend {
 namespace {
 
-enum class Kind { edit, follows, picture, text };  // `text` and `picture` are out of scope
-
-// The questions of a step: those of all examples in one list.
-struct Questions {
-  std::vector<TargetQuery> queries;
-  std::vector<size_t> example;
-  std::vector<Kind> kind;
-
-  void add(const TargetQuery& query, size_t of, Kind as) {
-    queries.push_back(query);
-    example.push_back(of);
-    kind.push_back(as);
-  }
-  bool in_scope(size_t q) const { return kind[q] == Kind::edit || kind[q] == Kind::follows; }
-};
-
-// Removes the picture of an example, which makes it an edit of a text with its rephrases and
-// locality.
-EditExample without_picture(EditExample example) {
-  example.edit.image = {};
-  std::set<std::string> prompts = {example.edit.prompt};
-  std::vector<TargetQuery> rewordings;
-  for (auto& query : example.generality) {
-    if (!prompts.insert(query.prompt).second) continue;
-    query.image = {};
-    rewordings.push_back(std::move(query));
-  }
-  example.generality = std::move(rewordings);
-  std::erase_if(example.text_locality,
-                [&](const TargetQuery& query) { return prompts.count(query.prompt) > 0; });
-  return example;
-}
-
-Questions questions_of(const std::vector<EditExample>& examples, double texts, bool paper) {
-  Questions all;
-  const auto bare = static_cast<size_t>(texts * static_cast<double>(examples.size()));
-  for (size_t l = 0; l < examples.size(); ++l) {
-    const auto example = l < bare ? without_picture(examples[l]) : examples[l];
-    all.add({example.edit.image, example.edit.prompt, example.edit.target}, l, Kind::edit);
-    for (const auto& query : example.generality) all.add(query, l, Kind::follows);
-    for (const auto& query : example.text_locality) all.add(query, l, Kind::text);
-    if (paper) continue;
-    for (const auto& query : example.image_locality) all.add(query, l, Kind::picture);
-  }
-  return all;
-}
+using Kind = ScopeQuestions::Kind;
 
 // For every pair of an edit and a question, (L, Q): 1 if the pair counts in a loss.
 struct Pairs {
   at::Tensor follows, own_picture, own_text, others;
 };
 
-Pairs pairs_of(const Questions& all, size_t examples) {
+Pairs pairs_of(const ScopeQuestions& all, size_t examples) {
   const auto count = all.queries.size();
   // Without pictures, questions with the same text are equal, even if they belong to several
   // examples.
@@ -97,7 +52,7 @@ struct Crossed {
   std::vector<float> in_scope;
 };
 
-Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t examples) {
+Crossed crossed(const ScopeQuestions& all, const ForcedBatch& forced, size_t examples) {
   const auto count = forced.batch.pixels.defined() ? forced.batch.pixels.size(0) : 0;
   std::vector<std::map<std::string, int64_t>> texts(examples);  // one question for each prompt
   std::vector<std::set<int64_t>> pictures(examples);
@@ -122,71 +77,6 @@ Crossed crossed(const Questions& all, const ForcedBatch& forced, size_t examples
 at::Tensor mean_over(const at::Tensor& losses, const at::Tensor& pairs) {
   auto counted = pairs.to(losses.device());
   return (losses * counted).sum() / counted.sum().clamp_min(1);
-}
-
-// The questions in scope, at most `most` of each example (0: all).
-std::vector<size_t> answered(const Questions& all, size_t examples, int64_t most) {
-  std::vector<std::vector<size_t>> own(examples);
-  for (size_t q = 0; q < all.queries.size(); ++q)
-    if (all.in_scope(q)) own[all.example[q]].push_back(q);
-  std::vector<size_t> chosen;
-  for (size_t l = 0; l < examples; ++l) {
-    const auto size = own[l].size();
-    const auto take = most > 0 ? std::min(size, static_cast<size_t>(most)) : size;
-    for (size_t i = 0; i < take; ++i) chosen.push_back(own[l][(l + i) % size]);
-  }
-  return chosen;
-}
-
-// The nll of the targets: the mean over questions of the mean over tokens. `answers` is the maximum
-// number of questions for each example. They are selected by the index of the example, which is
-// random.
-at::Tensor counterfactual_loss(const Vlm& vlm, const SeracState& state, const Questions& all,
-                               const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
-                               int64_t seed) {
-  const auto& model = *vlm.model;
-  std::vector<EditPrefix> edits;
-  std::vector<Projection> drawn;
-  for (size_t q = 0; q < all.queries.size(); ++q) {
-    if (all.kind[q] != Kind::edit) continue;
-    const auto& edit = all.queries[q];
-    edits.push_back(
-        EditPrefix::of(vlm.processor, state.shape.edit_prefix, edit.prompt, edit.target));
-    if (!state.shape.paper()) continue;
-    const auto& images = forced.batch.rows[q].images;
-    auto name =
-        entry_name(edit.prompt, images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
-    drawn.push_back(Projection::draw(SeracState::picture_width(model),
-                                     projection_seed(seed, name, edit.target), model.device()));
-  }
-  std::vector<Row> rows;
-  std::vector<const EditPrefix*> prefixes;
-  std::vector<const Projection*> projections;
-  std::vector<size_t> asked;
-  for (auto q : answered(all, edits.size(), answers)) {
-    rows.push_back(forced.batch.rows[q]);
-    prefixes.push_back(&edits[all.example[q]]);
-    if (!drawn.empty()) projections.push_back(&drawn[all.example[q]]);
-    asked.push_back(q);
-  }
-  auto made = counterfactual_pass(model, rows, prefixes, seen, projections, PadSide::right);
-  std::vector<int64_t> positions, tokens;
-  std::vector<float> weights;
-  for (size_t i = 0; i < asked.size(); ++i) {
-    const auto& answer = forced.answers[asked[i]];
-    for (size_t t = 0; t < answer.size(); ++t) {
-      const auto before = forced.answer_begin[asked[i]] + static_cast<int64_t>(t) - 1;
-      positions.push_back(made.position(static_cast<int64_t>(i), before));
-      tokens.push_back(answer[t]);
-      weights.push_back(1.0f / static_cast<float>(answer.size() * asked.size()));
-    }
-  }
-  const auto device = model.device();
-  made.pass.logit_positions = at::tensor(positions, at::kLong).to(device);
-  model.run(made.pass, state.counterfactual.interventions());
-  auto logp = at::log_softmax(made.pass.logits(), -1, at::kFloat);
-  auto said = logp.gather(-1, at::tensor(tokens, at::kLong).to(device).unsqueeze(-1)).squeeze(-1);
-  return at::neg((said * at::tensor(weights).to(device)).sum());
 }
 
 }  // namespace
@@ -227,7 +117,7 @@ std::vector<TrainableParameter> TrainableSerac::parameters() const {
 }
 
 EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
-  const auto all = questions_of(examples, settings_.texts, settings_.shape.paper());
+  const auto all = ScopeQuestions::of(examples, settings_.texts, !settings_.shape.paper());
   auto forced = force(vlm_, all.queries, settings_.end_of_answer);
   const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
 
@@ -260,7 +150,8 @@ EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
     picture = picture + mean_over(out_of_scope_loss(own), 1 - in_scope);
   }
   auto nll =
-      counterfactual_loss(vlm_, *state_, all, forced, seen, settings_.answers, settings_.seed);
+      counterfactual_loss(vlm_, state_->counterfactual, state_->shape.edit_prefix, all, forced,
+                          seen, settings_.answers, settings_.shape.paper() ? settings_.seed : -1);
 
   EditLosses losses;
   losses.total =

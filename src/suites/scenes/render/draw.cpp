@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "io/error.h"
@@ -102,23 +104,36 @@ Scene draw_scene(Split split, Rng& rng) {
   return scene;
 }
 
-Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rng) {
+namespace {
+
+// What a question of a topic keeps of a scene: its answer depends on it.
+struct Kept {
+  bool background, places;
+};
+
+Kept kept_by(const std::string& topic) {
   auto about = [&](std::string_view prefix) { return topic.starts_with(prefix); };
+  // Places in the question or the answer are kept. They do not matter for "presence" and colors.
+  return {about("background") || about("caption"),
+          about("place/") || about("caption") || about("comparison/further left") ||
+              about("comparison/higher") || (about("shape/") && [&] {
+                auto named = topic.substr(6);
+                return std::find(places().begin(), places().end(), named) != places().end();
+              }())};
+}
+
+}  // namespace
+
+Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rng) {
+  const auto kept = kept_by(topic);
   Scene other = scene;
   other.jitter = rng();
 
-  bool keeps_background = about("background") || about("caption");
-  if (!keeps_background)
+  if (!kept.background)
     other.background = scene.creature >= 0 ? background_for(scene.creature, split, rng)
                                            : below(rng, backgrounds().size());
 
-  // Places in the question or the answer are kept. They do not matter for "presence" and colors.
-  bool keeps_places = about("place/") || about("caption") || about("comparison/further left") ||
-                      about("comparison/higher") || (about("shape/") && [&] {
-                        auto named = topic.substr(6);
-                        return std::find(places().begin(), places().end(), named) != places().end();
-                      }());
-  if (!keeps_places) {
+  if (!kept.places) {
     auto objects = other.objects;
     other.objects.clear();
     if (other.creature >= 0) other.creature_place = below(rng, 3);
@@ -129,6 +144,22 @@ Scene variant(const Scene& scene, const std::string& topic, Split split, Rng& rn
     sort_by_place(other);
   }
   return other;
+}
+
+std::string fact_of(const Scene* scene, const std::string& topic) {
+  if (!scene) return topic + "|text";
+  const auto kept = kept_by(topic);
+  std::vector<std::string> parts;
+  for (const auto& o : scene->objects)
+    parts.push_back(fmt::format("{}.{}.{}{}", o.shape, o.color, o.size,
+                                kept.places ? fmt::format(".{}", o.place) : std::string()));
+  std::sort(parts.begin(), parts.end());
+  if (scene->creature >= 0)
+    parts.push_back(
+        fmt::format("creature {}{}", scene->creature,
+                    kept.places ? fmt::format(".{}", scene->creature_place) : std::string()));
+  if (kept.background) parts.push_back(fmt::format("background {}", scene->background));
+  return fmt::format("{}|{}", topic, fmt::join(parts, " "));
 }
 
 }  // namespace emend::scenes

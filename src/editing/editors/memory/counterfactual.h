@@ -16,6 +16,11 @@ namespace emend {
 // Recovers the rows of a pass. Throws emend::Error if part of the rows is in a KV cache.
 Batch rows_of(const Pass& pass);
 
+// The edit as text in front of a question. Throws emend::Error if the template lacks {prompt} or
+// {target}.
+std::string filled_edit_prefix(const std::string& pattern, const std::string& prompt,
+                               const std::string& target);
+
 // The tokens of an edit that are inserted into a row, after its last image token and the special
 // tokens at the start of its text. Throws emend::Error if the template lacks {prompt} or {target}.
 struct EditPrefix {
@@ -46,6 +51,9 @@ struct Projection {
   at::Tensor weight, bias;  // (D, D), (D)
   static Projection draw(int64_t width, uint64_t seed, at::Device device);
 };
+
+// The random seed of an edit's Projection.
+uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target);
 
 // A batch of questions, each after its edit, as a pass at the start of the language module.
 struct CounterfactualPass {

@@ -1,4 +1,4 @@
-#include "editing/editors/serac/features.h"
+#include "editing/editors/memory/question_features.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "editing/editors/serac/counterfactual.h"
+#include "editing/editors/memory/counterfactual.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "io/error.h"
+#include "io/hash.h"
 
 namespace emend {
 namespace {
@@ -24,7 +25,7 @@ std::string filled(std::string pattern, const std::string& hole, const std::stri
 
 Batch rows_of(const Pass& pass) {
   if (pass.mask.sizes() != pass.ids.sizes())
-    throw Error("editing::serac", "a row cannot be read if part of it is in the KV cache",
+    throw Error("editing::memory", "a row cannot be read if part of it is in the KV cache",
                 "disable prefix sharing (--no-reuse)");
   Batch batch;
   batch.pixels = pass.pixels;
@@ -51,9 +52,14 @@ Batch rows_of(const Pass& pass) {
   return batch;
 }
 
+std::string filled_edit_prefix(const std::string& pattern, const std::string& prompt,
+                               const std::string& target) {
+  return filled(filled(pattern, "{target}", target), "{prompt}", prompt);
+}
+
 EditPrefix EditPrefix::of(const Processor& processor, const std::string& pattern,
                           const std::string& prompt, const std::string& target) {
-  const auto text = filled(filled(pattern, "{target}", target), "{prompt}", prompt);
+  const auto text = filled_edit_prefix(pattern, prompt, target);
   EditPrefix prefix;
   prefix.tokens = processor.tokenizer->encode(text, /*special=*/false);
   const auto whole = processor.tokenizer->encode(text, /*special=*/true);
@@ -106,6 +112,11 @@ Projection Projection::draw(int64_t width, uint64_t seed, at::Device device) {
   };
   auto weight = uniform({width, width});
   return {weight, uniform({width})};
+}
+
+uint64_t projection_seed(int64_t seed, const std::string& entry, const std::string& target) {
+  const auto hex = hash_hex(fmt::format("{} {} {}", seed, entry, target));
+  return std::stoull(hex.substr(0, 13), nullptr, 16);
 }
 
 int64_t CounterfactualPass::position(int64_t row, int64_t offset) const {

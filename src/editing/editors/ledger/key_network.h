@@ -1,0 +1,70 @@
+#pragma once
+
+#include <vector>
+
+#include "editing/editors/memory/question_features.h"
+#include "editing/training/named_tensors.h"
+
+namespace emend {
+
+// The key of a question, k = [t(text); p(text, picture)]: small networks on frozen features of the
+// model. Questions that mean the same about the same thing have keys with a small squared distance.
+// The text selects the parts of the picture that matter (attention over the picture's tokens with
+// queries from the text), so that another view of the same thing has a similar key, and another
+// thing has not. Without a picture, p reads a trained constant instead.
+class KeyNetwork {
+ public:
+  struct Options {
+    int64_t states = 2, text = 0;        // S and W of QuestionFeatures::text
+    int64_t tokens = 0, picture = 0;     // Q and D of QuestionFeatures::pictures; 0: no pictures
+    int64_t heads = 8, head_width = 24;  // of the attention
+    int64_t hidden = 192;
+    int64_t embedding = 48;  // size of t and of p
+    uint64_t seed = 0;
+    at::Device device = at::kCPU;
+  };
+  explicit KeyNetwork(const Options& options);
+
+  at::Device device() const { return options_.device; }
+  int64_t width() const { return options_.embedding * (options_.tokens > 0 ? 2 : 1); }
+  // The keys of questions: (B, width).
+  at::Tensor keys(const QuestionFeatures& features) const;
+  // The two parts of keys for combinations of texts (A, S, W) and pictures (N, Q, D): t (A,
+  // embedding), and p (P, embedding) of the pairs a * N + n in `pairs` (P).
+  at::Tensor texts(const at::Tensor& text) const;
+  at::Tensor crossed(const at::Tensor& text, const at::Tensor& pictures,
+                     const at::Tensor& pairs) const;
+  // p without a picture: (A, embedding).
+  at::Tensor without_picture(const at::Tensor& text) const;
+
+  // The trainable tensors in a fixed order.
+  NamedTensors parameters() const;
+
+ private:
+  struct Linear {
+    at::Tensor weight, bias;
+    at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+  };
+  // Linear layers with GELU between them.
+  struct Layers {
+    std::vector<Linear> linear;
+    at::Tensor operator()(at::Tensor x) const;
+  };
+  // Of pictures: the attention keys and values (N, Q, heads, head_width), and a summary of all
+  // tokens (N, heads * head_width), which a gate of the text weighs.
+  struct Tokens {
+    at::Tensor keys, values, summary;
+  };
+  Tokens tokens(const at::Tensor& pictures) const;
+
+  Options options_;
+  Layers text_, query_, gate_, picture_;
+  Linear key_, value_, patch_, summary_;
+  at::Tensor place_;  // (Q, D): each token of a picture has its own role
+  at::Tensor none_;   // (heads * head_width): the summary of no picture
+};
+
+// ||a - b||^2 of each pair of keys: (A, W), (B, W) -> (A, B).
+at::Tensor key_distances(const at::Tensor& a, const at::Tensor& b);
+
+}  // namespace emend

@@ -1,0 +1,84 @@
+#include "editing/editors/ledger/key_network.h"
+
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+
+namespace emend {
+namespace {
+
+KeyNetwork::Options small_options() {
+  KeyNetwork::Options options;
+  options.text = 6;
+  options.tokens = 4;
+  options.picture = 5;
+  options.heads = 2;
+  options.head_width = 3;
+  options.hidden = 8;
+  options.embedding = 4;
+  options.seed = 3;
+  return options;
+}
+
+// Questions 0 and 1 about pictures 0 and 1, and question 2 without a picture.
+QuestionFeatures three_questions() {
+  at::manual_seed(5);
+  return {at::randn({3, 2, 6}), at::randn({3, 4, 5}), at::tensor({1.0f, 1.0f, 0.0f})};
+}
+
+TEST(KeyNetworkTest, KeysAreThePartsOfTextAndPicture) {
+  const KeyNetwork network(small_options());
+  const auto features = three_questions();
+  const auto keys = network.keys(features);
+  ASSERT_EQ(keys.sizes(), (at::IntArrayRef{3, network.width()}));
+  const auto texts = network.texts(features.text);
+  const auto crossed = network.crossed(features.text, features.pictures, at::tensor({0L, 4L}));
+  EXPECT_TRUE(at::allclose(keys.slice(1, 0, 4), texts));
+  EXPECT_TRUE(at::allclose(keys[0].slice(0, 4), crossed[0], 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(keys[1].slice(0, 4), crossed[1], 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(keys[2].slice(0, 4), network.without_picture(features.text)[2]));
+}
+
+TEST(KeyNetworkTest, PictureOfAQuestionWithoutPictureHasNoInfluence) {
+  const KeyNetwork network(small_options());
+  auto features = three_questions();
+  const auto before = network.keys(features);
+  features.pictures[2].fill_(7);
+  EXPECT_TRUE(at::equal(network.keys(features), before));
+}
+
+TEST(KeyNetworkTest, GradientsMatchFiniteDifferences) {
+  const KeyNetwork network(small_options());
+  const auto features = three_questions();
+  auto loss = [&] { return network.keys(features).square().sum(); };
+  for (const auto& [name, tensor] : network.parameters()) {
+    const auto gradient =
+        torch::autograd::grad({loss()}, {tensor}, {}, false, false, /*allow_unused=*/true).at(0);
+    ASSERT_TRUE(gradient.defined()) << name;
+    at::NoGradGuard no_grad;
+    const auto index = gradient.flatten().abs().argmax().item<int64_t>();
+    auto entry = tensor.view(-1)[index];
+    const auto value = entry.item<float>();
+    constexpr float kStep = 2e-3f;
+    entry.fill_(value + kStep);
+    const auto above = loss().item<double>();
+    entry.fill_(value - kStep);
+    const auto below = loss().item<double>();
+    entry.fill_(value);
+    const auto expected = gradient.flatten()[index].item<double>();
+    EXPECT_NEAR((above - below) / (2 * kStep), expected, 0.02 * std::abs(expected) + 0.01) << name;
+  }
+}
+
+TEST(KeyNetworkTest, DistancesAreSquaredAndNeverNegative) {
+  at::manual_seed(9);
+  const auto a = at::randn({5, 7}), b = at::cat({a.slice(0, 0, 2), at::randn({3, 7})});
+  const auto expected = (a.unsqueeze(1) - b.unsqueeze(0)).square().sum(-1);
+  const auto distances = key_distances(a, b);
+  EXPECT_TRUE(at::allclose(distances, expected, 1e-4, 1e-4));
+  EXPECT_GE(distances.min().item<double>(), 0);
+}
+
+}  // namespace
+}  // namespace emend

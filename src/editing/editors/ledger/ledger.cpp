@@ -1,0 +1,203 @@
+#include "editing/editors/ledger/ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "editing/editors/editors.h"
+#include "editing/editors/ledger/entry_change.h"
+#include "editing/editors/ledger/recall.h"
+#include "editing/editors/ledger/training.h"
+#include "editing/editors/memory/language_sites.h"
+#include "editing/editors/optimize_deltas.h"
+#include "editing/training/checkpoint.h"
+#include "editing/training/forced.h"
+#include "editing/training/named_tensors.h"
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+KeyNetwork::Options key_options(const Model& model, const LedgerConfig& shape, uint64_t seed) {
+  KeyNetwork::Options options;
+  options.text = text_width(model);
+  options.tokens = model.num_image_tokens();
+  options.picture = connector_width(model);
+  options.heads = shape.heads;
+  options.head_width = shape.head_width;
+  options.hidden = shape.hidden;
+  options.embedding = shape.embedding;
+  options.seed = seed;
+  options.device = model.device();
+  return options;
+}
+
+// steps, holds, and for each entry its change.
+nlohmann::json effect_of(const std::vector<EntryChange>& changes, const std::vector<bool>& holds) {
+  int64_t steps = 0;
+  auto entries = nlohmann::json::array();
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto& own = changes[i].effect;
+    steps += own.is_object() ? own.value("steps", int64_t{0}) : 0;
+    entries.push_back({{"holds", holds[i]}, {"change", own}});
+  }
+  const bool all = std::all_of(holds.begin(), holds.end(), [](bool one) { return one; });
+  return {{"steps", steps}, {"holds", all}, {"entries", entries}};
+}
+
+}  // namespace
+
+void LedgerSettings::declare(SettingList& list) {
+  list.text("checkpoint", checkpoint,
+            "checkpoint of the trained editor; empty: the one in the model folder");
+  list.choice("context", context, {"always", "never"},
+              "always: questions in scope are answered with the edit in front of them; never: "
+              "only with the entry's change");
+  list.choice("change", change, entry_change_names(),
+              "editor of an entry's own change, which is made if the context alone does not give "
+              "the answer; none: no change");
+  list.choice("scope", scope, {"both", "text", "picture"}, "parts of the key that count");
+  list.number("risk", risk, 1e-6, 1,
+              "largest rate of unrelated questions in the scope of any entry; 1: not calibrated");
+  list.number("confidence", confidence, 0.5, 0.999999,
+              "probability that the rate is not larger than `risk`");
+  list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
+  list.whole("seed", seed, 0, INT64_MAX, "random seed of the entry's change");
+}
+
+void LedgerConfig::declare(SettingList& list) {
+  list.whole(
+      "blocks", blocks, 0, 10000,
+      "number of language blocks after which hidden states are taken; 0: half of the blocks");
+  list.whole("hidden", hidden, 1, 100000, "hidden size of the key network");
+  list.whole("embedding", embedding, 1, 100000, "key size for text and for pictures");
+  list.whole("heads", heads, 1, 1000, "attention heads of the key network");
+  list.whole("head_width", head_width, 1, 10000, "width of an attention head");
+  list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
+  list.whole("rank", rank, 1, 100000, "rank of these layers' changes");
+  list.text("edit_prefix", edit_prefix,
+            "template of the edit before a question: {prompt} and {target}");
+}
+
+LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t seed)
+    : shape(given),
+      features{text_stage(model, shape.blocks), /*whole_rows=*/false,
+               /*pictures=*/model.num_image_tokens() > 0},
+      keys(key_options(model, shape, seed)),
+      counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
+                     model.device()),
+      calibration(at::zeros({0, keys.width()})) {}
+
+NamedTensors LedgerState::parameters() const {
+  auto all = keys.parameters();
+  for (auto& one : counterfactual.parameters()) all.push_back(std::move(one));
+  return all;
+}
+
+std::map<std::string, at::Tensor> LedgerState::tensors() const {
+  auto all = detached_tensors(parameters());
+  all["calibration"] = calibration;
+  return all;
+}
+
+void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
+  auto rest = tensors;
+  const auto found = rest.find("calibration");
+  if (found == rest.end() || found->second.dim() != 2 || found->second.size(1) != keys.width())
+    throw Error("editing::ledger", fmt::format("{} has no calibration keys of this shape", file),
+                "train the editor again with `emend train --editor ledger`");
+  calibration = found->second.to(keys.device());
+  rest.erase(found);
+  copy_tensors(rest, parameters(), "ledger", file);
+}
+
+at::Tensor LedgerState::scoped(const at::Tensor& all, const std::string& scope) const {
+  if (scope == "both" || all.size(1) == shape.embedding) return all;
+  return all.narrow(1, scope == "text" ? 0 : shape.embedding, shape.embedding);
+}
+
+LedgerEditor::LedgerEditor(const nlohmann::json& settings)
+    : settings_(read_settings<LedgerSettings>("ledger", settings)) {}
+
+LedgerEditor::LedgerEditor(std::shared_ptr<const LedgerState> state) : state_(std::move(state)) {
+  settings_.change = "none";
+  settings_.risk = 1;
+}
+
+const LedgerState& LedgerEditor::state(const Vlm& vlm) const {
+  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
+  const auto base = vlm.fingerprint();
+  if (state_ && base_ == base) return *state_;
+  const auto file =
+      settings_.checkpoint.empty() ? find_checkpoint(vlm, "ledger", "") : settings_.checkpoint;
+  auto checkpoint = load_checkpoint(file, "ledger", base);
+  auto shape = nlohmann::json::object();  // without the settings that only training uses
+  for (const auto& setting : describe_settings<LedgerConfig>())
+    if (checkpoint.settings.contains(setting.name))
+      shape[setting.name] = checkpoint.settings[setting.name];
+  auto state =
+      std::make_shared<LedgerState>(*vlm.model, read_settings<LedgerConfig>("ledger", shape));
+  state->load(checkpoint.tensors, file);
+  state_ = state;
+  base_ = base;
+  return *state_;
+}
+
+Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                         const EditContext& context) const {
+  const auto& state = this->state(vlm);
+  const auto forced = force_edits(vlm, requests, /*end_of_answer=*/false);
+  const auto& batch = forced.batch;
+  const auto keys = [&] {
+    at::NoGradGuard no_grad;
+    return state.key_of(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
+  }();
+
+  auto patch = patch_for(*this, vlm, requests);
+  patch.memory.network = state.tensors();
+  patch.memory.reading = settings_json(state.shape);
+  // An entry has a change of its own if the edit in front of the question is not enough.
+  std::vector<EntryChange> changes(requests.size());
+  auto fill = [&] {
+    patch.memory.entries.clear();
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const auto& request = requests[i];
+      const auto& images = batch.rows[i].images;
+      patch.memory.add(ledger_entry(
+          entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),
+          {{"prompt", request.prompt}, {"target", request.target}, {"image", request.image.path}},
+          keys[static_cast<int64_t>(i)], changes[i].deltas));
+    }
+    return patch.interventions(vlm, context.store);
+  };
+  auto holds = edits_hold(vlm, requests, fill(), context.store);
+  for (size_t i = 0; i < requests.size() && settings_.change != "none"; ++i)
+    if (!holds[i]) changes[i] = entry_change(vlm, requests[i], state, settings_, context);
+  const auto interventions = fill();
+  holds = edits_hold(vlm, requests, interventions, context.store);
+  patch.effect = effect_of(changes, holds);
+  patch.id = patch_id(patch);
+  return patch;
+}
+
+EditorInfo ledger_editor() {
+  return {"ledger",
+          "stores each edit with a key of its question and picture; questions near the key are "
+          "answered with the edit, and all others keep their bits (train it first)",
+          describe_settings<LedgerSettings>(),
+          [](const nlohmann::json& given) { return std::make_unique<LedgerEditor>(given); },
+          [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
+            auto recall = std::make_shared<const LedgerRecall>(vlm, patch, store);
+            return Interventions{
+                Intervention::logits_mix([recall](const Pass& pass, const at::Tensor& logits) {
+                  return recall->mix(pass, logits);
+                })};
+          },
+          {},
+          [](const Vlm& vlm, const nlohmann::json& given,
+             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
+            return std::make_unique<TrainableLedger>(vlm, given, store);
+          }};
+}
+
+}  // namespace emend

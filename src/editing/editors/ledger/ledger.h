@@ -1,0 +1,93 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "editing/editor.h"
+#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/memory/counterfactual.h"
+#include "editing/settings/settings.h"
+#include "editing/training/named_tensors.h"
+
+namespace emend {
+
+struct LedgerSettings {
+  std::string checkpoint;          // a trained editor; empty: the one in the model folder
+  std::string context = "always";  // the edit is put in front of questions in its scope
+  std::string change = "lora";     // the editor of an entry's own change; "none"
+  std::string scope = "both";      // the parts of the key that count
+  double risk = 0.01;              // 1: the threshold is `limit`
+  double confidence = 0.95;
+  double limit = 1;  // the largest squared distance of a question in scope
+  int64_t seed = 0;
+
+  void declare(SettingList& list);
+};
+
+// The sizes and options of the networks. They are settings of training, and a checkpoint and the
+// memory of a patch store them.
+struct LedgerConfig {
+  int64_t blocks = 0;  // number of blocks before the text's hidden states; 0: half of them
+  int64_t hidden = 192, embedding = 48, heads = 8, head_width = 24;  // see KeyNetwork
+  std::string sites;  // a glob; empty: all layers of the language module
+  int64_t rank = 8;
+  std::string edit_prefix = "New Fact: {prompt}{target}\nPrompt:";
+
+  void declare(SettingList& list);
+};
+
+// The networks of the editor, trained for one model.
+struct LedgerState {
+  LedgerState(const Model& model, const LedgerConfig& shape, uint64_t seed = 0);
+
+  LedgerConfig shape;
+  FeatureOptions features;
+  KeyNetwork keys;
+  LowRankChange counterfactual;  // how the model reads an edit in front of a question
+  at::Tensor calibration;        // (M, keys.width()) float32: keys of unrelated questions
+
+  NamedTensors parameters() const;
+  std::map<std::string, at::Tensor> tensors() const;
+  // Throws emend::Error, which names `file`, if a tensor is missing, unexpected or has the wrong
+  // shape.
+  void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
+
+  // (B, keys.width()). `seen` is the result of look_at for the pictures of the batch.
+  at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const {
+    return keys.keys(question_features(vlm, batch, seen, features));
+  }
+  // The parts of keys (N, keys.width()) that count: both, text or picture.
+  at::Tensor scoped(const at::Tensor& keys, const std::string& scope) const;
+};
+
+// A ledger of edits changes no weights. Each entry has a key, which is read from the question and
+// the picture, the edit itself, and if necessary a low-rank change of a few kilobytes. A question
+// whose key is near an entry's is in its scope: the model answers it with the edit in front of the
+// question and with the entry's change. All other questions keep their bits. The distance at which
+// a scope ends is calibrated: the rate of unrelated questions in the scope of any entry is at most
+// `risk` (Certificate). A batch edit has one entry for each request.
+class LedgerEditor : public Editor {
+ public:
+  // Throws emend::Error if a setting is unknown.
+  explicit LedgerEditor(const nlohmann::json& settings);
+  // Makes an editor that is still in training.
+  explicit LedgerEditor(std::shared_ptr<const LedgerState> state);
+
+  std::string name() const override { return "ledger"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+  size_t first_stage(const Model& model) const override { return model.stages().size() - 1; }
+  Patch edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
+             const EditContext& context = {}) const override;
+
+ private:
+  const LedgerState& state(const Vlm& vlm) const;
+
+  LedgerSettings settings_;
+  mutable std::shared_ptr<const LedgerState> state_;  // loaded at the first edit
+  mutable std::string base_;  // fingerprint of the model that it was loaded for
+};
+
+}  // namespace emend

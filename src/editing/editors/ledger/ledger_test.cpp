@@ -1,0 +1,150 @@
+#include "editing/editors/ledger/ledger.h"
+
+#include <gmock/gmock.h>
+
+#include "editing/editors/ledger/recall.h"
+#include "editing/patches/merge.h"
+#include "editing/patches/patch_stack.h"
+#include "editing/registry.h"
+#include "editing/testing/every_editor.h"
+#include "editing/testing/tiny_vlm_test.h"
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+using ::testing::HasSubstr;
+
+class LedgerTest : public testing::TinyVlmTest {
+ protected:
+  static void SetUpTestSuite() {
+    TinyVlmTest::SetUpTestSuite();
+    std::filesystem::create_directories(vlm_->folder + "/editors");
+    testing::write_trained_editor(editor_info("ledger"), *vlm_, "");
+  }
+  // The limit is so low that only the question itself is in scope.
+  static Patch edited(const std::vector<EditRequest>& requests, nlohmann::json settings = {}) {
+    nlohmann::json all = {{"risk", 1}, {"limit", 1e-4}};
+    if (!settings.is_null()) all.update(settings);
+    return make_editor("ledger", all)->edit(*vlm_, requests);
+  }
+  static EditRequest request(uint64_t picture, const std::string& target = " cat") {
+    return {{"", testing::noise_image(picture)}, "What is this?", target};
+  }
+  static std::vector<at::Tensor> logits(const std::vector<Query>& queries,
+                                        const Interventions& interventions) {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> all;
+    for (const auto& row : teacher_force(
+             *vlm_, queries, std::vector<std::string>(queries.size(), " cat"), interventions))
+      all.push_back(row.logits);
+    return all;
+  }
+  // In scope, another picture, another question, without a picture.
+  static std::vector<Query> four_queries() {
+    return {{*testing::noise_image(1), "What is this?"},
+            {*testing::noise_image(2), "What is this?"},
+            {*testing::noise_image(1), "Where on earth may this be?"},
+            {{}, "What is this?"}};
+  }
+};
+
+TEST_F(LedgerTest, QuestionsOutOfScopeKeepTheirBits) {
+  const auto before = logits(four_queries(), {});
+  const auto after = logits(four_queries(), edited({request(1)}).interventions(*vlm_));
+  EXPECT_FALSE(at::equal(before[0], after[0]));
+  for (size_t i = 1; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i], after[i])) << i;
+}
+
+TEST_F(LedgerTest, ChangeIsMadeIfTheContextAloneDoesNotHold) {
+  const auto patch = edited({request(1)});
+  ASSERT_EQ(patch.memory.entries.size(), 1u);
+  const auto& effect = patch.effect["entries"][0];
+  // The model of random weights does not copy an edit.
+  ASSERT_FALSE(effect["change"].is_null()) << patch.effect.dump();
+  EXPECT_TRUE(effect["holds"].get<bool>()) << patch.effect.dump();
+  EXPECT_GT(patch.memory.entries[0].tensors.size(), 1u);
+  const auto none = edited({request(1)}, {{"change", "none"}});
+  EXPECT_EQ(none.memory.entries[0].tensors.size(), 1u);
+  EXPECT_FALSE(none.effect["holds"].get<bool>());
+}
+
+TEST_F(LedgerTest, RowsOfDifferentEntriesGetTheirOwnEdits) {
+  const auto one = edited({request(1)}), two = edited({request(2, " dog")});
+  const std::vector<Query> queries = {{*testing::noise_image(1), "What is this?"},
+                                      {*testing::noise_image(2), "What is this?"}};
+  const auto both = logits(queries, merged({one, two}).interventions(*vlm_));
+  EXPECT_TRUE(at::allclose(both[0], logits(queries, one.interventions(*vlm_))[0], 1e-4, 1e-4));
+  EXPECT_TRUE(at::allclose(both[1], logits(queries, two.interventions(*vlm_))[1], 1e-4, 1e-4));
+}
+
+TEST_F(LedgerTest, RemovalLeavesTheOthersAsIfTheEditHadNeverBeenMade) {
+  const auto one = edited({request(1)}), two = edited({request(2, " dog")});
+  PatchStack stack;
+  stack.apply(*vlm_, one);
+  stack.apply(*vlm_, two);
+  stack.remove(one.id);
+  const auto after = logits(four_queries(), stack.interventions(*vlm_));
+  const auto alone = logits(four_queries(), two.interventions(*vlm_));
+  for (size_t i = 0; i < after.size(); ++i) EXPECT_TRUE(at::equal(after[i], alone[i])) << i;
+}
+
+TEST_F(LedgerTest, LaterEditOfTheSameQuestionWins) {
+  auto first = edited({request(1, " cat")});
+  auto second = edited({request(1, " dog")});
+  // The names of entries differ, as for two views of one thing.
+  second.memory.entries[0].name += "'";
+  PatchStack stack;
+  stack.apply(*vlm_, first);
+  stack.apply(*vlm_, second);
+  const auto both = logits(four_queries(), stack.interventions(*vlm_));
+  EXPECT_TRUE(at::equal(both[0], logits(four_queries(), second.interventions(*vlm_))[0]));
+
+  auto patch = first;
+  patch.memory.add(second.memory.entries[0]);
+  const LedgerRecall recall(*vlm_, patch, nullptr);
+  EXPECT_EQ(recall.superseded(), (std::vector<int64_t>{1, -1}));
+}
+
+TEST_F(LedgerTest, ScopeOfThePictureAloneIgnoresTheText) {
+  const auto patch = edited({request(1)}, {{"scope", "text"}});
+  const LedgerRecall recall(*vlm_, patch, nullptr);
+  auto key = patch.memory.entries[0].tensors.at("key").unsqueeze(0).clone();
+  EXPECT_EQ(recall.route(key).item<int64_t>(), 0);
+  key.slice(1, key.size(1) / 2).add_(10);  // another picture
+  EXPECT_EQ(recall.route(key).item<int64_t>(), 0);
+  key.slice(1, 0, key.size(1) / 2).add_(10);  // another text
+  EXPECT_EQ(recall.route(key).item<int64_t>(), -1);
+}
+
+TEST_F(LedgerTest, CalibrationBoundsTheScope) {
+  auto patch = edited({request(1)}, {{"limit", 100}});
+  const auto key = patch.memory.entries[0].tensors.at("key");
+  // The i-th calibration question has the squared distance i.
+  auto calibration = key.repeat({500, 1});
+  calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
+  patch.memory.network["calibration"] = calibration;
+  patch.settings["risk"] = 0.01;
+  const LedgerRecall recall(*vlm_, patch, nullptr);
+  EXPECT_EQ(recall.certificate().touched, 1);  // two of 500 would need 473 samples and one hit
+  EXPECT_NEAR(recall.certificate().threshold, 2, 1e-3);
+  patch.memory.network["calibration"] = calibration.slice(0, 0, 100);
+  try {
+    LedgerRecall(*vlm_, patch, nullptr);
+    FAIL() << "100 questions certify a risk of 0.01";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("it takes 299"));
+  }
+}
+
+TEST_F(LedgerTest, DamagedEntriesAreRefused) {
+  auto patch = edited({request(1)});
+  patch.memory.entries[0].tensors.at("key") = at::zeros({3});
+  EXPECT_THROW(LedgerRecall(*vlm_, patch, nullptr), Error);
+  patch = edited({request(1)});
+  patch.memory.entries[0].tensors["other"] = at::zeros({3});
+  EXPECT_THROW(LedgerRecall(*vlm_, patch, nullptr), Error);
+}
+
+}  // namespace
+}  // namespace emend

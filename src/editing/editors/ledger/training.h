@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "editing/editors/ledger/ledger.h"
+#include "editing/editors/ledger/scope_labels.h"
+#include "editing/training/trainer.h"
+
+namespace emend {
+
+// Training of the ledger. The loss is
+//   key_weight * (contrast + margins) + edit_weight * nll of the model that reads the edits.
+// Keys: for an edit e, a question q in its scope and all questions n that are not,
+//   contrast = -log(exp(-b d(e, q)) / (exp(-b d(e, q)) + sum over n of exp(-b d(e, n))))
+//   margins  = softplus(b (d(e, q) - 0.5)) + softplus(b 1.5 + log sum over n of exp(-b d(e, n)))
+// with squared distances d and b = 3. Out of scope are the questions of the step's other examples,
+// the example's locality questions, its texts with all other pictures and without a picture, and
+// its unrelated texts with its pictures.
+struct LedgerTrainingSettings {
+  LedgerConfig shape;
+  double key_weight = 1, edit_weight = 1;
+  double texts = 0.125;  // share of a step's examples that lose their picture
+  int64_t answers = 2;   // maximum number of questions for each example; 0: all
+  bool end_of_answer = true;
+  int64_t calibration = 1000;  // number of records whose locality questions calibrate scopes
+  int64_t seed = 0;
+  TrainSettings training;
+
+  LedgerTrainingSettings();
+  void declare(SettingList& list);
+};
+
+class TrainableLedger : public TrainableEditor {
+ public:
+  TrainableLedger(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
+  std::string editor() const override { return "ledger"; }
+  nlohmann::json settings() const override { return settings_json(settings_); }
+  const TrainSettings& training() const override { return settings_.training; }
+  std::vector<TrainableParameter> parameters() const override;
+  // With the keys of the calibration questions.
+  std::map<std::string, at::Tensor> tensors() const override;
+  // A checkpoint of SERAC initializes how the model reads an edit.
+  std::vector<std::string> initial_editors() const override { return {"ledger", "serac"}; }
+  void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override;
+  int64_t calibration_records() const override { return settings_.calibration; }
+  void add_calibration(const EditExample& example) override;
+  // `generality` has the loss of questions in scope and the nll. The localities have the loss of
+  // questions out of scope.
+  EditLosses losses(const std::vector<EditExample>& examples) override;
+  std::unique_ptr<Editor> as_editor() const override {
+    return std::make_unique<LedgerEditor>(std::shared_ptr<const LedgerState>(state_));
+  }
+
+ private:
+  // The losses of questions in scope and out of scope. `seen`: see look_at.
+  std::pair<at::Tensor, at::Tensor> key_losses(const ScopeLabels& labels, const Batch& batch,
+                                               const at::Tensor& seen) const;
+
+  const Vlm& vlm_;
+  ActivationStore* store_;
+  LedgerTrainingSettings settings_;
+  std::shared_ptr<LedgerState> state_;
+  std::vector<QuestionFeatures> calibration_;  // one question each
+};
+
+}  // namespace emend
