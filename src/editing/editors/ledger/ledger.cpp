@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "editing/editors/editors.h"
 #include "editing/editors/ledger/entry_change.h"
 #include "editing/editors/ledger/recall.h"
 #include "editing/editors/ledger/training.h"
 #include "editing/editors/memory/language_sites.h"
+#include "editing/editors/memory/prompt_answers.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/training/checkpoint.h"
 #include "editing/training/forced.h"
@@ -56,11 +58,14 @@ void LedgerSettings::declare(SettingList& list) {
   list.choice("change", change, entry_change_names(),
               "editor of an entry's own change, which is made if the context alone does not give "
               "the answer; none: no change");
-  list.choice("scope", scope, {"both", "text", "picture"}, "parts of the key that count");
+  list.choice("scope", scope, {"all", "text", "picture"},
+              "parts of the key that count; all: text, picture and answer");
   list.number("risk", risk, 1e-6, 1,
               "largest rate of unrelated questions in the scope of any entry; 1: not calibrated");
   list.number("confidence", confidence, 0.5, 0.999999,
               "probability that the rate is not larger than `risk`");
+  list.number("answer_weight", answer_weight, 0, 1e6,
+              "weight of the part of a key that has the unedited model's answer; 0: not used");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
   list.whole("seed", seed, 0, INT64_MAX, "random seed of the entry's change");
 }
@@ -86,7 +91,7 @@ LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t
       keys(key_options(model, shape, seed)),
       counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
                      model.device()),
-      calibration(at::zeros({0, keys.width()})) {}
+      calibration(at::zeros({0, width()})) {}
 
 NamedTensors LedgerState::parameters() const {
   auto all = keys.parameters();
@@ -103,7 +108,7 @@ std::map<std::string, at::Tensor> LedgerState::tensors() const {
 void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) {
   auto rest = tensors;
   const auto found = rest.find("calibration");
-  if (found == rest.end() || found->second.dim() != 2 || found->second.size(1) != keys.width())
+  if (found == rest.end() || found->second.dim() != 2 || found->second.size(1) != width())
     throw Error("editing::ledger", fmt::format("{} has no calibration keys of this shape", file),
                 "train the editor again with `emend train --editor ledger`");
   calibration = found->second.to(keys.device());
@@ -111,9 +116,20 @@ void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const s
   copy_tensors(rest, parameters(), "ledger", file);
 }
 
-at::Tensor LedgerState::scoped(const at::Tensor& all, const std::string& scope) const {
-  if (scope == "both" || all.size(1) == shape.embedding) return all;
-  return all.narrow(1, scope == "text" ? 0 : shape.embedding, shape.embedding);
+at::Tensor LedgerState::key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
+                               const at::Tensor& answers) const {
+  const auto question = keys.keys(question_features(vlm, batch, seen, features));
+  return at::cat({question, answer_sketch(answers)}, 1);
+}
+
+at::Tensor LedgerState::scoped(const at::Tensor& all, const LedgerSettings& settings) const {
+  if (settings.scope == "text") return all.narrow(1, 0, shape.embedding);
+  if (settings.scope == "picture")
+    return all.narrow(1, shape.embedding, keys.width() - shape.embedding);
+  const auto question = all.narrow(1, 0, keys.width());
+  if (settings.answer_weight == 0) return question;
+  const auto answer = all.narrow(1, keys.width(), kSketchWidth);
+  return at::cat({question, answer * std::sqrt(settings.answer_weight / 2)}, 1);
 }
 
 LedgerEditor::LedgerEditor(const nlohmann::json& settings)
@@ -150,7 +166,8 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
   const auto& batch = forced.batch;
   const auto keys = [&] {
     at::NoGradGuard no_grad;
-    return state.key_of(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
+    const auto seen = look_at(vlm, batch.pixels, context.store);
+    return state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)).to(at::kCPU);
   }();
 
   auto patch = patch_for(*this, vlm, requests);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "editing/editor.h"
+#include "editing/editors/ledger/answer_sketch.h"
 #include "editing/editors/ledger/key_network.h"
 #include "editing/editors/memory/counterfactual.h"
 #include "editing/settings/settings.h"
@@ -18,10 +19,11 @@ struct LedgerSettings {
   std::string checkpoint;          // a trained editor; empty: the one in the model folder
   std::string context = "always";  // the edit is put in front of questions in its scope
   std::string change = "lora";     // the editor of an entry's own change; "none"
-  std::string scope = "both";      // the parts of the key that count
+  std::string scope = "all";       // the parts of the key that count
   double risk = 0.01;              // 1: the threshold is `limit`
   double confidence = 0.95;
-  double limit = 1;  // the largest squared distance of a question in scope
+  double answer_weight = 4;  // weight of the squared Hellinger distance of answers
+  double limit = 2;          // the largest squared distance of a question in scope
   int64_t seed = 0;
 
   void declare(SettingList& list);
@@ -47,7 +49,7 @@ struct LedgerState {
   FeatureOptions features;
   KeyNetwork keys;
   LowRankChange counterfactual;  // how the model reads an edit in front of a question
-  at::Tensor calibration;        // (M, keys.width()) float32: keys of unrelated questions
+  at::Tensor calibration;        // (M, width()) float32: keys of unrelated questions
 
   NamedTensors parameters() const;
   std::map<std::string, at::Tensor> tensors() const;
@@ -55,20 +57,24 @@ struct LedgerState {
   // shape.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
 
-  // (B, keys.width()). `seen` is the result of look_at for the pictures of the batch.
-  at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const {
-    return keys.keys(question_features(vlm, batch, seen, features));
-  }
-  // The parts of keys (N, keys.width()) that count: both, text or picture.
-  at::Tensor scoped(const at::Tensor& keys, const std::string& scope) const;
+  // The width of a key: text, picture and answer.
+  int64_t width() const { return keys.width() + kSketchWidth; }
+  // The keys of questions, (B, width()). `seen` is the result of look_at for the pictures of the
+  // batch, `answers` that of prompt_answers.
+  at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
+                    const at::Tensor& answers) const;
+  // The parts of keys (N, width()) that count, scaled so that the squared distance of two keys is
+  // that of their scopes.
+  at::Tensor scoped(const at::Tensor& keys, const LedgerSettings& settings) const;
 };
 
-// A ledger of edits changes no weights. Each entry has a key, which is read from the question and
-// the picture, the edit itself, and if necessary a low-rank change of a few kilobytes. A question
-// whose key is near an entry's is in its scope: the model answers it with the edit in front of the
-// question and with the entry's change. All other questions keep their bits. The distance at which
-// a scope ends is calibrated: the rate of unrelated questions in the scope of any entry is at most
-// `risk` (Certificate). A batch edit has one entry for each request.
+// A ledger of edits changes no weights. Each entry has a key, which is read from the question, the
+// picture and the answer of the unedited model, the edit itself, and if necessary a low-rank change
+// of a few kilobytes. A question whose key is near an entry's is in its scope: the model answers it
+// with the edit in front of the question and with the entry's change. All other questions keep
+// their bits. The distance at which a scope ends is calibrated: the rate of unrelated questions in
+// the scope of any entry is at most `risk` (Certificate). A batch edit has one entry for each
+// request.
 class LedgerEditor : public Editor {
  public:
   // Throws emend::Error if a setting is unknown.

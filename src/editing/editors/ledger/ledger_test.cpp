@@ -106,14 +106,14 @@ TEST_F(LedgerTest, LaterEditOfTheSameQuestionWins) {
   EXPECT_EQ(recall.superseded(), (std::vector<int64_t>{1, -1}));
 }
 
-TEST_F(LedgerTest, ScopeOfThePictureAloneIgnoresTheText) {
+TEST_F(LedgerTest, ScopeOfTheTextAloneIgnoresThePicture) {
   const auto patch = edited({request(1)}, {{"scope", "text"}});
   const LedgerRecall recall(*vlm_, patch, nullptr);
   auto key = patch.memory.entries[0].tensors.at("key").unsqueeze(0).clone();
   EXPECT_EQ(recall.route(key).item<int64_t>(), 0);
-  key.slice(1, key.size(1) / 2).add_(10);  // another picture
+  key.slice(1, 4).add_(10);  // another picture and answer
   EXPECT_EQ(recall.route(key).item<int64_t>(), 0);
-  key.slice(1, 0, key.size(1) / 2).add_(10);  // another text
+  key.slice(1, 0, 4).add_(10);  // another text
   EXPECT_EQ(recall.route(key).item<int64_t>(), -1);
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "editing/editors/memory/prompt_answers.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
@@ -103,9 +104,9 @@ LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* 
   std::vector<at::Tensor> all;
   for (const auto& entry : entries_) {
     check_entry(entry, *vlm.model);
-    all.push_back(key_of_entry(entry, state_.keys.width()));
+    all.push_back(key_of_entry(entry, state_.width()));
   }
-  const auto keys = state_.scoped(at::stack(all).to(vlm.model->device()), settings_.scope);
+  const auto keys = state_.scoped(at::stack(all).to(vlm.model->device()), settings_);
   superseded_ = superseded_entries(keys, settings_.limit);
   std::vector<int64_t> active;
   for (size_t i = 0; i < superseded_.size(); ++i)
@@ -116,7 +117,7 @@ LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* 
   certificate_.confidence = settings_.confidence;
   certificate_.threshold = settings_.limit;
   if (settings_.risk < 1)
-    certificate_ = certify(nearest(state_.scoped(state_.calibration, settings_.scope)).first,
+    certificate_ = certify(nearest(state_.scoped(state_.calibration, settings_)).first,
                            settings_.risk, settings_.confidence, settings_.limit);
 }
 
@@ -133,7 +134,7 @@ std::pair<at::Tensor, at::Tensor> LedgerRecall::nearest(const at::Tensor& keys) 
 }
 
 at::Tensor LedgerRecall::route(const at::Tensor& keys) const {
-  const auto [distance, entry] = nearest(state_.scoped(keys, settings_.scope));
+  const auto [distance, entry] = nearest(state_.scoped(keys, settings_));
   return at::where(distance < certificate_.threshold, entry, at::full_like(entry, -1));
 }
 
@@ -142,11 +143,11 @@ at::Tensor LedgerRecall::mix(const Pass& pass, const at::Tensor& logits) const {
   {
     at::NoGradGuard no_grad;
     if (!pass.cache) {
-      answer = begin(pass);
+      answer = begin(pass, logits);
     } else {
       auto& kept = pass.cache->kept[this];
       if (!kept)
-        kept = std::make_shared<ScopedAnswer>(begin(pass));
+        kept = std::make_shared<ScopedAnswer>(begin(pass, logits));
       else
         static_cast<ScopedAnswer*>(kept.get())->next(*vlm_.model, pass);
       answer = *static_cast<ScopedAnswer*>(kept.get());
@@ -155,11 +156,14 @@ at::Tensor LedgerRecall::mix(const Pass& pass, const at::Tensor& logits) const {
   return answer.empty() ? logits : answer.replaced(logits, answer.logits());
 }
 
-ScopedAnswer LedgerRecall::begin(const Pass& pass) const {
+ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) const {
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
   const auto seen = look_at(vlm_, batch.pixels, store_);
-  const auto routed = route(state_.key_of(vlm_, batch, seen)).to(at::kCPU).contiguous();
+  auto answers = prompt_answers(pass, logits);
+  if (!answers.defined()) answers = prompt_answers(model, batch, seen);
+  const auto keys = state_.key_of(vlm_, batch, seen, answers);
+  const auto routed = route(keys).to(at::kCPU).contiguous();
   ScopedRows scoped;
   std::map<size_t, std::vector<size_t>> rows_by_entry;
   for (int64_t row = 0; row < routed.size(0); ++row) {

@@ -27,7 +27,7 @@ class LedgerRecall {
   const std::vector<int64_t>& superseded() const { return superseded_; }
 
  private:
-  ScopedAnswer begin(const Pass& pass) const;
+  ScopedAnswer begin(const Pass& pass, const at::Tensor& logits) const;
   // (A, width) -> (A): the squared distance to the nearest active entry, and its index.
   std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& keys) const;
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "editing/editors/ledger/scope_labels.h"
+#include "editing/editors/memory/prompt_answers.h"
 
 namespace emend {
 namespace {
@@ -68,17 +69,19 @@ void TrainableLedger::add_calibration(const EditExample& example) {
   std::vector<TargetQuery> unrelated = example.image_locality;
   unrelated.insert(unrelated.end(), example.text_locality.begin(), example.text_locality.end());
   for (const auto& query : unrelated) {
-    const auto forced = force(vlm_, {query}, /*end_of_answer=*/false);
-    calibration_.push_back(question_features(
-        vlm_, forced.batch, look_at(vlm_, forced.batch.pixels, store_), state_->features));
+    at::NoGradGuard no_grad;
+    const auto batch = force(vlm_, {query}, /*end_of_answer=*/false).batch;
+    const auto seen = look_at(vlm_, batch.pixels, store_);
+    calibration_.push_back({question_features(vlm_, batch, seen, state_->features),
+                            answer_sketch(prompt_answers(*vlm_.model, batch, seen))});
   }
 }
 
 std::map<std::string, at::Tensor> TrainableLedger::tensors() const {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> keys = {at::zeros({0, state_->keys.width()})};
-  for (const auto& question : calibration_)
-    keys.push_back(state_->keys.keys(question).to(at::kCPU));
+  std::vector<at::Tensor> keys;
+  for (const auto& [features, answer] : calibration_)
+    keys.push_back(at::cat({state_->keys.keys(features), answer}, 1).to(at::kCPU));
   auto all = state_->tensors();
   if (!calibration_.empty()) all["calibration"] = at::cat(keys);
   return all;
@@ -150,7 +153,11 @@ std::pair<at::Tensor, at::Tensor> TrainableLedger::key_losses(const ScopeLabels&
 
 void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
-  if (tensors.count("calibration")) return state_->load(tensors, file);
+  if (tensors.count("calibration")) {
+    auto networks = tensors;
+    networks.erase("calibration");  // it is computed again
+    return copy_tensors(networks, state_->parameters(), "ledger", file);
+  }
   // A checkpoint of SERAC has the same counterfactual model.
   std::map<std::string, at::Tensor> reading;
   for (const auto& [name, tensor] : tensors)

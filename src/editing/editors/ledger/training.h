@@ -32,6 +32,12 @@ struct LedgerTrainingSettings {
   void declare(SettingList& list);
 };
 
+// An unrelated question, before the key network.
+struct CalibrationQuestion {
+  QuestionFeatures features;
+  at::Tensor answer;  // (1, kSketchWidth)
+};
+
 class TrainableLedger : public TrainableEditor {
  public:
   TrainableLedger(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
@@ -62,7 +68,7 @@ class TrainableLedger : public TrainableEditor {
   ActivationStore* store_;
   LedgerTrainingSettings settings_;
   std::shared_ptr<LedgerState> state_;
-  std::vector<QuestionFeatures> calibration_;  // one question each
+  std::vector<CalibrationQuestion> calibration_;
 };
 
 }  // namespace emend
