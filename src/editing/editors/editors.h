@@ -15,5 +15,7 @@ EditorInfo serac_editor();
 EditorInfo rome_editor();
 EditorInfo memit_editor();
 EditorInfo alphaedit_editor();
+EditorInfo ultraedit_editor();
+EditorInfo grace_editor();
 
 }  // namespace emend

@@ -5,12 +5,12 @@
 
 #include "editing/patches/patch_stack.h"
 #include "editing/testing/statistics.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "editing/tracing/trace_edits.h"
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -18,17 +18,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class LocatingEditorTest : public ::testing::Test {
+class LocatingEditorTest : public testing::TinyVlmTest {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(folder_->path());
-    vlm_ = std::make_unique<Vlm>(load_vlm(folder_->path()));
+    TinyVlmTest::SetUpTestSuite();
     testing::write_statistics(*vlm_);
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
   }
   static EditRequest request(uint64_t picture = 1, const std::string& target = " cat") {
     return {{"", testing::noise_image(picture)}, "What is this?", target};
@@ -58,11 +52,7 @@ class LocatingEditorTest : public ::testing::Test {
   }
 
   static constexpr const char* kSite = "language_model.model.decoder.layers.1.fc2";
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> LocatingEditorTest::folder_;
-std::unique_ptr<Vlm> LocatingEditorTest::vlm_;
 
 // The edited layer maps the mean key to the optimized value: that of the bare prompt with offset.
 TEST_F(LocatingEditorTest, RomeMapsTheMeanKeyToTheValue) {
@@ -100,7 +90,7 @@ TEST_F(LocatingEditorTest, MemitSpreadsTheResidualOverLayers) {
   const auto patch = editor->edit(*vlm_, {request()});
   ASSERT_EQ(patch.deltas.size(), 3u);
   EXPECT_EQ(patch.keys.size(), 3u);
-  for (const auto& [site, keys] : patch.keys) EXPECT_EQ(keys.size(0), 1) << site;
+  for (const auto& own : patch.keys) EXPECT_EQ(own.keys.size(0), 1) << own.site;
   EXPECT_LT(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
 }
 
