@@ -25,6 +25,10 @@ struct WeightDelta {
 // replacement. An observer returns its argument.
 using Transform = std::function<at::Tensor(const at::Tensor&)>;
 
+// Receives the input and the output of a layer, (R, T, in) and (R, T, out), and returns the
+// replacement of the output.
+using LayerTransform = std::function<at::Tensor(const at::Tensor& input, const at::Tensor& output)>;
+
 // An intervention at one point of a layer; several run in order. `rows`: (R) bool, the rows that it
 // changes; undefined: all.
 struct Attachment {
@@ -32,6 +36,7 @@ struct Attachment {
   WeightDelta delta;    // kind weight
   Transform transform;  // kinds input, output
   at::Tensor rows;
+  LayerTransform layer = {};  // kind output, instead of a transform
 };
 
 // Returns the transform's result for the rows in `rows` (undefined: all), and x unchanged, bit for

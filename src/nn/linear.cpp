@@ -40,7 +40,10 @@ at::Tensor Linear::operator()(const at::Tensor& x, const Attachments& attachment
   for (const auto& a : *here)
     if (a.kind == Attachment::Kind::weight) y = with_delta(y, input, a);
   for (const auto& a : *here)
-    if (a.kind == Attachment::Kind::output) y = apply_transform(y, a.transform, a.rows);
+    if (a.kind == Attachment::Kind::output) {
+      const Transform layer = [&](const at::Tensor& output) { return a.layer(input, output); };
+      y = apply_transform(y, a.layer ? layer : a.transform, a.rows);
+    }
   return y;
 }
 

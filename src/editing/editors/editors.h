@@ -16,5 +16,7 @@ EditorInfo rome_editor();
 EditorInfo memit_editor();
 EditorInfo alphaedit_editor();
 EditorInfo ledger_editor();
+EditorInfo ultraedit_editor();
+EditorInfo grace_editor();
 
 }  // namespace emend

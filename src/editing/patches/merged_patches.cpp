@@ -61,13 +61,16 @@ void MergedPatches::add_weights(const Patch& patch) {
 }
 
 void MergedPatches::add_keys(const Patch& patch) {
-  for (const auto& [site, keys] : patch.keys) {
-    const auto known = std::find_if(keys_.begin(), keys_.end(),
-                                    [&](const SiteKeys& other) { return other.site == site; });
-    if (known == keys_.end())
-      keys_.push_back({site, keys});
-    else
-      known->keys = at::cat({known->keys, keys}, 0);
+  for (const auto& own : patch.keys) {
+    const auto known = std::find_if(keys_.begin(), keys_.end(), [&](const SiteKeys& other) {
+      return other.site == own.site && other.gradients.defined() == own.gradients.defined();
+    });
+    if (known == keys_.end()) {
+      keys_.push_back(own);
+      continue;
+    }
+    known->keys = at::cat({known->keys, own.keys}, 0);
+    if (own.gradients.defined()) known->gradients = at::cat({known->gradients, own.gradients}, 0);
   }
 }
 

@@ -16,7 +16,7 @@ class MergedPatches {
   // See Patch::interventions.
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const;
   std::vector<SiteDelta> deltas() const;
-  // The keys of all patches, by site.
+  // The keys of all patches, by site; keys with and without gradients are apart.
   const std::vector<SiteKeys>& keys() const { return keys_; }
   // Patches without deltas, one for each memory.
   const std::vector<Patch>& memories() const { return memories_; }

@@ -93,9 +93,10 @@ std::string patch_id(const Patch& patch) {
       add_tensor_to_id(hash, delta.dense);
     }
   }
-  for (const auto& [site, keys] : patch.keys) {
+  for (const auto& [site, keys, gradients] : patch.keys) {
     hash.update_sized(site);
     add_tensor_to_id(hash, keys);
+    if (gradients.defined()) add_tensor_to_id(hash, gradients);
   }
   // A patch without a memory keeps the id of versions that had no memories.
   add_tensors_to_id(hash, patch.memory.network);

@@ -24,6 +24,9 @@ struct SiteDelta {
 struct SiteKeys {
   std::string site;
   at::Tensor keys;  // (n, in) float32
+  // (n, out) float32: the gradients of the loss at the outputs, whose statistics UltraEdit keeps;
+  // undefined for other editors.
+  at::Tensor gradients = {};
 };
 
 // The memory of a patch, with one entry for each edit: SERAC and IKE retrieve from it.
@@ -75,8 +78,8 @@ Interventions on_weights(const std::vector<SiteDelta>& deltas);
 // bytes of the deltas.
 std::string patch_id(const Patch& patch);
 
-// Writes a safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `SITE.keys`;
-// `memory.network.NAME` and `memory.ENTRY.NAME`) with all other fields in its metadata. The file is
+// Writes a safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `SITE.keys` and
+// `SITE.gradients`; `memory.network.NAME` and `memory.ENTRY.NAME`) with all other fields in its metadata. The file is
 // written completely or not at all. Throws emend::Error if a delta is not finite float32.
 void save_patch(const std::string& path, const Patch& patch);
 // Reads a patch strictly. Throws emend::Error if the file is not a patch, has a newer format, has

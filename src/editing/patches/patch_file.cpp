@@ -159,9 +159,10 @@ void save_patch(const std::string& path, const Patch& patch) {
     }
   }
   auto with_keys = nlohmann::json::array();
-  for (const auto& [site, keys] : patch.keys) {
+  for (const auto& [site, keys, gradients] : patch.keys) {
     with_keys.push_back(site);
     add(site + ".keys", keys);
+    if (gradients.defined()) add(site + ".gradients", gradients);
   }
   for (const auto& [name, tensor] : patch.memory.network)
     add(network_tensor(name), tensor, /*matrix=*/false);
@@ -248,7 +249,15 @@ Patch load_patch(const std::string& path) {
       const auto site = entry.get<std::string>();
       if (!used.insert(site + ".keys").second)
         reject_patch(path, fmt::format("lists the keys of '{}' twice", site));
-      patch.keys.push_back({site, read_matrix(path, *file, site + ".keys")});
+      SiteKeys keys{site, read_matrix(path, *file, site + ".keys")};
+      if (const auto name = site + ".gradients"; file->tensors().count(name)) {
+        used.insert(name);
+        keys.gradients = read_matrix(path, *file, name);
+        if (keys.gradients.size(0) != keys.keys.size(0))
+          reject_patch(path, fmt::format("has {} keys of '{}', but {} gradients",
+                                         keys.keys.size(0), site, keys.gradients.size(0)));
+      }
+      patch.keys.push_back(std::move(keys));
     }
   }
   if (description.contains("memory"))

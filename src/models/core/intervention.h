@@ -30,6 +30,8 @@ enum class Point {
 struct Intervention {
   using Rewrite = std::function<Batch(const Batch&)>;
   using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)>;
+  using LayerMix = std::function<at::Tensor(const Pass& pass, const at::Tensor& input,
+                                            const at::Tensor& output)>;
 
   // Rewrites the rows before the pass begins.
   static Intervention request(Rewrite rewrite);
@@ -37,6 +39,9 @@ struct Intervention {
   static Intervention weight(std::string site, WeightDelta delta);
   static Intervention input(std::string site, Transform transform);
   static Intervention output(std::string site, Transform transform);
+  // The output of a site, computed from its input and output. The function also sees the pass,
+  // which says where the prompt of each row ends.
+  static Intervention layer(std::string site, LayerMix mix);
   // The residual stream after a stage (`language.block.3`). Vision stages run one image at a time:
   // their transforms get (1, P, D).
   static Intervention boundary(std::string stage, Transform transform);
@@ -56,6 +61,7 @@ struct Intervention {
   Rewrite rewrite = {};         // request
   std::vector<bool> rows = {};  // scope; empty: all rows
   Mix mix = {};                 // logits, instead of a transform
+  LayerMix layer_mix = {};      // output, instead of a transform
 };
 using Interventions = std::vector<Intervention>;
 

@@ -55,6 +55,29 @@ class InterventionTest : public ::testing::Test {
   Batch batch = fixture.batch("image_right");
 };
 
+TEST_F(InterventionTest, LayerGetsThePassTheInputAndTheOutputAndChangesRowsInScope) {
+  const auto& site = model->site(kFc1);
+  int calls = 0;
+  const auto layer = Intervention::layer(kFc1, [&](const Pass& pass, const at::Tensor& input,
+                                                   const at::Tensor& output) {
+    ++calls;
+    EXPECT_EQ(pass.prompt_lengths.size(0), 3);
+    EXPECT_EQ(input.size(-1), site.in);
+    EXPECT_EQ(output.size(-1), site.out);
+    EXPECT_LT(
+        (at::linear(input, model->weight(site), model->parameters().at(kFc1 + ".bias")) - output)
+            .abs()
+            .max()
+            .item<double>(),
+        1e-4);
+    return output * output;
+  });
+  EXPECT_EQ(changed({layer}), (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(changed({layer.on_rows({false, true, false})}), std::vector<int>{1});
+  EXPECT_EQ(calls, 2);
+  EXPECT_TRUE(at::equal(logits({layer}), logits({Intervention::output(kFc1, square())})));
+}
+
 TEST_F(InterventionTest, MixGetsThePassAndChangesRowsInScope) {
   auto mix = Intervention::logits_mix(nullptr).on_rows({false, true, false});
   mix.mix = [](const Pass& pass, const at::Tensor& logits) {

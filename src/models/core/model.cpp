@@ -163,7 +163,8 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
         i.point == Point::input || i.point == Point::weight || i.point == Point::output;
     const Site* site = at_site ? &this->site(i.where) : nullptr;
     if (i.point == Point::weight) check_delta(i.delta, *site);
-    const bool acts = i.transform || (i.point == Point::logits && i.mix);
+    const bool acts = i.transform || (i.point == Point::logits && i.mix) ||
+                      (i.point == Point::output && i.layer_mix);
     if (i.point != Point::weight && !acts)
       throw Error("models::run", fmt::format("the intervention at `{}` has no transform", i.where),
                   "set `transform`");
@@ -186,7 +187,12 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
     const auto kind = i.point == Point::input    ? Attachment::Kind::input
                       : i.point == Point::weight ? Attachment::Kind::weight
                                                  : Attachment::Kind::output;
-    by_site[site - sites_.data()].push_back({kind, i.delta, i.transform, rows});
+    LayerTransform layer;
+    if (i.layer_mix)
+      layer = [&pass, &i](const at::Tensor& input, const at::Tensor& output) {
+        return i.layer_mix(pass, input, output);
+      };
+    by_site[site - sites_.data()].push_back({kind, i.delta, i.transform, rows, layer});
   }
   return plan;
 }
@@ -256,7 +262,7 @@ Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
   for (size_t s = 0; s < by_site.size(); ++s)
     for (const auto& a : by_site[s])
       if (acts(sites_[s].stage, a.rows))
-        own.attachments.by_site[s].push_back({a.kind, a.delta, a.transform, {}});
+        own.attachments.by_site[s].push_back({a.kind, a.delta, a.transform, {}, a.layer});
   return own;
 }
 

@@ -19,7 +19,8 @@ namespace {
               "write for example --set layers=3,4,5 or layers=3-5");
 }
 
-// Parses "3,4,5" or "3-5".
+}  // namespace
+
 std::vector<size_t> parse_layers(const std::string& layers, size_t count) {
   std::vector<size_t> parsed;
   const char* at = layers.data();
@@ -48,8 +49,6 @@ std::vector<size_t> parse_layers(const std::string& layers, size_t count) {
     refuse_layers(layers, count);
   return parsed;
 }
-
-}  // namespace
 
 void LocateSettings::declare(SettingList& list) {
   list.choice("module", module, module_names(),

@@ -53,4 +53,8 @@ bool looks_up_subject(const LocateSettings& settings, const EditRequest& request
 std::vector<Site> located_sites(const Model& model, const LocateSettings& settings,
                                 const std::vector<size_t>& defaults);
 
+// Parses block numbers below `count`, "3,4,5" or "3-5", in ascending order. Throws emend::Error if
+// one is out of range or is listed twice.
+std::vector<size_t> parse_layers(const std::string& layers, size_t count);
+
 }  // namespace emend

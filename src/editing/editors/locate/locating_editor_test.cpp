@@ -90,7 +90,7 @@ TEST_F(LocatingEditorTest, MemitSpreadsTheResidualOverLayers) {
   const auto patch = editor->edit(*vlm_, {request()});
   ASSERT_EQ(patch.deltas.size(), 3u);
   EXPECT_EQ(patch.keys.size(), 3u);
-  for (const auto& [site, keys] : patch.keys) EXPECT_EQ(keys.size(0), 1) << site;
+  for (const auto& own : patch.keys) EXPECT_EQ(own.keys.size(0), 1) << own.site;
   EXPECT_LT(patch.effect["loss_after"].get<double>(), patch.effect["loss_before"].get<double>());
 }
 

@@ -105,8 +105,11 @@ class ValueForward {
       batch.rows.push_back(std::move(row));
       kl_ = true;
     }
-    // Nothing is before a lookup position at the start of a row, and a picture is not divided.
-    bool shared = true;
+    // Nothing is before a lookup position at the start of a row, a picture is not divided, and
+    // earlier edits that look at the whole prompt do not get a part of it.
+    bool shared = std::all_of(base_.begin(), base_.end(), [](const Intervention& i) {
+      return i.point == Point::weight || i.point == Point::logits;
+    });
     for (size_t r = 0; r < lookup.size(); ++r) {
       const auto& ids = batch.rows[r].ids;
       shared = shared && lookup[r] > 0 &&

@@ -47,6 +47,8 @@ Key ignore(const std::string& name, const std::string& reason);
 Key encoder(const std::string& name, const std::string& reason,
             const std::function<void(File&, const std::string& folder)>& use);
 Key copy(const std::string& name, const std::string& setting);
+// A key of which emend implements only one value.
+Key fixed(const std::string& name, const nlohmann::json& only, const std::string& reason);
 // A key that `finish` converts.
 Key later(const std::string& name);
 std::vector<Key> operator+(std::vector<Key> keys, const std::vector<Key>& more);
@@ -85,5 +87,8 @@ Algorithm ike();  // ike.cpp
 Algorithm rome(const std::string& name);
 Algorithm memit();
 Algorithm alphaedit();
+// lifelong.cpp: the editors for long sequences of edits.
+Algorithm ultraedit();
+Algorithm grace();
 
 }  // namespace emend::easyedit

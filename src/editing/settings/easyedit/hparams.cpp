@@ -84,6 +84,15 @@ Key copy(const std::string& name, const std::string& setting) {
   return {name, [setting](File& file, const json& value) { file.settings[setting] = value; }, {}};
 }
 
+Key fixed(const std::string& name, const json& only, const std::string& reason) {
+  return {name,
+          [name, only](File& file, const json& value) {
+            if (value != only)
+              file.wrong(name, fmt::format("{}, the only implemented value", only.dump()));
+          },
+          reason};
+}
+
 Key later(const std::string& name) {
   return {name, [](File&, const json&) {}, {}};
 }
@@ -164,7 +173,9 @@ std::vector<Algorithm> algorithms() {
           rome("ROME"),
           rome("R-ROME"),
           memit(),
-          alphaedit()};
+          alphaedit(),
+          ultraedit(),
+          grace()};
 }
 
 // The alias "ft" of FT is needed, because `alg` can differ from `alg_name`.

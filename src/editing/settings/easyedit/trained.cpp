@@ -23,16 +23,6 @@ Key train(const std::string& name, const std::string& setting) {
           {}};
 }
 
-// A key of which emend implements only one value.
-Key fixed(const std::string& name, const json& only, const std::string& reason) {
-  return {name,
-          [name, only](File& file, const json& value) {
-            if (value != only)
-              file.wrong(name, fmt::format("{}, the only implemented value", only.dump()));
-          },
-          reason};
-}
-
 std::vector<Key> trained_keys() {
   auto archive = [](File& file, const json& value) {
     if (value.is_null()) return;
