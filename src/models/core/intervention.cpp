@@ -19,6 +19,9 @@ Intervention Intervention::input(std::string site, Transform transform) {
 Intervention Intervention::output(std::string site, Transform transform) {
   return {.point = Point::output, .where = std::move(site), .transform = std::move(transform)};
 }
+Intervention Intervention::output_mix(std::string site, Mix mix) {
+  return {.point = Point::output, .where = std::move(site), .mix = std::move(mix)};
+}
 Intervention Intervention::boundary(std::string stage, Transform transform) {
   return {.point = Point::boundary, .where = std::move(stage), .transform = std::move(transform)};
 }

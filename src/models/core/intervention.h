@@ -29,7 +29,7 @@ enum class Point {
 //   generate(vlm, {query}, {zeroed, edited.on_rows({true})});
 struct Intervention {
   using Rewrite = std::function<Batch(const Batch&)>;
-  using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)>;
+  using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& values)>;
 
   // Rewrites the rows before the pass begins.
   static Intervention request(Rewrite rewrite);
@@ -37,6 +37,9 @@ struct Intervention {
   static Intervention weight(std::string site, WeightDelta delta);
   static Intervention input(std::string site, Transform transform);
   static Intervention output(std::string site, Transform transform);
+  // The output of a site in the language module. A mix also sees the pass, so that the change can
+  // depend on the prompt of a row.
+  static Intervention output_mix(std::string site, Mix mix);
   // The residual stream after a stage (`language.block.3`). Vision stages run one image at a time:
   // their transforms get (1, P, D).
   static Intervention boundary(std::string stage, Transform transform);
@@ -55,7 +58,7 @@ struct Intervention {
   Transform transform = {};     // input, output, boundary, logits
   Rewrite rewrite = {};         // request
   std::vector<bool> rows = {};  // scope; empty: all rows
-  Mix mix = {};                 // logits, instead of a transform
+  Mix mix = {};                 // output or logits, instead of a transform
 };
 using Interventions = std::vector<Intervention>;
 

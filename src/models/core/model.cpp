@@ -163,7 +163,8 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
         i.point == Point::input || i.point == Point::weight || i.point == Point::output;
     const Site* site = at_site ? &this->site(i.where) : nullptr;
     if (i.point == Point::weight) check_delta(i.delta, *site);
-    const bool acts = i.transform || (i.point == Point::logits && i.mix);
+    const bool acts =
+        i.transform || ((i.point == Point::logits || i.point == Point::output) && i.mix);
     if (i.point != Point::weight && !acts)
       throw Error("models::run", fmt::format("the intervention at `{}` has no transform", i.where),
                   "set `transform`");
@@ -186,7 +187,10 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
     const auto kind = i.point == Point::input    ? Attachment::Kind::input
                       : i.point == Point::weight ? Attachment::Kind::weight
                                                  : Attachment::Kind::output;
-    by_site[site - sites_.data()].push_back({kind, i.delta, i.transform, rows});
+    auto transform = i.transform;
+    if (i.mix)
+      transform = [&pass, mix = i.mix](const at::Tensor& values) { return mix(pass, values); };
+    by_site[site - sites_.data()].push_back({kind, i.delta, std::move(transform), rows});
   }
   return plan;
 }
