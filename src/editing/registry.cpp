@@ -18,7 +18,7 @@ bool EditorInfo::has_setting(const std::string& setting) const {
 std::vector<EditorInfo> editor_infos() {
   return {ft_editor(),    lora_editor(),          ike_editor(),   ke_editor(),
           mend_editor(),  mend_iterated_editor(), serac_editor(), rome_editor(),
-          memit_editor(), alphaedit_editor()};
+          memit_editor(), alphaedit_editor(),     wise_editor()};
 }
 
 std::vector<std::string> editor_names() {

@@ -15,5 +15,6 @@ EditorInfo serac_editor();
 EditorInfo rome_editor();
 EditorInfo memit_editor();
 EditorInfo alphaedit_editor();
+EditorInfo wise_editor();
 
 }  // namespace emend

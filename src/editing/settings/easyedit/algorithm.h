@@ -85,5 +85,6 @@ Algorithm ike();  // ike.cpp
 Algorithm rome(const std::string& name);
 Algorithm memit();
 Algorithm alphaedit();
+Algorithm wise();  // wise.cpp
 
 }  // namespace emend::easyedit

@@ -164,7 +164,8 @@ std::vector<Algorithm> algorithms() {
           rome("ROME"),
           rome("R-ROME"),
           memit(),
-          alphaedit()};
+          alphaedit(),
+          wise()};
 }
 
 // The alias "ft" of FT is needed, because `alg` can differ from `alg_name`.
