@@ -18,5 +18,6 @@ EditorInfo alphaedit_editor();
 EditorInfo ledger_editor();
 EditorInfo ultraedit_editor();
 EditorInfo grace_editor();
+EditorInfo wise_editor();
 
 }  // namespace emend

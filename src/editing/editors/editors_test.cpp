@@ -128,9 +128,10 @@ TEST_P(EditorsTest, SequentialEditsStack) {
   EditContext context;
   context.base = stack.interventions(*vlm_);
   auto second = editor()->edit(*vlm_, {request(2, " dog")}, context);
-  // The second edit depends on the first, except for editors that only store entries.
+  // The second edit depends on the first, except for editors that only store entries. The entries
+  // of WISE are trained on top of each other.
   const bool alike = second.id == editor()->edit(*vlm_, {request(2, " dog")}).id;
-  EXPECT_EQ(alike, !second.memory.entries.empty());
+  EXPECT_EQ(alike, !second.memory.entries.empty() && !kind().has_setting("save_freq"));
   stack.apply(*vlm_, second);
   EXPECT_FALSE(at::equal(logits(stack.interventions(*vlm_), 2), after_first));
   stack.remove(second.id);

@@ -17,7 +17,9 @@ inline nlohmann::json quick_settings(const EditorInfo& kind) {
   if (kind.has_setting("steps")) settings["steps"] = 6;
   if (kind.has_setting("lr")) settings["lr"] = 0.01;
   if (kind.has_setting("stop_loss")) settings["stop_loss"] = 0;
-  if (kind.has_setting("prefixes"))
+  if (kind.has_setting("save_freq"))
+    settings.update({{"prefixes", 1}, {"unrelated", 1}, {"prefix_length", 3}, {"lr", 0.1}});
+  if (kind.has_setting("ridge"))
     settings.update({{"lr", 0.1},
                      {"prefixes", 2},
                      {"prefix_length", 3},

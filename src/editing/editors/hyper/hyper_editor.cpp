@@ -25,8 +25,11 @@ Patch hyper_patch(const Editor& editor, const Vlm& vlm, const std::vector<EditRe
   auto patch = patch_for(editor, vlm, requests);
   for (const auto& deltas : edit.deltas) {
     auto change = joined(deltas);
-    if (change.delta.down.size(0) > 0) patch.deltas.push_back(std::move(change));
+    if (change.delta.down.size(0) == 0) continue;
+    if (edit.adapt) change.delta = edit.adapt(change);
+    patch.deltas.push_back(std::move(change));
   }
+  patch.keys = edit.keys;
   if (patch.deltas.empty())
     throw Error("editing::" + editor.name(), "the edit has no gradient at any layer of the editor",
                 "without an image, only the language module can be edited");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -30,6 +31,9 @@ struct HyperEdit {
   int64_t steps = 1;                // gradients taken
   std::string failure_reason;       // stop_reason of an edit that does not hold
   nlohmann::json effect = nullptr;  // further fields of the patch's effect
+  std::vector<SiteKeys> keys = {};  // of the patch
+  // Adapts the joined change of a site, if it is set.
+  std::function<WeightDelta(const SiteDelta&)> adapt = {};
 };
 
 // Applies the deltas and measures the edit. Throws emend::Error if the edit has no gradient at any

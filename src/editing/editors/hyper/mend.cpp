@@ -29,7 +29,29 @@ void keep_wanting(const Model& model, const Pass& prefix, const at::Tensor& want
   }
 }
 
+// The inputs of each site: at the positions that predict the answer, or in other modules than
+// language at those with a gradient.
+std::vector<SiteKeys> edit_keys(const Model& model, const std::vector<Site>& sites,
+                                const std::vector<GradientFactors>& factors,
+                                const ForcedBatch& forced) {
+  std::vector<SiteKeys> keys;
+  for (size_t i = 0; i < sites.size(); ++i) {
+    if (!factors[i].input.defined()) continue;
+    const auto inputs = factors[i].input.flatten(0, 1);
+    const auto at = model.stages()[sites[i].stage].module == Module::language
+                        ? answer_positions(forced).to(inputs.device())
+                        : (factors[i].gradient.flatten(0, 1) != 0).any(1).nonzero().squeeze(1);
+    keys.push_back({sites[i].name, inputs.index_select(0, at).to(at::kCPU).contiguous()});
+  }
+  return keys;
+}
+
 }  // namespace
+
+void MendSettings::declare(SettingList& list) {
+  HyperSettings::declare(list);
+  sequence.declare(list);
+}
 
 MendState::Edit MendState::make(
     const Model& model, const Pass& prefix, const ForcedBatch& forced, const Interventions& base,
@@ -117,11 +139,23 @@ MendState MendEditor::load(const Model& model, EditorCheckpoint& checkpoint,
 HyperEdit MendEditor::propose(const Vlm& vlm, const MendState& state,
                               const std::vector<EditRequest>&, const Pass& prefix,
                               const ForcedBatch& forced, const EditContext& context) const {
-  auto made = state.make(*vlm.model, prefix, forced, context.base, {}, rounds());
+  std::vector<SiteKeys> keys;
+  const auto observe = [&](const std::vector<GradientFactors>& factors) {
+    if (settings_.sequence.simie > 0 && keys.empty())
+      keys = edit_keys(*vlm.model, state.network.sites(), factors, forced);
+  };
+  auto made = state.make(*vlm.model, prefix, forced, context.base, observe, rounds());
   // If the last round added nothing, its loss is the final one.
   if (static_cast<int64_t>(made.losses.size()) > made.rounds) made.losses.pop_back();
-  return {std::move(made.deltas), std::move(made.losses), made.rounds,
-          made.limited ? "step_limit" : "no_progress"};
+  HyperEdit edit{std::move(made.deltas), std::move(made.losses), made.rounds,
+                 made.limited ? "step_limit" : "no_progress"};
+  if (!settings_.sequence.active()) return edit;
+  edit.keys = keys;
+  edit.adapt = [this, &vlm, &context, keys](const SiteDelta& change) {
+    return sequence_.adapt(settings_.sequence, vlm, vlm.model->site(change.site), change.delta,
+                           keys_at(keys, change.site), keys_at(context.history, change.site));
+  };
+  return edit;
 }
 
 namespace {

@@ -7,6 +7,7 @@
 
 #include "editing/editors/hyper/hyper_editor.h"
 #include "editing/editors/hyper/mend_network.h"
+#include "editing/editors/lifelong/sequence_changes.h"
 
 namespace emend {
 
@@ -16,7 +17,11 @@ struct MendRounds {
   double stop_loss = 0;  // mean nll per token at which an edit takes no further gradient
 };
 
-using MendSettings = HyperSettings;
+struct MendSettings : HyperSettings {
+  SequenceSettings sequence;
+
+  void declare(SettingList& list);
+};
 
 struct MendIteratedSettings : MendSettings {
   MendRounds rounds{20, 0.02};
@@ -70,6 +75,7 @@ class MendEditor : public HyperEditor<MendState> {
 
  private:
   MendSettings settings_;
+  SequenceChanges sequence_;
 };
 
 // MEND with several rounds: an edit that does not hold after the first gradient takes the gradient

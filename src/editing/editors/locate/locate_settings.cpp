@@ -105,6 +105,7 @@ void LocateSettings::declare(SettingList& list) {
   list.number("ridge", ridge, 0, 1e6,
               "ridge of the covariance, relative to the mean of its diagonal");
   list.whole("seed", seed, 0, INT64_MAX, "random seed");
+  sequence.declare(list);
 }
 
 bool looks_up_subject(const LocateSettings& settings, const EditRequest& request) {

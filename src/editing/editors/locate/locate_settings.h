@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "editing/editor.h"
+#include "editing/editors/lifelong/sequence_changes.h"
 #include "editing/settings/settings.h"
 #include "models/core/model.h"
 
@@ -36,6 +37,7 @@ struct LocateSettings {
   double text_weight = 0.1;
   double ridge = 1e-3;
   int64_t seed = 0;
+  SequenceSettings sequence;
 
   void declare(SettingList& list);
 };

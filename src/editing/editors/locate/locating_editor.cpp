@@ -46,16 +46,23 @@ at::Tensor weighted_mean(const at::Tensor& values, const at::Tensor& weights) {
 at::Tensor as_columns(const at::Tensor& values) { return values.to(at::kDouble).flatten(0, 1).t(); }
 
 at::Tensor history_at(const EditContext& context, const std::string& site) {
-  std::vector<at::Tensor> keys;
-  for (const auto& earlier : context.history)
-    if (earlier.site == site) keys.push_back(earlier.keys.t().to(at::kDouble));
-  return keys.empty() ? at::Tensor() : at::cat(keys, 1);
+  return keys_at(context.history, site);
 }
 
 double first_loss(const std::vector<LocatedEdit>& edits) {
   double sum = 0;
   for (const auto& edit : edits) sum += edit.value.losses.front();
   return sum / static_cast<double>(edits.size());
+}
+
+// A patch has one list of keys for each site.
+void add_keys(std::vector<SiteKeys>& all, const SiteKeys& more) {
+  for (auto& known : all)
+    if (known.site == more.site) {
+      known.keys = at::cat({known.keys, more.keys}, 0);
+      return;
+    }
+  all.push_back(more);
 }
 
 }  // namespace
@@ -237,14 +244,16 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
       const auto statistics = covariance(vlm, site, sites);
       if (statistics)
         facts.update({{"statistics", statistics->count()}, {"condition", statistics->condition()}});
-      const auto delta = this->update(update, statistics.get(), facts);
+      const auto delta = sequence_.adapt(settings.sequence, vlm, site,
+                                         this->update(update, statistics.get(), facts), update.keys,
+                                         update.history);
       if (!at::isfinite(delta.up).all().item<bool>() ||
           !at::isfinite(delta.down).all().item<bool>())
         throw Error("editing::" + name(), "the change of " + site.name + " is not finite",
                     "increase the ridge of the covariance (--set ridge=...)");
       batch.sites.push_back(facts);
       batch.deltas.push_back({site.name, delta});
-      if (keeps_keys())
+      if (keeps_keys() || settings.sequence.simie > 0)
         batch.keys.push_back({site.name, update.keys.t().to(at::kFloat).contiguous()});
       interventions.push_back(Intervention::weight(site.name, delta));
     }
@@ -261,7 +270,10 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
       for (const auto& change : on_weights(one.deltas)) next.base.push_back(change);
       for (auto& edit : one.edits) all.edits.push_back(std::move(edit));
       all.deltas.insert(all.deltas.end(), one.deltas.begin(), one.deltas.end());
-      all.keys.insert(all.keys.end(), one.keys.begin(), one.keys.end());
+      for (const auto& keys : one.keys) {
+        next.history.push_back(keys);
+        add_keys(all.keys, keys);
+      }
       for (auto& facts : one.sites) all.sites.push_back(std::move(facts));
     }
   }

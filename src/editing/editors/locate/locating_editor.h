@@ -85,6 +85,7 @@ class LocatingEditor : public Editor {
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::vector<std::string>> prefixes_;  // by model
   mutable std::map<std::string, std::shared_ptr<const Covariance>> covariances_;
+  SequenceChanges sequence_;
 };
 
 }  // namespace emend

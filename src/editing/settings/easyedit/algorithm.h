@@ -90,5 +90,6 @@ Algorithm alphaedit();
 // lifelong.cpp: the editors for long sequences of edits.
 Algorithm ultraedit();
 Algorithm grace();
+Algorithm wise();  // wise.cpp
 
 }  // namespace emend::easyedit

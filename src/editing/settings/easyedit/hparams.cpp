@@ -175,7 +175,8 @@ std::vector<Algorithm> algorithms() {
           memit(),
           alphaedit(),
           ultraedit(),
-          grace()};
+          grace(),
+          wise()};
 }
 
 // The alias "ft" of FT is needed, because `alg` can differ from `alg_name`.
