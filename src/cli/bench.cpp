@@ -249,9 +249,11 @@ void add_run_options(CLI::App& command, BenchArguments& arguments) {
           "--mode", run.mode,
           "single: one edit at a time; sequential: edits accumulate; batch: several edits at once")
       ->transform(one_of(modes));
-  command.add_option("--batch-size", run.batch_size, "batch mode: number of records per edit")
-      ->check(whole_number(1, kMostRecords))
-      ->capture_default_str();
+  command
+      .add_option("--batch-size", run.batch_size,
+                  "sequential, batch mode: number of records per edit; default: 1 in sequential "
+                  "mode, 10 in batch mode")
+      ->check(whole_number(1, kMostRecords));
   command
       .add_option("--judge-at", run.judge_at,
                   "sequential mode: judge earlier edits again after each of these edit counts, and "

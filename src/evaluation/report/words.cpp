@@ -98,6 +98,8 @@ std::string mode_sentence(const std::string& mode, const json& config) {
   if (mode == "sequential") {
     const auto judge = config.value("judge", json::object());
     auto text = std::string("Sequential: edits accumulate on one model.");
+    if (const auto size = config.value("batch_size", json()); size.is_number())
+      text += fmt::format(" {} edits are made together.", size.dump());
     if (judge.is_object() && judge.contains("at") && judge.contains("sample"))
       text += fmt::format(
           " After {} edits, and at the end, a random sample of at most {} earlier edits is judged "
