@@ -43,6 +43,9 @@ struct Probe {
   // In RI and NI: the text is a rewording. In CI: the picture is another view.
   bool similar = false;
   std::string subject = {};  // the words of the text that the fact is about, if known
+  // An answer whose probability is compared with that of `answer`; empty: none. For locality it is
+  // the target of the edit, and for other groups the answer before the edit.
+  std::string alternative = {};
 };
 
 // An edit with its probes: the answer to (image, prompt) should be `target`.

@@ -62,7 +62,8 @@ std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& prot
         {{probe.image, probe_prompt(protocol, record, probe), continuation(protocol, probe.answer)},
          probe.group,
          probe.answer,
-         probe.similar});
+         probe.similar,
+         probe.alternative});
   return queries;
 }
 

@@ -12,6 +12,7 @@ struct ProbeQuery : TargetQuery {
   Group group = Group::reliability;
   std::string expected;  // the answer without leading space
   bool similar = false;  // Probe::similar
+  std::string alternative = {};  // Probe::alternative
 };
 
 }  // namespace emend

@@ -218,6 +218,16 @@ std::vector<Group> table_groups(const Block& block) {
   return groups;
 }
 
+std::vector<PreferenceInfo> table_preferences(const Block& block) {
+  std::vector<PreferenceInfo> infos;
+  for (const auto& info : preference_infos())
+    if (std::any_of(block.methods.begin(), block.methods.end(), [&](const Method& method) {
+          return method.mean.preferences.count(info.name) > 0;
+        }))
+      infos.push_back(info);
+  return infos;
+}
+
 std::string error_sentence(const Block& block) {
   bool several = false, one = false;
   for (const auto& method : block.methods) (method.sources.size() > 1 ? several : one) = true;
