@@ -84,6 +84,24 @@ SuiteOptions bench_suite_options(const BenchArguments& arguments) {
   return options;
 }
 
+// Adds a column for each score that compares probabilities, if the suite has alternatives.
+void add_preferences(const nlohmann::json& results, std::vector<std::vector<std::string>>& rows) {
+  const auto& editors = results.at("editors");
+  for (const auto& info : preference_infos()) {
+    std::vector<std::string> column;
+    bool present = false;
+    for (const auto& editor : editors) {
+      const auto scores = editor.value("preferences", nlohmann::json::object());
+      const auto found = scores.find(info.name);
+      present = present || found != scores.end();
+      column.push_back(found == scores.end() ? "-" : percent(found->at("score").get<double>()));
+    }
+    if (!present) continue;
+    rows[0].push_back(info.title);
+    for (size_t e = 0; e < column.size(); ++e) rows[e + 1].push_back(column[e]);
+  }
+}
+
 // A table with one row per editor and one column per group. `key` selects the score of a group.
 std::string scores_table(const nlohmann::json& results, const char* key) {
   std::vector<Group> present;
@@ -95,7 +113,6 @@ std::string scores_table(const nlohmann::json& results, const char* key) {
       }
   std::vector<std::vector<std::string>> rows = {{""}};
   for (auto group : present) rows[0].push_back(group_title(group));
-  rows[0].insert(rows[0].end(), {"records", "failed"});
   for (const auto& editor : results.at("editors")) {
     std::vector<std::string> row = {editor.at("label").get<std::string>()};
     for (auto group : present) {
@@ -103,9 +120,14 @@ std::string scores_table(const nlohmann::json& results, const char* key) {
       row.push_back(found == editor.at("groups").end() ? "-"
                                                        : percent(found->at(key).get<double>()));
     }
-    row.push_back(std::to_string(editor.at("records").get<int64_t>()));
-    row.push_back(std::to_string(editor.at("failed").size()));
     rows.push_back(std::move(row));
+  }
+  if (std::string(key) == "score") add_preferences(results, rows);
+  rows[0].insert(rows[0].end(), {"records", "failed"});
+  for (size_t e = 0; e + 1 < rows.size(); ++e) {
+    const auto& editor = results.at("editors")[e];
+    rows[e + 1].push_back(std::to_string(editor.at("records").get<int64_t>()));
+    rows[e + 1].push_back(std::to_string(editor.at("failed").size()));
   }
   return table(rows);
 }
@@ -246,9 +268,11 @@ void add_run_options(CLI::App& command, BenchArguments& arguments) {
           "--mode", run.mode,
           "single: one edit at a time; sequential: edits accumulate; batch: several edits at once")
       ->transform(one_of(modes));
-  command.add_option("--batch-size", run.batch_size, "batch mode: number of records per edit")
-      ->check(whole_number(1, kMostRecords))
-      ->capture_default_str();
+  command
+      .add_option("--batch-size", run.batch_size,
+                  "sequential, batch mode: number of records per edit; default: 1 in sequential "
+                  "mode, 10 in batch mode")
+      ->check(whole_number(1, kMostRecords));
   command
       .add_option("--judge-at", run.judge_at,
                   "sequential mode: judge earlier edits again after each of these edit counts, and "

@@ -46,6 +46,9 @@ struct Probe {
   // Identifies what the question asks about, if known: probes and edits with the same fact have
   // the same correct answer, whatever the wording and the view.
   std::string fact = {};
+  // An answer whose probability is compared with that of `answer`; empty: none. For locality it is
+  // the target of the edit, and for other groups the answer before the edit.
+  std::string alternative = {};
 };
 
 // An edit with its probes: the answer to (image, prompt) should be `target`.

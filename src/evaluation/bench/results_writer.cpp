@@ -28,10 +28,21 @@ RecordResult measured_of(const nlohmann::json& sample) {
     result.score = probe.at("score").get<double>();
     result.generated = probe.at("generated").get<double>();
     result.vqa = probe.at("vqa").get<double>();
+    if (probe.contains("preference")) {
+      const auto& log_probability = probe["preference"].at("log_probability");
+      result.preference = {log_probability.at("expected").get<double>(),
+                           log_probability.at("alternative").get<double>()};
+    }
     measured.probes.push_back(std::move(result));
   }
   measured.scores = means_by_group(measured.probes);
   return measured;
+}
+
+// Adds nothing if the suite has no alternatives.
+void add_preferences(nlohmann::json& object, const char* key,
+                     const PreferenceAverages& preferences) {
+  if (auto scores = to_json(preferences.scores()); !scores.empty()) object[key] = std::move(scores);
 }
 
 nlohmann::json lm_eval_scores(const nlohmann::json& groups_json, const std::string& protocol) {
@@ -77,10 +88,13 @@ void Results::add(const nlohmann::json& sample) {
   }
   auto& tally = sample.contains("again") ? editor.again[sample.at("after_edits").get<int64_t>()]
                                          : editor.after_edit;
-  if (sample.contains("failed"))
+  if (sample.contains("failed")) {
     ++tally.failed;
-  else
-    tally.averages.add(measured_of(sample));
+    return;
+  }
+  const auto measured = measured_of(sample);
+  tally.averages.add(measured);
+  tally.preferences.add(measured);
 }
 
 void Results::add_timing(const nlohmann::json& timing) {
@@ -115,17 +129,21 @@ nlohmann::json Results::json(size_t original, bool partial) const {
     described["failed"] = nlohmann::json::array();
     for (const auto& [index, failure] : editor.failed) described["failed"].push_back(failure);
     described["groups"] = to_json(tally.averages.scores());
+    add_preferences(described, "preferences", tally.preferences);
     described["grid"] = to_json(tally.averages.grid());
     if (editor.sites > 0)
       described["patch"] = {{"sites", editor.sites}, {"numbers", editor.numbers}};
     if (config.at("mode") == "sequential") {
       described["groups_when_made"] = to_json(editor.after_edit.averages.scores());
+      add_preferences(described, "preferences_when_made", editor.after_edit.preferences);
       described["curve"] = nlohmann::json::array();
-      for (const auto& [edits, point] : editor.again)
+      for (const auto& [edits, point] : editor.again) {
         described["curve"].push_back({{"edits", edits},
                                       {"judged", point.averages.records()},
                                       {"failed", point.failed},
                                       {"groups", to_json(point.averages.scores())}});
+        add_preferences(described["curve"].back(), "preferences", point.preferences);
+      }
     }
     const auto& protocol =
         described.contains("protocol") ? described["protocol"] : config.at("protocol");

@@ -30,6 +30,7 @@ class Results {
  private:
   struct Tally {
     Averages averages;
+    PreferenceAverages preferences;
     int64_t failed = 0;
   };
   struct EditorTally {

@@ -61,6 +61,23 @@ TEST(Results, AveragesRecordsOfAveragesOverProbes) {
   EXPECT_TRUE(results.failed_editors().empty());
 }
 
+TEST(Results, HasTheScoresOfProbabilities) {
+  Results results(run("sequential"));
+  auto one = sample(0, {scored_probe("reliability", "edited", "edited", 1)});
+  one["probes"][0]["preference"] = {{"alternative", "blue"},
+                                    {"log_probability", {{"expected", -1}, {"alternative", -2}}}};
+  results.add(one);
+  one["again"] = true;
+  one["after_edits"] = 1;
+  one["probes"][0]["preference"]["log_probability"]["expected"] = -3;
+  results.add(one);
+  const auto editors = results.json(1, false)["editors"];
+  EXPECT_FALSE(editors[0].contains("preferences"));
+  EXPECT_EQ(editors[1]["preferences_when_made"]["efficacy_score"]["score"], 1);
+  EXPECT_EQ(editors[1]["preferences"]["efficacy_score"]["score"], 0);
+  EXPECT_EQ(editors[1]["curve"][0]["preferences"], editors[1]["preferences"]);
+}
+
 TEST(Results, PlacesSimilarProbesInTheGrid) {
   Results results(run("single"));
   results.add(sample(0, {scored_probe("random_image_locality", "edited", "unrelated", 1),

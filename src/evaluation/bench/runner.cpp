@@ -53,6 +53,12 @@ std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
   return candidates;
 }
 
+// The number of records of an edit.
+size_t records_per_edit(const RunOptions& options) {
+  if (options.mode == Mode::single) return 1;
+  return options.batch_size.value_or(options.mode == Mode::batch ? 10 : 1);
+}
+
 // run.json without the fields that are known only after the model is opened.
 nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& candidates,
                             const RunOptions& options) {
@@ -64,10 +70,10 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
   config["mode"] = mode_name(options.mode);
   config["seed"] = options.seed;
   config["reuse"] = options.reuse;
-  if (options.mode == Mode::batch) config["batch_size"] = options.batch_size;
+  if (options.mode == Mode::batch || records_per_edit(options) > 1)
+    config["batch_size"] = records_per_edit(options);
   if (options.mode == Mode::sequential)
-    config["judge"] = {{"at", judge_points(options.judge_at, suite.size())},
-                       {"sample", options.judge_sample}};
+    config["judge"] = {{"at", options.judge_at}, {"sample", options.judge_sample}};
   nlohmann::json run = {{"config", config}, {"editors", nlohmann::json::array()}};
   for (const auto& candidate : candidates) {
     auto settings = candidate.editor ? candidate.editor->settings() : nlohmann::json::object();
@@ -95,7 +101,7 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
     throw Error("evaluation::runner",
                 "patches cannot be saved in single mode, because each edit is removed",
                 "use --mode sequential or batch, or make the edit with `emend edit`");
-  options.judge_at = judge_points(options.judge_at, suite.size());
+  options.judge_at = judge_points(options.judge_at, suite.size(), records_per_edit(options));
   return options;
 }
 
@@ -141,10 +147,10 @@ class Job {
   }
 
   RunOutcome run() {
-    auto group = options_.mode == Mode::batch ? options_.batch_size : 1;
+    const auto group = records_per_edit(options_);
     for (size_t first = 0; first < suite_.size() && !stopped(); first += group) {
-      edit_and_judge(first, std::min(first + group, suite_.size()));
-      auto edits = first + 1;
+      const auto edits = std::min(first + group, suite_.size());
+      edit_and_judge(first, edits);
       bool again = options_.mode == Mode::sequential &&
                    std::binary_search(options_.judge_at.begin(), options_.judge_at.end(), edits);
       if (!again) continue;
@@ -196,7 +202,7 @@ class Job {
           edit();
           if (edits[c] && !edits[c]->failure.empty()) candidate.failed_records.insert(state.index);
           auto verdict = judge_.judge(candidate, state, edits[c] ? &*edits[c] : nullptr);
-          if (sequential()) verdict.sample["after_edits"] = state.index + 1;
+          if (sequential()) verdict.sample["after_edits"] = end;
           keep(state, std::move(verdict));
         }
         if (&state == &states.back()) edits[c].reset();
@@ -247,10 +253,10 @@ class Job {
   }
 
   std::string batch_patch(const Candidate& candidate, size_t begin) const {
-    return patch_file(candidate,
-                      options_.batch_size >= suite_.size()
-                          ? std::string()
-                          : fmt::format("-batch-{:04}", begin / options_.batch_size + 1));
+    const auto size = records_per_edit(options_);
+    return patch_file(candidate, size >= suite_.size()
+                                     ? std::string()
+                                     : fmt::format("-batch-{:04}", begin / size + 1));
   }
 
   bool lacks_batch_patch(const Candidate& candidate, size_t begin) const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,14 @@ namespace emend {
 
 struct RunOptions {
   // single: each edit is judged and removed. sequential: edits accumulate, and earlier edits are
-  // judged again. batch: several records are one edit, and each is judged.
+  // judged again. batch: several records are one edit, and each is judged. In sequential mode,
+  // several records can be one edit, too.
   enum class Mode { single, sequential, batch };
 
   std::string directory;
   bool restart = false;  // discard an earlier run in the folder
   Mode mode = Mode::single;
-  size_t batch_size = 10;                                    // batch
+  std::optional<size_t> batch_size = {};  // none: 1 in sequential mode, 10 in batch mode
   std::vector<size_t> judge_at = {1, 10, 100, 1000, 10000};  // sequential; and always at the end
   size_t judge_sample = 100;                                 // sequential
   Protocol protocol;

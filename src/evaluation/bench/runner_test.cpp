@@ -68,7 +68,7 @@ class RunnerTest : public ::testing::Test {
     RunOptions options;
     options.directory = path(name);
     options.mode = mode;
-    options.batch_size = 2;
+    if (mode == Mode::batch) options.batch_size = 2;
     options.judge_at = {1, 2};
     options.judge_sample = 2;
     options.protocol.max_new_tokens = 3;
@@ -243,6 +243,31 @@ TEST_F(RunnerTest, ReportsAnEditorThatFailsOnEveryRecord) {
   EXPECT_TRUE(outcome.finished);
   ASSERT_EQ(outcome.failed_editors.size(), 1u);
   EXPECT_THAT(outcome.failed_editors["ft:vision"], HasSubstr("no gradient"));
+}
+
+TEST_F(RunnerTest, BatchesOfSequentialModeAccumulate) {
+  FakeSuite suite(3);
+  auto all = options("g", Mode::sequential);
+  all.batch_size = 2;
+  auto outcome = run(suite, all);
+  EXPECT_EQ(outcome.total, 3u + 2 + 2);
+  EXPECT_EQ(outcome.results["config"]["batch_size"], 2);
+  EXPECT_EQ(outcome.results["config"]["judge"]["at"], (std::vector<int>{2, 3}));
+  // Lines: r0 and r1 (2 edits), both again, r2 (3 edits), two of them again.
+  const auto samples = lines(path("g/samples.jsonl"));
+  ASSERT_EQ(samples.size(), 21u);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    EXPECT_EQ(samples[i]["after_edits"], i < 12 ? 2 : 3) << i;
+    EXPECT_EQ(samples[i].contains("again"), (i >= 6 && i < 12) || i >= 15) << i;
+  }
+  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(samples[i]["probes"], samples[i + 6]["probes"]) << i;
+  // Resumed within the first batch and within the second.
+  const auto bytes = read_file(path("g/samples.jsonl"));
+  for (const size_t share : {6, 2}) {
+    write_file(path("g/samples.jsonl"), bytes.substr(0, bytes.size() - bytes.size() / share));
+    EXPECT_TRUE(run(suite, all).finished);
+    EXPECT_EQ(read_file(path("g/samples.jsonl")), bytes);
+  }
 }
 
 TEST_F(RunnerTest, SequentialModeJudgesEarlierEditsAgain) {
@@ -463,9 +488,11 @@ TEST_F(RunnerTest, RefusesSamplesInAnotherOrder) {
 
 TEST(Schedule, ComputesPointsAndSamples) {
   using Points = std::vector<size_t>;
-  EXPECT_EQ(judge_points({100, 1, 10}, 25), (Points{1, 10, 25}));
-  EXPECT_EQ(judge_points({1, 10, 10, 0}, 10), (Points{1, 10}));
-  EXPECT_EQ(judge_points({}, 3), (Points{3}));
+  EXPECT_EQ(judge_points({100, 1, 10}, 25, 1), (Points{1, 10, 25}));
+  EXPECT_EQ(judge_points({100, 1, 10}, 25, 4), (Points{4, 12, 25}));
+  EXPECT_EQ(judge_points({24, 1}, 25, 50), (Points{25}));
+  EXPECT_EQ(judge_points({1, 10, 10, 0}, 10, 1), (Points{1, 10}));
+  EXPECT_EQ(judge_points({}, 3, 1), (Points{3}));
   EXPECT_EQ(judged_again(1, 3, 5), (Points{0, 1, 2}));
   auto sample = judged_again(1, 1000, 50);
   EXPECT_EQ(sample.size(), 50u);

@@ -6,7 +6,9 @@
 
 namespace emend {
 
-std::vector<size_t> judge_points(std::vector<size_t> at, size_t total) {
+std::vector<size_t> judge_points(std::vector<size_t> at, size_t total, size_t batch_size) {
+  for (auto& edits : at)
+    if (edits < total) edits = (edits + batch_size - 1) / batch_size * batch_size;
   std::erase_if(at, [&](size_t edits) { return edits == 0 || edits >= total; });
   if (total > 0) at.push_back(total);
   std::sort(at.begin(), at.end());

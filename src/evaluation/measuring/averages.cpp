@@ -107,17 +107,23 @@ nlohmann::json to_json(const std::vector<Cell>& grid) {
 
 nlohmann::json to_json(const ProbeResult& result) {
   const auto place = place_of(result.query.group, result.query.similar);
-  return {{"group", group_name(result.query.group)},
-          {"text", text_or_null(place.text)},
-          {"picture", text_or_null(place.image)},
-          {"image", text_or_null(picture_name(result.query.image))},
-          {"prompt", result.query.prompt},
-          {"expected", result.query.expected},
-          {"before", result.before},
-          {"after", result.after},
-          {"score", result.score},
-          {"generated", result.generated},
-          {"vqa", result.vqa}};
+  nlohmann::json json = {{"group", group_name(result.query.group)},
+                         {"text", text_or_null(place.text)},
+                         {"picture", text_or_null(place.image)},
+                         {"image", text_or_null(picture_name(result.query.image))},
+                         {"prompt", result.query.prompt},
+                         {"expected", result.query.expected},
+                         {"before", result.before},
+                         {"after", result.after},
+                         {"score", result.score},
+                         {"generated", result.generated},
+                         {"vqa", result.vqa}};
+  if (result.preference)
+    json["preference"] = {{"alternative", result.query.alternative},
+                          {"log_probability",
+                           {{"expected", result.preference->expected},
+                            {"alternative", result.preference->alternative}}}};
+  return json;
 }
 
 }  // namespace emend

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "evaluation/measuring/alternatives.h"
 #include "evaluation/measuring/outputs.h"
 #include "evaluation/measuring/probe_batches.h"
 #include "io/hash.h"
@@ -105,6 +106,9 @@ Baseline measure_baseline(const Vlm& vlm, const Record& record, const Protocol& 
       baseline.answers[batch.probes[r]] = answer_text(vlm.processor, side.answers[r]);
     batch.ranks = std::move(side.ranks);
   }
+  baseline.alternatives = make_alternative_batches(vlm, baseline.queries, protocol, options.reuse);
+  if (options.reuse)
+    for (auto& batch : baseline.alternatives) cache_passes(vlm, batch, boundaries, baseline.store);
   return baseline;
 }
 

@@ -34,6 +34,7 @@ struct Baseline {
   Protocol protocol;
   std::vector<ProbeQuery> queries;
   std::vector<ProbeBatch> batches;
+  std::vector<ProbeBatch> alternatives;        // probes with an alternative, as their answer
   std::vector<std::string> answers;            // by probe
   std::shared_ptr<ActivationStore> own_store;  // used if no store is given
   ActivationStore* store = nullptr;            // null: everything is recomputed

@@ -1,5 +1,6 @@
 #include "evaluation/measuring/measure.h"
 
+#include "evaluation/measuring/alternatives.h"
 #include "evaluation/measuring/outputs.h"
 #include "evaluation/measuring/probe_batches.h"
 
@@ -40,7 +41,15 @@ RecordResult measure(const Vlm& vlm, const Baseline& baseline, const Interventio
       result.before = baseline.answers[i];
       result.after = answer_text(vlm.processor, side.answers[r]);
       judge(baseline.protocol, batch.ranks[r], side, r, result);
+      if (!baseline.alternatives.empty() && !result.query.alternative.empty())
+        result.preference = {side.log_probabilities[r], 0};
     }
+  }
+  for (const auto& batch : baseline.alternatives) {
+    const auto means = answer_log_probabilities(
+        vlm, baseline, batch, in_scope(interventions, batch.probes, baseline.queries.size()));
+    for (size_t r = 0; r < batch.probes.size(); ++r)
+      measured.probes[batch.probes[r]].preference->alternative = means[r];
   }
   measured.scores = means_by_group(measured.probes);
   return measured;

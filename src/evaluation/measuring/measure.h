@@ -2,10 +2,12 @@
 
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "evaluation/measuring/baseline.h"
+#include "evaluation/measuring/preferences.h"
 
 namespace emend {
 
@@ -15,6 +17,7 @@ struct ProbeResult {
   double score = 0;           // protocol score: accuracy, or for locality the agreement with before
   double generated = 0;       // 1 when the answer is the expected one (locality: as before)
   double vqa = 0;  // the same after VQA normalization (articles, punctuation, number words)
+  std::optional<Preference> preference;  // after the edit, if the probe has an alternative
 };
 
 // Means of a group over `probes` probes.

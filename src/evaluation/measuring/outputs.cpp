@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "evaluation/measuring/alternatives.h"
+#include "evaluation/measuring/answer_spans.h"
 #include "evaluation/measuring/probe_batches.h"
 #include "io/error.h"
 #include "models/generation/sampling.h"
@@ -12,37 +14,13 @@
 namespace emend {
 namespace {
 
-// The positions of a row whose logits are needed.
-struct Span {
-  int64_t begin, end;
-};
-
-void check_answer(const Pass& pass, size_t row, int64_t length,
-                  const std::vector<int64_t>& answer) {
-  const auto size = static_cast<int64_t>(answer.size());
-  if (length > size) {
-    const auto tail = pass.ids[static_cast<int64_t>(row)].slice(0, length - size, length);
-    if (at::equal(tail.to(at::kCPU), at::tensor(answer, at::kLong))) return;
-  }
-  throw Error("evaluation::measure", "a rewritten request does not end with the answer",
-              "an editor may change only the part before the answer");
-}
-
-// Answers are counted from the end of a row, because the part before them may have been rewritten.
+// Locality compares all positions of a request, and other groups those of the answer.
 std::vector<Span> spans_of(const Baseline& baseline, const ProbeBatch& batch, const Pass& pass) {
+  auto spans = answer_spans(pass, batch.answers);
   const auto lengths = pass.mask.sum(1).to(at::kCPU);
-  const auto cached = pass.mask.size(1) - pass.ids.size(1);
-  const auto left = pass.mask.slice(1, cached).sum(1).to(at::kCPU);
-  std::vector<Span> spans;
   for (size_t r = 0; r < batch.probes.size(); ++r) {
+    if (!is_locality(baseline.queries[batch.probes[r]].group)) continue;
     const auto length = lengths[static_cast<int64_t>(r)].item<int64_t>();
-    const auto end = left[static_cast<int64_t>(r)].item<int64_t>();
-    const auto& answer = batch.answers[r];
-    check_answer(pass, r, end, answer);
-    if (!is_locality(baseline.queries[batch.probes[r]].group)) {
-      spans.push_back({end - static_cast<int64_t>(answer.size()) - 1, end - 1});
-      continue;
-    }
     const auto known = batch.ranks.empty() ? length : batch.ranks[r].size(0);
     if (known != length && baseline.protocol.alignment == Protocol::Alignment::equal_lengths)
       throw Error("evaluation::measure",
@@ -51,7 +29,8 @@ std::vector<Span> spans_of(const Baseline& baseline, const ProbeBatch& batch, co
                               length, known, baseline.protocol.name),
                   "use easyedit-editor or strict for an editor that rewrites requests, "
                   "or the exception of for_editor");
-    spans.push_back({end - std::min(length, known), end});
+    const auto end = spans[r].end + 1;
+    spans[r] = {end - std::min(length, known), end};
   }
   return spans;
 }
@@ -66,14 +45,6 @@ std::vector<int64_t> ends_of(const Baseline& baseline, const ProbeBatch& batch) 
     ends.push_back(end);
   }
   return ends;
-}
-
-at::Tensor flattened(const std::vector<Span>& spans, int64_t width) {
-  std::vector<int64_t> positions;
-  for (size_t r = 0; r < spans.size(); ++r)
-    for (auto t = spans[r].begin; t < spans[r].end; ++t)
-      positions.push_back(static_cast<int64_t>(r) * width + t);
-  return at::tensor(positions, at::kLong);
 }
 
 // logits: (n, V), which predict the n tokens of the answer.
@@ -94,23 +65,24 @@ void evaluate_forced(const Vlm& vlm, const Baseline& baseline, const ProbeBatch&
   const auto& protocol = baseline.protocol;
   auto pass = resume(vlm, batch.forced, interventions, baseline.store, ends_of(baseline, batch));
   const auto spans = spans_of(baseline, batch, pass);
-  pass.logit_positions = flattened(spans, pass.ids.size(1)).to(vlm.model->device());
+  pass.logit_positions = flattened_spans(spans, pass.ids.size(1)).to(vlm.model->device());
   vlm.model->run(pass, interventions);
   int64_t at = 0;
   for (size_t r = 0; r < spans.size(); ++r) {
     const auto own = pass.logits().narrow(0, at, spans[r].end - spans[r].begin);
     at += own.size(0);
-    const auto group = baseline.queries[batch.probes[r]].group;
+    const auto& query = baseline.queries[batch.probes[r]];
     const auto& answer = batch.answers[r];
     const auto size = static_cast<int64_t>(answer.size());
     auto said = own;
-    if (is_locality(group)) {
-      const auto k = group == Group::text_locality ? protocol.text_k : protocol.image_k;
+    if (is_locality(query.group)) {
+      const auto k = query.group == Group::text_locality ? protocol.text_k : protocol.image_k;
       side.ranks[r] = top_ids(own, k, ranking_of(protocol, vlm)).to(at::kCPU);
       said = own.narrow(0, own.size(0) - size - 1, size);
     } else {
       side.right[r] = accuracy(protocol, own, answer);
     }
+    if (!query.alternative.empty()) side.log_probabilities[r] = mean_log_probability(said, answer);
     if (!protocol.generate_answers) side.answers[r] = choose_greedy(said);
   }
 }
@@ -121,7 +93,7 @@ ModelOutputs evaluate_batch(const Vlm& vlm, const Baseline& baseline, const Prob
                             const Interventions& interventions) {
   const auto rows = batch.probes.size();
   ModelOutputs side{std::vector<std::vector<int64_t>>(rows), std::vector<at::Tensor>(rows),
-                    std::vector<double>(rows)};
+                    std::vector<double>(rows), std::vector<double>(rows)};
   if (!batch.forced.batch.rows.empty()) evaluate_forced(vlm, baseline, batch, interventions, side);
   if (!batch.prompts.batch.rows.empty()) {
     GenerationOptions options;

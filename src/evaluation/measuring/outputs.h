@@ -9,6 +9,8 @@ struct ModelOutputs {
   std::vector<std::vector<int64_t>> answers;  // tokens: generated, or top-1 under teacher forcing
   std::vector<at::Tensor> ranks;              // (positions, k) of a teacher-forced locality row
   std::vector<double> right;                  // the accuracy of other teacher-forced rows
+  // Mean log-probabilities of the answers of teacher-forced rows that have an alternative.
+  std::vector<double> log_probabilities;
 };
 
 // Runs the batch under `interventions`. If batch.ranks are known, only the positions that are

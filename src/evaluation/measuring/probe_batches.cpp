@@ -63,7 +63,8 @@ std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& prot
          probe.group,
          probe.answer,
          probe.similar,
-         probe.fact});
+         probe.fact,
+         probe.alternative});
   return queries;
 }
 

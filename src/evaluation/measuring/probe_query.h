@@ -10,9 +10,10 @@ namespace emend {
 // A probe as the input of the model.
 struct ProbeQuery : TargetQuery {
   Group group = Group::reliability;
-  std::string expected;   // the answer without leading space
-  bool similar = false;   // Probe::similar
-  std::string fact = {};  // Probe::fact
+  std::string expected;          // the answer without leading space
+  bool similar = false;          // Probe::similar
+  std::string fact = {};         // Probe::fact
+  std::string alternative = {};  // Probe::alternative
 };
 
 }  // namespace emend

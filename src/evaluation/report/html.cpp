@@ -31,15 +31,19 @@ json facts_json(const std::vector<Fact>& facts) {
   return list;
 }
 
-json groups_json(const GroupScores& groups) {
+json score_json(const GroupScore& score) {
+  return {{"score", score.score},
+          {"error", json_or_null(score.error)},
+          {"generated", json_or_null(score.generated)},
+          {"vqa", json_or_null(score.vqa)},
+          {"made", json_or_null(score.after_edit)},
+          {"probes", score.probes}};
+}
+
+json scores_json(const GroupScores& groups, const PreferenceScores& preferences) {
   auto object = json::object();
-  for (const auto& [group, score] : groups)
-    object[group_name(group)] = {{"score", score.score},
-                                 {"error", json_or_null(score.error)},
-                                 {"generated", json_or_null(score.generated)},
-                                 {"vqa", json_or_null(score.vqa)},
-                                 {"made", json_or_null(score.after_edit)},
-                                 {"probes", score.probes}};
+  for (const auto& [group, score] : groups) object[group_name(group)] = score_json(score);
+  for (const auto& [name, score] : preferences) object[name] = score_json(score);
   return object;
 }
 
@@ -56,8 +60,9 @@ json method_json(const Block& block, const Method& method) {
                     {"generated", json_or_null(cell.generated)},
                     {"probes", cell.probes}});
   for (const auto& point : mean.curve)
-    curve.push_back(
-        {{"edits", point.edits}, {"judged", point.judged}, {"groups", groups_json(point.groups)}});
+    curve.push_back({{"edits", point.edits},
+                     {"judged", point.judged},
+                     {"groups", scores_json(point.groups, point.preferences)}});
   for (const auto& source : method.sources) seeds.push_back(block.runs[source.run]->seed);
   return {
       {"title", method.title},
@@ -69,7 +74,7 @@ json method_json(const Block& block, const Method& method) {
       {"failures", mean.failed.size()},
       {"failed", failed},
       {"seeds", seeds},
-      {"groups", groups_json(mean.groups)},
+      {"groups", scores_json(mean.groups, mean.preferences)},
       {"grid", grid},
       {"curve", curve},
       {"edit_seconds", json_or_null(mean.edit_seconds)},
@@ -132,6 +137,13 @@ json block_json(const Block& block) {
                        {"says", metric_sentence(group, protocol)},
                        {"locality", is_locality(group)}});
   for (auto group : table_groups(block)) columns.push_back(group_name(group));
+  for (const auto& info : table_preferences(block)) {
+    metrics.push_back({{"id", info.name},
+                       {"title", info.title},
+                       {"says", info.question},
+                       {"locality", is_locality(info.group)}});
+    columns.push_back(info.name);
+  }
   for (const auto& method : block.methods) methods.push_back(method_json(block, method));
   return {{"title", block_title(block)},
           {"model", fmt::format("{} ({})", plain_folder(run), run.fingerprint.substr(0, 12))},

@@ -73,12 +73,14 @@ class Mean {
   std::vector<double> values_;
 };
 
-GroupScores mean_groups(const std::vector<const GroupScores*>& all) {
+// Scores: GroupScores or PreferenceScores.
+template <class Scores>
+Scores mean_scores(const std::vector<const Scores*>& all) {
   struct Sums {
     Mean score, generated, vqa, after_edit;
     int64_t probes = 0;
   };
-  std::map<Group, Sums> sums;
+  std::map<typename Scores::key_type, Sums> sums;
   for (const auto* groups : all)
     for (const auto& [group, value] : *groups) {
       auto& sum = sums[group];
@@ -88,7 +90,7 @@ GroupScores mean_groups(const std::vector<const GroupScores*>& all) {
       sum.after_edit.add(value.after_edit);
       sum.probes += value.probes;
     }
-  GroupScores means;
+  Scores means;
   for (const auto& [group, sum] : sums)
     means[group] = {*sum.score.mean(), sum.score.deviation(), sum.generated.mean(), sum.vqa.mean(),
                     sum.probes,        sum.after_edit.mean()};
@@ -128,11 +130,14 @@ std::vector<CurvePoint> mean_curve(const std::vector<const EditorRun*>& editors)
   for (const auto& [edits, at] : points) {
     CurvePoint point{edits, 0, {}};
     std::vector<const GroupScores*> groups;
+    std::vector<const PreferenceScores*> preferences;
     for (const auto* one : at) {
       point.judged += one->judged;
       groups.push_back(&one->groups);
+      preferences.push_back(&one->preferences);
     }
-    point.groups = mean_groups(groups);
+    point.groups = mean_scores(groups);
+    point.preferences = mean_scores(preferences);
     curve.push_back(std::move(point));
   }
   return curve;
@@ -142,11 +147,13 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
   auto mean = *editors.front();
   if (editors.size() == 1) return mean;
   std::vector<const GroupScores*> groups;
+  std::vector<const PreferenceScores*> preferences;
   Mean sites, numbers, edit, judge, before;
   mean.records = 0;
   mean.failed.clear();
   for (const auto* editor : editors) {
     groups.push_back(&editor->groups);
+    preferences.push_back(&editor->preferences);
     mean.records += editor->records;
     mean.failed.insert(mean.failed.end(), editor->failed.begin(), editor->failed.end());
     sites.add(editor->sites);
@@ -155,7 +162,8 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
     judge.add(editor->judge_seconds);
     before.add(editor->before_seconds);
   }
-  mean.groups = mean_groups(groups);
+  mean.groups = mean_scores(groups);
+  mean.preferences = mean_scores(preferences);
   mean.grid = mean_grid(editors);
   mean.curve = mean_curve(editors);
   mean.sites = sites.mean();

@@ -36,6 +36,37 @@ std::string part(const std::string& text, const std::string& from, int count) {
   return text.substr(begin, end - begin);
 }
 
+TEST(ReportTables, ScoresOfProbabilitiesAreColumnsWhereTheyWereMeasured) {
+  TemporaryFolder folder;
+  for (const char* name : {"a", "b"}) {
+    const bool second = std::string(name) == "b";
+    ExampleRun example;
+    example.seed = second;
+    const auto file = example.write(folder.file(name)) + "/results.json";
+    auto root = nlohmann::json::parse(read_file(file));
+    root["editors"][1]["preferences"]["efficacy_score"] = {
+        {"score", second ? 1 : 0.5}, {"magnitude", -0.25}, {"probes", 4}};
+    write_file(file, root.dump());
+  }
+  const std::vector<emend::Run> runs = {read_run(folder.file("a")), read_run(folder.file("b"))};
+  const auto merged = merge_runs(runs);
+  const auto text = table_md(merged);
+  EXPECT_THAT(text, HasSubstr("| M-Locality | Efficacy score |\n"));
+  EXPECT_THAT(text, HasSubstr(" | 75.00 ± 35.36 |\n"));
+  EXPECT_THAT(table_tex(merged), HasSubstr("& Efficacy score"));
+  EXPECT_THAT(table_csv(merged), HasSubstr(",efficacy_score,0.5,,,,4,4,0\r\n"));
+  EXPECT_THAT(table_wide_csv(merged), HasSubstr(",efficacy_score,efficacy_score_error\r\n"));
+  EXPECT_THAT(table_md(merge_runs({runs[0]})), Not(HasSubstr("Paraphrase score")));
+
+  auto root = nlohmann::json::parse(read_file(folder.file("a/results.json")));
+  root["editors"][1]["preferences"]["efficacy_score"]["score"] = 2;
+  write_file(folder.file("a/results.json"), root.dump());
+  EXPECT_THAT(error_of([&] { read_run(folder.file("a")); }), HasSubstr("between 0 and 1"));
+  root["editors"][1]["preferences"] = {{"other", {{"score", 1}, {"probes", 1}}}};
+  write_file(folder.file("a/results.json"), root.dump());
+  EXPECT_THAT(error_of([&] { read_run(folder.file("a")); }), HasSubstr("unknown score 'other'"));
+}
+
 TEST(ReportTables, MarkdownHasTheLayoutOfThePaper) {
   TemporaryFolder folder;
   auto runs = read_all(folder, {ExampleRun{}});

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <set>
 
+#include "evaluation/measuring/preferences.h"
 #include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -67,6 +69,24 @@ GroupScores read_groups(const json& object, const char* key, const std::string& 
   return scores;
 }
 
+// Empty if the key is absent.
+PreferenceScores read_preferences(const json& object, const char* key, const std::string& where) {
+  PreferenceScores scores;
+  if (!object.contains(key) || object[key].is_null()) return scores;
+  for (const auto& [name, value] : read_object(object, key, where).items()) {
+    const auto& infos = preference_infos();
+    if (std::none_of(infos.begin(), infos.end(),
+                     [&](const PreferenceInfo& info) { return name == info.name; }))
+      refuse_run(where, fmt::format("unknown score '{}'", name.substr(0, 60)));
+    const auto at = fmt::format("{}.{}.{}", where, key, name);
+    auto& score = scores[name];
+    score.score = read_share(value, "score", at);
+    score.error = read_amount(value, "stderr", at);
+    score.probes = read_count(value, "probes", at);
+  }
+  return scores;
+}
+
 std::string one_of(const json& object, const char* key, const std::set<std::string>& allowed,
                    const std::string& where) {
   auto value = json_get<std::string>(object, key, where);
@@ -100,7 +120,7 @@ std::vector<CurvePoint> read_curve(const json& editor, const std::string& where)
   for (const auto& point : read_list(editor, "curve", where)) {
     auto at = fmt::format("{}.curve[{}]", where, curve.size());
     CurvePoint read{read_count(point, "edits", at), read_count(point, "judged", at),
-                    read_groups(point, "groups", at)};
+                    read_groups(point, "groups", at), read_preferences(point, "preferences", at)};
     if (!curve.empty() && read.edits <= curve.back().edits)
       refuse_run(at, "the numbers of edits do not increase");
     curve.push_back(std::move(read));
@@ -129,6 +149,10 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
     for (const auto& [group, score] : read_groups(object, "groups_when_made", where))
       if (auto found = editor.groups.find(group); found != editor.groups.end())
         found->second.after_edit = score.score;
+  editor.preferences = read_preferences(object, "preferences", where);
+  for (const auto& [name, score] : read_preferences(object, "preferences_when_made", where))
+    if (auto found = editor.preferences.find(name); found != editor.preferences.end())
+      found->second.after_edit = score.score;
   editor.grid = read_grid(object, where);
   editor.curve = read_curve(object, where);
   if (object.contains("patch") && !object["patch"].is_null()) {

@@ -21,6 +21,8 @@ struct GroupScore {
   std::optional<double> after_edit;  // sequential mode: judged right after each edit
 };
 using GroupScores = std::map<Group, GroupScore>;
+// Scores that compare probabilities, by PreferenceInfo::name. They have no generated answers.
+using PreferenceScores = std::map<std::string, GroupScore>;
 
 struct GridCell {
   std::string text, image, expects;
@@ -33,6 +35,7 @@ struct CurvePoint {
   int64_t edits = 0;
   int64_t judged = 0;
   GroupScores groups;
+  PreferenceScores preferences = {};
 };
 
 struct Failure {
@@ -46,6 +49,7 @@ struct EditorRun {
   int64_t records = 0;
   std::vector<Failure> failed;
   GroupScores groups;
+  PreferenceScores preferences;
   std::vector<GridCell> grid;
   std::vector<CurvePoint> curve;
   std::optional<double> sites, numbers;                               // of its patches

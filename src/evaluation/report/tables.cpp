@@ -23,10 +23,12 @@ std::string cell_text(const json& value) {
   return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-std::string cell(const EditorRun& editor, Group group, const char* before, const char* none,
-                 const char* after = "") {
-  auto found = editor.groups.find(group);
-  if (found == editor.groups.end()) return none;
+// The score of a group, or one that compares probabilities.
+template <class Key>
+std::string cell(const std::map<Key, GroupScore>& scores, const Key& key, const char* before,
+                 const char* none, const char* after = "") {
+  const auto found = scores.find(key);
+  if (found == scores.end()) return none;
   auto text = percent(found->second.score);
   if (found->second.error) text += before + percent(*found->second.error) + after;
   return text;
@@ -71,16 +73,20 @@ void md_block(const Block& block, std::string& out) {
   auto groups = table_groups(block);
   std::vector<std::string> head = {"Method"}, line = {"---"};
   for (auto group : groups) head.push_back(group_title(group)), line.push_back("---:");
+  const auto preferences = table_preferences(block);
+  for (const auto& info : preferences) head.push_back(info.title), line.push_back("---:");
   out += md_row(head) + md_row(line);
   for (const auto& method : block.methods) {
     std::vector<std::string> cells = {md(method.title)};
-    for (auto group : groups) cells.push_back(cell(method.mean, group, " ± ", "-"));
+    for (auto group : groups) cells.push_back(cell(method.mean.groups, group, " ± ", "-"));
+    for (const auto& info : preferences)
+      cells.push_back(cell<std::string>(method.mean.preferences, info.name, " ± ", "-"));
     out += md_row(cells);
   }
   std::string notes;
   for (const auto& table : published_tables(block.first().suite, block.first().mode)) {
     if (!table.rows.empty()) {
-      std::vector<std::string> title(groups.size() + 1);
+      std::vector<std::string> title(head.size());
       title[0] = fmt::format("**Published** ({})", md(table.title));
       out += md_row(title);
     }
@@ -88,6 +94,7 @@ void md_block(const Block& block, std::string& out) {
       std::vector<std::string> cells = {
           fmt::format("*{}, {}* ({})", md(row.editor), md(row.model), md(row.source))};
       for (auto group : groups) cells.push_back(cell(row, group, "-"));
+      cells.resize(head.size(), "-");
       out += md_row(cells);
     }
     notes += fmt::format(" Published, {}: {}", md(table.title), md(table.note));
@@ -134,28 +141,34 @@ std::string short_title(Group group) {
 
 void tex_block(const Block& block, std::string& out) {
   auto groups = table_groups(block);
+  const auto preferences = table_preferences(block);
+  const auto columns = groups.size() + preferences.size();
   out += "\\begin{table}\n\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}\n";
-  out +=
-      fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\nMethod", std::string(groups.size(), 'r'));
+  out += fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\nMethod", std::string(columns, 'r'));
   for (auto group : groups) out += fmt::format(" & {}", short_title(group));
+  for (const auto& info : preferences) out += fmt::format(" & {}", info.title);
   out += " \\\\\n\\midrule\n";
   for (const auto& method : block.methods) {
     out += tex(method.title);
     for (auto group : groups)
-      out += " & " + cell(method.mean, group, "\\,{\\tiny$\\pm$", "--", "}");
+      out += " & " + cell(method.mean.groups, group, "\\,{\\tiny$\\pm$", "--", "}");
+    for (const auto& info : preferences)
+      out += " & " +
+             cell<std::string>(method.mean.preferences, info.name, "\\,{\\tiny$\\pm$", "--", "}");
     out += " \\\\\n";
   }
   std::string sources;
   for (const auto& table : published_tables(block.first().suite, block.first().mode)) {
     if (!table.rows.empty())
       out += fmt::format("\\midrule\n\\multicolumn{{{}}}{{l}}{{\\emph{{Published: {}}}}} \\\\\n",
-                         groups.size() + 1, tex(table.title));
+                         columns + 1, tex(table.title));
     std::vector<std::string> seen;
     for (const auto& row : table.rows) {
       // A model that is named in the title is not repeated in the rows.
       bool named = table.title.find(row.model) != std::string::npos;
       out += fmt::format("\\emph{{{}{}}}", tex(row.editor), named ? "" : ", " + tex(row.model));
       for (auto group : groups) out += " & " + cell(row, group, "--");
+      for (size_t i = 0; i < preferences.size(); ++i) out += " & --";
       out += " \\\\\n";
       bool told = std::any_of(seen.begin(), seen.end(), [&](const std::string& source) {
         return source.starts_with(row.source);
@@ -218,6 +231,20 @@ std::vector<std::string> block_cells(const Block& block) {
 const std::vector<std::string> kBlockColumns = {"suite", "split", "protocol",
                                                 "mode",  "model", "fingerprint"};
 
+// The names of the scores that compare probabilities, of all blocks.
+std::vector<std::string> csv_preferences(const Merged& merged) {
+  std::vector<std::string> names;
+  for (const auto& info : preference_infos())
+    if (std::any_of(merged.blocks.begin(), merged.blocks.end(), [&](const Block& block) {
+          const auto own = table_preferences(block);
+          return std::any_of(own.begin(), own.end(), [&](const PreferenceInfo& other) {
+            return other.group == info.group;
+          });
+        }))
+      names.push_back(info.name);
+  return names;
+}
+
 std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -244,15 +271,19 @@ std::string table_csv(const Merged& merged) {
                                               "generated", "vqa", "probes", "records", "failed"})));
   for (const auto& block : merged.blocks)
     for (const auto* run : block.runs)
-      for (const auto& editor : run->editors)
-        for (const auto& [group, score] : editor.groups)
-          out += csv_row(joined(
-              {run->folder, cell_text(run->seed)},
-              joined(block_cells(block),
-                     {editor.label, editor.settings.dump(), group_name(group), number(score.score),
-                      number(score.error), number(score.generated), number(score.vqa),
-                      std::to_string(score.probes), std::to_string(editor.records),
-                      std::to_string(editor.failed.size())})));
+      for (const auto& editor : run->editors) {
+        const auto add = [&](const std::string& name, const GroupScore& score) {
+          out += csv_row(
+              joined({run->folder, cell_text(run->seed)},
+                     joined(block_cells(block),
+                            {editor.label, editor.settings.dump(), name, number(score.score),
+                             number(score.error), number(score.generated), number(score.vqa),
+                             std::to_string(score.probes), std::to_string(editor.records),
+                             std::to_string(editor.failed.size())})));
+        };
+        for (const auto& [group, score] : editor.groups) add(group_name(group), score);
+        for (const auto& [name, score] : editor.preferences) add(name, score);
+      }
   return out;
 }
 
@@ -260,6 +291,8 @@ std::string table_wide_csv(const Merged& merged) {
   auto columns = joined({"source"}, joined(kBlockColumns, {"method", "runs", "records", "failed"}));
   for (auto group : groups())
     columns = joined(columns, {group_name(group), std::string(group_name(group)) + "_error"});
+  const auto preferences = csv_preferences(merged);
+  for (const auto& name : preferences) columns = joined(columns, {name, name + "_error"});
   auto out = csv_row(columns);
   for (const auto& block : merged.blocks) {
     for (const auto& method : block.methods) {
@@ -267,12 +300,14 @@ std::string table_wide_csv(const Merged& merged) {
                                             {method.title, std::to_string(method.sources.size()),
                                              std::to_string(method.mean.records),
                                              std::to_string(method.mean.failed.size())}));
-      for (auto group : groups()) {
-        auto found = method.mean.groups.find(group);
-        bool there = found != method.mean.groups.end();
+      const auto add = [&](const auto& scores, const auto& key) {
+        const auto found = scores.find(key);
+        const bool there = found != scores.end();
         cells.push_back(there ? percent(found->second.score) : "");
         cells.push_back(there && found->second.error ? percent(*found->second.error) : "");
-      }
+      };
+      for (auto group : groups()) add(method.mean.groups, group);
+      for (const auto& name : preferences) add(method.mean.preferences, name);
       out += csv_row(cells);
     }
     for (const auto& table : published_tables(block.first().suite, block.first().mode))
@@ -292,6 +327,7 @@ std::string table_wide_csv(const Merged& merged) {
           cells.push_back(cell(row, group, ""));
           cells.push_back("");
         }
+        cells.resize(columns.size());
         out += csv_row(cells);
       }
   }

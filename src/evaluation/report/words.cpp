@@ -98,6 +98,8 @@ std::string mode_sentence(const std::string& mode, const json& config) {
   if (mode == "sequential") {
     const auto judge = config.value("judge", json::object());
     auto text = std::string("Sequential: edits accumulate on one model.");
+    if (const auto size = config.value("batch_size", json()); size.is_number())
+      text += fmt::format(" {} edits are made together.", size.dump());
     if (judge.is_object() && judge.contains("at") && judge.contains("sample"))
       text += fmt::format(
           " After {} edits, and at the end, a random sample of at most {} earlier edits is judged "
@@ -214,6 +216,16 @@ std::vector<Group> table_groups(const Block& block) {
       break;
     }
   return groups;
+}
+
+std::vector<PreferenceInfo> table_preferences(const Block& block) {
+  std::vector<PreferenceInfo> infos;
+  for (const auto& info : preference_infos())
+    if (std::any_of(block.methods.begin(), block.methods.end(), [&](const Method& method) {
+          return method.mean.preferences.count(info.name) > 0;
+        }))
+      infos.push_back(info);
+  return infos;
 }
 
 std::string error_sentence(const Block& block) {

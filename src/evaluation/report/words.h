@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "evaluation/measuring/preferences.h"
 #include "evaluation/report/merge.h"
 
 namespace emend {
@@ -24,6 +25,8 @@ std::string metric_sentence(Group group, const nlohmann::json& protocol);
 
 // The columns of the paper, and Portability if it was measured.
 std::vector<Group> table_groups(const Block& block);
+// The scores that compare probabilities, if the suite has alternatives.
+std::vector<PreferenceInfo> table_preferences(const Block& block);
 // A sentence that explains ±.
 std::string error_sentence(const Block& block);
 

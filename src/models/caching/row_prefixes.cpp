@@ -13,7 +13,9 @@ Pass run_row_prefixes(const Vlm& vlm, const Batch& batch, const std::vector<int6
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     const auto& row = batch.rows[r];
     const auto split = row.ids.begin() + begins[r];
-    prefixes.rows.push_back({{row.ids.begin(), split}, row.images, {}, -1});
+    // Each row needs a position in the cache. That of a row without a prefix is masked below.
+    const auto end = begins[r] > 0 ? split : split + 1;
+    prefixes.rows.push_back({{row.ids.begin(), end}, row.images, {}, -1});
     rest.rows.push_back({{split, row.ids.end()}, {}, {}, -1});
     if (row.prompt_length >= 0)
       rest.rows.back().prompt_length = std::max<int64_t>(0, row.prompt_length - begins[r]);
@@ -26,7 +28,7 @@ Pass run_row_prefixes(const Vlm& vlm, const Batch& batch, const std::vector<int6
   auto pass = model.collate(rest, PadSide::right);
   const auto offset = at::tensor(begins, at::kLong).to(model.device()).unsqueeze(1);
   pass.positions = at::where(pass.positions >= 0, pass.positions + offset, pass.positions);
-  pass.mask = at::cat({prefix.mask, pass.mask}, 1);
+  pass.mask = at::cat({prefix.mask.logical_and(offset > 0), pass.mask}, 1);
   pass.cache = prefix.cache;
   pass.next = language;
   return pass;

@@ -51,12 +51,16 @@ class CounterFactSuite : public Suite {
     record.target = fact.target;
     record.subject = fact.subject;
     record.truth = fact.truth;
-    const auto add = [&](Group group, const std::string& text, const std::string& answer) {
+    const auto add = [&](Group group, const std::string& text, const std::string& answer,
+                         const std::string& alternative = {}) {
       record.probes.push_back({group, {}, text, answer});
+      if (fact.compares_truth) record.probes.back().alternative = alternative;
     };
-    add(Group::reliability, fact.prompt, fact.target);
-    for (const auto& text : fact.rewordings) add(Group::text_generality, text, fact.target);
-    for (const auto& [text, answer] : fact.locality) add(Group::text_locality, text, answer);
+    add(Group::reliability, fact.prompt, fact.target, fact.truth);
+    for (const auto& text : fact.rewordings)
+      add(Group::text_generality, text, fact.target, fact.truth);
+    for (const auto& [text, answer] : fact.locality)
+      add(Group::text_locality, text, answer, fact.target);
     for (const auto& [text, answer] : fact.portability) add(Group::portability, text, answer);
     return record;
   }

@@ -134,6 +134,16 @@ TEST_F(CounterFactTest, ReadsBothFormatsOfCounterFact) {
   EXPECT_THROW(suite->record(2), Error);
 }
 
+// The literature compares the probabilities of the target and of the true answer.
+TEST_F(CounterFactTest, ProbesOfCounterFactHaveAlternatives) {
+  auto suite = open(json::array({flat(), released(), zsre(), knowedit()}).dump());
+  for (size_t i = 0; i < 2; ++i)
+    for (const auto& probe : suite->record(i).probes)
+      EXPECT_EQ(probe.alternative, probe.group == Group::text_locality ? "English" : "French");
+  for (size_t i = 2; i < 4; ++i)
+    for (const auto& probe : suite->record(i).probes) EXPECT_EQ(probe.alternative, "");
+}
+
 using Said = std::vector<std::string>;
 
 TEST_F(CounterFactTest, ReadsZsre) {

@@ -42,6 +42,7 @@ FactRow counterfact_released(const RowFields& fields) {
   fact.subject = rewrite.text_or_empty("subject");
   fact.target = rewrite_answer(rewrite, "target_new");
   fact.truth = rewrite_answer(rewrite, "target_true");
+  fact.compares_truth = true;
   fact.rewordings = fields.texts("paraphrase_prompts");
   // Prompts about neighbors have the fact that the edit changes.
   for (auto& text : fields.texts("neighborhood_prompts"))
@@ -63,6 +64,7 @@ FactRow counterfact_flat(const RowFields& fields) {
   fact.subject = fields.text_or_empty("subject");
   fact.target = fields.answer("target_new");
   fact.truth = fields.first_answer("ground_truth");
+  fact.compares_truth = true;
   add_text(fact.rewordings, fields.text_or_empty("rephrase_prompt"));
   add_question(fact.locality, fields.text_or_empty("locality_prompt"),
                fields.answer_or_empty("locality_ground_truth"));

@@ -18,6 +18,9 @@ struct FactRow {
   std::string before;   // the model's answer before the edit, if the file has it
   std::string subject;  // the words of the prompt that the fact is about, if the file has them
   std::string truth;    // the correct answer without the edit, if the file has it
+  // Whether the probabilities of target and truth are compared, as in the literature on
+  // CounterFact, whose locality prompts have the truth as their answer.
+  bool compares_truth = false;
   std::vector<std::string> rewordings;
   std::vector<Question> locality, portability;
   std::string filtered;  // the reason to leave the row out, such as "empty target"; or empty

@@ -38,6 +38,7 @@ EditContexts edit_contexts(const Vlm& vlm, const EditRequest& request,
                 "the edit has no picture, so module '" + settings.module + "' does not see it",
                 "without a picture, only the language module can be edited");
   EditContexts contexts;
+  contexts.request = request;
   std::vector<EditRequest> requests = {request};
   if (language) {
     // Questions about a picture have altered pictures instead.

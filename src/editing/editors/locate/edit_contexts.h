@@ -13,6 +13,7 @@ namespace emend {
 // then with generated prefixes (language module), then with altered pictures. Contexts that are too
 // long for the model are left out.
 struct EditContexts {
+  EditRequest request;
   ForcedBatch forced;
   std::vector<int64_t> lookup;  // language module: distances from the end of a row
   // (n) distances are the same for all rows. Other modules: empty, and all positions of a picture

@@ -92,7 +92,7 @@ TEST_F(LocateFixture, OptimizedOffsetAndItsLosses) {
   settings.adaptive = false;
   for (int edit = 0; edit < 2; ++edit) {
     const auto found =
-        optimize_value(vlm_, {}, contexts(edit), vlm_.model->site(kSite), settings, {});
+        optimize_values(vlm_, {contexts(edit)}, vlm_.model->site(kSite), settings, {}).front();
     const auto name = std::to_string(edit) + "/";
     // float32 against float64, over 12 steps of Adam.
     EXPECT_LT(error(found.offset.squeeze(0), tensor(name + "offset")), 1e-4);

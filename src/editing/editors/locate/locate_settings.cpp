@@ -97,6 +97,9 @@ void LocateSettings::declare(SettingList& list) {
   list.whole("prefix_length", prefix_length, 1, 1000, "number of tokens of a generated prefix");
   list.whole("altered_pictures", altered_pictures, 0, 1000,
              "number of altered copies of the picture, the context templates of a picture");
+  list.whole("value_batch", value_batch, 1, 1000,
+             "number of edits of a batch whose values are optimized together; more are faster and "
+             "need more memory");
   list.text("statistics", statistics,
             "file of `emend stats`; empty: statistics.safetensors in the model folder; none: "
             "without statistics");

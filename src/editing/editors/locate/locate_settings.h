@@ -32,6 +32,7 @@ struct LocateSettings {
   int64_t prefixes = 5;
   int64_t prefix_length = 10;
   int64_t altered_pictures = 8;
+  int64_t value_batch = 8;
   // Second-moment statistics of the keys.
   std::string statistics;
   double text_weight = 0.1;

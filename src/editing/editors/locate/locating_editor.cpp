@@ -199,11 +199,13 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
   // The requests of one solve, or one request.
   const auto solve = [&](const std::vector<EditRequest>& together, const EditContext& before) {
     Batch batch;
-    for (const auto& request : together) {
-      LocatedEdit edit;
-      edit.contexts = edit_contexts(vlm, request, settings,
-                                    request.image.present() ? kNoPrefixes : prefixes(vlm));
-      edit.value = optimize_value(vlm, request, edit.contexts, last, settings, before);
+    std::vector<EditContexts> contexts;
+    for (const auto& request : together)
+      contexts.push_back(edit_contexts(vlm, request, settings,
+                                       request.image.present() ? kNoPrefixes : prefixes(vlm)));
+    auto values = optimize_values(vlm, contexts, last, settings, before);
+    for (size_t e = 0; e < together.size(); ++e) {
+      LocatedEdit edit{std::move(contexts[e]), std::move(values[e]), {}};
       edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
                                 before.store);
       if (sites.size() > 1)

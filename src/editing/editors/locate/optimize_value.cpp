@@ -5,172 +5,183 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
-#include "editing/editors/locate/lookup.h"
+#include "editing/editors/locate/value_forward.h"
 #include "editing/optim/optimizer.h"
 #include "editing/optim/sharpness.h"
-#include "editing/targets/target_modules.h"
 #include "io/error.h"
-#include "models/caching/prefix.h"
-#include "models/caching/row_prefixes.h"
 #include "nn/loss.h"
 
 namespace emend {
 namespace {
 
-// The contexts up to the stage of the site, and how their logits are read.
-class ValueForward {
+// The optimization of the value of one edit.
+class ValueOptimization {
  public:
-  ValueForward(const Vlm& vlm, const EditRequest& request, const EditContexts& contexts,
-               const Site& site, const LocateSettings& settings, const EditContext& context)
-      : model_(*vlm.model), site_(site), base_(context.base), contexts_(contexts.size()) {
-    tokens_ = answer_tokens(contexts.forced).to(model_.device());
-    bare_ = static_cast<int64_t>(contexts.forced.answers.front().size());
-    if (contexts.lookup.empty())
-      begin_with_pictures(vlm, contexts, context);
-    else
-      begin_at_lookup(vlm, request, contexts, settings, context);
+  ValueOptimization(const EditContexts& edit, const Site& site, const at::Tensor& output,
+                    const LocateSettings& settings)
+      : site_(site),
+        settings_(settings),
+        tokens_(answer_tokens(edit.forced).to(output.device())),
+        bare_(static_cast<int64_t>(edit.forced.answers.front().size())),
+        norm_(output.norm().item<double>()),
+        most_(clamp_norm_factor(settings, edit.request) * norm_),
+        limit_(settings.steps) {
+    value_.output = output;
+    value_.offset = at::zeros_like(output).requires_grad_();
+    value_.stop_reason = "step_limit";
+    start_optimizer();
   }
 
-  // The site's output in the bare context: (n, out) float32.
-  at::Tensor output() const {
+  const at::Tensor& offset() const { return value_.offset; }
+  int64_t steps() const { return static_cast<int64_t>(value_.losses.size()) - 1; }
+  int64_t limit() const { return limit_; }
+  double answer_loss() const { return value_.losses.back(); }
+
+  // The loss for these logits of ValueForward with the present offset. Undefined if the
+  // optimization is finished.
+  at::Tensor loss(const at::Tensor& logits) {
+    const auto answer = answer_loss(logits, 1);
+    value_.losses.push_back(answer.item<double>());
+    if (!std::isfinite(answer_loss()))
+      throw Error("editing::locate",
+                  fmt::format("the loss of the value is {} after {} steps", answer_loss(), steps()),
+                  "lower the learning rate (--set lr=...) or clamp_norm_factor");
+    if (steps() == limit_ && !sharpen(logits)) return {};
+    auto loss = sharpness_ == 1 ? answer : answer_loss(logits, sharpness_);
+    loss = loss + settings_.weight_decay * value_.offset.norm() / (norm_ * norm_);
+    if (logits.size(0) > tokens_.size(0)) {
+      const auto after = at::log_softmax(logits[-1], 0);
+      if (steps() == 0) before_ = after.detach();
+      loss = loss + settings_.kl_factor * (before_.exp() * (before_ - after)).sum();
+    }
+    if (loss.item<double>() < settings_.stop_loss && (!settings_.adaptive || holds(logits))) {
+      value_.stop_reason = "stop_loss";
+      return {};
+    }
+    return loss;
+  }
+
+  void step(const at::Tensor& gradient) {
+    if (!gradient.defined() || (steps() == 0 && !at::count_nonzero(gradient).is_nonzero()))
+      throw Error("editing::locate",
+                  "the answer does not depend on " + site_.name + " at the position of the key",
+                  "choose an earlier block (--set layers=...), or another key (--set lookup=last)");
+    optimizer_->step({gradient});
     at::NoGradGuard no_grad;
-    std::vector<at::Tensor> outputs;
-    auto all = base_;
-    all.push_back(Intervention::output(site_.name, [&](const at::Tensor& y) {
-      outputs.push_back(y);
-      return y;
-    }));
-    auto pass = fresh();
-    model_.run(pass, site_.stage, all);
-    if (outputs.empty())
-      throw Error("editing::locate", "the prompt does not pass through " + site_.name,
-                  "without a picture, only layers of the language module can be edited");
-    if (!positions_.defined())
-      return at::cat(outputs).to(at::kFloat).reshape({contexts_, -1, site_.out})[0];
-    const auto rows = outputs.front().flatten(0, 1);
-    return rows.index_select(0, positions_.slice(0, 0, count_)).to(at::kFloat);
+    const double length = value_.offset.norm().item<double>();
+    value_.clamped = length > most_;
+    if (value_.clamped) value_.offset.mul_(most_ / length);
   }
 
-  // The logits with the offset, (answer tokens + 1 with a KL row, V) float32.
-  at::Tensor logits(const at::Tensor& offset) const {
-    auto all = base_;
-    int64_t pictures = 0;  // that ran before
-    all.push_back(Intervention::output(site_.name, [&](const at::Tensor& y) {
-      const auto added = offset.to(y.scalar_type());
-      if (!positions_.defined()) {
-        // The tiles of a picture are rows that follow each other, and can run one by one.
-        const auto tiles = added.view({-1, y.size(1), y.size(2)});
-        const auto index = at::arange(pictures, pictures + y.size(0), positions_options());
-        pictures += y.size(0);
-        return y + tiles.index_select(0, index.remainder(tiles.size(0)));
-      }
-      return y.flatten(0, 1)
-          .index_add(0, positions_, added.index_select(0, offsets_))
-          .view(y.sizes());
-    }));
-    auto pass = fresh();
-    model_.run(pass, all);
-    return pass.logits().to(at::kFloat);
+  EditValue finish() {
+    value_.offset = value_.offset.detach() * settings_.offset_scale;
+    return std::move(value_);
   }
 
-  // logits: as above, multiplied by `sharpness`.
-  at::Tensor answer(const at::Tensor& logits, double sharpness) const {
-    return answer_loss(logits.slice(0, 0, tokens_.size(0)) * sharpness, tokens_) / sharpness;
+ private:
+  void start_optimizer() {
+    const auto size = static_cast<double>(value_.output.numel());
+    const double lr = settings_.lr > 0 ? settings_.lr : 0.1 * most_ / std::sqrt(size);
+    optimizer_ = make_optimizer("adam", {value_.offset}, {lr, 0});
+  }
+
+  // Continues with sharper logits if the answer does not hold.
+  bool sharpen(const at::Tensor& logits) {
+    if (settings_.steps == 0 || !settings_.adaptive || sharpness_ >= kMaxSharpness || holds(logits))
+      return false;
+    sharpness_ *= kSharpness;
+    limit_ += settings_.steps;
+    start_optimizer();
+    return true;
+  }
+
+  at::Tensor answer_loss(const at::Tensor& logits, double sharpness) const {
+    return emend::answer_loss(logits.slice(0, 0, tokens_.size(0)) * sharpness, tokens_) / sharpness;
   }
   // Whether greedy generation gives the answer in the bare context.
   bool holds(const at::Tensor& logits) const {
-    return logits.slice(0, 0, bare_).argmax(-1).eq(tokens_.slice(0, 0, bare_)).all().item<bool>();
-  }
-  bool has_kl() const { return kl_; }
-  // Log-probabilities of the KL row.
-  at::Tensor kl_row(const at::Tensor& logits) const { return at::log_softmax(logits[-1], 0); }
-
- private:
-  // All of the picture's positions are changed, and everything after the site depends on them.
-  void begin_with_pictures(const Vlm& vlm, const EditContexts& contexts,
-                           const EditContext& context) {
-    kept_ = forward_until(vlm, contexts.forced.batch, site_.stage, base_, context.store);
-    kept_.logit_positions = answer_positions(contexts.forced).to(model_.device());
+    return logits.detach()
+        .slice(0, 0, bare_)
+        .argmax(-1)
+        .eq(tokens_.slice(0, 0, bare_))
+        .all()
+        .item<bool>();
   }
 
-  void begin_at_lookup(const Vlm& vlm, const EditRequest& request, const EditContexts& contexts,
-                       const LocateSettings& settings, const EditContext& context) {
-    auto batch = contexts.forced.batch;
-    auto lookup = contexts.lookup_begins();
-    if (settings.kl_factor > 0 && looks_up_subject(settings, request)) {
-      auto row = vlm.processor.row(request.subject + " is a");
-      lookup.push_back(last_token_of(vlm, row, request.subject));
-      row.ids.resize(static_cast<size_t>(lookup.back()) + 1);
-      batch.rows.push_back(std::move(row));
-      kl_ = true;
-    }
-    // Nothing is before a lookup position at the start of a row, a picture is not divided, and
-    // earlier edits that look at the whole prompt do not get a part of it.
-    bool shared = std::all_of(base_.begin(), base_.end(), [](const Intervention& i) {
-      return i.point == Point::weight || i.point == Point::logits;
-    });
-    for (size_t r = 0; r < lookup.size(); ++r) {
-      const auto& ids = batch.rows[r].ids;
-      shared = shared && lookup[r] > 0 &&
-               std::find(ids.begin() + lookup[r], ids.end(), kImageToken) == ids.end();
-    }
-    const auto begins = shared ? lookup : std::vector<int64_t>(lookup.size(), 0);
-    const auto language = model_.first_stage(Module::language);
-    kept_ = shared ? run_row_prefixes(vlm, batch, begins, base_, context.store)
-                   : forward_until(vlm, batch, language, base_, context.store);
-
-    const auto width = kept_.ids.size(1);
-    const auto rows = contexts.forced.answers.size();
-    std::vector<int64_t> positions, offsets, predicting;
-    for (size_t r = 0; r < rows; ++r) {
-      const auto start = static_cast<int64_t>(r) * width - begins[r];
-      for (size_t i = 0; i < contexts.lookup.size(); ++i) {
-        positions.push_back(start + lookup[r] + contexts.lookup.front() - contexts.lookup[i]);
-        offsets.push_back(static_cast<int64_t>(i));
-      }
-      for (size_t i = 0; i < contexts.forced.answers[r].size(); ++i)
-        predicting.push_back(start + contexts.forced.answer_begin[r] + static_cast<int64_t>(i) - 1);
-    }
-    if (kl_) {
-      positions.push_back(static_cast<int64_t>(rows) * width + lookup[rows] - begins[rows]);
-      offsets.push_back(0);
-      predicting.push_back(positions.back());
-    }
-    const auto device = model_.device();
-    count_ = static_cast<int64_t>(contexts.lookup.size());
-    positions_ = at::tensor(positions, at::kLong).to(device);
-    offsets_ = at::tensor(offsets, at::kLong).to(device);
-    kept_.logit_positions = at::tensor(predicting, at::kLong).to(device);
-    at::NoGradGuard no_grad;
-    if (kept_.next < site_.stage) model_.run(kept_, site_.stage - 1, base_);
-  }
-
-  at::TensorOptions positions_options() const {
-    return at::dtype(at::kLong).device(model_.device());
-  }
-
-  // A copy of the pass, whose run does not change the cache.
-  Pass fresh() const {
-    auto pass = kept_;
-    if (pass.cache) pass.cache = std::make_shared<KvCache>(*pass.cache);
-    return pass;
-  }
-
-  const Model& model_;
   const Site& site_;
-  const Interventions& base_;
-  int64_t contexts_;
-  Pass kept_;
+  const LocateSettings& settings_;
   at::Tensor tokens_;  // (K) answer tokens of all contexts
   int64_t bare_;       // those of the bare context, which is the first
-  // (M) positions in the flattened (rows * T) to which an offset is added, those of the bare
-  // context first, and the index of the offset; undefined: offset i is added to position i of each
-  // picture.
-  at::Tensor positions_, offsets_;
-  int64_t count_ = 0;  // n, the number of offsets
-  bool kl_ = false;
+  double norm_, most_;
+  int64_t limit_;
+  double sharpness_ = 1;
+  at::Tensor before_;  // log-probabilities without the offset, for the KL divergence
+  std::unique_ptr<Optimizer> optimizer_;
+  EditValue value_;
 };
+
+std::vector<EditValue> optimize_together(const Vlm& vlm,
+                                         const std::vector<const EditContexts*>& edits,
+                                         const Site& site, const LocateSettings& settings,
+                                         const EditContext& context) {
+  ValueForward forward(vlm, edits, site, settings, context);
+  std::vector<ValueOptimization> all;
+  const auto outputs = forward.outputs();
+  for (size_t e = 0; e < edits.size(); ++e) all.emplace_back(*edits[e], site, outputs[e], settings);
+  std::vector<ValueOptimization*> active;
+  for (auto& edit : all) active.push_back(&edit);
+  while (!active.empty()) {
+    at::AutoGradMode gradients(settings.steps > 0);
+    std::vector<at::Tensor> offsets;
+    for (const auto* edit : active) offsets.push_back(edit->offset());
+    const auto logits = forward.logits(offsets);
+    std::vector<size_t> unfinished;
+    std::vector<at::Tensor> losses, leaves;
+    double mean = 0;
+    for (size_t a = 0; a < active.size(); ++a) {
+      const auto loss = active[a]->loss(logits[a]);
+      mean += active[a]->answer_loss() / static_cast<double>(active.size());
+      if (!loss.defined()) continue;
+      unfinished.push_back(a);
+      losses.push_back(loss);
+      leaves.push_back(offsets[a]);
+    }
+    if (context.on_step) context.on_step(active[0]->steps(), active[0]->limit(), mean);
+    std::vector<ValueOptimization*> rest;
+    for (const auto a : unfinished) rest.push_back(active[a]);
+    active = rest;
+    if (active.empty()) break;
+    // The loss of an edit depends on its own offset only.
+    const auto found = torch::autograd::grad(losses, leaves, {}, false, false, true);
+    for (size_t a = 0; a < active.size(); ++a) active[a]->step(found[a]);
+    forward.keep(unfinished);
+  }
+  std::vector<EditValue> values;
+  for (auto& edit : all) values.push_back(edit.finish());
+  return values;
+}
+
+// The indices of the edits that run together. Edits of similar length have little padding.
+std::vector<std::vector<size_t>> value_batches(const std::vector<EditContexts>& edits,
+                                               int64_t most) {
+  std::vector<size_t> order(edits.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto length = [&](size_t e) {
+    return ValueForward::can_join(edits[e], context.base) ? edits[e].lookup.front() : 0;
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return length(a) < length(b); });
+  std::vector<std::vector<size_t>> batches;
+  for (const auto e : order) {
+    const bool joins = !batches.empty() && length(batches.back().front()) > 0 &&
+                       batches.back().size() < static_cast<size_t>(most);
+    if (!joins) batches.emplace_back();
+    batches.back().push_back(e);
+  }
+  return batches;
+}
 
 }  // namespace
 
@@ -178,65 +189,17 @@ double EditValue::relative_norm() const {
   return offset.norm().item<double>() / output.norm().item<double>();
 }
 
-EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditContexts& contexts,
-                         const Site& site, const LocateSettings& settings,
-                         const EditContext& context) {
-  const ValueForward forward(vlm, request, contexts, site, settings, context);
-  EditValue value;
-  value.output = forward.output();
-  const double norm = value.output.norm().item<double>();
-  const double most = clamp_norm_factor(settings, request) * norm;
-  const auto size = static_cast<double>(value.output.numel());
-  const double lr = settings.lr > 0 ? settings.lr : 0.1 * most / std::sqrt(size);
-  auto offset = at::zeros_like(value.output).requires_grad_();
-  auto optimizer = make_optimizer("adam", {offset}, {lr, 0});
-  at::Tensor before;
-  double sharpness = 1;
-  value.stop_reason = "step_limit";
-  for (int64_t step = 0, limit = settings.steps;; ++step) {
-    at::AutoGradMode gradients(settings.steps > 0);
-    const auto logits = forward.logits(offset);
-    const auto answer = forward.answer(logits, 1);
-    value.losses.push_back(answer.item<double>());
-    if (context.on_step) context.on_step(step, limit, value.losses.back());
-    if (!std::isfinite(value.losses.back()))
-      throw Error(
-          "editing::locate",
-          fmt::format("the loss of the value is {} after {} steps", value.losses.back(), step),
-          "lower the learning rate (--set lr=...) or clamp_norm_factor");
-    if (step == limit) {
-      const bool sharpen = settings.steps > 0 && settings.adaptive && sharpness < kMaxSharpness &&
-                           !forward.holds(logits.detach());
-      if (!sharpen) break;
-      sharpness *= kSharpness;
-      limit += settings.steps;
-      optimizer = make_optimizer("adam", {offset}, {lr, 0});
-    }
-    auto loss = sharpness == 1 ? answer : forward.answer(logits, sharpness);
-    loss = loss + settings.weight_decay * offset.norm() / (norm * norm);
-    if (forward.has_kl()) {
-      const auto after = forward.kl_row(logits);
-      if (step == 0) before = after.detach();
-      loss = loss + settings.kl_factor * (before.exp() * (before - after)).sum();
-    }
-    if (loss.item<double>() < settings.stop_loss &&
-        (!settings.adaptive || forward.holds(logits.detach()))) {
-      value.stop_reason = "stop_loss";
-      break;
-    }
-    const auto gradient = torch::autograd::grad({loss}, {offset}, {}, false, false, true).at(0);
-    if (!gradient.defined() || (step == 0 && !at::count_nonzero(gradient).is_nonzero()))
-      throw Error("editing::locate",
-                  "the answer does not depend on " + site.name + " at the position of the key",
-                  "choose an earlier block (--set layers=...), or another key (--set lookup=last)");
-    optimizer->step({gradient});
-    at::NoGradGuard no_grad;
-    const double length = offset.norm().item<double>();
-    value.clamped = length > most;
-    if (value.clamped) offset.mul_(most / length);
+std::vector<EditValue> optimize_values(const Vlm& vlm, const std::vector<EditContexts>& edits,
+                                       const Site& site, const LocateSettings& settings,
+                                       const EditContext& context) {
+  std::vector<EditValue> values(edits.size());
+  for (const auto& batch : value_batches(edits, settings.value_batch)) {
+    std::vector<const EditContexts*> together;
+    for (const auto e : batch) together.push_back(&edits[e]);
+    auto found = optimize_together(vlm, together, site, settings, context);
+    for (size_t i = 0; i < batch.size(); ++i) values[batch[i]] = std::move(found[i]);
   }
-  value.offset = offset.detach() * settings.offset_scale;
-  return value;
+  return values;
 }
 
 }  // namespace emend

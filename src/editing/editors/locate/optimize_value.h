@@ -19,8 +19,8 @@ struct EditValue {
   double relative_norm() const;  // norm(offset) / norm(output)
 };
 
-// Optimizes an offset of the output of `site` at the lookup positions, so that the model gives the
-// target in every context [ROME, arXiv 2202.05262, eq. 4]:
+// For each edit, optimizes an offset of the output of `site` at the lookup positions, so that the
+// model gives the target in every context [ROME, arXiv 2202.05262, eq. 4]:
 //   mean nll(target) + kl_factor * KL(before || after) + weight_decay * norm(offset) /
 //   norm(output)^2
 // with Adam, where KL is that of the prompt "{subject} is a" at its last subject token. After each
@@ -28,10 +28,11 @@ struct EditValue {
 // lookup positions have an offset each, and their norms are those of all together. With
 // settings.adaptive, if the bare context does not give the answer after all steps, as many steps
 // with sharpened logits follow, at most twice.
-// In the language module, positions before the lookup position run once. Throws emend::Error if the
-// loss is not finite.
-EditValue optimize_value(const Vlm& vlm, const EditRequest& request, const EditContexts& contexts,
-                         const Site& site, const LocateSettings& settings,
-                         const EditContext& context);
+// In the language module, positions before the lookup position run once, and up to
+// settings.value_batch edits run together, which changes their values by rounding only. Throws
+// emend::Error if a loss is not finite, or if an answer does not depend on the site.
+std::vector<EditValue> optimize_values(const Vlm& vlm, const std::vector<EditContexts>& edits,
+                                       const Site& site, const LocateSettings& settings,
+                                       const EditContext& context);
 
 }  // namespace emend

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "editing/editors/locate/context_templates.h"
 #include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
@@ -36,8 +38,8 @@ class OptimizeValueTest : public testing::TinyVlmTest {
                          generated_prefixes(*vlm_, settings.prefixes, settings.prefix_length, 1));
   }
   static EditValue value(const LocateSettings& settings, const std::string& site) {
-    return optimize_value(*vlm_, request(), contexts(settings), vlm_->model->site(site), settings,
-                          {});
+    return optimize_values(*vlm_, {contexts(settings)}, vlm_->model->site(site), settings, {})
+        .front();
   }
   // The mean loss per answer token over all contexts, with the offset added in a complete pass.
   static double complete_loss(const EditContexts& contexts, const std::string& site,
@@ -90,7 +92,7 @@ TEST_F(OptimizeValueTest, PrefixesAreContextsOfATextOnlyPrompt) {
     const auto all = contexts(settings, text_only);
     ASSERT_EQ(all.size(), 3) << "bare, and two prefixes";
     const auto found =
-        optimize_value(*vlm_, text_only, all, vlm_->model->site(kLanguageSite), settings, {});
+        optimize_values(*vlm_, {all}, vlm_->model->site(kLanguageSite), settings, {}).front();
     EXPECT_NEAR(found.losses.back(), complete_loss(all, kLanguageSite, found.offset), 1e-4)
         << lookup;
     EXPECT_LT(found.losses.back(), found.losses.front()) << lookup;
@@ -175,6 +177,56 @@ TEST_F(OptimizeValueTest, StopsWhenTheLossIsLow) {
   EXPECT_LT(found.losses.size(), 400u);
   EXPECT_LT(found.losses.back(), start - 0.1);
   EXPECT_NEAR(found.losses.front(), start, 1e-4);
+}
+
+// Edits leave the batch at different steps, before or after their logits are sharpened.
+TEST_F(OptimizeValueTest, EditsOfABatchHaveTheValuesOfSingleEdits) {
+  auto settings = quick();
+  settings.steps = 12;
+  settings.stop_loss = 9.2;
+  settings.clamp_norm_factor = 2;
+  std::vector<EditContexts> edits;
+  const auto add = [&](const std::string& prompt, const std::string& subject,
+                       const std::string& target, bool picture) {
+    EditRequest edit{{}, prompt, target};
+    if (picture) edit.image = {"", testing::noise_image(2)};
+    edit.subject = subject;
+    edits.push_back(contexts(settings, edit));
+  };
+  add("Where is the red dog now?", "red dog", " at home", false);
+  add("Who?", "Who", " a man", false);
+  add("What is this?", "", " cat", true);
+  add("The name of the large animal on the left is", "", " red", false);
+  add("The color of the big house is", "big house", " blue and green", false);
+  const auto& site = vlm_->model->site(kLanguageSite);
+  std::set<std::string> reasons;
+  std::set<size_t> lengths;
+  for (bool adaptive : {false, true})
+    for (int64_t together : {2, 8}) {
+      settings.adaptive = adaptive;
+      settings.value_batch = together;
+      const auto values = optimize_values(*vlm_, edits, site, settings, {});
+      ASSERT_EQ(values.size(), edits.size());
+      for (size_t e = 0; e < edits.size(); ++e) {
+        const auto alone = optimize_values(*vlm_, {edits[e]}, site, settings, {}).front();
+        const auto& value = values[e];
+        EXPECT_EQ(value.stop_reason, alone.stop_reason) << e;
+        EXPECT_EQ(value.clamped, alone.clamped) << e;
+        ASSERT_EQ(value.losses.size(), alone.losses.size()) << e;
+        for (size_t i = 0; i < alone.losses.size(); ++i)
+          EXPECT_NEAR(value.losses[i], alone.losses[i], 1e-3) << e << ", step " << i;
+        EXPECT_LT((value.offset - alone.offset).norm().item<double>(),
+                  1e-3 * alone.offset.norm().item<double>())
+            << e;
+        EXPECT_TRUE(at::allclose(value.output, alone.output, 1e-5, 1e-5)) << e;
+        EXPECT_NEAR(value.losses.back(), complete_loss(edits[e], kLanguageSite, value.offset),
+                    1e-4);
+        reasons.insert(value.stop_reason);
+        lengths.insert(value.losses.size());
+      }
+    }
+  EXPECT_EQ(reasons.size(), 2u);
+  EXPECT_GE(lengths.size(), 3u);
 }
 
 TEST_F(OptimizeValueTest, ModulesOfPicturesNeedAPicture) {
