@@ -164,12 +164,12 @@ std::vector<EditValue> optimize_together(const Vlm& vlm,
 }
 
 // The indices of the edits that run together. Edits of similar length have little padding.
-std::vector<std::vector<size_t>> value_batches(const std::vector<EditContexts>& edits,
-                                               int64_t most) {
+std::vector<std::vector<size_t>> value_batches(const std::vector<EditContexts>& edits, int64_t most,
+                                               const Interventions& base) {
   std::vector<size_t> order(edits.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto length = [&](size_t e) {
-    return ValueForward::can_join(edits[e], context.base) ? edits[e].lookup.front() : 0;
+    return ValueForward::can_join(edits[e], base) ? edits[e].lookup.front() : 0;
   };
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return length(a) < length(b); });
@@ -193,7 +193,7 @@ std::vector<EditValue> optimize_values(const Vlm& vlm, const std::vector<EditCon
                                        const Site& site, const LocateSettings& settings,
                                        const EditContext& context) {
   std::vector<EditValue> values(edits.size());
-  for (const auto& batch : value_batches(edits, settings.value_batch)) {
+  for (const auto& batch : value_batches(edits, settings.value_batch, context.base)) {
     std::vector<const EditContexts*> together;
     for (const auto e : batch) together.push_back(&edits[e]);
     auto found = optimize_together(vlm, together, site, settings, context);
