@@ -1,6 +1,9 @@
 #include "cli/entries.h"
 
+#include <fmt/format.h>
+
 #include "cli/table.h"
+#include "editing/registry.h"
 
 namespace emend::cli {
 
@@ -20,6 +23,30 @@ std::string entries_table(const Patch& patch) {
     rows.push_back({entry.name, fact("prompt"), fact("target"), fact("image")});
   }
   return table(rows);
+}
+
+nlohmann::json memory_facts(const Patch& patch) {
+  if (patch.memory.entries.empty()) return nullptr;
+  const auto info = editor_info(patch.editor);
+  return info.memory_facts ? info.memory_facts(patch) : nlohmann::json();
+}
+
+std::string memory_text(const nlohmann::json& facts) {
+  if (facts.is_null()) return {};
+  const auto& scope = facts.at("certificate");
+  const auto samples = scope.at("samples").get<int64_t>();
+  std::string text = samples == 0 ? std::string("  scope     not calibrated\n")
+                                  : fmt::format(
+                                        "  scope     touches at most {:g} % of unrelated questions "
+                                        "(confidence {:g} %), from "
+                                        "{} of {} calibration questions\n",
+                                        100 * scope.at("risk").get<double>(),
+                                        100 * scope.at("confidence").get<double>(),
+                                        scope.at("touched").get<int64_t>(), samples);
+  for (const auto& pair : facts.at("superseded"))
+    text += fmt::format("  superseded  {} by {}\n", pair.at("entry").get<std::string>(),
+                        pair.at("by").get<std::string>());
+  return text;
 }
 
 }  // namespace emend::cli

@@ -197,7 +197,10 @@ void inspect_patch(const InspectArguments& arguments) {
                              {"verified", has_checksums(arguments.path)},
                              {"version", EMEND_VERSION}};
     for (const auto& change : patch.deltas) result["sites"].push_back(describe(change));
-    if (!patch.memory.entries.empty()) result["entries"] = describe_entries(patch);
+    if (!patch.memory.entries.empty()) {
+      result["entries"] = describe_entries(patch);
+      result["memory"] = memory_facts(patch);
+    }
     print_json(result);
     return;
   }
@@ -213,7 +216,8 @@ void inspect_patch(const InspectArguments& arguments) {
   if (patch.effect.is_object() && patch.effect.contains(scores))
     for (const auto& [group, score] : patch.effect[scores].items())
       std::cout << fmt::format("  {:<18}{}\n", group, score.dump());
-  if (!patch.memory.entries.empty()) std::cout << "\n" << entries_table(patch);
+  if (!patch.memory.entries.empty())
+    std::cout << "\n" << entries_table(patch) << memory_text(memory_facts(patch));
   if (patch.deltas.empty()) return;
   std::vector<std::vector<std::string>> rows = {{"site", "out x in", "rank", "norm"}};
   for (const auto& change : patch.deltas) {

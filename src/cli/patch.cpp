@@ -28,7 +28,8 @@ void print_written(const PatchArguments& arguments, const Patch& patch) {
   }
   std::cout << fmt::format("  written   {}  {}\n", arguments.output, patch.id)
             << fmt::format("  sites     {}\n  entries   {}\n", patch.deltas.size(),
-                           patch.memory.entries.size());
+                           patch.memory.entries.size())
+            << memory_text(memory_facts(patch));
 }
 
 void list(const PatchArguments& arguments) {
@@ -40,11 +41,13 @@ void list(const PatchArguments& arguments) {
                 {"id", patch.id},
                 {"editor", patch.editor},
                 {"entries", describe_entries(patch)},
+                {"memory", memory_facts(patch)},
                 {"sites", sites},
                 {"version", EMEND_VERSION}});
     return;
   }
-  if (!patch.memory.entries.empty()) std::cout << entries_table(patch);
+  if (!patch.memory.entries.empty())
+    std::cout << entries_table(patch) << memory_text(memory_facts(patch));
   for (const auto& change : patch.deltas) std::cout << "  " << change.site << "\n";
 }
 
@@ -69,7 +72,7 @@ void merge(const PatchArguments& arguments) {
 void add_patch(CLI::App& program) {
   auto* command = program.add_subcommand("patch", "List, remove and merge the contents of patches");
   command->footer(R"(
-A patch of SERAC or IKE stores edits as entries. One patch can have any number of entries.
+A patch of ledger, SERAC, IKE, GRACE or WISE stores edits as entries. One patch can have any number of entries.
 
 Examples:
   emend patch list zoo.patch

@@ -31,6 +31,8 @@ struct EditorInfo {
   bool collects_demonstrations = false;
   // Whether the editor rewrites prompts, for which EasyEdit judges localities differently.
   bool rewrites_prompts = false;
+  // Describes the memory of a patch: `certificate`, and entries that are `superseded`.
+  std::function<nlohmann::json(const Patch&)> memory_facts = {};
 
   bool has_setting(const std::string& setting) const;
 };

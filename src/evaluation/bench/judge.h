@@ -37,8 +37,8 @@ struct RecordState {
 
 // The result of one edit of one or several records.
 struct AppliedEdit {
-  Interventions changes;  // in sequential mode with the earlier edits
-  nlohmann::json facts;   // steps, holds, patch
+  Interventions changes;                            // in sequential mode with the earlier edits
+  nlohmann::json facts = nlohmann::json::object();  // steps, holds, patch
   std::optional<Patch> patch = {};
   std::string failure;  // why there is no patch; empty if there is one
   double seconds = 0;   // for each record

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "editing/editors/editors.h"
 #include "editing/editors/ledger/entry_change.h"
@@ -122,16 +121,6 @@ at::Tensor LedgerState::key_of(const Vlm& vlm, const Batch& batch, const at::Ten
   return at::cat({question, answer_sketch(answers)}, 1);
 }
 
-at::Tensor LedgerState::scoped(const at::Tensor& all, const LedgerSettings& settings) const {
-  if (settings.scope == "text") return all.narrow(1, 0, shape.embedding);
-  if (settings.scope == "picture")
-    return all.narrow(1, shape.embedding, keys.width() - shape.embedding);
-  const auto question = all.narrow(1, 0, keys.width());
-  if (settings.answer_weight == 0) return question;
-  const auto answer = all.narrow(1, keys.width(), kSketchWidth);
-  return at::cat({question, answer * std::sqrt(settings.answer_weight / 2)}, 1);
-}
-
 LedgerEditor::LedgerEditor(const nlohmann::json& settings)
     : settings_(read_settings<LedgerSettings>("ledger", settings)) {}
 
@@ -214,7 +203,10 @@ EditorInfo ledger_editor() {
           [](const Vlm& vlm, const nlohmann::json& given,
              ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
             return std::make_unique<TrainableLedger>(vlm, given, store);
-          }};
+          },
+          /*collects_demonstrations=*/false,
+          /*rewrites_prompts=*/false,
+          [](const Patch& patch) { return LedgerScopes(patch).facts(); }};
 }
 
 }  // namespace emend

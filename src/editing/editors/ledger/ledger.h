@@ -63,9 +63,6 @@ struct LedgerState {
   // batch, `answers` that of prompt_answers.
   at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
                     const at::Tensor& answers) const;
-  // The parts of keys (N, width()) that count, scaled so that the squared distance of two keys is
-  // that of their scopes.
-  at::Tensor scoped(const at::Tensor& keys, const LedgerSettings& settings) const;
 };
 
 // A ledger of edits changes no weights. Each entry has a key, which is read from the question, the

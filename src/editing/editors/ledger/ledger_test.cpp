@@ -102,19 +102,19 @@ TEST_F(LedgerTest, LaterEditOfTheSameQuestionWins) {
 
   auto patch = first;
   patch.memory.add(second.memory.entries[0]);
-  const LedgerRecall recall(*vlm_, patch, nullptr);
-  EXPECT_EQ(recall.superseded(), (std::vector<int64_t>{1, -1}));
+  const LedgerScopes scopes(patch);
+  EXPECT_EQ(scopes.superseded(), (std::vector<int64_t>{1, -1}));
 }
 
 TEST_F(LedgerTest, ScopeOfTheTextAloneIgnoresThePicture) {
   const auto patch = edited({request(1)}, {{"scope", "text"}});
-  const LedgerRecall recall(*vlm_, patch, nullptr);
+  const LedgerScopes scopes(patch);
   auto key = patch.memory.entries[0].tensors.at("key").unsqueeze(0).clone();
-  EXPECT_EQ(recall.route(key).item<int64_t>(), 0);
+  EXPECT_EQ(scopes.route(key).item<int64_t>(), 0);
   key.slice(1, 4).add_(10);  // another picture and answer
-  EXPECT_EQ(recall.route(key).item<int64_t>(), 0);
+  EXPECT_EQ(scopes.route(key).item<int64_t>(), 0);
   key.slice(1, 0, 4).add_(10);  // another text
-  EXPECT_EQ(recall.route(key).item<int64_t>(), -1);
+  EXPECT_EQ(scopes.route(key).item<int64_t>(), -1);
 }
 
 TEST_F(LedgerTest, CalibrationBoundsTheScope) {
@@ -125,12 +125,12 @@ TEST_F(LedgerTest, CalibrationBoundsTheScope) {
   calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
   patch.memory.network["calibration"] = calibration;
   patch.settings["risk"] = 0.01;
-  const LedgerRecall recall(*vlm_, patch, nullptr);
-  EXPECT_EQ(recall.certificate().touched, 1);  // two of 500 would need 473 samples and one hit
-  EXPECT_NEAR(recall.certificate().threshold, 2, 1e-3);
+  const LedgerScopes scopes(patch);
+  EXPECT_EQ(scopes.certificate().touched, 1);  // two of 500 would need 473 samples and one hit
+  EXPECT_NEAR(scopes.certificate().threshold, 2, 1e-3);
   patch.memory.network["calibration"] = calibration.slice(0, 0, 100);
   try {
-    LedgerRecall(*vlm_, patch, nullptr);
+    LedgerScopes{patch};
     FAIL() << "100 questions certify a risk of 0.01";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("it takes 299"));

@@ -1,0 +1,112 @@
+#include "editing/editors/ledger/scopes.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kScopes = "editing::ledger";
+constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
+
+// For each entry, the latest later entry whose key is nearer than `limit`, or -1.
+std::vector<int64_t> superseded_entries(const at::Tensor& keys, double limit) {
+  const auto count = keys.size(0);
+  std::vector<int64_t> later(static_cast<size_t>(count), -1);
+  for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
+    const auto block = keys.slice(0, begin, begin + kKeyBlock);
+    const auto near = (key_distances(block, keys.slice(0, begin)) < limit).to(at::kCPU);
+    const auto pairs = near.nonzero().contiguous();
+    const auto* pair = pairs.data_ptr<int64_t>();
+    for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2)
+      if (pair[1] > pair[0]) later[static_cast<size_t>(begin + pair[0])] = begin + pair[1];
+  }
+  return later;
+}
+
+// Throws emend::Error if the memory has no such tensor.
+at::Tensor calibration_of(const Memory& memory) {
+  const auto found = memory.network.find("calibration");
+  if (found == memory.network.end() || found->second.dim() != 2)
+    throw Error(kScopes, "the patch's memory has no calibration keys",
+                "make the patch again with `emend edit`");
+  return found->second.to(at::kCPU);
+}
+
+at::Tensor key_of(const MemoryEntry& entry, int64_t width) {
+  const auto found = entry.tensors.find("key");
+  if (found == entry.tensors.end() || found->second.sizes() != at::IntArrayRef{width})
+    throw Error(kScopes,
+                fmt::format("the patch's memory: entry '{}' has no key of this model",
+                            entry.name.substr(0, 200)),
+                "make the patch again with `emend edit`");
+  return found->second.to(at::kCPU);
+}
+
+}  // namespace
+
+LedgerScopes::LedgerScopes(const Patch& patch)
+    : settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
+      shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)) {
+  at::NoGradGuard no_grad;
+  const auto calibration = calibration_of(patch.memory);
+  std::vector<at::Tensor> all;
+  for (const auto& entry : patch.memory.entries) {
+    all.push_back(key_of(entry, calibration.size(1)));
+    names_.push_back(entry.name);
+  }
+  const auto keys = scoped(at::stack(all));
+  superseded_ = superseded_entries(keys, settings_.limit);
+  std::vector<int64_t> active;
+  for (size_t i = 0; i < superseded_.size(); ++i)
+    if (superseded_[i] < 0) active.push_back(static_cast<int64_t>(i));
+  active_ = at::tensor(active, at::kLong);
+  keys_ = keys.index_select(0, active_);
+  certificate_.risk = settings_.risk;
+  certificate_.confidence = settings_.confidence;
+  certificate_.threshold = settings_.limit;
+  if (settings_.risk < 1)
+    certificate_ = certify(nearest(scoped(calibration)).first, settings_.risk, settings_.confidence,
+                           settings_.limit);
+}
+
+at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
+  const auto question = all.size(1) - kSketchWidth, text = shape_.embedding;
+  if (settings_.scope == "text") return all.narrow(1, 0, text);
+  if (settings_.scope == "picture") return all.narrow(1, text, question - text);
+  if (settings_.answer_weight == 0) return all.narrow(1, 0, question);
+  return at::cat({all.narrow(1, 0, question),
+                  all.narrow(1, question, kSketchWidth) * std::sqrt(settings_.answer_weight / 2)},
+                 1);
+}
+
+std::pair<at::Tensor, at::Tensor> LedgerScopes::nearest(const at::Tensor& keys) const {
+  std::vector<at::Tensor> distances, entries;
+  for (int64_t begin = 0; begin < keys.size(0); begin += kKeyBlock) {
+    const auto block = keys.slice(0, begin, begin + kKeyBlock);
+    auto [distance, entry] = key_distances(block, keys_).min(1);
+    distances.push_back(distance);
+    entries.push_back(active_.index_select(0, entry));
+  }
+  if (distances.empty()) return {at::empty({0}), at::empty({0}, at::kLong)};
+  return {at::cat(distances), at::cat(entries)};
+}
+
+at::Tensor LedgerScopes::route(const at::Tensor& keys) const {
+  const auto [distance, entry] = nearest(scoped(keys.to(at::kCPU)));
+  return at::where(distance < certificate_.threshold, entry, at::full_like(entry, -1));
+}
+
+nlohmann::json LedgerScopes::facts() const {
+  auto superseded = nlohmann::json::array();
+  for (size_t i = 0; i < superseded_.size(); ++i)
+    if (superseded_[i] >= 0)
+      superseded.push_back(
+          {{"entry", names_[i]}, {"by", names_[static_cast<size_t>(superseded_[i])]}});
+  return {{"certificate", certificate_.json()}, {"superseded", superseded}};
+}
+
+}  // namespace emend

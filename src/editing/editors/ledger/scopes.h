@@ -1,0 +1,42 @@
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "editing/editors/ledger/certificate.h"
+#include "editing/editors/ledger/ledger.h"
+
+namespace emend {
+
+// The scopes of the entries of a patch. The model is not needed. Keys are on the CPU.
+class LedgerScopes {
+ public:
+  // Throws emend::Error if the memory is damaged, or if the risk cannot be certified.
+  explicit LedgerScopes(const Patch& patch);
+
+  // For each key (B, width): the index of the entry in whose scope it is, or -1. (B) int64.
+  at::Tensor route(const at::Tensor& keys) const;
+  const Certificate& certificate() const { return certificate_; }
+  // For each entry, the later entry that replaces it because its question is in the entry's scope,
+  // or -1.
+  const std::vector<int64_t>& superseded() const { return superseded_; }
+  // {certificate, superseded: [{entry, by}]}, with the names of the entries.
+  nlohmann::json facts() const;
+
+ private:
+  // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
+  // that of their scopes.
+  at::Tensor scoped(const at::Tensor& keys) const;
+  // (A, width) -> (A): the squared distance to the nearest active entry, and its index.
+  std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& keys) const;
+
+  LedgerSettings settings_;
+  LedgerConfig shape_;
+  std::vector<std::string> names_;
+  std::vector<int64_t> superseded_;
+  at::Tensor active_;  // (active entries) their indices
+  at::Tensor keys_;    // (active entries, width) the parts that count
+  Certificate certificate_;
+};
+
+}  // namespace emend
