@@ -26,7 +26,8 @@ inline nlohmann::json quick_settings(const EditorInfo& kind) {
                      {"altered_pictures", 1},
                      {"ridge", 0.1}});
   if (kind.has_setting("null_space_energy")) settings["null_space_energy"] = 0.9;
-  if (kind.has_setting("risk")) settings["risk"] = 1;  // without calibration questions
+  // Keys of an untrained network are close to each other.
+  if (kind.has_setting("supersede")) settings.update({{"limit", 1e-3}, {"supersede", 1e-4}});
   return settings;
 }
 
@@ -89,9 +90,12 @@ inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
   }
   // The alternative module of an editor without modules selects a variant.
   const auto name = module == "repaired" || module.empty() ? kind.name : kind.name + "-" + module;
-  save_checkpoint(vlm.folder + "/editors/" + name + ".safetensors",
-                  {kind.name, vlm.fingerprint(), trainable->settings(), nlohmann::json::object(),
-                   trainable->tensors()});
+  auto tensors = trainable->tensors();
+  if (const auto found = tensors.find("calibration"); found != tensors.end())
+    found->second = at::full({300, found->second.size(1)}, 100.0);  // far from every question
+  save_checkpoint(
+      vlm.folder + "/editors/" + name + ".safetensors",
+      {kind.name, vlm.fingerprint(), trainable->settings(), nlohmann::json::object(), tensors});
 }
 
 // Trains each trainable editor for a few steps, once for each of its modules, and writes it into

@@ -66,6 +66,8 @@ void LedgerSettings::declare(SettingList& list) {
   list.number("answer_weight", answer_weight, 0, 1e6,
               "weight of the part of a key that has the unedited model's answer; 0: not used");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
+  list.number("supersede", supersede, 0, 1e6,
+              "squared distance below which a later edit replaces an earlier one");
   list.whole("seed", seed, 0, INT64_MAX, "random seed of the entry's change");
 }
 

@@ -23,7 +23,8 @@ struct LedgerSettings {
   double risk = 0.01;              // 1: the threshold is `limit`
   double confidence = 0.95;
   double answer_weight = 4;  // weight of the squared Hellinger distance of answers
-  double limit = 2;          // the largest squared distance of a question in scope
+  double limit = 4;          // the largest squared distance of a question in scope
+  double supersede = 0.5;    // a later edit nearer than this replaces an earlier one
   int64_t seed = 0;
 
   void declare(SettingList& list);

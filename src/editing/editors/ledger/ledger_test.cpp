@@ -24,7 +24,7 @@ class LedgerTest : public testing::TinyVlmTest {
   }
   // The limit is so low that only the question itself is in scope.
   static Patch edited(const std::vector<EditRequest>& requests, nlohmann::json settings = {}) {
-    nlohmann::json all = {{"risk", 1}, {"limit", 1e-4}};
+    nlohmann::json all = {{"risk", 1}, {"limit", 1e-4}, {"supersede", 1e-5}};
     if (!settings.is_null()) all.update(settings);
     return make_editor("ledger", all)->edit(*vlm_, requests);
   }

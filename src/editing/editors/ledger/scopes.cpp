@@ -12,13 +12,13 @@ namespace {
 constexpr const char* kScopes = "editing::ledger";
 constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
 
-// For each entry, the latest later entry whose key is nearer than `limit`, or -1.
-std::vector<int64_t> superseded_entries(const at::Tensor& keys, double limit) {
+// For each entry, the latest later entry whose key is nearer than `radius`, or -1.
+std::vector<int64_t> superseded_entries(const at::Tensor& keys, double radius) {
   const auto count = keys.size(0);
   std::vector<int64_t> later(static_cast<size_t>(count), -1);
   for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
     const auto block = keys.slice(0, begin, begin + kKeyBlock);
-    const auto near = (key_distances(block, keys.slice(0, begin)) < limit).to(at::kCPU);
+    const auto near = (key_distances(block, keys.slice(0, begin)) < radius).to(at::kCPU);
     const auto pairs = near.nonzero().contiguous();
     const auto* pair = pairs.data_ptr<int64_t>();
     for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2)
@@ -59,7 +59,7 @@ LedgerScopes::LedgerScopes(const Patch& patch)
     names_.push_back(entry.name);
   }
   const auto keys = scoped(at::stack(all));
-  superseded_ = superseded_entries(keys, settings_.limit);
+  superseded_ = superseded_entries(keys, settings_.supersede);
   std::vector<int64_t> active;
   for (size_t i = 0; i < superseded_.size(); ++i)
     if (superseded_[i] < 0) active.push_back(static_cast<int64_t>(i));

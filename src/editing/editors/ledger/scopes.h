@@ -17,8 +17,7 @@ class LedgerScopes {
   // For each key (B, width): the index of the entry in whose scope it is, or -1. (B) int64.
   at::Tensor route(const at::Tensor& keys) const;
   const Certificate& certificate() const { return certificate_; }
-  // For each entry, the later entry that replaces it because its question is in the entry's scope,
-  // or -1.
+  // For each entry, the latest entry that replaces it because it edits the same question, or -1.
   const std::vector<int64_t>& superseded() const { return superseded_; }
   // {certificate, superseded: [{entry, by}]}, with the names of the entries.
   nlohmann::json facts() const;
