@@ -59,6 +59,8 @@ void CodebookSettings::declare(SettingList& list) {
 at::Tensor replaced_positions(const Pass& pass, const std::string& replacement) {
   const auto& positions = pass.positions;
   if (replacement == "all") return positions >= 0;
+  // A step of generation has no tokens of the prompt.
+  if (!pass.prompt_lengths.defined()) return at::zeros_like(positions, at::kBool);
   const auto last = pass.prompt_lengths.unsqueeze(1) - 1;
   if (replacement == "last") return positions == last;
   return (positions >= 0).logical_and(positions <= last);

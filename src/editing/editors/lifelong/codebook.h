@@ -13,7 +13,7 @@ namespace emend {
 // The settings of GRACE's codebook.
 struct CodebookSettings {
   double eps = 0;
-  double relative_eps = 0.5;
+  double relative_eps = 0.85;
   bool expand = true;
   std::string replacement = "prompt";  // prompt, last, all
 

@@ -120,8 +120,8 @@ void GraceSettings::declare(SettingList& list) {
   codebook.declare(list);
   list.whole("steps", steps, 0, 100000, "maximum number of steps for the value of an edit");
   list.number("lr", lr, 0, 1e6,
-              "learning rate of the value (Adam; published: 1); 0: in proportion to the output of "
-              "the layer");
+              "learning rate of the value (Adam; published: 1); 0: the root mean square of the "
+              "output of the layer");
   list.number("stop_loss", stop_loss, 0, 1e9,
               "stop when the loss (nats a token) is below and the edit holds; 0: never early");
   list.choice("init", init, {"warm", "cold"},
@@ -191,7 +191,7 @@ CodebookValue optimize_codebook_value(const Vlm& vlm, const ForcedBatch& forced,
     value = at::rand(value.sizes(), generator, at::kFloat).to(model.device());
   }
   const double size = std::sqrt(own_output.square().mean().item<double>());
-  const double lr = settings.lr > 0 ? settings.lr : 0.1 * size;
+  const double lr = settings.lr > 0 ? settings.lr : size;
   value.requires_grad_();
   auto optimizer = make_optimizer("adam", {value}, {lr, 0});
   for (int64_t step = 0;; ++step) {
@@ -234,9 +234,9 @@ EditorInfo grace_editor() {
               return codebook->apply(pass, input, output);
             })};
       },
-      {"The radius of a new key is half of its norm (relative_eps): eps=1 is the published one.",
-       "The value starts from the output of the layer, and its learning rate is a tenth of the "
-       "output's root mean square: the paper starts from random numbers with the learning rate 1.",
+      {"The radius of a new key is 0.85 of its norm (relative_eps): eps=1 is the published one.",
+       "The value starts from the output of the layer, and its learning rate is the root mean "
+       "square of this output: the paper starts from random numbers with the learning rate 1.",
        "Optimization stops when the edit holds with a loss below 0.05 (stop_loss).",
        "An edit near a key with the same answer has a key and a value of its own, so that each "
        "edit can be removed: the paper trains the value of the earlier key again.",

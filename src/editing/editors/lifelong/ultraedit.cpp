@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "editing/editors/editors.h"
@@ -20,13 +21,14 @@
 namespace emend {
 namespace {
 
-// Number of times that the learning rate of an edit is doubled at most.
-constexpr int kDoublings = 10;
+// The learning rates of an edit that are tried: the one whose first-order change of the loss is the
+// loss, times powers of 2 with these exponents.
+constexpr int kFirstPower = -2, kLastPower = 4;
 
 struct UltraEditSettings {
   EditedLayers where;
   double lr = 0;
-  double stop_loss = 0.05;
+  double stop_loss = 0.5;
   double prior_rows = 100;
   bool end_of_answer = true;
 
@@ -45,11 +47,10 @@ struct UltraEditSettings {
   }
 };
 
-// Blocks between two thirds of the depth and the last one: 18 to 26 of 28, as published.
+// The last third of the blocks: 18 to 27 of 28. The published ones are 18 to 26.
 std::vector<size_t> upper_blocks(size_t count) {
   std::vector<size_t> blocks;
-  const auto first = 2 * count / 3;
-  for (auto block = first; block == first || block + 1 < count; ++block) blocks.push_back(block);
+  for (auto block = 2 * count / 3; block < count; ++block) blocks.push_back(block);
   return blocks;
 }
 
@@ -160,16 +161,15 @@ Patch UltraEditEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requ
   edit.losses = {factors.loss};
   double lr = settings_.lr;
   if (lr == 0 && slope < 0) {
-    // The first step whose first-order change of the loss is the loss.
-    const double first = factors.losses.sum().item<double>() / -slope;
+    const double newton = factors.losses.sum().item<double>() / -slope;
     double best = std::numeric_limits<double>::infinity();
-    for (int doubling = 0; doubling <= kDoublings; ++doubling) {
-      const double tried = std::ldexp(first, doubling - 2);
+    for (int power = kFirstPower; power <= kLastPower; ++power) {
+      const double tried = std::ldexp(newton, power);
       auto interventions = context.base;
       for (const auto& deltas : with(tried))
         interventions.push_back(Intervention::weight(deltas.site, joined(deltas).delta));
       const auto now = outcome(model, prefix, forced, interventions);
-      if (context.on_step) context.on_step(doubling, kDoublings, now.loss);
+      if (context.on_step) context.on_step(power - kFirstPower, kLastPower - kFirstPower, now.loss);
       if (now.loss < best || now.holds) {
         best = now.loss;
         lr = tried;
