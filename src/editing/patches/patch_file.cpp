@@ -254,8 +254,8 @@ Patch load_patch(const std::string& path) {
         used.insert(name);
         keys.gradients = read_matrix(path, *file, name);
         if (keys.gradients.size(0) != keys.keys.size(0))
-          reject_patch(path, fmt::format("has {} keys of '{}', but {} gradients",
-                                         keys.keys.size(0), site, keys.gradients.size(0)));
+          reject_patch(path, fmt::format("has {} keys of '{}', but {} gradients", keys.keys.size(0),
+                                         site, keys.gradients.size(0)));
       }
       patch.keys.push_back(std::move(keys));
     }

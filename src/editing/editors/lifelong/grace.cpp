@@ -240,7 +240,7 @@ EditorInfo grace_editor() {
        "Optimization stops when the edit holds with a loss below 0.05 (stop_loss).",
        "An edit near a key with the same answer has a key and a value of its own, so that each "
        "edit can be removed: the paper trains the value of the earlier key again.",
-       "Two keys with different answers never have larger radii than before.",
+       "An edit with another answer never grows the radius of an earlier key.",
        "A question is matched once, at the last token of its prompt.",
        "The end of the answer is also trained, so that generation stops after the target.",
        "In connector and projector, the key is the mean over the positions of the picture, and "

@@ -177,6 +177,10 @@ Patch UltraEditEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requ
       if (now.holds && now.loss < settings_.stop_loss) break;
     }
   }
+  if (lr == 0 && slope != 0)
+    throw Error("editing::ultraedit",
+                "the change against the normalized gradients does not reduce the loss of the edit",
+                "remove earlier edits, or increase prior_rows (--set prior_rows=1000)");
   edit.deltas = with(lr);
   edit.failure_reason = settings_.lr == 0 ? "no_progress" : "step_limit";
   edit.effect = {{"lr", lr}};

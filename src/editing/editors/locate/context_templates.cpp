@@ -60,7 +60,10 @@ std::vector<std::string> generated_prefixes(const Vlm& vlm, int64_t count, int64
     // Without stop tokens, so that every prefix has the same length.
     const auto ids = generate_tokens(*vlm.model, batch, {}, {}, options).at(0);
     auto text = start + " " + answer_text(vlm.processor, ids);
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    // Control characters, line ends among them, may have a meaning in a prompt.
+    std::replace_if(
+        text.begin(), text.end(),
+        [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
     prefixes.push_back(text + ". ");
   }
   return prefixes;
