@@ -79,8 +79,9 @@ Interventions on_weights(const std::vector<SiteDelta>& deltas);
 std::string patch_id(const Patch& patch);
 
 // Writes a safetensors file (`SITE.delta`, or `SITE.up` and `SITE.down`; `SITE.keys` and
-// `SITE.gradients`; `memory.network.NAME` and `memory.ENTRY.NAME`) with all other fields in its metadata. The file is
-// written completely or not at all. Throws emend::Error if a delta is not finite float32.
+// `SITE.gradients`; `memory.network.NAME` and `memory.ENTRY.NAME`) with all other fields in its
+// metadata. The file is written completely or not at all. Throws emend::Error if a delta is not
+// finite float32.
 void save_patch(const std::string& path, const Patch& patch);
 // Reads a patch strictly. Throws emend::Error if the file is not a patch, has a newer format, has
 // missing or unexpected tensors, or if its content does not match its id.

@@ -168,8 +168,9 @@ TEST(Image, DecodesAndResizesPhotosAsPillowDoes) {
 
 TEST(Image, RefusesWhatIsNotAPicture) {
   EXPECT_NE(image_error({}).find("is empty"), std::string::npos);
-  EXPECT_NE(image_error({'I', 'I', '*', 0, 8, 0, 0, 0}).find("a TIFF picture. Hint: supported formats"),
-            std::string::npos);
+  EXPECT_NE(
+      image_error({'I', 'I', '*', 0, 8, 0, 0, 0}).find("a TIFF picture. Hint: supported formats"),
+      std::string::npos);
   EXPECT_NE(image_error({1, 2, 3, 4, 5, 6, 7, 8}).find("not a picture"), std::string::npos);
   EXPECT_NE(image_error({'P', 'K', 3, 4, 5, 6, 7, 8}).find("a ZIP archive"), std::string::npos);
   EXPECT_THROW(read_image("/nowhere/picture.png"), Error);

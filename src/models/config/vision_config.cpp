@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 namespace emend {
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 void VisionTransformerConfig::read(const JsonFields& json, const char* usual) {
   json.expect_absent("quantization_config");
