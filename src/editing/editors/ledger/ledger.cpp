@@ -179,10 +179,12 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
     return patch.interventions(vlm, context.store);
   };
   auto holds = edits_hold(vlm, requests, fill(), context.store);
-  for (size_t i = 0; i < requests.size() && settings_.change != "none"; ++i)
-    if (!holds[i]) changes[i] = entry_change(vlm, requests[i], state, settings_, context);
-  const auto interventions = fill();
-  holds = edits_hold(vlm, requests, interventions, context.store);
+  const bool all_hold = std::all_of(holds.begin(), holds.end(), [](bool one) { return one; });
+  if (!all_hold && settings_.change != "none") {
+    for (size_t i = 0; i < requests.size(); ++i)
+      if (!holds[i]) changes[i] = entry_change(vlm, requests[i], state, settings_, context);
+    holds = edits_hold(vlm, requests, fill(), context.store);
+  }
   patch.effect = effect_of(changes, holds);
   patch.id = patch_id(patch);
   return patch;

@@ -3,10 +3,8 @@
 
 #include "editing/editors/lifelong/grace.h"
 #include "editing/editors/lifelong/ultraedit.h"
+#include "editing/testing/llama_fixture.h"
 #include "editing/training/gradient_factors.h"
-#include "models/architectures/architecture.h"
-#include "models/config/json_fields.h"
-#include "models/core/weights.h"
 
 namespace emend {
 namespace {
@@ -14,22 +12,9 @@ namespace {
 const std::vector<std::string> kLifelongSites = {
     "model.layers.0.mlp.down_proj", "model.layers.1.mlp.down_proj", "model.layers.1.mlp.up_proj"};
 
-class LifelongFixture : public ::testing::Test {
+class LifelongFixture : public ::testing::Test, public testing::LlamaFixture {
  protected:
-  LifelongFixture()
-      : file_(
-            SafetensorsFile::open(EMEND_SOURCE_DIR "/src/editing/testdata/lifelong.safetensors")) {
-    vlm_.folder = EMEND_SOURCE_DIR "/src/models/testdata/llama/gqa";
-    Weights weights(Checkpoint::open(vlm_.folder), at::kFloat);
-    vlm_.model =
-        architecture_of(read_json_object(vlm_.folder + "/config.json")).make_model(weights);
-  }
-  at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
-  std::vector<int64_t> ids(const std::string& name) const {
-    const auto values = tensor(name);
-    const auto* first = values.data_ptr<int64_t>();
-    return {first, first + values.numel()};
-  }
+  LifelongFixture() : LlamaFixture("lifelong.safetensors") {}
   // Edits of a batch, with their answers.
   ForcedBatch forced(int batch, int first, int last) const {
     ForcedBatch all;
@@ -53,9 +38,6 @@ class LifelongFixture : public ::testing::Test {
   static double error(const at::Tensor& actual, const at::Tensor& expected) {
     return ((actual.to(at::kDouble) - expected).norm() / expected.norm()).item<double>();
   }
-
-  std::shared_ptr<const SafetensorsFile> file_;
-  Vlm vlm_;
 };
 
 TEST_F(LifelongFixture, KeysAndGradientsAtTheAnswers) {

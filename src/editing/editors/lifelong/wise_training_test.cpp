@@ -3,29 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include "models/architectures/architecture.h"
-#include "models/config/json_fields.h"
-#include "models/core/weights.h"
+#include "editing/testing/llama_fixture.h"
 
 namespace emend {
 namespace {
 
-class WiseFixture : public ::testing::TestWithParam<std::string> {
+class WiseFixture : public ::testing::TestWithParam<std::string>, public testing::LlamaFixture {
  protected:
-  WiseFixture()
-      : file_(SafetensorsFile::open(std::string(EMEND_SOURCE_DIR) +
-                                    "/src/editing/testdata/wise.safetensors")) {
-    vlm_.folder = EMEND_SOURCE_DIR "/src/models/testdata/llama/gqa";
-    Weights weights(Checkpoint::open(vlm_.folder), at::kFloat);
-    vlm_.model =
-        architecture_of(read_json_object(vlm_.folder + "/config.json")).make_model(weights);
-  }
-  at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
-  std::vector<int64_t> ids(const std::string& name) const {
-    const auto values = tensor(name);
-    const auto* first = values.data_ptr<int64_t>();
-    return {first, first + values.numel()};
-  }
+  WiseFixture() : LlamaFixture("wise.safetensors") {}
   ForcedBatch batch(const std::string& name, int count) const {
     ForcedBatch forced;
     const auto answer = ids("answer");
@@ -41,9 +26,6 @@ class WiseFixture : public ::testing::TestWithParam<std::string> {
     }
     return forced;
   }
-
-  std::shared_ptr<const SafetensorsFile> file_;
-  Vlm vlm_;
 };
 
 TEST_P(WiseFixture, TrainsTheSideCopyAsTheReference) {

@@ -4,27 +4,17 @@
 #include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/null_space.h"
 #include "editing/editors/locate/optimize_value.h"
-#include "models/architectures/architecture.h"
+#include "editing/testing/llama_fixture.h"
 #include "models/caching/prefix.h"
-#include "models/config/json_fields.h"
-#include "models/core/weights.h"
 
 namespace emend {
 namespace {
 
-class LocateFixture : public ::testing::Test {
+class LocateFixture : public ::testing::Test, public testing::LlamaFixture {
  protected:
   static constexpr const char* kSite = "model.layers.0.mlp.down_proj";
 
-  LocateFixture()
-      : file_(SafetensorsFile::open(std::string(EMEND_SOURCE_DIR) +
-                                    "/src/editing/testdata/locate.safetensors")) {
-    vlm_.folder = EMEND_SOURCE_DIR "/src/models/testdata/llama/gqa";
-    Weights weights(Checkpoint::open(vlm_.folder), at::kFloat);
-    vlm_.model =
-        architecture_of(read_json_object(vlm_.folder + "/config.json")).make_model(weights);
-  }
-  at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
+  LocateFixture() : LlamaFixture("locate.safetensors") {}
 
   // The contexts of an edit, as the script wrote them.
   EditContexts contexts(int edit) const {
@@ -65,9 +55,6 @@ class LocateFixture : public ::testing::Test {
   static at::Tensor dense(const WeightDelta& delta) {
     return at::matmul(delta.up.to(at::kDouble), delta.down.to(at::kDouble));
   }
-
-  std::shared_ptr<const SafetensorsFile> file_;
-  Vlm vlm_;
 };
 
 TEST_F(LocateFixture, KeysAndOutputsOfTheSite) {
