@@ -36,7 +36,7 @@ struct ExampleRun {
     nlohmann::json line = {
         {"editor", label}, {"index", record}, {"record", suite + "-" + std::to_string(record)}};
     if (editor > 0 && record < failing) {
-      line["while"] = "editing";
+      line["stage"] = "editing";
       line["failed"] = "the loss is NaN";
       return line;
     }
@@ -73,7 +73,7 @@ struct ExampleRun {
     int first = editor ? failing : 0;
     for (int r = 0; r < first; ++r)
       json["failed"].push_back({{"record", suite + "-" + std::to_string(r)},
-                                {"while", "editing"},
+                                {"stage", "editing"},
                                 {"reason", "the loss is NaN"}});
     int n = records - first;
     for (size_t g = 0; g < groups.size() && n > 0; ++g) {
@@ -88,7 +88,7 @@ struct ExampleRun {
                                    {"vqa", sum / n},
                                    {"probes", n}};
     }
-    if (editor > 0) json["patch"] = {{"sites", 2}, {"numbers", 4096}};
+    if (editor > 0) json["patch"] = {{"sites", 2}, {"parameters", 4096}};
     return json;
   }
 

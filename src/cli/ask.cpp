@@ -64,7 +64,7 @@ void ask(const AskArguments& arguments) {
   const bool wraps = vlm.processor.wraps(picture.present());
   auto prompt =
       fill_template(prompt_template(arguments.prompting, arguments.text, wraps), arguments.text);
-  auto asked = vlm.processor.prompt(prompt, picture.present());
+  const auto formatted_prompt = vlm.processor.prompt(prompt, picture.present());
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);
   const auto& config = vlm.processor.generation;
@@ -85,7 +85,7 @@ void ask(const AskArguments& arguments) {
   if (const auto note = cut_note(answer, generation, *vlm.model); !note.empty())
     logger().warn(note);
   if (!common.json) {
-    if (common.verbose) std::cout << asked << "\n";
+    if (common.verbose) std::cout << formatted_prompt << "\n";
     std::cout << answer.text << "\n";
     return;
   }
@@ -93,11 +93,11 @@ void ask(const AskArguments& arguments) {
   const bool complete = answer.finish_reason == FinishReason::stop;
   result["answer"] = answer.text;
   result["finish_reason"] = complete ? "stop" : "length";
-  result["cut"] =
+  result["truncated_by"] =
       complete ? nlohmann::json() : nlohmann::json(finish_reason_name(answer.finish_reason));
   result["generation"] = generation_facts(config, generation);
   result["prompt"] = prompt;
-  result["asked"] = asked;
+  result["formatted_prompt"] = formatted_prompt;
   result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
   result["model"] = vlm.folder;
   result["base"] = vlm.fingerprint();

@@ -26,7 +26,7 @@ struct CheckpointFacts {
   EditorCheckpoint checkpoint;
   json module, steps, best_step, best_score, records, suite;
   size_t tensors = 0;
-  int64_t numbers = 0;
+  int64_t parameters = 0;
   bool is_state = false;  // the file is OUTPUT.state, which also has the state of the optimizer
 };
 
@@ -45,7 +45,7 @@ CheckpointFacts facts_of(const std::string& path) {
   const auto file = SafetensorsFile::open(path);
   for (const auto& [name, info] : file->tensors()) {
     ++facts.tensors;
-    facts.numbers += c10::multiply_integers(info.shape);
+    facts.parameters += c10::multiply_integers(info.shape);
     facts.is_state |= name.starts_with("adam.");
   }
   return facts;
@@ -65,7 +65,7 @@ void print_json_of(const std::string& path, const CheckpointFacts& facts) {
               {"settings", checkpoint.settings},
               {"training", checkpoint.training},
               {"tensors", facts.tensors},
-              {"numbers", facts.numbers},
+              {"parameters", facts.parameters},
               {"dtype", dtype_name(checkpoint.dtype)},
               {"made_by", checkpoint.made_by},
               {"version", EMEND_VERSION}});
@@ -97,7 +97,7 @@ void print_checkpoint(const std::string& path, bool json) {
   line("steps", steps);
   line("records", text(facts.records));
   line("suite", text(facts.suite));
-  line("tensors", fmt::format("{} with {} numbers, {}", facts.tensors, facts.numbers,
+  line("tensors", fmt::format("{} with {} values, {}", facts.tensors, facts.parameters,
                               dtype_name(checkpoint.dtype)));
   line("settings", checkpoint.settings.dump());
   line("made by", checkpoint.made_by);

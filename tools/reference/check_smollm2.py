@@ -55,9 +55,9 @@ def check_texts(args, model, tokenizer):
             made = model.generate(**ids, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
             new = made[0, ids["input_ids"].shape[1]:]
             answer = tokenizer.decode(new, skip_special_tokens=True).strip()
-            counts["prompts"] += ours["asked"] == prompt
+            counts["prompts"] += ours["formatted_prompt"] == prompt
             counts["answers"] += ours["answer"] == answer
-            for name, mine, other in (("asked", ours["asked"], prompt), ("answer", ours["answer"], answer)):
+            for name, mine, other in (("asked", ours["formatted_prompt"], prompt), ("answer", ours["answer"], answer)):
                 if mine != other:
                     print(f"{question!r} {name}\n  emend        {mine!r}\n  transformers {other!r}")
             text = tokenizer.decode(new, skip_special_tokens=True) or "."

@@ -61,13 +61,13 @@ TEST_F(FolderSettings, UnsupportedGenerationSettingsAreReported) {
 TEST_F(FolderSettings, TruncatedAnswersAreReported) {
   const auto asked = run_json("ask -m {}/model -p 'What is it?' --max-new-tokens 1");
   EXPECT_EQ(asked["finish_reason"], "length");
-  EXPECT_EQ(asked["cut"], "max_new_tokens");
+  EXPECT_EQ(asked["truncated_by"], "max_new_tokens");
   EXPECT_THAT(notes("ask -m " + path("model") + " -p 'What is it?' --max-new-tokens 1"),
               HasSubstr("truncated after 1 tokens"));
   std::string words;
   for (int i = 0; i < 248; ++i) words += "a ";  // one token for each letter and for each space
   const std::string full = "--bare --max-new-tokens 400 -p '" + words + "'";
-  EXPECT_EQ(run_json("ask -m {}/model " + full)["cut"], "max_position_embeddings");
+  EXPECT_EQ(run_json("ask -m {}/model " + full)["truncated_by"], "max_position_embeddings");
   EXPECT_THAT(notes("ask -m " + path("model") + " " + full),
               HasSubstr("the model has 512 positions (max_position_embeddings)"));
 }
@@ -88,9 +88,9 @@ TEST_F(FolderSettings, ChatTemplateReceivesTheDate) {
                       "{% for part in messages[0]['content'] %}{{ part.text }}{% endfor %} ?");
   const std::string ask = "ask -m " + folder + " -p Who --max-new-tokens 2 ";
   const auto asked = run_json(ask + "--date 2024-07-06");
-  EXPECT_EQ(asked["asked"], "06 Jul 2024: Who ?");
+  EXPECT_EQ(asked["formatted_prompt"], "06 Jul 2024: Who ?");
   EXPECT_EQ(asked["date"], "2024-07-06");
-  EXPECT_THAT(run_json(ask)["asked"].dump(), HasSubstr(": Who ?"));
+  EXPECT_THAT(run_json(ask)["formatted_prompt"].dump(), HasSubstr(": Who ?"));
   expect_refused(ask + "--date 2024-02-30",
                  "--date must be a date such as 2024-07-26, not '2024-02-30'");
   // Also for a model without a chat template.

@@ -338,7 +338,7 @@ TEST_F(ProgramTest, BuildsThePromptFromTheQuestion) {
   testing::write_tiny_llava(path("llava"));
   const auto chat = [&](const std::string& options) {
     return run_json("ask -m {}/llava --image {}/picture.png --max-new-tokens 1 -p 'What?' " +
-                    options)["asked"];
+                    options)["formatted_prompt"];
   };
   EXPECT_EQ(chat(""), "USER: <image>\nWhat? ASSISTANT:");
   EXPECT_EQ(chat("--no-chat-template"), "<image>\nQuestion: What? Short answer:");

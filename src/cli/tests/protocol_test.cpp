@@ -45,13 +45,13 @@ class ProtocolProgramTest : public ProgramTest {
 
 TEST_F(ProtocolProgramTest, BosIsRecordedAndChangesTheAnswers) {
   const auto by_protocol = run_of("", "auto")["config"]["protocol"]["bos"];
-  EXPECT_EQ(by_protocol["asked"], "none");
+  EXPECT_EQ(by_protocol["requested"], "none");
   EXPECT_EQ(by_protocol["used"], "absent");
   const auto always = run_of("--bos always", "always")["config"]["protocol"]["bos"];
-  EXPECT_EQ(always["asked"], "always");
+  EXPECT_EQ(always["requested"], "always");
   EXPECT_EQ(always["used"], "present");
   const auto never = run_of("--bos never", "never")["config"]["protocol"]["bos"];
-  EXPECT_EQ(never["asked"], "never");
+  EXPECT_EQ(never["requested"], "never");
   EXPECT_EQ(never["used"], "absent");
   EXPECT_EQ(answers("never"), answers("auto"));  // mmedit-2024 omits BOS for this model
   EXPECT_NE(answers("always"), answers("auto"));
@@ -62,7 +62,7 @@ TEST_F(ProtocolProgramTest, BosIsRecordedAndChangesTheAnswers) {
   const auto edited = run_json(edit + "never");
   EXPECT_EQ(edited["metrics"]["protocol"]["bos"]["used"], "absent");
   EXPECT_EQ(run_json(edit + "always")["metrics"]["protocol"]["bos"]["used"], "present");
-  EXPECT_EQ(run_json("inspect {}/a.patch")["effect"]["metrics"]["protocol"]["bos"]["asked"],
+  EXPECT_EQ(run_json("inspect {}/a.patch")["effect"]["metrics"]["protocol"]["bos"]["requested"],
             "always");
   EXPECT_EQ(edited["metrics"]["scores"]["reliability"]["score"], 1.0);
   std::filesystem::remove(path("a.patch"));
@@ -73,7 +73,7 @@ TEST_F(ProtocolProgramTest, RankingDtypeIsRecordedAndChangesLocality) {
   for (const std::string dtype : {"auto", "float32", "float16", "bfloat16"}) {
     const auto json = run_of("--ranking-dtype " + dtype, dtype);
     const auto& ranking = json["config"]["protocol"]["ranking_dtype"];
-    EXPECT_EQ(ranking["asked"], dtype);
+    EXPECT_EQ(ranking["requested"], dtype);
     EXPECT_EQ(ranking["used"], dtype == "auto" ? "float32" : dtype);
     scores[dtype] = json["editors"][1]["groups"]["image_locality"]["score"].get<double>();
     // Whatever is ranked, the unedited model agrees with itself, and accuracy is not ranked.
@@ -94,7 +94,7 @@ TEST_F(ProtocolProgramTest, ResumedRunsKeepTheRecordedDtype) {
   ASSERT_EQ(run(bench("", "stored", "fp16")).code, 0);
   const auto whole = read_file(path("stored/samples.jsonl"));
   const auto ranking = results("stored")["config"]["protocol"]["ranking_dtype"];
-  EXPECT_EQ(ranking["asked"], "auto");
+  EXPECT_EQ(ranking["requested"], "auto");
   EXPECT_EQ(ranking["used"], "float16");
   const auto before = read_file(path("stored/run.json"));
   EXPECT_THAT(before, HasSubstr("\"used\""));

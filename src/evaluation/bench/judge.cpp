@@ -108,8 +108,8 @@ Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
             {"index", state.index},
             {"record", fmt::format("number {}", state.index)}};
   timing = {{"editor", candidate.label}, {"index", state.index}};
-  auto failed = [&](const char* doing, const std::string& reason) {
-    sample["while"] = doing;
+  auto failed = [&](const char* stage, const std::string& reason) {
+    sample["stage"] = stage;
     sample["failed"] = reason;
     return verdict;
   };

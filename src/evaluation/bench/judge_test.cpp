@@ -69,17 +69,17 @@ nlohmann::json sample_of(FakeEditor::Act act) {
 
 TEST(Judge, FailuresOfARecordAreInItsLine) {
   auto memory = sample_of([](const Vlm&) -> Patch { throw std::bad_alloc(); });
-  EXPECT_EQ(memory["while"], "editing");
+  EXPECT_EQ(memory["stage"], "editing");
   EXPECT_EQ(memory["failed"], "out of memory");
   EXPECT_EQ(memory["record"], "one");
   EXPECT_FALSE(memory.contains("probes"));
 
   auto device = sample_of([](const Vlm&) -> Patch { TORCH_CHECK(false, "no more memory\nat x"); });
-  EXPECT_EQ(device["while"], "editing");
+  EXPECT_EQ(device["stage"], "editing");
   EXPECT_EQ(device["failed"], "no more memory");
 
   auto broken = sample_of([](const Vlm& vlm) { return patch_of(vlm, std::nan("")); });
-  EXPECT_EQ(broken["while"], "judging");
+  EXPECT_EQ(broken["stage"], "judging");
   EXPECT_THAT(broken["failed"].get<std::string>(), HasSubstr("NaN"));
   EXPECT_FALSE(broken.contains("probes"));
 

@@ -80,14 +80,16 @@ void Results::add(const nlohmann::json& sample) {
   if (sample.contains("failed"))
     editor.failed.try_emplace(sample.at("index").get<int64_t>(),
                               nlohmann::json{{"record", sample.at("record")},
-                                             {"while", sample.at("while")},
+                                             {"stage", sample.at("stage")},
                                              {"reason", sample.at("failed")}});
   if (sample.contains("patch")) {
     editor.sites = std::max(editor.sites, sample["patch"].at("sites").get<int64_t>());
-    editor.numbers = std::max(editor.numbers, sample["patch"].at("numbers").get<int64_t>());
+    editor.parameters =
+        std::max(editor.parameters, sample["patch"].at("parameters").get<int64_t>());
   }
-  auto& tally = sample.contains("again") ? editor.again[sample.at("after_edits").get<int64_t>()]
-                                         : editor.after_edit;
+  auto& tally = sample.contains("reevaluated")
+                    ? editor.again[sample.at("after_edits").get<int64_t>()]
+                    : editor.after_edit;
   if (sample.contains("failed")) {
     ++tally.failed;
     return;
@@ -132,7 +134,7 @@ nlohmann::json Results::json(size_t original, bool partial) const {
     add_preferences(described, "preferences", tally.preferences);
     described["grid"] = to_json(tally.averages.grid());
     if (editor.sites > 0)
-      described["patch"] = {{"sites", editor.sites}, {"numbers", editor.numbers}};
+      described["patch"] = {{"sites", editor.sites}, {"parameters", editor.parameters}};
     if (config.at("mode") == "sequential") {
       described["groups_when_made"] = to_json(editor.after_edit.averages.scores());
       add_preferences(described, "preferences_when_made", editor.after_edit.preferences);

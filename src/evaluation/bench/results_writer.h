@@ -37,7 +37,7 @@ class Results {
     Tally after_edit;
     std::map<int64_t, Tally> again;            // sequential mode: by number of edits
     std::map<int64_t, nlohmann::json> failed;  // by the record's index
-    int64_t sites = 0, numbers = 0;
+    int64_t sites = 0, parameters = 0;
     std::map<std::string, std::pair<double, int64_t>> seconds;
     int64_t judgments = 0;
   };

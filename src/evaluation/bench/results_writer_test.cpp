@@ -35,7 +35,7 @@ TEST(Results, AveragesRecordsOfAveragesOverProbes) {
   results.add(sample(1, {scored_probe("reliability", "edited", "edited", 0),
                          scored_probe("text_generality", "similar", "edited", 1)}));
   auto failure = nlohmann::json{
-      {"editor", "e"}, {"index", 2}, {"record", "torn"}, {"while", "editing"}, {"failed", "why"}};
+      {"editor", "e"}, {"index", 2}, {"record", "torn"}, {"stage", "editing"}, {"failed", "why"}};
   results.add(failure);
   auto json = results.json(3, false);
   const auto& editor = json["editors"][1];
@@ -46,7 +46,7 @@ TEST(Results, AveragesRecordsOfAveragesOverProbes) {
   EXPECT_EQ(editor["groups"]["text_generality"]["vqa"], 0.5);
   EXPECT_EQ(editor["records"], 2);
   EXPECT_EQ(editor["failed"],
-            nlohmann::json::parse(R"([{"record": "torn", "while": "editing", "reason": "why"}])"));
+            nlohmann::json::parse(R"([{"record": "torn", "stage": "editing", "reason": "why"}])"));
   EXPECT_EQ(editor["grid"].size(), 2u);
   EXPECT_EQ(editor["grid"][1]["text"], "similar");
   EXPECT_EQ(editor["grid"][1]["expects"], "target");
@@ -67,7 +67,7 @@ TEST(Results, HasTheScoresOfProbabilities) {
   one["probes"][0]["preference"] = {{"alternative", "blue"},
                                     {"log_probability", {{"expected", -1}, {"alternative", -2}}}};
   results.add(one);
-  one["again"] = true;
+  one["reevaluated"] = true;
   one["after_edits"] = 1;
   one["probes"][0]["preference"]["log_probability"]["expected"] = -3;
   results.add(one);
@@ -96,9 +96,9 @@ TEST(Results, PlacesSimilarProbesInTheGrid) {
 TEST(Results, ReportsEditorsThatFailOnEveryRecord) {
   Results results(run("single"));
   results.add(
-      {{"editor", "e"}, {"index", 0}, {"record", "a"}, {"while", "editing"}, {"failed", "x"}});
+      {{"editor", "e"}, {"index", 0}, {"record", "a"}, {"stage", "editing"}, {"failed", "x"}});
   results.add(
-      {{"editor", "e"}, {"index", 1}, {"record", "b"}, {"while", "editing"}, {"failed", "y"}});
+      {{"editor", "e"}, {"index", 1}, {"record", "b"}, {"stage", "editing"}, {"failed", "y"}});
   EXPECT_EQ(results.failed_editors(), (std::map<std::string, std::string>{{"e", "x"}}));
   EXPECT_THROW(results.add({{"editor", "other"}}), Error);
 }

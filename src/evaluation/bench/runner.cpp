@@ -12,6 +12,7 @@
 #include "evaluation/bench/results_writer.h"
 #include "evaluation/bench/samples_writer.h"
 #include "evaluation/bench/schedule.h"
+#include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/json/json.h"
 #include "io/json/json_lines.h"
@@ -189,6 +190,7 @@ class Job {
         };
         nlohmann::json line;
         if (samples_.next(line)) {
+          rename_old_result_keys(line, 1);
           replay(line, candidate, state.index, false);
           const bool needed = sequential() ? needs_edits() : lacks_batch_patch(candidate, begin);
           if (candidate.edits_records() && needed && !candidate.failed_records.count(state.index))
@@ -219,12 +221,13 @@ class Job {
       if (stopped()) return;
       nlohmann::json line;
       if (samples_.next(line)) {
+        rename_old_result_keys(line, 1);
         replay(line, candidate, index, true);
         continue;
       }
       auto verdict = judge_.judge(candidate, state, nullptr);
       verdict.sample["after_edits"] = edits;
-      verdict.sample["again"] = true;
+      verdict.sample["reevaluated"] = true;
       keep(state, std::move(verdict));
     }
     next_record();
@@ -280,13 +283,13 @@ class Job {
     auto name = fmt::format("{}, line {}", folder_.file("samples.jsonl"), lines_ + 1);
     if (json_get<std::string>(line, "editor", name) != candidate.label ||
         json_get<int64_t>(line, "index", name) != static_cast<int64_t>(index) ||
-        line.contains("again") != again)
+        line.contains("reevaluated") != again)
       throw Error(
           "evaluation::runner",
           fmt::format("{}: expected editor {} and record number {}", name, candidate.label, index),
           "use --restart to start again");
-    if (!again && line.contains("failed") && line.at("while") != "judging" &&
-        line.at("while") != "judging before")
+    if (!again && line.contains("failed") && line.at("stage") != "judging" &&
+        line.at("stage") != "judging before")
       candidate.failed_records.insert(index);
     results_.add(line);
     ++lines_;

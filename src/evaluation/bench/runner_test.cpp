@@ -215,10 +215,10 @@ TEST_F(RunnerTest, FailuresAreRecordedAndCounted) {
   ASSERT_EQ(samples.size(), 12u);
   for (size_t i = 6; i < 9; ++i) {
     EXPECT_THAT(samples[i]["failed"].get<std::string>(), HasSubstr("torn"));
-    EXPECT_EQ(samples[i]["while"], "reading");
+    EXPECT_EQ(samples[i]["stage"], "reading");
   }
   EXPECT_FALSE(samples[10].contains("failed"));  // ft:language can edit without a picture
-  EXPECT_EQ(samples[11]["while"], "editing");
+  EXPECT_EQ(samples[11]["stage"], "editing");
   EXPECT_EQ(samples[11]["record"], "r3");
   const auto& vision = outcome.results["editors"][2];
   EXPECT_EQ(vision["records"], 2);
@@ -258,7 +258,7 @@ TEST_F(RunnerTest, BatchesOfSequentialModeAccumulate) {
   ASSERT_EQ(samples.size(), 21u);
   for (size_t i = 0; i < samples.size(); ++i) {
     EXPECT_EQ(samples[i]["after_edits"], i < 12 ? 2 : 3) << i;
-    EXPECT_EQ(samples[i].contains("again"), (i >= 6 && i < 12) || i >= 15) << i;
+    EXPECT_EQ(samples[i].contains("reevaluated"), (i >= 6 && i < 12) || i >= 15) << i;
   }
   for (size_t i = 0; i < 6; ++i) EXPECT_EQ(samples[i]["probes"], samples[i + 6]["probes"]) << i;
   // Resumed within the first batch and within the second.
@@ -303,8 +303,8 @@ TEST_F(RunnerTest, SequentialModeJudgesEarlierEditsAgain) {
   expect_same(samples[7], 1);
   expect_same(samples[10], 0);
   expect_same(samples[13], 1);
-  EXPECT_FALSE(samples[7].contains("again"));
-  EXPECT_EQ(samples[10]["again"], true);
+  EXPECT_FALSE(samples[7].contains("reevaluated"));
+  EXPECT_EQ(samples[10]["reevaluated"], true);
 
   const auto& results = outcome.results["editors"][1];
   ASSERT_EQ(results["curve"].size(), 3u);

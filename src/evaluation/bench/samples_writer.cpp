@@ -21,12 +21,12 @@ nlohmann::json described(const Patch& patch) {
   nlohmann::json json;
   for (const char* key : {"steps", "holds", "demonstrations"})
     if (patch.effect.contains(key)) json[key] = patch.effect[key];
-  int64_t numbers = 0;
+  int64_t parameters = 0;
   for (const auto& [site, delta] : patch.deltas)
-    numbers += delta.low_rank() ? delta.up.numel() + delta.down.numel() : delta.dense.numel();
+    parameters += delta.low_rank() ? delta.up.numel() + delta.down.numel() : delta.dense.numel();
   for (const auto& entry : patch.memory.entries)
-    for (const auto& [name, tensor] : entry.tensors) numbers += tensor.numel();
-  json["patch"] = {{"sites", patch.deltas.size()}, {"numbers", numbers}};
+    for (const auto& [name, tensor] : entry.tensors) parameters += tensor.numel();
+  json["patch"] = {{"sites", patch.deltas.size()}, {"parameters", parameters}};
   if (!patch.memory.entries.empty()) json["patch"]["entries"] = patch.memory.entries.size();
   return json;
 }

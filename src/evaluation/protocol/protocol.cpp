@@ -151,7 +151,7 @@ nlohmann::json to_json(const Protocol& protocol) {
                          {"image_locality_template", protocol.image_locality_template},
                          {"text_locality_template", protocol.text_locality_template},
                          {"bare_prompts", protocol.captions},
-                         {"bos", {{"asked", bos_name(protocol.bos)}}},
+                         {"bos", {{"requested", bos_name(protocol.bos)}}},
                          {"answer_space", answer_space_name(protocol.answer_space)},
                          {"ties", "lowest_token_id"}};
   if (!protocol.exception_for.empty()) json["exception_for"] = protocol.exception_for;
@@ -164,7 +164,7 @@ nlohmann::json to_json(const Protocol& protocol) {
     json["text_k"] = protocol.text_k;
     json["image_k"] = protocol.image_k;
     json["ranked_on"] = protocol.ranked_on == Ranking::On::logits ? "logits" : "softmax";
-    json["ranking_dtype"] = {{"asked", ranking_dtype_name(protocol.ranking_dtype)}};
+    json["ranking_dtype"] = {{"requested", ranking_dtype_name(protocol.ranking_dtype)}};
     json["accuracy_on"] = "logits_float32";
     json["alignment"] = equal ? "equal_lengths" : "last_positions";
     json["answers"] = protocol.generate_answers ? "generated" : "best_tokens_while_forced";

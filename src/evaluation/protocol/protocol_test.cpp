@@ -78,7 +78,7 @@ TEST_F(BosTest, OnlyStrictUsesBos) {
     EXPECT_EQ(text_of(vlm), strict ? released : plain) << name;
     EXPECT_EQ(vlm.processor.row("What?").ids, strict ? released : plain) << name;
     const auto bos = to_json(protocol, vlm)["bos"];
-    EXPECT_EQ(bos["asked"], strict ? "model" : "none");
+    EXPECT_EQ(bos["requested"], strict ? "model" : "none");
     EXPECT_EQ(bos["used"], strict ? "present" : "absent");
     EXPECT_FALSE(bos.contains("reason"));
   }
@@ -101,7 +101,7 @@ TEST_F(BosTest, RequiredBosIsKeptUnlessTheUserSaysNever) {
   set_bos(vlm, protocol);
   EXPECT_EQ(text_of(vlm), vlm.processor.tokenizer->encode("What?", /*special=*/false));
   EXPECT_EQ(to_json(protocol, vlm)["bos"],
-            nlohmann::json({{"asked", "never"}, {"used", "absent"}}));
+            nlohmann::json({{"requested", "never"}, {"used", "absent"}}));
   protocol.bos = Protocol::Bos::always;
   set_bos(vlm, protocol);
   EXPECT_EQ(text_of(vlm), released);
@@ -251,10 +251,10 @@ TEST(ProtocolTest, ResultsContainEveryChoice) {
   EXPECT_EQ(json["judged"], "forced");
   EXPECT_EQ(json["accuracy"], "token_accuracy");
   EXPECT_EQ(json["ranked_on"], "logits");
-  EXPECT_EQ(json["ranking_dtype"], nlohmann::json({{"asked", "float32"}}));
-  EXPECT_EQ(json["bos"], nlohmann::json({{"asked", "none"}}));
+  EXPECT_EQ(json["ranking_dtype"], nlohmann::json({{"requested", "float32"}}));
+  EXPECT_EQ(json["bos"], nlohmann::json({{"requested", "none"}}));
   EXPECT_EQ(json["answer_space"], "unless_it_begins_with_a_space");
-  EXPECT_EQ(to_json(make_protocol("mmedit-2024"))["ranking_dtype"]["asked"], "auto");
+  EXPECT_EQ(to_json(make_protocol("mmedit-2024"))["ranking_dtype"]["requested"], "auto");
   EXPECT_EQ(json["ties"], "lowest_token_id");
   EXPECT_EQ(json["alignment"], "last_positions");
   EXPECT_EQ(json["question_template"], "{}");

@@ -81,7 +81,7 @@ json method_json(const Block& block, const Method& method) {
       {"judge_seconds", json_or_null(mean.judge_seconds)},
       {"before_seconds", json_or_null(mean.before_seconds)},
       {"sites", json_or_null(mean.sites)},
-      {"numbers", json_or_null(mean.numbers)}};
+      {"parameters", json_or_null(mean.parameters)}};
 }
 
 json published_json(const Block& block) {

@@ -148,7 +148,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
   if (editors.size() == 1) return mean;
   std::vector<const GroupScores*> groups;
   std::vector<const PreferenceScores*> preferences;
-  Mean sites, numbers, edit, judge, before;
+  Mean sites, parameters, edit, judge, before;
   mean.records = 0;
   mean.failed.clear();
   for (const auto* editor : editors) {
@@ -157,7 +157,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
     mean.records += editor->records;
     mean.failed.insert(mean.failed.end(), editor->failed.begin(), editor->failed.end());
     sites.add(editor->sites);
-    numbers.add(editor->numbers);
+    parameters.add(editor->parameters);
     edit.add(editor->edit_seconds);
     judge.add(editor->judge_seconds);
     before.add(editor->before_seconds);
@@ -167,7 +167,7 @@ EditorRun mean_of(const std::vector<const EditorRun*>& editors) {
   mean.grid = mean_grid(editors);
   mean.curve = mean_curve(editors);
   mean.sites = sites.mean();
-  mean.numbers = numbers.mean();
+  mean.parameters = parameters.mean();
   mean.edit_seconds = edit.mean();
   mean.judge_seconds = judge.mean();
   mean.before_seconds = before.mean();

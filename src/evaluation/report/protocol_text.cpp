@@ -57,11 +57,11 @@ std::string value_words(const json& value) {
   return found == words.end() ? value_text(value) : found->second;
 }
 
-// A choice that depends on the model: {"asked", "used", "reason"}; the last two are optional.
+// A choice that depends on the model: {"requested", "used", "reason"}; the last two are optional.
 std::string outcome_words(const json& value) {
-  if (!value.is_object() || !value.contains("asked")) return value_text(value);
-  auto words = value_words(value["asked"]);
-  if (value.contains("used") && value["used"] != value["asked"])
+  if (!value.is_object() || !value.contains("requested")) return value_text(value);
+  auto words = value_words(value["requested"]);
+  if (value.contains("used") && value["used"] != value["requested"])
     words += "; used: " + value_words(value["used"]);
   if (value.contains("reason")) words += " (" + value_text(value["reason"]) + ")";
   return words;

@@ -95,7 +95,7 @@ void add_sample(json& record, const Sample& sample, size_t method, const std::st
                 PictureBook& pictures) {
   json column = {{"method", method}, {"cells", json::object()}};
   if (sample.after_edits) column["after_edits"] = *sample.after_edits;
-  if (sample.again) column["again"] = true;
+  if (sample.again) column["reevaluated"] = true;
   if (sample.steps) column["steps"] = *sample.steps;
   if (sample.holds) column["holds"] = *sample.holds;
   if (!sample.failed.empty()) column["failed"] = sample.failed;

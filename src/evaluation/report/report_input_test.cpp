@@ -145,7 +145,7 @@ TEST(ReportInput, CountsRepeatedJudgments) {
   for (std::string line; std::getline(stream, line);) {
     auto json = nlohmann::json::parse(line);
     json["after_edits"] = 4;
-    json["again"] = true;
+    json["reevaluated"] = true;
     all += line + "\n" + json.dump() + "\n";
   }
   example.write(folder.file("run"), root, all);

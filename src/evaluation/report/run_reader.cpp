@@ -9,6 +9,7 @@
 
 #include "evaluation/measuring/preferences.h"
 #include "evaluation/protocol/protocol.h"
+#include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
@@ -141,7 +142,7 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
   for (const auto& failure : read_list(object, "failed", where)) {
     auto at = fmt::format("{}.failed[{}]", where, editor.failed.size());
     editor.failed.push_back({json_get<std::string>(failure, "record", at),
-                             json_get_or<std::string>(failure, "while", "", at),
+                             json_get_or<std::string>(failure, "stage", "", at),
                              json_get<std::string>(failure, "reason", at)});
   }
   editor.groups = read_groups(object, "groups", where);
@@ -158,7 +159,7 @@ EditorRun read_editor(const json& object, const std::string& file, size_t index)
   if (object.contains("patch") && !object["patch"].is_null()) {
     const auto& patch = read_object(object, "patch", where);
     editor.sites = read_amount(patch, "sites", where + ".patch");
-    editor.numbers = read_amount(patch, "numbers", where + ".patch");
+    editor.parameters = read_amount(patch, "parameters", where + ".patch");
   }
   return editor;
 }
@@ -228,6 +229,7 @@ std::optional<double> read_optional_share(const json& object, const char* key,
 Run read_run(const std::string& folder) {
   auto file = (std::filesystem::path(folder) / "results.json").string();
   auto root = read_json(file);
+  rename_old_result_keys(root, 6);
   if (json_get<std::string>(root, "format", file) != "emend-results")
     refuse_run(file, "'format' is not 'emend-results'");
   if (auto version = json_get<int64_t>(root, "version", file); version != 1)

@@ -52,7 +52,7 @@ struct EditorRun {
   PreferenceScores preferences;
   std::vector<GridCell> grid;
   std::vector<CurvePoint> curve;
-  std::optional<double> sites, numbers;                               // of its patches
+  std::optional<double> sites, parameters;                            // of its patches
   std::optional<double> edit_seconds, judge_seconds, before_seconds;  // means
 };
 

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "evaluation/protocol/protocol.h"
+#include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
@@ -54,7 +55,7 @@ Sample read_sample(const json& object, const std::string& where) {
   sample.editor = json_get<std::string>(object, "editor", where);
   sample.record = json_get<std::string>(object, "record", where);
   sample.after_edits = read_optional<int64_t>(object, "after_edits", where);
-  sample.again = json_get_or<bool>(object, "again", false, where);
+  sample.again = json_get_or<bool>(object, "reevaluated", false, where);
   sample.prompt = text_or_empty(object, "prompt", where);
   sample.target = text_or_empty(object, "target", where);
   sample.image = text_or_empty(object, "image", where);
@@ -167,7 +168,9 @@ void read_samples(const Run& run, const std::function<void(int64_t, Sample&&)>& 
     if (run.partial && file.eof()) break;  // a line without a line break is still being written
     if (only && !only->count(line)) continue;
     auto where = fmt::format("{}, line {}", path, line);
-    visit(line, read_sample(parse_json(text, where), where));
+    auto object = parse_json(text, where);
+    rename_old_result_keys(object, 1);
+    visit(line, read_sample(object, where));
   }
   if (file.bad())
     throw Error(kSamplesPlace, fmt::format("'{}' cannot be read to its end", path),

@@ -114,7 +114,7 @@ function costSection() {
       'Mean time to measure the model before the edit; counted for the editor that ran first, ' +
         'mostly base'],
     ['sites', 'Sites edited', compact, 'Layers that the largest patch changes'],
-    ['numbers', 'Values in a patch', compact, 'Number of values in the largest patch']];
+    ['parameters', 'Values in a patch', compact, 'Number of values in the largest patch']];
   const there = columns.filter(([key]) => all.some((m) => m[key] !== null));
   if (!there.length)
     return section('cost', 'Cost', null, null,
