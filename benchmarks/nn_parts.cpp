@@ -13,8 +13,8 @@
 #include "models/vision/eva_vit.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
-#include "nn/mixed_linear.h"
-#include "nn/small_batch_linear.h"
+#include "nn/linear/mixed_linear.h"
+#include "nn/linear/small_batch_linear.h"
 
 namespace emend::bench {
 namespace {

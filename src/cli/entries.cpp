@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/table.h"
+#include "cli/reports/table.h"
 #include "editing/registry.h"
 
 namespace emend::cli {

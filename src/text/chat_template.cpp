@@ -11,7 +11,7 @@
 #include "io/files/path.h"
 #include "io/json/json.h"
 #include "text/jinja/evaluator.h"
-#include "text/jinja/parser.h"
+#include "text/jinja/parsing/parser.h"
 #include "text/loading/folder_tokens.h"
 #include "text/loading/spec.h"
 

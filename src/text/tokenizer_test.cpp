@@ -15,7 +15,7 @@
 #include "io/files/file.h"
 #include "io/json/json.h"
 #include "io/testing.h"
-#include "text/pipeline/byte_level.h"
+#include "text/pipeline/bpe/byte_level.h"
 
 namespace emend {
 namespace {

@@ -7,9 +7,9 @@
 #include "models/core/model.h"
 #include "models/core/weights.h"
 #include "nn/embedding.h"
-#include "nn/layer_norm.h"
-#include "nn/linear.h"
-#include "nn/rms_norm.h"
+#include "nn/linear/linear.h"
+#include "nn/norm/layer_norm.h"
+#include "nn/norm/rms_norm.h"
 
 namespace emend {
 

@@ -7,7 +7,7 @@
 
 #include "io/error.h"
 #include "models/core/precision.h"
-#include "nn/upcast.h"
+#include "nn/linear/upcast.h"
 
 namespace emend {
 namespace {

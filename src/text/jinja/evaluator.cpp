@@ -7,7 +7,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "text/jinja/library.h"
+#include "text/jinja/library/library.h"
 
 namespace emend::text::jinja {
 namespace {

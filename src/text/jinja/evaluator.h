@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "text/jinja/ast.h"
+#include "text/jinja/parsing/ast.h"
 
 namespace emend::text::jinja {
 

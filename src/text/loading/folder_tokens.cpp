@@ -7,7 +7,7 @@
 #include "io/files/path.h"
 #include "io/json/json.h"
 #include "text/loading/spec.h"
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 
 namespace emend::text {
 namespace {

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "text/loading/spec.h"
+#include "text/pipeline/normalization/replacement.h"
 #include "text/pipeline/pre_tokenizer.h"
-#include "text/pipeline/replacement.h"
 
 namespace emend::text {
 namespace {

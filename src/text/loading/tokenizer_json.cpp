@@ -4,8 +4,8 @@
 #include "io/json/json.h"
 #include "text/loading/loaders.h"
 #include "text/loading/spec.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/pipeline/pipeline_tokenizer.h"
-#include "text/pipeline/vocabulary.h"
 #include "text/wordpiece/word_piece_tokenizer.h"
 
 namespace emend::text {

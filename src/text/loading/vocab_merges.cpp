@@ -8,8 +8,8 @@
 #include "text/loading/folder_tokens.h"
 #include "text/loading/loaders.h"
 #include "text/loading/spec.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/pipeline/pipeline_tokenizer.h"
-#include "text/pipeline/vocabulary.h"
 
 namespace emend::text {
 namespace {

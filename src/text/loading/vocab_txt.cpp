@@ -7,7 +7,7 @@
 #include "text/loading/folder_tokens.h"
 #include "text/loading/loaders.h"
 #include "text/loading/spec.h"
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/utf8.h"
 #include "text/wordpiece/word_piece_tokenizer.h"
 

@@ -1,5 +1,5 @@
 #include "text/loading/spec.h"
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/wordpiece/word_piece_tokenizer.h"
 
 namespace emend::text {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "text/pipeline/normalizer.h"
-#include "text/pipeline/trie.h"
+#include "text/pipeline/bpe/trie.h"
+#include "text/pipeline/normalization/normalizer.h"
 
 namespace emend::text {
 

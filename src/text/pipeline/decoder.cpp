@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "text/loading/spec.h"
-#include "text/pipeline/byte_fallback.h"
-#include "text/pipeline/byte_level.h"
+#include "text/pipeline/bpe/byte_fallback.h"
+#include "text/pipeline/bpe/byte_level.h"
+#include "text/pipeline/normalization/replacement.h"
 #include "text/pipeline/pre_tokenizer.h"
-#include "text/pipeline/replacement.h"
 #include "text/utf8.h"
 
 namespace emend::text {

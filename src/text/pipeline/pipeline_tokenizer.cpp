@@ -1,6 +1,6 @@
 #include "text/pipeline/pipeline_tokenizer.h"
 
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/utf8.h"
 
 namespace emend::text {

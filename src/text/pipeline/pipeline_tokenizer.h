@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "text/pipeline/added_tokens.h"
-#include "text/pipeline/bpe.h"
+#include "text/pipeline/bpe/bpe.h"
 #include "text/pipeline/decoder.h"
-#include "text/pipeline/normalizer.h"
+#include "text/pipeline/normalization/normalizer.h"
 #include "text/pipeline/post_processor.h"
 #include "text/pipeline/pre_tokenizer.h"
 #include "text/tokenizer.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "text/pipeline/byte_level.h"
+#include "text/pipeline/bpe/byte_level.h"
 #include "text/strings.h"
 
 namespace emend::text {

@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "io/error.h"
-#include "text/pipeline/byte_fallback.h"
+#include "text/pipeline/bpe/byte_fallback.h"
 #include "text/sentencepiece/protobuf.h"
 #include "text/utf8.h"
 

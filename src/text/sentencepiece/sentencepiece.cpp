@@ -2,7 +2,7 @@
 
 #include <queue>
 
-#include "text/pipeline/byte_fallback.h"
+#include "text/pipeline/bpe/byte_fallback.h"
 #include "text/strings.h"
 #include "text/utf8.h"
 

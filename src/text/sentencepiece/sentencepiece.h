@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "text/pipeline/trie.h"
+#include "text/pipeline/bpe/trie.h"
 #include "text/sentencepiece/model.h"
 
 namespace emend::text {

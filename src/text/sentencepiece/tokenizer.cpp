@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/strings.h"
 #include "text/utf8.h"
 

@@ -10,8 +10,8 @@
 
 #include "text/jinja/budget.h"
 #include "text/jinja/evaluator.h"
-#include "text/jinja/library.h"
-#include "text/jinja/parser.h"
+#include "text/jinja/library/library.h"
+#include "text/jinja/parsing/parser.h"
 #include "text/jinja/value.h"
 
 namespace emend::text::jinja {

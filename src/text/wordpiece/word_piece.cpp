@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "io/error.h"
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/utf8.h"
 
 namespace emend::text {

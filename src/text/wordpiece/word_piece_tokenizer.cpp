@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "text/pipeline/vocabulary.h"
+#include "text/pipeline/bpe/vocabulary.h"
 #include "text/strings.h"
 #include "text/utf8.h"
 #include "text/wordpiece/bert_characters.h"
