@@ -22,6 +22,9 @@ class Suite {
   virtual Record record(size_t index) const = 0;
   // Whether prompts are texts to complete instead of questions. They get no template.
   virtual bool completions() const { return false; }
+  // The number of consecutive records whose edits must be in place together: the probes of the last
+  // one need all of them. The number of records is a multiple of it.
+  virtual size_t records_together() const { return 1; }
   // Metadata for results: name, split, `read` rows, `filtered` {reason: rows}, `missing_images`
   // {policy, records left out, files, first: [names], dropped_probes: {group: probes}}, `kept`. For
   // files also the path, its XXH3 content hash, the number of `rows` and the image roots; for
@@ -43,7 +46,7 @@ struct SuiteOptions {
   uint64_t seed = 0;            // scenes: random seed
   MissingImages missing_images = MissingImages::refuse;
   bool grid = false;           // add the T x I grid's other cells
-  std::string form = "vqa";    // scenes: vqa, caption, or both (alternating)
+  std::string form = "vqa";    // scenes: vqa, caption, both (alternating), or composition (pairs)
   scenes::EditOptions probes;  // scenes: number of probes per group
 };
 

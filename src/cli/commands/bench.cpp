@@ -252,7 +252,9 @@ void add_suite_options(CLI::App& command, BenchArguments& arguments) {
       ->transform(one_of(missing));
   command.add_flag("--grid", suite.grid,
                    "add the T x I grid: all pairs of edited, similar, unrelated text and picture");
-  command.add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
+  command
+      .add_option("--form", suite.form,
+                  "scenes: vqa, caption, both (alternating), or composition (pairs of edits)")
       ->capture_default_str();
   command.add_option("--probes", arguments.probes, "scenes: maximum number of probes per group")
       ->check(whole_number(1, kMostProbes))

@@ -147,7 +147,9 @@ void add_sample_options(CLI::App& command, StatsArguments& arguments) {
       ->capture_default_str();
   command.add_option("--split", suite.split, "dataset split")->capture_default_str();
   add_suite_files(command, suite);
-  command.add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
+  command
+      .add_option("--form", suite.form,
+                  "scenes: vqa, caption, both (alternating), or composition (pairs of edits)")
       ->capture_default_str();
   command.add_option("--probes", arguments.probes, "scenes: maximum number of probes per group")
       ->check(whole_number(1, kMostProbes))

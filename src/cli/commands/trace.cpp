@@ -251,7 +251,9 @@ void add_trace_suite(CLI::App& command, TraceArguments& arguments,
   command.add_option("--data", suite.data, "annotation file, or folder of the published dataset");
   command.add_option("--images", suite.images, "folder that image names are relative to");
   command.add_option("--split", suite.split, "dataset split")->capture_default_str();
-  command.add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
+  command
+      .add_option("--form", suite.form,
+                  "scenes: vqa, caption, both (alternating), or composition (pairs of edits)")
       ->capture_default_str();
   command
       .add_option("--probes", arguments.probes,

@@ -259,7 +259,9 @@ Examples:
       ->add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: unlimited)")
       ->check(whole_number(0, kMostRecords));
   command->add_flag("--grid", suite.grid, "also train locality on mismatched text-image pairs");
-  command->add_option("--form", suite.form, "scenes: vqa, caption, or both (alternating)")
+  command
+      ->add_option("--form", suite.form,
+                   "scenes: vqa, caption, both (alternating), or composition (pairs of edits)")
       ->capture_default_str();
   command->add_option("--probes", arguments->probes, "scenes: maximum number of probes per group")
       ->check(whole_number(1, kMostProbes))

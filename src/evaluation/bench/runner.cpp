@@ -102,6 +102,13 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
     throw Error("evaluation::runner",
                 "patches cannot be saved in single mode, because each edit is removed",
                 "use --mode sequential or batch, or make the edit with `emend edit`");
+  const auto together = suite.records_together();
+  if (options.mode != Mode::sequential && records_per_edit(options) % together != 0)
+    throw Error("evaluation::runner",
+                fmt::format("{} edits of the suite must be in place together", together),
+                fmt::format("use --mode sequential, or --mode batch with a --batch-size that is a "
+                            "multiple of {}",
+                            together));
   options.judge_at = judge_points(options.judge_at, suite.size(), records_per_edit(options));
   return options;
 }

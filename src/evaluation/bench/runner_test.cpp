@@ -44,6 +44,9 @@ class FakeSuite : public Suite {
   }
   nlohmann::json metadata() const override { return {{"name", "fake"}, {"kept", size_}}; }
 
+  size_t records_together() const override { return together; }
+
+  size_t together = 1;
   size_t unreadable = SIZE_MAX, interrupting = SIZE_MAX;
 
  private:
@@ -343,6 +346,22 @@ TEST_F(RunnerTest, BatchModeMakesOneEditPerBatch) {
     for (size_t p = 0; p < measured.probes.size(); ++p)
       EXPECT_EQ(samples[3 * i + 1]["probes"][p], to_json(measured.probes[p]));
   }
+}
+
+TEST_F(RunnerTest, RefusesToSeparateEditsThatBelongTogether) {
+  FakeSuite suite(4);
+  suite.together = 2;
+  const auto refused = [&](RunOptions options) {
+    return error_of([&] { Runner(suite, editors(), std::move(options)); });
+  };
+  EXPECT_THAT(refused(options("pairs")),
+              HasSubstr("2 edits of the suite must be in place together"));
+  auto batch = options("pairs", Mode::batch);
+  batch.batch_size = 3;
+  EXPECT_THAT(refused(batch), HasSubstr("multiple of 2"));
+  batch.batch_size = 4;
+  EXPECT_EQ(refused(batch), "no error");
+  EXPECT_EQ(refused(options("pairs", Mode::sequential)), "no error");
 }
 
 TEST_F(RunnerTest, UnreadableRecordDoesNotFailItsBatch) {

@@ -142,6 +142,11 @@ Record counterfactual(Split split, uint64_t seed, const EditOptions& options = {
 // The same for captions: the target of `a photo of` a random scene is the caption of a scene that
 // differs in one thing.
 Record caption_counterfactual(Split split, uint64_t seed, const EditOptions& options = {});
+// One of two edits that must be used together. `of_picture`: the creature of a picture gets the
+// name of another creature. Otherwise: that other creature gets another home, food, hobby, or
+// friend, in a text, and the portability probes ask the picture for it. They hold only if both
+// edits hold.
+Record composition(Split split, uint64_t seed, bool of_picture, const EditOptions& options = {});
 // The edit that changes the answer to a question to `target`, with its probes.
 Record make_record(const Scene& scene, const Question& question, const std::string& target,
                    Split split, uint64_t seed, const EditOptions& options = {});

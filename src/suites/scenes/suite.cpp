@@ -25,9 +25,10 @@ class ScenesSuite : public Suite {
       : options_(options),
         split_(split_named(options.split)),
         size_(options.limit > 0 ? options.limit : kRecords) {
-    if (options.form != "vqa" && options.form != "caption" && options.form != "both")
+    if (options.form != "vqa" && options.form != "caption" && options.form != "both" &&
+        options.form != "composition")
       throw Error(kSuitePlace, fmt::format("unknown form '{}'", options.form),
-                  "use one of: vqa, caption, both");
+                  "use one of: vqa, caption, both, composition");
     if (!options.data.empty() || !options.images.empty() || !options.rephrase_images.empty())
       throw Error(kSuitePlace, "scenes is generated and reads no files",
                   "remove --data and the image folders, or use another suite");
@@ -47,7 +48,13 @@ class ScenesSuite : public Suite {
       throw Error(kSuitePlace, fmt::format("record {} is out of range (size {})", index, size_),
                   "this is an error in emend; please report it");
     // Mixed, so that runs with seeds 1 and 2 have no records in common.
-    auto seed = mix(options_.seed) + index;
+    const auto first = mix(options_.seed);
+    if (pairs()) {
+      auto record = scenes::composition(split_, first + index / 2, index % 2 == 0, options_.probes);
+      record.id = fmt::format("scenes-composition-{}-{}-{}", options_.split, options_.seed, index);
+      return record;
+    }
+    auto seed = first + index;
     const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);
     auto record = caption ? scenes::caption_counterfactual(split_, seed, options_.probes)
                           : scenes::counterfactual(split_, seed, options_.probes);
@@ -55,6 +62,8 @@ class ScenesSuite : public Suite {
                             options_.seed, index);
     return record;
   }
+
+  size_t records_together() const override { return pairs() ? 2 : 1; }
 
   nlohmann::json metadata() const override {
     const auto& probes = options_.probes;
@@ -76,6 +85,8 @@ class ScenesSuite : public Suite {
   }
 
  private:
+  bool pairs() const { return options_.form == "composition"; }
+
   SuiteOptions options_;
   scenes::Split split_;
   size_t size_;

@@ -62,6 +62,31 @@ TEST(ScenesSuite, FormBothAlternates) {
   EXPECT_EQ(both->record(1).id.rfind("scenes-caption-", 0), 0u);
 }
 
+TEST(ScenesSuite, CompositionNeedsBothEditsOfAPair) {
+  auto all = options("composition");
+  all.probes.portability = 3;
+  const auto suite = open_suite("scenes", all);
+  EXPECT_EQ(suite->records_together(), 2u);
+  EXPECT_EQ(open_suite("scenes", options())->records_together(), 1u);
+  for (size_t i = 0; i < suite->size(); i += 2) {
+    const auto name = suite->record(i), fact = suite->record(i + 1);
+    EXPECT_TRUE(name.image.present());
+    EXPECT_TRUE(group_probes(name, Group::portability).empty());
+    // The text is about the creature whose name the picture's creature gets.
+    EXPECT_FALSE(fact.image.present());
+    EXPECT_NE(fact.prompt.find(name.target), std::string::npos) << fact.prompt;
+    EXPECT_NE(fact.truth, fact.target);
+    const auto probes = group_probes(fact, Group::portability);
+    ASSERT_EQ(probes.size(), 3u);
+    for (const auto& probe : probes) {
+      EXPECT_EQ(pixels(probe.image), pixels(name.image));
+      EXPECT_EQ(probe.answer, fact.target);
+      EXPECT_EQ(probe.text.find(name.target), std::string::npos) << probe.text;
+      EXPECT_NE(probe.text.find("creature"), std::string::npos) << probe.text;
+    }
+  }
+}
+
 TEST(ScenesSuite, GivesTheSameRecordsForTheSameSeed) {
   for (const char* form : {"vqa", "caption"}) {
     auto suite = open_suite("scenes", options(form, true));

@@ -8,10 +8,10 @@ namespace {
 
 // Hugging Face tokenizers normalize with the tables of Unicode 9. These characters are newer:
 // combining marks, and those of composing pairs. They are treated as plain characters.
-struct Range {
+struct CharacterRange {
   char32_t first, last;
 };
-constexpr Range kLater[] = {
+constexpr CharacterRange kLater[] = {
     {0x898, 0x898},     {0x89c, 0x89f},     {0x8ca, 0x8ce},     {0x9fe, 0x9fe},
     {0xc3c, 0xc3c},     {0xd3b, 0xd3c},     {0xeba, 0xeba},     {0x1715, 0x1715},
     {0x1ac1, 0x1ac2},   {0x1ac5, 0x1ac9},   {0x1acb, 0x1ace},   {0x1df6, 0x1df8},
@@ -27,7 +27,7 @@ constexpr Range kLater[] = {
 
 bool assigned_later(char32_t c) {
   if (c < kLater[0].first) return false;
-  for (const Range& range : kLater)
+  for (const CharacterRange& range : kLater)
     if (c >= range.first && c <= range.last) return true;
   return false;
 }
