@@ -27,12 +27,14 @@ class HuggingFace:
                 input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"],
                 max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
         else:
-            with Image.open(image) as picture:
-                inputs = self.processor(images=picture.convert("RGB"), text=prompt,
-                                        return_tensors="pt")
+            inputs = self.inputs(prompt, image)
             made = self.model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
         new = made[0, inputs["input_ids"].shape[1]:]
         return self.processor.tokenizer.decode(new, skip_special_tokens=True).strip()
+
+    def inputs(self, prompt, image):
+        with Image.open(image) as picture:
+            return self.processor(images=picture.convert("RGB"), text=prompt, return_tensors="pt")
 
     def merge(self, deltas):
         """Adds {site: (out, in)} to the weights. Returns the argument for `restore`."""

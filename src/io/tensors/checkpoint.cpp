@@ -127,6 +127,11 @@ const TensorInfo& Checkpoint::info(const std::string& name) const {
   return found->second->tensors().at(name);
 }
 
+const std::string& Checkpoint::file(const std::string& name) const {
+  info(name);
+  return file_of_.at(name)->path();
+}
+
 at::Tensor Checkpoint::tensor(const std::string& name) const {
   info(name);
   return file_of_.at(name)->tensor(name);

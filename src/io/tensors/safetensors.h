@@ -31,6 +31,7 @@ class Checkpoint {
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
   const TensorInfo& info(const std::string& name) const;
+  const std::string& file(const std::string& name) const;  // path of the file with the tensor
   at::Tensor tensor(const std::string& name) const;
   void release_pages(const std::string& name) const;  // see TensorFile
 

@@ -17,6 +17,8 @@ namespace emend {
 struct Architecture {
   std::string canonical;  // all fields as text; equal for equivalent configurations
   NameMap names = identity_name;
+  // Converts the architecture's name of a module to its path in the classes of transformers 5.
+  NameMap module_path = identity_name;
   // Redundant tensors that files can contain, such as a tied head.
   std::vector<std::string> tied_weights;
   PromptLayout layout;

@@ -102,11 +102,20 @@ std::string llava_name(const std::string& name) {
   return result;
 }
 
+std::string llava_module_path(const std::string& name) {
+  if (name.starts_with(std::string(kLanguage) + "lm_head")) return "lm_head";
+  for (const auto& [own, path] : {std::pair{"language_model.model.", "model.language_model."},
+                                  std::pair{"vision_tower.vision_model.", "model.vision_tower."}})
+    if (name.starts_with(own)) return path + name.substr(std::string(own).size());
+  return "model." + name;
+}
+
 Architecture llava_architecture(const nlohmann::json& json) {
   const auto config = LlavaConfig::parse(json);
   Architecture architecture;
   architecture.canonical = config.canonical();
   architecture.names = llava_name;
+  architecture.module_path = llava_module_path;
   if (config.text.tied) architecture.tied_weights = {"language_model.lm_head.weight"};
   architecture.make_model = [config](Weights& weights) { return make_llava(config, weights); };
 

@@ -1,0 +1,230 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/output_file.h"
+#include "cli/reports/table.h"
+#include "exports/merged_folder.h"
+#include "exports/peft_adapter.h"
+#include "io/error.h"
+#include "io/files/path.h"
+#include "io/log.h"
+#include "io/progress.h"
+#include "io/runtime.h"
+
+namespace emend::cli {
+namespace {
+
+constexpr size_t kCheckedPrompts = 20;
+
+struct ExportArguments {
+  Common common;
+  std::vector<std::string> patches;
+  std::string output, format = "hf", dtype = "stored";
+  std::optional<int64_t> rank;
+  double max_error = 1e-3;
+  bool check = true;
+};
+
+// The edited prompts of the patches whose pictures can still be read.
+std::vector<Query> edited_prompts(const PatchStack& stack) {
+  std::vector<Query> queries;
+  for (const auto& patch : stack.patches()) {
+    const auto requests = patch.request.is_array() ? patch.request : nlohmann::json{patch.request};
+    for (const auto& request : requests) {
+      if (queries.size() == kCheckedPrompts) return queries;
+      if (!request.is_object() || !request.contains("prompt")) continue;
+      Query query{std::nullopt, request.at("prompt").get<std::string>()};
+      if (const auto image = request.value("image", std::string()); !image.empty()) {
+        if (!is_file(image)) continue;
+        query.image = read_image(image);
+      }
+      queries.push_back(std::move(query));
+    }
+  }
+  return queries;
+}
+
+// Whether the written folder gives the answers of the patches.
+struct Check {
+  size_t prompts = 0, equal = 0;
+  std::string difference;
+};
+Check check_answers(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
+  Check check;
+  const auto queries = edited_prompts(stack);
+  if (!arguments.check || queries.empty()) return check;
+  auto common = arguments.common;
+  common.model = arguments.output;
+  const auto merged = open_model(common);
+  const auto interventions = stack.interventions(vlm);
+  for (const auto& query : queries) {
+    const auto expected = generate(vlm, {query}, interventions).at(0);
+    const auto answer = generate(merged, {query}).at(0);
+    ++check.prompts;
+    check.equal += answer == expected;
+    if (answer != expected && check.difference.empty())
+      check.difference = fmt::format("'{}': '{}' with the patches, '{}' from the folder",
+                                     query.text, expected, answer);
+  }
+  return check;
+}
+
+void export_folder(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
+  MergedFolderOptions options;
+  static const std::map<std::string, at::ScalarType> dtypes{
+      {"bf16", at::kBFloat16}, {"fp16", at::kHalf}, {"fp32", at::kFloat}};
+  if (auto found = dtypes.find(arguments.dtype); found != dtypes.end())
+    options.dtype = found->second;
+  InterruptGuard guard;
+  std::unique_ptr<Progress> progress;
+  uint64_t all = 0, done = 0;
+  options.begin = [&](uint64_t bytes) { all = bytes; };
+  options.written = [&](uint64_t bytes) {
+    done += bytes;
+    if (!progress)
+      progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all / 1'000'000));
+    progress->set(static_cast<int64_t>(done / 1'000'000));
+    if (InterruptGuard::interrupted()) {
+      std::cerr << "emend: stopped; nothing was written\n";
+      throw CLI::RuntimeError(128 + InterruptGuard::signal());
+    }
+  };
+  const auto result = write_merged_folder(vlm, stack, arguments.output, options);
+  progress.reset();
+  const auto check = check_answers(arguments, vlm, stack);
+  if (check.equal < check.prompts)
+    logger().warn(
+        "{} of {} edited prompts have another answer in the exported folder; {}. Hint: "
+        "--weights-dtype fp32 avoids rounding",
+        check.prompts - check.equal, check.prompts, check.difference);
+  if (arguments.common.json) {
+    print_json({{"kind", "export"},
+                {"format", "hf"},
+                {"folder", arguments.output},
+                {"tensors", result.tensors},
+                {"changed", result.changed},
+                {"bytes", result.bytes},
+                {"rounding", result.rounding},
+                {"rounded", result.rounded},
+                {"checked_prompts", check.prompts},
+                {"equal_answers", check.equal},
+                {"notes", result.notes},
+                {"version", EMEND_VERSION}});
+    return;
+  }
+  std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
+                           arguments.output, result.tensors, result.changed, result.bytes / 1e6)
+            << fmt::format("  rounding  {:.2g} of the change, at most ({})\n", result.rounding,
+                           result.rounded);
+  if (check.prompts > 0)
+    std::cout << fmt::format("  checked   {} of {} edited prompts have the same answer\n",
+                             check.equal, check.prompts);
+  for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
+}
+
+void export_adapter(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
+  const auto layers =
+      write_peft_adapter(vlm, stack, arguments.output, {arguments.rank, arguments.max_error});
+  if (arguments.common.json) {
+    auto described = nlohmann::json::array();
+    for (const auto& layer : layers)
+      described.push_back({{"site", layer.site}, {"rank", layer.rank}, {"error", layer.error}});
+    print_json({{"kind", "export"},
+                {"format", "peft"},
+                {"folder", arguments.output},
+                {"layers", described},
+                {"version", EMEND_VERSION}});
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {{"layer", "rank", "relative error"}};
+  for (const auto& layer : layers)
+    rows.push_back({layer.site, std::to_string(layer.rank),
+                    layer.error > 0 ? fmt::format("{:.2g}", layer.error) : "exact"});
+  std::cout << table(rows) << fmt::format("  written   {}\n", arguments.output);
+}
+
+void export_model(const ExportArguments& arguments) {
+  prepare(arguments.common);
+  const auto vlm = open_model(arguments.common);
+  const auto stack = open_patches(vlm, arguments.patches);
+  if (arguments.format == "peft") return export_adapter(arguments, vlm, stack);
+  export_folder(arguments, vlm, stack);
+}
+
+struct ImportArguments {
+  Common common;
+  std::string adapter, output;
+};
+
+void import_adapter(const ImportArguments& arguments) {
+  prepare(arguments.common);
+  const auto vlm = open_model(arguments.common);
+  check_output_file(arguments.output, {}, "emend-patch");
+  const auto patch = read_peft_adapter(vlm, arguments.adapter);
+  save_patch(arguments.output, patch);
+  if (arguments.common.json)
+    return print_json({{"kind", "import"},
+                       {"patch", arguments.output},
+                       {"id", patch.id},
+                       {"sites", patch.deltas.size()},
+                       {"version", EMEND_VERSION}});
+  std::cout << fmt::format("  written   {}  {}\n", arguments.output, patch.id)
+            << fmt::format("  sites     {}\n", patch.deltas.size());
+}
+
+}  // namespace
+
+void add_export(CLI::App& program) {
+  auto arguments = std::make_shared<ExportArguments>();
+  auto* command = program.add_subcommand("export", "Write an edited model for other programs");
+  command->footer(R"(
+hf: a Hugging Face folder with the edits in its weights. All other files are copied.
+peft: a LoRA adapter for the PEFT library, which is loaded on the unedited model. Changes of lora, rome,
+memit and mend have low rank and are exact. Dense changes (ft) are approximated.
+Patches with a memory (ledger, serac, ike, grace, wise) cannot be exported.
+
+Examples:
+  emend export --patch star.patch --to hf -o edited
+  emend export -m llava-1.5-7b --patch a.patch --patch b.patch --to peft -o adapter)");
+  add_common(*command, arguments->common);
+  command->add_option("--patch", arguments->patches, "patch file; repeat it for several patches")
+      ->required();
+  command->add_option("--to", arguments->format, "output format")
+      ->check(one_of({"hf", "peft"}))
+      ->capture_default_str();
+  command->add_option("-o,--output", arguments->output, "output folder; must not exist or be empty")
+      ->required();
+  command
+      ->add_option("--weights-dtype", arguments->dtype,
+                   "hf: dtype of the written weights; stored: the dtype of each tensor")
+      ->check(one_of({"stored", "bf16", "fp16", "fp32"}))
+      ->capture_default_str();
+  command->add_option("--rank", arguments->rank, "peft: rank of dense changes")
+      ->check(whole_number(1, 1000000));
+  command
+      ->add_option("--max-error", arguments->max_error,
+                   "peft: largest relative error of dense changes, if --rank is not given")
+      ->check(real_number(0, 1))
+      ->capture_default_str();
+  command->add_flag("!--no-check", arguments->check,
+                    "hf: do not ask the exported folder the edited prompts");
+  command->callback([arguments] { export_model(*arguments); });
+}
+
+void add_import(CLI::App& program) {
+  auto arguments = std::make_shared<ImportArguments>();
+  auto* command = program.add_subcommand("import", "Make a patch from a LoRA adapter of PEFT");
+  command->footer(R"(
+The patch can be applied, combined with edits and measured like any other.
+
+Example:
+  emend import -m smollm2 adapter -o adapter.patch)");
+  add_common(*command, arguments->common);
+  command->add_option("adapter", arguments->adapter, "folder with adapter_config.json")->required();
+  command->add_option("-o,--output", arguments->output, "patch file to write")->required();
+  command->callback([arguments] { import_adapter(*arguments); });
+}
+
+}  // namespace emend::cli

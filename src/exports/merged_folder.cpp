@@ -1,0 +1,195 @@
+#include "exports/merged_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "exports/weight_changes.h"
+#include "io/error.h"
+#include "io/files/atomic_directory.h"
+#include "io/files/file.h"
+#include "io/json/json.h"
+#include "models/architectures/architecture.h"
+#include "models/config/json_fields.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMergedPlace = "exports::merged_folder";
+constexpr uint64_t kShardBytes = 5'000'000'000;  // if the folder has .bin files
+
+// Files of a folder that describe its weights, which are written anew.
+bool describes_weights(const fs::path& file) {
+  const auto name = file.filename().string();
+  const auto ending = file.extension().string();
+  return ending == ".safetensors" || ending == ".bin" || ending == ".pth" || ending == ".gguf" ||
+         name.ends_with(".index.json") || name == "config.json";
+}
+
+// Tokenizer, processor, templates, generation settings, license, and so on.
+void copy_other_files(const std::string& folder, const AtomicDirectory& output) {
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file() && !describes_weights(entry.path()))
+      write_file(output.file(entry.path().filename().string()), read_file(entry.path().string()));
+}
+
+uint64_t bytes_of(const PlannedTensor& tensor) {
+  return c10::elementSize(tensor.dtype) *
+         static_cast<uint64_t>(c10::multiply_integers(tensor.shape));
+}
+
+// A tied output layer with a change of its own needs a weight of its own.
+void untie(nlohmann::json& config) {
+  config["tie_word_embeddings"] = false;
+  if (config.contains("text_config") && config["text_config"].is_object())
+    config["text_config"]["tie_word_embeddings"] = false;
+}
+
+class MergedWeights {
+ public:
+  MergedWeights(const Vlm& vlm, const PatchStack& stack, const MergedFolderOptions& options,
+                MergedFolder& result)
+      : vlm_(vlm),
+        options_(options),
+        result_(result),
+        config_(read_json_object((fs::path(vlm.folder) / "config.json").string())),
+        checkpoint_(Checkpoint::open(vlm.folder)) {
+    auto changes = weight_changes(stack);
+    const auto architecture = architecture_of(config_);
+    const auto is_tied = [&](const std::string& name) {
+      const auto& tied = architecture.tied_weights;
+      return std::find(tied.begin(), tied.end(), name) != tied.end();
+    };
+    for (const auto& stored : checkpoint_.names()) {
+      const auto name = architecture.names(stored);
+      const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
+      const auto change = changes.find(site);
+      if (change == changes.end()) {
+        keep(stored);
+        continue;
+      }
+      if (is_tied(name)) separate(name);
+      merge(stored, checkpoint_.info(stored), change->second,
+            [this, stored] { return read(stored); });
+      changes.erase(change);
+    }
+    for (const auto& [site, change] : changes) {
+      const auto name = site + ".weight";
+      if (!is_tied(name))
+        throw Error(kMergedPlace,
+                    fmt::format("'{}' has no tensor for the changed layer '{}'", vlm.folder, site),
+                    "this is an error in emend; please report it");
+      separate(name);
+      const auto weight = vlm.model->weight(vlm.model->site(site));
+      merge(name, {vlm.stored_dtype, weight.sizes().vec()}, change, [weight] { return weight; });
+    }
+  }
+
+  const nlohmann::json& config() const { return config_; }
+  const std::vector<PlannedTensor>& tensors() const { return tensors_; }
+
+  // Writes the tensors into the files of the same names. A tensor without a file of its own is
+  // written into the last one.
+  void write(const std::string& folder) const {
+    std::map<std::string, std::vector<PlannedTensor>> shards;
+    std::vector<PlannedTensor> separated;
+    for (const auto& tensor : tensors_)
+      if (checkpoint_.contains(tensor.name))
+        shards[fs::path(checkpoint_.file(tensor.name)).filename().string()].push_back(tensor);
+      else
+        separated.push_back(tensor);
+    auto& last = shards.rbegin()->second;
+    last.insert(last.end(), separated.begin(), separated.end());
+    const std::map<std::string, std::string> metadata = {{"format", "pt"}};
+    if (!shards.rbegin()->first.ends_with(".safetensors"))
+      return stream_checkpoint(folder, tensors_, metadata, kShardBytes, options_.written);
+    auto weight_map = nlohmann::json::object();
+    for (const auto& [name, tensors] : shards) {
+      stream_safetensors(folder + "/" + name, tensors, metadata, options_.written);
+      for (const auto& tensor : tensors) weight_map[tensor.name] = name;
+    }
+    if (shards.size() > 1)
+      write_json(folder + "/model.safetensors.index.json",
+                 {{"metadata", {{"total_size", result_.bytes}}}, {"weight_map", weight_map}});
+  }
+
+ private:
+  at::ScalarType written_dtype(at::ScalarType stored) const {
+    return options_.dtype && at::isFloatingType(stored) ? *options_.dtype : stored;
+  }
+
+  // Releases the pages of the tensor that was read before, which is written now.
+  at::Tensor read(const std::string& stored) {
+    if (!read_.empty()) checkpoint_.release_pages(read_);
+    read_ = stored;
+    return checkpoint_.tensor(stored);
+  }
+
+  void keep(const std::string& stored) {
+    const auto& info = checkpoint_.info(stored);
+    const auto dtype = written_dtype(info.dtype);
+    tensors_.push_back(
+        {stored, dtype, info.shape, [this, stored, dtype] { return read(stored).to(dtype); }});
+  }
+
+  void merge(const std::string& stored, const TensorInfo& info, const WeightDelta& change,
+             std::function<at::Tensor()> weight) {
+    const auto dtype = written_dtype(info.dtype);
+    tensors_.push_back({stored, dtype, info.shape, [this, stored, dtype, change, weight] {
+                          const at::NoGradGuard no_grad;
+                          const auto delta = change.materialized().to(at::kCPU);
+                          const auto exact = weight().to(at::kCPU, at::kFloat) + delta;
+                          const auto merged = exact.to(dtype);
+                          note_rounding(stored, (merged.to(at::kFloat) - exact), delta);
+                          return merged;
+                        }});
+    ++result_.changed;
+  }
+
+  void note_rounding(const std::string& stored, const at::Tensor& error, const at::Tensor& delta) {
+    const auto size = delta.norm().item<double>();
+    const auto rounding = size > 0 ? error.norm().item<double>() / size : 0;
+    if (rounding < result_.rounding) return;
+    result_.rounding = rounding;
+    result_.rounded = stored;
+  }
+
+  void separate(const std::string& name) {
+    untie(config_);
+    result_.notes.push_back(fmt::format(
+        "{} was tied to the embeddings; it has a weight of its own now, and config.json has "
+        "tie_word_embeddings false",
+        name));
+  }
+
+  const Vlm& vlm_;
+  const MergedFolderOptions& options_;
+  MergedFolder& result_;
+  nlohmann::json config_;
+  Checkpoint checkpoint_;
+  std::vector<PlannedTensor> tensors_;
+  std::string read_;
+};
+
+}  // namespace
+
+MergedFolder write_merged_folder(const Vlm& vlm, const PatchStack& stack, const std::string& output,
+                                 const MergedFolderOptions& options) {
+  MergedFolder result;
+  const MergedWeights weights(vlm, stack, options, result);
+  AtomicDirectory folder(output);
+  for (const auto& tensor : weights.tensors()) result.bytes += bytes_of(tensor);
+  result.tensors = static_cast<int64_t>(weights.tensors().size());
+  if (options.begin) options.begin(result.bytes);
+  copy_other_files(vlm.folder, folder);
+  write_json(folder.file("config.json"), weights.config());
+  weights.write(folder.path());
+  folder.commit();
+  return result;
+}
+
+}  // namespace emend
