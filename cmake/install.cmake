@@ -10,7 +10,7 @@ install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT emend)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT emend)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT emend)
 
-set(libraries evaluation editing suites models nn text io)  # in the order of linking
+set(libraries serving exports evaluation editing suites models nn text io)  # in the order of linking
 list(TRANSFORM libraries PREPEND emend_ OUTPUT_VARIABLE targets)
 install(TARGETS ${targets} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
 install(DIRECTORY src/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/emend COMPONENT dev
@@ -40,6 +40,6 @@ set(CPACK_DEBIAN_EMEND_PACKAGE_DEPENDS libopenblas0-pthread)
 set(CPACK_DEBIAN_EMEND_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME emend-dev)
 set(CPACK_DEBIAN_DEV_DESCRIPTION "Headers and static libraries of emend\n The C++ library of emend with its CMake package.")
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libtorch-dev, nlohmann-json3-dev, libfmt-dev, libspdlog-dev, libjpeg62-turbo-dev, libpng-dev, libwebp-dev, libpcre2-dev, libutf8proc-dev, libhwy-dev, libxxhash-dev, libyaml-cpp-dev, pkg-config")
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libtorch-dev, nlohmann-json3-dev, libfmt-dev, libspdlog-dev, libjpeg62-turbo-dev, libpng-dev, libwebp-dev, libpcre2-dev, libutf8proc-dev, libhwy-dev, libxxhash-dev, libyaml-cpp-dev, libcpp-httplib-dev, pkg-config")
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 include(CPack)

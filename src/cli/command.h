@@ -90,5 +90,8 @@ void add_stats(CLI::App& program);
 void add_trace(CLI::App& program);
 void add_train(CLI::App& program);
 void add_convert(CLI::App& program);
+void add_export(CLI::App& program);
+void add_import(CLI::App& program);
+void add_serve(CLI::App& program);
 
 }  // namespace emend::cli

@@ -66,6 +66,9 @@ int run_command(int argc, char** argv) {
   emend::cli::add_train(program);
   emend::cli::add_stats(program);
   emend::cli::add_convert(program);
+  emend::cli::add_export(program);
+  emend::cli::add_import(program);
+  emend::cli::add_serve(program);
   emend::cli::refuse_blank_values(program);
   if (argc == 1) {
     std::cout << program.help();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,14 +65,16 @@ struct GenerationOptions {
   // they use; set by `generate`.
   GenerationConfig config = {};
   std::vector<std::vector<int64_t>> prompts = {};
+  // Called after each token of a row with all tokens of its answer so far. False ends the row.
+  std::function<bool(int64_t row, const std::vector<int64_t>& tokens)> on_tokens = {};
 };
 // Adds the settings of the folder for these rows.
 GenerationOptions with_folder_settings(GenerationOptions options, const Vlm& vlm,
                                        const Batch& batch);
 
 // Why an answer ended: it is complete, or a limit truncated it.
-enum class FinishReason { stop, max_new_tokens, max_length, max_position_embeddings };
-// The limit's name in transformers, or "stop".
+enum class FinishReason { stop, max_new_tokens, max_length, max_position_embeddings, cancelled };
+// The limit's name in transformers, "stop", or "cancelled" (by GenerationOptions::on_tokens).
 const char* finish_reason_name(FinishReason reason);
 
 struct GeneratedTokens {

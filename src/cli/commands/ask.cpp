@@ -26,6 +26,7 @@ struct AskArguments {
 std::string cut_note(const Answer& answer, const GenerationOptions& options, const Model& model) {
   switch (answer.finish_reason) {
     case FinishReason::stop:
+    case FinishReason::cancelled:
       return {};
     case FinishReason::max_new_tokens:
       return fmt::format("the answer was truncated after {} tokens (--max-new-tokens)",

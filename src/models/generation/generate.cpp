@@ -110,6 +110,8 @@ const char* finish_reason_name(FinishReason reason) {
       return "max_length";
     case FinishReason::max_position_embeddings:
       return "max_position_embeddings";
+    case FinishReason::cancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -181,6 +183,10 @@ std::vector<GeneratedTokens> generate_rows(const Model& model, Pass pass,
       row.tokens.push_back(chosen[r]);
       if (processes) ids[r].push_back(chosen[r]);
       done[r] = cut_at_stop(row.tokens, options.stop_sequences);
+      if (!done[r] && options.on_tokens && !options.on_tokens(r, row.tokens)) {
+        done[r] = true;
+        row.finish_reason = FinishReason::cancelled;
+      }
       if (done[r] || config.max_length == 0 ||
           static_cast<int64_t>(options.prompts[r].size()) + step + 1 < config.max_length)
         continue;

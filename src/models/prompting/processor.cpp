@@ -149,15 +149,25 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
 }
 
 // A turn of the user, and the start of the answer.
-std::string Processor::render(const std::string& text, bool picture) const {
-  nlohmann::ordered_json content = text;
-  if (layout.num_image_tokens > 0) {
-    content = nlohmann::ordered_json::array();
-    if (picture) content.push_back({{"type", "image"}});
-    content.push_back({{"type", "text"}, {"text", text}});
+std::string Processor::conversation(const std::vector<ChatMessage>& messages) const {
+  if (!chat_)
+    throw Error("models::processor", "the model has no chat template",
+                "ask single questions, or use a model with a chat template");
+  auto turns = nlohmann::ordered_json::array();
+  for (const auto& message : messages) {
+    nlohmann::ordered_json content = message.text;
+    if (layout.num_image_tokens > 0) {
+      content = nlohmann::ordered_json::array();
+      if (message.picture) content.push_back({{"type", "image"}});
+      content.push_back({{"type", "text"}, {"text", message.text}});
+    }
+    turns.push_back({{"role", message.role}, {"content", content}});
   }
-  nlohmann::ordered_json turn = {{"role", "user"}, {"content", content}};
-  return chat_->render(nlohmann::ordered_json::array({turn}), {{"add_generation_prompt", true}});
+  return chat_->render(turns, {{"add_generation_prompt", true}});
+}
+
+std::string Processor::render(const std::string& text, bool picture) const {
+  return conversation({{"user", text, picture}});
 }
 
 // Transformers encodes a chat prompt of a language model without special tokens. For a

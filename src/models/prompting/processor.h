@@ -15,6 +15,13 @@
 
 namespace emend {
 
+// A message of a conversation. Its picture, if it has one, is before its text.
+struct ChatMessage {
+  std::string role;  // system, user or assistant
+  std::string text;
+  bool picture = false;
+};
+
 // The processor of a model: preprocesses pictures, and converts text to rows in the model's prompt
 // layout.
 class Processor {
@@ -37,6 +44,11 @@ class Processor {
   // Returns the formatted prompt: the text in the layout's template, unless it contains the image
   // placeholder or ends like a formatted prompt.
   std::string prompt(const std::string& text, bool picture) const;
+  // Whether conversations are formatted by a chat template.
+  bool has_chat_template() const { return chat_.has_value(); }
+  // Returns the formatted prompt of a conversation, which ends where the assistant answers. Throws
+  // emend::Error if there is no chat template, or if the template refuses the messages.
+  std::string conversation(const std::vector<ChatMessage>& messages) const;
   // Whether the tokenizer has a BOS token.
   bool has_bos() const { return !begin_.empty(); }
   // Whether prompts are put into a template.

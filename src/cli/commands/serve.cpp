@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "cli/command.h"
+#include "evaluation/protocol/protocol.h"
+#include "io/error.h"
+#include "io/files/file.h"
+#include "io/log.h"
+#include "io/runtime.h"
+#include "serving/http_server.h"
+
+namespace emend::cli {
+namespace {
+
+struct ServeArguments {
+  Common common;
+  std::vector<std::string> patches;
+  std::string token_file;
+  ServerOptions server;
+  EngineOptions engine;
+  int64_t timeout = 120, max_body_mb = 32;
+};
+
+// NAME=FILE, or FILE, whose name without its ending is used.
+std::pair<std::string, std::string> named_patch(const std::string& argument) {
+  const auto equals = argument.find('=');
+  if (equals != std::string::npos && argument.find('/') > equals)
+    return {argument.substr(0, equals), argument.substr(equals + 1)};
+  return {std::filesystem::path(argument).stem().string(), argument};
+}
+
+// The first line of the file.
+std::string read_token(const std::string& path) {
+  auto token = read_file(path);
+  token = token.substr(0, token.find_first_of("\r\n"));
+  if (token.size() < 8)
+    throw Error("cli::serve", fmt::format("the token in '{}' has fewer than 8 characters", path),
+                "write a longer one, for example the output of `openssl rand -hex 32`");
+  return token;
+}
+
+void serve(ServeArguments arguments) {
+  prepare(arguments.common);
+  if (!arguments.token_file.empty()) arguments.server.token = read_token(arguments.token_file);
+  arguments.server.question_template = Protocol().question_template;
+  arguments.server.max_body_bytes = static_cast<size_t>(arguments.max_body_mb) << 20;
+  arguments.engine.timeout = std::chrono::seconds(arguments.timeout);
+  const auto vlm = open_model(arguments.common);
+  ModelNames models(vlm);
+  for (const auto& argument : arguments.patches) {
+    const auto [name, path] = named_patch(argument);
+    models.add(name, load_patch(path));
+  }
+  Engine engine(vlm, models, arguments.engine);
+  HttpServer server(vlm, models, engine, arguments.server);
+  std::cout << fmt::format("  serving   http://{}:{}/v1\n  models    {}\n", arguments.server.host,
+                           server.port(), fmt::join(models.list(), ", "))
+            << std::flush;
+  InterruptGuard guard;
+  std::atomic<bool> ended = false;
+  std::thread watch([&] {
+    while (!ended && !InterruptGuard::interrupted())
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    server.stop();
+  });
+  server.run();
+  ended = true;
+  watch.join();
+  logger().info("stopped after {} requests", engine.counts().requests);
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program) {
+  auto arguments = std::make_shared<ServeArguments>();
+  auto* command = program.add_subcommand("serve", "Serve a model and its patches over HTTP");
+  command->footer(R"(
+The server has the chat API of OpenAI, so that existing clients can use it. Every combination of patches
+is a model: `base` is the unedited model, `base+lyon` has the patch lyon, `base+lyon+rome` has two.
+Ctrl-C ends the server after the running requests.
+
+Examples:
+  emend serve --patch lyon.patch --port 8080
+  emend serve -m smollm2 --patch capital=lyon.patch --patch mayor.patch
+  emend serve --host 0.0.0.0 --token-file token.txt)");
+  add_common(*command, arguments->common);
+  command->add_option("--patch", arguments->patches,
+                      "patch to serve: FILE, or NAME=FILE; repeat it for several patches");
+  auto& server = arguments->server;
+  command
+      ->add_option("--host", server.host, "address to listen on; others than loopback need a token")
+      ->capture_default_str();
+  command->add_option("--port", server.port, "TCP port; 0: any free port")
+      ->check(whole_number(0, 65535))
+      ->capture_default_str();
+  command->add_option("--token-file", arguments->token_file,
+                      "file with the token that clients must send (API key)");
+  command
+      ->add_option("--max-new-tokens", server.limits.max_new_tokens,
+                   "maximum number of tokens of an answer")
+      ->check(whole_number(1, 1000000))
+      ->capture_default_str();
+  command
+      ->add_option("--max-batch", arguments->engine.max_batch,
+                   "maximum number of requests that run together")
+      ->check(whole_number(1, 1024))
+      ->capture_default_str();
+  command
+      ->add_option("--max-waiting", arguments->engine.max_waiting,
+                   "maximum number of requests that wait; others get status 503")
+      ->check(whole_number(1, 100000))
+      ->capture_default_str();
+  command->add_option("--timeout", arguments->timeout, "maximum time of a request, in seconds")
+      ->check(whole_number(1, 86400))
+      ->capture_default_str();
+  command->add_option("--max-body-mb", arguments->max_body_mb, "maximum size of a request, in MB")
+      ->check(whole_number(1, 4096))
+      ->capture_default_str();
+  command->callback([arguments] { serve(*arguments); });
+}
+
+}  // namespace emend::cli

@@ -1,0 +1,19 @@
+#include "serving/api_error.h"
+
+#include <nlohmann/json.hpp>
+
+namespace emend {
+
+nlohmann::json ApiError::json() const {
+  return {{"error",
+           {{"message", what()},
+            {"type", type},
+            {"param", param.empty() ? nlohmann::json() : nlohmann::json(param)},
+            {"code", nullptr}}}};
+}
+
+void refuse_request(const std::string& param, const std::string& message) {
+  throw ApiError(400, "invalid_request_error", message, param);
+}
+
+}  // namespace emend

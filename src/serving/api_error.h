@@ -1,0 +1,28 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <stdexcept>
+#include <string>
+
+namespace emend {
+
+// An error of a request: an HTTP status and the fields of OpenAI's error object.
+struct ApiError : std::runtime_error {
+  ApiError(int status, std::string type, const std::string& message, std::string param = {})
+      : std::runtime_error(message),
+        status(status),
+        type(std::move(type)),
+        param(std::move(param)) {}
+
+  // {"error": {"message", "type", "param", "code"}}
+  nlohmann::json json() const;
+
+  int status;
+  std::string type;   // invalid_request_error, authentication_error, not_found_error, ...
+  std::string param;  // the field of the request; empty: none
+};
+
+// Status 400.
+[[noreturn]] void refuse_request(const std::string& param, const std::string& message);
+
+}  // namespace emend

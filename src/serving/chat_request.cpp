@@ -1,0 +1,215 @@
+#include "serving/chat_request.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "io/error.h"
+#include "serving/api_error.h"
+#include "serving/base64.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxStopTexts = 4;
+
+// Fields without an effect on the answer.
+const std::set<std::string> kIgnoredFields = {"user",
+                                              "metadata",
+                                              "store",
+                                              "service_tier",
+                                              "parallel_tool_calls",
+                                              "prompt_cache_key",
+                                              "safety_identifier"};
+const std::set<std::string> kReadFields = {
+    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p",
+    "seed",  "stop",     "stream",     "stream_options"};
+// Fields that are accepted with one value only.
+const std::map<std::string, json> kFixedFields = {{"n", 1},
+                                                  {"logprobs", false},
+                                                  {"presence_penalty", 0},
+                                                  {"frequency_penalty", 0},
+                                                  {"tools", json::array()},
+                                                  {"response_format", {{"type", "text"}}}};
+
+double number(const json& body, const char* name, double otherwise, double least, double most) {
+  if (!body.contains(name) || body[name].is_null()) return otherwise;
+  const auto& value = body[name];
+  if (!value.is_number() || !(value.get<double>() >= least) || !(value.get<double>() <= most))
+    refuse_request(name, fmt::format("'{}' must be a number from {:g} to {:g}", name, least, most));
+  return value.get<double>();
+}
+
+int64_t whole(const json& body, const char* name, int64_t otherwise, int64_t least, int64_t most) {
+  if (!body.contains(name) || body[name].is_null()) return otherwise;
+  const auto& value = body[name];
+  const bool fits = value.is_number_unsigned()
+                        ? value.get<uint64_t>() <= static_cast<uint64_t>(most)
+                        : value.is_number_integer();
+  if (!fits || value.get<int64_t>() < least || value.get<int64_t>() > most)
+    refuse_request(name,
+                   fmt::format("'{}' must be a whole number from {} to {}", name, least, most));
+  return value.get<int64_t>();
+}
+
+bool flag(const json& object, const char* name) {
+  if (!object.contains(name) || object[name].is_null()) return false;
+  if (!object[name].is_boolean())
+    refuse_request(name, fmt::format("'{}' must be true or false", name));
+  return object[name].get<bool>();
+}
+
+void check_fields(const json& body) {
+  for (const auto& [name, value] : body.items()) {
+    if (kReadFields.count(name) || kIgnoredFields.count(name) || value.is_null()) continue;
+    const auto fixed = kFixedFields.find(name);
+    if (fixed == kFixedFields.end())
+      refuse_request(name, fmt::format("'{}' is not supported", name.substr(0, 100)));
+    if (value != fixed->second)
+      refuse_request(name, fmt::format("'{}' must be {} or absent", name, fixed->second.dump()));
+  }
+}
+
+std::vector<std::string> stop_texts(const json& body) {
+  if (!body.contains("stop") || body["stop"].is_null()) return {};
+  const auto& value = body["stop"];
+  const auto list = value.is_array() ? value : json::array({value});
+  std::vector<std::string> texts;
+  for (const auto& text : list)
+    if (text.is_string() && !text.get_ref<const std::string&>().empty())
+      texts.push_back(text.get<std::string>());
+  if (texts.size() != list.size() || texts.size() > kMaxStopTexts)
+    refuse_request("stop",
+                   fmt::format("'stop' must be a text or a list of at most {}", kMaxStopTexts));
+  return texts;
+}
+
+Image image_of(const json& part, const std::string& where) {
+  const auto& object = part.contains("image_url") ? part["image_url"] : json();
+  const auto url = object.is_string()                             ? object
+                   : object.is_object() && object.contains("url") ? object["url"]
+                                                                  : json();
+  if (!url.is_string()) refuse_request(where, "'image_url' must have a 'url'");
+  const auto& text = url.get_ref<const std::string&>();
+  const auto comma = text.find(";base64,");
+  if (!text.starts_with("data:image/") || comma == std::string::npos)
+    refuse_request(where,
+                   "only data URLs are supported (data:image/png;base64,...); the server opens no "
+                   "connections");
+  const auto bytes = decode_base64(std::string_view(text).substr(comma + 8));
+  if (!bytes) refuse_request(where, "the data URL is not valid base64");
+  try {
+    return decode_image(bytes->data(), bytes->size(), "the picture of the request");
+  } catch (const Error& error) {
+    refuse_request(where, without_places(error.what()));
+  }
+}
+
+struct Conversation {
+  std::vector<ChatMessage> messages;
+  std::optional<Image> image;
+};
+
+void read_part(const json& part, const std::string& where, ChatMessage& message,
+               Conversation& conversation) {
+  const auto type = part.is_object() && part.contains("type") && part["type"].is_string()
+                        ? part["type"].get<std::string>()
+                        : std::string();
+  if (type == "text" && part.contains("text") && part["text"].is_string()) {
+    message.text += part["text"].get_ref<const std::string&>();
+    return;
+  }
+  if (type != "image_url")
+    refuse_request(where, "a content part must have the type 'text' or 'image_url'");
+  if (conversation.image) refuse_request(where, "a conversation can have one picture");
+  conversation.image = image_of(part, where);
+  message.picture = true;
+}
+
+Conversation read_messages(const json& body, const ChatLimits& limits) {
+  const auto list = body.contains("messages") ? body["messages"] : json();
+  if (!list.is_array() || list.empty() || list.size() > static_cast<size_t>(limits.max_messages))
+    refuse_request("messages", fmt::format("'messages' must be a list of 1 to {} messages",
+                                           limits.max_messages));
+  Conversation conversation;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const auto where = fmt::format("messages[{}]", i);
+    const auto& object = list[i];
+    ChatMessage message;
+    if (object.is_object() && object.contains("role") && object["role"].is_string())
+      message.role = object["role"].get<std::string>();
+    if (message.role == "developer") message.role = "system";
+    if (message.role != "system" && message.role != "user" && message.role != "assistant")
+      refuse_request(where + ".role", "the role must be 'system', 'user' or 'assistant'");
+    const auto content = object.contains("content") ? object["content"] : json();
+    if (content.is_string())
+      message.text = content.get<std::string>();
+    else if (content.is_array())
+      for (size_t p = 0; p < content.size(); ++p)
+        read_part(content[p], fmt::format("{}.content[{}]", where, p), message, conversation);
+    else
+      refuse_request(where + ".content", "the content must be a text or a list of parts");
+    if (message.picture && message.role != "user")
+      refuse_request(where, "only messages of the user can have a picture");
+    conversation.messages.push_back(std::move(message));
+  }
+  if (conversation.messages.back().role != "user")
+    refuse_request("messages", "the last message must be the user's");
+  return conversation;
+}
+
+Query query_of(Conversation conversation, const Vlm& vlm, const std::string& question_template) {
+  const auto& processor = vlm.processor;
+  if (conversation.image && vlm.model->num_image_tokens() == 0)
+    refuse_request("messages", "this model reads text only");
+  if (processor.has_chat_template()) {
+    try {
+      return {std::move(conversation.image), processor.conversation(conversation.messages)};
+    } catch (const Error& error) {
+      refuse_request("messages", without_places(error.what()));
+    }
+  }
+  if (conversation.messages.size() != 1)
+    refuse_request("messages",
+                   "this model has no chat template, so it takes one message of the user and no "
+                   "conversation");
+  auto text = conversation.messages[0].text;
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos)
+    refuse_request("messages", "the message is empty");
+  const auto end = text.find_last_not_of(" \t\r\n");
+  if (text[end] == '?' && !processor.wraps(conversation.image.has_value()))
+    text = fmt::format("{}{}{}", question_template.substr(0, question_template.find("{}")), text,
+                       question_template.substr(question_template.find("{}") + 2));
+  return {std::move(conversation.image), std::move(text)};
+}
+
+}  // namespace
+
+ChatRequest parse_chat_request(const json& body, const Vlm& vlm,
+                               const std::string& question_template, const ChatLimits& limits) {
+  if (!body.is_object()) refuse_request("", "the body must be a JSON object");
+  check_fields(body);
+  ChatRequest request;
+  if (!body.contains("model") || !body["model"].is_string())
+    refuse_request("model", "'model' must be a text; GET /v1/models lists the models");
+  request.model = body["model"].get<std::string>();
+  request.stop = stop_texts(body);
+  request.stream = flag(body, "stream");
+  if (body.contains("stream_options") && body["stream_options"].is_object())
+    request.include_usage = flag(body["stream_options"], "include_usage");
+  auto& generation = request.generation;
+  const auto most = limits.max_new_tokens;
+  generation.max_new_tokens =
+      whole(body, "max_completion_tokens",
+            whole(body, "max_tokens", std::min(limits.default_new_tokens, most), 1, most), 1, most);
+  generation.temperature = number(body, "temperature", 0, 0, 2);
+  generation.top_p = number(body, "top_p", 1, 1e-6, 1);
+  generation.seed = static_cast<uint64_t>(whole(body, "seed", 0, INT64_MIN, INT64_MAX));
+  request.query = query_of(read_messages(body, limits), vlm, question_template);
+  return request;
+}
+
+}  // namespace emend

@@ -1,0 +1,185 @@
+#include "serving/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "io/error.h"
+#include "io/log.h"
+#include "models/caching/prefix.h"
+#include "models/prompting/request_batch.h"
+#include "serving/answer_stream.h"
+#include "serving/api_error.h"
+
+namespace emend {
+
+struct Engine::Job {
+  Job(ChatRequest asked, std::shared_ptr<const PatchStack> patches, OnText receiver,
+      std::chrono::steady_clock::time_point limit)
+      : request(std::move(asked)),
+        stack(std::move(patches)),
+        on_text(std::move(receiver)),
+        deadline(limit),
+        stream(request.stop) {}
+
+  // Takes the tokens so far. Returns whether the answer goes on.
+  bool advance(const Processor& processor, const std::vector<int64_t>& tokens, bool last) {
+    const auto limit = request.generation.max_new_tokens;
+    answer.completion_tokens = static_cast<int64_t>(tokens.size());
+    const auto piece = stream.advance(answer_text(processor, tokens), last);
+    if (!piece.empty() && on_text && !on_text(piece)) {
+      fail(499, "the client closed the connection");
+      return false;
+    }
+    if (std::chrono::steady_clock::now() > deadline) {
+      fail(504, "the request took too long");
+      return false;
+    }
+    return !stream.stopped() && answer.completion_tokens < limit;
+  }
+  void fail(int status, const std::string& message) {
+    if (!error) error = ApiError(status, status == 499 ? "cancelled" : "server_error", message);
+  }
+
+  ChatRequest request;
+  std::shared_ptr<const PatchStack> stack;
+  OnText on_text;
+  std::chrono::steady_clock::time_point deadline;
+  AnswerStream stream;
+  ChatAnswer answer;
+  std::optional<ApiError> error;
+  bool finished = false;
+};
+
+Engine::Engine(const Vlm& vlm, ModelNames& models, const EngineOptions& options)
+    : vlm_(vlm), models_(models), options_(options), store_({options.picture_bytes}) {
+  thread_ = std::thread([this] { work(); });
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  arrived_.notify_all();
+  thread_.join();
+}
+
+ChatAnswer Engine::answer(ChatRequest request, const OnText& on_text) {
+  auto stack = models_.find(request.model);
+  auto job = std::make_shared<Job>(std::move(request), std::move(stack), on_text,
+                                   std::chrono::steady_clock::now() + options_.timeout);
+  std::unique_lock lock(mutex_);
+  if (stopping_ || waiting_.size() >= options_.max_waiting)
+    throw ApiError(503, "server_error",
+                   stopping_ ? "the server stops" : "too many requests wait; try again later");
+  waiting_.push_back(job);
+  arrived_.notify_one();
+  finished_.wait(lock, [&] { return job->finished; });
+  if (job->error) throw *job->error;
+  return job->answer;
+}
+
+EngineCounts Engine::counts() const {
+  const std::lock_guard lock(mutex_);
+  auto counts = counts_;
+  counts.waiting = static_cast<int64_t>(waiting_.size());
+  return counts;
+}
+
+void Engine::finish(const std::shared_ptr<Job>& job) {
+  const std::lock_guard lock(mutex_);
+  job->finished = true;
+  ++counts_.requests;
+  counts_.failed += job->error.has_value();
+  counts_.prompt_tokens += job->answer.prompt_tokens;
+  counts_.completion_tokens += job->answer.completion_tokens;
+  finished_.notify_all();
+}
+
+// The first waiting request and, if it is greedy, the others that can run with it.
+Engine::Jobs Engine::next_jobs() {
+  std::unique_lock lock(mutex_);
+  arrived_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+  Jobs jobs;
+  if (stopping_) {
+    for (auto& job : waiting_) {
+      job->fail(503, "the server stops");
+      jobs.push_back(std::move(job));
+    }
+    waiting_.clear();
+    return jobs;
+  }
+  jobs.push_back(std::move(waiting_.front()));
+  waiting_.pop_front();
+  const auto& first = jobs.front()->request;
+  for (auto job = waiting_.begin(); job != waiting_.end() && jobs.size() < options_.max_batch &&
+                                    first.generation.temperature == 0;)
+    if ((*job)->request.model == first.model && (*job)->request.generation.temperature == 0) {
+      jobs.push_back(std::move(*job));
+      job = waiting_.erase(job);
+    } else {
+      ++job;
+    }
+  ++counts_.batches;
+  counts_.running = static_cast<int64_t>(jobs.size());
+  return jobs;
+}
+
+void Engine::work() {
+  for (;;) {
+    auto jobs = next_jobs();
+    const bool stops = jobs.empty() || jobs.front()->error;
+    if (!stops) {
+      try {
+        run(jobs);
+      } catch (const ApiError& error) {
+        for (auto& job : jobs) job->fail(error.status, error.what());
+      } catch (const Error& error) {
+        for (auto& job : jobs) job->fail(400, without_places(error.what()));
+      } catch (const std::exception& error) {
+        logger().error("the model failed: {}", error.what());
+        for (auto& job : jobs) job->fail(500, "the model failed; the server's log has the reason");
+      }
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      counts_.running = 0;
+    }
+    for (const auto& job : jobs) finish(job);
+    if (stops) return;
+  }
+}
+
+void Engine::run(const Jobs& jobs) {
+  std::vector<Query> queries;
+  auto options = jobs.front()->request.generation;
+  for (const auto& job : jobs) {
+    queries.push_back(job->request.query);
+    options.max_new_tokens =
+        std::max(options.max_new_tokens, job->request.generation.max_new_tokens);
+  }
+  const auto interventions = jobs.front()->stack->interventions(vlm_, &store_);
+  const auto batch = request_batch(vlm_, queries, interventions);
+  for (size_t i = 0; i < jobs.size(); ++i)
+    jobs[i]->answer.prompt_tokens = static_cast<int64_t>(batch.rows[i].ids.size());
+  options.on_tokens = [&](int64_t row, const std::vector<int64_t>& tokens) {
+    return jobs[static_cast<size_t>(row)]->advance(vlm_.processor, tokens, false);
+  };
+  const auto pass = forward_until(vlm_, batch, vlm_.model->first_stage(Module::language),
+                                  interventions, &store_, PadSide::left);
+  const auto rows = generate_rows(*vlm_.model, pass, vlm_.processor.stop_tokens, interventions,
+                                  with_folder_settings(options, vlm_, batch));
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    auto& job = *jobs[i];
+    job.advance(vlm_.processor, rows[i].tokens, true);
+    job.answer.text = job.stream.text();
+    const auto reason = rows[i].finish_reason;
+    const bool cancelled = reason == FinishReason::cancelled;
+    job.answer.complete = job.stream.stopped() || reason == FinishReason::stop;
+    if (cancelled && !job.stream.stopped()) job.answer.complete = false;  // its own limit
+  }
+}
+
+}  // namespace emend

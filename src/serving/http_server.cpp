@@ -1,0 +1,270 @@
+#include "serving/http_server.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <atomic>
+#include <nlohmann/json.hpp>
+
+#include "io/error.h"
+#include "io/json/json.h"
+#include "io/log.h"
+#include "io/runtime.h"
+#include "serving/api_error.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kServerPlace = "serving::http";
+constexpr const char* kJson = "application/json";
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Compares in a time that does not depend on where the texts differ.
+bool equal_secrets(const std::string& a, const std::string& b) {
+  unsigned difference = a.size() != b.size();
+  for (size_t i = 0; i < a.size(); ++i)
+    difference |= static_cast<unsigned char>(a[i]) ^
+                  static_cast<unsigned char>(b.empty() ? 0 : b[i % b.size()]);
+  return difference == 0;
+}
+
+int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
+
+const char* openai_finish_reason(const ChatAnswer& answer) {
+  return answer.complete ? "stop" : "length";
+}
+
+json usage(const ChatAnswer& answer) {
+  return {{"prompt_tokens", answer.prompt_tokens},
+          {"completion_tokens", answer.completion_tokens},
+          {"total_tokens", answer.prompt_tokens + answer.completion_tokens}};
+}
+
+}  // namespace
+
+struct HttpServer::State {
+  State(const Vlm& model, ModelNames& model_names, Engine& runner, ServerOptions served)
+      : vlm(model), models(model_names), engine(runner), options(std::move(served)) {}
+
+  std::string next_id() { return fmt::format("chatcmpl-{:x}-{}", begin, ++answers); }
+
+  json chunk(const std::string& id, const std::string& model, json delta, json reason) const {
+    return {{"id", id},
+            {"object", "chat.completion.chunk"},
+            {"created", now()},
+            {"model", model},
+            {"choices",
+             {{{"index", 0}, {"delta", std::move(delta)}, {"finish_reason", std::move(reason)}}}}};
+  }
+
+  void check_authorized(const httplib::Request& request) const {
+    if (!options.token.empty() &&
+        !equal_secrets(request.get_header_value("Authorization"), "Bearer " + options.token))
+      throw ApiError(401, "authentication_error",
+                     "the token is missing or wrong; send 'Authorization: Bearer TOKEN'");
+    // A page of another site whose name leads to this machine must not reach the server.
+    auto host = request.get_header_value("Host");
+    if (const auto colon = host.rfind(':'); colon != std::string::npos && !host.ends_with("]"))
+      host.resize(colon);
+    if (options.token.empty() && !host.empty() && host != "[::1]" && !is_loopback(host))
+      throw ApiError(403, "permission_error",
+                     fmt::format("the server is not known as '{}'", host.substr(0, 100)));
+  }
+
+  void complete(const httplib::Request& http, httplib::Response& response) {
+    if (!http.get_header_value("Content-Type").starts_with(kJson))
+      throw ApiError(415, "invalid_request_error", "the Content-Type must be application/json");
+    json body;
+    try {
+      body = parse_json(http.body, "the body");
+    } catch (const Error& error) {
+      refuse_request("", without_places(error.what()));
+    }
+    auto request = parse_chat_request(body, vlm, options.question_template, options.limits);
+    models.find(request.model);  // an unknown name is an error before a stream begins
+    const auto id = next_id();
+    if (request.stream) return stream(id, std::move(request), response);
+    const auto model = request.model;
+    const auto answer = engine.answer(std::move(request));
+    response.set_content(json{{"id", id},
+                              {"object", "chat.completion"},
+                              {"created", now()},
+                              {"model", model},
+                              {"choices",
+                               {{{"index", 0},
+                                 {"message", {{"role", "assistant"}, {"content", answer.text}}},
+                                 {"finish_reason", openai_finish_reason(answer)}}}},
+                              {"usage", usage(answer)}}
+                             .dump(),
+                         kJson);
+  }
+
+  // Sends the pieces as server-sent events. An error after the first piece is an event, because the
+  // status was sent.
+  void stream(const std::string& id, ChatRequest request, httplib::Response& response) {
+    response.set_chunked_content_provider(
+        "text/event-stream",
+        [this, id, request = std::move(request)](size_t, httplib::DataSink& sink) mutable {
+          const auto send = [&](const std::string& data) {
+            const auto event = "data: " + data + "\n\n";
+            return sink.write(event.data(), event.size());
+          };
+          const auto model = request.model;
+          const bool with_usage = request.include_usage;
+          try {
+            send(chunk(id, model, {{"role", "assistant"}, {"content", ""}}, nullptr).dump());
+            const auto answer = engine.answer(std::move(request), [&](const std::string& piece) {
+              return send(chunk(id, model, {{"content", piece}}, nullptr).dump());
+            });
+            send(chunk(id, model, json::object(), openai_finish_reason(answer)).dump());
+            if (with_usage) {
+              auto last = chunk(id, model, json::object(), nullptr);
+              last["choices"] = json::array();
+              last["usage"] = usage(answer);
+              send(last.dump());
+            }
+          } catch (const ApiError& error) {
+            send(error.json().dump());
+          }
+          send("[DONE]");
+          sink.done();
+          return true;
+        });
+  }
+
+  std::string metrics() const {
+    const auto counts = engine.counts();
+    std::string text;
+    const auto add = [&](const char* name, const char* kind, int64_t value, const char* help) {
+      text += fmt::format("# HELP emend_{0} {1}\n# TYPE emend_{0} {2}\nemend_{0} {3}\n", name, help,
+                          kind, value);
+    };
+    add("requests_total", "counter", counts.requests, "Finished requests.");
+    add("requests_failed_total", "counter", counts.failed, "Requests that failed.");
+    add("batches_total", "counter", counts.batches, "Batches that the model ran.");
+    add("prompt_tokens_total", "counter", counts.prompt_tokens, "Tokens of prompts.");
+    add("completion_tokens_total", "counter", counts.completion_tokens, "Generated tokens.");
+    add("requests_waiting", "gauge", counts.waiting, "Requests that wait.");
+    add("requests_running", "gauge", counts.running, "Requests that run.");
+    add("resident_memory_bytes", "gauge", static_cast<int64_t>(resident_bytes()),
+        "Resident memory of the process.");
+    return text;
+  }
+
+  json model_json(const std::string& name) const {
+    return {{"id", name}, {"object", "model"}, {"created", begin}, {"owned_by", "emend"}};
+  }
+
+  // Runs a handler. Exceptions become errors in JSON.
+  template <typename Handler>
+  auto guarded(Handler handler) {
+    return [this, handler](const httplib::Request& request, httplib::Response& response) {
+      try {
+        check_authorized(request);
+        handler(request, response);
+      } catch (const ApiError& error) {
+        send_error(response, error);
+      } catch (const std::exception& error) {
+        logger().error("{} {}: {}", request.method, request.path, error.what());
+        send_error(response, ApiError(500, "server_error", "the server failed; see its log"));
+      }
+    };
+  }
+  static void send_error(httplib::Response& response, const ApiError& error) {
+    response.status = error.status;
+    if (error.status == 503) response.set_header("Retry-After", "1");
+    response.set_content(error.json().dump(), kJson);
+  }
+
+  void route() {
+    server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content(R"({"status": "ok"})", kJson);
+    });
+    server.Get("/metrics", guarded([this](const auto&, auto& response) {
+                 response.set_content(metrics(), "text/plain; version=0.0.4");
+               }));
+    server.Get("/v1/models", guarded([this](const auto&, auto& response) {
+                 auto data = json::array();
+                 for (const auto& name : models.list()) data.push_back(model_json(name));
+                 response.set_content(json{{"object", "list"}, {"data", data}}.dump(), kJson);
+               }));
+    server.Get(R"(/v1/models/(.+))", guarded([this](const auto& request, auto& response) {
+                 const std::string name = request.matches[1];
+                 models.find(name);
+                 response.set_content(model_json(name).dump(), kJson);
+               }));
+    server.Post("/v1/chat/completions", guarded([this](const auto& request, auto& response) {
+                  complete(request, response);
+                }));
+    // For statuses that the library sets itself: no route, a body that is too large, ...
+    server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (!response.body.empty()) return;
+      const auto message =
+          response.status == 413 ? std::string("the body is too large")
+          : response.status == 404
+              ? fmt::format("there is no {} {}", request.method, request.path.substr(0, 200))
+              : fmt::format("the request is malformed ({})", response.status);
+      send_error(response, ApiError(response.status, "invalid_request_error", message));
+    });
+    server.set_logger([](const httplib::Request& request, const httplib::Response& response) {
+      logger().info("{} {} {} {}", request.remote_addr, request.method, request.path.substr(0, 200),
+                    response.status);
+    });
+  }
+
+  const Vlm& vlm;
+  ModelNames& models;
+  Engine& engine;
+  ServerOptions options;
+  httplib::Server server;
+  int port = 0;
+  const int64_t begin = now();
+  std::atomic<int64_t> answers = 0;
+};
+
+HttpServer::HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options)
+    : state_(std::make_unique<State>(vlm, models, engine, std::move(options))) {
+  auto& server = state_->server;
+  const auto& served = state_->options;
+  if (!is_loopback(served.host) && served.token.empty())
+    throw Error(
+        kServerPlace,
+        fmt::format("other machines could use the server at '{}' without a token", served.host),
+        "set a token (--token-file), or use --host 127.0.0.1");
+  state_->route();
+  // Without SO_REUSEPORT, which is the library's default, so that no other program can take a share
+  // of the connections.
+  server.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  });
+  server.set_payload_max_length(served.max_body_bytes);
+  server.set_read_timeout(30);
+  server.set_write_timeout(30);
+  server.set_keep_alive_max_count(100);
+  server.new_task_queue = [count = served.connections] {
+    return new httplib::ThreadPool(static_cast<size_t>(count));
+  };
+  state_->port = served.port == 0 ? server.bind_to_any_port(served.host.c_str())
+                 : server.bind_to_port(served.host.c_str(), served.port) ? served.port
+                                                                         : -1;
+  if (state_->port < 0)
+    throw Error(kServerPlace,
+                fmt::format("port {} of '{}' cannot be used", served.port, served.host),
+                "another program may use it; choose another --port");
+}
+
+HttpServer::~HttpServer() = default;
+
+int HttpServer::port() const { return state_->port; }
+
+void HttpServer::run() { state_->server.listen_after_bind(); }
+
+void HttpServer::stop() { state_->server.stop(); }
+
+}  // namespace emend

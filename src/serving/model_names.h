@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "editing/patches/patch_stack.h"
+
+namespace emend {
+
+// Patches by name, and the stacks that model names select: `base` is the unedited model,
+// `base+lyon` has the patch `lyon`, `base+lyon+rome` has two in this order. Thread-safe.
+class ModelNames {
+ public:
+  explicit ModelNames(const Vlm& vlm) : vlm_(vlm) {}
+
+  // Throws emend::Error if the name is empty, taken or has characters other than letters, digits,
+  // `-`, `_` and `.`, or if the patch does not fit the model.
+  void add(const std::string& name, Patch patch);
+  // The base, and each patch alone.
+  std::vector<std::string> list() const;
+  // Throws ApiError with status 404 if the name is malformed or names an unknown patch, or the same
+  // patch twice.
+  std::shared_ptr<const PatchStack> find(const std::string& model);
+
+ private:
+  const Vlm& vlm_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Patch> patches_;
+  // Stacks that were requested; the least recently requested ones are removed.
+  std::vector<std::pair<std::string, std::shared_ptr<const PatchStack>>> stacks_;
+};
+
+}  // namespace emend
