@@ -70,10 +70,14 @@ void LocateSettings::declare(SettingList& list) {
   list.choice("keys", keys, {"mean", "contexts"},
               "mean: an edit has one key, the mean over its context templates; contexts: each "
               "context template is a key of its own");
+  list.choice("value", value, {"auto", "offset", "change"},
+              "what is optimized. offset: an offset of the layer's output, as published; change: "
+              "the change of a layer that reads pictures, with the least effect on other pictures; "
+              "auto: change for one layer of connector, projector or vision_tower");
   list.whole("steps", steps, 0, 100000, "maximum number of steps for the value");
   list.number("lr", lr, 0, 1000,
               "learning rate of the value (Adam); 0: one tenth of the largest allowed root mean "
-              "square of the offset");
+              "square of the offset. value=change: step of the disturbance; 0: 0.003");
   list.number("stop_loss", stop_loss, 0, 1e9,
               "stop when the loss (nats a token) is below; 0: never early");
   list.number("weight_decay", weight_decay, 0, 1e6,
@@ -83,7 +87,8 @@ void LocateSettings::declare(SettingList& list) {
               "it is not used");
   list.number("clamp_norm_factor", clamp_norm_factor, 0, 1e6,
               "maximum norm of the offset, relative to the value; 0: 4 if the key is at the "
-              "subject, otherwise 10");
+              "subject, otherwise 10. value=change: maximum disturbance, the root mean square "
+              "change of the output for other pictures, relative to the output; 0: 0.1");
   list.flag("adaptive", adaptive,
             "if the value does not give the answer after all steps, continue with sharpened "
             "logits");
@@ -109,6 +114,17 @@ void LocateSettings::declare(SettingList& list) {
               "ridge of the covariance, relative to the mean of its diagonal");
   list.whole("seed", seed, 0, INT64_MAX, "random seed");
   sequence.declare(list);
+}
+
+bool optimizes_change(const LocateSettings& settings, size_t layers) {
+  const bool possible = module_part(settings.module) != Module::language && layers == 1;
+  if (settings.value == "change" && !possible)
+    throw Error("editing::locate",
+                fmt::format("value=change needs one layer that reads pictures, not {} layers of "
+                            "module '{}'",
+                            layers, settings.module),
+                "use one layer of connector, projector or vision_tower, or value=offset");
+  return possible && settings.value != "offset";
 }
 
 bool looks_up_subject(const LocateSettings& settings, const EditRequest& request) {

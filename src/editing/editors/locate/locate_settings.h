@@ -19,8 +19,9 @@ struct LocateSettings {
   std::string lookup = "auto";
   std::string keys = "mean";
   // The optimization of the value [ROME, arXiv 2202.05262, eq. 4].
+  std::string value = "auto";
   int64_t steps = 25;
-  double lr = 0;  // 0: in proportion to the site's output
+  double lr = 0;  // 0: in proportion to the site's output; see kChangeStep for a change
   double stop_loss = 0.05;
   double weight_decay = 0.5;
   double kl_factor = 0.0625;
@@ -42,6 +43,10 @@ struct LocateSettings {
 
   void declare(SettingList& list);
 };
+
+// Whether the change of a layer is optimized instead of an offset of its output, if `layers` layers
+// are edited. Throws emend::Error if value=change is not possible.
+bool optimizes_change(const LocateSettings& settings, size_t layers);
 
 // The maximum norm of the offset, relative to the value: the setting, or 4 as published for a
 // subject, and 10 for other keys. The output of a layer at the last token of a prompt is small.

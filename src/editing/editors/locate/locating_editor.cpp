@@ -7,6 +7,7 @@
 #include "editing/editors/locate/context_templates.h"
 #include "editing/editors/locate/edit_effect.h"
 #include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/locate/picture_change.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/statistics/moments_file.h"
 #include "editing/targets/ffn_outputs.h"
@@ -22,8 +23,10 @@ struct LocatedEdit {
   EditContexts contexts;
   EditValue value;
   Pass pass;  // before the stage of the next site, with the changes of earlier sites
-  at::Tensor before =
-      {};  // (n, d) the residual stream after the last site's stage, without the edit
+  // (n, d) the residual stream after the last site's stage, without the edit
+  at::Tensor before = {};
+  // (n, out) float64: what the closed form distributes over the sites
+  at::Tensor residual = {};
 };
 
 namespace {
@@ -178,6 +181,19 @@ std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm, con
   return known;
 }
 
+PictureChange LocatingEditor::picture_change(const Site& site, const at::Tensor& keys,
+                                             const at::Tensor& history,
+                                             const Covariance* covariance) const {
+  at::NoGradGuard no_grad;
+  // The residuals of the identity give X^T.
+  const auto identity = at::eye(keys.size(1), at::kDouble);
+  nlohmann::json facts;
+  const auto delta = update({site, keys, keys, identity, history}, covariance, facts);
+  const auto solved =
+      at::matmul(delta.up.to(at::kDouble), delta.down.to(at::kDouble)).t().contiguous();
+  return PictureChange::of(solved, covariance ? covariance->matrix() : at::Tensor());
+}
+
 Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                            const EditContext& context) const {
   if (requests.empty())
@@ -203,11 +219,27 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
     for (const auto& request : together)
       contexts.push_back(edit_contexts(vlm, request, settings,
                                        request.image.present() ? kNoPrefixes : prefixes(vlm)));
+    std::vector<PictureChange> changes;
+    if (optimizes_change(settings, sites.size()))
+      for (auto& edit : contexts) {
+        const auto pass =
+            forward_until(vlm, edit.forced.batch, last.stage, before.base, before.store);
+        const auto inputs = read_site(model, pass, edit, last, before.base).input;
+        const auto keys = settings.keys == "contexts"
+                              ? as_columns(inputs)
+                              : weighted_mean(inputs, key_weights(inputs.size(0)));
+        changes.push_back(picture_change(last, keys, history_at(before, last.name),
+                                         covariance(vlm, last, sites).get()));
+        edit.coordinates = changes.back().coordinates(inputs);
+      }
     auto values = optimize_values(vlm, contexts, last, settings, before);
     for (size_t e = 0; e < together.size(); ++e) {
       LocatedEdit edit{std::move(contexts[e]), std::move(values[e]), {}};
       edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
                                 before.store);
+      edit.residual = changes.empty()
+                          ? edit.value.offset.to(at::kDouble)
+                          : at::matmul(changes[e].to_residual, edit.value.change.to(at::kDouble));
       if (sites.size() > 1)
         edit.before = mean_stream(model, edit.pass, edit.contexts, last.stage, before.base);
       batch.edits.push_back(std::move(edit));
@@ -221,18 +253,18 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
         if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
         const auto values = read_site(model, edit.pass, edit.contexts, site, interventions);
         const auto contexts = values.input.size(0);
-        auto residual = edit.value.offset.to(at::kDouble);
+        auto residual = edit.residual;
         if (sites.size() > 1)
           residual = residual + edit.before -
                      mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
         if (settings.keys == "contexts") {
           keys.push_back(as_columns(values.input));
           bare.push_back(keys.back());
-          residual = residual.repeat({contexts, 1});
+          if (!edit.value.change.defined()) residual = residual.repeat({contexts, 1});
         } else {
           keys.push_back(weighted_mean(values.input, key_weights(contexts)));
           bare.push_back(values.input[0].t().to(at::kDouble));
-          if (corrects_mean_output() && sites.size() == 1)
+          if (corrects_mean_output() && sites.size() == 1 && !edit.value.change.defined())
             residual = residual + edit.value.output.to(at::kDouble) -
                        weighted_mean(values.output, key_weights(contexts)).t();
         }
@@ -306,6 +338,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
                       {"relative_norm", edit.value.relative_norm()},
                       {"clamped", edit.value.clamped},
                       {"contexts", edit.contexts.size()}});
+    if (edit.value.change.defined()) values.back()["disturbance"] = edit.value.disturbance;
   }
   patch.effect["steps"] = steps;
   patch.effect["loss_before"] = first_loss(all.edits);

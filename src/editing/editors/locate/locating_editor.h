@@ -9,6 +9,7 @@
 #include "editing/editor.h"
 #include "editing/editors/locate/edit_contexts.h"
 #include "editing/editors/locate/locate_settings.h"
+#include "editing/editors/locate/picture_change.h"
 #include "editing/statistics/covariance.h"
 
 namespace emend {
@@ -76,6 +77,9 @@ class LocatingEditor : public Editor {
   Choice choose(const Vlm& vlm, const std::vector<EditRequest>& requests,
                 const EditContext& context) const;
   std::vector<Site> sites(const Model& model, const Choice& choice) const;
+  // The change of `site` for the keys (in, n) of one edit.
+  PictureChange picture_change(const Site& site, const at::Tensor& keys, const at::Tensor& history,
+                               const Covariance* covariance) const;
   const std::vector<std::string>& prefixes(const Vlm& vlm) const;
   // `sites`: all sites of the edit.
   std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site,

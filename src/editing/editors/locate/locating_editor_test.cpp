@@ -265,6 +265,58 @@ TEST_F(LocatingEditorTest, RefusesTracesOfOtherModels) {
   EXPECT_THAT(edit(deep), HasSubstr("the trace names block 99999999"));
 }
 
+// What is optimized is the change that the patch has: the loss at the end of the optimization is
+// that of the patch.
+TEST_F(LocatingEditorTest, OptimizesTheChangeOfALayerThatReadsPictures) {
+  for (const char* name : {"rome", "memit", "alphaedit"})
+    for (const char* module : {"connector", "projector", "vision_tower"}) {
+      auto settings = quick({{"module", module}, {"altered_pictures", 0}, {"lr", 0.05}});
+      if (std::string(name) == "alphaedit") settings["null_space_energy"] = 0.9;
+      const auto patch = make_editor(name, settings)->edit(*vlm_, {request()});
+      const auto& value = patch.effect["values"][0];
+      const double end = value["losses"].back();
+      EXPECT_LT(end, value["losses"].front().get<double>()) << name << " " << module;
+      EXPECT_NEAR(patch.effect["loss_after"].get<double>(), end, 1e-3) << name << " " << module;
+      EXPECT_GT(value["disturbance"].get<double>(), 0);
+      EXPECT_LE(value["disturbance"].get<double>(), 0.1 + 1e-6);
+    }
+}
+
+// For the same loss, the change disturbs other pictures less than the published offset.
+TEST_F(LocatingEditorTest, ChangeDisturbsOtherPicturesLessThanAnOffset) {
+  const auto disturbance = [&](const nlohmann::json& more) {
+    auto settings = quick({{"module", "connector"}, {"steps", 60}, {"stop_loss", 1}});
+    settings.update(more);
+    const auto patch = make_editor("memit", settings)->edit(*vlm_, {request()});
+    EXPECT_LT(patch.effect["values"][0]["losses"].back().get<double>(), 1);
+    const auto& delta = patch.deltas.at(0).delta;
+    LocateSettings locate;
+    locate.module = "connector";
+    locate.altered_pictures = 0;
+    double sum = 0;
+    for (uint64_t picture = 50; picture < 58; ++picture) {
+      const auto contexts = edit_contexts(*vlm_, request(picture), locate, {});
+      const auto& site = vlm_->model->site(patch.deltas[0].site);
+      const auto pass = forward_until(*vlm_, contexts.forced.batch, site.stage);
+      const auto inputs = read_site(*vlm_->model, pass, contexts, site, {}).input[0];
+      sum += at::matmul(at::matmul(inputs, delta.down.t()), delta.up.t()).norm().item<double>();
+    }
+    return sum;
+  };
+  EXPECT_LT(disturbance({{"value", "change"}}), disturbance({{"value", "offset"}}));
+}
+
+TEST_F(LocatingEditorTest, OnlyOneLayerThatReadsPicturesHasAChange) {
+  for (const auto& more : {nlohmann::json{{"module", "language"}},
+                           nlohmann::json{{"module", "connector"}, {"layers", "0-1"}}}) {
+    auto settings = quick(more);
+    EXPECT_NO_THROW(make_editor("memit", settings)->edit(*vlm_, {request()}));
+    settings["value"] = "change";
+    EXPECT_THAT(error_of([&] { make_editor("memit", settings)->edit(*vlm_, {request()}); }),
+                HasSubstr("value=change needs one layer that reads pictures"));
+  }
+}
+
 TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
   EXPECT_THAT(
       error_of([&] {
