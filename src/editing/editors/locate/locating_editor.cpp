@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/contexts/context_templates.h"
 #include "editing/editors/locate/edit_effect.h"
-#include "editing/editors/locate/optimize_value.h"
-#include "editing/editors/locate/picture_change.h"
+#include "editing/editors/locate/solve/picture_change.h"
+#include "editing/editors/locate/value/optimize_value.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/statistics/moments_file.h"
 #include "editing/targets/ffn_outputs.h"
@@ -106,25 +106,25 @@ struct LocatingEditor::Batch {
   nlohmann::json sites = nlohmann::json::array();  // facts of each site
 };
 
-bool LocatingEditor::traced() const {
-  return locate_settings().sites.empty() && locate_settings().layers == "traced";
-}
-
 std::vector<Site> LocatingEditor::sites(const Model& model, const Choice& choice) const {
-  const auto& settings = locate_settings();
-  if (!settings.sites.empty()) return located_sites(model, settings, {});
-  const auto count = ffn_outputs(model, settings.module).size();
-  if (traced()) return located_sites(model, settings, choice.traced_blocks);
-  return located_sites(
-      model, settings,
-      default_blocks(model, settings.module, count, default_layer_count(), choice.at_subject));
+  const auto& where = locate_settings().where;
+  if (where.traced()) {
+    const auto all = ffn_outputs(model, where.module);
+    std::vector<Site> sites;
+    for (const auto block : choice.traced_blocks) sites.push_back(all.at(block));
+    return sites;
+  }
+  return where.find(model, [&](size_t count) {
+    return default_blocks(model, where.module, count, default_layer_count(), choice.at_subject);
+  });
 }
 
 // The kind of key and the trace are known when an edit is made.
 size_t LocatingEditor::first_stage(const Model& model) const {
   Choice any;
-  if (traced())
-    for (size_t block = 0; block < ffn_outputs(model, locate_settings().module).size(); ++block)
+  if (locate_settings().where.traced())
+    for (size_t block = 0; block < ffn_outputs(model, locate_settings().where.module).size();
+         ++block)
       any.traced_blocks.push_back(block);
   auto subject = any;
   subject.at_subject = true;
@@ -140,9 +140,9 @@ LocatingEditor::Choice LocatingEditor::choose(const Vlm& vlm,
   choice.at_subject =
       std::any_of(requests.begin(), requests.end(),
                   [&](const EditRequest& request) { return looks_up_subject(settings, request); });
-  if (!traced()) return choice;
-  const auto part = module_part(settings.module);
-  const auto count = ffn_outputs(*vlm.model, settings.module).size();
+  if (!settings.where.traced()) return choice;
+  const auto part = module_part(settings.where.module);
+  const auto count = ffn_outputs(*vlm.model, settings.where.module).size();
   const auto found = trace_edits(vlm, requests, settings.trace, part, context);
   for (const auto block : traced_layers(found, part, static_cast<int64_t>(default_layer_count()))) {
     if (static_cast<size_t>(block) >= count)
@@ -159,7 +159,7 @@ const std::vector<std::string>& LocatingEditor::prefixes(const Vlm& vlm) const {
   const auto& settings = locate_settings();
   const std::lock_guard lock(mutex_);
   const auto [entry, added] = prefixes_.try_emplace(vlm.fingerprint());
-  if (added && module_part(settings.module) == Module::language)
+  if (added && module_part(settings.where.module) == Module::language)
     entry->second = generated_prefixes(vlm, settings.prefixes, settings.prefix_length,
                                        static_cast<uint64_t>(settings.seed));
   return entry->second;
@@ -208,7 +208,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
                   fmt::format("{} and {} are in different modules", sites.front().name, site.name),
                   "choose layers of one module");
   // Errors in statistics are found before the values are optimized.
-  for (const auto& site : sites) covariance(vlm, site, sites);
+  for (const auto& site : sites) prepare(site, covariance(vlm, site, sites).get());
   const auto& last = sites.back();
 
   static const std::vector<std::string> kNoPrefixes;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "editing/patches/patch_stack.h"
+#include "editing/registry.h"
 #include "editing/testing/statistics.h"
 #include "editing/testing/tiny_vlm_test.h"
 #include "editing/tracing/trace_edits.h"
@@ -40,7 +41,7 @@ class LocatingEditorTest : public testing::TinyVlmTest {
     LocateSettings locate;
     for (const char* name : {"module", "lookup"})
       if (settings.contains(name))
-        (std::string(name) == "module" ? locate.module : locate.lookup) = settings[name];
+        (std::string(name) == "module" ? locate.where.module : locate.lookup) = settings[name];
     locate.altered_pictures = 2;
     const auto contexts = edit_contexts(*vlm_, request(), locate, {});
     const auto& where = vlm_->model->site(site);
@@ -270,7 +271,8 @@ TEST_F(LocatingEditorTest, RefusesTracesOfOtherModels) {
 TEST_F(LocatingEditorTest, OptimizesTheChangeOfALayerThatReadsPictures) {
   for (const char* name : {"rome", "memit", "alphaedit"})
     for (const char* module : {"connector", "projector", "vision_tower"}) {
-      auto settings = quick({{"module", module}, {"altered_pictures", 0}, {"lr", 0.05}});
+      auto settings = quick({{"module", module}, {"altered_pictures", 0}, {"lr", 0.02}});
+      settings["clamp_norm_factor"] = 0.1;
       if (std::string(name) == "alphaedit") settings["null_space_energy"] = 0.9;
       const auto patch = make_editor(name, settings)->edit(*vlm_, {request()});
       const auto& value = patch.effect["values"][0];
@@ -291,7 +293,7 @@ TEST_F(LocatingEditorTest, ChangeDisturbsOtherPicturesLessThanAnOffset) {
     EXPECT_LT(patch.effect["values"][0]["losses"].back().get<double>(), 1);
     const auto& delta = patch.deltas.at(0).delta;
     LocateSettings locate;
-    locate.module = "connector";
+    locate.where.module = "connector";
     locate.altered_pictures = 0;
     double sum = 0;
     for (uint64_t picture = 50; picture < 58; ++picture) {
@@ -303,7 +305,8 @@ TEST_F(LocatingEditorTest, ChangeDisturbsOtherPicturesLessThanAnOffset) {
     }
     return sum;
   };
-  EXPECT_LT(disturbance({{"value", "change"}}), disturbance({{"value", "offset"}}));
+  EXPECT_LT(disturbance({{"value", "change"}, {"lr", 0.01}, {"clamp_norm_factor", 5}}),
+            disturbance({{"value", "offset"}}));
 }
 
 TEST_F(LocatingEditorTest, OnlyOneLayerThatReadsPicturesHasAChange) {
@@ -317,12 +320,35 @@ TEST_F(LocatingEditorTest, OnlyOneLayerThatReadsPicturesHasAChange) {
   }
 }
 
-TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
+TEST_F(LocatingEditorTest, NamesSettingsWithoutEffect) {
+  const auto sentences = [](const char* name, const nlohmann::json& given) {
+    return editor_info(name).without_effect(given);
+  };
+  EXPECT_THAT(sentences("memit", {{"steps", 9}, {"prefix_length", 3}, {"ridge", 0.1}}),
+              ::testing::IsEmpty());
   EXPECT_THAT(
-      error_of([&] {
-        make_editor("alphaedit", quick({{"null_space_energy", 0}}))->edit(*vlm_, {request()});
-      }),
-      HasSubstr("the null space of"));
+      sentences("memit", {{"module", "connector"}, {"lookup", "last"}, {"weight_decay", 1}}),
+      ElementsAre("lookup has no effect outside of the language module",
+                  "weight_decay has no effect with value=change"));
+  EXPECT_THAT(sentences("memit", {{"statistics", "none"}, {"ridge", 1}, {"trace", "x"}}),
+              ElementsAre("ridge has no effect with statistics=none",
+                          "trace has no effect without layers=traced"));
+  EXPECT_THAT(sentences("rome", {{"value_batch", 4}}),
+              ElementsAre("value_batch has no effect: rome makes edits one by one"));
+  EXPECT_THAT(sentences("alphaedit", {{"nullspace_threshold", 0.1}, {"null_space_energy", 0.1}}),
+              ElementsAre("null_space_energy has no effect with nullspace_threshold"));
+  EXPECT_FALSE(editor_info("ft").without_effect);
+}
+
+// It is found before the first value is optimized.
+TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
+  EditContext context;
+  int64_t steps = 0;
+  context.on_step = [&](int64_t, int64_t, double) { ++steps; };
+  const auto editor = make_editor("alphaedit", quick({{"null_space_energy", 0}}));
+  EXPECT_THAT(error_of([&] { editor->edit(*vlm_, {request()}, context); }),
+              HasSubstr("the null space of"));
+  EXPECT_EQ(steps, 0);
 }
 
 }  // namespace

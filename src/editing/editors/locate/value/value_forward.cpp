@@ -1,8 +1,8 @@
-#include "editing/editors/locate/value_forward.h"
+#include "editing/editors/locate/value/value_forward.h"
 
 #include <algorithm>
 
-#include "editing/editors/locate/lookup.h"
+#include "editing/editors/locate/contexts/lookup.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
 #include "models/caching/row_prefixes.h"

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "editing/editors/locate/edit_contexts.h"
+#include "editing/editors/locate/contexts/edit_contexts.h"
 
 namespace emend {
 

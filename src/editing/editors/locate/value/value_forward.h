@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "editing/editors/locate/edit_contexts.h"
+#include "editing/editors/locate/contexts/edit_contexts.h"
 
 namespace emend {
 

@@ -1,4 +1,4 @@
-#include "editing/editors/locate/picture_change.h"
+#include "editing/editors/locate/solve/picture_change.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/locate/value/optimize_value.h"
 
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "editing/editors/locate/value_forward.h"
+#include "editing/editors/locate/value/value_forward.h"
 #include "editing/optim/optimizer.h"
 #include "editing/optim/sharpness.h"
 #include "io/error.h"
@@ -17,9 +17,9 @@ namespace emend {
 namespace {
 
 // The length of a step of a change, relative to the norm of the output at one position.
-constexpr double kChangeStep = 0.003;
+constexpr double kChangeStep = 0.0015;
 // The default limit of the disturbance of other pictures.
-constexpr double kLargestChange = 0.1;
+constexpr double kLargestChange = 0.04;
 
 // The optimization of the value of one edit.
 class ValueOptimization {
@@ -71,7 +71,8 @@ class ValueOptimization {
       if (steps() == 0) before_ = after.detach();
       loss = loss + settings_.kl_factor * (before_.exp() * (before_ - after)).sum();
     }
-    if (loss.item<double>() < settings_.stop_loss && (!settings_.adaptive || holds(logits))) {
+    if (loss.item<double>() < stop_loss(settings_, coordinates_.defined()) &&
+        (!settings_.adaptive || holds(logits))) {
       value_.stop_reason = "stop_loss";
       return {};
     }
