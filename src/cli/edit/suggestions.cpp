@@ -90,17 +90,17 @@ class Suggestions {
     }
     if (limit > 0)
       add_setting(fmt::format("clamp_norm_factor={:.2g}", 2 * limit), "allows a larger offset");
-    const double stop = number("stop_loss") >= 0 ? number("stop_loss") : change ? 0.3 : 0.05;
     if (unfinished)
       add_setting(fmt::format("steps={}", std::max<int64_t>(50, 4 * int64_t(number("steps")))));
-    else if (stop > 0)
-      add_setting(fmt::format("stop_loss={:g}", stop / 10));
+    else if (number("stop_loss") > 0)
+      add_setting(fmt::format("stop_loss={:g}", number("stop_loss") / 10));
     // The value gives the answer, but the solve applies only a part of it.
     for (const char* weight : {"update_weight", "l2"})
       if (number(weight) > 0)
         add_setting(fmt::format("{}={:g}", weight, number(weight) / 10),
                     "preserves other inputs less");
-    if (patch_.settings.value("keys", std::string()) == "mean")
+    const auto keys = patch_.settings.value("keys", std::string());
+    if (keys == "mean" || (keys == "auto" && !change))
       add_setting("keys=contexts", "each context template is a key of its own");
   }
 

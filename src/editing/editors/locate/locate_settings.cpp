@@ -16,9 +16,10 @@ void LocateSettings::declare(SettingList& list) {
               "answer; auto: subject if it is known and there is no picture, otherwise last. In "
               "connector, projector and "
               "vision_tower, all positions of the picture are keys");
-  list.choice("keys", keys, {"mean", "contexts"},
+  list.choice("keys", keys, {"auto", "mean", "contexts"},
               "mean: an edit has one key, the mean over its context templates; contexts: each "
-              "context template is a key of its own");
+              "context template is a key of its own; auto: contexts with value=change, otherwise "
+              "mean");
   list.choice("value", value, {"auto", "offset", "change"},
               "what is optimized. offset: an offset of the layer's output, as published; change: "
               "the change of a layer that reads pictures, with the least effect on other pictures; "
@@ -27,9 +28,8 @@ void LocateSettings::declare(SettingList& list) {
   list.number("lr", lr, 0, 1000,
               "learning rate of the value (Adam); 0: one tenth of the largest allowed root mean "
               "square of the offset. value=change: step of the disturbance; 0: 0.0015");
-  list.number("stop_loss", stop_loss, -1, 1e9,
-              "loss (nats per token) below which the optimization stops; 0: only after all steps; "
-              "-1: 0.05, and 0.3 with value=change");
+  list.number("stop_loss", stop_loss, 0, 1e9,
+              "loss (nats per token) below which the optimization stops; 0: only after all steps");
   list.number("weight_decay", weight_decay, 0, 1e6,
               "weight of norm(offset) / norm(value)^2 in the loss");
   list.number("kl_factor", kl_factor, 0, 1e6,
@@ -109,9 +109,8 @@ bool looks_up_subject(const LocateSettings& settings, const EditRequest& request
                           : lookup == "subject" || lookup == "constraint";
 }
 
-double stop_loss(const LocateSettings& settings, bool change) {
-  if (settings.stop_loss >= 0) return settings.stop_loss;
-  return change ? 0.3 : 0.05;
+bool contexts_are_keys(const LocateSettings& settings, bool change) {
+  return settings.keys == "contexts" || (settings.keys == "auto" && change);
 }
 
 double clamp_norm_factor(const LocateSettings& settings, const EditRequest& request) {

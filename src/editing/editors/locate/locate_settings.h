@@ -15,12 +15,12 @@ struct LocateSettings {
   EditedLayers where;
   std::string trace;
   std::string lookup = "auto";
-  std::string keys = "mean";
+  std::string keys = "auto";
   // The optimization of the value [ROME, arXiv 2202.05262, eq. 4].
   std::string value = "auto";
   int64_t steps = 25;
-  double lr = 0;          // 0: in proportion to the site's output; see kChangeStep for a change
-  double stop_loss = -1;  // -1: see stop_loss()
+  double lr = 0;  // 0: in proportion to the site's output; see kChangeStep for a change
+  double stop_loss = 0.05;
   double weight_decay = 0.5;
   double kl_factor = 0.0625;
   double clamp_norm_factor = 0;  // 0: see clamp_norm_factor()
@@ -46,9 +46,8 @@ struct LocateSettings {
 // are edited. Throws emend::Error if value=change is not possible.
 bool optimizes_change(const LocateSettings& settings, size_t layers);
 
-// The loss (nats per token) at which the optimization of an offset, or of a change, stops: the
-// setting, or 0.05 as published, and 0.3 for a change, which then disturbs other pictures less.
-double stop_loss(const LocateSettings& settings, bool change);
+// Whether every context template is a key of its own, if a change is optimized or not.
+bool contexts_are_keys(const LocateSettings& settings, bool change);
 
 // The maximum norm of the offset, relative to the value: the setting, or 4 as published for a
 // subject, and 10 for other keys. The output of a layer at the last token of a prompt is small.

@@ -220,14 +220,15 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
       contexts.push_back(edit_contexts(vlm, request, settings,
                                        request.image.present() ? kNoPrefixes : prefixes(vlm)));
     std::vector<PictureChange> changes;
-    if (optimizes_change(settings, sites.size()))
+    const bool change = optimizes_change(settings, sites.size());
+    const bool contexts_are_keys = emend::contexts_are_keys(settings, change);
+    if (change)
       for (auto& edit : contexts) {
         const auto pass =
             forward_until(vlm, edit.forced.batch, last.stage, before.base, before.store);
         const auto inputs = read_site(model, pass, edit, last, before.base).input;
-        const auto keys = settings.keys == "contexts"
-                              ? as_columns(inputs)
-                              : weighted_mean(inputs, key_weights(inputs.size(0)));
+        const auto keys = contexts_are_keys ? as_columns(inputs)
+                                            : weighted_mean(inputs, key_weights(inputs.size(0)));
         changes.push_back(picture_change(last, keys, history_at(before, last.name),
                                          covariance(vlm, last, sites).get()));
         edit.coordinates = changes.back().coordinates(inputs);
@@ -247,7 +248,8 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
     auto interventions = before.base;
     for (size_t s = 0; s < sites.size(); ++s) {
       const auto& site = sites[s];
-      std::vector<at::Tensor> keys, bare, residuals;
+      // `kept`: the keys that the patch has, one for each position.
+      std::vector<at::Tensor> keys, bare, kept, residuals;
       for (auto& edit : batch.edits) {
         at::NoGradGuard no_grad;
         if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
@@ -257,14 +259,16 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
         if (sites.size() > 1)
           residual = residual + edit.before -
                      mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
-        if (settings.keys == "contexts") {
+        if (contexts_are_keys) {
           keys.push_back(as_columns(values.input));
           bare.push_back(keys.back());
-          if (!edit.value.change.defined()) residual = residual.repeat({contexts, 1});
+          kept.push_back(change ? weighted_mean(values.input, key_weights(contexts)) : keys.back());
+          if (!change) residual = residual.repeat({contexts, 1});
         } else {
           keys.push_back(weighted_mean(values.input, key_weights(contexts)));
           bare.push_back(values.input[0].t().to(at::kDouble));
-          if (corrects_mean_output() && sites.size() == 1 && !edit.value.change.defined())
+          kept.push_back(keys.back());
+          if (corrects_mean_output() && sites.size() == 1 && !change)
             residual = residual + edit.value.output.to(at::kDouble) -
                        weighted_mean(values.output, key_weights(contexts)).t();
         }
@@ -288,7 +292,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
       batch.sites.push_back(facts);
       batch.deltas.push_back({site.name, delta});
       if (keeps_keys() || settings.sequence.simie > 0)
-        batch.keys.push_back({site.name, update.keys.t().to(at::kFloat).contiguous()});
+        batch.keys.push_back({site.name, at::cat(kept, 1).t().to(at::kFloat).contiguous()});
       interventions.push_back(Intervention::weight(site.name, delta));
     }
     return batch;

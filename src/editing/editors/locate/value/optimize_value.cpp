@@ -71,8 +71,7 @@ class ValueOptimization {
       if (steps() == 0) before_ = after.detach();
       loss = loss + settings_.kl_factor * (before_.exp() * (before_ - after)).sum();
     }
-    if (loss.item<double>() < stop_loss(settings_, coordinates_.defined()) &&
-        (!settings_.adaptive || holds(logits))) {
+    if (loss.item<double>() < settings_.stop_loss && (!settings_.adaptive || holds(logits))) {
       value_.stop_reason = "stop_loss";
       return {};
     }
