@@ -288,7 +288,8 @@ TEST(Published, ScoresAreInEveryTable) {
   ExampleRun run;
   run.suite = "counterfact";
   TemporaryFolder folder;
-  const auto merged = merge_runs(read_all(folder, {run}));
+  const auto runs = read_all(folder, {run});
+  const auto merged = merge_runs(runs);
   EXPECT_THAT(table_wide_csv(merged), HasSubstr("published: arXiv 2202.05262, Table 4"));
   EXPECT_THAT(table_md(merged), HasSubstr("*ROME, GPT-2 XL* (arXiv 2202.05262, Table 4)"));
 }
