@@ -284,37 +284,6 @@ TEST_F(LocatingEditorTest, OptimizesTheChangeOfALayerThatReadsPictures) {
     }
 }
 
-// A change with the loss of an edit by the published offset disturbs other pictures less.
-TEST_F(LocatingEditorTest, ChangeDisturbsOtherPicturesLessThanAnOffset) {
-  const auto edit = [&](const nlohmann::json& more) {
-    auto settings = quick({{"module", "connector"}, {"steps", 60}, {"altered_pictures", 0}});
-    settings.update(more);
-    return make_editor("rome", settings)->edit(*vlm_, {request()});
-  };
-  const auto disturbance = [&](const Patch& patch) {
-    const auto& delta = patch.deltas.at(0).delta;
-    LocateSettings locate;
-    locate.where.module = "connector";
-    locate.altered_pictures = 0;
-    double sum = 0;
-    for (uint64_t picture = 50; picture < 58; ++picture) {
-      const auto contexts = edit_contexts(*vlm_, request(picture), locate, {});
-      const auto& site = vlm_->model->site(patch.deltas[0].site);
-      const auto pass = forward_until(*vlm_, contexts.forced.batch, site.stage);
-      const auto inputs = read_site(*vlm_->model, pass, contexts, site, {}).input[0];
-      sum += at::matmul(at::matmul(inputs, delta.down.t()), delta.up.t()).norm().item<double>();
-    }
-    return sum;
-  };
-  const auto offset = edit({{"value", "offset"}});
-  const double loss = offset.effect["loss_after"];
-  ASSERT_LT(loss, offset.effect["loss_before"].get<double>());
-  const auto change =
-      edit({{"value", "change"}, {"lr", 0.002}, {"clamp_norm_factor", 5}, {"stop_loss", loss}});
-  EXPECT_LE(change.effect["loss_after"].get<double>(), loss + 1e-3);
-  EXPECT_LT(disturbance(change), disturbance(offset));
-}
-
 TEST_F(LocatingEditorTest, OnlyOneLayerThatReadsPicturesHasAChange) {
   for (const auto& more : {nlohmann::json{{"module", "language"}},
                            nlohmann::json{{"module", "connector"}, {"layers", "0-1"}}}) {
