@@ -8,6 +8,7 @@
 #include <iostream>
 #include <set>
 
+#include "editing/registry.h"
 #include "editing/statistics/moments_file.h"
 #include "io/error.h"
 #include "io/log.h"
@@ -206,6 +207,13 @@ Picture open_picture(const std::string& path) {
   picture.path = path;
   picture.drawn = std::make_shared<const Image>(read_image(path));
   return picture;
+}
+
+void warn_without_effect(const EditorSpec& spec) {
+  const auto info = editor_info(spec.name);
+  if (!info.without_effect) return;
+  for (const auto& sentence : info.without_effect(spec.settings))
+    logger().warn("{}: {}", spec.label, sentence);
 }
 
 nlohmann::json editor_settings(const std::vector<std::string>& pairs) {

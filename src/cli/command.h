@@ -63,6 +63,8 @@ Vlm open_model(Common& common, const Suite& suite);
 PatchStack open_patches(const Vlm& vlm, const std::vector<std::string>& paths);
 Picture open_picture(const std::string& path);  // reads the file, so that errors occur early
 
+// Warns of given settings that have no effect next to the others; see EditorInfo.
+void warn_without_effect(const EditorSpec& spec);
 // Parses NAME=VALUE pairs. VALUE is JSON if it is a number, true or false, else text.
 nlohmann::json editor_settings(const std::vector<std::string>& pairs);
 // Logs how many keys of a hyperparameter file have no effect and, with --verbose, the reason for

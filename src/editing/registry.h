@@ -33,6 +33,9 @@ struct EditorInfo {
   bool rewrites_prompts = false;
   // Describes the memory of a patch: `certificate`, and entries that are `superseded`.
   std::function<nlohmann::json(const Patch&)> memory_facts = {};
+  // Which of the given settings have no effect next to the others, one sentence each; empty: not
+  // known.
+  std::function<std::vector<std::string>(const nlohmann::json& given)> without_effect = {};
 
   bool has_setting(const std::string& setting) const;
 };

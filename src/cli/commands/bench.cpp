@@ -191,6 +191,8 @@ void bench(BenchArguments arguments) {
     apply_sweep(editors, sweep);
     swept = {{"editor", sweep.editor}, {"setting", sweep.setting}, {"values", sweep.values}};
   }
+  if (arguments.hparams.empty())
+    for (const auto& spec : editors) warn_without_effect(spec);
   auto suite = open_suite(arguments.suite, bench_suite_options(arguments));
   auto options = run_options(arguments, *suite);
   if (!swept.is_null()) options.facts["sweep"] = std::move(swept);

@@ -181,6 +181,38 @@ nlohmann::json describe(const SiteDelta& change) {
   return result;
 }
 
+// A number of a patch's facts; 0 if it is missing.
+double fact_number(const nlohmann::json& facts, const char* name) {
+  return facts.contains(name) && facts[name].is_number() ? facts[name].get<double>() : 0;
+}
+
+// What a closed-form editor wrote about each layer that it changed, in words.
+std::string solve_text(const Patch& patch) {
+  if (!patch.effect.is_object() || !patch.effect.contains("sites") ||
+      !patch.effect["sites"].is_array())
+    return {};
+  std::string text;
+  for (const auto& facts : patch.effect["sites"]) {
+    const auto keys = facts.is_object() ? fact_number(facts, "keys") : 0;
+    if (keys < 1 || !facts.contains("site") || !facts["site"].is_string()) continue;
+    text += fmt::format("  {}: {}", facts["site"].get<std::string>(),
+                        counted(static_cast<int64_t>(keys), "key"));
+    text += facts.contains("statistics")
+                ? fmt::format("; covariance of {} inputs with condition number {:.2g}",
+                              count(static_cast<int64_t>(fact_number(facts, "statistics"))),
+                              fact_number(facts, "condition"))
+                : "; without statistics";
+    if (facts.contains("null_space"))
+      text += fmt::format("; null space of {:.0f} dimensions, with {:.2g} % of the energy",
+                          fact_number(facts, "null_space"),
+                          100 * fact_number(facts, "null_space_energy"));
+    text += "\n";
+  }
+  if (!text.empty() && !patch.keys.empty())
+    text += "  The patch has these keys, so that later edits can preserve them.\n";
+  return text.empty() ? text : "\n" + text;
+}
+
 void inspect_patch(const InspectArguments& arguments) {
   auto patch = load_patch(arguments.path);
   if (arguments.common.json) {
@@ -227,7 +259,7 @@ void inspect_patch(const InspectArguments& arguments) {
                     d.contains("rank") ? d["rank"].dump() : "full",
                     fmt::format("{:.4g}", d["norm"].get<double>())});
   }
-  std::cout << "\n" << table(rows);
+  std::cout << "\n" << table(rows) << solve_text(patch);
 }
 
 void inspect(const InspectArguments& arguments) {

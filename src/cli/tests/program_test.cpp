@@ -365,6 +365,22 @@ TEST_F(ProgramTest, InspectsAModel) {
   std::filesystem::remove(path("empty"));
 }
 
+TEST_F(ProgramTest, InspectsAClosedFormEdit) {
+  ASSERT_EQ(run("stats -m {}/model --sites language --suite scenes --samples 3 --probes 1 "
+                "-o {}/keys.safetensors")
+                .code,
+            0);
+  ASSERT_EQ(run("edit -m {}/model -p 'Where is the red dog now?' --target cat --subject 'red dog' "
+                "--editor alphaedit --set null_space_energy=0.9 --set ridge=0.1 --set prefixes=1 "
+                "--set statistics={}/keys.safetensors --probes 1 --allow-failed -o {}/alpha.patch")
+                .code,
+            0);
+  EXPECT_THAT(run("inspect {}/alpha.patch").out,
+              AllOf(HasSubstr("1 key; covariance of "), HasSubstr("condition number"),
+                    HasSubstr("null space of "), HasSubstr("later edits can preserve them")));
+  EXPECT_EQ(run_json("inspect {}/alpha.patch")["request"]["subject"], "red dog");
+}
+
 TEST_F(ProgramTest, InspectsATrainedEditor) {
   const auto trained = run_json(
       "train -m {}/model --editor mend-iterated --module tower --set validation=1 "

@@ -43,8 +43,9 @@ TEST_F(TraceProgramTest, RefusesWrongInput) {
   expect_refused(trace + "--subject dog" + out, "does not contain the subject 'dog'");
   expect_refused("trace -m {}/model -p 'What is this?'" + out, "nothing is corrupted");
   expect_refused("trace -m {}/model -p 'What?' --set image=gray" + out, "no picture to corrupt");
-  expect_refused(trace + "--set layers=0-9" + out, "layer 9 is out of range");
-  expect_refused(trace + "--set layers=x" + out, "the setting layers is 'x'");
+  expect_refused(trace + "--set layers=0-9" + out,
+                 "layers '0-9' is not a list of block numbers from 0 to");
+  expect_refused(trace + "--set layers=x" + out, "layers 'x' is not a list");
   expect_refused(trace + "--set windows=0" + out, "the setting windows is '0'");
   expect_refused(trace + "--set noise=1" + out, "noise");
   expect_refused(trace + "--set image=swap" + out, "no other picture is given");

@@ -270,9 +270,11 @@ void refuse_request_edits(const EditContext& context) {
 
 Patch patch_for(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests) {
   auto described = nlohmann::json::array();
-  for (const auto& request : requests)
+  for (const auto& request : requests) {
     described.push_back(
         {{"image", request.image.path}, {"prompt", request.prompt}, {"target", request.target}});
+    if (!request.subject.empty()) described.back()["subject"] = request.subject;
+  }
   Patch patch;
   patch.base = vlm.fingerprint();
   patch.editor = editor.name();

@@ -60,7 +60,8 @@ struct Patch {
   std::string base;         // fingerprint of the base model
   std::string editor;       // for example "ft"
   nlohmann::json settings;  // of the editor, including the seed
-  nlohmann::json request;   // image, prompt, target; an array of these for a batch edit
+  nlohmann::json request;   // image, prompt, target, and the subject, if known; an array
+                            // of these for a batch edit
   nlohmann::json effect;    // measurements from when the patch was made
   std::vector<SiteDelta> deltas;
   std::vector<SiteKeys> keys;  // at most one for each site

@@ -157,6 +157,17 @@ TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& o
     add("text", chosen.text,
         corrupt_text(vlm, traced, subject->positions, chosen.text, query, options, context));
   }
+  const bool restores = std::any_of(result.runs.begin(), result.runs.end(),
+                                    [](const TraceRuns& runs) { return !runs.maps.empty(); });
+  if (!restores)
+    throw Error(kTracePlace,
+                fmt::format("no state of '{}' can be restored: {}", options.modules,
+                            traced.sees() ? "the corruption does not change these modules"
+                                          : "a question without a picture does not reach them"),
+                traced.sees()
+                    ? "also trace the language module (--set modules=language), or corrupt "
+                      "the picture itself (--set image=gray)"
+                    : "give a picture (--image FILE), or use --set modules=language");
   result.notes = notes_of(model, query, options, result);
   return result;
 }

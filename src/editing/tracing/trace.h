@@ -40,8 +40,9 @@ struct TraceContext {
 // positions before the first corrupted one run once, if the text is corrupted. Probabilities are
 // computed in float32.
 //
-// Throws emend::Error if nothing is to be corrupted, the prompt does not contain the subject, a
-// picture is missing or cannot be used, a setting is out of range, or the answer is empty.
+// Throws emend::Error if nothing is to be corrupted, the question does not reach a traced module,
+// the prompt does not contain the subject, a picture is missing or cannot be used, a setting is out
+// of range, or the answer is empty.
 TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& options = {},
                   const TraceContext& context = {});
 

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <set>
 
+#include "editing/targets/block_numbers.h"
 #include "editing/targets/target_modules.h"
 #include "io/blank.h"
 #include "io/error.h"
@@ -129,24 +131,13 @@ std::vector<int64_t> TraceOptions::window_list(int64_t depth) const {
 }
 
 std::vector<int64_t> TraceOptions::layer_list(int64_t depth, const std::string& module) const {
-  std::set<int64_t> chosen;
   if (layers == "all") {
-    for (int64_t i = 0; i < depth; ++i) chosen.insert(i);
-    return {chosen.begin(), chosen.end()};
+    std::vector<int64_t> all(static_cast<size_t>(depth));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
   }
-  for (const auto& part : split_list(layers, ',')) {
-    const auto ends = split_list(part, '-');
-    const auto first = as_whole(ends.front()), last = as_whole(ends.back());
-    if (ends.size() > 2 || !first || !last || *first > *last)
-      refuse_setting("layers", layers, "use numbers and ranges of blocks, such as 0-5,8, or all");
-    if (*last >= depth)
-      throw Error(kTraceSettings,
-                  fmt::format("layer {} is out of range: {} has {} blocks", *last, module, depth),
-                  "blocks count from 0; choose one module with modules=language if modules have "
-                  "different depths");
-    for (auto i = *first; i <= *last; ++i) chosen.insert(i);
-  }
-  return {chosen.begin(), chosen.end()};
+  const auto numbers = block_numbers(layers, static_cast<size_t>(depth), module);
+  return {numbers.begin(), numbers.end()};
 }
 
 }  // namespace emend

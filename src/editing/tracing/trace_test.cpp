@@ -213,9 +213,23 @@ TEST_P(TraceTest, RefusesWhatCannotBeTraced) {
   EXPECT_THAT(refusal(asked, options), HasSubstr("no subject is given"));
   options = quick();
   options.layers = "0,90";
-  EXPECT_THAT(refusal(query(false), options), HasSubstr("layer 90 is out of range: language has"));
+  EXPECT_THAT(refusal(query(false), options),
+              HasSubstr("layers '0,90' is not a list of block numbers from 0 to"));
   options.layers = "2-1";
-  EXPECT_THAT(refusal(query(false), options), HasSubstr("the setting layers is '2-1'"));
+  EXPECT_THAT(refusal(query(false), options),
+              HasSubstr("layers '2-1' is not a list of block numbers"));
+  options = quick();
+  options.modules = "vision_tower,connector";
+  EXPECT_THAT(
+      refusal(query(false), options),
+      HasSubstr("no state of 'vision_tower,connector' can be restored: a question without a "
+                "picture does not reach them"));
+  if (sees()) {
+    options.modules = "vision_tower";
+    options.image = "mean";
+    EXPECT_THAT(refusal(query(true), options),
+                HasSubstr("the corruption does not change these modules"));
+  }
   options = quick();
   options.components = "mlp,heads";
   EXPECT_THAT(refusal(query(false), options), HasSubstr("the setting components is"));

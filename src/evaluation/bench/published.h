@@ -13,6 +13,8 @@ struct PublishedRow {
   std::string model, editor;
   std::map<Group, double> percent;
   std::string source;  // arXiv number and table
+  // Scores that compare probabilities, by PreferenceInfo::name.
+  std::map<std::string, double> preferences = {};
 };
 
 struct PublishedTable {
@@ -22,7 +24,8 @@ struct PublishedTable {
 };
 
 // The published tables to show next to results of `suite` in `mode` (single, sequential, batch).
-// For `scenes`, which only emend measures: E-VQA on BLIP-2 for orientation. May be empty.
+// For `scenes`, which only emend measures: E-VQA on BLIP-2 for orientation. For `counterfact`:
+// scores of language models. May be empty.
 std::vector<PublishedTable> published_tables(const std::string& suite, const std::string& mode);
 
 }  // namespace emend

@@ -91,6 +91,7 @@ json published_json(const Block& block) {
     for (const auto& row : table.rows) {
       auto percent = json::object();
       for (const auto& [group, value] : row.percent) percent[group_name(group)] = value;
+      for (const auto& [name, value] : row.preferences) percent[name] = value;
       rows.push_back({{"editor", row.editor},
                       {"model", row.model},
                       {"source", row.source},

@@ -250,14 +250,48 @@ TEST(Published, SelectsMatchingTables) {
   EXPECT_THAT(published_tables("vlkeb", "sequential").at(0).rows, IsEmpty());
   EXPECT_THAT(published_tables("mmedit-json", "single"), IsEmpty());
   EXPECT_THAT(published_tables("e-vqa", "batch"), IsEmpty());
-  for (const char* suite : {"e-vqa", "e-ic", "scenes", "vlkeb"})
-    for (const char* mode : {"single", "sequential"})
+  EXPECT_EQ(published_tables("counterfact", "single").size(), 2u);
+  for (const char* suite : {"e-vqa", "e-ic", "scenes", "vlkeb", "counterfact"})
+    for (const char* mode : {"single", "sequential", "batch"})
       for (const auto& table : published_tables(suite, mode))
         for (const auto& row : table.rows) {
           EXPECT_THAT(row.source, HasSubstr("arXiv 2"));
           for (const auto& [group, percent] : row.percent)
             EXPECT_TRUE(percent >= 0 && percent <= 100) << row.editor;
+          for (const auto& [name, percent] : row.preferences)
+            EXPECT_TRUE(percent >= 0 && percent <= 100) << row.editor;
         }
+}
+
+// The papers also have the harmonic mean of the three scores.
+TEST(Published, CounterFactRowsHaveTheScoreOfTheirPaper) {
+  const std::map<std::string, double> expected = {
+      {"GPT-2 XL base", 30.5}, {"GPT-2 XL FT", 65.1},   {"GPT-2 XL FT+L", 66.9},
+      {"GPT-2 XL KE", 52.2},   {"GPT-2 XL MEND", 57.9}, {"GPT-2 XL ROME", 89.2},
+      {"GPT-J base", 23.6},    {"GPT-J FT", 25.5},      {"GPT-J FT+L", 68.7},
+      {"GPT-J MEND", 63.2},    {"GPT-J ROME", 91.5},    {"batch FT-W", 67.6},
+      {"batch MEND", 23.1},    {"batch ROME", 50.3},    {"batch MEMIT", 85.8}};
+  size_t rows = 0;
+  for (const char* mode : {"single", "batch"})
+    for (const auto& table : published_tables("counterfact", mode))
+      for (const auto& row : table.rows) {
+        double inverse = 0;
+        for (const auto& info : preference_infos()) inverse += 1 / row.preferences.at(info.name);
+        const auto name = (std::string(mode) == "batch" ? mode : row.model) + " " + row.editor;
+        EXPECT_NEAR(3 / inverse, expected.at(name), 0.11) << name;
+        ++rows;
+      }
+  EXPECT_EQ(rows, expected.size());
+}
+
+TEST(Published, ScoresAreInEveryTable) {
+  ExampleRun run;
+  run.suite = "counterfact";
+  TemporaryFolder folder;
+  const auto runs = read_all(folder, {run});
+  const auto merged = merge_runs(runs);
+  EXPECT_THAT(table_wide_csv(merged), HasSubstr("published: arXiv 2202.05262, Table 4"));
+  EXPECT_THAT(table_md(merged), HasSubstr("*ROME, GPT-2 XL* (arXiv 2202.05262, Table 4)"));
 }
 
 }  // namespace

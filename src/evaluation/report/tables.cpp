@@ -34,9 +34,11 @@ std::string cell(const std::map<Key, GroupScore>& scores, const Key& key, const 
   return text;
 }
 
-std::string cell(const PublishedRow& row, Group group, const char* none) {
-  auto found = row.percent.find(group);
-  return found == row.percent.end() ? none : fmt::format("{:.2f}", found->second);
+// A published figure.
+template <class Key>
+std::string cell(const std::map<Key, double>& percents, const Key& key, const char* none) {
+  const auto found = percents.find(key);
+  return found == percents.end() ? none : fmt::format("{:.2f}", found->second);
 }
 
 std::string md(const std::string& text) {
@@ -93,8 +95,9 @@ void md_block(const Block& block, std::string& out) {
     for (const auto& row : table.rows) {
       std::vector<std::string> cells = {
           fmt::format("*{}, {}* ({})", md(row.editor), md(row.model), md(row.source))};
-      for (auto group : groups) cells.push_back(cell(row, group, "-"));
-      cells.resize(head.size(), "-");
+      for (auto group : groups) cells.push_back(cell(row.percent, group, "-"));
+      for (const auto& info : preferences)
+        cells.push_back(cell<std::string>(row.preferences, info.name, "-"));
       out += md_row(cells);
     }
     notes += fmt::format(" Published, {}: {}", md(table.title), md(table.note));
@@ -167,8 +170,9 @@ void tex_block(const Block& block, std::string& out) {
       // A model that is named in the title is not repeated in the rows.
       bool named = table.title.find(row.model) != std::string::npos;
       out += fmt::format("\\emph{{{}{}}}", tex(row.editor), named ? "" : ", " + tex(row.model));
-      for (auto group : groups) out += " & " + cell(row, group, "--");
-      for (size_t i = 0; i < preferences.size(); ++i) out += " & --";
+      for (auto group : groups) out += " & " + cell(row.percent, group, "--");
+      for (const auto& info : preferences)
+        out += " & " + cell<std::string>(row.preferences, info.name, "--");
       out += " \\\\\n";
       bool told = std::any_of(seen.begin(), seen.end(), [&](const std::string& source) {
         return source.starts_with(row.source);
@@ -324,7 +328,11 @@ std::string table_wide_csv(const Merged& merged) {
                                           "",
                                           ""};
         for (auto group : groups()) {
-          cells.push_back(cell(row, group, ""));
+          cells.push_back(cell(row.percent, group, ""));
+          cells.push_back("");
+        }
+        for (const auto& name : preferences) {
+          cells.push_back(cell(row.preferences, name, ""));
           cells.push_back("");
         }
         cells.resize(columns.size());

@@ -55,6 +55,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   check_given(command, arguments);
   check_output(arguments);
   const auto spec = chosen_editor(arguments);
+  if (arguments.hparams.empty()) warn_without_effect(spec);
   const auto editor = make_editor(spec.name, spec.settings);
   std::vector<std::string> ignored;
   auto questions = chosen_edits(arguments, ignored);

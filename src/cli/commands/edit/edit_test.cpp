@@ -106,6 +106,17 @@ TEST_F(SuggestionsTest, DependOnTheQuestion) {
   EXPECT_THAT(joined(suggested(seen)), HasSubstr("--editor ft:language\n"));
 }
 
+TEST_F(SuggestionsTest, OfClosedFormEditorsAreTheirSettings) {
+  const auto all =
+      joined(suggested({"-m {}/model", "--image {}/picture.png", "-p 'What is this?'",
+                        "--target cat", "--editor memit", "--set statistics=none", "--set steps=1",
+                        "--set adaptive=false", "--set lr=1", "--set update_weight=1e9",
+                        "--set clamp_norm_factor=1e-6", "--set altered_pictures=1"}));
+  EXPECT_THAT(all, AllOf(HasSubstr("--set clamp_norm_factor=2e-06"), HasSubstr("--set steps=50\n"),
+                         HasSubstr("--set update_weight=1e+08"), HasSubstr("--set keys=contexts")));
+  EXPECT_THAT(all, Not(AnyOf(HasSubstr("--set lr="), HasSubstr("adaptive=true"))));
+}
+
 TEST_F(SuggestionsTest, DependOnTheOtherOptions) {
   testing::write_text(path("weak.yaml"),
                       "alg_name: FT\nmodel_name: x\nlayers: [2]\nnum_steps: 1\nlr: 1e-7\n"

@@ -39,7 +39,10 @@ class Suggestions {
 
   std::vector<std::string> all() {
     if (patch_.settings.is_object()) {
-      add_tuning();
+      if (has("clamp_norm_factor"))
+        add_value_settings();
+      else
+        add_tuning();
       add_rounds();
       if (patch_.editor == "ike" && number("k") > 0)
         add_setting("ike.k=0", "the fact alone, without demonstrations");
@@ -67,10 +70,38 @@ class Suggestions {
     } else if (stopped != "no_progress" && stopped != "diverged") {
       add_setting(fmt::format("steps={}", std::max<int64_t>(50, 4 * int64_t(number("steps")))));
     }
-    if (adaptive) return;
+    if (adaptive || number("lr") <= 0) return;
     add_setting(
         fmt::format("lr={:g}", stopped == "diverged" ? number("lr") / 4 : number("lr") * 4));
     add_setting("adaptive=true", "adapts the learning rate");
+  }
+
+  // Settings of editors that optimize a value and solve for the change (rome, memit, alphaedit).
+  void add_value_settings() {
+    const auto values = edit_.effect.value("values", json::array());
+    if (!values.is_array() || values.empty()) return;
+    double limit = 0;  // of the largest value that reached its limit
+    bool unfinished = false, change = false;
+    for (const auto& value : values) {
+      change |= value.contains("disturbance");
+      if (value.value("clamped", false))
+        limit = std::max(limit, value.value("disturbance", value.value("relative_norm", 0.0)));
+      unfinished |= value.value("stop_reason", std::string()) == "step_limit";
+    }
+    if (limit > 0)
+      add_setting(fmt::format("clamp_norm_factor={:.2g}", 2 * limit), "allows a larger offset");
+    if (unfinished)
+      add_setting(fmt::format("steps={}", std::max<int64_t>(50, 4 * int64_t(number("steps")))));
+    else if (number("stop_loss") > 0)
+      add_setting(fmt::format("stop_loss={:g}", number("stop_loss") / 10));
+    // The value gives the answer, but the solve applies only a part of it.
+    for (const char* weight : {"update_weight", "l2"})
+      if (number(weight) > 0)
+        add_setting(fmt::format("{}={:g}", weight, number(weight) / 10),
+                    "preserves other inputs less");
+    const auto keys = patch_.settings.value("keys", std::string());
+    if (keys == "mean" || (keys == "auto" && !change))
+      add_setting("keys=contexts", "each context template is a key of its own");
   }
 
   // Settings of mend-iterated.

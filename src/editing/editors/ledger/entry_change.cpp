@@ -1,6 +1,6 @@
 #include "editing/editors/ledger/entry_change.h"
 
-#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/contexts/context_templates.h"
 #include "editing/training/forced.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"

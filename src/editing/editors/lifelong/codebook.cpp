@@ -6,6 +6,7 @@
 #include <limits>
 #include <tuple>
 
+#include "editing/editors/last_prompt_positions.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
@@ -61,15 +62,14 @@ at::Tensor replaced_positions(const Pass& pass, const std::string& replacement) 
   if (replacement == "all") return positions >= 0;
   // A step of generation has no tokens of the prompt.
   if (!pass.prompt_lengths.defined()) return at::zeros_like(positions, at::kBool);
-  const auto last = pass.prompt_lengths.unsqueeze(1) - 1;
-  if (replacement == "last") return positions == last;
-  return (positions >= 0).logical_and(positions <= last);
+  if (replacement == "last") return last_prompt_positions(pass);
+  return (positions >= 0).logical_and(positions < pass.prompt_lengths.unsqueeze(1));
 }
 
 at::Tensor layer_keys(const Pass& pass, const at::Tensor& input, bool of_pictures) {
   const auto x = input.to(at::kFloat);
   if (of_pictures) return x.flatten(1, -2).mean(1);
-  const auto last = pass.positions == pass.prompt_lengths.unsqueeze(1) - 1;
+  const auto last = last_prompt_positions(pass);
   const auto index = last.to(at::kLong).argmax(1);  // the first one
   const auto keys = x.gather(1, index.view({-1, 1, 1}).expand({-1, 1, x.size(2)})).squeeze(1);
   return keys.masked_fill(last.any(1).logical_not().unsqueeze(1),

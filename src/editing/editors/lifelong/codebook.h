@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "editing/editors/lifelong/edited_layers.h"
 #include "editing/patches/patch.h"
 #include "editing/settings/settings.h"
+#include "editing/targets/edited_layers.h"
 #include "models/core/model.h"
 
 namespace emend {

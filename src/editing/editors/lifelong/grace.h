@@ -5,8 +5,8 @@
 
 #include "editing/editor.h"
 #include "editing/editors/lifelong/codebook.h"
-#include "editing/editors/lifelong/edited_layers.h"
 #include "editing/settings/settings.h"
+#include "editing/targets/edited_layers.h"
 #include "editing/training/forced.h"
 
 namespace emend {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "editing/editors/locate/closed_form.h"
+#include "editing/editors/locate/solve/closed_form.h"
 
 namespace emend {
 

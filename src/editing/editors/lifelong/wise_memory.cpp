@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "editing/editors/last_prompt_positions.h"
 #include "editing/editors/lifelong/ties.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -99,7 +100,7 @@ at::Tensor prompt_positions(const Pass& pass) {
                            ? pass.prompt_lengths.unsqueeze(1)
                            : at::zeros({pass.ids.size(0), 1}, pass.ids.options());
   const auto inside = (pass.positions >= 0).logical_and(pass.positions < lengths);
-  return inside.logical_and((pass.ids != kImageToken).logical_or(pass.positions == lengths - 1));
+  return inside.logical_and((pass.ids != kImageToken).logical_or(last_prompt_positions(pass)));
 }
 
 at::Tensor routing_activation(const at::Tensor& change, const at::Tensor& positions,

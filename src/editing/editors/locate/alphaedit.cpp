@@ -4,9 +4,9 @@
 #include <mutex>
 
 #include "editing/editors/editors.h"
-#include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/locating_editor.h"
-#include "editing/editors/locate/null_space.h"
+#include "editing/editors/locate/solve/closed_form.h"
+#include "editing/editors/locate/solve/null_space.h"
 #include "io/error.h"
 
 namespace emend {
@@ -24,8 +24,8 @@ struct AlphaEditSettings {
     list.number("null_space_energy", null_space_energy, 0, 1,
                 "share of the covariance's energy that the null space may have");
     list.number("nullspace_threshold", nullspace_threshold, 0, 1e12,
-                "the null space has the directions whose eigenvalue is below, as published; 0: "
-                "null_space_energy selects them");
+                "eigenvalue below which a direction belongs to the null space, as published; 0: "
+                "null_space_energy selects the directions");
     list.number("l2", l2, 1e-12, 1e12, "weight of the norm of the change");
     list.alias("L2", "l2");
     locate.declare(list);
@@ -44,6 +44,9 @@ class AlphaEditEditor : public LocatingEditor {
 
  protected:
   const LocateSettings& locate_settings() const override { return settings_.locate; }
+  void prepare(const Site& site, const Covariance* covariance) const override {
+    null_space(site, *covariance);
+  }
   WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                      nlohmann::json& facts) const override {
     const auto space = null_space(update.site, *covariance);
@@ -73,7 +76,7 @@ class AlphaEditEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo alphaedit_editor() {
-  return {
+  EditorInfo info = {
       "alphaedit",
       "MEMIT within the null space of what the model knows, with history (low-rank patch)",
       describe_settings<AlphaEditSettings>(),
@@ -83,6 +86,14 @@ EditorInfo alphaedit_editor() {
           {"The null space is selected by its share of energy instead of an absolute threshold; "
            "nullspace_threshold=0.02 is the published choice.",
            "A question with a picture has altered pictures as context templates."})};
+  info.without_effect = [](const nlohmann::json& given) {
+    const auto settings = read_settings<AlphaEditSettings>("alphaedit", given);
+    auto sentences = settings_without_effect(given, settings.locate);
+    if (given.contains("null_space_energy") && settings.nullspace_threshold > 0)
+      sentences.push_back("null_space_energy has no effect with nullspace_threshold");
+    return sentences;
+  };
+  return info;
 }
 
 }  // namespace emend

@@ -1,9 +1,9 @@
 // Values and updates of an independent implementation (tools/reference/make_locate_fixture.py).
 #include <gtest/gtest.h>
 
-#include "editing/editors/locate/closed_form.h"
-#include "editing/editors/locate/null_space.h"
-#include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/locate/solve/closed_form.h"
+#include "editing/editors/locate/solve/null_space.h"
+#include "editing/editors/locate/value/optimize_value.h"
 #include "editing/testing/llama_fixture.h"
 #include "models/caching/prefix.h"
 

@@ -6,21 +6,20 @@
 #include "editing/editor.h"
 #include "editing/editors/lifelong/sequence_changes.h"
 #include "editing/settings/settings.h"
-#include "models/core/model.h"
+#include "editing/targets/edited_layers.h"
 
 namespace emend {
 
 // Settings that ROME, MEMIT and AlphaEdit share.
 struct LocateSettings {
-  std::string module = "language";
-  std::string layers = "default";
+  EditedLayers where;
   std::string trace;
-  std::string sites;
   std::string lookup = "auto";
-  std::string keys = "mean";
+  std::string keys = "auto";
   // The optimization of the value [ROME, arXiv 2202.05262, eq. 4].
+  std::string value = "auto";
   int64_t steps = 25;
-  double lr = 0;  // 0: in proportion to the site's output
+  double lr = 0;  // 0: in proportion to the site's output; see kChangeStep for a change
   double stop_loss = 0.05;
   double weight_decay = 0.5;
   double kl_factor = 0.0625;
@@ -43,21 +42,22 @@ struct LocateSettings {
   void declare(SettingList& list);
 };
 
+// Whether the change of a layer is optimized instead of an offset of its output, if `layers` layers
+// are edited. Throws emend::Error if value=change is not possible.
+bool optimizes_change(const LocateSettings& settings, size_t layers);
+
+// Whether every context template is a key of its own, if a change is optimized or not.
+bool contexts_are_keys(const LocateSettings& settings, bool change);
+
 // The maximum norm of the offset, relative to the value: the setting, or 4 as published for a
 // subject, and 10 for other keys. The output of a layer at the last token of a prompt is small.
 double clamp_norm_factor(const LocateSettings& settings, const EditRequest& request);
 
+// Of the settings in `given`, those that have no effect next to the others, one sentence each.
+std::vector<std::string> settings_without_effect(const nlohmann::json& given,
+                                                 const LocateSettings& settings);
+
 // Whether the key of an edit is at the last token of its subject.
 bool looks_up_subject(const LocateSettings& settings, const EditRequest& request);
-
-// The sites that `settings` selects, of ffn_outputs(model, module); `defaults` are indices for
-// layers=default. Throws
-// emend::Error if a layer is out of range or is listed twice.
-std::vector<Site> located_sites(const Model& model, const LocateSettings& settings,
-                                const std::vector<size_t>& defaults);
-
-// Parses block numbers below `count`, "3,4,5" or "3-5", in ascending order. Throws emend::Error if
-// one is out of range or is listed twice.
-std::vector<size_t> parse_layers(const std::string& layers, size_t count);
 
 }  // namespace emend

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
-#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/contexts/context_templates.h"
 #include "editing/editors/locate/edit_effect.h"
-#include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/locate/solve/picture_change.h"
+#include "editing/editors/locate/value/optimize_value.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/statistics/moments_file.h"
 #include "editing/targets/ffn_outputs.h"
@@ -22,8 +23,10 @@ struct LocatedEdit {
   EditContexts contexts;
   EditValue value;
   Pass pass;  // before the stage of the next site, with the changes of earlier sites
-  at::Tensor before =
-      {};  // (n, d) the residual stream after the last site's stage, without the edit
+  // (n, d) the residual stream after the last site's stage, without the edit
+  at::Tensor before = {};
+  // (n, out) float64: what the closed form distributes over the sites
+  at::Tensor residual = {};
 };
 
 namespace {
@@ -103,25 +106,25 @@ struct LocatingEditor::Batch {
   nlohmann::json sites = nlohmann::json::array();  // facts of each site
 };
 
-bool LocatingEditor::traced() const {
-  return locate_settings().sites.empty() && locate_settings().layers == "traced";
-}
-
 std::vector<Site> LocatingEditor::sites(const Model& model, const Choice& choice) const {
-  const auto& settings = locate_settings();
-  if (!settings.sites.empty()) return located_sites(model, settings, {});
-  const auto count = ffn_outputs(model, settings.module).size();
-  if (traced()) return located_sites(model, settings, choice.traced_blocks);
-  return located_sites(
-      model, settings,
-      default_blocks(model, settings.module, count, default_layer_count(), choice.at_subject));
+  const auto& where = locate_settings().where;
+  if (where.traced()) {
+    const auto all = ffn_outputs(model, where.module);
+    std::vector<Site> sites;
+    for (const auto block : choice.traced_blocks) sites.push_back(all.at(block));
+    return sites;
+  }
+  return where.find(model, [&](size_t count) {
+    return default_blocks(model, where.module, count, default_layer_count(), choice.at_subject);
+  });
 }
 
 // The kind of key and the trace are known when an edit is made.
 size_t LocatingEditor::first_stage(const Model& model) const {
   Choice any;
-  if (traced())
-    for (size_t block = 0; block < ffn_outputs(model, locate_settings().module).size(); ++block)
+  if (locate_settings().where.traced())
+    for (size_t block = 0; block < ffn_outputs(model, locate_settings().where.module).size();
+         ++block)
       any.traced_blocks.push_back(block);
   auto subject = any;
   subject.at_subject = true;
@@ -137,9 +140,9 @@ LocatingEditor::Choice LocatingEditor::choose(const Vlm& vlm,
   choice.at_subject =
       std::any_of(requests.begin(), requests.end(),
                   [&](const EditRequest& request) { return looks_up_subject(settings, request); });
-  if (!traced()) return choice;
-  const auto part = module_part(settings.module);
-  const auto count = ffn_outputs(*vlm.model, settings.module).size();
+  if (!settings.where.traced()) return choice;
+  const auto part = module_part(settings.where.module);
+  const auto count = ffn_outputs(*vlm.model, settings.where.module).size();
   const auto found = trace_edits(vlm, requests, settings.trace, part, context);
   for (const auto block : traced_layers(found, part, static_cast<int64_t>(default_layer_count()))) {
     if (static_cast<size_t>(block) >= count)
@@ -156,7 +159,7 @@ const std::vector<std::string>& LocatingEditor::prefixes(const Vlm& vlm) const {
   const auto& settings = locate_settings();
   const std::lock_guard lock(mutex_);
   const auto [entry, added] = prefixes_.try_emplace(vlm.fingerprint());
-  if (added && module_part(settings.module) == Module::language)
+  if (added && module_part(settings.where.module) == Module::language)
     entry->second = generated_prefixes(vlm, settings.prefixes, settings.prefix_length,
                                        static_cast<uint64_t>(settings.seed));
   return entry->second;
@@ -178,6 +181,19 @@ std::shared_ptr<const Covariance> LocatingEditor::covariance(const Vlm& vlm, con
   return known;
 }
 
+PictureChange LocatingEditor::picture_change(const Site& site, const at::Tensor& keys,
+                                             const at::Tensor& history,
+                                             const Covariance* covariance) const {
+  at::NoGradGuard no_grad;
+  // The residuals of the identity give X^T.
+  const auto identity = at::eye(keys.size(1), at::kDouble);
+  nlohmann::json facts;
+  const auto delta = update({site, keys, keys, identity, history}, covariance, facts);
+  const auto solved =
+      at::matmul(delta.up.to(at::kDouble), delta.down.to(at::kDouble)).t().contiguous();
+  return PictureChange::of(solved, covariance ? covariance->matrix() : at::Tensor());
+}
+
 Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                            const EditContext& context) const {
   if (requests.empty())
@@ -192,7 +208,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
                   fmt::format("{} and {} are in different modules", sites.front().name, site.name),
                   "choose layers of one module");
   // Errors in statistics are found before the values are optimized.
-  for (const auto& site : sites) covariance(vlm, site, sites);
+  for (const auto& site : sites) prepare(site, covariance(vlm, site, sites).get());
   const auto& last = sites.back();
 
   static const std::vector<std::string> kNoPrefixes;
@@ -203,11 +219,28 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
     for (const auto& request : together)
       contexts.push_back(edit_contexts(vlm, request, settings,
                                        request.image.present() ? kNoPrefixes : prefixes(vlm)));
+    std::vector<PictureChange> changes;
+    const bool change = optimizes_change(settings, sites.size());
+    const bool contexts_are_keys = emend::contexts_are_keys(settings, change);
+    if (change)
+      for (auto& edit : contexts) {
+        const auto pass =
+            forward_until(vlm, edit.forced.batch, last.stage, before.base, before.store);
+        const auto inputs = read_site(model, pass, edit, last, before.base).input;
+        const auto keys = contexts_are_keys ? as_columns(inputs)
+                                            : weighted_mean(inputs, key_weights(inputs.size(0)));
+        changes.push_back(picture_change(last, keys, history_at(before, last.name),
+                                         covariance(vlm, last, sites).get()));
+        edit.coordinates = changes.back().coordinates(inputs);
+      }
     auto values = optimize_values(vlm, contexts, last, settings, before);
     for (size_t e = 0; e < together.size(); ++e) {
       LocatedEdit edit{std::move(contexts[e]), std::move(values[e]), {}};
       edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
                                 before.store);
+      edit.residual = changes.empty()
+                          ? edit.value.offset.to(at::kDouble)
+                          : at::matmul(changes[e].to_residual, edit.value.change.to(at::kDouble));
       if (sites.size() > 1)
         edit.before = mean_stream(model, edit.pass, edit.contexts, last.stage, before.base);
       batch.edits.push_back(std::move(edit));
@@ -215,24 +248,27 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
     auto interventions = before.base;
     for (size_t s = 0; s < sites.size(); ++s) {
       const auto& site = sites[s];
-      std::vector<at::Tensor> keys, bare, residuals;
+      // `kept`: the keys that the patch has, one for each position.
+      std::vector<at::Tensor> keys, bare, kept, residuals;
       for (auto& edit : batch.edits) {
         at::NoGradGuard no_grad;
         if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
         const auto values = read_site(model, edit.pass, edit.contexts, site, interventions);
         const auto contexts = values.input.size(0);
-        auto residual = edit.value.offset.to(at::kDouble);
+        auto residual = edit.residual;
         if (sites.size() > 1)
           residual = residual + edit.before -
                      mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
-        if (settings.keys == "contexts") {
+        if (contexts_are_keys) {
           keys.push_back(as_columns(values.input));
           bare.push_back(keys.back());
-          residual = residual.repeat({contexts, 1});
+          kept.push_back(change ? weighted_mean(values.input, key_weights(contexts)) : keys.back());
+          if (!change) residual = residual.repeat({contexts, 1});
         } else {
           keys.push_back(weighted_mean(values.input, key_weights(contexts)));
           bare.push_back(values.input[0].t().to(at::kDouble));
-          if (corrects_mean_output() && sites.size() == 1)
+          kept.push_back(keys.back());
+          if (corrects_mean_output() && sites.size() == 1 && !change)
             residual = residual + edit.value.output.to(at::kDouble) -
                        weighted_mean(values.output, key_weights(contexts)).t();
         }
@@ -256,7 +292,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
       batch.sites.push_back(facts);
       batch.deltas.push_back({site.name, delta});
       if (keeps_keys() || settings.sequence.simie > 0)
-        batch.keys.push_back({site.name, update.keys.t().to(at::kFloat).contiguous()});
+        batch.keys.push_back({site.name, at::cat(kept, 1).t().to(at::kFloat).contiguous()});
       interventions.push_back(Intervention::weight(site.name, delta));
     }
     return batch;
@@ -306,6 +342,7 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
                       {"relative_norm", edit.value.relative_norm()},
                       {"clamped", edit.value.clamped},
                       {"contexts", edit.contexts.size()}});
+    if (edit.value.change.defined()) values.back()["disturbance"] = edit.value.disturbance;
   }
   patch.effect["steps"] = steps;
   patch.effect["loss_before"] = first_loss(all.edits);

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "editing/editor.h"
-#include "editing/editors/locate/edit_contexts.h"
+#include "editing/editors/locate/contexts/edit_contexts.h"
 #include "editing/editors/locate/locate_settings.h"
+#include "editing/editors/locate/solve/picture_change.h"
 #include "editing/statistics/covariance.h"
 
 namespace emend {
@@ -61,6 +62,8 @@ class LocatingEditor : public Editor {
   virtual bool corrects_mean_output() const { return false; }
 
   virtual const LocateSettings& locate_settings() const = 0;
+  // Is called for each site before values are optimized, so that errors are found early.
+  virtual void prepare(const Site&, const Covariance*) const {}
   // The change of one site. covariance: null with statistics=none. Adds facts to `facts`.
   virtual WeightDelta update(const SiteUpdate& update, const Covariance* covariance,
                              nlohmann::json& facts) const = 0;
@@ -72,10 +75,12 @@ class LocatingEditor : public Editor {
     bool at_subject = false;                 // whether a key is at a subject
     std::vector<size_t> traced_blocks = {};  // with layers=traced
   };
-  bool traced() const;
   Choice choose(const Vlm& vlm, const std::vector<EditRequest>& requests,
                 const EditContext& context) const;
   std::vector<Site> sites(const Model& model, const Choice& choice) const;
+  // The change of `site` for the keys (in, n) of one edit.
+  PictureChange picture_change(const Site& site, const at::Tensor& keys, const at::Tensor& history,
+                               const Covariance* covariance) const;
   const std::vector<std::string>& prefixes(const Vlm& vlm) const;
   // `sites`: all sites of the edit.
   std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site,

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "editing/patches/patch_stack.h"
+#include "editing/registry.h"
 #include "editing/testing/statistics.h"
 #include "editing/testing/tiny_vlm_test.h"
 #include "editing/tracing/trace_edits.h"
@@ -40,7 +41,7 @@ class LocatingEditorTest : public testing::TinyVlmTest {
     LocateSettings locate;
     for (const char* name : {"module", "lookup"})
       if (settings.contains(name))
-        (std::string(name) == "module" ? locate.module : locate.lookup) = settings[name];
+        (std::string(name) == "module" ? locate.where.module : locate.lookup) = settings[name];
     locate.altered_pictures = 2;
     const auto contexts = edit_contexts(*vlm_, request(), locate, {});
     const auto& where = vlm_->model->site(site);
@@ -265,12 +266,64 @@ TEST_F(LocatingEditorTest, RefusesTracesOfOtherModels) {
   EXPECT_THAT(edit(deep), HasSubstr("the trace names block 99999999"));
 }
 
-TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
+// What is optimized is the change that the patch has: the loss at the end of the optimization is
+// that of the patch.
+TEST_F(LocatingEditorTest, OptimizesTheChangeOfALayerThatReadsPictures) {
+  for (const char* name : {"rome", "memit", "alphaedit"})
+    for (const char* module : {"connector", "projector", "vision_tower"}) {
+      auto settings = quick({{"module", module}, {"altered_pictures", 0}, {"lr", 0.02}});
+      settings["clamp_norm_factor"] = 0.1;
+      if (std::string(name) == "alphaedit") settings["null_space_energy"] = 0.9;
+      const auto patch = make_editor(name, settings)->edit(*vlm_, {request()});
+      const auto& value = patch.effect["values"][0];
+      const double end = value["losses"].back();
+      EXPECT_LT(end, value["losses"].front().get<double>()) << name << " " << module;
+      EXPECT_NEAR(patch.effect["loss_after"].get<double>(), end, 1e-3) << name << " " << module;
+      EXPECT_GT(value["disturbance"].get<double>(), 0);
+      EXPECT_LE(value["disturbance"].get<double>(), 0.1 + 1e-6);
+    }
+}
+
+TEST_F(LocatingEditorTest, OnlyOneLayerThatReadsPicturesHasAChange) {
+  for (const auto& more : {nlohmann::json{{"module", "language"}},
+                           nlohmann::json{{"module", "connector"}, {"layers", "0-1"}}}) {
+    auto settings = quick(more);
+    EXPECT_NO_THROW(make_editor("memit", settings)->edit(*vlm_, {request()}));
+    settings["value"] = "change";
+    EXPECT_THAT(error_of([&] { make_editor("memit", settings)->edit(*vlm_, {request()}); }),
+                HasSubstr("value=change needs one layer that reads pictures"));
+  }
+}
+
+TEST_F(LocatingEditorTest, NamesSettingsWithoutEffect) {
+  const auto sentences = [](const char* name, const nlohmann::json& given) {
+    return editor_info(name).without_effect(given);
+  };
+  EXPECT_THAT(sentences("memit", {{"steps", 9}, {"prefix_length", 3}, {"ridge", 0.1}}),
+              ::testing::IsEmpty());
   EXPECT_THAT(
-      error_of([&] {
-        make_editor("alphaedit", quick({{"null_space_energy", 0}}))->edit(*vlm_, {request()});
-      }),
-      HasSubstr("the null space of"));
+      sentences("memit", {{"module", "connector"}, {"lookup", "last"}, {"weight_decay", 1}}),
+      ElementsAre("lookup has no effect outside of the language module",
+                  "weight_decay has no effect with value=change"));
+  EXPECT_THAT(sentences("memit", {{"statistics", "none"}, {"ridge", 1}, {"trace", "x"}}),
+              ElementsAre("ridge has no effect with statistics=none",
+                          "trace has no effect without layers=traced"));
+  EXPECT_THAT(sentences("rome", {{"value_batch", 4}}),
+              ElementsAre("value_batch has no effect: rome makes edits one by one"));
+  EXPECT_THAT(sentences("alphaedit", {{"nullspace_threshold", 0.1}, {"null_space_energy", 0.1}}),
+              ElementsAre("null_space_energy has no effect with nullspace_threshold"));
+  EXPECT_FALSE(editor_info("ft").without_effect);
+}
+
+// It is found before the first value is optimized.
+TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
+  EditContext context;
+  int64_t steps = 0;
+  context.on_step = [&](int64_t, int64_t, double) { ++steps; };
+  const auto editor = make_editor("alphaedit", quick({{"null_space_energy", 0}}));
+  EXPECT_THAT(error_of([&] { editor->edit(*vlm_, {request()}, context); }),
+              HasSubstr("the null space of"));
+  EXPECT_EQ(steps, 0);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "editing/editors/editors.h"
-#include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/locating_editor.h"
+#include "editing/editors/locate/solve/closed_form.h"
 
 namespace emend {
 namespace {
@@ -15,7 +15,8 @@ struct MemitSettings {
     list.number("update_weight", update_weight, 1e-9, 1e12,
                 "weight lambda of the covariance against the keys of the edits");
     list.alias("mom2_update_weight", "update_weight");
-    list.flag("history", history, "also preserve the keys of earlier edits of the stack");
+    list.flag("history", history,
+              "whether to preserve the keys of earlier edits of the stack, too");
     locate.declare(list);
   }
 };
@@ -45,7 +46,7 @@ class MemitEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo memit_editor() {
-  return {
+  EditorInfo info = {
       "memit",
       "writes many facts into several feed-forward layers in one solve (low-rank patch)",
       describe_settings<MemitSettings>(),
@@ -57,6 +58,12 @@ EditorInfo memit_editor() {
            "The weight of the covariance is smaller than the published 15,000, which applies only "
            "a part of an edit to small models.",
            "A question with a picture has altered pictures as context templates."})};
+  info.without_effect = [](const nlohmann::json& given) {
+    const auto settings = read_settings<MemitSettings>("memit", given);
+    auto sentences = settings_without_effect(given, settings.locate);
+    return sentences;
+  };
+  return info;
 }
 
 }  // namespace emend

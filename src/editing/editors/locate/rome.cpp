@@ -1,6 +1,6 @@
 #include "editing/editors/editors.h"
-#include "editing/editors/locate/closed_form.h"
 #include "editing/editors/locate/locating_editor.h"
+#include "editing/editors/locate/solve/closed_form.h"
 
 namespace emend {
 namespace {
@@ -49,17 +49,26 @@ class RomeEditor : public LocatingEditor {
 }  // namespace
 
 EditorInfo rome_editor() {
-  return {"rome",
-          "writes one fact into one feed-forward layer in closed form (low-rank patch)",
-          describe_settings<RomeSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<RomeEditor>(given); },
-          {},
-          with_common_departures(
-              {"The key is averaged over the context templates everywhere, as in R-ROME; "
-               "variant=original is the published algorithm.",
-               "5 generated prefixes are used instead of 20. A question with a picture has altered "
-               "pictures as context templates instead.",
-               "The covariance has a ridge, and weighs text and image positions separately."})};
+  EditorInfo info = {
+      "rome",
+      "writes one fact into one feed-forward layer in closed form (low-rank patch)",
+      describe_settings<RomeSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<RomeEditor>(given); },
+      {},
+      with_common_departures(
+          {"The key is averaged over the context templates everywhere, as in R-ROME; "
+           "variant=original is the published algorithm.",
+           "5 generated prefixes are used instead of 20. A question with a picture has altered "
+           "pictures as context templates instead.",
+           "The covariance has a ridge, and weighs text and image positions separately."})};
+  info.without_effect = [](const nlohmann::json& given) {
+    const auto settings = read_settings<RomeSettings>("rome", given);
+    auto sentences = settings_without_effect(given, settings.locate);
+    if (given.contains("value_batch") && settings.locate.where.module == "language")
+      sentences.push_back("value_batch has no effect: rome makes edits one by one");
+    return sentences;
+  };
+  return info;
 }
 
 }  // namespace emend

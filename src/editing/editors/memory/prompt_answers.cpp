@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "editing/editors/last_prompt_positions.h"
 #include "editing/editors/memory/counterfactual.h"
 
 namespace emend {
@@ -27,15 +28,12 @@ at::Tensor prompt_answers(const Model& model, const Batch& batch, const at::Tens
 }
 
 at::Tensor prompt_answers(const Pass& pass, const at::Tensor& logits) {
-  const auto mask = pass.mask.to(at::kLong);
-  const auto length = mask.sum(1);  // (B)
-  auto prompt = length;
-  if (pass.prompt_lengths.defined())
-    prompt = at::where(pass.prompt_lengths >= 0, at::minimum(pass.prompt_lengths, length), length);
-  // The position before which `prompt` real positions end.
-  const auto real = mask.cumsum(1);
-  const auto last = (real == prompt.unsqueeze(1)).to(at::kLong).argmax(1);  // (B)
-  const auto ends = at::arange(last.size(0), last.options()) * mask.size(1) + last;
+  const auto width = pass.positions.size(1);
+  const auto last = pass.prompt_lengths.defined()
+                        ? last_prompt_positions(pass)
+                        : pass.positions == pass.positions.amax(1, /*keepdim=*/true);
+  const auto index = last.to(at::kLong).argmax(1);  // (B)
+  const auto ends = at::arange(index.size(0), index.options()) * width + index;
   if (!pass.logit_positions.defined())
     return logits.flatten(0, 1).index_select(0, ends).to(at::kFloat);
   const auto found = ends.unsqueeze(1) == pass.logit_positions.unsqueeze(0);  // (B, K)

@@ -1,8 +1,8 @@
-#include "editing/editors/locate/value_forward.h"
+#include "editing/editors/locate/value/value_forward.h"
 
 #include <algorithm>
 
-#include "editing/editors/locate/lookup.h"
+#include "editing/editors/locate/contexts/lookup.h"
 #include "io/error.h"
 #include "models/caching/prefix.h"
 #include "models/caching/row_prefixes.h"
@@ -36,7 +36,11 @@ bool ValueForward::can_join(const EditContexts& edit, const Interventions& base)
 ValueForward::ValueForward(const Vlm& vlm, const std::vector<const EditContexts*>& edits,
                            const Site& site, const LocateSettings& settings,
                            const EditContext& context)
-    : vlm_(vlm), model_(*vlm.model), site_(site), base_(context.base) {
+    : vlm_(vlm),
+      model_(*vlm.model),
+      site_(site),
+      base_(context.base),
+      coordinates_(edits.front()->coordinates) {
   run_shared_positions(edits, settings, context);
   index_positions();
 }
@@ -143,6 +147,12 @@ std::vector<at::Tensor> ValueForward::logits(const std::vector<at::Tensor>& offs
     const auto added = offset.to(y.scalar_type());
     if (!positions_.defined()) {
       // The tiles of a picture are rows that follow each other, and can run one by one.
+      if (coordinates_.defined()) {
+        const auto rows = coordinates_.view({-1, y.size(1), added.size(0)})
+                              .slice(0, pictures, pictures + y.size(0));
+        pictures += y.size(0);
+        return y + at::matmul(rows.to(y.scalar_type()), added);
+      }
       const auto tiles = added.view({-1, y.size(1), y.size(2)});
       const auto index =
           at::arange(pictures, pictures + y.size(0), at::dtype(at::kLong).device(y.device()));

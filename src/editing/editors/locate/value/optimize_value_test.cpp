@@ -1,11 +1,11 @@
-#include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/locate/value/optimize_value.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/contexts/context_templates.h"
 #include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
 #include "io/testing.h"
@@ -104,7 +104,7 @@ TEST_F(OptimizeValueTest, AllPositionsOfAPictureHaveAnOffset) {
                                      {"projector", kProjector},
                                      {"vision_tower", kTowerSite}}) {
     auto settings = quick();
-    settings.module = module;
+    settings.where.module = module;
     const auto all = contexts(settings);
     EXPECT_EQ(all.size(), 3) << "the picture and two altered copies";
     const auto found = value(settings, site);
@@ -231,7 +231,7 @@ TEST_F(OptimizeValueTest, EditsOfABatchHaveTheValuesOfSingleEdits) {
 
 TEST_F(OptimizeValueTest, ModulesOfPicturesNeedAPicture) {
   auto settings = quick();
-  settings.module = "projector";
+  settings.where.module = "projector";
   auto text_only = request();
   text_only.image = {};
   EXPECT_THROW(edit_contexts(*vlm_, text_only, settings, {}), Error);

@@ -1,4 +1,4 @@
-#include "editing/editors/locate/null_space.h"
+#include "editing/editors/locate/solve/null_space.h"
 
 #include <fmt/format.h>
 

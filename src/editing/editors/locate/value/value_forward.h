@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "editing/editors/locate/edit_contexts.h"
+#include "editing/editors/locate/contexts/edit_contexts.h"
 
 namespace emend {
 
@@ -24,7 +24,8 @@ class ValueForward {
   // prompt does not pass through the site.
   std::vector<at::Tensor> outputs() const;
 
-  // The logits of each edit with its offset (n, out): (K, V) float32 at the positions that predict
+  // The logits of each edit with its offset (n, out), or with its change (n, out) if the contexts
+  // have coordinates: (K, V) float32 at the positions that predict
   // the answers of all contexts. The prompt "{subject} is a" at its last subject token follows as
   // one more position if the setting kl_factor is used.
   std::vector<at::Tensor> logits(const std::vector<at::Tensor>& offsets) const;
@@ -56,7 +57,8 @@ class ValueForward {
   const Site& site_;
   const Interventions& base_;
   std::vector<EditRows> edits_;
-  Pass kept_;  // before the stage of the site
+  Pass kept_;               // before the stage of the site
+  at::Tensor coordinates_;  // see EditContexts
   // (M) positions in the flattened (rows * T) to which an offset is added, and its index in the
   // offsets of all edits. Undefined for pictures.
   at::Tensor positions_, offsets_;

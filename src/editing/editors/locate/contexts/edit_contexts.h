@@ -18,6 +18,9 @@ struct EditContexts {
   std::vector<int64_t> lookup;  // language module: distances from the end of a row
   // (n) distances are the same for all rows. Other modules: empty, and all positions of a picture
   // are keys. Their rows are pictures, one for each context.
+  // (contexts, T, n) float32, if the change of a layer is optimized instead of an offset of its
+  // output: the coordinates of every position of the pictures; see PictureChange.
+  at::Tensor coordinates = {};
   int64_t size() const { return static_cast<int64_t>(forced.answers.size()); }
   // (rows) the first lookup position of each row.
   std::vector<int64_t> lookup_begins() const;

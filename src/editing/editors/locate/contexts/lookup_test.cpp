@@ -1,9 +1,9 @@
-#include "editing/editors/locate/lookup.h"
+#include "editing/editors/locate/contexts/lookup.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/contexts/context_templates.h"
 #include "editing/testing/tiny_vlm_test.h"
 #include "editing/training/forced.h"
 #include "io/error.h"

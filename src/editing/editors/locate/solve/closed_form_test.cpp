@@ -1,9 +1,9 @@
-#include "editing/editors/locate/closed_form.h"
+#include "editing/editors/locate/solve/closed_form.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
-#include "editing/editors/locate/null_space.h"
+#include "editing/editors/locate/solve/null_space.h"
 #include "io/error.h"
 
 namespace emend {

@@ -1,4 +1,4 @@
-#include "editing/editors/locate/closed_form.h"
+#include "editing/editors/locate/solve/closed_form.h"
 
 #include "editing/statistics/covariance.h"
 

@@ -1,4 +1,4 @@
-#include "editing/editors/locate/optimize_value.h"
+#include "editing/editors/locate/value/optimize_value.h"
 
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "editing/editors/locate/value_forward.h"
+#include "editing/editors/locate/value/value_forward.h"
 #include "editing/optim/optimizer.h"
 #include "editing/optim/sharpness.h"
 #include "io/error.h"
@@ -15,6 +15,11 @@
 
 namespace emend {
 namespace {
+
+// The length of a step of a change, relative to the norm of the output at one position.
+constexpr double kChangeStep = 0.0015;
+// The default limit of the disturbance of other pictures.
+constexpr double kLargestChange = 0.04;
 
 // The optimization of the value of one edit.
 class ValueOptimization {
@@ -26,15 +31,24 @@ class ValueOptimization {
         tokens_(answer_tokens(edit.forced).to(output.device())),
         bare_(static_cast<int64_t>(edit.forced.answers.front().size())),
         norm_(output.norm().item<double>()),
-        most_(clamp_norm_factor(settings, edit.request) * norm_),
+        coordinates_(edit.coordinates),
         limit_(settings.steps) {
     value_.output = output;
-    value_.offset = at::zeros_like(output).requires_grad_();
+    if (coordinates_.defined()) {
+      norm_ /= std::sqrt(static_cast<double>(output.size(0)));
+      variable_ = at::zeros({coordinates_.size(2), output.size(1)}, output.options());
+    } else {
+      variable_ = at::zeros_like(output);
+    }
+    variable_.requires_grad_();
+    const bool own_limit = coordinates_.defined() && settings.clamp_norm_factor == 0;
+    most_ = (own_limit ? kLargestChange : clamp_norm_factor(settings, edit.request)) * norm_;
     value_.stop_reason = "step_limit";
     start_optimizer();
   }
 
-  const at::Tensor& offset() const { return value_.offset; }
+  // The offset, or the change.
+  const at::Tensor& variable() const { return variable_; }
   int64_t steps() const { return static_cast<int64_t>(value_.losses.size()) - 1; }
   int64_t limit() const { return limit_; }
   double answer_loss() const { return value_.losses.back(); }
@@ -50,7 +64,8 @@ class ValueOptimization {
                   "lower the learning rate (--set lr=...) or clamp_norm_factor");
     if (steps() == limit_ && !sharpen(logits)) return {};
     auto loss = sharpness_ == 1 ? answer : answer_loss(logits, sharpness_);
-    loss = loss + settings_.weight_decay * value_.offset.norm() / (norm_ * norm_);
+    if (!coordinates_.defined())
+      loss = loss + settings_.weight_decay * variable_.norm() / (norm_ * norm_);
     if (logits.size(0) > tokens_.size(0)) {
       const auto after = at::log_softmax(logits[-1], 0);
       if (steps() == 0) before_ = after.detach();
@@ -68,23 +83,36 @@ class ValueOptimization {
       throw Error("editing::locate",
                   "the answer does not depend on " + site_.name + " at the position of the key",
                   "choose an earlier block (--set layers=...), or another key (--set lookup=last)");
-    optimizer_->step({gradient});
     at::NoGradGuard no_grad;
-    const double length = value_.offset.norm().item<double>();
+    if (coordinates_.defined())
+      variable_.sub_(gradient, (settings_.lr > 0 ? settings_.lr : kChangeStep) * norm_ /
+                                   std::max(gradient.norm().item<double>(), 1e-30));
+    else
+      optimizer_->step({gradient});
+    const double length = variable_.norm().item<double>();
     value_.clamped = length > most_;
-    if (value_.clamped) value_.offset.mul_(most_ / length);
+    if (value_.clamped) variable_.mul_(most_ / length);
   }
 
   EditValue finish() {
-    value_.offset = value_.offset.detach() * settings_.offset_scale;
+    at::NoGradGuard no_grad;
+    const auto found = variable_.detach() * settings_.offset_scale;
+    if (coordinates_.defined()) {
+      value_.change = found;
+      value_.offset = at::matmul(coordinates_[0], found);
+      value_.disturbance = found.norm().item<double>() / norm_;
+    } else {
+      value_.offset = found;
+    }
     return std::move(value_);
   }
 
  private:
   void start_optimizer() {
+    if (coordinates_.defined()) return;  // steps of steepest descent have no state
     const auto size = static_cast<double>(value_.output.numel());
     const double lr = settings_.lr > 0 ? settings_.lr : 0.1 * most_ / std::sqrt(size);
-    optimizer_ = make_optimizer("adam", {value_.offset}, {lr, 0});
+    optimizer_ = make_optimizer("adam", {variable_}, {lr, 0});
   }
 
   // Continues with sharper logits if the answer does not hold.
@@ -112,9 +140,11 @@ class ValueOptimization {
 
   const Site& site_;
   const LocateSettings& settings_;
-  at::Tensor tokens_;  // (K) answer tokens of all contexts
-  int64_t bare_;       // those of the bare context, which is the first
-  double norm_, most_;
+  at::Tensor tokens_;       // (K) answer tokens of all contexts
+  int64_t bare_;            // those of the bare context, which is the first
+  double norm_, most_ = 0;  // of the output; with a change, of one position
+  at::Tensor coordinates_;  // see EditContexts
+  at::Tensor variable_;     // (n, out) the offset or the change
   int64_t limit_;
   double sharpness_ = 1;
   at::Tensor before_;  // log-probabilities without the offset, for the KL divergence
@@ -135,7 +165,7 @@ std::vector<EditValue> optimize_together(const Vlm& vlm,
   while (!active.empty()) {
     at::AutoGradMode gradients(settings.steps > 0);
     std::vector<at::Tensor> offsets;
-    for (const auto* edit : active) offsets.push_back(edit->offset());
+    for (const auto* edit : active) offsets.push_back(edit->variable());
     const auto logits = forward.logits(offsets);
     std::vector<size_t> unfinished;
     std::vector<at::Tensor> losses, leaves;

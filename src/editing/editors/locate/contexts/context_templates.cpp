@@ -1,4 +1,4 @@
-#include "editing/editors/locate/context_templates.h"
+#include "editing/editors/locate/contexts/context_templates.h"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
-#include "editing/editors/locate/edit_contexts.h"
+#include "editing/editors/locate/contexts/edit_contexts.h"
 
 #include <algorithm>
 
-#include "editing/editors/locate/context_templates.h"
-#include "editing/editors/locate/lookup.h"
+#include "editing/editors/locate/contexts/context_templates.h"
+#include "editing/editors/locate/contexts/lookup.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 
@@ -32,11 +32,12 @@ std::vector<int64_t> EditContexts::lookup_begins() const {
 EditContexts edit_contexts(const Vlm& vlm, const EditRequest& request,
                            const LocateSettings& settings,
                            const std::vector<std::string>& prefixes) {
-  const bool language = module_part(settings.module) == Module::language;
+  const bool language = module_part(settings.where.module) == Module::language;
   if (!language && !request.image.present())
-    throw Error("editing::locate",
-                "the edit has no picture, so module '" + settings.module + "' does not see it",
-                "without a picture, only the language module can be edited");
+    throw Error(
+        "editing::locate",
+        "the edit has no picture, so module '" + settings.where.module + "' does not see it",
+        "without a picture, only the language module can be edited");
   EditContexts contexts;
   contexts.request = request;
   std::vector<EditRequest> requests = {request};

@@ -1,4 +1,4 @@
-#include "editing/editors/locate/lookup.h"
+#include "editing/editors/locate/contexts/lookup.h"
 
 #include <fmt/format.h>
 
