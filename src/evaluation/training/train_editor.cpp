@@ -170,12 +170,14 @@ EditExample example_of(const Record& record, const Protocol& protocol, bool own)
   EditExample example;
   example.edit = {record.image, edit_prompt(protocol, record),
                   continuation(protocol, record.target), record.before};
+  example.edit.fact = record.fact;
   if (own)
-    example.generality.push_back({example.edit.image, example.edit.prompt, example.edit.target});
+    example.generality.push_back(
+        {example.edit.image, example.edit.prompt, example.edit.target, record.fact});
   for (const auto& probe : record.probes) {
     if (probe.group == Group::reliability || probe.group == Group::portability) continue;
     TargetQuery query{probe.image, probe_prompt(protocol, record, probe),
-                      continuation(protocol, probe.answer)};
+                      continuation(protocol, probe.answer), probe.fact};
     auto& where = !is_locality(probe.group) ? example.generality
                   : probe.image.present()   ? example.image_locality
                                             : example.text_locality;

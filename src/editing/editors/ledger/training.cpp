@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/scope_labels.h"
 #include "editing/editors/memory/prompt_answers.h"
 
@@ -73,17 +74,23 @@ void TrainableLedger::add_calibration(const EditExample& example) {
     const auto batch = force(vlm_, {query}, /*end_of_answer=*/false).batch;
     const auto seen = look_at(vlm_, batch.pixels, store_);
     calibration_.push_back({question_features(vlm_, batch, seen, state_->features),
-                            answer_sketch(prompt_answers(*vlm_.model, batch, seen))});
+                            answer_sketch(prompt_answers(*vlm_.model, batch, seen)), query.fact});
   }
 }
 
 std::map<std::string, at::Tensor> TrainableLedger::tensors() const {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> keys;
-  for (const auto& [features, answer] : calibration_)
-    keys.push_back(at::cat({state_->keys.keys(features), answer}, 1).to(at::kCPU));
   auto all = state_->tensors();
-  if (!calibration_.empty()) all["calibration"] = at::cat(keys);
+  if (calibration_.empty()) return all;
+  std::vector<at::Tensor> keys;
+  std::vector<std::string> facts;
+  for (const auto& question : calibration_) {
+    keys.push_back(
+        at::cat({state_->keys.keys(question.features), question.answer}, 1).to(at::kCPU));
+    facts.push_back(question.fact);
+  }
+  all["calibration"] = at::cat(keys);
+  all["calibration_facts"] = fact_codes(facts);
   return all;
 }
 
@@ -155,7 +162,8 @@ void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
   if (tensors.count("calibration")) {
     auto networks = tensors;
-    networks.erase("calibration");  // it is computed again
+    networks.erase("calibration");  // they are computed again
+    networks.erase("calibration_facts");
     return copy_tensors(networks, state_->parameters(), "ledger", file);
   }
   // A checkpoint of SERAC has the same counterfactual model.

@@ -36,6 +36,7 @@ struct LedgerTrainingSettings {
 struct CalibrationQuestion {
   QuestionFeatures features;
   at::Tensor answer;  // (1, kSketchWidth)
+  std::string fact;   // TargetQuery::fact
 };
 
 class TrainableLedger : public TrainableEditor {
