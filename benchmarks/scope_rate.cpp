@@ -30,16 +30,12 @@ struct Questions {
 Questions unrelated_questions(const Vlm& vlm, const LedgerState& state, const Record& record,
                               const Protocol& protocol) {
   const auto example = example_of(record, protocol, /*own=*/false);
-  std::vector<at::Tensor> keys;
-  Questions all;
-  for (const auto* queries : {&example.image_locality, &example.text_locality})
-    for (const auto& query : *queries) {
-      const auto batch = force(vlm, {query}, /*end_of_answer=*/false).batch;
-      const auto seen = look_at(vlm, batch.pixels, nullptr);
-      keys.push_back(state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)));
-      all.facts.push_back(query.fact);
-    }
-  all.keys = at::cat(keys);
+  auto queries = example.image_locality;
+  queries.insert(queries.end(), example.text_locality.begin(), example.text_locality.end());
+  const auto batch = force(vlm, queries, /*end_of_answer=*/false).batch;
+  const auto seen = look_at(vlm, batch.pixels, nullptr, /*batched=*/true);
+  Questions all{state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)), {}};
+  for (const auto& query : queries) all.facts.push_back(query.fact);
   return all;
 }
 
