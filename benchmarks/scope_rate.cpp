@@ -1,5 +1,6 @@
 // Measures the rate of fresh unrelated questions of Scenes in the scope of a ledger, next to the
-// bound that its certificate gives, and the time that the routing of a question takes.
+// bound that its certificate gives, and the time that the routing of a question takes. Questions
+// about facts that the ledger edits are counted on their own.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -20,19 +21,30 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The keys of the unrelated questions of a record: (questions, width).
-at::Tensor unrelated_keys(const Vlm& vlm, const LedgerState& state, const Record& record,
-                          const Protocol& protocol) {
+// The questions of a record that its own edit leaves alone.
+struct Questions {
+  at::Tensor keys;  // (questions, width)
+  std::vector<std::string> facts;
+};
+
+Questions unrelated_questions(const Vlm& vlm, const LedgerState& state, const Record& record,
+                              const Protocol& protocol) {
   const auto example = example_of(record, protocol, /*own=*/false);
-  std::vector<at::Tensor> keys;
-  for (const auto* queries : {&example.image_locality, &example.text_locality})
-    for (const auto& query : *queries) {
-      const auto batch = force(vlm, {query}, /*end_of_answer=*/false).batch;
-      const auto seen = look_at(vlm, batch.pixels, nullptr);
-      keys.push_back(state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)));
-    }
-  return at::cat(keys);
+  auto queries = example.image_locality;
+  queries.insert(queries.end(), example.text_locality.begin(), example.text_locality.end());
+  const auto batch = force(vlm, queries, /*end_of_answer=*/false).batch;
+  const auto seen = look_at(vlm, batch.pixels, nullptr, /*batched=*/true);
+  Questions all{state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)), {}};
+  for (const auto& query : queries) all.facts.push_back(query.fact);
+  return all;
 }
+
+struct Count {
+  size_t asked = 0, touched = 0;
+  double percent() const {
+    return asked ? 100.0 * static_cast<double>(touched) / static_cast<double>(asked) : 0;
+  }
+};
 
 int run(int argc, char** argv) {
   CLI::App app("Measures how many unrelated questions are in the scope of a ledger.");
@@ -64,25 +76,34 @@ int run(int argc, char** argv) {
   options.grid = true;
   options.limit = questions;
   const auto suite = open_suite("scenes", options);
-  size_t asked = 0, touched = 0;
+  Count unrelated, edited;
   double seconds = 0;
-  for (size_t index = 0; asked < questions; ++index) {
-    const auto keys = unrelated_keys(vlm, state, suite->record(index), Protocol());
+  for (size_t index = 0; unrelated.asked < questions; ++index) {
+    const auto fresh = unrelated_questions(vlm, state, suite->record(index), Protocol());
     begin = Clock::now();
-    const auto entries = scopes.route(keys);
+    const auto entries = scopes.route(fresh.keys);
     seconds += since(begin);
-    asked += static_cast<size_t>(keys.size(0));
-    touched += static_cast<size_t>((entries >= 0).sum().item<int64_t>());
+    for (size_t i = 0; i < fresh.facts.size(); ++i) {
+      auto& count = scopes.edits(fresh.facts[i]) ? edited : unrelated;
+      ++count.asked;
+      count.touched += entries[static_cast<int64_t>(i)].item<int64_t>() >= 0;
+    }
   }
   const auto& certificate = scopes.certificate();
   fmt::print("entries            {}, opened in {:.2f} s\n", patch.memory.entries.size(),
              seconds_to_open);
-  fmt::print("certificate        at most {:.3g} % with confidence {:.3g} %, threshold {:.3f}\n",
-             100 * certificate.risk, 100 * certificate.confidence, certificate.threshold);
-  fmt::print("touched            {} of {} fresh questions, {:.3f} %\n", touched, asked,
-             100.0 * static_cast<double>(touched) / static_cast<double>(asked));
+  fmt::print(
+      "certificate        at most {:.3g} % with confidence {:.3g} %, threshold {:.3f}, from {} of "
+      "{} "
+      "questions; {} more are about edited facts\n",
+      100 * certificate.risk, 100 * certificate.confidence, certificate.threshold,
+      certificate.touched, certificate.samples, certificate.left_out);
+  fmt::print("touched            {} of {} fresh questions, {:.3f} %\n", unrelated.touched,
+             unrelated.asked, unrelated.percent());
+  fmt::print("about edited facts {} of {} fresh questions touched, {:.3f} %\n", edited.touched,
+             edited.asked, edited.percent());
   fmt::print("routing            {:.1f} us per question\n",
-             1e6 * seconds / static_cast<double>(asked));
+             1e6 * seconds / static_cast<double>(unrelated.asked + edited.asked));
   return 0;
 }
 

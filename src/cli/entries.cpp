@@ -35,14 +35,15 @@ std::string memory_text(const nlohmann::json& facts) {
   if (facts.is_null()) return {};
   const auto& scope = facts.at("certificate");
   const auto samples = scope.at("samples").get<int64_t>();
-  std::string text = samples == 0 ? std::string("  scope     not calibrated\n")
-                                  : fmt::format(
-                                        "  scope     touches at most {:g} % of unrelated questions "
-                                        "(confidence {:g} %), from "
-                                        "{} of {} calibration questions\n",
-                                        100 * scope.at("risk").get<double>(),
-                                        100 * scope.at("confidence").get<double>(),
-                                        scope.at("touched").get<int64_t>(), samples);
+  const auto left_out = scope.at("left_out").get<int64_t>();
+  std::string text = "  scope     not calibrated\n";
+  if (samples > 0)
+    text = fmt::format(
+        "  scope     touches at most {:g} % of unrelated questions (confidence {:g} %), from {} of "
+        "{} calibration questions{}\n",
+        100 * scope.at("risk").get<double>(), 100 * scope.at("confidence").get<double>(),
+        scope.at("touched").get<int64_t>(), samples,
+        left_out > 0 ? fmt::format("; {} more are about edited facts", left_out) : std::string());
   for (const auto& pair : facts.at("superseded"))
     text += fmt::format("  superseded  {} by {}\n", pair.at("entry").get<std::string>(),
                         pair.at("by").get<std::string>());

@@ -18,6 +18,7 @@ struct EditRequest {
   std::string target;        // includes the leading space
   std::string before = {};   // the answer of the unedited model, if known
   std::string subject = {};  // the words of the prompt that the fact is about, if known
+  std::string fact = {};     // Record::fact
 };
 
 // The state in which an edit is made.

@@ -253,7 +253,10 @@ Examples:
   command->add_option("--suite", arguments->suite, "source of the edits")
       ->check(one_of(suite_names()))
       ->capture_default_str();
-  command->add_option("--split", suite.split, "dataset split")->capture_default_str();
+  command
+      ->add_option("--split", suite.split,
+                   "dataset split; scenes: also pretrain, and lists such as pretrain,train")
+      ->capture_default_str();
   add_suite_files(*command, suite);
   command
       ->add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: unlimited)")

@@ -21,6 +21,7 @@ class PatchStack {
     return merged_.interventions(vlm, store);
   }
   const std::vector<SiteKeys>& keys() const { return merged_.keys(); }
+  const std::vector<Patch>& memories() const { return merged_.memories(); }
   const std::vector<Patch>& patches() const { return patches_; }
 
  private:

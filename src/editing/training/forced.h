@@ -11,9 +11,10 @@ namespace emend {
 
 // A question with its teacher-forced answer.
 struct TargetQuery {
-  Picture image;       // may be absent
-  std::string prompt;  // the formatted prompt
-  std::string target;  // includes the leading space; tokenized separately from the prompt
+  Picture image;          // may be absent
+  std::string prompt;     // the formatted prompt
+  std::string target;     // includes the leading space; tokenized separately from the prompt
+  std::string fact = {};  // Probe::fact
 };
 
 // Prompts and answers as one batch, with each distinct picture once, and the positions of the

@@ -53,6 +53,11 @@ class TrainableEditor {
   // add_calibration, which is called once for each before training begins.
   virtual int64_t calibration_records() const { return 0; }
   virtual void add_calibration(const EditExample&) {}
+  // The number of records, after those of calibration, that are given to `pool` once, before
+  // training begins. If there are any, a step draws its examples from them (pooled_losses).
+  virtual int64_t pooled_records() const { return 0; }
+  virtual void pool(const EditExample&) {}
+  virtual EditLosses pooled_losses(int64_t /*step*/) { return {}; }
   // Called after each validation with the share of edits that held.
   virtual void on_validation(double) {}
   // The editor in its current state, for validation. It is valid as long as the trainable.
@@ -72,6 +77,7 @@ class Trainer {
 
   // A step with gradients that are not finite changes nothing and is counted. The tenth successive
   // one throws emend::Error.
+  // The examples are not used if the networks draw them from a pool.
   EditLosses step(const std::vector<EditExample>& examples);
   int64_t steps() const { return steps_; }
   int64_t skipped() const { return skipped_; }

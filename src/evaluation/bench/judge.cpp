@@ -82,7 +82,7 @@ AppliedEdit Judge::make(Candidate& candidate, std::vector<RecordState>& states, 
       if (attempt([&] { read(state); }).empty())
         requests.push_back({state.record->image, edit_prompt(candidate.protocol, *state.record),
                             continuation(candidate.protocol, state.record->target),
-                            state.record->before, state.record->subject});
+                            state.record->before, state.record->subject, state.record->fact});
     if (requests.empty())
       throw Error("evaluation::judge", "no record can be read", "check the pictures of the suite");
     EditContext context;

@@ -16,8 +16,9 @@ struct EarlierEdit {
   std::string image, prompt, target;  // of the request; the prompt has its template
   std::string before, after;          // greedy answers
   bool held = false, holds = false;   // whether `before` and `after` are the target (same_answer)
-  bool replaced = false;              // the new edit changes the answer to the same question
-  std::string problem;                // why the question was not asked; empty if it was
+  // The new edit changes the answer to the same question, or its entry supersedes that of this one.
+  bool replaced = false;
+  std::string problem;  // why the question was not asked; empty if it was
 
   bool lost() const { return problem.empty() && held && !holds && !replaced; }
 };

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "editing/testing/every_editor.h"
 #include "evaluation/edits/edit_job.h"
 #include "evaluation/testing/tiny_record.h"
 
@@ -102,6 +103,27 @@ TEST_F(EarlierEditsTest, JobFindsTheEditsThatNoLongerHold) {
   EXPECT_EQ(replaced.after, "dog");
   EXPECT_TRUE(replaced.replaced);
   EXPECT_FALSE(replaced.lost());
+}
+
+TEST_F(EarlierEditsTest, EntriesThatTheNewEditSupersedesAreReplaced) {
+  std::filesystem::create_directories(vlm().folder + "/editors");
+  testing::write_trained_editor(editor_info("ledger"), vlm(), "");
+  const auto replaced = [&](double supersede) {
+    const auto editor =
+        make_editor("ledger", {{"risk", 1}, {"change", "none"}, {"supersede", supersede}});
+    PatchStack base;
+    base.apply(vlm(), editor->edit(vlm(), {question("Who?", " cat")}));
+    EditJob job;
+    job.editor = editor.get();
+    job.base = &base;
+    EditQuestion another;
+    another.prompt = "What?";
+    another.target = "dog";
+    job.edits = {{another, Protocol()}};
+    return run_edits(vlm(), job).earlier.at(0).replaced;
+  };
+  EXPECT_TRUE(replaced(1e6));
+  EXPECT_FALSE(replaced(0));
 }
 
 }  // namespace

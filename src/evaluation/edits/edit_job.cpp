@@ -63,6 +63,7 @@ class EditRun {
     if (earlier > 0) {
       part(fmt::format("asking {} again, after the edit", which));
       ask_earlier_after(edited, outcome);
+      mark_superseded(outcome);
     }
     measure_all(edited, outcome);
     record_effect(outcome);
@@ -153,6 +154,27 @@ class EditRun {
       auto& edit = outcome.earlier[i];
       edit.after = std::move(answers[i]);
       edit.holds = same_answer(edit.after, edit.target);
+    }
+  }
+
+  // An earlier entry whose question is nearly the same as that of a new one is not used any more.
+  void mark_superseded(EditOutcome& outcome) const {
+    const auto info = editor_info(outcome.patch.editor);
+    if (!info.memory_facts || outcome.patch.memory.entries.empty()) return;
+    std::set<std::string> made;
+    for (const auto& entry : outcome.patch.memory.entries) made.insert(entry.name);
+    for (const auto& memory : edited_.memories()) {
+      if (memory.editor != outcome.patch.editor) continue;
+      std::set<std::string> superseded;
+      const auto facts = info.memory_facts(memory);
+      for (const auto& pair : facts.at("superseded"))
+        if (made.count(pair.at("by"))) superseded.insert(pair.at("entry").get<std::string>());
+      for (const auto& entry : memory.memory.entries)
+        for (auto& edit : outcome.earlier)
+          edit.replaced |= superseded.count(entry.name) > 0 &&
+                           entry.facts.value("prompt", "") == edit.prompt &&
+                           entry.facts.value("target", "") == edit.target &&
+                           entry.facts.value("image", "") == edit.image;
     }
   }
 

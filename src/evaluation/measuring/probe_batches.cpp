@@ -58,13 +58,12 @@ std::vector<ProbeQuery> probe_queries(const Record& record, const Protocol& prot
          Group::reliability,
          record.target});
   for (const auto& probe : record.probes)
-    queries.push_back(
-        {{probe.image, probe_prompt(protocol, record, probe), continuation(protocol, probe.answer)},
-         probe.group,
-         probe.answer,
-         probe.similar,
-         probe.fact,
-         probe.alternative});
+    queries.push_back({{probe.image, probe_prompt(protocol, record, probe),
+                        continuation(protocol, probe.answer), probe.fact},
+                       probe.group,
+                       probe.answer,
+                       probe.similar,
+                       probe.alternative});
   return queries;
 }
 

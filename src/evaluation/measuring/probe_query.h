@@ -12,7 +12,6 @@ struct ProbeQuery : TargetQuery {
   Group group = Group::reliability;
   std::string expected;          // the answer without leading space
   bool similar = false;          // Probe::similar
-  std::string fact = {};         // Probe::fact
   std::string alternative = {};  // Probe::alternative
 };
 

@@ -153,15 +153,22 @@ void check(const TrainableEditor& trainable, const TrainJob& job) {
                       "suite");
 }
 
-void collect_calibration(TrainableEditor& trainable, const TrainJob& job) {
-  const auto records = trainable.calibration_records();
-  if (records == 0) return;
-  Progress progress("calibration records", records, 0);
-  for (int64_t i = 0; i < records; ++i) {
-    const auto index = static_cast<size_t>(trainable.training().validation + i);
-    trainable.add_calibration(example_of(job.suite->record(index), job.protocol, false));
-    progress.set(i + 1);
-  }
+// Gives the records that are kept out of training, and those of the pool, to the networks.
+void collect(TrainableEditor& trainable, const TrainJob& job) {
+  auto next = static_cast<size_t>(trainable.training().validation);
+  auto read = [&](const char* what, int64_t records, auto&& give) {
+    if (records == 0) return;
+    Progress progress(what, records, 0);
+    for (int64_t i = 0; i < records; ++i) {
+      give(example_of(job.suite->record(next++), job.protocol, false));
+      progress.set(i + 1);
+    }
+  };
+  read("calibration records", trainable.calibration_records(),
+       [&](const EditExample& example) { trainable.add_calibration(example); });
+  const auto left = static_cast<int64_t>(job.suite->size() - next);
+  read("features of records", std::min(trainable.pooled_records(), left),
+       [&](const EditExample& example) { trainable.pool(example); });
 }
 
 }  // namespace
@@ -170,12 +177,14 @@ EditExample example_of(const Record& record, const Protocol& protocol, bool own)
   EditExample example;
   example.edit = {record.image, edit_prompt(protocol, record),
                   continuation(protocol, record.target), record.before};
+  example.edit.fact = record.fact;
   if (own)
-    example.generality.push_back({example.edit.image, example.edit.prompt, example.edit.target});
+    example.generality.push_back(
+        {example.edit.image, example.edit.prompt, example.edit.target, record.fact});
   for (const auto& probe : record.probes) {
     if (probe.group == Group::reliability || probe.group == Group::portability) continue;
     TargetQuery query{probe.image, probe_prompt(protocol, record, probe),
-                      continuation(protocol, probe.answer)};
+                      continuation(protocol, probe.answer), probe.fact};
     auto& where = !is_locality(probe.group) ? example.generality
                   : probe.image.present()   ? example.image_locality
                                             : example.text_locality;
@@ -236,7 +245,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
 
   const Validation validation(vlm, trainable, job);
   const auto held_out = settings.validation + trainable.calibration_records();
-  collect_calibration(trainable, job);
+  collect(trainable, job);
   Order order(static_cast<size_t>(held_out), job.suite->size(), job.seed);
   InterruptGuard guard;
   Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
@@ -277,7 +286,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
 
   while (trainer.steps() < settings.steps && !stalled() && !InterruptGuard::interrupted()) {
     std::vector<EditExample> examples;
-    for (int64_t i = 0; i < settings.batch; ++i) {
+    for (int64_t i = 0; i < settings.batch && trainable.pooled_records() == 0; ++i) {
       const auto number = trainer.steps() * settings.batch + i;
       examples.push_back(example_of(job.suite->record(order.at(number)), job.protocol,
                                     settings.include_edit_prompt));

@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "editing/editors/ledger/training.h"
 #include "io/error.h"
 #include "io/tensors/safetensors.h"
 #include "io/testing.h"
@@ -160,6 +161,41 @@ TEST_F(TrainEditorTest, ResumesToTheSameResult) {
         EXPECT_TRUE(at::equal(tensor, two.tensors.at(key))) << editor << " " << name << " " << key;
     }
   }
+}
+
+// Draws its steps from a pool, and interrupts the training in the fifth one.
+class InterruptedLedger : public TrainableLedger {
+ public:
+  using TrainableLedger::TrainableLedger;
+  EditLosses pooled_losses(int64_t step) override {
+    if (step == 4) std::raise(SIGINT);
+    return TrainableLedger::pooled_losses(step);
+  }
+};
+
+TEST_F(TrainEditorTest, TrainingFromAPoolResumesToTheSameResult) {
+  const nlohmann::json settings = {
+      {"heads", 2}, {"head_width", 4}, {"hidden", 8},     {"embedding", 4},   {"rank", 2},
+      {"steps", 8}, {"batch", 4},      {"validate", 3},   {"validation", 2},  {"calibration", 2},
+      {"pool", 12}, {"neighbors", 1},  {"candidates", 6}, {"edit_weight", 0}, {"lr", 1e-3}};
+  const auto whole = train(settings, job("pooled.safetensors"), "ledger");
+  EXPECT_EQ(whole["steps"], 8);
+  InterruptedLedger interrupted(*vlm_, settings, nullptr);
+  const auto stopped = train_editor(*vlm_, interrupted, job("pooled-parts.safetensors"));
+  EXPECT_TRUE(stopped["interrupted"].get<bool>());
+  EXPECT_EQ(stopped["steps"], 5);
+  const auto resumed = train(settings, job("pooled-parts.safetensors", /*resume=*/true), "ledger");
+  EXPECT_EQ(resumed["history"], whole["history"]);
+  const auto base = vlm_->fingerprint();
+  const auto one = load_checkpoint(*folder_ / "pooled.safetensors.state", "ledger", base);
+  const auto two = load_checkpoint(*folder_ / "pooled-parts.safetensors.state", "ledger", base);
+  ASSERT_EQ(one.tensors.size(), two.tensors.size());
+  for (const auto& [key, tensor] : one.tensors)
+    EXPECT_TRUE(at::equal(tensor, two.tensors.at(key))) << key;
+
+  auto both = settings;
+  both["edit_weight"] = 1;
+  EXPECT_THROW(make_trainable_editor("ledger", *vlm_, both, nullptr), Error);
 }
 
 TEST_F(TrainEditorTest, FromStartsWithTheNetworksOfACheckpoint) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "io/error.h"
 #include "suites/random.h"
 
@@ -16,14 +18,24 @@ scenes::Split split_named(const std::string& name) {
   if (name == "train") return scenes::Split::train;
   if (name == "pretrain") return scenes::Split::pretrain;
   throw Error(kSuitePlace, fmt::format("scenes has no split '{}'", name),
-              "use one of: eval, train, pretrain");
+              "use one of: eval, train, pretrain, or a list: pretrain,train");
+}
+
+std::vector<scenes::Split> splits_named(const std::string& list) {
+  std::vector<scenes::Split> splits;
+  for (size_t begin = 0; begin <= list.size();) {
+    const auto end = std::min(list.find(',', begin), list.size());
+    splits.push_back(split_named(list.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return splits;
 }
 
 class ScenesSuite : public Suite {
  public:
   explicit ScenesSuite(const SuiteOptions& options)
       : options_(options),
-        split_(split_named(options.split)),
+        splits_(splits_named(options.split)),
         size_(options.limit > 0 ? options.limit : kRecords) {
     if (options.form != "vqa" && options.form != "caption" && options.form != "both" &&
         options.form != "composition")
@@ -56,8 +68,9 @@ class ScenesSuite : public Suite {
     }
     auto seed = first + index;
     const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);
-    auto record = caption ? scenes::caption_counterfactual(split_, seed, options_.probes)
-                          : scenes::counterfactual(split_, seed, options_.probes);
+    const auto split = splits_[index / 2 % splits_.size()];
+    auto record = caption ? scenes::caption_counterfactual(split, seed, options_.probes)
+                          : scenes::counterfactual(split, seed, options_.probes);
     record.id = fmt::format("scenes-{}{}-{}-{}", caption ? "caption-" : "", options_.split,
                             options_.seed, index);
     return record;
@@ -88,7 +101,7 @@ class ScenesSuite : public Suite {
   bool pairs() const { return options_.form == "composition"; }
 
   SuiteOptions options_;
-  scenes::Split split_;
+  std::vector<scenes::Split> splits_;  // of pairs of records, in turn
   size_t size_;
 };
 

@@ -137,6 +137,28 @@ TEST(ScenesSuite, FactsContainTheOptions) {
   EXPECT_THROW(open_suite("scenes", options())->record(40), Error);
 }
 
+// Two records of each split in turn, so that both forms occur in both.
+TEST(ScenesSuite, RecordsOfSeveralSplitsAlternate) {
+  auto asked = options("both");
+  asked.split = "pretrain,train";
+  const auto mixed = open_suite("scenes", asked);
+  asked.split = "pretrain";
+  const auto pretrain = open_suite("scenes", asked);
+  asked.split = "train";
+  const auto train = open_suite("scenes", asked);
+  for (size_t i = 0; i < 8; ++i) {
+    const auto record = mixed->record(i);
+    const auto same = (i / 2 % 2 ? train : pretrain)->record(i);
+    EXPECT_EQ(record.prompt, same.prompt);
+    EXPECT_EQ(record.fact, same.fact);
+  }
+  EXPECT_EQ(mixed->record(3).id, "scenes-caption-pretrain,train-0-3");
+  for (const char* split : {"pretrain,", ",train", "pretrain,test"}) {
+    asked.split = split;
+    EXPECT_THROW(open_suite("scenes", asked), Error) << split;
+  }
+}
+
 TEST(ScenesSuite, CaptionTargetsDifferInOneThing) {
   auto asked = options("caption");
   asked.probes = EditOptions{3, 2, 2, 2, 3};

@@ -159,11 +159,14 @@ void print_earlier(const EditReport& report) {
   std::string problem;
   std::vector<std::vector<std::string>> rows = {
       {"earlier edit that no longer holds", "target", "before", "after"}};
+  std::vector<std::vector<std::string>> superseded = {
+      {"earlier edit that this one replaces", "target", "after"}};
   for (const auto& edit : earlier) {
     if (!edit.problem.empty()) {
       if (unasked++ == 0) problem = edit.problem;
     } else if (edit.replaced) {
       ++replaced;
+      superseded.push_back({edit.prompt, edit.target, edit.after});
     } else if (edit.holds) {
       ++hold;
     } else if (!edit.held) {
@@ -181,6 +184,7 @@ void print_earlier(const EditReport& report) {
   if (replaced > 0) line += fmt::format(", {} replaced by this edit", replaced);
   if (unasked > 0) line += fmt::format(", {} could not be asked ({})", unasked, problem);
   std::cout << line << "\n";
+  if (replaced > 0) std::cout << "\n" << table(superseded);
   if (lost > 0) std::cout << "\n" << table(rows);
 }
 

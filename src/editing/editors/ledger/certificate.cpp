@@ -10,11 +10,8 @@
 namespace emend {
 
 nlohmann::json Certificate::json() const {
-  return {{"risk", risk},
-          {"confidence", confidence},
-          {"samples", samples},
-          {"touched", touched},
-          {"threshold", threshold}};
+  return {{"risk", risk},       {"confidence", confidence}, {"samples", samples},
+          {"touched", touched}, {"left_out", left_out},     {"threshold", threshold}};
 }
 
 int64_t certified_rank(int64_t samples, double risk, double confidence) {
@@ -33,15 +30,19 @@ int64_t required_samples(double risk, double confidence) {
   return static_cast<int64_t>(std::ceil(std::log1p(-confidence) / std::log1p(-risk)));
 }
 
-Certificate certify(const at::Tensor& distances, double risk, double confidence, double limit) {
-  Certificate certificate{risk, confidence, distances.size(0), 0, limit};
+Certificate certify(const at::Tensor& distances, double risk, double confidence, double limit,
+                    int64_t left_out) {
+  Certificate certificate{risk, confidence, distances.size(0), 0, left_out, limit};
   const auto rank = certified_rank(certificate.samples, risk, confidence);
   if (rank == 0)
     throw Error(
         "editing::ledger",
-        fmt::format("{} calibration questions cannot certify a risk of {} with a "
+        fmt::format("{} calibration questions{} cannot certify a risk of {} with a "
                     "confidence of {}; it takes {}",
-                    certificate.samples, risk, confidence, required_samples(risk, confidence)),
+                    certificate.samples,
+                    left_out > 0 ? fmt::format(" ({} more are about edited facts)", left_out)
+                                 : std::string(),
+                    risk, confidence, required_samples(risk, confidence)),
         "raise the risk (--set risk=...), or train with more questions (--set "
         "calibration=...)");
   const auto sorted = std::get<0>(distances.to(at::kCPU).to(at::kFloat).sort());

@@ -9,7 +9,9 @@ namespace emend {
 
 // A bound on the rate of unrelated questions that a memory of edits touches.
 //
-// The calibration questions are unrelated to all edits, and the memory was made without them. Each
+// The calibration questions are unrelated to all edits, and the memory was made without them. A
+// question about a fact that an entry edits is not unrelated, and it is left out: the bound is that
+// of the questions about other facts, and the rest is a sample of them. Each
 // has a distance to the memory: that of its key to the nearest edit's key. The threshold is one of
 // these distances, the k-th smallest, and questions nearer than it are in scope. For a fresh
 // question of the same kind, the rate below the k-th smallest of n distances has the distribution
@@ -22,6 +24,7 @@ struct Certificate {
   double confidence = 0.95;  // probability, over calibration sets, that the rate is not larger
   int64_t samples = 0;       // n, the number of calibration questions
   int64_t touched = 0;       // k - 1, the number of them that are in scope
+  int64_t left_out = 0;      // calibration questions about facts that are edited, not in n
   double threshold = 0;      // squared distance; a question is in scope if it is nearer
 
   nlohmann::json json() const;
@@ -34,6 +37,8 @@ int64_t required_samples(double risk, double confidence);
 
 // distances: (n) squared distances of the calibration questions to the memory. The threshold is at
 // most `limit`. Throws emend::Error, which says how many samples it takes, if n is too small.
-Certificate certify(const at::Tensor& distances, double risk, double confidence, double limit);
+// `left_out`: the number of questions that are not among them, because an entry edits their facts.
+Certificate certify(const at::Tensor& distances, double risk, double confidence, double limit,
+                    int64_t left_out = 0);
 
 }  // namespace emend

@@ -36,6 +36,13 @@ TEST(CertificateTest, TooFewSamplesNameTheNumberThatIsNeeded) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("it takes 299"), std::string::npos) << error.what();
   }
+  try {
+    certify(at::ones({100}), 0.01, 0.95, 1, /*left_out=*/12);
+    FAIL() << "100 samples certify a risk of 0.01";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("(12 more are about edited facts)"), std::string::npos)
+        << error.what();
+  }
 }
 
 // With distances that are uniform on [0, 1], the rate below a threshold is the threshold itself.

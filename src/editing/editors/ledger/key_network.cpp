@@ -51,8 +51,8 @@ at::Tensor KeyNetwork::Layers::operator()(at::Tensor x) const {
 
 at::Tensor KeyNetwork::texts(const at::Tensor& text) const { return text_(normalized_text(text)); }
 
-at::Tensor KeyNetwork::without_picture(const at::Tensor& text) const {
-  return picture_(none_.unsqueeze(0).expand({text.size(0), -1}));
+at::Tensor KeyNetwork::without_picture(int64_t count) const {
+  return picture_(none_.unsqueeze(0)).expand({count, -1});
 }
 
 KeyNetwork::Tokens KeyNetwork::tokens(const at::Tensor& pictures) const {
@@ -63,35 +63,54 @@ KeyNetwork::Tokens KeyNetwork::tokens(const at::Tensor& pictures) const {
   return {key_(placed).view(heads), value_(placed).view(heads), summary_(patch_(seen).flatten(1))};
 }
 
-at::Tensor KeyNetwork::crossed(const at::Tensor& text, const at::Tensor& pictures,
-                               const at::Tensor& pairs) const {
-  const auto states = normalized_text(text);
-  const auto seen = tokens(pictures);
-  const auto query = query_(states).view({-1, options_.heads, options_.head_width});
-  const auto scores = at::einsum("ahd,nqhd->anhq", {query, seen.keys}) /
+at::Tensor KeyNetwork::seen_parts(const at::Tensor& queries, const at::Tensor& gates,
+                                  const Tokens& seen) const {
+  const auto scores = (queries * seen.keys).sum(-1) /  // (B, Q, heads)
                       std::sqrt(static_cast<double>(options_.head_width));
-  const auto attended =
-      at::einsum("anhq,nqhd->anhd", {scores.softmax(-1), seen.values}).flatten(2).flatten(0, 1);
-  const auto which_text = at::floor_divide(pairs, pictures.size(0));
-  const auto which_picture = pairs.remainder(pictures.size(0));
-  return picture_(attended.index_select(0, pairs) +
-                  seen.summary.index_select(0, which_picture) *
-                      gate_(states).sigmoid().index_select(0, which_text));
+  const auto attended = (scores.softmax(1).unsqueeze(-1) * seen.values).sum(1).flatten(1);
+  return picture_(attended + seen.summary * gates);
+}
+
+at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictures,
+                                 const std::vector<int64_t>& which_text,
+                                 const std::vector<int64_t>& which_picture) const {
+  const auto index = [&](const std::vector<int64_t>& which) {
+    return at::tensor(which, at::kLong).to(options_.device);
+  };
+  const auto asked = texts(text).index_select(0, index(which_text));
+  if (options_.tokens == 0) return asked;
+  auto shown = without_picture(asked.size(0));
+  std::vector<int64_t> rows, row_text, row_picture;  // of the pairs with a picture
+  for (size_t p = 0; p < which_picture.size(); ++p) {
+    if (which_picture[p] < 0) continue;
+    rows.push_back(static_cast<int64_t>(p));
+    row_text.push_back(which_text[p]);
+    row_picture.push_back(which_picture[p]);
+  }
+  if (!rows.empty()) {
+    const auto states = normalized_text(text);
+    const auto query = query_(states).view({-1, 1, options_.heads, options_.head_width});
+    const auto all = tokens(pictures);
+    const auto of_picture = index(row_picture), of_text = index(row_text);
+    shown = shown.index_copy(
+        0, index(rows),
+        seen_parts(query.index_select(0, of_text), gate_(states).sigmoid().index_select(0, of_text),
+                   {all.keys.index_select(0, of_picture), all.values.index_select(0, of_picture),
+                    all.summary.index_select(0, of_picture)}));
+  }
+  return at::cat({asked, shown}, 1);
 }
 
 at::Tensor KeyNetwork::keys(const QuestionFeatures& features) const {
   const auto text = texts(features.text);
   if (options_.tokens == 0) return text;
-  auto picture = without_picture(features.text);
+  auto picture = without_picture(text.size(0));
   if (features.pictures.defined()) {
     const auto states = normalized_text(features.text);
-    const auto seen = tokens(features.pictures);
     const auto query = query_(states).view({-1, 1, options_.heads, options_.head_width});
-    const auto scores = (query * seen.keys).sum(-1) /  // (B, Q, heads)
-                        std::sqrt(static_cast<double>(options_.head_width));
-    const auto attended = (scores.softmax(1).unsqueeze(-1) * seen.values).sum(1).flatten(1);
-    picture = at::where(features.has_image.unsqueeze(-1).gt(0),
-                        picture_(attended + seen.summary * gate_(states).sigmoid()), picture);
+    picture =
+        at::where(features.has_image.unsqueeze(-1).gt(0),
+                  seen_parts(query, gate_(states).sigmoid(), tokens(features.pictures)), picture);
   }
   return at::cat({text, picture}, 1);
 }

@@ -29,13 +29,12 @@ class KeyNetwork {
   int64_t width() const { return options_.embedding * (options_.tokens > 0 ? 2 : 1); }
   // The keys of questions: (B, width).
   at::Tensor keys(const QuestionFeatures& features) const;
-  // The two parts of keys for combinations of texts (A, S, W) and pictures (N, Q, D): t (A,
-  // embedding), and p (P, embedding) of the pairs a * N + n in `pairs` (P).
+  // The keys of pairs of a text (U, S, W) and a picture (N, Q, D; -1: none): (P, width).
+  at::Tensor pair_keys(const at::Tensor& text, const at::Tensor& pictures,
+                       const std::vector<int64_t>& which_text,
+                       const std::vector<int64_t>& which_picture) const;
+  // t of texts: (U, embedding).
   at::Tensor texts(const at::Tensor& text) const;
-  at::Tensor crossed(const at::Tensor& text, const at::Tensor& pictures,
-                     const at::Tensor& pairs) const;
-  // p without a picture: (A, embedding).
-  at::Tensor without_picture(const at::Tensor& text) const;
 
   // The trainable tensors in a fixed order.
   NamedTensors parameters() const;
@@ -56,6 +55,12 @@ class KeyNetwork {
     at::Tensor keys, values, summary;
   };
   Tokens tokens(const at::Tensor& pictures) const;
+  // p of texts and pictures, row by row: queries (B, 1, heads, head_width), gates (B, heads *
+  // head_width).
+  at::Tensor seen_parts(const at::Tensor& queries, const at::Tensor& gates,
+                        const Tokens& seen) const;
+  // p without a picture: (count, embedding).
+  at::Tensor without_picture(int64_t count) const;
 
   Options options_;
   Layers text_, query_, gate_, picture_;

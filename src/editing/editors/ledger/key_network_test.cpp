@@ -33,11 +33,13 @@ TEST(KeyNetworkTest, KeysAreThePartsOfTextAndPicture) {
   const auto keys = network.keys(features);
   ASSERT_EQ(keys.sizes(), (at::IntArrayRef{3, network.width()}));
   const auto texts = network.texts(features.text);
-  const auto crossed = network.crossed(features.text, features.pictures, at::tensor({0L, 4L}));
   EXPECT_TRUE(at::allclose(keys.slice(1, 0, 4), texts));
-  EXPECT_TRUE(at::allclose(keys[0].slice(0, 4), crossed[0], 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(keys[1].slice(0, 4), crossed[1], 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(keys[2].slice(0, 4), network.without_picture(features.text)[2]));
+  const auto pairs =
+      network.pair_keys(features.text, features.pictures, {2, 0, 1, 0}, {-1, 0, 1, 1});
+  EXPECT_TRUE(at::allclose(pairs[0], keys[2], 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(pairs[1], keys[0], 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(pairs[2], keys[1], 1e-4, 1e-5));
+  EXPECT_FALSE(at::allclose(pairs[3], keys[0], 1e-2, 1e-2));  // another picture
 }
 
 TEST(KeyNetworkTest, PictureOfAQuestionWithoutPictureHasNoInfluence) {

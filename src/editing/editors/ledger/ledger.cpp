@@ -6,6 +6,7 @@
 
 #include "editing/editors/editors.h"
 #include "editing/editors/ledger/entry_change.h"
+#include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/recall.h"
 #include "editing/editors/ledger/training.h"
 #include "editing/editors/memory/language_sites.h"
@@ -103,6 +104,7 @@ NamedTensors LedgerState::parameters() const {
 std::map<std::string, at::Tensor> LedgerState::tensors() const {
   auto all = detached_tensors(parameters());
   all["calibration"] = calibration;
+  if (calibration_facts.defined()) all["calibration_facts"] = calibration_facts;
   return all;
 }
 
@@ -114,6 +116,11 @@ void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const s
                 "train the editor again with `emend train --editor ledger`");
   calibration = found->second.to(keys.device());
   rest.erase(found);
+  if (const auto facts = rest.find("calibration_facts"); facts != rest.end()) {
+    check_fact_codes(facts->second, calibration.size(0), file);
+    calibration_facts = facts->second;
+    rest.erase(facts);
+  }
   copy_tensors(rest, parameters(), "ledger", file);
 }
 
@@ -171,10 +178,12 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
     for (size_t i = 0; i < requests.size(); ++i) {
       const auto& request = requests[i];
       const auto& images = batch.rows[i].images;
+      nlohmann::json facts = {
+          {"prompt", request.prompt}, {"target", request.target}, {"image", request.image.path}};
+      if (!request.fact.empty()) facts["fact"] = request.fact;
       patch.memory.add(ledger_entry(
           entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),
-          {{"prompt", request.prompt}, {"target", request.target}, {"image", request.image.path}},
-          keys[static_cast<int64_t>(i)], changes[i].deltas));
+          std::move(facts), keys[static_cast<int64_t>(i)], changes[i].deltas));
     }
     return patch.interventions(vlm, context.store);
   };

@@ -51,6 +51,8 @@ struct LedgerState {
   KeyNetwork keys;
   LowRankChange counterfactual;  // how the model reads an edit in front of a question
   at::Tensor calibration;        // (M, width()) float32: keys of unrelated questions
+  // (M, kFactWidth): the codes of their facts (fact_codes); undefined if they are not known.
+  at::Tensor calibration_facts;
 
   NamedTensors parameters() const;
   std::map<std::string, at::Tensor> tensors() const;

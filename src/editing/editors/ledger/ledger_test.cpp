@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/recall.h"
 #include "editing/patches/merge.h"
 #include "editing/patches/patch_stack.h"
@@ -135,6 +136,40 @@ TEST_F(LedgerTest, CalibrationBoundsTheScope) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("it takes 299"));
   }
+}
+
+TEST_F(LedgerTest, CalibrationLeavesOutQuestionsAboutEditedFacts) {
+  auto patch = edited({request(1)}, {{"limit", 100}});
+  const auto key = patch.memory.entries[0].tensors.at("key");
+  auto calibration = key.repeat({500, 1});
+  calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
+  std::vector<std::string> facts(500, "another fact");
+  facts[0] = facts[1] = facts[400] = "what this is";
+  patch.memory.network["calibration"] = calibration;
+  patch.memory.network["calibration_facts"] = fact_codes(facts);
+  patch.settings["risk"] = 0.01;
+  // The fact of the edit is not known: nothing is left out.
+  EXPECT_NEAR(LedgerScopes(patch).certificate().threshold, 2, 1e-3);
+  EXPECT_EQ(LedgerScopes(patch).certificate().left_out, 0);
+
+  patch.memory.entries[0].facts["fact"] = "what this is";
+  const LedgerScopes scopes(patch);
+  EXPECT_EQ(scopes.certificate().samples, 497);
+  EXPECT_EQ(scopes.certificate().left_out, 3);
+  EXPECT_NEAR(scopes.certificate().threshold, 4, 1e-3);  // the second smallest of 3, 4, 5, ...
+  EXPECT_TRUE(scopes.edits("what this is"));
+  EXPECT_FALSE(scopes.edits("another fact"));
+  EXPECT_FALSE(scopes.edits(""));
+
+  patch.memory.network["calibration_facts"] = fact_codes({"one"});
+  EXPECT_THROW(LedgerScopes{patch}, Error);
+}
+
+TEST_F(LedgerTest, EntriesKeepTheFactOfTheirEdit) {
+  auto known = request(1);
+  known.fact = "what this is";
+  EXPECT_EQ(edited({known}).memory.entries[0].facts["fact"], "what this is");
+  EXPECT_FALSE(edited({request(1)}).memory.entries[0].facts.contains("fact"));
 }
 
 TEST_F(LedgerTest, DamagedEntriesAreRefused) {

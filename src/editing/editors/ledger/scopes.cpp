@@ -4,7 +4,9 @@
 
 #include <cmath>
 
+#include "editing/editors/ledger/fact_codes.h"
 #include "io/error.h"
+#include "io/json/json.h"
 
 namespace emend {
 namespace {
@@ -36,6 +38,14 @@ at::Tensor calibration_of(const Memory& memory) {
   return found->second.to(at::kCPU);
 }
 
+// Which of `count` calibration questions are about one of these facts: (count) bool.
+at::Tensor about(const Memory& memory, const std::set<std::string>& facts, int64_t count) {
+  const auto codes = memory.network.find("calibration_facts");
+  if (codes == memory.network.end()) return at::zeros({count}, at::kBool);
+  check_fact_codes(codes->second, count, "the patch's memory");
+  return has_fact(codes->second, facts);
+}
+
 at::Tensor key_of(const MemoryEntry& entry, int64_t width) {
   const auto found = entry.tensors.find("key");
   if (found == entry.tensors.end() || found->second.sizes() != at::IntArrayRef{width})
@@ -61,16 +71,23 @@ LedgerScopes::LedgerScopes(const Patch& patch)
   const auto keys = scoped(at::stack(all));
   superseded_ = superseded_entries(keys, settings_.supersede);
   std::vector<int64_t> active;
-  for (size_t i = 0; i < superseded_.size(); ++i)
-    if (superseded_[i] < 0) active.push_back(static_cast<int64_t>(i));
+  for (size_t i = 0; i < superseded_.size(); ++i) {
+    if (superseded_[i] >= 0) continue;
+    active.push_back(static_cast<int64_t>(i));
+    const auto& facts = patch.memory.entries[i].facts;
+    if (facts.is_object() && facts.contains("fact"))
+      facts_.insert(json_get<std::string>(facts, "fact", "the patch's memory"));
+  }
   active_ = at::tensor(active, at::kLong);
   keys_ = keys.index_select(0, active_);
   certificate_.risk = settings_.risk;
   certificate_.confidence = settings_.confidence;
   certificate_.threshold = settings_.limit;
-  if (settings_.risk < 1)
-    certificate_ = certify(nearest(scoped(calibration)).first, settings_.risk, settings_.confidence,
-                           settings_.limit);
+  if (settings_.risk == 1) return;
+  const auto edited = about(patch.memory, facts_, calibration.size(0));
+  const auto unrelated = calibration.index_select(0, edited.logical_not().nonzero().squeeze(1));
+  certificate_ = certify(nearest(scoped(unrelated)).first, settings_.risk, settings_.confidence,
+                         settings_.limit, calibration.size(0) - unrelated.size(0));
 }
 
 at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {

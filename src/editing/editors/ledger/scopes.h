@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,8 @@ class LedgerScopes {
   // For each key (B, width): the index of the entry in whose scope it is, or -1. (B) int64.
   at::Tensor route(const at::Tensor& keys) const;
   const Certificate& certificate() const { return certificate_; }
+  // Whether an entry that is not superseded edits this fact. Empty: not known, so none does.
+  bool edits(const std::string& fact) const { return !fact.empty() && facts_.count(fact) > 0; }
   // For each entry, the latest entry that replaces it because it edits the same question, or -1.
   const std::vector<int64_t>& superseded() const { return superseded_; }
   // {certificate, superseded: [{entry, by}]}, with the names of the entries.
@@ -32,6 +36,7 @@ class LedgerScopes {
   LedgerSettings settings_;
   LedgerConfig shape_;
   std::vector<std::string> names_;
+  std::set<std::string> facts_;  // of the active entries, where they are known
   std::vector<int64_t> superseded_;
   at::Tensor active_;  // (active entries) their indices
   at::Tensor keys_;    // (active entries, width) the parts that count

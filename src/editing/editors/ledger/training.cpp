@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <numeric>
 
-#include "editing/editors/ledger/scope_labels.h"
+#include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/memory/prompt_answers.h"
+#include "editing/editors/memory/scope_questions.h"
+#include "io/error.h"
 
 namespace emend {
 namespace {
@@ -44,6 +46,18 @@ void LedgerTrainingSettings::declare(SettingList& list) {
   list.whole("answers", answers, 0, 1000000,
              "maximum number of questions per edit that the model answers in a step; 0: all");
   list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
+  list.whole("pool", pool, 0, 100000000,
+             "number of records whose features are computed once and kept in memory, and from "
+             "which steps draw their edits; it needs edit_weight=0. 0: every step computes those "
+             "of new records");
+  list.whole("neighbors", neighbors, 0, 1000,
+             "with a pool: number of edits in a step, for each that is drawn at random, that are "
+             "hardest to tell from it");
+  list.whole("candidates", candidates, 1, 1000000,
+             "with a pool: number of random edits among which they are sought");
+  list.whole("crossed", crossed, 0, 1000,
+             "number of other edits whose texts are asked about an edit's pictures: those with the "
+             "most similar texts, and one more");
   list.whole("calibration", calibration, 0, 1000000,
              "number of records, kept out of training, whose unrelated questions calibrate the "
              "scopes of edits");
@@ -57,7 +71,11 @@ TrainableLedger::TrainableLedger(const Vlm& vlm, const nlohmann::json& settings,
       store_(store),
       settings_(read_settings<LedgerTrainingSettings>("ledger", settings)),
       state_(std::make_shared<LedgerState>(*vlm.model, settings_.shape,
-                                           static_cast<uint64_t>(settings_.seed))) {}
+                                           static_cast<uint64_t>(settings_.seed))) {
+  if (settings_.pool > 0 && settings_.edit_weight > 0)
+    throw Error("editing::ledger", "a pool trains the key network only",
+                "use --set edit_weight=0, or pool=0");
+}
 
 std::vector<TrainableParameter> TrainableLedger::parameters() const {
   std::vector<TrainableParameter> all;
@@ -68,39 +86,59 @@ std::vector<TrainableParameter> TrainableLedger::parameters() const {
 void TrainableLedger::add_calibration(const EditExample& example) {
   std::vector<TargetQuery> unrelated = example.image_locality;
   unrelated.insert(unrelated.end(), example.text_locality.begin(), example.text_locality.end());
-  for (const auto& query : unrelated) {
-    at::NoGradGuard no_grad;
-    const auto batch = force(vlm_, {query}, /*end_of_answer=*/false).batch;
-    const auto seen = look_at(vlm_, batch.pixels, store_);
-    calibration_.push_back({question_features(vlm_, batch, seen, state_->features),
-                            answer_sketch(prompt_answers(*vlm_.model, batch, seen))});
-  }
+  if (unrelated.empty()) return;
+  at::NoGradGuard no_grad;
+  const auto batch = force(vlm_, unrelated, /*end_of_answer=*/false).batch;
+  const auto seen = look_at(vlm_, batch.pixels, store_);
+  CalibrationQuestions questions{question_features(vlm_, batch, seen, state_->features),
+                                 answer_sketch(prompt_answers(*vlm_.model, batch, seen)),
+                                 {}};
+  for (const auto& query : unrelated) questions.facts.push_back(query.fact);
+  calibration_.push_back(std::move(questions));
 }
 
 std::map<std::string, at::Tensor> TrainableLedger::tensors() const {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> keys;
-  for (const auto& [features, answer] : calibration_)
-    keys.push_back(at::cat({state_->keys.keys(features), answer}, 1).to(at::kCPU));
   auto all = state_->tensors();
-  if (!calibration_.empty()) all["calibration"] = at::cat(keys);
+  if (calibration_.empty()) return all;
+  std::vector<at::Tensor> keys;
+  std::vector<std::string> facts;
+  for (const auto& record : calibration_) {
+    keys.push_back(at::cat({state_->keys.keys(record.features), record.answers}, 1).to(at::kCPU));
+    facts.insert(facts.end(), record.facts.begin(), record.facts.end());
+  }
+  all["calibration"] = at::cat(keys);
+  all["calibration_facts"] = fact_codes(facts);
   return all;
 }
 
+void TrainableLedger::pool(const EditExample& example) {
+  pool_.add(vlm_, example, store_, state_->features);
+}
+
+EditLosses TrainableLedger::pooled_losses(int64_t step) {
+  EditLosses losses;
+  losses.total = at::zeros({}, at::device(vlm_.model->device()).dtype(at::kFloat));
+  const auto chosen = pool_.choose(step, settings_.seed, settings_.training.batch,
+                                   settings_.neighbors + 1, settings_.candidates, state_->keys);
+  add_key_losses(losses, pool_, chosen, step);
+  return losses;
+}
+
 EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples) {
-  const auto all = ScopeQuestions::of(examples, settings_.texts, /*pictures=*/true);
-  const auto forced = force(vlm_, all.queries, settings_.end_of_answer);
-  const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
   EditLosses losses;
   losses.total = at::zeros({}, at::device(vlm_.model->device()).dtype(at::kFloat));
   if (settings_.key_weight > 0) {
-    const auto labels = scope_labels(all, forced, examples.size());
-    const auto [in_scope, out_of_scope] = key_losses(labels, forced.batch, seen);
-    losses.total = losses.total + settings_.key_weight * (in_scope + out_of_scope);
-    losses.generality += in_scope.item().toDouble();
-    losses.image_locality = out_of_scope.item().toDouble();
+    FeaturePool own;
+    for (const auto& example : examples) own.add(vlm_, example, store_, state_->features);
+    std::vector<size_t> all(examples.size());
+    std::iota(all.begin(), all.end(), 0);
+    add_key_losses(losses, own, all, steps_++);
   }
   if (settings_.edit_weight > 0) {
+    const auto all = ScopeQuestions::of(examples, settings_.texts, /*pictures=*/true);
+    const auto forced = force(vlm_, all.queries, settings_.end_of_answer);
+    const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
     const auto nll = counterfactual_loss(vlm_, state_->counterfactual, state_->shape.edit_prefix,
                                          all, forced, seen, settings_.answers);
     losses.total = losses.total + settings_.edit_weight * nll;
@@ -109,53 +147,28 @@ EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples) {
   return losses;
 }
 
-std::pair<at::Tensor, at::Tensor> TrainableLedger::key_losses(const ScopeLabels& labels,
-                                                              const Batch& batch,
-                                                              const at::Tensor& seen) const {
+void TrainableLedger::add_key_losses(EditLosses& losses, const FeaturePool& pool,
+                                     const std::vector<size_t>& chosen, int64_t number) const {
+  const auto edits = static_cast<int64_t>(chosen.size());
+  const auto bare = static_cast<size_t>(settings_.texts * static_cast<double>(edits));
+  const auto step = pool.step(chosen, number, bare, settings_.crossed, state_->keys);
+  const auto keys =
+      state_->keys.pair_keys(step.text, step.pictures, step.which_text, step.which_picture);
   const auto device = vlm_.model->device();
-  const auto index = [&](const std::vector<int64_t>& which) {
-    return at::tensor(which, at::kLong).to(device);
-  };
-  Batch distinct;
-  for (const auto query : labels.text_queries) {
-    distinct.rows.push_back(batch.rows[static_cast<size_t>(query)]);
-    distinct.rows.back().images.clear();
-  }
-  const auto text = question_features(vlm_, distinct, {}, state_->features).text;
-  const auto& keys = state_->keys;
-  const auto texts = keys.texts(text);  // (U, e)
-  const auto text_distances = key_distances(texts.index_select(0, index(labels.edit_text)), texts);
-  if (!state_->features.pictures)
-    return key_loss(text_distances, labels.in_scope.to(device), labels.out_of_scope.to(device));
-
-  // Only the pairs that count have a key. The last picture is none.
-  const auto width = labels.in_scope.size(1) / texts.size(0);
-  auto counts = at::logical_or(labels.in_scope, labels.out_of_scope).any(0);
-  counts.index_fill_(0, index(labels.edit_pair).to(at::kCPU), true);
-  const auto used = counts.nonzero().squeeze(1);  // (P)
-  const auto which_text = at::floor_divide(used, width);
-  const auto which_picture = used.remainder(width);
-  const auto bare = which_picture == width - 1;
-  const auto with = bare.logical_not().nonzero().squeeze(1);
-  auto pictures = keys.without_picture(text).index_select(0, which_text);  // (P, e)
-  if (with.numel() > 0)
-    pictures = pictures.index_copy(
-        0, with,
-        keys.crossed(text, seen.to(at::kFloat),
-                     (which_text * (width - 1) + which_picture).index_select(0, with)));
-  const auto place = at::cumsum(counts, 0) - 1;  // of a pair among the used ones
-  const auto edits = place.index_select(0, index(labels.edit_pair));
-  const auto distances = text_distances.index_select(1, which_text) +
-                         key_distances(pictures.index_select(0, edits), pictures);
-  return key_loss(distances, labels.in_scope.index_select(1, used),
-                  labels.out_of_scope.index_select(1, used));
+  const auto [in_scope, out_of_scope] =
+      key_loss(key_distances(keys.slice(0, 0, edits), keys), step.in_scope.to(device),
+               step.out_of_scope.to(device));
+  losses.total = losses.total + settings_.key_weight * (in_scope + out_of_scope);
+  losses.generality += in_scope.item().toDouble();
+  losses.image_locality = out_of_scope.item().toDouble();
 }
 
 void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
   if (tensors.count("calibration")) {
     auto networks = tensors;
-    networks.erase("calibration");  // it is computed again
+    networks.erase("calibration");  // they are computed again
+    networks.erase("calibration_facts");
     return copy_tensors(networks, state_->parameters(), "ledger", file);
   }
   // A checkpoint of SERAC has the same counterfactual model.

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "editing/editors/ledger/feature_pool.h"
 #include "editing/editors/ledger/ledger.h"
-#include "editing/editors/ledger/scope_labels.h"
 #include "editing/training/trainer.h"
 
 namespace emend {
@@ -15,15 +15,17 @@ namespace emend {
 // Keys: for an edit e, a question q in its scope and all questions n that are not,
 //   contrast = -log(exp(-b d(e, q)) / (exp(-b d(e, q)) + sum over n of exp(-b d(e, n))))
 //   margins  = softplus(b (d(e, q) - 0.5)) + softplus(b 1.5 + log sum over n of exp(-b d(e, n)))
-// with squared distances d and b = 3. Out of scope are the questions of the step's other examples,
-// the example's locality questions, its texts with all other pictures and without a picture, and
-// its unrelated texts with its pictures.
+// with squared distances d and b = 3. FeaturePool::step says which questions are out of scope.
 struct LedgerTrainingSettings {
   LedgerConfig shape;
   double key_weight = 1, edit_weight = 1;
   double texts = 0.125;  // share of a step's examples that lose their picture
   int64_t answers = 2;   // maximum number of questions for each example; 0: all
   bool end_of_answer = true;
+  int64_t pool = 0;            // number of records whose features are computed once; 0: none
+  int64_t neighbors = 3;       // per drawn edit of a step, those that are hard to tell from it
+  int64_t candidates = 256;    // edits among which they are sought
+  int64_t crossed = 3;         // texts of other edits with an edit's pictures
   int64_t calibration = 1000;  // number of records whose locality questions calibrate scopes
   int64_t seed = 0;
   TrainSettings training;
@@ -32,10 +34,11 @@ struct LedgerTrainingSettings {
   void declare(SettingList& list);
 };
 
-// An unrelated question, before the key network.
-struct CalibrationQuestion {
+// The unrelated questions of a record, before the key network.
+struct CalibrationQuestions {
   QuestionFeatures features;
-  at::Tensor answer;  // (1, kSketchWidth)
+  at::Tensor answers;              // (B, kSketchWidth)
+  std::vector<std::string> facts;  // TargetQuery::fact
 };
 
 class TrainableLedger : public TrainableEditor {
@@ -55,20 +58,25 @@ class TrainableLedger : public TrainableEditor {
   // `generality` has the loss of questions in scope and the nll. The localities have the loss of
   // questions out of scope.
   EditLosses losses(const std::vector<EditExample>& examples) override;
+  int64_t pooled_records() const override { return settings_.pool; }
+  void pool(const EditExample& example) override;
+  EditLosses pooled_losses(int64_t step) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<LedgerEditor>(std::shared_ptr<const LedgerState>(state_));
   }
 
  private:
-  // The losses of questions in scope and out of scope. `seen`: see look_at.
-  std::pair<at::Tensor, at::Tensor> key_losses(const ScopeLabels& labels, const Batch& batch,
-                                               const at::Tensor& seen) const;
+  // Adds the loss of the key network for these examples of a pool.
+  void add_key_losses(EditLosses& losses, const FeaturePool& pool,
+                      const std::vector<size_t>& chosen, int64_t step) const;
 
   const Vlm& vlm_;
   ActivationStore* store_;
   LedgerTrainingSettings settings_;
   std::shared_ptr<LedgerState> state_;
-  std::vector<CalibrationQuestion> calibration_;
+  std::vector<CalibrationQuestions> calibration_;
+  FeaturePool pool_;
+  int64_t steps_ = 0;  // without a pool
 };
 
 }  // namespace emend

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace emend {
+
+// Facts (Probe::fact) as tensors: 8 bytes of a hash, one number for each, which every dtype of a
+// checkpoint represents exactly.
+constexpr int64_t kFactWidth = 8;
+
+// (N, kFactWidth) float32. A fact that is not known (empty) has zeros.
+at::Tensor fact_codes(const std::vector<std::string>& facts);
+
+// Which codes are those of one of the facts: (N) bool. Codes of zeros are not.
+at::Tensor has_fact(const at::Tensor& codes, const std::set<std::string>& facts);
+
+// Throws emend::Error, which names `file`, if these are not the codes of `count` facts.
+void check_fact_codes(const at::Tensor& codes, int64_t count, const std::string& file);
+
+}  // namespace emend
