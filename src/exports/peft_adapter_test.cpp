@@ -119,7 +119,7 @@ TEST_F(PeftErrorsTest, AdaptersOfOtherModelsAreRefused) {
   EXPECT_THAT(error_of([&] { read_peft_adapter(other, adapter_folder("llama")); }),
               HasSubstr("model.layers.0.mlp.down_proj"));
   fs::remove(folder_.file("adapter/adapter_model.safetensors"));
-  EXPECT_THAT(error_with({}), HasSubstr("adapter_model.safetensors"));
+  EXPECT_THAT(error_with(nlohmann::json::object()), HasSubstr("adapter_model.safetensors"));
   EXPECT_THAT(error_of([&] { read_peft_adapter(*vlm_, folder_.file("none")); }),
               HasSubstr("adapter_config.json"));
 }

@@ -13,6 +13,15 @@
 #include "serving/api_error.h"
 
 namespace emend {
+namespace {
+
+ActivationStore::Options store_options(uint64_t bytes) {
+  ActivationStore::Options options;
+  options.memory_bytes = bytes;
+  return options;
+}
+
+}  // namespace
 
 struct Engine::Job {
   Job(ChatRequest asked, std::shared_ptr<const PatchStack> patches, OnText receiver,
@@ -53,7 +62,7 @@ struct Engine::Job {
 };
 
 Engine::Engine(const Vlm& vlm, ModelNames& models, const EngineOptions& options)
-    : vlm_(vlm), models_(models), options_(options), store_({options.picture_bytes}) {
+    : vlm_(vlm), models_(models), options_(options), store_(store_options(options.picture_bytes)) {
   thread_ = std::thread([this] { work(); });
 }
 

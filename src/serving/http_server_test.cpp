@@ -180,9 +180,9 @@ TEST_F(HttpServerTest, StreamsTheSameText) {
 
 TEST_F(HttpServerTest, StopTextsAndLimitsEndTheAnswer) {
   const auto whole = direct("base");
-  ASSERT_GT(whole.size(), 3u);
+  ASSERT_GE(whole.size(), 2u);
   auto body = question();
-  const auto stop = whole.substr(whole.size() / 2, 2);
+  const auto stop = whole.substr(whole.size() / 2, 1);
   body["stop"] = stop;
   EXPECT_EQ(answer(body), whole.substr(0, whole.find(stop)));
   EXPECT_EQ(post(body).second["choices"][0]["finish_reason"], "stop");

@@ -68,8 +68,8 @@ TEST_P(ArchitectureProgramTest, TracesAnswers) {
   EXPECT_EQ(std::filesystem::exists(path(name() + "-trace/overlay.png")), sees());
 }
 
-// Trained editors are found in the folder of the model. Each architecture gets a fifth of the editors
-// and modules, so that all of them run once; ArchitecturesTest has all of them on every
+// Trained editors are found in the folder of the model. Each architecture gets a fifth of the
+// editors and modules, so that all of them run once; ArchitecturesTest has all of them on every
 // architecture, without the program.
 TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
   const auto trained = testing::start_fork([] {

@@ -61,14 +61,14 @@ class ScenesSuite : public Suite {
                   "this is an error in emend; please report it");
     // Mixed, so that runs with seeds 1 and 2 have no records in common.
     const auto first = mix(options_.seed);
+    const auto split = splits_[index / 2 % splits_.size()];
     if (pairs()) {
-      auto record = scenes::composition(split_, first + index / 2, index % 2 == 0, options_.probes);
+      auto record = scenes::composition(split, first + index / 2, index % 2 == 0, options_.probes);
       record.id = fmt::format("scenes-composition-{}-{}-{}", options_.split, options_.seed, index);
       return record;
     }
     auto seed = first + index;
     const bool caption = options_.form == "caption" || (options_.form == "both" && index % 2 == 1);
-    const auto split = splits_[index / 2 % splits_.size()];
     auto record = caption ? scenes::caption_counterfactual(split, seed, options_.probes)
                           : scenes::counterfactual(split, seed, options_.probes);
     record.id = fmt::format("scenes-{}{}-{}-{}", caption ? "caption-" : "", options_.split,
