@@ -21,8 +21,8 @@ set(EMEND_process_TESTS Install ReportPage TestLabels)
 # Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
 # start first.
 set(EMEND_SLOW_TESTS
-  ArchitectureProgramTest 186
   ReadmeTest 174
+  ArchitectureProgramTest 130
   Install 116
   ArchitecturesTest 73
   ProgramTest 69
@@ -51,6 +51,7 @@ set(EMEND_SLOW_TESTS
   PrecisionProgramTest 6
   CollectMomentsTest 6
   StatsProgramTest 6
+  MergedFolderTest 5
   FolderSettings 5
   ImageFormatFuzz 5
   ProbeMeasurementTest 5
@@ -64,6 +65,8 @@ set(EMEND_SLOW_TESTS
   PatchTest 4
   IkeJudgingTest 4
   Listed 4
+  ExportProgramTest 4
+  HttpServerTest 3
   Generate 3
   SeracBundledTest 3
   MeasureBundledTest 3

@@ -34,7 +34,7 @@ SiteMoments example_moments() {
   return moments;
 }
 
-double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+double matrix_difference(const at::Tensor& a, const at::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max()).item<double>();
 }
 
@@ -46,7 +46,7 @@ TEST(CovarianceTest, CombinesTextImageAndPosition0) {
   const auto first = moments.first_mean.to(at::kDouble);
   const auto expected = others * (100.0 / 120) + at::outer(first, first) * (20.0 / 120) +
                         at::eye(kInputs, at::kDouble) * 0.01 * others.trace() / kInputs;
-  EXPECT_LT(largest_difference(covariance.matrix(), expected), 1e-14);
+  EXPECT_LT(matrix_difference(covariance.matrix(), expected), 1e-14);
   EXPECT_EQ(covariance.count(), 100);
 }
 
@@ -56,7 +56,7 @@ TEST(CovarianceTest, NaturalWeightsGiveTheMeanOverAllPositions) {
   const auto first = at::full({1, kInputs}, 30.0, at::kFloat);
   SiteMoments moments{"site", moment_of(text), moment_of(image), 1, first.squeeze(0)};
   const auto all = at::cat({text, image, first}).to(at::kDouble);
-  EXPECT_LT(largest_difference(Covariance(moments, 0.4, 0).matrix(), all.t().matmul(all) / 101),
+  EXPECT_LT(matrix_difference(Covariance(moments, 0.4, 0).matrix(), all.t().matmul(all) / 101),
             1e-6);
 }
 
@@ -76,10 +76,10 @@ TEST(CovarianceTest, SolvesAsLinalgSolve) {
   for (int64_t n : {1, 5, 30}) {
     const auto keys = inputs_of(n, 3).t();
     const auto k = keys.to(at::kDouble);
-    EXPECT_LT(largest_difference(covariance.solve(keys), at::linalg_solve(c, k)), 1e-12);
+    EXPECT_LT(matrix_difference(covariance.solve(keys), at::linalg_solve(c, k)), 1e-12);
     for (double lambda : {0.01, 1.0, 15000.0})
-      EXPECT_LT(largest_difference(covariance.solve_update(keys, lambda),
-                                   at::linalg_solve(c * lambda + k.matmul(k.t()), k)),
+      EXPECT_LT(matrix_difference(covariance.solve_update(keys, lambda),
+                                  at::linalg_solve(c * lambda + k.matmul(k.t()), k)),
                 1e-11)
           << n << " keys, lambda " << lambda;
   }
