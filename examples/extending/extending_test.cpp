@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "examples/extending/attention.h"
+#include "examples/extending/first_token.h"
 #include "examples/extending/pairs.h"
 #include "examples/extending/toy_vlm.h"
 #include "io/files/file.h"
 #include "io/testing.h"
 #include "models/core/random_weights.h"
+#include "nn/loss.h"
 #include "tests/tiny_llava.h"
 #include "tests/tiny_vlm.h"
 
@@ -65,6 +67,23 @@ TEST(Extending, SuiteReadsPairs) {
   ASSERT_EQ(record.probes.size(), 2u);
   EXPECT_EQ(record.probes[1].group, Group::text_generality);
   EXPECT_EQ(record.probes[1].text, "Who is it?");
+}
+
+TEST(Extending, MetricScoresTheFirstTokenOfEachAnswer) {
+  // Two rows of three positions; the answers have two tokens and one token.
+  const auto labels =
+      at::tensor({kIgnored, int64_t{1}, int64_t{2}, kIgnored, kIgnored, int64_t{0}}, at::kLong)
+          .view({2, 3});
+  auto logits = at::zeros({2, 3, 4});
+  logits[0][0][1] = 1;  // right; the second token is wrong
+  logits[1][1][3] = 1;  // wrong
+  EXPECT_EQ(first_token_accuracy(logits, labels), 0.5);
+  logits[1][1][0] = 2;
+  EXPECT_EQ(first_token_accuracy(logits, labels), 1);
+  EXPECT_THAT(error_of([&] {
+                first_token_accuracy(logits, at::full({2, 3}, kIgnored));
+              }),
+              HasSubstr("no answer position"));
 }
 
 }  // namespace

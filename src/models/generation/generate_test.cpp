@@ -76,6 +76,28 @@ TEST_P(Generate, EachRowEndsAtItsStopToken) {
   }
 }
 
+TEST_P(Generate, OnTokensSeesEveryTokenAndEndsRows) {
+  const auto batch = fixture.batch("image_left");
+  const auto whole = make(batch, greedy(6));
+  auto options = greedy(6);
+  Tokens seen(whole.size());
+  options.on_tokens = [&](int64_t row, const std::vector<int64_t>& tokens) {
+    EXPECT_EQ(tokens.size(), seen[row].size() + 1);
+    seen[row] = tokens;
+    return row > 0 || tokens.size() < 2;  // the first row ends after two tokens
+  };
+  const auto rows = generate_rows(*model, model->collate(batch, PadSide::left), {}, {}, options);
+  ASSERT_EQ(rows.size(), whole.size());
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto expected =
+        r > 0 ? whole[r] : std::vector<int64_t>(whole[0].begin(), whole[0].begin() + 2);
+    EXPECT_EQ(rows[r].tokens, expected) << r;
+    EXPECT_EQ(seen[r], expected) << r;
+    EXPECT_EQ(rows[r].finish_reason,
+              r > 0 ? FinishReason::max_new_tokens : FinishReason::cancelled);
+  }
+}
+
 TEST_P(Generate, StopsAtTheMaximumNumberOfPositions) {
   auto batch = fixture.batch("text_left");
   batch.rows.resize(1);

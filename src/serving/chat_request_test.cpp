@@ -1,0 +1,94 @@
+#include "serving/chat_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "io/testing.h"
+#include "serving/api_error.h"
+#include "tests/tiny_models.h"
+#include "tests/tiny_vlm.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class ChatRequestTest : public ::testing::Test {
+ protected:
+  // A text-only model whose chat template writes `role: content` lines.
+  void SetUp() override {
+    testing::write_tiny_llama(folder_.path());
+    testing::write_text(folder_.file("chat_template.jinja"),
+                        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+                        "{% if add_generation_prompt %}assistant:{% endif %}");
+    vlm_ = load_vlm(folder_.path());
+  }
+  ChatRequest parse(const json& body) const { return parse_chat_request(body, vlm_, "Q: {} A:"); }
+  static json message(const std::string& role, const std::string& content) {
+    return {{"role", role}, {"content", content}};
+  }
+  std::string refusal(json messages) const {
+    json body = {{"model", "base"}, {"messages", std::move(messages)}};
+    return error_of([&] { parse(body); });
+  }
+
+  TemporaryFolder folder_;
+  Vlm vlm_;
+};
+
+TEST_F(ChatRequestTest, ConversationsAreFormattedByTheChatTemplate) {
+  json body = {{"model", "base"}};
+  body["messages"] = {message("developer", "Be brief."), message("user", "Who?"),
+                      message("assistant", "A cat."), message("user", "Where?")};
+  EXPECT_EQ(parse(body).query.text,
+            "system: Be brief.\nuser: Who?\nassistant: A cat.\nuser: Where?\nassistant:");
+  body["messages"] = json::array({message("user", "Who?")});
+  EXPECT_EQ(parse(body).query.text, "user: Who?\nassistant:");
+  body["messages"][0]["content"] = {{{"type", "text"}, {"text", "Who"}},
+                                    {{"type", "text"}, {"text", " is it?"}}};
+  EXPECT_EQ(parse(body).query.text, "user: Who is it?\nassistant:");
+}
+
+TEST_F(ChatRequestTest, MessagesThatTheModelCannotAnswerAreRefused) {
+  EXPECT_THAT(refusal({message("user", "Who?"), message("assistant", "A cat.")}),
+              HasSubstr("last message must be the user's"));
+  json picture = message("user", "");
+  picture["content"] = json::array(
+      {{{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64,AAAA"}}}}});
+  EXPECT_THAT(refusal(json::array({picture})), HasSubstr("picture of the request"));
+  picture["content"][0]["type"] = "video";
+  EXPECT_THAT(refusal(json::array({picture})), HasSubstr("'text' or 'image_url'"));
+}
+
+TEST_F(ChatRequestTest, GenerationSettingsHaveTheNamesOfOpenAI) {
+  json body = {{"model", "base"}, {"messages", json::array({message("user", "Who?")})}};
+  const auto plain = parse(body);
+  EXPECT_EQ(plain.generation.temperature, 0);  // greedy
+  EXPECT_EQ(plain.generation.max_new_tokens, ChatLimits().default_new_tokens);
+  EXPECT_FALSE(plain.stream);
+  body.update({{"temperature", 0.5},
+               {"top_p", 0.9},
+               {"seed", 7},
+               {"max_tokens", 5},
+               {"max_completion_tokens", 3},
+               {"stop", "END"},
+               {"stream", true},
+               {"stream_options", {{"include_usage", true}}},
+               {"user", "somebody"},
+               {"n", 1},
+               {"tools", json::array()},
+               {"logprobs", nullptr}});
+  const auto request = parse(body);
+  EXPECT_EQ(request.generation.temperature, 0.5);
+  EXPECT_EQ(request.generation.top_p, 0.9);
+  EXPECT_EQ(request.generation.seed, 7u);
+  EXPECT_EQ(request.generation.max_new_tokens, 3);  // the newer name
+  EXPECT_EQ(request.stop, std::vector<std::string>{"END"});
+  EXPECT_TRUE(request.stream && request.include_usage);
+}
+
+}  // namespace
+}  // namespace emend
