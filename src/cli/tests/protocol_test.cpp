@@ -56,7 +56,7 @@ TEST_F(ProtocolProgramTest, BosIsRecordedAndChangesTheAnswers) {
   EXPECT_EQ(answers("never"), answers("auto"));  // mmedit-2024 omits BOS for this model
   EXPECT_NE(answers("always"), answers("auto"));
   // Another choice is another run.
-  expect_refused(bench("--bos always", "never"), "config.protocol.bos.asked");
+  expect_refused(bench("--bos always", "never"), "config.protocol.bos.requested");
 
   const std::string edit = std::string(kEdit) + "--allow-failed -o {}/a.patch --bos ";
   const auto edited = run_json(edit + "never");
@@ -105,7 +105,7 @@ TEST_F(ProtocolProgramTest, ResumedRunsKeepTheRecordedDtype) {
   EXPECT_EQ(read_file(path("stored/run.json")), before);
   EXPECT_EQ(results("stored")["config"]["protocol"]["ranking_dtype"]["used"], "float16");
   expect_refused(bench("--ranking-dtype float16", "stored", "fp16"),
-                 "config.protocol.ranking_dtype.asked was \"auto\" and is now \"float16\"");
+                 "config.protocol.ranking_dtype.requested was \"auto\" and is now \"float16\"");
   expect_refused(bench("", "stored"), "config.dtype_reason");
 }
 

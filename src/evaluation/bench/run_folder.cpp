@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "editing/targets/target_modules.h"
+#include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/files/writable.h"
@@ -79,6 +80,7 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
     return;
   }
   there_ = read_json(file("run.json"));
+  rename_old_result_keys(there_, 5);
   if (json_get_or<std::string>(there_, "format", "", file("run.json")) != kFormat)
     throw Error(kRunFolderPlace, fmt::format("'{}' is not a run of emend", file("run.json")),
                 "give a new folder with -o");
