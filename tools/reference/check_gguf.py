@@ -34,6 +34,9 @@ def tiny_folder(folder):
     """A tiny Llama of the tests with a byte-level tokenizer of 43 tokens, which has the letters of
     the prompt."""
     shutil.copytree(ROOT / "src/models/testdata/llama/gqa", folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["max_position_embeddings"] = 512  # each letter is a position
+    (folder / "config.json").write_text(json.dumps(config))
     letters = sorted(set((PROMPT + TARGET).replace(" ", "\u0120")))
     vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", *letters, "th", "\u0120th"])}
     added = [{"id": i, "content": token, "single_word": False, "lstrip": False, "rstrip": False,

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "cli/reports/table.h"
+#include "exports/gguf/gguf_adapter.h"
 #include "exports/gguf/gguf_model.h"
 #include "exports/merged_folder.h"
 #include "exports/peft_adapter.h"
@@ -163,6 +164,7 @@ void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchSt
     return print_json({{"kind", "export"},
                        {"format", "gguf"},
                        {"file", arguments.output},
+                       {"projector", result.projector},
                        {"tensors", result.tensors},
                        {"changed", result.changed},
                        {"bytes", result.bytes},
@@ -172,6 +174,8 @@ void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchSt
                        {"version", EMEND_VERSION}});
   std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
                            arguments.output, result.tensors, result.changed, result.bytes / 1e6);
+  if (!result.projector.empty())
+    std::cout << fmt::format("  written   {}  (vision tower and projector)\n", result.projector);
   if (result.changed > 0)
     std::cout << fmt::format("  rounding  {:.2g} of the change, at most ({})\n", result.rounding,
                              result.rounded);
@@ -256,8 +260,8 @@ void add_export(CLI::App& program) {
 hf: a Hugging Face folder with the edits in its weights. All other files are copied.
 peft: a LoRA adapter for the PEFT library, which is loaded on the unedited model. Changes of lora, rome,
 memit and mend have low rank and are exact. Dense changes (ft) are approximated.
-gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM. Without --patch, it has
-the unedited model.
+gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM or LLaVA 1.5, whose vision
+tower and projector are written beside it as OUTPUT-mmproj.gguf. Without --patch: the unedited model.
 gguf-lora: a LoRA adapter for llama.cpp, which is loaded on a GGUF file of the unedited model.
 Patches with a memory (ledger, serac, ike, grace, wise) cannot be exported.
 

@@ -4,177 +4,80 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "exports/gguf/gguf_names.h"
+#include "exports/gguf/gguf_source.h"
 #include "exports/gguf/gguf_tokenizer.h"
 #include "exports/gguf/q8_0.h"
 #include "exports/weight_changes.h"
 #include "io/error.h"
 #include "models/architectures/architecture.h"
-#include "models/config/json_fields.h"
-#include "models/config/llama_config.h"
-#include "nn/rotary.h"
 
 namespace emend {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kGgufModelPlace = "exports::gguf_model";
-
-// Numbers of the file types in llama.cpp, by the type of most tensors.
-uint32_t file_type(GgufType type) {
-  switch (type) {
-    case GgufType::f16:
-      return 1;
-    case GgufType::q8_0:
-      return 7;
-    case GgufType::bf16:
-      return 32;
-    case GgufType::f32:
-      break;
-  }
-  return 0;
-}
+const std::string kVisionBlock = "vision_tower.vision_model.encoder.layers.";
 
 GgufType type_of(at::ScalarType dtype) {
   if (dtype == at::kHalf) return GgufType::f16;
   return dtype == at::kBFloat16 ? GgufType::bf16 : GgufType::f32;
 }
 
-[[noreturn]] void refuse_setting(const std::string& setting) {
-  throw Error(kGgufModelPlace, fmt::format("llama.cpp cannot run this model: {}", setting),
-              "use --to hf");
-}
-
-// A LlamaForCausalLM folder that llama.cpp can run.
-struct GgufSource {
-  nlohmann::json json;
-  LlamaConfig config;
-  int64_t context = 0;  // max_position_embeddings
-
-  explicit GgufSource(const std::string& folder)
-      : json(read_json_object((fs::path(folder) / "config.json").string())) {
-    const JsonFields fields("config.json", json);
-    check_architecture(fields);
-    config = LlamaConfig::parse(fields);
-    context = fields.integer("max_position_embeddings", config.max_positions, 2, kMaxDimension);
-    if (config.activation != Activation::silu) refuse_setting("its hidden_act is not silu");
-    using Kind = RotaryConfig::Kind;
-    const auto kind = config.rotary.kind;
-    if (kind != Kind::plain && kind != Kind::linear && kind != Kind::llama3)
-      throw Error(kGgufModelPlace,
-                  "GGUF files with rotary embeddings of the types dynamic, yarn and longrope are "
-                  "not implemented",
-                  "use --to hf, and convert the folder with llama.cpp's script");
-  }
-
- private:
-  static void check_architecture(const JsonFields& fields) {
-    const auto type = fields.string("model_type").value_or("");
-    const auto name = fields.first_string("architectures").value_or(type);
-    if (name == "LlamaForCausalLM" || name == "llama") return;
-    if (type == "blip-2" || type == "minigpt4")
-      throw Error(kGgufModelPlace, fmt::format("llama.cpp does not run {}", name),
-                  "use --to hf, or serve the patch with `emend serve`");
-    throw Error(kGgufModelPlace,
-                fmt::format("GGUF files of {} are not implemented; LlamaForCausalLM is", name),
-                "use --to hf, and convert the folder with llama.cpp's script");
-  }
-};
-
-// Reorders the rows of a query or key projection; returns other tensors as they are.
-at::Tensor in_llama_cpp_order(const std::string& name, const at::Tensor& rows,
-                              const LlamaConfig& config) {
-  if (is_rotary_query(name)) return neighboring_rotary_rows(rows, config.heads);
-  if (is_rotary_key(name)) return neighboring_rotary_rows(rows, config.key_value_heads);
-  return rows;
-}
-
-std::string base_name(const std::string& folder) {
-  auto path = fs::weakly_canonical(folder);
-  if (path.filename().empty()) path = path.parent_path();
-  return path.filename().string();
-}
-
-GgufMetadata model_metadata(const GgufSource& source, const std::string& folder, GgufType type) {
-  const auto& c = source.config;
-  const auto number = [](int64_t value) { return static_cast<uint32_t>(value); };
-  GgufMetadata metadata = {{"general.architecture", "llama"},
-                           {"general.type", "model"},
-                           {"general.name", base_name(folder)},
-                           {"general.file_type", file_type(type)},
-                           {"general.quantization_version", uint32_t{2}},
-                           {"llama.vocab_size", number(c.vocabulary)},
-                           {"llama.context_length", number(source.context)},
-                           {"llama.embedding_length", number(c.hidden)},
-                           {"llama.block_count", number(c.layers)},
-                           {"llama.feed_forward_length", number(c.intermediate)},
-                           {"llama.attention.head_count", number(c.heads)},
-                           {"llama.attention.head_count_kv", number(c.key_value_heads)},
-                           {"llama.attention.key_length", number(c.head_width)},
-                           {"llama.attention.value_length", number(c.head_width)},
-                           {"llama.attention.layer_norm_rms_epsilon", static_cast<float>(c.eps)},
-                           {"llama.rope.dimension_count", number(c.head_width)},
-                           {"llama.rope.freq_base", static_cast<float>(c.rotary.theta)}};
-  if (c.rotary.kind == RotaryConfig::Kind::linear) {
-    metadata.emplace_back("llama.rope.scaling.type", "linear");
-    metadata.emplace_back("llama.rope.scaling.factor", static_cast<float>(c.rotary.factor));
-  }
-  return metadata;
-}
-
-// What llama.cpp divides the frequencies of plain rotary embeddings by.
-at::Tensor frequency_divisors(const RotaryConfig& config) {
-  auto plain = config;
-  plain.kind = RotaryConfig::Kind::plain;
-  return Rotary(plain).frequencies(1) / Rotary(config).frequencies(1);
-}
-
+// The tensors of the two files: of the language model, and of vision tower and projector.
 class GgufWeights {
  public:
   GgufWeights(const Vlm& vlm, const GgufSource& source, const PatchStack& stack, GgufType type,
               GgufModel& result)
-      : config_(source.config),
-        type_(type),
-        result_(result),
-        checkpoint_(Checkpoint::open(vlm.folder)) {
+      : source_(source), type_(type), result_(result), checkpoint_(Checkpoint::open(vlm.folder)) {
     auto changes =
         stack.patches().empty() ? std::map<std::string, WeightDelta>() : weight_changes(stack);
     const auto architecture = architecture_of(source.json);
     for (const auto& stored : checkpoint_.names()) {
       const auto name = architecture.names(stored);
-      if (name.ends_with(".rotary_emb.inv_freq")) continue;  // in folders of old releases
+      if (is_unused(name)) continue;
       const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
       const auto change = changes.find(site);
-      if (change == changes.end()) {
-        if (name == "lm_head.weight" && config_.tied) continue;
-        add(name, checkpoint_.info(stored).shape, [this, stored] { return read(stored); });
-        continue;
+      const auto& shape = checkpoint_.info(stored).shape;
+      const auto weight = [this, stored] { return read(stored); };
+      if (change != changes.end()) {
+        merge(name, shape, weight, change->second);
+        changes.erase(change);
+      } else if (site != output_layer() || !source_.language.tied) {
+        add(name, shape, weight);
       }
-      merge(
-          name, checkpoint_.info(stored).shape, [this, stored] { return read(stored); },
-          change->second);
-      changes.erase(change);
     }
-    for (const auto& [site, change] : changes) {  // a tied output layer
+    for (const auto& [site, change] : changes) {
+      if (site != output_layer() || !source_.language.tied)
+        throw Error(kGgufModelPlace,
+                    fmt::format("'{}' has no tensor for the changed layer '{}'", vlm.folder, site),
+                    "this is an error in emend; please report it");
       const auto weight = vlm.model->weight(vlm.model->site(site));
       merge(
           site + ".weight", weight.sizes().vec(), [weight] { return weight; }, change);
       result_.notes.push_back(
           fmt::format("{} was tied to the embeddings; it has a weight of its own now", site));
     }
-    if (config_.rotary.kind == RotaryConfig::Kind::llama3) {
-      const auto divisors = frequency_divisors(config_.rotary);
-      tensors_.push_back({"rope_freqs.weight", GgufType::f32, divisors.sizes().vec(),
-                          [divisors] { return divisors; }});
-    }
+    if (const auto divisors = source_.frequency_divisors())
+      language_.push_back({"rope_freqs.weight", GgufType::f32, divisors->sizes().vec(),
+                           [divisors = *divisors] { return divisors; }});
   }
 
-  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  const std::vector<GgufTensor>& language() const { return language_; }
+  const std::vector<GgufTensor>& vision() const { return vision_; }
 
  private:
+  std::string output_layer() const { return source_.prefix + "lm_head"; }
+
+  // Tensors that files contain, but no computation uses.
+  bool is_unused(const std::string& name) const {
+    if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".position_ids")) return true;
+    if (!source_.llava) return false;
+    if (name.starts_with("vision_tower.vision_model.post_layernorm.")) return true;
+    return name.starts_with(kVisionBlock) &&
+           std::atoll(name.c_str() + kVisionBlock.size()) >= source_.llava->vision_blocks();
+  }
+
   // Releases the pages of the tensor that was read before, which is written now.
   at::Tensor read(const std::string& stored) {
     if (!read_.empty()) checkpoint_.release_pages(read_);
@@ -182,33 +85,42 @@ class GgufWeights {
     return checkpoint_.tensor(stored);
   }
 
-  GgufType type_for(const std::string& name, const std::vector<int64_t>& shape) {
-    if (shape.size() < 2) return GgufType::f32;
+  // llama.cpp convolves patches in fp16 or fp32, and reads the positions of a tower in fp32.
+  GgufType type_for(const std::string& written, const std::vector<int64_t>& shape) {
+    if (shape.size() < 2 || written == "v.position_embd.weight") return GgufType::f32;
+    if (shape.size() > 2)
+      return type_ == GgufType::f16 || type_ == GgufType::q8_0 ? GgufType::f16 : GgufType::f32;
     if (type_ != GgufType::q8_0 || shape.back() % kQ8Block == 0) return type_;
     result_.notes.push_back(fmt::format(
-        "{} is fp16, because q8_0 needs rows of a multiple of {} values", name, kQ8Block));
+        "{} is fp16, because q8_0 needs rows of a multiple of {} values", written, kQ8Block));
     return GgufType::f16;
   }
 
-  void add(const std::string& name, const std::vector<int64_t>& shape,
-           std::function<at::Tensor()> values) {
-    const auto written = gguf_llama_name(name);
+  GgufType add(const std::string& name, const std::vector<int64_t>& shape,
+               const std::function<at::Tensor()>& values) {
+    const auto language = source_.language_name(name);
+    const auto written = language ? gguf_llama_name(*language) : gguf_clip_name(name);
     if (!written)
       throw Error(kGgufModelPlace, fmt::format("llama.cpp has no tensor for '{}'", name),
                   "use --to hf");
-    tensors_.push_back(
-        {*written, type_for(*written, shape), shape, [this, name, values = std::move(values)] {
-           return in_llama_cpp_order(name, values(), config_);
-         }});
+    const auto type = type_for(*written, shape);
+    if (!language) {
+      vision_.push_back({*written, type, shape, values});
+      return type;
+    }
+    language_.push_back({*written, type, shape, [this, name = *language, values] {
+                           return source_.in_llama_cpp_order(name, values());
+                         }});
+    return type;
   }
 
   void merge(const std::string& name, const std::vector<int64_t>& shape,
              const std::function<at::Tensor()>& weight, const WeightDelta& change) {
-    const auto type = type_for(name, shape);
-    add(name, shape, [this, name, weight, change, type] {
+    const auto type = std::make_shared<GgufType>();
+    *type = add(name, shape, [this, name, weight, change, type] {
       const auto delta = change.materialized().to(at::kCPU);
       const auto merged = weight().to(at::kCPU, at::kFloat) + delta;
-      note_rounding(name, gguf_rounded(merged, type) - merged, delta);
+      note_rounding(name, gguf_rounded(merged, *type) - merged, delta);
       return merged;
     });
     ++result_.changed;
@@ -219,21 +131,22 @@ class GgufWeights {
     const auto rounding = size > 0 ? error.norm().item<double>() / size : 0;
     if (rounding < result_.rounding) return;
     result_.rounding = rounding;
-    result_.rounded = *gguf_llama_name(name);
+    result_.rounded = name;
   }
 
-  const LlamaConfig config_;
+  const GgufSource& source_;
   const GgufType type_;
   GgufModel& result_;
   Checkpoint checkpoint_;
-  std::vector<GgufTensor> tensors_;
+  std::vector<GgufTensor> language_, vision_;
   std::string read_;
 };
 
-at::Tensor with_rank(const at::Tensor& factor, int64_t dim, int64_t rank) {
-  auto missing = factor.sizes().vec();
-  missing[dim] = rank - factor.size(dim);
-  return missing[dim] > 0 ? at::cat({factor, at::zeros(missing, factor.options())}, dim) : factor;
+// "edited.gguf" -> "edited-mmproj.gguf"
+std::string projector_path(const std::string& output) {
+  std::filesystem::path path(output);
+  return path.replace_filename(path.stem().string() + "-mmproj" + path.extension().string())
+      .string();
 }
 
 }  // namespace
@@ -242,59 +155,26 @@ GgufModel write_gguf_model(const Vlm& vlm, const PatchStack& stack, const std::s
                            const GgufModelOptions& options) {
   const GgufSource source(vlm.folder);
   check_gguf_output(output);
-  const auto type = options.type.value_or(type_of(vlm.stored_dtype));
-  auto metadata = model_metadata(source, vlm.folder, type);
-  for (auto& entry : gguf_tokenizer(vlm.folder, source.config.vocabulary, options.pre_tokenizer))
-    metadata.push_back(std::move(entry));
   GgufModel result;
+  if (source.llava) {
+    result.projector = projector_path(output);
+    check_gguf_output(result.projector);
+  }
+  const auto type = options.type.value_or(type_of(vlm.stored_dtype));
+  auto metadata = source.language_metadata(type);
+  for (auto& entry : gguf_tokenizer(vlm.folder, source.language.vocabulary, options.pre_tokenizer))
+    metadata.push_back(std::move(entry));
   const GgufWeights weights(vlm, source, stack, type, result);
-  result.tensors = static_cast<int64_t>(weights.tensors().size());
-  for (const auto& tensor : weights.tensors()) result.bytes += gguf_bytes(tensor);
+  for (const auto* tensors : {&weights.language(), &weights.vision()}) {
+    result.tensors += static_cast<int64_t>(tensors->size());
+    for (const auto& tensor : *tensors) result.bytes += gguf_bytes(tensor);
+  }
   if (options.begin) options.begin(result.bytes);
-  stream_gguf(output, metadata, weights.tensors(), options.written);
+  if (source.llava)
+    stream_gguf(result.projector, source.projector_metadata(type), weights.vision(),
+                options.written);
+  stream_gguf(output, metadata, weights.language(), options.written);
   return result;
-}
-
-std::vector<AdaptedLayer> write_gguf_adapter(const Vlm& vlm, const PatchStack& stack,
-                                             const std::string& output,
-                                             const LowRankOptions& options) {
-  const GgufSource source(vlm.folder);
-  check_gguf_output(output);
-  std::vector<AdaptedLayer> layers;
-  std::vector<LowRankFactors> factors;
-  int64_t rank = 0;
-  for (const auto& [site, change] : weight_changes(stack)) {
-    if (site == "lm_head" && source.config.tied)
-      throw Error(kGgufModelPlace,
-                  "the patch changes the output layer, whose weight is that of the embeddings in "
-                  "llama.cpp, so that an adapter cannot change it alone",
-                  "use --to gguf, which gives the layer a weight of its own");
-    factors.push_back(factors_of(site, change, options));
-    layers.push_back({site, factors.back().down.size(0), factors.back().error});
-    rank = std::max(rank, layers.back().rank);
-  }
-  std::vector<GgufTensor> tensors;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const auto name = layers[i].site + ".weight";
-    const auto written = gguf_llama_name(name);
-    if (!written)
-      throw Error(kGgufModelPlace, fmt::format("llama.cpp has no tensor for '{}'", name),
-                  "use --to hf");
-    const auto down = with_rank(factors[i].down, 0, rank);
-    const auto up = in_llama_cpp_order(name, with_rank(factors[i].up, 1, rank), source.config);
-    for (const auto& [ending, factor] : {std::pair{".lora_a", down}, std::pair{".lora_b", up}})
-      tensors.push_back({*written + ending, GgufType::f32, factor.sizes().vec(),
-                         [factor = factor] { return factor; }});
-  }
-  const GgufMetadata metadata = {{"general.architecture", "llama"},
-                                 {"general.type", "adapter"},
-                                 {"general.name", base_name(vlm.folder) + " edits"},
-                                 {"general.file_type", file_type(GgufType::f32)},
-                                 {"general.quantization_version", uint32_t{2}},
-                                 {"adapter.type", "lora"},
-                                 {"adapter.lora.alpha", static_cast<float>(rank)}};
-  stream_gguf(output, metadata, tensors);
-  return layers;
 }
 
 }  // namespace emend

@@ -7,7 +7,6 @@
 
 #include "editing/patches/patch_stack.h"
 #include "exports/gguf/gguf_writer.h"
-#include "exports/low_rank.h"
 
 namespace emend {
 
@@ -26,23 +25,17 @@ struct GgufModel {
   // The Frobenius norm of what rounding to the written type adds to the changed weights, relative
   // to the norm of the change; the largest of all weights.
   double rounding = 0;
-  std::string rounded;             // the tensor with that value, by llama.cpp's name
+  std::string rounded;             // the weight with that value
+  std::string projector;           // path of the second file; empty: none
   std::vector<std::string> notes;  // what a user should know
 };
 
-// Writes a LlamaForCausalLM with the stack's changes as a GGUF file for llama.cpp. An empty stack
+// Writes a LlamaForCausalLM or LLaVA 1.5 with the stack's changes as a GGUF file for llama.cpp, and
+// LLaVA's vision tower and projector as OUTPUT-mmproj.gguf beside it. An empty stack
 // gives the unedited model. Tensors are written one by one. Throws emend::Error if llama.cpp or
 // this function does not support the architecture, a setting or the tokenizer, if the stack has a
 // memory, or if `output` exists and is not a GGUF file; then nothing is written.
 GgufModel write_gguf_model(const Vlm& vlm, const PatchStack& stack, const std::string& output,
                            const GgufModelOptions& options = {});
-
-// Writes the changes as a LoRA adapter in a GGUF file, float32, for the unedited model in
-// llama.cpp. All layers have the same rank, which equals alpha: factors of a smaller rank get
-// zeros. Throws emend::Error as above, if the stack has no change, and if a tied output layer is
-// changed, which llama.cpp cannot adapt.
-std::vector<AdaptedLayer> write_gguf_adapter(const Vlm& vlm, const PatchStack& stack,
-                                             const std::string& output,
-                                             const LowRankOptions& options = {});
 
 }  // namespace emend

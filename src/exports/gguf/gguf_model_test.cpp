@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "exports/gguf/gguf_adapter.h"
 #include "io/files/file.h"
 #include "io/json/json.h"
 #include "io/testing.h"
@@ -255,20 +256,56 @@ TEST_F(GgufModelTest, SettingsThatLlamaCppLacksAreRefused) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
+TEST(GgufLlava, HasTwoFiles) {
+  TemporaryFolder folder;
+  testing::write_tiny_llava(folder.file("base"));
+  const auto vlm = load_vlm(folder.file("base"));
+  const std::string query = "language_model.model.layers.0.self_attn.q_proj",
+                    projector = "multi_modal_projector.linear_2",
+                    tower = "vision_tower.vision_model.encoder.layers.1.mlp.fc1";
+  PatchStack stack;
+  stack.apply(vlm, gguf_patch(vlm, {query, projector, tower}, 2));
+  GgufModelOptions options;
+  options.type = GgufType::f32;
+  const auto path = folder.file("edited.gguf");
+  const auto result = write_gguf_model(vlm, stack, path, options);
+  EXPECT_EQ(result.changed, 3);
+  EXPECT_EQ(result.projector, folder.file("edited-mmproj.gguf"));
+  const auto& deltas = stack.patches()[0].deltas;
+  const auto merged = [&](size_t i) {
+    const auto& site = vlm.model->site(deltas[i].site);
+    return vlm.model->weight(site).to(at::kFloat) + deltas[i].delta.materialized();
+  };
+  GgufFile language(path), vision(result.projector);
+  EXPECT_EQ(language.size(), 3u * 9 + 3);  // with an output layer
+  const auto found = language.tensor("blk.0.attn_q.weight"), rows = merged(0);
+  for (int64_t row = 0; row < 32; ++row)
+    EXPECT_TRUE(at::equal(found[row], rows[source_row(row, 8)])) << row;
+  // Two of the tower's three blocks run.
+  EXPECT_EQ(vision.size(), 2u * 16 + 5 + 4);
+  EXPECT_EQ(vision.string("general.architecture"), "clip");
+  EXPECT_EQ(vision.number<uint32_t>("clip.vision.block_count"), 2u);
+  EXPECT_TRUE(at::equal(vision.tensor("mm.2.weight"), merged(1)));
+  EXPECT_TRUE(at::equal(vision.tensor("v.blk.1.ffn_up.weight"), merged(2)));
+  EXPECT_EQ(vision.tensor("v.patch_embd.weight").dim(), 4);
+  EXPECT_THAT(error_of([&] { write_gguf_adapter(vlm, stack, path); }),
+              HasSubstr("change the language model only"));
+}
+
 class GgufArchitectures : public ::testing::TestWithParam<testing::TinyModel> {};
 
-TEST_P(GgufArchitectures, OnlyLlamaIsWritten) {
+TEST_P(GgufArchitectures, OnlyLlamaAndLlavaAreWritten) {
   TemporaryFolder folder;
   GetParam().write(folder.file("base"), 0);
   const auto vlm = load_vlm(folder.file("base"));
   const auto error = error_of([&] { write_gguf_model(vlm, {}, folder.file("a.gguf")); });
   const std::string name = GetParam().name;
-  if (name == "llama")
+  if (name == "llama" || name == "llava")
     EXPECT_EQ(error, "no error");
   else if (name == "blip2" || name == "minigpt4")
     EXPECT_THAT(error, HasSubstr("llama.cpp does not run"));
   else
-    EXPECT_THAT(error, HasSubstr("are not implemented; LlamaForCausalLM is"));
+    EXPECT_THAT(error, HasSubstr("are not implemented"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, GgufArchitectures, ::testing::ValuesIn(testing::kTinyModels),

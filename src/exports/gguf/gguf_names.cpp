@@ -19,6 +19,23 @@ constexpr NamePair kInBlocks[] = {
     {"mlp.down_proj", "ffn_down"}};
 const std::string kBlockPrefix = "model.layers.";
 
+constexpr NamePair kOutsideClipBlocks[] = {
+    {"vision_tower.vision_model.embeddings.class_embedding", "v.class_embd"},
+    {"vision_tower.vision_model.embeddings.patch_embedding.weight", "v.patch_embd.weight"},
+    {"vision_tower.vision_model.embeddings.position_embedding.weight", "v.position_embd.weight"},
+    {"vision_tower.vision_model.pre_layrnorm.weight", "v.pre_ln.weight"},
+    {"vision_tower.vision_model.pre_layrnorm.bias", "v.pre_ln.bias"},
+    {"multi_modal_projector.linear_1.weight", "mm.0.weight"},
+    {"multi_modal_projector.linear_1.bias", "mm.0.bias"},
+    {"multi_modal_projector.linear_2.weight", "mm.2.weight"},
+    {"multi_modal_projector.linear_2.bias", "mm.2.bias"}};
+constexpr NamePair kInClipBlocks[] = {
+    {"layer_norm1", "ln1"},         {"layer_norm2", "ln2"},
+    {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"},
+    {"self_attn.v_proj", "attn_v"}, {"self_attn.out_proj", "attn_out"},
+    {"mlp.fc1", "ffn_up"},          {"mlp.fc2", "ffn_down"}};
+const std::string kClipBlockPrefix = "vision_tower.vision_model.encoder.layers.";
+
 template <size_t N>
 std::optional<std::string> renamed(const NamePair (&pairs)[N], const std::string& module) {
   for (const auto& [name, ours] : pairs)
@@ -26,26 +43,37 @@ std::optional<std::string> renamed(const NamePair (&pairs)[N], const std::string
   return std::nullopt;
 }
 
-}  // namespace
-
-std::optional<std::string> gguf_llama_name(const std::string& name) {
-  const auto dot = name.rfind('.');
-  if (dot == std::string::npos) return std::nullopt;
-  const auto module = name.substr(0, dot), kind = name.substr(dot);
-  if (kind != ".weight" && kind != ".bias") return std::nullopt;
-  if (!module.starts_with(kBlockPrefix)) {
-    const auto found = renamed(kOutsideBlocks, module);
-    return found ? std::optional(*found + kind) : std::nullopt;
-  }
-  const auto end = module.find('.', kBlockPrefix.size());
-  if (end == std::string::npos) return std::nullopt;
-  const auto block = module.substr(kBlockPrefix.size(), end - kBlockPrefix.size());
-  const auto found = renamed(kInBlocks, module.substr(end + 1));
+// "PREFIX12.MODULE.weight" -> "12.OURS.weight".
+template <size_t N>
+std::optional<std::string> name_in_block(const NamePair (&pairs)[N], const std::string& prefix,
+                                         const std::string& name) {
+  const auto first = name.find('.', prefix.size()), last = name.rfind('.');
+  if (first == std::string::npos || last <= first) return std::nullopt;
+  const auto block = name.substr(prefix.size(), first - prefix.size()), kind = name.substr(last);
+  const auto found = renamed(pairs, name.substr(first + 1, last - first - 1));
   const bool numbered = !block.empty() && std::all_of(block.begin(), block.end(), [](char c) {
     return std::isdigit(static_cast<unsigned char>(c));
   });
-  if (!found || !numbered) return std::nullopt;
-  return "blk." + block + "." + *found + kind;
+  if (!found || !numbered || (kind != ".weight" && kind != ".bias")) return std::nullopt;
+  return block + "." + *found + kind;
+}
+
+}  // namespace
+
+std::optional<std::string> gguf_llama_name(const std::string& name) {
+  if (name.starts_with(kBlockPrefix)) {
+    const auto found = name_in_block(kInBlocks, kBlockPrefix, name);
+    return found ? std::optional("blk." + *found) : std::nullopt;
+  }
+  if (!name.ends_with(".weight")) return std::nullopt;
+  const auto found = renamed(kOutsideBlocks, name.substr(0, name.size() - 7));
+  return found ? std::optional(*found + ".weight") : std::nullopt;
+}
+
+std::optional<std::string> gguf_clip_name(const std::string& name) {
+  if (!name.starts_with(kClipBlockPrefix)) return renamed(kOutsideClipBlocks, name);
+  const auto found = name_in_block(kInClipBlocks, kClipBlockPrefix, name);
+  return found ? std::optional("v.blk." + *found) : std::nullopt;
 }
 
 at::Tensor neighboring_rotary_rows(const at::Tensor& rows, int64_t heads) {

@@ -18,6 +18,17 @@ TEST(GgufNames, AreThoseOfLlamaCpp) {
     EXPECT_EQ(gguf_llama_name(name), std::nullopt) << name;
 }
 
+TEST(GgufNames, OfVisionTowersAreThoseOfLlamaCpp) {
+  const std::string tower = "vision_tower.vision_model.";
+  EXPECT_EQ(gguf_clip_name(tower + "embeddings.class_embedding"), "v.class_embd");
+  EXPECT_EQ(gguf_clip_name(tower + "pre_layrnorm.bias"), "v.pre_ln.bias");
+  EXPECT_EQ(gguf_clip_name(tower + "encoder.layers.3.mlp.fc1.weight"), "v.blk.3.ffn_up.weight");
+  EXPECT_EQ(gguf_clip_name(tower + "encoder.layers.10.self_attn.out_proj.bias"),
+            "v.blk.10.attn_out.bias");
+  EXPECT_EQ(gguf_clip_name("multi_modal_projector.linear_2.weight"), "mm.2.weight");
+  EXPECT_EQ(gguf_clip_name(tower + "post_layernorm.weight"), std::nullopt);
+}
+
 // A head of four rows in two halves, (a b) (c d), becomes the pairs (a c) (b d).
 TEST(GgufNames, HalvesOfHeadsBecomeNeighbors) {
   const auto rows = at::arange(8).reshape({8, 1});

@@ -237,7 +237,9 @@ std::optional<int64_t> special_id(const std::string& role, const text::FolderTok
   const auto name = token_text(text::spec_field(tokens.named, (role + "_token").c_str()));
   if (!name.empty())
     if (const auto id = tokenizer.id(name)) return id;
-  const auto ids = config.ids((role + "_token_id").c_str());
+  const auto key = role + "_token_id";
+  auto ids = config.ids(key.c_str());
+  if (ids.empty()) ids = config.object("text_config").ids(key.c_str());
   return ids.empty() ? std::nullopt : std::optional(ids.front());
 }
 
