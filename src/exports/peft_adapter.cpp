@@ -26,41 +26,6 @@ using nlohmann::json;
 constexpr const char* kPeftPlace = "exports::peft_adapter";
 const std::string kPeftPrefix = "base_model.model.";
 
-struct Factors {
-  at::Tensor up, down;  // (out, r), (r, in)
-  double error = 0;
-};
-
-// The truncated singular value decomposition of a dense change.
-Factors factors_of(const std::string& site, const at::Tensor& dense, const PeftOptions& options) {
-  const at::NoGradGuard no_grad;
-  const auto svd = at::linalg_svd(dense.to(at::kDouble), /*full_matrices=*/false);
-  const auto& values = std::get<1>(svd);
-  const auto energy = values.square();
-  const auto total = energy.sum().item<double>();
-  // The squared error of each rank: what the singular values behind it hold.
-  const auto rest = (total - energy.cumsum(0)).clamp_min(0);
-  const auto error_of = [&](int64_t rank) {
-    return total > 0 ? std::sqrt(rest[rank - 1].item<double>() / total) : 0;
-  };
-  const auto largest = values.size(0);
-  auto rank = std::min(options.rank.value_or(1), largest);
-  if (!options.rank) {
-    while (rank < largest && error_of(rank) > options.max_error) ++rank;
-    if (rank * (dense.size(0) + dense.size(1)) >= dense.numel())
-      throw Error(
-          kPeftPlace,
-          fmt::format("the dense change of '{}' needs rank {} for an error of {:g}, so that "
-                      "an adapter would be larger than the change",
-                      site, rank, options.max_error),
-          "give a --rank or a larger --max-error; or use `--to hf`, which is exact; or make "
-          "the edit with lora");
-  }
-  const auto scaled = values.narrow(0, 0, rank);
-  return {(std::get<0>(svd).narrow(1, 0, rank) * scaled).to(at::kFloat).contiguous(),
-          std::get<2>(svd).narrow(0, 0, rank).to(at::kFloat).contiguous(), error_of(rank)};
-}
-
 json adapter_config(const std::string& base, const std::map<std::string, int64_t>& ranks) {
   int64_t largest = 0;
   json modules = json::array(), pattern = json::object();
@@ -109,15 +74,15 @@ std::shared_ptr<const TensorFile> open_adapter(const fs::path& folder) {
 }
 
 // The two factors of each module, by the site of the model.
-using Adapters = std::map<std::string, Factors>;
+using Adapters = std::map<std::string, LowRankFactors>;
 
 Adapters read_factors(const TensorFile& file, const Architecture& architecture) {
   Adapters adapters;
   for (const auto& [name, info] : file.tensors()) {
     auto module = name.starts_with(kPeftPrefix) ? name.substr(kPeftPrefix.size()) : name;
-    at::Tensor Factors::*factor = nullptr;
+    at::Tensor LowRankFactors::*factor = nullptr;
     for (const auto& [ending, member] :
-         {std::pair{".lora_A", &Factors::down}, std::pair{".lora_B", &Factors::up}})
+         {std::pair{".lora_A", &LowRankFactors::down}, std::pair{".lora_B", &LowRankFactors::up}})
       for (const char* rest : {".weight", ".default.weight"})
         if (module.ends_with(std::string(ending) + rest)) {
           module.resize(module.size() - std::string(ending).size() - std::string(rest).size());
@@ -163,19 +128,18 @@ class Pattern {
 
 }  // namespace
 
-std::vector<PeftLayer> write_peft_adapter(const Vlm& vlm, const PatchStack& stack,
-                                          const std::string& output, const PeftOptions& options) {
+std::vector<AdaptedLayer> write_peft_adapter(const Vlm& vlm, const PatchStack& stack,
+                                             const std::string& output,
+                                             const LowRankOptions& options) {
   const auto changes = weight_changes(stack);
   const auto architecture =
       architecture_of(read_json_object((fs::path(vlm.folder) / "config.json").string()));
   AtomicDirectory folder(output);
-  std::vector<PeftLayer> layers;
+  std::vector<AdaptedLayer> layers;
   std::map<std::string, int64_t> ranks;
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const auto& [site, change] : changes) {
-    const auto factors = change.low_rank()
-                             ? Factors{change.up.contiguous(), change.down.contiguous()}
-                             : factors_of(site, change.dense, options);
+    const auto factors = factors_of(site, change, options);
     const auto module = architecture.module_path(site);
     ranks[module] = factors.down.size(0);
     layers.push_back({site, factors.down.size(0), factors.error});

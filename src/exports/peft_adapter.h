@@ -1,34 +1,21 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "editing/patches/patch_stack.h"
+#include "exports/low_rank.h"
 
 namespace emend {
-
-struct PeftOptions {
-  // Dense changes are approximated by a singular value decomposition: with this rank; or, if none,
-  // with the smallest rank whose relative error (Frobenius norm) is at most `max_error`.
-  std::optional<int64_t> rank;
-  double max_error = 1e-3;
-};
-
-struct PeftLayer {
-  std::string site;
-  int64_t rank = 0;
-  double error = 0;  // relative error of the approximation; 0: exact
-};
 
 // Writes adapter_config.json and adapter_model.safetensors of PEFT's LoRA [arXiv 2106.09685] with
 // delta = B A, so that alpha equals the rank. Modules have their full paths in transformers 5. A
 // low-rank change is written exactly. Throws emend::Error if the stack has a memory or no change,
 // if `output` exists, or if a dense change would need factors larger than itself; then nothing is
 // written.
-std::vector<PeftLayer> write_peft_adapter(const Vlm& vlm, const PatchStack& stack,
-                                          const std::string& output,
-                                          const PeftOptions& options = {});
+std::vector<AdaptedLayer> write_peft_adapter(const Vlm& vlm, const PatchStack& stack,
+                                             const std::string& output,
+                                             const LowRankOptions& options = {});
 
 // Reads the folder of a LoRA adapter as a patch of `vlm`. Names of older and newer releases of
 // transformers are accepted. Throws emend::Error if a file is missing or malformed, if the adapter

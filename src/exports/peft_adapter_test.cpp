@@ -143,7 +143,7 @@ TEST_F(PeftErrorsTest, DenseChangesAreApproximated) {
   EXPECT_THAT(error_of([&] { write_peft_adapter(*vlm_, full, folder_.file("none")); }),
               HasSubstr("larger than the change"));
   EXPECT_FALSE(fs::exists(folder_.file("none")));
-  PeftOptions options;
+  LowRankOptions options;
   options.rank = 1;
   const auto rough = write_peft_adapter(*vlm_, full, folder_.file("rough"), options);
   EXPECT_EQ(rough[0].rank, 1);

@@ -7,11 +7,9 @@
 #include <vector>
 
 #include "io/error.h"
-#include "io/files/file.h"
-#include "io/files/path.h"
-#include "io/json/json.h"
 #include "text/jinja/evaluator.h"
 #include "text/jinja/parsing/parser.h"
+#include "text/loading/chat_template_text.h"
 #include "text/loading/folder_tokens.h"
 #include "text/loading/spec.h"
 
@@ -44,38 +42,6 @@ std::tm time_of(const std::string& date) {
     throw Error("text::chat_template", fmt::format("'{}' is not a valid date", date),
                 "use the form YYYY-MM-DD, for example 2024-07-26");
   return time;
-}
-
-// The template: a string, or the one named "default" in a list.
-std::string chosen(const nlohmann::json& value, const std::string& file) {
-  if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array())
-    text::malformed(file, "'chat_template' should be a string or a list of named templates");
-  std::string names;
-  for (const auto& entry : value) {
-    const auto name = text::spec_string(entry, "name", file);
-    if (name == "default") return text::spec_string(entry, "template", file);
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  text::malformed(file, fmt::format("none of its chat templates ({}) is named 'default'", names));
-}
-
-struct Source {
-  std::string text, name;
-};
-
-std::optional<Source> find(const fs::path& folder, const nlohmann::json& config) {
-  if (const auto file = folder / "chat_template.jinja"; path_exists(file))
-    return Source{read_file(file.string()), file.string()};
-  if (const auto file = folder / "chat_template.json"; path_exists(file)) {
-    const auto value = read_json(file.string());
-    const auto& found = text::spec_field(value, "chat_template");
-    return Source{chosen(found, file.string()), file.string()};
-  }
-  const auto& found = text::spec_field(config, "chat_template");
-  if (found.is_null()) return std::nullopt;
-  const auto file = (folder / text::kTokenizerConfig).string();
-  return Source{chosen(found, file), file + ", chat_template"};
 }
 
 std::string content(const nlohmann::json& token) {
@@ -132,9 +98,9 @@ bool ChatTemplate::uses_date() const { return parsed_->uses_date; }
 
 std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder, const std::string& date) {
   const auto config = text::read_tokenizer_config(folder);
-  const auto source = find(folder, config);
+  const auto source = text::read_chat_template(folder, config);
   if (!source) return std::nullopt;
-  ChatTemplate made = parse(source->text, source->name, date);
+  ChatTemplate made = parse(source->text, source->place, date);
   made.special_tokens_ = template_tokens(folder, config);
   return made;
 }

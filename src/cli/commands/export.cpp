@@ -5,6 +5,8 @@
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "cli/reports/table.h"
+#include "exports/gguf/gguf_adapter.h"
+#include "exports/gguf/gguf_model.h"
 #include "exports/merged_folder.h"
 #include "exports/peft_adapter.h"
 #include "io/error.h"
@@ -17,11 +19,12 @@ namespace emend::cli {
 namespace {
 
 constexpr size_t kCheckedPrompts = 20;
+constexpr double kLostChange = 0.5;  // a warning is given for more rounding, relative to the change
 
 struct ExportArguments {
   Common common;
   std::vector<std::string> patches;
-  std::string output, format = "hf", dtype = "stored";
+  std::string output, format = "hf", dtype, pre_tokenizer;
   std::optional<int64_t> rank;
   double max_error = 1e-3;
   bool check = true;
@@ -71,28 +74,43 @@ Check check_answers(const ExportArguments& arguments, const Vlm& vlm, const Patc
   return check;
 }
 
+// Shows how much of the weights is written, and stops when the user interrupts.
+class WritingProgress {
+ public:
+  template <class Options>
+  void follow(Options& options) {
+    options.begin = [this](uint64_t bytes) { all_ = bytes; };
+    options.written = [this](uint64_t bytes) { written(bytes); };
+  }
+  void end() { progress_.reset(); }
+
+ private:
+  void written(uint64_t bytes) {
+    done_ += bytes;
+    if (!progress_)
+      progress_ = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all_ / 1'000'000));
+    progress_->set(static_cast<int64_t>(done_ / 1'000'000));
+    if (InterruptGuard::interrupted()) {
+      std::cerr << "emend: stopped; nothing was written\n";
+      throw CLI::RuntimeError(128 + InterruptGuard::signal());
+    }
+  }
+
+  InterruptGuard guard_;
+  std::unique_ptr<Progress> progress_;
+  uint64_t all_ = 0, done_ = 0;
+};
+
 void export_folder(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
   MergedFolderOptions options;
   static const std::map<std::string, at::ScalarType> dtypes{
       {"bf16", at::kBFloat16}, {"fp16", at::kHalf}, {"fp32", at::kFloat}};
   if (auto found = dtypes.find(arguments.dtype); found != dtypes.end())
     options.dtype = found->second;
-  InterruptGuard guard;
-  std::unique_ptr<Progress> progress;
-  uint64_t all = 0, done = 0;
-  options.begin = [&](uint64_t bytes) { all = bytes; };
-  options.written = [&](uint64_t bytes) {
-    done += bytes;
-    if (!progress)
-      progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all / 1'000'000));
-    progress->set(static_cast<int64_t>(done / 1'000'000));
-    if (InterruptGuard::interrupted()) {
-      std::cerr << "emend: stopped; nothing was written\n";
-      throw CLI::RuntimeError(128 + InterruptGuard::signal());
-    }
-  };
+  WritingProgress progress;
+  progress.follow(options);
   const auto result = write_merged_folder(vlm, stack, arguments.output, options);
-  progress.reset();
+  progress.end();
   const auto check = check_answers(arguments, vlm, stack);
   if (check.equal < check.prompts)
     logger().warn(
@@ -124,16 +142,58 @@ void export_folder(const ExportArguments& arguments, const Vlm& vlm, const Patch
   for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
 }
 
+void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
+  GgufModelOptions options;
+  static const std::map<std::string, std::optional<GgufType>> types{{"stored", std::nullopt},
+                                                                    {"bf16", GgufType::bf16},
+                                                                    {"fp16", GgufType::f16},
+                                                                    {"fp32", GgufType::f32},
+                                                                    {"q8_0", GgufType::q8_0}};
+  if (!arguments.dtype.empty()) options.type = types.at(arguments.dtype);
+  options.pre_tokenizer = arguments.pre_tokenizer;
+  WritingProgress progress;
+  progress.follow(options);
+  const auto result = write_gguf_model(vlm, stack, arguments.output, options);
+  progress.end();
+  if (result.rounding > kLostChange)
+    logger().warn(
+        "rounding adds {:.2g} of the change to {}, so that the edit can be lost. Hint: use "
+        "--weights-dtype bf16, fp16 or fp32",
+        result.rounding, result.rounded);
+  if (arguments.common.json)
+    return print_json({{"kind", "export"},
+                       {"format", "gguf"},
+                       {"file", arguments.output},
+                       {"projector", result.projector},
+                       {"tensors", result.tensors},
+                       {"changed", result.changed},
+                       {"bytes", result.bytes},
+                       {"rounding", result.rounding},
+                       {"rounded", result.rounded},
+                       {"notes", result.notes},
+                       {"version", EMEND_VERSION}});
+  std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
+                           arguments.output, result.tensors, result.changed, result.bytes / 1e6);
+  if (!result.projector.empty())
+    std::cout << fmt::format("  written   {}  (vision tower and projector)\n", result.projector);
+  if (result.changed > 0)
+    std::cout << fmt::format("  rounding  {:.2g} of the change, at most ({})\n", result.rounding,
+                             result.rounded);
+  for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
+}
+
+// An adapter for PEFT, or for llama.cpp.
 void export_adapter(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
-  const auto layers =
-      write_peft_adapter(vlm, stack, arguments.output, {arguments.rank, arguments.max_error});
+  const bool gguf = arguments.format == "gguf-lora";
+  const auto layers = (gguf ? write_gguf_adapter : write_peft_adapter)(
+      vlm, stack, arguments.output, {arguments.rank, arguments.max_error});
   if (arguments.common.json) {
     auto described = nlohmann::json::array();
     for (const auto& layer : layers)
       described.push_back({{"site", layer.site}, {"rank", layer.rank}, {"error", layer.error}});
     print_json({{"kind", "export"},
-                {"format", "peft"},
-                {"folder", arguments.output},
+                {"format", arguments.format},
+                {gguf ? "file" : "folder", arguments.output},
                 {"layers", described},
                 {"version", EMEND_VERSION}});
     return;
@@ -145,11 +205,28 @@ void export_adapter(const ExportArguments& arguments, const Vlm& vlm, const Patc
   std::cout << table(rows) << fmt::format("  written   {}\n", arguments.output);
 }
 
+void check_export_options(const ExportArguments& arguments) {
+  const auto refuse = [](const std::string& problem, const char* hint) {
+    throw Error("cli::export", problem, hint);
+  };
+  const auto& format = arguments.format;
+  if (arguments.patches.empty() && format != "gguf")
+    refuse("--patch is missing", "give the file that `emend edit -o` wrote");
+  if (!arguments.dtype.empty() && (format == "peft" || format == "gguf-lora"))
+    refuse("--weights-dtype is for --to hf and --to gguf; adapters are fp32", "leave it out");
+  if (arguments.dtype == "q8_0" && format != "gguf")
+    refuse("--weights-dtype q8_0 is for --to gguf", "use stored, bf16, fp16 or fp32");
+  if (!arguments.pre_tokenizer.empty() && format != "gguf")
+    refuse("--gguf-pre is for --to gguf", "leave it out");
+}
+
 void export_model(const ExportArguments& arguments) {
+  check_export_options(arguments);
   prepare(arguments.common);
   const auto vlm = open_model(arguments.common);
   const auto stack = open_patches(vlm, arguments.patches);
-  if (arguments.format == "peft") return export_adapter(arguments, vlm, stack);
+  if (arguments.format == "gguf") return export_gguf(arguments, vlm, stack);
+  if (arguments.format != "hf") return export_adapter(arguments, vlm, stack);
   export_folder(arguments, vlm, stack);
 }
 
@@ -183,29 +260,38 @@ void add_export(CLI::App& program) {
 hf: a Hugging Face folder with the edits in its weights. All other files are copied.
 peft: a LoRA adapter for the PEFT library, which is loaded on the unedited model. Changes of lora, rome,
 memit and mend have low rank and are exact. Dense changes (ft) are approximated.
+gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM or LLaVA 1.5, whose vision
+tower and projector are written beside it as OUTPUT-mmproj.gguf. Without --patch: the unedited model.
+gguf-lora: a LoRA adapter for llama.cpp, which is loaded on a GGUF file of the unedited model.
 Patches with a memory (ledger, serac, ike, grace, wise) cannot be exported.
 
 Examples:
   emend export --patch star.patch --to hf -o edited
-  emend export -m llava-1.5-7b --patch a.patch --patch b.patch --to peft -o adapter)");
+  emend export -m llava-1.5-7b --patch a.patch --patch b.patch --to peft -o adapter
+  emend export -m smollm2 --patch a.patch --to gguf --weights-dtype q8_0 -o edited.gguf)");
   add_common(*command, arguments->common);
-  command->add_option("--patch", arguments->patches, "patch file; repeat it for several patches")
-      ->required();
+  command->add_option("--patch", arguments->patches, "patch file; repeat it for several patches");
   command->add_option("--to", arguments->format, "output format")
-      ->check(one_of({"hf", "peft"}))
+      ->check(one_of({"hf", "peft", "gguf", "gguf-lora"}))
       ->capture_default_str();
-  command->add_option("-o,--output", arguments->output, "output folder; must not exist or be empty")
+  command
+      ->add_option("-o,--output", arguments->output,
+                   "hf, peft: output folder, which must not exist or be empty; gguf: output file")
       ->required();
   command
-      ->add_option("--weights-dtype", arguments->dtype,
-                   "hf: dtype of the written weights; stored: the dtype of each tensor")
-      ->check(one_of({"stored", "bf16", "fp16", "fp32"}))
-      ->capture_default_str();
-  command->add_option("--rank", arguments->rank, "peft: rank of dense changes")
+      ->add_option(
+          "--weights-dtype", arguments->dtype,
+          "dtype of the written weights: stored (as in the model's folder; default of hf), "
+          "bf16, fp16 (default of gguf), fp32; gguf: also q8_0")
+      ->check(one_of({"stored", "bf16", "fp16", "fp32", "q8_0"}));
+  command->add_option("--gguf-pre", arguments->pre_tokenizer,
+                      "gguf: llama.cpp's name of the pre-tokenizer, if it is not recognized");
+  command->add_option("--rank", arguments->rank, "peft, gguf-lora: rank of dense changes")
       ->check(whole_number(1, 1000000));
   command
-      ->add_option("--max-error", arguments->max_error,
-                   "peft: largest relative error of dense changes, if --rank is not given")
+      ->add_option(
+          "--max-error", arguments->max_error,
+          "peft, gguf-lora: largest relative error of dense changes, if --rank is not given")
       ->check(real_number(0, 1))
       ->capture_default_str();
   command->add_flag("!--no-check", arguments->check,

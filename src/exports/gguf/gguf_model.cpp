@@ -1,0 +1,180 @@
+#include "exports/gguf/gguf_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "exports/gguf/gguf_names.h"
+#include "exports/gguf/gguf_source.h"
+#include "exports/gguf/gguf_tokenizer.h"
+#include "exports/gguf/q8_0.h"
+#include "exports/weight_changes.h"
+#include "io/error.h"
+#include "models/architectures/architecture.h"
+
+namespace emend {
+namespace {
+
+constexpr const char* kGgufModelPlace = "exports::gguf_model";
+const std::string kVisionBlock = "vision_tower.vision_model.encoder.layers.";
+
+GgufType type_of(at::ScalarType dtype) {
+  if (dtype == at::kHalf) return GgufType::f16;
+  return dtype == at::kBFloat16 ? GgufType::bf16 : GgufType::f32;
+}
+
+// The tensors of the two files: of the language model, and of vision tower and projector.
+class GgufWeights {
+ public:
+  GgufWeights(const Vlm& vlm, const GgufSource& source, const PatchStack& stack, GgufType type,
+              GgufModel& result)
+      : source_(source), type_(type), result_(result), checkpoint_(Checkpoint::open(vlm.folder)) {
+    auto changes =
+        stack.patches().empty() ? std::map<std::string, WeightDelta>() : weight_changes(stack);
+    const auto architecture = architecture_of(source.json);
+    for (const auto& stored : checkpoint_.names()) {
+      const auto name = architecture.names(stored);
+      if (is_unused(name)) continue;
+      const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
+      const auto change = changes.find(site);
+      const auto& shape = checkpoint_.info(stored).shape;
+      const auto weight = [this, stored] { return read(stored); };
+      if (change != changes.end()) {
+        merge(name, shape, weight, change->second);
+        changes.erase(change);
+      } else if (site != output_layer() || !source_.language.tied) {
+        add(name, shape, weight);
+      }
+    }
+    for (const auto& [site, change] : changes) {
+      if (site != output_layer() || !source_.language.tied)
+        throw Error(kGgufModelPlace,
+                    fmt::format("'{}' has no tensor for the changed layer '{}'", vlm.folder, site),
+                    "this is an error in emend; please report it");
+      const auto weight = vlm.model->weight(vlm.model->site(site));
+      merge(
+          site + ".weight", weight.sizes().vec(), [weight] { return weight; }, change);
+      result_.notes.push_back(
+          fmt::format("{} was tied to the embeddings; it has a weight of its own now", site));
+    }
+    if (const auto divisors = source_.frequency_divisors())
+      language_.push_back({"rope_freqs.weight", GgufType::f32, divisors->sizes().vec(),
+                           [divisors = *divisors] { return divisors; }});
+  }
+
+  const std::vector<GgufTensor>& language() const { return language_; }
+  const std::vector<GgufTensor>& vision() const { return vision_; }
+
+ private:
+  std::string output_layer() const { return source_.prefix + "lm_head"; }
+
+  // Tensors that files contain, but no computation uses.
+  bool is_unused(const std::string& name) const {
+    if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".position_ids")) return true;
+    if (!source_.llava) return false;
+    if (name.starts_with("vision_tower.vision_model.post_layernorm.")) return true;
+    return name.starts_with(kVisionBlock) &&
+           std::atoll(name.c_str() + kVisionBlock.size()) >= source_.llava->vision_blocks();
+  }
+
+  // Releases the pages of the tensor that was read before, which is written now.
+  at::Tensor read(const std::string& stored) {
+    if (!read_.empty()) checkpoint_.release_pages(read_);
+    read_ = stored;
+    return checkpoint_.tensor(stored);
+  }
+
+  // llama.cpp convolves patches in fp16 or fp32, and reads the positions of a tower in fp32.
+  GgufType type_for(const std::string& written, const std::vector<int64_t>& shape) {
+    if (shape.size() < 2 || written == "v.position_embd.weight") return GgufType::f32;
+    if (shape.size() > 2)
+      return type_ == GgufType::f16 || type_ == GgufType::q8_0 ? GgufType::f16 : GgufType::f32;
+    if (type_ != GgufType::q8_0 || shape.back() % kQ8Block == 0) return type_;
+    result_.notes.push_back(fmt::format(
+        "{} is fp16, because q8_0 needs rows of a multiple of {} values", written, kQ8Block));
+    return GgufType::f16;
+  }
+
+  GgufType add(const std::string& name, const std::vector<int64_t>& shape,
+               const std::function<at::Tensor()>& values) {
+    const auto language = source_.language_name(name);
+    const auto written = language ? gguf_llama_name(*language) : gguf_clip_name(name);
+    if (!written)
+      throw Error(kGgufModelPlace, fmt::format("llama.cpp has no tensor for '{}'", name),
+                  "use --to hf");
+    const auto type = type_for(*written, shape);
+    if (!language) {
+      vision_.push_back({*written, type, shape, values});
+      return type;
+    }
+    language_.push_back({*written, type, shape, [this, name = *language, values] {
+                           return source_.in_llama_cpp_order(name, values());
+                         }});
+    return type;
+  }
+
+  void merge(const std::string& name, const std::vector<int64_t>& shape,
+             const std::function<at::Tensor()>& weight, const WeightDelta& change) {
+    const auto type = std::make_shared<GgufType>();
+    *type = add(name, shape, [this, name, weight, change, type] {
+      const auto delta = change.materialized().to(at::kCPU);
+      const auto merged = weight().to(at::kCPU, at::kFloat) + delta;
+      note_rounding(name, gguf_rounded(merged, *type) - merged, delta);
+      return merged;
+    });
+    ++result_.changed;
+  }
+
+  void note_rounding(const std::string& name, const at::Tensor& error, const at::Tensor& delta) {
+    const auto size = delta.norm().item<double>();
+    const auto rounding = size > 0 ? error.norm().item<double>() / size : 0;
+    if (rounding < result_.rounding) return;
+    result_.rounding = rounding;
+    result_.rounded = name;
+  }
+
+  const GgufSource& source_;
+  const GgufType type_;
+  GgufModel& result_;
+  Checkpoint checkpoint_;
+  std::vector<GgufTensor> language_, vision_;
+  std::string read_;
+};
+
+// "edited.gguf" -> "edited-mmproj.gguf"
+std::string projector_path(const std::string& output) {
+  std::filesystem::path path(output);
+  return path.replace_filename(path.stem().string() + "-mmproj" + path.extension().string())
+      .string();
+}
+
+}  // namespace
+
+GgufModel write_gguf_model(const Vlm& vlm, const PatchStack& stack, const std::string& output,
+                           const GgufModelOptions& options) {
+  const GgufSource source(vlm.folder);
+  check_gguf_output(output);
+  GgufModel result;
+  if (source.llava) {
+    result.projector = projector_path(output);
+    check_gguf_output(result.projector);
+  }
+  const auto type = options.type.value_or(type_of(vlm.stored_dtype));
+  auto metadata = source.language_metadata(type);
+  for (auto& entry : gguf_tokenizer(vlm.folder, source.language.vocabulary, options.pre_tokenizer))
+    metadata.push_back(std::move(entry));
+  const GgufWeights weights(vlm, source, stack, type, result);
+  for (const auto* tensors : {&weights.language(), &weights.vision()}) {
+    result.tensors += static_cast<int64_t>(tensors->size());
+    for (const auto& tensor : *tensors) result.bytes += gguf_bytes(tensor);
+  }
+  if (options.begin) options.begin(result.bytes);
+  if (source.llava)
+    stream_gguf(result.projector, source.projector_metadata(type), weights.vision(),
+                options.written);
+  stream_gguf(output, metadata, weights.language(), options.written);
+  return result;
+}
+
+}  // namespace emend

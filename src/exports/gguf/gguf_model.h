@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editing/patches/patch_stack.h"
+#include "exports/gguf/gguf_writer.h"
+
+namespace emend {
+
+struct GgufModelOptions {
+  // Of all matrices; none: the dtype of most of the folder. Vectors are float32, as llama.cpp wants
+  // them, and a matrix whose rows Q8_0 cannot divide into blocks is float16.
+  std::optional<GgufType> type = GgufType::f16;
+  std::string pre_tokenizer;                  // see gguf_tokenizer
+  std::function<void(uint64_t bytes)> begin;  // called once, with the number of bytes to write
+  Written written;                            // called for every written slice of a tensor
+};
+
+struct GgufModel {
+  int64_t tensors = 0, changed = 0;
+  uint64_t bytes = 0;  // of the tensors
+  // The Frobenius norm of what rounding to the written type adds to the changed weights, relative
+  // to the norm of the change; the largest of all weights.
+  double rounding = 0;
+  std::string rounded;             // the weight with that value
+  std::string projector;           // path of the second file; empty: none
+  std::vector<std::string> notes;  // what a user should know
+};
+
+// Writes a LlamaForCausalLM or LLaVA 1.5 with the stack's changes as a GGUF file for llama.cpp, and
+// LLaVA's vision tower and projector as OUTPUT-mmproj.gguf beside it. An empty stack
+// gives the unedited model. Tensors are written one by one. Throws emend::Error if llama.cpp or
+// this function does not support the architecture, a setting or the tokenizer, if the stack has a
+// memory, or if `output` exists and is not a GGUF file; then nothing is written.
+GgufModel write_gguf_model(const Vlm& vlm, const PatchStack& stack, const std::string& output,
+                           const GgufModelOptions& options = {});
+
+}  // namespace emend
