@@ -32,7 +32,12 @@ class ChatRequestTest : public ::testing::Test {
   }
   std::string refusal(json messages) const {
     json body = {{"model", "base"}, {"messages", std::move(messages)}};
-    return error_of([&] { parse(body); });
+    try {
+      parse(body);
+      return "no error";
+    } catch (const ApiError& error) {
+      return error.what();
+    }
   }
 
   TemporaryFolder folder_;
