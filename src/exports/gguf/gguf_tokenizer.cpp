@@ -243,22 +243,30 @@ std::optional<int64_t> special_id(const std::string& role, const text::FolderTok
   return ids.empty() ? std::nullopt : std::optional(ids.front());
 }
 
-// Whether the tokenizer puts this token at an end of a text. Anything else is refused.
-bool adds_token(const std::vector<int64_t>& added, std::optional<int64_t> id, const char* where) {
-  if (added.empty()) return false;
-  if (added.size() != 1 || id != added[0])
-    no_such_tokenizer(fmt::format("it adds {} tokens {} a text, or another one than the named",
-                                  added.size(), where),
-                      "use --to hf");
-  return true;
+// The tokens that the tokenizer puts before and after a text.
+struct AddedAround {
+  std::vector<int64_t> before, after;
+};
+AddedAround added_around(const Tokenizer& tokenizer) {
+  const auto plain = tokenizer.encode("a", false), whole = tokenizer.encode("a", true);
+  const auto found = std::search(whole.begin(), whole.end(), plain.begin(), plain.end());
+  if (found == whole.end())
+    no_such_tokenizer("special tokens change the tokens of a text", "use --to hf");
+  const auto end = found + static_cast<std::ptrdiff_t>(plain.size());
+  return {{whole.begin(), found}, {end, whole.end()}};
 }
 
+// llama.cpp puts BOS before a text, so that a token that the tokenizer puts there is BOS, whatever
+// the folder calls it. It puts EOS after a text, which also ends answers.
 void add_special_tokens(const Tokenizer& tokenizer, const text::FolderTokens& tokens,
                         const JsonFields& config, int64_t vocabulary, GgufMetadata& metadata) {
-  std::unordered_map<std::string, std::optional<int64_t>> ids;
+  const auto [before, after] = added_around(tokenizer);
+  std::optional<int64_t> eos;
   for (const auto& [role, key] :
        {std::pair{"bos", "bos"}, {"eos", "eos"}, {"unk", "unknown"}, {"pad", "padding"}}) {
-    const auto id = ids[role] = special_id(role, tokens, tokenizer, config);
+    auto id = special_id(role, tokens, tokenizer, config);
+    if (key == std::string("bos") && !before.empty()) id = before[0];
+    if (key == std::string("eos")) eos = id;
     if (!id || *id < 0) continue;
     if (*id >= vocabulary)
       throw Error(
@@ -268,14 +276,14 @@ void add_special_tokens(const Tokenizer& tokenizer, const text::FolderTokens& to
     metadata.emplace_back(fmt::format("tokenizer.ggml.{}_token_id", key),
                           static_cast<uint32_t>(*id));
   }
-  const auto plain = tokenizer.encode("a", false), whole = tokenizer.encode("a", true);
-  const auto found = std::search(whole.begin(), whole.end(), plain.begin(), plain.end());
-  if (found == whole.end())
-    no_such_tokenizer("special tokens change the tokens of a text", "use --to hf");
-  const std::vector<int64_t> before(whole.begin(), found);
-  const std::vector<int64_t> after(found + static_cast<std::ptrdiff_t>(plain.size()), whole.end());
-  metadata.emplace_back("tokenizer.ggml.add_bos_token", adds_token(before, ids["bos"], "before"));
-  metadata.emplace_back("tokenizer.ggml.add_eos_token", adds_token(after, ids["eos"], "after"));
+  if (before.size() > 1 || after.size() > 1 || (!after.empty() && eos != after[0]))
+    no_such_tokenizer(
+        fmt::format("it puts {} tokens before and {} after a text, of which only one BOS and the "
+                    "EOS are possible",
+                    before.size(), after.size()),
+        "use --to hf");
+  metadata.emplace_back("tokenizer.ggml.add_bos_token", !before.empty());
+  metadata.emplace_back("tokenizer.ggml.add_eos_token", !after.empty());
 }
 
 }  // namespace

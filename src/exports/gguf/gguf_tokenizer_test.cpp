@@ -99,9 +99,14 @@ TEST_F(GgufTokenizerTest, OtherPreTokenizersNeedAName) {
 }
 
 TEST_F(GgufTokenizerTest, WhatLlamaCppCannotRepresentIsRefused) {
-  config_["bos_token_id"] = 3;  // but the post-processor adds 2
-  EXPECT_THAT(error(), HasSubstr("before a text"));
-  config_ = testing::tiny_llama_config();
+  config_["bos_token_id"] = 3;  // but the tokenizer puts 2 before a text
+  EXPECT_EQ(gguf_value<uint32_t>(metadata(), "ggml.bos_token_id"), 2u);
+  auto& single = tokenizer_["post_processor"]["single"];
+  single.push_back(single[0]);
+  EXPECT_TRUE(gguf_value<bool>(metadata(), "ggml.add_eos_token"));
+  config_["eos_token_id"] = 1;
+  EXPECT_THAT(error(), HasSubstr("1 tokens before and 1 after a text"));
+  tokenizer_ = testing::tiny_tokenizer();
   EXPECT_THAT(error_of([&] {
                 metadata();
                 gguf_tokenizer(folder_.path(), 100);
