@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <iostream>
 #include <new>
+#include <sstream>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/blank_values.h"
 #include "cli/command.h"
@@ -25,6 +28,32 @@ Examples (the bundled model needs no download):
   emend inspect red.patch
 
 emend COMMAND --help describes a command.)";
+
+// CLI11 prints the names after `Needs:` and `Excludes:` in the order of addresses, which can differ
+// between runs. This prints them in alphabetical order.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::istringstream words(CLI::Formatter::make_option_opts(option));
+    std::vector<std::string> kept, names;
+    bool listed = false;
+    const auto flush = [&] {
+      std::sort(names.begin(), names.end());
+      kept.insert(kept.end(), names.begin(), names.end());
+      names.clear();
+    };
+    for (std::string word; words >> word;) {
+      const bool begins = word == "Needs:" || word == "Excludes:";
+      if (begins) flush();
+      listed = listed || begins;
+      (listed && !begins ? names : kept).push_back(word);
+    }
+    flush();
+    std::string text;
+    for (const auto& word : kept) text += " " + word;
+    return text;
+  }
+};
 
 bool is_verbose(int argc, char** argv) {
   return std::any_of(argv + 1, argv + argc, [](std::string_view argument) {
@@ -50,6 +79,7 @@ int run_command(int argc, char** argv) {
       "as\n"
       "a patch, a small file that can be applied and removed.",
       "emend"};
+  program.formatter(std::make_shared<HelpFormatter>());
   program.set_version_flag("--version", std::string("emend ") + EMEND_VERSION);
   program.footer(kFooter);
   program.require_subcommand(1);
