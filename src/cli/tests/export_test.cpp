@@ -67,9 +67,10 @@ TEST_F(ExportProgramTest, ServesPatchesUntilItIsInterrupted) {
   const auto server = testing::start_program(
       testing::words_of("serve -m " + path("model") + " --patch " + path("ft.patch") +
                         " --patch low=" + path("lora.patch") + " --port 0 -t 1"),
-      path("out"), path("err"));
-  ASSERT_TRUE(testing::wait_for_lines(server, path("out"), 2)) << read_file(path("err"));
-  const auto printed = read_file(path("out"));
+      path("server.out"), path("server.err"));
+  ASSERT_TRUE(testing::wait_for_lines(server, path("server.out"), 2))
+      << read_file(path("server.err"));
+  const auto printed = read_file(path("server.out"));
   EXPECT_THAT(printed, HasSubstr("base, base+ft, base+low"));
   const auto port = std::stoi(printed.substr(printed.find("127.0.0.1:") + 10));
   httplib::Client client("127.0.0.1", port);
@@ -84,7 +85,7 @@ TEST_F(ExportProgramTest, ServesPatchesUntilItIsInterrupted) {
   ASSERT_TRUE(response);
   EXPECT_EQ(response->status, 200) << response->body;
   ::kill(server, SIGTERM);
-  EXPECT_EQ(testing::wait_for(server), 0) << read_file(path("err"));
+  EXPECT_EQ(testing::wait_for(server), 0) << read_file(path("server.err"));
 }
 
 }  // namespace
