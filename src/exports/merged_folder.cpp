@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "exports/checkpoint_stream.h"
 #include "exports/weight_changes.h"
 #include "io/error.h"
 #include "io/files/atomic_directory.h"
@@ -57,14 +58,14 @@ class MergedWeights {
         options_(options),
         result_(result),
         config_(read_json_object((fs::path(vlm.folder) / "config.json").string())),
-        checkpoint_(Checkpoint::open(vlm.folder)) {
+        stream_(vlm.folder) {
     auto changes = weight_changes(stack);
     const auto architecture = architecture_of(config_);
     const auto is_tied = [&](const std::string& name) {
       const auto& tied = architecture.tied_weights;
       return std::find(tied.begin(), tied.end(), name) != tied.end();
     };
-    for (const auto& stored : checkpoint_.names()) {
+    for (const auto& stored : stream_.checkpoint().names()) {
       const auto name = architecture.names(stored);
       const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
       const auto change = changes.find(site);
@@ -73,8 +74,8 @@ class MergedWeights {
         continue;
       }
       if (is_tied(name)) separate(name);
-      merge(stored, checkpoint_.info(stored), change->second,
-            [this, stored] { return read(stored); });
+      merge(stored, stream_.checkpoint().info(stored), change->second,
+            [this, stored] { return stream_.read(stored); });
       changes.erase(change);
     }
     for (const auto& [site, change] : changes) {
@@ -98,8 +99,9 @@ class MergedWeights {
     std::map<std::string, std::vector<PlannedTensor>> shards;
     std::vector<PlannedTensor> separated;
     for (const auto& tensor : tensors_)
-      if (checkpoint_.contains(tensor.name))
-        shards[fs::path(checkpoint_.file(tensor.name)).filename().string()].push_back(tensor);
+      if (stream_.checkpoint().contains(tensor.name))
+        shards[fs::path(stream_.checkpoint().file(tensor.name)).filename().string()].push_back(
+            tensor);
       else
         separated.push_back(tensor);
     auto& last = shards.rbegin()->second;
@@ -122,18 +124,11 @@ class MergedWeights {
     return options_.dtype && at::isFloatingType(stored) ? *options_.dtype : stored;
   }
 
-  // Releases the pages of the tensor that was read before, which is written now.
-  at::Tensor read(const std::string& stored) {
-    if (!read_.empty()) checkpoint_.release_pages(read_);
-    read_ = stored;
-    return checkpoint_.tensor(stored);
-  }
-
   void keep(const std::string& stored) {
-    const auto& info = checkpoint_.info(stored);
+    const auto& info = stream_.checkpoint().info(stored);
     const auto dtype = written_dtype(info.dtype);
-    tensors_.push_back(
-        {stored, dtype, info.shape, [this, stored, dtype] { return read(stored).to(dtype); }});
+    tensors_.push_back({stored, dtype, info.shape,
+                        [this, stored, dtype] { return stream_.read(stored).to(dtype); }});
   }
 
   void merge(const std::string& stored, const TensorInfo& info, const WeightDelta& change,
@@ -144,18 +139,10 @@ class MergedWeights {
                           const auto delta = change.materialized().to(at::kCPU);
                           const auto exact = weight().to(at::kCPU, at::kFloat) + delta;
                           const auto merged = exact.to(dtype);
-                          note_rounding(stored, (merged.to(at::kFloat) - exact), delta);
+                          result_.rounding.add(stored, merged.to(at::kFloat) - exact, delta);
                           return merged;
                         }});
     ++result_.changed;
-  }
-
-  void note_rounding(const std::string& stored, const at::Tensor& error, const at::Tensor& delta) {
-    const auto size = delta.norm().item<double>();
-    const auto rounding = size > 0 ? error.norm().item<double>() / size : 0;
-    if (rounding < result_.rounding) return;
-    result_.rounding = rounding;
-    result_.rounded = stored;
   }
 
   void separate(const std::string& name) {
@@ -170,9 +157,8 @@ class MergedWeights {
   const MergedFolderOptions& options_;
   MergedFolder& result_;
   nlohmann::json config_;
-  Checkpoint checkpoint_;
+  CheckpointStream stream_;
   std::vector<PlannedTensor> tensors_;
-  std::string read_;
 };
 
 }  // namespace

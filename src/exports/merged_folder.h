@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "editing/patches/patch_stack.h"
+#include "exports/rounding.h"
 #include "io/tensors/safetensors.h"
 
 namespace emend {
@@ -19,10 +20,7 @@ struct MergedFolderOptions {
 struct MergedFolder {
   int64_t tensors = 0, changed = 0;
   uint64_t bytes = 0;
-  // The Frobenius norm of what rounding to the written dtype adds to the changed weights, relative
-  // to the norm of the change; the largest of all weights. 1: the change is lost.
-  double rounding = 0;
-  std::string rounded;             // the weight with that value
+  Rounding rounding;
   std::vector<std::string> notes;  // what a user should know
 };
 

@@ -78,7 +78,7 @@ TEST_P(MergedFolderTest, GivesTheLogitsOfThePatches) {
   EXPECT_EQ(result.changed, static_cast<int64_t>(deltas.size()) + 1);
   EXPECT_EQ(planned, result.bytes);
   EXPECT_EQ(written, result.bytes);
-  EXPECT_LT(result.rounding, 1e-4);
+  EXPECT_LT(result.rounding.largest, 1e-4);
 
   const auto merged = load_vlm(folder_.file("merged"));
   const auto expected = logits(*vlm_, stack.interventions(*vlm_));

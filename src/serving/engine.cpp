@@ -36,7 +36,10 @@ struct Engine::Job {
   bool advance(const Processor& processor, const std::vector<int64_t>& tokens, bool last) {
     const auto limit = request.generation.max_new_tokens;
     answer.completion_tokens = static_cast<int64_t>(tokens.size());
-    const auto piece = stream.advance(answer_text(processor, tokens), last);
+    // Without a receiver and stop texts, only the whole text matters.
+    const bool reads_text = last || on_text || !request.stop.empty();
+    const auto piece =
+        reads_text ? stream.advance(answer_text(processor, tokens), last) : std::string();
     if (!piece.empty() && on_text && !on_text(piece)) {
       fail(499, "the client closed the connection");
       return false;
@@ -184,10 +187,8 @@ void Engine::run(const Jobs& jobs) {
     auto& job = *jobs[i];
     job.advance(vlm_.processor, rows[i].tokens, true);
     job.answer.text = job.stream.text();
-    const auto reason = rows[i].finish_reason;
-    const bool cancelled = reason == FinishReason::cancelled;
-    job.answer.complete = job.stream.stopped() || reason == FinishReason::stop;
-    if (cancelled && !job.stream.stopped()) job.answer.complete = false;  // its own limit
+    // A row that was cancelled without a stop text reached the limit of its request.
+    job.answer.complete = job.stream.stopped() || rows[i].finish_reason == FinishReason::stop;
   }
 }
 

@@ -5,10 +5,9 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/writing_progress.h"
 #include "io/error.h"
 #include "io/files/atomic_directory.h"
-#include "io/progress.h"
-#include "io/runtime.h"
 
 namespace emend::cli {
 namespace {
@@ -41,22 +40,10 @@ void run(const ConvertArguments& arguments, Convert convert) {
   options.image_size = given(arguments.image_size);
   options.write.shard_bytes = static_cast<uint64_t>(arguments.shard_gb * 1e9);
 
-  InterruptGuard guard;
-  std::unique_ptr<Progress> progress;
-  uint64_t all = 0, done = 0;
-  options.write.begin = [&](uint64_t bytes) { all = bytes; };
-  options.write.written = [&](uint64_t bytes) {
-    done += bytes;
-    if (!progress)
-      progress = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all / 1'000'000));
-    progress->set(static_cast<int64_t>(done / 1'000'000));
-    if (InterruptGuard::interrupted()) {
-      std::cerr << "emend: stopped; nothing was written\n";
-      throw CLI::RuntimeError(128 + InterruptGuard::signal());
-    }
-  };
+  WritingProgress progress;
+  progress.follow(options.write.begin, options.write.written);
   const auto result = convert(options);
-  progress.reset();
+  progress.end();
 
   if (arguments.json) {
     print_json({{"kind", "conversion"},

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "cli/reports/table.h"
+#include "cli/writing_progress.h"
 #include "exports/gguf/gguf_adapter.h"
 #include "exports/gguf/gguf_model.h"
 #include "exports/merged_folder.h"
@@ -12,8 +13,6 @@
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/log.h"
-#include "io/progress.h"
-#include "io/runtime.h"
 
 namespace emend::cli {
 namespace {
@@ -74,33 +73,6 @@ Check check_answers(const ExportArguments& arguments, const Vlm& vlm, const Patc
   return check;
 }
 
-// Shows how much of the weights is written, and stops when the user interrupts.
-class WritingProgress {
- public:
-  template <class Options>
-  void follow(Options& options) {
-    options.begin = [this](uint64_t bytes) { all_ = bytes; };
-    options.written = [this](uint64_t bytes) { written(bytes); };
-  }
-  void end() { progress_.reset(); }
-
- private:
-  void written(uint64_t bytes) {
-    done_ += bytes;
-    if (!progress_)
-      progress_ = std::make_unique<Progress>("writing, MB", static_cast<int64_t>(all_ / 1'000'000));
-    progress_->set(static_cast<int64_t>(done_ / 1'000'000));
-    if (InterruptGuard::interrupted()) {
-      std::cerr << "emend: stopped; nothing was written\n";
-      throw CLI::RuntimeError(128 + InterruptGuard::signal());
-    }
-  }
-
-  InterruptGuard guard_;
-  std::unique_ptr<Progress> progress_;
-  uint64_t all_ = 0, done_ = 0;
-};
-
 void export_folder(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
   MergedFolderOptions options;
   static const std::map<std::string, at::ScalarType> dtypes{
@@ -108,7 +80,7 @@ void export_folder(const ExportArguments& arguments, const Vlm& vlm, const Patch
   if (auto found = dtypes.find(arguments.dtype); found != dtypes.end())
     options.dtype = found->second;
   WritingProgress progress;
-  progress.follow(options);
+  progress.follow(options.begin, options.written);
   const auto result = write_merged_folder(vlm, stack, arguments.output, options);
   progress.end();
   const auto check = check_answers(arguments, vlm, stack);
@@ -124,8 +96,8 @@ void export_folder(const ExportArguments& arguments, const Vlm& vlm, const Patch
                 {"tensors", result.tensors},
                 {"changed", result.changed},
                 {"bytes", result.bytes},
-                {"rounding", result.rounding},
-                {"rounded", result.rounded},
+                {"rounding", result.rounding.largest},
+                {"rounded", result.rounding.weight},
                 {"checked_prompts", check.prompts},
                 {"equal_answers", check.equal},
                 {"notes", result.notes},
@@ -134,8 +106,8 @@ void export_folder(const ExportArguments& arguments, const Vlm& vlm, const Patch
   }
   std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
                            arguments.output, result.tensors, result.changed, result.bytes / 1e6)
-            << fmt::format("  rounding  {:.2g} of the change, at most ({})\n", result.rounding,
-                           result.rounded);
+            << fmt::format("  rounding  {:.2g} of the change, at most ({})\n",
+                           result.rounding.largest, result.rounding.weight);
   if (check.prompts > 0)
     std::cout << fmt::format("  checked   {} of {} edited prompts have the same answer\n",
                              check.equal, check.prompts);
@@ -152,14 +124,14 @@ void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchSt
   if (!arguments.dtype.empty()) options.type = types.at(arguments.dtype);
   options.pre_tokenizer = arguments.pre_tokenizer;
   WritingProgress progress;
-  progress.follow(options);
+  progress.follow(options.begin, options.written);
   const auto result = write_gguf_model(vlm, stack, arguments.output, options);
   progress.end();
-  if (result.rounding > kLostChange)
+  if (result.rounding.largest > kLostChange)
     logger().warn(
         "rounding adds {:.2g} of the change to {}, so that the edit can be lost. Hint: use "
         "--weights-dtype bf16, fp16 or fp32",
-        result.rounding, result.rounded);
+        result.rounding.largest, result.rounding.weight);
   if (arguments.common.json)
     return print_json({{"kind", "export"},
                        {"format", "gguf"},
@@ -168,8 +140,8 @@ void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchSt
                        {"tensors", result.tensors},
                        {"changed", result.changed},
                        {"bytes", result.bytes},
-                       {"rounding", result.rounding},
-                       {"rounded", result.rounded},
+                       {"rounding", result.rounding.largest},
+                       {"rounded", result.rounding.weight},
                        {"notes", result.notes},
                        {"version", EMEND_VERSION}});
   std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
@@ -177,8 +149,8 @@ void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchSt
   if (!result.projector.empty())
     std::cout << fmt::format("  written   {}  (vision tower and projector)\n", result.projector);
   if (result.changed > 0)
-    std::cout << fmt::format("  rounding  {:.2g} of the change, at most ({})\n", result.rounding,
-                             result.rounded);
+    std::cout << fmt::format("  rounding  {:.2g} of the change, at most ({})\n",
+                             result.rounding.largest, result.rounding.weight);
   for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "exports/checkpoint_stream.h"
 #include "exports/gguf/gguf_names.h"
 #include "exports/gguf/gguf_source.h"
 #include "exports/gguf/gguf_tokenizer.h"
@@ -29,17 +30,17 @@ class GgufWeights {
  public:
   GgufWeights(const Vlm& vlm, const GgufSource& source, const PatchStack& stack, GgufType type,
               GgufModel& result)
-      : source_(source), type_(type), result_(result), checkpoint_(Checkpoint::open(vlm.folder)) {
+      : source_(source), type_(type), result_(result), stream_(vlm.folder) {
     auto changes =
         stack.patches().empty() ? std::map<std::string, WeightDelta>() : weight_changes(stack);
     const auto architecture = architecture_of(source.json);
-    for (const auto& stored : checkpoint_.names()) {
+    for (const auto& stored : stream_.checkpoint().names()) {
       const auto name = architecture.names(stored);
       if (is_unused(name)) continue;
       const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
       const auto change = changes.find(site);
-      const auto& shape = checkpoint_.info(stored).shape;
-      const auto weight = [this, stored] { return read(stored); };
+      const auto& shape = stream_.checkpoint().info(stored).shape;
+      const auto weight = [this, stored] { return stream_.read(stored); };
       if (change != changes.end()) {
         merge(name, shape, weight, change->second);
         changes.erase(change);
@@ -78,13 +79,6 @@ class GgufWeights {
            std::atoll(name.c_str() + kVisionBlock.size()) >= source_.llava->vision_blocks();
   }
 
-  // Releases the pages of the tensor that was read before, which is written now.
-  at::Tensor read(const std::string& stored) {
-    if (!read_.empty()) checkpoint_.release_pages(read_);
-    read_ = stored;
-    return checkpoint_.tensor(stored);
-  }
-
   // llama.cpp convolves patches in fp16 or fp32, and reads the positions of a tower in fp32.
   GgufType type_for(const std::string& written, const std::vector<int64_t>& shape) {
     if (shape.size() < 2 || written == "v.position_embd.weight") return GgufType::f32;
@@ -120,26 +114,17 @@ class GgufWeights {
     *type = add(name, shape, [this, name, weight, change, type] {
       const auto delta = change.materialized().to(at::kCPU);
       const auto merged = weight().to(at::kCPU, at::kFloat) + delta;
-      note_rounding(name, gguf_rounded(merged, *type) - merged, delta);
+      result_.rounding.add(name, gguf_rounded(merged, *type) - merged, delta);
       return merged;
     });
     ++result_.changed;
   }
 
-  void note_rounding(const std::string& name, const at::Tensor& error, const at::Tensor& delta) {
-    const auto size = delta.norm().item<double>();
-    const auto rounding = size > 0 ? error.norm().item<double>() / size : 0;
-    if (rounding < result_.rounding) return;
-    result_.rounding = rounding;
-    result_.rounded = name;
-  }
-
   const GgufSource& source_;
   const GgufType type_;
   GgufModel& result_;
-  Checkpoint checkpoint_;
+  CheckpointStream stream_;
   std::vector<GgufTensor> language_, vision_;
-  std::string read_;
 };
 
 // "edited.gguf" -> "edited-mmproj.gguf"

@@ -7,6 +7,7 @@
 
 #include "editing/patches/patch_stack.h"
 #include "exports/gguf/gguf_writer.h"
+#include "exports/rounding.h"
 
 namespace emend {
 
@@ -22,10 +23,7 @@ struct GgufModelOptions {
 struct GgufModel {
   int64_t tensors = 0, changed = 0;
   uint64_t bytes = 0;  // of the tensors
-  // The Frobenius norm of what rounding to the written type adds to the changed weights, relative
-  // to the norm of the change; the largest of all weights.
-  double rounding = 0;
-  std::string rounded;             // the weight with that value
+  Rounding rounding;
   std::string projector;           // path of the second file; empty: none
   std::vector<std::string> notes;  // what a user should know
 };

@@ -163,7 +163,7 @@ TEST_F(GgufModelTest, HasTheMergedWeights) {
   options.written = [&](uint64_t bytes) { written += bytes; };
   const auto result = write_gguf_model(*vlm_, stack, path_, options);
   EXPECT_EQ(result.changed, 2);
-  EXPECT_EQ(result.rounding, 0);
+  EXPECT_EQ(result.rounding.largest, 0);
   EXPECT_EQ(planned, written);
 
   GgufFile file(path_);
