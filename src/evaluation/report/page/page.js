@@ -16,9 +16,6 @@ function tiles() {
       h('span', {}, name))));
 }
 
-const factList = (facts) => h('dl', { class: 'facts' },
-  facts.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)]));
-
 function aboutSection() {
   const failed = methods().filter((m) => m.failures);
   const own = methods().filter((m) => m.protocol);
@@ -74,24 +71,6 @@ function open(index) {
   document.getElementById('nav').replaceChildren(...parts.slice(1).map(([id]) =>
     h('a', { href: '#' + id }, NAMES[id])));
   document.title = 'emend report: ' + block().title;
-}
-
-function theme() {
-  const dark = matchMedia('(prefers-color-scheme: dark)');
-  let chosen = null;
-  const button = document.getElementById('theme');
-  const apply = () => {
-    const now = chosen || (dark.matches ? 'dark' : 'light');
-    document.documentElement.dataset.theme = now;
-    button.textContent = now === 'dark' ? 'Light' : 'Dark';
-    button.title = `Show the page in ${now === 'dark' ? 'light' : 'dark'} colors`;
-  };
-  button.addEventListener('click', () => {
-    chosen = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
-    apply();
-  });
-  dark.addEventListener('change', apply);
-  apply();
 }
 
 theme();
