@@ -1,6 +1,6 @@
-# The labels of ctest's tests: `ctest -L fast` runs the tests with a label. A test is a GoogleTest
-# suite or an add_test. A name in the lists is a regular expression of a whole name, without the
-# instance of a suite with parameters (All/). Every test is also `fast` or `slow`.
+# The labels of ctest's tests: `ctest -L fast` runs the tests with a label. A name in the lists is a regular
+# expression of the whole name of a GoogleTest suite, without the instance of a suite with parameters (All/), or
+# of an add_test. Every test is also `fast` or `slow`.
 set(EMEND_TEST_LABELS agreement fuzz process)
 
 # Compares numbers or texts with another implementation, or kernels with each other.
@@ -93,14 +93,14 @@ set(EMEND_SLOW_TESTS
   ScenesRender 2
 )
 
-# emend_label_test(NAME [LABEL...]): sets the labels and the cost of a test.
-function(emend_label_test name)
+# emend_suite_labels(SUITE LABELS COST): sets the variables to the labels of a suite and to its seconds; 0: fast.
+function(emend_suite_labels name labels_variable cost_variable)
   string(REGEX REPLACE ".*/" "" suite ${name})
-  set(labels ${ARGN} fast)
+  set(labels fast)
   set(cost 0)
   list(FIND EMEND_SLOW_TESTS ${suite} row)
   if(NOT row EQUAL -1)
-    set(labels ${ARGN} slow)
+    set(labels slow)
     math(EXPR row "${row} + 1")
     list(GET EMEND_SLOW_TESTS ${row} cost)
   endif()
@@ -112,5 +112,12 @@ function(emend_label_test name)
       endif()
     endforeach()
   endforeach()
-  set_tests_properties(${name} PROPERTIES LABELS "${labels}" COST ${cost})
+  set(${labels_variable} ${labels} PARENT_SCOPE)
+  set(${cost_variable} ${cost} PARENT_SCOPE)
+endfunction()
+
+# emend_label_test(NAME [LABEL...]): sets the labels and the cost of a test.
+function(emend_label_test name)
+  emend_suite_labels(${name} labels cost)
+  set_tests_properties(${name} PROPERTIES LABELS "${labels};${ARGN}" COST ${cost})
 endfunction()

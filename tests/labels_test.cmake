@@ -19,7 +19,13 @@ if(listed MATCHES "is_not_built")
   return()
 endif()
 
-list(TRANSFORM tests REPLACE ".*[:/] *" "")  # names without instances
+# The names of add_test, and the suites of the filters of GoogleTest, without instances.
+list(TRANSFORM tests REPLACE ".*: +" "")
+string(REGEX MATCHALL "--gtest_filter=[^\" \n]+" filters "${listed}")
+string(REGEX MATCHALL "[A-Za-z0-9_/]+\\.\\*" suites "${filters}")
+list(TRANSFORM suites REPLACE "\\.\\*" "")
+list(TRANSFORM suites REPLACE ".*/" "")
+list(APPEND tests ${suites})
 set(slow ${EMEND_SLOW_TESTS})
 list(FILTER slow EXCLUDE REGEX "^[0-9]+$")
 set(EMEND_slow_TESTS ${slow})

@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kTolerance = 4;  // in percent; one of 50 records is 2 percent
+constexpr double kTolerance = 4;  // in percent; one of 25 records is 4 percent
 
 // Commands that need downloaded files.
 const std::vector<std::string> kNeedDownloads = {"smollm2", ".pth", "blip2-opt-2.7b"};
