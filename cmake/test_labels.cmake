@@ -16,7 +16,7 @@ set(EMEND_agreement_TESTS
 set(EMEND_fuzz_TESTS .*Fuzz Configs ReportInput)
 
 # Starts programs: emend, a compiler, or a browser. So do all suites of emend_cli_test.
-set(EMEND_process_TESTS Install ReportPage TestLabels)
+set(EMEND_process_TESTS Install ReportPage Workbench TestLabels)
 
 # Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
 # start first.
@@ -28,6 +28,7 @@ set(EMEND_SLOW_TESTS
   ProgramTest 69
   TraceTest 48
   Docs 44
+  Workbench 40
   EditTargetsTest 32
   PrefixTest 31
   BenchTest 29
