@@ -14,6 +14,12 @@ namespace {
 
 constexpr int64_t kSkipsInARow = 10;
 
+// Smaller at first, so that the initial networks are soon forgotten.
+double average_decay(const TrainSettings& settings, int64_t updates) {
+  const auto n = static_cast<double>(updates);
+  return std::min(settings.average, (1 + n) / (10 + n));
+}
+
 // Decreases linearly to 0 during the last `decay` of the steps.
 double rate_factor(const TrainSettings& settings, int64_t step) {
   const double left = static_cast<double>(settings.steps - step);
@@ -33,6 +39,9 @@ void TrainSettings::declare(SettingList& list) {
   list.number("clip", clip, 1e-6, 1e9, "maximum norm of the gradients");
   list.number("decay", decay, 0, 1,
               "share of the steps, at the end, in which the learning rate decreases to 0");
+  list.number("average", average, 0, 0.999999,
+              "decay of the moving average of the networks, which validation and the checkpoint "
+              "use; 0: none");
   list.whole("patience", patience, 0, 1000000,
              "number of validations without improvement before training stops; 0: never");
   list.whole("validate", validate, 1, 100000000, "number of steps between validations");
@@ -58,6 +67,7 @@ Trainer::Trainer(TrainableEditor& trainable)
     gathered_.push_back(at::zeros_like(one.tensor).detach());
     means_.push_back(at::zeros_like(one.tensor).detach());
     squares_.push_back(at::zeros_like(one.tensor).detach());
+    if (trainable.training().average > 0) averages_.push_back(one.tensor.detach().clone());
   }
 }
 
@@ -102,8 +112,19 @@ void Trainer::update() {
     const double lr = factor * (parameters_[i].is_rate ? settings.rates_lr : settings.lr);
     adam_update(parameters_[i].tensor, means_[i], squares_[i], gathered_[i], {updates_, lr});
     gathered_[i].zero_();
+    if (!averages_.empty())
+      averages_[i].lerp_(parameters_[i].tensor, 1 - average_decay(settings, updates_));
   }
   pending_ = 0;
+}
+
+void Trainer::swap_averages() {
+  at::NoGradGuard no_grad;
+  for (size_t i = 0; i < averages_.size(); ++i) {
+    const auto current = parameters_[i].tensor.detach().clone();
+    parameters_[i].tensor.copy_(averages_[i]);
+    averages_[i].copy_(current);
+  }
 }
 
 std::map<std::string, at::Tensor> Trainer::state() const {
@@ -112,6 +133,7 @@ std::map<std::string, at::Tensor> Trainer::state() const {
     state["adam.gathered." + parameters_[i].name] = gathered_[i];
     state["adam.mean." + parameters_[i].name] = means_[i];
     state["adam.square." + parameters_[i].name] = squares_[i];
+    if (!averages_.empty()) state["adam.average." + parameters_[i].name] = averages_[i];
   }
   // Whole numbers are stored as two halves, which float32 represents exactly.
   state["adam.counts"] = at::empty({5, 2});
@@ -141,6 +163,7 @@ void Trainer::load(const std::map<std::string, at::Tensor>& state, const std::st
     gathered_[i].copy_(read("gathered." + parameters_[i].name, shape));
     means_[i].copy_(read("mean." + parameters_[i].name, shape));
     squares_[i].copy_(read("square." + parameters_[i].name, shape));
+    if (!averages_.empty()) averages_[i].copy_(read("average." + parameters_[i].name, shape));
   }
   auto counts = read("counts", {5, 2}).contiguous();
   const auto* halves = counts.data_ptr<float>();

@@ -16,9 +16,11 @@ struct TrainSettings {
   int64_t batch = 1;       // number of examples in a step, each with its own edit
   int64_t accumulate = 2;  // number of steps whose gradients make one update
   double lr = 1e-6;
-  double rates_lr = 1e-4;   // learning rate of the learned step sizes
-  double clip = 100;        // maximum norm of the gradients
-  double decay = 0;         // share of the steps, at the end, in which lr decreases to 0
+  double rates_lr = 1e-4;  // learning rate of the learned step sizes
+  double clip = 100;       // maximum norm of the gradients
+  double decay = 0;        // share of the steps, at the end, in which lr decreases to 0
+  // Decay of the moving average of the networks, which validation and the checkpoint use; 0: none.
+  double average = 0;
   int64_t patience = 0;     // validations without improvement before training stops; 0: never
   int64_t validate = 1000;  // number of steps between validations
   int64_t validation = 50;  // number of records of the suite for validation
@@ -82,6 +84,19 @@ class Trainer {
   int64_t steps() const { return steps_; }
   int64_t skipped() const { return skipped_; }
 
+  // While the object exists, the networks have their moving averages (TrainSettings::average), if
+  // there are any.
+  class AveragedNetworks {
+   public:
+    explicit AveragedNetworks(Trainer& trainer) : trainer_(trainer) { trainer_.swap_averages(); }
+    AveragedNetworks(const AveragedNetworks&) = delete;
+    AveragedNetworks& operator=(const AveragedNetworks&) = delete;
+    ~AveragedNetworks() { trainer_.swap_averages(); }
+
+   private:
+    Trainer& trainer_;
+  };
+
   // The networks and the optimizer state. A trainer that loads them continues exactly as the one
   // that saved them.
   std::map<std::string, at::Tensor> state() const;
@@ -89,11 +104,13 @@ class Trainer {
 
  private:
   void update();
+  void swap_averages();
 
   TrainableEditor& trainable_;
   std::vector<TrainableParameter> parameters_;
   // Sums of gradients, and Adam's moving means.
   std::vector<at::Tensor> gathered_, means_, squares_;
+  std::vector<at::Tensor> averages_;  // of the networks; empty without an average
   int64_t steps_ = 0, updates_ = 0, skipped_ = 0, skipped_in_a_row_ = 0, pending_ = 0;
 };
 

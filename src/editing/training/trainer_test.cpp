@@ -105,6 +105,28 @@ TEST(Trainer, ResumesBitForBit) {
   EXPECT_THROW(after.load(state, "the state"), Error);
 }
 
+TEST(Trainer, AveragesTheNetworks) {
+  OneWeight one;
+  one.settings_.average = 0.5;
+  Trainer trainer(one);
+  // The decay is 2/11, then 3/12, and so on, up to 0.5.
+  double expected = 0;
+  for (int i = 1; i <= 20; ++i) {
+    trainer.step(examples());
+    const double decay = std::min(0.5, (1.0 + i) / (10 + i));
+    expected = decay * expected + (1 - decay) * one.weight_.item<double>();
+  }
+  const auto weight = one.weight_.detach().clone();
+  const auto state = trainer.state();
+  EXPECT_NEAR(state.at("adam.average.weight").item<double>(), expected, 1e-5);
+  {
+    const Trainer::AveragedNetworks averaged(trainer);
+    EXPECT_NEAR(one.weight_.item<double>(), expected, 1e-5);
+  }
+  EXPECT_TRUE(at::equal(one.weight_, weight));
+  EXPECT_NEAR(trainer.state().at("adam.average.weight").item<double>(), expected, 1e-5);
+}
+
 at::Tensor row(const std::vector<float>& values) { return at::tensor(values).unsqueeze(0); }
 
 TEST(ShrunkGaps, CountOnlyShrinkingGaps) {

@@ -251,7 +251,8 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
   Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
   const auto begin = Clock::now();
   const double seconds_before = file.training.at("seconds");
-  auto validate = [&] {
+  auto validate_averaged = [&] {
+    const Trainer::AveragedNetworks averaged(trainer);
     auto scores = validation.measure(*trainable.as_editor());
     auto score = mean_score(scores);
     nlohmann::json entry = sums.means();
@@ -276,8 +277,10 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
       file.tensors.clear();
     }
     sums = {};
-    trainable.on_validation(scores.count(Group::reliability) ? scores.at(Group::reliability).score
-                                                             : 0);
+    return scores.count(Group::reliability) ? scores.at(Group::reliability).score : 0;
+  };
+  auto validate = [&] {
+    trainable.on_validation(validate_averaged());
     save_state();
   };
   auto stalled = [&] {
