@@ -57,6 +57,15 @@ inline void write_tiny_llama(const std::string& folder, uint64_t seed = 0) {
   write_text(folder + "/tokenizer.json", tiny_tokenizer().dump());
 }
 
+inline void write_tiny_qwen3(const std::string& folder, uint64_t seed = 0) {
+  auto config = tiny_llama_config();
+  config["architectures"] = {"Qwen3ForCausalLM"};
+  config["model_type"] = "qwen3";
+  config["head_dim"] = 12;
+  write_tiny_model(folder, config, seed);
+  write_text(folder + "/tokenizer.json", tiny_tokenizer().dump());
+}
+
 inline void write_tiny_llava(const std::string& folder, uint64_t seed = 0) {
   write_tiny_model(folder, tiny_llava_config(), seed);
   write_text(folder + "/tokenizer.json", tiny_tokenizer_with_placeholder().dump());

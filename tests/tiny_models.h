@@ -15,6 +15,7 @@ inline const TinyModel kTinyModels[] = {{"blip2", "blip-2", write_tiny_vlm, true
                                         {"minigpt4", "minigpt4", write_tiny_minigpt4, true},
                                         {"llava", "llava", write_tiny_llava, true},
                                         {"smolvlm", "smolvlm", write_tiny_smolvlm, true},
-                                        {"llama", "llama", write_tiny_llama, false}};
+                                        {"llama", "llama", write_tiny_llama, false},
+                                        {"qwen3", "qwen3", write_tiny_qwen3, false}};
 
 }  // namespace emend::testing

@@ -22,7 +22,8 @@ import transformers
 from make_blip2_fixtures import close, gathered, make_batch, make_pixels
 from safetensors.torch import save_file
 from transformers import (CLIPVisionConfig, LlamaConfig, LlamaForCausalLM, LlavaConfig,
-                          LlavaForConditionalGeneration)
+                          LlavaForConditionalGeneration, MistralConfig, MistralForCausalLM, Qwen2Config,
+                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 VOCABULARY = 43
@@ -59,6 +60,24 @@ def text_specs():
                                    rope_parameters=dict(rope_type="dynamic", rope_theta=100.0,
                                                         factor=4.0)),
                        seed=13),
+        # A head size that is not hidden_size / num_attention_heads.
+        "mistral": dict(config=dict(common, hidden_size=18, intermediate_size=20, num_hidden_layers=2,
+                                    num_attention_heads=3, num_key_value_heads=1, head_dim=10,
+                                    sliding_window=40, rope_parameters=dict(rope_type="default",
+                                                                            rope_theta=300.0)),
+                        model=(MistralConfig, MistralForCausalLM), seed=14),
+        # Biases of queries, keys and values, but not of the output.
+        "qwen2": dict(config=dict(common, hidden_size=16, intermediate_size=20, num_hidden_layers=2,
+                                  num_attention_heads=4, num_key_value_heads=2,
+                                  tie_word_embeddings=True,
+                                  rope_parameters=dict(rope_type="default", rope_theta=1000.0)),
+                      model=(Qwen2Config, Qwen2ForCausalLM), seed=15),
+        # Norms of queries and keys; heads that are wider together than the hidden size.
+        "qwen3": dict(config=dict(common, hidden_size=12, intermediate_size=18, num_hidden_layers=2,
+                                  num_attention_heads=4, num_key_value_heads=2, head_dim=6,
+                                  tie_word_embeddings=False, rms_norm_eps=1e-4,
+                                  rope_parameters=dict(rope_type="default", rope_theta=500.0)),
+                      model=(Qwen3Config, Qwen3ForCausalLM), seed=16),
     }
 
 
@@ -92,8 +111,8 @@ def llava_specs():
 
 def build(spec):
     if "config" in spec:
-        model = LlamaForCausalLM._from_config(LlamaConfig(**spec["config"]),
-                                              attn_implementation="eager")
+        kind, of = spec.get("model", (LlamaConfig, LlamaForCausalLM))
+        model = of._from_config(kind(**spec["config"]), attn_implementation="eager")
     else:
         config = LlavaConfig(vision_config=CLIPVisionConfig(**spec["vision"]),
                              text_config=LlamaConfig(**spec["text"]),
@@ -226,7 +245,8 @@ GRADIENTS = ["model.vision_tower.{}embeddings.class_embedding",
              "model{}.embed_tokens.weight", "model{}.layers.0.self_attn.q_proj.weight",
              "model{}.layers.0.self_attn.k_proj.weight", "model{}.layers.0.self_attn.v_proj.bias",
              "model{}.layers.0.mlp.gate_proj.weight", "model{}.layers.1.mlp.down_proj.weight",
-             "model{}.layers.0.input_layernorm.weight", "model{}.norm.weight"]
+             "model{}.layers.0.input_layernorm.weight", "model{}.norm.weight",
+             "model{}.layers.0.self_attn.q_norm.weight", "model{}.layers.1.self_attn.k_norm.weight"]
 
 
 def stored_name(name):

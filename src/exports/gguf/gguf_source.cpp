@@ -41,6 +41,7 @@ bool is_llava(const JsonFields& fields) {
 
 void check_language(const LlamaConfig& config) {
   if (config.activation != Activation::silu) refuse_setting("its hidden_act is not silu");
+  if (config.qk_norm) refuse_setting("its decoder has norms of queries and keys");
   using Kind = RotaryConfig::Kind;
   const auto kind = config.rotary.kind;
   if (kind != Kind::plain && kind != Kind::linear && kind != Kind::llama3)

@@ -23,6 +23,9 @@ struct Known {
 
 constexpr Known kKnown[] = {
     {"LlamaForCausalLM", "llama", llama_architecture},
+    {"MistralForCausalLM", "mistral", llama_architecture},
+    {"Qwen2ForCausalLM", "qwen2", llama_architecture},
+    {"Qwen3ForCausalLM", "qwen3", llama_architecture},
     {"LlavaForConditionalGeneration", "llava", llava_architecture},
     {"Blip2ForConditionalGeneration", "blip-2", blip2_architecture},
     {"MiniGPT4ForConditionalGeneration", "minigpt4", minigpt4_architecture},

@@ -6,7 +6,8 @@
 
 namespace emend {
 
-// LlamaForCausalLM: only a language module. Immutable, like every model.
+// LlamaForCausalLM, and MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM: only a language
+// module. Immutable, like every model.
 class LlamaLm : public Model {
  public:
   // Takes every tensor from `weights`. Throws emend::Error if a tensor is missing, unexpected or

@@ -107,7 +107,8 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
   };
   for (const char* norm :
        {"layers.0.input_layernorm.weight", "layers.0.post_attention_layernorm.weight",
-        "model.norm.weight", "pre_layrnorm.weight", "layers.0.layer_norm2.weight",
+        "model.norm.weight", "layers.0.self_attn.q_norm.weight", "layers.1.self_attn.k_norm.weight",
+        "pre_layrnorm.weight", "layers.0.layer_norm2.weight",
         "model.vision_model.post_layernorm.weight"})
     all.push_back(llama_of_weights("unscaled", norm, one));
   for (const char* bias :
@@ -115,6 +116,8 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
         "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias", "self_attn.out_proj.bias",
         "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias", "patch_embedding.bias"})
     all.push_back(llama_of_weights("dropped", bias, llama_zero));
+  all.push_back(llama_of_weights("reversed", "layers.0.self_attn.q_norm.weight",
+                                 [](const at::Tensor& norm) { return norm.flip(0); }));
   all.push_back(llama_of_weights("interleaved", "layers.0.self_attn.q_proj.weight", interleaved));
   all.push_back(llama_of_weights("swapped", "layers.0.self_attn.k_proj.weight",
                                  [](const at::Tensor& k) { return k.roll(k.size(0) / 2, 0); }));

@@ -105,13 +105,26 @@ std::vector<int64_t> JsonFields::ids(const char* name) const {
   return ids;
 }
 
-std::optional<std::string> JsonFields::first_string(const char* name) const {
+bool JsonFields::is_null(const char* name) const {
+  const auto found = json_->find(name);
+  return found != json_->end() && found->is_null();
+}
+
+std::vector<std::string> JsonFields::strings(const char* name) const {
+  std::vector<std::string> strings;
   const auto* value = find(name);
-  if (!value) return std::nullopt;
+  if (!value) return strings;
   if (!value->is_array()) refuse(name, *value, "a list of strings");
-  if (value->empty()) return std::nullopt;
-  if (!value->front().is_string()) refuse(name, *value, "a list of strings");
-  return value->front().get<std::string>();
+  for (const auto& one : *value) {
+    if (!one.is_string()) refuse(name, *value, "a list of strings");
+    strings.push_back(one.get<std::string>());
+  }
+  return strings;
+}
+
+std::optional<std::string> JsonFields::first_string(const char* name) const {
+  const auto all = strings(name);
+  return all.empty() ? std::nullopt : std::optional(all.front());
 }
 
 JsonFields JsonFields::object(const char* name) const {

@@ -29,11 +29,15 @@ class JsonFields {
   int64_t square(const char* name, int64_t absent, int64_t most) const;
   Activation activation(const char* name, const char* absent) const;
   bool has(const char* name) const { return find(name) != nullptr; }
+  // Whether the field is null; most fields that are null are treated as absent.
+  bool is_null(const char* name) const;
   std::optional<std::string> string(const char* name) const;
   // A list of `count` numbers; an absent field is an error.
   std::vector<double> numbers(const char* name, int64_t count, double least, double most) const;
   // One token id, a list of token ids, or nothing.
   std::vector<int64_t> ids(const char* name) const;
+  // A list of strings; empty if absent.
+  std::vector<std::string> strings(const char* name) const;
   // The first item of a list of strings.
   std::optional<std::string> first_string(const char* name) const;
   // An absent object is treated as empty.

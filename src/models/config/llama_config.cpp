@@ -95,27 +95,65 @@ RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positio
   return c;
 }
 
+// The defaults of a model type's configuration in transformers.
+LlamaConfig model_type_defaults(const JsonFields& json) {
+  LlamaConfig c;
+  const auto type = json.string("model_type").value_or("llama");
+  if (type == "llama") return c;
+  if (type == "mistral") {
+    c.intermediate = 14336;
+    c.key_value_heads = 8;
+    c.max_positions = 131072;
+  } else if (type == "qwen2" || type == "qwen3") {
+    c.vocabulary = 151936;
+    c.intermediate = 22016;
+    c.max_positions = 32768;
+    c.qkv_bias = type == "qwen2";
+    c.qk_norm = type == "qwen3";
+  } else {
+    json.refuse("model_type", "llama, mistral, qwen2 or qwen3");
+  }
+  return c;
+}
+
+// Qwen2 and Qwen3 use a window only with `use_sliding_window`. Newer releases list the kind of each
+// layer.
+bool has_sliding_window(const JsonFields& json, const std::string& type) {
+  const auto kinds = json.strings("layer_types");
+  for (const auto& kind : kinds)
+    if (kind != "full_attention" && kind != "sliding_attention")
+      json.refuse("layer_types", "full_attention or sliding_attention");
+  if (!kinds.empty())
+    return std::find(kinds.begin(), kinds.end(), "sliding_attention") != kinds.end();
+  if (type == "mistral") return !json.is_null("sliding_window");
+  return type != "llama" && json.boolean("use_sliding_window", false);
+}
+
 }  // namespace
 
 LlamaConfig LlamaConfig::parse(const JsonFields& json) {
-  LlamaConfig c;
-  json.expect("model_type", "llama");
+  auto c = model_type_defaults(json);
+  const auto type = json.string("model_type").value_or("llama");
   json.expect_absent("quantization_config");
   c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMaxDimension);
   c.hidden = json.integer("hidden_size", c.hidden, 1, kMaxDimension);
   c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMaxDimension);
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
   c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
-  c.key_value_heads = json.integer("num_key_value_heads", c.heads, 1, kMaxDimension);
+  const bool shared = type == "mistral" && !json.has("num_key_value_heads");
+  c.key_value_heads =
+      json.integer("num_key_value_heads", shared ? c.key_value_heads : c.heads, 1, kMaxDimension);
+  const auto equal_share = std::max<int64_t>(1, c.hidden / c.heads);
   c.head_width =
-      json.integer("head_dim", std::max<int64_t>(1, c.hidden / c.heads), 1, kMaxDimension);
+      json.integer("head_dim", type == "qwen3" ? c.head_width : equal_share, 1, kMaxDimension);
   c.max_positions = json.integer("max_position_embeddings", c.max_positions, 2, kMaxDimension);
   c.activation = json.activation("hidden_act", "silu");
   c.eps = json.number("rms_norm_eps", c.eps, 0, 1);
-  c.attention_bias = json.boolean("attention_bias", c.attention_bias);
-  c.mlp_bias = json.boolean("mlp_bias", c.mlp_bias);
+  if (type == "llama" || type == "qwen3")
+    c.qkv_bias = c.out_bias = json.boolean("attention_bias", false);
+  if (type == "llama") c.mlp_bias = json.boolean("mlp_bias", false);
   c.tied = json.boolean("tie_word_embeddings", c.tied);
-  if (c.hidden % c.heads != 0)
+  if (c.hidden % c.heads != 0 && !json.has("head_dim") && type != "qwen3")
     json.refuse("hidden_size", fmt::format("multiples of num_attention_heads {}", c.heads));
   if (c.heads % c.key_value_heads != 0)
     json.refuse("num_key_value_heads", fmt::format("divisors of num_attention_heads {}", c.heads));
@@ -126,18 +164,24 @@ LlamaConfig LlamaConfig::parse(const JsonFields& json) {
   if (c.rotary.kind == Kind::linear || c.rotary.kind == Kind::dynamic)
     c.max_positions = static_cast<int64_t>(static_cast<double>(c.max_positions) *
                                            std::clamp(c.rotary.factor, 1.0, 1e6));
+  if (has_sliding_window(json, type))
+    c.max_positions =
+        std::min(c.max_positions, json.integer("sliding_window", 4096, 2, kMaxDimension));
   return c;
 }
 
 std::string LlamaConfig::canonical() const {
   const auto& r = rotary;
-  return fmt::format(
+  auto text = fmt::format(
       "llama;{};{};{};{};{};{};{};{};{};{};{};{};{}|{};{};{};{};{};{};{};{};{};{};{};{}",
       vocabulary, hidden, intermediate, layers, heads, key_value_heads, head_width, max_positions,
-      attention_bias, mlp_bias, tied, static_cast<int>(activation), eps, static_cast<int>(r.kind),
+      qkv_bias, mlp_bias, tied, static_cast<int>(activation), eps, static_cast<int>(r.kind),
       r.theta, r.factor, r.trained, r.low_frequency, r.high_frequency, r.beta_fast, r.beta_slow,
       r.truncate, r.attention_factor, fmt::join(r.short_factors, ","),
       fmt::join(r.long_factors, ","));
+  if (qkv_bias && !out_bias) text += ";no_out_bias";
+  if (qk_norm) text += ";qk_norm";
+  return text;
 }
 
 }  // namespace emend

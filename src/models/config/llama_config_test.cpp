@@ -87,9 +87,39 @@ TEST(LlamaConfig, HasTransformersDefaults) {
   EXPECT_EQ(c.eps, 1e-6);
   EXPECT_EQ(c.rotary.kind, RotaryConfig::Kind::plain);
   EXPECT_EQ(c.rotary.theta, 10000);
-  EXPECT_FALSE(c.tied || c.attention_bias || c.mlp_bias);
+  EXPECT_FALSE(c.tied || c.qkv_bias || c.out_bias || c.mlp_bias || c.qk_norm);
   // Scaling allows more positions than max_position_embeddings.
   EXPECT_EQ(parse({{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}}).max_positions, 8192);
+}
+
+TEST(LlamaConfig, HasTheDefaultsOfTheModelType) {
+  const auto mistral = parse({{"model_type", "mistral"}});
+  EXPECT_EQ(mistral.intermediate, 14336);
+  EXPECT_EQ(mistral.key_value_heads, 8);
+  EXPECT_EQ(mistral.max_positions, 4096);  // sliding_window
+  const auto qwen2 = parse({{"model_type", "qwen2"}});
+  EXPECT_EQ(qwen2.vocabulary, 151936);
+  EXPECT_EQ(qwen2.intermediate, 22016);
+  EXPECT_EQ(qwen2.key_value_heads, 32);
+  EXPECT_EQ(qwen2.max_positions, 32768);
+  EXPECT_TRUE(qwen2.qkv_bias);
+  EXPECT_FALSE(qwen2.out_bias || qwen2.qk_norm);
+  const auto qwen3 = parse({{"model_type", "qwen3"}, {"hidden_size", 1000}});
+  EXPECT_EQ(qwen3.head_width, 128);
+  EXPECT_TRUE(qwen3.qk_norm);
+  EXPECT_FALSE(qwen3.qkv_bias || qwen3.out_bias);
+}
+
+// Rows that are not longer than the window have full attention.
+TEST(LlamaConfig, LimitsPositionsToTheSlidingWindow) {
+  const auto positions = [](json config) { return parse(std::move(config)).max_positions; };
+  EXPECT_EQ(positions({{"model_type", "mistral"}, {"sliding_window", nullptr}}), 131072);
+  EXPECT_EQ(positions({{"model_type", "mistral"}, {"sliding_window", 512}}), 512);
+  EXPECT_EQ(positions({{"model_type", "qwen2"}, {"sliding_window", 512}}), 32768);
+  EXPECT_EQ(positions({{"model_type", "qwen2"}, {"use_sliding_window", true}}), 4096);
+  const json kinds = {"full_attention", "sliding_attention"};
+  EXPECT_EQ(positions({{"model_type", "qwen3"}, {"sliding_window", 64}, {"layer_types", kinds}}),
+            64);
 }
 
 TEST(LlamaConfig, RejectsFieldsThatAreNotImplemented) {
@@ -106,7 +136,10 @@ TEST(LlamaConfig, RejectsFieldsThatAreNotImplemented) {
   EXPECT_THAT(llama_refusal({{"rope_interleaved", true}}), HasSubstr("rope_interleaved"));
   EXPECT_THAT(llama_refusal({{"quantization_config", json::object()}}),
               HasSubstr("quantization_config"));
-  EXPECT_THAT(llama_refusal({{"model_type", "mistral"}}), HasSubstr("model_type"));
+  EXPECT_THAT(llama_refusal({{"model_type", "qwen2_moe"}}),
+              HasSubstr("llama, mistral, qwen2 or qwen3"));
+  EXPECT_THAT(llama_refusal({{"model_type", "qwen3"}, {"layer_types", {"linear_attention"}}}),
+              HasSubstr("layer_types"));
   EXPECT_THAT(llama_refusal({{"hidden_act", "swiglu"}}), HasSubstr("hidden_act is `swiglu`"));
   EXPECT_THAT(llama_refusal({{"num_attention_heads", 3}}), HasSubstr("hidden_size"));
   EXPECT_THAT(llama_refusal({{"num_key_value_heads", 5}}), HasSubstr("num_key_value_heads is 5"));
@@ -139,7 +172,15 @@ TEST(LlamaConfig, CanonicalTextContainsEveryField) {
     changed["rope_scaling"][name] = value;
     seen.insert(parse(changed).canonical());
   }
-  EXPECT_EQ(seen.size(), 1 + fields.size() + of_rope.size());
+  for (const char* type : {"qwen2", "qwen3"}) {
+    auto changed = plain;
+    changed["model_type"] = type;
+    for (const auto& [name, value] : fields.items()) changed[name] = value;
+    changed["attention_bias"] = type == std::string("qwen3");
+    changed["mlp_bias"] = false;
+    seen.insert(parse(changed).canonical());
+  }
+  EXPECT_EQ(seen.size(), 3 + fields.size() + of_rope.size());
 }
 
 TEST(LlamaConfig, IsARegisteredArchitecture) {

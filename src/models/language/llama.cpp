@@ -21,13 +21,17 @@ Llama::Llama(const LlamaConfig& config, Builder builder, const std::string& body
   for (int64_t i = 0; i < config.layers; ++i) {
     ++builder.stage;
     const auto layer = fmt::format("{}layers.{}.", body, i);
-    const bool bias = config.attention_bias, ffn_bias = config.mlp_bias;
+    const bool bias = config.qkv_bias, ffn_bias = config.mlp_bias;
     Block b;
     b.attention_norm = builder.rms_norm(layer + "input_layernorm", width, config.eps);
     b.q = builder.linear(layer + "self_attn.q_proj", width, heads, bias);
     b.k = builder.linear(layer + "self_attn.k_proj", width, shared, bias);
     b.v = builder.linear(layer + "self_attn.v_proj", width, shared, bias);
-    b.out = builder.linear(layer + "self_attn.o_proj", heads, width, bias);
+    b.out = builder.linear(layer + "self_attn.o_proj", heads, width, config.out_bias);
+    if (config.qk_norm) {
+      b.q_norm = builder.rms_norm(layer + "self_attn.q_norm", config.head_width, config.eps);
+      b.k_norm = builder.rms_norm(layer + "self_attn.k_norm", config.head_width, config.eps);
+    }
     b.ffn_norm = builder.rms_norm(layer + "post_attention_layernorm", width, config.eps);
     b.gate = builder.linear(layer + "mlp.gate_proj", width, config.intermediate, ffn_bias);
     b.up = builder.linear(layer + "mlp.up_proj", width, config.intermediate, ffn_bias);
@@ -50,8 +54,10 @@ at::Tensor Llama::block(size_t index, const Pass& pass, const Attachments& attac
   const auto& x = pass.hidden;
   const auto in = b.attention_norm(x);
   const auto rotate = rotary_.rotation(pass.positions, x.scalar_type());
-  const auto q = rotate(split_heads(b.q(in, attachments), config_.heads));
-  auto k = rotate(split_heads(b.k(in, attachments), config_.key_value_heads));
+  auto q = split_heads(b.q(in, attachments), config_.heads);
+  auto k = split_heads(b.k(in, attachments), config_.key_value_heads);
+  if (config_.qk_norm) q = b.q_norm(q), k = b.k_norm(k);
+  q = rotate(q), k = rotate(k);
   auto v = split_heads(b.v(in, attachments), config_.key_value_heads);
   if (pass.cache) extend_cache(*pass.cache, index, k, v);
   const double scale = 1 / std::sqrt(static_cast<double>(config_.head_width));

@@ -9,7 +9,8 @@
 
 namespace emend {
 
-// Llama, decoder and head: RMS norms, rotary positions, grouped-query attention, SwiGLU.
+// The Llama family (Llama, Mistral, Qwen2, Qwen3), decoder and head: RMS norms, rotary positions,
+// grouped-query attention, SwiGLU.
 class Llama : public Decoder {
  public:
   // Parameters have the names PATHmodel.embed_tokens, PATHmodel.layers.0..., PATHlm_head; `path` is
@@ -34,6 +35,7 @@ class Llama : public Decoder {
  private:
   struct Block {
     RmsNorm attention_norm, ffn_norm;
+    RmsNorm q_norm, k_norm;  // with qk_norm
     Linear q, k, v, out, gate, up, down;
   };
 

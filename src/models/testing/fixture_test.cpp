@@ -34,7 +34,9 @@ std::vector<std::string> pictured_fixtures() {
 
 std::vector<std::string> all_fixtures() {
   auto all = pictured_fixtures();
-  for (const char* name : {"llama/gqa", "llama/linear", "llama/biased"}) all.push_back(name);
+  for (const char* name :
+       {"llama/gqa", "llama/linear", "llama/biased", "llama/mistral", "llama/qwen2", "llama/qwen3"})
+    all.push_back(name);
   return all;
 }
 
