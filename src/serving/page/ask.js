@@ -51,7 +51,7 @@ function answerCard(title, answer, other) {
     h('div', { class: 'tokens' }, answer.tokens.map(tokenChip)),
     answer.touched && answer.touched.length > 0 &&
       h('p', { class: 'under' }, 'Answered from the memory of ' + answer.touched.join(', ')),
-    h('p', { class: 'under', title: 'SHA-256 of the float32 logits: equal values mean equal bits' },
+    h('p', { class: 'under', title: 'Hash of the float32 logits: equal values mean equal bits' },
       `${answer.seconds.toFixed(2)} s · logits ${answer.logits.slice(0, 12)}`));
 }
 

@@ -4,8 +4,8 @@ const editorInfo = (name) => app.model.editors.find((editor) => editor.name === 
 function modules(editor) {
   const setting = editor.settings.find((one) => one.name === 'module');
   if (!setting) return [];
-  return setting.range.split(', ').filter((name) => !app.model.modules || app.model.modules.includes(name) ||
-    !['language', 'connector', 'projector', 'vision_tower'].includes(name));
+  const part = { projector: 'connector' };
+  return setting.range.split(', ').filter((name) => app.model.modules.includes(part[name] || name));
 }
 
 const lines = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean);

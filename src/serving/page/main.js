@@ -67,7 +67,7 @@ async function start() {
   }
   app.view = VIEWS[location.hash.slice(1)] ? location.hash.slice(1) : 'ask';
   document.getElementById('foot').textContent = `${app.model.model} · ${app.model.architecture} · ` +
-    `${app.model.precision} on ${app.model.device} · fingerprint ${app.model.base} · emend ${app.model.version}`;
+    `${app.model.precision.dtype} on ${app.model.device} · fingerprint ${app.model.base} · emend ${app.model.version}`;
   show();
 }
 

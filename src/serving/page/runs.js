@@ -29,12 +29,13 @@ function runsView() {
       h('thead', {}, h('tr', {}, ['Run', 'Suite', 'Protocol', 'Editors', 'Records', 'Written'].map((t) =>
         h('th', { scope: 'col' }, t)))),
       h('tbody', {}, app.runs.map((run) => h('tr', {},
-        h('td', {}, h('label', { class: 'check' }, h('input', { type: 'checkbox', checked: chosen.includes(run.name),
+        h('td', {}, h('label', { class: 'check' }, h('input', { type: 'checkbox', checked: chosen.includes(run.name), disabled: Boolean(run.problem),
           onchange: (e) => {
             app.chosenRuns = e.target.checked ? [...chosen, run.name].slice(-2) : chosen.filter((n) => n !== run.name);
             show();
-          } }), run.name), run.interrupted && h('span', { class: 'tag' }, 'not finished')),
+          } }), run.name), run.interrupted && h('span', { class: 'tag' }, 'not finished'),
+          run.problem && h('span', { class: 'under' }, run.problem)),
         h('td', {}, run.suite), h('td', {}, run.protocol), h('td', {}, (run.editors || []).join(', ')),
-        h('td', {}, run.records), h('td', {}, run.written)))))),
+        h('td', {}, run.records), h('td', {}, new Date(1000 * run.written).toLocaleString())))))),
   frame)];
 }
