@@ -4,7 +4,7 @@
 //     npm install node-llama-cpp
 //     node check_llama_cpp.mjs FOLDER [--emend build/emend]
 //
-// FOLDER: a Hugging Face folder of LlamaForCausalLM, such as SmolLM2-135M (make_smollm2_folder.py).
+// FOLDER: a Hugging Face folder of LlamaForCausalLM, such as SmolLM2-135M (make_folder_from_gguf.py).
 // `emend edit` makes a patch, and `emend export` writes the unedited and the edited model in fp32 and
 // q8_0, and the patch as an adapter. llama.cpp continues prompts by 20 greedy tokens with each file, and
 // with the unedited file and the adapter; emend does it with and without the patch. In fp32 the texts must

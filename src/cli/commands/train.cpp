@@ -25,7 +25,7 @@ struct TrainArguments {
   ProtocolOptions protocol;
   std::string module, recipe, hparams, output, save_dtype = "fp32";
   SuiteOptions suite_options;
-  int probes = 1;
+  int probes = 1, consequences = 0;
   int64_t steps = 0;
   std::vector<std::string> settings;
   ActivationStore::Options store;
@@ -42,7 +42,7 @@ SuiteOptions train_suite_options(const TrainArguments& arguments) {
   if (arguments.suite == "scenes" && options.limit == 0) options.limit = kScenes;
   auto& probes = options.probes;
   probes.rewordings = probes.variants = probes.text_probes = probes.image_probes = arguments.probes;
-  probes.portability = 0;
+  probes.portability = arguments.consequences;
   return options;
 }
 
@@ -268,6 +268,12 @@ Examples:
       ->capture_default_str();
   command->add_option("--probes", arguments->probes, "scenes: maximum number of probes per group")
       ->check(whole_number(1, kMostProbes))
+      ->capture_default_str();
+  command
+      ->add_option("--consequences", arguments->consequences,
+                   "scenes: maximum number of questions per record that follow from the edit, for "
+                   "ledger with consequences=true")
+      ->check(whole_number(0, kMostProbes))
       ->capture_default_str();
   add_protocol_options(*command, arguments->protocol, "protocol of prompts and validation");
   command

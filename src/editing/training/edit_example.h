@@ -15,6 +15,8 @@ struct EditExample {
   std::vector<TargetQuery> generality;      // should be answered with their targets after the edit
   std::vector<TargetQuery> image_locality;  // should not change at any position
   std::vector<TargetQuery> text_locality;
+  // Questions whose answers follow from the edit. Most editors do not train them.
+  std::vector<TargetQuery> consequences = {};
 };
 
 // The weights of the losses. The defaults are those of EasyEdit's trainer.

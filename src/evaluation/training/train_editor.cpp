@@ -182,12 +182,13 @@ EditExample example_of(const Record& record, const Protocol& protocol, bool own)
     example.generality.push_back(
         {example.edit.image, example.edit.prompt, example.edit.target, record.fact});
   for (const auto& probe : record.probes) {
-    if (probe.group == Group::reliability || probe.group == Group::portability) continue;
+    if (probe.group == Group::reliability) continue;
     TargetQuery query{probe.image, probe_prompt(protocol, record, probe),
                       continuation(protocol, probe.answer), probe.fact};
-    auto& where = !is_locality(probe.group) ? example.generality
-                  : probe.image.present()   ? example.image_locality
-                                            : example.text_locality;
+    auto& where = probe.group == Group::portability ? example.consequences
+                  : !is_locality(probe.group)       ? example.generality
+                  : probe.image.present()           ? example.image_locality
+                                                    : example.text_locality;
     where.push_back(std::move(query));
   }
   return example;

@@ -24,7 +24,7 @@ struct TrainJob {
 };
 
 // A training example: the edit, probes that should follow it, and probes that should not change.
-// `own`: include the question of the edit. Portability is not trained.
+// `own`: include the question of the edit.
 EditExample example_of(const Record& record, const Protocol& protocol, bool own);
 
 // Trains until the steps are done, validation stops improving (the mean of its groups' scores), or

@@ -58,7 +58,8 @@ void FeaturePool::add(const Vlm& vlm, const EditExample& example, ActivationStor
   std::vector<TargetQuery> queries = {
       {example.edit.image, example.edit.prompt, example.edit.target, example.edit.fact}};
   const auto own = 1 + example.generality.size();
-  for (const auto* part : {&example.generality, &example.image_locality, &example.text_locality})
+  for (const auto* part : {&example.generality, &example.image_locality, &example.text_locality,
+                           &example.consequences})
     queries.insert(queries.end(), part->begin(), part->end());
   const auto forced = force(vlm, queries, /*end_of_answer=*/false);
   const auto first = static_cast<int64_t>(pictures_.size());
@@ -78,11 +79,21 @@ void FeaturePool::add(const Vlm& vlm, const EditExample& example, ActivationStor
       add_new(added.texts, text);
       add_new(added.pictures, picture);
       groups_[static_cast<size_t>(group_of(text))] = group_of(added.texts.front());
-    } else {
+    } else if (q < queries.size() - example.consequences.size()) {
       added.unrelated.emplace_back(text, picture);
+    } else {
+      added.consequences.emplace_back(text, picture);
+      text_consequences_.emplace(added.texts.front(), text);
     }
   }
   examples_.push_back(std::move(added));
+}
+
+std::set<FeaturePool::Pair> FeaturePool::consequence_groups() const {
+  std::set<Pair> groups;
+  for (const auto& [edit, text] : text_consequences_)
+    groups.emplace(group_of(edit), group_of(text));
+  return groups;
 }
 
 at::Tensor FeaturePool::picture_rows(const std::vector<int64_t>& which) const {
@@ -145,15 +156,18 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
     auto& example = examples.back();
     if (examples.size() > bare || example.pictures.front() < 0) continue;
     example.pictures = {-1};
+    example.consequences.clear();
     example.fact = -1;
     std::erase_if(example.unrelated, [&](const Pair& pair) {
       return pair.second < 0 && group_of(pair.first) == group_of(example.texts.front());
     });
   }
 
-  // The pairs of the step, each with the example in whose scope it is (-1: of none).
+  // The pairs of the step, each with the example in whose scope it is, and with the one from which
+  // it follows
+  // (-1: none).
   PooledStep step;
-  std::vector<int64_t> owner;
+  std::vector<int64_t> owner, cause;
   std::map<int64_t, int64_t> texts, pictures;  // their indices in the step
   std::vector<int64_t> used_texts, used_pictures;
   auto index = [](std::map<int64_t, int64_t>& known, std::vector<int64_t>& used, int64_t one) {
@@ -165,6 +179,7 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
     step.which_text.push_back(index(texts, used_texts, text));
     step.which_picture.push_back(picture < 0 ? -1 : index(pictures, used_pictures, picture));
     owner.push_back(in_scope ? static_cast<int64_t>(of) : -1);
+    cause.push_back(-1);
   };
   for (size_t e = 0; e < edits; ++e)
     add(examples[e].texts.front(), examples[e].pictures.front(), e, true);
@@ -183,6 +198,10 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
       if (picture < 0) continue;
       add_new(elsewhere, picture);
       if (group_of(text) != group_of(own_text)) add_new(other_texts, text);
+    }
+    for (const auto& [text, picture] : example.consequences) {
+      add(text, picture, e, false);
+      cause.back() = static_cast<int64_t>(e);
     }
     if (!elsewhere.empty()) add(own_text, elsewhere[drawn(random, elsewhere.size())], e, false);
     if (!sees) continue;
@@ -227,21 +246,40 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
   const auto count = static_cast<int64_t>(owner.size());
   step.in_scope = at::zeros({static_cast<int64_t>(edits), count}, at::kBool);
   step.out_of_scope = at::zeros_like(step.in_scope);
+  step.follows = at::zeros_like(step.in_scope);
+  step.does_not_follow = at::zeros_like(step.in_scope);
+  const auto may_follow = consequence_groups();
   auto* in = step.in_scope.data_ptr<bool>();
   auto* out = step.out_of_scope.data_ptr<bool>();
+  auto* follows = step.follows.data_ptr<bool>();
+  auto* does_not = step.does_not_follow.data_ptr<bool>();
   for (size_t e = 0; e < edits; ++e) {
     const auto& example = examples[e];
-    for (size_t p = 0; p < owner.size(); ++p, ++in, ++out) {
+    auto same_edit = [&](int64_t other) {
+      return other == static_cast<int64_t>(e) ||
+             (other >= 0 && example.fact >= 0 &&
+              examples[static_cast<size_t>(other)].fact == example.fact);
+    };
+    for (size_t p = 0; p < owner.size(); ++p, ++in, ++out, ++follows, ++does_not) {
       if (p == e) continue;
-      const auto of = owner[p];
-      *in =
-          of == static_cast<int64_t>(e) ||
-          (of >= 0 && example.fact >= 0 && examples[static_cast<size_t>(of)].fact == example.fact);
+      *in = same_edit(owner[p]);
       // The same text without a picture is the question of an edit without one.
       const bool same_text = example.pictures.front() < 0 && step.which_picture[p] < 0 &&
                              group_of(used_texts[static_cast<size_t>(step.which_text[p])]) ==
                                  group_of(example.texts.front());
       *out = !*in && !same_text;
+      *follows = same_edit(cause[p]);
+      // Another question about the same picture may follow, too.
+      const auto picture = step.which_picture[p];
+      const bool same_picture =
+          picture >= 0 &&
+          std::find(example.pictures.begin(), example.pictures.end(),
+                    used_pictures[static_cast<size_t>(picture)]) != example.pictures.end();
+      *does_not =
+          *out && !*follows &&
+          !(same_picture &&
+            may_follow.count({group_of(example.texts.front()),
+                              group_of(used_texts[static_cast<size_t>(step.which_text[p])])}) > 0);
     }
   }
   return step;

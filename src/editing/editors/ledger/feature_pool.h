@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,9 @@ struct PooledStep {
   std::vector<int64_t> which_text, which_picture;
   // (L, P) bool. Pairs in neither are not known, and an edit's own question is in neither.
   at::Tensor in_scope, out_of_scope;
+  // (L, P) bool: pairs that follow from an edit, and pairs that do not. Pairs in neither are not
+  // known.
+  at::Tensor follows, does_not_follow;
 };
 
 // Features of the questions of examples, which the model computes once: they do not change during
@@ -39,8 +43,9 @@ class FeaturePool {
   // In scope: the texts of an example with its pictures, and those of examples with the same fact.
   // Out of scope: all other pairs of the step. These are, for each example, its unrelated
   // questions; its edit's text with an unrelated picture and without a picture; an unrelated text
-  // with its pictures; and the texts of the `crossed` other edits that are nearest to its own and
-  // of a random one, with its pictures. The first `bare` examples lose their pictures.
+  // with its pictures; its consequences; and the texts of the `crossed` other edits that are
+  // nearest to its own and of a random one, with its pictures. The first `bare` examples lose their
+  // pictures.
   PooledStep step(const std::vector<size_t>& chosen, int64_t number, size_t bare, int64_t crossed,
                   const KeyNetwork& keys) const;
 
@@ -48,7 +53,7 @@ class FeaturePool {
   using Pair = std::pair<int64_t, int64_t>;  // a text and a picture, -1: none
   struct Example {
     std::vector<int64_t> texts, pictures;  // in scope; the first are those of the edit
-    std::vector<Pair> unrelated;
+    std::vector<Pair> unrelated, consequences;
     int64_t fact;  // -1: not known
   };
 
@@ -56,10 +61,15 @@ class FeaturePool {
   at::Tensor picture_rows(const std::vector<int64_t>& which) const;  // float32, on the device
   // Texts that are rewordings of each other have the same group.
   int64_t group_of(int64_t text) const;
+  // The groups of texts of edits, each with a group of texts that follow from such an edit in an
+  // example.
+  std::set<Pair> consequence_groups() const;
   at::Tensor edit_keys(const std::vector<size_t>& which, const KeyNetwork& keys) const;
 
   std::vector<Example> examples_;
   std::map<std::string, int64_t> texts_, facts_;
+  // The text of an edit and that of a question that follows from it.
+  std::set<Pair> text_consequences_;
   std::vector<int64_t> groups_;          // for each text, another one of its group, or itself
   std::vector<at::Tensor> text_states_;  // (S, W) each
   std::vector<at::Tensor> pictures_;     // (Q, D) float16 each

@@ -82,6 +82,29 @@ TEST_F(FeaturePoolTest, EditsThatLoseTheirPicturesKeepTheirTexts) {
   EXPECT_EQ(std::count(first.begin(), first.end(), '-'), 2);
 }
 
+TEST_F(FeaturePoolTest, ConsequencesFollowFromTheirEdit) {
+  const auto state = small_state();
+  auto one = example(1, "What is this?", "one"), two = example(2, "What is this?", "two");
+  one.consequences = {{one.edit.image, "Where does it live?", " sea"}};
+  // The same question about the picture of the second edit may follow from it.
+  two.image_locality.push_back({two.edit.image, "Where does it live?", " hill"});
+  FeaturePool pool;
+  pool.add(*vlm_, one, nullptr, state.features);
+  pool.add(*vlm_, two, nullptr, state.features);
+  const auto step = pool.step({0, 1}, 7, 0, 0, state.keys);
+  const auto follows = step.follows.to(at::kLong).sum(1);
+  EXPECT_EQ(follows[0].item<int64_t>(), 1);
+  EXPECT_EQ(follows[1].item<int64_t>(), 0);
+  const auto pair = step.follows[0].nonzero().item<int64_t>();
+  EXPECT_TRUE(step.out_of_scope[0][pair].item<bool>());  // it is not the edit's own question
+  EXPECT_TRUE(step.does_not_follow[1][pair].item<bool>());
+  EXPECT_FALSE((step.follows & step.does_not_follow).any().item<bool>());
+  EXPECT_FALSE((step.in_scope & step.does_not_follow).any().item<bool>());
+  // Of the second edit, one more pair is not known than out of its scope.
+  EXPECT_EQ((step.out_of_scope & ~step.does_not_follow)[1].sum().item<int64_t>(), 1);
+  EXPECT_EQ(pool.step({0, 1}, 7, /*bare=*/2, 0, state.keys).follows.sum().item<int64_t>(), 0);
+}
+
 TEST_F(FeaturePoolTest, ChoiceIsRepeatableAndHasNearEdits) {
   const auto state = small_state();
   FeaturePool pool;

@@ -25,11 +25,18 @@ KeyNetwork::KeyNetwork(const Options& options) : options_(options) {
   const auto states = options.states * options.text;
   const auto attended = options.heads * options.head_width;
   const auto hidden = options.hidden, embedding = options.embedding;
-  text_.linear = {linear(states, hidden), linear(hidden, hidden), linear(hidden, embedding)};
+  auto make_head = [&] {
+    Head head;
+    head.text.linear = {linear(states, hidden), linear(hidden, hidden), linear(hidden, embedding)};
+    if (options.tokens == 0) return head;
+    head.query.linear = {linear(states, hidden), linear(hidden, attended)};
+    head.gate.linear = {linear(states, attended)};
+    head.picture.linear = {linear(attended, hidden), linear(hidden, hidden),
+                           linear(hidden, embedding)};
+    return head;
+  };
+  question_ = make_head();
   if (options.tokens > 0) {
-    query_.linear = {linear(states, hidden), linear(hidden, attended)};
-    gate_.linear = {linear(states, attended)};
-    picture_.linear = {linear(attended, hidden), linear(hidden, hidden), linear(hidden, embedding)};
     key_ = linear(options.picture, attended);
     value_ = linear(options.picture, attended);
     patch_ = linear(options.picture, 16);
@@ -38,6 +45,7 @@ KeyNetwork::KeyNetwork(const Options& options) : options_(options) {
         at::mul(at::randn({options.tokens, options.picture}, generator), 0.5).to(options.device);
     none_ = at::zeros({attended}, on);
   }
+  if (options.consequences) consequence_ = make_head();
   for (auto& [name, tensor] : parameters()) tensor.requires_grad_();
 }
 
@@ -49,10 +57,12 @@ at::Tensor KeyNetwork::Layers::operator()(at::Tensor x) const {
   return x;
 }
 
-at::Tensor KeyNetwork::texts(const at::Tensor& text) const { return text_(normalized_text(text)); }
+at::Tensor KeyNetwork::texts(const at::Tensor& text) const {
+  return question_.text(normalized_text(text));
+}
 
-at::Tensor KeyNetwork::without_picture(int64_t count) const {
-  return picture_(none_.unsqueeze(0)).expand({count, -1});
+at::Tensor KeyNetwork::without_picture(const Head& head, int64_t count) const {
+  return head.picture(none_.unsqueeze(0)).expand({count, -1});
 }
 
 KeyNetwork::Tokens KeyNetwork::tokens(const at::Tensor& pictures) const {
@@ -63,23 +73,25 @@ KeyNetwork::Tokens KeyNetwork::tokens(const at::Tensor& pictures) const {
   return {key_(placed).view(heads), value_(placed).view(heads), summary_(patch_(seen).flatten(1))};
 }
 
-at::Tensor KeyNetwork::seen_parts(const at::Tensor& queries, const at::Tensor& gates,
-                                  const Tokens& seen) const {
+at::Tensor KeyNetwork::seen_parts(const Head& head, const at::Tensor& queries,
+                                  const at::Tensor& gates, const Tokens& seen) const {
   const auto scores = (queries * seen.keys).sum(-1) /  // (B, Q, heads)
                       std::sqrt(static_cast<double>(options_.head_width));
   const auto attended = (scores.softmax(1).unsqueeze(-1) * seen.values).sum(1).flatten(1);
-  return picture_(attended + seen.summary * gates);
+  return head.picture(attended + seen.summary * gates);
 }
 
 at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictures,
                                  const std::vector<int64_t>& which_text,
-                                 const std::vector<int64_t>& which_picture) const {
+                                 const std::vector<int64_t>& which_picture, Key kind) const {
+  const auto& head = this->head(kind);
   const auto index = [&](const std::vector<int64_t>& which) {
     return at::tensor(which, at::kLong).to(options_.device);
   };
-  const auto asked = texts(text).index_select(0, index(which_text));
+  const auto states = normalized_text(text);
+  const auto asked = head.text(states).index_select(0, index(which_text));
   if (options_.tokens == 0) return asked;
-  auto shown = without_picture(asked.size(0));
+  auto shown = without_picture(head, asked.size(0));
   std::vector<int64_t> rows, row_text, row_picture;  // of the pairs with a picture
   for (size_t p = 0; p < which_picture.size(); ++p) {
     if (which_picture[p] < 0) continue;
@@ -88,29 +100,30 @@ at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictu
     row_picture.push_back(which_picture[p]);
   }
   if (!rows.empty()) {
-    const auto states = normalized_text(text);
-    const auto query = query_(states).view({-1, 1, options_.heads, options_.head_width});
+    const auto query = head.query(states).view({-1, 1, options_.heads, options_.head_width});
     const auto all = tokens(pictures);
     const auto of_picture = index(row_picture), of_text = index(row_text);
     shown = shown.index_copy(
         0, index(rows),
-        seen_parts(query.index_select(0, of_text), gate_(states).sigmoid().index_select(0, of_text),
+        seen_parts(head, query.index_select(0, of_text),
+                   head.gate(states).sigmoid().index_select(0, of_text),
                    {all.keys.index_select(0, of_picture), all.values.index_select(0, of_picture),
                     all.summary.index_select(0, of_picture)}));
   }
   return at::cat({asked, shown}, 1);
 }
 
-at::Tensor KeyNetwork::keys(const QuestionFeatures& features) const {
-  const auto text = texts(features.text);
+at::Tensor KeyNetwork::keys(const QuestionFeatures& features, Key kind) const {
+  const auto& head = this->head(kind);
+  const auto states = normalized_text(features.text);
+  const auto text = head.text(states);
   if (options_.tokens == 0) return text;
-  auto picture = without_picture(text.size(0));
+  auto picture = without_picture(head, text.size(0));
   if (features.pictures.defined()) {
-    const auto states = normalized_text(features.text);
-    const auto query = query_(states).view({-1, 1, options_.heads, options_.head_width});
-    picture =
-        at::where(features.has_image.unsqueeze(-1).gt(0),
-                  seen_parts(query, gate_(states).sigmoid(), tokens(features.pictures)), picture);
+    const auto query = head.query(states).view({-1, 1, options_.heads, options_.head_width});
+    picture = at::where(
+        features.has_image.unsqueeze(-1).gt(0),
+        seen_parts(head, query, head.gate(states).sigmoid(), tokens(features.pictures)), picture);
   }
   return at::cat({text, picture}, 1);
 }
@@ -131,10 +144,13 @@ NamedTensors KeyNetwork::parameters() const {
     for (size_t i = 0; i < layers.linear.size(); ++i)
       add(name + "." + std::to_string(i), layers.linear[i]);
   };
-  add_layers("text", text_);
-  add_layers("query", query_);
-  add_layers("gate", gate_);
-  add_layers("picture", picture_);
+  auto add_head = [&](const std::string& prefix, const Head& head) {
+    add_layers(prefix + "text", head.text);
+    add_layers(prefix + "query", head.query);
+    add_layers(prefix + "gate", head.gate);
+    add_layers(prefix + "picture", head.picture);
+  };
+  add_head("", question_);
   add("key", key_);
   add("value", value_);
   add("patch", patch_);
@@ -143,6 +159,7 @@ NamedTensors KeyNetwork::parameters() const {
     all.emplace_back("key.place", place_);
     all.emplace_back("key.none", none_);
   }
+  add_head("consequence.", consequence_);
   return all;
 }
 

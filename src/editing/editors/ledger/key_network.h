@@ -12,14 +12,20 @@ namespace emend {
 // The text selects the parts of the picture that matter (attention over the picture's tokens with
 // queries from the text), so that another view of the same thing has a similar key, and another
 // thing has not. Without a picture, p reads a trained constant instead.
+//
+// With consequences, an edit has a second key: that of the questions that follow from it. It is
+// made by networks of the same shape from the edit's question, and compared with the keys of
+// questions.
 class KeyNetwork {
  public:
+  enum class Key { question, consequence };
   struct Options {
     int64_t states = 2, text = 0;        // S and W of QuestionFeatures::text
     int64_t tokens = 0, picture = 0;     // Q and D of QuestionFeatures::pictures; 0: no pictures
     int64_t heads = 8, head_width = 24;  // of the attention
     int64_t hidden = 192;
     int64_t embedding = 48;  // size of t and of p
+    bool consequences = false;
     uint64_t seed = 0;
     at::Device device = at::kCPU;
   };
@@ -28,11 +34,11 @@ class KeyNetwork {
   at::Device device() const { return options_.device; }
   int64_t width() const { return options_.embedding * (options_.tokens > 0 ? 2 : 1); }
   // The keys of questions: (B, width).
-  at::Tensor keys(const QuestionFeatures& features) const;
+  at::Tensor keys(const QuestionFeatures& features, Key kind = Key::question) const;
   // The keys of pairs of a text (U, S, W) and a picture (N, Q, D; -1: none): (P, width).
   at::Tensor pair_keys(const at::Tensor& text, const at::Tensor& pictures,
                        const std::vector<int64_t>& which_text,
-                       const std::vector<int64_t>& which_picture) const;
+                       const std::vector<int64_t>& which_picture, Key kind = Key::question) const;
   // t of texts: (U, embedding).
   at::Tensor texts(const at::Tensor& text) const;
 
@@ -54,16 +60,21 @@ class KeyNetwork {
   struct Tokens {
     at::Tensor keys, values, summary;
   };
+  // The networks of one kind of key.
+  struct Head {
+    Layers text, query, gate, picture;
+  };
+  const Head& head(Key kind) const { return kind == Key::question ? question_ : consequence_; }
   Tokens tokens(const at::Tensor& pictures) const;
   // p of texts and pictures, row by row: queries (B, 1, heads, head_width), gates (B, heads *
   // head_width).
-  at::Tensor seen_parts(const at::Tensor& queries, const at::Tensor& gates,
+  at::Tensor seen_parts(const Head& head, const at::Tensor& queries, const at::Tensor& gates,
                         const Tokens& seen) const;
   // p without a picture: (count, embedding).
-  at::Tensor without_picture(int64_t count) const;
+  at::Tensor without_picture(const Head& head, int64_t count) const;
 
   Options options_;
-  Layers text_, query_, gate_, picture_;
+  Head question_, consequence_;
   Linear key_, value_, patch_, summary_;
   at::Tensor place_;  // (Q, D): each token of a picture has its own role
   at::Tensor none_;   // (heads * head_width): the summary of no picture

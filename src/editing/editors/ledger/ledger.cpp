@@ -29,6 +29,7 @@ KeyNetwork::Options key_options(const Model& model, const LedgerConfig& shape, u
   options.head_width = shape.head_width;
   options.hidden = shape.hidden;
   options.embedding = shape.embedding;
+  options.consequences = shape.consequences;
   options.seed = seed;
   options.device = model.device();
   return options;
@@ -67,6 +68,9 @@ void LedgerSettings::declare(SettingList& list) {
   list.number("answer_weight", answer_weight, 0, 1e6,
               "weight of the part of a key that has the unedited model's answer; 0: not used");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
+  list.flag(
+      "consequences", consequences,
+      "questions that follow from an edit are in its scope, if the checkpoint was trained for it");
   list.number("supersede", supersede, 0, 1e6,
               "squared distance below which a later edit replaces an earlier one");
   list.whole("seed", seed, 0, INT64_MAX, "random seed of the entry's change");
@@ -80,6 +84,8 @@ void LedgerConfig::declare(SettingList& list) {
   list.whole("embedding", embedding, 1, 100000, "key size for text and for pictures");
   list.whole("heads", heads, 1, 1000, "attention heads of the key network");
   list.whole("head_width", head_width, 1, 10000, "width of an attention head");
+  list.flag("consequences", consequences,
+            "edits have a second key, for the questions that follow from them");
   list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these layers' changes");
   list.text("edit_prefix", edit_prefix,
@@ -130,6 +136,12 @@ at::Tensor LedgerState::key_of(const Vlm& vlm, const Batch& batch, const at::Ten
   return at::cat({question, answer_sketch(answers)}, 1);
 }
 
+at::Tensor LedgerState::consequence_key_of(const Vlm& vlm, const Batch& batch,
+                                           const at::Tensor& seen) const {
+  if (!shape.consequences) return {};
+  return keys.keys(question_features(vlm, batch, seen, features), KeyNetwork::Key::consequence);
+}
+
 LedgerEditor::LedgerEditor(const nlohmann::json& settings)
     : settings_(read_settings<LedgerSettings>("ledger", settings)) {}
 
@@ -162,11 +174,14 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
   const auto& state = this->state(vlm);
   const auto forced = force_edits(vlm, requests, /*end_of_answer=*/false);
   const auto& batch = forced.batch;
-  const auto keys = [&] {
+  at::Tensor keys, consequences;
+  {
     at::NoGradGuard no_grad;
     const auto seen = look_at(vlm, batch.pixels, context.store);
-    return state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)).to(at::kCPU);
-  }();
+    keys = state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)).to(at::kCPU);
+    consequences = state.consequence_key_of(vlm, batch, seen);
+    if (consequences.defined()) consequences = consequences.to(at::kCPU);
+  }
 
   auto patch = patch_for(*this, vlm, requests);
   patch.memory.network = state.tensors();
@@ -183,7 +198,9 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
       if (!request.fact.empty()) facts["fact"] = request.fact;
       patch.memory.add(ledger_entry(
           entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),
-          std::move(facts), keys[static_cast<int64_t>(i)], changes[i].deltas));
+          std::move(facts), keys[static_cast<int64_t>(i)],
+          consequences.defined() ? consequences[static_cast<int64_t>(i)] : at::Tensor(),
+          changes[i].deltas));
     }
     return patch.interventions(vlm, context.store);
   };

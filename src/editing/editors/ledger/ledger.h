@@ -24,6 +24,7 @@ struct LedgerSettings {
   double confidence = 0.95;
   double answer_weight = 4;  // weight of the squared Hellinger distance of answers
   double limit = 4;          // the largest squared distance of a question in scope
+  bool consequences = true;  // questions that follow from an edit are in its scope
   double supersede = 0.5;    // a later edit nearer than this replaces an earlier one
   int64_t seed = 0;
 
@@ -35,7 +36,8 @@ struct LedgerSettings {
 struct LedgerConfig {
   int64_t blocks = 0;  // number of blocks before the text's hidden states; 0: half of them
   int64_t hidden = 192, embedding = 48, heads = 8, head_width = 24;  // see KeyNetwork
-  std::string sites;  // a glob; empty: all layers of the language module
+  bool consequences = false;  // edits have a key for the questions that follow from them
+  std::string sites;          // a glob; empty: all layers of the language module
   int64_t rank = 8;
   std::string edit_prefix = "New Fact: {prompt}{target}\nPrompt:";
 
@@ -66,6 +68,9 @@ struct LedgerState {
   // batch, `answers` that of prompt_answers.
   at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
                     const at::Tensor& answers) const;
+  // The keys of the questions that follow from edits of these questions, (B, keys.width());
+  // undefined without LedgerConfig::consequences.
+  at::Tensor consequence_key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const;
 };
 
 // A ledger of edits changes no weights. Each entry has a key, which is read from the question, the

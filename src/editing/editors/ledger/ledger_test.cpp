@@ -4,11 +4,13 @@
 
 #include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/recall.h"
+#include "editing/editors/memory/prompt_answers.h"
 #include "editing/patches/merge.h"
 #include "editing/patches/patch_stack.h"
 #include "editing/registry.h"
 #include "editing/testing/every_editor.h"
 #include "editing/testing/tiny_vlm_test.h"
+#include "editing/training/forced.h"
 #include "io/error.h"
 
 namespace emend {
@@ -163,6 +165,41 @@ TEST_F(LedgerTest, CalibrationLeavesOutQuestionsAboutEditedFacts) {
 
   patch.memory.network["calibration_facts"] = fact_codes({"one"});
   EXPECT_THROW(LedgerScopes{patch}, Error);
+}
+
+// A question is in the scope of an entry if its key is near that of the entry or that of its
+// consequences.
+TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {
+  auto patch = edited({request(1)});
+  EXPECT_EQ(patch.memory.entries[0].tensors.count("consequences"), 0u);
+  const auto key = patch.memory.entries[0].tensors.at("key");
+  auto question = key.clone().unsqueeze(0);
+  question.add_(10);
+  EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), -1);
+  patch.memory.reading["consequences"] = true;
+  EXPECT_THROW(LedgerScopes{patch}, Error);  // the entry has no such key
+  // The answer of the question does not count.
+  patch.memory.entries[0].tensors["consequences"] =
+      question[0].slice(0, 0, key.size(0) - kSketchWidth).clone();
+  EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), 0);
+  EXPECT_EQ(LedgerScopes(patch).route(key.unsqueeze(0)).item<int64_t>(), 0);
+  patch.settings["consequences"] = false;
+  EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), -1);
+}
+
+TEST_F(LedgerTest, NetworksOfConsequencesAreOptional) {
+  LedgerConfig shape;
+  shape.heads = 2, shape.head_width = 4, shape.hidden = 8, shape.embedding = 4, shape.rank = 2;
+  const LedgerState plain(*vlm_->model, shape, 3);
+  shape.consequences = true;
+  const LedgerState both(*vlm_->model, shape, 3);
+  EXPECT_GT(both.parameters().size(), plain.parameters().size());
+  const auto batch = force(*vlm_, {{{}, "What is this?", " cat"}}, false).batch;
+  EXPECT_FALSE(plain.consequence_key_of(*vlm_, batch, {}).defined());
+  const auto key = both.consequence_key_of(*vlm_, batch, {});
+  EXPECT_EQ(key.sizes(), (at::IntArrayRef{1, both.keys.width()}));
+  const auto answers = prompt_answers(*vlm_->model, batch, {});
+  EXPECT_FALSE(at::allclose(key, both.key_of(*vlm_, batch, {}, answers).narrow(1, 0, key.size(1))));
 }
 
 TEST_F(LedgerTest, EntriesKeepTheFactOfTheirEdit) {

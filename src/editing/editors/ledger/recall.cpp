@@ -31,7 +31,7 @@ LedgerState saved_state(const Vlm& vlm, const Patch& patch) {
 // change.
 std::vector<SiteDelta> change_of_entry(const MemoryEntry& entry, const Model& model) {
   std::vector<SiteDelta> change;
-  size_t read = 1;  // the key
+  size_t read = 1 + entry.tensors.count("consequences");  // the keys
   for (const auto& [name, down] : entry.tensors) {
     if (!name.ends_with(kDown)) continue;
     const auto site = name.substr(0, name.size() - std::string(kDown).size());
@@ -61,8 +61,9 @@ void check_entry(const MemoryEntry& entry, const Model& model) {
 }  // namespace
 
 MemoryEntry ledger_entry(const std::string& name, nlohmann::json facts, const at::Tensor& key,
-                         const std::vector<SiteDelta>& change) {
+                         const at::Tensor& consequences, const std::vector<SiteDelta>& change) {
   MemoryEntry entry{name, std::move(facts), {{"key", key.clone()}}};
+  if (consequences.defined()) entry.tensors["consequences"] = consequences.clone();
   for (const auto& [site, delta] : change) {
     entry.tensors[site + kUp] = delta.up.to(at::kCPU).contiguous();
     entry.tensors[site + kDown] = delta.down.to(at::kCPU).contiguous();

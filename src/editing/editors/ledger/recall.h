@@ -28,8 +28,9 @@ class LedgerRecall {
   LedgerScopes scopes_;
 };
 
-// The tensors of an entry: its key, and `SITE.up` and `SITE.down` of its change.
+// The tensors of an entry: its key, the key of its consequences (may be undefined), and `SITE.up`
+// and `SITE.down` of its change.
 MemoryEntry ledger_entry(const std::string& name, nlohmann::json facts, const at::Tensor& key,
-                         const std::vector<SiteDelta>& change);
+                         const at::Tensor& consequences, const std::vector<SiteDelta>& change);
 
 }  // namespace emend

@@ -46,12 +46,13 @@ at::Tensor about(const Memory& memory, const std::set<std::string>& facts, int64
   return has_fact(codes->second, facts);
 }
 
-at::Tensor key_of(const MemoryEntry& entry, int64_t width) {
-  const auto found = entry.tensors.find("key");
+at::Tensor entry_key(const MemoryEntry& entry, const char* name, int64_t width) {
+  const auto found = entry.tensors.find(name);
   if (found == entry.tensors.end() || found->second.sizes() != at::IntArrayRef{width})
     throw Error(kScopes,
-                fmt::format("the patch's memory: entry '{}' has no key of this model",
-                            entry.name.substr(0, 200)),
+                fmt::format("the patch's memory: entry '{}' has no {} of this model",
+                            entry.name.substr(0, 200),
+                            name == std::string("key") ? "key" : "key of consequences"),
                 "make the patch again with `emend edit`");
   return found->second.to(at::kCPU);
 }
@@ -63,9 +64,12 @@ LedgerScopes::LedgerScopes(const Patch& patch)
       shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)) {
   at::NoGradGuard no_grad;
   const auto calibration = calibration_of(patch.memory);
-  std::vector<at::Tensor> all;
+  const auto question = calibration.size(1) - kSketchWidth;
+  const bool follow = shape_.consequences && settings_.consequences && settings_.scope == "all";
+  std::vector<at::Tensor> all, consequences;
   for (const auto& entry : patch.memory.entries) {
-    all.push_back(key_of(entry, calibration.size(1)));
+    all.push_back(entry_key(entry, "key", calibration.size(1)));
+    if (follow) consequences.push_back(entry_key(entry, "consequences", question));
     names_.push_back(entry.name);
   }
   const auto keys = scoped(at::stack(all));
@@ -80,13 +84,14 @@ LedgerScopes::LedgerScopes(const Patch& patch)
   }
   active_ = at::tensor(active, at::kLong);
   keys_ = keys.index_select(0, active_);
+  if (!consequences.empty()) consequences_ = at::stack(consequences).index_select(0, active_);
   certificate_.risk = settings_.risk;
   certificate_.confidence = settings_.confidence;
   certificate_.threshold = settings_.limit;
   if (settings_.risk == 1) return;
   const auto edited = about(patch.memory, facts_, calibration.size(0));
   const auto unrelated = calibration.index_select(0, edited.logical_not().nonzero().squeeze(1));
-  certificate_ = certify(nearest(scoped(unrelated)).first, settings_.risk, settings_.confidence,
+  certificate_ = certify(nearest(unrelated).first, settings_.risk, settings_.confidence,
                          settings_.limit, calibration.size(0) - unrelated.size(0));
 }
 
@@ -104,7 +109,11 @@ std::pair<at::Tensor, at::Tensor> LedgerScopes::nearest(const at::Tensor& keys) 
   std::vector<at::Tensor> distances, entries;
   for (int64_t begin = 0; begin < keys.size(0); begin += kKeyBlock) {
     const auto block = keys.slice(0, begin, begin + kKeyBlock);
-    auto [distance, entry] = key_distances(block, keys_).min(1);
+    auto all = key_distances(scoped(block), keys_);
+    if (consequences_.defined())
+      all =
+          at::minimum(all, key_distances(block.narrow(1, 0, consequences_.size(1)), consequences_));
+    const auto [distance, entry] = all.min(1);
     distances.push_back(distance);
     entries.push_back(active_.index_select(0, entry));
   }
@@ -113,7 +122,7 @@ std::pair<at::Tensor, at::Tensor> LedgerScopes::nearest(const at::Tensor& keys) 
 }
 
 at::Tensor LedgerScopes::route(const at::Tensor& keys) const {
-  const auto [distance, entry] = nearest(scoped(keys.to(at::kCPU)));
+  const auto [distance, entry] = nearest(keys.to(at::kCPU));
   return at::where(distance < certificate_.threshold, entry, at::full_like(entry, -1));
 }
 

@@ -30,7 +30,8 @@ class LedgerScopes {
   // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
   // that of their scopes.
   at::Tensor scoped(const at::Tensor& keys) const;
-  // (A, width) -> (A): the squared distance to the nearest active entry, and its index.
+  // keys: (A, all parts) -> (A): the squared distance to the nearest active entry or to the key of
+  // its consequences, and the index of the entry.
   std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& keys) const;
 
   LedgerSettings settings_;
@@ -40,6 +41,8 @@ class LedgerScopes {
   std::vector<int64_t> superseded_;
   at::Tensor active_;  // (active entries) their indices
   at::Tensor keys_;    // (active entries, width) the parts that count
+  // (active entries, question part) the keys of their consequences; undefined: none
+  at::Tensor consequences_;
   Certificate certificate_;
 };
 

@@ -159,6 +159,17 @@ void TrainableLedger::add_key_losses(EditLosses& losses, const FeaturePool& pool
       key_loss(key_distances(keys.slice(0, 0, edits), keys), step.in_scope.to(device),
                step.out_of_scope.to(device));
   losses.total = losses.total + settings_.key_weight * (in_scope + out_of_scope);
+  if (settings_.shape.consequences && step.follows.any().item<bool>()) {
+    const auto of_edits = state_->keys.pair_keys(
+        step.text, step.pictures, {step.which_text.begin(), step.which_text.begin() + edits},
+        {step.which_picture.begin(), step.which_picture.begin() + edits},
+        KeyNetwork::Key::consequence);
+    const auto [follows, others] = key_loss(key_distances(of_edits, keys), step.follows.to(device),
+                                            step.does_not_follow.to(device));
+    losses.total = losses.total + settings_.key_weight * (follows + others);
+    losses.ranks += follows.item().toDouble();
+    losses.text_locality += others.item().toDouble();
+  }
   losses.generality += in_scope.item().toDouble();
   losses.image_locality = out_of_scope.item().toDouble();
 }
@@ -167,6 +178,10 @@ void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
   if (tensors.count("calibration")) {
     auto networks = tensors;
+    // A checkpoint without consequences leaves their networks as they are.
+    if (!tensors.count("key.consequence.text.0.weight"))
+      for (const auto& [name, tensor] : state_->parameters())
+        if (name.starts_with("key.consequence.")) networks[name] = tensor.detach();
     networks.erase("calibration");  // they are computed again
     networks.erase("calibration_facts");
     return copy_tensors(networks, state_->parameters(), "ledger", file);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Compares a text-only Llama in emend with Hugging Face transformers.
+"""Compares a text-only model in emend with Hugging Face transformers.
 
-    python make_smollm2_folder.py FOLDER
-    python check_smollm2.py FOLDER --emend build/emend --force build/emend-force-texts
+    python make_folder_from_gguf.py FOLDER
+    python check_language_model.py FOLDER --emend build/emend --force build/emend-force-texts
 
 Questions of several kinds and scripts are asked as a chat and as plain text. The chat as text, its
 tokens, greedy answers of up to 32 tokens, and the logits at every position of question and answer
