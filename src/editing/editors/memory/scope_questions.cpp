@@ -12,6 +12,7 @@ namespace {
 // locality.
 EditExample without_picture(EditExample example) {
   example.edit.image = {};
+  example.consequences.clear();
   std::set<std::string> prompts = {example.edit.prompt};
   std::vector<TargetQuery> rewordings;
   for (auto& query : example.generality) {
@@ -55,6 +56,7 @@ ScopeQuestions ScopeQuestions::of(const std::vector<EditExample>& examples, doub
     const auto example = l < bare ? without_picture(examples[l]) : examples[l];
     all.add({example.edit.image, example.edit.prompt, example.edit.target}, l, Kind::edit);
     for (const auto& query : example.generality) all.add(query, l, Kind::follows);
+    for (const auto& query : example.consequences) all.add(query, l, Kind::follows);
     for (const auto& query : example.text_locality) all.add(query, l, Kind::text);
     if (!pictures) continue;
     for (const auto& query : example.image_locality) all.add(query, l, Kind::picture);
