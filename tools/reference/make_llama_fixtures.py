@@ -23,7 +23,7 @@ from make_blip2_fixtures import close, gathered, make_batch, make_pixels
 from safetensors.torch import save_file
 from transformers import (CLIPVisionConfig, LlamaConfig, LlamaForCausalLM, LlavaConfig,
                           LlavaForConditionalGeneration, MistralConfig, MistralForCausalLM, Qwen2Config,
-                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM, SiglipVisionConfig)
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 VOCABULARY = 43
@@ -106,6 +106,12 @@ def llava_specs():
             vision=dict(hidden_size=16, intermediate_size=24, num_hidden_layers=4,
                         num_attention_heads=2, image_size=15, patch_size=5),
             text=text, rest=dict(vision_feature_layer=[-2, 1, -1, 3]), seed=23),
+        # SigLIP, whose last block is used, and Qwen2.
+        "siglip": dict(
+            vision=dict(hidden_size=12, intermediate_size=18, num_hidden_layers=2,
+                        num_attention_heads=3, image_size=17, patch_size=5),
+            tower=SiglipVisionConfig, text=dict(text, num_key_value_heads=1), decoder=Qwen2Config,
+            rest=dict(vision_feature_layer=-1, vision_feature_select_strategy="full"), seed=24),
     }
 
 
@@ -114,8 +120,8 @@ def build(spec):
         kind, of = spec.get("model", (LlamaConfig, LlamaForCausalLM))
         model = of._from_config(kind(**spec["config"]), attn_implementation="eager")
     else:
-        config = LlavaConfig(vision_config=CLIPVisionConfig(**spec["vision"]),
-                             text_config=LlamaConfig(**spec["text"]),
+        config = LlavaConfig(vision_config=spec.get("tower", CLIPVisionConfig)(**spec["vision"]),
+                             text_config=spec.get("decoder", LlamaConfig)(**spec["text"]),
                              image_token_index=IMAGE_TOKEN, **spec["rest"])
         config.image_seq_length = slots_of(config)
         model = LlavaForConditionalGeneration._from_config(config, attn_implementation="eager")
@@ -125,7 +131,8 @@ def build(spec):
 
 def slots_of(config):
     grid = config.vision_config.image_size // config.vision_config.patch_size
-    return grid * grid + (config.vision_feature_select_strategy == "full")
+    with_class = config.vision_config.model_type == "clip_vision_model"
+    return grid * grid + with_class - (config.vision_feature_select_strategy == "default")
 
 
 @torch.no_grad()

@@ -53,7 +53,8 @@ void check_language(const LlamaConfig& config) {
 
 void check_vision(const LlavaConfig& config) {
   const auto& layers = config.feature_layers;
-  if (config.class_feature) refuse_setting("its vision_feature_select_strategy is not default");
+  if (config.first_position) refuse_setting("its vision_feature_select_strategy is not default");
+  if (config.vision.siglip) refuse_setting("its vision tower is not CLIP");
   if (!std::is_sorted(layers.begin(), layers.end(), std::less_equal<>()))
     refuse_setting("its vision_feature_layer is not in increasing order");
   if (!config.projector_bias) refuse_setting("its projector has no bias");

@@ -35,14 +35,18 @@ int side(int64_t value, const std::string& path) {
   return static_cast<int>(value);
 }
 
-enum class Family { blip, clip, llava, idefics3 };
+enum class Family { blip, siglip, clip, llava, idefics3 };
+
+// Whether a size is both sides of the result, so that pictures change their shape.
+bool stretches(Family family) { return family == Family::blip || family == Family::siglip; }
 
 // Chooses by the class that wrote the file; a file without a class is BLIP's.
 Family family_of(const json& config, const std::string& path) {
   static const std::map<std::string, Family> known = {
-      {"BlipImageProcessor", Family::blip},         {"CLIPImageProcessor", Family::clip},
-      {"CLIPFeatureExtractor", Family::clip},       {"LlavaImageProcessor", Family::llava},
-      {"Idefics3ImageProcessor", Family::idefics3}, {"SmolVLMImageProcessor", Family::idefics3}};
+      {"BlipImageProcessor", Family::blip},       {"CLIPImageProcessor", Family::clip},
+      {"CLIPFeatureExtractor", Family::clip},     {"LlavaImageProcessor", Family::llava},
+      {"SiglipImageProcessor", Family::siglip},   {"Idefics3ImageProcessor", Family::idefics3},
+      {"SmolVLMImageProcessor", Family::idefics3}};
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     const auto full = json_get<std::string>(config, key, path);
@@ -76,10 +80,10 @@ int read_longest_edge(const json& size, const std::string& path, const char* nam
   return side(json_get<int64_t>(size, "longest_edge", path), path);
 }
 
-// A single number is both sides for BLIP, and the shorter side for CLIP.
+// A single number is both sides for BLIP and SigLIP, and the shorter side for CLIP.
 void read_size(const json& size, const std::string& path, Family family,
                ImageProcessor& processor) {
-  const bool keeps_shape = family != Family::blip;
+  const bool keeps_shape = !stretches(family);
   if (keeps_shape && (size.is_number() || (size.is_object() && size.contains("shortest_edge")))) {
     if (size.is_object() && size.size() > 1)
       for (const auto& [key, value] : size.items())
@@ -120,7 +124,7 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
                                  "image_mean", "image_std",      "do_convert_rgb"};
   if (family == Family::idefics3)
     known.insert({"do_image_splitting", "max_image_size"});
-  else if (family != Family::blip)
+  else if (!stretches(family))
     known.insert("do_center_crop");
   if (family == Family::llava || family == Family::idefics3) known.insert("do_pad");
   // These name the class that reads the file, or have no effect because their `do_` setting is off.
@@ -149,7 +153,7 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
     if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;
     unsupported(path, fmt::format("the setting '{}'", key));
   }
-  const bool square = family == Family::blip || family == Family::idefics3;
+  const bool square = stretches(family) || family == Family::idefics3;
   if (json_get_or<bool>(config, "default_to_square", square, path) != square)
     unsupported(path, fmt::format("default_to_square {}", !square));
   auto format = json_get_or<std::string>(config, "data_format", "channels_first", path);
@@ -185,6 +189,9 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   processor.width = processor.height = 384;
   if (family == Family::idefics3) {
     read_tiles(config, path, processor);
+  } else if (family == Family::siglip) {
+    processor.width = processor.height = 224;
+    processor.mean = processor.std = {0.5, 0.5, 0.5};
   } else if (family != Family::blip) {
     processor.shortest_edge = 224;
     processor.do_center_crop = json_get_or<bool>(config, "do_center_crop", true, path);

@@ -88,6 +88,19 @@ TEST_F(ImageProcessorTest, MissingSettingsOfClipTakeItsDefaults) {
             std::string::npos);
 }
 
+TEST_F(ImageProcessorTest, MissingSettingsOfSiglipTakeItsDefaults) {
+  for (const char* type : {"SiglipImageProcessor", "SiglipImageProcessorFast"}) {
+    auto processor = load({{"image_processor_type", type}});
+    EXPECT_EQ(224, processor.width);
+    EXPECT_EQ(0, processor.shortest_edge);
+    EXPECT_FALSE(processor.do_center_crop || processor.do_pad);
+    EXPECT_EQ(Resample::bicubic, processor.resample);
+    EXPECT_EQ(0.5, processor.mean[0]);
+    EXPECT_EQ(0.5, processor.std[2]);
+    EXPECT_EQ(384, load({{"image_processor_type", type}, {"size", 384}}).height);
+  }
+}
+
 TEST_F(ImageProcessorTest, MissingSettingsOfSmolVlmTakeItsDefaults) {
   for (const char* type : {"Idefics3ImageProcessor", "SmolVLMImageProcessorFast"}) {
     auto processor = load({{"image_processor_type", type}});

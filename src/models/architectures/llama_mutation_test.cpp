@@ -96,8 +96,11 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
       of_rope("original_max_position_embeddings", 20),
       of_field("/vision_config/layer_norm_eps", 1e-5, 1e-2),
       of_field("/vision_config/layer_norm_eps", 1e-3, 1e-1),
+      of_field("/vision_config/hidden_act", "gelu_pytorch_tanh", "quick_gelu"),
+      of_field("/vision_config/layer_norm_eps", 1e-6, 1e-2),
       of_field("/vision_config/hidden_act", "quick_gelu", "gelu"),
       of_field("/vision_config/hidden_act", "gelu", "quick_gelu"),
+      of_field("/vision_feature_layer", -1, -2),
       of_field("/vision_feature_layer", -2, -1),
       of_field("/vision_feature_layer", -2, -3),
       of_field("/vision_feature_layer", 1, 2),
@@ -112,9 +115,10 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
         "model.vision_model.post_layernorm.weight"})
     all.push_back(llama_of_weights("unscaled", norm, one));
   for (const char* bias :
-       {"self_attn.q_proj.bias", "self_attn.v_proj.bias", "self_attn.o_proj.bias",
-        "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias", "self_attn.out_proj.bias",
-        "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias", "patch_embedding.bias"})
+       {"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias",
+        "self_attn.o_proj.bias", "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias",
+        "self_attn.out_proj.bias", "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias",
+        "patch_embedding.bias"})
     all.push_back(llama_of_weights("dropped", bias, llama_zero));
   all.push_back(llama_of_weights("reversed", "layers.0.self_attn.q_norm.weight",
                                  [](const at::Tensor& norm) { return norm.flip(0); }));
@@ -151,8 +155,9 @@ class LlamaMutated : public ::testing::TestWithParam<std::string> {
 
 INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,
                          ::testing::Values("llama/gqa", "llama/linear", "llama/biased",
-                                           "llava/plain", "llava/full", "smolvlm/plain",
-                                           "smolvlm/tiles"),
+                                           "llama/mistral", "llama/qwen2", "llama/qwen3",
+                                           "llava/plain", "llava/full", "llava/siglip",
+                                           "smolvlm/plain", "smolvlm/tiles"),
                          fixtures::test_name);
 
 TEST_P(LlamaMutated, CorrectModelPasses) {
@@ -180,8 +185,9 @@ TEST_P(LlamaMutated, EveryMistakeFails) {
 TEST(LlamaMutations, AreVisibleInTheLogits) {
   at::NoGradGuard no_grad;
   std::map<std::string, double> largest;
-  for (const char* name : {"llama/gqa", "llama/linear", "llama/biased", "llava/plain", "llava/full",
-                           "smolvlm/plain", "smolvlm/tiles"}) {
+  for (const char* name :
+       {"llama/gqa", "llama/linear", "llama/biased", "llama/qwen3", "llava/plain", "llava/full",
+        "llava/siglip", "smolvlm/plain", "smolvlm/tiles"}) {
     const auto fixture = Fixture::open(name);
     const auto expected = fixture.tensor(fixture.main_case() + "/logits");
     for (const auto& mutation : llama_mutations(fixture)) {

@@ -64,7 +64,7 @@ at::Tensor Llava::project(const at::Tensor& state, const Attachments& attachment
     }
     x = at::cat(parts, -1);
   }
-  const auto chosen = config_.class_feature ? x : x.slice(1, 1);
+  const auto chosen = config_.first_position ? x : x.slice(1, 1);
   return linear2_(activate(linear1_(chosen, attachments), config_.projector_activation),
                   attachments);
 }
@@ -127,7 +127,7 @@ Architecture llava_architecture(const nlohmann::json& json) {
   layout.without_picture = "USER: {} ASSISTANT:";
   layout.settings = {
       {"patch_size", std::to_string(config.vision.patch_size)},
-      {"vision_feature_select_strategy", config.class_feature ? "\"full\"" : "\"default\""}};
+      {"vision_feature_select_strategy", config.first_position ? "\"full\"" : "\"default\""}};
   const JsonFields top("config.json", json);
   layout.stop_tokens = stop_tokens({top.object("text_config"), top});
   return architecture;

@@ -8,8 +8,8 @@
 
 namespace emend {
 
-// LlavaForConditionalGeneration: CLIP, a projector with two linear layers, Llama. Immutable, like
-// every model.
+// LlavaForConditionalGeneration: CLIP or SigLIP, a projector with two linear layers, a decoder of
+// the Llama family. Immutable, like every model.
 class Llava : public Model {
  public:
   // Takes every tensor from `weights`. Throws emend::Error if a tensor is missing, unexpected or
@@ -31,8 +31,8 @@ class Llava : public Model {
   // Returns the state after `blocks` blocks: the feature layers so far, and the stream, which is
   // added to them if it is a feature layer.
   at::Tensor next_state(int64_t blocks, const at::Tensor& stream, const at::Tensor& before) const;
-  // (N, P, L * D) of the feature layers -> (N, P, H), without the class token if the config
-  // excludes it.
+  // (N, P, L * D) of the feature layers -> (N, P, H), without the first position if the
+  // config excludes it.
   at::Tensor project(const at::Tensor& state, const Attachments& attachments) const;
 
   LlavaConfig config_;

@@ -29,8 +29,16 @@ std::vector<int64_t> read_feature_layers(const JsonFields& json, int64_t blocks)
 
 ClipVisionConfig ClipVisionConfig::parse(const JsonFields& json) {
   ClipVisionConfig c;
-  json.expect("model_type", "clip_vision_model");
-  c.read(json, "quick_gelu");
+  const auto type = json.string("model_type").value_or("clip_vision_model");
+  c.siglip = type == "siglip_vision_model";
+  if (!c.siglip && type != "clip_vision_model")
+    json.refuse("model_type", "clip_vision_model or siglip_vision_model");
+  if (c.siglip) {
+    c.patch_size = 16;
+    c.eps = 1e-6;
+    c.head = json.boolean("vision_use_head", true);
+  }
+  c.read(json, c.siglip ? "gelu_pytorch_tanh" : "quick_gelu");
   if (c.image_size < c.patch_size)
     json.refuse("image_size", fmt::format("patch_size {} or more", c.patch_size));
   return c;
@@ -65,7 +73,7 @@ LlavaConfig LlavaConfig::parse(const nlohmann::json& json) {
   const auto strategy = top.string("vision_feature_select_strategy").value_or("default");
   if (strategy != "default" && strategy != "full")
     top.refuse("vision_feature_select_strategy", "`default`, `full`");
-  c.class_feature = strategy == "full";
+  c.first_position = strategy == "full";
   c.projector_bias = top.boolean("multimodal_projector_bias", c.projector_bias);
   c.projector_activation = top.activation("projector_hidden_act", "gelu");
   return c;
@@ -83,7 +91,7 @@ std::vector<int64_t> LlavaConfig::kept_layers() const {
 
 std::string LlavaConfig::canonical() const {
   return fmt::format("llava;{};{};{};{};{}|{}|{}", image_token, fmt::join(feature_layers, ","),
-                     class_feature, projector_bias, static_cast<int>(projector_activation),
+                     first_position, projector_bias, static_cast<int>(projector_activation),
                      vision.canonical(), text.canonical());
 }
 

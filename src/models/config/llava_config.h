@@ -9,13 +9,20 @@
 
 namespace emend {
 
-// Defaults are those of transformers' CLIPVisionConfig.
+// A vision tower of CLIP or SigLIP. Defaults are those of transformers' CLIPVisionConfig; parse
+// uses those of SiglipVisionConfig for SigLIP.
 struct ClipVisionConfig : VisionTransformerConfig {
+  bool siglip = false;  // no class token, no norm before the blocks, a bias of the patches
+  bool head = false;    // vision_use_head: the folder has the tensors of SigLIP's pooling head
+
   ClipVisionConfig()
       : VisionTransformerConfig{768, 3072, 12, 12, 224, 32, Activation::quick_gelu, 1e-5} {}
 
   static ClipVisionConfig parse(const JsonFields& json);
-  std::string canonical() const { return canonical_as("clip"); }
+  int64_t positions() const { return grid() * grid() + (siglip ? 0 : 1); }
+  std::string canonical() const {
+    return canonical_as(!siglip ? "clip" : head ? "siglip with head" : "siglip");
+  }
 };
 
 // Defaults are those of transformers' LlavaConfig: LLaVA 1.5.
@@ -26,7 +33,8 @@ struct LlavaConfig {
   // vision_feature_layer: the number of blocks before each feature layer. Feature layers are
   // concatenated in this order.
   std::vector<int64_t> feature_layers;
-  bool class_feature = false;  // vision_feature_select_strategy is `full`, not `default`
+  // vision_feature_select_strategy is `full`, not `default`, which leaves out the first position.
+  bool first_position = false;
   bool projector_bias = true;  // multimodal_projector_bias
   Activation projector_activation = Activation::gelu;
 
@@ -35,9 +43,7 @@ struct LlavaConfig {
   // The feature layers before the last one, without duplicates and in increasing order.
   std::vector<int64_t> kept_layers() const;
   // The number of positions of a picture.
-  int64_t num_image_tokens() const {
-    return vision.grid() * vision.grid() + (class_feature ? 1 : 0);
-  }
+  int64_t num_image_tokens() const { return vision.positions() - (first_position ? 0 : 1); }
 
   // Throws emend::Error, which names field and value, if a field is malformed or not implemented.
   static LlavaConfig parse(const nlohmann::json& json);

@@ -9,13 +9,16 @@ namespace emend {
 Clip::Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const std::string& path)
     : config_(config) {
   const int64_t width = config.hidden, patch = config.patch_size;
-  class_embedding_ = builder.parameter(path + "embeddings.class_embedding", {width});
+  if (!config.siglip)
+    class_embedding_ = builder.parameter(path + "embeddings.class_embedding", {width});
   patch_weight_ =
       builder.parameter(path + "embeddings.patch_embedding.weight", {width, 3, patch, patch});
-  position_embedding_ = builder.parameter(path + "embeddings.position_embedding.weight",
-                                          {1 + config.grid() * config.grid(), width});
+  if (config.siglip)
+    patch_bias_ = builder.parameter(path + "embeddings.patch_embedding.bias", {width});
+  position_embedding_ =
+      builder.parameter(path + "embeddings.position_embedding.weight", {config.positions(), width});
   // This is the spelling in transformers.
-  pre_norm_ = builder.norm(path + "pre_layrnorm", width, config.eps);
+  if (!config.siglip) pre_norm_ = builder.norm(path + "pre_layrnorm", width, config.eps);
   const auto layer = [&](int64_t i) { return fmt::format("{}encoder.layers.{}.", path, i); };
   for (int64_t i = 0; i < run; ++i) {
     ++builder.stage;
@@ -27,6 +30,14 @@ Clip::Clip(const ClipVisionConfig& config, int64_t run, Builder builder, const s
   const Builder idle{builder.weights, builder.parameters, sites, site_weights, builder.stage};
   for (int64_t i = run; i < config.layers; ++i) PreNormBlock(config, idle, layer(i));
   idle.norm(path + "post_layernorm", width, config.eps);
+  if (!config.head) return;
+  idle.parameter(path + "head.probe", {1, 1, width});
+  idle.parameter(path + "head.attention.in_proj_weight", {3 * width, width});
+  idle.parameter(path + "head.attention.in_proj_bias", {3 * width});
+  idle.linear(path + "head.attention.out_proj", width, width, true);
+  idle.norm(path + "head.layernorm", width, config.eps);
+  idle.linear(path + "head.mlp.fc1", width, config.intermediate, true);
+  idle.linear(path + "head.mlp.fc2", config.intermediate, width, true);
 }
 
 at::Tensor Clip::embed(const at::Tensor& pixels) const {
@@ -35,9 +46,12 @@ at::Tensor Clip::embed(const at::Tensor& pixels) const {
     throw Error("models::vision", fmt::format("pixels must be (N, 3, {}, {})", size, size),
                 "preprocessor_config.json must have the image size of config.json");
   const auto patches =
-      at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, {}, {patch, patch});
+      at::conv2d(pixels.to(patch_weight_.options()), patch_weight_, patch_bias_, {patch, patch})
+          .flatten(2)
+          .transpose(1, 2);
+  if (config_.siglip) return patches + position_embedding_;
   const auto first = class_embedding_.expand({pixels.size(0), 1, config_.hidden});
-  const auto x = at::cat({first, patches.flatten(2).transpose(1, 2)}, 1);
+  const auto x = at::cat({first, patches}, 1);
   return pre_norm_(x + position_embedding_);
 }
 
