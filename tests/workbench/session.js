@@ -9,9 +9,12 @@ const PICTURE = 'scenes/images/scenes_eval_000003.png';
 const QUESTION = 'What is the name of the creature?';
 const EVIL = '<img src=x onerror="window.evil = 1">';
 
+const children = [];
+
 // Starts the server and returns its address and a function that ends it.
 async function serve(...options) {
   const child = spawn(EMEND, ['serve', '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
   let text = '';
   const url = await new Promise((found, failed) => {
     child.stdout.on('data', (data) => {
@@ -64,7 +67,7 @@ async function correctAnswer(page) {
   assert.deepEqual(await texts(page, '.answer .big'), ['Dweelo', 'Fozzim']);
   assert.match(await page.innerText('#answers .check-line'), /as before, bit for bit/);
   assert.ok(await page.locator('.probe-table tbody tr').count() > 10, 'there are no probes');
-  assert.match(await page.innerText('.command code >> nth=0'), /^emend edit --image .* --target /);
+  assert.match(await page.innerText('.command code >> nth=0'), /^emend edit .*--image .* --target /);
   await screenshot(page, 'edit');
   await page.check('text=Only changed answers');
   for (const row of await page.locator('.probe-table tbody tr').all()) {
@@ -129,11 +132,11 @@ async function trace(page) {
 
 async function runs(page) {
   await view(page, 'runs');
-  await page.check('text=one');
+  await page.getByRole('checkbox', { name: 'one', exact: true }).check();
   const frame = page.frameLocator('iframe.report');
   await frame.locator('#results td.name').first().waitFor();
   await screenshot(page, 'report');
-  await page.check('text=two');
+  await page.getByRole('checkbox', { name: 'two', exact: true }).check();
   await frame.locator('#results td.name').first().waitFor();
 }
 
@@ -226,5 +229,6 @@ try {
   await token(browser);
   console.log('passed: token');
 } finally {
+  children.forEach((child) => child.kill('SIGKILL'));
   await browser.close();
 }

@@ -29,6 +29,7 @@ struct BenchArguments {
   int probes = 1;
   std::vector<std::string> settings, hparams;
   std::string settings_file, sweep;
+  size_t exam = 0;  // number of questions
   RunOptions run;
   ActivationStore::Options store;
   bool no_reuse = false;
@@ -148,6 +149,16 @@ std::string left_out(const nlohmann::json& suite) {
   return text;
 }
 
+void print_exam(const nlohmann::json& results) {
+  if (!results.contains("exam")) return;
+  std::vector<std::vector<std::string>> rows = {{"exam", "edits", "right %", "questions"}};
+  for (const auto& line : results.at("exam"))
+    rows.push_back({line.at("editor").get<std::string>(), line.at("after_edits").dump(),
+                    percent(line.at("right").get<double>() / line.at("questions").get<double>()),
+                    line.at("questions").dump()});
+  std::cout << "\n" << table(rows);
+}
+
 void print_results(const nlohmann::json& results, bool both, const ActivationStore& store) {
   const auto& config = results.at("config");
   const auto& suite = config.at("suite");
@@ -180,6 +191,19 @@ void print_results(const nlohmann::json& results, bool both, const ActivationSto
                        fmt::format("{:.3f}", timing.value("judge_seconds", 0.0))});
   }
   std::cout << "\n" << table(seconds);
+  print_exam(results);
+}
+
+// Other scenes and facts than those of the run.
+std::unique_ptr<Suite> exam_suite(const BenchArguments& arguments) {
+  if (arguments.exam == 0) return nullptr;
+  if (arguments.suite != "scenes")
+    throw Error("cli::bench", "only the suite scenes has an exam", "remove --exam");
+  auto options = bench_suite_options(arguments);
+  options.form = "vqa";
+  options.seed += 1;
+  options.limit = arguments.exam;
+  return open_suite("scenes", options);
 }
 
 void bench(BenchArguments arguments) {
@@ -196,6 +220,9 @@ void bench(BenchArguments arguments) {
   auto suite = open_suite(arguments.suite, bench_suite_options(arguments));
   auto options = run_options(arguments, *suite);
   if (!swept.is_null()) options.facts["sweep"] = std::move(swept);
+  const auto exam = exam_suite(arguments);
+  options.exam = exam.get();
+  options.exam_questions = arguments.exam;
   Runner runner(*suite, editors, options);
   ActivationStore store(arguments.store);
   auto vlm = open_model(arguments.common, *suite);
@@ -295,6 +322,11 @@ void add_run_options(CLI::App& command, BenchArguments& arguments) {
   command.add_flag(
       "--save-patches", run.save_patches,
       "sequential, batch mode: save the edits of each editor as a patch in OUTPUT/patches");
+  command
+      .add_option("--exam", arguments.exam,
+                  "scenes, sequential mode: ask this number of questions about other facts before "
+                  "the edits and after each edit count of --judge-at")
+      ->check(whole_number(0, kMostRecords));
   command.add_flag("--restart", run.restart, "discard the results of an earlier run in OUTPUT");
   command.add_flag("--oracle", run.oracle,
                    "scenes: add an ideal editor, whose scores are the ceiling of each column, "

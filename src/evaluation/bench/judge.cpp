@@ -139,4 +139,8 @@ Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
   return reason.empty() ? verdict : failed("judging", reason);
 }
 
+size_t Judge::exam(const Exam& exam, const Candidate& candidate) const {
+  return exam.right(vlm_, candidate.edits.merged().interventions(vlm_, store_), store_);
+}
+
 }  // namespace emend

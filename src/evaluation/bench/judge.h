@@ -10,6 +10,7 @@
 
 #include "editing/editor.h"
 #include "editing/patches/merge.h"
+#include "evaluation/bench/exam.h"
 #include "evaluation/bench/oracle.h"
 #include "evaluation/measuring/measure.h"
 #include "suites/suite.h"
@@ -61,6 +62,8 @@ class Judge {
   };
   // `edit`: null for an earlier edit, which is among the candidate's edits.
   Verdict judge(const Candidate& candidate, RecordState& state, const AppliedEdit* edit);
+  // The number of questions that the model with the candidate's edits answers rightly.
+  size_t exam(const Exam& exam, const Candidate& candidate) const;
 
  private:
   const Record& read(RecordState& state) const;

@@ -25,6 +25,7 @@ constexpr const char* kFormat = "emend-run";
 const std::vector<std::string> kFiles = {
     "report.html",  "table.md",   "table.csv",  "table_wide.csv", "table.tex",
     "results.json", "pictures",   "patches",    "samples.jsonl",  "timings.jsonl",
+    "exam.jsonl",
     "traces.jsonl", "trace.json", "trace.html", "run.json"};
 
 std::string short_text(const nlohmann::json& value) {

@@ -75,6 +75,7 @@ nlohmann::json describe_run(const Suite& suite, const std::vector<Candidate>& ca
     config["batch_size"] = records_per_edit(options);
   if (options.mode == Mode::sequential)
     config["judge"] = {{"at", options.judge_at}, {"sample", options.judge_sample}};
+  if (options.exam) config["exam"] = options.exam_questions;
   nlohmann::json run = {{"config", config}, {"editors", nlohmann::json::array()}};
   for (const auto& candidate : candidates) {
     auto settings = candidate.editor ? candidate.editor->settings() : nlohmann::json::object();
@@ -98,6 +99,9 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
     throw Error("evaluation::runner",
                 "the suite does not identify the facts of its edits, which the oracle needs",
                 "remove --oracle, or use --suite scenes");
+  if (options.exam && options.mode != Mode::sequential)
+    throw Error("evaluation::runner", "an exam is for edits that accumulate",
+                "use --mode sequential");
   if (options.save_patches && options.mode == Mode::single)
     throw Error("evaluation::runner",
                 "patches cannot be saved in single mode, because each edit is removed",
@@ -143,6 +147,7 @@ class Job {
         results_(run),
         samples_(folder.file("samples.jsonl")),
         timings_(folder.file("timings.jsonl"), /*durable=*/false),
+        exams_(options.exam ? std::make_unique<JsonLines>(folder.file("exam.jsonl")) : nullptr),
         pictures_(folder.file("")),
         total_(records_in_all(options, suite.size())),
         progress_("records", static_cast<int64_t>(total_),
@@ -156,6 +161,8 @@ class Job {
 
   RunOutcome run() {
     const auto group = records_per_edit(options_);
+    if (exams_) make_exam();
+    hold_exam(0);
     for (size_t first = 0; first < suite_.size() && !stopped(); first += group) {
       const auto edits = std::min(first + group, suite_.size());
       edit_and_judge(first, edits);
@@ -166,6 +173,7 @@ class Job {
         if (stopped()) break;
         judge_again(index, edits);
       }
+      hold_exam(edits);
     }
     RunOutcome outcome;
     outcome.total = total_;
@@ -240,8 +248,50 @@ class Job {
     next_record();
   }
 
+  // The exam's questions are not about the facts that the records edit.
+  void make_exam() {
+    std::set<std::string> edited;
+    for (size_t index = 0; index < suite_.size(); ++index)
+      if (const auto fact = suite_.record(index).fact; !fact.empty()) edited.insert(fact);
+    exam_.emplace(*options_.exam, edited, options_.exam_questions, options_.protocol);
+  }
+
+  // Asks the questions of the exam after `edits` edits: before any edit only to the base, and then
+  // to each editor.
+  void hold_exam(size_t edits) {
+    if (!exams_) return;
+    for (const auto& candidate : candidates_) {
+      const bool base = !candidate.edits_records();
+      if (stopped()) return;
+      if (candidate.oracle || base != (edits == 0)) continue;
+      nlohmann::json line;
+      if (!exams_->next(line)) {
+        line = {{"editor", candidate.label},
+                {"after_edits", edits},
+                {"questions", exam_->size()},
+                {"right", judge_.exam(*exam_, candidate)}};
+        exams_->append(line);
+      } else if (line.value("editor", "") != candidate.label ||
+                 line.value("after_edits", size_t{0}) != edits) {
+        throw Error("evaluation::runner",
+                    fmt::format("{} is not of this run", folder_.file("exam.jsonl")),
+                    "use --restart to start again");
+      }
+      exam_lines_.push_back(line);
+    }
+  }
+
+  size_t exams_in_all() const {
+    size_t editors = 0;
+    for (const auto& candidate : candidates_) editors += candidate.editor != nullptr;
+    return 1 + options_.judge_at.size() * editors;
+  }
+
   // Whether judgments remain.
-  bool unfinished() const { return samples_.size() < total_ * candidates_.size(); }
+  bool unfinished() const {
+    return samples_.size() < total_ * candidates_.size() ||
+           (exams_ && exams_->size() < exams_in_all());
+  }
 
   // Sequential mode: whether the edits of finished lines must be repeated.
   bool needs_edits() const {
@@ -321,6 +371,7 @@ class Job {
 
   nlohmann::json write_results(bool partial) {
     auto json = results_.json(suite_.size(), partial);
+    if (exams_) json["exam"] = exam_lines_;
     // A process that was interrupted while it read the lines has fewer lines than the file.
     if (lines_ >= samples_.size()) write_json(folder_.file("results.json"), json);
     return json;
@@ -333,6 +384,9 @@ class Job {
   Judge judge_;
   Results results_;
   JsonLines samples_, timings_;
+  std::unique_ptr<JsonLines> exams_;
+  std::optional<Exam> exam_;
+  nlohmann::json exam_lines_ = nlohmann::json::array();
   std::vector<std::string> patches_;
   PictureFolder pictures_;
   const size_t total_;

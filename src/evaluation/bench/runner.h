@@ -29,6 +29,9 @@ struct RunOptions {
   size_t judge_sample = 100;                                 // sequential
   Protocol protocol;
   uint64_t seed = 0;
+  // sequential: questions that are asked before the edits and at each point of `judge_at`; null: none.
+  const Suite* exam = nullptr;
+  size_t exam_questions = 200;
   bool oracle = false;  // add an ideal editor, whose scores are the ceiling (Oracle)
   bool reuse = true;    // false: share no computations
   // sequential: DIRECTORY/patches/LABEL.patch contains all edits of an editor. batch:

@@ -91,8 +91,7 @@ async function makeEdit(button) {
 
 function correctPart() {
   const { edit } = app;
-  const asked = app.asked && !app.asked.error && !app.asked.waiting;
-  if (!asked) return h('div', { id: 'correct' });
+  if (!app.asked || app.asked.error) return h('div', { id: 'correct' });
   if (!app.model.workspace)
     return h('div', { id: 'correct' }, h('p', { class: 'note' }, 'This server has no folder for patches. ' +
       'Start it with --workspace DIR to correct answers here.'));

@@ -36,6 +36,7 @@ function go(view) {
   app.problem = null;
   if (location.hash !== '#' + app.view) history.pushState(null, '', '#' + app.view);
   show();
+  if (app.view === 'ask' && app.turn > 0 && !app.asked) ask();  // the patches changed
 }
 
 function tokenView(error) {
