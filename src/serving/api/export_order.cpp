@@ -9,6 +9,7 @@
 
 #include "editing/patches/merge.h"
 #include "io/files/path.h"
+#include "io/shell.h"
 #include "serving/api/command_line.h"
 #include "serving/plain_name.h"
 #include "serving/request_fields.h"
@@ -83,8 +84,8 @@ std::string ExportOrder::title() const { return fmt::format("{} ({})", name_, op
 std::string ExportOrder::command(const std::vector<std::string>& patches) const {
   const auto file = name_ + ending_of(options_.format);
   if (options_.format == kMergedPatch) {
-    CommandLine line("patch merge", patches);
-    return line.option("-o", file).text();
+    if (patches.size() == 1) return "cp " + shell_quoted(patches.front()) + " " + file;
+    return CommandLine("patch merge", patches).option("-o", file).text();
   }
   CommandLine line("export", context_.arguments);
   line.options("--patch", patches)
