@@ -47,6 +47,7 @@ set(EMEND_SLOW_TESTS
   Configs 7
   MendTest 7
   TrainEditorTest 6
+  WorkbenchTest 6
   Overlay 6
   Image 6
   PrecisionProgramTest 6

@@ -61,15 +61,6 @@ void add_prompt_options(CLI::App& command, PromptOptions& options) {
       ->excludes(pattern);
 }
 
-std::string prompt_template(const PromptOptions& options, const std::string& text,
-                            bool model_wraps) {
-  if (!options.pattern.empty()) return options.pattern;
-  if (options.bare || model_wraps) return "{}";
-  auto end = text.find_last_not_of(" \t\n");
-  bool question = end != std::string::npos && text[end] == '?';
-  return question ? Protocol().question_template : "{}";
-}
-
 void add_protocol_options(CLI::App& command, ProtocolOptions& options, const std::string& meaning) {
   command.add_option("--protocol", options.name, meaning)
       ->check(one_of(protocol_names()))
@@ -216,20 +207,6 @@ void warn_without_effect(const EditorSpec& spec) {
     logger().warn("{}: {}", spec.label, sentence);
 }
 
-nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
-  auto settings = nlohmann::json::object();
-  for (const auto& pair : pairs) {
-    auto equals = pair.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      throw Error("cli::settings", fmt::format("--set expects NAME=VALUE, got '{}'", pair),
-                  "for example --set steps=20");
-    auto value = nlohmann::json::parse(pair.substr(equals + 1), nullptr, false);
-    bool scalar = value.is_number() || value.is_boolean();
-    settings[pair.substr(0, equals)] = scalar ? value : nlohmann::json(pair.substr(equals + 1));
-  }
-  return settings;
-}
-
 void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored) {
   if (ignored.empty()) return;
   logger().info("{}: {} no effect{}", path,
@@ -253,10 +230,6 @@ nlohmann::json run_facts(const Common& common, const std::optional<Precision>& p
 
 void print_json(const nlohmann::json& value) {
   std::cout << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-}
-
-std::string counted(int64_t count, const std::string& noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 }  // namespace emend::cli

@@ -9,7 +9,10 @@
 #include "cli/validators.h"
 #include "editing/patches/patch_stack.h"
 #include "editing/settings/easyedit/hparams.h"
+#include "editing/settings/settings_file.h"
+#include "evaluation/protocol/prompt_template.h"
 #include "evaluation/protocol/protocol.h"
+#include "io/counted.h"
 #include "models/vlm.h"
 #include "suites/suite.h"
 
@@ -29,16 +32,8 @@ struct Common {
 };
 void add_common(CLI::App& command, Common& common, bool model = true);
 
-// Options that turn a question into a prompt.
-struct PromptOptions {
-  std::string pattern;  // --template
-  bool bare = false;
-};
+// Options that turn a question into a prompt: --template, --bare.
 void add_prompt_options(CLI::App& command, PromptOptions& options);
-// The pattern of --template; `{}` for --bare, for a model with a chat template, and for text that
-// is not a question (does not end in `?`); else `Question: {} Short answer:`.
-std::string prompt_template(const PromptOptions& options, const std::string& text,
-                            bool model_wraps);
 
 // A named protocol and the fields that a user may override.
 struct ProtocolOptions {
@@ -65,8 +60,6 @@ Picture open_picture(const std::string& path);  // reads the file, so that error
 
 // Warns of given settings that have no effect next to the others; see EditorInfo.
 void warn_without_effect(const EditorSpec& spec);
-// Parses NAME=VALUE pairs. VALUE is JSON if it is a number, true or false, else text.
-nlohmann::json editor_settings(const std::vector<std::string>& pairs);
 // Logs how many keys of a hyperparameter file have no effect and, with --verbose, the reason for
 // each key.
 void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignored>& ignored);
@@ -75,8 +68,6 @@ void log_ignored_keys(const std::string& path, const std::vector<Hparams::Ignore
 // one), seed.
 nlohmann::json run_facts(const Common& common, const std::optional<Precision>& precision = {});
 void print_json(const nlohmann::json& value);
-// "1 step", "2 steps".
-std::string counted(int64_t count, const std::string& noun);
 
 // Each function adds a subcommand whose callback runs the command.
 void add_ask(CLI::App& program);

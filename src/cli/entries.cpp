@@ -3,16 +3,8 @@
 #include <fmt/format.h>
 
 #include "cli/reports/table.h"
-#include "editing/registry.h"
 
 namespace emend::cli {
-
-nlohmann::json describe_entries(const Patch& patch) {
-  auto all = nlohmann::json::array();
-  for (const auto& entry : patch.memory.entries)
-    all.push_back({{"name", entry.name}, {"facts", entry.facts}});
-  return all;
-}
 
 std::string entries_table(const Patch& patch) {
   std::vector<std::vector<std::string>> rows = {{"entry", "prompt", "target", "picture"}};
@@ -23,12 +15,6 @@ std::string entries_table(const Patch& patch) {
     rows.push_back({entry.name, fact("prompt"), fact("target"), fact("image")});
   }
   return table(rows);
-}
-
-nlohmann::json memory_facts(const Patch& patch) {
-  if (patch.memory.entries.empty()) return nullptr;
-  const auto info = editor_info(patch.editor);
-  return info.memory_facts ? info.memory_facts(patch) : nlohmann::json();
 }
 
 std::string memory_text(const nlohmann::json& facts) {

@@ -44,6 +44,18 @@ EditorInfo editor_info(const std::string& name) {
                           fmt::join(editor_names(), ", ")));
 }
 
+nlohmann::json to_json(const EditorInfo& info) {
+  nlohmann::json result = {
+      {"name", info.name}, {"summary", info.summary}, {"settings", nlohmann::json::array()}};
+  for (const auto& setting : info.settings)
+    result["settings"].push_back({{"name", setting.name},
+                                  {"default", setting.value},
+                                  {"range", setting.range},
+                                  {"meaning", setting.meaning}});
+  result["departures"] = info.departures;
+  return result;
+}
+
 Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store) {
   const auto info = editor_info(patch.editor);
   if (!info.recall)

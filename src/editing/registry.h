@@ -46,6 +46,8 @@ std::vector<EditorInfo> editor_infos();
 std::vector<std::string> trainable_editor_names();
 // Throws emend::Error if there is no editor of this name.
 EditorInfo editor_info(const std::string& name);
+// {"name", "summary", "settings": [{"name", "default", "range", "meaning"}], "departures"}
+nlohmann::json to_json(const EditorInfo& info);
 
 // The interventions of a patch's memory, made by the patch's editor; see Patch::interventions.
 // Throws emend::Error if patches of the editor have no memory.

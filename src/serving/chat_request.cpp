@@ -7,7 +7,7 @@
 
 #include "io/error.h"
 #include "serving/api_error.h"
-#include "serving/base64.h"
+#include "serving/request_fields.h"
 
 namespace emend {
 namespace {
@@ -35,34 +35,7 @@ const std::map<std::string, json> kFixedFields = {{"n", 1},
                                                   {"tools", json::array()},
                                                   {"response_format", {{"type", "text"}}}};
 
-double number(const json& body, const char* name, double otherwise, double least, double most) {
-  if (!body.contains(name) || body[name].is_null()) return otherwise;
-  const auto& value = body[name];
-  if (!value.is_number() || !(value.get<double>() >= least) || !(value.get<double>() <= most))
-    refuse_request(name, fmt::format("'{}' must be a number from {:g} to {:g}", name, least, most));
-  return value.get<double>();
-}
-
-int64_t whole(const json& body, const char* name, int64_t otherwise, int64_t least, int64_t most) {
-  if (!body.contains(name) || body[name].is_null()) return otherwise;
-  const auto& value = body[name];
-  const bool fits = value.is_number_unsigned()
-                        ? value.get<uint64_t>() <= static_cast<uint64_t>(most)
-                        : value.is_number_integer();
-  if (!fits || value.get<int64_t>() < least || value.get<int64_t>() > most)
-    refuse_request(name,
-                   fmt::format("'{}' must be a whole number from {} to {}", name, least, most));
-  return value.get<int64_t>();
-}
-
-bool flag(const json& object, const char* name) {
-  if (!object.contains(name) || object[name].is_null()) return false;
-  if (!object[name].is_boolean())
-    refuse_request(name, fmt::format("'{}' must be true or false", name));
-  return object[name].get<bool>();
-}
-
-void check_fields(const json& body) {
+void check_chat_fields(const json& body) {
   for (const auto& [name, value] : body.items()) {
     if (kReadFields.count(name) || kIgnoredFields.count(name) || value.is_null()) continue;
     const auto fixed = kFixedFields.find(name);
@@ -93,19 +66,7 @@ Image image_of(const json& part, const std::string& where) {
                    : object.is_object() && object.contains("url") ? object["url"]
                                                                   : json();
   if (!url.is_string()) refuse_request(where, "'image_url' must have a 'url'");
-  const auto& text = url.get_ref<const std::string&>();
-  const auto comma = text.find(";base64,");
-  if (!text.starts_with("data:image/") || comma == std::string::npos)
-    refuse_request(where,
-                   "only data URLs are supported (data:image/png;base64,...); the server opens no "
-                   "connections");
-  const auto bytes = decode_base64(std::string_view(text).substr(comma + 8));
-  if (!bytes) refuse_request(where, "the data URL is not valid base64");
-  try {
-    return decode_image(bytes->data(), bytes->size(), "the picture of the request");
-  } catch (const Error& error) {
-    refuse_request(where, without_places(error.what()));
-  }
+  return picture_from_url(url.get_ref<const std::string&>(), where).image;
 }
 
 struct Conversation {
@@ -191,23 +152,23 @@ Query query_of(Conversation conversation, const Vlm& vlm, const std::string& que
 ChatRequest parse_chat_request(const json& body, const Vlm& vlm,
                                const std::string& question_template, const ChatLimits& limits) {
   if (!body.is_object()) refuse_request("", "the body must be a JSON object");
-  check_fields(body);
+  check_chat_fields(body);
   ChatRequest request;
   if (!body.contains("model") || !body["model"].is_string())
     refuse_request("model", "'model' must be a text; GET /v1/models lists the models");
   request.model = body["model"].get<std::string>();
   request.stop = stop_texts(body);
-  request.stream = flag(body, "stream");
+  request.stream = flag_field(body, "stream");
   if (body.contains("stream_options") && body["stream_options"].is_object())
-    request.include_usage = flag(body["stream_options"], "include_usage");
+    request.include_usage = flag_field(body["stream_options"], "include_usage");
   auto& generation = request.generation;
   const auto most = limits.max_new_tokens;
-  generation.max_new_tokens =
-      whole(body, "max_completion_tokens",
-            whole(body, "max_tokens", std::min(limits.default_new_tokens, most), 1, most), 1, most);
-  generation.temperature = number(body, "temperature", 0, 0, 2);
-  generation.top_p = number(body, "top_p", 1, 1e-6, 1);
-  generation.seed = static_cast<uint64_t>(whole(body, "seed", 0, INT64_MIN, INT64_MAX));
+  generation.max_new_tokens = whole_field(
+      body, "max_completion_tokens",
+      whole_field(body, "max_tokens", std::min(limits.default_new_tokens, most), 1, most), 1, most);
+  generation.temperature = number_field(body, "temperature", 0, 0, 2);
+  generation.top_p = number_field(body, "top_p", 1, 1e-6, 1);
+  generation.seed = static_cast<uint64_t>(whole_field(body, "seed", 0, INT64_MIN, INT64_MAX));
   request.query = query_of(read_messages(body, limits), vlm, question_template);
   return request;
 }

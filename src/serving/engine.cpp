@@ -64,6 +64,13 @@ struct Engine::Job {
   bool finished = false;
 };
 
+struct Engine::Task {
+  std::function<void()> run;
+  std::chrono::steady_clock::time_point deadline;
+  std::exception_ptr error = {};
+  bool finished = false;
+};
+
 Engine::Engine(const Vlm& vlm, ModelNames& models, const EngineOptions& options)
     : vlm_(vlm), models_(models), options_(options), store_(store_options(options.picture_bytes)) {
   thread_ = std::thread([this] { work(); });
@@ -110,19 +117,60 @@ void Engine::finish(const std::shared_ptr<Job>& job) {
   finished_.notify_all();
 }
 
+void Engine::perform(std::function<void()> run, TaskLength length) {
+  const bool quick = length == TaskLength::quick;
+  const auto deadline = quick ? std::chrono::steady_clock::now() + options_.timeout
+                              : std::chrono::steady_clock::time_point::max();
+  const auto task = std::make_shared<Task>(Task{std::move(run), deadline});
+  std::unique_lock lock(mutex_);
+  if (stopping_ || (quick && waiting_.size() + quick_.size() >= options_.max_waiting))
+    throw ApiError(503, "server_error",
+                   stopping_ ? "the server stops" : "too many requests wait; try again later");
+  (quick ? quick_ : lengthy_).push_back(task);
+  arrived_.notify_one();
+  finished_.wait(lock, [&] { return task->finished; });
+  if (task->error) std::rethrow_exception(task->error);
+}
+
+void Engine::serve_waiting() {
+  size_t rounds = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    rounds = std::max(waiting_.size(), quick_.size());
+  }
+  // Requests that arrive meanwhile wait for the next call, so that the task goes on.
+  for (size_t i = 0; i < rounds; ++i) {
+    serve_batch();
+    run_task(quick_);
+  }
+}
+
+void Engine::run_task(Tasks& tasks) {
+  std::shared_ptr<Task> task;
+  {
+    const std::lock_guard lock(mutex_);
+    if (tasks.empty()) return;
+    task = std::move(tasks.front());
+    tasks.pop_front();
+  }
+  try {
+    if (std::chrono::steady_clock::now() > task->deadline)
+      throw ApiError(504, "server_error", "the request took too long");
+    task->run();
+  } catch (...) {
+    task->error = std::current_exception();
+  }
+  task->run = {};
+  const std::lock_guard lock(mutex_);
+  task->finished = true;
+  finished_.notify_all();
+}
+
 // The first waiting request and, if it is greedy, the others that can run with it.
 Engine::Jobs Engine::next_jobs() {
-  std::unique_lock lock(mutex_);
-  arrived_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+  const std::lock_guard lock(mutex_);
   Jobs jobs;
-  if (stopping_) {
-    for (auto& job : waiting_) {
-      job->fail(503, "the server stops");
-      jobs.push_back(std::move(job));
-    }
-    waiting_.clear();
-    return jobs;
-  }
+  if (waiting_.empty()) return jobs;
   jobs.push_back(std::move(waiting_.front()));
   waiting_.pop_front();
   const auto& first = jobs.front()->request;
@@ -141,27 +189,58 @@ Engine::Jobs Engine::next_jobs() {
 
 void Engine::work() {
   for (;;) {
-    auto jobs = next_jobs();
-    const bool stops = jobs.empty() || jobs.front()->error;
-    if (!stops) {
-      try {
-        run(jobs);
-      } catch (const ApiError& error) {
-        for (auto& job : jobs) job->fail(error.status, error.what());
-      } catch (const Error& error) {
-        for (auto& job : jobs) job->fail(400, without_places(error.what()));
-      } catch (const std::exception& error) {
-        logger().error("the model failed: {}", error.what());
-        for (auto& job : jobs) job->fail(500, "the model failed; the server's log has the reason");
-      }
-    }
     {
-      const std::lock_guard lock(mutex_);
-      counts_.running = 0;
+      std::unique_lock lock(mutex_);
+      arrived_.wait(lock, [&] {
+        return stopping_ || !waiting_.empty() || !quick_.empty() || !lengthy_.empty();
+      });
+      if (stopping_) break;
     }
-    for (const auto& job : jobs) finish(job);
-    if (stops) return;
+    serve_batch();
+    run_task(quick_);
+    run_task(lengthy_);
   }
+  stop_waiting();
+}
+
+void Engine::stop_waiting() {
+  const std::lock_guard lock(mutex_);
+  for (auto& job : waiting_) {
+    job->fail(503, "the server stops");
+    job->finished = true;
+    ++counts_.requests;
+    ++counts_.failed;
+  }
+  waiting_.clear();
+  for (auto* tasks : {&quick_, &lengthy_}) {
+    for (auto& task : *tasks) {
+      task->error = std::make_exception_ptr(ApiError(503, "server_error", "the server stops"));
+      task->finished = true;
+    }
+    tasks->clear();
+  }
+  finished_.notify_all();
+}
+
+// Runs the next batch of chat requests, if any wait.
+void Engine::serve_batch() {
+  const auto jobs = next_jobs();
+  if (jobs.empty()) return;
+  try {
+    run(jobs);
+  } catch (const ApiError& error) {
+    for (auto& job : jobs) job->fail(error.status, error.what());
+  } catch (const Error& error) {
+    for (auto& job : jobs) job->fail(400, without_places(error.what()));
+  } catch (const std::exception& error) {
+    logger().error("the model failed: {}", error.what());
+    for (auto& job : jobs) job->fail(500, "the model failed; the server's log has the reason");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counts_.running = 0;
+  }
+  for (const auto& job : jobs) finish(job);
 }
 
 void Engine::run(const Jobs& jobs) {

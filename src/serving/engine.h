@@ -32,9 +32,9 @@ struct EngineCounts {
   int64_t prompt_tokens = 0, completion_tokens = 0;
 };
 
-// Runs a model for requests of several threads. One thread of its own uses the model. Greedy
-// requests for the same model name that wait at the same time run as a batch. A KV cache lives as
-// long as its batch.
+// Runs a model for requests of several threads. One thread of its own uses the model, also for
+// tasks such as edits. Greedy requests for the same model name that wait at the same time run as a
+// batch. A KV cache lives as long as its batch.
 class Engine {
  public:
   Engine(const Vlm& vlm, ModelNames& models, const EngineOptions& options = {});
@@ -50,11 +50,28 @@ class Engine {
   ChatAnswer answer(ChatRequest request, const OnText& on_text = {});
   EngineCounts counts() const;
 
+  // quick: waits and is limited like a chat request. lengthy: begins after the requests that wait,
+  // and calls serve_waiting() between its steps.
+  enum class TaskLength { quick, lengthy };
+  // Runs a task on the engine's thread, and waits for its end. Throws what the task throws, and
+  // ApiError as answer() does.
+  void perform(std::function<void()> task, TaskLength length);
+  // Answers the requests that wait now. Only a lengthy task may call it.
+  void serve_waiting();
+  // Shared activations; to be used by tasks only.
+  ActivationStore& store() { return store_; }
+
  private:
   struct Job;
   using Jobs = std::vector<std::shared_ptr<Job>>;
 
+  struct Task;
+  using Tasks = std::deque<std::shared_ptr<Task>>;
+
   void work();
+  void serve_batch();
+  void run_task(Tasks& tasks);
+  void stop_waiting();
   Jobs next_jobs();
   void run(const Jobs& jobs);
   void finish(const std::shared_ptr<Job>& job);
@@ -66,6 +83,7 @@ class Engine {
   mutable std::mutex mutex_;
   std::condition_variable arrived_, finished_;
   std::deque<std::shared_ptr<Job>> waiting_;
+  Tasks quick_, lengthy_;
   EngineCounts counts_;
   bool stopping_ = false;
   std::thread thread_;

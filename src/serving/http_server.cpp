@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.h"
-#include "io/json/json.h"
 #include "io/log.h"
 #include "io/runtime.h"
 #include "serving/api_error.h"
+#include "serving/http_routes.h"
 
 namespace emend {
 namespace {
@@ -62,8 +62,8 @@ struct HttpServer::State {
              {{{"index", 0}, {"delta", std::move(delta)}, {"finish_reason", std::move(reason)}}}}};
   }
 
-  void check_authorized(const httplib::Request& request) const {
-    if (!options.token.empty() &&
+  void check_authorized(const httplib::Request& request, bool with_token) const {
+    if (with_token && !options.token.empty() &&
         !equal_secrets(request.get_header_value("Authorization"), "Bearer " + options.token))
       throw ApiError(401, "authentication_error",
                      "the token is missing or wrong; send 'Authorization: Bearer TOKEN'");
@@ -77,14 +77,7 @@ struct HttpServer::State {
   }
 
   void complete(const httplib::Request& http, httplib::Response& response) {
-    if (!http.get_header_value("Content-Type").starts_with(kJson))
-      throw ApiError(415, "invalid_request_error", "the Content-Type must be application/json");
-    json body;
-    try {
-      body = parse_json(http.body, "the body");
-    } catch (const Error& error) {
-      refuse_request("", without_places(error.what()));
-    }
+    const auto body = body_json(http);
     auto request = parse_chat_request(body, vlm, options.question_template, options.limits);
     models.find(request.model);  // an unknown name is an error before a stream begins
     const auto id = next_id();
@@ -160,47 +153,29 @@ struct HttpServer::State {
     return {{"id", name}, {"object", "model"}, {"created", begin}, {"owned_by", "emend"}};
   }
 
-  // Runs a handler. Exceptions become errors in JSON.
-  template <typename Handler>
-  auto guarded(Handler handler) {
-    return [this, handler](const httplib::Request& request, httplib::Response& response) {
-      try {
-        check_authorized(request);
-        handler(request, response);
-      } catch (const ApiError& error) {
-        send_error(response, error);
-      } catch (const std::exception& error) {
-        logger().error("{} {}: {}", request.method, request.path, error.what());
-        send_error(response, ApiError(500, "server_error", "the server failed; see its log"));
-      }
-    };
-  }
-  static void send_error(httplib::Response& response, const ApiError& error) {
-    response.status = error.status;
-    if (error.status == 503) response.set_header("Retry-After", "1");
-    response.set_content(error.json().dump(), kJson);
-  }
-
-  void route() {
+  void route(const std::function<void(HttpRoutes&)>& add_routes) {
     server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
       response.set_content(R"({"status": "ok"})", kJson);
     });
-    server.Get("/metrics", guarded([this](const auto&, auto& response) {
-                 response.set_content(metrics(), "text/plain; version=0.0.4");
-               }));
-    server.Get("/v1/models", guarded([this](const auto&, auto& response) {
-                 auto data = json::array();
-                 for (const auto& name : models.list()) data.push_back(model_json(name));
-                 response.set_content(json{{"object", "list"}, {"data", data}}.dump(), kJson);
-               }));
-    server.Get(R"(/v1/models/(.+))", guarded([this](const auto& request, auto& response) {
-                 const std::string name = request.matches[1];
-                 models.find(name);
-                 response.set_content(model_json(name).dump(), kJson);
-               }));
-    server.Post("/v1/chat/completions", guarded([this](const auto& request, auto& response) {
-                  complete(request, response);
-                }));
+    HttpRoutes routes(server, [this](const httplib::Request& request, bool with_token) {
+      check_authorized(request, with_token);
+    });
+    routes.get("/metrics", [this](const auto&, auto& response) {
+      response.set_content(metrics(), "text/plain; version=0.0.4");
+    });
+    routes.get("/v1/models", [this](const auto&, auto& response) {
+      auto data = json::array();
+      for (const auto& name : models.list()) data.push_back(model_json(name));
+      send_json(response, {{"object", "list"}, {"data", data}});
+    });
+    routes.get(R"(/v1/models/(.+))", [this](const auto& request, auto& response) {
+      const std::string name = request.matches[1];
+      models.find(name);
+      send_json(response, model_json(name));
+    });
+    routes.post("/v1/chat/completions",
+                [this](const auto& request, auto& response) { complete(request, response); });
+    if (add_routes) add_routes(routes);
     // For statuses that the library sets itself: no route, a body that is too large, ...
     server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty()) return;
@@ -227,7 +202,8 @@ struct HttpServer::State {
   std::atomic<int64_t> answers = 0;
 };
 
-HttpServer::HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options)
+HttpServer::HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options,
+                       const std::function<void(HttpRoutes&)>& add_routes)
     : state_(std::make_unique<State>(vlm, models, engine, std::move(options))) {
   auto& server = state_->server;
   const auto& served = state_->options;
@@ -236,7 +212,7 @@ HttpServer::HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, Serve
         kServerPlace,
         fmt::format("other machines could use the server at '{}' without a token", served.host),
         "set a token (--token-file), or use --host 127.0.0.1");
-  state_->route();
+  state_->route(add_routes);
   // Without SO_REUSEPORT, which is the library's default, so that no other program can take a share
   // of the connections.
   server.set_socket_options([](socket_t socket) {

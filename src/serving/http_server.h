@@ -1,11 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "serving/engine.h"
 
 namespace emend {
+
+class HttpRoutes;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
@@ -21,9 +24,10 @@ struct ServerOptions {
 // /metrics (in Prometheus' text format). Errors have OpenAI's JSON.
 class HttpServer {
  public:
-  // Binds the port. Throws emend::Error if the port is taken, or if other machines could connect
-  // without a token.
-  HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options);
+  // Binds the port. `add_routes` adds other routes. Throws emend::Error if the port is taken, or if
+  // other machines could connect without a token.
+  HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options,
+             const std::function<void(HttpRoutes&)>& add_routes = {});
   ~HttpServer();
 
   int port() const;

@@ -11,6 +11,7 @@
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/testing.h"
+#include "serving/testing/encode_base64.h"
 #include "tests/tiny_models.h"
 #include "tests/tiny_vlm.h"
 
@@ -20,19 +21,6 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::string encode_base64(const std::string& bytes) {
-  static const char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (i + k < bytes.size() ? static_cast<uint8_t>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k)
-      text += i + k > bytes.size() ? '=' : kDigits[bits >> (18 - 6 * k) & 63];
-  }
-  return text;
-}
 
 // A server of the bundled architecture with a patch that changes the output layer.
 class HttpServerTest : public ::testing::Test {
@@ -142,7 +130,7 @@ TEST_F(HttpServerTest, EverySetOfPatchesIsAModel) {
 
 TEST_F(HttpServerTest, AnswersAboutPictures) {
   const auto bytes = read_file(folder_->file("picture.png"));
-  const auto url = "data:image/png;base64," + encode_base64(bytes);
+  const auto url = "data:image/png;base64," + testing::encode_base64(bytes);
   EXPECT_EQ(answer(with_picture(url)), direct("base", true));
   expect_refused(with_picture("https://example.org/cat.png"), 400, "only data URLs");
   expect_refused(with_picture("data:image/png;base64,@@@@"), 400, "not valid base64");

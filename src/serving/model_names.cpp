@@ -4,10 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "io/error.h"
 #include "serving/api_error.h"
+#include "serving/plain_name.h"
 
 namespace emend {
 namespace {
@@ -15,16 +15,10 @@ namespace {
 constexpr size_t kKeptStacks = 32;
 const std::string kBaseName = "base";
 
-bool is_plain(const std::string& name) {
-  return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
-  });
-}
-
 }  // namespace
 
 void ModelNames::add(const std::string& name, Patch patch) {
-  if (!is_plain(name))
+  if (!is_plain_name(name))
     throw Error("serving::models", fmt::format("'{}' is not a name for a patch", name),
                 "use letters, digits, '-', '_' and '.': --patch NAME=FILE");
   PatchStack stack;
@@ -33,6 +27,14 @@ void ModelNames::add(const std::string& name, Patch patch) {
   if (!patches_.emplace(name, std::move(patch)).second)
     throw Error("serving::models", fmt::format("two patches have the name '{}'", name),
                 "give them names: --patch NAME=FILE");
+}
+
+void ModelNames::remove(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  patches_.erase(name);
+  std::erase_if(stacks_, [&](const auto& entry) {
+    return (entry.first + "+").find("+" + name + "+") != std::string::npos;
+  });
 }
 
 std::vector<std::string> ModelNames::list() const {

@@ -16,9 +16,11 @@ class ModelNames {
  public:
   explicit ModelNames(const Vlm& vlm) : vlm_(vlm) {}
 
-  // Throws emend::Error if the name is empty, taken or has characters other than letters, digits,
-  // `-`, `_` and `.`, or if the patch does not fit the model.
+  // Throws emend::Error if the name is empty, taken or is not plain (is_plain_name), or
+  // if the patch does not fit the model.
   void add(const std::string& name, Patch patch);
+  // Forgets the patch. A stack that is in use stays as it is.
+  void remove(const std::string& name);
   // The base, and each patch alone.
   std::vector<std::string> list() const;
   // Throws ApiError with status 404 if the name is malformed or names an unknown patch, or the same

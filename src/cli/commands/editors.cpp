@@ -17,18 +17,6 @@ std::string shown(const nlohmann::json& value) {
   return line.empty() ? "none" : line;
 }
 
-nlohmann::json as_json(const EditorInfo& kind) {
-  nlohmann::json result = {
-      {"name", kind.name}, {"summary", kind.summary}, {"settings", nlohmann::json::array()}};
-  for (const auto& setting : kind.settings)
-    result["settings"].push_back({{"name", setting.name},
-                                  {"default", setting.value},
-                                  {"range", setting.range},
-                                  {"meaning", setting.meaning}});
-  result["departures"] = kind.departures;
-  return result;
-}
-
 void print(const EditorInfo& kind) {
   std::cout << fmt::format("{}  {}\n", kind.name, kind.summary);
   size_t names = 0, values = 0;
@@ -47,7 +35,7 @@ void editors(const std::string& name, bool json) {
   auto kinds = name.empty() ? editor_infos() : std::vector{editor_info(name)};
   if (json) {
     auto all = nlohmann::json::array();
-    for (const auto& kind : kinds) all.push_back(as_json(kind));
+    for (const auto& kind : kinds) all.push_back(to_json(kind));
     print_json({{"editors", all}, {"version", EMEND_VERSION}});
     return;
   }

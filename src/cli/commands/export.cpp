@@ -1,3 +1,5 @@
+#include "exports/export.h"
+
 #include <fmt/format.h>
 
 #include <iostream>
@@ -6,9 +8,6 @@
 #include "cli/output_file.h"
 #include "cli/reports/table.h"
 #include "cli/writing_progress.h"
-#include "exports/gguf/gguf_adapter.h"
-#include "exports/gguf/gguf_model.h"
-#include "exports/merged_folder.h"
 #include "exports/peft_adapter.h"
 #include "io/error.h"
 #include "io/files/path.h"
@@ -23,9 +22,8 @@ constexpr double kLostChange = 0.5;  // a warning is given for more rounding, re
 struct ExportArguments {
   Common common;
   std::vector<std::string> patches;
-  std::string output, format = "hf", dtype, pre_tokenizer;
-  std::optional<int64_t> rank;
-  double max_error = 1e-3;
+  std::string output;
+  ExportOptions options;
   bool check = true;
 };
 
@@ -73,40 +71,31 @@ Check check_answers(const ExportArguments& arguments, const Vlm& vlm, const Patc
   return check;
 }
 
-void export_folder(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
-  MergedFolderOptions options;
-  static const std::map<std::string, at::ScalarType> dtypes{
-      {"bf16", at::kBFloat16}, {"fp16", at::kHalf}, {"fp32", at::kFloat}};
-  if (auto found = dtypes.find(arguments.dtype); found != dtypes.end())
-    options.dtype = found->second;
-  WritingProgress progress;
-  progress.follow(options.begin, options.written);
-  const auto result = write_merged_folder(vlm, stack, arguments.output, options);
-  progress.end();
-  const auto check = check_answers(arguments, vlm, stack);
+void print_size(const ExportResult& result) {
+  std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n", result.output,
+                           result.tensors, result.changed, result.bytes / 1e6);
+}
+
+void print_facts(nlohmann::json facts) {
+  facts["version"] = EMEND_VERSION;
+  print_json(facts);
+}
+
+void report_folder(const ExportArguments& arguments, const ExportResult& result,
+                   const Check& check) {
   if (check.equal < check.prompts)
     logger().warn(
         "{} of {} edited prompts have another answer in the exported folder; {}. Hint: "
         "--weights-dtype fp32 avoids rounding",
         check.prompts - check.equal, check.prompts, check.difference);
   if (arguments.common.json) {
-    print_json({{"kind", "export"},
-                {"format", "hf"},
-                {"folder", arguments.output},
-                {"tensors", result.tensors},
-                {"changed", result.changed},
-                {"bytes", result.bytes},
-                {"rounding", result.rounding.largest},
-                {"rounded", result.rounding.weight},
-                {"checked_prompts", check.prompts},
-                {"equal_answers", check.equal},
-                {"notes", result.notes},
-                {"version", EMEND_VERSION}});
-    return;
+    auto facts = to_json(result);
+    facts["checked_prompts"] = check.prompts;
+    facts["equal_answers"] = check.equal;
+    return print_facts(std::move(facts));
   }
-  std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
-                           arguments.output, result.tensors, result.changed, result.bytes / 1e6)
-            << fmt::format("  rounding  {:.2g} of the change, at most ({})\n",
+  print_size(result);
+  std::cout << fmt::format("  rounding  {:.2g} of the change, at most ({})\n",
                            result.rounding.largest, result.rounding.weight);
   if (check.prompts > 0)
     std::cout << fmt::format("  checked   {} of {} edited prompts have the same answer\n",
@@ -114,38 +103,14 @@ void export_folder(const ExportArguments& arguments, const Vlm& vlm, const Patch
   for (const auto& note : result.notes) std::cout << fmt::format("  note      {}\n", note);
 }
 
-void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
-  GgufModelOptions options;
-  static const std::map<std::string, std::optional<GgufType>> types{{"stored", std::nullopt},
-                                                                    {"bf16", GgufType::bf16},
-                                                                    {"fp16", GgufType::f16},
-                                                                    {"fp32", GgufType::f32},
-                                                                    {"q8_0", GgufType::q8_0}};
-  if (!arguments.dtype.empty()) options.type = types.at(arguments.dtype);
-  options.pre_tokenizer = arguments.pre_tokenizer;
-  WritingProgress progress;
-  progress.follow(options.begin, options.written);
-  const auto result = write_gguf_model(vlm, stack, arguments.output, options);
-  progress.end();
+void report_gguf(const ExportArguments& arguments, const ExportResult& result) {
   if (result.rounding.largest > kLostChange)
     logger().warn(
         "rounding adds {:.2g} of the change to {}, so that the edit can be lost. Hint: use "
         "--weights-dtype bf16, fp16 or fp32",
         result.rounding.largest, result.rounding.weight);
-  if (arguments.common.json)
-    return print_json({{"kind", "export"},
-                       {"format", "gguf"},
-                       {"file", arguments.output},
-                       {"projector", result.projector},
-                       {"tensors", result.tensors},
-                       {"changed", result.changed},
-                       {"bytes", result.bytes},
-                       {"rounding", result.rounding.largest},
-                       {"rounded", result.rounding.weight},
-                       {"notes", result.notes},
-                       {"version", EMEND_VERSION}});
-  std::cout << fmt::format("  written   {}  ({} tensors, {} changed, {:.1f} MB)\n",
-                           arguments.output, result.tensors, result.changed, result.bytes / 1e6);
+  if (arguments.common.json) return print_facts(to_json(result));
+  print_size(result);
   if (!result.projector.empty())
     std::cout << fmt::format("  written   {}  (vision tower and projector)\n", result.projector);
   if (result.changed > 0)
@@ -155,51 +120,31 @@ void export_gguf(const ExportArguments& arguments, const Vlm& vlm, const PatchSt
 }
 
 // An adapter for PEFT, or for llama.cpp.
-void export_adapter(const ExportArguments& arguments, const Vlm& vlm, const PatchStack& stack) {
-  const bool gguf = arguments.format == "gguf-lora";
-  const auto layers = (gguf ? write_gguf_adapter : write_peft_adapter)(
-      vlm, stack, arguments.output, {arguments.rank, arguments.max_error});
-  if (arguments.common.json) {
-    auto described = nlohmann::json::array();
-    for (const auto& layer : layers)
-      described.push_back({{"site", layer.site}, {"rank", layer.rank}, {"error", layer.error}});
-    print_json({{"kind", "export"},
-                {"format", arguments.format},
-                {gguf ? "file" : "folder", arguments.output},
-                {"layers", described},
-                {"version", EMEND_VERSION}});
-    return;
-  }
+void report_adapter(const ExportArguments& arguments, const ExportResult& result) {
+  if (arguments.common.json) return print_facts(to_json(result));
   std::vector<std::vector<std::string>> rows = {{"layer", "rank", "relative error"}};
-  for (const auto& layer : layers)
+  for (const auto& layer : result.layers)
     rows.push_back({layer.site, std::to_string(layer.rank),
                     layer.error > 0 ? fmt::format("{:.2g}", layer.error) : "exact"});
-  std::cout << table(rows) << fmt::format("  written   {}\n", arguments.output);
-}
-
-void check_export_options(const ExportArguments& arguments) {
-  const auto refuse = [](const std::string& problem, const char* hint) {
-    throw Error("cli::export", problem, hint);
-  };
-  const auto& format = arguments.format;
-  if (arguments.patches.empty() && format != "gguf")
-    refuse("--patch is missing", "give the file that `emend edit -o` wrote");
-  if (!arguments.dtype.empty() && (format == "peft" || format == "gguf-lora"))
-    refuse("--weights-dtype is for --to hf and --to gguf; adapters are fp32", "leave it out");
-  if (arguments.dtype == "q8_0" && format != "gguf")
-    refuse("--weights-dtype q8_0 is for --to gguf", "use stored, bf16, fp16 or fp32");
-  if (!arguments.pre_tokenizer.empty() && format != "gguf")
-    refuse("--gguf-pre is for --to gguf", "leave it out");
+  std::cout << table(rows) << fmt::format("  written   {}\n", result.output);
 }
 
 void export_model(const ExportArguments& arguments) {
-  check_export_options(arguments);
+  auto options = arguments.options;
+  if (arguments.patches.empty() && options.format != "gguf")
+    throw Error("cli::export", "--patch is missing", "give the file that `emend edit -o` wrote");
+  check_export_options(options);
   prepare(arguments.common);
   const auto vlm = open_model(arguments.common);
   const auto stack = open_patches(vlm, arguments.patches);
-  if (arguments.format == "gguf") return export_gguf(arguments, vlm, stack);
-  if (arguments.format != "hf") return export_adapter(arguments, vlm, stack);
-  export_folder(arguments, vlm, stack);
+  std::optional<WritingProgress> progress;
+  if (options.format == "hf" || options.format == "gguf")
+    progress.emplace().follow(options.begin, options.written);
+  const auto result = export_stack(vlm, stack, arguments.output, options);
+  progress.reset();
+  if (options.format == "hf")
+    return report_folder(arguments, result, check_answers(arguments, vlm, stack));
+  options.format == "gguf" ? report_gguf(arguments, result) : report_adapter(arguments, result);
 }
 
 struct ImportArguments {
@@ -243,8 +188,8 @@ Examples:
   emend export -m smollm2 --patch a.patch --to gguf --weights-dtype q8_0 -o edited.gguf)");
   add_common(*command, arguments->common);
   command->add_option("--patch", arguments->patches, "patch file; repeat it for several patches");
-  command->add_option("--to", arguments->format, "output format")
-      ->check(one_of({"hf", "peft", "gguf", "gguf-lora"}))
+  command->add_option("--to", arguments->options.format, "output format")
+      ->check(one_of(export_formats()))
       ->capture_default_str();
   command
       ->add_option("-o,--output", arguments->output,
@@ -252,17 +197,19 @@ Examples:
       ->required();
   command
       ->add_option(
-          "--weights-dtype", arguments->dtype,
+          "--weights-dtype", arguments->options.dtype,
           "dtype of the written weights: stored (as in the model's folder; default of hf), "
           "bf16, fp16 (default of gguf), fp32; gguf: also q8_0")
       ->check(one_of({"stored", "bf16", "fp16", "fp32", "q8_0"}));
-  command->add_option("--gguf-pre", arguments->pre_tokenizer,
+  command->add_option("--gguf-pre", arguments->options.pre_tokenizer,
                       "gguf: llama.cpp's name of the pre-tokenizer, if it is not recognized");
-  command->add_option("--rank", arguments->rank, "peft, gguf-lora: rank of dense changes")
+  command
+      ->add_option("--rank", arguments->options.low_rank.rank,
+                   "peft, gguf-lora: rank of dense changes")
       ->check(whole_number(1, 1000000));
   command
       ->add_option(
-          "--max-error", arguments->max_error,
+          "--max-error", arguments->options.low_rank.max_error,
           "peft, gguf-lora: largest relative error of dense changes, if --rank is not given")
       ->check(real_number(0, 1))
       ->capture_default_str();

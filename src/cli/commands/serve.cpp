@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <thread>
@@ -13,6 +14,8 @@
 #include "io/files/file.h"
 #include "io/log.h"
 #include "io/runtime.h"
+#include "io/shell.h"
+#include "serving/api/workbench.h"
 #include "serving/http_server.h"
 
 namespace emend::cli {
@@ -22,6 +25,8 @@ struct ServeArguments {
   Common common;
   std::vector<std::string> patches;
   std::string token_file;
+  WorkbenchOptions workbench;
+  bool open = false;
   ServerOptions server;
   EngineOptions engine;
   int64_t timeout = 120, max_body_mb = 32;
@@ -45,6 +50,31 @@ std::string read_token(const std::string& path) {
   return token;
 }
 
+// The options of equivalent commands: those of the model that were given.
+std::vector<std::string> model_arguments(const Common& common) {
+  std::vector<std::string> all;
+  const auto add = [&](const char* name, const std::string& value, const std::string& otherwise) {
+    if (value != otherwise) all.insert(all.end(), {name, value});
+  };
+  add("-m", common.model, "");
+  add("--threads", std::to_string(common.threads), "0");
+  add("--device", common.device, "cpu");
+  add("--dtype", common.dtype, "auto");
+  add("--seed", std::to_string(common.seed), "0");
+  if (common.no_chat_template) all.push_back("--no-chat-template");
+  add("--date", common.date, "");
+  return all;
+}
+
+// Starts the default browser. Its output and its exit status do not matter.
+void open_browser(const std::string& address) {
+  std::thread([address] {
+    const auto command = "xdg-open " + shell_quoted(address) + " >/dev/null 2>&1";
+    if (std::system(command.c_str()) != 0)
+      logger().warn("no browser was started; open {} in a browser", address);
+  }).detach();
+}
+
 void serve(ServeArguments arguments) {
   prepare(arguments.common);
   if (!arguments.token_file.empty()) arguments.server.token = read_token(arguments.token_file);
@@ -53,20 +83,30 @@ void serve(ServeArguments arguments) {
   arguments.engine.timeout = std::chrono::seconds(arguments.timeout);
   const auto vlm = open_model(arguments.common);
   ModelNames models(vlm);
+  Engine engine(vlm, models, arguments.engine);
+  auto& options = arguments.workbench;
+  options.max_new_tokens = arguments.server.limits.max_new_tokens;
+  options.run_facts = run_facts(arguments.common, vlm.precision);
+  options.arguments = model_arguments(arguments.common);
+  options.seed = arguments.common.seed;
+  Workbench workbench(vlm, models, engine, options);
   for (const auto& argument : arguments.patches) {
     const auto [name, path] = named_patch(argument);
-    models.add(name, load_patch(path));
+    workbench.library().add_file(name, path);
   }
-  Engine engine(vlm, models, arguments.engine);
-  HttpServer server(vlm, models, engine, arguments.server);
-  std::cout << fmt::format("  serving   http://{}:{}/v1\n  models    {}\n", arguments.server.host,
-                           server.port(), fmt::join(models.list(), ", "))
+  HttpServer server(vlm, models, engine, arguments.server,
+                    [&](HttpRoutes& routes) { workbench.add_routes(routes); });
+  const auto address = fmt::format("http://{}:{}", arguments.server.host, server.port());
+  std::cout << fmt::format("  serving   {}/v1\n  workbench {}/\n  models    {}\n", address, address,
+                           fmt::join(models.list(), ", "))
             << std::flush;
+  if (arguments.open) open_browser(address + "/");
   InterruptGuard guard;
   std::atomic<bool> ended = false;
   std::thread watch([&] {
     while (!ended && !InterruptGuard::interrupted())
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    workbench.stop();
     server.stop();
   });
   server.run();
@@ -85,13 +125,24 @@ The server has the chat API of OpenAI, so that existing clients can use it. Ever
 is a model: `base` is the unedited model, `base+lyon` has the patch lyon, `base+lyon+rome` has two.
 Ctrl-C ends the server after the running requests.
 
+The page at / is the workbench: it asks questions, makes edits, and switches patches on and off. Edits
+are kept in the folder of --workspace, and a server that starts again with it has all of them.
+
 Examples:
   emend serve --patch lyon.patch --port 8080
+  emend serve --workspace work --open
   emend serve -m smollm2 --patch capital=lyon.patch --patch mayor.patch
   emend serve --host 0.0.0.0 --token-file token.txt)");
   add_common(*command, arguments->common);
   command->add_option("--patch", arguments->patches,
                       "patch to serve: FILE, or NAME=FILE; repeat it for several patches");
+  auto& workbench = arguments->workbench;
+  command->add_option("--workspace", workbench.workspace,
+                      "folder for the edits, jobs and exports of the workbench; is created");
+  command->add_option("--runs", workbench.runs,
+                      "folder with results of emend bench for the workbench; default: runs/ of "
+                      "--workspace");
+  command->add_flag("--open", arguments->open, "open the workbench in the default browser");
   auto& server = arguments->server;
   command
       ->add_option("--host", server.host, "address to listen on; others than loopback need a token")

@@ -10,6 +10,7 @@
 #include "editing/settings/settings.h"
 #include "evaluation/tracing/heat_map.h"
 #include "evaluation/tracing/trace_page.h"
+#include "evaluation/tracing/trace_question.h"
 #include "evaluation/tracing/trace_suite.h"
 #include "io/blank.h"
 #include "io/error.h"
@@ -111,7 +112,7 @@ std::vector<std::string> write_trace(AtomicDirectory& folder, const nlohmann::js
   return names;
 }
 
-void trace_question(const TraceArguments& arguments, const TraceOptions& options) {
+void trace_one(const TraceArguments& arguments, const TraceOptions& options) {
   AtomicDirectory folder(arguments.output);  // reports errors before the model loads
   TraceQuery query;
   query.image = open_picture(arguments.image);
@@ -136,29 +137,10 @@ void trace_question(const TraceArguments& arguments, const TraceOptions& options
     before = done;
     progress->set(done);
   };
-  auto result = trace(vlm, query, options, context);
+  const auto result = trace_question(vlm, query, options, context);
   progress.reset();
-
-  if (result.answer.empty()) {
-    GenerationOptions generation;
-    generation.max_new_tokens = options.max_new_tokens;
-    const Query asked{query.image.present() ? std::optional(query.image.load()) : std::nullopt,
-                      query.prompt};
-    result.answer = generate(vlm, {asked}, context.base, generation, &store).at(0);
-    if (!same_answer(result.answer, result.target))
-      result.notes.insert(
-          result.notes.begin(),
-          fmt::format("The model answers '{}'. The trace is of '{}', which --target "
-                      "names.",
-                      result.answer, result.target));
-  }
   auto json = run_facts(arguments.common, vlm.precision);
-  json.update(to_json(result));
-  json["model"] = vlm.folder;
-  json["base"] = vlm.fingerprint();
-  json["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
-  json["settings"] = settings_json(options);
-  json["summary"] = trace_summary(result);
+  json.update(question_trace_json(vlm, query, options, result));
   const auto names = write_trace(folder, json, result, query.image, vlm.processor.image_processor);
   json["files"] = nlohmann::json::array();
   for (const auto& name : names) json["files"].push_back(arguments.output + "/" + name);
@@ -215,7 +197,7 @@ void run_trace(const TraceArguments& arguments) {
   check_trace_arguments(arguments);
   const auto options = trace_options(arguments);
   if (arguments.suite.empty())
-    trace_question(arguments, options);
+    trace_one(arguments, options);
   else
     trace_records(arguments, options);
 }

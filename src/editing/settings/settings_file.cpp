@@ -100,6 +100,20 @@ void apply_settings(std::vector<EditorSpec>& specs, const json& file) {
   }
 }
 
+nlohmann::json editor_settings(const std::vector<std::string>& pairs) {
+  auto settings = nlohmann::json::object();
+  for (const auto& pair : pairs) {
+    auto equals = pair.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Error("editing::settings", fmt::format("--set expects NAME=VALUE, got '{}'", pair),
+                  "for example --set steps=20");
+    auto value = nlohmann::json::parse(pair.substr(equals + 1), nullptr, false);
+    bool scalar = value.is_number() || value.is_boolean();
+    settings[pair.substr(0, equals)] = scalar ? value : nlohmann::json(pair.substr(equals + 1));
+  }
+  return settings;
+}
+
 void apply_pairs(std::vector<EditorSpec>& specs, const std::vector<std::string>& pairs) {
   for (const auto& pair : pairs) {
     auto equals = pair.find('=');

@@ -22,6 +22,9 @@ nlohmann::json read_settings_file(const std::string& path);
 // a file.
 void apply_settings(std::vector<EditorSpec>& specs, const nlohmann::json& file);
 
+// Parses NAME=VALUE pairs. VALUE is JSON if it is a number, true or false, else text.
+nlohmann::json editor_settings(const std::vector<std::string>& pairs);
+
 // `NAME=VALUE` sets NAME for every editor, and `EDITOR.NAME=VALUE` for the editors with this name
 // or label. VALUE is text unless it is a number, true or false. Throws emend::Error if the format
 // is wrong, the editor is not selected, or it has no such setting.

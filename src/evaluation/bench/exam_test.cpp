@@ -28,10 +28,17 @@ class ExamSuite : public Suite {
     record.image.drawn = testing::noise_image(index);
     const auto other = std::to_string(index + 10), third = std::to_string(index + 20);
     record.probes.push_back({Group::text_generality, record.image, "What?", "cat"});
-    record.probes.push_back({Group::text_locality, {}, "Where is " + other + "?", "here", other});
-    record.probes.push_back({Group::text_locality, {}, "Where is " + third + "?", "there", third});
     record.probes.push_back(
-        {Group::image_locality, {"", testing::noise_image(index + 50)}, "What?", "green", third});
+        {Group::text_locality, {}, "Where is " + other + "?", "here", false, {}, other});
+    record.probes.push_back(
+        {Group::text_locality, {}, "Where is " + third + "?", "there", false, {}, third});
+    record.probes.push_back({Group::image_locality,
+                             {"", testing::noise_image(index + 50)},
+                             "What?",
+                             "green",
+                             false,
+                             {},
+                             third});
     return record;
   }
   nlohmann::json metadata() const override { return {{"name", "exam"}, {"kept", size_}}; }

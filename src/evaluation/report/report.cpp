@@ -12,30 +12,51 @@
 namespace emend {
 namespace fs = std::filesystem;
 
-std::vector<std::string> write_report(const std::vector<std::string>& folders,
-                                      const std::string& output, const ReportOptions& options) {
+namespace {
+
+// The runs of a report with everything that is read of them.
+struct ReportInput {
   std::vector<Run> runs;
+  std::vector<std::vector<SampledRecord>> surveys;
+};
+
+ReportInput read_report_input(const std::vector<std::string>& folders) {
+  ReportInput input;
   for (const auto& folder : folders) {
-    for (const auto& run : runs) {
+    for (const auto& run : input.runs) {
       std::error_code ignored;
       if (fs::equivalent(run.folder, folder, ignored))
         throw Error("evaluation::report", fmt::format("'{}' is given twice", folder),
                     "give every run once");
     }
-    runs.push_back(read_run(folder));
+    input.runs.push_back(read_run(folder));
   }
-  if (runs.empty())
+  if (input.runs.empty())
     throw Error("evaluation::report", "no run is given", "give output folders of emend bench");
-  std::vector<std::vector<SampledRecord>> surveys;
-  for (const auto& run : runs) surveys.push_back(survey_samples(run));
-  auto merged = merge_runs(runs);
+  for (const auto& run : input.runs) input.surveys.push_back(survey_samples(run));
+  return input;
+}
+
+}  // namespace
+
+std::string report_page(const std::vector<std::string>& folders, const ReportOptions& options) {
+  const auto input = read_report_input(folders);
+  const auto merged = merge_runs(input.runs);
+  PictureBook pictures(options.picture_roots);
+  return report_html(merged, input.runs, input.surveys, options.records, pictures);
+}
+
+std::vector<std::string> write_report(const std::vector<std::string>& folders,
+                                      const std::string& output, const ReportOptions& options) {
+  const auto input = read_report_input(folders);
+  auto merged = merge_runs(input.runs);
   PictureBook pictures(options.picture_roots);
   const std::pair<const char*, std::string> files[] = {
       {"table.md", table_md(merged)},
       {"table.csv", table_csv(merged)},
       {"table_wide.csv", table_wide_csv(merged)},
       {"table.tex", table_tex(merged)},
-      {"report.html", report_html(merged, runs, surveys, options.records, pictures)}};
+      {"report.html", report_html(merged, input.runs, input.surveys, options.records, pictures)}};
   std::error_code error;
   fs::create_directories(output, error);
   if (error)

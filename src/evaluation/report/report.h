@@ -22,4 +22,7 @@ struct ReportOptions {
 std::vector<std::string> write_report(const std::vector<std::string>& folders,
                                       const std::string& output, const ReportOptions& options = {});
 
+// The page report.html alone. Throws emend::Error as write_report does.
+std::string report_page(const std::vector<std::string>& folders, const ReportOptions& options = {});
+
 }  // namespace emend

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "io/counted.h"
 #include "suites/suite.h"
 
 namespace emend {
@@ -14,10 +15,6 @@ using nlohmann::json;
 
 std::string setting_text(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
-std::string counted(int64_t count, const std::string& thing) {
-  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
 
 // A count that is a number, an object of counts by reason, or a list.

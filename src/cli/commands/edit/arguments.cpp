@@ -5,11 +5,7 @@
 #include <filesystem>
 
 #include "cli/output_file.h"
-#include "editing/registry.h"
-#include "editing/settings/easyedit/hparams.h"
-#include "editing/settings/settings_file.h"
 #include "evaluation/edits/edit_file.h"
-#include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "io/log.h"
 
@@ -58,34 +54,6 @@ EditQuestion one_edit(const EditArguments& arguments) {
 
 }  // namespace
 
-EditorSpec chosen_editor(const EditArguments& arguments, bool log) {
-  std::vector<EditorSpec> chosen;
-  if (!arguments.hparams.empty()) {
-    auto hparams = read_hparams(arguments.hparams);
-    if (log) log_ignored_keys(arguments.hparams, hparams.ignored);
-    chosen = {hparams.spec};
-  } else {
-    const auto module = arguments.module.empty() ? "" : ":" + arguments.module;
-    if (!module.empty() && arguments.editor.find(':') != std::string::npos)
-      throw Error("cli::edit",
-                  fmt::format("--editor {} already names a module, so --module {} is not valid",
-                              arguments.editor, arguments.module),
-                  "remove one of them");
-    chosen = parse_editors(arguments.editor + module);
-  }
-  if (chosen.size() != 1)
-    throw Error("cli::edit", fmt::format("--editor '{}' names several editors", arguments.editor),
-                "choose one; `emend bench` compares several");
-  auto& spec = chosen.front();
-  if (!spec.settings.contains("seed") && editor_info(spec.name).has_setting("seed"))
-    spec.settings["seed"] = arguments.common.seed;
-  if (!arguments.settings_file.empty())
-    apply_settings(chosen, read_settings_file(arguments.settings_file));
-  if (!arguments.sites.empty()) spec.settings["sites"] = arguments.sites;
-  apply_pairs(chosen, arguments.settings);
-  return spec;
-}
-
 std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
                                        std::vector<std::string>& ignored) {
   std::vector<EditQuestion> edits;
@@ -106,35 +74,11 @@ std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
 }
 
 void check_output(const EditArguments& arguments) {
-  std::vector<std::string> inputs = {arguments.image, arguments.file, arguments.hparams,
-                                     arguments.settings_file, arguments.locality_file};
+  std::vector<std::string> inputs = {arguments.image, arguments.file, arguments.choice.hparams,
+                                     arguments.choice.settings_file, arguments.locality_file};
   for (const auto* more : {&arguments.patches, &arguments.other_images, &arguments.locality_images})
     inputs.insert(inputs.end(), more->begin(), more->end());
   check_output_file(arguments.output, inputs, "emend-patch");
-}
-
-Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,
-                         const EditQuestion& question, const Processor& processor) {
-  auto protocol = make_protocol(arguments.protocol);
-  if (arguments.as_asked) {
-    if (protocol.bos == Protocol::Bos::none) protocol.bos = Protocol::Bos::model;
-    protocol.answer_space = Protocol::AnswerSpace::plain;
-  }
-  const bool bare = protocol.question_template == "{}";
-  protocol = for_editor(protocol, editor);
-  auto prompting = arguments.prompting;
-  prompting.bare |= prompting.pattern.empty() && bare;
-  const bool sees = processor.layout.num_image_tokens > 0;
-  if (processor.wraps(sees)) protocol.image_locality_template = "{}";
-  // The user's template also replaces the templates of captions.
-  if (!prompting.pattern.empty()) protocol.captions.clear();
-  const auto pattern =
-      prompt_template(prompting, question.prompt, processor.wraps(question.image.present()));
-  if (pattern != protocol.question_template) {
-    protocol.question_template = pattern;
-    protocol.name += fmt::format(" with prompt \"{}\"", pattern);
-  }
-  return protocol;
 }
 
 }  // namespace emend::cli

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "editing/editor.h"
+#include "editing/settings/editor_choice.h"
 #include "evaluation/edits/edit_question.h"
 
 namespace emend::cli {
@@ -18,8 +18,7 @@ struct EditArguments {
   std::string file;  // --edits
   bool sequential = false;
   std::vector<std::string> patches;  // --patch: earlier edits
-  std::string editor = "ft", module, sites, hparams, settings_file;
-  std::vector<std::string> settings;
+  EditorChoice choice;
   ProtocolOptions protocol;
   // Without --protocol, prompts are built as in `emend ask`.
   bool as_asked = true;
@@ -31,10 +30,6 @@ struct EditArguments {
   bool details = false;
 };
 
-// The editor with its settings. `log`: report the keys of --hparams that have no effect. Throws
-// emend::Error for several editors.
-EditorSpec chosen_editor(const EditArguments& arguments, bool log = true);
-
 // The edits of the command line or of --edits. The first edit gets the user's locality questions.
 // `ignored` receives the unknown fields of the file. Throws emend::Error for pictures and files
 // that cannot be read.
@@ -43,9 +38,5 @@ std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
 
 // Checks that the patch can be written before the edit starts, because an edit takes long.
 void check_output(const EditArguments& arguments);
-
-// The protocol for this question and this editor.
-Protocol chosen_protocol(const EditArguments& arguments, const std::string& editor,
-                         const EditQuestion& question, const Processor& processor);
 
 }  // namespace emend::cli

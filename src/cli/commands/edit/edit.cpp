@@ -8,6 +8,7 @@
 #include "cli/commands/edit/arguments.h"
 #include "cli/commands/edit/progress.h"
 #include "cli/commands/edit/report.h"
+#include "evaluation/edits/edit_setup.h"
 #include "io/error.h"
 #include "io/log.h"
 
@@ -15,30 +16,6 @@ namespace emend::cli {
 namespace {
 
 constexpr int kDoesNotHold = 3;  // exit status
-
-// The default probes for groups that have no locality questions from the user.
-DefaultProbes default_probes(const EditArguments& arguments, const Vlm& vlm,
-                             const std::vector<EditQuestion>& edits) {
-  DefaultProbes defaults;
-  defaults.world = probe_world(vlm.folder);
-  defaults.texts = arguments.probes;
-  defaults.pictures = vlm.model->num_image_tokens() > 0 ? arguments.probes : 0;
-  for (const auto& edit : edits)
-    for (const auto& one : edit.locality)
-      (one.image.present() ? defaults.pictures : defaults.texts) = 0;
-  return defaults;
-}
-
-void check_pictures(const Vlm& vlm, const std::vector<EditQuestion>& edits) {
-  if (vlm.model->num_image_tokens() > 0) return;
-  for (const auto& edit : edits) {
-    bool any = edit.image.present() || !edit.other_pictures.empty();
-    for (const auto& one : edit.locality) any |= one.image.present();
-    if (any)
-      throw Error("cli::edit", fmt::format("'{}' is a text-only model", vlm.folder),
-                  "remove the pictures, or use a vision-language model");
-  }
-}
 
 void check_given(const CLI::App& command, const EditArguments& arguments) {
   if (!arguments.file.empty()) return;
@@ -54,8 +31,10 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   // All errors in the arguments are found before the model loads.
   check_given(command, arguments);
   check_output(arguments);
-  const auto spec = chosen_editor(arguments);
-  if (arguments.hparams.empty()) warn_without_effect(spec);
+  const auto& hparams = arguments.choice.hparams;
+  if (!hparams.empty()) log_ignored_keys(hparams, read_hparams(hparams).ignored);
+  const auto spec = chosen_editor(arguments.choice);
+  if (hparams.empty()) warn_without_effect(spec);
   const auto editor = make_editor(spec.name, spec.settings);
   std::vector<std::string> ignored;
   auto questions = chosen_edits(arguments, ignored);
@@ -68,10 +47,11 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   job.editor = editor.get();
   job.sequential = arguments.sequential;
   job.base = &base;
-  job.defaults = default_probes(arguments, vlm, questions);
+  job.defaults = default_probes_for(vlm, questions, arguments.probes);
   job.seed = static_cast<uint64_t>(arguments.common.seed);
   for (auto& question : questions) {
-    auto protocol = chosen_protocol(arguments, editor->name(), question, vlm.processor);
+    auto protocol = edit_protocol(make_protocol(arguments.protocol), arguments.as_asked,
+                                  arguments.prompting, editor->name(), question, vlm.processor);
     set_bos(vlm, protocol);  // the same for every edit
     job.edits.push_back({std::move(question), std::move(protocol)});
   }
@@ -82,7 +62,9 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   auto outcome = run_edits(vlm, job);
   progress.finish();
 
-  EditReport report{arguments, vlm, job, outcome, ignored};
+  EditReport report{vlm, job, outcome, arguments.choice, arguments.output};
+  report.facts = run_facts(arguments.common, vlm.precision);
+  if (!arguments.file.empty()) report.ignored_fields = ignored;
   report.written = outcome.changed() || outcome.holds();
   outcome.patch.effect["metrics"] = metrics_json(vlm, job, outcome);
   outcome.patch.id = patch_id(outcome.patch);
@@ -91,7 +73,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   if (arguments.common.json)
     print_json(report_json(report));
   else
-    print_report(report);
+    print_report(arguments, report);
   const auto lost = std::count_if(outcome.earlier.begin(), outcome.earlier.end(),
                                   [](const EarlierEdit& edit) { return edit.lost(); });
   if (lost > 0)
@@ -139,19 +121,19 @@ void add_edits(CLI::App& command, EditArguments& arguments) {
 }
 
 void add_editor(CLI::App& command, EditArguments& arguments) {
-  auto* editor = command.add_option("--editor", arguments.editor,
+  auto* editor = command.add_option("--editor", arguments.choice.editor,
                                     "editor: ft, lora, mend, ... (emend editors lists them)");
-  auto* sites = command.add_option("--sites", arguments.sites,
+  auto* sites = command.add_option("--sites", arguments.choice.sites,
                                    "linear layers to change, a glob (emend inspect lists them)");
   auto* module = command.add_option(
-      "--module", arguments.module,
+      "--module", arguments.choice.module,
       "part of the model to change: language, connector, projector or vision_tower");
   module->excludes(sites);
   auto* set =
-      command.add_option("--set", arguments.settings, "NAME=VALUE, a setting of the editor");
-  auto* settings = command.add_option("--settings", arguments.settings_file,
+      command.add_option("--set", arguments.choice.settings, "NAME=VALUE, a setting of the editor");
+  auto* settings = command.add_option("--settings", arguments.choice.settings_file,
                                       "YAML or JSON file of settings by editor");
-  auto* hparams = command.add_option("--hparams", arguments.hparams,
+  auto* hparams = command.add_option("--hparams", arguments.choice.hparams,
                                      "EasyEdit hyperparameter file, instead of --editor");
   hparams->excludes(editor)->excludes(module);
   set_group("How to change it", {editor, module, sites, set, settings, hparams});
@@ -225,6 +207,7 @@ Examples:
   add_measuring(*command, *arguments);
   command->callback([command, arguments] {
     arguments->as_asked = command->count("--protocol") == 0;
+    arguments->choice.seed = arguments->common.seed;
     edit(*command, *arguments);
   });
 }

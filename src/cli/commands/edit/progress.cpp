@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/command.h"
+#include "io/counted.h"
 #include "io/log.h"
 
 namespace emend::cli {

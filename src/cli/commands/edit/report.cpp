@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <iostream>
 
-#include "cli/commands/edit/failure.h"
-#include "cli/commands/edit/suggestions.h"
 #include "cli/reports/table.h"
+#include "evaluation/edits/edit_failure.h"
+#include "evaluation/edits/edit_suggestions.h"
+#include "io/counted.h"
 #include "io/runtime.h"
+#include "io/shell.h"
 
 namespace emend::cli {
 namespace {
@@ -24,43 +26,24 @@ std::string edited_part(const nlohmann::json& settings) {
   return {};
 }
 
-template <class F>
-bool any_edit(const EditJob& job, const F& has) {
-  return std::any_of(job.edits.begin(), job.edits.end(),
-                     [&](const EditJob::Edit& edit) { return has(edit.question); });
-}
-
-bool own_locality(const EditJob& job, bool picture) {
-  return any_edit(job, [&](const EditQuestion& edit) {
-    return std::any_of(edit.locality.begin(), edit.locality.end(),
-                       [&](const auto& one) { return one.image.present() == picture; });
-  });
-}
-
-std::string quoted(const std::string& text) {
-  std::string word = "'";
-  for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return word + "'";
-}
-
 // The `emend ask` command that repeats the question with the patch.
-std::string ask_command(const EditReport& report) {
-  const auto& arguments = report.arguments;
+std::string ask_command(const EditArguments& arguments, const EditReport& report) {
   const auto& edit = report.job.edits.front();
   std::string command = "emend ask";
-  if (!arguments.common.model.empty()) command += " -m " + quoted(arguments.common.model);
-  if (edit.question.image.present()) command += " --image " + quoted(edit.question.image.path);
-  command += " -p " + quoted(edit.question.prompt);
+  if (!arguments.common.model.empty()) command += " -m " + shell_quoted(arguments.common.model);
+  if (edit.question.image.present())
+    command += " --image " + shell_quoted(edit.question.image.path);
+  command += " -p " + shell_quoted(edit.question.prompt);
   const bool wraps = report.vlm.processor.wraps(edit.question.image.present());
   if (edit.protocol.question_template != prompt_template({}, edit.question.prompt, wraps))
     command += edit.protocol.question_template == "{}"
                    ? " --bare"
-                   : " --template " + quoted(edit.protocol.question_template);
+                   : " --template " + shell_quoted(edit.protocol.question_template);
   const auto room = answer_room(report.vlm, edit.question.target);
   if (room > GenerationOptions().max_new_tokens)
     command += fmt::format(" --max-new-tokens {}", room);
-  for (const auto& path : arguments.patches) command += " --patch " + quoted(path);
-  return command + " --patch " + quoted(arguments.output);
+  for (const auto& path : arguments.patches) command += " --patch " + shell_quoted(path);
+  return command + " --patch " + shell_quoted(report.output);
 }
 
 void print_failure(const EditReport& report, const EditVerdict& edit) {
@@ -96,9 +79,8 @@ void print_failures(const EditReport& report) {
     std::cout << fmt::format("  {:<9} {}\n", title, option);
     title = "";
   }
-  std::cout << (report.written
-                    ? fmt::format("  patch     written anyway: {}\n", report.arguments.output)
-                    : "  patch     not written, because nothing was changed\n")
+  std::cout << (report.written ? fmt::format("  patch     written anyway: {}\n", report.output)
+                               : "  patch     not written, because nothing was changed\n")
             << "\n";
 }
 
@@ -199,108 +181,10 @@ void print_details(const EditReport& report) {
 
 }  // namespace
 
-std::string measured_on(Group group, const EditJob& job) {
-  switch (group) {
-    case Group::reliability:
-      return job.edits.size() == 1 ? "the question itself" : "the questions themselves";
-    case Group::text_generality:
-      return any_edit(job, [](const auto& edit) { return !edit.rephrasings.empty(); })
-                 ? "your rephrasings"
-                 : "other wordings from Scenes";
-    case Group::image_generality:
-      return any_edit(job, [](const auto& edit) { return !edit.other_pictures.empty(); })
-                 ? "your other pictures"
-                 : "altered copies of the picture (moved, zoomed, lighter, darker, noisy)";
-    case Group::both_generality:
-      return "other wordings with other pictures";
-    case Group::random_image_locality:
-      return "the question about unrelated pictures";
-    case Group::no_image_locality:
-      return "the question without a picture";
-    case Group::consistent_image_locality:
-      return "other questions about the picture";
-    case Group::text_locality:
-      return own_locality(job, false) ? "your locality questions" : texts_of(job.defaults.world);
-    case Group::image_locality:
-      return own_locality(job, true) ? "your locality questions and their pictures"
-                                     : pictures_of(job.defaults.world);
-    case Group::portability:
-      return "your --follows questions";
-  }
-  return "";
-}
-
-nlohmann::json metrics_json(const Vlm& vlm, const EditJob& job, const EditOutcome& outcome) {
-  auto metrics = to_json(outcome.scores);
-  for (auto group : groups())
-    if (outcome.scores.count(group))
-      metrics[group_name(group)]["measured_on"] = measured_on(group, job);
-  return {{"protocol", to_json(job.edits.front().protocol, vlm)}, {"scores", metrics}};
-}
-
-nlohmann::json report_json(const EditReport& report) {
-  const auto& [arguments, vlm, job, outcome, ignored, seconds, written] = report;
-  auto result = run_facts(arguments.common, vlm.precision);
-  result["holds"] = outcome.holds();
-  result["model"] = vlm.folder;
-  result["base"] = outcome.patch.base;
-  result["on_patches"] = nlohmann::json::array();
-  for (const auto& patch : job.base->patches()) result["on_patches"].push_back(patch.id);
-  result["earlier_edits"] = nlohmann::json::array();
-  for (const auto& edit : outcome.earlier) result["earlier_edits"].push_back(to_json(edit));
-  result["editor"] = {{"name", outcome.patch.editor}, {"settings", outcome.patch.settings}};
-  result["effect"] = job.sequential ? nlohmann::json() : outcome.edits.front().effect;
-  result["metrics"] = metrics_json(vlm, job, outcome);
-  result["probes"] = nlohmann::json::array();
-  result["edits"] = nlohmann::json::array();
-  for (size_t i = 0; i < outcome.edits.size(); ++i) {
-    const auto& verdict = outcome.edits[i];
-    const auto& question = job.edits[i].question;
-    nlohmann::json edit = {
-        {"prompt", verdict.prompt},
-        {"image",
-         question.image.path.empty() ? nlohmann::json() : nlohmann::json(question.image.path)},
-        {"target", question.target},
-        {"before", verdict.before},
-        {"after", verdict.after},
-        {"holds", verdict.holds},
-        {"scores", to_json(verdict.measured.scores)}};
-    if (job.sequential) edit["effect"] = verdict.effect;
-    if (!verdict.holds) edit["failure"] = failure_json(report, verdict);
-    for (const auto& probe : verdict.measured.probes) {
-      result["probes"].push_back(to_json(probe));
-      result["probes"].back()["edit"] = i;
-    }
-    result["edits"].push_back(std::move(edit));
-  }
-  const auto& first = result["edits"].front();
-  if (outcome.edits.size() == 1)
-    for (const char* key : {"prompt", "image", "target", "before", "after"})
-      result[key] = nlohmann::json(first[key]);
-  for (const auto& edit : nlohmann::json(result["edits"]))
-    if (edit.contains("failure") && !result.contains("failure"))
-      result["failure"] = edit["failure"];
-  if (!arguments.file.empty()) {
-    result["sequential"] = job.sequential;
-    result["ignored_fields"] = ignored;
-  }
-  result["patch"] = nullptr;
-  if (written)
-    result["patch"] = {{"path", arguments.output},
-                       {"id", outcome.patch.id},
-                       {"sites", outcome.patch.deltas.size()},
-                       {"entries", outcome.patch.memory.entries.size()}};
-  result["edit_seconds"] = outcome.seconds;
-  result["seconds"] = seconds;
-  result["peak_memory_bytes"] = peak_resident_bytes();
-  return result;
-}
-
-void print_report(const EditReport& report) {
-  const auto& [arguments, vlm, job, outcome, ignored, seconds, written] = report;
-  const auto& patch = outcome.patch;
+void print_report(const EditArguments& arguments, const EditReport& report) {
+  const auto& patch = report.outcome.patch;
   print_failures(report);
-  std::cout << fmt::format("  model     {}  ({})\n", vlm.folder, patch.base);
+  std::cout << fmt::format("  model     {}  ({})\n", report.vlm.folder, patch.base);
   for (const auto& path : arguments.patches) std::cout << fmt::format("  on top of {}\n", path);
   const auto entries = patch.memory.entries.size();
   const auto sites = static_cast<int64_t>(patch.deltas.size());
@@ -312,13 +196,13 @@ void print_report(const EditReport& report) {
   print_earlier(report);
   print_scores(report);
   if (arguments.details || arguments.common.verbose) print_details(report);
-  std::cout << fmt::format("\n  protocol  {}, seed {}\n", job.edits.front().protocol.name,
+  std::cout << fmt::format("\n  protocol  {}, seed {}\n", report.job.edits.front().protocol.name,
                            arguments.common.seed);
-  if (written)
-    std::cout << fmt::format("  patch     {}  (id {})\n", arguments.output, patch.id)
-              << fmt::format("  ask       {}\n", ask_command(report));
+  if (report.written)
+    std::cout << fmt::format("  patch     {}  (id {})\n", report.output, patch.id)
+              << fmt::format("  ask       {}\n", ask_command(arguments, report));
   std::cout << fmt::format("  time      {:.1f} s, of which the edit {:.1f} s; peak memory {} MB\n",
-                           seconds, outcome.seconds, peak_resident_bytes() >> 20);
+                           report.seconds, report.outcome.seconds, peak_resident_bytes() >> 20);
 }
 
 }  // namespace emend::cli

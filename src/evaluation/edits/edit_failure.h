@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/commands/edit/report.h"
+#include "evaluation/edits/edit_report.h"
 
-namespace emend::cli {
+namespace emend {
 
 // Why an edit does not hold, in one sentence, from the reason why the editor stopped.
 std::string failure_reason(const EditVerdict& edit);
@@ -16,4 +16,4 @@ std::string loss_curve(const nlohmann::json& effect);
 std::vector<std::string> failed_token_lines(const EditVerdict& edit);
 nlohmann::json failure_json(const EditReport& report, const EditVerdict& edit);
 
-}  // namespace emend::cli
+}  // namespace emend

@@ -1,4 +1,4 @@
-#include "cli/commands/edit/suggestions.h"
+#include "evaluation/edits/edit_suggestions.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,7 +10,7 @@
 #include "editing/training/checkpoint.h"
 #include "io/error.h"
 
-namespace emend::cli {
+namespace emend {
 namespace {
 
 using nlohmann::json;
@@ -114,31 +114,31 @@ class Suggestions {
   }
 
   void add_setting(const std::string& setting, const std::string& note = {}) {
-    auto changed = report_.arguments;
+    auto changed = report_.choice;
     changed.settings.push_back(setting);
     if (possible(changed)) add("--set " + setting, {note});
   }
 
   // The language module or the connector, whichever was not edited.
   void add_module() {
-    const auto& arguments = report_.arguments;
+    const auto& choice = report_.choice;
     if (!has("module") || patch_.settings.value("sites", std::string()) != "" ||
-        !arguments.sites.empty() || !arguments.hparams.empty())
+        !choice.sites.empty() || !choice.hparams.empty())
       return;
     const std::string other = patch_.settings["module"] == "language" ? "connector" : "language";
-    auto changed = arguments;
-    const auto colon = arguments.editor.find(':');
+    auto changed = choice;
+    const auto colon = choice.editor.find(':');
     if (colon == std::string::npos) {
       changed.module = other;
       add_without(changed, "--module " + other, {});
     } else {
-      changed.editor = arguments.editor.substr(0, colon + 1) + other;
+      changed.editor = choice.editor.substr(0, colon + 1) + other;
       add_without(changed, "--editor " + changed.editor, {});
     }
   }
 
   void add_editor(const std::string& name) {
-    auto changed = report_.arguments;
+    auto changed = report_.choice;
     changed.editor = name;
     std::vector<std::string> notes;
     if (!changed.hparams.empty()) notes.push_back("instead of --hparams");
@@ -147,11 +147,11 @@ class Suggestions {
   }
 
   // Adds the option, and leaves out as few of the other options as possible.
-  void add_without(const EditArguments& arguments, const std::string& option,
+  void add_without(const EditorChoice& choice, const std::string& option,
                    const std::vector<std::string>& notes) {
     const bool by_module = option.starts_with("--module");
     for (int drop : {0b000, 0b001, 0b010, 0b100, 0b011, 0b101, 0b110, 0b111}) {
-      auto changed = arguments;
+      auto changed = choice;
       auto said = notes;
       const auto leave_out = [&](int bit, auto& values, const char* name) {
         if (!(drop & bit)) return true;
@@ -171,9 +171,9 @@ class Suggestions {
   }
 
   // Whether an edit with these arguments can be made.
-  bool possible(const EditArguments& arguments) const {
+  bool possible(const EditorChoice& choice) const {
     try {
-      const auto spec = chosen_editor(arguments, /*log=*/false);
+      const auto spec = chosen_editor(choice);
       const auto kind = editor_info(spec.name);
       const auto editor = make_editor(spec.name, spec.settings);
       const auto settings = editor->settings();
@@ -214,4 +214,4 @@ std::vector<std::string> suggestions(const EditReport& report, const EditVerdict
   return Suggestions(report, edit).all();
 }
 
-}  // namespace emend::cli
+}  // namespace emend

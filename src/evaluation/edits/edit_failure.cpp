@@ -1,13 +1,14 @@
-#include "cli/commands/edit/failure.h"
+#include "evaluation/edits/edit_failure.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "cli/commands/edit/suggestions.h"
+#include "evaluation/edits/edit_suggestions.h"
+#include "io/counted.h"
 
-namespace emend::cli {
+namespace emend {
 namespace {
 
 using nlohmann::json;
@@ -76,4 +77,4 @@ json failure_json(const EditReport& report, const EditVerdict& edit) {
   return failure;
 }
 
-}  // namespace emend::cli
+}  // namespace emend

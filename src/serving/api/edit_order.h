@@ -1,0 +1,37 @@
+#pragma once
+
+#include "editing/settings/editor_choice.h"
+#include "evaluation/edits/edit_question.h"
+#include "serving/api/work_order.h"
+
+namespace emend {
+
+// An edit that a client asks for.
+class EditOrder {
+ public:
+  // Checks the body of POST /api/edits and reserves the name of its patch. Throws ApiError.
+  EditOrder(const WorkContext& context, nlohmann::json body);
+
+  const std::string& name() const { return name_; }     // of the patch
+  const nlohmann::json& body() const { return body_; }  // without the bytes of pictures
+  std::string title() const;
+
+  // Makes the edit, saves the patch, and activates it if it holds. Returns {"patch", "holds",
+  // "active", "report", "command"}. Throws emend::Error if the edit cannot be made.
+  nlohmann::json run(JobProgress& progress) const;
+
+ private:
+  void take_questions();
+  std::string command(const std::vector<std::string>& patches) const;
+
+  WorkContext context_;
+  nlohmann::json body_;
+  EditQuestion question_;
+  EditorChoice choice_;
+  std::unique_ptr<Editor> editor_;
+  int probes_ = 10;
+  std::optional<std::vector<std::string>> patches_;
+  std::string name_;
+};
+
+}  // namespace emend

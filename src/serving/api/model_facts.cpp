@@ -1,0 +1,60 @@
+#include "serving/api/model_facts.h"
+
+#include "editing/registry.h"
+#include "editing/tracing/trace_options.h"
+#include "evaluation/probes/default_probes.h"
+#include "evaluation/protocol/protocol.h"
+#include "io/image/codecs.h"
+#include "io/image/thumbnail.h"
+
+namespace emend {
+namespace {
+
+using nlohmann::json;
+
+// Questions that the bundled model can answer.
+json example_questions(const Vlm& vlm) {
+  auto examples = json::array();
+  if (probe_world(vlm.folder) != ProbeWorld::scenes) return examples;
+  constexpr int kTexts = 2, kPictures = 4;
+  for (const auto& probe :
+       unrelated_probes({ProbeWorld::scenes, kTexts, kPictures}, /*seed=*/0, {})) {
+    json picture;
+    if (probe.image.present()) {
+      const auto png = encode_png(probe.image.load(), "an example");
+      picture = data_url({std::string(png.begin(), png.end()), "image/png"});
+    }
+    examples.push_back({{"prompt", probe.text}, {"image", picture}});
+  }
+  return examples;
+}
+
+}  // namespace
+
+json model_facts(const Vlm& vlm) {
+  auto modules = json::array();
+  for (auto module : {Module::language, Module::connector, Module::vision_tower})
+    for (const auto& stage : vlm.model->stages())
+      if (stage.module == module) {
+        modules.push_back(module_name(module));
+        break;
+      }
+  auto editors = json::array();
+  for (const auto& info : editor_infos()) editors.push_back(to_json(info));
+  const auto config = vlm.folder + "/config.json";
+  const auto architectures =
+      json_get<std::vector<std::string>>(read_json(config), "architectures", config);
+  return {{"model", vlm.folder},
+          {"architecture", architectures.empty() ? json() : json(architectures.front())},
+          {"base", vlm.fingerprint()},
+          {"precision", precision_facts(vlm.precision)},
+          {"device", vlm.model->device().str()},
+          {"text_only", vlm.model->num_image_tokens() == 0},
+          {"question_template", vlm.processor.wraps(false) ? "{}" : Protocol().question_template},
+          {"modules", modules},
+          {"editors", editors},
+          {"version", EMEND_VERSION},
+          {"examples", example_questions(vlm)}};
+}
+
+}  // namespace emend

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+namespace emend {
+
+// Whether a text is a name for a patch, a run or an export: 1 to 100 letters, digits, `-`, `_` and
+// `.`, without a dot at its start. Such a name is no path.
+inline bool is_plain_name(const std::string& name) {
+  if (name.empty() || name.size() > 100 || name[0] == '.') return false;
+  for (char c : name)
+    if (!(('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '-' ||
+          c == '_' || c == '.'))
+      return false;
+  return true;
+}
+
+}  // namespace emend
