@@ -36,9 +36,8 @@ Picture picture_of(const py::object& image) {
 }
 
 py::array_t<uint8_t> array_of(const Image& image) {
-  return {{static_cast<py::ssize_t>(image.height), static_cast<py::ssize_t>(image.width),
-           py::ssize_t{3}},
-          image.rgb.data()};
+  const std::vector<py::ssize_t> shape = {image.height, image.width, 3};
+  return py::array_t<uint8_t>(shape, image.rgb.data());
 }
 
 }  // namespace emend::python

@@ -2,6 +2,7 @@
 
 #include "editing/registry.h"
 #include "evaluation/edits/edit_job.h"
+#include "evaluation/measuring/averages.h"
 #include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "io/log.h"

@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "models/prompting/request_batch.h"
