@@ -1,6 +1,10 @@
 # All dependencies come from Debian 12. Set CMAKE_PREFIX_PATH to build against another LibTorch
 # (2.x).
-find_package(Torch REQUIRED)
+if(EMEND_PYTHON)
+  include(cmake/python_torch.cmake)
+else()
+  find_package(Torch REQUIRED)
+endif()
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(nlohmann_json REQUIRED)

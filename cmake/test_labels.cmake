@@ -16,7 +16,7 @@ set(EMEND_agreement_TESTS
 set(EMEND_fuzz_TESTS .*Fuzz Configs ReportInput)
 
 # Starts programs: emend, a compiler, or a browser. So do all suites of emend_cli_test.
-set(EMEND_process_TESTS Install ReportPage Workbench TestLabels)
+set(EMEND_process_TESTS Install ReportPage Workbench PythonPackage TestLabels)
 
 # Tests that are not fast: name, and seconds on one core. Of tests that run in parallel, the longest
 # start first.

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 
 #include "evaluation/bench/results_writer.h"
 #include "evaluation/bench/samples_writer.h"
@@ -149,9 +150,10 @@ class Job {
         timings_(folder.file("timings.jsonl"), /*durable=*/false),
         exams_(options.exam ? std::make_unique<JsonLines>(folder.file("exam.jsonl")) : nullptr),
         pictures_(folder.file("")),
-        total_(records_in_all(options, suite.size())),
-        progress_("records", static_cast<int64_t>(total_),
-                  static_cast<int64_t>(samples_.size() / candidates.size())) {
+        total_(records_in_all(options, suite.size())) {
+    if (!options_.on_judged)
+      progress_.emplace("records", static_cast<int64_t>(total_),
+                        static_cast<int64_t>(samples_.size() / candidates.size()));
     if (samples_.size() > total_ * candidates.size())
       throw Error("evaluation::runner",
                   fmt::format("'{}' has more lines than this run", folder.file("samples.jsonl")),
@@ -187,7 +189,7 @@ class Job {
   }
 
  private:
-  bool stopped() const { return InterruptGuard::interrupted(); }
+  bool stopped() const { return stopped_ || InterruptGuard::interrupted(); }
   bool sequential() const { return options_.mode == Mode::sequential; }
 
   void edit_and_judge(size_t begin, size_t end) {
@@ -359,11 +361,13 @@ class Job {
     results_.add(verdict.sample);
     results_.add_timing(verdict.timing);
     ++lines_;
+    if (options_.on_judged && !options_.on_judged(lines_ / candidates_.size(), total_))
+      stopped_ = true;
   }
 
   void next_record() {
     auto done = static_cast<int64_t>(lines_ / candidates_.size());
-    if (lines_ > samples_.size()) progress_.set(done);
+    if (progress_ && lines_ > samples_.size()) progress_->set(done);
     if (lines_ <= samples_.size() || Clock::now() < next_results_) return;
     write_results(true);
     next_results_ = Clock::now() + kBetweenPartialResults;
@@ -391,7 +395,8 @@ class Job {
   PictureFolder pictures_;
   const size_t total_;
   size_t lines_ = 0;  // lines of samples.jsonl that were read or written
-  Progress progress_;
+  std::optional<Progress> progress_;
+  bool stopped_ = false;  // by on_judged
   Clock::time_point next_results_ = Clock::now();
 };
 
@@ -447,7 +452,8 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
     candidate.failed_records.clear();
     if (candidate.oracle) candidate.oracle = Oracle();
   }
-  InterruptGuard guard;
+  std::optional<InterruptGuard> guard;
+  if (!options_.on_judged) guard.emplace();
   return Job(suite_, options_, candidates_, folder_, run, std::move(judge)).run();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -38,6 +39,10 @@ struct RunOptions {
   // LABEL-batch-0001.patch and so on contain one batch each. A resumed run writes the same files.
   bool save_patches = false;
   nlohmann::json facts;  // more fields of config: limit, device, dtype if it was given
+  // Called after each editor's judgment of a record with the records that are done and their total.
+  // False stops the run, which can be resumed. Without this function, the run shows its progress on
+  // stderr, and stops at SIGINT or SIGTERM.
+  std::function<bool(size_t done, size_t total)> on_judged = {};
 };
 
 struct RunOutcome {

@@ -208,6 +208,24 @@ TEST_F(RunnerTest, ResumesAfterAnInterrupt) {
   EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
 }
 
+TEST_F(RunnerTest, StopsWhenTheCallerAsks) {
+  FakeSuite suite(4);
+  run(suite, options("whole"));
+  auto watched = options("b");
+  std::vector<std::pair<size_t, size_t>> calls;
+  watched.on_judged = [&](size_t done, size_t total) {
+    calls.emplace_back(done, total);
+    return done < 2;
+  };
+  const auto stopped = run(suite, watched);
+  EXPECT_FALSE(stopped.finished);
+  EXPECT_EQ(stopped.done, 2u);
+  EXPECT_EQ(calls.size(), 6u);  // two records with base and two editors
+  EXPECT_EQ(calls.front(), std::make_pair(size_t{0}, size_t{4}));
+  EXPECT_TRUE(run(suite, options("b")).finished);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+}
+
 TEST_F(RunnerTest, FailuresAreRecordedAndCounted) {
   FakeSuite suite(4);
   suite.unreadable = 2;

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "convert.h"
+#include "editing/patches/patch_stack.h"
+#include "models/caching/activation_store.h"
+#include "models/vlm.h"
+
+namespace emend::python {
+
+using Patches = std::vector<std::shared_ptr<Patch>>;
+
+// An open model. Calls from several threads run one after another.
+class OpenModel {
+ public:
+  OpenModel(const std::string& folder, const std::optional<std::string>& dtype,
+            const std::string& device, bool chat_template);
+
+  // Releases the GIL and locks the model. Throws emend::Error in a function that the model calls.
+  class Call {
+   public:
+    explicit Call(OpenModel& model);
+    Call(const Call&) = delete;
+    ~Call();
+
+    Vlm& vlm() { return model_.vlm_; }
+    ActivationStore& store() { return model_.store_; }
+    // The stack of the last call is kept, because sums of patches take time.
+    const PatchStack& stack(const Patches& patches);
+
+   private:
+    OpenModel& model_;
+    py::gil_scoped_release released_;  // before the lock, whose holder may need the GIL
+    std::unique_lock<std::recursive_mutex> lock_;
+    Processor::Bos bos_;
+  };
+
+  const Vlm& vlm() const { return vlm_; }
+
+ private:
+  Vlm vlm_;
+  ActivationStore store_;
+  std::recursive_mutex mutex_;
+  bool busy_ = false;
+  Patches stacked_;
+  PatchStack stack_;
+};
+
+// The prompt as `emend ask` builds it. `pattern`: a template with {} in place of the text; empty:
+// the text alone, or for a question to a model without a chat template, the usual template.
+std::string pattern_for(const std::string& pattern, const std::string& text, bool model_wraps);
+
+// Each function adds its part to the module.
+void bind_model(py::module_& module);
+void bind_patch(py::module_& module);
+void bind_edit(py::module_& module);
+void bind_suites(py::module_& module);
+void bind_trace(py::module_& module);
+
+}  // namespace emend::python

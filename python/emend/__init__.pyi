@@ -1,0 +1,14 @@
+from emend import hf as hf
+from emend._build import version as __version__
+from emend.bench_result import BenchResult as BenchResult
+from emend.errors import Error as Error
+from emend.model import Model as Model
+from emend.model import editors as editors
+from emend.model import load as load
+from emend.patch import Patch as Patch
+from emend.patch import load_patch as load_patch
+from emend.patch import merge as merge
+from emend.suites import Suite as Suite
+from emend.suites import bench as bench
+from emend.trace_result import Trace as Trace
+from emend.tracing import trace as trace
