@@ -33,6 +33,23 @@ bool equal_secrets(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
+std::string hexadecimal(const std::string& bytes) {
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+// The workbench's frames and downloads have no headers. They send the token as a cookie that only
+// requests of the page itself have (SameSite=Strict), as hexadecimal digits.
+std::string token_cookie(const httplib::Request& request) {
+  const auto cookies = "; " + request.get_header_value("Cookie");
+  const std::string name = "; emend_token=";
+  const auto begin = cookies.find(name);
+  if (begin == std::string::npos) return {};
+  const auto value = begin + name.size();
+  return cookies.substr(value, cookies.find(';', value) - value);
+}
+
 int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
 
 const char* openai_finish_reason(const ChatAnswer& answer) {
@@ -64,7 +81,9 @@ struct HttpServer::State {
 
   void check_authorized(const httplib::Request& request, bool with_token) const {
     if (with_token && !options.token.empty() &&
-        !equal_secrets(request.get_header_value("Authorization"), "Bearer " + options.token))
+        !equal_secrets(request.get_header_value("Authorization"), "Bearer " + options.token) &&
+        !(request.method == "GET" && request.path.starts_with("/api/") &&
+          equal_secrets(token_cookie(request), hexadecimal(options.token))))
       throw ApiError(401, "authentication_error",
                      "the token is missing or wrong; send 'Authorization: Bearer TOKEN'");
     // A page of another site whose name leads to this machine must not reach the server.

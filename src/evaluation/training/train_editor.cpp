@@ -269,9 +269,12 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
                   trainer.steps(), entry["generality"].get<double>(),
                   entry["image_locality"].get<double>(), entry["text_locality"].get<double>(),
                   entry["ranks"].get<double>(), shown(scores));
-    const bool better = training["best"].is_null() || score > training["best"]["mean_score"];
-    training["worse_in_a_row"] = better ? 0 : training["worse_in_a_row"].get<int64_t>() + 1;
-    if (better) {
+    // Of equal scores, the last one is the best, because a small validation does not tell them
+    // apart.
+    const double best =
+        training["best"].is_null() ? -1 : training["best"]["mean_score"].get<double>();
+    training["worse_in_a_row"] = score > best ? 0 : training["worse_in_a_row"].get<int64_t>() + 1;
+    if (score >= best) {
       training["best"] = entry;
       file.tensors = trainable.tensors();
       save_checkpoint(job.output, file, job.dtype);

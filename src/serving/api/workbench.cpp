@@ -41,11 +41,11 @@ constexpr uint64_t kFilePiece = uint64_t{1} << 20;
 
 constexpr const char* kPagePolicy =
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-    "frame-ancestors 'none'";
-// A report is one page with its scripts, styles and pictures.
+    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// A report is one page with its scripts, styles and pictures, in a frame of the workbench.
 constexpr const char* kReportPolicy =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
-    "frame-ancestors 'none'";
+    "frame-ancestors 'self'";
 
 void send_page(Response& response, const std::string& text, const char* type, const char* policy) {
   response.set_header("Content-Security-Policy", policy);

@@ -15,10 +15,11 @@ function headers(extra) {
   return token ? { ...extra, Authorization: 'Bearer ' + token } : extra || {};
 }
 
-// Frames and downloads send the token as a cookie, because they have no headers.
+// Frames and downloads send the token as a cookie, in hexadecimal digits, because they have no headers.
 function setToken(token) {
   sessionStorage.setItem(TOKEN, token);
-  document.cookie = `${TOKEN}=${encodeURIComponent(token)}; SameSite=Strict; path=/api`;
+  const digits = [...new TextEncoder().encode(token)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  document.cookie = `${TOKEN}=${digits}; SameSite=Strict; path=/api`;
 }
 
 async function request(method, path, body, signal) {
