@@ -51,6 +51,9 @@ TEST(ReportInput, ErrorsNameTheField) {
       {"/config/protocol", "strict"},
       {"/config/model/fingerprint", 12},
       {"/timings/ft:language/edit_seconds", -2},
+      {"/exam", 1},
+      {"/exam", {{{"editor", "ike"}, {"after_edits", 1}, {"questions", 2}, {"right", 1}}}},
+      {"/exam", {{{"editor", "base"}, {"after_edits", 0}, {"questions", 2}, {"right", 3}}}},
       {"/n-samples/e-vqa|ft:language", 3},
       {"/results/e-vqa|ft:language/reliability,mmedit-2024", 0.5},
   };

@@ -257,6 +257,16 @@ Run read_run(const std::string& folder) {
   }
   if (run.editors.empty()) refuse_run(file, "'editors' is empty");
   run.sweep = read_sweep(run.config, labels, file);
+  for (const auto& line : read_list(root, "exam", file)) {
+    const auto where = fmt::format("{}, exam[{}]", file, run.exam.size());
+    ExamResult exam{json_get<std::string>(line, "editor", where),
+                    read_count(line, "after_edits", where), read_count(line, "questions", where),
+                    read_count(line, "right", where)};
+    if (!labels.count(exam.editor)) refuse_run(where, fmt::format("no editor '{}'", exam.editor));
+    if (exam.right > exam.questions || exam.questions == 0)
+      refuse_run(where, fmt::format("{} of {} answers are right", exam.right, exam.questions));
+    run.exam.push_back(std::move(exam));
+  }
   check_flat(root, run, file);
   run.original = read_count(root["n-samples"][run.suite + "|" + run.editors.front().label],
                             "original", file + ", n-samples");

@@ -56,6 +56,12 @@ struct EditorRun {
   std::optional<double> edit_seconds, judge_seconds, before_seconds;  // means
 };
 
+// The exam of an editor after some edits; of the base before any.
+struct ExamResult {
+  std::string editor;
+  int64_t edits = 0, questions = 0, right = 0;
+};
+
 struct Run {
   std::string folder;
   nlohmann::json config;
@@ -65,6 +71,7 @@ struct Run {
   bool partial = false;  // not finished
   std::optional<Sweep> sweep;
   std::vector<EditorRun> editors;
+  std::vector<ExamResult> exam;
 };
 
 // Reads FOLDER/results.json. Throws emend::Error for anything that docs/results.md does not allow.
