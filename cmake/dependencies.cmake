@@ -46,3 +46,4 @@ emend_pkg(hwy libhwy)
 emend_pkg(xxhash libxxhash)
 emend_pkg(yaml_cpp yaml-cpp)
 emend_pkg(cpp_httplib cpp-httplib)
+find_path(hnswlib_include hnswlib/hnswlib.h REQUIRED) # headers only

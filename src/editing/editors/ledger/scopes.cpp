@@ -12,22 +12,6 @@ namespace emend {
 namespace {
 
 constexpr const char* kScopes = "editing::ledger";
-constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
-
-// For each entry, the latest later entry whose key is nearer than `radius`, or -1.
-std::vector<int64_t> superseded_entries(const at::Tensor& keys, double radius) {
-  const auto count = keys.size(0);
-  std::vector<int64_t> later(static_cast<size_t>(count), -1);
-  for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
-    const auto block = keys.slice(0, begin, begin + kKeyBlock);
-    const auto near = (key_distances(block, keys.slice(0, begin)) < radius).to(at::kCPU);
-    const auto pairs = near.nonzero().contiguous();
-    const auto* pair = pairs.data_ptr<int64_t>();
-    for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2)
-      if (pair[1] > pair[0]) later[static_cast<size_t>(begin + pair[0])] = begin + pair[1];
-  }
-  return later;
-}
 
 // Throws emend::Error if the memory has no such tensor.
 at::Tensor calibration_of(const Memory& memory) {
@@ -73,7 +57,7 @@ LedgerScopes::LedgerScopes(const Patch& patch)
     names_.push_back(entry.name);
   }
   const auto keys = scoped(at::stack(all));
-  superseded_ = superseded_entries(keys, settings_.supersede);
+  superseded_ = KeyIndex(keys).last_near(settings_.supersede);
   std::vector<int64_t> active;
   for (size_t i = 0; i < superseded_.size(); ++i) {
     if (superseded_[i] >= 0) continue;
@@ -83,8 +67,9 @@ LedgerScopes::LedgerScopes(const Patch& patch)
       facts_.insert(json_get<std::string>(facts, "fact", "the patch's memory"));
   }
   active_ = at::tensor(active, at::kLong);
-  keys_ = keys.index_select(0, active_);
-  if (!consequences.empty()) consequences_ = at::stack(consequences).index_select(0, active_);
+  keys_.emplace(keys.index_select(0, active_));
+  if (!consequences.empty())
+    consequences_.emplace(at::stack(consequences).index_select(0, active_));
   certificate_.risk = settings_.risk;
   certificate_.confidence = settings_.confidence;
   certificate_.threshold = settings_.limit;
@@ -106,19 +91,14 @@ at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
 }
 
 std::pair<at::Tensor, at::Tensor> LedgerScopes::nearest(const at::Tensor& keys) const {
-  std::vector<at::Tensor> distances, entries;
-  for (int64_t begin = 0; begin < keys.size(0); begin += kKeyBlock) {
-    const auto block = keys.slice(0, begin, begin + kKeyBlock);
-    auto all = key_distances(scoped(block), keys_);
-    if (consequences_.defined())
-      all =
-          at::minimum(all, key_distances(block.narrow(1, 0, consequences_.size(1)), consequences_));
-    const auto [distance, entry] = all.min(1);
-    distances.push_back(distance);
-    entries.push_back(active_.index_select(0, entry));
+  auto [distance, entry] = keys_->nearest(scoped(keys));
+  if (consequences_) {
+    const auto question = keys.size(1) - kSketchWidth;
+    const auto [other, of] = consequences_->nearest(keys.narrow(1, 0, question));
+    entry = at::where(other < distance, of, entry);
+    distance = at::minimum(distance, other);
   }
-  if (distances.empty()) return {at::empty({0}), at::empty({0}, at::kLong)};
-  return {at::cat(distances), at::cat(entries)};
+  return {distance, active_.index_select(0, entry)};
 }
 
 at::Tensor LedgerScopes::route(const at::Tensor& keys) const {

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "editing/editors/ledger/certificate.h"
+#include "editing/editors/ledger/key_index.h"
 #include "editing/editors/ledger/ledger.h"
 
 namespace emend {
@@ -39,10 +41,9 @@ class LedgerScopes {
   std::vector<std::string> names_;
   std::set<std::string> facts_;  // of the active entries, where they are known
   std::vector<int64_t> superseded_;
-  at::Tensor active_;  // (active entries) their indices
-  at::Tensor keys_;    // (active entries, width) the parts that count
-  // (active entries, question part) the keys of their consequences; undefined: none
-  at::Tensor consequences_;
+  at::Tensor active_;                     // (active entries) their indices
+  std::optional<KeyIndex> keys_;          // of the active entries: the parts that count
+  std::optional<KeyIndex> consequences_;  // the keys of their consequences; none: not in scope
   Certificate certificate_;
 };
 

@@ -1,0 +1,93 @@
+#include "editing/editors/ledger/key_index.h"
+
+#include <hnswlib/hnswlib.h>
+
+#include <algorithm>
+
+#include "editing/editors/ledger/key_network.h"
+#include "io/log.h"
+
+namespace emend {
+namespace {
+
+constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
+
+// The parameters of HNSW in its paper: neighbors of a node, and the widths of searches.
+constexpr size_t kLinks = 16, kBuildWidth = 200, kSearchWidth = 128, kNeighbors = 32;
+
+}  // namespace
+
+struct KeyIndex::Graph {
+  explicit Graph(const at::Tensor& keys)
+      : space(static_cast<size_t>(keys.size(1))),
+        graph(&space, static_cast<size_t>(keys.size(0)), kLinks, kBuildWidth) {
+    const auto* key = keys.data_ptr<float>();
+    for (int64_t i = 0; i < keys.size(0); ++i, key += keys.size(1))
+      graph.addPoint(key, static_cast<size_t>(i));
+    graph.setEf(kSearchWidth);
+  }
+
+  hnswlib::L2Space space;
+  hnswlib::HierarchicalNSW<float> graph;
+};
+
+KeyIndex::KeyIndex(at::Tensor keys, int64_t exact) : keys_(keys.contiguous()) {
+  if (keys_.size(0) <= exact) return;
+  logger().info("indexing {} keys of edits", keys_.size(0));
+  graph_ = std::make_unique<Graph>(keys_);
+}
+
+KeyIndex::~KeyIndex() = default;
+KeyIndex::KeyIndex(KeyIndex&&) noexcept = default;
+KeyIndex& KeyIndex::operator=(KeyIndex&&) noexcept = default;
+
+std::pair<at::Tensor, at::Tensor> KeyIndex::nearest(const at::Tensor& queries) const {
+  if (graph_) {
+    const auto asked = queries.contiguous();
+    auto distances = at::empty({asked.size(0)}, at::kFloat);
+    auto indices = at::empty({asked.size(0)}, at::kLong);
+    for (int64_t i = 0; i < asked.size(0); ++i) {
+      const auto found =
+          graph_->graph.searchKnn(asked.data_ptr<float>() + i * asked.size(1), 1).top();
+      distances.data_ptr<float>()[i] = found.first;
+      indices.data_ptr<int64_t>()[i] = static_cast<int64_t>(found.second);
+    }
+    return {distances, indices};
+  }
+  std::vector<at::Tensor> distances, indices;
+  for (int64_t begin = 0; begin < queries.size(0); begin += kKeyBlock) {
+    const auto block = queries.slice(0, begin, begin + kKeyBlock);
+    auto [distance, index] = key_distances(block, keys_).min(1);
+    distances.push_back(distance);
+    indices.push_back(index);
+  }
+  if (distances.empty()) return {at::empty({0}), at::empty({0}, at::kLong)};
+  return {at::cat(distances), at::cat(indices)};
+}
+
+std::vector<int64_t> KeyIndex::last_near(double radius) const {
+  const auto count = size();
+  std::vector<int64_t> last(static_cast<size_t>(count), -1);
+  if (graph_) {
+    for (int64_t i = 0; i < count; ++i) {
+      auto found = graph_->graph.searchKnn(keys_.data_ptr<float>() + i * keys_.size(1), kNeighbors);
+      for (; !found.empty(); found.pop()) {
+        const auto other = static_cast<int64_t>(found.top().second);
+        if (other > i && static_cast<double>(found.top().first) < radius)
+          last[static_cast<size_t>(i)] = std::max(last[static_cast<size_t>(i)], other);
+      }
+    }
+    return last;
+  }
+  for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
+    const auto block = keys_.slice(0, begin, begin + kKeyBlock);
+    const auto near = (key_distances(block, keys_.slice(0, begin)) < radius).to(at::kCPU);
+    const auto pairs = near.nonzero().contiguous();
+    const auto* pair = pairs.data_ptr<int64_t>();
+    for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2)
+      if (pair[1] > pair[0]) last[static_cast<size_t>(begin + pair[0])] = begin + pair[1];
+  }
+  return last;
+}
+
+}  // namespace emend

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace emend {
+
+// Finds the nearest of many keys by squared distance. With at most `exact` keys, the distances to
+// all of them are computed. With more, a graph of neighbors is searched (HNSW: Malkov and Yashunin
+// 2016), which can miss the nearest key, but never returns a distance that is too small. The same
+// keys give the same graph.
+class KeyIndex {
+ public:
+  static constexpr int64_t kExact = 20000;
+
+  // keys: (N, W) float32 on the CPU, N > 0.
+  explicit KeyIndex(at::Tensor keys, int64_t exact = kExact);
+  ~KeyIndex();
+  KeyIndex(KeyIndex&&) noexcept;
+  KeyIndex& operator=(KeyIndex&&) noexcept;
+
+  int64_t size() const { return keys_.size(0); }
+  // (A, W) -> (A): the squared distance to the nearest key, and its index.
+  std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& queries) const;
+  // For each key, the last key behind it that is nearer than `radius` (a squared distance), or -1.
+  // With a graph, only the 32 nearest keys of each are considered.
+  std::vector<int64_t> last_near(double radius) const;
+
+ private:
+  struct Graph;
+
+  at::Tensor keys_;
+  std::unique_ptr<Graph> graph_;  // null: exact
+};
+
+}  // namespace emend

@@ -1,0 +1,59 @@
+#include "editing/editors/ledger/key_index.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+
+#include "editing/editors/ledger/key_network.h"
+
+namespace emend {
+namespace {
+
+// Keys with few degrees of freedom, as those of real questions.
+at::Tensor key_cloud(int64_t count, uint64_t seed) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  auto axes = at::make_generator<at::CPUGeneratorImpl>(1);
+  return at::randn({count, 6}, generator).matmul(at::randn({6, 24}, axes));
+}
+
+TEST(KeyIndex, GraphFindsTheNearestKeys) {
+  const auto keys = key_cloud(3000, 2), queries = key_cloud(500, 3);
+  const KeyIndex all(keys), graph(keys, /*exact=*/0);
+  const auto [expected, best] = all.nearest(queries);
+  const auto [distances, found] = graph.nearest(queries);
+  EXPECT_GE((best == found).sum().item<int64_t>(), 495);
+  // A distance is that to the key that was found.
+  const auto own = (queries - keys.index_select(0, found)).square().sum(1);
+  EXPECT_TRUE(at::allclose(distances, own, 1e-4, 1e-4));
+  EXPECT_TRUE((distances >= expected - 1e-2).all().item<bool>());
+}
+
+TEST(KeyIndex, IsRepeatable) {
+  const auto keys = key_cloud(1000, 2), queries = key_cloud(200, 3);
+  EXPECT_TRUE(at::equal(KeyIndex(keys, 0).nearest(queries).second,
+                        KeyIndex(keys, 0).nearest(queries).second));
+}
+
+TEST(KeyIndex, FindsTheLastOfNearKeys) {
+  auto keys = key_cloud(600, 2);
+  for (const auto& [copy, of] : {std::pair{100, 7}, std::pair{400, 7}, std::pair{599, 300}})
+    keys[copy].copy_(keys[of] + 0.001);
+  for (const int64_t exact : {int64_t{1000}, int64_t{0}}) {
+    const auto last = KeyIndex(keys, exact).last_near(0.01);
+    EXPECT_EQ(last[7], 400);
+    EXPECT_EQ(last[100], 400);
+    EXPECT_EQ(last[400], -1);
+    EXPECT_EQ(last[300], 599);
+    EXPECT_EQ(std::count(last.begin(), last.end(), -1), 597);
+  }
+}
+
+TEST(KeyIndex, NoQueriesHaveNoNeighbors) {
+  for (const int64_t exact : {int64_t{10}, int64_t{0}}) {
+    const auto [distances, found] = KeyIndex(key_cloud(5, 1), exact).nearest(at::zeros({0, 24}));
+    EXPECT_EQ(distances.size(0), 0);
+    EXPECT_EQ(found.size(0), 0);
+  }
+}
+
+}  // namespace
+}  // namespace emend
