@@ -46,6 +46,7 @@ struct JobTable::Job {
       object["seconds"] =
           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     object.update(progress);
+    if (kind == "edit" && request.is_object()) object["editor"] = request.value("editor", "ft");
     if (!error.empty()) object["error"] = error;
     if (!whole) return object;
     object["request"] = request;
