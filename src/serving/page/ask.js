@@ -11,8 +11,16 @@ function remember(query, answer) {
   return known === undefined ? null : known === answer.logits;
 }
 
+// What was entered for another question does not belong to this one.
+function forgetQuestion() {
+  Object.assign(app.edit, { target: '', name: '', subject: '', rephrasings: '', consequences: '' });
+  Object.assign(app.trace, { subject: '', target: '', result: null });
+}
+
 async function ask() {
   if (!app.prompt.trim()) return;
+  if (app.lastPrompt !== app.prompt) forgetQuestion();
+  app.lastPrompt = app.prompt;
   const query = { prompt: app.prompt, ...picturePart() };
   const turn = ++app.turn;
   app.asked = { waiting: true, query };

@@ -1,7 +1,7 @@
 // The state of the page, and its views.
 const app = {
   model: null, patches: [], stack: [], jobs: [], runs: null, chosenRuns: [],
-  view: 'ask', picture: null, prompt: '', asked: null, turn: 0, result: null, problem: null,
+  view: 'ask', picture: null, prompt: '', lastPrompt: '', asked: null, turn: 0, result: null, problem: null,
   hashes: new Map(),  // logits of the unedited model by question
   edit: { target: '', editor: 'ft', module: '', settings: {}, name: '', subject: '', rephrasings: '',
     consequences: '', locality: '' },
