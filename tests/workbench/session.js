@@ -34,7 +34,12 @@ async function serve(...options) {
 
 let shots = 0;
 async function screenshot(page, name) {
-  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${++shots}-${name}.png`, fullPage: name !== 'report' });
+  if (!SCREENSHOTS) return;
+  const size = page.viewportSize();
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.setViewportSize({ width: size.width, height: 1480 });
+  await page.screenshot({ path: `${SCREENSHOTS}/${++shots}-${name}.png` });
+  await page.setViewportSize(size);
 }
 const view = (page, name) => page.click(`nav a[href="#${name}"]`);
 const texts = (page, selector) => page.locator(selector).allInnerTexts();
