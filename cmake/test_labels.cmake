@@ -42,12 +42,13 @@ set(EMEND_SLOW_TESTS
   ProtocolProgramTest 10
   MeasureReuseTest 10
   MeasureTest 9
+  WorkbenchTest 8
   RunnerTest 8
   ScenesSuite 7
   Configs 7
   MendTest 7
+  WorkbenchProgramTest 6
   TrainEditorTest 6
-  WorkbenchTest 6
   Overlay 6
   Image 6
   PrecisionProgramTest 6
@@ -86,6 +87,7 @@ set(EMEND_SLOW_TESTS
   Agreement 2
   FtTest 2
   SafetensorsFuzz 2
+  WorkspaceFuzz 2
   YamlTest 2
   Prompts 2
   Tokenizer 2

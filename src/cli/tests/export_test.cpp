@@ -68,7 +68,7 @@ TEST_F(ExportProgramTest, ServesPatchesUntilItIsInterrupted) {
       testing::words_of("serve -m " + path("model") + " --patch " + path("ft.patch") +
                         " --patch low=" + path("lora.patch") + " --port 0 -t 1"),
       path("server.out"), path("server.err"));
-  ASSERT_TRUE(testing::wait_for_lines(server, path("server.out"), 2))
+  ASSERT_TRUE(testing::wait_for_lines(server, path("server.out"), 3))
       << read_file(path("server.err"));
   const auto printed = read_file(path("server.out"));
   EXPECT_THAT(printed, HasSubstr("base, base+ft, base+low"));

@@ -47,6 +47,8 @@ EditOrder::EditOrder(const WorkContext& context, nlohmann::json body)
            [&] { return editor_info(choice_.editor.substr(0, choice_.editor.find(':'))); });
   editor_ = refusing("settings", [&] {
     const auto spec = chosen_editor(choice_);
+    if (const auto info = editor_info(spec.name); info.without_effect)
+      warnings_ = info.without_effect(spec.settings);
     return make_editor(spec.name, spec.settings);
   });
   probes_ = static_cast<int>(whole_field(body_, "probes", 10, 0, kMostDefaultProbes));
@@ -140,6 +142,7 @@ nlohmann::json EditOrder::run(JobProgress& progress) const {
           {"holds", outcome.holds()},
           {"active", active},
           {"report", report_json(report)},
+          {"warnings", warnings_},
           {"command", command(base.files)}};
 }
 

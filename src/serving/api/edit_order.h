@@ -17,7 +17,7 @@ class EditOrder {
   std::string title() const;
 
   // Makes the edit, saves the patch, and activates it if it holds. Returns {"patch", "holds",
-  // "active", "report", "command"}. Throws emend::Error if the edit cannot be made.
+  // "active", "report", "warnings", "command"}. Throws emend::Error if the edit cannot be made.
   nlohmann::json run(JobProgress& progress) const;
 
  private:
@@ -29,6 +29,7 @@ class EditOrder {
   EditQuestion question_;
   EditorChoice choice_;
   std::unique_ptr<Editor> editor_;
+  std::vector<std::string> warnings_;  // settings that have no effect next to others
   int probes_ = 10;
   std::optional<std::vector<std::string>> patches_;
   std::string name_;

@@ -90,6 +90,7 @@ class Server {
     if (status != 200) return {status, answer.dump()};
     return {status, answer["choices"][0]["message"]["content"]};
   }
+  int port() const { return server_.port(); }
   PatchLibrary& library() { return workbench_.library(); }
 
  private:
@@ -111,6 +112,19 @@ class Server {
   HttpServer server_;
   std::thread thread_;
 };
+
+// The events of a stream: name and data.
+std::vector<std::pair<std::string, json>> events_of(const std::string& stream) {
+  std::vector<std::pair<std::string, json>> events;
+  std::istringstream lines(stream);
+  std::string name;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("event: ")) name = line.substr(7);
+    if (line.starts_with("data: "))
+      events.emplace_back(name, json::parse(line.substr(6), nullptr, false));
+  }
+  return events;
+}
 
 class WorkbenchTest : public ::testing::Test {
  protected:
@@ -354,19 +368,6 @@ TEST_F(WorkbenchTest, ClientsAreServedWhileAnEditRuns) {
   EXPECT_EQ(server_->ended("/api/edits", edit("next"))["result"]["active"], true);
 }
 
-// The events of a stream: name and data.
-std::vector<std::pair<std::string, json>> events_of(const std::string& stream) {
-  std::vector<std::pair<std::string, json>> events;
-  std::istringstream lines(stream);
-  std::string name;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("event: ")) name = line.substr(7);
-    if (line.starts_with("data: "))
-      events.emplace_back(name, json::parse(line.substr(6), nullptr, false));
-  }
-  return events;
-}
-
 TEST_F(WorkbenchTest, EventsFollowAJob) {
   const std::string id = server_->post("/api/edits", edit()).second["job"];
   const auto response = server_->client().Get("/api/jobs/" + id + "/events");
@@ -436,7 +437,15 @@ TEST_F(WorkbenchTest, AServerThatStopsEndsItsJobs) {
   const std::string id = server_->post("/api/edits", endless()).second["job"];
   server_->post("/api/edits", edit("waits"));
   server_->wait_until_running(id);
+  std::string stream;
+  std::thread reader([&, client = std::make_shared<httplib::Client>("127.0.0.1", server_->port())] {
+    if (const auto response = client->Get("/api/jobs/" + id + "/events")) stream = response->body;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
   restart();
+  reader.join();
+  ASSERT_FALSE(events_of(stream).empty());
+  EXPECT_EQ(events_of(stream).back().first, "failed");
   const auto list = server_->get("/api/jobs").second;
   ASSERT_EQ(list["jobs"].size(), 2u);
   for (const auto& job : list["jobs"]) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <set>
 
 #include "io/error.h"
 #include "io/files/file.h"
@@ -108,6 +109,11 @@ nlohmann::json Workspace::read_job(const std::string& id) const {
                 "remove the file");
   for (const char* field : {"kind", "status", "title"}) json_get<std::string>(record, field, path);
   json_get<int64_t>(record, "created", path);
+  static const std::set<std::string> known = {"waiting", "running", "done", "failed", "cancelled"};
+  if (const std::string status = record["status"]; !known.count(status))
+    throw Error(kWorkspacePlace,
+                fmt::format("'{}' has the unknown status '{}'", path, status.substr(0, 60)),
+                "remove the file");
   return record;
 }
 
