@@ -9,7 +9,7 @@ execute_process(
   WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
   OUTPUT_VARIABLE python_torch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
 if(failed)
-  message(FATAL_ERROR "${Python_EXECUTABLE} cannot import torch. Install torch first, and then use `pip install . --no-build-isolation`.")
+  message(FATAL_ERROR "${Python_EXECUTABLE} cannot import torch; install torch, and then emend with --no-build-isolation")
 endif()
 list(GET python_torch 0 EMEND_PYTHON_TORCH)
 list(GET python_torch 1 torch_folder)

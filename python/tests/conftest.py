@@ -7,7 +7,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import emend  # noqa: E402
 
-NAME = "What is the name of the creature?"
+NAME = "Which creature is this?"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,7 +23,7 @@ def model():
 @pytest.fixture(scope="session")
 def record():
     """An edit of Scenes about a picture."""
-    return next(one for one in emend.Suite("scenes", limit=50, seed=1) if one["prompt"] == NAME)
+    return next(one for one in emend.Suite("scenes", limit=100, seed=1) if one["prompt"] == NAME)
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_describes_the_model(model):
     assert repr(model).startswith("<emend.Model scenes-blip2: ")
     assert model.dtype == torch.float32 and model.device == torch.device("cpu")
     assert "language.block.0" in model.stages
-    assert model.sites["language_model.model.decoder.layers.0.fc1"][1] == 128
+    assert model.sites["language_model.model.decoder.layers.0.fc1"][1] == 160
     assert len(model.fingerprint) == 32
 
 
@@ -85,7 +85,7 @@ def test_errors_are_one_line(model, record, tmp_path):
         assert "\n" not in text and not text.startswith("[")
         return text
 
-    assert "does not exist" in message(lambda: emend.load(tmp_path / "none"))
+    assert "is not a folder" in message(lambda: emend.load(tmp_path / "none"))
     assert "fp32, bf16 or fp16" in message(lambda: emend.load(dtype="int8"))
     assert "cpu or cuda" in message(lambda: emend.load(device="elsewhere"))
     assert "missing.png" in message(lambda: model.ask("Who?", "missing.png"))
