@@ -117,13 +117,14 @@ function effectPart(effect) {
       h('summary', {}, name.replaceAll('_', ' ')), h('pre', {}, JSON.stringify(value, null, 2).slice(0, 20000)))));
 }
 
-function resultPart({ patch, report, command }) {
+function resultPart({ patch, report, command, warnings }) {
   const verdict = report.holds ? 'The edit holds' : 'The edit does not hold';
   return h('section', { 'aria-label': 'Result of the edit' },
     h('div', { class: 'head' }, h('h2', {}, verdict),
       patch && h('span', { class: 'tag' }, report.holds ? `patch ${patch}, active` : `patch ${patch}, not active`)),
     h('p', { class: 'before-after' }, h('span', {}, text(report.before)), h('span', { class: 'arrow' }, '→'),
       h('b', { class: report.holds ? 'right' : 'bad' }, text(report.after))),
+    (warnings || []).map((text) => h('p', { class: 'note' }, text)),
     failurePart(report), scoreTiles(report.metrics.scores), probeTable(report.probes), effectPart(report.effect),
     command && h('div', { class: 'command' }, h('span', { class: 'under' }, 'The same on the command line'),
       h('div', { class: 'code' }, h('code', {}, command), copyButton(() => command))));
