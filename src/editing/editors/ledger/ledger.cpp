@@ -68,9 +68,10 @@ void LedgerSettings::declare(SettingList& list) {
   list.number("answer_weight", answer_weight, 0, 1e6,
               "weight of the part of a key that has the unedited model's answer; 0: not used");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
-  list.flag(
-      "consequences", consequences,
-      "questions that follow from an edit are in its scope, if the checkpoint was trained for it");
+  list.number(
+      "consequence_weight", consequence_weight, 0, 1e6,
+      "weight of the squared distance to the key of an edit's consequences, if the checkpoint "
+      "was trained for them; 0: they are not in its scope");
   list.number("supersede", supersede, 0, 1e6,
               "squared distance below which a later edit replaces an earlier one");
   list.whole("seed", seed, 0, INT64_MAX, "random seed of the entry's change");

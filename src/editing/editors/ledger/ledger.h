@@ -24,8 +24,10 @@ struct LedgerSettings {
   double confidence = 0.95;
   double answer_weight = 4;  // weight of the squared Hellinger distance of answers
   double limit = 4;          // the largest squared distance of a question in scope
-  bool consequences = true;  // questions that follow from an edit are in its scope
-  double supersede = 0.5;    // a later edit nearer than this replaces an earlier one
+  // Weight of the squared distance to the key of an edit's consequences; 0: they are not in its
+  // scope.
+  double consequence_weight = 2;
+  double supersede = 0.5;  // a later edit nearer than this replaces an earlier one
   int64_t seed = 0;
 
   void declare(SettingList& list);

@@ -183,7 +183,7 @@ TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {
       question[0].slice(0, 0, key.size(0) - kSketchWidth).clone();
   EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), 0);
   EXPECT_EQ(LedgerScopes(patch).route(key.unsqueeze(0)).item<int64_t>(), 0);
-  patch.settings["consequences"] = false;
+  patch.settings["consequence_weight"] = 0;
   EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), -1);
 }
 

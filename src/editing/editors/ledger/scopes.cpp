@@ -49,7 +49,8 @@ LedgerScopes::LedgerScopes(const Patch& patch)
   at::NoGradGuard no_grad;
   const auto calibration = calibration_of(patch.memory);
   const auto question = calibration.size(1) - kSketchWidth;
-  const bool follow = shape_.consequences && settings_.consequences && settings_.scope == "all";
+  const bool follow =
+      shape_.consequences && settings_.consequence_weight > 0 && settings_.scope == "all";
   std::vector<at::Tensor> all, consequences;
   for (const auto& entry : patch.memory.entries) {
     all.push_back(entry_key(entry, "key", calibration.size(1)));
@@ -94,7 +95,8 @@ std::pair<at::Tensor, at::Tensor> LedgerScopes::nearest(const at::Tensor& keys) 
   auto [distance, entry] = keys_->nearest(scoped(keys));
   if (consequences_) {
     const auto question = keys.size(1) - kSketchWidth;
-    const auto [other, of] = consequences_->nearest(keys.narrow(1, 0, question));
+    auto [other, of] = consequences_->nearest(keys.narrow(1, 0, question));
+    other = other * settings_.consequence_weight;
     entry = at::where(other < distance, of, entry);
     distance = at::minimum(distance, other);
   }
