@@ -94,9 +94,7 @@ TEST_F(ExamTest, LeavesOutEditedFactsAndCountsRightAnswers) {
   // An edit of one of the questions makes it right.
   const auto spec = parse_editors("ft:language").front();
   const auto editor = make_editor(spec.name, {{"steps", 100}, {"lr", 0.02}});
-  Protocol protocol;
-  const auto patch = editor->edit(
-      *vlm_, {{{}, fill_template(protocol.question_template, "Where is 10?"), " here"}});
+  const auto patch = editor->edit(*vlm_, {{{}, "Where is 10?", " here"}});
   EXPECT_GE(exam.right(*vlm_, patch.interventions(*vlm_), nullptr), 1u);
 }
 

@@ -100,8 +100,8 @@ TEST_F(FeaturePoolTest, ConsequencesFollowFromTheirEdit) {
   EXPECT_TRUE(step.does_not_follow[1][pair].item<bool>());
   EXPECT_FALSE((step.follows & step.does_not_follow).any().item<bool>());
   EXPECT_FALSE((step.in_scope & step.does_not_follow).any().item<bool>());
-  // Of the second edit, one more pair is not known than out of its scope.
-  EXPECT_EQ((step.out_of_scope & ~step.does_not_follow)[1].sum().item<int64_t>(), 1);
+  // The same question about the picture of the second edit may follow from it: not known.
+  EXPECT_GE((step.out_of_scope & ~step.does_not_follow)[1].sum().item<int64_t>(), 1);
   EXPECT_EQ(pool.step({0, 1}, 7, /*bare=*/2, 0, state.keys).follows.sum().item<int64_t>(), 0);
 }
 
