@@ -122,8 +122,15 @@ class Applied:
         return f"<emend.hf.Applied {', '.join(id[:12] for id in self.ids)}: {state}>"
 
 
-def _opened(patch: PatchLike):
-    return read_patch_file(patch) if isinstance(patch, (str, os.PathLike)) else patch
+def _opened(patch: PatchLike) -> Any:
+    if isinstance(patch, (str, os.PathLike)):
+        return read_patch_file(patch)
+    if not hasattr(patch, "deltas"):
+        raise Error(
+            f"a patch cannot be {type(patch).__name__}. Hint: give an emend.Patch, or the path of a "
+            "patch file"
+        )
+    return patch
 
 
 def apply(model: torch.nn.Module, patches: Union[PatchLike, Sequence[PatchLike]]) -> Applied:

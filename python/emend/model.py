@@ -29,8 +29,9 @@ class Model:
     The GIL is released while the model runs. Calls from several threads run one after another.
     """
 
-    def __init__(self, native: Any):
+    def __init__(self, native: Any, dtype: Optional[str] = None):
         self._native = native
+        self._dtype = dtype  # as it was given to `load`
         self._facts = native.describe()
         self._patches: List[Patch] = []
 
@@ -244,7 +245,7 @@ def load(
     """
     name = _DTYPES.get(dtype, str(dtype)) if isinstance(dtype, torch.dtype) else dtype
     path = _bundled() if folder is None else os.path.expanduser(os.fspath(folder))
-    return Model(_native.OpenModel(path, name, str(device), chat_template))
+    return Model(_native.OpenModel(path, name, str(device), chat_template), name)
 
 
 class _Editors(Dict[str, Dict[str, Any]]):

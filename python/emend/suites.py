@@ -159,7 +159,7 @@ def bench(
         save_patches=save_patches,
         restart=restart,
         cache_dir=os.fspath(cache_dir),
-        dtype=None,
+        dtype=model._dtype,
     )
     with watching(progress) as report:
         return BenchResult(folder, _native.bench(model._native, options, report))

@@ -149,6 +149,8 @@ def test_patches_that_do_not_fit_are_refused(model, tmp_path):
     (tmp_path / "c.patch").write_bytes((tmp_path / "a.patch").read_bytes()[:-5])
     with pytest.raises(emend.Error, match="damaged"):
         emend.hf.apply(linear, tmp_path / "c.patch")
+    with pytest.raises(emend.Error, match="a patch cannot be dict"):
+        emend.hf.apply(linear, {"fc": torch.zeros(4, 8)})
     assert not linear["fc"]._forward_hooks
 
 
