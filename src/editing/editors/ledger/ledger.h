@@ -26,7 +26,7 @@ struct LedgerSettings {
   double limit = 4;          // the largest squared distance of a question in scope
   // Weight of the squared distance to the key of an edit's consequences; 0: they are not in its
   // scope.
-  double consequence_weight = 2;
+  double consequence_weight = 4;
   double supersede = 0.5;  // a later edit nearer than this replaces an earlier one
   int64_t seed = 0;
 
