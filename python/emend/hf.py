@@ -136,8 +136,8 @@ def _opened(patch: PatchLike) -> Any:
 def apply(model: torch.nn.Module, patches: Union[PatchLike, Sequence[PatchLike]]) -> Applied:
     """Adds the weight changes of patches to a running transformers model.
 
-    model: on any device, in any dtype, also with quantized layers or in a PEFT model. Its weights
-        are not written: the changes are added to the outputs of the layers.
+    model: on any device and in any dtype, also in a model of PEFT. Its weights are not written: the
+        changes are added to the outputs of the layers.
     patches: an emend.Patch, the path of a patch file, or a list of these.
 
     Raises emend.Error if a patch answers from a memory (ledger, serac, ike, grace, wise), which only

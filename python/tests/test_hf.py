@@ -125,6 +125,23 @@ def test_handles_are_removed_in_any_order(tmp_path):
         assert torch.equal(text_logits(model), alone)
 
 
+def test_models_of_peft_are_edited(tmp_path):
+    peft = pytest.importorskip("peft")
+    site = "model.layers.0.mlp.down_proj"
+    model = hugging_face(TINY / "llama/gqa")
+    path = write_patch(tmp_path / "a.patch",
+                       {site: torch.randn(emend.hf.layer_of(model, site).weight.shape)})
+    with emend.hf.apply(model, path):
+        expected = text_logits(model)
+    # A new adapter has no effect.
+    adapted = peft.get_peft_model(model, peft.LoraConfig(target_modules=[site])).eval()
+    before = text_logits(adapted)
+    with emend.hf.apply(adapted, path):
+        assert torch.allclose(text_logits(adapted), expected, atol=1e-5)
+        assert not torch.allclose(expected, before, atol=1e-3)
+    assert torch.equal(text_logits(adapted), before)
+
+
 def test_low_precision_rounds_once(tmp_path):
     layer = torch.nn.Linear(8, 4).to(torch.bfloat16)
     model = torch.nn.ModuleDict({"fc": layer})
