@@ -2,6 +2,7 @@
 #include <httplib.h>
 
 #include <csignal>
+#include <filesystem>
 #include <utility>
 
 #include "cli/testing/program.h"
@@ -19,6 +20,7 @@ class WorkbenchProgramTest : public ProgramTest {
     ProgramTest::TearDown();
   }
   void start() {
+    std::filesystem::remove(path("server.out"));  // of an earlier server
     server_ =
         testing::start_program(testing::words_of("serve -m " + path("model") + " --workspace " +
                                                  path("work") + " --port 0 -t 1"),
@@ -79,6 +81,7 @@ TEST_F(WorkbenchProgramTest, AKilledServerKeepsItsEdits) {
   EXPECT_EQ(made["patch"]["id"], job["result"]["report"]["patch"]["id"]);
   EXPECT_EQ(made["metrics"], job["result"]["report"]["metrics"]);
 
+  edit["target"] = "dog";
   edit["settings"] = {{"lr", 1e-9}, {"steps", 10000}, {"adaptive", false}};
   const std::string running = post("/api/edits", edit)["job"];
   wait_for_job(running, [](const json& job) { return job["step"].is_number(); });
