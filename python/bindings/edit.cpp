@@ -1,9 +1,12 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
 
 #include "editing/registry.h"
-#include "evaluation/edits/edit_job.h"
-#include "evaluation/measuring/averages.h"
-#include "evaluation/protocol/protocol.h"
+#include "editing/settings/editor_choice.h"
+#include "evaluation/edits/edit_report.h"
+#include "evaluation/edits/edit_setup.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "model.h"
@@ -16,122 +19,60 @@ using nlohmann::json;
 
 // How an edit is made and measured.
 struct EditArguments {
-  std::string editor, module;
-  json settings;         // of the editor
+  EditorChoice choice;
   std::string protocol;  // empty: mmedit-2024 with the prompts of `ask`
   std::string pattern;
   int probes = 0;
-  uint64_t seed = 0;
 };
 
-EditorSpec editor_spec(const EditArguments& arguments) {
-  const bool both = !arguments.module.empty() && arguments.editor.find(':') != std::string::npos;
-  if (both)
+std::string value_text(const std::string& name, const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number() || value.is_boolean()) return value.dump();
+  if (!value.is_array())
     throw Error("python::edit",
-                fmt::format("editor '{}' already names a module, so module '{}' is not valid",
-                            arguments.editor, arguments.module),
-                "remove one of them");
-  const auto module = arguments.module.empty() ? "" : ":" + arguments.module;
-  const auto specs = parse_editors(arguments.editor + module);
-  if (specs.size() != 1)
-    throw Error("python::edit", fmt::format("editor '{}' names several editors", arguments.editor),
-                "choose one; emend.bench compares several");
-  auto spec = specs.front();
+                fmt::format("setting '{}' must be a text, a number, a bool or a list", name),
+                "emend.editors() lists the settings and their defaults");
+  std::vector<std::string> parts;
+  for (const auto& part : value) parts.push_back(value_text(name, part));
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
+// NAME=VALUE for each setting.
+std::vector<std::string> setting_pairs(const json& settings) {
+  std::vector<std::string> pairs;
+  for (const auto& [name, value] : settings.items())
+    pairs.push_back(name + "=" + value_text(name, value));
+  return pairs;
+}
+
+EditorSpec editor_spec(const EditorChoice& choice) {
+  auto spec = chosen_editor(choice);
   const auto info = editor_info(spec.name);
-  if (info.has_setting("seed")) spec.settings["seed"] = arguments.seed;
-  if (!arguments.settings.is_null()) spec.settings.update(arguments.settings);
   if (info.without_effect)
     for (const auto& sentence : info.without_effect(spec.settings))
       logger().warn("{}: {}", spec.label, sentence);
   return spec;
 }
 
-Protocol edit_protocol(const EditArguments& arguments, const std::string& editor,
-                       const EditQuestion& question, const Processor& processor) {
-  auto protocol = make_protocol(arguments.protocol.empty() ? "mmedit-2024" : arguments.protocol);
-  if (arguments.protocol.empty()) {
-    if (protocol.bos == Protocol::Bos::none) protocol.bos = Protocol::Bos::model;
-    protocol.answer_space = Protocol::AnswerSpace::plain;
-  }
-  const bool bare = protocol.question_template == "{}";
-  protocol = for_editor(protocol, editor);
-  if (processor.wraps(processor.layout.num_image_tokens > 0))
-    protocol.image_locality_template = "{}";
-  if (!arguments.pattern.empty()) protocol.captions.clear();
-  const auto given = bare && arguments.pattern.empty() ? "{}" : arguments.pattern;
-  const auto pattern =
-      pattern_for(given, question.prompt, processor.wraps(question.image.present()));
-  if (pattern != protocol.question_template) {
-    protocol.question_template = pattern;
-    protocol.name += fmt::format(" with prompt \"{}\"", pattern);
-  }
-  return protocol;
-}
-
-void check_pictures(const Vlm& vlm, const EditQuestion& question) {
-  if (vlm.model->num_image_tokens() > 0) return;
-  bool any = question.image.present() || !question.other_pictures.empty();
-  for (const auto& one : question.locality) any |= one.image.present();
-  if (any)
-    throw Error("python::edit", fmt::format("'{}' is a text-only model", vlm.folder),
-                "remove the pictures, or use a vision-language model");
-}
-
-// The default probes of the groups that have no locality questions from the user.
-DefaultProbes default_probes(const Vlm& vlm, const EditQuestion& question, int probes) {
-  DefaultProbes defaults;
-  defaults.world = probe_world(vlm.folder);
-  defaults.texts = probes;
-  defaults.pictures = vlm.model->num_image_tokens() > 0 ? probes : 0;
-  for (const auto& one : question.locality)
-    (one.image.present() ? defaults.pictures : defaults.texts) = 0;
-  return defaults;
-}
-
-json report_of(const Vlm& vlm, const EditJob& job, const EditOutcome& outcome) {
-  const auto& verdict = outcome.edits.front();
-  const auto& question = job.edits.front().question;
-  json report = precision_facts(vlm.precision);
-  report["version"] = EMEND_VERSION;
-  report["model"] = vlm.folder;
-  report["base"] = outcome.patch.base;
-  report["editor"] = {{"name", outcome.patch.editor}, {"settings", outcome.patch.settings}};
-  report["prompt"] = verdict.prompt;
-  report["image"] = question.image.path.empty() ? json() : json(question.image.path);
-  report["target"] = question.target;
-  report["before"] = verdict.before;
-  report["after"] = verdict.after;
-  report["holds"] = verdict.holds;
-  report["effect"] = verdict.effect;
-  report["metrics"] = {{"protocol", to_json(job.edits.front().protocol, vlm)},
-                       {"scores", to_json(outcome.scores)}};
-  report["failed_tokens"] = json::array();
-  for (const auto& token : verdict.failed) report["failed_tokens"].push_back(to_json(token));
-  report["probes"] = json::array();
-  for (const auto& probe : verdict.measured.probes) report["probes"].push_back(to_json(probe));
-  report["on_patches"] = json::array();
-  for (const auto& patch : job.base->patches()) report["on_patches"].push_back(patch.id);
-  report["earlier_edits"] = json::array();
-  for (const auto& edit : outcome.earlier) report["earlier_edits"].push_back(to_json(edit));
-  report["edit_seconds"] = outcome.seconds;
-  return report;
-}
-
 // The patch and the report.
 std::pair<std::shared_ptr<Patch>, json> edit(OpenModel& model, EditQuestion question,
                                              const EditArguments& arguments, const Patches& base,
                                              const Watch& watch) {
+  const auto begin = std::chrono::steady_clock::now();
   OpenModel::Call call(model);
   auto& vlm = call.vlm();
-  const auto spec = editor_spec(arguments);
+  const auto spec = editor_spec(arguments.choice);
   const auto editor = make_editor(spec.name, spec.settings);
-  check_pictures(vlm, question);
+  check_pictures(vlm, {question});
   EditJob job;
   job.editor = editor.get();
   job.base = &call.stack(base);
-  job.defaults = default_probes(vlm, question, arguments.probes);
-  job.seed = arguments.seed;
-  auto protocol = edit_protocol(arguments, editor->name(), question, vlm.processor);
+  job.defaults = default_probes_for(vlm, {question}, arguments.probes);
+  job.seed = static_cast<uint64_t>(arguments.choice.seed);
+  const bool as_asked = arguments.protocol.empty();
+  auto protocol =
+      edit_protocol(make_protocol(as_asked ? "mmedit-2024" : arguments.protocol), as_asked,
+                    {arguments.pattern}, editor->name(), question, vlm.processor);
   set_bos(vlm, protocol);
   job.edits.push_back({std::move(question), std::move(protocol)});
   std::string part;
@@ -144,12 +85,16 @@ std::pair<std::shared_ptr<Patch>, json> edit(OpenModel& model, EditQuestion ques
   };
   job.on_probes = [&](size_t probes) { watch(part, static_cast<int64_t>(probes), 0); };
   auto outcome = run_edits(vlm, job);
-  auto report = report_of(vlm, job, outcome);
-  outcome.patch.effect["metrics"] = report["metrics"];
-  report["patch"] = {{"id", outcome.patch.id},
-                     {"sites", outcome.patch.deltas.size()},
-                     {"entries", outcome.patch.memory.entries.size()}};
-  return {std::make_shared<Patch>(std::move(outcome.patch)), std::move(report)};
+
+  EditReport report{vlm, job, outcome, arguments.choice};
+  report.facts = model.run_facts(arguments.choice.seed);
+  report.written = outcome.changed() || outcome.holds();
+  outcome.patch.effect["metrics"] = metrics_json(vlm, job, outcome);
+  outcome.patch.id = patch_id(outcome.patch);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  auto value = report_json(report);
+  if (report.written) value["patch"]["path"] = nullptr;  // Patch.save writes the file
+  return {std::make_shared<Patch>(std::move(outcome.patch)), std::move(value)};
 }
 
 json describe(const EditorInfo& info) {
@@ -184,15 +129,18 @@ void bind_edit(py::module_& module) {
          const std::vector<py::object>& rephrase_images,
          const std::vector<std::pair<std::string, std::string>>& follows,
          const std::vector<std::tuple<std::string, std::string, py::object>>& locality, int probes,
-         const std::string& protocol, const std::string& pattern, uint64_t seed,
-         const Patches& base, const py::object& progress) {
+         const std::string& protocol, const std::string& pattern, int64_t seed, const Patches& base,
+         const py::object& progress) {
         EditQuestion question{
             picture_of(image), prompt, target, rephrasings, pictures_of(rephrase_images), follows};
         question.subject = subject;
         for (const auto& [text, answer, picture] : locality)
           question.locality.push_back({picture_of(picture), text, answer});
-        const EditArguments arguments{editor, module, from_python(settings), protocol, pattern,
-                                      probes, seed};
+        EditArguments arguments{{}, protocol, pattern, probes};
+        arguments.choice.editor = editor;
+        arguments.choice.module = module;
+        arguments.choice.settings = setting_pairs(from_python(settings));
+        arguments.choice.seed = seed;
         auto [patch, report] = edit(model, std::move(question), arguments, base, Watch(progress));
         return std::make_pair(patch, to_python(report));
       },

@@ -1,7 +1,9 @@
 #include "model.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
+#include "evaluation/protocol/prompt_template.h"
 #include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "models/prompting/request_batch.h"
@@ -41,7 +43,7 @@ Query query_for(const Vlm& vlm, const std::string& text, const Picture& picture,
   const bool wraps = vlm.processor.wraps(picture.present());
   Query query;
   if (picture.present()) query.image = picture.load();
-  query.text = fill_template(pattern_for(pattern, text, wraps), text);
+  query.text = fill_template(prompt_template({pattern}, text, wraps), text);
   return query;
 }
 
@@ -111,7 +113,18 @@ nlohmann::json describe(const Vlm& vlm) {
 OpenModel::OpenModel(const std::string& folder, const std::optional<std::string>& dtype,
                      const std::string& device, bool chat_template)
     : vlm_(load_vlm(folder, load_options(dtype, device, chat_template))),
+      chat_template_(chat_template),
       store_(ActivationStore::Options{}) {}
+
+nlohmann::json OpenModel::run_facts(int64_t seed) const {
+  nlohmann::json facts = {{"version", EMEND_VERSION},
+                          {"threads", at::get_num_threads()},
+                          {"device", vlm_.model->device().is_cuda() ? "cuda" : "cpu"},
+                          {"chat_template", chat_template_},
+                          {"seed", seed}};
+  facts.update(precision_facts(vlm_.precision));
+  return facts;
+}
 
 OpenModel::Call::Call(OpenModel& model)
     : model_(model), lock_(model.mutex_), bos_(model.vlm_.processor.bos) {
@@ -134,13 +147,6 @@ const PatchStack& OpenModel::Call::stack(const Patches& patches) {
     model_.stacked_ = patches;
   }
   return model_.stack_;
-}
-
-std::string pattern_for(const std::string& pattern, const std::string& text, bool model_wraps) {
-  if (!pattern.empty()) return pattern;
-  if (model_wraps) return "{}";
-  const auto end = text.find_last_not_of(" \t\n");
-  return end != std::string::npos && text[end] == '?' ? Protocol().question_template : "{}";
 }
 
 void bind_model(py::module_& module) {

@@ -41,9 +41,12 @@ class OpenModel {
   };
 
   const Vlm& vlm() const { return vlm_; }
+  // The fields of every JSON result of the program: version, threads, device, dtype, ...
+  nlohmann::json run_facts(int64_t seed) const;
 
  private:
   Vlm vlm_;
+  bool chat_template_;
   ActivationStore store_;
   std::recursive_mutex mutex_;
   bool busy_ = false;
@@ -51,14 +54,11 @@ class OpenModel {
   PatchStack stack_;
 };
 
-// The prompt as `emend ask` builds it. `pattern`: a template with {} in place of the text; empty:
-// the text alone, or for a question to a model without a chat template, the usual template.
-std::string pattern_for(const std::string& pattern, const std::string& text, bool model_wraps);
-
 // Each function adds its part to the module.
 void bind_model(py::module_& module);
 void bind_patch(py::module_& module);
 void bind_edit(py::module_& module);
+void bind_export(py::module_& module);
 void bind_suites(py::module_& module);
 void bind_trace(py::module_& module);
 

@@ -18,6 +18,7 @@ PYBIND11_MODULE(_native, module) {
   bind_model(module);
   bind_patch(module);
   bind_edit(module);
+  bind_export(module);
   bind_suites(module);
   bind_trace(module);
   log_to_python();

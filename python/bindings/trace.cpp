@@ -1,10 +1,8 @@
-#include "editing/tracing/trace.h"
-
-#include <fmt/format.h>
-
+#include "evaluation/protocol/prompt_template.h"
 #include "evaluation/protocol/protocol.h"
 #include "evaluation/tracing/heat_map.h"
 #include "evaluation/tracing/trace_page.h"
+#include "evaluation/tracing/trace_question.h"
 #include "model.h"
 #include "watch.h"
 
@@ -13,26 +11,22 @@ namespace {
 
 using nlohmann::json;
 
-// The trace as trace.json has it, with `settings`, `summary`, and `figures`: an SVG for each
-// corruption.
-json trace_question(OpenModel& model, TraceQuery query, const std::string& target,
-                    const json& settings, const Patches& patches, const std::string& pattern,
-                    const Watch& watch) {
+// trace.json, and `figures`: an SVG for each corruption.
+json traced(OpenModel& model, TraceQuery query, const std::string& target, const json& settings,
+            const Patches& patches, const std::string& pattern, const Watch& watch) {
   auto options = read_settings<TraceOptions>("trace", settings);
   OpenModel::Call call(model);
   const auto& vlm = call.vlm();
   const bool wraps = vlm.processor.wraps(query.image.present());
-  query.prompt = fill_template(pattern_for(pattern, query.question, wraps), query.question);
+  query.prompt = fill_template(prompt_template({pattern}, query.question, wraps), query.question);
   if (!target.empty()) query.target = continuation(Protocol(), target);
   TraceContext context;
   context.store = &call.store();
   context.base = call.stack(patches).interventions(vlm, &call.store());
   context.on_cell = [&](int64_t done, int64_t total) { watch("restored states", done, total); };
-  const auto result = trace(vlm, query, options, context);
-  auto value = to_json(result);
-  value["base"] = vlm.fingerprint();
-  value["settings"] = settings_json(options);
-  value["summary"] = trace_summary(result);
+  const auto result = trace_question(vlm, query, options, context);
+  auto value = model.run_facts(settings.value("seed", int64_t{0}));
+  value.update(question_trace_json(vlm, query, options, result));
   value["figures"] = json::object();
   for (const auto& runs : result.runs)
     value["figures"][runs.corrupted] = heat_map_svg(runs, runs_title(result, runs));
@@ -55,8 +49,8 @@ void bind_trace(py::module_& module) {
         query.subject = subject;
         query.other_words = other_words;
         query.question = prompt;
-        return to_python(trace_question(model, std::move(query), target, from_python(settings),
-                                        patches, pattern, Watch(progress)));
+        return to_python(traced(model, std::move(query), target, from_python(settings), patches,
+                                pattern, Watch(progress)));
       },
       "model"_a, "prompt"_a, "image"_a, "target"_a, "subject"_a, "settings"_a, "other_image"_a,
       "other_words"_a, "patches"_a, "pattern"_a, "progress"_a);

@@ -78,6 +78,17 @@ def edit(
     base: Sequence[Patch],
     progress: _Report,
 ) -> Tuple[Patch, Dict[str, Any]]: ...
+def export(
+    model: OpenModel,
+    patches: Sequence[Patch],
+    format: str,
+    output: str,
+    dtype: str,
+    rank: Optional[int],
+    max_error: Optional[float],
+    pre_tokenizer: str,
+    progress: _Report,
+) -> Dict[str, Any]: ...
 def editors() -> List[Dict[str, Any]]: ...
 def suites() -> List[str]: ...
 def bench(model: OpenModel, options: Dict[str, Any], progress: _Report) -> Dict[str, Any]: ...

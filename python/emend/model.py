@@ -205,6 +205,36 @@ class Model:
             )
         return Patch(native, facts)
 
+    def export(
+        self,
+        patches: Sequence[Patch],
+        to: str,
+        output: Union[str, os.PathLike],
+        *,
+        weights_dtype: str = "",
+        rank: Optional[int] = None,
+        max_error: Optional[float] = None,
+        gguf_pre: str = "",
+        progress: Progress = None,
+    ) -> Dict[str, Any]:
+        """Writes the edited model, or an adapter with the edits, for other programs.
+
+        patches: exported after those of `patched`.
+        to: "hf", a Hugging Face folder; "peft", a LoRA adapter for the PEFT library; "gguf", a file
+            for llama.cpp, also without patches; "gguf-lora", a LoRA adapter for llama.cpp.
+        output: a folder, which must not exist or be empty; for gguf and gguf-lora a file.
+        weights_dtype: of hf and gguf: "stored", "bf16", "fp16", "fp32", and "q8_0" for gguf.
+        rank, max_error: of dense changes in an adapter: a rank, or the largest relative error.
+        gguf_pre: llama.cpp's name of the pre-tokenizer, if it is not recognized.
+
+        Returns the object of `emend export --json`, without the check of the edited prompts.
+        """
+        with watching(progress) as report:
+            return _native.export(
+                self._native, self._stack(patches), to, os.fspath(output), weights_dtype, rank,
+                max_error, gguf_pre, report,
+            )
+
     def __repr__(self) -> str:
         facts = self._facts
         applied = f", {len(self._patches)} patched" if self._patches else ""

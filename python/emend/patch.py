@@ -58,7 +58,11 @@ class Patch:
 
     @property
     def report(self) -> Optional[Dict[str, Any]]:
-        """The report of `Model.edit`, with the fields of `emend edit --json`; None for a file."""
+        """The report of `Model.edit`, the object of `emend edit --json`; None for a file.
+
+        A patch that is not saved has no path. `failure`, if the edit does not hold, has the reason,
+        and in `try` the options of the program that may help.
+        """
         return self._report
 
     @property

@@ -29,7 +29,7 @@ class Trace:
 
     def __init__(self, facts: Dict[str, Any]):
         self.figures: Dict[str, str] = facts.pop("figures")  # an SVG for each corruption
-        self.facts = facts  # as trace.json of `emend trace`
+        self.facts = facts  # the object of trace.json of `emend trace`
 
     @property
     def target(self) -> str:

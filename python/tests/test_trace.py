@@ -1,3 +1,8 @@
+import json
+import os
+import subprocess
+
+import pytest
 import torch
 
 import emend
@@ -17,3 +22,21 @@ def test_traces_an_answer(model, record):
     language = trace.effects["image/language/residual/1"]
     assert torch.isfinite(language).all() and language.max() <= 1
     assert trace._repr_html_().startswith("<svg") and trace.summary in repr(trace)
+
+
+@pytest.mark.skipif("EMEND_PROGRAM" not in os.environ, reason="EMEND_PROGRAM is not set")
+def test_the_facts_are_those_of_the_program(model, record, picture, tmp_path):
+    settings = {"rows": 2, "components": "residual", "grid": 0}
+    trace = emend.trace(model, record["prompt"], picture, target="the sea", settings=settings,
+                        progress=False)
+    assert "the sea" in trace.facts["notes"][0] and trace.facts["answer"]
+    command = [os.environ["EMEND_PROGRAM"], "trace", "-m", model.folder, "--image", picture, "-p",
+               record["prompt"], "--target", "the sea", "-o", str(tmp_path / "trace"), "--threads",
+               "1"]
+    for name, value in settings.items():
+        command += ["--set", f"{name}={value}"]
+    subprocess.run(command, check=True, capture_output=True)
+    written = json.loads((tmp_path / "trace" / "trace.json").read_text())
+    assert set(trace.facts) == set(written)
+    for same in set(written) - {"runs", "summary", "notes"}:
+        assert trace.facts[same] == written[same], same
