@@ -144,6 +144,10 @@ def apply(model: torch.nn.Module, patches: Union[PatchLike, Sequence[PatchLike]]
     emend can do, or if a layer is missing or has another shape. Only names and shapes are compared:
     use the model that the patch was made for.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise Error(
+            f"a model cannot be {type(model).__name__}. Hint: give the object of from_pretrained"
+        )
     many = patches if isinstance(patches, (list, tuple)) else [patches]
     opened = [_opened(patch) for patch in many]
     by_site: Dict[str, List[Delta]] = {}

@@ -32,7 +32,8 @@ def read_patch_file(path: Union[str, os.PathLike]) -> PatchFile:
         raise Error("the package safetensors is not installed. Hint: pip install safetensors") from missing
     name = os.fspath(path)
     if not os.path.isfile(name):
-        raise Error(f"'{name}' does not exist")
+        reason = "is not a file" if os.path.exists(name) else "does not exist"
+        raise Error(f"'{name}' {reason}. Hint: give a file of `emend edit -o`")
     try:
         with safe_open(name, "pt") as file:
             metadata = file.metadata() or {}

@@ -163,6 +163,15 @@ Vlm open_model(Common& common, const Suite& suite) {
 
 namespace {
 
+// The ids of a patch and of the patches that were merged into it.
+std::set<std::string> contained_ids(const Patch& patch) {
+  std::set<std::string> ids = {patch.id};
+  if (patch.effect.is_object() && patch.effect.contains("merged"))
+    for (const auto& id : patch.effect["merged"])
+      if (id.is_string()) ids.insert(id.get<std::string>());
+  return ids;
+}
+
 // Warns when a patch was made on top of another patch that is not applied.
 void check_made_on(const PatchStack& stack, const Patch& patch, const std::string& path) {
   const auto requests =
@@ -172,7 +181,9 @@ void check_made_on(const PatchStack& stack, const Patch& patch, const std::strin
     if (request.is_object() && request.contains("on_patches"))
       for (const auto& id : request["on_patches"])
         if (id.is_string()) missing.insert(id.get<std::string>());
-  for (const auto& other : stack.patches()) missing.erase(other.id);
+  for (const auto& id : contained_ids(patch)) missing.erase(id);
+  for (const auto& other : stack.patches())
+    for (const auto& id : contained_ids(other)) missing.erase(id);
   for (const auto& id : missing)
     logger().warn(
         "{} was made on top of the patch {}, which is not applied before it. Hint: name that patch "

@@ -33,6 +33,14 @@ bool equal_secrets(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
+// A path for the log, on one line: control characters are replaced, because the client chose them.
+std::string logged_path(const std::string& path) {
+  auto text = path.substr(0, 200);
+  for (auto& byte : text)
+    if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f) byte = '?';
+  return text;
+}
+
 std::string hexadecimal(const std::string& bytes) {
   std::string text;
   for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
@@ -206,7 +214,7 @@ struct HttpServer::State {
       send_error(response, ApiError(response.status, "invalid_request_error", message));
     });
     server.set_logger([](const httplib::Request& request, const httplib::Response& response) {
-      logger().info("{} {} {} {}", request.remote_addr, request.method, request.path.substr(0, 200),
+      logger().info("{} {} {} {}", request.remote_addr, request.method, logged_path(request.path),
                     response.status);
     });
   }

@@ -17,8 +17,9 @@ bool is_absent(const nlohmann::json& body, const std::string& name) {
 
 }  // namespace
 
-void check_fields(const nlohmann::json& body, const std::set<std::string>& known) {
-  if (!body.is_object()) refuse_request("", "the body must be a JSON object");
+void check_fields(const nlohmann::json& body, const std::set<std::string>& known,
+                  const std::string& what) {
+  if (!body.is_object()) refuse_request("", what + " must be a JSON object");
   for (const auto& [name, value] : body.items())
     if (!known.count(name))
       refuse_request(name.substr(0, 100),

@@ -16,8 +16,9 @@ namespace emend {
 // The limit of one text, in bytes.
 inline constexpr size_t kMaxTextBytes = 20'000;
 
-// Throws unless the body is an object with these fields only.
-void check_fields(const nlohmann::json& body, const std::set<std::string>& known);
+// Throws unless the body is an object with these fields only. `what` names it in errors.
+void check_fields(const nlohmann::json& body, const std::set<std::string>& known,
+                  const std::string& what = "the body");
 
 double number_field(const nlohmann::json& body, const char* name, double otherwise, double least,
                     double most);

@@ -68,14 +68,14 @@ void EditOrder::take_questions() {
     refuse_request("subject", "the prompt does not contain the 'subject'");
   question_.rephrasings = texts_field(body_, "rephrasings", kMostQuestions);
   for (const auto& one : list_field(body_, "consequences", kMostQuestions)) {
-    check_fields(one, {"prompt", "answer"});
+    check_fields(one, {"prompt", "answer"}, "an element of 'consequences'");
     question_.consequences.emplace_back(required_text(one, "prompt"), required_text(one, "answer"));
   }
   question_.image = take_picture(context_, body_, "image");
   list_field(body_, "locality", kMostQuestions);
   if (!body_.contains("locality") || body_["locality"].is_null()) return;
   for (auto& one : body_["locality"]) {
-    check_fields(one, {"prompt", "answer", "image"});
+    check_fields(one, {"prompt", "answer", "image"}, "an element of 'locality'");
     LocalityQuestion locality;
     locality.prompt = required_text(one, "prompt");
     locality.answer = text_field(one, "answer");

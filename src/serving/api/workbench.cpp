@@ -177,7 +177,8 @@ struct Workbench::State {
 
   json set_stack(const json& body) {
     check_fields(body, {"stack"});
-    if (!body.contains("stack")) refuse_request("stack", "'stack' is missing");
+    if (!body.contains("stack") || body["stack"].is_null())
+      refuse_request("stack", "'stack' is missing");
     library.set_stack(texts_field(body, "stack", 1000));
     return library.list();
   }

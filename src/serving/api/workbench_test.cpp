@@ -606,7 +606,7 @@ TEST_F(WorkbenchTest, BadRequestsNameTheField) {
   refused(with(edit(), "rephrasings", {1}), "'rephrasings'");
   refused(with(edit(), "consequences", {{{"prompt", "What?"}}}), "'answer'");
   refused(with(edit(), "locality", {{{"question", "What?"}}}), "'question' is unknown");
-  refused(with(edit(), "locality", {3}), "JSON object");
+  refused(with(edit(), "locality", {3}), "an element of 'locality' must be a JSON object");
   refused(with(edit(), "probes", -1), "'probes'");
   refused(with(edit(), "patches", {"none"}), "no patch 'none'");
   refused(with(edit(), "patches", {"../x"}), "not the name of a patch");
@@ -629,6 +629,7 @@ TEST_F(WorkbenchTest, BadRequestsNameTheField) {
                  "'max_new_tokens'");
   expect_refused(server_->post("/api/ask", json::array()), 400, "JSON object");
   expect_refused(server_->put("/api/stack", json::object()), 400, "'stack'");
+  expect_refused(server_->put("/api/stack", {{"stack", nullptr}}), 400, "'stack' is missing");
   expect_refused(server_->put("/api/stack", {{"stack", {"none"}}}), 400, "no patch");
   const auto raw = [&](const std::string& body, const char* type) {
     return server_->client().Post("/api/ask", body, type)->status;

@@ -24,7 +24,8 @@ function runsView() {
   h('p', { class: 'sub' }, 'Folders of ', h('code', {}, 'emend bench -o'), ' in the runs folder of the server. ' +
     'Choose one run for its report, or two to compare them.'),
   app.problem && failure(app.problem),
-  app.runs.length === 0 ? h('div', { class: 'card empty' }, 'There are no runs.')
+  app.runs.length === 0 ? h('div', { class: 'card empty' }, 'There are no runs. Write one with ',
+    h('code', {}, 'emend bench -o WORKSPACE/runs/NAME'), ', then choose Read again.')
     : h('div', { class: 'card scroll runs' }, h('table', {},
       h('thead', {}, h('tr', {}, ['Run', 'Suite', 'Protocol', 'Editors', 'Records', 'Written'].map((t) =>
         h('th', { scope: 'col' }, t)))),

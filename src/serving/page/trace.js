@@ -65,7 +65,8 @@ function traceResult({ summary, runs, notes, overlay, answer, target, command })
     return h('section', {}, h('div', { class: 'head' }, h('h2', {}, run.corrupted === 'text' ? 'Corrupted subject'
       : 'Corrupted picture')), h('p', { class: 'sub' }, `${run.kind}: the probability of the answer falls from ` +
       `${run.clean.probability.toFixed(3)} to ${run.score.probability.toFixed(3)}. A cell shows how much of it ` +
-      `returns when the clean state is restored there (at most ${most.toFixed(3)}). Click a cell to edit that layer.`),
+      `returns when the clean state is restored there (at most ${most.toFixed(3)}). ` +
+      'Click a cell to make the next edit in that layer.'),
     h('div', { class: 'maps' }, run.maps.map((map) => heatMap(map, most))));
   }),
   command && h('div', { class: 'command' }, h('span', { class: 'under' }, 'The same on the command line'),

@@ -59,8 +59,8 @@ void LedgerTrainingSettings::declare(SettingList& list) {
              "number of other edits whose texts are asked about an edit's pictures: those with the "
              "most similar texts, and one more");
   list.whole("calibration", calibration, 0, 1000000,
-             "number of records, kept out of training, whose unrelated questions calibrate the "
-             "scopes of edits");
+             "number of records, kept out of training, of which one unrelated question each "
+             "calibrates the scopes of edits");
   list.whole("seed", seed, 0, int64_t{1} << 60, "random seed");
   training.declare(list);
 }
@@ -87,6 +87,8 @@ void TrainableLedger::add_calibration(const EditExample& example) {
   std::vector<TargetQuery> unrelated = example.image_locality;
   unrelated.insert(unrelated.end(), example.text_locality.begin(), example.text_locality.end());
   if (unrelated.empty()) return;
+  // The bound needs independent questions, and those of one record share pictures and facts.
+  unrelated = {unrelated[calibration_.size() % unrelated.size()]};
   at::NoGradGuard no_grad;
   const auto batch = force(vlm_, unrelated, /*end_of_answer=*/false).batch;
   const auto seen = look_at(vlm_, batch.pixels, store_);

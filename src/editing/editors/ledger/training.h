@@ -22,11 +22,12 @@ struct LedgerTrainingSettings {
   double texts = 0.125;  // share of a step's examples that lose their picture
   int64_t answers = 2;   // maximum number of questions for each example; 0: all
   bool end_of_answer = true;
-  int64_t pool = 0;            // number of records whose features are computed once; 0: none
-  int64_t neighbors = 3;       // per drawn edit of a step, those that are hard to tell from it
-  int64_t candidates = 256;    // edits among which they are sought
-  int64_t crossed = 3;         // texts of other edits with an edit's pictures
-  int64_t calibration = 1000;  // number of records whose locality questions calibrate scopes
+  int64_t pool = 0;          // number of records whose features are computed once; 0: none
+  int64_t neighbors = 3;     // per drawn edit of a step, those that are hard to tell from it
+  int64_t candidates = 256;  // edits among which they are sought
+  int64_t crossed = 3;       // texts of other edits with an edit's pictures
+  int64_t calibration =
+      1000;  // number of records, one locality question of which calibrates scopes
   int64_t seed = 0;
   TrainSettings training;
 
@@ -34,7 +35,7 @@ struct LedgerTrainingSettings {
   void declare(SettingList& list);
 };
 
-// The unrelated questions of a record, before the key network.
+// An unrelated question of a record, before the key network.
 struct CalibrationQuestions {
   QuestionFeatures features;
   at::Tensor answers;              // (B, kSketchWidth)
