@@ -97,19 +97,6 @@ std::pair<std::shared_ptr<Patch>, json> edit(OpenModel& model, EditQuestion ques
   return {std::make_shared<Patch>(std::move(outcome.patch)), std::move(value)};
 }
 
-json describe(const EditorInfo& info) {
-  json settings = json::array();
-  for (const auto& setting : info.settings)
-    settings.push_back({{"name", setting.name},
-                        {"default", setting.value},
-                        {"range", setting.range},
-                        {"meaning", setting.meaning}});
-  return {{"name", info.name},
-          {"summary", info.summary},
-          {"settings", settings},
-          {"departures", info.departures}};
-}
-
 std::vector<Picture> pictures_of(const std::vector<py::object>& images) {
   std::vector<Picture> pictures;
   for (const auto& image : images) pictures.push_back(picture_of(image));
@@ -149,7 +136,7 @@ void bind_edit(py::module_& module) {
       "protocol"_a, "pattern"_a, "seed"_a, "base"_a, "progress"_a);
   module.def("editors", [] {
     auto all = json::array();
-    for (const auto& info : editor_infos()) all.push_back(describe(info));
+    for (const auto& info : editor_infos()) all.push_back(to_json(info));
     return to_python(all);
   });
 }

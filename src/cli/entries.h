@@ -9,7 +9,7 @@ namespace emend::cli {
 
 // A table with name, prompt, target and picture of each entry.
 std::string entries_table(const Patch& patch);
-// The memory_facts of a patch as text; empty if there are none.
+// The result of memory_facts as text; empty if the patch has none.
 std::string memory_text(const nlohmann::json& facts);
 
 }  // namespace emend::cli

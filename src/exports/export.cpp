@@ -12,6 +12,16 @@
 namespace emend {
 namespace {
 
+// What folders and GGUF files have in common.
+template <class Written>
+void take_written(Written& written, ExportResult& result) {
+  result.tensors = written.tensors;
+  result.changed = written.changed;
+  result.bytes = written.bytes;
+  result.rounding = std::move(written.rounding);
+  result.notes = std::move(written.notes);
+}
+
 void export_folder(const Vlm& vlm, const PatchStack& stack, const ExportOptions& options,
                    ExportResult& result) {
   static const std::map<std::string, at::ScalarType> dtypes{
@@ -21,11 +31,7 @@ void export_folder(const Vlm& vlm, const PatchStack& stack, const ExportOptions&
   folder.written = options.written;
   if (auto found = dtypes.find(options.dtype); found != dtypes.end()) folder.dtype = found->second;
   auto written = write_merged_folder(vlm, stack, result.output, folder);
-  result.tensors = written.tensors;
-  result.changed = written.changed;
-  result.bytes = written.bytes;
-  result.rounding = std::move(written.rounding);
-  result.notes = std::move(written.notes);
+  take_written(written, result);
 }
 
 void export_gguf(const Vlm& vlm, const PatchStack& stack, const ExportOptions& options,
@@ -41,12 +47,8 @@ void export_gguf(const Vlm& vlm, const PatchStack& stack, const ExportOptions& o
   if (!options.dtype.empty()) model.type = types.at(options.dtype);
   model.pre_tokenizer = options.pre_tokenizer;
   auto written = write_gguf_model(vlm, stack, result.output, model);
-  result.tensors = written.tensors;
-  result.changed = written.changed;
-  result.bytes = written.bytes;
-  result.rounding = std::move(written.rounding);
+  take_written(written, result);
   result.projector = std::move(written.projector);
-  result.notes = std::move(written.notes);
 }
 
 }  // namespace

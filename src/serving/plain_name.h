@@ -15,4 +15,9 @@ inline bool is_plain_name(const std::string& name) {
   return true;
 }
 
+// The rule as the text of an error.
+inline constexpr const char* kPlainNameRule =
+    "'name' must have 1 to 100 letters, digits, '-', '_' and '.', and no dot or hyphen at its "
+    "start";
+
 }  // namespace emend

@@ -38,20 +38,6 @@ struct TraceArguments {
   ActivationStore::Options store;
 };
 
-// Four rows and columns over the picture of a single question; no grid over those of a suite.
-constexpr int64_t kDefaultGrid = 4;
-
-TraceOptions trace_options(const TraceArguments& arguments) {
-  auto given = editor_settings(arguments.settings);
-  if (!given.contains("seed") && arguments.common.seed != 0) given["seed"] = arguments.common.seed;
-  if (!given.contains("grid") && arguments.suite.empty()) given["grid"] = kDefaultGrid;
-  auto options = read_settings<TraceOptions>("trace", given);
-  options.component_list();  // all errors in lists are found before the model loads
-  options.module_list();
-  options.window_list(1);
-  return options;
-}
-
 void check_trace_arguments(const TraceArguments& arguments) {
   const bool suite = !arguments.suite.empty();
   if (suite == !arguments.text.empty())
@@ -195,7 +181,8 @@ void trace_records(TraceArguments arguments, const TraceOptions& options) {
 
 void run_trace(const TraceArguments& arguments) {
   check_trace_arguments(arguments);
-  const auto options = trace_options(arguments);
+  const auto options = trace_options(editor_settings(arguments.settings), arguments.common.seed,
+                                     arguments.suite.empty());
   if (arguments.suite.empty())
     trace_one(arguments, options);
   else

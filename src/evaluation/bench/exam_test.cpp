@@ -3,12 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
+#include "editing/testing/tiny_vlm_test.h"
 #include "evaluation/bench/runner.h"
 #include "io/error.h"
 #include "io/files/file.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -47,17 +45,8 @@ class ExamSuite : public Suite {
   size_t size_;
 };
 
-class ExamTest : public ::testing::Test {
+class ExamTest : public testing::TinyVlmTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(*folder_ / "model");
-    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
   static RunOptions options(const std::string& name, const Suite& exam) {
     RunOptions options;
     options.directory = *folder_ / name;
@@ -74,12 +63,7 @@ class ExamTest : public ::testing::Test {
     specs[0].settings.update({{"steps", 3}, {"lr", 0.05}});
     return Runner(ExamSuite(2), specs, options).run(*vlm_);
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> ExamTest::folder_;
-std::unique_ptr<Vlm> ExamTest::vlm_;
 
 TEST_F(ExamTest, LeavesOutEditedFactsAndCountsRightAnswers) {
   const ExamSuite source(3);

@@ -23,10 +23,9 @@ constexpr const char* kFormat = "emend-run";
 // All files of a run and its report. run.json is removed last, because it marks the folder as a
 // run.
 const std::vector<std::string> kFiles = {
-    "report.html",  "table.md",   "table.csv",  "table_wide.csv", "table.tex",
-    "results.json", "pictures",   "patches",    "samples.jsonl",  "timings.jsonl",
-    "exam.jsonl",
-    "traces.jsonl", "trace.json", "trace.html", "run.json"};
+    "report.html",  "table.md",     "table.csv",  "table_wide.csv", "table.tex",
+    "results.json", "pictures",     "patches",    "samples.jsonl",  "timings.jsonl",
+    "exam.jsonl",   "traces.jsonl", "trace.json", "trace.html",     "run.json"};
 
 std::string short_text(const nlohmann::json& value) {
   auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -163,7 +163,6 @@ class Job {
 
   RunOutcome run() {
     const auto group = records_per_edit(options_);
-    if (exams_) make_exam();
     hold_exam(0);
     for (size_t first = 0; first < suite_.size() && !stopped(); first += group) {
       const auto edits = std::min(first + group, suite_.size());
@@ -268,6 +267,7 @@ class Job {
       if (candidate.oracle || base != (edits == 0)) continue;
       nlohmann::json line;
       if (!exams_->next(line)) {
+        if (!exam_) make_exam();
         line = {{"editor", candidate.label},
                 {"after_edits", edits},
                 {"questions", exam_->size()},

@@ -7,6 +7,17 @@
 
 namespace emend {
 
+TraceOptions trace_options(nlohmann::json settings, int64_t seed, bool question) {
+  constexpr int64_t kGrid = 4;
+  if (!settings.contains("seed") && seed != 0) settings["seed"] = seed;
+  if (!settings.contains("grid") && question) settings["grid"] = kGrid;
+  auto options = read_settings<TraceOptions>("trace", settings);
+  options.component_list();
+  options.module_list();
+  options.window_list(1);
+  return options;
+}
+
 TraceResult trace_question(const Vlm& vlm, const TraceQuery& query, const TraceOptions& options,
                            const TraceContext& context) {
   auto result = trace(vlm, query, options, context);

@@ -52,10 +52,7 @@ ExportOrder::ExportOrder(const WorkContext& context, nlohmann::json body)
   if (std::find(formats.begin(), formats.end(), options_.format) == formats.end())
     refuse_request("to", fmt::format("'to' must be one of {}", fmt::join(formats, ", ")));
   name_ = required_text(body_, "name");
-  if (!is_plain_name(name_))
-    refuse_request("name",
-                   "'name' must have 1 to 100 letters, digits, '-', '_' and '.', and no "
-                   "dot at its start");
+  if (!is_plain_name(name_)) refuse_request("name", kPlainNameRule);
   patches_ = take_patches(context_, body_);
   const auto chosen = patches_ ? *patches_ : context_.library.stack();
   if (chosen.empty() && options_.format != "gguf")

@@ -127,10 +127,9 @@ void PatchLibrary::remove(const std::string& name) {
 }
 
 void PatchLibrary::reserve(const std::string& name) {
-  if (!is_plain_name(name) || name == kBase)
-    refuse_request("name",
-                   "'name' must have 1 to 100 letters, digits, '-', '_' and '.', and no "
-                   "dot or hyphen at its start, and it must not be 'base'");
+  if (!is_plain_name(name)) refuse_request("name", kPlainNameRule);
+  if (name == kBase)
+    refuse_request("name", "'name' must not be 'base', which is the unedited model");
   const std::lock_guard lock(mutex_);
   if (patches_.count(name) || !reserved_.insert(name).second)
     throw ApiError(409, "conflict_error", fmt::format("there is a patch '{}' already", name),

@@ -25,7 +25,7 @@ class PatchLibrary {
   // do.
   void add_file(const std::string& name, const std::string& path);
   // Saves a patch in the workspace under a reserved name. `activate`: adds it to the end of the
-  // stack. Returns whether it is active: false if it does not fit the patches that are.
+  // stack. Returns whether it is active; it is not if it does not fit the active patches.
   bool save(const std::string& name, const Patch& patch, bool activate);
   // Throws ApiError: 404 for an unknown name, 403 for a patch outside of the workspace.
   void remove(const std::string& name);

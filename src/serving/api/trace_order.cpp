@@ -12,12 +12,6 @@
 #include "serving/request_fields.h"
 
 namespace emend {
-namespace {
-
-constexpr int64_t kTraceGrid = 4;  // rows and columns over the picture, as in `emend trace`
-
-}  // namespace
-
 TraceOrder::TraceOrder(const WorkContext& context, nlohmann::json body)
     : context_(context), body_(std::move(body)) {
   check_fields(body_, {"prompt", "image", "target", "subject", "settings", "patches"});
@@ -27,14 +21,7 @@ TraceOrder::TraceOrder(const WorkContext& context, nlohmann::json body)
   settings_ = take_settings(body_);
   patches_ = take_patches(context_, body_);
   options_ = refusing("settings", [&] {
-    auto given = editor_settings(settings_);
-    if (!given.contains("seed") && context_.seed != 0) given["seed"] = context_.seed;
-    if (!given.contains("grid")) given["grid"] = kTraceGrid;
-    auto options = read_settings<TraceOptions>("trace", given);
-    options.component_list();
-    options.module_list();
-    options.window_list(1);
-    return options;
+    return trace_options(editor_settings(settings_), context_.seed, /*question=*/true);
   });
   query_.image = take_picture(context_, body_, "image");
   if (!query_.subject.empty() && query_.question.find(query_.subject) == std::string::npos)

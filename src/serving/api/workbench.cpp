@@ -226,7 +226,7 @@ struct Workbench::State {
               open = event("progress", change.progress);
               last = now;
             } else if (open && now - last >= kKeepAlive) {
-              open = send(": the job goes on\n\n");
+              open = send(": keep-alive\n\n");
               last = now;
             }
             if (!open) return false;

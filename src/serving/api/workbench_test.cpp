@@ -686,8 +686,7 @@ TEST_F(WorkbenchTest, ThePageNeedsNoToken) {
     EXPECT_EQ(server.client().Get(path, {{"Authorization", "Bearer correct horse"}})->status, 200);
   }
   // Frames and downloads send a cookie. It allows nothing but reading.
-  const httplib::Headers cookie = {
-      {"Cookie", "other=1; emend_token=636f727265637420686f727365"}};
+  const httplib::Headers cookie = {{"Cookie", "other=1; emend_token=636f727265637420686f727365"}};
   EXPECT_EQ(server.client().Get("/api/runs", cookie)->status, 200);
   EXPECT_EQ(server.client().Get("/v1/models", cookie)->status, 401);
   EXPECT_EQ(server.client().Post("/api/ask", cookie, "{}", "application/json")->status, 401);

@@ -164,8 +164,7 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
   }
 
   // The pairs of the step, each with the example in whose scope it is, and with the one from which
-  // it follows
-  // (-1: none).
+  // it follows (-1: none).
   PooledStep step;
   std::vector<int64_t> owner, cause;
   std::map<int64_t, int64_t> texts, pictures;  // their indices in the step

@@ -133,14 +133,15 @@ void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const s
 
 at::Tensor LedgerState::key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
                                const at::Tensor& answers) const {
-  const auto question = keys.keys(question_features(vlm, batch, seen, features));
-  return at::cat({question, answer_sketch(answers)}, 1);
+  return key_of(question_features(vlm, batch, seen, features), answers);
 }
 
-at::Tensor LedgerState::consequence_key_of(const Vlm& vlm, const Batch& batch,
-                                           const at::Tensor& seen) const {
-  if (!shape.consequences) return {};
-  return keys.keys(question_features(vlm, batch, seen, features), KeyNetwork::Key::consequence);
+at::Tensor LedgerState::key_of(const QuestionFeatures& questions, const at::Tensor& answers) const {
+  return at::cat({keys.keys(questions), answer_sketch(answers)}, 1);
+}
+
+at::Tensor LedgerState::consequence_key_of(const QuestionFeatures& questions) const {
+  return shape.consequences ? keys.keys(questions, KeyNetwork::Key::consequence) : at::Tensor();
 }
 
 LedgerEditor::LedgerEditor(const nlohmann::json& settings)
@@ -179,8 +180,9 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
   {
     at::NoGradGuard no_grad;
     const auto seen = look_at(vlm, batch.pixels, context.store);
-    keys = state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)).to(at::kCPU);
-    consequences = state.consequence_key_of(vlm, batch, seen);
+    const auto questions = question_features(vlm, batch, seen, state.features);
+    keys = state.key_of(questions, prompt_answers(*vlm.model, batch, seen)).to(at::kCPU);
+    consequences = state.consequence_key_of(questions);
     if (consequences.defined()) consequences = consequences.to(at::kCPU);
   }
 

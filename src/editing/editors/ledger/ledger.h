@@ -70,9 +70,10 @@ struct LedgerState {
   // batch, `answers` that of prompt_answers.
   at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
                     const at::Tensor& answers) const;
+  at::Tensor key_of(const QuestionFeatures& questions, const at::Tensor& answers) const;
   // The keys of the questions that follow from edits of these questions, (B, keys.width());
   // undefined without LedgerConfig::consequences.
-  at::Tensor consequence_key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const;
+  at::Tensor consequence_key_of(const QuestionFeatures& questions) const;
 };
 
 // A ledger of edits changes no weights. Each entry has a key, which is read from the question, the

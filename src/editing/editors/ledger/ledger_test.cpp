@@ -195,8 +195,9 @@ TEST_F(LedgerTest, NetworksOfConsequencesAreOptional) {
   const LedgerState both(*vlm_->model, shape, 3);
   EXPECT_GT(both.parameters().size(), plain.parameters().size());
   const auto batch = force(*vlm_, {{{}, "What is this?", " cat"}}, false).batch;
-  EXPECT_FALSE(plain.consequence_key_of(*vlm_, batch, {}).defined());
-  const auto key = both.consequence_key_of(*vlm_, batch, {});
+  const auto questions = question_features(*vlm_, batch, {}, both.features);
+  EXPECT_FALSE(plain.consequence_key_of(questions).defined());
+  const auto key = both.consequence_key_of(questions);
   EXPECT_EQ(key.sizes(), (at::IntArrayRef{1, both.keys.width()}));
   const auto answers = prompt_answers(*vlm_->model, batch, {});
   EXPECT_FALSE(at::allclose(key, both.key_of(*vlm_, batch, {}, answers).narrow(1, 0, key.size(1))));

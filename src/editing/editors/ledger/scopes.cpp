@@ -58,7 +58,8 @@ LedgerScopes::LedgerScopes(const Patch& patch)
     names_.push_back(entry.name);
   }
   const auto keys = scoped(at::stack(all));
-  superseded_ = KeyIndex(keys).last_near(settings_.supersede);
+  KeyIndex index(keys);
+  superseded_ = index.last_near(settings_.supersede);
   std::vector<int64_t> active;
   for (size_t i = 0; i < superseded_.size(); ++i) {
     if (superseded_[i] >= 0) continue;
@@ -68,7 +69,8 @@ LedgerScopes::LedgerScopes(const Patch& patch)
       facts_.insert(json_get<std::string>(facts, "fact", "the patch's memory"));
   }
   active_ = at::tensor(active, at::kLong);
-  keys_.emplace(keys.index_select(0, active_));
+  keys_.emplace(active.size() == superseded_.size() ? std::move(index)
+                                                    : KeyIndex(keys.index_select(0, active_)));
   if (!consequences.empty())
     consequences_.emplace(at::stack(consequences).index_select(0, active_));
   certificate_.risk = settings_.risk;

@@ -180,7 +180,7 @@ void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
   if (tensors.count("calibration")) {
     auto networks = tensors;
-    // A checkpoint without consequences leaves their networks as they are.
+    // A checkpoint without networks for consequences does not initialize these networks.
     if (!tensors.count("key.consequence.text.0.weight"))
       for (const auto& [name, tensor] : state_->parameters())
         if (name.starts_with("key.consequence.")) networks[name] = tensor.detach();
