@@ -1,19 +1,10 @@
 #include "evaluation/bench/runner.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <csignal>
 #include <filesystem>
-#include <random>
 
 #include "editing/patches/patch_stack.h"
-#include "evaluation/bench/schedule.h"
+#include "evaluation/bench/testing/runner_fixture.h"
 #include "evaluation/measuring/averages.h"
-#include "io/error.h"
-#include "io/files/file.h"
-#include "io/json/json.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -21,99 +12,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using Mode = RunOptions::Mode;
-
-// Random pictures with random questions. Record 3 has no picture.
-class FakeSuite : public Suite {
- public:
-  explicit FakeSuite(size_t size) : size_(size) {}
-  size_t size() const override { return size_; }
-  Record record(size_t index) const override {
-    if (index == unreadable) throw Error("suites::fake", "record 'r2' is torn", "mend it");
-    if (index == interrupting) ::raise(SIGINT);
-    Record record;
-    record.id = "r" + std::to_string(index);
-    record.prompt = "What is number " + std::to_string(index) + "?";
-    record.target = index % 2 ? "cat" : "dog";
-    record.truth = "a thing";
-    if (index != 3) record.image.drawn = testing::noise_image(index);
-    record.probes.push_back({Group::text_generality, record.image, "What?", record.target});
-    record.probes.push_back({Group::text_locality, {}, "Where is Rome?", "Italy"});
-    record.probes.push_back(
-        {Group::image_locality, {"", testing::noise_image(99)}, "What color?", "green"});
-    return record;
-  }
-  nlohmann::json metadata() const override { return {{"name", "fake"}, {"kept", size_}}; }
-
-  size_t records_together() const override { return together; }
-
-  size_t together = 1;
-  size_t unreadable = SIZE_MAX, interrupting = SIZE_MAX;
-
- private:
-  size_t size_;
-};
-
-class RunnerTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    model_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(*model_ / "a");
-    testing::write_tiny_vlm(*model_ / "b", 1);
-    vlm_ = std::make_unique<Vlm>(load_vlm(*model_ / "a"));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    model_.reset();
-  }
-  std::string path(const std::string& name) const { return folder_ / name; }
-
-  RunOptions options(const std::string& name, Mode mode = Mode::single) const {
-    RunOptions options;
-    options.directory = path(name);
-    options.mode = mode;
-    if (mode == Mode::batch) options.batch_size = 2;
-    options.judge_at = {1, 2};
-    options.judge_sample = 2;
-    options.protocol.max_new_tokens = 3;
-    options.facts = {{"limit", 0}};
-    return options;
-  }
-  static std::vector<EditorSpec> editors() {
-    auto specs = parse_editors("ft:language,ft:vision");
-    for (auto& spec : specs) spec.settings.update({{"steps", 3}, {"lr", 0.02}});
-    return specs;
-  }
-  static RunOutcome run(const Suite& suite, const RunOptions& options) {
-    ActivationStore store({});
-    return Runner(suite, editors(), options).run(*vlm_, &store);
-  }
-  static std::vector<nlohmann::json> lines(const std::string& file) {
-    std::vector<nlohmann::json> all;
-    std::istringstream text(read_file(file));
-    for (std::string line; std::getline(text, line);) all.push_back(nlohmann::json::parse(line));
-    return all;
-  }
-  static nlohmann::json without_timings(const std::string& file) {
-    auto json = read_json(file);
-    json.erase("timings");
-    return json;
-  }
-  template <class F>
-  static std::string refusal(F&& act) {
-    try {
-      act();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  }
-
-  TemporaryFolder folder_;
-  static std::unique_ptr<TemporaryFolder> model_;
-  static std::unique_ptr<Vlm> vlm_;
-};
-std::unique_ptr<TemporaryFolder> RunnerTest::model_;
-std::unique_ptr<Vlm> RunnerTest::vlm_;
 
 TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {
   FakeSuite suite(3);
@@ -162,68 +60,6 @@ TEST_F(RunnerTest, JudgesEveryEditorOnEveryRecord) {
     EXPECT_TRUE(config.contains(key)) << key;
   EXPECT_GT(results["timings"]["ft:language"]["edit_seconds"].get<double>(), 0);
   EXPECT_GT(results["timings"]["base"]["before_seconds"].get<double>(), 0);
-}
-
-// Simulates a kill: complete lines remain, perhaps with a part of another.
-TEST_F(RunnerTest, ResumesAfterAnyTruncation) {
-  FakeSuite suite(4);  // the last record has no picture, so ft:vision cannot edit it
-  for (auto mode : {Mode::single, Mode::sequential, Mode::batch}) {
-    SCOPED_TRACE(mode_name(mode));
-    auto whole = std::string("whole-") + mode_name(mode),
-         cut = std::string("cut-") + mode_name(mode);
-    EXPECT_TRUE(run(suite, options(whole, mode)).finished);
-    auto bytes = read_file(path(whole + "/samples.jsonl"));
-    auto expected = without_timings(path(whole + "/results.json"));
-    fs::copy(path(whole), path(cut), fs::copy_options::recursive);
-    std::mt19937_64 random(7);
-    for (int i = 0; i < 3; ++i) {
-      write_file(path(cut + "/samples.jsonl"), bytes.substr(0, random() % bytes.size()));
-      fs::remove(path(cut + "/results.json"));
-      fs::remove_all(path(cut + "/pictures"));
-      auto outcome = run(suite, options(cut, mode));
-      EXPECT_TRUE(outcome.finished);
-      EXPECT_EQ(read_file(path(cut + "/samples.jsonl")), bytes);
-      EXPECT_EQ(without_timings(path(cut + "/results.json")), expected);
-    }
-  }
-}
-
-TEST_F(RunnerTest, ResumesAfterAnInterrupt) {
-  FakeSuite suite(4);
-  run(suite, options("whole"));
-  suite.interrupting = 2;
-  auto stopped = run(suite, options("b"));
-  EXPECT_FALSE(stopped.finished);
-  EXPECT_EQ(stopped.done, 2u);
-  EXPECT_EQ(stopped.total, 4u);
-  EXPECT_EQ(read_json(path("b/results.json"))["partial"], true);
-  auto some = lines(path("b/samples.jsonl"));
-  EXPECT_EQ(some.size(), 7u);  // the current record was finished
-  suite.interrupting = SIZE_MAX;
-  EXPECT_TRUE(run(suite, options("b")).finished);
-  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
-  EXPECT_EQ(without_timings(path("b/results.json")), without_timings(path("whole/results.json")));
-  // A further run changes nothing.
-  EXPECT_TRUE(run(suite, options("b")).finished);
-  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
-}
-
-TEST_F(RunnerTest, StopsWhenTheCallerAsks) {
-  FakeSuite suite(4);
-  run(suite, options("whole"));
-  auto watched = options("b");
-  std::vector<std::pair<size_t, size_t>> calls;
-  watched.on_judged = [&](size_t done, size_t total) {
-    calls.emplace_back(done, total);
-    return done < 2;
-  };
-  const auto stopped = run(suite, watched);
-  EXPECT_FALSE(stopped.finished);
-  EXPECT_EQ(stopped.done, 2u);
-  EXPECT_EQ(calls.size(), 6u);  // two records with base and two editors
-  EXPECT_EQ(calls.front(), std::make_pair(size_t{0}, size_t{4}));
-  EXPECT_TRUE(run(suite, options("b")).finished);
-  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
 }
 
 TEST_F(RunnerTest, FailuresAreRecordedAndCounted) {
@@ -415,65 +251,6 @@ TEST_F(RunnerTest, NoReuseGivesTheSameScores) {
   EXPECT_EQ(read_json(path("naive/results.json"))["config"]["reuse"], false);
 }
 
-TEST_F(RunnerTest, RefusesTheFolderOfAnotherRun) {
-  FakeSuite suite(1);
-  run(suite, options("h"));
-  auto refused = [&](const RunOptions& options, std::vector<EditorSpec> specs = editors()) {
-    return refusal([&] { Runner(suite, specs, options); });
-  };
-  auto other = options("h");
-  EXPECT_EQ(refused(other), "");
-  other.seed = 1;
-  EXPECT_THAT(refused(other), AllOf(HasSubstr("config.seed"), HasSubstr("--restart")));
-  other = options("h", Mode::sequential);
-  EXPECT_NE(refused(other), "");
-  other = options("h");
-  other.facts["dtype"] = "bf16";
-  EXPECT_THAT(refused(other), HasSubstr("config.dtype"));
-  auto specs = editors();
-  specs[1].settings["steps"] = 9;
-  EXPECT_THAT(refused(options("h"), specs),
-              HasSubstr("editors.2.settings.steps was 3 and is now 9"));
-  specs.pop_back();
-  EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors"));
-  specs.push_back(specs.front());
-  EXPECT_THAT(refused(options("h"), specs), HasSubstr("two editors have the label 'ft:language'"));
-  FakeSuite larger(2);
-  EXPECT_THAT(refusal([&] { Runner(larger, editors(), options("h")); }), HasSubstr("config.suite"));
-
-  auto vlm = load_vlm(*model_ / "b");
-  EXPECT_THAT(refusal([&] { Runner(suite, editors(), options("h")).run(vlm); }),
-              HasSubstr("config.model.fingerprint"));
-  other = options("h");
-  other.seed = 1;
-  other.restart = true;
-  EXPECT_TRUE(run(suite, other).finished);
-  EXPECT_EQ(read_json(path("h/run.json"))["config"]["seed"], 1);
-  EXPECT_EQ(lines(path("h/samples.jsonl")).size(), 3u);
-}
-
-// The run was started as ft:vision and is resumed as ft:connector and ft:qformer.
-TEST_F(RunnerTest, ResumesUnderAnotherNameOfTheModule) {
-  FakeSuite suite(2);
-  const auto named = [&](const std::string& list) {
-    auto specs = parse_editors(list);
-    for (auto& spec : specs) spec.settings.update({{"steps", 3}, {"lr", 0.02}});
-    ActivationStore store({});
-    return Runner(suite, specs, options("alias")).run(*vlm_, &store);
-  };
-  named("ft:language,ft:vision");
-  const auto bytes = read_file(path("alias/samples.jsonl"));
-  const auto whole = without_timings(path("alias/results.json"));
-  for (const std::string list : {"ft:language,ft:connector", "ft:language,ft:qformer"}) {
-    write_file(path("alias/samples.jsonl"), bytes.substr(0, bytes.size() / 2));
-    EXPECT_TRUE(named(list).finished);
-    EXPECT_EQ(read_file(path("alias/samples.jsonl")), bytes);
-    EXPECT_EQ(without_timings(path("alias/results.json")), whole);
-  }
-  EXPECT_THAT(refusal([&] { named("ft:language,ft:projector"); }),
-              HasSubstr("editors.2.label was \"ft:vision\" and is now \"ft:projector\""));
-}
-
 TEST_F(RunnerTest, RefusesAnEditorThatIsGivenTwice) {
   FakeSuite suite(1);
   const auto refused = [&](const std::vector<EditorSpec>& specs) {
@@ -484,60 +261,6 @@ TEST_F(RunnerTest, RefusesAnEditorThatIsGivenTwice) {
               HasSubstr("'ft:language' and 'ft' are the same editor with the same"));
   specs[1].settings["steps"] = 9;
   EXPECT_EQ(refused(specs), "");
-}
-
-TEST_F(RunnerTest, ModelFolderMayMove) {
-  FakeSuite suite(1);
-  run(suite, options("i"));
-  fs::copy(*model_ / "a", *model_ / "moved");
-  auto vlm = load_vlm(*model_ / "moved");
-  auto before = without_timings(path("i/results.json"));
-  EXPECT_TRUE(Runner(suite, editors(), options("i")).run(vlm).finished);
-  EXPECT_EQ(without_timings(path("i/results.json")), before);
-}
-
-TEST_F(RunnerTest, RefusesAFolderThatIsNotARun) {
-  FakeSuite suite(1);
-  fs::create_directories(path("mine"));
-  write_file(path("mine/notes.txt"), "mine");
-  write_file(path("file"), "mine");
-  for (const char* name : {"mine", "file", "file/below"}) {
-    auto all = options(name);
-    all.restart = true;
-    EXPECT_NE(refusal([&] { Runner(suite, editors(), all); }), "") << name;
-  }
-  EXPECT_EQ(read_file(path("mine/notes.txt")), "mine");
-  FakeSuite empty(0);
-  EXPECT_NE(refusal([&] { Runner(empty, editors(), options("new")); }), "");
-  EXPECT_FALSE(fs::exists(path("new")));
-}
-
-TEST_F(RunnerTest, RefusesSamplesInAnotherOrder) {
-  FakeSuite suite(2);
-  run(suite, options("j"));
-  auto bytes = read_file(path("j/samples.jsonl"));
-  auto first = bytes.substr(0, bytes.find('\n') + 1);
-  write_file(path("j/samples.jsonl"), first + first);
-  EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("line 2"));
-  write_file(path("j/samples.jsonl"), bytes + first);
-  EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("more lines"));
-}
-
-TEST(Schedule, ComputesPointsAndSamples) {
-  using Points = std::vector<size_t>;
-  EXPECT_EQ(judge_points({100, 1, 10}, 25, 1), (Points{1, 10, 25}));
-  EXPECT_EQ(judge_points({100, 1, 10}, 25, 4), (Points{4, 12, 25}));
-  EXPECT_EQ(judge_points({24, 1}, 25, 50), (Points{25}));
-  EXPECT_EQ(judge_points({1, 10, 10, 0}, 10, 1), (Points{1, 10}));
-  EXPECT_EQ(judge_points({}, 3, 1), (Points{3}));
-  EXPECT_EQ(judged_again(1, 3, 5), (Points{0, 1, 2}));
-  auto sample = judged_again(1, 1000, 50);
-  EXPECT_EQ(sample.size(), 50u);
-  EXPECT_TRUE(std::is_sorted(sample.begin(), sample.end()));
-  EXPECT_EQ(std::adjacent_find(sample.begin(), sample.end()), sample.end());
-  EXPECT_LT(sample.back(), 1000u);
-  EXPECT_EQ(sample, judged_again(1, 1000, 50));
-  EXPECT_NE(sample, judged_again(2, 1000, 50));
 }
 
 }  // namespace

@@ -1,0 +1,175 @@
+// Runs that end early and go on, and folders that no run may use.
+#include <filesystem>
+#include <random>
+
+#include "evaluation/bench/testing/runner_fixture.h"
+
+namespace emend {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using Mode = RunOptions::Mode;
+
+class RunnerResumeTest : public RunnerTest {};
+
+// Simulates a kill: complete lines remain, perhaps with a part of another.
+TEST_F(RunnerResumeTest, ResumesAfterAnyTruncation) {
+  FakeSuite suite(4);  // the last record has no picture, so ft:vision cannot edit it
+  for (auto mode : {Mode::single, Mode::sequential, Mode::batch}) {
+    SCOPED_TRACE(mode_name(mode));
+    auto whole = std::string("whole-") + mode_name(mode),
+         cut = std::string("cut-") + mode_name(mode);
+    EXPECT_TRUE(run(suite, options(whole, mode)).finished);
+    auto bytes = read_file(path(whole + "/samples.jsonl"));
+    auto expected = without_timings(path(whole + "/results.json"));
+    fs::copy(path(whole), path(cut), fs::copy_options::recursive);
+    std::mt19937_64 random(7);
+    for (int i = 0; i < 3; ++i) {
+      write_file(path(cut + "/samples.jsonl"), bytes.substr(0, random() % bytes.size()));
+      fs::remove(path(cut + "/results.json"));
+      fs::remove_all(path(cut + "/pictures"));
+      auto outcome = run(suite, options(cut, mode));
+      EXPECT_TRUE(outcome.finished);
+      EXPECT_EQ(read_file(path(cut + "/samples.jsonl")), bytes);
+      EXPECT_EQ(without_timings(path(cut + "/results.json")), expected);
+    }
+  }
+}
+
+TEST_F(RunnerResumeTest, ResumesAfterAnInterrupt) {
+  FakeSuite suite(4);
+  run(suite, options("whole"));
+  suite.interrupting = 2;
+  auto stopped = run(suite, options("b"));
+  EXPECT_FALSE(stopped.finished);
+  EXPECT_EQ(stopped.done, 2u);
+  EXPECT_EQ(stopped.total, 4u);
+  EXPECT_EQ(read_json(path("b/results.json"))["partial"], true);
+  auto some = lines(path("b/samples.jsonl"));
+  EXPECT_EQ(some.size(), 7u);  // the current record was finished
+  suite.interrupting = SIZE_MAX;
+  EXPECT_TRUE(run(suite, options("b")).finished);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+  EXPECT_EQ(without_timings(path("b/results.json")), without_timings(path("whole/results.json")));
+  // A further run changes nothing.
+  EXPECT_TRUE(run(suite, options("b")).finished);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+}
+
+TEST_F(RunnerResumeTest, StopsWhenTheCallerAsks) {
+  FakeSuite suite(4);
+  run(suite, options("whole"));
+  auto watched = options("b");
+  std::vector<std::pair<size_t, size_t>> calls;
+  watched.on_judged = [&](size_t done, size_t total) {
+    calls.emplace_back(done, total);
+    return done < 2;
+  };
+  const auto stopped = run(suite, watched);
+  EXPECT_FALSE(stopped.finished);
+  EXPECT_EQ(stopped.done, 2u);
+  EXPECT_EQ(calls.size(), 6u);  // two records with base and two editors
+  EXPECT_EQ(calls.front(), std::make_pair(size_t{0}, size_t{4}));
+  EXPECT_TRUE(run(suite, options("b")).finished);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+}
+
+TEST_F(RunnerResumeTest, RefusesTheFolderOfAnotherRun) {
+  FakeSuite suite(1);
+  run(suite, options("h"));
+  auto refused = [&](const RunOptions& options, std::vector<EditorSpec> specs = editors()) {
+    return refusal([&] { Runner(suite, specs, options); });
+  };
+  auto other = options("h");
+  EXPECT_EQ(refused(other), "");
+  other.seed = 1;
+  EXPECT_THAT(refused(other), AllOf(HasSubstr("config.seed"), HasSubstr("--restart")));
+  other = options("h", Mode::sequential);
+  EXPECT_NE(refused(other), "");
+  other = options("h");
+  other.facts["dtype"] = "bf16";
+  EXPECT_THAT(refused(other), HasSubstr("config.dtype"));
+  auto specs = editors();
+  specs[1].settings["steps"] = 9;
+  EXPECT_THAT(refused(options("h"), specs),
+              HasSubstr("editors.2.settings.steps was 3 and is now 9"));
+  specs.pop_back();
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("editors"));
+  specs.push_back(specs.front());
+  EXPECT_THAT(refused(options("h"), specs), HasSubstr("two editors have the label 'ft:language'"));
+  FakeSuite larger(2);
+  EXPECT_THAT(refusal([&] { Runner(larger, editors(), options("h")); }), HasSubstr("config.suite"));
+
+  auto vlm = load_vlm(*model_ / "b");
+  EXPECT_THAT(refusal([&] { Runner(suite, editors(), options("h")).run(vlm); }),
+              HasSubstr("config.model.fingerprint"));
+  other = options("h");
+  other.seed = 1;
+  other.restart = true;
+  EXPECT_TRUE(run(suite, other).finished);
+  EXPECT_EQ(read_json(path("h/run.json"))["config"]["seed"], 1);
+  EXPECT_EQ(lines(path("h/samples.jsonl")).size(), 3u);
+}
+
+// The run was started as ft:vision and is resumed as ft:connector and ft:qformer.
+TEST_F(RunnerResumeTest, ResumesUnderAnotherNameOfTheModule) {
+  FakeSuite suite(2);
+  const auto named = [&](const std::string& list) {
+    auto specs = parse_editors(list);
+    for (auto& spec : specs) spec.settings.update({{"steps", 3}, {"lr", 0.02}});
+    ActivationStore store({});
+    return Runner(suite, specs, options("alias")).run(*vlm_, &store);
+  };
+  named("ft:language,ft:vision");
+  const auto bytes = read_file(path("alias/samples.jsonl"));
+  const auto whole = without_timings(path("alias/results.json"));
+  for (const std::string list : {"ft:language,ft:connector", "ft:language,ft:qformer"}) {
+    write_file(path("alias/samples.jsonl"), bytes.substr(0, bytes.size() / 2));
+    EXPECT_TRUE(named(list).finished);
+    EXPECT_EQ(read_file(path("alias/samples.jsonl")), bytes);
+    EXPECT_EQ(without_timings(path("alias/results.json")), whole);
+  }
+  EXPECT_THAT(refusal([&] { named("ft:language,ft:projector"); }),
+              HasSubstr("editors.2.label was \"ft:vision\" and is now \"ft:projector\""));
+}
+
+TEST_F(RunnerResumeTest, ModelFolderMayMove) {
+  FakeSuite suite(1);
+  run(suite, options("i"));
+  fs::copy(*model_ / "a", *model_ / "moved");
+  auto vlm = load_vlm(*model_ / "moved");
+  auto before = without_timings(path("i/results.json"));
+  EXPECT_TRUE(Runner(suite, editors(), options("i")).run(vlm).finished);
+  EXPECT_EQ(without_timings(path("i/results.json")), before);
+}
+
+TEST_F(RunnerResumeTest, RefusesAFolderThatIsNotARun) {
+  FakeSuite suite(1);
+  fs::create_directories(path("mine"));
+  write_file(path("mine/notes.txt"), "mine");
+  write_file(path("file"), "mine");
+  for (const char* name : {"mine", "file", "file/below"}) {
+    auto all = options(name);
+    all.restart = true;
+    EXPECT_NE(refusal([&] { Runner(suite, editors(), all); }), "") << name;
+  }
+  EXPECT_EQ(read_file(path("mine/notes.txt")), "mine");
+  FakeSuite empty(0);
+  EXPECT_NE(refusal([&] { Runner(empty, editors(), options("new")); }), "");
+  EXPECT_FALSE(fs::exists(path("new")));
+}
+
+TEST_F(RunnerResumeTest, RefusesSamplesInAnotherOrder) {
+  FakeSuite suite(2);
+  run(suite, options("j"));
+  auto bytes = read_file(path("j/samples.jsonl"));
+  auto first = bytes.substr(0, bytes.find('\n') + 1);
+  write_file(path("j/samples.jsonl"), first + first);
+  EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("line 2"));
+  write_file(path("j/samples.jsonl"), bytes + first);
+  EXPECT_THAT(refusal([&] { run(suite, options("j")); }), HasSubstr("more lines"));
+}
+
+}  // namespace
+}  // namespace emend
