@@ -35,8 +35,11 @@ int64_t excluded_simd_targets(std::string aten_cpu_capability, std::string onedn
 
 void limit_simd_targets() {
   static const bool limited = [] {
-    hwy::DisableTargets(excluded_simd_targets(environment("ATEN_CPU_CAPABILITY"),
-                                              environment("ONEDNN_MAX_CPU_ISA")));
+    const auto isa = environment("ONEDNN_MAX_CPU_ISA");
+    hwy::DisableTargets(excluded_simd_targets(environment("ATEN_CPU_CAPABILITY"), isa));
+    // LibTorch asks the processor, not oneDNN, whether oneDNN can multiply bfloat16.
+    if ((excluded_simd_targets("", isa) & kAboveAvx2) != 0)
+      at::globalContext().setUserEnabledMkldnn(false);
     return true;
   }();
   (void)limited;

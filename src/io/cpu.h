@@ -7,8 +7,9 @@ namespace emend {
 
 // Limits the targets of Highway's dynamic dispatch to the instruction sets that ATEN_CPU_CAPABILITY
 // and ONEDNN_MAX_CPU_ISA allow for the kernels of LibTorch and oneDNN. With these variables, a
-// newer processor can emulate an older one. Every function that calls HWY_DYNAMIC_DISPATCH calls
-// this one before; the variables are read once.
+// newer processor can emulate an older one. If ONEDNN_MAX_CPU_ISA excludes AVX-512, LibTorch is kept
+// from calling oneDNN, which would refuse bfloat16. Every function that calls HWY_DYNAMIC_DISPATCH
+// calls this one before; the variables are read once.
 void limit_simd_targets();
 
 // The Highway targets that these two values exclude, as a bit mask. An empty string means that a
