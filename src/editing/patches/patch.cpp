@@ -62,12 +62,21 @@ std::string entry_name(const std::string& prompt, const at::Tensor& pixels) {
   return hash.hex().substr(0, 12);
 }
 
+namespace {
+
+// The tensor with the strides of a loaded one. A dimension of size 1 may have any stride; the BLAS
+// then takes another kernel, which rounds differently.
+at::Tensor row_major(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.reshape({-1}).view(tensor.sizes()) : tensor;
+}
+
+}  // namespace
+
 Interventions on_weights(const std::vector<SiteDelta>& deltas) {
   Interventions all;
-  for (const auto& [site, delta] : deltas) {
-    auto intervention = Intervention::weight(site, delta);
-    all.push_back(std::move(intervention));
-  }
+  for (const auto& [site, delta] : deltas)
+    all.push_back(Intervention::weight(
+        site, {row_major(delta.dense), row_major(delta.up), row_major(delta.down)}));
   return all;
 }
 
