@@ -47,3 +47,5 @@ emend_pkg(xxhash libxxhash)
 emend_pkg(yaml_cpp yaml-cpp)
 emend_pkg(cpp_httplib cpp-httplib)
 find_path(hnswlib_include hnswlib/hnswlib.h REQUIRED) # headers only
+# Sums over processes. The headers must be those of LibTorch's own Gloo, so only its folders are searched.
+find_path(gloo_include gloo/context.h PATHS ${TORCH_INCLUDE_DIRS} NO_DEFAULT_PATH)

@@ -22,6 +22,7 @@ namespace emend::cli {
 struct Common {
   std::string model;  // empty: the bundled model
   int threads = 0;    // 0: chosen for this machine
+  int processes = 1;  // number of processes that share the work
   std::string device = "cpu";
   std::string dtype = "auto";  // fp32, bf16, fp16; auto: chosen for the stored dtype
   int64_t seed = 0;
@@ -48,6 +49,8 @@ void prepare(const Common& common);
 // The folder of --model, or of the bundled model: $EMEND_MODEL, the installed one, or the one in
 // the source tree of the build folder.
 std::string model_folder(const Common& common);
+// The number of threads that suits a small model; 0: the model is not small.
+int threads_for(const std::string& folder);
 Vlm open_model(const Common& common);
 // The options --data, --images and --rephrase-images.
 void add_suite_files(CLI::App& command, SuiteOptions& suite);

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/processes.h"
 #include "cli/reports/table.h"
 #include "editing/registry.h"
 #include "editing/settings/easyedit/hparams.h"
@@ -223,11 +224,22 @@ void bench(BenchArguments arguments) {
   const auto exam = exam_suite(arguments);
   options.exam = exam.get();
   options.exam_questions = arguments.exam;
+  options.shared = has_team(arguments.common);
+  const bool writes = writes_files();
+  if (!writes) options.directory.clear();
   Runner runner(*suite, editors, options);
+  const auto team = join_processes(arguments.common);
   ActivationStore store(arguments.store);
-  auto vlm = open_model(arguments.common, *suite);
-  set_bos(vlm, options.protocol);
-  auto outcome = runner.run(vlm, &store);
+  RunOutcome outcome;
+  report_failure(team, [&] {
+    auto vlm = open_model(arguments.common, *suite);
+    set_bos(vlm, options.protocol);
+    if (writes)
+      outcome = runner.run(vlm, &store, team.group.get());
+    else
+      runner.work(vlm, &store, *team.group);
+  });
+  if (!writes) return;
   const auto& directory = options.directory;
   if (!outcome.finished) {
     std::cerr << fmt::format(
@@ -375,6 +387,7 @@ Examples:
   emend bench --suite e-vqa --data mmedit --images coco --editors ft:language --set steps=15 -o runs/vqa
   emend bench --suite zsre --data zsre_mend_eval.json --hparams EasyEdit/hparams/FT/llama-7b.yaml -o runs/zsre)");
   add_common(*command, arguments->common);
+  add_processes(*command, arguments->common);
   add_suite_options(*command, *arguments);
   auto* editors =
       command

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/processes.h"
 #include "cli/output_file.h"
 #include "cli/reports/statistics_report.h"
 #include "editing/statistics/collect.h"
@@ -84,16 +85,9 @@ void warn_of_few_positions(const nlohmann::json& facts) {
                     site.at("dimension").get<int64_t>());
 }
 
-void stats(StatsArguments arguments) {
-  check_stats_arguments(arguments);
-  std::unique_ptr<Suite> suite;
-  CollectMomentsJob job;
-  if (arguments.text.empty())
-    suite = open_suite(arguments.suite, stats_suite_options(arguments));
-  else
-    job.samples = text_samples(arguments.text, arguments.samples, arguments.common.seed);
-  // Lines of text are not prompts.
-  if (!suite) arguments.common.no_chat_template = true;
+// Collects in one process of the group, or alone. `suite` is null for lines of text, which are in `job`.
+void stats_in(StatsArguments& arguments, const Suite* suite, CollectMomentsJob job,
+              ProcessGroup* group) {
   auto vlm = suite ? open_model(arguments.common, *suite) : open_model(arguments.common);
   if (suite) {
     const auto protocol = for_suite(make_protocol(arguments.protocol), *suite);
@@ -107,10 +101,13 @@ void stats(StatsArguments arguments) {
   job.settings["chat_template"] = !arguments.common.no_chat_template;
   job.memory_bytes = arguments.memory;
   job.output = arguments.output;
+  job.group = group;
   ActivationStore store(arguments.store);
   if (!arguments.store.directory.empty()) job.store = &store;
-  if (arguments.restart) discard_moments(arguments.output);
+  if (arguments.restart && writes_files()) discard_moments(arguments.output);
+  if (group) group->any(false);  // nobody reads a state before it is discarded
   const auto facts = collect_moments(vlm, job);
+  if (!writes_files()) return;
   if (facts.at("interrupted").get<bool>()) {
     std::cerr << fmt::format(
         "emend: stopped after {} of {} samples; run the same command again to resume\n",
@@ -124,6 +121,20 @@ void stats(StatsArguments arguments) {
   result.update(facts);
   result["peak_memory_bytes"] = peak_resident_bytes();
   print_json(result);
+}
+
+void stats(StatsArguments arguments) {
+  check_stats_arguments(arguments);
+  std::unique_ptr<Suite> suite;
+  CollectMomentsJob job;
+  if (arguments.text.empty())
+    suite = open_suite(arguments.suite, stats_suite_options(arguments));
+  else
+    job.samples = text_samples(arguments.text, arguments.samples, arguments.common.seed);
+  // Lines of text are not prompts.
+  if (!suite) arguments.common.no_chat_template = true;
+  const auto team = join_processes(arguments.common);
+  report_failure(team, [&] { stats_in(arguments, suite.get(), job, team.group.get()); });
 }
 
 void add_sample_options(CLI::App& command, StatsArguments& arguments) {
@@ -176,6 +187,7 @@ Examples:
   emend stats -m MODEL --sites '*.layers.{4,5,6,7,8}.mlp.down_proj' --text wiki.txt --samples 0 -o MODEL/statistics.safetensors
   emend stats -m MODEL --sites language --sites connector --suite e-vqa --data mmedit --images coco -o MODEL/statistics.safetensors)");
   add_common(*command, arguments->common);
+  add_processes(*command, arguments->common);
   command
       ->add_option("--sites", arguments->sites,
                    "language, connector, projector or vision_tower (the output layers of their "

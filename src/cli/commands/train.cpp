@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/output_file.h"
+#include "cli/processes.h"
 #include "cli/reports/table.h"
 #include "editing/registry.h"
 #include "editing/settings/easyedit/hparams.h"
@@ -157,16 +158,14 @@ void collect(TrainArguments arguments, const nlohmann::json& settings) {
                    facts.at("seconds").get<double>());
 }
 
-void train(TrainArguments arguments) {
-  check_output(arguments);
-  const auto settings = all_settings(arguments);
-  if (editor_info(arguments.editor).collects_demonstrations) return collect(arguments, settings);
-  auto suite = open_suite(arguments.suite, train_suite_options(arguments));
-  auto vlm = open_model(arguments.common, *suite);
+// Trains in one process of the group, or alone.
+void train_in(TrainArguments& arguments, const nlohmann::json& settings, const Suite& suite,
+              ProcessGroup* group) {
+  auto vlm = open_model(arguments.common, suite);
   ActivationStore store(arguments.store);
   TrainJob job;
-  job.suite = suite.get();
-  job.protocol = for_suite(make_protocol(arguments.protocol), *suite);
+  job.suite = &suite;
+  job.protocol = for_suite(make_protocol(arguments.protocol), suite);
   set_bos(vlm, job.protocol);
   job.protocol.generate_answers = false;
   job.output = arguments.output;
@@ -175,10 +174,12 @@ void train(TrainArguments arguments) {
   job.restart = arguments.restart;
   job.from = arguments.from;
   job.seed = arguments.common.seed;
+  job.group = group;
   // Pictures of Scenes are generated once, so storing their features does not help.
   if (arguments.suite != "scenes") job.store = &store;
   auto trainable = make_trainable_editor(arguments.editor, vlm, settings, job.store);
   auto facts = train_editor(vlm, *trainable, job);
+  if (!writes_files()) return;
   if (arguments.common.json) {
     auto result = run_facts(arguments.common, vlm.precision);
     // There is no checkpoint before the first validation.
@@ -192,6 +193,20 @@ void train(TrainArguments arguments) {
     print_result(arguments, facts);
   }
   if (facts.at("interrupted").get<bool>()) throw CLI::RuntimeError(128 + InterruptGuard::signal());
+}
+
+void train(TrainArguments arguments) {
+  check_output(arguments);
+  const auto settings = all_settings(arguments);
+  if (editor_info(arguments.editor).collects_demonstrations) {
+    if (has_team(arguments.common))
+      throw Error("cli::train", "several processes cannot collect demonstrations together",
+                  "use one process");
+    return collect(arguments, settings);
+  }
+  const auto suite = open_suite(arguments.suite, train_suite_options(arguments));
+  const auto team = join_processes(arguments.common);
+  report_failure(team, [&] { train_in(arguments, settings, *suite, team.group.get()); });
 }
 
 }  // namespace
@@ -218,6 +233,7 @@ Examples:
   emend train -m MODEL --hparams EasyEdit/hparams/TRAINING/MEND/blip2.yaml -o mend.safetensors
   emend train -m MODEL --suite e-vqa --data mmedit --images coco --module connector -o mend-connector.safetensors)");
   add_common(*command, arguments->common);
+  add_processes(*command, arguments->common);
   auto* editor =
       command->add_option("--editor", arguments->editor, "editor to train")->capture_default_str();
   command->add_option(

@@ -60,6 +60,16 @@ at::Tensor MomentAccumulator::packed_mean() {
   return packed;
 }
 
+void MomentAccumulator::sum_over(ProcessGroup& group) {
+  if (filled_ > 0) add_block();
+  const auto count = at::tensor({count_}, at::kLong);
+  group.sum({count});
+  count_ = count.item<int64_t>();
+  if (count_ == 0) return;
+  if (!sum_.defined()) sum_ = at::zeros({dimension_, dimension_}, at::kDouble);
+  group.sum({sum_});
+}
+
 void MomentAccumulator::save(const std::string& prefix,
                              std::map<std::string, at::Tensor>& tensors) const {
   tensors[prefix + ".count"] = at::tensor({count_, filled_}, at::kLong);

@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include "io/processes/process_group.h"
+
 namespace emend {
 
 // The sum of x x^T over positions. Products of blocks of positions are computed in float32 and
@@ -21,6 +23,9 @@ class MomentAccumulator {
   // The upper triangle of the mean (see triangle.h), float32; undefined if the count is 0. Adds the
   // last, incomplete block and releases the sum, so nothing can be added afterwards.
   at::Tensor packed_mean();
+
+  // Replaces the sums of all processes, each of which calls this, by their total.
+  void sum_over(ProcessGroup& group);
 
   // The state as tensors of these names, and back. Throws emend::Error if a shape is wrong.
   void save(const std::string& prefix, std::map<std::string, at::Tensor>& tensors) const;

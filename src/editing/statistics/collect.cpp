@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <list>
+#include <optional>
 
 #include "editing/statistics/collect_state.h"
 #include "editing/statistics/moments_file.h"
@@ -28,7 +29,12 @@ double seconds_since(CollectClock::time_point begin) {
   return std::chrono::duration<double>(CollectClock::now() - begin).count();
 }
 
-std::string state_file(const std::string& output) { return output + ".state"; }
+std::string state_file(const std::string& output, int rank) {
+  return output + (rank == 0 ? ".state" : fmt::format(".state.{}", rank));
+}
+std::string state_file(const CollectMomentsJob& job) {
+  return state_file(job.output, job.group ? job.group->rank() : 0);
+}
 std::string part_file(const std::string& output, size_t group) {
   return fmt::format("{}.part{}", output, group);
 }
@@ -107,6 +113,10 @@ class GroupCollection {
     }
   }
 
+  void sum_over(ProcessGroup& group) {
+    for (auto& collector : collectors_) collector.sum_over(group);
+  }
+
   std::map<std::string, at::Tensor> tensors() const {
     std::map<std::string, at::Tensor> tensors;
     for (const auto& collector : collectors_) collector.save(tensors);
@@ -168,7 +178,8 @@ void write_output(const Vlm& vlm, const CollectMomentsJob& job, size_t groups,
 
 void remove_leftovers(const std::string& output) {
   std::error_code error;
-  std::filesystem::remove(state_file(output), error);
+  for (int rank = 0; std::filesystem::remove(state_file(output, rank), error) || rank == 0; ++rank) {
+  }
   for (size_t group = 0; std::filesystem::remove(part_file(output, group), error); ++group) {
   }
 }
@@ -186,11 +197,14 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
   const auto facts = facts_of(vlm, job);
   CollectState state;
   state.run = {{"model", vlm.fingerprint()}, {"facts", facts}, {"groups", names_of(groups)}};
-  if (path_exists(state_file(job.output)))
-    state = CollectState::load(state_file(job.output), state.run);
+  if (job.group) state.run["processes"] = job.group->size();
+  if (path_exists(state_file(job))) state = CollectState::load(state_file(job), state.run);
   const auto samples = job.samples.source.samples;
-  Progress progress("collecting statistics", samples * static_cast<int64_t>(groups.size()),
-                    state.group * samples + state.sample);
+  const bool writes = !job.group || job.group->writes();
+  std::optional<Progress> progress;
+  if (writes)
+    progress.emplace("collecting statistics", samples * static_cast<int64_t>(groups.size()),
+                     state.group * samples + state.sample);
   InterruptGuard guard;
   const auto begin = CollectClock::now();
   auto saved = begin;
@@ -203,10 +217,11 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
     const auto save = [&] {
       auto now = state;
       now.tensors = group.tensors();
-      now.save(state_file(job.output));
+      now.save(state_file(job));
       saved = CollectClock::now();
     };
     std::vector<TargetQuery> next;  // the rows of the next sample, if they are known
+    int64_t batch = 0;
     while (state.sample < samples) {
       // Samples of few rows share a batch; a sample is not divided if its rows fit into one.
       std::vector<TargetQuery> queries;
@@ -216,10 +231,11 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
         queries.insert(queries.end(), next.begin(), next.end());
         next.clear();
         ++state.sample;
-        progress.advance();
+        if (progress) progress->advance();
       }
-      group.run(queries);
-      if (InterruptGuard::interrupted()) {
+      if (!job.group || batch++ % job.group->size() == job.group->rank()) group.run(queries);
+      const bool interrupted = InterruptGuard::interrupted();
+      if (job.group ? job.group->any(interrupted) : interrupted) {
         save();
         return {{"interrupted", true},
                 {"done", state.group * samples + state.sample},
@@ -227,11 +243,14 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
       }
       if (seconds_since(saved) > job.seconds_between_states) save();
     }
-    MomentsFile::write(part_file(job.output, g), vlm.fingerprint(), facts, group.moments());
+    if (job.group) group.sum_over(*job.group);
+    if (writes)
+      MomentsFile::write(part_file(job.output, g), vlm.fingerprint(), facts, group.moments());
     state.sample = 0;
     state.group = static_cast<int64_t>(g) + 1;
-    if (state.group < static_cast<int64_t>(groups.size())) state.save(state_file(job.output));
+    if (state.group < static_cast<int64_t>(groups.size())) state.save(state_file(job));
   }
+  if (!writes) return {{"interrupted", false}};
   write_output(vlm, job, groups.size(), facts);
   remove_leftovers(job.output);
   return {{"sites", MomentsFile::open(job.output).counts()},

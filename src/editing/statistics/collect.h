@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "editing/statistics/samples.h"
+#include "io/processes/process_group.h"
 #include "models/caching/activation_store.h"
 #include "models/vlm.h"
 
@@ -21,6 +22,10 @@ struct CollectMomentsJob {
   std::string output;  // OUTPUT.state is used to continue
   double seconds_between_states = 300;
   ActivationStore* store = nullptr;  // for features of pictures
+  // Processes that share the batches of samples; null: this one alone. Rank 0 writes OUTPUT, and the
+  // others keep a state of their own (OUTPUT.state.1, ...). The sums differ from those of one process
+  // in rounding.
+  ProcessGroup* group = nullptr;
 };
 
 // Runs the model on right-padded batches of the samples, up to the last site, and writes the

@@ -47,6 +47,14 @@ PackedMoments SiteCollector::moments() {
   return moments;
 }
 
+void SiteCollector::sum_over(ProcessGroup& group) {
+  text_.sum_over(group);
+  image_.sum_over(group);
+  const auto count = at::tensor({first_count_}, at::kLong);
+  group.sum({count, first_sum_});
+  first_count_ = count.item<int64_t>();
+}
+
 void SiteCollector::save(std::map<std::string, at::Tensor>& tensors) const {
   text_.save(site_.name + "/text", tensors);
   image_.save(site_.name + "/image", tensors);

@@ -17,6 +17,8 @@ class SiteCollector {
 
   // An intervention that observes the site. `kinds` must outlive the run.
   Intervention observer(const PositionKinds& kinds);
+  // Replaces the sums of all processes, each of which calls this, by their total.
+  void sum_over(ProcessGroup& group);
   PackedMoments moments();  // ends the collection
 
   void save(std::map<std::string, at::Tensor>& tensors) const;

@@ -157,8 +157,46 @@ ExampleBatch prepare_examples(const Vlm& vlm, const std::vector<EditExample>& ex
   return batch;
 }
 
+namespace {
+
+// Less likely tokens are 0 in half precision, and then sorted by id.
+constexpr double kSmallestProbability = 1e-7;
+
+// Which of the gaps between the `count` + 1 most likely tokens matter; best: (L, count + 1).
+at::Tensor likely_gaps(const at::Tensor& best) {
+  return best.slice(-1, 0, best.size(-1) - 1).exp() > kSmallestProbability;
+}
+
+at::Tensor most_likely(const at::Tensor& before, int64_t count) {
+  return std::get<0>(before.topk(std::min(count + 1, before.size(-1)), -1));
+}
+
+// The numbers that losses are divided by, as means over the processes.
+struct LossCounts {
+  double image_positions = 0, text_positions = 0, gaps = 0;
+
+  LossCounts(const ExampleBatch& batch, const LossWeights& weights, ProcessGroup* group) {
+    for (const auto& part : batch.parts) {
+      if (!part.before.defined()) continue;
+      (part.pictures ? image_positions : text_positions) +=
+          static_cast<double>(part.before.size(0));
+      if (part.pictures && weights.ranks > 0)
+        gaps += likely_gaps(most_likely(part.before, weights.ranked)).sum().item<double>();
+    }
+    if (!group) return;
+    const auto sums = at::tensor({image_positions, text_positions, gaps}, at::kDouble);
+    group->sum({sums});
+    double* const counts[] = {&image_positions, &text_positions, &gaps};
+    for (int64_t i = 0; i < 3; ++i) *counts[i] = sums[i].item<double>() / group->size();
+  }
+};
+
+}  // namespace
+
 EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
-                       const std::vector<EditDeltas>& deltas, const LossWeights& weights) {
+                       const std::vector<EditDeltas>& deltas, const LossWeights& weights,
+                       ProcessGroup* group) {
+  const LossCounts counts(batch, weights, group);
   EditLosses losses;
   std::vector<at::Tensor> terms;
   const auto examples = static_cast<double>(batch.edits.answers.size());
@@ -179,28 +217,30 @@ EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
     }
     if (!part.before.defined()) continue;
     auto after = logp.narrow(0, answered, part.before.size(0));
-    auto divergence = (part.before.exp() * (part.before - after)).sum(-1).mean();
+    auto divergence = (part.before.exp() * (part.before - after)).sum() /
+                      (part.pictures ? counts.image_positions : counts.text_positions);
     count(weights.locality, divergence,
           part.pictures ? losses.image_locality : losses.text_locality);
     if (part.pictures && weights.ranks > 0)
-      count(weights.ranks, shrunk_gaps(part.before, after, weights.ranked), losses.ranks);
+      count(weights.ranks, shrunk_gaps(part.before, after, weights.ranked, counts.gaps),
+            losses.ranks);
   }
   // The edits may not affect any question.
   losses.total = terms.empty() ? at::zeros({}) : at::stack(terms).sum();
   return losses;
 }
 
-at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count) {
-  // Less likely tokens are 0 in half precision, and then sorted by id.
-  constexpr double kSmallest = 1e-7;
+at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count,
+                       double number) {
   // In nats; tokens with a smaller gap change their order easily.
   constexpr double kSoft = 0.02;
   auto [best, ids] = before.topk(std::min(count + 1, before.size(-1)), -1);
   auto gaps = [](const at::Tensor& x) { return x.slice(-1, 0, x.size(-1) - 1) - x.slice(-1, 1); };
   auto was = gaps(best);
-  auto counts = best.slice(-1, 0, best.size(-1) - 1).exp() > kSmallest;
+  auto counts = likely_gaps(best);
   auto shrunk = at::clamp_min(was - gaps(after.gather(-1, ids)), 0) / (was + kSoft);
-  return (shrunk * counts).sum() / counts.sum().clamp_min(1);
+  const double gap_count = number > 0 ? number : std::max(1.0, counts.sum().item<double>());
+  return (shrunk * counts).sum() / gap_count;
 }
 
 }  // namespace emend

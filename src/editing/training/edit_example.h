@@ -6,6 +6,7 @@
 #include "editing/editor.h"
 #include "editing/settings/settings.h"
 #include "editing/training/gradient_factors.h"
+#include "io/processes/process_group.h"
 
 namespace emend {
 
@@ -62,13 +63,17 @@ struct EditLosses {
   at::Tensor total;  // weighted sum
   double generality = 0, image_locality = 0, text_locality = 0, ranks = 0;
 };
+// With a group of processes, each of which calls this, the means of their losses are the losses of all
+// examples.
 EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
-                       const std::vector<EditDeltas>& deltas, const LossWeights& weights);
+                       const std::vector<EditDeltas>& deltas, const LossWeights& weights,
+                       ProcessGroup* group = nullptr);
 
 // Returns how much the gaps between successive tokens among the `count` + 1 most likely ones of
 // `before` shrank, relative to the gaps; 0 if none did. This is a surrogate for top-k agreement,
 // which ignores changes that keep the order, and is sensitive where KL is not. before, after: (L,
-// V) log-probabilities.
-at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count);
+// V) log-probabilities. `number`: the number of gaps to divide by; 0: that of `before`.
+at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count,
+                       double number = 0);
 
 }  // namespace emend

@@ -61,8 +61,9 @@ std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor
                           fmt::join(trainable_editor_names(), ", ")));
 }
 
-Trainer::Trainer(TrainableEditor& trainable)
-    : trainable_(trainable), parameters_(trainable.parameters()) {
+Trainer::Trainer(TrainableEditor& trainable, ProcessGroup* group)
+    : trainable_(trainable), group_(group), parameters_(trainable.parameters()) {
+  trainable.share(group);
   for (const auto& one : parameters_) {
     gathered_.push_back(at::zeros_like(one.tensor).detach());
     means_.push_back(at::zeros_like(one.tensor).detach());
@@ -80,6 +81,7 @@ EditLosses Trainer::step(const std::vector<EditExample>& examples) {
     gradients = torch::autograd::grad({losses.total}, leaves, {}, false, false,
                                       /*allow_unused=*/true);
   at::NoGradGuard no_grad;
+  if (group_) average(gradients, losses);
   ++steps_;
   bool finite = std::isfinite(losses.total.item<double>());
   for (const auto& gradient : gradients)
@@ -101,6 +103,23 @@ EditLosses Trainer::step(const std::vector<EditExample>& examples) {
   }
   if (steps_ % trainable_.training().accumulate == 0 && pending_ > 0) update();
   return losses;
+}
+
+void Trainer::average(std::vector<at::Tensor>& gradients, EditLosses& losses) const {
+  gradients.resize(parameters_.size());
+  for (size_t i = 0; i < gradients.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = at::zeros_like(parameters_[i].tensor);
+  double* const values[] = {&losses.generality, &losses.image_locality, &losses.text_locality,
+                            &losses.ranks};
+  const auto scalars = at::empty({5}, at::kDouble);
+  for (int64_t i = 0; i < 4; ++i) scalars[i] = *values[i];
+  scalars[4] = losses.total.item<double>();
+  auto all = gradients;
+  all.push_back(scalars);
+  group_->sum(all);
+  for (auto& tensor : all) tensor.div_(group_->size());
+  for (int64_t i = 0; i < 4; ++i) *values[i] = scalars[i].item<double>();
+  losses.total = scalars[4];
 }
 
 void Trainer::update() {

@@ -7,6 +7,7 @@
 
 #include "editing/training/checkpoint.h"
 #include "editing/training/edit_example.h"
+#include "io/processes/process_group.h"
 
 namespace emend {
 
@@ -50,6 +51,10 @@ class TrainableEditor {
   // All tensors of the editor and of its training state.
   virtual std::map<std::string, at::Tensor> tensors() const = 0;
   virtual void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) = 0;
+  // Whether the losses of a step are means over its examples, which several processes can compute.
+  virtual bool has_independent_examples() const { return pooled_records() == 0; }
+  // Called once with the processes that share the examples of each step.
+  void share(ProcessGroup* group) { group_ = group; }
   virtual EditLosses losses(const std::vector<EditExample>& examples) = 0;
   // The number of records, after those of validation, that are kept out of training for
   // add_calibration, which is called once for each before training begins.
@@ -64,6 +69,9 @@ class TrainableEditor {
   virtual void on_validation(double) {}
   // The editor in its current state, for validation. It is valid as long as the trainable.
   virtual std::unique_ptr<Editor> as_editor() const = 0;
+
+ protected:
+  ProcessGroup* group_ = nullptr;  // null: this process alone
 };
 
 // `settings` has the settings of the editor and of TrainSettings. Throws emend::Error if the editor
@@ -75,7 +83,9 @@ std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor
 // Takes training steps: gradients, their accumulation, clipping, and Adam.
 class Trainer {
  public:
-  explicit Trainer(TrainableEditor& trainable);
+  // With a group of processes, each takes an equal share of the examples of a step, and the
+  // gradients and losses are their means over the processes.
+  explicit Trainer(TrainableEditor& trainable, ProcessGroup* group = nullptr);
 
   // A step with gradients that are not finite changes nothing and is counted. The tenth successive
   // one throws emend::Error.
@@ -105,8 +115,10 @@ class Trainer {
  private:
   void update();
   void swap_averages();
+  void average(std::vector<at::Tensor>& gradients, EditLosses& losses) const;
 
   TrainableEditor& trainable_;
+  ProcessGroup* group_;
   std::vector<TrainableParameter> parameters_;
   // Sums of gradients, and Adam's moving means.
   std::vector<at::Tensor> gathered_, means_, squares_;

@@ -100,6 +100,24 @@ AppliedEdit Judge::make(Candidate& candidate, std::vector<RecordState>& states, 
   return edit;
 }
 
+std::vector<Judge::Verdict> Judge::judge_edits(std::vector<Candidate>& candidates, size_t begin,
+                                               size_t end, const std::function<bool()>& stopped) {
+  std::vector<RecordState> states;
+  for (auto index = begin; index < end; ++index) states.push_back({index});
+  std::vector<std::optional<AppliedEdit>> edits(candidates.size());
+  std::vector<Verdict> verdicts;
+  for (auto& state : states) {
+    for (size_t c = 0; c < candidates.size(); ++c) {
+      if (stopped()) return verdicts;
+      if (candidates[c].edits_records() && !edits[c])
+        edits[c] = make(candidates[c], states, /*keep=*/false);
+      verdicts.push_back(judge(candidates[c], state, edits[c] ? &*edits[c] : nullptr));
+    }
+    state.baselines.clear();
+  }
+  return verdicts;
+}
+
 Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
                             const AppliedEdit* edit) {
   Verdict verdict;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -60,6 +61,11 @@ class Judge {
     nlohmann::json sample;  // without the fields that the run adds
     nlohmann::json timing;
   };
+  // Makes one edit of the records [begin, end) by each candidate, judges it on each record, and
+  // removes it. The verdicts are in the order of records, and of candidates within a record. When
+  // `stopped` returns true, the rest is left out.
+  std::vector<Verdict> judge_edits(std::vector<Candidate>& candidates, size_t begin, size_t end,
+                                   const std::function<bool()>& stopped);
   // `edit`: null for an earlier edit, which is among the candidate's edits.
   Verdict judge(const Candidate& candidate, RecordState& state, const AppliedEdit* edit);
   // The number of questions that the model with the candidate's edits answers rightly.

@@ -96,7 +96,8 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
   compare(run, theirs);
 }
 
-void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs) const {
+std::optional<RunDifference> first_difference(const nlohmann::json& ours,
+                                              const nlohmann::json& theirs) {
   auto expected = with_canonical_modules(ours);
   expected["format"] = kFormat;
   expected["version"] = 1;
@@ -108,11 +109,18 @@ void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs
     nlohmann::json::json_pointer where(path);
     auto name = path.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
-    throw Error(kRunFolderPlace,
-                fmt::format("'{}' contains a run with other options: {} was {} and is now {}",
-                            directory_, name, text_at(theirs, where), text_at(expected, where)),
-                kAnother);
+    return RunDifference{name, text_at(expected, where), text_at(theirs, where)};
   }
+  return std::nullopt;
+}
+
+void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs) const {
+  if (const auto difference = first_difference(ours, theirs))
+    throw Error(
+        kRunFolderPlace,
+        fmt::format("'{}' contains a run with other options: {} was {} and is now {}", directory_,
+                    difference->field, difference->theirs, difference->ours),
+        kAnother);
 }
 
 std::vector<std::string> RunFolder::labels() const {

@@ -13,6 +13,7 @@
 #include "evaluation/bench/results_writer.h"
 #include "evaluation/bench/samples_writer.h"
 #include "evaluation/bench/schedule.h"
+#include "evaluation/bench/shared_blocks.h"
 #include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -107,6 +108,14 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
     throw Error("evaluation::runner",
                 "patches cannot be saved in single mode, because each edit is removed",
                 "use --mode sequential or batch, or make the edit with `emend edit`");
+  if (options.shared && options.mode == Mode::sequential)
+    throw Error("evaluation::runner",
+                "edits of a sequence depend on each other, so several processes cannot share them",
+                "use one process, or compare the editors in separate runs and merge them with "
+                "emend report");
+  if (options.shared && options.save_patches)
+    throw Error("evaluation::runner", "several processes save no patches",
+                "remove --save-patches, or use one process");
   const auto together = suite.records_together();
   if (options.mode != Mode::sequential && records_per_edit(options) % together != 0)
     throw Error("evaluation::runner",
@@ -134,17 +143,29 @@ size_t records_in_all(const RunOptions& options, size_t records) {
   return all;
 }
 
+constexpr const char* kSharedRun = "bench/run";
+
+// Pairs of sample and timing.
+nlohmann::json judge_block(Judge& judge, std::vector<Candidate>& candidates, size_t begin,
+                           size_t end, const std::function<bool()>& stopped) {
+  auto lines = nlohmann::json::array();
+  for (auto& [sample, timing] : judge.judge_edits(candidates, begin, end, stopped))
+    lines.push_back({std::move(sample), std::move(timing)});
+  return lines;
+}
+
 // A run in progress. Judgments have a fixed order. Those of an earlier process are read from the
 // files, and the others are made.
 class Job {
  public:
   Job(const Suite& suite, const RunOptions& options, std::vector<Candidate>& candidates,
-      const RunFolder& folder, const nlohmann::json& run, Judge judge)
+      const RunFolder& folder, const nlohmann::json& run, Judge judge, ProcessGroup* group)
       : suite_(suite),
         options_(options),
         candidates_(candidates),
         folder_(folder),
         judge_(std::move(judge)),
+        group_(group),
         results_(run),
         samples_(folder.file("samples.jsonl")),
         timings_(folder.file("timings.jsonl"), /*durable=*/false),
@@ -162,10 +183,15 @@ class Job {
   }
 
   RunOutcome run() {
-    const auto group = records_per_edit(options_);
+    const auto step = records_per_edit(options_);
     hold_exam(0);
-    for (size_t first = 0; first < suite_.size() && !stopped(); first += group) {
-      const auto edits = std::min(first + group, suite_.size());
+    for (size_t first = 0; first < suite_.size() && !stopped(); first += step) {
+      // Lines of an earlier run are read in this process, and its last edit may be incomplete.
+      if (group_ && lines_ >= samples_.size()) {
+        judge_shared({first, suite_.size(), step});
+        break;
+      }
+      const auto edits = std::min(first + step, suite_.size());
       edit_and_judge(first, edits);
       bool again = options_.mode == Mode::sequential &&
                    std::binary_search(options_.judge_at.begin(), options_.judge_at.end(), edits);
@@ -229,6 +255,27 @@ class Job {
       next_record();
       if (stopped()) return;
     }
+  }
+
+  // The records that the processes of the group judge together.
+  void judge_shared(const SharedBlocks::Range& range) {
+    SharedBlocks blocks(*group_, [&](size_t begin) {
+      return judge_block(judge_, candidates_, begin, std::min(begin + range.step, range.end),
+                         [&] { return stopped(); });
+    });
+    blocks.open(range);
+    for (auto begin = range.first; begin < range.end; begin += range.step) {
+      const auto lines = blocks.take(begin);
+      for (size_t i = 0; i < lines.size() && !stopped(); ++i) {
+        RecordState state{lines[i].at(0).at("index")};
+        const bool unread = lines[i].at(0).value("stage", "") == "reading";
+        if (i % candidates_.size() == 0 && !unread) state.record = suite_.record(state.index);
+        keep(state, {lines[i].at(0), lines[i].at(1)});
+        if ((i + 1) % candidates_.size() == 0) next_record();
+      }
+      if (stopped()) break;
+    }
+    blocks.close();
   }
 
   void judge_again(size_t index, size_t edits) {
@@ -386,6 +433,7 @@ class Job {
   std::vector<Candidate>& candidates_;
   const RunFolder& folder_;
   Judge judge_;
+  ProcessGroup* group_;  // null: this process judges all records
   Results results_;
   JsonLines samples_, timings_;
   std::unique_ptr<JsonLines> exams_;
@@ -418,18 +466,19 @@ Runner::Runner(const Suite& suite, const std::vector<EditorSpec>& editors, RunOp
     : suite_(suite),
       options_(checked_options(suite, std::move(options))),
       candidates_(make_candidates(editors, options_)),
-      run_(describe_run(suite, candidates_, options_)),
-      folder_(options_.directory, run_, options_.restart) {
+      run_(describe_run(suite, candidates_, options_)) {
+  if (options_.directory.empty()) return;
+  folder_.emplace(options_.directory, run_, options_.restart);
   // An earlier run in the folder keeps its labels: its `ft:vision` is today's `ft:connector`.
-  const auto labels = folder_.labels();
+  const auto labels = folder_->labels();
   for (size_t i = 0; i < labels.size(); ++i) {
     candidates_[i].label = labels[i];
     run_["editors"][i]["label"] = labels[i];
   }
 }
 
-RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
-  Judge judge(vlm, suite_, store, options_.reuse, candidates_);
+// run.json with the fields that are known after the model is opened.
+nlohmann::json Runner::complete_run(const Vlm& vlm) const {
   auto run = run_;
   run["config"]["model"] = {{"folder", vlm.folder}, {"fingerprint", vlm.fingerprint()}};
   // The chat templates around the protocol's prompts, if the model has any.
@@ -446,7 +495,13 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
     if (auto& editor = run["editors"][i]; editor.contains("protocol"))
       editor["protocol"] = to_json(candidates_[i].protocol, vlm);
   run["config"]["threads"] = at::get_num_threads();
-  run = folder_.begin(run);
+  return run;
+}
+
+RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store, ProcessGroup* group) {
+  Judge judge(vlm, suite_, store, options_.reuse, candidates_);
+  const auto run = folder_->begin(complete_run(vlm));
+  if (group) group->set(kSharedRun, run.dump());
   for (auto& candidate : candidates_) {
     candidate.edits = {};
     candidate.failed_records.clear();
@@ -454,7 +509,27 @@ RunOutcome Runner::run(const Vlm& vlm, ActivationStore* store) {
   }
   std::optional<InterruptGuard> guard;
   if (!options_.on_judged) guard.emplace();
-  return Job(suite_, options_, candidates_, folder_, run, std::move(judge)).run();
+  return Job(suite_, options_, candidates_, *folder_, run, std::move(judge), group).run();
+}
+
+void Runner::work(const Vlm& vlm, ActivationStore* store, ProcessGroup& group) {
+  Judge judge(vlm, suite_, store, options_.reuse, candidates_);
+  const InterruptGuard guard;
+  const auto run = nlohmann::json::parse(group.wait(kSharedRun, 0));
+  if (const auto difference = first_difference(complete_run(vlm), run))
+    throw Error("evaluation::runner",
+                fmt::format("{} is {} in rank {}, but {} in rank 0", difference->field,
+                            difference->ours, group.rank(), difference->theirs),
+                "start all processes with the same program, model, arguments and threads");
+  for (size_t i = 0; i < candidates_.size(); ++i)
+    candidates_[i].label = run.at("editors").at(i).at("label");
+  std::unique_ptr<SharedBlocks> blocks;
+  const auto stopped = [&] { return InterruptGuard::interrupted() || blocks->closed(); };
+  const auto step = records_per_edit(options_);
+  blocks = std::make_unique<SharedBlocks>(group, [&](size_t begin) {
+    return judge_block(judge, candidates_, begin, std::min(begin + step, suite_.size()), stopped);
+  });
+  blocks->work([] { return InterruptGuard::interrupted(); });
 }
 
 }  // namespace emend

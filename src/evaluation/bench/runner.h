@@ -11,6 +11,7 @@
 
 #include "evaluation/bench/judge.h"
 #include "evaluation/bench/run_folder.h"
+#include "io/processes/process_group.h"
 #include "models/caching/activation_store.h"
 #include "models/vlm.h"
 
@@ -22,7 +23,7 @@ struct RunOptions {
   // several records can be one edit, too.
   enum class Mode { single, sequential, batch };
 
-  std::string directory;
+  std::string directory;  // empty: this process writes no files, and only `work` is called
   bool restart = false;  // discard an earlier run in the folder
   Mode mode = Mode::single;
   std::optional<size_t> batch_size = {};  // none: 1 in sequential mode, 10 in batch mode
@@ -35,6 +36,7 @@ struct RunOptions {
   size_t exam_questions = 200;
   bool oracle = false;  // add an ideal editor, whose scores are the ceiling (Oracle)
   bool reuse = true;    // false: share no computations
+  bool shared = false;  // several processes judge the records
   // sequential: DIRECTORY/patches/LABEL.patch contains all edits of an editor. batch:
   // LABEL-batch-0001.patch and so on contain one batch each. A resumed run writes the same files.
   bool save_patches = false;
@@ -64,14 +66,20 @@ class Runner {
 
   // Throws emend::Error when an editor cannot edit this model, when the folder has a run of another
   // model, and when the folder is no longer writable.
-  RunOutcome run(const Vlm& vlm, ActivationStore* store = nullptr);
+  // With a group of processes, rank 0 calls run, and the others call work.
+  RunOutcome run(const Vlm& vlm, ActivationStore* store = nullptr, ProcessGroup* group = nullptr);
+  // Judges records for rank 0 until all are judged, and writes no files. Throws emend::Error if rank 0
+  // runs another model, other editors or other options.
+  void work(const Vlm& vlm, ActivationStore* store, ProcessGroup& group);
 
  private:
+  nlohmann::json complete_run(const Vlm& vlm) const;
+
   const Suite& suite_;
   RunOptions options_;
   std::vector<Candidate> candidates_;  // base first
   nlohmann::json run_;                 // run.json without the fields of the model
-  RunFolder folder_;
+  std::optional<RunFolder> folder_;
 };
 
 const char* mode_name(RunOptions::Mode mode);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "io/error.h"
@@ -137,7 +138,25 @@ void convert_output(const TrainJob& job, const EditorCheckpoint& state) {
                   job.output);
 }
 
+// Whether the processes of the job can share the examples of a step.
+void check_group(const TrainableEditor& trainable, const ProcessGroup& group) {
+  if (!trainable.has_independent_examples())
+    throw Error("evaluation::train",
+                fmt::format("{} compares all examples of a step with each other, so several "
+                            "processes cannot share them",
+                            trainable.editor()),
+                "use one process");
+  const auto batch = trainable.training().batch;
+  if (batch % group.size() != 0)
+    throw Error("evaluation::train",
+                fmt::format("a step of {} examples cannot be divided among {} processes", batch,
+                            group.size()),
+                fmt::format("use a multiple of {}, such as --set batch={}", group.size(),
+                            (batch / group.size() + 1) * group.size()));
+}
+
 void check(const TrainableEditor& trainable, const TrainJob& job) {
+  if (job.group) check_group(trainable, *job.group);
   const auto validation = trainable.training().validation;
   const auto calibration = trainable.calibration_records();
   if (job.suite->size() < static_cast<size_t>(validation + calibration) + 1)
@@ -210,7 +229,9 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
                    {"best", nullptr},
                    {"worse_in_a_row", 0},
                    {"seconds", 0.0}};
-  Trainer trainer(trainable);
+  Trainer trainer(trainable, job.group);
+  const bool writes = !job.group || job.group->writes();
+  const auto any = [&](bool flag) { return job.group ? job.group->any(flag) : flag; };
   Sums sums;
   if (!job.from.empty() && !job.resume) {
     auto earlier = load_checkpoint(job.from, trainable.initial_editors(), file.base);
@@ -233,11 +254,12 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     sums.load(state.training.at("sums"));
     state.training.erase("sums");
     file.training = state.training;
-    convert_output(job, file);
+    if (writes) convert_output(job, file);
   }
-  if (job.restart)
+  if (job.restart && writes)
     for (const auto& path : {job.output, state_file}) std::filesystem::remove(path);
   auto save_state = [&] {
+    if (!writes) return;
     auto state = file;
     state.training["sums"] = sums.state();
     state.tensors = trainer.state();
@@ -249,7 +271,9 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
   collect(trainable, job);
   Order order(static_cast<size_t>(held_out), job.suite->size(), job.seed);
   InterruptGuard guard;
-  Progress progress(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
+  std::optional<Progress> progress;
+  if (writes)
+    progress.emplace(fmt::format("training {}", file.editor), settings.steps, trainer.steps());
   const auto begin = Clock::now();
   const double seconds_before = file.training.at("seconds");
   auto validate_averaged = [&] {
@@ -265,10 +289,12 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     training["skipped_steps"] = trainer.skipped();
     training["seconds"] =
         seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
-    logger().info("step {}: generality {:.4f}, locality image {:.5f} text {:.5f}, ranks {:.4f}; {}",
-                  trainer.steps(), entry["generality"].get<double>(),
-                  entry["image_locality"].get<double>(), entry["text_locality"].get<double>(),
-                  entry["ranks"].get<double>(), shown(scores));
+    if (writes)
+      logger().info(
+          "step {}: generality {:.4f}, locality image {:.5f} text {:.5f}, ranks {:.4f}; {}",
+          trainer.steps(), entry["generality"].get<double>(),
+          entry["image_locality"].get<double>(), entry["text_locality"].get<double>(),
+          entry["ranks"].get<double>(), shown(scores));
     // Of equal scores, the last one is the best, because a small validation does not tell them
     // apart.
     const double best =
@@ -277,7 +303,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     if (score >= best) {
       training["best"] = entry;
       file.tensors = trainable.tensors();
-      save_checkpoint(job.output, file, job.dtype);
+      if (writes) save_checkpoint(job.output, file, job.dtype);
       file.tensors.clear();
     }
     sums = {};
@@ -291,28 +317,36 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     return settings.patience > 0 && file.training["worse_in_a_row"] >= settings.patience;
   };
 
-  while (trainer.steps() < settings.steps && !stalled() && !InterruptGuard::interrupted()) {
+  bool interrupted = false;
+  const auto goes_on = [&] {
+    interrupted = any(InterruptGuard::interrupted());
+    return !interrupted && !any(stalled());
+  };
+  const int64_t rank = job.group ? job.group->rank() : 0, size = job.group ? job.group->size() : 1;
+  while (trainer.steps() < settings.steps && goes_on()) {
     std::vector<EditExample> examples;
-    for (int64_t i = 0; i < settings.batch && trainable.pooled_records() == 0; ++i) {
+    for (int64_t i = rank; i < settings.batch && trainable.pooled_records() == 0; i += size) {
       const auto number = trainer.steps() * settings.batch + i;
       examples.push_back(example_of(job.suite->record(order.at(number)), job.protocol,
                                     settings.include_edit_prompt));
     }
     auto losses = trainer.step(examples);
     sums.add(losses);
-    progress.note(fmt::format("loss {:.4f}, locality {:.5f}", losses.generality,
-                              losses.image_locality + losses.text_locality));
-    progress.set(trainer.steps());
+    if (progress) {
+      progress->note(fmt::format("loss {:.4f}, locality {:.5f}", losses.generality,
+                                 losses.image_locality + losses.text_locality));
+      progress->set(trainer.steps());
+    }
     if (trainer.steps() % settings.validate == 0 || trainer.steps() == settings.steps) validate();
   }
-  if (InterruptGuard::interrupted()) {
+  if (interrupted) {
     save_state();
     logger().warn("stopped at step {}; use --resume to continue from '{}'", trainer.steps(),
                   state_file);
   }
   auto facts = file.training;
   facts["steps"] = trainer.steps();
-  facts["interrupted"] = InterruptGuard::interrupted();
+  facts["interrupted"] = interrupted;
   return facts;
 }
 

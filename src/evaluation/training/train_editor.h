@@ -6,6 +6,7 @@
 
 #include "editing/training/trainer.h"
 #include "evaluation/measuring/averages.h"
+#include "io/processes/process_group.h"
 #include "suites/suite.h"
 
 namespace emend {
@@ -21,6 +22,9 @@ struct TrainJob {
   std::string from = {};  // checkpoint to initialize the networks from
   int64_t seed = 0;       // for the order of records
   ActivationStore* store = nullptr;
+  // Processes that share the examples of each step; null: this one alone. Rank 0 writes the files.
+  // Losses differ from those of one process in rounding. Each process validates on all records.
+  ProcessGroup* group = nullptr;
 };
 
 // A training example: the edit, probes that should follow it, and probes that should not change.

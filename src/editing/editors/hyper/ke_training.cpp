@@ -83,7 +83,7 @@ EditLosses TrainableKe::losses(const std::vector<EditExample>& examples) {
       state_->make(vlm_, batch.edit_pass, batch.edits, edit_texts(vlm_, edits, {}, store_), {});
   auto weights = settings_.weights;
   weights.locality = alpha_.item<double>();
-  auto losses = edit_losses(model, batch, made.deltas, weights);
+  auto losses = edit_losses(model, batch, made.deltas, weights, group_);
   // The networks treat alpha as a constant. The gradient of alpha is the excess with its sign
   // reversed.
   const double margin = margin_.item<double>();

@@ -60,19 +60,24 @@ MendNetwork::MendNetwork(const std::vector<Site>& sites, const Options& options)
   for (auto& [name, tensor] : parameters()) tensor.requires_grad_();
 }
 
-void MendNetwork::observe(const std::vector<GradientFactors>& factors) {
+void MendNetwork::observe(const std::vector<GradientFactors>& factors, ProcessGroup* group) {
   at::NoGradGuard no_grad;
   for (auto& shape : shapes_) {
     for (auto i : shape.sites) {
-      if (!factors.at(i).input.defined()) continue;
-      auto z = tokens_of(factors[i]).z;
-      if (z.size(0) == 0) continue;
+      auto z = factors.at(i).input.defined() ? tokens_of(factors[i]).z
+                                             : shape.mean.new_zeros({0, shape.mean.size(0)});
+      auto number = at::full({1}, static_cast<double>(z.size(0)), at::kDouble);
+      auto mean = z.sum(0);
+      if (group) group->sum({number, mean});
+      const auto added = number.item<double>();
+      if (added == 0) continue;
+      mean.div_(added);
+      auto moved = (z - mean).square().sum(0);
+      if (group) group->sum({moved});
       // Chan's parallel update gives the same result as one update per token.
-      auto added = static_cast<double>(z.size(0));
       auto count = shape.count.item<double>() + added;
-      auto mean = z.mean(0);
       auto off = mean - shape.mean;
-      shape.moved.add_((z - mean).square().sum(0));
+      shape.moved.add_(moved);
       shape.moved.add_(off.square(), (count - added) * added / count);
       shape.mean.add_(off, added / count);
       shape.count.fill_(count);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "editing/training/gradient_factors.h"
+#include "io/processes/process_group.h"
 
 namespace emend {
 
@@ -27,8 +28,9 @@ class MendNetwork {
   MendNetwork(const std::vector<Site>& sites, const Options& options);
 
   const std::vector<Site>& sites() const { return sites_; }
-  // Updates means and deviations with the tokens of the factors (training only).
-  void observe(const std::vector<GradientFactors>& factors);
+  // Updates means and deviations with the tokens of the factors (training only), and with those of the
+  // other processes of the group, which call this, too.
+  void observe(const std::vector<GradientFactors>& factors, ProcessGroup* group = nullptr);
   int64_t rounds() const { return rounds_; }
   // Returns the deltas of edits, one for each row of the factors. Sites without factors are
   // omitted. Tokens whose u or v is all zero are skipped.

@@ -55,8 +55,8 @@ EditLosses TrainableMend::losses(const std::vector<EditExample>& examples) {
   auto batch = prepare(examples, state_->network.sites(), settings_.weights.end_of_answer);
   auto made =
       state_->make(model, batch.edit_pass, batch.edits, {},
-                   [&](const std::vector<GradientFactors>& f) { state_->network.observe(f); });
-  return edit_losses(model, batch, made.deltas, settings_.weights);
+                   [&](const std::vector<GradientFactors>& f) { state_->network.observe(f, group_); });
+  return edit_losses(model, batch, made.deltas, settings_.weights, group_);
 }
 
 }  // namespace emend

@@ -39,6 +39,8 @@ class TrainableSerac : public TrainableEditor {
   }
   // `generality` has the nll and the share of questions wrongly out of scope. The localities have
   // the shares of questions wrongly in scope.
+  // Its questions are compared with the edits of all examples.
+  bool has_independent_examples() const override { return false; }
   EditLosses losses(const std::vector<EditExample>& examples) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<SeracEditor>(std::shared_ptr<const SeracState>(state_));
