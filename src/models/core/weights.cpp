@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "io/cpu.h"
 #include "io/error.h"
 #include "models/core/precision.h"
 #include "nn/linear/upcast.h"
@@ -29,6 +30,7 @@ bool is_benign_buffer(const std::string& name) {
 
 Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)
     : dtype_(dtype), device_(device) {
+  limit_simd_targets();  // before LibTorch's first product
   checkpoint_ = std::make_shared<const Checkpoint>(std::move(checkpoint));
   for (const auto& name : checkpoint_->names()) {
     const auto& info = checkpoint_->info(name);
@@ -38,7 +40,9 @@ Weights::Weights(Checkpoint checkpoint, at::ScalarType dtype, at::Device device)
 }
 
 Weights::Weights(Initializer initialize, at::ScalarType dtype, at::Device device)
-    : dtype_(dtype), device_(device), initialize_(std::move(initialize)) {}
+    : dtype_(dtype), device_(device), initialize_(std::move(initialize)) {
+  limit_simd_targets();
+}
 
 Weights::Weights(const std::vector<WeightInfo>& listing, at::ScalarType dtype, at::Device device)
     : dtype_(dtype), device_(device) {
