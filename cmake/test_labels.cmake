@@ -25,7 +25,8 @@ set(EMEND_SLOW_TESTS
   ArchitectureProgramTest 130
   Install 116
   ArchitecturesTest 73
-  ProgramTest 69
+  ProgramTest 22
+  ProcessesProgramTest 33
   TraceTest 48
   Docs 44
   Workbench 40
@@ -43,7 +44,8 @@ set(EMEND_SLOW_TESTS
   MeasureReuseTest 10
   MeasureTest 9
   WorkbenchTest 8
-  RunnerTest 8
+  RunnerTest 6
+  RunnerResumeTest 3
   ScenesSuite 7
   Configs 7
   MendTest 7
@@ -67,6 +69,7 @@ set(EMEND_SLOW_TESTS
   MeasureRequestsTest 4
   PatchTest 4
   IkeJudgingTest 4
+  ArgumentsProgramTest 5
   Listed 4
   ExportProgramTest 4
   HttpServerTest 3
