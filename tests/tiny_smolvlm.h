@@ -2,7 +2,7 @@
 
 #include "tests/tiny_llava.h"
 
-// A tiny SmolVLM folder with random weights: pictures of up to 3 x 3 tiles, 4 positions per tile.
+// A tiny SmolVLM folder with random weights: tiles of 16 pixels, 4 positions per tile.
 namespace emend::testing {
 
 inline nlohmann::json tiny_smolvlm_config() {
@@ -25,14 +25,19 @@ inline nlohmann::json tiny_smolvlm_config() {
             {"patch_size", 4}}}};
 }
 
+// A picture has up to longest_edge / 16 tiles in each direction.
+inline void write_tiny_smolvlm_processor(const std::string& folder, int longest_edge) {
+  write_text(folder + "/preprocessor_config.json",
+             nlohmann::json{{"image_processor_type", "SmolVLMImageProcessor"},
+                            {"size", {{"longest_edge", longest_edge}}},
+                            {"max_image_size", {{"longest_edge", 16}}}}
+                 .dump());
+}
+
 inline void write_tiny_smolvlm(const std::string& folder, uint64_t seed = 0) {
   write_tiny_model(folder, tiny_smolvlm_config(), seed);
   write_text(folder + "/tokenizer.json", tiny_tokenizer_with_placeholder().dump());
-  write_text(folder + "/preprocessor_config.json",
-             nlohmann::json{{"image_processor_type", "SmolVLMImageProcessor"},
-                            {"size", {{"longest_edge", 48}}},
-                            {"max_image_size", {{"longest_edge", 16}}}}
-                 .dump());
+  write_tiny_smolvlm_processor(folder, 32);  // each tile has 17 positions of text
   write_text(folder + "/processor_config.json", nlohmann::json{{"image_seq_len", 4}}.dump());
 }
 

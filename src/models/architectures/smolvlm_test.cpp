@@ -29,7 +29,10 @@ class SmolVlmFolder : public ::testing::Test {
  protected:
   ThreadGuard threads_{1};
 
-  SmolVlmFolder() { testing::write_tiny_smolvlm(folder.path()); }
+  SmolVlmFolder() {
+    testing::write_tiny_smolvlm(folder.path());
+    testing::write_tiny_smolvlm_processor(folder.path(), 48);
+  }
   TemporaryFolder folder;
 };
 
