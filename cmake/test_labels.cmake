@@ -42,7 +42,6 @@ set(EMEND_SLOW_TESTS
   ProtocolProgramTest 10
   MeasureReuseTest 10
   MeasureTest 9
-  WorkbenchTest 8
   RunnerTest 8
   ScenesSuite 7
   Configs 7
@@ -70,6 +69,7 @@ set(EMEND_SLOW_TESTS
   Listed 4
   ExportProgramTest 4
   HttpServerTest 3
+  WorkbenchJobsTest 3
   Generate 3
   SeracBundledTest 3
   MeasureBundledTest 3
@@ -84,6 +84,7 @@ set(EMEND_SLOW_TESTS
   MmeditTest 3
   MixedModel 3
   ChatTemplate 2
+  WorkbenchEditsTest 2
   Agreement 2
   FtTest 2
   SafetensorsFuzz 2
