@@ -49,7 +49,7 @@ std::string model_card(const std::string& name, const Vlm& vlm, const nlohmann::
   card += fmt::format(
       "tags:\n- emend\n- model-editing\n---\n\n# {}\n\n"
       "`{}` with edits in its weights. Tensors that the edits do not change are those of the base "
-      "model.\n\n| prompt | answer since the edit | picture | editor |\n|---|---|---|---|\n",
+      "model.\n\n| prompt | answer after the edit | picture | editor |\n|---|---|---|---|\n",
       folder_name(name), hub.empty() ? folder_name(vlm.folder) : hub);
   size_t edits = 0;
   for (const auto& patch : stack.patches()) {

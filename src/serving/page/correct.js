@@ -36,8 +36,10 @@ function showCommand(box) {
   const [label, code] = box.querySelectorAll('span, code');
   const turn = ++commandTurn;
   clearTimeout(commandTimer);
-  box.hidden = !app.edit.target.trim();
-  if (box.hidden) return;
+  if (!app.edit.target.trim()) {
+    box.hidden = true;
+    return;
+  }
   commandTimer = setTimeout(async () => {
     let command = '', problem = '';
     try {
@@ -48,6 +50,7 @@ function showCommand(box) {
     if (turn !== commandTurn) return;
     label.textContent = problem || 'The same on the command line';
     code.textContent = command;
+    box.hidden = false;
   }, 300);
 }
 
