@@ -12,6 +12,7 @@ from emend import patch_file
 
 transformers = pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
+pytest.importorskip("xxhash")
 TINY = Path(__file__).resolve().parents[2] / "src/models/testdata"
 
 # The names of layers in patches, and their paths in transformers 5.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "editing/patches/patch.h"
 #include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "io/files/file.h"

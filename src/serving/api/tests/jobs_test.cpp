@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "serving/testing/workbench_server.h"
 
 namespace emend {
