@@ -10,7 +10,7 @@ model as a folder and as GGUF files of every type. The package `gguf` reads the 
 tensor must be that of the folder in the type's rounding, and the metadata must be those of
 config.json and preprocessor_config.json, as llama.cpp's converter writes them. Then llama.cpp
 (package `xllamacpp`) gets a picture and a question with the fp32 files of the unedited and of the
-edited model. The logarithms of its probabilities for the first token must be close to those of
+edited model, and with those of the unedited model and an adapter. The logarithms of its probabilities for the first token must be close to those of
 transformers with the folder, and much closer than to those for the transposed picture; its answer
 must be that of `emend ask`. Exits with 1 if anything differs. Without xllamacpp, only the files are
 compared.
@@ -264,7 +264,7 @@ def png(image):
 
 
 class LlamaCpp:
-    def __init__(self, file, projector):
+    def __init__(self, file, projector, adapter=None):
         import xllamacpp
         params = xllamacpp.CommonParams()
         params.model.path, params.mmproj.path = str(file), str(projector)
@@ -274,6 +274,10 @@ class LlamaCpp:
         # Everything in float32.
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        if adapter:
+            lora = xllamacpp.CommonAdapterLoraInfo()
+            lora.path, lora.scale = str(adapter), 1.0
+            params.lora_adapters = [lora]
         self.server = xllamacpp.Server(params)
         with urllib.request.urlopen(self.server.listening_address + "/props") as answer:
             self.marker = json.load(answer)["media_marker"]  # of a picture in a prompt
@@ -289,10 +293,10 @@ class LlamaCpp:
 
 
 def run_in_llama_cpp(family, place, models, image):
-    """`models`: (name, folder, file, patches). Returns the number of failures."""
-    failed = 0
-    for name, folder, base, file, patches in models:
-        llama = LlamaCpp(file, file.with_name(file.stem + "-mmproj.gguf"))
+    """`models`: (name, folder for transformers, file, adapter, patches). Returns the number of failures."""
+    failed, base = 0, place / family.name / "base"
+    for name, folder, file, adapter, patches in models:
+        llama = LlamaCpp(file, file.with_name(file.stem + "-mmproj.gguf"), adapter)
         changes = {"": lambda model: None}
         if family.name == "LLaVA":
             changes[" with the class token last"] = move_class_token
@@ -356,9 +360,14 @@ def check_family(kind, place):
         return failed
     plain = place / kind.name / "base.gguf"
     emend(ARGS.emend, *export, "--to", "gguf", "--weights-dtype", "fp32", "-o", plain)
+    # The first patch changes the language model only, so that it can also be an adapter.
+    adapter, adapted = place / kind.name / "lora.gguf", place / kind.name / "adapted"
+    emend(ARGS.emend, *export, *patches[:2], "--to", "gguf-lora", "-o", adapter)
+    emend(ARGS.emend, *export, *patches[:2], "--to", "hf", "--weights-dtype", "fp32", "--no-check", "-o", adapted)
     return failed + run_in_llama_cpp(family, place, [
-        ("unedited", base, base, plain, []),
-        ("edited", merged, base, place / kind.name / "edited-fp32.gguf", patches)], image)
+        ("unedited", base, plain, None, []),
+        ("edited", merged, place / kind.name / "edited-fp32.gguf", None, patches),
+        ("edited by an adapter", adapted, plain, adapter, patches[:2])], image)
 
 
 def main():
