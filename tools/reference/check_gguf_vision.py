@@ -10,10 +10,10 @@ model as a folder and as GGUF files of every type. The package `gguf` reads the 
 tensor must be that of the folder in the type's rounding, and the metadata must be those of
 config.json and preprocessor_config.json, as llama.cpp's converter writes them. Then llama.cpp
 (package `xllamacpp`) gets a picture and a question with the fp32 files of the unedited and of the
-edited model, and with those of the unedited model and an adapter. The logarithms of its probabilities for the first token must be close to those of
-transformers with the folder, and much closer than to those for the transposed picture; its answer
-must be that of `emend ask`. Exits with 1 if anything differs. Without xllamacpp, only the files are
-compared.
+edited model, and with those of the unedited model and an adapter. The logarithms of its
+probabilities for the first token must be close to those of transformers with the folder, and differ
+from those for the transposed picture; its answer must be that of `emend ask`. Exits with 1 if
+anything differs. Without xllamacpp, only the files are compared.
 
 llama.cpp puts the class token of CLIP after the patches, but takes features and positions as if it
 were before them (its issue 25814). With such a llama.cpp, LLaVA is compared with transformers whose
@@ -316,8 +316,8 @@ def run_in_llama_cpp(family, place, models, image):
             "<image>"), "--bare", "--max-new-tokens", 4, *patches)["answer"]
         good = distance(wanted[like]) < 0.005 and control > 0.1 and (like or answer["content"].strip() == asked)
         failed += not good
-        print(f"{family.name} {name} in llama.cpp: {answer['content']!r}, in emend {asked!r}; largest difference of the "
-              f"log-probabilities from transformers{like} {distance(wanted[like]):.2g}, of the transposed picture "
+        print(f"{family.name} {name} in llama.cpp: {answer['content']!r}, in emend {asked!r}; largest difference of "
+              f"the log-probabilities from transformers{like} {distance(wanted[like]):.2g}, of the transposed picture "
               f"{control:.2g}: {'good' if good else 'WRONG'}")
     return failed
 
