@@ -43,7 +43,6 @@ set(EMEND_SLOW_TESTS
   ProtocolProgramTest 10
   MeasureReuseTest 10
   MeasureTest 9
-  WorkbenchTest 8
   RunnerTest 6
   RunnerResumeTest 3
   ScenesSuite 7
@@ -73,6 +72,7 @@ set(EMEND_SLOW_TESTS
   Listed 4
   ExportProgramTest 4
   HttpServerTest 3
+  WorkbenchJobsTest 3
   Generate 3
   SeracBundledTest 3
   MeasureBundledTest 3
@@ -87,6 +87,7 @@ set(EMEND_SLOW_TESTS
   MmeditTest 3
   MixedModel 3
   ChatTemplate 2
+  WorkbenchEditsTest 2
   Agreement 2
   FtTest 2
   SafetensorsFuzz 2

@@ -14,7 +14,7 @@ using nlohmann::json;
 // trace.json, and `figures`: an SVG for each corruption.
 json traced(OpenModel& model, TraceQuery query, const std::string& target, const json& settings,
             const Patches& patches, const std::string& pattern, const Watch& watch) {
-  auto options = read_settings<TraceOptions>("trace", settings);
+  const auto options = trace_options(settings, /*seed=*/0, /*question=*/true);
   OpenModel::Call call(model);
   const auto& vlm = call.vlm();
   const bool wraps = vlm.processor.wraps(query.image.present());

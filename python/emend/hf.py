@@ -7,7 +7,8 @@
         model.generate(...)          # the edited model
     model.generate(...)              # the model as it was, bit for bit
 
-This module needs torch, and safetensors for patch files. It does not need the compiled part of emend.
+This module needs torch, and safetensors and xxhash for patch files. It does not need the compiled part of
+emend.
 """
 
 import os
@@ -140,9 +141,9 @@ def apply(model: torch.nn.Module, patches: Union[PatchLike, Sequence[PatchLike]]
         changes are added to the outputs of the layers.
     patches: an emend.Patch, the path of a patch file, or a list of these.
 
-    Raises emend.Error if a patch answers from a memory (ledger, serac, ike, grace, wise), which only
-    emend can do, or if a layer is missing or has another shape. Only names and shapes are compared:
-    use the model that the patch was made for.
+    Raises emend.Error if a patch file is damaged, if a patch answers from a memory (ledger, serac,
+    ike, grace, wise), which only emend can do, or if a layer is missing or has another shape. Only
+    names and shapes are compared with the model: use the model that the patch was made for.
     """
     if not isinstance(model, torch.nn.Module):
         raise Error(

@@ -32,10 +32,10 @@ def trace(
     other_image, other_words: replace the picture or the subject with the settings image="swap" and
         text="swap".
     """
-    given = {"grid": 4, **(settings or {})}
     with watching(progress) as report:
         facts = _native.trace(
-            model._native, prompt, to_native(image), target or "", subject or "", given,
+            model._native, prompt, to_native(image), target or "", subject or "",
+            dict(settings or {}),
             to_native(other_image), other_words, model._stack(patches), template, report,
         )
     return Trace(facts)

@@ -8,9 +8,11 @@ import torch
 
 import emend
 import emend.hf
+from emend import patch_file
 
 transformers = pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
+pytest.importorskip("xxhash")
 TINY = Path(__file__).resolve().parents[2] / "src/models/testdata"
 
 # The names of layers in patches, and their paths in transformers 5.
@@ -42,7 +44,7 @@ PATHS = {
 }
 
 
-def write_patch(path, deltas, **fields):
+def write_patch(path, deltas):
     """A patch file with {site: delta or (up, down)}, as docs/patches.md describes it."""
     tensors = {}
     for site, delta in deltas.items():
@@ -50,8 +52,15 @@ def write_patch(path, deltas, **fields):
             tensors[site + ".up"], tensors[site + ".down"] = delta
         else:
             tensors[site + ".delta"] = delta
-    patch = {"id": "0" * 32, "base": "1" * 32, "editor": "ft", "sites": list(deltas), **fields}
-    metadata = {"format": "emend-patch", "version": "2", "patch": json.dumps(patch)}
+    patch = {"base": "1" * 32, "editor": "ft", "effect": {}, "id": "", "made_by": "test",
+             "request": {}, "settings": {}, "sites": list(deltas)}
+
+    def text(value):
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+    patch["id"] = patch_file.patch_id(text(patch), tensors)
+    metadata = {"format": "emend-patch", "version": "2", "patch": text(patch),
+                "checksums": text(patch_file.checksums(text(patch)))}
     safetensors.save_file(tensors, path, metadata)
     return path
 
@@ -169,6 +178,34 @@ def test_patches_that_do_not_fit_are_refused(model, tmp_path):
     with pytest.raises(emend.Error, match="a patch cannot be dict"):
         emend.hf.apply(linear, {"fc": torch.zeros(4, 8)})
     assert not linear["fc"]._forward_hooks
+
+
+@pytest.mark.parametrize("editor", ["ft", "lora", "alphaedit", "serac", "ledger", "ike"])
+def test_patch_files_are_checked_as_the_program_does(model, record, editor, tmp_path):
+    path = tmp_path / "edit.patch"
+    patch = model.edit(record["prompt"], record["target"], record["image"], editor=editor, probes=1,
+                       progress=False, subject="creature" if editor == "alphaedit" else "")
+    patch.save(path)
+    read = patch_file.read_patch_file(path)  # checks id and checksums
+    assert read.id == patch.id and set(read.deltas) == set(patch.deltas)
+    data = path.read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    damaged = {
+        "'made_by'": data.replace(b"emend 0", b"emend 9", 1),
+        "'editor'": data[:size].replace(f'editor\\":\\"{editor}'.encode(),
+                                        f'editor\\":\\"{editor[:-1]}x'.encode(), 1) + data[size:],
+    }
+    if len(data) > size:  # ike has no tensors
+        damaged["a tensor"] = data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]
+    for what, bad in damaged.items():
+        assert bad != data
+        path.write_bytes(bad)
+        messages = []
+        for read in (patch_file.read_patch_file, emend.load_patch):
+            with pytest.raises(emend.Error, match="was changed after") as error:
+                read(path)
+            messages.append(str(error.value))
+        assert what in messages[0] and messages[0] == messages[1]
 
 
 def test_memories_are_refused(model, record, tmp_path):

@@ -24,6 +24,14 @@ def test_traces_an_answer(model, record):
     assert trace._repr_html_().startswith("<svg") and trace.summary in repr(trace)
 
 
+@pytest.mark.parametrize("settings", [{"components": "tail"}, {"modules": "tail"}, {"windows": "0"},
+                                      {"speed": 1}])
+def test_settings_are_checked_first(model, record, settings):
+    name = next(iter(settings))
+    with pytest.raises(emend.Error, match=name):
+        emend.trace(model, record["prompt"], record["image"], settings=settings, progress=False)
+
+
 @pytest.mark.skipif("EMEND_PROGRAM" not in os.environ, reason="EMEND_PROGRAM is not set")
 def test_the_facts_are_those_of_the_program(model, record, picture, tmp_path):
     settings = {"rows": 2, "components": "residual", "grid": 0}

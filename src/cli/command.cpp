@@ -8,6 +8,7 @@
 #include <iostream>
 #include <set>
 
+#include "editing/patches/merge.h"
 #include "editing/registry.h"
 #include "editing/statistics/moments_file.h"
 #include "io/error.h"
@@ -162,15 +163,6 @@ Vlm open_model(Common& common, const Suite& suite) {
 }
 
 namespace {
-
-// The ids of a patch and of the patches that were merged into it.
-std::set<std::string> contained_ids(const Patch& patch) {
-  std::set<std::string> ids = {patch.id};
-  if (patch.effect.is_object() && patch.effect.contains("merged"))
-    for (const auto& id : patch.effect["merged"])
-      if (id.is_string()) ids.insert(id.get<std::string>());
-  return ids;
-}
 
 // Warns when a patch was made on top of another patch that is not applied.
 void check_made_on(const PatchStack& stack, const Patch& patch, const std::string& path) {

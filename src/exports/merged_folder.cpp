@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exports/checkpoint_stream.h"
+#include "exports/model_card.h"
 #include "exports/weight_changes.h"
 #include "io/error.h"
 #include "io/files/atomic_directory.h"
@@ -31,10 +32,16 @@ bool describes_weights(const fs::path& file) {
          name.ends_with(".index.json") || name == "config.json";
 }
 
+// README.md and other documents about the base model. Licenses hold for the edited model, too.
+bool is_about_base(const fs::path& file) {
+  const auto name = file.filename().string();
+  return file.extension() == ".md" && !name.starts_with("LICENSE") && !name.starts_with("NOTICE");
+}
+
 // Tokenizer, processor, templates, generation settings, license, and so on.
 void copy_other_files(const std::string& folder, const AtomicDirectory& output) {
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_regular_file() && !describes_weights(entry.path()))
+    if (entry.is_regular_file() && !describes_weights(entry.path()) && !is_about_base(entry.path()))
       write_file(output.file(entry.path().filename().string()), read_file(entry.path().string()));
 }
 
@@ -173,6 +180,7 @@ MergedFolder write_merged_folder(const Vlm& vlm, const PatchStack& stack, const 
   if (options.begin) options.begin(result.bytes);
   copy_other_files(vlm.folder, folder);
   write_json(folder.file("config.json"), weights.config());
+  write_file(folder.file("README.md"), model_card(output, vlm, weights.config(), stack));
   weights.write(folder.path());
   folder.commit();
   return result;

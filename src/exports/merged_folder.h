@@ -25,9 +25,10 @@ struct MergedFolder {
 };
 
 // Writes the folder of `vlm` with the stack's changes in its weights: the same tensors, shards and
-// other files. Tensors are written one by one. A change of a tied output layer unties it. Throws
-// emend::Error if the stack has a memory or no change, if `output` exists, or if a changed weight
-// is not in the folder; then nothing is written.
+// other files, but a model_card instead of README.md and other documents about the base model.
+// Tensors are written one by one. A change of a tied output layer unties it. Throws emend::Error if
+// the stack has a memory or no change, if `output` exists, or if a changed weight is not in the
+// folder; then nothing is written.
 MergedFolder write_merged_folder(const Vlm& vlm, const PatchStack& stack, const std::string& output,
                                  const MergedFolderOptions& options = {});
 

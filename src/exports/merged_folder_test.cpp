@@ -61,6 +61,8 @@ class MergedFolderTest : public ::testing::TestWithParam<testing::TinyModel> {
 };
 
 TEST_P(MergedFolderTest, GivesTheLogitsOfThePatches) {
+  for (const char* name : {"README.md", "EXAM.md", "LICENSE.md"})
+    testing::write_text(folder_.file("base/") + name, "of the base");
   std::vector<SiteDelta> deltas;
   for (const auto& site : vlm_->model->sites())
     if (site.in != site.out || deltas.empty())
@@ -85,11 +87,14 @@ TEST_P(MergedFolderTest, GivesTheLogitsOfThePatches) {
   EXPECT_GT((logits(*vlm_) - expected).abs().max().item<float>(), 1e-3);
   EXPECT_LT((logits(merged) - expected).abs().max().item<float>(),
             1e-4 * expected.abs().max().item<float>());
-  // The other files are the same.
+  // The other files are the same. The documents about the base model are left out.
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("merged/EXAM.md")));
+  std::filesystem::remove(folder_.file("base/EXAM.md"));
+  EXPECT_THAT(read_file(folder_.file("merged/README.md")), HasSubstr("with edits in its weights"));
   for (const auto& entry : std::filesystem::directory_iterator(folder_.file("base"))) {
     const auto name = entry.path().filename().string();
     ASSERT_TRUE(std::filesystem::exists(folder_.file("merged/" + name))) << name;
-    if (!name.ends_with(".safetensors") && name != "config.json") {
+    if (!name.ends_with(".safetensors") && name != "config.json" && name != "README.md") {
       EXPECT_EQ(read_file(entry.path().string()), read_file(folder_.file("merged/" + name)))
           << name;
     }

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "io/error.h"
+
 namespace emend {
 
 // An error of a request: an HTTP status and the fields of OpenAI's error object.
@@ -24,5 +26,9 @@ struct ApiError : std::runtime_error {
 
 // Status 400.
 [[noreturn]] void refuse_request(const std::string& param, const std::string& message);
+// The same for data of the request that a reader of files refuses.
+[[noreturn]] void refuse_data(const std::string& param, const Error& error);
+// The text of an error for clients, without places and without its hint, which is about files.
+std::string problem_of(const Error& error);
 
 }  // namespace emend

@@ -48,7 +48,7 @@ nlohmann::json body_json(const httplib::Request& request) {
   try {
     return parse_json(request.body, "the body");
   } catch (const Error& error) {
-    refuse_request("", without_places(error.what()));
+    refuse_data("", error);
   }
 }
 

@@ -73,8 +73,7 @@ json usage(const ChatAnswer& answer) {
 }  // namespace
 
 struct HttpServer::State {
-  State(const Vlm& model, ModelNames& model_names, Engine& runner, ServerOptions served)
-      : vlm(model), models(model_names), engine(runner), options(std::move(served)) {}
+  explicit State(ServerOptions served) : options(std::move(served)) {}
 
   std::string next_id() { return fmt::format("chatcmpl-{:x}-{}", begin, ++answers); }
 
@@ -105,12 +104,12 @@ struct HttpServer::State {
 
   void complete(const httplib::Request& http, httplib::Response& response) {
     const auto body = body_json(http);
-    auto request = parse_chat_request(body, vlm, options.question_template, options.limits);
-    models.find(request.model);  // an unknown name is an error before a stream begins
+    auto request = parse_chat_request(body, *vlm, options.question_template, options.limits);
+    models->find(request.model);  // an unknown name is an error before a stream begins
     const auto id = next_id();
     if (request.stream) return stream(id, std::move(request), response);
     const auto model = request.model;
-    const auto answer = engine.answer(std::move(request));
+    const auto answer = engine->answer(std::move(request));
     response.set_content(json{{"id", id},
                               {"object", "chat.completion"},
                               {"created", now()},
@@ -138,7 +137,7 @@ struct HttpServer::State {
           const bool with_usage = request.include_usage;
           try {
             send(chunk(id, model, {{"role", "assistant"}, {"content", ""}}, nullptr).dump());
-            const auto answer = engine.answer(std::move(request), [&](const std::string& piece) {
+            const auto answer = engine->answer(std::move(request), [&](const std::string& piece) {
               return send(chunk(id, model, {{"content", piece}}, nullptr).dump());
             });
             send(chunk(id, model, json::object(), openai_finish_reason(answer)).dump());
@@ -158,7 +157,7 @@ struct HttpServer::State {
   }
 
   std::string metrics() const {
-    const auto counts = engine.counts();
+    const auto counts = engine->counts();
     std::string text;
     const auto add = [&](const char* name, const char* kind, int64_t value, const char* help) {
       text += fmt::format("# HELP emend_{0} {1}\n# TYPE emend_{0} {2}\nemend_{0} {3}\n", name, help,
@@ -192,17 +191,29 @@ struct HttpServer::State {
     });
     routes.get("/v1/models", [this](const auto&, auto& response) {
       auto data = json::array();
-      for (const auto& name : models.list()) data.push_back(model_json(name));
+      for (const auto& name : models->list()) data.push_back(model_json(name));
       send_json(response, {{"object", "list"}, {"data", data}});
     });
     routes.get(R"(/v1/models/(.+))", [this](const auto& request, auto& response) {
       const std::string name = request.matches[1];
-      models.find(name);
+      models->find(name);
       send_json(response, model_json(name));
     });
     routes.post("/v1/chat/completions",
                 [this](const auto& request, auto& response) { complete(request, response); });
     if (add_routes) add_routes(routes);
+    // The library would wait for the end of the connection.
+    server.set_pre_routing_handler([](const httplib::Request& request,
+                                      httplib::Response& response) {
+      const bool has_body =
+          request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+      if (!has_body || request.has_header("Content-Length") ||
+          request.has_header("Transfer-Encoding"))
+        return httplib::Server::HandlerResponse::Unhandled;
+      send_error(response,
+                 ApiError(411, "invalid_request_error", "the header Content-Length is missing"));
+      return httplib::Server::HandlerResponse::Handled;
+    });
     // For statuses that the library sets itself: no route, a body that is too large, ...
     server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty()) return;
@@ -213,25 +224,25 @@ struct HttpServer::State {
               : fmt::format("the request is malformed ({})", response.status);
       send_error(response, ApiError(response.status, "invalid_request_error", message));
     });
-    server.set_logger([](const httplib::Request& request, const httplib::Response& response) {
+    server.set_logger([this](const httplib::Request& request, const httplib::Response& response) {
+      ++requests;
       logger().info("{} {} {} {}", request.remote_addr, request.method, logged_path(request.path),
                     response.status);
     });
   }
 
-  const Vlm& vlm;
-  ModelNames& models;
-  Engine& engine;
+  const Vlm* vlm = nullptr;
+  ModelNames* models = nullptr;
+  Engine* engine = nullptr;
   ServerOptions options;
   httplib::Server server;
   int port = 0;
   const int64_t begin = now();
-  std::atomic<int64_t> answers = 0;
+  std::atomic<int64_t> answers = 0, requests = 0;
 };
 
-HttpServer::HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options,
-                       const std::function<void(HttpRoutes&)>& add_routes)
-    : state_(std::make_unique<State>(vlm, models, engine, std::move(options))) {
+HttpServer::HttpServer(ServerOptions options)
+    : state_(std::make_unique<State>(std::move(options))) {
   auto& server = state_->server;
   const auto& served = state_->options;
   if (!is_loopback(served.host) && served.token.empty())
@@ -239,7 +250,6 @@ HttpServer::HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, Serve
         kServerPlace,
         fmt::format("other machines could use the server at '{}' without a token", served.host),
         "set a token (--token-file), or use --host 127.0.0.1");
-  state_->route(add_routes);
   // Without SO_REUSEPORT, which is the library's default, so that no other program can take a share
   // of the connections.
   server.set_socket_options([](socket_t socket) {
@@ -266,8 +276,17 @@ HttpServer::~HttpServer() = default;
 
 int HttpServer::port() const { return state_->port; }
 
-void HttpServer::run() { state_->server.listen_after_bind(); }
+void HttpServer::run(const Vlm& vlm, ModelNames& models, Engine& engine,
+                     const std::function<void(HttpRoutes&)>& add_routes) {
+  state_->vlm = &vlm;
+  state_->models = &models;
+  state_->engine = &engine;
+  state_->route(add_routes);
+  state_->server.listen_after_bind();
+}
 
 void HttpServer::stop() { state_->server.stop(); }
+
+int64_t HttpServer::requests() const { return state_->requests; }
 
 }  // namespace emend

@@ -24,15 +24,17 @@ struct ServerOptions {
 // /metrics (in Prometheus' text format). Errors have OpenAI's JSON.
 class HttpServer {
  public:
-  // Binds the port. `add_routes` adds other routes. Throws emend::Error if the port is taken, or if
-  // other machines could connect without a token.
-  HttpServer(const Vlm& vlm, ModelNames& models, Engine& engine, ServerOptions options,
-             const std::function<void(HttpRoutes&)>& add_routes = {});
+  // Binds the port, before the model is loaded: clients that connect now wait for `run`. Throws
+  // emend::Error if the port is taken, or if other machines could connect without a token.
+  explicit HttpServer(ServerOptions options);
   ~HttpServer();
 
   int port() const;
-  void run();   // until `stop` is called
-  void stop();  // from another thread; running requests are finished
+  // Serves until `stop` is called. `add_routes` adds other routes.
+  void run(const Vlm& vlm, ModelNames& models, Engine& engine,
+           const std::function<void(HttpRoutes&)>& add_routes = {});
+  void stop();               // from another thread; running requests are finished
+  int64_t requests() const;  // that were answered
 
  private:
   struct State;

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -41,8 +45,8 @@ class HttpServerTest : public ::testing::Test {
     served.question_template = "Question: {} Short answer:";
     served.limits.default_new_tokens = 6;
     served.max_body_bytes = 1 << 20;
-    server_ = std::make_unique<HttpServer>(*vlm_, *models_, *engine_, served);
-    thread_ = std::thread([] { server_->run(); });
+    server_ = std::make_unique<HttpServer>(served);
+    thread_ = std::thread([] { server_->run(*vlm_, *models_, *engine_); });
   }
   static void TearDownTestSuite() {
     server_->stop();
@@ -218,6 +222,28 @@ TEST_F(HttpServerTest, BadRequestsNameTheField) {
   EXPECT_EQ(client().Get("/nothing")->status, 404);
 }
 
+// Such a request is answered at once, not after the time limit of the body.
+TEST_F(HttpServerTest, ABodyNeedsALength) {
+  for (const std::string method : {"POST", "PUT"}) {
+    const auto socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(server_->port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const timeval limit{10, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    const auto request = method + " /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    ASSERT_EQ(::send(socket, request.data(), request.size(), 0),
+              static_cast<ssize_t>(request.size()));
+    std::string answer(4096, '\0');
+    answer.resize(
+        static_cast<size_t>(std::max<ssize_t>(0, ::recv(socket, answer.data(), answer.size(), 0))));
+    ::close(socket);
+    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 411"));
+  }
+}
+
 TEST_F(HttpServerTest, RequestsOfOtherHostNamesAreRefused) {
   EXPECT_EQ(client().Get("/v1/models", {{"Host", "evil.example"}})->status, 403);
   EXPECT_EQ(client().Get("/v1/models", {{"Host", "localhost:8080"}})->status, 200);
@@ -249,23 +275,22 @@ TEST_F(HttpServerTest, ATokenIsRequired) {
   served.port = 0;
   served.token = "correct horse";
   served.question_template = "{}";
-  HttpServer server(*vlm_, *models_, *engine_, served);
-  std::thread thread([&] { server.run(); });
+  HttpServer server(served);
+  std::thread thread([&] { server.run(*vlm_, *models_, *engine_); });
   httplib::Client client("127.0.0.1", server.port());
   EXPECT_EQ(client.Get("/v1/models")->status, 401);
   EXPECT_EQ(client.Get("/v1/models", {{"Authorization", "Bearer correct"}})->status, 401);
   EXPECT_EQ(client.Get("/v1/models", {{"Authorization", "Bearer correct horse"}})->status, 200);
   EXPECT_EQ(client.Get("/health")->status, 200);
+  EXPECT_EQ(server.requests(), 4);
   server.stop();
   thread.join();
   served.token.clear();
   served.host = "0.0.0.0";
-  EXPECT_THAT(error_of([&] { HttpServer(*vlm_, *models_, *engine_, served); }),
-              HasSubstr("without a token"));
+  EXPECT_THAT(error_of([&] { HttpServer{served}; }), HasSubstr("without a token"));
   served.host = "127.0.0.1";
   served.port = server_->port();
-  EXPECT_THAT(error_of([&] { HttpServer(*vlm_, *models_, *engine_, served); }),
-              HasSubstr("cannot be used"));
+  EXPECT_THAT(error_of([&] { HttpServer{served}; }), HasSubstr("cannot be used"));
 }
 
 }  // namespace

@@ -17,10 +17,14 @@ const std::string kBaseName = "base";
 
 }  // namespace
 
-void ModelNames::add(const std::string& name, Patch patch) {
+void ModelNames::check_name(const std::string& name) {
   if (!is_plain_name(name))
     throw Error("serving::models", fmt::format("'{}' is not a name for a patch", name),
                 "use letters, digits, '-', '_' and '.': --patch NAME=FILE");
+}
+
+void ModelNames::add(const std::string& name, Patch patch) {
+  check_name(name);
   PatchStack stack;
   stack.apply(vlm_, patch);  // checks that it fits
   const std::lock_guard lock(mutex_);

@@ -16,8 +16,10 @@ class ModelNames {
  public:
   explicit ModelNames(const Vlm& vlm) : vlm_(vlm) {}
 
-  // Throws emend::Error if the name is empty, taken or is not plain (is_plain_name), or
-  // if the patch does not fit the model.
+  // Throws emend::Error if the name is not plain (is_plain_name).
+  static void check_name(const std::string& name);
+  // Throws emend::Error as check_name does, if the name is taken, and if the patch does not fit the
+  // model.
   void add(const std::string& name, Patch patch);
   // Forgets the patch. A stack that is in use stays as it is.
   void remove(const std::string& name);

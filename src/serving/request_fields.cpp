@@ -105,7 +105,7 @@ SentPicture picture_from_url(const std::string& url, const std::string& where) {
             url.substr(kBegin.size(), comma - kBegin.size()),
             decode_image(bytes->data(), bytes->size(), "the picture of the request")};
   } catch (const Error& error) {
-    refuse_request(where, without_places(error.what()));
+    refuse_data(where, error);
   }
 }
 

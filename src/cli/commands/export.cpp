@@ -177,8 +177,8 @@ void add_export(CLI::App& program) {
 hf: a Hugging Face folder with the edits in its weights. All other files are copied.
 peft: a LoRA adapter for the PEFT library, which is loaded on the unedited model. Changes of lora, rome,
 memit and mend have low rank and are exact. Dense changes (ft) are approximated.
-gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM or LLaVA 1.5, whose vision
-tower and projector are written beside it as OUTPUT-mmproj.gguf. Without --patch: the unedited model.
+gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM, LLaVA 1.5, SmolVLM or Idefics3.
+Vision tower and projector are written beside it as OUTPUT-mmproj.gguf. Without --patch: the unedited model.
 gguf-lora: a LoRA adapter for llama.cpp, which is loaded on a GGUF file of the unedited model.
 Patches with a memory (ledger, serac, ike, grace, wise) cannot be exported.
 

@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <set>
 #include <thread>
 
 #include "cli/command.h"
+#include "editing/patches/patch.h"
 #include "evaluation/protocol/protocol.h"
 #include "io/error.h"
 #include "io/files/file.h"
@@ -24,7 +26,7 @@ namespace {
 struct ServeArguments {
   Common common;
   std::vector<std::string> patches;
-  std::string token_file;
+  std::string token_file, workspace;
   WorkbenchOptions workbench;
   bool open = false;
   ServerOptions server;
@@ -38,6 +40,28 @@ std::pair<std::string, std::string> named_patch(const std::string& argument) {
   if (equals != std::string::npos && argument.find('/') > equals)
     return {argument.substr(0, equals), argument.substr(equals + 1)};
   return {std::filesystem::path(argument).stem().string(), argument};
+}
+
+struct NamedPatch {
+  std::string name, path;
+  Patch patch;
+};
+
+std::vector<NamedPatch> read_patches(const std::vector<std::string>& given,
+                                     const Workspace* workspace) {
+  std::set<std::string> names;
+  if (workspace)
+    for (const auto& name : workspace->patch_names()) names.insert(name);
+  std::vector<NamedPatch> patches;
+  for (const auto& argument : given) {
+    const auto [name, path] = named_patch(argument);
+    ModelNames::check_name(name);
+    if (!names.insert(name).second)
+      throw Error("cli::serve", fmt::format("two patches have the name '{}'", name),
+                  "give them names: --patch NAME=FILE");
+    patches.push_back({name, path, load_patch(path)});
+  }
+  return patches;
 }
 
 // The first line of the file.
@@ -81,21 +105,21 @@ void serve(ServeArguments arguments) {
   arguments.server.question_template = Protocol().question_template;
   arguments.server.max_body_bytes = static_cast<size_t>(arguments.max_body_mb) << 20;
   arguments.engine.timeout = std::chrono::seconds(arguments.timeout);
+  // A model can take minutes to load. Everything else that can be wrong is found before.
+  HttpServer server(arguments.server);
+  auto& options = arguments.workbench;
+  if (!arguments.workspace.empty())
+    options.workspace = std::make_shared<Workspace>(arguments.workspace, options.runs);
+  auto patches = read_patches(arguments.patches, options.workspace.get());
   const auto vlm = open_model(arguments.common);
   ModelNames models(vlm);
   Engine engine(vlm, models, arguments.engine);
-  auto& options = arguments.workbench;
   options.max_new_tokens = arguments.server.limits.max_new_tokens;
   options.run_facts = run_facts(arguments.common, vlm.precision);
   options.arguments = model_arguments(arguments.common);
   options.seed = arguments.common.seed;
   Workbench workbench(vlm, models, engine, options);
-  for (const auto& argument : arguments.patches) {
-    const auto [name, path] = named_patch(argument);
-    workbench.library().add_file(name, path);
-  }
-  HttpServer server(vlm, models, engine, arguments.server,
-                    [&](HttpRoutes& routes) { workbench.add_routes(routes); });
+  for (auto& one : patches) workbench.library().add_file(one.name, one.path, std::move(one.patch));
   const auto address = fmt::format("http://{}:{}", arguments.server.host, server.port());
   std::cout << fmt::format("  serving   {}/v1\n  workbench {}/\n  models    {}\n", address, address,
                            fmt::join(models.list(), ", "))
@@ -109,10 +133,10 @@ void serve(ServeArguments arguments) {
     workbench.stop();
     server.stop();
   });
-  server.run();
+  server.run(vlm, models, engine, [&](HttpRoutes& routes) { workbench.add_routes(routes); });
   ended = true;
   watch.join();
-  logger().info("stopped after {} requests", engine.counts().requests);
+  logger().info("stopped; {} HTTP requests were answered", server.requests());
 }
 
 }  // namespace
@@ -137,7 +161,7 @@ Examples:
   command->add_option("--patch", arguments->patches,
                       "patch to serve: FILE, or NAME=FILE; repeat it for several patches");
   auto& workbench = arguments->workbench;
-  command->add_option("--workspace", workbench.workspace,
+  command->add_option("--workspace", arguments->workspace,
                       "folder for the edits, jobs and exports of the workbench; is created");
   command->add_option("--runs", workbench.runs,
                       "folder with results of emend bench for the workbench; default: runs/ of "

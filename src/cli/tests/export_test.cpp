@@ -59,6 +59,11 @@ TEST_F(ExportProgramTest, BadInputIsRefused) {
   expect_refused("serve -m {}/model --host 0.0.0.0 --port 0", "without a token");
   expect_refused("serve -m {}/model --port 0 --patch {}/ft.patch --patch ft={}/lora.patch",
                  "two patches");
+  // All of this is checked before a model is loaded.
+  expect_refused("serve -m {}/none --port 0 --patch {}/picture.png", "picture.png");
+  expect_refused("serve -m {}/none --port 0 --patch -x={}/ft.patch", "not a name");
+  expect_refused("serve -m {}/none --port 0 --workspace {}/picture.png", "picture.png");
+  expect_refused("serve -m {}/none --host 0.0.0.0", "without a token");
   testing::write_text(path("token"), "short\n");
   expect_refused("serve -m {}/model --port 0 --token-file {}/token", "fewer than 8");
 }

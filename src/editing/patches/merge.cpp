@@ -40,15 +40,6 @@ std::string content_of(const Patch& patch) {
   return patch_id(content);
 }
 
-// The ids of the patch and of the patches that were merged into it.
-std::vector<std::string> ids_of(const Patch& patch) {
-  std::vector<std::string> ids = {patch.id};
-  if (patch.effect.is_object() && patch.effect.contains("merged"))
-    for (const auto& id : patch.effect["merged"])
-      if (id.is_string()) ids.push_back(id.get<std::string>());
-  return ids;
-}
-
 void refuse_doubles(const std::vector<Patch>& patches) {
   std::map<std::string, size_t> ids, contents;
   for (size_t i = 0; i < patches.size(); ++i) {
@@ -60,7 +51,7 @@ void refuse_doubles(const std::vector<Patch>& patches) {
       twice = !known.second;
       other = known.first->second;
     }
-    for (const auto& id : ids_of(patches[i])) {
+    for (const auto& id : contained_ids(patches[i])) {
       const auto known = ids.emplace(id, i);
       if (known.second || known.first->second == i) continue;
       twice = true;
@@ -77,6 +68,14 @@ void refuse_doubles(const std::vector<Patch>& patches) {
 }
 
 }  // namespace
+
+std::vector<std::string> contained_ids(const Patch& patch) {
+  std::vector<std::string> ids = {patch.id};
+  if (patch.effect.is_object() && patch.effect.contains("merged"))
+    for (const auto& id : patch.effect["merged"])
+      if (id.is_string()) ids.push_back(id.get<std::string>());
+  return ids;
+}
 
 Patch merged(const std::vector<Patch>& patches) {
   if (patches.empty())
@@ -110,7 +109,7 @@ void MergedPatch::add(const Patch& patch) {
                        first_.id, first_.editor));
   merged_.add(patch);
   for (auto& request : requests_of(patch)) requests_.push_back(std::move(request));
-  ids_.push_back(patch.id);
+  for (auto& id : contained_ids(patch)) ids_.push_back(std::move(id));
   if (std::find(settings_.begin(), settings_.end(), patch.settings) == settings_.end())
     settings_.push_back(patch.settings);
 }

@@ -7,6 +7,9 @@
 
 namespace emend {
 
+// The ids of the patch and of all patches that were merged into it.
+std::vector<std::string> contained_ids(const Patch& patch);
+
 // Merges patches into one patch with the same effect, bit for bit: weight deltas are summed by site
 // as MergedPatch sums them, and the entries of memories become one memory, in which a later entry
 // replaces an earlier one with the same name. Throws emend::Error if the patches have different

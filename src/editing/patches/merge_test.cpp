@@ -133,6 +133,14 @@ TEST_F(MergeTest, RejectsDuplicateEdits) {
                 merged({merged({a, b}), merged({b, weights(3, false)})});
               }),
               HasSubstr("count twice"));
+  // As part of a part.
+  const auto nested = merged({merged({a, b}), weights(3, false)});
+  EXPECT_THAT(error_of([&] { merged({nested, a}); }), HasSubstr("count twice"));
+  const auto ids = contained_ids(nested);
+  EXPECT_EQ(ids.front(), nested.id);
+  for (const auto& id : {a.id, b.id, merged({a, b}).id, weights(3, false).id})
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), id), 1) << id;
+  EXPECT_EQ(ids.size(), 5u);
   // Empty patches are not duplicates.
   auto nothing = a, neither = b;
   nothing.deltas.clear();

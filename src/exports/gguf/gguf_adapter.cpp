@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "exports/folder_name.h"
 #include "exports/gguf/gguf_names.h"
 #include "exports/gguf/gguf_source.h"
 #include "exports/weight_changes.h"
@@ -65,7 +66,7 @@ std::vector<AdaptedLayer> write_gguf_adapter(const Vlm& vlm, const PatchStack& s
   }
   const GgufMetadata metadata = {{"general.architecture", "llama"},
                                  {"general.type", "adapter"},
-                                 {"general.name", source.base_name() + " edits"},
+                                 {"general.name", folder_name(source.folder) + " edits"},
                                  {"general.file_type", gguf_file_type(GgufType::f32)},
                                  {"general.quantization_version", uint32_t{2}},
                                  {"adapter.type", "lora"},

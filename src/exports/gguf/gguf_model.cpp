@@ -18,7 +18,6 @@ namespace emend {
 namespace {
 
 constexpr const char* kGgufModelPlace = "exports::gguf_model";
-const std::string kVisionBlock = "vision_tower.vision_model.encoder.layers.";
 
 GgufType type_of(at::ScalarType dtype) {
   if (dtype == at::kHalf) return GgufType::f16;
@@ -36,7 +35,7 @@ class GgufWeights {
     const auto architecture = architecture_of(source.json);
     for (const auto& stored : stream_.checkpoint().names()) {
       const auto name = architecture.names(stored);
-      if (is_unused(name)) continue;
+      if (source_.is_unused(name)) continue;
       const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
       const auto change = changes.find(site);
       const auto& shape = stream_.checkpoint().info(stored).shape;
@@ -44,12 +43,12 @@ class GgufWeights {
       if (change != changes.end()) {
         merge(name, shape, weight, change->second);
         changes.erase(change);
-      } else if (site != output_layer() || !source_.language.tied) {
+      } else if (site != source_.output_layer() || !source_.language.tied) {
         add(name, shape, weight);
       }
     }
     for (const auto& [site, change] : changes) {
-      if (site != output_layer() || !source_.language.tied)
+      if (site != source_.output_layer() || !source_.language.tied)
         throw Error(kGgufModelPlace,
                     fmt::format("'{}' has no tensor for the changed layer '{}'", vlm.folder, site),
                     "this is an error in emend; please report it");
@@ -68,22 +67,12 @@ class GgufWeights {
   const std::vector<GgufTensor>& vision() const { return vision_; }
 
  private:
-  std::string output_layer() const { return source_.prefix + "lm_head"; }
-
-  // Tensors that files contain, but no computation uses.
-  bool is_unused(const std::string& name) const {
-    if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".position_ids")) return true;
-    if (!source_.llava) return false;
-    if (name.starts_with("vision_tower.vision_model.post_layernorm.")) return true;
-    return name.starts_with(kVisionBlock) &&
-           std::atoll(name.c_str() + kVisionBlock.size()) >= source_.llava->vision_blocks();
-  }
-
-  // llama.cpp convolves patches in fp16 or fp32, and reads the positions of a tower in fp32.
+  // llama.cpp reads the positions of a tower in fp32. It convolves the patches of LLaVA in fp16 or
+  // fp32; its converter writes those of SmolVLM in fp32.
   GgufType type_for(const std::string& written, const std::vector<int64_t>& shape) {
     if (shape.size() < 2 || written == "v.position_embd.weight") return GgufType::f32;
     if (shape.size() > 2)
-      return type_ == GgufType::f16 || type_ == GgufType::q8_0 ? GgufType::f16 : GgufType::f32;
+      return source_.llava && type_ == GgufType::f16 ? GgufType::f16 : GgufType::f32;
     if (type_ != GgufType::q8_0 || shape.back() % kQ8Block == 0) return type_;
     result_.notes.push_back(fmt::format(
         "{} is fp16, because q8_0 needs rows of a multiple of {} values", written, kQ8Block));
@@ -141,10 +130,14 @@ GgufModel write_gguf_model(const Vlm& vlm, const PatchStack& stack, const std::s
   const GgufSource source(vlm.folder);
   check_gguf_output(output);
   GgufModel result;
-  if (source.llava) {
+  if (source.has_vision()) {
     result.projector = projector_path(output);
     check_gguf_output(result.projector);
   }
+  if (source.smolvlm && !source.processor->split)
+    result.notes.push_back(
+        "llama.cpp divides every picture into tiles, which the folder's processor does not "
+        "(do_image_splitting is false); answers can differ");
   const auto type = options.type.value_or(type_of(vlm.stored_dtype));
   auto metadata = source.language_metadata(type);
   for (auto& entry : gguf_tokenizer(vlm.folder, source.language.vocabulary, options.pre_tokenizer))
@@ -155,7 +148,7 @@ GgufModel write_gguf_model(const Vlm& vlm, const PatchStack& stack, const std::s
     for (const auto& tensor : *tensors) result.bytes += gguf_bytes(tensor);
   }
   if (options.begin) options.begin(result.bytes);
-  if (source.llava)
+  if (source.has_vision())
     stream_gguf(result.projector, source.projector_metadata(type), weights.vision(),
                 options.written);
   stream_gguf(output, metadata, weights.language(), options.written);

@@ -28,8 +28,8 @@ struct GgufModel {
   std::vector<std::string> notes;  // what a user should know
 };
 
-// Writes a LlamaForCausalLM or LLaVA 1.5 with the stack's changes as a GGUF file for llama.cpp, and
-// LLaVA's vision tower and projector as OUTPUT-mmproj.gguf beside it. An empty stack
+// Writes a LlamaForCausalLM, LLaVA 1.5, SmolVLM or Idefics3 with the stack's changes as a GGUF file
+// for llama.cpp, and vision tower and projector as OUTPUT-mmproj.gguf beside it. An empty stack
 // gives the unedited model. Tensors are written one by one. Throws emend::Error if llama.cpp or
 // this function does not support the architecture, a setting or the tokenizer, if the stack has a
 // memory, or if `output` exists and is not a GGUF file; then nothing is written.

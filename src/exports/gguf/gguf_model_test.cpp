@@ -292,15 +292,74 @@ TEST(GgufLlava, HasTwoFiles) {
               HasSubstr("change the language model only"));
 }
 
+TEST(GgufSmolVlm, HasTwoFiles) {
+  TemporaryFolder folder;
+  testing::write_tiny_smolvlm(folder.file("base"));
+  const auto vlm = load_vlm(folder.file("base"));
+  const std::string key = "model.text_model.layers.1.self_attn.k_proj",
+                    projector = "model.connector.modality_projection.proj",
+                    tower = "model.vision_model.encoder.layers.1.mlp.fc2", output = "lm_head";
+  PatchStack stack;
+  stack.apply(vlm, gguf_patch(vlm, {key, projector, tower, output}, 2));
+  GgufModelOptions options;
+  options.type = GgufType::f32;
+  const auto path = folder.file("edited.gguf");
+  const auto result = write_gguf_model(vlm, stack, path, options);
+  EXPECT_EQ(result.changed, 4);
+  EXPECT_TRUE(result.notes.empty());
+  const auto& deltas = stack.patches()[0].deltas;
+  const auto merged = [&](size_t i) {
+    const auto& site = vlm.model->site(deltas[i].site);
+    return vlm.model->weight(site).to(at::kFloat) + deltas[i].delta.materialized();
+  };
+  GgufFile language(path), vision(result.projector);
+  EXPECT_EQ(language.size(), 3u * 9 + 3);
+  EXPECT_TRUE(at::equal(language.tensor("output.weight"), merged(3)));
+  const auto found = language.tensor("blk.1.attn_k.weight"), rows = merged(0);
+  for (int64_t row = 0; row < 16; ++row)
+    EXPECT_TRUE(at::equal(found[row], rows[source_row(row, 8)])) << row;
+  EXPECT_EQ(vision.size(), 2u * 16 + 5 + 1);  // two blocks, embeddings and norm, and the projection
+  EXPECT_EQ(vision.string("clip.projector_type"), "idefics3");
+  EXPECT_EQ(vision.number<uint32_t>("clip.vision.projector.scale_factor"), 2u);
+  EXPECT_EQ(vision.number<uint32_t>("clip.vision.preproc_image_size"), 48u);
+  EXPECT_EQ(vision.number<uint32_t>("clip.vision.projection_dim"), 32u);
+  EXPECT_TRUE(at::equal(vision.tensor("mm.model.fc.weight"), merged(1)));
+  EXPECT_TRUE(at::equal(vision.tensor("v.blk.1.ffn_down.weight"), merged(2)));
+  options.type = GgufType::f16;
+  write_gguf_model(vlm, stack, path, options);
+  EXPECT_EQ(GgufFile(result.projector).type("v.patch_embd.weight"), 0u);
+
+  // An adapter has the changes of the language model only.
+  PatchStack adapted;
+  adapted.apply(vlm, gguf_patch(vlm, {key}, 1));
+  EXPECT_EQ(write_gguf_adapter(vlm, adapted, path).size(), 1u);
+  EXPECT_TRUE(GgufFile(path).has("blk.1.attn_k.weight.lora_a"));
+  EXPECT_THAT(error_of([&] { write_gguf_adapter(vlm, stack, path); }),
+              HasSubstr("change the language model only"));
+}
+
+TEST(GgufSmolVlm, SaysThatLlamaCppAlwaysMakesTiles) {
+  TemporaryFolder folder;
+  testing::write_tiny_smolvlm(folder.file("base"));
+  const auto file = folder.file("base/preprocessor_config.json");
+  auto processor = read_json(file);
+  processor["do_image_splitting"] = false;
+  write_json(file, processor);
+  const auto notes =
+      write_gguf_model(load_vlm(folder.file("base")), {}, folder.file("a.gguf")).notes;
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_THAT(notes[0], HasSubstr("tiles"));
+}
+
 class GgufArchitectures : public ::testing::TestWithParam<testing::TinyModel> {};
 
-TEST_P(GgufArchitectures, OnlyLlamaAndLlavaAreWritten) {
+TEST_P(GgufArchitectures, ThoseOfLlamaCppAreWritten) {
   TemporaryFolder folder;
   GetParam().write(folder.file("base"), 0);
   const auto vlm = load_vlm(folder.file("base"));
   const auto error = error_of([&] { write_gguf_model(vlm, {}, folder.file("a.gguf")); });
   const std::string name = GetParam().name;
-  if (name == "llama" || name == "llava")
+  if (name == "llama" || name == "llava" || name == "smolvlm")
     EXPECT_EQ(error, "no error");
   else if (name == "blip2" || name == "minigpt4")
     EXPECT_THAT(error, HasSubstr("llama.cpp does not run"));

@@ -28,13 +28,20 @@ constexpr NamePair kOutsideClipBlocks[] = {
     {"multi_modal_projector.linear_1.weight", "mm.0.weight"},
     {"multi_modal_projector.linear_1.bias", "mm.0.bias"},
     {"multi_modal_projector.linear_2.weight", "mm.2.weight"},
-    {"multi_modal_projector.linear_2.bias", "mm.2.bias"}};
+    {"multi_modal_projector.linear_2.bias", "mm.2.bias"},
+    {"model.vision_model.embeddings.patch_embedding.weight", "v.patch_embd.weight"},
+    {"model.vision_model.embeddings.patch_embedding.bias", "v.patch_embd.bias"},
+    {"model.vision_model.embeddings.position_embedding.weight", "v.position_embd.weight"},
+    {"model.vision_model.post_layernorm.weight", "v.post_ln.weight"},
+    {"model.vision_model.post_layernorm.bias", "v.post_ln.bias"},
+    {"model.connector.modality_projection.proj.weight", "mm.model.fc.weight"}};
 constexpr NamePair kInClipBlocks[] = {
     {"layer_norm1", "ln1"},         {"layer_norm2", "ln2"},
     {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"},
     {"self_attn.v_proj", "attn_v"}, {"self_attn.out_proj", "attn_out"},
     {"mlp.fc1", "ffn_up"},          {"mlp.fc2", "ffn_down"}};
-const std::string kClipBlockPrefix = "vision_tower.vision_model.encoder.layers.";
+const std::string kClipBlockPrefixes[] = {"vision_tower.vision_model.encoder.layers.",
+                                          "model.vision_model.encoder.layers."};
 
 template <size_t N>
 std::optional<std::string> renamed(const NamePair (&pairs)[N], const std::string& module) {
@@ -71,9 +78,12 @@ std::optional<std::string> gguf_llama_name(const std::string& name) {
 }
 
 std::optional<std::string> gguf_clip_name(const std::string& name) {
-  if (!name.starts_with(kClipBlockPrefix)) return renamed(kOutsideClipBlocks, name);
-  const auto found = name_in_block(kInClipBlocks, kClipBlockPrefix, name);
-  return found ? std::optional("v.blk." + *found) : std::nullopt;
+  for (const auto& prefix : kClipBlockPrefixes) {
+    if (!name.starts_with(prefix)) continue;
+    const auto found = name_in_block(kInClipBlocks, prefix, name);
+    return found ? std::optional("v.blk." + *found) : std::nullopt;
+  }
+  return renamed(kOutsideClipBlocks, name);
 }
 
 at::Tensor neighboring_rotary_rows(const at::Tensor& rows, int64_t heads) {

@@ -11,9 +11,9 @@ namespace emend {
 // -> "blk.3.attn_q.weight". Nullopt if llama.cpp has no such tensor.
 std::optional<std::string> gguf_llama_name(const std::string& name);
 
-// The name in llama.cpp of a tensor of LLaVA's vision tower or projector, in emend's names:
-// "vision_tower.vision_model.encoder.layers.3.mlp.fc1.weight" -> "v.blk.3.ffn_up.weight". Nullopt
-// if llama.cpp has no such tensor.
+// The name in llama.cpp of a tensor of the vision tower or projector of LLaVA or SmolVLM, in
+// emend's names: "vision_tower.vision_model.encoder.layers.3.mlp.fc1.weight" ->
+// "v.blk.3.ffn_up.weight". Nullopt if llama.cpp has no such tensor.
 std::optional<std::string> gguf_clip_name(const std::string& name);
 
 // llama.cpp rotates pairs of neighboring rows of a head, transformers the two halves of a head.

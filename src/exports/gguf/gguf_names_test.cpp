@@ -27,6 +27,13 @@ TEST(GgufNames, OfVisionTowersAreThoseOfLlamaCpp) {
             "v.blk.10.attn_out.bias");
   EXPECT_EQ(gguf_clip_name("multi_modal_projector.linear_2.weight"), "mm.2.weight");
   EXPECT_EQ(gguf_clip_name(tower + "post_layernorm.weight"), std::nullopt);
+  const std::string siglip = "model.vision_model.";
+  EXPECT_EQ(gguf_clip_name(siglip + "embeddings.patch_embedding.bias"), "v.patch_embd.bias");
+  EXPECT_EQ(gguf_clip_name(siglip + "encoder.layers.0.layer_norm2.weight"), "v.blk.0.ln2.weight");
+  EXPECT_EQ(gguf_clip_name(siglip + "post_layernorm.bias"), "v.post_ln.bias");
+  EXPECT_EQ(gguf_clip_name("model.connector.modality_projection.proj.weight"),
+            "mm.model.fc.weight");
+  EXPECT_EQ(gguf_clip_name(siglip + "encoder.layers.0.mlp.fc3.weight"), std::nullopt);
 }
 
 // A head of four rows in two halves, (a b) (c d), becomes the pairs (a c) (b d).

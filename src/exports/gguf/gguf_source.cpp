@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <map>
 
+#include "exports/folder_name.h"
 #include "exports/gguf/gguf_names.h"
 #include "io/error.h"
-#include "io/image/processor.h"
 #include "models/config/json_fields.h"
 #include "nn/rotary.h"
 
@@ -23,18 +25,29 @@ constexpr const char* kGgufSourcePlace = "exports::gguf_source";
               "use --to hf");
 }
 
-// Whether it is LLaVA. Throws emend::Error for other architectures than LLaVA and Llama.
-bool is_llava(const JsonFields& fields) {
+enum class GgufFamily { llama, llava, smolvlm };
+
+// Throws emend::Error for architectures that llama.cpp or these exports do not support.
+GgufFamily family_in_llama_cpp(const JsonFields& fields) {
+  static const std::map<std::string, GgufFamily> families = {
+      {"LlamaForCausalLM", GgufFamily::llama},
+      {"llama", GgufFamily::llama},
+      {"LlavaForConditionalGeneration", GgufFamily::llava},
+      {"llava", GgufFamily::llava},
+      {"SmolVLMForConditionalGeneration", GgufFamily::smolvlm},
+      {"smolvlm", GgufFamily::smolvlm},
+      {"Idefics3ForConditionalGeneration", GgufFamily::smolvlm},
+      {"idefics3", GgufFamily::smolvlm}};
   const auto type = fields.string("model_type").value_or("");
   const auto name = fields.first_string("architectures").value_or(type);
-  if (name == "LlavaForConditionalGeneration" || name == "llava") return true;
-  if (name == "LlamaForCausalLM" || name == "llama") return false;
+  if (const auto found = families.find(name); found != families.end()) return found->second;
   if (type == "blip-2" || type == "minigpt4")
     throw Error(kGgufSourcePlace, fmt::format("llama.cpp does not run {}", name),
                 "use --to hf, or serve the patch with `emend serve`");
   throw Error(kGgufSourcePlace,
               fmt::format("GGUF files of {} are not implemented; implemented: LlamaForCausalLM, "
-                          "LlavaForConditionalGeneration",
+                          "LlavaForConditionalGeneration, SmolVLMForConditionalGeneration, "
+                          "Idefics3ForConditionalGeneration",
                           name),
               "use --to hf, and convert the folder with llama.cpp's script");
 }
@@ -51,7 +64,7 @@ void check_language(const LlamaConfig& config) {
                 "use --to hf, and convert the folder with llama.cpp's script");
 }
 
-void check_vision(const LlavaConfig& config) {
+void check_llava(const LlavaConfig& config) {
   const auto& layers = config.feature_layers;
   if (config.first_position) refuse_setting("its vision_feature_select_strategy is not default");
   if (config.vision.siglip) refuse_setting("its vision tower is not CLIP");
@@ -64,6 +77,14 @@ void check_vision(const LlavaConfig& config) {
       config.vision.activation != Activation::gelu)
     refuse_setting("the hidden_act of its vision tower is neither gelu nor quick_gelu");
 }
+
+void check_smolvlm(const SmolVlmConfig& config) {
+  if (config.vision.activation != Activation::gelu &&
+      config.vision.activation != Activation::gelu_tanh)
+    refuse_setting("the hidden_act of its vision tower is neither gelu nor gelu_pytorch_tanh");
+}
+
+const std::string kLlavaBlock = "vision_tower.vision_model.encoder.layers.";
 
 uint32_t gguf_number(int64_t value) { return static_cast<uint32_t>(value); }
 
@@ -86,30 +107,32 @@ uint32_t gguf_file_type(GgufType type) {
 GgufSource::GgufSource(const std::string& from)
     : folder(from), json(read_json_object((fs::path(from) / "config.json").string())) {
   const JsonFields fields("config.json", json);
-  if (is_llava(fields)) {
-    llava = LlavaConfig::parse(json);
-    language = llava->text;
-    prefix = "language_model.";
-    check_vision(*llava);
-  } else {
-    language = LlamaConfig::parse(fields);
+  switch (family_in_llama_cpp(fields)) {
+    case GgufFamily::llava:
+      llava = LlavaConfig::parse(json);
+      language = llava->text;
+      check_llava(*llava);
+      break;
+    case GgufFamily::smolvlm:
+      smolvlm = SmolVlmConfig::parse(json);
+      language = smolvlm->text;
+      check_smolvlm(*smolvlm);
+      break;
+    case GgufFamily::llama:
+      language = LlamaConfig::parse(fields);
   }
   check_language(language);
-  context = (llava ? fields.object("text_config") : fields)
+  if (has_vision())
+    processor = ImageProcessor::load((fs::path(folder) / "preprocessor_config.json").string());
+  context = (has_vision() ? fields.object("text_config") : fields)
                 .integer("max_position_embeddings", language.max_positions, 2, kMaxDimension);
-}
-
-std::string GgufSource::base_name() const {
-  auto path = fs::weakly_canonical(folder);
-  if (path.filename().empty()) path = path.parent_path();
-  return path.filename().string();
 }
 
 GgufMetadata GgufSource::language_metadata(GgufType type) const {
   const auto& c = language;
   GgufMetadata metadata = {{"general.architecture", "llama"},
                            {"general.type", "model"},
-                           {"general.name", base_name()},
+                           {"general.name", folder_name(folder)},
                            {"general.file_type", gguf_file_type(type)},
                            {"general.quantization_version", uint32_t{2}},
                            {"llama.vocab_size", gguf_number(c.vocabulary)},
@@ -132,33 +155,41 @@ GgufMetadata GgufSource::language_metadata(GgufType type) const {
 }
 
 GgufMetadata GgufSource::projector_metadata(GgufType type) const {
-  const auto& vision = llava->vision;
-  const auto processor =
-      ImageProcessor::load((fs::path(folder) / "preprocessor_config.json").string());
+  const VisionTransformerConfig& vision =
+      llava ? static_cast<const VisionTransformerConfig&>(llava->vision) : smolvlm->vision;
   const auto floats = [](const std::array<double, 3>& values) {
     return std::vector<float>(values.begin(), values.end());
   };
-  return {{"general.architecture", "clip"},
-          {"general.type", "mmproj"},
-          {"general.name", base_name()},
-          {"general.file_type", gguf_file_type(type)},
-          {"general.quantization_version", uint32_t{2}},
-          {"clip.has_vision_encoder", true},
-          {"clip.has_llava_projector", true},
-          {"clip.projector_type", "mlp"},
-          {"clip.use_gelu", vision.activation == Activation::gelu},
-          {"clip.vision.image_size", gguf_number(vision.image_size)},
-          {"clip.vision.patch_size", gguf_number(vision.patch_size)},
-          {"clip.vision.embedding_length", gguf_number(vision.hidden)},
-          {"clip.vision.feed_forward_length", gguf_number(vision.intermediate)},
-          {"clip.vision.projection_dim", gguf_number(language.hidden)},
-          {"clip.vision.block_count", gguf_number(llava->vision_blocks())},
-          {"clip.vision.feature_layer",
-           std::vector<int32_t>(llava->feature_layers.begin(), llava->feature_layers.end())},
-          {"clip.vision.attention.head_count", gguf_number(vision.heads)},
-          {"clip.vision.attention.layer_norm_epsilon", static_cast<float>(vision.eps)},
-          {"clip.vision.image_mean", floats(processor.mean)},
-          {"clip.vision.image_std", floats(processor.std)}};
+  GgufMetadata metadata = {
+      {"general.architecture", "clip"},
+      {"general.type", "mmproj"},
+      {"general.name", folder_name(folder)},
+      {"general.file_type", gguf_file_type(type)},
+      {"general.quantization_version", uint32_t{2}},
+      {"clip.has_vision_encoder", true},
+      {"clip.projector_type", llava ? "mlp" : "idefics3"},
+      {"clip.use_gelu", vision.activation != Activation::quick_gelu},
+      {"clip.vision.image_size", gguf_number(vision.image_size)},
+      {"clip.vision.patch_size", gguf_number(vision.patch_size)},
+      {"clip.vision.embedding_length", gguf_number(vision.hidden)},
+      {"clip.vision.feed_forward_length", gguf_number(vision.intermediate)},
+      {"clip.vision.projection_dim", gguf_number(language.hidden)},
+      {"clip.vision.block_count", gguf_number(llava ? llava->vision_blocks() : vision.layers)},
+      {"clip.vision.attention.head_count", gguf_number(vision.heads)},
+      {"clip.vision.attention.layer_norm_epsilon", static_cast<float>(vision.eps)},
+      {"clip.vision.image_mean", floats(processor->mean)},
+      {"clip.vision.image_std", floats(processor->std)}};
+  if (llava) {
+    metadata.emplace_back("clip.has_llava_projector", true);
+    metadata.emplace_back(
+        "clip.vision.feature_layer",
+        std::vector<int32_t>(llava->feature_layers.begin(), llava->feature_layers.end()));
+  } else {
+    metadata.emplace_back("clip.vision.projector.scale_factor", gguf_number(smolvlm->scale));
+    // llama.cpp resizes the longer side to this, and divides the picture into tiles.
+    metadata.emplace_back("clip.vision.preproc_image_size", gguf_number(processor->longest_edge));
+  }
+  return metadata;
 }
 
 std::optional<at::Tensor> GgufSource::frequency_divisors() const {
@@ -168,9 +199,23 @@ std::optional<at::Tensor> GgufSource::frequency_divisors() const {
   return Rotary(plain).frequencies(1) / Rotary(language.rotary).frequencies(1);
 }
 
+std::string GgufSource::output_layer() const {
+  return llava ? "language_model.lm_head" : "lm_head";
+}
+
 std::optional<std::string> GgufSource::language_name(const std::string& name) const {
+  if (!has_vision() || (smolvlm && name.starts_with(output_layer()))) return name;
+  const std::string prefix = llava ? "language_model." : "model.text_model.";
   if (!name.starts_with(prefix)) return std::nullopt;
-  return name.substr(prefix.size());
+  return (llava ? "" : "model.") + name.substr(prefix.size());
+}
+
+bool GgufSource::is_unused(const std::string& name) const {
+  if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".position_ids")) return true;
+  if (!llava) return false;
+  if (name.starts_with("vision_tower.vision_model.post_layernorm.")) return true;
+  return name.starts_with(kLlavaBlock) &&
+         std::atoll(name.c_str() + kLlavaBlock.size()) >= llava->vision_blocks();
 }
 
 at::Tensor GgufSource::in_llama_cpp_order(const std::string& name, const at::Tensor& rows) const {

@@ -7,30 +7,37 @@
 #include <string>
 
 #include "exports/gguf/gguf_writer.h"
+#include "io/image/processor.h"
 #include "models/config/llava_config.h"
+#include "models/config/smolvlm_config.h"
 
 namespace emend {
 
-// The config.json of a folder that llama.cpp can run: LlamaForCausalLM, or LLaVA 1.5.
+// The config.json of a folder that llama.cpp can run: LlamaForCausalLM, LLaVA 1.5, or SmolVLM and
+// Idefics3.
 struct GgufSource {
   std::string folder;
   nlohmann::json json;
   LlamaConfig language;
-  int64_t context = 0;  // max_position_embeddings
-  std::string prefix;   // of the names of the language model's tensors
-  std::optional<LlavaConfig> llava;
+  int64_t context = 0;               // max_position_embeddings
+  std::optional<LlavaConfig> llava;  // at most one of these two
+  std::optional<SmolVlmConfig> smolvlm;
+  std::optional<ImageProcessor> processor;  // of models with pictures
 
   // Throws emend::Error if llama.cpp or these exports do not support the architecture or a setting.
   explicit GgufSource(const std::string& folder);
 
-  std::string base_name() const;  // the folder's name
+  bool has_vision() const { return llava || smolvlm; }
+  std::string output_layer() const;  // emend's name of the layer lm_head
   GgufMetadata language_metadata(GgufType type) const;
   // Of the file with vision tower and projector ("mmproj"), which llama.cpp loads beside the model.
   GgufMetadata projector_metadata(GgufType type) const;
   // What llama.cpp divides the frequencies of plain rotary embeddings by; nullopt: nothing.
   std::optional<at::Tensor> frequency_divisors() const;
-  // The name of a language model's tensor without the prefix; nullopt for other tensors.
+  // The name in LlamaForCausalLM of a tensor of the language model; nullopt for other tensors.
   std::optional<std::string> language_name(const std::string& name) const;
+  // Whether no computation uses a tensor of the folder, so that llama.cpp has none for it.
+  bool is_unused(const std::string& name) const;
   // Reorders the rows of a query or key projection of the language model, for llama.cpp; returns
   // other tensors as they are. `name`: a language_name.
   at::Tensor in_llama_cpp_order(const std::string& name, const at::Tensor& rows) const;

@@ -96,4 +96,9 @@ std::string data_url(const Thumbnail& thumbnail) {
   return std::string("data:") + thumbnail.type + ";base64," + base64(thumbnail.bytes);
 }
 
+std::string png_data_url(const Image& image) {
+  const auto png = encode_png(image, "a picture");
+  return data_url({std::string(png.begin(), png.end()), "image/png"});
+}
+
 }  // namespace emend

@@ -14,7 +14,9 @@ struct Thumbnail {
 };
 Thumbnail thumbnail(const Image& image, int side);
 
-// The thumbnail as a data URL, for pages that are one file.
+// A picture as a data URL, for pages that are one file: the thumbnail, and the whole picture as a
+// PNG file.
 std::string data_url(const Thumbnail& thumbnail);
+std::string png_data_url(const Image& image);
 
 }  // namespace emend

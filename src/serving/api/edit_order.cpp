@@ -54,6 +54,9 @@ EditOrder::EditOrder(const WorkContext& context, nlohmann::json body)
   probes_ = static_cast<int>(whole_field(body_, "probes", 10, 0, kMostDefaultProbes));
   patches_ = take_patches(context_, body_);
   name_ = text_field(body_, "name");
+}
+
+void EditOrder::reserve_name() {
   if (name_.empty())
     name_ = context_.library.reserve_like(slug(question_.target));
   else
@@ -88,7 +91,13 @@ std::string EditOrder::title() const {
   return fmt::format("{} => {}", question_.prompt.substr(0, 200), question_.target.substr(0, 200));
 }
 
-std::string EditOrder::command(const std::vector<std::string>& patches) const {
+std::string EditOrder::command() const {
+  const auto name = name_.empty() ? context_.library.free_name(slug(question_.target)) : name_;
+  return command(name, open_stack(context_, patches_).files);
+}
+
+std::string EditOrder::command(const std::string& name,
+                               const std::vector<std::string>& patches) const {
   CommandLine line("edit", context_.arguments);
   line.option_if_given("--image", question_.image.path)
       .option("--prompt", question_.prompt)
@@ -109,7 +118,7 @@ std::string EditOrder::command(const std::vector<std::string>& patches) const {
       .options("--set", choice_.settings);
   if (probes_ > 0) line.option("--probes", std::to_string(probes_));
   line.options("--patch", patches);
-  return line.option("-o", name_ + ".patch").text();
+  return line.option("-o", name + ".patch").text();
 }
 
 nlohmann::json EditOrder::run(JobProgress& progress) const {
@@ -143,7 +152,7 @@ nlohmann::json EditOrder::run(JobProgress& progress) const {
           {"active", active},
           {"report", report_json(report)},
           {"warnings", warnings_},
-          {"command", command(base.files)}};
+          {"command", command(name_, base.files)}};
 }
 
 }  // namespace emend

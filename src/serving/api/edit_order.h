@@ -9,12 +9,16 @@ namespace emend {
 // An edit that a client asks for.
 class EditOrder {
  public:
-  // Checks the body of POST /api/edits and reserves the name of its patch. Throws ApiError.
+  // Checks the body of POST /api/edits. Throws ApiError.
   EditOrder(const WorkContext& context, nlohmann::json body);
+  // Reserves the name of the patch, which the library releases. Throws ApiError as it does.
+  void reserve_name();
 
-  const std::string& name() const { return name_; }     // of the patch
+  const std::string& name() const { return name_; }     // of the patch; empty: not chosen yet
   const nlohmann::json& body() const { return body_; }  // without the bytes of pictures
   std::string title() const;
+  // The command that makes the edit on the patches that are chosen now.
+  std::string command() const;
 
   // Makes the edit, saves the patch, and activates it if it holds. Returns {"patch", "holds",
   // "active", "report", "warnings", "command"}. Throws emend::Error if the edit cannot be made.
@@ -22,7 +26,7 @@ class EditOrder {
 
  private:
   void take_questions();
-  std::string command(const std::vector<std::string>& patches) const;
+  std::string command(const std::string& name, const std::vector<std::string>& patches) const;
 
   WorkContext context_;
   nlohmann::json body_;

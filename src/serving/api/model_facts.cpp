@@ -4,7 +4,6 @@
 #include "editing/tracing/trace_options.h"
 #include "evaluation/probes/default_probes.h"
 #include "evaluation/protocol/protocol.h"
-#include "io/image/codecs.h"
 #include "io/image/thumbnail.h"
 
 namespace emend {
@@ -20,10 +19,7 @@ json example_questions(const Vlm& vlm) {
   for (const auto& probe :
        unrelated_probes({ProbeWorld::scenes, kTexts, kPictures}, /*seed=*/0, {})) {
     json picture;
-    if (probe.image.present()) {
-      const auto png = encode_png(probe.image.load(), "an example");
-      picture = data_url({std::string(png.begin(), png.end()), "image/png"});
-    }
+    if (probe.image.present()) picture = png_data_url(probe.image.load());
     examples.push_back({{"prompt", probe.text}, {"image", picture}});
   }
   return examples;

@@ -42,26 +42,37 @@ PatchLibrary::PatchLibrary(const Vlm& vlm, ModelNames& models, const Workspace* 
   for (const auto& name : workspace_->patch_names()) {
     const auto path = workspace_->patch_file(name);
     try {
-      patches_[name] = load(name, path);
+      patches_[name] = listed(name, path, load_patch(path));
     } catch (const Error& error) {
-      const auto problem = without_places(error.what());
+      const auto problem = problem_of(error);
       logger().warn("the patch '{}' of the workspace is not used: {}", name, problem);
-      auto& listed = patches_[name] = Listed{path};
-      listed.facts = patch_summary({});
-      listed.problem = problem;
+      auto& damaged = patches_[name] = Listed{path};
+      damaged.facts = patch_summary({});
+      damaged.problem = problem;
     }
   }
-  for (const auto& name : workspace_->read_stack()) {
-    const auto found = patches_.find(name);
-    if (found != patches_.end() && found->second.problem.empty())
-      stack_.push_back(name);
-    else
-      logger().warn("the stack of the workspace has the patch '{}', which is not there", name);
-  }
+  read_stack();
+  for (const auto& warning : warnings_) logger().warn("{}", warning);
 }
 
-PatchLibrary::Listed PatchLibrary::load(const std::string& name, const std::string& path) {
-  auto patch = load_patch(path);
+void PatchLibrary::read_stack() {
+  std::string problem;
+  for (const auto& name : workspace_->read_stack(problem)) {
+    const auto found = patches_.find(name);
+    if (found == patches_.end())
+      warnings_.push_back(
+          fmt::format("The patch '{}' was active, but it is not in the workspace.", name));
+    else if (!found->second.problem.empty())
+      warnings_.push_back(fmt::format("The patch '{}' was active, but it cannot be used. {}", name,
+                                      found->second.problem));
+    else
+      stack_.push_back(name);
+  }
+  if (!problem.empty()) warnings_.push_back(problem);
+}
+
+PatchLibrary::Listed PatchLibrary::listed(const std::string& name, const std::string& path,
+                                          Patch patch) {
   Listed listed{path};
   listed.facts = patch_summary(patch);
   listed.details = patch_details(patch);
@@ -69,14 +80,14 @@ PatchLibrary::Listed PatchLibrary::load(const std::string& name, const std::stri
   return listed;
 }
 
-void PatchLibrary::add_file(const std::string& name, const std::string& path) {
+void PatchLibrary::add_file(const std::string& name, const std::string& path, Patch patch) {
   const std::lock_guard lock(mutex_);
   if (patches_.count(name))
     throw Error("serving::patches", fmt::format("two patches have the name '{}'", name),
                 "give them names: --patch NAME=FILE");
-  auto listed = load(name, path);
-  listed.in_workspace = false;
-  patches_[name] = std::move(listed);
+  auto added = listed(name, path, std::move(patch));
+  added.in_workspace = false;
+  patches_[name] = std::move(added);
 }
 
 bool PatchLibrary::save(const std::string& name, const Patch& patch, bool activate) {
@@ -95,7 +106,7 @@ bool PatchLibrary::save(const std::string& name, const Patch& patch, bool activa
   auto names = stack_;
   names.push_back(name);
   try {
-    model_name(names);
+    model_name_of(names);
   } catch (const ApiError& error) {
     logger().warn("the patch '{}' is not active: {}", name, error.what());
     return false;
@@ -138,9 +149,18 @@ void PatchLibrary::reserve(const std::string& name) {
 
 std::string PatchLibrary::reserve_like(const std::string& name) {
   const std::lock_guard lock(mutex_);
+  return *reserved_.insert(next_free_name(name)).first;
+}
+
+std::string PatchLibrary::free_name(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return next_free_name(name);
+}
+
+std::string PatchLibrary::next_free_name(const std::string& name) const {
   for (int i = 1;; ++i) {
-    const auto free = i == 1 ? name : fmt::format("{}-{}", name, i);
-    if (!patches_.count(free) && reserved_.insert(free).second) return free;
+    auto free = i == 1 ? name : fmt::format("{}-{}", name, i);
+    if (!patches_.count(free) && !reserved_.count(free)) return free;
   }
 }
 
@@ -156,17 +176,26 @@ std::vector<std::string> PatchLibrary::stack() const {
 
 void PatchLibrary::set_stack(const std::vector<std::string>& names) {
   const std::lock_guard lock(mutex_);
-  model_name(names);
+  model_name_of(names);
   workspace_->save_stack(names);
   stack_ = names;
 }
 
 std::string PatchLibrary::model_name(const std::vector<std::string>& names) const {
+  const std::lock_guard lock(mutex_);
+  return model_name_of(names);
+}
+
+std::string PatchLibrary::model_name_of(const std::vector<std::string>& names) const {
   std::string model = kBase;
   for (const auto& name : names) {
     if (!is_plain_name(name))
       refuse_request("patches",
                      fmt::format("'{}' is not the name of a patch", name.substr(0, 100)));
+    if (const auto found = patches_.find(name);
+        found != patches_.end() && !found->second.problem.empty())
+      refuse_request("patches", fmt::format("the patch '{}' cannot be used: {}", name,
+                                            found->second.problem));
     model += "+" + name;
   }
   try {
@@ -199,7 +228,7 @@ nlohmann::json PatchLibrary::list() const {
   const std::lock_guard lock(mutex_);
   auto all = nlohmann::json::array();
   for (const auto& [name, patch] : patches_) all.push_back(json(name, patch));
-  return {{"stack", stack_}, {"patches", all}};
+  return {{"stack", stack_}, {"patches", all}, {"warnings", warnings_}};
 }
 
 nlohmann::json PatchLibrary::describe(const std::string& name) const {

@@ -21,9 +21,9 @@ class PatchLibrary {
   // read is listed with a problem.
   PatchLibrary(const Vlm& vlm, ModelNames& models, const Workspace* workspace);
 
-  // Adds a patch outside of the workspace. Throws emend::Error as load_patch and ModelNames::add
-  // do.
-  void add_file(const std::string& name, const std::string& path);
+  // Adds a patch outside of the workspace, which was read from `path`. Throws emend::Error as
+  // ModelNames::add does.
+  void add_file(const std::string& name, const std::string& path, Patch patch);
   // Saves a patch in the workspace under a reserved name. `activate`: adds it to the end of the
   // stack. Returns whether it is active; it is not if it does not fit the active patches.
   bool save(const std::string& name, const Patch& patch, bool activate);
@@ -33,8 +33,10 @@ class PatchLibrary {
   // Reserves a name for a patch that will be saved. Throws ApiError with status 400 if it is not
   // plain, and 409 if it is taken.
   void reserve(const std::string& name);
-  // The same for `name`, `name-2`, ..., whichever is free.
+  // The same for free_name(name).
   std::string reserve_like(const std::string& name);
+  // `name`, `name-2`, ..., whichever is free.
+  std::string free_name(const std::string& name) const;
   void release(const std::string& name);
 
   std::vector<std::string> stack() const;
@@ -45,7 +47,7 @@ class PatchLibrary {
   std::string model_name(const std::vector<std::string>& names) const;
   std::string model_name() const { return model_name(stack()); }
 
-  // {"stack", "patches"}
+  // {"stack", "patches", "warnings"}; the warnings say what was left out at the start.
   nlohmann::json list() const;
   // One patch with its effect. Throws ApiError with status 404.
   nlohmann::json describe(const std::string& name) const;
@@ -53,6 +55,7 @@ class PatchLibrary {
   std::string file(const std::string& name) const;
 
  private:
+  // Private functions need the lock.
   struct Listed {
     std::string path;
     bool in_workspace = true;
@@ -61,7 +64,10 @@ class PatchLibrary {
     std::string problem = {};
   };
 
-  Listed load(const std::string& name, const std::string& path);
+  std::string next_free_name(const std::string& name) const;
+  Listed listed(const std::string& name, const std::string& path, Patch patch);
+  void read_stack();
+  std::string model_name_of(const std::vector<std::string>& names) const;
   const Listed& find(const std::string& name) const;
   nlohmann::json json(const std::string& name, const Listed& patch) const;
 
@@ -72,6 +78,7 @@ class PatchLibrary {
   std::map<std::string, Listed> patches_;
   std::set<std::string> reserved_;
   std::vector<std::string> stack_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace emend

@@ -6,7 +6,6 @@
 #include "evaluation/tracing/heat_map.h"
 #include "evaluation/tracing/trace_page.h"
 #include "evaluation/tracing/trace_question.h"
-#include "io/image/codecs.h"
 #include "io/image/thumbnail.h"
 #include "serving/api/command_line.h"
 #include "serving/request_fields.h"
@@ -65,10 +64,8 @@ nlohmann::json TraceOrder::run(JobProgress& progress) const {
   if (query_.image.present())
     if (const auto overlay =
             picture_overlay(query_.image.load(), vlm.processor.image_processor, result);
-        overlay.width > 0) {
-      const auto bytes = encode_png(overlay, "the overlay");
-      json["overlay"] = data_url({std::string(bytes.begin(), bytes.end()), "image/png"});
-    }
+        overlay.width > 0)
+      json["overlay"] = png_data_url(overlay);
   json["command"] = command(base.files);
   return json;
 }

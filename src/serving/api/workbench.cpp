@@ -79,15 +79,12 @@ struct Workbench::State {
         models(model_names),
         engine(runner),
         options(std::move(given)),
-        workspace(options.workspace.empty()
-                      ? nullptr
-                      : std::make_unique<Workspace>(options.workspace, options.runs)),
-        library(vlm, models, workspace.get()),
-        jobs(engine, workspace.get()) {}
+        workspace(options.workspace.get()),
+        library(vlm, models, workspace),
+        jobs(engine, workspace) {}
 
   WorkContext context() {
-    return {vlm,         models, library, workspace.get(), options.arguments, options.run_facts,
-            options.seed};
+    return {vlm, models, library, workspace, options.arguments, options.run_facts, options.seed};
   }
 
   void need_workspace() const {
@@ -161,17 +158,15 @@ struct Workbench::State {
     const auto path = fmt::format("{}/.upload-{}", workspace->folder(), name);
     write_file(path, std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size()));
     const auto removal = std::shared_ptr<void>(nullptr, [&](void*) { std::remove(path.c_str()); });
-    refusing("data", [&] {
-      try {
-        library.save(name, load_patch(path), /*activate=*/false);
-      } catch (const Error& error) {
-        // Clients do not know the temporary file.
-        auto text = std::string(error.what());
-        if (const auto at = text.find(path); at != std::string::npos)
-          text.replace(at, path.size(), "the patch file");
-        refuse_request("data", without_places(text));
-      }
-    });
+    try {
+      library.save(name, load_patch(path), /*activate=*/false);
+    } catch (const Error& error) {
+      // Clients do not know the temporary file.
+      auto text = problem_of(error);
+      if (const auto at = text.find(path); at != std::string::npos)
+        text.replace(at, path.size(), "the patch file");
+      refuse_request("data", text);
+    }
     return library.describe(name);
   }
 
@@ -187,8 +182,10 @@ struct Workbench::State {
   std::string submit(const char* kind, json body) {
     const auto order = std::make_shared<Order>(context(), std::move(body));
     std::function<void()> release;
-    if constexpr (std::is_same_v<Order, EditOrder>)
+    if constexpr (std::is_same_v<Order, EditOrder>) {
+      order->reserve_name();
       release = [this, order] { library.release(order->name()); };
+    }
     try {
       return jobs.submit(
           kind, order->title(), order->body(),
@@ -279,6 +276,10 @@ struct Workbench::State {
       need_workspace();
       send_json(response, {{"job", submit<EditOrder>("edit", body_json(request))}}, 202);
     });
+    routes.post("/api/edits/command", [this](const Request& request, Response& response) {
+      need_workspace();
+      send_json(response, {{"command", EditOrder(context(), body_json(request)).command()}});
+    });
     routes.post("/api/trace", [this](const Request& request, Response& response) {
       need_workspace();
       send_json(response, {{"job", submit<TraceOrder>("trace", body_json(request))}}, 202);
@@ -324,7 +325,7 @@ struct Workbench::State {
   ModelNames& models;
   Engine& engine;
   WorkbenchOptions options;
-  std::unique_ptr<Workspace> workspace;
+  const Workspace* workspace;  // of the options
   PatchLibrary library;
   JobTable jobs;  // last: its thread uses all the others
   std::mutex facts_mutex;

@@ -12,8 +12,8 @@ namespace emend {
 class HttpRoutes;
 
 struct WorkbenchOptions {
-  std::string workspace;  // folder; empty: nothing is written, and edits are refused
-  std::string runs;       // folder of results of `emend bench`; empty: runs/ of the workspace
+  std::shared_ptr<const Workspace> workspace;  // null: nothing is written, and edits are refused
+  std::string runs;  // folder of results of `emend bench`; empty: runs/ of the workspace
   int64_t max_new_tokens = 1024;
   // Of reports and equivalent commands: the facts of the run, the options of the model, the seed.
   nlohmann::json run_facts = nlohmann::json::object();
@@ -25,7 +25,6 @@ struct WorkbenchOptions {
 // describes. Edits, traces and exports are jobs.
 class Workbench {
  public:
-  // Throws emend::Error if the workspace cannot be used.
   Workbench(const Vlm& vlm, ModelNames& models, Engine& engine, WorkbenchOptions options);
   ~Workbench();
 

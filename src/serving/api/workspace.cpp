@@ -17,6 +17,7 @@
 #include "io/hash.h"
 #include "io/json/json.h"
 #include "io/log.h"
+#include "serving/api_error.h"
 #include "serving/plain_name.h"
 
 namespace emend {
@@ -76,10 +77,23 @@ std::vector<std::string> Workspace::patch_names() const {
   return names_in(folder_ + "/patches", ".patch");
 }
 
-std::vector<std::string> Workspace::read_stack() const {
+std::vector<std::string> Workspace::read_stack(std::string& problem) const {
   const auto path = folder_ + "/stack.json";
   if (!path_exists(path)) return {};
-  return json_get<std::vector<std::string>>(read_json(path), "stack", path);
+  try {
+    return json_get<std::vector<std::string>>(read_json(path), "stack", path);
+  } catch (const Error& error) {
+    auto kept = path + ".damaged";
+    for (int i = 2; path_exists(kept); ++i) kept = fmt::format("{}.damaged-{}", path, i);
+    std::error_code failed;
+    fs::rename(path, kept, failed);
+    if (failed) throw;
+    problem = fmt::format(
+        "The list of active patches is damaged, so that no patch is active. {} The file is kept "
+        "as '{}'.",
+        problem_of(error), kept);
+    return {};
+  }
 }
 
 void Workspace::save_stack(const std::vector<std::string>& names) const {

@@ -10,6 +10,7 @@ namespace emend {
 //
 //   patches/NAME.patch     every patch
 //   stack.json             {"stack": [NAME, ...]}, the active patches in order
+//   stack.json.damaged     a stack that could not be read
 //   jobs/ID.json           each job with its request and its result
 //   pictures/HASH.png      the pictures of edits, which later edits ask about again
 //   exports/NAME           the results of exports
@@ -32,8 +33,9 @@ class Workspace {
 
   // The names of the patches, sorted. Files with other names are ignored with a warning.
   std::vector<std::string> patch_names() const;
-  // Throws emend::Error if stack.json is malformed.
-  std::vector<std::string> read_stack() const;
+  // The active patches. A malformed stack.json gets the name stack.json.damaged, or
+  // stack.json.damaged-2, ...; then there are no active patches, and `problem` says so.
+  std::vector<std::string> read_stack(std::string& problem) const;
   void save_stack(const std::vector<std::string>& names) const;
 
   // Writes the file of a picture and returns its path. The same bytes have the same path.

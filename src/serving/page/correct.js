@@ -30,23 +30,28 @@ function editBody() {
   return body;
 }
 
-// The command that makes the same edit.
-function commandLine() {
-  const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-  const body = editBody();
-  const words = ['emend', 'edit'];
-  if (!app.model.bundled) words.push('-m', quote(app.model.model));
-  if (body.image) words.push('--image', quote(app.picture.name));
-  words.push('-p', quote(body.prompt), '--target', quote(body.target), '--editor', body.editor);
-  if (body.module) words.push('--module', body.module);
-  for (const [name, value] of Object.entries(body.settings || {})) words.push('--set', quote(`${name}=${value}`));
-  if (body.subject) words.push('--subject', quote(body.subject));
-  for (const text of body.rephrasings || []) words.push('--rephrase', quote(text));
-  for (const one of body.consequences || []) words.push('--follows', quote(`${one.prompt} => ${one.answer || ''}`));
-  for (const one of body.locality || [])
-    words.push('--locality', quote(one.answer ? `${one.prompt} => ${one.answer}` : one.prompt));
-  for (const name of app.stack) words.push('--patch', quote(name + '.patch'));
-  return [...words, '-o', quote((body.name || 'edit') + '.patch')].join(' ');
+// Shows the command that makes the same edit, which the server writes.
+let commandTurn = 0, commandTimer = 0;
+function showCommand(box) {
+  const [label, code] = box.querySelectorAll('span, code');
+  const turn = ++commandTurn;
+  clearTimeout(commandTimer);
+  if (!app.edit.target.trim()) {
+    box.hidden = true;
+    return;
+  }
+  commandTimer = setTimeout(async () => {
+    let command = '', problem = '';
+    try {
+      ({ command } = await post('edits/command', editBody()));
+    } catch (error) {
+      problem = error.message;
+    }
+    if (turn !== commandTurn) return;
+    label.textContent = problem || 'The same on the command line';
+    code.textContent = command;
+    box.hidden = false;
+  }, 300);
 }
 
 function copyButton(text) {
@@ -96,8 +101,10 @@ function correctPart() {
     return h('div', { id: 'correct' }, h('p', { class: 'note' }, 'This server has no folder for patches. ' +
       'Start it with --workspace DIR to correct answers here.'));
   const editor = editorInfo(edit.editor);
-  const command = h('code', {});
-  const refresh = () => { command.textContent = commandLine(); };
+  const code = h('code', {});
+  const command = h('div', { class: 'command', hidden: true }, h('span', { class: 'under' }),
+    h('div', { class: 'code' }, code, copyButton(() => code.textContent)));
+  const refresh = () => showCommand(command);
   const field = (name, title, help, rows) => {
     const input = h(rows ? 'textarea' : 'input', { id: name, rows, type: rows ? null : 'text',
       oninput: (e) => { edit[name] = e.target.value; refresh(); },
@@ -137,6 +144,5 @@ function correctPart() {
           field('name', 'Name of the patch', 'Default: the right answer'))),
       settingsForm(editor, edit.settings, refresh),
       h('div', { class: 'row' }, button, h('span', { class: 'under' }, costText(edit.editor))),
-      h('div', { class: 'command' }, h('span', { class: 'under' }, 'The same on the command line'),
-        h('div', { class: 'code' }, command, copyButton(() => command.textContent)))));
+      command));
 }

@@ -1,6 +1,6 @@
 // Exports of patches for other programs.
 const FORMATS = {
-  patch: ['emend patch', 'One file for `emend`, with all active patches merged.'],
+  patch: ['emend patch', 'One file for the program emend, with all active patches merged.'],
   peft: ['PEFT adapter', 'A folder for PeftModel.from_pretrained on the unedited model.'],
   hf: ['Hugging Face folder', 'The whole model with the edit in its weights, for transformers.'],
   gguf: ['GGUF', 'The edited model for llama.cpp (Llama, LLaVA-1.5, SmolVLM).'],
@@ -15,13 +15,16 @@ async function runExport() {
     () => post('exports', { patches: app.stack, to, name: name.trim() || `${app.stack.join('-')}-${to}` }), 'exporting');
   button.disabled = false;
   if (!job) return;
-  const { path, files, facts } = job.result;
+  const { path, files, facts, command } = job.result;
+  const measured = Object.entries(facts || {}).filter(([name, value]) => typeof value !== 'object' &&
+    !['kind', 'format', 'folder', 'file', 'projector'].includes(name) && value !== '');
   announce('Exported to ' + path);
   document.getElementById('export-result').replaceChildren(h('div', { class: 'card pad' },
     h('h3', {}, 'Exported'), h('div', { class: 'code' }, h('code', {}, path), copyButton(() => path)),
     h('ul', { class: 'list' }, (files || []).map((file) => h('li', {}, file))),
-    facts && factList(Object.entries(facts).filter(([, v]) => typeof v !== 'object').map(([k, v]) =>
-      [k.replaceAll('_', ' '), String(v)]))));
+    factList(measured.map(([name, value]) => [name.replaceAll('_', ' '), String(value)])),
+    h('div', { class: 'command' }, h('span', { class: 'under' }, 'The same on the command line'),
+      h('div', { class: 'code' }, h('code', {}, command), copyButton(() => command)))));
 }
 
 function exportView() {

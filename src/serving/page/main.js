@@ -1,6 +1,6 @@
 // The state of the page, and its views.
 const app = {
-  model: null, patches: [], stack: [], jobs: [], runs: null, chosenRuns: [],
+  model: null, patches: [], stack: [], warnings: [], jobs: [], runs: null, chosenRuns: [],
   view: 'ask', picture: null, prompt: '', lastPrompt: '', asked: null, turn: 0, result: null, problem: null,
   hashes: new Map(),  // logits of the unedited model by question
   edit: { target: '', editor: 'ft', module: '', settings: {}, name: '', subject: '', rephrasings: '',

@@ -3,6 +3,7 @@ async function refreshPatches() {
   const state = await get('patches');
   app.patches = state.patches;
   app.stack = state.stack;
+  app.warnings = state.warnings;
 }
 
 async function setStack(stack, focus) {
@@ -148,7 +149,7 @@ function patchesView() {
     input),
   h('p', { class: 'sub' }, 'Active patches are applied in this order. OpenAI clients select them with the model name ',
     h('code', {}, ['base', ...app.stack].join('+')), '.'),
-  app.problem && failure(app.problem), result,
+  app.warnings.map((warning) => h('p', { class: 'note bad' }, warning)), app.problem && failure(app.problem), result,
   order.length ? h('ul', { class: 'patches' }, order.map(patchCard))
     : h('div', { class: 'card empty' }, 'There are no patches. Correct an answer, and its patch is listed here.'))];
 }
