@@ -81,7 +81,7 @@ int run(int argc, char** argv) {
   for (size_t index = 0; unrelated.asked < questions; ++index) {
     const auto fresh = unrelated_questions(vlm, state, suite->record(index), Protocol());
     begin = Clock::now();
-    const auto entries = scopes.route(fresh.keys);
+    const auto entries = scopes.route(fresh.keys).entry;
     seconds += since(begin);
     for (size_t i = 0; i < fresh.facts.size(); ++i) {
       auto& count = scopes.edits(fresh.facts[i]) ? edited : unrelated;

@@ -261,6 +261,24 @@ rewrite_module_tmp: "opt_model.model.decoder.layers.{}.fc2.weight"
   EXPECT_EQ(read_json(path("i/results.json"))["editors"].size(), 3u);
 }
 
+// The picture's edit gives its creature another name, and a text's edit changes a fact of that name. The
+// question about the picture needs both.
+TEST_F(BenchTest, LedgerCombinesEditsThatMustBeUsedTogether) {
+  const auto portability = [&](const std::string& settings, const std::string& folder) {
+    const auto directory = path(folder);
+    EXPECT_EQ(testing::wait_for(testing::start_program(
+                  testing::words_of("bench -t 1 --form composition --mode batch --batch-size 2 "
+                                    "--limit 12 --probes 1 --answers forced --editors ledger " +
+                                    settings + " -o " + directory),
+                  path("out"), path("err"))),
+              0);
+    const auto results = read_json(directory + "/results.json");
+    return results["editors"][1]["groups"]["portability"]["score"].get<double>();
+  };
+  EXPECT_GE(portability("", "chained"), 0.5);
+  EXPECT_LE(portability("--set chain_limit=0", "apart"), 0.2);
+}
+
 TEST_F(BenchTest, ResultsListUnusedFieldsOfTheSuite) {
   testing::write_text(path("zsre.json"), R"([{"subject": "Mara", "src": "Where is Mara?",
     "pred": "here", "rephrase": "Mara is where?", "alt": "there", "answers": ["home"],

@@ -56,6 +56,9 @@ void LedgerSettings::declare(SettingList& list) {
   list.choice("context", context, {"always", "never"},
               "always: questions in scope are answered with the edit in front of them; never: "
               "only with the entry's change");
+  list.number("chain_limit", chain_limit, 0, 1e6,
+              "squared distance of the texts below which a question that follows from an edit is "
+              "answered with another edit, whose prompt names the target of the first; 0: never");
   list.choice("change", change, entry_change_names(),
               "editor of an entry's own change, which is made if the context alone does not give "
               "the answer; none: no change");

@@ -113,11 +113,11 @@ TEST_F(LedgerTest, ScopeOfTheTextAloneIgnoresThePicture) {
   const auto patch = edited({request(1)}, {{"scope", "text"}});
   const LedgerScopes scopes(patch);
   auto key = patch.memory.entries[0].tensors.at("key").unsqueeze(0).clone();
-  EXPECT_EQ(scopes.route(key).item<int64_t>(), 0);
+  EXPECT_EQ(scopes.route(key).entry.item<int64_t>(), 0);
   key.slice(1, 4).add_(10);  // another picture and answer
-  EXPECT_EQ(scopes.route(key).item<int64_t>(), 0);
+  EXPECT_EQ(scopes.route(key).entry.item<int64_t>(), 0);
   key.slice(1, 0, 4).add_(10);  // another text
-  EXPECT_EQ(scopes.route(key).item<int64_t>(), -1);
+  EXPECT_EQ(scopes.route(key).entry.item<int64_t>(), -1);
 }
 
 TEST_F(LedgerTest, CalibrationBoundsTheScope) {
@@ -175,16 +175,16 @@ TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {
   const auto key = patch.memory.entries[0].tensors.at("key");
   auto question = key.clone().unsqueeze(0);
   question.add_(10);
-  EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), -1);
+  EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), -1);
   patch.memory.reading["consequences"] = true;
   EXPECT_THROW(LedgerScopes{patch}, Error);  // the entry has no such key
   // The answer of the question does not count.
   patch.memory.entries[0].tensors["consequences"] =
       question[0].slice(0, 0, key.size(0) - kSketchWidth).clone();
-  EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), 0);
-  EXPECT_EQ(LedgerScopes(patch).route(key.unsqueeze(0)).item<int64_t>(), 0);
+  EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), 0);
+  EXPECT_EQ(LedgerScopes(patch).route(key.unsqueeze(0)).entry.item<int64_t>(), 0);
   patch.settings["consequence_weight"] = 0;
-  EXPECT_EQ(LedgerScopes(patch).route(question).item<int64_t>(), -1);
+  EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), -1);
 }
 
 TEST_F(LedgerTest, NetworksOfConsequencesAreOptional) {

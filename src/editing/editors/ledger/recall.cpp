@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <map>
 
 #include "editing/editors/memory/prompt_answers.h"
@@ -52,6 +53,23 @@ std::string ledger_fact(const MemoryEntry& entry, const char* name) {
   return json_get<std::string>(entry.facts, name, kLedgerMemory);
 }
 
+std::string trimmed(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\n") + 1 - begin);
+}
+
+// Whether `words` stands in the text between characters that belong to no word.
+bool contains_words(const std::string& text, const std::string& words) {
+  const auto in_word = [&](size_t at) {
+    return at < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[at])) || (text[at] & 0x80) != 0);
+  };
+  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1))
+    if ((at == 0 || !in_word(at - 1)) && !in_word(at + words.size())) return true;
+  return false;
+}
+
 void check_entry(const MemoryEntry& entry, const Model& model) {
   ledger_fact(entry, "prompt");
   ledger_fact(entry, "target");
@@ -75,10 +93,29 @@ LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* 
     : vlm_(vlm),
       store_(store),
       context_(read_settings<LedgerSettings>("ledger", patch.settings).context != "never"),
+      chain_limit_(read_settings<LedgerSettings>("ledger", patch.settings).chain_limit),
       state_(saved_state(vlm, patch)),
       entries_(patch.memory.entries),
       scopes_(patch) {
   for (const auto& entry : entries_) check_entry(entry, *vlm.model);
+}
+
+size_t LedgerRecall::chained(size_t index, const at::Tensor& key) const {
+  const auto target = trimmed(ledger_fact(entries_[index], "target"));
+  const auto text = [&](const at::Tensor& of) { return of.narrow(0, 0, state_.shape.embedding); };
+  auto nearest = chain_limit_;
+  auto found = index;
+  for (size_t other = 0; other < entries_.size() && chain_limit_ > 0 && !target.empty(); ++other) {
+    if (other == index || scopes_.superseded()[other] >= 0 ||
+        !contains_words(ledger_fact(entries_[other], "prompt"), target))
+      continue;
+    const auto distance =
+        (text(entries_[other].tensors.at("key")) - text(key)).square().sum().item<double>();
+    if (distance >= nearest) continue;
+    nearest = distance;
+    found = other;
+  }
+  return found;
 }
 
 at::Tensor LedgerRecall::mix(const Pass& pass, const at::Tensor& logits) const {
@@ -106,13 +143,16 @@ ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) con
   auto answers = prompt_answers(pass, logits);
   if (!answers.defined()) answers = prompt_answers(model, batch, seen);
   const auto keys = state_.key_of(vlm_, batch, seen, answers);
-  const auto routed = scopes_.route(keys).contiguous();
+  const auto routes = scopes_.route(keys);
+  const auto routed = routes.entry.contiguous(), follows = routes.follows.contiguous();
   ScopedRows scoped;
   std::map<size_t, std::vector<size_t>> rows_by_entry;
   for (int64_t row = 0; row < routed.size(0); ++row) {
     const auto entry = routed.data_ptr<int64_t>()[row];
     if (entry < 0) continue;
-    rows_by_entry[static_cast<size_t>(entry)].push_back(scoped.rows.size());
+    auto index = static_cast<size_t>(entry);
+    if (follows.data_ptr<bool>()[row]) index = chained(index, keys[row].to(at::kCPU));
+    rows_by_entry[index].push_back(scoped.rows.size());
     scoped.rows.push_back(row);
   }
   auto changes = context_ ? state_.counterfactual.interventions() : Interventions();

@@ -19,10 +19,15 @@ class LedgerRecall {
 
  private:
   ScopedAnswer begin(const Pass& pass, const at::Tensor& logits) const;
+  // The entry that answers a question in the scope of the consequences of entry `index`: the one that is
+  // nearest in the text of the question among those whose prompts name the target of `index`, or
+  // `index` itself. key: that of the question.
+  size_t chained(size_t index, const at::Tensor& key) const;
 
   const Vlm& vlm_;
   ActivationStore* store_;
   bool context_;  // the edit is put in front of questions in its scope
+  double chain_limit_;  // LedgerSettings::chain_limit
   LedgerState state_;
   std::vector<MemoryEntry> entries_;
   LedgerScopes scopes_;

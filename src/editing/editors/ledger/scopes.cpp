@@ -93,21 +93,24 @@ at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
                  1);
 }
 
-std::pair<at::Tensor, at::Tensor> LedgerScopes::nearest(const at::Tensor& keys) const {
+std::pair<at::Tensor, LedgerScopes::Route> LedgerScopes::nearest(const at::Tensor& keys) const {
   auto [distance, entry] = keys_->nearest(scoped(keys));
+  auto follows = at::zeros_like(entry, at::kBool);
   if (consequences_) {
     const auto question = keys.size(1) - kSketchWidth;
     auto [other, of] = consequences_->nearest(keys.narrow(1, 0, question));
     other = other * settings_.consequence_weight;
-    entry = at::where(other < distance, of, entry);
+    follows = other < distance;
+    entry = at::where(follows, of, entry);
     distance = at::minimum(distance, other);
   }
-  return {distance, active_.index_select(0, entry)};
+  return {distance, {active_.index_select(0, entry), follows}};
 }
 
-at::Tensor LedgerScopes::route(const at::Tensor& keys) const {
-  const auto [distance, entry] = nearest(keys.to(at::kCPU));
-  return at::where(distance < certificate_.threshold, entry, at::full_like(entry, -1));
+LedgerScopes::Route LedgerScopes::route(const at::Tensor& keys) const {
+  auto [distance, route] = nearest(keys.to(at::kCPU));
+  const auto inside = distance < certificate_.threshold;
+  return {at::where(inside, route.entry, at::full_like(route.entry, -1)), route.follows & inside};
 }
 
 nlohmann::json LedgerScopes::facts() const {

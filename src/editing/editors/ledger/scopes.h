@@ -18,8 +18,12 @@ class LedgerScopes {
   // Throws emend::Error if the memory is damaged, or if the risk cannot be certified.
   explicit LedgerScopes(const Patch& patch);
 
-  // For each key (B, width): the index of the entry in whose scope it is, or -1. (B) int64.
-  at::Tensor route(const at::Tensor& keys) const;
+  struct Route {
+    at::Tensor entry;    // (B) int64: the index of the entry in whose scope the key is, or -1
+    at::Tensor follows;  // (B) bool: it is nearer to the key of the entry's consequences
+  };
+  // keys: (B, width).
+  Route route(const at::Tensor& keys) const;
   const Certificate& certificate() const { return certificate_; }
   // Whether an entry that is not superseded edits this fact. Empty: not known, so none does.
   bool edits(const std::string& fact) const { return !fact.empty() && facts_.count(fact) > 0; }
@@ -33,8 +37,8 @@ class LedgerScopes {
   // that of their scopes.
   at::Tensor scoped(const at::Tensor& keys) const;
   // keys: (A, all parts) -> (A): the squared distance to the nearest active entry or to the key of
-  // its consequences, and the index of the entry.
-  std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& keys) const;
+  // its consequences, and its route, whatever the distance is.
+  std::pair<at::Tensor, Route> nearest(const at::Tensor& keys) const;
 
   LedgerSettings settings_;
   LedgerConfig shape_;
