@@ -58,7 +58,8 @@ void LedgerSettings::declare(SettingList& list) {
               "only with the entry's change");
   list.number("chain_limit", chain_limit, 0, 1e6,
               "squared distance of the texts below which a question that follows from an edit is "
-              "answered with another edit, whose prompt names the target of the first; 0: never");
+              "answered with another edit without an image, whose prompt names the target of the "
+              "first; 0: never");
   list.choice("change", change, entry_change_names(),
               "editor of an entry's own change, which is made if the context alone does not give "
               "the answer; none: no change");
@@ -200,7 +201,10 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
       const auto& request = requests[i];
       const auto& images = batch.rows[i].images;
       nlohmann::json facts = {
-          {"prompt", request.prompt}, {"target", request.target}, {"image", request.image.path}};
+          {"prompt", request.prompt},
+          {"target", request.target},
+          {"image", request.image.path},
+          {"has_image", !images.empty()}};
       if (!request.fact.empty()) facts["fact"] = request.fact;
       patch.memory.add(ledger_entry(
           entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),

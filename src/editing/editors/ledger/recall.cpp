@@ -106,7 +106,9 @@ size_t LedgerRecall::chained(size_t index, const at::Tensor& key) const {
   auto nearest = chain_limit_;
   auto found = index;
   for (size_t other = 0; other < entries_.size() && chain_limit_ > 0 && !target.empty(); ++other) {
+    const auto& facts = entries_[other].facts;
     if (other == index || scopes_.superseded()[other] >= 0 ||
+        json_get_or<bool>(facts, "has_image", true, kLedgerMemory) ||
         !contains_words(ledger_fact(entries_[other], "prompt"), target))
       continue;
     const auto distance =

@@ -20,7 +20,7 @@ class LedgerRecall {
  private:
   ScopedAnswer begin(const Pass& pass, const at::Tensor& logits) const;
   // The entry that answers a question in the scope of the consequences of entry `index`: the one that is
-  // nearest in the text of the question among those whose prompts name the target of `index`, or
+  // nearest in the text of the question among those without an image whose prompts name the target, or
   // `index` itself. key: that of the question.
   size_t chained(size_t index, const at::Tensor& key) const;
 
