@@ -26,7 +26,7 @@ struct Arguments {
   std::string model, features = "features", flickr8k, daquar, counterfact, nq, dtype = "fp32";
   std::string checkpoint = "photo-checkpoint.safetensors", output = "connector.safetensors";
   int threads = 0;
-  int64_t report_every = 10, save_every = 50, examined = 48, stop_after = 0, limit = 0, facts = 1000;
+  int64_t report_every = 10, save_every = 50, examined = 48, stop_after = 0, limit = 0, limit_asked = 0, facts = 1000;
   Recipe recipe;
 };
 
@@ -62,11 +62,17 @@ void compute(const Arguments& a) {
   const auto add = [&](const std::vector<Photo>& more) {
     photos.insert(photos.end(), more.begin(), more.end());
   };
-  if (!a.flickr8k.empty())
-    for (auto split : {Split::train, Split::validation, Split::test})
-      add(read_flickr8k(a.flickr8k, split));
-  if (!a.daquar.empty())
-    for (bool test : {false, true}) add(read_daquar(a.daquar, test));
+  // What training needs comes first.
+  if (!a.flickr8k.empty()) {
+    add(read_flickr8k(a.flickr8k, Split::train));
+    auto held_out = read_flickr8k(a.flickr8k, Split::validation);
+    if (a.limit > 0 && held_out.size() > static_cast<size_t>(a.limit))
+      held_out.resize(static_cast<size_t>(a.limit));
+    add(held_out);
+  }
+  if (!a.daquar.empty()) add(read_daquar(a.daquar, /*test=*/false));
+  if (!a.flickr8k.empty()) add(read_flickr8k(a.flickr8k, Split::test));
+  if (!a.daquar.empty()) add(read_daquar(a.daquar, /*test=*/true));
   compute_features(vlm, photos, a.features, parts);
 }
 
@@ -76,7 +82,9 @@ void train(const Arguments& a) {
   const auto parts = read_parts(a.model);
   TrainingData data;
   data.captioned = read_flickr8k(a.flickr8k, Split::train);
-  data.asked = read_daquar(a.daquar, /*test=*/false);
+  if (a.recipe.question_steps > 0) data.asked = read_daquar(a.daquar, /*test=*/false);
+  if (a.limit > 0 && data.captioned.size() > static_cast<size_t>(a.limit))
+    data.captioned.resize(static_cast<size_t>(a.limit));
   data.texts = text_lines(a.counterfact, a.nq);
   auto held_out = read_flickr8k(a.flickr8k, Split::validation);
   if (static_cast<int64_t>(held_out.size()) > a.examined)
@@ -96,8 +104,9 @@ void train(const Arguments& a) {
   const auto keep = [&] {
     trainer.save(a.checkpoint);
     trainer.write_connector(a.output, parts);
-    fmt::print("held out: captions {:.3f}, with the features of other photos {:.3f}\n",
-               trainer.caption_loss(held_out, false), trainer.caption_loss(held_out, true));
+    if (!held_out.empty())
+      fmt::print("held out: captions {:.3f}, with the features of other photos {:.3f}\n",
+                 trainer.caption_loss(held_out, false), trainer.caption_loss(held_out, true));
     std::fflush(stdout);
   };
   const auto start = std::chrono::steady_clock::now();
@@ -107,6 +116,7 @@ void train(const Arguments& a) {
   int64_t count = 0;
   while (trainer.steps() < last && !InterruptGuard::interrupted()) {
     const auto now = trainer.step();
+    since.words += now.words;
     since.captions += now.captions;
     since.questions += now.questions;
     since.texts += now.texts;
@@ -116,11 +126,13 @@ void train(const Arguments& a) {
     if (done % a.report_every == 0 || done == last) {
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
       const double each = spent.count() / static_cast<double>(done - first), n = static_cast<double>(count);
-      fmt::print("step {} of {} ({:.2f} s each, {} left): captions {:.3f}, texts {:.4f}", done,
-                 a.recipe.steps(), each,
-                 format_duration(each * static_cast<double>(a.recipe.steps() - done)),
-                 since.captions / n, since.texts / n);
-      if (done > a.recipe.caption_steps)
+      fmt::print("step {} of {} ({:.2f} s each, {} left): ", done, a.recipe.steps(), each,
+                 format_duration(each * static_cast<double>(a.recipe.steps() - done)));
+      if (done <= a.recipe.word_steps)
+        fmt::print("words {:.3f}", since.words / n);
+      else
+        fmt::print("captions {:.3f}, texts {:.4f}", since.captions / n, since.texts / n);
+      if (done > a.recipe.word_steps + a.recipe.caption_steps)
         fmt::print(", questions {:.3f} ({:.1f} % right)", since.questions / n,
                    100 * since.answered / n);
       fmt::print("\n");
@@ -128,7 +140,7 @@ void train(const Arguments& a) {
       since = {};
       count = 0;
     }
-    if (done % a.save_every == 0) keep();
+    if (done % a.save_every == 0 || done == a.recipe.word_steps) keep();
   }
   keep();
   fmt::print("{} has the connector after step {}\n", a.output, trainer.steps());
@@ -140,14 +152,17 @@ void examine(const Arguments& a) {
   LoadOptions options;
   options.dtype = dtype_of(a);
   std::vector<Photo> captioned, asked, train;
-  const auto limit = [&](std::vector<Photo> photos) {
-    if (a.limit > 0 && photos.size() > static_cast<size_t>(a.limit))
-      photos.resize(static_cast<size_t>(a.limit));
-    return photos;
+  // Every so many photos of the list, because neighbors are often of the same room.
+  const auto limit = [](const std::vector<Photo>& photos, int64_t most) {
+    if (most < 1 || photos.size() <= static_cast<size_t>(most)) return photos;
+    std::vector<Photo> some;
+    for (size_t i = 0; i < static_cast<size_t>(most); ++i)
+      some.push_back(photos[i * photos.size() / static_cast<size_t>(most)]);
+    return some;
   };
-  if (!a.flickr8k.empty()) captioned = limit(read_flickr8k(a.flickr8k, Split::test));
+  if (!a.flickr8k.empty()) captioned = limit(read_flickr8k(a.flickr8k, Split::test), a.limit);
   if (!a.daquar.empty()) {
-    asked = limit(read_daquar(a.daquar, /*test=*/true));
+    asked = limit(read_daquar(a.daquar, /*test=*/true), a.limit_asked);
     train = read_daquar(a.daquar, /*test=*/false);
   }
   nlohmann::json results = {{"model", parts}, {"dtype", a.dtype}};
@@ -190,6 +205,7 @@ int main(int argc, char** argv) {
   };
   auto* features = app.add_subcommand("features", "Computes the features of all photos once.");
   common(features);
+  features->add_option("--limit", a.limit, "photos for validation, at most; 0: all");
   features->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
   auto* training = app.add_subcommand("train", "Trains the connector, and resumes from its checkpoint.");
   common(training);
@@ -199,6 +215,10 @@ int main(int argc, char** argv) {
   training->add_option("--checkpoint", a.checkpoint, "training state to resume from")
       ->capture_default_str();
   training->add_option("-o,--output", a.output, "the connector")->capture_default_str();
+  training->add_option("--word-steps", r.word_steps, "first steps, without the language model")
+      ->capture_default_str();
+  training->add_option("--warmup", r.warmup, "steps in which the learning rate rises")
+      ->capture_default_str();
   training->add_option("--photos", r.photos, "photos per step")->capture_default_str();
   training->add_option("--texts", r.texts, "text-only lines per step")->capture_default_str();
   training->add_option("--caption-steps", r.caption_steps, "steps with captions only")
@@ -218,12 +238,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   training->add_option("--examined", a.examined, "held-out photos of an examination")
       ->capture_default_str();
+  training->add_option("--limit", a.limit, "photos with captions, at most; 0: all");
   training->add_option("--stop-after", a.stop_after, "stop after this step; 0: at the end");
   auto* exam = app.add_subcommand("evaluate", "Evaluates a model on the held-out photos and texts.");
   common(exam);
   exam->add_option("--counterfact", a.counterfact, "counterfact-edit.json");
   exam->add_option("--facts", a.facts, "facts of the held-out half")->capture_default_str();
-  exam->add_option("--limit", a.limit, "photos of each set; 0: all");
+  exam->add_option("--limit-captions", a.limit, "photos of Flickr8k; 0: all 1,000");
+  exam->add_option("--limit-questions", a.limit_asked, "photos of DAQUAR; 0: all 654");
   exam->add_option("-o,--output", a.output, "results with all captions, JSON")->required();
   exam->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
   CLI11_PARSE(app, argc, argv);

@@ -80,9 +80,10 @@ void compute_features(const Vlm& vlm, const std::vector<Photo>& photos, const st
   make_folders(folder);
   const auto files = files_of(folder);
   std::set<std::string> there;
-  for (const auto& file : files)
-    for (const auto& [name, info] : open_features(file, parts.at("resnet50"))->tensors())
-      there.insert(name);
+  for (const auto& path : files) {
+    const auto file = open_features(path, parts.at("resnet50"));
+    for (const auto& [name, info] : file->tensors()) there.insert(name);
+  }
   std::vector<Photo> left;
   for (const auto& photo : photos)
     if (there.count(photo.name) == 0) left.push_back(photo);

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <thread>
 
 #include "io/error.h"
@@ -44,6 +45,15 @@ at::Tensor losses_of(const at::Tensor& logits, const std::vector<int64_t>& targe
                                 at::Reduction::None);
 }
 
+std::vector<int64_t> caption_tokens(const Processor& processor, const Photo& photo) {
+  std::vector<int64_t> all;
+  for (const auto& caption : photo.captions) {
+    const auto tokens = processor.target(" " + caption);
+    all.insert(all.end(), tokens.begin(), tokens.end());
+  }
+  return all;
+}
+
 double fraction_right(const at::Tensor& logits, const PhotoBatch& batch) {
   const auto best = logits.detach().argmax(-1);
   const auto* token = best.data_ptr<int64_t>();
@@ -60,8 +70,8 @@ double fraction_right(const at::Tensor& logits, const PhotoBatch& batch) {
 
 double Recipe::rate(int64_t step) const {
   const double warm = std::min(1.0, (static_cast<double>(step) + 1) / static_cast<double>(warmup));
-  const double done = std::min(1.0, static_cast<double>(step) / static_cast<double>(steps()));
-  return lr * warm * (0.02 + 0.98 * 0.5 * (1 + std::cos(3.14159265358979 * done)));
+  const auto left = static_cast<double>(steps() - step);
+  return lr * warm * std::min(1.0, left / static_cast<double>(std::max<int64_t>(1, question_steps)));
 }
 
 PhotoTrainer::PhotoTrainer(const Vlm& vlm, const PhotoFeatures& features, const TrainingData& data,
@@ -90,6 +100,11 @@ PhotoTrainer::PhotoTrainer(const Vlm& vlm, const PhotoFeatures& features, const 
   parameters_[std::string(kProjector) + "1.bias"] = bias1;
   parameters_[std::string(kProjector) + "2.weight"] = weight2 * scale;
   parameters_[std::string(kProjector) + "2.bias"] = at::zeros({width});
+
+  for (const auto& photo : data.captioned) {
+    const auto tokens = caption_tokens(vlm.processor, photo);
+    for (const auto token : std::set<int64_t>(tokens.begin(), tokens.end())) photos_with_[token] += 1;
+  }
 
   const auto sites = changed_sites(model);
   for (const auto& site : sites) {
@@ -144,21 +159,63 @@ size_t PhotoTrainer::item(size_t count, uint64_t stream, int64_t number) const {
   return order[static_cast<size_t>(number) % count];
 }
 
+std::map<int64_t, double> PhotoTrainer::words_of(const Photo& photo) const {
+  std::map<int64_t, double> weights;
+  const auto photos = static_cast<double>(data_.captioned.size());
+  double sum = 0;
+  for (const auto token : caption_tokens(vlm_.processor, photo)) {
+    const double weight = std::log(photos / photos_with_.at(token));
+    weights[token] += weight;
+    sum += weight;
+  }
+  for (auto& [token, weight] : weights) weight /= std::max(sum, 1e-9);
+  return weights;
+}
+
+PhotoTrainer::Share PhotoTrainer::learn_words(int64_t share) const {
+  const int64_t shares = recipe_.threads, count = recipe_.word_photos / shares;
+  std::vector<const Photo*> photos;
+  std::vector<int64_t> row_of, tokens;
+  std::vector<double> weights;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto number = (steps_ * count + i) * shares + share;
+    photos.push_back(&data_.captioned[item(data_.captioned.size(), 4, number)]);
+    for (const auto& [token, weight] : words_of(*photos.back())) {
+      row_of.push_back(i);
+      tokens.push_back(token);
+      weights.push_back(weight);
+    }
+  }
+  const auto summed = project(features_.stack(photos)).mean(1) *
+                      std::sqrt(static_cast<double>(vlm_.model->num_image_tokens()));
+  const auto log_p = at::log_softmax(
+      at::linear(summed, vlm_.model->word_embeddings().to(at::kFloat)), -1);
+  const auto places = at::tensor(row_of, at::kLong) * log_p.size(1) + at::tensor(tokens, at::kLong);
+  const auto chosen = log_p.flatten().index_select(0, places);
+  const auto loss =
+      -(chosen * at::tensor(weights).to(at::kFloat)).sum() / static_cast<double>(count);
+  Share result;
+  result.losses.words = loss.item<double>();
+  result.grads = torch::autograd::grad({loss}, optimizer_->parameters(), {}, c10::nullopt, false,
+                                       /*allow_unused=*/true);
+  return result;
+}
+
 PhotoTrainer::Share PhotoTrainer::learn(int64_t share) const {
-  const int64_t shares = recipe_.threads;
+  const int64_t shares = recipe_.threads, step = steps_ - recipe_.word_steps;
   const int64_t photos = recipe_.photos / shares, texts = recipe_.texts / shares;
-  const bool asks = steps_ >= recipe_.caption_steps;
+  const bool asks = step >= recipe_.caption_steps;
   const int64_t asked = asks ? photos / 2 : 0, told = photos - asked;
   PhotoBatch captions, questions, lines;
   for (int64_t i = 0; i < told; ++i) {
     // Steps with questions take half as many captioned photos; their numbers continue.
-    const auto before = asks ? recipe_.caption_steps * photos + (steps_ - recipe_.caption_steps) * told
-                             : steps_ * photos;
+    const auto before = asks ? recipe_.caption_steps * photos + (step - recipe_.caption_steps) * told
+                             : step * photos;
     captions.add_captions(vlm_.processor, data_.captioned[item(data_.captioned.size(), 1,
                                                                (before + i) * shares + share)]);
   }
   for (int64_t i = 0; i < asked; ++i) {
-    const auto number = ((steps_ - recipe_.caption_steps) * asked + i) * shares + share;
+    const auto number = ((step - recipe_.caption_steps) * asked + i) * shares + share;
     const auto& photo = data_.asked[item(data_.asked.size(), 2, number)];
     auto some = photo.questions;
     std::mt19937_64 rng(mix(recipe_.seed + 7 + mix(static_cast<uint64_t>(number))));
@@ -169,7 +226,7 @@ PhotoTrainer::Share PhotoTrainer::learn(int64_t share) const {
   }
   std::vector<std::string> some;
   for (int64_t i = 0; i < texts; ++i)
-    some.push_back(data_.texts[item(data_.texts.size(), 3, (steps_ * texts + i) * shares + share)]);
+    some.push_back(data_.texts[item(data_.texts.size(), 3, (step * texts + i) * shares + share)]);
 
   Share result;
   at::Tensor loss = at::zeros({});
@@ -209,21 +266,21 @@ StepLosses PhotoTrainer::step() {
   std::vector<Share> shares(static_cast<size_t>(threads));
   std::vector<std::exception_ptr> failures(static_cast<size_t>(threads));
   std::vector<std::thread> workers;
-  // The orders of this step, before the threads share them.
-  for (const auto& [count, stream] :
-       {std::pair{data_.captioned.size(), 1}, {data_.asked.size(), 2}, {data_.texts.size(), 3}})
-    for (int64_t near : {steps_, steps_ + 1})
-      if (count > 0) {
-        const auto each = stream == 3 ? recipe_.texts : recipe_.photos;
-        const auto last = near * each / static_cast<int64_t>(count);
-        for (int64_t epoch = 0; epoch <= last; ++epoch)
-          item(count, static_cast<uint64_t>(stream), epoch * static_cast<int64_t>(count));
-      }
+  // The orders of this step and the earlier ones, before the threads share them.
+  const auto prepare = [&](size_t count, uint64_t stream, int64_t last) {
+    const auto size = static_cast<int64_t>(count);
+    for (int64_t first = 0; size > 0 && first <= last; first += size) item(count, stream, first);
+  };
+  const bool words = steps_ < recipe_.word_steps;
+  prepare(data_.captioned.size(), 1, (steps_ + 1) * recipe_.photos);
+  prepare(data_.asked.size(), 2, (steps_ + 1) * recipe_.photos);
+  prepare(data_.texts.size(), 3, (steps_ + 1) * recipe_.texts);
+  if (words) prepare(data_.captioned.size(), 4, (steps_ + 1) * recipe_.word_photos);
   for (int t = 0; t < threads; ++t)
     workers.emplace_back([&, t] {
       try {
         at::set_num_threads(1);
-        shares[static_cast<size_t>(t)] = learn(t);
+        shares[static_cast<size_t>(t)] = words ? learn_words(t) : learn(t);
       } catch (...) {
         failures[static_cast<size_t>(t)] = std::current_exception();
       }
@@ -236,6 +293,7 @@ StepLosses PhotoTrainer::step() {
   auto grads = shares[0].grads;
   for (size_t t = 0; t < shares.size(); ++t) {
     const auto& losses = shares[t].losses;
+    mean.words += losses.words / threads;
     mean.captions += losses.captions / threads;
     mean.questions += losses.questions / threads;
     mean.texts += losses.texts / threads;

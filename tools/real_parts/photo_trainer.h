@@ -14,12 +14,17 @@
 namespace emend::photos {
 
 struct Recipe {
-  int64_t photos = 16;     // per step
-  int64_t texts = 16;      // text-only lines per step
+  int64_t photos = 8;     // per step
+  int64_t texts = 2;      // text-only lines per step
   int64_t questions = 10;  // of a photo, at most
-  int64_t caption_steps = 1000;
+  // First steps, which train only the projector, without running the language model: the sum of a
+  // photo's image tokens, as if it were the output of the language model, predicts the words of the
+  // captions. They cost a hundredth of the other steps.
+  int64_t word_steps = 300;
+  int64_t word_photos = 64;  // per step
+  int64_t caption_steps = 2000;
   // Steps after them, in which half of the photos are those with questions.
-  int64_t question_steps = 200;
+  int64_t question_steps = 800;
   int64_t rank = 8;    // of the change of every linear layer in the language model's blocks
   int64_t hidden = 0;  // of the projector; 0: the language model's hidden size
   double lr = 1e-3;
@@ -30,8 +35,9 @@ struct Recipe {
   uint64_t seed = 1;
   int threads = 2;
 
-  int64_t steps() const { return caption_steps + question_steps; }
-  // Rises over the warmup, and then falls to a fiftieth along a cosine.
+  int64_t steps() const { return word_steps + caption_steps + question_steps; }
+  // Rises over the warmup, stays constant until there are questions, and falls to zero in a line over
+  // the steps with questions.
   double rate(int64_t step) const;
 };
 
@@ -42,6 +48,7 @@ struct TrainingData {
 };
 
 struct StepLosses {
+  double words = 0;  // cross-entropy of the captions' words
   double captions = 0, questions = 0, texts = 0;  // means over the answers
   double answered = 0;                            // fraction of questions with the right answer
 };
@@ -73,14 +80,16 @@ class PhotoTrainer {
   struct Share {
     std::vector<at::Tensor> grads;
     StepLosses losses;
-    int64_t captions = 0, questions = 0, texts = 0;
   };
   // (N, P, D) -> (N, P, H) float32
   at::Tensor project(const at::Tensor& features) const;
   // The logits at the batch's positions: (K, V).
   at::Tensor logits(const PhotoBatch& batch, const at::Tensor& shown, bool changed) const;
-  PhotoBatch captions_of(int64_t share) const;
+  Share learn_words(int64_t share) const;
   Share learn(int64_t share) const;
+  // The tokens of the photo's captions with weights of sum 1: frequency x log(photos / photos with
+  // the token).
+  std::map<int64_t, double> words_of(const Photo& photo) const;
   // The item of this number in an endless sequence of shuffled passes over `count` items.
   size_t item(size_t count, uint64_t stream, int64_t number) const;
 
@@ -92,6 +101,7 @@ class PhotoTrainer {
   Interventions changes_;
   std::unique_ptr<pretrain::AdamW> optimizer_;
   int64_t steps_ = 0;
+  std::map<int64_t, double> photos_with_;  // number of photos whose captions have a token
   mutable std::map<std::pair<uint64_t, int64_t>, std::vector<size_t>> orders_;
 };
 
