@@ -113,6 +113,7 @@ def write_folder(out, resnet, gguf, connector_path, dtype):
         print(f"writing {out}", flush=True)
         save_file({name: value.to(dtype).contiguous() for name, value in tensors.items()},
                   made / "model.safetensors", metadata={"format": "pt"})
+        (made / "model.safetensors").chmod(0o644)  # safetensors writes a private file
         made.rename(out)
     numbers = sum(value.numel() for value in tensors.values())
     print(f"{out}: {len(tensors)} tensors, {numbers} parameters")

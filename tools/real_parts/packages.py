@@ -36,9 +36,9 @@ def fetch(folder, client, command, pattern):
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         found = sorted(folder.glob(pattern))
         if ran.returncode != 0 or not found:
-            lines = [line for line in (ran.stderr or ran.stdout).splitlines() if line.strip()]
+            errors = [line.strip() for line in ran.stderr.splitlines() if "error" in line.lower()]
             raise PartError(f"{client} could not download {command[-1]}: "
-                            f"{lines[-1].strip() if lines else 'no package was written'}. "
+                            f"{errors[0] if errors else 'no package was written'}. "
                             f"Hint: check the network, or put the package into {folder}")
     return found[0]
 
