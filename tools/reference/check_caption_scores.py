@@ -40,7 +40,7 @@ def main():
             worst = max(worst, abs(ours - theirs))
             print(f"{name}: {metric} {ours:.6f}, coco-caption {theirs:.6f}")
     print(f"largest difference {worst:.1e}")
-    raise SystemExit(worst > TOLERANCE)
+    raise SystemExit(int(worst > TOLERANCE))
 
 
 if __name__ == "__main__":
