@@ -20,9 +20,9 @@ struct CaptionScores {
   std::vector<double> ciders;         // of each photo
 };
 
-// BLEU-4 [Papineni et al. 2002] with the closest reference length, and CIDEr-D [Vedantam et al. 2015,
-// equations 4 to 6; sigma 6] with document frequencies of these references, as in the coco-caption
-// code. tools/reference/check_caption_scores.py compares both with it.
+// BLEU-4 [Papineni et al. 2002] with the closest reference length, and CIDEr-D [Vedantam et al.
+// 2015, equations 4 to 6; sigma 6] with document frequencies of these references, as in the
+// coco-caption code. tools/reference/check_caption_scores.py compares both with it.
 CaptionScores score_captions(const std::vector<CaptionPair>& pairs);
 
 }  // namespace emend::photos

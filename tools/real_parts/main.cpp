@@ -26,7 +26,8 @@ struct Arguments {
   std::string model, features = "features", flickr8k, daquar, counterfact, nq, dtype = "fp32";
   std::string checkpoint = "photo-checkpoint.safetensors", output = "connector.safetensors";
   int threads = 0;
-  int64_t report_every = 10, save_every = 50, examined = 48, stop_after = 0, limit = 0, limit_asked = 0, facts = 1000;
+  int64_t report_every = 10, save_every = 50, examined = 48, stop_after = 0, limit = 0,
+          limit_asked = 0, facts = 1000;
   Recipe recipe;
 };
 
@@ -125,7 +126,8 @@ void train(const Arguments& a) {
     const auto done = trainer.steps();
     if (done % a.report_every == 0 || done == last) {
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-      const double each = spent.count() / static_cast<double>(done - first), n = static_cast<double>(count);
+      const double each = spent.count() / static_cast<double>(done - first),
+                   n = static_cast<double>(count);
       fmt::print("step {} of {} ({:.2f} s each, {} left): ", done, a.recipe.steps(), each,
                  format_duration(each * static_cast<double>(a.recipe.steps() - done)));
       if (done <= a.recipe.word_steps)
@@ -207,7 +209,8 @@ int main(int argc, char** argv) {
   common(features);
   features->add_option("--limit", a.limit, "photos for validation, at most; 0: all");
   features->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
-  auto* training = app.add_subcommand("train", "Trains the connector, and resumes from its checkpoint.");
+  auto* training =
+      app.add_subcommand("train", "Trains the connector, and resumes from its checkpoint.");
   common(training);
   auto& r = a.recipe;
   training->add_option("--counterfact", a.counterfact, "counterfact-edit.json")->required();
@@ -223,14 +226,17 @@ int main(int argc, char** argv) {
   training->add_option("--texts", r.texts, "text-only lines per step")->capture_default_str();
   training->add_option("--caption-steps", r.caption_steps, "steps with captions only")
       ->capture_default_str();
-  training->add_option("--question-steps", r.question_steps, "steps after them, half with questions")
+  training
+      ->add_option("--question-steps", r.question_steps, "steps after them, half with questions")
       ->capture_default_str();
-  training->add_option("--rank", r.rank, "rank of the language model's change")->capture_default_str();
+  training->add_option("--rank", r.rank, "rank of the language model's change")
+      ->capture_default_str();
   training->add_option("--lr", r.lr, "learning rate")->capture_default_str();
   training->add_option("--text-weight", r.text_weight, "weight of the divergence on text lines")
       ->capture_default_str();
   training->add_option("--seed", r.seed, "random seed")->capture_default_str();
-  training->add_option("-t,--threads", r.threads, "number of threads; each computes a part of a step")
+  training
+      ->add_option("-t,--threads", r.threads, "number of threads; each computes a part of a step")
       ->capture_default_str();
   training->add_option("--report-every", a.report_every, "steps between progress lines")
       ->capture_default_str();
@@ -240,7 +246,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   training->add_option("--limit", a.limit, "photos with captions, at most; 0: all");
   training->add_option("--stop-after", a.stop_after, "stop after this step; 0: at the end");
-  auto* exam = app.add_subcommand("evaluate", "Evaluates a model on the held-out photos and texts.");
+  auto* exam =
+      app.add_subcommand("evaluate", "Evaluates a model on the held-out photos and texts.");
   common(exam);
   exam->add_option("--counterfact", a.counterfact, "counterfact-edit.json");
   exam->add_option("--facts", a.facts, "facts of the held-out half")->capture_default_str();
@@ -249,7 +256,8 @@ int main(int argc, char** argv) {
   exam->add_option("-o,--output", a.output, "results with all captions, JSON")->required();
   exam->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
   CLI11_PARSE(app, argc, argv);
-  // A step frees its activations and allocates them again: keep the pages instead of returning them.
+  // A step frees its activations and allocates them again: keep the pages instead of returning
+  // them.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {

@@ -87,9 +87,7 @@ std::vector<double> minus(const std::vector<double>& a, const std::vector<double
   return difference;
 }
 
-std::vector<double> numbers(const std::vector<bool>& right) {
-  return {right.begin(), right.end()};
-}
+std::vector<double> numbers(const std::vector<bool>& right) { return {right.begin(), right.end()}; }
 
 std::string most_frequent(const std::map<std::string, int>& counts) {
   const auto larger = [](const auto& a, const auto& b) { return a.second < b.second; };
@@ -125,15 +123,13 @@ json examine_captions(const Vlm& vlm, const PhotoFeatures& features,
   Progress progress("captions", static_cast<int64_t>(photos.size()));
   for (size_t begin = 0; begin < photos.size(); begin += kBatch) {
     const auto end = std::min(photos.size(), begin + kBatch);
-    const auto some =
-        captions_for(vlm, features_for(features, photos, begin, end, Shown::own));
+    const auto some = captions_for(vlm, features_for(features, photos, begin, end, Shown::own));
     own.insert(own.end(), some.begin(), some.end());
     progress.advance(static_cast<int64_t>(end - begin));
   }
-  // Greedy captions depend on the features only: another photo gives its own caption, and zeros give
-  // one caption for all.
-  const auto blind =
-      captions_for(vlm, features_for(features, photos, 0, 1, Shown::nothing)).at(0);
+  // Greedy captions depend on the features only: another photo gives its own caption, and zeros
+  // give one caption for all.
+  const auto blind = captions_for(vlm, features_for(features, photos, 0, 1, Shown::nothing)).at(0);
 
   json result = {{"photos", photos.size()}, {"conditions", json::object()}};
   std::map<Shown, std::vector<double>> ciders;
@@ -150,9 +146,10 @@ json examine_captions(const Vlm& vlm, const PhotoFeatures& features,
     }
     const auto scores = score_captions(pairs);
     ciders[shown] = scores.ciders;
-    result["conditions"][name] = {{"bleu4", {{"mean", scores.bleu4}, {"error", scores.bleu4_error}}},
-                                  {"cider", {{"mean", scores.cider}, {"error", scores.cider_error}}},
-                                  {"captions", texts}};
+    result["conditions"][name] = {
+        {"bleu4", {{"mean", scores.bleu4}, {"error", scores.bleu4_error}}},
+        {"cider", {{"mean", scores.cider}, {"error", scores.cider_error}}},
+        {"captions", texts}};
   }
   for (auto other : {Shown::other, Shown::nothing})
     result["cider_gain"][other == Shown::other ? "over other photo" : "over no features"] =
@@ -194,8 +191,8 @@ json examine_questions(const Vlm& vlm, const PhotoFeatures& features,
     for (const auto& question : photo.questions) {
       majority.push_back(question.answer == usual);
       const auto found = by_question.find(question.text);
-      looked_up.push_back(
-          question.answer == (found == by_question.end() ? usual : most_frequent(found->second)));
+      looked_up.push_back(question.answer ==
+                          (found == by_question.end() ? usual : most_frequent(found->second)));
     }
   json result = {{"photos", photos.size()},
                  {"questions", majority.size()},

@@ -13,8 +13,8 @@
 
 namespace emend::photos {
 
-// Features of photos after the last block of the vision tower, computed once: FOLDER/NNNN.safetensors
-// with (P, D) bfloat16 for each photo, by its name.
+// Features of photos after the last block of the vision tower, computed once:
+// FOLDER/NNNN.safetensors with (P, D) bfloat16 for each photo, by its name.
 class PhotoFeatures {
  public:
   // Throws emend::Error if the files were made by another vision tower than that of `parts`
@@ -30,8 +30,8 @@ class PhotoFeatures {
   std::map<std::string, std::shared_ptr<const SafetensorsFile>> file_of_;
 };
 
-// Computes the features of photos that no file in `folder` has yet, with progress, and writes a file
-// for every 256 photos, so that an interrupted run can continue.
+// Computes the features of photos that no file in `folder` has yet, with progress, and writes a
+// file for every 256 photos, so that an interrupted run can continue.
 void compute_features(const Vlm& vlm, const std::vector<Photo>& photos, const std::string& folder,
                       const std::map<std::string, std::string>& parts);
 

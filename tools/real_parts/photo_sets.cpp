@@ -88,8 +88,7 @@ std::string caption_text(std::string caption) {
     replace_every(caption, std::string(" ") + mark, mark);
   while (!caption.empty() && std::string(" .").find(caption.back()) != std::string::npos)
     caption.pop_back();
-  const bool capitals =
-      caption.size() > 1 && std::isupper(static_cast<unsigned char>(caption[1]));
+  const bool capitals = caption.size() > 1 && std::isupper(static_cast<unsigned char>(caption[1]));
   if (!caption.empty() && !capitals)
     caption[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(caption[0])));
   return caption;
@@ -116,7 +115,9 @@ std::vector<Photo> read_flickr8k(const std::string& folder, Split split) {
     refuse(file, fmt::format("has only {} photos", names.size()),
            fmt::format("{} photos are held out; use all of Flickr8k", 2 * kHeldOut));
   names = by_hash(names);
-  const size_t begin = split == Split::test ? 0 : split == Split::validation ? kHeldOut : 2 * kHeldOut;
+  const size_t begin = split == Split::test         ? 0
+                       : split == Split::validation ? kHeldOut
+                                                    : 2 * kHeldOut;
   const size_t end = split == Split::train ? names.size() : begin + kHeldOut;
   std::vector<Photo> photos;
   for (size_t i = begin; i < end; ++i) {
@@ -138,7 +139,9 @@ std::vector<Photo> read_daquar(const std::string& folder, bool test) {
   for (size_t i = 0; i + 1 < lines.size(); i += 2) {
     const auto image = image_of(lines[i]);
     if (image.empty() || trim(lines[i + 1]).empty())
-      refuse(file, fmt::format("has no question about an image and its answer in lines {} and {}", i + 1, i + 2),
+      refuse(file,
+             fmt::format("has no question about an image and its answer in lines {} and {}", i + 1,
+                         i + 2),
              "use all_qa_pairs.txt of DAQUAR, where lines of questions and answers alternate");
     auto answer = trim(lines[i + 1]);
     std::replace(answer.begin(), answer.end(), '_', ' ');

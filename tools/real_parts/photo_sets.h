@@ -20,8 +20,8 @@ struct Photo {
 
 enum class Split { train, validation, test };
 
-// The text as the model is trained to say it: without spaces before punctuation, without a period at
-// the end; the first letter of a caption is small unless the first word is a name in capitals.
+// The text as the model is trained to say it: without spaces before punctuation, without a period
+// at the end; the first letter of a caption is small unless the first word is a name in capitals.
 std::string caption_text(std::string caption);
 
 // Flickr8k [Hodosh et al. 2013]: FOLDER/captions.txt (`image,caption`) and FOLDER/images/. The

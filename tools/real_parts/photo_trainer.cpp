@@ -63,7 +63,8 @@ double fraction_right(const at::Tensor& logits, const PhotoBatch& batch) {
     for (auto i = answer.begin; i < answer.end; ++i) all &= token[i] == batch.targets[i];
     right += all;
   }
-  return static_cast<double>(right) / static_cast<double>(std::max<size_t>(1, batch.answers.size()));
+  return static_cast<double>(right) /
+         static_cast<double>(std::max<size_t>(1, batch.answers.size()));
 }
 
 }  // namespace
@@ -71,7 +72,8 @@ double fraction_right(const at::Tensor& logits, const PhotoBatch& batch) {
 double Recipe::rate(int64_t step) const {
   const double warm = std::min(1.0, (static_cast<double>(step) + 1) / static_cast<double>(warmup));
   const auto left = static_cast<double>(steps() - step);
-  return lr * warm * std::min(1.0, left / static_cast<double>(std::max<int64_t>(1, question_steps)));
+  return lr * warm *
+         std::min(1.0, left / static_cast<double>(std::max<int64_t>(1, question_steps)));
 }
 
 PhotoTrainer::PhotoTrainer(const Vlm& vlm, const PhotoFeatures& features, const TrainingData& data,
@@ -103,7 +105,8 @@ PhotoTrainer::PhotoTrainer(const Vlm& vlm, const PhotoFeatures& features, const 
 
   for (const auto& photo : data.captioned) {
     const auto tokens = caption_tokens(vlm.processor, photo);
-    for (const auto token : std::set<int64_t>(tokens.begin(), tokens.end())) photos_with_[token] += 1;
+    for (const auto token : std::set<int64_t>(tokens.begin(), tokens.end()))
+      photos_with_[token] += 1;
   }
 
   const auto sites = changed_sites(model);
@@ -188,8 +191,8 @@ PhotoTrainer::Share PhotoTrainer::learn_words(int64_t share) const {
   }
   const auto summed = project(features_.stack(photos)).mean(1) *
                       std::sqrt(static_cast<double>(vlm_.model->num_image_tokens()));
-  const auto log_p = at::log_softmax(
-      at::linear(summed, vlm_.model->word_embeddings().to(at::kFloat)), -1);
+  const auto log_p =
+      at::log_softmax(at::linear(summed, vlm_.model->word_embeddings().to(at::kFloat)), -1);
   const auto places = at::tensor(row_of, at::kLong) * log_p.size(1) + at::tensor(tokens, at::kLong);
   const auto chosen = log_p.flatten().index_select(0, places);
   const auto loss =
@@ -209,10 +212,12 @@ PhotoTrainer::Share PhotoTrainer::learn(int64_t share) const {
   PhotoBatch captions, questions, lines;
   for (int64_t i = 0; i < told; ++i) {
     // Steps with questions take half as many captioned photos; their numbers continue.
-    const auto before = asks ? recipe_.caption_steps * photos + (step - recipe_.caption_steps) * told
-                             : step * photos;
-    captions.add_captions(vlm_.processor, data_.captioned[item(data_.captioned.size(), 1,
-                                                               (before + i) * shares + share)]);
+    const auto before = asks
+                            ? recipe_.caption_steps * photos + (step - recipe_.caption_steps) * told
+                            : step * photos;
+    captions.add_captions(
+        vlm_.processor,
+        data_.captioned[item(data_.captioned.size(), 1, (before + i) * shares + share)]);
   }
   for (int64_t i = 0; i < asked; ++i) {
     const auto number = ((step - recipe_.caption_steps) * asked + i) * shares + share;

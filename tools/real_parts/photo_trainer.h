@@ -14,12 +14,12 @@
 namespace emend::photos {
 
 struct Recipe {
-  int64_t photos = 8;     // per step
-  int64_t texts = 2;      // text-only lines per step
+  int64_t photos = 8;      // per step
+  int64_t texts = 2;       // text-only lines per step
   int64_t questions = 10;  // of a photo, at most
   // First steps, which train only the projector, without running the language model: the sum of a
   // photo's image tokens, as if it were the output of the language model, predicts the words of the
-  // captions. They cost a hundredth of the other steps.
+  // captions. A photo costs about a fiftieth of what it costs in the other steps.
   int64_t word_steps = 300;
   int64_t word_photos = 64;  // per step
   int64_t caption_steps = 2000;
@@ -36,8 +36,8 @@ struct Recipe {
   int threads = 2;
 
   int64_t steps() const { return word_steps + caption_steps + question_steps; }
-  // Rises over the warmup, stays constant until there are questions, and falls to zero in a line over
-  // the steps with questions.
+  // Rises over the warmup, stays constant until there are questions, and falls to zero in a line
+  // over the steps with questions.
   double rate(int64_t step) const;
 };
 
@@ -48,16 +48,16 @@ struct TrainingData {
 };
 
 struct StepLosses {
-  double words = 0;  // cross-entropy of the captions' words
+  double words = 0;                               // cross-entropy of the captions' words
   double captions = 0, questions = 0, texts = 0;  // means over the answers
   double answered = 0;                            // fraction of questions with the right answer
 };
 
-// Trains a projector and a low-rank change of the language model (LoRA, Hu et al. 2022: W + B A, with
-// B at zero first). The pretrained weights stay as they are. The loss is the cross-entropy of captions
-// and answers, and, on text-only lines, KL(unedited || trained), so that the language model keeps what
-// it knows. Rows are divided among the threads. The same seed, steps and threads give the same numbers,
-// also after resuming.
+// Trains a projector and a low-rank change of the language model (LoRA, Hu et al. 2022: W + B A,
+// with B at zero first). The pretrained weights stay as they are. The loss is the cross-entropy of
+// captions and answers, and, on text-only lines, KL(unedited || trained), so that the language
+// model keeps what it knows. Rows are divided among the threads. The same seed, steps and threads
+// give the same numbers, also after resuming.
 class PhotoTrainer {
  public:
   PhotoTrainer(const Vlm& vlm, const PhotoFeatures& features, const TrainingData& data,
@@ -74,7 +74,8 @@ class PhotoTrainer {
   void resume(const std::string& path);
   // The file that make_photo_model.py joins: connector.linear_{1,2}.{weight,bias}, and SITE.lora_A
   // .weight (r, in) and SITE.lora_B.weight (out, r) of every changed layer, bfloat16.
-  void write_connector(const std::string& path, const std::map<std::string, std::string>& parts) const;
+  void write_connector(const std::string& path,
+                       const std::map<std::string, std::string>& parts) const;
 
  private:
   struct Share {

@@ -16,8 +16,8 @@ struct Fact {
 std::vector<Fact> read_facts(const std::string& file, bool test);
 
 // Text-only lines, on which the trained model must answer as the unedited language model: facts of
-// the training half, and questions of NQ-open (a `question` in each line of JSON) in the template of
-// questions.
+// the training half, and questions of NQ-open (a `question` in each line of JSON) in the template
+// of questions.
 std::vector<std::string> text_lines(const std::string& counterfact, const std::string& nq);
 
 }  // namespace emend::photos

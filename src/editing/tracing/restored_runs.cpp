@@ -21,8 +21,7 @@ at::Tensor on_grid(const at::Tensor& masks, int64_t length) {
     return static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(positions))));
   };
   const auto from = side_of(masks.size(2)), to = side_of(length);
-  const auto place =
-      at::div(at::arange(to, masks.options().dtype(at::kLong)) * from, to, "floor");
+  const auto place = at::div(at::arange(to, masks.options().dtype(at::kLong)) * from, to, "floor");
   return masks.view({masks.size(0), masks.size(1), from, from})
       .index_select(2, place)
       .index_select(3, place)

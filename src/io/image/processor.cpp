@@ -45,11 +45,10 @@ bool stretches(Family family) {
 // Chooses by the class that wrote the file; a file without a class is BLIP's.
 Family family_of(const json& config, const std::string& path) {
   static const std::map<std::string, Family> known = {
-      {"BlipImageProcessor", Family::blip},       {"CLIPImageProcessor", Family::clip},
-      {"CLIPFeatureExtractor", Family::clip},     {"LlavaImageProcessor", Family::llava},
-      {"SiglipImageProcessor", Family::siglip},   {"Idefics3ImageProcessor", Family::idefics3},
-      {"SmolVLMImageProcessor", Family::idefics3},
-      {"ResNetLlamaImageProcessor", Family::resnet}};
+      {"BlipImageProcessor", Family::blip},        {"CLIPImageProcessor", Family::clip},
+      {"CLIPFeatureExtractor", Family::clip},      {"LlavaImageProcessor", Family::llava},
+      {"SiglipImageProcessor", Family::siglip},    {"Idefics3ImageProcessor", Family::idefics3},
+      {"SmolVLMImageProcessor", Family::idefics3}, {"ResNetLlamaImageProcessor", Family::resnet}};
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     const auto full = json_get<std::string>(config, key, path);
@@ -217,8 +216,8 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   if (family == Family::llava) processor.do_pad = json_get_or<bool>(config, "do_pad", false, path);
   processor.do_resize = json_get_or<bool>(config, "do_resize", true, path);
   processor.do_rescale = json_get_or<bool>(config, "do_rescale", processor.do_rescale, path);
-  processor.do_flip_channel_order = json_get_or<bool>(config, "do_flip_channel_order",
-                                                      processor.do_flip_channel_order, path);
+  processor.do_flip_channel_order =
+      json_get_or<bool>(config, "do_flip_channel_order", processor.do_flip_channel_order, path);
   processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
   // Only read to check its type: every picture is RGB here, whatever the value is.
   json_get_or<bool>(config, "do_convert_rgb", true, path);

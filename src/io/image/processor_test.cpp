@@ -144,9 +144,10 @@ TEST_F(ImageProcessorTest, ResNetLlamaSubtractsMeansFromBgr) {
   EXPECT_NE(says("do_flip_channel_order", "yes").find("do_flip_channel_order"), std::string::npos);
   EXPECT_NE(says("do_center_crop", true).find("do_center_crop"), std::string::npos);
   EXPECT_NE(says("size", {{"shortest_edge", 224}}).find("shortest_edge"), std::string::npos);
-  EXPECT_NE(message({{"image_processor_type", "BlipImageProcessor"}, {"do_flip_channel_order", true}})
-                .find("do_flip_channel_order"),
-            std::string::npos);
+  EXPECT_NE(
+      message({{"image_processor_type", "BlipImageProcessor"}, {"do_flip_channel_order", true}})
+          .find("do_flip_channel_order"),
+      std::string::npos);
 }
 
 // The order of tiles is that of transformers: row by row, then the whole picture.

@@ -10,9 +10,9 @@ ResNetLlama::ResNetLlama(const ResNetLlamaConfig& config, Weights& weights)
       connector_(static_cast<size_t>(config.vision.blocks()) + 1),
       language_(connector_ + 1),
       vision_(config.vision, builder(weights, 0), "vision_tower."),
-      linear1_(builder(weights, connector_)
-                   .linear("connector.linear_1", config.vision.widths.back(),
-                           config.projector_hidden)),
+      linear1_(
+          builder(weights, connector_)
+              .linear("connector.linear_1", config.vision.widths.back(), config.projector_hidden)),
       linear2_(builder(weights, connector_)
                    .linear("connector.linear_2", config.projector_hidden, config.text.hidden)),
       llama_(config.text, builder(weights, language_), "language_model.") {

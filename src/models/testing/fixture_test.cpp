@@ -26,8 +26,9 @@ std::vector<std::string> blip2_fixtures() {
 
 std::vector<std::string> pictured_fixtures() {
   auto all = blip2_fixtures();
-  for (const char* name : {"llava/plain", "llava/full", "llava/layers", "llava/siglip",
-                           "minigpt4/plain", "smolvlm/plain", "smolvlm/tiles", "resnet_llama/plain"})
+  for (const char* name :
+       {"llava/plain", "llava/full", "llava/layers", "llava/siglip", "minigpt4/plain",
+        "smolvlm/plain", "smolvlm/tiles", "resnet_llama/plain"})
     all.push_back(name);
   return all;
 }

@@ -42,8 +42,7 @@ ResNet::ResNet(const ResNetConfig& config, Builder builder, const std::string& p
       block.projects = i == 0 && (in != out || block.downsample);
       if (block.projects) block.shortcut = builder.linear(layer + "shortcut.convolution", in, out);
       block.reduce = builder.linear(layer + "layer.0.convolution", in, inner);
-      block.weight =
-          builder.parameter(layer + "layer.1.convolution.weight", {inner, 3, 3, inner});
+      block.weight = builder.parameter(layer + "layer.1.convolution.weight", {inner, 3, 3, inner});
       block.bias = builder.parameter(layer + "layer.1.convolution.bias", {inner});
       block.expand = builder.linear(layer + "layer.2.convolution", inner, out);
       blocks_.push_back(std::move(block));
@@ -68,8 +67,8 @@ at::Tensor ResNet::block(size_t index, const at::Tensor& x, const Attachments& a
   const auto in = b.downsample ? every_second(x, b.side) : x;
   const auto side = b.downsample ? half_side(b.side) : b.side;
   const auto narrow = activate(b.reduce(in, attachments), config_.activation);
-  const auto mixed = positions_of(at::conv2d(channels_second(grid_of(narrow, side)),
-                                             channels_second(b.weight), b.bias, 1, 1));
+  const auto mixed = positions_of(
+      at::conv2d(channels_second(grid_of(narrow, side)), channels_second(b.weight), b.bias, 1, 1));
   const auto wide = b.expand(activate(mixed, config_.activation), attachments);
   return activate(wide + (b.projects ? b.shortcut(in, attachments) : in), config_.activation);
 }
