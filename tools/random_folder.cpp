@@ -94,6 +94,25 @@ json smolvlm_256m() {
             {"rope_theta", 100000}}}};
 }
 
+json resnet_smollm2_135m() {
+  return {{"architectures", {"ResNetLlamaForConditionalGeneration"}},
+          {"model_type", "resnet_llama"},
+          {"vision_config",
+           {{"model_type", "resnet"}, {"downsample_in_bottleneck", true}, {"image_size", 224}}},
+          {"text_config",
+           {{"model_type", "llama"},
+            {"vocab_size", 49152},
+            {"hidden_size", 576},
+            {"intermediate_size", 1536},
+            {"num_hidden_layers", 30},
+            {"num_attention_heads", 9},
+            {"num_key_value_heads", 3},
+            {"max_position_embeddings", 8192},
+            {"rms_norm_eps", 1e-5},
+            {"rope_theta", 100000},
+            {"tie_word_embeddings", true}}}};
+}
+
 // The shapes, by the names of --architecture.
 const std::map<std::string, json>& configs() {
   static const std::map<std::string, json> all{
@@ -101,6 +120,7 @@ const std::map<std::string, json>& configs() {
       {"blip2-opt-6.7b", blip2(opt(4096, 32, 32))},
       {"llava-1.5-7b", llava(llama_7b())},
       {"minigpt4-7b", minigpt4(llama_7b())},
+      {"resnet-smollm2-135m", resnet_smollm2_135m()},
       {"smolvlm-256m", smolvlm_256m()},
   };
   return all;
@@ -139,6 +159,9 @@ void make(const std::string& name, at::ScalarType dtype, const std::string& toke
     folder.preprocessor["do_center_crop"] = true;
     folder.preprocessor["crop_size"] = {{"height", side}, {"width", side}};
   }
+  if (folder.config["model_type"] == "resnet_llama")
+    folder.preprocessor = {{"image_processor_type", "ResNetLlamaImageProcessor"},
+                           {"size", {{"height", side}, {"width", side}}}};
   if (folder.config["model_type"] == "idefics3")
     folder.preprocessor = {{"image_processor_type", "Idefics3ImageProcessor"},
                            {"size", {{"longest_edge", 4 * side.get<int64_t>()}}},

@@ -12,9 +12,26 @@
 namespace emend {
 namespace {
 
+// Masks on a square grid of `length` positions: each takes the mask of the place of the masks' grid
+// in which it is. The blocks of a convolutional tower have grids of different sizes. (C, K, T) ->
+// (C, K, length)
+at::Tensor on_grid(const at::Tensor& masks, int64_t length) {
+  if (masks.size(2) == length) return masks;
+  const auto side_of = [](int64_t positions) {
+    return static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(positions))));
+  };
+  const auto from = side_of(masks.size(2)), to = side_of(length);
+  const auto place = at::div(at::arange(to, masks.options().dtype(at::kLong)) * from, to, "floor");
+  return masks.view({masks.size(0), masks.size(1), from, from})
+      .index_select(2, place)
+      .index_select(3, place)
+      .flatten(2);
+}
+
 // Clean states in place of those under the masks. x: (C * N * K, T, D) for C cells with N rows of K
-// sequences; masks: (C, K, T) bool; clean: (K, T, D).
-at::Tensor with_clean(const at::Tensor& x, const at::Tensor& masks, const at::Tensor& clean) {
+// sequences; masks: (C, K, T') bool, T' = T except for grids of other sizes; clean: (K, T, D).
+at::Tensor with_clean(const at::Tensor& x, const at::Tensor& cell_masks, const at::Tensor& clean) {
+  const auto masks = on_grid(cell_masks, x.size(1));
   const auto cells = masks.size(0), sequences = masks.size(1), length = masks.size(2);
   const auto shaped = x.reshape({cells, -1, sequences, length, x.size(2)});
   return at::where(masks.view({cells, 1, sequences, length, 1}),

@@ -23,7 +23,7 @@ constexpr int64_t kMostPixels = 178000000;  // about twice the limit of a pictur
 [[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
   throw Error(kProcessorPlace, fmt::format("'{}': {} is not supported", path, setting),
               "emend pads, resizes, crops, rescales and normalizes like the processors of BLIP, "
-              "CLIP, LLaVA and SmolVLM");
+              "CLIP, LLaVA, SmolVLM and ResNetLlama");
 }
 
 int side(int64_t value, const std::string& path) {
@@ -35,18 +35,20 @@ int side(int64_t value, const std::string& path) {
   return static_cast<int>(value);
 }
 
-enum class Family { blip, siglip, clip, llava, idefics3 };
+enum class Family { blip, siglip, clip, llava, idefics3, resnet };
 
 // Whether a size is both sides of the result, so that pictures change their shape.
-bool stretches(Family family) { return family == Family::blip || family == Family::siglip; }
+bool stretches(Family family) {
+  return family == Family::blip || family == Family::siglip || family == Family::resnet;
+}
 
 // Chooses by the class that wrote the file; a file without a class is BLIP's.
 Family family_of(const json& config, const std::string& path) {
   static const std::map<std::string, Family> known = {
-      {"BlipImageProcessor", Family::blip},       {"CLIPImageProcessor", Family::clip},
-      {"CLIPFeatureExtractor", Family::clip},     {"LlavaImageProcessor", Family::llava},
-      {"SiglipImageProcessor", Family::siglip},   {"Idefics3ImageProcessor", Family::idefics3},
-      {"SmolVLMImageProcessor", Family::idefics3}};
+      {"BlipImageProcessor", Family::blip},        {"CLIPImageProcessor", Family::clip},
+      {"CLIPFeatureExtractor", Family::clip},      {"LlavaImageProcessor", Family::llava},
+      {"SiglipImageProcessor", Family::siglip},    {"Idefics3ImageProcessor", Family::idefics3},
+      {"SmolVLMImageProcessor", Family::idefics3}, {"ResNetLlamaImageProcessor", Family::resnet}};
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     const auto full = json_get<std::string>(config, key, path);
@@ -127,6 +129,7 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
   else if (!stretches(family))
     known.insert("do_center_crop");
   if (family == Family::llava || family == Family::idefics3) known.insert("do_pad");
+  if (family == Family::resnet) known.insert("do_flip_channel_order");
   // These name the class that reads the file, or have no effect because their `do_` setting is off.
   static const std::set<std::string> harmless = {"image_processor_type",
                                                  "feature_extractor_type",
@@ -172,6 +175,15 @@ void read_tiles(const json& config, const std::string& path, ImageProcessor& pro
   processor.mean = processor.std = {0.5, 0.5, 0.5};
 }
 
+// The input of ResNets in Keras (`caffe` mode): BGR from 0 to 255, minus the means of ImageNet.
+void set_defaults_of_keras(ImageProcessor& processor) {
+  processor.width = processor.height = 224;
+  processor.do_flip_channel_order = true;
+  processor.do_rescale = false;
+  processor.mean = {103.939, 116.779, 123.68};
+  processor.std = {1, 1, 1};
+}
+
 }  // namespace
 
 ImageProcessor ImageProcessor::load(const std::string& path) {
@@ -192,6 +204,8 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   } else if (family == Family::siglip) {
     processor.width = processor.height = 224;
     processor.mean = processor.std = {0.5, 0.5, 0.5};
+  } else if (family == Family::resnet) {
+    set_defaults_of_keras(processor);
   } else if (family != Family::blip) {
     processor.shortest_edge = 224;
     processor.do_center_crop = json_get_or<bool>(config, "do_center_crop", true, path);
@@ -201,13 +215,15 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   }
   if (family == Family::llava) processor.do_pad = json_get_or<bool>(config, "do_pad", false, path);
   processor.do_resize = json_get_or<bool>(config, "do_resize", true, path);
-  processor.do_rescale = json_get_or<bool>(config, "do_rescale", true, path);
+  processor.do_rescale = json_get_or<bool>(config, "do_rescale", processor.do_rescale, path);
+  processor.do_flip_channel_order =
+      json_get_or<bool>(config, "do_flip_channel_order", processor.do_flip_channel_order, path);
   processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
   // Only read to check its type: every picture is RGB here, whatever the value is.
   json_get_or<bool>(config, "do_convert_rgb", true, path);
   if (family != Family::idefics3 && config.contains("size") && !config["size"].is_null())
     read_size(config["size"], path, family, processor);
-  const int64_t usual = family == Family::idefics3 ? 1 : 3;
+  const int64_t usual = family == Family::idefics3 ? 1 : family == Family::resnet ? 2 : 3;
   auto resample = json_get_or<int64_t>(config, "resample", usual, path);
   if (resample < 0 || resample > 3)
     unsupported(path,
@@ -278,7 +294,7 @@ at::Tensor ImageProcessor::pixels(const Image& source) const {
       table[value] = do_normalize ? (x - center) / spread : x;
     }
     float* to = out.data_ptr<float>() + c * count;
-    const uint8_t* from = source.rgb.data() + c;
+    const uint8_t* from = source.rgb.data() + (do_flip_channel_order ? 2 - c : c);
     for (size_t i = 0; i < count; ++i) to[i] = table[from[3 * i]];
   }
   return out;

@@ -18,7 +18,8 @@ struct Tiles {
 
 // The steps of preprocessor_config.json: pad to a square, resize, center crop, rescale, normalize.
 // BLIP's processors resize to a fixed size, without padding and cropping. Idefics3's (SmolVLM)
-// resize by the longer side and divide the picture into square tiles.
+// resize by the longer side and divide the picture into square tiles. ResNetLlama's, emend's own,
+// has the setting do_flip_channel_order of transformers' MobileViTImageProcessor.
 struct ImageProcessor {
   int width = 224;
   int height = 224;
@@ -33,6 +34,7 @@ struct ImageProcessor {
   int crop_width = 224;
   int crop_height = 224;
   bool do_rescale = true;
+  bool do_flip_channel_order = false;  // RGB to BGR, before the mean is subtracted
   bool do_normalize = true;
   Resample resample = Resample::bicubic;
   double rescale_factor = 1.0 / 255;

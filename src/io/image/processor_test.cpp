@@ -121,6 +121,35 @@ TEST_F(ImageProcessorTest, MissingSettingsOfSmolVlmTakeItsDefaults) {
   EXPECT_EQ("no error", says("video_sampling", {{"fps", 1}}));
 }
 
+// As in Keras: BGR from 0 to 255, minus the means of ImageNet.
+TEST_F(ImageProcessorTest, ResNetLlamaSubtractsMeansFromBgr) {
+  const nlohmann::json named = {{"image_processor_type", "ResNetLlamaImageProcessor"}};
+  auto processor = load(named);
+  EXPECT_EQ(224, processor.width);
+  EXPECT_EQ(Resample::bilinear, processor.resample);
+  processor.do_resize = false;
+  const auto pixels = processor.tiles({2, 1, {10, 20, 30, 200, 100, 0}}).pixels;
+  const auto expected = at::tensor({30 - 103.939, 0 - 103.939, 20 - 116.779, 100 - 116.779,
+                                    10 - 123.68, 200 - 123.68})
+                            .to(at::kFloat)
+                            .view({1, 3, 1, 2});
+  EXPECT_LT((pixels - expected).abs().max().item<double>(), 1e-5);
+
+  const auto says = [&](const char* key, const nlohmann::json& value) {
+    auto config = named;
+    config[key] = value;
+    return message(config);
+  };
+  EXPECT_EQ("no error", says("do_flip_channel_order", true));
+  EXPECT_NE(says("do_flip_channel_order", "yes").find("do_flip_channel_order"), std::string::npos);
+  EXPECT_NE(says("do_center_crop", true).find("do_center_crop"), std::string::npos);
+  EXPECT_NE(says("size", {{"shortest_edge", 224}}).find("shortest_edge"), std::string::npos);
+  EXPECT_NE(
+      message({{"image_processor_type", "BlipImageProcessor"}, {"do_flip_channel_order", true}})
+          .find("do_flip_channel_order"),
+      std::string::npos);
+}
+
 // The order of tiles is that of transformers: row by row, then the whole picture.
 TEST_F(ImageProcessorTest, NumberOfTilesDependsOnTheAspectRatio) {
   auto processor = load({{"image_processor_type", "Idefics3ImageProcessor"},

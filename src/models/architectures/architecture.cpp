@@ -9,6 +9,7 @@
 #include "models/architectures/llama_lm.h"
 #include "models/architectures/llava.h"
 #include "models/architectures/minigpt4.h"
+#include "models/architectures/resnet_llama.h"
 #include "models/architectures/smolvlm.h"
 #include "models/config/json_fields.h"
 
@@ -31,6 +32,7 @@ constexpr Known kKnown[] = {
     {"MiniGPT4ForConditionalGeneration", "minigpt4", minigpt4_architecture},
     {"SmolVLMForConditionalGeneration", "smolvlm", smolvlm_architecture},
     {"Idefics3ForConditionalGeneration", "idefics3", smolvlm_architecture},
+    {"ResNetLlamaForConditionalGeneration", "resnet_llama", resnet_llama_architecture},
 };
 
 std::string known_names() {

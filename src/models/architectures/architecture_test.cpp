@@ -26,7 +26,7 @@ int64_t layers_of(const nlohmann::json& config) {
 class Configs : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, Configs,
                          ::testing::Values("blip2/postnorm", "llama/gqa", "llama/biased",
-                                           "llava/full", "smolvlm/tiles"),
+                                           "llava/full", "smolvlm/tiles", "resnet_llama/plain"),
                          fixtures::test_name);
 
 TEST_P(Configs, MutatedFilesAreReadOrRejected) {

@@ -26,8 +26,9 @@ std::vector<std::string> blip2_fixtures() {
 
 std::vector<std::string> pictured_fixtures() {
   auto all = blip2_fixtures();
-  for (const char* name : {"llava/plain", "llava/full", "llava/layers", "llava/siglip",
-                           "minigpt4/plain", "smolvlm/plain", "smolvlm/tiles"})
+  for (const char* name :
+       {"llava/plain", "llava/full", "llava/layers", "llava/siglip", "minigpt4/plain",
+        "smolvlm/plain", "smolvlm/tiles", "resnet_llama/plain"})
     all.push_back(name);
   return all;
 }
@@ -73,7 +74,8 @@ Batch Fixture::batch(const std::string& name) const {
   for (int64_t r = 0; r < ids.size(0); ++r) {
     Row row;
     // Without image tokens in the ids, the queries are before the text.
-    if (!text && placeholder < 0 && layout.pictures_first)
+    const bool placed = ids.eq(kImageToken).any().item<bool>();
+    if (!text && placeholder < 0 && layout.pictures_first && !placed)
       row.ids.assign(layout.num_image_tokens, kImageToken);
     const auto real = ids[r].masked_select(mask[r]);
     for (int64_t i = 0; i < real.size(0); ++i) {
