@@ -24,7 +24,8 @@ using Environment = std::function<const char*(const char*)>;
 //   Open MPI              OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE, OMPI_COMM_WORLD_LOCAL_SIZE
 //   MPICH and Intel MPI   PMI_RANK, PMI_SIZE, MPI_LOCALNRANKS
 //   Slurm's srun          SLURM_PROCID, SLURM_NTASKS; only in a job step (SLURM_STEP_ID)
-// and MASTER_ADDR and MASTER_PORT. Without MASTER_ADDR, all processes must be on this machine.
+// and MASTER_ADDR and MASTER_PORT; the port after it if torchrun listens there itself
+// (TORCHELASTIC_USE_AGENT_STORE). Without MASTER_ADDR, all processes must be on this machine.
 // None: no launcher, or one process. Throws emend::Error if the values contradict each other.
 std::optional<ProcessPlace> launched_place(const Environment& environment);
 std::optional<ProcessPlace> launched_place();  // of this process's environment

@@ -41,6 +41,8 @@ TEST(Launcher, ReadsTheVariablesOfEachLauncher) {
     EXPECT_EQ(found->local_size, launcher == "Slurm" ? 1 : 2);
     EXPECT_EQ(found->address, "node7");
     EXPECT_EQ(found->port, 1234);
+    values["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+    EXPECT_EQ(place(values)->port, 1235);
   }
 }
 
