@@ -41,7 +41,9 @@ TEST_P(FfnOutputsTest, AreTheLastLayersOfTheBlocks) {
   }
   const auto tower = ffn_outputs(model(), "tower");
   EXPECT_EQ(static_cast<int64_t>(tower.size()), blocks("vision_tower.block."));
-  for (const auto& site : tower) EXPECT_THAT(site.name, EndsWith(".fc2"));
+  const bool convolutional = std::string(GetParam().name) == "resnet_llama";
+  for (const auto& site : tower)
+    EXPECT_THAT(site.name, EndsWith(convolutional ? ".layer.2.convolution" : ".fc2"));
   const auto connector = ffn_outputs(model(), "connector");
   if (blocks("connector.layer.") > 0) {
     EXPECT_EQ(static_cast<int64_t>(connector.size()), blocks("connector.layer."));

@@ -321,7 +321,7 @@ TEST(GgufSmolVlm, HasTwoFiles) {
   EXPECT_EQ(vision.size(), 2u * 16 + 5 + 1);  // two blocks, embeddings and norm, and the projection
   EXPECT_EQ(vision.string("clip.projector_type"), "idefics3");
   EXPECT_EQ(vision.number<uint32_t>("clip.vision.projector.scale_factor"), 2u);
-  EXPECT_EQ(vision.number<uint32_t>("clip.vision.preproc_image_size"), 48u);
+  EXPECT_EQ(vision.number<uint32_t>("clip.vision.preproc_image_size"), 32u);
   EXPECT_EQ(vision.number<uint32_t>("clip.vision.projection_dim"), 32u);
   EXPECT_TRUE(at::equal(vision.tensor("mm.model.fc.weight"), merged(1)));
   EXPECT_TRUE(at::equal(vision.tensor("v.blk.1.ffn_down.weight"), merged(2)));
