@@ -4,7 +4,9 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "io/error.h"
 #include "io/log.h"
@@ -74,6 +76,8 @@ json usage(const ChatAnswer& answer) {
 
 struct HttpServer::State {
   explicit State(ServerOptions served) : options(std::move(served)) {}
+
+  std::atomic<bool> running = false, stopped = false;
 
   std::string next_id() { return fmt::format("chatcmpl-{:x}-{}", begin, ++answers); }
 
@@ -282,10 +286,18 @@ void HttpServer::run(const Vlm& vlm, ModelNames& models, Engine& engine,
   state_->models = &models;
   state_->engine = &engine;
   state_->route(add_routes);
-  state_->server.listen_after_bind();
+  state_->running = true;
+  if (!state_->stopped) state_->server.listen_after_bind();
+  state_->running = false;
 }
 
-void HttpServer::stop() { state_->server.stop(); }
+void HttpServer::stop() {
+  state_->stopped = true;
+  // The library ignores a stop before it listens.
+  while (state_->running && !state_->server.is_running())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  state_->server.stop();
+}
 
 int64_t HttpServer::requests() const { return state_->requests; }
 

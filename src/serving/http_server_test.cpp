@@ -270,6 +270,17 @@ TEST_F(HttpServerTest, ManyClientsGetTheirOwnAnswers) {
   EXPECT_THAT(client().Get("/metrics")->body, HasSubstr("emend_requests_waiting 0"));
 }
 
+TEST_F(HttpServerTest, StopsAtAnyTime) {
+  ServerOptions served;
+  served.port = 0;
+  for (int i = 0; i < 20; ++i) {
+    HttpServer server(served);
+    std::thread thread([&] { server.run(*vlm_, *models_, *engine_); });
+    server.stop();  // before, while or after the server begins to listen
+    thread.join();
+  }
+}
+
 TEST_F(HttpServerTest, ATokenIsRequired) {
   ServerOptions served;
   served.port = 0;
