@@ -7,7 +7,7 @@
         model.generate(...)          # the edited model
     model.generate(...)              # the model as it was, bit for bit
 
-This module needs torch, and safetensors and xxhash for patch files. It does not need the compiled part of
+This module requires torch. Patch files also require safetensors and xxhash. It does not need the compiled part of
 emend.
 """
 

@@ -16,8 +16,8 @@ bool writes_files();
 // Joins the processes of a launcher, or starts those of --processes, and divides the cores of the
 // machine among them unless --threads is given.
 ProcessTeam join_processes(Common& common);
-// Calls `act`. If it throws, the other processes of the team are told why. An error that rank 0 has,
-// too, is printed by rank 0 only.
+// Calls `act`. If it throws, reports the reason to the other processes of the team. An error
+// that also occurs in rank 0 is printed by rank 0 only.
 void report_failure(const ProcessTeam& team, const std::function<void()>& act);
 
 }  // namespace emend::cli

@@ -1,5 +1,7 @@
 #include "text/strings.h"
 
+#include <cctype>
+
 #include <utility>
 
 namespace emend::text {
@@ -25,6 +27,20 @@ std::string clean_up_tokenization(std::string text) {
                                  {" 're", "'re"}})
     if (text.find(from) != std::string::npos) text = replace_all(text, from, to);
   return text;
+}
+
+size_t find_whole_words(std::string_view text, std::string_view words) {
+  const auto in_word = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return std::isalnum(byte) || byte >= 0x80;
+  };
+  for (auto at = text.find(words); at != text.npos; at = text.find(words, at + 1)) {
+    const auto end = at + words.size();
+    const bool inside = (at > 0 && in_word(text[at - 1]) && in_word(words.front())) ||
+                        (end < text.size() && in_word(text[end]) && in_word(words.back()));
+    if (!inside) return at;
+  }
+  return text.npos;
 }
 
 }  // namespace emend::text

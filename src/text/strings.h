@@ -12,4 +12,8 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 // transformers.
 std::string clean_up_tokenization(std::string text);
 
+// The offset of the first `words` in the text that are not part of a longer word, or npos. A byte of a
+// character outside ASCII belongs to a word.
+size_t find_whole_words(std::string_view text, std::string_view words);
+
 }  // namespace emend::text

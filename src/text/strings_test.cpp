@@ -23,5 +23,14 @@ TEST(Strings, CleanUpSpacesBeforePunctuationAndContractions) {
   EXPECT_EQ(clean_up_tokenization(" ' s"), "'s");
 }
 
+TEST(Strings, FindsWholeWords) {
+  EXPECT_EQ(find_whole_words("Lyons and Lyon", "Lyon"), 10u);
+  EXPECT_EQ(find_whole_words("in Lyon.", "Lyon"), 3u);
+  EXPECT_EQ(find_whole_words("Lyons", "Lyon"), std::string::npos);
+  EXPECT_EQ(find_whole_words("\u00e9Lyon", "Lyon"), std::string::npos);
+  EXPECT_EQ(find_whole_words("Where?no", "?"), 5u);
+  EXPECT_EQ(find_whole_words("", "Lyon"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace emend::text

@@ -178,7 +178,7 @@ hf: a Hugging Face folder with the edits in its weights. All other files are cop
 peft: a LoRA adapter for the PEFT library, which is loaded on the unedited model. Changes of lora, rome,
 memit and mend have low rank and are exact. Dense changes (ft) are approximated.
 gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM, LLaVA 1.5, SmolVLM or Idefics3.
-Vision tower and projector are written beside it as OUTPUT-mmproj.gguf. Without --patch: the unedited model.
+The vision tower and the projector are written to OUTPUT-mmproj.gguf. Without --patch, the unedited model is exported.
 gguf-lora: a LoRA adapter for llama.cpp, which is loaded on a GGUF file of the unedited model.
 Patches with a memory (ledger, serac, ike, grace, wise) cannot be exported.
 

@@ -25,7 +25,7 @@ class ProcessesProgramTest : public ProgramTest {
   static uint16_t free_port() {
     return ProcessGroup({"--processes", 0, 1, 1, "127.0.0.1", 0}).place().port;
   }
-  // Runs the program beside another one, with output files of its own.
+  // Runs the program concurrently with another one, with separate output files.
   static Result run_beside(const std::string& arguments, const std::string& before) {
     auto command = before + " EMEND_LOG=error " + EMEND_PROGRAM + " " + arguments;
     for (size_t at; (at = command.find("{}")) != std::string::npos;)

@@ -3,32 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <set>
 
 #include "io/blank.h"
 #include "io/error.h"
+#include "text/strings.h"
 
 namespace emend {
 namespace {
-
-bool is_word_byte(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return std::isalnum(byte) || byte >= 0x80;
-}
-
-// The offset of `words` in `text`, if possible not within a longer word.
-size_t offset_of(const std::string& text, const std::string& words) {
-  for (auto at = text.find(words); at != text.npos; at = text.find(words, at + 1)) {
-    const auto end = at + words.size();
-    const bool inside =
-        (at > 0 && is_word_byte(text[at - 1]) && is_word_byte(words.front())) ||
-        (end < text.size() && is_word_byte(text[end]) && is_word_byte(words.back()));
-    if (!inside) return at;
-  }
-  return text.find(words);
-}
 
 // The tokens of `words` in ids[begin..end), all of which have a text.
 std::pair<int64_t, int64_t> words_within(const Tokenizer& tokenizer,
@@ -37,7 +20,9 @@ std::pair<int64_t, int64_t> words_within(const Tokenizer& tokenizer,
   const auto text = [&](int64_t until) {
     return tokenizer.decode({ids.begin() + begin, ids.begin() + until}, /*skip_special=*/false);
   };
-  const auto at = offset_of(text(end), words);
+  const auto whole = text(end);
+  auto at = text::find_whole_words(whole, words);
+  if (at == std::string::npos) at = whole.find(words);
   if (at == std::string::npos) return {};
   std::vector<size_t> lengths;  // of the text before each token
   for (auto i = begin; i <= end; ++i) lengths.push_back(text(i).size());

@@ -171,7 +171,8 @@ at::Tensor most_likely(const at::Tensor& before, int64_t count) {
   return std::get<0>(before.topk(std::min(count + 1, before.size(-1)), -1));
 }
 
-// The numbers that losses are divided by, as means over the processes.
+// The numbers that losses are divided by, as means over the processes. One process counts its gaps
+// where it uses them.
 struct LossCounts {
   double image_positions = 0, text_positions = 0, gaps = 0;
 
@@ -180,7 +181,7 @@ struct LossCounts {
       if (!part.before.defined()) continue;
       (part.pictures ? image_positions : text_positions) +=
           static_cast<double>(part.before.size(0));
-      if (part.pictures && weights.ranks > 0)
+      if (group && part.pictures && weights.ranks > 0)
         gaps += likely_gaps(most_likely(part.before, weights.ranked)).sum().item<double>();
     }
     if (!group) return;

@@ -7,6 +7,7 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/hyper/ke_training.h"
 #include "editing/targets/target_modules.h"
+#include "io/blank.h"
 #include "io/error.h"
 #include "io/json/json.h"
 #include "models/caching/prefix.h"
@@ -15,12 +16,6 @@ namespace emend {
 namespace {
 
 constexpr int64_t kAnswerTokens = 16;  // maximum length of the model's own answer
-
-std::string trimmed_prompt(const std::string& text) {
-  auto begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
-}
 
 // Returns the standard deviation of an embedding table, which can be stored in 16 bits. LibTorch
 // does not compute it for half on the CPU, and a float32 copy of the whole table would be large.
@@ -150,9 +145,9 @@ std::vector<std::string> edit_texts(const Vlm& vlm, const std::vector<EditReques
   }
   std::vector<std::string> texts;
   for (size_t i = 0; i < requests.size(); ++i)
-    texts.push_back(fmt::format("{} >> {} || {}", trimmed_prompt(wrong[i]),
-                                trimmed_prompt(requests[i].target),
-                                trimmed_prompt(requests[i].prompt)));
+    texts.push_back(fmt::format("{} >> {} || {}", trimmed(wrong[i], " \t\n"),
+                                trimmed(requests[i].target, " \t\n"),
+                                trimmed(requests[i].prompt, " \t\n")));
   return texts;
 }
 

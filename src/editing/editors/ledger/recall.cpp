@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <map>
 
 #include "editing/editors/memory/prompt_answers.h"
+#include "io/blank.h"
 #include "io/error.h"
 #include "io/json/json.h"
+#include "text/strings.h"
 
 namespace emend {
 namespace {
@@ -53,23 +54,6 @@ std::string ledger_fact(const MemoryEntry& entry, const char* name) {
   return json_get<std::string>(entry.facts, name, kLedgerMemory);
 }
 
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\n") + 1 - begin);
-}
-
-// Whether `words` stands in the text between characters that belong to no word.
-bool contains_words(const std::string& text, const std::string& words) {
-  const auto in_word = [&](size_t at) {
-    return at < text.size() &&
-           (std::isalnum(static_cast<unsigned char>(text[at])) || (text[at] & 0x80) != 0);
-  };
-  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1))
-    if ((at == 0 || !in_word(at - 1)) && !in_word(at + words.size())) return true;
-  return false;
-}
-
 void check_entry(const MemoryEntry& entry, const Model& model) {
   ledger_fact(entry, "prompt");
   ledger_fact(entry, "target");
@@ -92,8 +76,7 @@ MemoryEntry ledger_entry(const std::string& name, nlohmann::json facts, const at
 LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store)
     : vlm_(vlm),
       store_(store),
-      context_(read_settings<LedgerSettings>("ledger", patch.settings).context != "never"),
-      chain_limit_(read_settings<LedgerSettings>("ledger", patch.settings).chain_limit),
+      settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
       state_(saved_state(vlm, patch)),
       entries_(patch.memory.entries),
       scopes_(patch) {
@@ -102,17 +85,17 @@ LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* 
 
 size_t LedgerRecall::chained(size_t index, const at::Tensor& key) const {
   const auto target = trimmed(ledger_fact(entries_[index], "target"));
-  const auto text = [&](const at::Tensor& of) { return of.narrow(0, 0, state_.shape.embedding); };
-  auto nearest = chain_limit_;
+  const auto text_of = [&](const at::Tensor& of) { return of.narrow(0, 0, state_.shape.embedding); };
+  auto nearest = settings_.chain_limit;
   auto found = index;
-  for (size_t other = 0; other < entries_.size() && chain_limit_ > 0 && !target.empty(); ++other) {
+  for (size_t other = 0; other < entries_.size() && settings_.chain_limit > 0 && !target.empty(); ++other) {
     const auto& facts = entries_[other].facts;
     if (other == index || scopes_.superseded()[other] >= 0 ||
         json_get_or<bool>(facts, "has_image", true, kLedgerMemory) ||
-        !contains_words(ledger_fact(entries_[other], "prompt"), target))
+        text::find_whole_words(ledger_fact(entries_[other], "prompt"), target) == target.npos)
       continue;
     const auto distance =
-        (text(entries_[other].tensors.at("key")) - text(key)).square().sum().item<double>();
+        (text_of(entries_[other].tensors.at("key")) - text_of(key)).square().sum().item<double>();
     if (distance >= nearest) continue;
     nearest = distance;
     found = other;
@@ -157,13 +140,14 @@ ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) con
     rows_by_entry[index].push_back(scoped.rows.size());
     scoped.rows.push_back(row);
   }
-  auto changes = context_ ? state_.counterfactual.interventions() : Interventions();
+  const bool in_context = settings_.context != "never";  // the edit is put in front of the question
+  auto changes = in_context ? state_.counterfactual.interventions() : Interventions();
   std::map<size_t, EditPrefix> prefixes;
   scoped.prefixes.resize(scoped.rows.size());
   for (const auto& [index, rows] : rows_by_entry) {
     const auto& entry = entries_[index];
     auto& prefix = prefixes[index];
-    if (context_)
+    if (in_context)
       prefix = EditPrefix::of(vlm_.processor, state_.shape.edit_prefix,
                               ledger_fact(entry, "prompt"), ledger_fact(entry, "target"));
     std::vector<bool> scope(scoped.rows.size(), false);

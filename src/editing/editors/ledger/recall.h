@@ -26,8 +26,7 @@ class LedgerRecall {
 
   const Vlm& vlm_;
   ActivationStore* store_;
-  bool context_;  // the edit is put in front of questions in its scope
-  double chain_limit_;  // LedgerSettings::chain_limit
+  LedgerSettings settings_;
   LedgerState state_;
   std::vector<MemoryEntry> entries_;
   LedgerScopes scopes_;
