@@ -1,8 +1,9 @@
 // Computes tokens and logits of texts with teacher-forced answers, to compare them with another
 // implementation.
 //   emend-force-texts FOLDER TEXTS.json OUT.safetensors
-// TEXTS.json: [{"prompt": "...", "answer": "..."}, ...]. A prompt that already has the model's chat
-// template is not changed. OUT has `N.tokens` (T) and `N.logits` (T, V), float32, for each entry.
+// TEXTS.json: [{"prompt": "...", "answer": "...", "image": "FILE"}, ...], where the image is
+// optional. A prompt that already has the model's chat template is not changed. OUT has `N.tokens`
+// (T), without image tokens, and `N.logits` (T, V), float32, with them, for each entry.
 
 #include <fmt/format.h>
 
@@ -24,10 +25,11 @@ void force(const std::string& folder, const std::string& texts_file, const std::
   const auto vlm = load_vlm(folder, {.chat_template = false});
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (size_t i = 0; i < texts.size(); ++i) {
+    Query query{std::nullopt, json_get<std::string>(texts[i], "prompt", texts_file)};
+    if (texts[i].contains("image"))
+      query.image = read_image(json_get<std::string>(texts[i], "image", texts_file));
     const auto row =
-        teacher_force(vlm, {{std::nullopt, json_get<std::string>(texts[i], "prompt", texts_file)}},
-                      {json_get<std::string>(texts[i], "answer", texts_file)})
-            .at(0);
+        teacher_force(vlm, {query}, {json_get<std::string>(texts[i], "answer", texts_file)}).at(0);
     tensors.emplace_back(fmt::format("{}.tokens", i), at::tensor(row.tokens, at::kLong));
     tensors.emplace_back(fmt::format("{}.logits", i), row.logits.contiguous());
   }
