@@ -5,6 +5,7 @@
 
 #include "exports/gguf/gguf_adapter.h"
 #include "exports/gguf/gguf_model.h"
+#include "exports/gguf/gguf_source.h"
 #include "exports/merged_folder.h"
 #include "exports/peft_adapter.h"
 #include "io/error.h"
@@ -56,6 +57,16 @@ void export_gguf(const Vlm& vlm, const PatchStack& stack, const ExportOptions& o
 const std::vector<std::string>& export_formats() {
   static const std::vector<std::string> formats = {"hf", "peft", "gguf", "gguf-lora"};
   return formats;
+}
+
+std::string export_obstacle(const std::string& folder, const std::string& format) {
+  if (!exports_file(format)) return {};
+  try {
+    const GgufSource source(folder);
+    return {};
+  } catch (const Error& error) {
+    return without_places(error.what());
+  }
 }
 
 bool exports_file(const std::string& format) { return format == "gguf" || format == "gguf-lora"; }

@@ -35,6 +35,8 @@ struct ExportResult {
 
 // hf, peft, gguf, gguf-lora
 const std::vector<std::string>& export_formats();
+// Why the model in `folder` cannot be exported in a format, as text for users; empty if it can.
+std::string export_obstacle(const std::string& folder, const std::string& format);
 // Whether the format is one file, not a folder.
 bool exports_file(const std::string& format);
 // Throws emend::Error for options that the format does not have.

@@ -12,7 +12,7 @@
 #include <string>
 #include <thread>
 
-#include "serving/api/workspace.h"
+#include "serving/api/storage/workspace.h"
 #include "serving/engine.h"
 
 namespace emend {

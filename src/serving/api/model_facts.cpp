@@ -4,6 +4,7 @@
 #include "editing/tracing/trace_options.h"
 #include "evaluation/probes/default_probes.h"
 #include "evaluation/protocol/protocol.h"
+#include "exports/export.h"
 #include "io/image/thumbnail.h"
 
 namespace emend {
@@ -37,6 +38,11 @@ json model_facts(const Vlm& vlm) {
       }
   auto editors = json::array();
   for (const auto& info : editor_infos()) editors.push_back(to_json(info));
+  auto exports = json::object();
+  for (const auto& format : export_formats()) {
+    const auto obstacle = export_obstacle(vlm.folder, format);
+    exports[format] = obstacle.empty() ? json() : json(obstacle);
+  }
   const auto config = vlm.folder + "/config.json";
   const auto architectures =
       json_get<std::vector<std::string>>(read_json(config), "architectures", config);
@@ -49,6 +55,7 @@ json model_facts(const Vlm& vlm) {
           {"question_template", vlm.processor.wraps(false) ? "{}" : Protocol().question_template},
           {"modules", modules},
           {"editors", editors},
+          {"exports", exports},
           {"version", EMEND_VERSION},
           {"examples", example_questions(vlm)}};
 }

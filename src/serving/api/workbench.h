@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "serving/api/patch_library.h"
+#include "serving/api/storage/patch_library.h"
 #include "serving/engine.h"
 
 namespace emend {

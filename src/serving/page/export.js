@@ -40,10 +40,12 @@ function exportView() {
           h('p', {}, 'Active patches: ', h('b', {}, app.stack.join(' + '))),
           memory.length > 0 && h('p', { class: 'note' }, `${memory.join(', ')} has a memory, which no other program ` +
             'can run. Use this server from other programs: it has the API of OpenAI.'),
-          h('fieldset', { class: 'formats' }, h('legend', {}, 'Format'), Object.entries(FORMATS).map(([id, [title, says]]) =>
-            h('label', { class: 'format' }, h('input', { type: 'radio', name: 'format', value: id, checked: state.to === id,
-              onchange: () => { state.to = id; show(); } }), h('span', {}, h('b', {}, title),
-              h('span', { class: 'under' }, says))))),
+          h('fieldset', { class: 'formats' }, h('legend', {}, 'Format'), Object.entries(FORMATS).map(([id, [title, says]]) => {
+            const obstacle = (app.model.exports || {})[id];
+            return h('label', { class: 'format' }, h('input', { type: 'radio', name: 'format', value: id,
+              checked: state.to === id, disabled: Boolean(obstacle), onchange: () => { state.to = id; show(); } }),
+            h('span', {}, h('b', {}, title), h('span', { class: 'under' }, obstacle || says)));
+          })),
           h('div', { class: 'setting' }, h('label', { for: 'export-name' }, 'Name'), name,
             h('p', { class: 'under' }, 'In the folder exports of the workspace')),
           h('button', { class: 'primary', type: 'submit', id: 'export' }, 'Export')),

@@ -1,4 +1,4 @@
-#include "serving/api/ask.h"
+#include "serving/api/orders/ask.h"
 
 #include <algorithm>
 

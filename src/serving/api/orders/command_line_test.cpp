@@ -1,4 +1,4 @@
-#include "serving/api/command_line.h"
+#include "serving/api/orders/command_line.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "serving/api/edit_order.h"
+#include "serving/api/orders/edit_order.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "editing/registry.h"
 #include "evaluation/edits/edit_report.h"
 #include "evaluation/edits/edit_setup.h"
-#include "serving/api/command_line.h"
+#include "serving/api/orders/command_line.h"
 #include "serving/request_fields.h"
 
 namespace emend {

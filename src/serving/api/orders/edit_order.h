@@ -2,7 +2,7 @@
 
 #include "editing/settings/editor_choice.h"
 #include "evaluation/edits/edit_question.h"
-#include "serving/api/work_order.h"
+#include "serving/api/orders/work_order.h"
 
 namespace emend {
 

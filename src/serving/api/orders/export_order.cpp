@@ -1,4 +1,4 @@
-#include "serving/api/export_order.h"
+#include "serving/api/orders/export_order.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,7 +10,7 @@
 #include "editing/patches/merge.h"
 #include "io/files/path.h"
 #include "io/shell.h"
-#include "serving/api/command_line.h"
+#include "serving/api/orders/command_line.h"
 #include "serving/plain_name.h"
 #include "serving/request_fields.h"
 

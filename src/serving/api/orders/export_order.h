@@ -1,7 +1,7 @@
 #pragma once
 
 #include "exports/export.h"
-#include "serving/api/work_order.h"
+#include "serving/api/orders/work_order.h"
 
 namespace emend {
 

@@ -1,4 +1,4 @@
-#include "serving/api/trace_order.h"
+#include "serving/api/orders/trace_order.h"
 
 #include "editing/settings/settings_file.h"
 #include "evaluation/protocol/prompt_template.h"
@@ -7,7 +7,7 @@
 #include "evaluation/tracing/trace_page.h"
 #include "evaluation/tracing/trace_question.h"
 #include "io/image/thumbnail.h"
-#include "serving/api/command_line.h"
+#include "serving/api/orders/command_line.h"
 #include "serving/request_fields.h"
 
 namespace emend {

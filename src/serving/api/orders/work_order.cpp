@@ -1,4 +1,4 @@
-#include "serving/api/work_order.h"
+#include "serving/api/orders/work_order.h"
 
 #include <fmt/format.h>
 

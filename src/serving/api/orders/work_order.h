@@ -8,7 +8,7 @@
 #include "io/error.h"
 #include "models/vlm.h"
 #include "serving/api/job_table.h"
-#include "serving/api/patch_library.h"
+#include "serving/api/storage/patch_library.h"
 #include "serving/api_error.h"
 #include "suites/record.h"
 

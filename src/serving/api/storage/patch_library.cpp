@@ -1,4 +1,4 @@
-#include "serving/api/patch_library.h"
+#include "serving/api/storage/patch_library.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 
 #include "io/error.h"
 #include "io/log.h"
-#include "serving/api/patch_listing.h"
+#include "serving/api/storage/patch_listing.h"
 #include "serving/api_error.h"
 #include "serving/plain_name.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "serving/api/workspace.h"
+#include "serving/api/storage/workspace.h"
 #include "serving/model_names.h"
 
 namespace emend {

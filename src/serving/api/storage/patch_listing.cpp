@@ -1,4 +1,4 @@
-#include "serving/api/patch_listing.h"
+#include "serving/api/storage/patch_listing.h"
 
 #include "editing/patches/patch_facts.h"
 #include "io/blank.h"

@@ -1,4 +1,4 @@
-#include "serving/api/runs.h"
+#include "serving/api/storage/runs.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>

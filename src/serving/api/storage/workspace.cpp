@@ -1,4 +1,4 @@
-#include "serving/api/workspace.h"
+#include "serving/api/storage/workspace.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

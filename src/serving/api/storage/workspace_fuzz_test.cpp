@@ -6,7 +6,7 @@
 #include "io/files/path.h"
 #include "io/testing.h"
 #include "serving/api/job_table.h"
-#include "serving/api/patch_library.h"
+#include "serving/api/storage/patch_library.h"
 #include "tests/tiny_vlm.h"
 
 namespace emend {

@@ -20,6 +20,9 @@ TEST_F(WorkbenchTest, DescribesTheModelAndItsEditors) {
   EXPECT_EQ(model["examples"], json::array());
   EXPECT_EQ(model["editors"][0]["name"], "ft");
   EXPECT_EQ(model["editors"][0]["settings"][0].size(), 4u);
+  EXPECT_EQ(model["exports"]["hf"], nullptr);
+  EXPECT_THAT(model["exports"]["gguf"].get<std::string>(),
+              HasSubstr("llama.cpp does not run Blip2ForConditionalGeneration"));
 }
 
 TEST_F(WorkbenchTest, AnswersHaveProbabilities) {
