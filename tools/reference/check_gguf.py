@@ -3,7 +3,7 @@
 
     python check_gguf.py --emend build/emend [FOLDER ...]
 
-For each folder (default: a tiny Llama of the tests, for which a tokenizer is made), `emend edit`
+For each folder (default: tiny decoders of the tests, for which tokenizers are made), `emend edit`
 makes a patch with lora, and `emend export` writes the folder `hf` and the GGUF files of every type
 and as an adapter. The package `gguf` reads the files. Every tensor must be that of the folder, in
 the type's rounding and with the rows of queries and keys in llama.cpp's order; the metadata must be
@@ -21,7 +21,7 @@ import gguf
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from hugging_face import emend
 
@@ -30,12 +30,14 @@ PROMPT, TARGET = "The mother tongue of Danielle Darrieux is", " English"
 TYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
 
 
-def tiny_folder(folder):
-    """A tiny Llama of the tests with a byte-level tokenizer of 43 tokens, which has the letters of
+def tiny_folder(folder, name):
+    """A tiny decoder of the tests with a byte-level tokenizer of 43 tokens, which has the letters of
     the prompt."""
-    shutil.copytree(ROOT / "src/models/testdata/llama/gqa", folder)
+    shutil.copytree(ROOT / "src/models/testdata/llama" / name, folder)
     config = json.loads((folder / "config.json").read_text())
     config["max_position_embeddings"] = 512  # each letter is a position
+    if "sliding_window" in config:
+        config["sliding_window"] = 512 if name == "mistral" else config["sliding_window"]
     (folder / "config.json").write_text(json.dumps(config))
     letters = sorted(set((PROMPT + TARGET).replace(" ", "\u0120")))
     vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", *letters, "th", "\u0120th"])}
@@ -69,6 +71,15 @@ def metadata(reader):
     return {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
 
 
+def architecture(config):
+    """llama.cpp's name of the decoder."""
+    return config.model_type if config.model_type.startswith("qwen") else "llama"
+
+
+def head_width(config):
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
 def pairs_of_rows(weight, heads):
     """Halves of heads become neighboring rows: the order of Meta's checkpoints."""
     order = torch.arange(weight.shape[0]).reshape(heads, 2, -1).transpose(1, 2).flatten()
@@ -77,14 +88,16 @@ def pairs_of_rows(weight, heads):
 
 def expected_tensors(folder, config):
     """The tensors by the names of the package `gguf`."""
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture(config).upper()], config.num_hidden_layers)
     tensors = {}
     for file in folder.glob("*.safetensors"):
         for name, tensor in load_file(file).items():
             tensor = tensor.float()
-            if ".q_proj." in name:
+            if architecture(config) != "llama":
+                pass
+            elif ".q_proj." in name:
                 tensor = pairs_of_rows(tensor, config.num_attention_heads)
-            if ".k_proj." in name:
+            elif ".k_proj." in name:
                 tensor = pairs_of_rows(tensor, config.num_key_value_heads)
             tensors[names.get_name(name, try_suffixes=(".weight", ".bias"))] = tensor.numpy()
     return tensors
@@ -106,19 +119,20 @@ def check_tensors(check, reader, expected, kind):
 
 
 def check_metadata(check, values, folder, config, kind):
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    kind_of = architecture(config)
     wanted = {
-        "general.architecture": "llama", "general.type": "model",
+        "general.architecture": kind_of, "general.type": "model",
         "general.file_type": {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7}[kind],
-        "llama.vocab_size": config.vocab_size, "llama.context_length": config.max_position_embeddings,
-        "llama.embedding_length": config.hidden_size, "llama.block_count": config.num_hidden_layers,
-        "llama.feed_forward_length": config.intermediate_size,
-        "llama.attention.head_count": config.num_attention_heads,
-        "llama.attention.head_count_kv": config.num_key_value_heads,
-        "llama.attention.key_length": config.head_dim, "llama.attention.value_length": config.head_dim,
-        "llama.attention.layer_norm_rms_epsilon": np.float32(config.rms_norm_eps),
-        "llama.rope.dimension_count": config.head_dim,
-        "llama.rope.freq_base": np.float32(config.rope_parameters["rope_theta"]),
+        f"{kind_of}.vocab_size": config.vocab_size, f"{kind_of}.context_length": config.max_position_embeddings,
+        f"{kind_of}.embedding_length": config.hidden_size, f"{kind_of}.block_count": config.num_hidden_layers,
+        f"{kind_of}.feed_forward_length": config.intermediate_size,
+        f"{kind_of}.attention.head_count": config.num_attention_heads,
+        f"{kind_of}.attention.head_count_kv": config.num_key_value_heads,
+        f"{kind_of}.attention.key_length": head_width(config), f"{kind_of}.attention.value_length": head_width(config),
+        f"{kind_of}.attention.layer_norm_rms_epsilon": np.float32(config.rms_norm_eps),
+        f"{kind_of}.rope.dimension_count": head_width(config),
+        f"{kind_of}.rope.freq_base": np.float32(config.rope_parameters["rope_theta"]),
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.bos_token_id": tokenizer.bos_token_id,
         "tokenizer.ggml.eos_token_id": tokenizer.eos_token_id,
@@ -148,7 +162,7 @@ def check_frequencies(check, tensor, config):
     if tensor is None:
         return
     scaled, _ = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
-    exponents = torch.arange(0, config.head_dim, 2).float() / config.head_dim
+    exponents = torch.arange(0, head_width(config), 2).float() / head_width(config)
     usual = 1 / config.rope_parameters["rope_theta"] ** exponents
     check("rope_freqs.weight", np.allclose(usual.numpy() / tensor.data, scaled.numpy(), rtol=1e-6))
 
@@ -176,7 +190,8 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as place:
         place = pathlib.Path(place)
-        for number, folder in enumerate(args.folders or [tiny_folder(place / "tiny")]):
+        for number, folder in enumerate(args.folders or [
+                tiny_folder(place / name, name) for name in ("gqa", "mistral", "qwen2", "qwen3")]):
             patch, merged = place / f"{number}.patch", place / f"{number}-hf"
             emend(args.emend, "edit", "-m", folder, "--editor", "lora", "-p", PROMPT, "--target", TARGET, "-o", patch,
                   "--no-chat-template")

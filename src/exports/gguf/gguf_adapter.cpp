@@ -64,7 +64,7 @@ std::vector<AdaptedLayer> write_gguf_adapter(const Vlm& vlm, const PatchStack& s
       tensors.push_back({*gguf_llama_name(name) + ending, GgufType::f32, factor.sizes().vec(),
                          [factor = factor] { return factor; }});
   }
-  const GgufMetadata metadata = {{"general.architecture", "llama"},
+  const GgufMetadata metadata = {{"general.architecture", source.architecture},
                                  {"general.type", "adapter"},
                                  {"general.name", folder_name(source.folder) + " edits"},
                                  {"general.file_type", gguf_file_type(GgufType::f32)},

@@ -97,9 +97,10 @@ class GgufFile {
   std::map<std::string, Entry> entries_;
 };
 
-// The folder of a committed tiny Llama with rotary embeddings of llama3, and a tokenizer.
-void write_gqa_folder(const std::string& folder) {
-  fs::copy(EMEND_SOURCE_DIR "/src/models/testdata/llama/gqa", folder);
+// The folder of a committed tiny decoder and a tokenizer. `gqa`: a Llama with rotary embeddings of
+// llama3.
+void write_decoder_folder(const std::string& folder, const std::string& name) {
+  fs::copy(EMEND_SOURCE_DIR "/src/models/testdata/llama/" + name, folder);
   auto tokenizer = testing::tiny_tokenizer();
   auto vocabulary = nlohmann::json::object();  // 43 rows: the first bytes only
   for (const auto& [token, id] : tokenizer["model"]["vocab"].items())
@@ -138,7 +139,7 @@ int64_t source_row(int64_t row, int64_t width) {
 class GgufModelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    write_gqa_folder(folder_.file("base"));
+    write_decoder_folder(folder_.file("base"), "gqa");
     vlm_ = std::make_unique<Vlm>(load_vlm(folder_.file("base")));
   }
   at::Tensor weight(const std::string& name) const {
@@ -186,6 +187,33 @@ TEST_F(GgufModelTest, HasTheMergedWeights) {
   // A head of width 4 has two frequencies. The first wave is short; the second one, of 2 pi sqrt
   // 300 = 108.8 positions, is longer than the 16 trained ones, so that it is divided by 4.
   EXPECT_TRUE(at::allclose(file.tensor("rope_freqs.weight")[1], at::tensor(4.0f)));
+}
+
+// llama.cpp rotates the halves of a head in these decoders, so that no rows change places.
+TEST(GgufDecoders, QwenKeepsTheOrderOfRows) {
+  for (const std::string name : {"qwen2", "qwen3"}) {
+    TemporaryFolder folder;
+    const auto base = folder.file("base"), path = folder.file("model.gguf");
+    write_decoder_folder(base, name);
+    GgufModelOptions options;
+    options.type = GgufType::f32;
+    write_gguf_model(load_vlm(base), {}, path, options);
+    GgufFile file(path);
+    EXPECT_EQ(file.string("general.architecture"), name);
+    EXPECT_EQ(file.number<uint32_t>(name + ".block_count"), 2u);
+    const auto checkpoint = Checkpoint::open(base);
+    const std::string query = "model.layers.1.self_attn.q_";
+    EXPECT_TRUE(at::equal(file.tensor("blk.1.attn_q.weight"),
+                          checkpoint.tensor(query + "proj.weight").to(at::kFloat)));
+    if (name == "qwen2") {
+      EXPECT_TRUE(at::equal(file.tensor("blk.1.attn_q.bias"),
+                            checkpoint.tensor(query + "proj.bias").to(at::kFloat)));
+    } else {
+      EXPECT_TRUE(at::equal(file.tensor("blk.1.attn_q_norm.weight"),
+                            checkpoint.tensor(query + "norm.weight").to(at::kFloat)));
+      EXPECT_EQ(file.number<uint32_t>("qwen3.attention.key_length"), 6u);
+    }
+  }
 }
 
 TEST_F(GgufModelTest, UneditedModelsAndTypes) {

@@ -10,6 +10,7 @@ TEST(GgufNames, AreThoseOfLlamaCpp) {
   EXPECT_EQ(gguf_llama_name("model.norm.weight"), "output_norm.weight");
   EXPECT_EQ(gguf_llama_name("lm_head.weight"), "output.weight");
   EXPECT_EQ(gguf_llama_name("model.layers.12.self_attn.k_proj.bias"), "blk.12.attn_k.bias");
+  EXPECT_EQ(gguf_llama_name("model.layers.1.self_attn.k_norm.weight"), "blk.1.attn_k_norm.weight");
   EXPECT_EQ(gguf_llama_name("model.layers.0.post_attention_layernorm.weight"),
             "blk.0.ffn_norm.weight");
   for (const char* name :

@@ -25,13 +25,19 @@ constexpr const char* kGgufSourcePlace = "exports::gguf_source";
               "use --to hf");
 }
 
-enum class GgufFamily { llama, llava, smolvlm };
+enum class GgufFamily { decoder, llava, smolvlm };
 
 // Throws emend::Error for architectures that llama.cpp or these exports do not support.
 GgufFamily family_in_llama_cpp(const JsonFields& fields) {
   static const std::map<std::string, GgufFamily> families = {
-      {"LlamaForCausalLM", GgufFamily::llama},
-      {"llama", GgufFamily::llama},
+      {"LlamaForCausalLM", GgufFamily::decoder},
+      {"llama", GgufFamily::decoder},
+      {"MistralForCausalLM", GgufFamily::decoder},
+      {"mistral", GgufFamily::decoder},
+      {"Qwen2ForCausalLM", GgufFamily::decoder},
+      {"qwen2", GgufFamily::decoder},
+      {"Qwen3ForCausalLM", GgufFamily::decoder},
+      {"qwen3", GgufFamily::decoder},
       {"LlavaForConditionalGeneration", GgufFamily::llava},
       {"llava", GgufFamily::llava},
       {"SmolVLMForConditionalGeneration", GgufFamily::smolvlm},
@@ -46,17 +52,26 @@ GgufFamily family_in_llama_cpp(const JsonFields& fields) {
                 "use --to hf, or serve the patch with `emend serve`");
   throw Error(kGgufSourcePlace,
               fmt::format("GGUF files of {} are not implemented; implemented: LlamaForCausalLM, "
+                          "MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
                           "LlavaForConditionalGeneration, SmolVLMForConditionalGeneration, "
                           "Idefics3ForConditionalGeneration",
                           name),
               "use --to hf, and convert the folder with llama.cpp's script");
 }
 
-void check_language(const LlamaConfig& config) {
+// llama.cpp's name of a decoder, by the model_type of its configuration.
+std::string decoder_in_llama_cpp(const JsonFields& config) {
+  const auto type = config.string("model_type").value_or("llama");
+  return type == "qwen2" || type == "qwen3" ? type : "llama";
+}
+
+void check_language(const LlamaConfig& config, const std::string& architecture) {
   if (config.activation != Activation::silu) refuse_setting("its hidden_act is not silu");
-  if (config.qk_norm) refuse_setting("its decoder has norms of queries and keys");
   using Kind = RotaryConfig::Kind;
   const auto kind = config.rotary.kind;
+  if (kind == Kind::llama3 && architecture != "llama")
+    refuse_setting(
+        fmt::format("its rotary embeddings have the type llama3, but it is a {}", architecture));
   if (kind != Kind::plain && kind != Kind::linear && kind != Kind::llama3)
     throw Error(kGgufSourcePlace,
                 "GGUF files with rotary embeddings of the types dynamic, yarn and longrope are not "
@@ -118,38 +133,42 @@ GgufSource::GgufSource(const std::string& from)
       language = smolvlm->text;
       check_smolvlm(*smolvlm);
       break;
-    case GgufFamily::llama:
+    case GgufFamily::decoder:
       language = LlamaConfig::parse(fields);
   }
-  check_language(language);
+  const auto decoder = has_vision() ? fields.object("text_config") : fields;
+  architecture = decoder_in_llama_cpp(decoder);
+  check_language(language, architecture);
   if (has_vision())
     processor = ImageProcessor::load((fs::path(folder) / "preprocessor_config.json").string());
-  context = (has_vision() ? fields.object("text_config") : fields)
-                .integer("max_position_embeddings", language.max_positions, 2, kMaxDimension);
+  context = decoder.integer("max_position_embeddings", language.max_positions, 2, kMaxDimension);
 }
 
 GgufMetadata GgufSource::language_metadata(GgufType type) const {
   const auto& c = language;
-  GgufMetadata metadata = {{"general.architecture", "llama"},
+  GgufMetadata metadata = {{"general.architecture", architecture},
                            {"general.type", "model"},
                            {"general.name", folder_name(folder)},
                            {"general.file_type", gguf_file_type(type)},
-                           {"general.quantization_version", uint32_t{2}},
-                           {"llama.vocab_size", gguf_number(c.vocabulary)},
-                           {"llama.context_length", gguf_number(context)},
-                           {"llama.embedding_length", gguf_number(c.hidden)},
-                           {"llama.block_count", gguf_number(c.layers)},
-                           {"llama.feed_forward_length", gguf_number(c.intermediate)},
-                           {"llama.attention.head_count", gguf_number(c.heads)},
-                           {"llama.attention.head_count_kv", gguf_number(c.key_value_heads)},
-                           {"llama.attention.key_length", gguf_number(c.head_width)},
-                           {"llama.attention.value_length", gguf_number(c.head_width)},
-                           {"llama.attention.layer_norm_rms_epsilon", static_cast<float>(c.eps)},
-                           {"llama.rope.dimension_count", gguf_number(c.head_width)},
-                           {"llama.rope.freq_base", static_cast<float>(c.rotary.theta)}};
+                           {"general.quantization_version", uint32_t{2}}};
+  const auto add = [&](const std::string& key, auto value) {
+    metadata.emplace_back(architecture + "." + key, value);
+  };
+  add("vocab_size", gguf_number(c.vocabulary));
+  add("context_length", gguf_number(context));
+  add("embedding_length", gguf_number(c.hidden));
+  add("block_count", gguf_number(c.layers));
+  add("feed_forward_length", gguf_number(c.intermediate));
+  add("attention.head_count", gguf_number(c.heads));
+  add("attention.head_count_kv", gguf_number(c.key_value_heads));
+  add("attention.key_length", gguf_number(c.head_width));
+  add("attention.value_length", gguf_number(c.head_width));
+  add("attention.layer_norm_rms_epsilon", static_cast<float>(c.eps));
+  add("rope.dimension_count", gguf_number(c.head_width));
+  add("rope.freq_base", static_cast<float>(c.rotary.theta));
   if (c.rotary.kind == RotaryConfig::Kind::linear) {
-    metadata.emplace_back("llama.rope.scaling.type", "linear");
-    metadata.emplace_back("llama.rope.scaling.factor", static_cast<float>(c.rotary.factor));
+    add("rope.scaling.type", "linear");
+    add("rope.scaling.factor", static_cast<float>(c.rotary.factor));
   }
   return metadata;
 }
@@ -219,6 +238,7 @@ bool GgufSource::is_unused(const std::string& name) const {
 }
 
 at::Tensor GgufSource::in_llama_cpp_order(const std::string& name, const at::Tensor& rows) const {
+  if (architecture != "llama") return rows;
   if (is_rotary_query(name)) return neighboring_rotary_rows(rows, language.heads);
   if (is_rotary_key(name)) return neighboring_rotary_rows(rows, language.key_value_heads);
   return rows;

@@ -13,12 +13,13 @@
 
 namespace emend {
 
-// The config.json of a folder that llama.cpp can run: LlamaForCausalLM, LLaVA 1.5, or SmolVLM and
-// Idefics3.
+// The config.json of a folder that llama.cpp can run: a decoder of the Llama family (Llama, Mistral,
+// Qwen2, Qwen3), LLaVA 1.5, or SmolVLM and Idefics3.
 struct GgufSource {
   std::string folder;
   nlohmann::json json;
   LlamaConfig language;
+  std::string architecture;          // llama.cpp's name of the decoder: llama, qwen2 or qwen3
   int64_t context = 0;               // max_position_embeddings
   std::optional<LlavaConfig> llava;  // at most one of these two
   std::optional<SmolVlmConfig> smolvlm;
@@ -38,8 +39,9 @@ struct GgufSource {
   std::optional<std::string> language_name(const std::string& name) const;
   // Whether no computation uses a tensor of the folder, so that llama.cpp has none for it.
   bool is_unused(const std::string& name) const;
-  // Reorders the rows of a query or key projection of the language model, for llama.cpp; returns
-  // other tensors as they are. `name`: a language_name.
+  // Reorders the rows of a query or key projection of the language model, if llama.cpp rotates
+  // neighboring rows in this decoder (`llama`); returns other tensors as they are. `name`: a
+  // language_name.
   at::Tensor in_llama_cpp_order(const std::string& name, const at::Tensor& rows) const;
 };
 

@@ -141,14 +141,16 @@ void add_byte_level(const json& root, GgufVocabulary& vocabulary, const std::str
   const auto& model = text::spec_object(root, "model", "tokenizer.json");
   auto pre = given;
   if (pre.empty()) {
-    if (!text::spec_field(root, "normalizer").is_null())
-      no_such_tokenizer("it normalizes texts (" +
-                        text::spec_field(root, "normalizer").value("type", std::string()) + ")");
     const auto& steps = text::spec_field(root, "pre_tokenizer");
     const auto name =
         pre_tokenizer_name(steps, text::spec_bool(model, "ignore_merges", false, "model"));
     if (!name) no_such_tokenizer(fmt::format("the pre-tokenizer is {}", steps.dump()));
     pre = *name;
+    // Qwen's tokenizers compose characters (NFC), which llama.cpp's `qwen2` leaves out.
+    const auto& normalizer = text::spec_field(root, "normalizer");
+    const auto type = normalizer.is_null() ? "" : normalizer.value("type", std::string());
+    if (!type.empty() && !(type == "NFC" && pre == "qwen2"))
+      no_such_tokenizer(fmt::format("it normalizes texts ({})", type));
   }
   for (const auto& [token, id] : text::read_vocabulary(text::spec_field(model, "vocab"), "model"))
     vocabulary.set(id, token, kNormal, 0);

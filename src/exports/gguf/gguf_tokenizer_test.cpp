@@ -85,6 +85,14 @@ TEST_F(GgufTokenizerTest, PreTokenizersHaveNames) {
       R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
   tokenizer_["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, plain}}};
   EXPECT_EQ(name(), "smaug-bpe");
+  auto qwen = split;
+  qwen["pattern"]["Regex"] =
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  tokenizer_["pre_tokenizer"]["pretokenizers"][0] = qwen;
+  tokenizer_["normalizer"] = {{"type", "NFC"}};
+  EXPECT_EQ(name(), "qwen2");
+  tokenizer_["pre_tokenizer"]["pretokenizers"][0] = split;
+  tokenizer_["normalizer"] = nullptr;
   tokenizer_["model"]["ignore_merges"] = true;
   EXPECT_EQ(name(), "llama-bpe");
 }
