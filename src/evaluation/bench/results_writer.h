@@ -33,17 +33,24 @@ class Results {
     PreferenceAverages preferences;
     int64_t failed = 0;
   };
+  struct Seconds {
+    double sum = 0;
+    int64_t count = 0;
+  };
   struct EditorTally {
     Tally after_edit;
     std::map<int64_t, Tally> again;            // sequential mode: by number of edits
     std::map<int64_t, nlohmann::json> failed;  // by the record's index
     int64_t sites = 0, parameters = 0;
-    std::map<std::string, std::pair<double, int64_t>> seconds;
+    std::map<std::string, Seconds> seconds;
+    // Sequential mode, by number of edits: of each edit, and of later judgments.
+    std::map<int64_t, Seconds> edit_seconds, again_seconds;
     int64_t judgments = 0;
   };
 
   EditorTally& of(const nlohmann::json& line);
   const Tally& last(const EditorTally& editor) const;
+  static nlohmann::json cost_curve(const EditorTally& editor);
 
   nlohmann::json run_;
   std::map<std::string, EditorTally> editors_;

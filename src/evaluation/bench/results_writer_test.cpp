@@ -112,6 +112,27 @@ TEST(Results, TimingsAreMeansOverAvailableValues) {
   EXPECT_EQ(timing["edit_seconds"], 1.0);
   EXPECT_EQ(timing["judge_seconds"], 3.0);
   EXPECT_EQ(timing["judgements"], 2);
+  EXPECT_FALSE(timing.contains("curve"));
+}
+
+TEST(Results, TimingsOfSequencesHaveACurve) {
+  Results results(run("sequential"));
+  for (int64_t edits = 1; edits <= 3; ++edits)
+    results.add_timing({{"editor", "e"},
+                        {"index", edits - 1},
+                        {"after_edits", edits},
+                        {"edit_seconds", static_cast<double>(edits)},
+                        {"judge_seconds", 0.5}});
+  for (int64_t edits : {1, 3})
+    results.add_timing({{"editor", "e"},
+                        {"index", 0},
+                        {"after_edits", edits},
+                        {"reevaluated", true},
+                        {"judge_seconds", 2.0 * static_cast<double>(edits)}});
+  const auto curve = results.json(3, false)["timings"]["e"]["curve"];
+  ASSERT_EQ(curve.size(), 2u);
+  EXPECT_EQ(curve[0], nlohmann::json({{"edits", 1}, {"edit_seconds", 1.0}, {"judge_seconds", 2.0}}));
+  EXPECT_EQ(curve[1], nlohmann::json({{"edits", 3}, {"edit_seconds", 2.5}, {"judge_seconds", 6.0}}));
 }
 
 }  // namespace

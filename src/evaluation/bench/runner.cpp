@@ -147,7 +147,7 @@ class Job {
           edit();
           if (edits[c] && !edits[c]->failure.empty()) candidate.failed_records.insert(state.index);
           auto verdict = judge_.judge(candidate, state, edits[c] ? &*edits[c] : nullptr);
-          if (sequential()) verdict.sample["after_edits"] = end;
+          if (sequential()) verdict.sample["after_edits"] = verdict.timing["after_edits"] = end;
           keep(state, std::move(verdict));
         }
         if (&state == &states.back()) edits[c].reset();
@@ -190,8 +190,8 @@ class Job {
         continue;
       }
       auto verdict = judge_.judge(candidate, state, nullptr);
-      verdict.sample["after_edits"] = edits;
-      verdict.sample["reevaluated"] = true;
+      verdict.sample["after_edits"] = verdict.timing["after_edits"] = edits;
+      verdict.sample["reevaluated"] = verdict.timing["reevaluated"] = true;
       keep(state, std::move(verdict));
     }
     next_record();

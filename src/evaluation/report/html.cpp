@@ -62,6 +62,8 @@ json method_json(const Block& block, const Method& method) {
   for (const auto& point : mean.curve)
     curve.push_back({{"edits", point.edits},
                      {"judged", point.judged},
+                     {"edit_seconds", json_or_null(point.edit_seconds)},
+                     {"judge_seconds", json_or_null(point.judge_seconds)},
                      {"groups", scores_json(point.groups, point.preferences)}});
   for (const auto& source : method.sources) seeds.push_back(block.runs[source.run]->seed);
   return {

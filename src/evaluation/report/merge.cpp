@@ -131,13 +131,18 @@ std::vector<CurvePoint> mean_curve(const std::vector<const EditorRun*>& editors)
     CurvePoint point{edits, 0, {}};
     std::vector<const GroupScores*> groups;
     std::vector<const PreferenceScores*> preferences;
+    Mean edit, judge;
     for (const auto* one : at) {
+      edit.add(one->edit_seconds);
+      judge.add(one->judge_seconds);
       point.judged += one->judged;
       groups.push_back(&one->groups);
       preferences.push_back(&one->preferences);
     }
     point.groups = mean_scores(groups);
     point.preferences = mean_scores(preferences);
+    point.edit_seconds = edit.mean();
+    point.judge_seconds = judge.mean();
     curve.push_back(std::move(point));
   }
   return curve;

@@ -200,6 +200,7 @@ TEST(ReportInput, DamagedFilesAreErrorsOrReadable) {
                                  {"score", 0.5},
                                  {"generated", 0.5},
                                  {"probes", 3}}};
+  root["timings"]["ft:language"]["curve"] = {{{"edits", 1}, {"edit_seconds", 0.5}}};
   auto path = folder.file("run");
   int read = 0;
   auto wrong = fuzz({example.results().dump(), root.dump()}, 3000, 1, [&](const std::string& text) {

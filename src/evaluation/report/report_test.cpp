@@ -191,6 +191,28 @@ TEST(ReportMerge, AveragesSeedsWithDeviation) {
             "± is the standard deviation over runs with different seeds.");
 }
 
+TEST(ReportMerge, AveragesTheTimesOfCurves) {
+  TemporaryFolder folder;
+  std::vector<emend::Run> runs;
+  for (int64_t seed : {1, 2}) {
+    ExampleRun example;
+    example.mode = "sequential";
+    example.seed = seed;
+    auto root = example.results();
+    auto& editor = root["editors"][1];
+    editor["curve"] = {{{"edits", 4}, {"judged", 4}, {"groups", editor["groups"]}}};
+    root["timings"]["ft:language"]["curve"] = {
+        {{"edits", 4}, {"edit_seconds", static_cast<double>(seed)}, {"judge_seconds", 1.0}},
+        {{"edits", 9}, {"judge_seconds", 7.0}}};
+    runs.push_back(read_run(example.write(folder.file(std::to_string(seed)), root, "")));
+  }
+  const auto merged = merge_runs(runs);
+  const auto& curve = merged.blocks.at(0).methods.at(1).mean.curve;
+  ASSERT_EQ(curve.size(), 1u);
+  EXPECT_DOUBLE_EQ(*curve[0].edit_seconds, 1.5);
+  EXPECT_DOUBLE_EQ(*curve[0].judge_seconds, 1);
+}
+
 TEST(ReportMerge, MergesEditorsOfSeveralRuns) {
   ExampleRun a, b;
   b.editors = {"ft:vision"};

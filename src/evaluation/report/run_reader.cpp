@@ -180,6 +180,19 @@ std::optional<Sweep> read_sweep(const json& config, const std::set<std::string>&
   return sweep;
 }
 
+// The seconds of the points of a curve. Points that the curve does not have are left out.
+void read_cost_curve(const json& timings, std::vector<CurvePoint>& curve,
+                     const std::string& where) {
+  for (const auto& point : read_list(timings, "curve", where)) {
+    const auto edits = read_count(point, "edits", where + ".curve");
+    for (auto& score : curve) {
+      if (score.edits != edits) continue;
+      score.edit_seconds = read_amount(point, "edit_seconds", where + ".curve");
+      score.judge_seconds = read_amount(point, "judge_seconds", where + ".curve");
+    }
+  }
+}
+
 // `results` and `n-samples`, which other programs read, must agree with the list of editors.
 void check_flat(const json& root, const Run& run, const std::string& file) {
   const auto& results = read_object(root, "results", file);
@@ -277,6 +290,7 @@ Run read_run(const std::string& folder) {
     editor.edit_seconds = read_amount(timings[editor.label], "edit_seconds", where);
     editor.judge_seconds = read_amount(timings[editor.label], "judge_seconds", where);
     editor.before_seconds = read_amount(timings[editor.label], "before_seconds", where);
+    read_cost_curve(timings[editor.label], editor.curve, where);
   }
   return run;
 }

@@ -36,6 +36,7 @@ struct CurvePoint {
   int64_t judged = 0;
   GroupScores groups;
   PreferenceScores preferences = {};
+  std::optional<double> edit_seconds = {}, judge_seconds = {};  // means of edits, of judgments
 };
 
 struct Failure {
