@@ -31,6 +31,13 @@ std::string file_name(const Photo& photo) {
 
 std::string stem(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
+// Whether the words of the answer occur in the question: such an edit teaches nothing.
+bool names_its_answer(const Question& question) {
+  const auto text = " " + fmt::format("{}", fmt::join(caption_words(question.text), " ")) + " ";
+  return text.find(fmt::format(" {} ", fmt::join(caption_words(question.answer), " "))) !=
+         text.npos;
+}
+
 // What must stay right in an altered copy.
 std::string said_about(const Photo& photo, const std::string& question, const std::string& target) {
   auto text = question + " " + target;
@@ -63,7 +70,7 @@ std::optional<EditDraft> draft_question(size_t photo, const std::vector<Photo>& 
   const auto& questions = photos[photo].questions;
   std::vector<size_t> usable;
   for (size_t i = 0; i < questions.size(); ++i)
-    if (questions[i].answer.find(',') == std::string::npos &&
+    if (questions[i].answer.find(',') == std::string::npos && !names_its_answer(questions[i]) &&
         !reword_question(questions[i].text).empty())
       usable.push_back(i);
   if (usable.empty()) return {};
@@ -141,11 +148,14 @@ std::string EditWriter::copied(const Photo& photo) {
   return name;
 }
 
-std::string EditWriter::altered(const Photo& photo, const std::string& view) {
-  const auto name = fmt::format("rephrased/{}_{}.png", stem(file_name(photo)), view);
+void EditWriter::altered(nlohmann::json& row, const Photo& photo, const std::string& view) {
+  const auto image = read_image(photo.file);
+  const auto visible = visible_view(image, view);
+  const auto name = fmt::format("rephrased/{}_{}.png", stem(file_name(photo)), visible);
   if (const auto path = folder_ + "/" + name; !is_file(path))
-    write_png(path, view_of(read_image(photo.file), view));
-  return name;
+    write_png(path, view_of(image, visible));
+  row["image_rephrase"] = name;
+  row["made_by"]["image_rephrase"] = visible;
 }
 
 // A photo without questions is asked what is in it; its first caption is the answer in the row.
@@ -176,9 +186,12 @@ void EditWriter::add(const EditDraft& draft, const std::string& answer,
                         {"loc", "nq question: " + fact.question},
                         {"loc_ans", fact.answer}};
   row["made_by"]["rephrase"] = draft.rephrase_rule;
-  row["image_rephrase"] =
-      draft.frame ? copied(photos_[*draft.frame]) : altered(photo, draft.view);
-  row["made_by"]["image_rephrase"] = draft.frame ? "frame" : draft.view;
+  if (draft.frame) {
+    row["image_rephrase"] = copied(photos_[*draft.frame]);
+    row["made_by"]["image_rephrase"] = "frame";
+  } else {
+    altered(row, photo, draft.view);
+  }
   if (!photo.license.empty())
     row["photo"] = {{"license", photo.license}, {"source", photo.source}};
   auto near = row;

@@ -29,7 +29,7 @@ struct EditDraft {
 };
 
 // A question about the photo: the first with another frame of the room, or else a random one; its
-// answer is one thing (not a list), and a rule rewords it. None: no question is like this.
+// answer is one thing (not a list) that it does not name, and a rule rewords it. None: no question is like this.
 std::optional<EditDraft> draft_question(size_t photo, const std::vector<Photo>& photos,
                                         const PhotoNeighbors& neighbors, std::mt19937_64& rng);
 // The caption that shares most words with the others, with a random rewording of the prompt.
@@ -61,7 +61,7 @@ class EditWriter {
 
  private:
   std::string copied(const Photo& photo);
-  std::string altered(const Photo& photo, const std::string& view);
+  void altered(nlohmann::json& row, const Photo& photo, const std::string& view);
   void locality(nlohmann::json& row, const Photo& photo, const std::string& prompt,
                 const std::string& how);
 

@@ -61,6 +61,8 @@ TEST_F(PhotoEditsTest, PreferAnotherFrameOfTheRoom) {
   EXPECT_NE(sided->view, "gray") << "colors matter";
   photos_[0].questions.erase(photos_[0].questions.begin());
   EXPECT_FALSE(draft_question(0, photos_, neighbors(), rng_)) << "a list of two things";
+  photos_[0].questions = {{"What is behind the tissue box?", "tissue"}};
+  EXPECT_FALSE(draft_question(0, photos_, neighbors(), rng_)) << "the question names the answer";
 }
 
 TEST_F(PhotoEditsTest, UseTheCaptionThatAgreesMostWithTheOthers) {

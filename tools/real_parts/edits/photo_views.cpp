@@ -55,6 +55,15 @@ std::vector<std::string> possible_views(const std::string& text) {
   return views;
 }
 
+std::string visible_view(const Image& photo, const std::string& name) {
+  double sum = 0;
+  for (const auto value : photo.rgb) sum += value;
+  const double mean = sum / std::max(1.0, static_cast<double>(photo.rgb.size()));
+  if (name == "darker" && mean < 64) return "lighter";
+  if (name == "lighter" && mean > 192) return "darker";
+  return name;
+}
+
 Image view_of(const Image& photo, const std::string& name) {
   if (name == "lighter") return scaled_values(photo, 1.3);
   if (name == "darker") return scaled_values(photo, 0.7);

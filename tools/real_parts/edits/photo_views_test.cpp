@@ -43,6 +43,15 @@ TEST(PhotoViews, ChangeWhatTheirNamesSay) {
   for (size_t i = 0; i < 400; ++i) EXPECT_EQ(view_of(framed, "crop").rgb[3 * i], 200) << i;
 }
 
+TEST(PhotoViews, OfDarkAndBrightPhotosAreVisible) {
+  const auto photo = [](uint8_t value) { return Image{2, 2, std::vector<uint8_t>(12, value)}; };
+  EXPECT_EQ(visible_view(photo(20), "darker"), "lighter");
+  EXPECT_EQ(visible_view(photo(20), "lighter"), "lighter");
+  EXPECT_EQ(visible_view(photo(220), "lighter"), "darker");
+  EXPECT_EQ(visible_view(photo(128), "darker"), "darker");
+  EXPECT_EQ(visible_view(photo(20), "mirror"), "mirror");
+}
+
 TEST(PhotoViews, KeepTheAnswerRight) {
   EXPECT_THAT(possible_views("What is on the table? cup"), Contains("mirror"));
   EXPECT_THAT(possible_views("What is on the left? cup"), Not(Contains("mirror")));
