@@ -1,5 +1,7 @@
-// Draws a contact sheet of the bundled world: rows of scenes, then the creatures.
+// Draws a contact sheet of the bundled world (rows of scenes, then the creatures), or of a suite of
+// files: each edit's picture, next to it the one of M-Generality, and a line of text for each.
 //   emend-contact-sheet OUT.png [SEED]
+//   emend-contact-sheet OUT.png SUITE DATA [EDITS]
 
 #include <algorithm>
 #include <cstdio>
@@ -7,6 +9,7 @@
 
 #include "io/error.h"
 #include "suites/scenes/scenes.h"
+#include "suites/suite.h"
 
 namespace {
 
@@ -22,8 +25,8 @@ class Sheet {
     image_.height = rows * (kSide + kGap) + kGap;
     image_.rgb.assign(size_t(image_.width) * image_.height * 3, 255);
   }
-  void add(const Scene& scene) {
-    auto small = resize(render(scene), kSide, kSide);
+  void add(const Image& picture) {
+    auto small = resize(picture, kSide, kSide);
     int left = next_ % kColumns * (kSide + kGap) + kGap;
     int top = next_ / kColumns * (kSide + kGap) + kGap;
     for (int y = 0; y < kSide; ++y)
@@ -38,23 +41,57 @@ class Sheet {
   int next_ = 0;
 };
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-  if (argc < 2)
-    throw Error("emend-contact-sheet", "the output file is missing",
-                "usage: emend-contact-sheet OUT.png [SEED]");
-  Rng rng(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
+// The world of Scenes.
+Sheet world(uint64_t seed) {
+  Rng rng(seed);
   int count = static_cast<int>(creatures().size());
   Sheet sheet(kSceneRows + count / kColumns);
-  for (int i = 0; i < kSceneRows * kColumns; ++i) sheet.add(draw_scene(Split::pretrain, rng));
+  for (int i = 0; i < kSceneRows * kColumns; ++i)
+    sheet.add(render(draw_scene(Split::pretrain, rng)));
   for (int i = 0; i < count; ++i) {
     Scene scene;
     scene.creature = i;
     scene.background = (i * 5 + i / kColumns) % 6;
     scene.jitter = rng();
-    sheet.add(scene);
+    sheet.add(render(scene));
   }
+  return sheet;
+}
+
+Sheet edits(const std::string& name, const std::string& data, size_t limit) {
+  SuiteOptions options;
+  options.data = data;
+  options.limit = limit;
+  const auto suite = open_suite(name, options);
+  const int pairs = kColumns / 2, count = static_cast<int>(suite->size());
+  Sheet sheet((count + pairs - 1) / pairs);
+  for (size_t i = 0; i < suite->size(); ++i) {
+    const auto record = suite->record(i);
+    Image picture = record.image.load(), other = picture;
+    std::string rephrase;
+    for (const auto& probe : record.probes) {
+      if (probe.group == Group::text_generality) rephrase = probe.text;
+      if (probe.group == Group::image_generality) other = probe.image.load();
+    }
+    sheet.add(picture);
+    sheet.add(other);
+    std::printf("row %zu, pair %zu: %s | %s | before: %s | target: %s\n", i / pairs + 1,
+                i % pairs + 1, record.prompt.c_str(), rephrase.c_str(), record.before.c_str(),
+                record.target.c_str());
+  }
+  return sheet;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc < 2)
+    throw Error("emend-contact-sheet", "the output file is missing",
+                "usage: emend-contact-sheet OUT.png [SEED], or OUT.png SUITE DATA [EDITS]");
+  const auto number = [&](int i, uint64_t other) {
+    return argc > i ? std::strtoull(argv[i], nullptr, 10) : other;
+  };
+  const auto sheet = argc > 3 ? edits(argv[2], argv[3], number(4, 50)) : world(number(2, 1));
   write_png(argv[1], sheet.image());
   return 0;
 } catch (const std::exception& error) {

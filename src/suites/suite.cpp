@@ -32,6 +32,8 @@ const std::vector<SuiteInfo>& suite_infos() {
                                              mmedit("e-vqa", "E-VQA"),
                                              mmedit("e-ic", "E-IC"),
                                              mmedit("vlkeb", "VLKEB"),
+                                             mmedit("photo-vqa", "Photo VQA"),
+                                             mmedit("photo-caption", "Photo captions"),
                                              mmedit("mmedit-json", "MMEdit JSON"),
                                              facts("counterfact", "CounterFact"),
                                              facts("zsre", "zsRE"),

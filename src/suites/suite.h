@@ -38,7 +38,7 @@ class Suite {
 enum class MissingImages { refuse, skip_records, skip_probes };
 
 struct SuiteOptions {
-  std::string split = "eval";   // eval, train; vlkeb also one-hop, multi-hop
+  std::string split = "eval";   // eval, train; vlkeb also one-hop, multi-hop; photos also near
   std::string data;             // the annotation file, or the folder of the published dataset
   std::string images;           // image root; empty: searched next to the annotation file
   std::string rephrase_images;  // root of image_rephrase; empty: the image root
@@ -50,7 +50,7 @@ struct SuiteOptions {
   scenes::EditOptions probes;  // scenes: number of probes per group
 };
 
-// name: scenes, e-vqa, e-ic, vlkeb, mmedit-json, counterfact, ... All problems of the data are
+// name: scenes, e-vqa, e-ic, vlkeb, photo-vqa, counterfact, ... All problems of the data are
 // reported here, before a model loads. Throws emend::Error.
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
 

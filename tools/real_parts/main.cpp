@@ -1,4 +1,5 @@
-// emend-photo-model: trains and examines the connector of the photo model (docs/photo-model.md).
+// emend-photo-model: trains and examines the connector of the photo model, and makes suites of its
+// mistakes (docs/photo-model.md).
 #include <fmt/format.h>
 #include <malloc.h>
 
@@ -7,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "edits/mistakes.h"
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/json/json.h"
@@ -29,6 +31,8 @@ struct Arguments {
   int64_t report_every = 10, save_every = 50, examined = 48, stop_after = 0, limit = 0,
           limit_asked = 0, facts = 1000;
   Recipe recipe;
+  std::string coco, form = "vqa";
+  MistakeOptions mistakes;
 };
 
 at::ScalarType dtype_of(const Arguments& a) {
@@ -186,6 +190,40 @@ void examine(const Arguments& a) {
   fmt::print("{}\n", results.dump(1));
 }
 
+// Where the edits of a suite come from.
+std::vector<Photo> photos_of_edits(const Arguments& a) {
+  const bool test = a.mistakes.split == "eval", captions = a.mistakes.captions;
+  const auto refuse = [&](const char* hint) {
+    throw Error("photos::edits", fmt::format("no photos for edits of form {}, split {}", a.form,
+                                             a.mistakes.split),
+                hint);
+  };
+  if (!captions && a.daquar.empty()) refuse("give DAQUAR's folder with --daquar");
+  if (captions && a.coco.empty() == a.flickr8k.empty())
+    refuse("give one of --flickr8k and --coco");
+  if (captions && !test && !a.coco.empty()) refuse("--coco has no photos for training");
+  if (!captions) return read_daquar(a.daquar, test);
+  if (!a.coco.empty()) return read_coco(a.coco);
+  return read_flickr8k(a.flickr8k, test ? Split::test : Split::train);
+}
+
+void collect_edits(Arguments a) {
+  set_threads(a.threads);
+  a.mistakes.captions = a.form == "caption";
+  const auto photos = photos_of_edits(a);
+  std::vector<Photo> elsewhere = photos;
+  if (!a.daquar.empty() && a.mistakes.captions)
+    elsewhere = read_daquar(a.daquar, a.mistakes.split == "eval");
+  const auto texts = read_text_facts(a.nq, a.mistakes.split == "eval");
+  const auto parts = read_parts(a.model);
+  const auto vlm = load_vlm(a.model);
+  compute_features(vlm, photos, a.features, parts);
+  const PhotoFeatures features(a.features, parts, {photos});
+  const auto asked = write_mistakes(vlm, features, photos, elsewhere, texts, a.mistakes);
+  fmt::print("{} has the mistakes on {} photos of {} (form {}, split {}, seed {})\n",
+             a.mistakes.folder, asked, photos.size(), a.form, a.mistakes.split, a.mistakes.seed);
+}
+
 }  // namespace
 }  // namespace emend::photos
 
@@ -193,7 +231,8 @@ int main(int argc, char** argv) {
   emend::restart_with_runtime_settings(argv);
   using namespace emend::photos;
   Arguments a;
-  CLI::App app{"Trains and examines the connector of the photo model."};
+  CLI::App app{
+      "Trains and examines the connector of the photo model, and makes suites of its mistakes."};
   app.require_subcommand(1);
   const auto common = [&](CLI::App* command) {
     command->add_option("-m,--model", a.model, "folder of make_photo_model.py")->required();
@@ -255,6 +294,22 @@ int main(int argc, char** argv) {
   exam->add_option("--limit-questions", a.limit_asked, "photos of DAQUAR; 0: all 654");
   exam->add_option("-o,--output", a.output, "results with all captions, JSON")->required();
   exam->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
+  auto* edits = app.add_subcommand(
+      "edits", "Writes the model's mistakes on photos as edits, in the form of MMEdit's files.");
+  common(edits);
+  edits->add_option("--coco", a.coco, "folder with captions.json and images/");
+  edits->add_option("--nq", a.nq, "questions of NQ-open, lines of JSON")->required();
+  auto& m = a.mistakes;
+  edits->add_option("--form", a.form, "vqa: questions of DAQUAR; caption: of Flickr8k or COCO")
+      ->check(CLI::IsMember({"vqa", "caption"}))
+      ->capture_default_str();
+  edits->add_option("--split", m.split, "photos for testing, or photos for training")
+      ->check(CLI::IsMember({"eval", "train"}))
+      ->capture_default_str();
+  edits->add_option("--limit", m.limit, "edits, at most; 0: all mistakes")->capture_default_str();
+  edits->add_option("--seed", m.seed, "random seed")->capture_default_str();
+  edits->add_option("-o,--output", m.folder, "folder of the suite")->required();
+  edits->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
   CLI11_PARSE(app, argc, argv);
   // A step frees its activations and allocates them again: keep the pages instead of returning
   // them.
@@ -264,6 +319,7 @@ int main(int argc, char** argv) {
     if (features->parsed()) compute(a);
     if (training->parsed()) train(a);
     if (exam->parsed()) examine(a);
+    if (edits->parsed()) collect_edits(a);
   } catch (const std::exception& error) {
     fmt::print(stderr, "emend-photo-model: {}\n", error.what());
     return 1;

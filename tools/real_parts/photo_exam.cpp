@@ -9,6 +9,7 @@
 #include "caption_scores.h"
 #include "io/progress.h"
 #include "io/runtime.h"
+#include "photo_answers.h"
 
 namespace emend::photos {
 namespace {
@@ -25,21 +26,6 @@ at::Tensor features_for(const PhotoFeatures& features, const std::vector<Photo>&
     some.push_back(&photos[shown == Shown::other ? (i + photos.size() / 2) % photos.size() : i]);
   const auto x = features.stack(some);
   return shown == Shown::nothing ? at::zeros_like(x) : x;
-}
-
-// A pass at the start of the language module, with these features in place of the tower's.
-Pass shown_pass(const Model& model, const std::vector<Row>& rows, const at::Tensor& features,
-                PadSide pad) {
-  Batch batch;
-  batch.rows = rows;
-  if (features.defined()) batch.pixels = at::zeros({features.size(0), 3, 1, 1});
-  auto pass = model.collate(batch, pad);
-  pass.next = model.first_stage(features.defined() ? Module::connector : Module::language);
-  if (features.defined()) {
-    pass.hidden = features.to(model.dtype());
-    model.run(pass, model.first_stage(Module::language) - 1);
-  }
-  return pass;
 }
 
 struct Forced {
@@ -98,19 +84,10 @@ std::string most_frequent(const std::map<std::string, int>& counts) {
 
 namespace {
 
-// Greedy captions of photos. Features: (N, P, D)
+// Features: (N, P, D)
 std::vector<std::string> captions_for(const Vlm& vlm, const at::Tensor& features) {
-  std::vector<Row> rows;
-  for (int64_t i = 0; i < features.size(0); ++i)
-    rows.push_back(vlm.processor.row(kCaptionPrompt, i));
-  GenerationOptions options;
-  options.max_new_tokens = 30;
-  std::vector<std::string> captions;
-  for (const auto& tokens :
-       generate_tokens(*vlm.model, shown_pass(*vlm.model, rows, features, PadSide::left),
-                       vlm.processor.stop_tokens, {}, options))
-    captions.push_back(answer_text(vlm.processor, tokens));
-  return captions;
+  const std::vector<std::string> prompts(static_cast<size_t>(features.size(0)), kCaptionPrompt);
+  return photo_answers(vlm, features, prompts, /*max_new_tokens=*/30);
 }
 
 }  // namespace

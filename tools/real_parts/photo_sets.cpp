@@ -9,6 +9,7 @@
 #include "io/files/file.h"
 #include "io/files/path.h"
 #include "io/hash.h"
+#include "io/json/json.h"
 
 namespace emend::photos {
 namespace {
@@ -152,6 +153,27 @@ std::vector<Photo> read_daquar(const std::string& folder, bool test) {
     const auto picture = folder + "/images/" + name + ".jpg";
     check_picture(list, picture);
     photos.push_back({"daquar/" + name, picture, {}, questions[name]});
+  }
+  return photos;
+}
+
+std::vector<Photo> read_coco(const std::string& folder) {
+  const auto file = folder + "/captions.json";
+  const auto rows = read_json(file);
+  if (!rows.is_array() || rows.empty())
+    refuse(file, "is not a list of photos", "each is {id, license, source, captions}");
+  std::vector<Photo> photos;
+  for (const auto& row : rows) {
+    Photo photo;
+    const auto id = json_get<std::string>(row, "id", file);
+    photo.name = "coco/" + id + ".jpg";
+    photo.file = folder + "/images/" + id + ".jpg";
+    photo.license = json_get<std::string>(row, "license", file);
+    photo.source = json_get<std::string>(row, "source", file);
+    check_picture(file, photo.file);
+    for (const auto& caption : json_get<std::vector<std::string>>(row, "captions", file))
+      photo.captions.push_back(caption_text(caption));
+    photos.push_back(photo);
   }
   return photos;
 }

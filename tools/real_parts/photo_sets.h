@@ -16,6 +16,7 @@ struct Photo {
   std::string file;  // path of the picture
   std::vector<std::string> captions;
   std::vector<Question> questions;
+  std::string license = {}, source = {};  // as the annotations say; empty: they do not
 };
 
 enum class Split { train, validation, test };
@@ -34,6 +35,10 @@ std::vector<Photo> read_flickr8k(const std::string& folder, Split split);
 // answers), train_images.txt and test_images.txt (the published split, whose photos are disjoint),
 // images/NAME.jpg. Throws emend::Error as above.
 std::vector<Photo> read_daquar(const std::string& folder, bool test);
+
+// Photos of COCO with their licenses: FOLDER/captions.json, a list of {id, license, source,
+// captions}, and images/ID.jpg. All are held out. Throws emend::Error as above.
+std::vector<Photo> read_coco(const std::string& folder);
 
 // The question in the template of `emend ask`: `Question: {} Short answer:`.
 std::string question_prompt(const std::string& question);

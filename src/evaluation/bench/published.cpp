@@ -162,11 +162,13 @@ std::vector<PublishedTable> published_tables(const std::string& suite, const std
   if (suite == "e-ic")
     return {{"E-IC, BLIP-2 OPT (3.8 B)", kSingle, eic_blip2()},
             {"E-IC, MiniGPT-4 (7.3 B)", kSingle, eic_minigpt4()}};
-  if (suite == "scenes")
-    return {{"for orientation: E-VQA, BLIP-2 OPT (3.8 B)",
-             std::string(kSingle) + " Another model and another suite: these figures are not "
-                                    "comparable with the results.",
-             evqa_blip2()}};
+  const auto orientation = std::string(kSingle) +
+                           " Another model and another suite: these figures are not comparable "
+                           "with the results.";
+  if (suite == "scenes" || suite == "photo-vqa")
+    return {{"for orientation: E-VQA, BLIP-2 OPT (3.8 B)", orientation, evqa_blip2()}};
+  if (suite == "photo-caption")
+    return {{"for orientation: E-IC, BLIP-2 OPT (3.8 B)", orientation, eic_blip2()}};
   return {};
 }
 

@@ -27,7 +27,13 @@ const std::vector<Annotations>& known() {
       {"vlkeb", "eval", {"eval.json"}},
       {"vlkeb", "train", {"train.json"}},
       {"vlkeb", "one-hop", {"eval_edit_onehop.json"}},
-      {"vlkeb", "multi-hop", {"eval_multihop.json"}}};
+      {"vlkeb", "multi-hop", {"eval_multihop.json"}},
+      {"photo-vqa", "eval", {"eval.json"}},
+      {"photo-vqa", "near", {"near.json"}},
+      {"photo-vqa", "train", {"train.json"}},
+      {"photo-caption", "eval", {"eval.json"}},
+      {"photo-caption", "near", {"near.json"}},
+      {"photo-caption", "train", {"train.json"}}};
   return all;
 }
 

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr const char* kMmeditPlace = "suites::mmedit";
 
 MmeditKind kind_of(const std::string& name) {
-  if (name == "e-ic") return MmeditKind::caption;
+  if (name == "e-ic" || name == "photo-caption") return MmeditKind::caption;
   return name == "mmedit-json" ? MmeditKind::any : MmeditKind::vqa;
 }
 

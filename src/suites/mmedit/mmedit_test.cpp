@@ -387,8 +387,24 @@ TEST_F(MmeditTest, FindsFilesInStandardPlaces) {
   options_.split = "one-hop";
   EXPECT_NE(error().find("use one of: eval, train"), std::string::npos);
   EXPECT_NE(error("okvqa").find("mmedit-json"), std::string::npos);
-  EXPECT_EQ(suite_names(), (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "mmedit-json", "counterfact",
-                                  "zsre", "knowedit", "mquake"}));
+  EXPECT_EQ(suite_names(), (Texts{"scenes", "e-vqa", "e-ic", "vlkeb", "photo-vqa", "photo-caption",
+                                  "mmedit-json", "counterfact", "zsre", "knowedit", "mquake"}));
+}
+
+TEST_F(MmeditTest, ReadsSuitesOfPhotos) {
+  for (const char* name : {"eval.json", "near.json", "train.json"})
+    write(folder_.file(name), rows_.dump(2));
+  for (const char* split : {"eval", "near", "train"}) {
+    options_.split = split;
+    EXPECT_EQ(open("photo-vqa")->record(1).id, std::string("photo-vqa-") + split + "-1");
+    EXPECT_EQ(open("photo-caption")->record(1).probes.size(), 5u);
+  }
+  rows_[1]["rephrase"] = "";
+  write(folder_.file("train.json"), rows_.dump(2));
+  EXPECT_EQ(open("photo-vqa")->size(), 5u);
+  EXPECT_EQ(open("photo-caption")->size(), 6u) << "as E-IC";
+  options_.split = "test";
+  EXPECT_NE(error("photo-vqa").find("use one of: eval, near, train"), std::string::npos);
 }
 
 TEST_F(MmeditTest, RefusesMaliciousNamesOfPictures) {
