@@ -132,8 +132,7 @@ std::vector<AdaptedLayer> write_peft_adapter(const Vlm& vlm, const PatchStack& s
                                              const std::string& output,
                                              const LowRankOptions& options) {
   const auto changes = weight_changes(stack);
-  const auto architecture =
-      architecture_of(read_json_object((fs::path(vlm.folder) / "config.json").string()));
+  const auto architecture = architecture_of_folder(vlm.folder);
   AtomicDirectory folder(output);
   std::vector<AdaptedLayer> layers;
   std::map<std::string, int64_t> ranks;
@@ -165,8 +164,7 @@ Patch read_peft_adapter(const Vlm& vlm, const std::string& folder) {
   const bool root = fields.boolean("use_rslora", false);
   const Pattern alphas(config, "alpha_pattern", path), ranks(config, "rank_pattern", path);
 
-  const auto architecture =
-      architecture_of(read_json_object((fs::path(vlm.folder) / "config.json").string()));
+  const auto architecture = architecture_of_folder(vlm.folder);
   const auto file = open_adapter(folder);
   Patch patch;
   for (const auto& [site, factors] : read_factors(*file, architecture)) {

@@ -19,8 +19,7 @@ void add_to_fingerprint(Hasher& hash, const std::string& name, const at::Tensor&
 // The fingerprint covers the stored bytes and does not depend on the dtype of loading or the layout
 // of the release.
 std::string of_folder(const std::string& folder) {
-  const auto architecture =
-      architecture_of(read_json_object((std::filesystem::path(folder) / "config.json").string()));
+  const auto architecture = architecture_of_folder(folder);
   const auto checkpoint = Checkpoint::open(folder);
   std::map<std::string, std::string> stored;
   for (const auto& name : checkpoint.names())

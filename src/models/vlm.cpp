@@ -50,8 +50,7 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options) {
         "model.safetensors.index.json), tokenizer.json or tokenizer.model, and, for pictures, "
         "preprocessor_config.json; download all files of the model");
   if (options.dtype) check_dtype(*options.dtype, options.device);
-  const auto architecture =
-      architecture_of(read_json_object((fs::path(folder) / "config.json").string()));
+  const auto architecture = architecture_of_folder(folder);
   auto checkpoint = Checkpoint::open(folder);
   const auto stored = stored_dtype(checkpoint);
   const auto precision = choose_precision(options.dtype, stored, options.device, bf16_is_fast());

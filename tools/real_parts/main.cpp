@@ -41,7 +41,7 @@ at::ScalarType dtype_of(const Arguments& a) {
 
 // A folder with or without a connector; an absent one is zeros, which the trainer does not use.
 Vlm open_parts(const Arguments& a) {
-  const auto architecture = architecture_of(read_json_object(a.model + "/config.json"));
+  const auto architecture = architecture_of_folder(a.model);
   const auto checkpoint = Checkpoint::open(a.model);
   const auto dtype = dtype_of(a);
   Weights weights(

@@ -19,8 +19,7 @@ struct LlamaFixture {
       : file_(SafetensorsFile::open(EMEND_SOURCE_DIR "/src/editing/testdata/" + file)) {
     vlm_.folder = EMEND_SOURCE_DIR "/src/models/testdata/llama/gqa";
     Weights weights(Checkpoint::open(vlm_.folder), at::kFloat);
-    vlm_.model =
-        architecture_of(read_json_object(vlm_.folder + "/config.json")).make_model(weights);
+    vlm_.model = architecture_of_folder(vlm_.folder).make_model(weights);
   }
   at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }
   std::vector<int64_t> ids(const std::string& name) const {

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "io/error.h"
+#include "io/json/json.h"
 #include "models/architectures/blip2.h"
 #include "models/architectures/llama_lm.h"
 #include "models/architectures/llava.h"
@@ -43,6 +45,11 @@ std::string known_names() {
 }
 
 }  // namespace
+
+Architecture architecture_of_folder(const std::string& folder) {
+  return architecture_of(
+      read_json_object((std::filesystem::path(folder) / "config.json").string()));
+}
 
 Architecture architecture_of(const nlohmann::json& config) {
   const JsonFields top("config.json", config);
