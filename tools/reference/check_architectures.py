@@ -49,7 +49,8 @@ def inputs(folder, prompt, file):
     if folder.processor is None or file is None:
         return dict(folder.tokenizer(prompt, return_tensors="pt"))
     with Image.open(file) as picture:
-        return dict(folder.processor(images=picture.convert("RGB"), text=prompt, return_tensors="pt"))
+        made = dict(folder.processor(images=picture.convert("RGB"), text=prompt, return_tensors="pt"))
+    return {name: value for name, value in made.items() if name != "batch_num_images"}
 
 
 def with_answer(folder, made, answer):
@@ -72,7 +73,7 @@ def check(args, folder, asked, scratch):
     if made.returncode != 0:
         return [made.stderr.strip()]
     forced = load_file(scratch / "out")
-    image_token = folder.tokenizer.convert_tokens_to_ids("<image>")
+    image_token = folder.tokenizer.convert_tokens_to_ids(folder.image_token)
     for i, (prompt, answer, file) in enumerate(asked):
         name = f"row {i} ({file.name if file else 'no picture'})"
         made = inputs(folder, prompt, file)

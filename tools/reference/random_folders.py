@@ -23,6 +23,7 @@ class Folder:
     tokenizer: typing.Any
     processor: typing.Any = None      # of pictures and text; None: the model reads text only
     placeholder: str = ""             # in front of a prompt with a picture
+    image_token: str = "<image>"
 
 
 def pick(rng, *choices):
@@ -195,6 +196,119 @@ def blip2(rng):
     return Folder(transformers.Blip2ForConditionalGeneration(config), tokenizer, processor)
 
 
+class PicturesAndText:
+    """An image processor and a tokenizer, where the processor of transformers needs a video package.
+    count: (results of the image processor) -> number of image tokens."""
+
+    def __init__(self, images, tokenizer, image_token, count):
+        self.images, self.tokenizer, self.image_token, self.count = images, tokenizer, image_token, count
+
+    def __call__(self, images, text, return_tensors):
+        pixels = self.images(images=images, return_tensors=return_tensors)
+        text = text.replace(self.image_token, self.image_token * self.count(pixels))
+        made = self.tokenizer(text, return_tensors=return_tensors)
+        made.pop("token_type_ids", None)
+        return dict(made, **pixels)
+
+    def save_pretrained(self, path):
+        self.images.save_pretrained(path)
+        self.tokenizer.save_pretrained(path)
+
+
+class QwenPicturesAndText(PicturesAndText):
+    def __init__(self, images, tokenizer):
+        super().__init__(images, tokenizer, "<|image_pad|>",
+                         lambda pixels: int(pixels["image_grid_thw"].prod()) // images.merge_size ** 2)
+
+    def __call__(self, **inputs):
+        made = super().__call__(**inputs)
+        of_image = made["input_ids"] == self.tokenizer.convert_tokens_to_ids(self.image_token)
+        return dict(made, mm_token_type_ids=of_image.int())
+
+
+def qwen_vl(kind):
+    def build(rng):
+        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+        extra = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+        tokenizer = make_tokenizer(rng, extra)
+        text = decoder(rng, "qwen3" if kind == "Qwen3VL" else "qwen2", len(tokenizer))
+        width = text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"]
+        height = int(rng.integers(0, width // 4 + 1))
+        time = width // 2 - 2 * height
+        text["rope_parameters"] = dict(rope_type="default", rope_theta=float(pick(rng, 100.0, 1e4, 1e6)),
+                                       mrope_section=[time, height, height])
+        heads, patch, merge = int(rng.integers(1, 4)), int(rng.integers(2, 6)), int(rng.integers(1, 4))
+        hidden, depth = 4 * heads * int(rng.integers(2, 5)), int(rng.integers(2, 5))
+        seen = dict(depth=depth, num_heads=heads, patch_size=patch, spatial_merge_size=merge,
+                    temporal_patch_size=int(rng.integers(1, 3)))
+        if kind == "Qwen2VL":
+            seen.update(embed_dim=hidden, mlp_ratio=2, hidden_size=text["hidden_size"])
+        else:
+            seen.update(hidden_size=hidden, intermediate_size=int(rng.integers(8, 40)),
+                        out_hidden_size=text["hidden_size"])
+        if kind == "Qwen2_5_VL":
+            seen.update(window_size=patch * merge * int(rng.integers(1, 4)),
+                        fullatt_block_indexes=sorted({int(rng.integers(0, depth)), depth - 1}))
+        if kind == "Qwen3VL":
+            seen.update(num_position_embeddings=int(rng.integers(2, 7)) ** 2,
+                        deepstack_visual_indexes=sorted(
+                            int(i) for i in rng.permutation(depth)[:min(2, text["num_hidden_layers"])]))
+        id_of = tokenizer.convert_tokens_to_ids
+        config = getattr(transformers, kind + "Config")(
+            vision_config=seen, text_config=text, image_token_id=id_of("<|image_pad|>"),
+            video_token_id=id_of("<|video_pad|>"), vision_start_token_id=id_of("<|vision_start|>"),
+            vision_end_token_id=id_of("<|vision_end|>"), tie_word_embeddings=text["tie_word_embeddings"])
+        side = patch * merge
+        images = Qwen2VLImageProcessorPil(
+            patch_size=patch, merge_size=merge, temporal_patch_size=seen["temporal_patch_size"],
+            size={"shortest_edge": 4 * side * side, "longest_edge": int(rng.integers(6, 20)) * side * side})
+        model = getattr(transformers, kind + "ForConditionalGeneration")(config)
+        return Folder(model, tokenizer, QwenPicturesAndText(images, tokenizer),
+                      "<|vision_start|><|image_pad|><|vision_end|>", "<|image_pad|>")
+    return build
+
+
+def llava_anyres(name):
+    def build(rng):
+        tokenizer = make_tokenizer(rng, ["<video>"])
+        clip = name == "LlavaNext"
+        kind = pick(rng, *TEXT) if clip else "qwen2"
+        seen = vision(rng)
+        size = seen["image_size"] = seen["patch_size"] * int(rng.integers(2, 5))
+        points = [[size * r, size * c] for r in range(1, 4) for c in range(1, 4) if rng.random() < 0.7] or [[size, 2 * size]]
+        strategy = "default" if clip else "full"
+        of = transformers.CLIPVisionConfig if clip else transformers.SiglipVisionConfig
+        more = dict(image_token_index=tokenizer.convert_tokens_to_ids("<image>"))
+        if not clip:
+            more.update(video_token_index=tokenizer.convert_tokens_to_ids("<video>"))
+            more["vision_aspect_ratio"] = f"anyres_max_{int(rng.integers(1, 5))}"
+        config = getattr(transformers, name + "Config")(
+            vision_config=of(**seen),
+            text_config=getattr(transformers, TEXT[kind] + "Config")(**decoder(rng, kind, len(tokenizer))),
+            image_grid_pinpoints=points, vision_feature_layer=-2 if clip else -1,
+            vision_feature_select_strategy=strategy, projector_hidden_act=pick(rng, "gelu", "relu"), **more)
+        config.tie_word_embeddings = config.text_config.tie_word_embeddings
+        square = {"height": size, "width": size}
+        if clip:
+            from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+            images = LlavaNextImageProcessorPil(image_grid_pinpoints=points, size={"shortest_edge": size}, crop_size=square)
+            processor = transformers.LlavaNextProcessor(
+                images, tokenizer, patch_size=seen["patch_size"], vision_feature_select_strategy=strategy,
+                num_additional_image_tokens=1)
+        else:
+            from transformers.models.llava_onevision.image_processing_pil_llava_onevision import \
+                LlavaOnevisionImageProcessorPil
+            images = LlavaOnevisionImageProcessorPil(image_grid_pinpoints=points, size=square)
+            own = object.__new__(transformers.LlavaOnevisionProcessor)
+            own.image_processor, own.num_image_tokens = images, (size // seen["patch_size"]) ** 2
+            own.vision_aspect_ratio = more["vision_aspect_ratio"]
+            processor = PicturesAndText(images, tokenizer, "<image>", lambda pixels: own._get_number_of_features(
+                *pixels["image_sizes"][0].tolist(), size, size))
+        model = getattr(transformers, name + "ForConditionalGeneration")(config)
+        return Folder(model, tokenizer, processor, "<image>")
+    return build
+
+
 ARCHITECTURES = {
     **{kind: language_model(kind) for kind in TEXT},
     "llava-clip": llava("clip"),
@@ -202,6 +316,11 @@ ARCHITECTURES = {
     "idefics3": idefics3("Idefics3"),
     "smolvlm": idefics3("SmolVLM"),
     "blip2": blip2,
+    "qwen2-vl": qwen_vl("Qwen2VL"),
+    "qwen2.5-vl": qwen_vl("Qwen2_5_VL"),
+    "qwen3-vl": qwen_vl("Qwen3VL"),
+    "llava-next": llava_anyres("LlavaNext"),
+    "llava-onevision": llava_anyres("LlavaOnevision"),
 }
 
 
