@@ -77,6 +77,9 @@ std::map<std::string, std::string> read_parts(const std::string& model) {
 
 void compute_features(const Vlm& vlm, const std::vector<Photo>& photos, const std::string& folder,
                       const std::map<std::string, std::string>& parts) {
+  if (vlm.model->num_image_tokens() == 0)
+    throw Error(kFeaturesPlace, fmt::format("'{}' is a text-only model", vlm.folder),
+                "use a folder of tools/real_parts/make_photo_model.py");
   make_folders(folder);
   const auto files = files_of(folder);
   std::set<std::string> there;

@@ -31,7 +31,8 @@ class PhotoFeatures {
 };
 
 // Computes the features of photos that no file in `folder` has yet, with progress, and writes a
-// file for every 256 photos, so that an interrupted run can continue.
+// file for every 256 photos, so that an interrupted run can continue. Throws emend::Error for a
+// text-only model.
 void compute_features(const Vlm& vlm, const std::vector<Photo>& photos, const std::string& folder,
                       const std::map<std::string, std::string>& parts);
 

@@ -10,9 +10,9 @@
 namespace emend::photos {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
-class PhotoSetsTest : public testing::Test {
+class PhotoSetsTest : public ::testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(folder_.file("images")); }
   void write(const std::string& name, const std::string& text) {

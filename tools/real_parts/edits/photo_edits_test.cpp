@@ -13,7 +13,7 @@
 namespace emend::photos {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr const char* kNq =
     R"({"question": "who sang it", "answer": ["Ann", "Bob"]}
@@ -22,7 +22,7 @@ constexpr const char* kNq =
 )";
 
 // Photos of three rooms with generated pictures; those with numbers 1 and 2 are the same room.
-class PhotoEditsTest : public testing::Test {
+class PhotoEditsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     add(1, {{"What is on the bed?", "pillow"}, {"What are the things on it?", "cup, pen"}});
@@ -72,7 +72,7 @@ TEST_F(PhotoEditsTest, UseTheCaptionThatAgreesMostWithTheOthers) {
   const auto draft = draft_caption(0, photos_, rng_);
   EXPECT_EQ(draft.question, "a photo of");
   EXPECT_EQ(draft.target, "a dog runs");
-  EXPECT_THAT(caption_prompts(), testing::Contains(draft.rephrase));
+  EXPECT_THAT(caption_prompts(), ::testing::Contains(draft.rephrase));
   EXPECT_NE(draft.view, "mirror") << "one of the captions names a side";
 }
 

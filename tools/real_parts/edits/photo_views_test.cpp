@@ -7,8 +7,8 @@
 namespace emend::photos {
 namespace {
 
-using testing::Contains;
-using testing::Not;
+using ::testing::Contains;
+using ::testing::Not;
 
 Image small() {
   Image image{10, 10, {}};
@@ -59,7 +59,7 @@ TEST(PhotoViews, KeepTheAnswerRight) {
   EXPECT_THAT(possible_views("How many cups are on the table? 3"), Not(Contains("crop")));
   EXPECT_THAT(possible_views("What is in the corner? cup"), Not(Contains("crop")));
   EXPECT_THAT(possible_views("How many red cups are on the left? 3"),
-              testing::ElementsAre("lighter", "darker"));
+              ::testing::ElementsAre("lighter", "darker"));
 }
 
 }  // namespace
