@@ -8,7 +8,7 @@ set(EMEND_agreement_TESTS
   Agreements? LlamaMutated LlamaMutations Mutated Mutations Stages MixedModel MixedLinear SmallBatchLinear
   SigmoidGate Activation InterventionTest Generate GenerationConfig LlamaConfig
   SentenceEncoder Prompts LlavaPrompts SmolVlmFolder ConvertBlip2 ConvertMiniGPT4 Stop
-  KeFixture MendFixture SeracFixture LifelongFixture WiseFixture SeracTest OptimizeDeltasTest IkeTest MetricsFixtureTest
+  KeFixture MendFixture SeracFixture LifelongFixture WiseFixture LiveEditFixture SeracTest OptimizeDeltasTest IkeTest MetricsFixtureTest
   Image ImageProcessorTest ChatTemplate BundledTokenizer LlamaTokenizer OwnTokenizer RealTokenizer
   SentencePiece WordPieceFolder BertNormalizer)
 

@@ -142,7 +142,7 @@ def apply(model: torch.nn.Module, patches: Union[PatchLike, Sequence[PatchLike]]
     patches: an emend.Patch, the path of a patch file, or a list of these.
 
     Raises emend.Error if a patch file is damaged, if a patch answers from a memory (ledger, serac,
-    ike, grace, wise), which only emend can do, or if a layer is missing or has another shape. Only
+    ike, grace, wise, liveedit), which only emend can do, or if a layer is missing or has another shape. Only
     names and shapes are compared with the model: use the model that the patch was made for.
     """
     if not isinstance(model, torch.nn.Module):

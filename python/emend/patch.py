@@ -75,7 +75,7 @@ class Patch:
 
     @property
     def entries(self) -> List[Dict[str, Any]]:
-        """The entries of a memory (ledger, serac, ike, grace, wise): name, facts, tensors."""
+        """The entries of a memory (ledger, serac, ike, grace, wise, liveedit): name, facts, tensors."""
         return self._native.entries
 
     def save(self, path: Union[str, os.PathLike]) -> None:

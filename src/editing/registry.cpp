@@ -20,7 +20,7 @@ std::vector<EditorInfo> editor_infos() {
   return {ft_editor(),    lora_editor(),          ike_editor(),       ke_editor(),
           mend_editor(),  mend_iterated_editor(), serac_editor(),     rome_editor(),
           memit_editor(), alphaedit_editor(),     ultraedit_editor(), grace_editor(),
-          wise_editor(),  ledger_editor()};
+          wise_editor(),  liveedit_editor(),      ledger_editor()};
 }
 
 std::vector<std::string> editor_names() {

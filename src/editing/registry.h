@@ -37,6 +37,9 @@ struct EditorInfo {
   // known.
   std::function<std::vector<std::string>(const nlohmann::json& given)> without_effect = {};
 
+  // Whether the editor edits questions about pictures only.
+  bool needs_pictures = false;
+
   bool has_setting(const std::string& setting) const;
 };
 

@@ -180,7 +180,7 @@ memit and mend have low rank and are exact. Dense changes (ft) are approximated.
 gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM, LLaVA 1.5, SmolVLM or Idefics3.
 The vision tower and the projector are written to OUTPUT-mmproj.gguf. Without --patch, the unedited model is exported.
 gguf-lora: a LoRA adapter for llama.cpp, which is loaded on a GGUF file of the unedited model.
-Patches with a memory (ledger, serac, ike, grace, wise) cannot be exported.
+Patches with a memory (ledger, serac, ike, grace, wise, liveedit) cannot be exported.
 
 Examples:
   emend export --patch star.patch --to hf -o edited

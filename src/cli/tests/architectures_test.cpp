@@ -91,8 +91,13 @@ TEST_P(ArchitectureProgramTest, EditsWithEveryEditorAndModule) {
     const auto edit =
         "edit" + question() + " --editor " + label + " --target cat --probes 1 " +
         (kind.has_setting("steps") ? "--set steps=2 " : "") +
+        (kind.has_setting("hard_routing") ? "--set hard_routing=false " : "") +
         (kind.has_setting("null_space_energy") ? "--set null_space_energy=0.9 " : "") +
         "-o {}/every.patch";
+    if (!sees() && kind.needs_pictures) {
+      expect_refused(edit, "reads text only");
+      continue;
+    }
     if (!sees() && (module == "connector" || module == "vision_tower" || module == "projector")) {
       expect_refused(edit, "module '");
       continue;

@@ -19,5 +19,6 @@ EditorInfo ledger_editor();
 EditorInfo ultraedit_editor();
 EditorInfo grace_editor();
 EditorInfo wise_editor();
+EditorInfo liveedit_editor();
 
 }  // namespace emend

@@ -26,6 +26,8 @@ inline nlohmann::json quick_settings(const EditorInfo& kind) {
                      {"altered_pictures", 1},
                      {"ridge", 0.1}});
   if (kind.has_setting("null_space_energy")) settings["null_space_energy"] = 0.9;
+  // An untrained network finds no experts.
+  if (kind.has_setting("hard_routing")) settings["hard_routing"] = false;
   // Keys of an untrained network are close to each other.
   if (kind.has_setting("supersede")) settings.update({{"limit", 1e-3}, {"supersede", 1e-4}});
   return settings;
@@ -68,6 +70,7 @@ inline nlohmann::json small_networks(const std::string& editor) {
     return {{"patch_feature_width", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
   if (editor == "ledger")
     return {{"heads", 2}, {"head_width", 4}, {"hidden", 8}, {"embedding", 4}, {"rank", 2}};
+  if (editor == "liveedit") return {{"module_dim", 8}, {"heads", 2}, {"rank", 2}};
   return {{"rank", 8}};
 }
 
@@ -106,7 +109,7 @@ inline void write_trained_editors(const Vlm& vlm) {
   const bool sees = vlm.model->num_image_tokens() > 0;
   write_statistics(vlm);
   for (const auto& kind : editor_infos()) {
-    if (!kind.has_setting("checkpoint")) continue;
+    if (!kind.has_setting("checkpoint") || (kind.needs_pictures && !sees)) continue;
     if (kind.name == "ike") {
       const auto corpus =
           IkeCorpus::of(vlm, {copy_of("Who?", "Tom"), copy_of("Where?", "Rome")}, {});

@@ -45,19 +45,6 @@ Gathered gather(const Vlm& vlm, const std::vector<std::vector<TargetQuery>>& by_
   return all;
 }
 
-Pass prefix(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* store) {
-  if (store) {
-    auto pass = forward_until(vlm, batch, first, {}, store);
-    pass.batched_pictures = true;
-    return pass;
-  }
-  at::NoGradGuard no_grad;
-  auto pass = vlm.model->collate(batch);
-  pass.batched_pictures = true;
-  if (first > 0) vlm.model->run(pass, first - 1);
-  return pass;
-}
-
 // Converts deltas of the edits' pictures to deltas of the examples. An example whose edit has no
 // picture gets none.
 EditDeltas of_examples(const Model& model, const EditDeltas& deltas, const ExampleBatch& batch) {
@@ -94,7 +81,7 @@ ExampleBatch::Part make_part(const Vlm& vlm, const Gathered& gathered,
   const auto device = vlm.model->device();
   ExampleBatch::Part part;
   part.pictures = forced.batch.pixels.defined();
-  part.pass = prefix(vlm, forced.batch, first, store);
+  part.pass = training_pass(vlm, forced.batch, first, store);
   part.edit_index = gathered.edit_index;
   part.answers = at::tensor(answers, at::kLong).to(device);
   part.answer_weights = at::tensor(weights).to(device);
@@ -122,6 +109,19 @@ void LossWeights::declare(SettingList& list) {
   list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
 }
 
+Pass training_pass(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* store) {
+  if (store) {
+    auto pass = forward_until(vlm, batch, first, {}, store);
+    pass.batched_pictures = true;
+    return pass;
+  }
+  at::NoGradGuard no_grad;
+  auto pass = vlm.model->collate(batch);
+  pass.batched_pictures = true;
+  if (first > 0) vlm.model->run(pass, first - 1);
+  return pass;
+}
+
 ExampleBatch prepare_examples(const Vlm& vlm, const std::vector<EditExample>& examples,
                               size_t first, bool language, bool end_of_answer,
                               ActivationStore* store) {
@@ -130,7 +130,7 @@ ExampleBatch prepare_examples(const Vlm& vlm, const std::vector<EditExample>& ex
   for (const auto& example : examples)
     edits.push_back({{example.edit.image, example.edit.prompt, example.edit.target}});
   auto gathered = gather(vlm, edits, end_of_answer);
-  batch.edit_pass = prefix(vlm, gathered.forced.batch, first, store);
+  batch.edit_pass = training_pass(vlm, gathered.forced.batch, first, store);
   batch.edit_index = gathered.edit_index;
   batch.edits = std::move(gathered.forced);
 

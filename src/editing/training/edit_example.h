@@ -51,6 +51,9 @@ struct ExampleBatch {
   std::vector<Part> parts;
 };
 
+// Runs a batch up to stage `first` (exclusive) without gradients, all pictures at once.
+Pass training_pass(const Vlm& vlm, const Batch& batch, size_t first, ActivationStore* store);
+
 // `first` is a stage, and `base` has edits that stay applied. Questions that no change from `first`
 // on can affect (texts, if `language` is false) are omitted. Examples never share pictures.
 ExampleBatch prepare_examples(const Vlm& vlm, const std::vector<EditExample>& examples,

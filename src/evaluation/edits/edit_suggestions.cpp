@@ -178,7 +178,7 @@ class Suggestions {
       const auto editor = make_editor(spec.name, spec.settings);
       const auto settings = editor->settings();
       const auto module = settings.value("module", std::string());
-      if (rewritten_ && !kind.recall) return false;
+      if ((rewritten_ && !kind.recall) || (kind.needs_pictures && !pictures_)) return false;
       const bool by_sites = settings.value("sites", std::string()) != "";
       // A change in front of the language model reaches the answer only through a picture.
       if (kind.has_setting("module") && !kind.recall && !by_sites && module != "language" &&

@@ -94,6 +94,10 @@ class TrainEditorTest : public ::testing::Test {
             {"accumulate", 2},
             {"answers", 1}};
   }
+  static nlohmann::json liveedit_settings() {
+    return {{"module_dim", 8}, {"heads", 2},    {"rank", 2},       {"lr", 0.01},
+            {"steps", 8},      {"batch", 2},    {"validate", 3},   {"validation", 2}};
+  }
   nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
                        const std::string& editor = "mend") const {
     auto trainable = make_trainable_editor(editor, *vlm_, settings, nullptr);
@@ -139,10 +143,11 @@ TEST_F(TrainEditorTest, KeepsTheBestCheckpointAndTheHistory) {
 }
 
 TEST_F(TrainEditorTest, ResumesToTheSameResult) {
-  for (const std::string editor : {"mend", "mend-iterated", "ke", "serac"}) {
-    const auto settings = editor == "ke"      ? ke_settings()
-                          : editor == "serac" ? serac_settings()
-                                              : this->settings();
+  for (const std::string editor : {"mend", "mend-iterated", "ke", "serac", "liveedit"}) {
+    const auto settings = editor == "ke"         ? ke_settings()
+                          : editor == "serac"    ? serac_settings()
+                          : editor == "liveedit" ? liveedit_settings()
+                                                 : this->settings();
     auto whole = train(settings, job("whole.safetensors"), editor);
     // Two records for validation, then two per step: the interrupt is in the middle of step 5.
     suite_.interrupt_at_ = 2 + 2 * 4 + 1;

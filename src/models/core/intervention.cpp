@@ -25,6 +25,9 @@ Intervention Intervention::layer(std::string site, LayerMix mix) {
 Intervention Intervention::boundary(std::string stage, Transform transform) {
   return {.point = Point::boundary, .where = std::move(stage), .transform = std::move(transform)};
 }
+Intervention Intervention::boundary_mix(std::string stage, Mix mix) {
+  return {.point = Point::boundary, .where = std::move(stage), .mix = std::move(mix)};
+}
 Intervention Intervention::logits(Transform transform) {
   return {.point = Point::logits, .where = {}, .transform = std::move(transform)};
 }

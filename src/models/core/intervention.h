@@ -29,7 +29,7 @@ enum class Point {
 //   generate(vlm, {query}, {zeroed, edited.on_rows({true})});
 struct Intervention {
   using Rewrite = std::function<Batch(const Batch&)>;
-  using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& logits)>;
+  using Mix = std::function<at::Tensor(const Pass& pass, const at::Tensor& output)>;
   using LayerMix = std::function<at::Tensor(const Pass& pass, const at::Tensor& input,
                                             const at::Tensor& output)>;
 
@@ -44,7 +44,9 @@ struct Intervention {
   static Intervention layer(std::string site, LayerMix mix);
   // The residual stream after a stage (`language.block.3`). Vision stages run one image at a time:
   // their transforms get (1, P, D).
+  // A mix also sees the pass, which says where the prompt of each row ends.
   static Intervention boundary(std::string stage, Transform transform);
+  static Intervention boundary_mix(std::string stage, Mix mix);
   // The output of the head: (B, T, V), or (K, V) if pass.logit_positions is set. The result has
   // the same shape. A mix also sees the pass, so that another model can answer for some rows.
   static Intervention logits(Transform transform);
@@ -60,7 +62,7 @@ struct Intervention {
   Transform transform = {};     // input, output, boundary, logits
   Rewrite rewrite = {};         // request
   std::vector<bool> rows = {};  // scope; empty: all rows
-  Mix mix = {};                 // logits, instead of a transform
+  Mix mix = {};                 // boundary, logits, instead of a transform
   LayerMix layer_mix = {};      // output, instead of a transform
 };
 using Interventions = std::vector<Intervention>;

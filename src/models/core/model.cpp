@@ -95,7 +95,7 @@ struct Model::Plan {
 
     void apply(Pass& pass) const {
       auto transform = what->transform;
-      if (what->mix) transform = [&](const at::Tensor& logits) { return what->mix(pass, logits); };
+      if (what->mix) transform = [&](const at::Tensor& output) { return what->mix(pass, output); };
       pass.hidden = apply_transform(pass.hidden, transform, rows);
     }
   };
@@ -163,8 +163,9 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
         i.point == Point::input || i.point == Point::weight || i.point == Point::output;
     const Site* site = at_site ? &this->site(i.where) : nullptr;
     if (i.point == Point::weight) check_delta(i.delta, *site);
-    const bool acts = i.transform || (i.point == Point::logits && i.mix) ||
-                      (i.point == Point::output && i.layer_mix);
+    const bool mixes = i.point == Point::boundary || i.point == Point::logits;
+    const bool acts =
+        i.transform || (mixes && i.mix) || (i.point == Point::output && i.layer_mix);
     if (i.point != Point::weight && !acts)
       throw Error("models::run", fmt::format("the intervention at `{}` has no transform", i.where),
                   "set `transform`");
