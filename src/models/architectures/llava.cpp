@@ -71,7 +71,7 @@ at::Tensor Llava::project(const at::Tensor& state, const Attachments& attachment
 
 void Llava::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
   if (stage == 0)
-    pass.hidden = next_state(0, vision_.embed(pass.pixels), {});
+    pass.hidden = next_state(0, vision_.embed(pass.pixels.stacked()), {});
   else if (stage < connector_)
     pass.hidden =
         next_state(static_cast<int64_t>(stage),

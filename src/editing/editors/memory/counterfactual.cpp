@@ -125,16 +125,16 @@ int64_t CounterfactualPass::position(int64_t row, int64_t offset) const {
   return row * pass.ids.size(1) + first[r] + moved;
 }
 
-CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
+CounterfactualPass counterfactual_pass(const Model& model, const Batch& questions,
                                        const std::vector<const EditPrefix*>& prefixes,
                                        const at::Tensor& seen,
                                        const std::vector<const Projection*>& projections,
                                        PadSide pad) {
   CounterfactualPass made;
   Batch batch;
-  std::vector<at::Tensor> pictures, pixels;
-  for (size_t r = 0; r < rows.size(); ++r) {
-    auto row = rows[r];
+  std::vector<at::Tensor> pictures;
+  for (size_t r = 0; r < questions.rows.size(); ++r) {
+    auto row = questions.rows[r];
     const auto& tokens = prefixes[r]->tokens;
     const auto at = prefixes[r]->place_in(row);
     made.placed.push_back(at);
@@ -148,16 +148,14 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
       if (!projections.empty())
         picture = at::linear(picture.to(at::kFloat), projections[r]->weight, projections[r]->bias)
                       .to(seen.scalar_type());
+      batch.pixels.append(questions.pixels.narrow(image, 1));
       image = static_cast<int64_t>(pictures.size());
       pictures.push_back(picture);
     }
     batch.rows.push_back(std::move(row));
   }
-  // The pixels are not read again.
-  const auto count = static_cast<int64_t>(pictures.size());
-  if (count > 0) batch.pixels = at::empty({count, 3, 0, 0});
   made.pass = model.collate(batch, pad);
-  if (count > 0) {
+  if (!pictures.empty()) {
     made.pass.hidden = at::cat(pictures);
     made.pass.next = model.first_stage(Module::language);
   }
