@@ -157,8 +157,7 @@ CorruptedRuns corrupt_pixels(const Vlm& vlm, const TracedRow& traced, const std:
       throw Error(kCorruptPlace, "the other picture has another size or other tiles",
                   "use a picture with the same width and height, or another corruption");
     auto row = traced.row;
-    for (auto& index : row.images)
-      index += runs.batch.pixels.size();
+    for (auto& index : row.images) index += runs.batch.pixels.size();
     runs.batch.rows.push_back(std::move(row));
     runs.batch.pixels.append(tiles.pixels);
   }

@@ -22,8 +22,7 @@ at::Tensor repeated_index(const at::Tensor& index, int64_t times, int64_t step) 
 // The number of image features of the pass, with those of padding.
 int64_t image_features(const Model& model, const Pass& pass) {
   int64_t longest = 0;
-  for (const auto& picture : pass.pixels)
-    longest = std::max(longest, model.image_tokens(picture));
+  for (const auto& picture : pass.pixels) longest = std::max(longest, model.image_tokens(picture));
   return longest * pass.pixels.size();
 }
 
@@ -41,8 +40,7 @@ Pass repeat_rows(const Model& model, const Pass& pass, int64_t times, const KvCa
     result.pixels = pass.pixels.repeat(times);
     result.image_positions =
         repeated_index(pass.image_positions, times, pass.ids.size(0) * pass.ids.size(1));
-    result.image_source =
-        repeated_index(pass.image_source, times, image_features(model, pass));
+    result.image_source = repeated_index(pass.image_source, times, image_features(model, pass));
   }
   result.cache = nullptr;
   if (prefix) {

@@ -122,8 +122,7 @@ std::vector<TokenGroup> RestoredRuns::groups_of(Module module,
                                      : module == Module::connector ? "image"
                                                                    : "all",
                                      {}}};
-  const auto grid =
-      PictureGrid::of(queries ? 0 : options_.grid, model_, traced_.tiles, length);
+  const auto grid = PictureGrid::of(queries ? 0 : options_.grid, model_, traced_.tiles, length);
   std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> parts;
   for (int64_t i = 0; i < tiles * length; ++i) {
     groups[0].positions.push_back(i);

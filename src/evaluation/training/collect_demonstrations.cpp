@@ -52,7 +52,8 @@ nlohmann::json collect_demonstrations(const Vlm& vlm, const CollectJob& job) {
   }
   auto corpus = IkeCorpus::of(vlm, std::move(all), job.settings);
   if (!Pictures(pictures).same_size())
-    throw Error("evaluation::demonstrations", "the pictures of the demonstrations have different sizes",
+    throw Error("evaluation::demonstrations",
+                "the pictures of the demonstrations have different sizes",
                 "collect demonstrations without pictures (--set images=false)");
   if (!pictures.empty()) corpus.pictures = at::stack(pictures);
   nlohmann::json facts = {{"suite", job.suite->metadata()},

@@ -72,8 +72,9 @@ class Model {
   // The number of image tokens of this preprocessed picture.
   virtual int64_t image_tokens(const at::Tensor& /*picture*/) const { return num_image_tokens(); }
   // The places in the picture that `count` positions of its state show, as row and column of their
-  // centers from 0 to 1: (count, 2) float64; NaN: a position that shows no place. Undefined: the positions are a square grid, row by
-  // row, after an optional class token, or they have no places (the queries of a Q-Former).
+  // centers from 0 to 1: (count, 2) float64; NaN: a position that shows no place. Undefined: the
+  // positions are a square grid, row by row, after an optional class token, or they have no places
+  // (the queries of a Q-Former).
   virtual at::Tensor places(const at::Tensor& /*picture*/, int64_t /*count*/) const { return {}; }
   // The vocabulary size.
   virtual int64_t vocabulary() const = 0;

@@ -46,15 +46,15 @@ struct KvCache {
 // stage boundary, and a model can resume from it.
 struct Pass {
   // Constant during the pass.
-  Pictures pixels;             // N pictures
-  at::Tensor ids;              // (B, T) int64; kImageToken at image positions, 0 for padding
-  at::Tensor mask;             // (B, T) bool; false for padding
-  at::Tensor segments;         // (B, T) int64, or undefined if all are 0
-  at::Tensor positions;        // (B, T) int64; positions in the row without padding, -1 for padding
+  Pictures pixels;       // N pictures
+  at::Tensor ids;        // (B, T) int64; kImageToken at image positions, 0 for padding
+  at::Tensor mask;       // (B, T) bool; false for padding
+  at::Tensor segments;   // (B, T) int64, or undefined if all are 0
+  at::Tensor positions;  // (B, T) int64; positions in the row without padding, -1 for padding
   // (A, B, T) int64: the positions that rotary embeddings use, if they have several axes (time, row
   // and column of a picture's token); undefined: `positions`.
   at::Tensor rotary_positions;
-  at::Tensor prompt_lengths;  // (B) int64, without padding; see Row
+  at::Tensor prompt_lengths;   // (B) int64, without padding; see Row
   at::Tensor image_positions;  // (S) int64: positions in the flattened (B * T) of image tokens
   // (S) int64: the image features for `image_positions`, as indices into the flattened (N * Q),
   // where Q is the largest number of image tokens of a picture.

@@ -64,7 +64,8 @@ Pass decode_step(const Model& model, const Pass& last, const at::Tensor& tokens)
   next.positions = last.positions.slice(1, -1) + 1;
   if (last.rotary_positions.defined()) {
     const auto& axes = last.rotary_positions;
-    next.rotary_positions = (axes.slice(2, -1).amax(0, /*keepdim=*/true) + 1).expand_as(axes.slice(2, -1));
+    next.rotary_positions =
+        (axes.slice(2, -1).amax(0, /*keepdim=*/true) + 1).expand_as(axes.slice(2, -1));
   }
   if (last.segments.defined())
     next.segments = at::cat({last.segments, last.segments.slice(1, -1)}, 1);

@@ -301,12 +301,13 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
 }
 
 void Processor::refuse_placeholder() const {
-  throw Error("models::processor",
-              fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
-              layout.num_image_tokens > 0
-                  ? fmt::format("write it once, at the place of the picture; it becomes {} positions",
-                                layout.num_image_tokens)
-                  : "write it once, at the place of the picture");
+  throw Error(
+      "models::processor",
+      fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
+      layout.num_image_tokens > 0
+          ? fmt::format("write it once, at the place of the picture; it becomes {} positions",
+                        layout.num_image_tokens)
+          : "write it once, at the place of the picture");
 }
 
 // Replaces the placeholder by one for each tile, with the texts around tiles.
@@ -353,9 +354,9 @@ Row Processor::in_place(const std::string& text, int64_t image, const Shown& sho
   const bool together = spelled || placeholders < 2 ||
                         std::all_of(pieces.begin() + 1, pieces.end() - 1,
                                     [](const auto& piece) { return piece.empty(); });
-  const bool fits =
-      image < 0 ? placeholders == 0
-                : placeholders == tiles || (!spelled && placeholders == shown.positions);
+  const bool fits = image < 0
+                        ? placeholders == 0
+                        : placeholders == tiles || (!spelled && placeholders == shown.positions);
   if (!fits || !together) refuse_placeholder();
   Row row;
   row.ids = pieces.front();

@@ -59,8 +59,7 @@ MendState::Edit MendState::make(
     const MendRounds& more) const {
   Edit made;
   EditIndex own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
-  if (prefix.pixels.defined())
-    own.picture = at::arange(prefix.pixels.size(), prefix.ids.options());
+  if (prefix.pixels.defined()) own.picture = at::arange(prefix.pixels.size(), prefix.ids.options());
   const auto most = std::max(network.rounds(), more.most);
   made.limited = true;
   at::Tensor before;  // (B) losses at the start of the previous round

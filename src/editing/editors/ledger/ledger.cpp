@@ -200,11 +200,10 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
     for (size_t i = 0; i < requests.size(); ++i) {
       const auto& request = requests[i];
       const auto& images = batch.rows[i].images;
-      nlohmann::json facts = {
-          {"prompt", request.prompt},
-          {"target", request.target},
-          {"image", request.image.path},
-          {"has_image", !images.empty()}};
+      nlohmann::json facts = {{"prompt", request.prompt},
+                              {"target", request.target},
+                              {"image", request.image.path},
+                              {"has_image", !images.empty()}};
       if (!request.fact.empty()) facts["fact"] = request.fact;
       patch.memory.add(ledger_entry(
           entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),

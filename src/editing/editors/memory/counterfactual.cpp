@@ -21,6 +21,15 @@ std::string filled(std::string pattern, const std::string& hole, const std::stri
   return pattern.replace(at, hole.size(), text);
 }
 
+// Projects the image tokens (1, Q, D); features that follow them (DeepStack) do not change.
+at::Tensor projected(const at::Tensor& picture, const Projection& projection) {
+  const auto width = projection.weight.size(1);
+  const auto tokens =
+      at::linear(picture.narrow(-1, 0, width).to(at::kFloat), projection.weight, projection.bias)
+          .to(picture.scalar_type());
+  return picture.size(-1) == width ? tokens : at::cat({tokens, picture.slice(-1, width)}, -1);
+}
+
 }  // namespace
 
 Batch rows_of(const Pass& pass) {
@@ -145,9 +154,7 @@ CounterfactualPass counterfactual_pass(const Model& model, const Batch& question
     // Each row gets a copy of its pictures, because rows can have different projections.
     for (auto& image : row.images) {
       auto picture = seen.narrow(0, image, 1);
-      if (!projections.empty())
-        picture = at::linear(picture.to(at::kFloat), projections[r]->weight, projections[r]->bias)
-                      .to(seen.scalar_type());
+      if (!projections.empty()) picture = projected(picture, *projections[r]);
       batch.pixels.append(questions.pixels.narrow(image, 1));
       image = static_cast<int64_t>(pictures.size());
       pictures.push_back(picture);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "editing/editors/memory/language_sites.h"
 #include "models/caching/prefix.h"
 
 namespace emend {
@@ -49,12 +50,14 @@ at::Tensor text_embeddings(const Vlm& vlm, const std::vector<Row>& rows,
 
 // (cells, Q): weights that average the tokens nearest to the center of each cell of the grid, so
 // that no cell is empty. places: (Q, 2).
-at::Tensor shares_of_cells(const at::Tensor& places) {
+at::Tensor shares_of_cells(const at::Tensor& all) {
+  const auto places = at::nan_to_num(all, /*nan=*/1e3);  // a token without a place is in no cell
   const auto centers = (at::arange(kGridSide, at::kDouble) + 0.5) / kGridSide;
   const auto rows = centers.unsqueeze(1).expand({kGridSide, kGridSide}).flatten();
   const auto columns = centers.repeat({kGridSide});
-  const auto distance = (rows.unsqueeze(1) - places.select(1, 0)).abs().maximum(
-      (columns.unsqueeze(1) - places.select(1, 1)).abs());
+  const auto distance = (rows.unsqueeze(1) - places.select(1, 0))
+                            .abs()
+                            .maximum((columns.unsqueeze(1) - places.select(1, 1)).abs());
   const auto radius = distance.amin(1, /*keepdim=*/true).clamp_min(0.5 / kGridSide);
   const auto near = (distance <= radius + 1e-9).to(at::kFloat);
   return near / near.sum(1, /*keepdim=*/true);
@@ -69,11 +72,14 @@ int64_t picture_places(const Model& model) {
 
 at::Tensor place_features(const Model& model, const Pictures& pixels, const at::Tensor& seen) {
   if (!seen.defined() || model.num_image_tokens() != Model::kVariable) return seen;
+  const auto width = connector_width(model);
   std::vector<at::Tensor> features;
   for (int64_t i = 0; i < pixels.size(); ++i) {
     const auto count = model.image_tokens(pixels[i]);
-    const auto tokens = seen[i].narrow(0, 0, count).to(at::kFloat);
-    features.push_back(at::matmul(shares_of_cells(model.places(pixels[i], count)).to(tokens), tokens));
+    // Without the features that follow the image tokens and enter later blocks (DeepStack).
+    const auto tokens = seen[i].narrow(0, 0, count).narrow(1, 0, width).to(at::kFloat);
+    const auto shares = shares_of_cells(model.places(pixels[i], count)).to(tokens.device());
+    features.push_back(at::matmul(shares, tokens));
   }
   return at::stack(features).to(seen.scalar_type());
 }

@@ -31,8 +31,9 @@ struct FeatureOptions {
 };
 
 // Returns the connector outputs for pictures: (N, Q, D), or undefined without pictures, where Q is
-// the largest number of image tokens of a picture. The output of the vision module is taken from the store. Without a store,
-// `batched` runs all pictures at once, which is faster, but the bits then depend on the batch.
+// the largest number of image tokens of a picture. The output of the vision module is taken from
+// the store. Without a store, `batched` runs all pictures at once, which is faster, but the bits
+// then depend on the batch.
 at::Tensor look_at(const Vlm& vlm, const Pictures& pixels, ActivationStore* store,
                    bool batched = false);
 
