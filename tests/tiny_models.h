@@ -1,11 +1,15 @@
 #pragma once
 
+#include "tests/tiny_llava_onevision.h"
 #include "tests/tiny_minigpt4.h"
+#include "tests/tiny_qwen_vl.h"
 #include "tests/tiny_resnet_llama.h"
 #include "tests/tiny_smolvlm.h"
 
 // A tiny folder of every architecture. Qwen3 stands for the text-only decoders of the Llama family,
-// because it has all of their parts; LLaVA, SmolVLM and ResNetLlama have a Llama.
+// because it has all of their parts; LLaVA, SmolVLM and ResNetLlama have a Llama. Qwen2.5-VL has
+// windows in its vision tower, and Qwen3-VL has DeepStack. LLaVA-OneVision has the tiles of
+// LLaVA-NeXT and reduces their grid.
 namespace emend::testing {
 
 struct TinyModel {
@@ -17,8 +21,11 @@ inline const TinyModel kTinyModels[] = {
     {"blip2", "blip-2", write_tiny_vlm, true},
     {"minigpt4", "minigpt4", write_tiny_minigpt4, true},
     {"llava", "llava", write_tiny_llava, true},
+    {"llava_onevision", "llava_onevision", write_tiny_llava_onevision, true},
     {"smolvlm", "smolvlm", write_tiny_smolvlm, true},
     {"resnet_llama", "resnet_llama", write_tiny_resnet_llama, true},
+    {"qwen2_5_vl", "qwen2_5_vl", write_tiny_qwen2_5_vl, true},
+    {"qwen3_vl", "qwen3_vl", write_tiny_qwen3_vl, true},
     {"qwen3", "qwen3", write_tiny_qwen3, false}};
 
 }  // namespace emend::testing

@@ -113,6 +113,61 @@ json resnet_smollm2_135m() {
             {"tie_word_embeddings", true}}}};
 }
 
+// Qwen2-VL and Qwen2.5-VL have the fields of the text model at the top.
+json qwen2_vl_2b() {
+  return {{"architectures", {"Qwen2VLForConditionalGeneration"}},
+          {"model_type", "qwen2_vl"},
+          {"image_token_id", 0},  // replaced by the tokenizer's below
+          {"vocab_size", 151936},
+          {"hidden_size", 1536},
+          {"intermediate_size", 8960},
+          {"num_hidden_layers", 28},
+          {"num_attention_heads", 12},
+          {"num_key_value_heads", 2},
+          {"rms_norm_eps", 1e-6},
+          {"tie_word_embeddings", true},
+          {"vision_config", {{"hidden_size", 1536}}}};
+}
+
+json qwen2_5_vl_3b() {
+  return {{"architectures", {"Qwen2_5_VLForConditionalGeneration"}},
+          {"model_type", "qwen2_5_vl"},
+          {"image_token_id", 0},  // replaced by the tokenizer's below
+          {"vocab_size", 151936},
+          {"hidden_size", 2048},
+          {"intermediate_size", 11008},
+          {"num_hidden_layers", 36},
+          {"num_attention_heads", 16},
+          {"num_key_value_heads", 2},
+          {"max_position_embeddings", 128000},
+          {"rms_norm_eps", 1e-6},
+          {"tie_word_embeddings", true},
+          {"vision_config", {{"hidden_size", 1280}, {"out_hidden_size", 2048}}}};
+}
+
+json qwen3_vl_2b() {
+  return {{"architectures", {"Qwen3VLForConditionalGeneration"}},
+          {"model_type", "qwen3_vl"},
+          {"image_token_id", 0},  // replaced by the tokenizer's below
+          {"tie_word_embeddings", true},
+          {"text_config",
+           {{"model_type", "qwen3_vl_text"},
+            {"vocab_size", 151936},
+            {"hidden_size", 2048},
+            {"intermediate_size", 6144},
+            {"num_hidden_layers", 28},
+            {"num_attention_heads", 16},
+            {"num_key_value_heads", 8},
+            {"max_position_embeddings", 262144},
+            {"rope_theta", 5000000}}},
+          {"vision_config",
+           {{"depth", 24},
+            {"hidden_size", 1024},
+            {"intermediate_size", 4096},
+            {"out_hidden_size", 2048},
+            {"deepstack_visual_indexes", {5, 11, 17}}}}};
+}
+
 // The shapes, by the names of --architecture.
 const std::map<std::string, json>& configs() {
   static const std::map<std::string, json> all{
@@ -120,6 +175,9 @@ const std::map<std::string, json>& configs() {
       {"blip2-opt-6.7b", blip2(opt(4096, 32, 32))},
       {"llava-1.5-7b", llava(llama_7b())},
       {"minigpt4-7b", minigpt4(llama_7b())},
+      {"qwen2-vl-2b", qwen2_vl_2b()},
+      {"qwen2.5-vl-3b", qwen2_5_vl_3b()},
+      {"qwen3-vl-2b", qwen3_vl_2b()},
       {"resnet-smollm2-135m", resnet_smollm2_135m()},
       {"smolvlm-256m", smolvlm_256m()},
   };
@@ -145,14 +203,26 @@ void make(const std::string& name, at::ScalarType dtype, const std::string& toke
   ModelFolder folder;
   folder.config = configs().at(name);
   folder.tokenizer = tokenizer;
-  auto& side = folder.config["vision_config"]["image_size"];
-  if (image_size) side = *image_size;
+  const bool any_size = folder.config["model_type"].get<std::string>().starts_with("qwen");
+  if (any_size && image_size)
+    throw Error("tools::random_folder", name + " reads pictures of any size", "omit --image-size");
+  json side;
+  if (!any_size) {
+    auto& configured = folder.config["vision_config"]["image_size"];
+    if (image_size) configured = *image_size;
+    side = configured;
+  }
   // Stop tokens and placeholders are those of the tokenizer, which may be smaller than the model's.
   const auto tokens = Tokenizer::load(tokenizer);
-  if (auto stop = tokens->id("</s>")) folder.config["text_config"]["eos_token_id"] = *stop;
+  auto& text = folder.config.contains("text_config") ? folder.config["text_config"] : folder.config;
+  if (auto stop = tokens->id("</s>")) text["eos_token_id"] = *stop;
   for (const char* name : {"image_token_index", "image_token_id"})
     if (folder.config.contains(name)) folder.config[name] = tokens->id("<image>").value_or(0);
-  folder.preprocessor = square_preprocessor(side);
+  if (any_size)
+    folder.preprocessor = {{"image_processor_type", "Qwen2VLImageProcessor"},
+                           {"patch_size", folder.config["model_type"] == "qwen3_vl" ? 16 : 14}};
+  else
+    folder.preprocessor = square_preprocessor(side);
   if (folder.config["model_type"] == "llava") {
     folder.preprocessor["image_processor_type"] = "CLIPImageProcessor";
     folder.preprocessor["size"] = {{"shortest_edge", side}};

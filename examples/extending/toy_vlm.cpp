@@ -61,7 +61,7 @@ class ToyVlm : public Model {
  protected:
   void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const override {
     if (stage == 0)
-      pass.hidden = vision_.embed(pass.pixels);  // (N, 1 + P, D)
+      pass.hidden = vision_.embed(pass.pixels.stacked());  // (N, 1 + P, D)
     else if (stage < connector_)
       pass.hidden = vision_.block(stage - 1, pass.hidden, attachments);
     else if (stage == connector_)

@@ -102,7 +102,9 @@ nlohmann::json describe(const Vlm& vlm) {
           {"device", vlm.model->device().str()},
           {"precision", precision_facts(vlm.precision)},
           {"parameters", parameters},
-          {"image_tokens", vlm.model->num_image_tokens()},
+          {"image_tokens", vlm.model->num_image_tokens() == Model::kVariable
+                               ? nlohmann::json()
+                               : nlohmann::json(vlm.model->num_image_tokens())},
           {"vocabulary", vlm.model->vocabulary()},
           {"stages", stages},
           {"sites", sites}};

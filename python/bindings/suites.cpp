@@ -102,7 +102,7 @@ void check_suite(const Vlm& vlm, const Suite& suite, const std::string& name) {
                             "applied to prompts",
                             name),
                 "load the model with chat_template=False");
-  if (vlm.model->num_image_tokens() == 0 && suite.record(0).image.present())
+  if (!vlm.model->reads_pictures() && suite.record(0).image.present())
     throw Error("python::bench",
                 fmt::format("'{}' is a text-only model, but the suite has questions about pictures",
                             vlm.folder),

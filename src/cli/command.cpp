@@ -154,7 +154,7 @@ void add_suite_files(CLI::App& command, SuiteOptions& suite) {
 Vlm open_model(Common& common, const Suite& suite) {
   if (suite.completions()) common.no_chat_template = true;
   auto vlm = open_model(common);
-  if (vlm.model->num_image_tokens() == 0 && suite.record(0).image.present())
+  if (!vlm.model->reads_pictures() && suite.record(0).image.present())
     throw Error("cli::model",
                 fmt::format("'{}' is a text-only model, but the suite has questions about pictures",
                             vlm.folder),

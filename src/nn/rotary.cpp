@@ -46,10 +46,25 @@ at::Tensor yarn(const RotaryConfig& c) {
   return 1 / (period * c.factor) * (1 - kept) + 1 / period * kept;
 }
 
+// The axis of each frequency.
+at::Tensor axes_of(const RotaryConfig& c) {
+  std::vector<int64_t> axes;
+  for (size_t axis = 0; !c.interleaved && axis < c.sections.size(); ++axis)
+    axes.insert(axes.end(), static_cast<size_t>(c.sections[axis]), static_cast<int64_t>(axis));
+  axes.resize(static_cast<size_t>(c.width / 2), 0);
+  if (c.interleaved)
+    for (int64_t axis = 1; axis < static_cast<int64_t>(c.sections.size()); ++axis)
+      for (auto i = axis; i < std::min(3 * c.sections[static_cast<size_t>(axis)], c.width / 2);
+           i += 3)
+        axes[static_cast<size_t>(i)] = axis;
+  return at::tensor(axes, at::kLong);
+}
+
 }  // namespace
 
 Rotary::Rotary(const RotaryConfig& config, at::Device device) : config_(config) {
   usual_ = frequencies(0).to(device);
+  if (!config.sections.empty()) axes_ = axes_of(config).to(device);
 }
 
 at::Tensor Rotary::frequencies(int64_t length) const {
@@ -78,14 +93,23 @@ at::Tensor Rotary::frequencies(int64_t length) const {
   return 1 / periods(c.theta, c.width);
 }
 
+at::Tensor Rotary::frequencies_for(const at::Tensor& positions) const {
+  if (config_.kind != Kind::dynamic && config_.kind != Kind::longrope) return usual_;
+  const int64_t length = positions.max().item<int64_t>() + 1;
+  return length > config_.trained ? frequencies(length).to(positions.device()) : usual_;
+}
+
 Rotation Rotary::rotation(const at::Tensor& positions, at::ScalarType dtype) const {
-  auto frequencies = usual_;
-  if (config_.kind == Kind::dynamic || config_.kind == Kind::longrope) {
-    const int64_t length = positions.max().item<int64_t>() + 1;
-    if (length > config_.trained) frequencies = this->frequencies(length).to(positions.device());
-  }
-  auto angles = positions.to(at::kFloat).unsqueeze(-1) * frequencies;
-  angles = at::cat({angles, angles}, -1).unsqueeze(1);
+  return turned_by(positions.to(at::kFloat).unsqueeze(-1) * frequencies_for(positions), dtype);
+}
+
+Rotation Rotary::axial_rotation(const at::Tensor& positions, at::ScalarType dtype) const {
+  const auto by_frequency = positions.to(at::kFloat).index_select(0, axes_).permute({1, 2, 0});
+  return turned_by(by_frequency * frequencies_for(positions), dtype);
+}
+
+Rotation Rotary::turned_by(const at::Tensor& half, at::ScalarType dtype) const {
+  const auto angles = at::cat({half, half}, -1).unsqueeze(1);
   const double scale = config_.attention_factor;
   return {(angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)};
 }

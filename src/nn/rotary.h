@@ -22,6 +22,11 @@ struct RotaryConfig {
   bool truncate = true;                             // yarn
   double attention_factor = 1;                      // yarn, longrope: factor of cosine and sine
   std::vector<double> short_factors, long_factors;  // longrope, width / 2 values each
+  // mrope_section (Qwen2-VL): how many of the width / 2 frequencies turn by the position of each of
+  // three axes. In sequence, or (mrope_interleaved, Qwen3-VL) in turns, and the rest by axis 0.
+  // Empty: one axis.
+  std::vector<int64_t> sections = {};
+  bool interleaved = false;
 };
 
 // Cosines and sines of each position, (B, 1, T, d), in the requested dtype.
@@ -39,13 +44,20 @@ class Rotary {
   // positions: (B, T) int64. `dynamic` and `longrope` depend on the largest position in the batch,
   // that is on whether any row exceeds the trained length.
   Rotation rotation(const at::Tensor& positions, at::ScalarType dtype) const;
+  // The same for positions on several axes, (A, B, T).
+  Rotation axial_rotation(const at::Tensor& positions, at::ScalarType dtype) const;
   // The frequencies, (d / 2) float32, in radians per position, for rows of up to `length`
   // positions.
   at::Tensor frequencies(int64_t length) const;
 
  private:
   RotaryConfig config_;
+  // The frequencies for rows with these positions.
+  at::Tensor frequencies_for(const at::Tensor& positions) const;
+  Rotation turned_by(const at::Tensor& angles, at::ScalarType dtype) const;  // (B, T, d / 2)
+
   at::Tensor usual_;  // frequencies within the trained length
+  at::Tensor axes_;   // (d / 2) int64: the axis of each frequency; undefined without sections
 };
 
 }  // namespace emend

@@ -124,7 +124,7 @@ Conversation read_messages(const json& body, const ChatLimits& limits) {
 
 Query query_of(Conversation conversation, const Vlm& vlm, const std::string& question_template) {
   const auto& processor = vlm.processor;
-  if (conversation.image && vlm.model->num_image_tokens() == 0)
+  if (conversation.image && !vlm.model->reads_pictures())
     refuse_request("messages", "this model reads text only");
   if (processor.has_chat_template()) {
     try {

@@ -86,7 +86,9 @@ void inspect_model(const InspectArguments& arguments) {
                              {"model_type", config.value("model_type", "")},
                              {"base", vlm.fingerprint()},
                              {"parameters", {{"total", total}, {"parts", parts}}},
-                             {"num_image_tokens", model.num_image_tokens()},
+                             {"num_image_tokens", model.num_image_tokens() == Model::kVariable
+                                                      ? nlohmann::json()
+                                                      : nlohmann::json(model.num_image_tokens())},
                              {"prompts",
                               {{"with_picture", vlm.processor.layout.with_picture},
                                {"without_picture", vlm.processor.layout.without_picture}}},
@@ -122,7 +124,9 @@ void inspect_model(const InspectArguments& arguments) {
             << fmt::format("  parameters    {}\n", count(total));
   for (const auto& [part, size] : parts)
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
-  std::cout << (model.num_image_tokens() > 0
+  std::cout << (model.num_image_tokens() == Model::kVariable
+                    ? "  the positions of a picture depend on its size"
+                : model.reads_pictures()
                     ? fmt::format(
                           "  a picture{} takes {} positions",
                           vlm.processor.layout.before_tile.empty() ? "" : ", or one tile of it,",

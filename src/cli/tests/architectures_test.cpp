@@ -35,7 +35,7 @@ class ArchitectureProgramTest : public ProgramTest,
 TEST_P(ArchitectureProgramTest, Inspects) {
   const auto model = run_json("inspect {}/" + name());
   EXPECT_EQ(model["model_type"], GetParam().model_type);
-  EXPECT_EQ(model["num_image_tokens"].get<int64_t>() > 0, sees());
+  EXPECT_EQ(model["num_image_tokens"] != 0, sees());  // null if it depends on the picture
   EXPECT_FALSE(model["default_sites"]["language"].get<std::string>().empty());
   const auto said = run("inspect {}/" + name());
   EXPECT_EQ(said.code, 0);

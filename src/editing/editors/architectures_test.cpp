@@ -28,7 +28,7 @@ class ArchitecturesTest
     }
     return *opened.vlm;
   }
-  bool sees() { return vlm().model->num_image_tokens() > 0; }
+  bool sees() { return vlm().model->reads_pictures(); }
   EditRequest request() { return {testing::noise_picture(vlm(), 1), "What is this?", " cat"}; }
   // Logits at every position of the edited question, and of one without a picture.
   at::Tensor logits(const Interventions& interventions) {

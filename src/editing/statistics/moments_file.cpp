@@ -231,7 +231,7 @@ std::string stats_command(const Vlm& vlm, const std::vector<std::string>& sites,
                           const std::string& output) {
   std::string command = "emend stats -m " + vlm.folder;
   for (const auto& site : sites) command += fmt::format(" --sites '{}'", site);
-  command += vlm.model->num_image_tokens() > 0 ? " --suite scenes" : " --text FILE.txt";
+  command += vlm.model->reads_pictures() ? " --suite scenes" : " --text FILE.txt";
   return command + " -o " + output;
 }
 

@@ -76,7 +76,7 @@ inline nlohmann::json small_networks(const std::string& editor) {
 
 // A random picture for a vision-language model.
 inline Picture noise_picture(const Vlm& vlm, uint64_t seed) {
-  return {"", vlm.model->num_image_tokens() > 0 ? noise_image(seed) : nullptr};
+  return {"", vlm.model->reads_pictures() ? noise_image(seed) : nullptr};
 }
 
 inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
@@ -106,7 +106,7 @@ inline void write_trained_editor(const EditorInfo& kind, const Vlm& vlm,
 // `connector` nor `vision_tower`.
 inline void write_trained_editors(const Vlm& vlm) {
   std::filesystem::create_directories(vlm.folder + "/editors");
-  const bool sees = vlm.model->num_image_tokens() > 0;
+  const bool sees = vlm.model->reads_pictures();
   write_statistics(vlm);
   for (const auto& kind : editor_infos()) {
     if (!kind.has_setting("checkpoint") || (kind.needs_pictures && !sees)) continue;

@@ -12,7 +12,7 @@ namespace emend::testing {
 
 // Writes MODEL/statistics.safetensors for the feed-forward layers of all modules.
 inline void write_statistics(const Vlm& vlm) {
-  const bool sees = vlm.model->num_image_tokens() > 0;
+  const bool sees = vlm.model->reads_pictures();
   CollectMomentsJob job;
   std::vector<std::string> modules = {"language"};
   if (sees) modules.insert(modules.end(), {"connector", "projector", "vision_tower"});

@@ -149,7 +149,6 @@ CorruptedRuns corrupt_pixels(const Vlm& vlm, const TracedRow& traced, const std:
                              const TraceContext& context) {
   const auto& model = *vlm.model;
   CorruptedRuns runs;
-  std::vector<at::Tensor> pixels;
   const auto& clean = traced.tiles;
   for (const auto& image : corrupted_pictures(query, kind, options, runs)) {
     auto tiles = vlm.processor.tiles(image);
@@ -158,12 +157,10 @@ CorruptedRuns corrupt_pixels(const Vlm& vlm, const TracedRow& traced, const std:
       throw Error(kCorruptPlace, "the other picture has another size or other tiles",
                   "use a picture with the same width and height, or another corruption");
     auto row = traced.row;
-    for (auto& index : row.images)
-      index += static_cast<int64_t>(pixels.size()) * clean.pixels.size(0);
+    for (auto& index : row.images) index += runs.batch.pixels.size();
     runs.batch.rows.push_back(std::move(row));
-    pixels.push_back(std::move(tiles.pixels));
+    runs.batch.pixels.append(tiles.pixels);
   }
-  runs.batch.pixels = at::cat(pixels);
   runs.corrupt = [](int64_t) { return Interventions(); };
   const auto begin = model.first_stage(options.module_list().front());
   const auto to_begin = [&](const Batch& batch) {

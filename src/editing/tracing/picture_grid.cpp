@@ -20,8 +20,26 @@ PictureGrid::PictureGrid(int64_t parts, int64_t tokens, int tile_rows, int tile_
   if (side_ > 0) parts_ = parts;
 }
 
+PictureGrid PictureGrid::of(int64_t parts, const Model& model, const Tiles& picture,
+                            int64_t tokens) {
+  PictureGrid grid(parts, tokens, picture.rows, picture.columns);
+  if (const auto places = model.places(picture.pixels[0], tokens); places.defined()) {
+    grid.places_ = places.contiguous();
+    grid.parts_ = parts;
+  }
+  return grid;
+}
+
 std::optional<std::pair<int64_t, int64_t>> PictureGrid::cell(int64_t token) const {
   if (parts_ == 0 || token < 0) return std::nullopt;
+  if (places_.defined()) {
+    const auto* center = places_.data_ptr<double>() + 2 * (token % tokens_);
+    if (std::isnan(center[0])) return std::nullopt;
+    const auto part = [&](double share) {
+      return std::min(parts_ - 1, static_cast<int64_t>(share * static_cast<double>(parts_)));
+    };
+    return std::pair(part(center[0]), part(center[1]));
+  }
   const auto tile = token / tokens_, within = token % tokens_ - skipped_;
   if (within < 0) return std::nullopt;
   const bool whole = tile >= int64_t{tile_rows_} * tile_columns_;
@@ -40,7 +58,7 @@ std::optional<std::pair<int64_t, int64_t>> PictureGrid::cell(int64_t token) cons
 bool image_tokens_have_places(const Model& model) {
   const auto& stages = model.stages();
   const auto connector = model.first_stage(Module::connector);
-  return model.num_image_tokens() > 0 && connector < stages.size() &&
+  return model.reads_pictures() && connector < stages.size() &&
          stages[connector].name != "connector.embed";
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/image/processor.h"
 #include "models/core/model.h"
 
 namespace emend {
@@ -19,6 +20,8 @@ class PictureGrid {
   // `tokens`: the number of tokens of a tile. Has no cells if they are no square, with or without a
   // class token.
   PictureGrid(int64_t parts, int64_t tokens, int tile_rows, int tile_columns);
+  // The grid for the tokens of a picture, from the model's places if it has any.
+  static PictureGrid of(int64_t parts, const Model& model, const Tiles& picture, int64_t tokens);
 
   bool empty() const { return parts_ == 0; }
   int64_t parts() const { return parts_; }
@@ -27,6 +30,7 @@ class PictureGrid {
 
  private:
   int64_t parts_ = 0, tokens_ = 0, side_ = 0, skipped_ = 0;
+  at::Tensor places_;  // Model::places, or undefined
   int tile_rows_ = 0, tile_columns_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "editing/tracing/repeat_rows.h"
 
+#include <algorithm>
+
 namespace emend {
 namespace {
 
@@ -17,6 +19,13 @@ at::Tensor repeated_index(const at::Tensor& index, int64_t times, int64_t step) 
   return (index.unsqueeze(0) + offset.unsqueeze(1)).flatten();
 }
 
+// The number of image features of the pass, with those of padding.
+int64_t image_features(const Model& model, const Pass& pass) {
+  int64_t longest = 0;
+  for (const auto& picture : pass.pixels) longest = std::max(longest, model.image_tokens(picture));
+  return longest * pass.pixels.size();
+}
+
 }  // namespace
 
 Pass repeat_rows(const Model& model, const Pass& pass, int64_t times, const KvCache* prefix) {
@@ -24,15 +33,14 @@ Pass repeat_rows(const Model& model, const Pass& pass, int64_t times, const KvCa
   for (auto* tensor : {&result.ids, &result.mask, &result.segments, &result.positions,
                        &result.prompt_lengths, &result.hidden, &result.features, &result.attention})
     *tensor = repeated_tensor(*tensor, times);
+  if (const auto& axes = pass.rotary_positions; axes.defined())
+    result.rotary_positions = axes.repeat({1, times, 1});
   const auto language = model.first_stage(Module::language);
   if (pass.pixels.defined() && pass.next <= language) {
-    const auto images = pass.next == 0 ? pass.pixels.size(0) : pass.hidden.size(0);
-    // Only the first stage reads the pixels.
-    if (pass.next == 0) result.pixels = repeated_tensor(pass.pixels, times);
+    result.pixels = pass.pixels.repeat(times);
     result.image_positions =
         repeated_index(pass.image_positions, times, pass.ids.size(0) * pass.ids.size(1));
-    result.image_source =
-        repeated_index(pass.image_source, times, images * model.num_image_tokens());
+    result.image_source = repeated_index(pass.image_source, times, image_features(model, pass));
   }
   result.cache = nullptr;
   if (prefix) {
@@ -51,6 +59,7 @@ Pass narrow_rows(const Pass& pass, int64_t first, int64_t count) {
   for (auto* tensor :
        {&result.ids, &result.mask, &result.segments, &result.positions, &result.prompt_lengths})
     if (tensor->defined()) *tensor = tensor->narrow(0, first, count);
+  if (auto& axes = result.rotary_positions; axes.defined()) axes = axes.narrow(1, first, count);
   return result;
 }
 

@@ -122,8 +122,7 @@ std::vector<TokenGroup> RestoredRuns::groups_of(Module module,
                                      : module == Module::connector ? "image"
                                                                    : "all",
                                      {}}};
-  const PictureGrid grid(queries ? 0 : options_.grid, length, traced_.tiles.rows,
-                         traced_.tiles.columns);
+  const auto grid = PictureGrid::of(queries ? 0 : options_.grid, model_, traced_.tiles, length);
   std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> parts;
   for (int64_t i = 0; i < tiles * length; ++i) {
     groups[0].positions.push_back(i);
@@ -276,7 +275,7 @@ TraceScore RestoredRuns::restored_alone(const Cell& cell) const {
     auto& images = batch.rows[0].images;
     if (!images.empty()) {
       const auto first = images.front();
-      batch.pixels = runs_.batch.pixels.narrow(0, first, static_cast<int64_t>(images.size()));
+      batch.pixels = runs_.batch.pixels.narrow(first, static_cast<int64_t>(images.size()));
       for (auto& image : images) image -= first;
     }
     auto pass = model_.collate(batch);

@@ -31,7 +31,7 @@ ChosenCorruptions chosen_corruptions(const Vlm& vlm, const TraceQuery& query,
   if (chosen.text != "none" && !names)
     throw Error(kTracePlace, "no subject is given, so no words can be corrupted",
                 "name words of the prompt (--subject WORDS), or use --set text=none");
-  if (sees && vlm.model->num_image_tokens() == 0)
+  if (sees && !vlm.model->reads_pictures())
     throw Error(kTracePlace, "this model reads text only and does not accept pictures",
                 "omit the picture, or use a vision-language model");
   if (chosen.image != "none" && !sees)
@@ -126,8 +126,8 @@ TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& o
   traced.row.ids.insert(traced.row.ids.end(), traced.answer.begin(), traced.answer.end() - 1);
   PictureGrid grid;
   if (traced.sees() && image_tokens_have_places(model))
-    grid = PictureGrid(options.grid, model.num_image_tokens(), traced.tiles.rows,
-                       traced.tiles.columns);
+    grid = PictureGrid::of(options.grid, model, traced.tiles,
+                           model.image_tokens(traced.tiles.pixels[0]));
   const auto question = is_blank(query.question) ? query.prompt : query.question;
   const auto groups = token_groups(vlm, traced.row, question, query.subject, grid);
 

@@ -123,7 +123,11 @@ TEST_P(TraceTest, RestoredStatesGiveTheCleanRun) {
     EXPECT_EQ(residual.layers.front(), "language.embed");
     // The corrupted tokens themselves, before any layer.
     const auto corrupted = runs.corrupted == "text" ? "subject" : "image";
-    EXPECT_NEAR(residual.effects[residual.row(corrupted)].front().log_probability, total, 1e-4);
+    const auto first = residual.effects[residual.row(corrupted)].front().log_probability;
+    if (runs.corrupted == "image" && GetParam().name == std::string("qwen3_vl"))
+      EXPECT_NE(first, 0);  // DeepStack: features of the picture also enter later layers
+    else
+      EXPECT_NEAR(first, total, 1e-4);
     for (const char* component : {"attention", "mlp"}) {
       const auto& map = map_of(runs, Module::language, component);
       EXPECT_EQ(map.layers.front(), "language.block.0");

@@ -17,7 +17,6 @@ struct Gathered {
 Gathered gather(const Vlm& vlm, const std::vector<std::vector<TargetQuery>>& by_example,
                 bool end_of_answer) {
   Gathered all;
-  std::vector<at::Tensor> pixels;
   std::vector<int64_t> example_of_row, example_of_picture;
   for (size_t l = 0; l < by_example.size(); ++l) {
     if (by_example[l].empty()) continue;
@@ -26,8 +25,8 @@ Gathered gather(const Vlm& vlm, const std::vector<std::vector<TargetQuery>>& by_
     for (auto& row : own.batch.rows)
       for (auto& image : row.images) image += offset;
     if (own.batch.pixels.defined()) {
-      pixels.push_back(own.batch.pixels);
-      example_of_picture.resize(offset + own.batch.pixels.size(0), static_cast<int64_t>(l));
+      all.forced.batch.pixels.append(own.batch.pixels);
+      example_of_picture.resize(offset + own.batch.pixels.size(), static_cast<int64_t>(l));
     }
     example_of_row.resize(example_of_row.size() + own.batch.rows.size(), static_cast<int64_t>(l));
     auto& f = all.forced;
@@ -37,10 +36,8 @@ Gathered gather(const Vlm& vlm, const std::vector<std::vector<TargetQuery>>& by_
     f.answer_begin.insert(f.answer_begin.end(), own.answer_begin.begin(), own.answer_begin.end());
   }
   const auto device = vlm.model->device();
-  if (!pixels.empty()) {
-    all.forced.batch.pixels = at::cat(pixels);
+  if (!example_of_picture.empty())
     all.edit_index.picture = at::tensor(example_of_picture, at::kLong).to(device);
-  }
   all.edit_index.row = at::tensor(example_of_row, at::kLong).to(device);
   return all;
 }

@@ -18,7 +18,7 @@ Protocol edit_protocol(Protocol given, bool as_asked, const PromptOptions& promp
   protocol = for_editor(protocol, editor);
   auto options = prompting;
   options.bare |= options.pattern.empty() && bare;
-  const bool sees = processor.layout.num_image_tokens > 0;
+  const bool sees = processor.layout.reads_pictures();
   if (processor.wraps(sees)) protocol.image_locality_template = "{}";
   // The user's template also replaces the templates of captions.
   if (!options.pattern.empty()) protocol.captions.clear();
@@ -36,7 +36,7 @@ DefaultProbes default_probes_for(const Vlm& vlm, const std::vector<EditQuestion>
   DefaultProbes defaults;
   defaults.world = probe_world(vlm.folder);
   defaults.texts = probes;
-  defaults.pictures = vlm.model->num_image_tokens() > 0 ? probes : 0;
+  defaults.pictures = vlm.model->reads_pictures() ? probes : 0;
   for (const auto& edit : edits)
     for (const auto& one : edit.locality)
       (one.image.present() ? defaults.pictures : defaults.texts) = 0;
@@ -44,7 +44,7 @@ DefaultProbes default_probes_for(const Vlm& vlm, const std::vector<EditQuestion>
 }
 
 void check_pictures(const Vlm& vlm, const std::vector<EditQuestion>& edits) {
-  if (vlm.model->num_image_tokens() > 0) return;
+  if (vlm.model->reads_pictures()) return;
   for (const auto& edit : edits) {
     bool any = edit.image.present() || !edit.other_pictures.empty();
     for (const auto& one : edit.locality) any |= one.image.present();

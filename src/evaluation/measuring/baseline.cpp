@@ -34,8 +34,8 @@ std::string outputs_key(const Vlm& vlm, const Baseline& baseline, const ProbeBat
     if (forces) add(hash, batch.answers[r]);
     hash.update(group_name(baseline.queries[batch.probes[r]].group)).update(";");
   }
-  if (seen.pixels.defined()) {
-    const auto pixels = seen.pixels.contiguous();
+  for (const auto& picture : seen.pixels) {
+    const auto pixels = picture.contiguous();
     add(hash, pixels.sizes().vec());
     hash.update(pixels.data_ptr(), pixels.nbytes());
   }

@@ -51,6 +51,10 @@ nlohmann::json collect_demonstrations(const Vlm& vlm, const CollectJob& job) {
     progress.advance();
   }
   auto corpus = IkeCorpus::of(vlm, std::move(all), job.settings);
+  if (!Pictures(pictures).same_size())
+    throw Error("evaluation::demonstrations",
+                "the pictures of the demonstrations have different sizes",
+                "collect demonstrations without pictures (--set images=false)");
   if (!pictures.empty()) corpus.pictures = at::stack(pictures);
   nlohmann::json facts = {{"suite", job.suite->metadata()},
                           {"protocol", to_json(job.protocol, vlm)},

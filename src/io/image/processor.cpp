@@ -9,7 +9,9 @@
 #include <set>
 
 #include "io/error.h"
-#include "io/image/tiles.h"
+#include "io/image/processor_settings.h"
+#include "io/image/sizes/smart_resize.h"
+#include "io/image/sizes/tiles.h"
 #include "io/json/json.h"
 
 namespace emend {
@@ -17,25 +19,9 @@ namespace {
 
 using nlohmann::json;
 constexpr const char* kProcessorPlace = "io::image_processor";
-constexpr int64_t kMaxSide = 8192;
 constexpr int64_t kMostPixels = 178000000;  // about twice the limit of a picture that is read
 
-[[noreturn]] void unsupported(const std::string& path, const std::string& setting) {
-  throw Error(kProcessorPlace, fmt::format("'{}': {} is not supported", path, setting),
-              "emend pads, resizes, crops, rescales and normalizes like the processors of BLIP, "
-              "CLIP, LLaVA, SmolVLM and ResNetLlama");
-}
-
-int side(int64_t value, const std::string& path) {
-  if (value < 1 || value > kMaxSide)
-    throw Error(
-        kProcessorPlace,
-        fmt::format("'{}': a size of {} pixels is not between 1 and {}", path, value, kMaxSide),
-        "correct the size; models look at a few hundred pixels");
-  return static_cast<int>(value);
-}
-
-enum class Family { blip, siglip, clip, llava, idefics3, resnet };
+enum class Family { blip, siglip, clip, llava, llava_next, onevision, idefics3, qwen2_vl, resnet };
 
 // Whether a size is both sides of the result, so that pictures change their shape.
 bool stretches(Family family) {
@@ -45,10 +31,18 @@ bool stretches(Family family) {
 // Chooses by the class that wrote the file; a file without a class is BLIP's.
 Family family_of(const json& config, const std::string& path) {
   static const std::map<std::string, Family> known = {
-      {"BlipImageProcessor", Family::blip},        {"CLIPImageProcessor", Family::clip},
-      {"CLIPFeatureExtractor", Family::clip},      {"LlavaImageProcessor", Family::llava},
-      {"SiglipImageProcessor", Family::siglip},    {"Idefics3ImageProcessor", Family::idefics3},
-      {"SmolVLMImageProcessor", Family::idefics3}, {"ResNetLlamaImageProcessor", Family::resnet}};
+      {"BlipImageProcessor", Family::blip},
+      {"CLIPImageProcessor", Family::clip},
+      {"CLIPFeatureExtractor", Family::clip},
+      {"LlavaImageProcessor", Family::llava},
+      {"SiglipImageProcessor", Family::siglip},
+      {"Idefics3ImageProcessor", Family::idefics3},
+      {"SmolVLMImageProcessor", Family::idefics3},
+      {"ResNetLlamaImageProcessor", Family::resnet},
+      {"LlavaNextImageProcessor", Family::llava_next},
+      {"LlavaOnevisionImageProcessor", Family::onevision},
+      {"Qwen2VLImageProcessor", Family::qwen2_vl},
+      {"Qwen2_5_VLImageProcessor", Family::qwen2_vl}};
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     const auto full = json_get<std::string>(config, key, path);
@@ -57,29 +51,16 @@ Family family_of(const json& config, const std::string& path) {
       if (name.size() > backend.size() && name.ends_with(backend))
         name.resize(name.size() - backend.size());
     const auto found = known.find(name);
-    if (found == known.end()) unsupported(path, fmt::format("{} {}", key, full));
+    if (found == known.end()) unsupported_setting(path, fmt::format("{} {}", key, full));
     return found->second;
   }
   return Family::blip;
 }
 
-void read_sides(const json& size, const std::string& path, const char* name, int& width,
-                int& height) {
-  if (size.is_object()) {
-    for (const auto& [key, value] : size.items())
-      if (key != "height" && key != "width")
-        unsupported(path, fmt::format("{} with '{}'", name, key));
-    height = side(json_get<int64_t>(size, "height", path), path);
-    width = side(json_get<int64_t>(size, "width", path), path);
-  } else {
-    height = width = side(json_get<int64_t>({{name, size}}, name, path), path);
-  }
-}
-
 int read_longest_edge(const json& size, const std::string& path, const char* name) {
   if (!size.is_object() || size.size() != 1 || !size.contains("longest_edge"))
-    unsupported(path, fmt::format("{} other than 'longest_edge'", name));
-  return side(json_get<int64_t>(size, "longest_edge", path), path);
+    unsupported_setting(path, fmt::format("{} other than 'longest_edge'", name));
+  return pixel_side(json_get<int64_t>(size, "longest_edge", path), path);
 }
 
 // A single number is both sides for BLIP and SigLIP, and the shorter side for CLIP.
@@ -90,9 +71,9 @@ void read_size(const json& size, const std::string& path, Family family,
     if (size.is_object() && size.size() > 1)
       for (const auto& [key, value] : size.items())
         if (key != "shortest_edge" && !value.is_null())
-          unsupported(path, "size with 'shortest_edge' and '" + key + "'");
+          unsupported_setting(path, "size with 'shortest_edge' and '" + key + "'");
     const json edge = size.is_number() ? json{{"shortest_edge", size}} : size;
-    processor.shortest_edge = side(json_get<int64_t>(edge, "shortest_edge", path), path);
+    processor.shortest_edge = pixel_side(json_get<int64_t>(edge, "shortest_edge", path), path);
     return;
   }
   processor.shortest_edge = 0;
@@ -126,9 +107,13 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
                                  "image_mean", "image_std",      "do_convert_rgb"};
   if (family == Family::idefics3)
     known.insert({"do_image_splitting", "max_image_size"});
+  else if (family == Family::qwen2_vl)
+    known.insert({"min_pixels", "max_pixels", "patch_size", "temporal_patch_size", "merge_size"});
   else if (!stretches(family))
     known.insert("do_center_crop");
   if (family == Family::llava || family == Family::idefics3) known.insert("do_pad");
+  if (family == Family::llava_next || family == Family::onevision)
+    known.insert({"do_center_crop", "do_pad", "image_grid_pinpoints"});
   if (family == Family::resnet) known.insert("do_flip_channel_order");
   // These name the class that reads the file, or have no effect because their `do_` setting is off.
   static const std::set<std::string> harmless = {"image_processor_type",
@@ -145,6 +130,7 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
                                                  "image_seq_length",
                                                  "num_query_tokens",
                                                  "return_row_col_info",
+                                                 "aspect_ratio_setting",
                                                  "video_sampling",
                                                  "_valid_processor_keys",
                                                  "_processor_class",
@@ -154,13 +140,13 @@ void refuse_unknown(const json& config, const std::string& path, Family family) 
   for (const auto& [key, value] : config.items()) {
     if (known.count(key) || harmless.count(key)) continue;
     if (value.is_null() || (value.is_boolean() && !value.get<bool>())) continue;
-    unsupported(path, fmt::format("the setting '{}'", key));
+    unsupported_setting(path, fmt::format("the setting '{}'", key));
   }
   const bool square = stretches(family) || family == Family::idefics3;
   if (json_get_or<bool>(config, "default_to_square", square, path) != square)
-    unsupported(path, fmt::format("default_to_square {}", !square));
+    unsupported_setting(path, fmt::format("default_to_square {}", !square));
   auto format = json_get_or<std::string>(config, "data_format", "channels_first", path);
-  if (format != "channels_first") unsupported(path, "data_format " + format);
+  if (format != "channels_first") unsupported_setting(path, "data_format " + format);
 }
 
 void read_tiles(const json& config, const std::string& path, ImageProcessor& processor) {
@@ -201,6 +187,10 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   processor.width = processor.height = 384;
   if (family == Family::idefics3) {
     read_tiles(config, path, processor);
+  } else if (family == Family::llava_next || family == Family::onevision) {
+    read_resolutions(config, path, family == Family::llava_next, processor);
+  } else if (family == Family::qwen2_vl) {
+    read_factor(config, path, processor);
   } else if (family == Family::siglip) {
     processor.width = processor.height = 224;
     processor.mean = processor.std = {0.5, 0.5, 0.5};
@@ -221,14 +211,16 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   processor.do_normalize = json_get_or<bool>(config, "do_normalize", true, path);
   // Only read to check its type: every picture is RGB here, whatever the value is.
   json_get_or<bool>(config, "do_convert_rgb", true, path);
-  if (family != Family::idefics3 && config.contains("size") && !config["size"].is_null())
+  const bool own_size = family == Family::idefics3 || family == Family::qwen2_vl ||
+                        family == Family::llava_next || family == Family::onevision;
+  if (!own_size && config.contains("size") && !config["size"].is_null())
     read_size(config["size"], path, family, processor);
   const int64_t usual = family == Family::idefics3 ? 1 : family == Family::resnet ? 2 : 3;
   auto resample = json_get_or<int64_t>(config, "resample", usual, path);
   if (resample < 0 || resample > 3)
-    unsupported(path,
-                fmt::format("resample {} (supported: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic)",
-                            resample));
+    unsupported_setting(
+        path, fmt::format("resample {} (supported: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic)",
+                          resample));
   processor.resample = static_cast<Resample>(resample);
   processor.rescale_factor = json_get_or<double>(config, "rescale_factor", 1.0 / 255, path);
   processor.mean = read_channels(config, "image_mean", processor.mean, path);
@@ -265,6 +257,9 @@ Image ImageProcessor::framed(const Image& image) const {
     const int other = static_cast<int>(grown);
     become(
         resize(*now, upright ? shortest_edge : other, upright ? other : shortest_edge, resample));
+  } else if (do_resize && factor > 0) {
+    const auto size = smart_resize(now->width, now->height, factor, min_pixels, max_pixels);
+    become(resize(*now, size.width, size.height, resample));
   } else if (do_resize) {
     become(resize(*now, width, height, resample));
   }
@@ -273,6 +268,12 @@ Image ImageProcessor::framed(const Image& image) const {
 }
 
 Tiles ImageProcessor::tiles(const Image& image) const {
+  if (!pinpoints.empty()) {
+    std::vector<at::Tensor> each;
+    for (const auto& one : anyres_tiles(image, pinpoints, width, resample))
+      each.push_back(pixels(one));
+    return {pack_anyres(image.height, image.width, at::stack(each)).unsqueeze(0), 0, 0};
+  }
   if (tile == 0) return {pixels(framed(image)).unsqueeze(0), 0, 0};
   const auto cut = cut_into_tiles(image, do_resize ? longest_edge : 0, tile, split, resample);
   std::vector<at::Tensor> each;

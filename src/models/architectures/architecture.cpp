@@ -11,6 +11,7 @@
 #include "models/architectures/llama_lm.h"
 #include "models/architectures/llava.h"
 #include "models/architectures/minigpt4.h"
+#include "models/architectures/qwen_vl.h"
 #include "models/architectures/resnet_llama.h"
 #include "models/architectures/smolvlm.h"
 #include "models/config/json_fields.h"
@@ -30,6 +31,11 @@ constexpr Known kKnown[] = {
     {"Qwen2ForCausalLM", "qwen2", llama_architecture},
     {"Qwen3ForCausalLM", "qwen3", llama_architecture},
     {"LlavaForConditionalGeneration", "llava", llava_architecture},
+    {"Qwen2VLForConditionalGeneration", "qwen2_vl", qwen_vl_architecture},
+    {"Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl", qwen_vl_architecture},
+    {"Qwen3VLForConditionalGeneration", "qwen3_vl", qwen_vl_architecture},
+    {"LlavaNextForConditionalGeneration", "llava_next", llava_architecture},
+    {"LlavaOnevisionForConditionalGeneration", "llava_onevision", llava_architecture},
     {"Blip2ForConditionalGeneration", "blip-2", blip2_architecture},
     {"MiniGPT4ForConditionalGeneration", "minigpt4", minigpt4_architecture},
     {"SmolVLMForConditionalGeneration", "smolvlm", smolvlm_architecture},

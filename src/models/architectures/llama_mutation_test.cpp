@@ -1,8 +1,10 @@
-// Tests of the fixtures of Llama, LLaVA and SmolVLM: with each of these mistakes, the comparison
-// that the correct model passes must fail.
+// Tests of the fixtures of Llama, LLaVA, SmolVLM and Qwen-VL: with each of these mistakes, the
+// comparison that the correct model passes must fail.
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "models/testing/fixture.h"
 #include "models/testing/thread_guard.h"
@@ -107,17 +109,41 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
       of_field("/vision_feature_layer", 1, 0),
       of_field("/projector_hidden_act", "gelu", "gelu_new"),
       of_field("/projector_hidden_act", "relu", "gelu"),
+      of_text("mrope_section_reversed",
+              [](json& c) {
+                auto& rope = c["rope_parameters"];
+                if (!rope.contains("mrope_section") || c["model_type"] == "qwen3_vl_text")
+                  return false;
+                std::reverse(rope["mrope_section"].begin(), rope["mrope_section"].end());
+                return true;
+              }),
+      of_field("/vision_config/hidden_act", "silu", "gelu"),
+      llama_of_config("vision_rope_theta",
+                      [](json& c) {
+                        auto& vision = c["vision_config"];  // one frequency does not depend on it
+                        return vision.contains("rope_parameters") && vision["num_heads"] != 4 &&
+                               (vision["rope_parameters"]["rope_theta"] = 3.0, true);
+                      }),
+      of_field("/vision_config/window_size", 12, 6),
+      of_field("/vision_config/window_size", 7, 8),
+      of_field("/vision_config/fullatt_block_indexes", {1}, {0}),
+      of_field("/vision_config/fullatt_block_indexes", {0, 2}, {0, 1, 2}),
+      of_field("/vision_config/deepstack_visual_indexes", {0, 2}, {1, 2}),
+      of_field("/vision_config/deepstack_visual_indexes", {0, 1}, {0, 2}),
   };
   for (const char* norm :
        {"layers.0.input_layernorm.weight", "layers.0.post_attention_layernorm.weight",
         "model.norm.weight", "layers.0.self_attn.q_norm.weight", "layers.1.self_attn.k_norm.weight",
         "pre_layrnorm.weight", "layers.0.layer_norm2.weight",
-        "model.vision_model.post_layernorm.weight"})
+        "model.vision_model.post_layernorm.weight", "blocks.1.norm1.weight", "merger.ln_q.weight",
+        "visual.merger.norm.weight", "deepstack_merger_list.0.norm.weight"})
     all.push_back(llama_of_weights("unscaled", norm, one));
   for (const char* bias :
        {"self_attn.q_proj.bias", "self_attn.v_proj.bias", "self_attn.o_proj.bias",
         "mlp.gate_proj.bias", "mlp.down_proj.bias", "pre_layrnorm.bias", "self_attn.out_proj.bias",
-        "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias", "patch_embedding.bias"})
+        "mlp.fc1.bias", "mlp.fc2.bias", "linear_1.bias", "linear_2.bias", "patch_embedding.bias",
+        "blocks.0.attn.qkv.bias", "merger.mlp.0.bias", "patch_embed.proj.bias",
+        "deepstack_merger_list.0.linear_fc2.bias"})
     all.push_back(llama_of_weights("dropped", bias, llama_zero));
   // In attention without rotary positions, as in vision towers, a bias of the keys has no effect.
   all.push_back(llama_of_weights("dropped", "model.layers.0.self_attn.k_proj.bias", llama_zero));
@@ -128,7 +154,10 @@ std::vector<LlamaMutation> llama_mutations(const Fixture& fixture) {
                                  [](const at::Tensor& k) { return k.roll(k.size(0) / 2, 0); }));
   all.push_back(llama_of_weights("shifted", "embeddings.position_embedding.weight",
                                  [](const at::Tensor& p) { return p.roll(1, 0); }));
+  all.push_back(llama_of_weights("shifted", "pos_embed.weight",
+                                 [](const at::Tensor& p) { return p.roll(1, 0); }));
   all.push_back(llama_of_weights("dropped", "embeddings.class_embedding", llama_zero));
+  all.push_back(llama_of_weights("dropped", "image_newline", llama_zero));
   all.push_back(llama_of_weights("swapped", "modality_projection.proj.weight",
                                  [](const at::Tensor& p) { return p.roll(p.size(1) / 2, 1); }));
 
@@ -158,7 +187,10 @@ INSTANTIATE_TEST_SUITE_P(All, LlamaMutated,
                          ::testing::Values("llama/gqa", "llama/linear", "llama/biased",
                                            "llama/mistral", "llama/qwen2", "llama/qwen3",
                                            "llava/plain", "llava/full", "llava/siglip",
-                                           "smolvlm/plain", "smolvlm/tiles"),
+                                           "smolvlm/plain", "smolvlm/tiles", "qwen_vl/second",
+                                           "qwen_vl/second_5", "qwen_vl/second_5_windows",
+                                           "qwen_vl/third", "qwen_vl/third_deep",
+                                           "llava_anyres/next", "llava_anyres/onevision"),
                          fixtures::test_name);
 
 TEST_P(LlamaMutated, CorrectModelPasses) {
@@ -188,7 +220,9 @@ TEST(LlamaMutations, AreVisibleInTheLogits) {
   std::map<std::string, double> largest;
   for (const char* name :
        {"llama/gqa", "llama/linear", "llama/biased", "llama/qwen3", "llava/plain", "llava/full",
-        "llava/siglip", "smolvlm/plain", "smolvlm/tiles"}) {
+        "llava/siglip", "smolvlm/plain", "smolvlm/tiles", "qwen_vl/second", "qwen_vl/second_5",
+        "qwen_vl/second_5_windows", "qwen_vl/third", "qwen_vl/third_deep", "llava_anyres/next",
+        "llava_anyres/onevision"}) {
     const auto fixture = Fixture::open(name);
     const auto expected = fixture.tensor(fixture.main_case() + "/logits");
     for (const auto& mutation : llama_mutations(fixture)) {

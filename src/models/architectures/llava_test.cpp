@@ -188,8 +188,7 @@ TEST(LlavaConfig, RejectsFieldsThatAreNotImplemented) {
   EXPECT_THAT(refusal({{"projector_hidden_act", "mish"}}), HasSubstr("projector_hidden_act"));
   EXPECT_THAT(refusal({{"image_token_index", 999}}), HasSubstr("999 is not below vocab_size"));
   EXPECT_THAT(refusal({{"text_config", {{"model_type", "gemma"}}}}), HasSubstr("gemma"));
-  EXPECT_THAT(refusal({{"vision_config", {{"model_type", "pixtral"}}}}),
-              HasSubstr("pixtral"));
+  EXPECT_THAT(refusal({{"vision_config", {{"model_type", "pixtral"}}}}), HasSubstr("pixtral"));
   EXPECT_THAT(refusal({{"vision_config", {{"hidden_size", 25}}}}), HasSubstr("hidden_size is 25"));
   EXPECT_THAT(refusal({{"vision_config", {{"image_size", 4}}}}), HasSubstr("image_size is 4"));
 }

@@ -1,5 +1,5 @@
-// Real folders, as listings of their content (tools/reference/make_manifests.py and
-// make_llama_manifests.py), with weights that take no memory.
+// Real folders, as listings of their content (tools/reference/make_manifests.py,
+// make_llama_manifests.py and make_qwen_vl_manifests.py), with weights that take no memory.
 
 #include <gmock/gmock.h>
 
@@ -9,6 +9,7 @@
 #include "models/architectures/architecture.h"
 #include "models/config/blip2_config.h"
 #include "models/config/llava_config.h"
+#include "models/config/qwen_vl_config.h"
 #include "models/config/smolvlm_config.h"
 
 namespace emend {
@@ -75,12 +76,17 @@ const std::vector<std::string> kBlip2{
 const std::vector<std::string> kLlava{"llava-1.5-7b", "llava-1.5-7b-saved-again", "llava-1.5-13b",
                                       "llava-1.5-13b-saved-again"};
 const std::vector<std::string> kSmolVlm{"smolvlm-256m-instruct", "smolvlm2-500m-video-instruct"};
+const std::vector<std::string> kQwenVl{
+    "qwen2-vl-2b-instruct",   "qwen2-vl-2b-instruct-saved-again",
+    "qwen2.5-vl-3b-instruct", "qwen2.5-vl-3b-instruct-saved-again",
+    "qwen3-vl-2b-instruct",   "qwen3-vl-2b-instruct-saved-again"};
+const std::vector<std::string> kAnyres{"llava-v1.6-mistral-7b", "llava-onevision-qwen2-0.5b"};
 const std::vector<std::string> kText{"smollm2-135m", "smollm2-360m", "tinyllama-1.1b-chat",
                                      "vicuna-7b"};
 
 std::vector<std::string> all_manifests() {
   auto all = kBlip2;
-  for (const auto* more : {&kLlava, &kSmolVlm, &kText})
+  for (const auto* more : {&kLlava, &kSmolVlm, &kQwenVl, &kAnyres, &kText})
     all.insert(all.end(), more->begin(), more->end());
   return all;
 }
@@ -109,9 +115,29 @@ class Listed : public ::testing::TestWithParam<std::string> {
               "model.text_model.embed_tokens.weight",
               "model.text_model.layers.29.self_attn.k_proj.weight",
               "lm_head.weight"};
+    if (named("vl-")) {
+      const bool released = !named("again") && !named("qwen3");
+      const std::string tower = released ? "visual." : "model.visual.";
+      const std::string text = released ? "model." : "model.language_model.";
+      return {tower + "patch_embed.proj.weight",
+              tower + "blocks.23.attn.qkv.bias",
+              tower + (named("qwen3") ? "merger.norm.bias" : "merger.ln_q.weight"),
+              tower + (named("qwen3") ? "deepstack_merger_list.2.linear_fc2.bias"
+                                      : "merger.mlp.2.bias"),
+              text + "embed_tokens.weight",
+              text + "layers.27.self_attn.k_proj.weight",
+              text + "norm.weight"};
+    }
     if (!named("llava"))
       return {"model.embed_tokens.weight", "model.layers.21.self_attn.k_proj.weight",
               "model.layers.3.mlp.gate_proj.weight", "model.norm.weight"};
+    if (named("v1.6") || named("onevision"))
+      return {"image_newline",
+              "vision_tower.vision_model.embeddings.patch_embedding.weight",
+              "vision_tower.vision_model.encoder.layers.23.mlp.fc2.weight",
+              "vision_tower.vision_model.post_layernorm.weight",
+              "multi_modal_projector.linear_2.bias",
+              "language_model.model.layers.23.self_attn.o_proj.weight"};
     const std::string tower = named("again") ? "vision_tower." : "vision_tower.vision_model.";
     return {tower + "embeddings.class_embedding",
             tower + "pre_layrnorm.bias",
@@ -254,6 +280,62 @@ TEST_P(SmolVlmListed, AgreesWithItsConfig) {
   EXPECT_EQ(model->site("lm_head").out, 49280);
   EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
   EXPECT_EQ(model->find_sites(model->default_sites(Module::connector))[0].in, 12288);
+}
+
+class AnyresListed : public Listed {};
+INSTANTIATE_TEST_SUITE_P(All, AnyresListed, ::testing::ValuesIn(kAnyres), test_name);
+
+TEST_P(AnyresListed, AgreesWithItsConfig) {
+  const bool next = named("v1.6");
+  const auto c = LlavaConfig::parse(manifest.config);
+  EXPECT_EQ(c.pinpoints.size(), next ? 5u : 36u);
+  EXPECT_EQ(c.most_tiles, next ? 0 : 9);
+  EXPECT_EQ(c.text.rotary.theta, 1e6);
+  EXPECT_EQ(c.text.tied, !next);
+  const auto model = build(manifest);
+  const auto side = next ? 336 : 384;
+  const auto tokens = [&](int64_t height, int64_t width) {
+    const auto resolution = best_resolution(height, width, c.pinpoints);
+    const auto tiles = 1 + resolution[0] / side * (resolution[1] / side);
+    return model->image_tokens(pack_anyres(height, width, at::zeros({tiles, 3, side, side})));
+  };
+  // As the processors of transformers count them; the second grid of OneVision is reduced.
+  EXPECT_EQ(tokens(480, 640), next ? 2340 : 2929);
+  EXPECT_EQ(tokens(2000, 3000), next ? 2144 : 7329);
+  EXPECT_EQ(model->site("model.language_model.layers.3.mlp.up_proj").in, next ? 4096 : 896);
+}
+
+class QwenVlListed : public Listed {};
+INSTANTIATE_TEST_SUITE_P(All, QwenVlListed, ::testing::ValuesIn(kQwenVl), test_name);
+
+TEST_P(QwenVlListed, AgreesWithItsConfig) {
+  const bool third = named("qwen3"), windows = named("2.5");
+  const auto c = QwenVlConfig::parse(manifest.config);
+  EXPECT_EQ(c.vision.hidden, third ? 1024 : 1280);
+  EXPECT_EQ(c.vision.intermediate, third ? 4096 : windows ? 3420 : 5120);
+  EXPECT_EQ(c.vision.layers, third ? 24 : 32);
+  EXPECT_EQ(c.vision.side(), third ? 32 : 28);
+  EXPECT_EQ(c.vision.window, windows ? 4 : 0);
+  EXPECT_EQ(c.vision.position_side, third ? 48 : 0);
+  EXPECT_EQ(c.vision.deepstack.size(), third ? 3u : 0u);
+  EXPECT_EQ(c.text.rotary.theta, third ? 5e6 : 1e6);
+  EXPECT_EQ(c.text.rotary.sections,
+            third ? (std::vector<int64_t>{24, 20, 20}) : (std::vector<int64_t>{16, 24, 24}));
+  EXPECT_EQ(c.text.head_width, 128);
+  EXPECT_TRUE(c.text.tied);
+  EXPECT_EQ(c.image_token, 151655);
+  EXPECT_EQ(c.stop_tokens, std::vector<int64_t>{151645});
+  const auto model = build(manifest);
+  EXPECT_EQ(model->max_positions(), third ? 262144 : windows ? 128000 : 32768);
+  EXPECT_EQ(model->vocabulary(), 151936);
+  EXPECT_EQ(model->stages().size(), (third ? 24u : 32u) + 2 + (windows ? 38u : 30u));
+  EXPECT_EQ(model->image_tokens(at::empty({3, 224, 448})), third ? 7 * 14 : 8 * 16);
+  // With the names of any release.
+  const auto& down = model->site("model.language_model.layers.27.mlp.down_proj");
+  EXPECT_EQ(down.out, c.text.hidden);
+  EXPECT_EQ(model->site("visual.blocks.3.attn.proj").stage, 4u);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::connector)).size(), 2u);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
 }
 
 TEST(LlamaFolder, SmolLm2IsTextOnly) {

@@ -30,7 +30,7 @@ std::string ResNetLlama::default_sites(Module module) const {
 
 void ResNetLlama::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
   if (stage == 0)
-    pass.hidden = vision_.embed(pass.pixels);
+    pass.hidden = vision_.embed(pass.pixels.stacked());
   else if (stage < connector_)
     pass.hidden = vision_.block(stage - 1, pass.hidden, attachments);
   else if (stage == connector_)

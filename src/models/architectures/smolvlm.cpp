@@ -42,7 +42,7 @@ at::Tensor SmolVlm::put_together(const at::Tensor& x) const {
 
 void SmolVlm::run_stage(size_t stage, Pass& pass, const Attachments& attachments) const {
   if (stage == 0)
-    pass.hidden = vision_.embed(pass.pixels);
+    pass.hidden = vision_.embed(pass.pixels.stacked());
   else if (stage < norm_)
     pass.hidden = vision_.block(stage - 1, pass.hidden, attachments);
   else if (stage == norm_)

@@ -33,8 +33,10 @@ const std::string& build() {
 // All fields of a pass before the first stage.
 std::string content_of(const Pass& pass) {
   Hasher hash;
-  for (const auto* tensor : {&pass.pixels, &pass.ids, &pass.mask, &pass.segments, &pass.positions,
-                             &pass.image_positions, &pass.image_source, &pass.image_rows})
+  for (const auto& picture : pass.pixels) update_tensor(hash, picture);
+  for (const auto* tensor :
+       {&pass.ids, &pass.mask, &pass.segments, &pass.positions, &pass.rotary_positions,
+        &pass.image_positions, &pass.image_source, &pass.image_rows})
     update_tensor(hash, *tensor);
   return hash.hex();
 }
@@ -49,7 +51,14 @@ size_t first_changed_in_run(const Model& model, const Interventions& interventio
 
 StoreEntry flow_of(const Pass& pass) {
   StoreEntry entry{{{"hidden", pass.hidden}}, {}};
-  if (pass.attention.defined()) entry.tensors["attention"] = pass.attention;
+  if (pass.attention.defined()) {
+    entry.tensors["attention"] = pass.attention;
+    // Of the language module; before it, features belong to the connector, whose states are not
+    // stored.
+    if (pass.features.defined()) entry.tensors["features"] = pass.features;
+  }
+  if (!pass.picture_lengths.empty())
+    entry.tensors["picture_lengths"] = at::tensor(pass.picture_lengths, at::kLong);
   return entry;
 }
 
@@ -60,6 +69,12 @@ void set_flow(Pass& pass, const StoreEntry& entry, size_t next) {
   };
   pass.hidden = get("hidden");
   pass.attention = get("attention");
+  pass.features = get("features");
+  pass.picture_lengths.clear();
+  if (const auto found = entry.tensors.find("picture_lengths"); found != entry.tensors.end()) {
+    const auto* lengths = found->second.data_ptr<int64_t>();
+    pass.picture_lengths.assign(lengths, lengths + found->second.numel());
+  }
   pass.next = next;
 }
 
@@ -73,15 +88,16 @@ std::string store_key(const Vlm& vlm, const std::string& what) {
                      at::get_num_threads(), build());
 }
 
-at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store) {
-  if (pixels.dim() != 4 || pixels.size(0) != 1)
-    throw Error("models::prefix", "picture features need one picture, (1, 3, H, W)",
+at::Tensor picture_features(const Vlm& vlm, const Pictures& pixels, ActivationStore* store) {
+  if (pixels.size() != 1)
+    throw Error("models::prefix",
+                fmt::format("picture features need one picture, but there are {}", pixels.size()),
                 "encode one picture at a time");
   const auto& model = *vlm.model;
   std::string key;
   if (store) {
     Hasher content;
-    update_tensor(content, pixels);
+    update_tensor(content, pixels[0].unsqueeze(0));
     key = store_key(vlm, "features of picture " + content.hex());
     if (const auto entry = store->find(key))
       return entry->tensors.at("features").to(model.device());
@@ -93,6 +109,14 @@ at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, Activation
     model.run(pass, connector - 1);
   if (store) store->put(key, {{{"features", pass.hidden}}, {}});
   return pass.hidden;
+}
+
+void see_pictures(const Vlm& vlm, Pass& pass, ActivationStore* store) {
+  std::vector<at::Tensor> features;
+  for (int64_t i = 0; i < pass.pixels.size(); ++i)
+    features.push_back(picture_features(vlm, pass.pixels.narrow(i, 1), store));
+  pass.set_picture_states(features);
+  pass.next = vlm.model->first_stage(Module::connector);
 }
 
 Pass forward_until(const Vlm& vlm, const Batch& batch, size_t first,
@@ -120,11 +144,7 @@ Pass forward_until(const Vlm& vlm, const Batch& batch, size_t first,
     }
   }
   if (looks && changed >= connector && first >= connector) {
-    std::vector<at::Tensor> features;
-    for (int64_t i = 0; i < pass.pixels.size(0); ++i)
-      features.push_back(picture_features(vlm, pass.pixels.narrow(0, i, 1), store));
-    pass.hidden = at::cat(features);
-    pass.next = connector;
+    see_pictures(vlm, pass, store);
   }
   model.run(pass, first - 1, interventions);
   if (all_known) store->put(key, flow_of(pass));

@@ -13,8 +13,11 @@ std::string store_key(const Vlm& vlm, const std::string& what);
 
 // Returns the output of the vision module for one picture, (1, P, D), from the store if possible.
 // All pictures run through the vision module one by one, so that the bits of a picture's features
-// do not depend on the batch. pixels: (1, 3, H, W).
-at::Tensor picture_features(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store);
+// do not depend on the batch. pixels: one picture.
+at::Tensor picture_features(const Vlm& vlm, const Pictures& pixels, ActivationStore* store);
+
+// Sets a pass to the start of the connector, with the features of its pictures.
+void see_pictures(const Vlm& vlm, Pass& pass, ActivationStore* store);
 
 // Runs a batch up to stage `first` (exclusive) with `interventions` and without gradients.
 // Optimization steps, and the measurements before and after an edit, share the result. Request

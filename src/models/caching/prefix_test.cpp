@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(All, PrefixTest,
 // From every stage, without entries, with entries in memory, and with entries on disk: the bits are
 // those of a run without a store. The bundled model takes long, so it has only two of the edits.
 TEST_P(PrefixTest, EveryStageGivesTheBitsOfAFullRun) {
-  const Batch single{batch.pixels.slice(0, 0, 1), {batch.rows[0]}};
+  const Batch single{batch.pixels.narrow(0, 1), {batch.rows[0]}};
   for (const auto& of : {batch, single}) {
     const auto untouched = plain(of, {});
     auto warm = store();
@@ -128,7 +128,7 @@ TEST_P(PrefixTest, PadSidesAndBatchesHaveDifferentKeys) {
   auto fewer = batch;
   fewer.rows.resize(3);
   auto other = batch;
-  other.pixels = batch.pixels.flip(0).contiguous();
+  other.pixels = batch.pixels.stacked().flip(0);
   for (int round = 0; round < 2; ++round)
     for (const auto& of : {batch, fewer, other})
       for (auto pad : {PadSide::right, PadSide::left})
@@ -158,18 +158,18 @@ TEST_P(PrefixTest, FeaturesDoNotDependOnOtherPictures) {
     model().run(pass, model().first_stage(Module::connector) - 1);
     auto shared = store();
     for (int64_t i = 0; i < 3; ++i) {
-      const auto pixels = batch.pixels.narrow(0, i, 1);
+      const auto pixels = batch.pixels.narrow(i, 1);
       const auto mine = pass.hidden.narrow(0, i, 1);
       EXPECT_TRUE(at::equal(picture_features(vlm, pixels, nullptr), mine));
       EXPECT_TRUE(at::equal(picture_features(vlm, pixels, &shared), mine));
-      EXPECT_TRUE(at::equal(picture_features(vlm, pixels.clone(), &shared), mine));
+      EXPECT_TRUE(at::equal(picture_features(vlm, pixels.stacked(), &shared), mine));
       auto from_disk = store(0);
       EXPECT_TRUE(at::equal(picture_features(vlm, pixels, &from_disk), mine));
       EXPECT_EQ(from_disk.counts().disk_hits, 1);
     }
     EXPECT_EQ(shared.counts().memory_hits, 3);
     EXPECT_EQ(shared.counts().misses, 3);
-    auto turned = model().collate({batch.pixels.flip(0).contiguous(), batch.rows});
+    auto turned = model().collate({batch.pixels.stacked().flip(0), batch.rows});
     model().run(turned, model().first_stage(Module::connector) - 1);
     EXPECT_TRUE(at::equal(turned.hidden.flip(0), pass.hidden));
   }
@@ -190,10 +190,10 @@ TEST_P(PrefixTest, BatchedPicturesDifferOnlyByRounding) {
                            tolerance));
   // The picture out of scope has the bits without the edit.
   EXPECT_TRUE(at::equal(apart.hidden.narrow(0, 0, 1),
-                        picture_features(vlm, batch.pixels.narrow(0, 0, 1), nullptr)));
+                        picture_features(vlm, batch.pixels.narrow(0, 1), nullptr)));
   EXPECT_FALSE(at::allclose(
       apart.hidden[1].to(at::kFloat),
-      picture_features(vlm, batch.pixels.narrow(0, 1, 1), nullptr)[0].to(at::kFloat), 1e-2, 1e-2));
+      picture_features(vlm, batch.pixels.narrow(1, 1), nullptr)[0].to(at::kFloat), 1e-2, 1e-2));
   EXPECT_THROW(forward_until(vlm, batch, connector, scoped), Error);
 }
 

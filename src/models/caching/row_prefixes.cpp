@@ -26,9 +26,9 @@ Pass run_row_prefixes(const Vlm& vlm, const Batch& batch, const std::vector<int6
   model.run(prefix, model.stages().size() - 2, interventions);
 
   auto pass = model.collate(rest, PadSide::right);
-  const auto offset = at::tensor(begins, at::kLong).to(model.device()).unsqueeze(1);
-  pass.positions = at::where(pass.positions >= 0, pass.positions + offset, pass.positions);
-  pass.mask = at::cat({prefix.mask.logical_and(offset > 0), pass.mask}, 1);
+  const auto offset = at::tensor(begins, at::kLong).to(model.device());
+  pass.continue_after(offset, prefix.rotary_positions);
+  pass.mask = at::cat({prefix.mask.logical_and(offset.unsqueeze(1) > 0), pass.mask}, 1);
   pass.cache = prefix.cache;
   pass.next = language;
   return pass;

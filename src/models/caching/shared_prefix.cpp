@@ -106,8 +106,10 @@ std::optional<SharedPrefix> share_prefixes(const Vlm& vlm, const Batch& batch,
   const auto group = at::tensor(group_of, at::kLong).to(device);
   auto& pass = shared.pass;
   pass = model.collate(rest, pad);
-  const auto offset = at::tensor(begins, at::kLong).to(device).unsqueeze(1);
-  pass.positions = at::where(pass.positions >= 0, pass.positions + offset, pass.positions);
+  pass.continue_after(at::tensor(begins, at::kLong).to(device),
+                      beginnings.rotary_positions.defined()
+                          ? beginnings.rotary_positions.index_select(1, group)
+                          : at::Tensor());
   pass.mask = at::cat({beginnings.mask.index_select(0, group), pass.mask}, 1);
   pass.cache = std::make_shared<KvCache>();
   for (const auto& keys : beginnings.cache->keys)

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <set>
 
 #include "io/error.h"
 
@@ -49,22 +50,65 @@ void read_longrope(const JsonFields& json, RotaryConfig& c) {
 }
 
 // Newer releases replaced `rope_theta` and `rope_scaling` by `rope_parameters`.
-RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positions) {
-  const char* where = config.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
+const char* rope_field(const JsonFields& config) {
+  return config.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
+}
+
+// The axes of Qwen-VL's positions. Its rope type `mrope` is the default type with several axes.
+void read_sections(const JsonFields& config, bool interleaved, RotaryConfig& c) {
+  const auto* where = rope_field(config);
   const auto json = config.object(where);
-  json.expect_only({"type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings",
-                    "low_freq_factor", "high_freq_factor", "beta_fast", "beta_slow", "truncate",
-                    "mscale", "mscale_all_dim", "attention_factor", "short_factor", "long_factor",
-                    "partial_rotary_factor"});
+  c.sections = json.ids("mrope_section");
+  if (c.sections.empty())
+    c.sections = interleaved ? std::vector<int64_t>{24, 20, 20} : std::vector<int64_t>{16, 24, 24};
+  json.expect_flag("mrope_interleaved", interleaved);
+  c.interleaved = interleaved;
+  int64_t sum = 0;
+  bool fits = c.sections.size() == 3;
+  for (auto section : c.sections) {
+    fits = fits && section >= 0 && section <= c.width;
+    sum += fits ? section : 0;
+  }
+  if (!fits || sum != c.width / 2)
+    throw Error("models::config",
+                fmt::format("{}.mrope_section is [{}], but a head has {} frequencies", where,
+                            fmt::join(c.sections, ", "), c.width / 2),
+                "three numbers must add up to half of the head size; correct config.json");
+}
+
+RotaryConfig rotary(const JsonFields& config, int64_t width, int64_t max_positions, bool axes,
+                    double theta) {
+  const char* where = rope_field(config);
+  const auto json = config.object(where);
+  std::set<std::string> known = {"type",
+                                 "rope_type",
+                                 "rope_theta",
+                                 "factor",
+                                 "original_max_position_embeddings",
+                                 "low_freq_factor",
+                                 "high_freq_factor",
+                                 "beta_fast",
+                                 "beta_slow",
+                                 "truncate",
+                                 "mscale",
+                                 "mscale_all_dim",
+                                 "attention_factor",
+                                 "short_factor",
+                                 "long_factor",
+                                 "partial_rotary_factor"};
+  if (axes) known.insert({"mrope_section", "mrope_interleaved"});
+  json.expect_only(known);
   config.number("partial_rotary_factor", 1, 1, 1);
   json.number("partial_rotary_factor", 1, 1, 1);
   config.expect_flag("rope_interleaved", false);
   RotaryConfig c;
+  c.theta = theta;
   c.width = width;
   c.theta = json.number("rope_theta", config.number("rope_theta", c.theta, 1, kLargestSize), 1,
                         kLargestSize);
   const auto named = json.string("rope_type");
-  c.kind = kind_of(named ? *named : json.string("type").value_or("default"), where);
+  const auto kind = named ? *named : json.string("type").value_or("default");
+  c.kind = axes && kind == "mrope" ? Kind::plain : kind_of(kind, where);
   if (c.kind == Kind::plain) return c;
 
   c.trained = max_positions;
@@ -129,18 +173,19 @@ bool has_sliding_window(const JsonFields& json, const std::string& type) {
   return type != "llama" && json.boolean("use_sliding_window", false);
 }
 
-}  // namespace
-
-LlamaConfig LlamaConfig::parse(const JsonFields& json) {
-  auto c = model_type_defaults(json);
-  const auto type = json.string("model_type").value_or("llama");
+// `type`: llama, mistral, qwen2 or qwen3. `axes`: rotary positions have three axes (Qwen-VL).
+LlamaConfig parse_decoder(const JsonFields& json, LlamaConfig c, const std::string& type,
+                          bool axes) {
   json.expect_absent("quantization_config");
   c.vocabulary = json.integer("vocab_size", c.vocabulary, 1, kMaxDimension);
   c.hidden = json.integer("hidden_size", c.hidden, 1, kMaxDimension);
   c.intermediate = json.integer("intermediate_size", c.intermediate, 1, kMaxDimension);
   c.layers = json.integer("num_hidden_layers", c.layers, 0, 4096);
   c.heads = json.integer("num_attention_heads", c.heads, 1, kMaxDimension);
-  const bool shared = type == "mistral" && !json.has("num_key_value_heads");
+  // In transformers, an absent field is the default of Mistral and Qwen-VL, and null is
+  // num_attention_heads.
+  const bool shared = (type == "mistral" || axes) && !json.has("num_key_value_heads") &&
+                      !(axes && json.is_null("num_key_value_heads"));
   c.key_value_heads =
       json.integer("num_key_value_heads", shared ? c.key_value_heads : c.heads, 1, kMaxDimension);
   const auto equal_share = std::max<int64_t>(1, c.hidden / c.heads);
@@ -160,13 +205,42 @@ LlamaConfig LlamaConfig::parse(const JsonFields& json) {
   if (c.head_width % 2 != 0)
     throw Error("models::config", fmt::format("the head size {} is odd", c.head_width),
                 "rotary position embeddings require an even head size");
-  c.rotary = emend::rotary(json, c.head_width, c.max_positions);
+  c.rotary = rotary(json, c.head_width, c.max_positions, axes, c.rotary.theta);
   if (c.rotary.kind == Kind::linear || c.rotary.kind == Kind::dynamic)
     c.max_positions = static_cast<int64_t>(static_cast<double>(c.max_positions) *
                                            std::clamp(c.rotary.factor, 1.0, 1e6));
   if (has_sliding_window(json, type))
     c.max_positions =
         std::min(c.max_positions, json.integer("sliding_window", 4096, 2, kMaxDimension));
+  return c;
+}
+
+}  // namespace
+
+LlamaConfig LlamaConfig::parse(const JsonFields& json) {
+  return parse_decoder(json, model_type_defaults(json), json.string("model_type").value_or("llama"),
+                       /*axes=*/false);
+}
+
+LlamaConfig LlamaConfig::parse_qwen_vl(const JsonFields& json, const std::string& type) {
+  const auto own = json.string("model_type").value_or(type);
+  if (own != type && own != type + "_text")
+    json.refuse("model_type", fmt::format("{} or {}_text", type, type));
+  const bool third = type == "qwen3_vl";
+  LlamaConfig c;
+  c.vocabulary = third ? 151936 : 152064;
+  c.hidden = third ? 4096 : 8192;
+  c.intermediate = third ? 22016 : 29568;
+  c.layers = third ? 32 : 80;
+  c.heads = third ? 32 : 64;
+  c.key_value_heads = third ? 32 : 8;
+  c.max_positions = third ? 128000 : 32768;
+  c.eps = third ? 1e-6 : 1e-5;
+  c.rotary.theta = third ? 500000 : 1000000;
+  c.qkv_bias = !third;
+  c.qk_norm = third;
+  c = parse_decoder(json, c, third ? "qwen3" : "qwen2", /*axes=*/true);
+  read_sections(json, /*interleaved=*/third, c.rotary);
   return c;
 }
 
@@ -181,6 +255,8 @@ std::string LlamaConfig::canonical() const {
       fmt::join(r.long_factors, ","));
   if (qkv_bias && !out_bias) text += ";no_out_bias";
   if (qk_norm) text += ";qk_norm";
+  if (!r.sections.empty())
+    text += fmt::format(";mrope {}{}", fmt::join(r.sections, ","), r.interleaved ? "i" : "");
   return text;
 }
 

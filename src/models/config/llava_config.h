@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "io/image/sizes/anyres.h"
 #include "models/config/llama_config.h"
 #include "models/config/vision_config.h"
 
@@ -25,7 +26,8 @@ struct ClipVisionConfig : VisionTransformerConfig {
   }
 };
 
-// Defaults are those of transformers' LlavaConfig: LLaVA 1.5.
+// LLaVA 1.5, LLaVA-NeXT and LLaVA-OneVision. Defaults are those of transformers' LlavaConfig; parse
+// uses those of the model type.
 struct LlavaConfig {
   ClipVisionConfig vision;
   LlamaConfig text;
@@ -37,12 +39,15 @@ struct LlavaConfig {
   bool first_position = false;
   bool projector_bias = true;  // multimodal_projector_bias
   Activation projector_activation = Activation::gelu;
+  GridPinpoints pinpoints;  // image_grid_pinpoints: pictures of any resolution; empty: LLaVA 1.5
+  int64_t most_tiles = 0;   // vision_aspect_ratio anyres_max_N (OneVision): N
 
+  bool any_resolution() const { return !pinpoints.empty(); }
   // The number of blocks of the vision tower that run.
   int64_t vision_blocks() const;
   // The feature layers before the last one, without duplicates and in increasing order.
   std::vector<int64_t> kept_layers() const;
-  // The number of positions of a picture.
+  // The number of positions of a picture, or of a tile.
   int64_t num_image_tokens() const { return vision.positions() - (first_position ? 0 : 1); }
 
   // Throws emend::Error, which names field and value, if a field is malformed or not implemented.

@@ -42,19 +42,46 @@ void check_ids(const Row& row, size_t index, int64_t vocabulary) {
     refuse_row(index, "has a negative segment");
 }
 
-void check_images(const Row& row, size_t index, int64_t images, int64_t slots_each) {
-  if (slots_each == 0 && !row.images.empty())
+// The number of image tokens of each picture.
+std::vector<int64_t> count_image_tokens(const Model& model, const Pictures& pixels) {
+  if (model.num_image_tokens() != Model::kVariable && pixels.defined() && !pixels.same_size())
+    throw Error("models::request", "the pictures of a batch have different sizes",
+                "use one picture per batch; this model does not resize pictures");
+  std::vector<int64_t> counts;
+  for (const auto& picture : pixels) counts.push_back(model.image_tokens(picture));
+  return counts;
+}
+
+void check_images(const Row& row, size_t index, const Model& model,
+                  const std::vector<int64_t>& image_tokens) {
+  if (!model.reads_pictures() && !row.images.empty())
     refuse_row(index, "has a picture, but this model reads text only");
+  const auto images = static_cast<int64_t>(image_tokens.size());
+  int64_t expected = 0;
+  for (int64_t image : row.images) {
+    if (image < 0 || image >= images)
+      refuse_row(index, fmt::format("uses image {}, but the batch has {} images", image, images));
+    expected += image_tokens[static_cast<size_t>(image)];
+  }
   const int64_t tokens = std::count(row.ids.begin(), row.ids.end(), kImageToken);
-  const int64_t expected = static_cast<int64_t>(row.images.size()) * slots_each;
+  const bool variable = model.num_image_tokens() == Model::kVariable;
   if (tokens != expected)
     refuse_row(index,
                fmt::format("has {} image tokens for {} images, expected {}", tokens,
                            row.images.size(), expected),
-               fmt::format("one image has {} image tokens", slots_each));
-  for (int64_t image : row.images)
-    if (image < 0 || image >= images)
-      refuse_row(index, fmt::format("uses image {}, but the batch has {} images", image, images));
+               variable ? "the number of image tokens depends on the size of the picture"
+                        : fmt::format("one image has {} image tokens", model.num_image_tokens()));
+}
+
+// (A, T) of each row -> (A, B, length), with 0 for padding.
+at::Tensor padded_rotary(const std::vector<at::Tensor>& rows, int64_t length, PadSide pad) {
+  std::vector<at::Tensor> padded;
+  for (const auto& row : rows) {
+    const auto missing = length - row.size(1);
+    const int64_t before = pad == PadSide::left ? missing : 0;
+    padded.push_back(at::constant_pad_nd(row, {before, missing - before}));
+  }
+  return at::stack(padded, 1);
 }
 
 at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef shape) {
@@ -66,7 +93,9 @@ at::Tensor vector_tensor(const std::vector<int64_t>& values, at::IntArrayRef sha
 Pass Model::collate(const Batch& batch, PadSide pad) const {
   if (batch.rows.empty())
     throw Error("models::begin", "the batch has no rows", "add at least one prompt");
-  const int64_t images = batch.pixels.defined() ? batch.pixels.size(0) : 0;
+  const auto image_tokens = count_image_tokens(*this, batch.pixels);
+  const int64_t most =
+      image_tokens.empty() ? 0 : *std::max_element(image_tokens.begin(), image_tokens.end());
   const int64_t rows = batch.rows.size();
   size_t longest = 0;
   bool segmented = false;
@@ -79,12 +108,14 @@ Pass Model::collate(const Batch& batch, PadSide pad) const {
   std::vector<int64_t> ids(rows * length, 0), segments(rows * length, 0);
   std::vector<int64_t> positions(rows * length, -1), image_positions, sources, users,
       prompt_lengths;
+  std::vector<at::Tensor> rotary;
   auto mask = at::zeros({rows, length}, at::kBool);
   for (int64_t r = 0; r < rows; ++r) {
     const auto& row = batch.rows[r];
     check_ids(row, r, vocabulary());
-    check_images(row, r, images, num_image_tokens());
+    check_images(row, r, *this, image_tokens);
     const auto counted = count_positions(row);
+    rotary.push_back(rotary_positions(row, counted, batch.pixels));
     const int64_t needed = 1 + *std::max_element(counted.begin(), counted.end());
     if (needed > max_positions())
       refuse_row(
@@ -97,13 +128,13 @@ Pass Model::collate(const Batch& batch, PadSide pad) const {
     std::copy(row.segments.begin(), row.segments.end(), segments.begin() + begin);
     std::copy(counted.begin(), counted.end(), positions.begin() + begin);
     std::fill_n(mask.data_ptr<bool>() + begin, row.ids.size(), true);
-    int64_t filled = 0;
+    int64_t filled = 0;  // of the image tokens of the next image
+    auto image = row.images.begin();
     for (size_t i = 0; i < row.ids.size(); ++i) {
       if (row.ids[i] != kImageToken) continue;
       image_positions.push_back(begin + static_cast<int64_t>(i));
-      sources.push_back(row.images[filled / num_image_tokens()] * num_image_tokens() +
-                        filled % num_image_tokens());
-      ++filled;
+      sources.push_back(*image * most + filled);
+      if (++filled == image_tokens[static_cast<size_t>(*image)]) ++image, filled = 0;
     }
     for (int64_t image : row.images) users.insert(users.end(), {image, r});
     const auto size = static_cast<int64_t>(row.ids.size());
@@ -116,6 +147,8 @@ Pass Model::collate(const Batch& batch, PadSide pad) const {
   Pass pass;
   // Pictures that no row uses are not encoded; a pass without pictures is text only.
   if (!users.empty()) pass.pixels = batch.pixels.to(device());
+  if (rotary.front().defined())
+    pass.rotary_positions = padded_rotary(rotary, length, pad).to(device());
   pass.ids = vector_tensor(ids, {rows, length}).to(device());
   pass.mask = mask.to(device());
   if (segmented) pass.segments = vector_tensor(segments, {rows, length}).to(device());

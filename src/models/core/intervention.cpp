@@ -77,8 +77,7 @@ Batch apply_requests(const Batch& batch, const Interventions& interventions) {
         throw Error("models::request",
                     "the scope of an intervention must have one value for each row of the batch",
                     "set `rows` to one value for each row");
-      const auto count = [](const Batch& b) { return b.pixels.defined() ? b.pixels.size(0) : 0; };
-      if (count(changed) < count(result))
+      if (changed.pixels.size() < result.pixels.size())
         throw Error("models::request",
                     "a request intervention on some rows must keep the images of the others",
                     "change only the images of rows in scope");

@@ -114,7 +114,7 @@ at::Tensor scope_of(const std::vector<bool>& rows, bool of_images, const Pass& p
                 fmt::format("the scope of an intervention has {} values, but the batch has {} rows",
                             rows.size(), pass.ids.size(0)),
                 "set one value for each row");
-  const int64_t count = of_images ? pass.pixels.size(0) : pass.ids.size(0);
+  const int64_t count = of_images ? pass.pixels.size() : pass.ids.size(0);
   auto scope = at::zeros({count}, at::kBool);
   auto* in = scope.data_ptr<bool>();
   if (!of_images) {
@@ -212,9 +212,14 @@ void Model::run(Pass& pass, size_t last, const Interventions& interventions) con
   if (pass.next > last) return;
 
   const auto plan = this->plan(pass, last, interventions);
-  if (!pass.batched_pictures && stages_[pass.next].module == Module::vision_tower) {
+  const bool same_size = !pass.pixels.defined() || pass.pixels.same_size();
+  const auto alone = [&](size_t stage) {
+    const auto module = stages_[stage].module;
+    return module == Module::vision_tower || (!same_size && module == Module::connector);
+  };
+  if (!pass.batched_pictures && alone(pass.next)) {
     size_t seen = pass.next;
-    while (seen < last && stages_[seen + 1].module == Module::vision_tower) ++seen;
+    while (seen < last && alone(seen + 1)) ++seen;
     run_pictures(pass, seen, plan);
   }
   run_stages(pass, last, plan);
@@ -232,26 +237,29 @@ void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
 
 // Runs one picture through all stages before the next one, so that only the final outputs are kept.
 void Model::run_pictures(Pass& pass, size_t last, const Plan& plan) const {
-  std::vector<at::Tensor> hidden;
-  for (int64_t i = 0; i < pass.pixels.size(0); ++i) {
-    // A copy with the layout of a single picture, because kernels can depend on alignment.
-    const auto alone = [i](const at::Tensor& all) {
-      return all.defined() ? all.narrow(0, i, 1).clone(at::MemoryFormat::Contiguous) : all;
-    };
+  std::vector<at::Tensor> states;
+  for (int64_t i = 0; i < pass.pixels.size(); ++i) {
     Pass picture = pass;
-    picture.pixels = alone(pass.pixels);
-    picture.hidden = alone(pass.hidden);
+    picture.pixels = pass.pixels.narrow(i, 1);
+    picture.picture_lengths.clear();
+    if (pass.hidden.defined()) {
+      auto own = pass.hidden.narrow(0, i, 1);
+      if (!pass.picture_lengths.empty())
+        own = own.narrow(1, 0, pass.picture_lengths[static_cast<size_t>(i)]);
+      // A copy with the layout of a single picture, because kernels can depend on alignment.
+      picture.hidden = own.clone(at::MemoryFormat::Contiguous);
+    }
     run_stages(picture, last, for_picture(plan, i));
-    hidden.push_back(picture.hidden);
+    states.push_back(picture.hidden);
   }
-  pass.hidden = at::cat(hidden);
+  pass.set_picture_states(states);
   pass.next = last + 1;
 }
 
-// The interventions for one picture in the vision module: their scope is all or nothing.
+// The interventions for one picture: their scope is all or nothing.
 Model::Plan Model::for_picture(const Plan& plan, int64_t picture) const {
   const auto acts = [&](size_t stage, const at::Tensor& rows) {
-    return stages_[stage].module == Module::vision_tower &&
+    return stages_[stage].module != Module::language &&
            (!rows.defined() || rows[picture].item<bool>());
   };
   Plan own;

@@ -56,15 +56,27 @@ class Model {
   // Runs the stages pass.next to last (inclusive) with the interventions, whose request
   // interventions the caller of `collate` has applied. A text-only pass skips vision and connector.
   // Pictures run through the vision module one by one, so that the bits of a picture's features do
-  // not depend on the batch.
+  // not depend on the batch. Pictures of different sizes also run through the connector one by one,
+  // so that no stage gets padding.
   void run(Pass& pass, const Interventions& interventions = {}) const;
   void run(Pass& pass, size_t last, const Interventions& interventions = {}) const;
 
   // The embedding table of tokens: (V, D), as stored.
   virtual at::Tensor word_embeddings() const = 0;
 
-  // The number of positions of one image (0 for a text-only model), and the vocabulary size.
+  // The number of image tokens of one picture, or of a tile: 0 for a text-only model, and
+  // kVariable if it depends on the size of the picture.
   virtual int64_t num_image_tokens() const = 0;
+  static constexpr int64_t kVariable = -1;
+  bool reads_pictures() const { return num_image_tokens() != 0; }
+  // The number of image tokens of this preprocessed picture.
+  virtual int64_t image_tokens(const at::Tensor& /*picture*/) const { return num_image_tokens(); }
+  // The places in the picture that `count` positions of its state show, as row and column of their
+  // centers from 0 to 1: (count, 2) float64; NaN: a position that shows no place. Undefined: the
+  // positions are a square grid, row by row, after an optional class token, or they have no places
+  // (the queries of a Q-Former).
+  virtual at::Tensor places(const at::Tensor& /*picture*/, int64_t /*count*/) const { return {}; }
+  // The vocabulary size.
   virtual int64_t vocabulary() const = 0;
   // The maximum length of a row.
   virtual int64_t max_positions() const = 0;
@@ -82,6 +94,12 @@ class Model {
   void add_stages(const std::string& name, Module module, int64_t count);
   // Adds the stages of run_language_stage.
   void add_language_stages(int64_t blocks);
+  // The rotary positions of a row, (A, T) int64, if they have several axes; undefined: `positions`,
+  // which are counted without padding.
+  virtual at::Tensor rotary_positions(const Row& /*row*/, const std::vector<int64_t>& /*positions*/,
+                                      const Pictures& /*pixels*/) const {
+    return {};
+  }
   // Runs one stage on pass.hidden. The head runs only at pass.logit_positions, if that is set.
   virtual void run_stage(size_t stage, Pass& pass, const Attachments& attachments) const = 0;
 

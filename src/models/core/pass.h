@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "models/core/pictures.h"
+
 namespace emend {
 
 // The id of an image token in a row, which one image feature replaces. It is independent of the
@@ -26,7 +28,7 @@ struct Row {
 };
 
 struct Batch {
-  at::Tensor pixels;  // (N, 3, H, W) float32, preprocessed; undefined if no row has an image
+  Pictures pixels;  // the preprocessed pictures; empty if no row has an image
   std::vector<Row> rows;
 };
 
@@ -44,20 +46,25 @@ struct KvCache {
 // stage boundary, and a model can resume from it.
 struct Pass {
   // Constant during the pass.
-  at::Tensor pixels;           // (N, 3, H, W)
-  at::Tensor ids;              // (B, T) int64; kImageToken at image positions, 0 for padding
-  at::Tensor mask;             // (B, T) bool; false for padding
-  at::Tensor segments;         // (B, T) int64, or undefined if all are 0
-  at::Tensor positions;        // (B, T) int64; positions in the row without padding, -1 for padding
+  Pictures pixels;       // N pictures
+  at::Tensor ids;        // (B, T) int64; kImageToken at image positions, 0 for padding
+  at::Tensor mask;       // (B, T) bool; false for padding
+  at::Tensor segments;   // (B, T) int64, or undefined if all are 0
+  at::Tensor positions;  // (B, T) int64; positions in the row without padding, -1 for padding
+  // (A, B, T) int64: the positions that rotary embeddings use, if they have several axes (time, row
+  // and column of a picture's token); undefined: `positions`.
+  at::Tensor rotary_positions;
   at::Tensor prompt_lengths;   // (B) int64, without padding; see Row
   at::Tensor image_positions;  // (S) int64: positions in the flattened (B * T) of image tokens
-  // (S) int64: the image features for `image_positions`, as indices into the flattened (N * Q).
+  // (S) int64: the image features for `image_positions`, as indices into the flattened (N * Q),
+  // where Q is the largest number of image tokens of a picture.
   at::Tensor image_source;
   at::Tensor image_rows;  // (S', 2) int64: pairs (image, row) for each use of an image
   // (K) int64: positions in (B * T) whose logits are computed; undefined: all.
   at::Tensor logit_positions;
   // All pictures run through the vision module at once, which trains small models faster, but the
-  // bits then depend on the batch.
+  // bits then depend on the batch. The states of smaller pictures have padding at the end, which no
+  // image token shows, so its gradient is zero.
   bool batched_pictures = false;
   // Set during generation; mask and segments then include the cached positions: (B, cached + T).
   std::shared_ptr<KvCache> cache;
@@ -67,11 +74,24 @@ struct Pass {
   // The residual stream after the last stage that ran; after the head, the logits: (B, T, V), or
   // (K, V) if `logit_positions` is set.
   at::Tensor hidden;
-  at::Tensor features;   // (N, P, D) vision features, an input of the connector
+  // Before the language module, if the pictures have different sizes: the number of positions of
+  // each picture in `hidden`, whose rows end with padding. Empty: all positions.
+  std::vector<int64_t> picture_lengths;
+  // Before the language module: (N, P, D) vision features, an input of the connector. In it:
+  // features (B, T, L * H) that blocks add to the residual stream (DeepStack), zero outside of
+  // image tokens, or undefined.
+  at::Tensor features;
   at::Tensor attention;  // (B, 1, T, S) added to the attention scores of language blocks
   size_t next = 0;       // index of the next stage
 
   const at::Tensor& logits() const { return hidden; }
+  // Sets `hidden` and `picture_lengths` from the states of single pictures, (1, P, D) each.
+  void set_picture_states(const std::vector<at::Tensor>& states);
+  // Moves the positions of rows of text behind their prefixes. lengths: (B) of the prefixes;
+  // prefix_rotary: their rotary positions (A, B, T'), or undefined.
+  void continue_after(const at::Tensor& lengths, const at::Tensor& prefix_rotary);
+  // Before the language module: the mean of each picture's states, (N, D).
+  at::Tensor mean_picture_states() const;
 };
 
 }  // namespace emend

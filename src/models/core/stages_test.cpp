@@ -80,10 +80,14 @@ TEST_P(Stages, ResumingRunsNoEarlierStage) {
     auto pass = model->collate(mixed_batch(fixture));
     if (cut > 0) model->run(pass, cut - 1);
     model->run(pass, counter.observers);
-    // Vision stages run once for each picture, the others once.
+    // Vision stages run once for each picture, as does the connector for pictures of different
+    // sizes. The others run once.
     const auto times = [&](size_t stage) -> int64_t {
       if (stage < cut) return 0;
-      return model->stages()[stage].module == Module::vision_tower ? pass.pixels.size(0) : 1;
+      const auto module = model->stages()[stage].module;
+      const bool alone = module == Module::vision_tower ||
+                         (module == Module::connector && !pass.pixels.same_size());
+      return alone ? pass.pixels.size() : 1;
     };
     for (size_t i = 0; i < counter.stages.size(); ++i)
       EXPECT_EQ(counter.stages[i], times(i)) << model->stages()[i].name;
@@ -180,7 +184,7 @@ TEST_P(Stages, RejectsInvalidBatches) {
   refused([](Batch& b) { *std::find(b.rows[0].ids.begin(), b.rows[0].ids.end(), kImageToken) = 3; },
           "image tokens");
   refused([](Batch& b) { b.rows[0].images[0] = 9; },
-          fmt::format("uses image 9, but the batch has {} images", good.pixels.size(0)).c_str());
+          fmt::format("uses image 9, but the batch has {} images", good.pixels.size()).c_str());
   refused([](Batch& b) { b.pixels = at::Tensor(); }, "the batch has 0");
   refused([](Batch& b) { b.rows[0].segments = {0}; }, "segments");
   const auto most = model->max_positions();

@@ -62,6 +62,11 @@ Pass decode_step(const Model& model, const Pass& last, const at::Tensor& tokens)
   next.ids = tokens.view({rows, 1}).to(last.ids.device());
   next.mask = at::cat({last.mask, at::ones({rows, 1}, last.mask.options())}, 1);
   next.positions = last.positions.slice(1, -1) + 1;
+  if (last.rotary_positions.defined()) {
+    const auto& axes = last.rotary_positions;
+    next.rotary_positions =
+        (axes.slice(2, -1).amax(0, /*keepdim=*/true) + 1).expand_as(axes.slice(2, -1));
+  }
   if (last.segments.defined())
     next.segments = at::cat({last.segments, last.segments.slice(1, -1)}, 1);
   next.logit_positions = at::arange(rows, last.ids.options());

@@ -25,7 +25,7 @@ GeneratedTokens generated(const fixtures::Fixture& fixture, const Model& model, 
   auto batch = fixture.batch(one["case"]);
   batch.rows = {batch.rows.at(one["row"].get<size_t>())};
   if (!batch.rows[0].images.empty()) {
-    batch.pixels = batch.pixels.narrow(0, batch.rows[0].images[0], 1);
+    batch.pixels = batch.pixels.narrow(batch.rows[0].images[0], 1);
     batch.rows[0].images = {0};
   }
   GenerationOptions options;

@@ -12,6 +12,8 @@ void run_language_stage(const Decoder& decoder, size_t index, Pass& pass,
   const auto blocks = static_cast<size_t>(decoder.blocks());
   if (index == 0) {
     pass.hidden = decoder.embed(pass, pass.hidden, attachments);
+    pass.picture_lengths.clear();
+    pass.features = at::Tensor();
     pass.attention = attention_bias(may_look(pass.mask, pass.segments, pass.ids.size(1)),
                                     pass.hidden.scalar_type());
   } else if (index <= blocks) {

@@ -53,7 +53,9 @@ at::Tensor Llama::block(size_t index, const Pass& pass, const Attachments& attac
   const auto& b = blocks_[index];
   const auto& x = pass.hidden;
   const auto in = b.attention_norm(x);
-  const auto rotate = rotary_.rotation(pass.positions, x.scalar_type());
+  const auto rotate = pass.rotary_positions.defined()
+                          ? rotary_.axial_rotation(pass.rotary_positions, x.scalar_type())
+                          : rotary_.rotation(pass.positions, x.scalar_type());
   auto q = split_heads(b.q(in, attachments), config_.heads);
   auto k = split_heads(b.k(in, attachments), config_.key_value_heads);
   if (config_.qk_norm) q = b.q_norm(q), k = b.k_norm(k);

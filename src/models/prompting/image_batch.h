@@ -7,16 +7,15 @@
 
 namespace emend {
 
-// The pictures of a batch. Each has one row of Batch::pixels, or several if it is divided into
-// tiles.
+// The pictures of a batch. Each has one item of Batch::pixels, or several if it is divided into
+// tiles that are pictures for the model.
 class ImageBatch {
  public:
-  // Returns the index of the picture. Throws emend::Error if its tiles have another size than the
-  // others'.
+  // Returns the index of the picture.
   size_t add(Tiles tiles);
   // Returns the formatted prompt for a picture.
   Row row(const Processor& processor, const std::string& text, size_t picture) const;
-  at::Tensor pixels() const;  // (N, 3, H, W); undefined without pictures
+  Pictures pixels() const;
 
  private:
   std::vector<Tiles> pictures_;

@@ -80,9 +80,16 @@ void warn_of_overruled(const fs::path& root, bool begins, bool ends) {
                     found->get<bool>(), does ? "adds" : "does not add");
 }
 
-void check_settings(const std::string& path, const PromptLayout& layout) {
-  const auto own = read_json_object(path);
-  for (const auto& [name, value] : layout.settings)
+// The settings of an image processor, which are under a key in processor_config.json.
+nlohmann::json image_settings(const std::string& path) {
+  auto own = read_json_object(path);
+  const auto inner = own.find("image_processor");
+  return inner != own.end() && inner->is_object() ? nlohmann::json(*inner) : own;
+}
+
+void check_settings(const std::string& path, const nlohmann::json& own,
+                    const std::vector<std::pair<std::string, std::string>>& settings) {
+  for (const auto& [name, value] : settings)
     if (own.contains(name) && !own[name].is_null() && own[name] != nlohmann::json::parse(value))
       throw Error(
           "models::processor",
@@ -99,13 +106,15 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   processor.layout = layout;
   processor.tokenizer = Tokenizer::load(folder);
   const auto own = (root / "processor_config.json").string();
-  if (layout.num_image_tokens > 0) {
+  if (layout.reads_pictures()) {
     // Newer releases save one file for the whole processor.
     const auto images = (root / "preprocessor_config.json").string();
-    processor.image_processor =
-        ImageProcessor::load(!path_exists(images) && path_exists(own) ? own : images);
+    const auto& from = !path_exists(images) && path_exists(own) ? own : images;
+    processor.image_processor = ImageProcessor::load(from);
+    if (!layout.image_settings.empty())
+      check_settings(from, image_settings(from), layout.image_settings);
     find_placeholder(*processor.tokenizer, processor.layout);
-    if (path_exists(own)) check_settings(own, layout);
+    if (path_exists(own)) check_settings(own, read_json_object(own), layout.settings);
   }
 
   processor.stop_tokens = layout.stop_tokens;
@@ -137,7 +146,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
       processor.chat_ = ChatTemplate::load(folder, date);
       if (processor.chat_) {
         templates.without_picture = processor.render("{}", false);
-        if (layout.num_image_tokens > 0) templates.with_picture = processor.render("{}", true);
+        if (layout.reads_pictures()) templates.with_picture = processor.render("{}", true);
       }
     } catch (const Error& error) {
       throw Error("models::processor",
@@ -156,7 +165,7 @@ std::string Processor::conversation(const std::vector<ChatMessage>& messages) co
   auto turns = nlohmann::ordered_json::array();
   for (const auto& message : messages) {
     nlohmann::ordered_json content = message.text;
-    if (layout.num_image_tokens > 0) {
+    if (layout.reads_pictures()) {
       content = nlohmann::ordered_json::array();
       if (message.picture) content.push_back({{"type", "image"}});
       content.push_back({{"type", "text"}, {"text", message.text}});
@@ -174,7 +183,7 @@ std::string Processor::render(const std::string& text, bool picture) const {
 // vision-language model, BOS is added if the template has none.
 std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const {
   if (!bos) return tokenizer->encode(text, /*special=*/false);
-  if (chat_ && layout.num_image_tokens == 0 && is_wrapped(text, layout.without_picture))
+  if (chat_ && !layout.reads_pictures() && is_wrapped(text, layout.without_picture))
     return tokenizer->encode(text, /*special=*/false);
   auto ids = tokenizer->encode(text, /*special=*/true);
   const auto size = static_cast<int64_t>(begin_.size());
@@ -185,7 +194,7 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
 }
 
 void Processor::check_sees() const {
-  if (layout.num_image_tokens == 0)
+  if (!layout.reads_pictures())
     throw Error("models::processor", "this model reads text only and does not accept pictures",
                 "omit the picture, or use a vision-language model");
 }
@@ -208,8 +217,24 @@ std::string Processor::prompt(const std::string& text, bool picture) const {
 }
 
 Row Processor::row(const std::string& text, int64_t image, int rows, int columns) const {
-  if (image >= 0) check_sees();
-  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image, rows, columns);
+  return row(text, image, {rows, columns, layout.num_image_tokens});
+}
+
+Row Processor::row(const std::string& text, int64_t image, const Tiles& picture) const {
+  const auto positions =
+      layout.image_tokens ? layout.image_tokens(picture.pixels[0]) : layout.num_image_tokens;
+  return row(text, image, {picture.rows, picture.columns, positions});
+}
+
+Row Processor::row(const std::string& text, int64_t image, const Shown& shown) const {
+  if (image >= 0) {
+    check_sees();
+    if (shown.positions < 0)
+      throw Error("models::processor",
+                  "the number of image tokens depends on the picture, which is not given",
+                  "make the row with ImageBatch");
+  }
+  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image, shown);
 }
 
 Row Processor::pictures_first(const std::string& text, int64_t image) const {
@@ -239,7 +264,7 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
 // The tokens between placeholders.
 std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, bool bos) const {
   std::vector<std::vector<int64_t>> pieces(1);
-  const bool known = layout.num_image_tokens > 0 && !layout.placeholder.empty();
+  const bool known = layout.reads_pictures() && !layout.placeholder.empty();
   if (!known || layout.image_token) {
     for (int64_t id : encode(text, bos))
       if (known && id == *layout.image_token)
@@ -276,10 +301,13 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
 }
 
 void Processor::refuse_placeholder() const {
-  throw Error("models::processor",
-              fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
-              fmt::format("write it once, at the place of the picture; it becomes {} positions",
-                          layout.num_image_tokens));
+  throw Error(
+      "models::processor",
+      fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
+      layout.num_image_tokens > 0
+          ? fmt::format("write it once, at the place of the picture; it becomes {} positions",
+                        layout.num_image_tokens)
+          : "write it once, at the place of the picture");
 }
 
 // Replaces the placeholder by one for each tile, with the texts around tiles.
@@ -303,7 +331,7 @@ std::string Processor::spelled_out(std::string text, int rows, int columns) cons
   return text.replace(at, placeholder.size(), all);
 }
 
-Row Processor::in_place(const std::string& text, int64_t image, int rows, int columns) const {
+Row Processor::in_place(const std::string& text, int64_t image, const Shown& shown) const {
   if (text.empty())
     throw Error("models::processor", "the prompt is empty",
                 "write a question, or the start of a caption");
@@ -312,23 +340,29 @@ Row Processor::in_place(const std::string& text, int64_t image, int rows, int co
   auto asked = prompt(text, image >= 0);
   const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
   const bool spelled = image >= 0 && !layout.before_whole.empty();
-  if (spelled) asked = spelled_out(asked, rows, columns);
+  if (spelled) asked = spelled_out(asked, shown.rows, shown.columns);
   const bool released = layout.bare_text_bos || !bare;
   const auto pieces = this->pieces(asked, bos == Bos::released ? released : bos == Bos::always);
+  for (const auto& piece : pieces)
+    if (layout.video_token &&
+        std::find(piece.begin(), piece.end(), *layout.video_token) != piece.end())
+      throw Error("models::processor",
+                  "the prompt has the placeholder of a video, but videos are not implemented",
+                  "ask about a picture");
   const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
-  const int64_t tiles = int64_t{rows} * columns + 1;
+  const int64_t tiles = int64_t{shown.rows} * shown.columns + 1;
   const bool together = spelled || placeholders < 2 ||
                         std::all_of(pieces.begin() + 1, pieces.end() - 1,
                                     [](const auto& piece) { return piece.empty(); });
-  const bool fits =
-      image < 0 ? placeholders == 0
-                : placeholders == tiles || (!spelled && placeholders == layout.num_image_tokens);
+  const bool fits = image < 0
+                        ? placeholders == 0
+                        : placeholders == tiles || (!spelled && placeholders == shown.positions);
   if (!fits || !together) refuse_placeholder();
   Row row;
   row.ids = pieces.front();
   for (int64_t tile = 0; image >= 0 && tile < tiles; ++tile) {
     const auto& behind = tiles == 1 ? pieces.back() : pieces[tile + 1];
-    row.ids.insert(row.ids.end(), layout.num_image_tokens, kImageToken);
+    row.ids.insert(row.ids.end(), shown.positions, kImageToken);
     row.images.push_back(image + tile);
     row.ids.insert(row.ids.end(), behind.begin(), behind.end());
   }

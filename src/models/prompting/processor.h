@@ -41,6 +41,8 @@ class Processor {
   // (without tiles) once for each image token. Throws emend::Error if the text is empty, a
   // placeholder is in a wrong place, or a text-only model gets a picture.
   Row row(const std::string& text, int64_t image = -1, int rows = 0, int columns = 0) const;
+  // The same for a preprocessed picture, whose size can decide the number of image tokens.
+  Row row(const std::string& text, int64_t image, const Tiles& picture) const;
   // Returns the formatted prompt: the text in the layout's template, unless it contains the image
   // placeholder or ends like a formatted prompt.
   std::string prompt(const std::string& text, bool picture) const;
@@ -77,7 +79,13 @@ class Processor {
   std::vector<std::vector<int64_t>> pieces(const std::string& text, bool bos) const;
   Row pictures_first(const std::string& text, int64_t image) const;
   std::string spelled_out(std::string text, int rows, int columns) const;
-  Row in_place(const std::string& text, int64_t image, int rows, int columns) const;
+  // A picture in a row: its tiles, and the number of positions of each.
+  struct Shown {
+    int rows, columns;
+    int64_t positions;
+  };
+  Row row(const std::string& text, int64_t image, const Shown& shown) const;
+  Row in_place(const std::string& text, int64_t image, const Shown& shown) const;
   [[noreturn]] void refuse_placeholder() const;
 
   std::optional<ChatTemplate> chat_;

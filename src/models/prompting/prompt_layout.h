@@ -1,6 +1,9 @@
 #pragma once
 
+#include <ATen/ATen.h>
+
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,12 +14,17 @@ namespace emend {
 // The prompt format of a model, as data: set by the architecture and then overridden by the
 // folder's files.
 struct PromptLayout {
-  // The number of positions of a picture, or of a tile; 0 for a text-only model.
+  // The number of positions of a picture, or of a tile: 0 for a text-only model, and negative if it
+  // depends on the size of the picture, which then has `image_tokens` positions.
   int64_t num_image_tokens = 0;
+  std::function<int64_t(const at::Tensor& picture)> image_tokens = {};
+  bool reads_pictures() const { return num_image_tokens != 0; }
   // The placeholder for a picture in text. Without an id, it is not in the vocabulary, and the text
   // on each side of it is tokenized separately.
   std::optional<int64_t> image_token;
   std::string placeholder = "<image>";
+  // The placeholder for a video, which prompts must not contain.
+  std::optional<int64_t> video_token = {};
   // True: image tokens, then BOS and the text (BLIP-2). False: image tokens replace the
   // placeholder.
   bool pictures_first = false;
@@ -41,8 +49,9 @@ struct PromptLayout {
   std::vector<std::vector<int64_t>> stop_sequences;
   std::vector<int64_t> stop_tokens;     // generation ends at any of them
   bool generation_config_stops = true;  // generation_config.json, if present, overrides them
-  // Settings of processor_config.json that must match the model, as JSON.
-  std::vector<std::pair<std::string, std::string>> settings;
+  // Settings of processor_config.json, and of the image processor, that must match the model, as
+  // JSON.
+  std::vector<std::pair<std::string, std::string>> settings, image_settings;
 };
 
 }  // namespace emend

@@ -1,5 +1,6 @@
 #include "models/testing/fixture.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -18,6 +19,16 @@ std::string fixture_name(const Stage& stage) {
   return stage.name == "language.head" ? "logits" : stage.name;
 }
 
+// The states of all pictures, one after another: (sum of P, D).
+at::Tensor without_padding(const Pass& pass) {
+  std::vector<at::Tensor> states;
+  for (int64_t i = 0; i < pass.hidden.size(0); ++i)
+    states.push_back(pass.picture_lengths.empty()
+                         ? pass.hidden[i]
+                         : pass.hidden[i].narrow(0, 0, pass.picture_lengths[i]));
+  return at::cat(states);
+}
+
 }  // namespace
 
 std::vector<std::string> blip2_fixtures() {
@@ -28,7 +39,10 @@ std::vector<std::string> pictured_fixtures() {
   auto all = blip2_fixtures();
   for (const char* name :
        {"llava/plain", "llava/full", "llava/layers", "llava/siglip", "minigpt4/plain",
-        "smolvlm/plain", "smolvlm/tiles", "resnet_llama/plain"})
+        "smolvlm/plain", "smolvlm/tiles", "resnet_llama/plain", "qwen_vl/second",
+        "qwen_vl/second_older", "qwen_vl/second_5", "qwen_vl/second_5_windows", "qwen_vl/third",
+        "qwen_vl/third_deep", "llava_anyres/next", "llava_anyres/next_layers",
+        "llava_anyres/onevision"})
     all.push_back(name);
   return all;
 }
@@ -68,8 +82,13 @@ Batch Fixture::batch(const std::string& name) const {
   const auto layout = this->layout();
   const int64_t placeholder = layout.image_token.value_or(-1);
   Batch batch;
+  const bool own = has(name + "/pixel_values") || has(name + "/pixels.0");
+  const auto source = own ? name : std::string("image_right");
+  const auto picture = [&](int64_t i) { return fmt::format("{}/pixels.{}", source, i); };
+  if (!text && has(source + "/pixel_values")) batch.pixels = tensor(source + "/pixel_values");
+  // Pictures of different sizes are stored one by one.
   if (!text)
-    batch.pixels = tensor((has(name + "/pixel_values") ? name : "image_right") + "/pixel_values");
+    for (int64_t i = 0; has(picture(i)); ++i) batch.pixels.append(tensor(picture(i)).unsqueeze(0));
   int64_t image = 0;
   for (int64_t r = 0; r < ids.size(0); ++r) {
     Row row;
@@ -82,10 +101,12 @@ Batch Fixture::batch(const std::string& name) const {
       const auto id = real[i].item<int64_t>();
       row.ids.push_back(id == placeholder ? kImageToken : id);
     }
-    const auto image_tokens = std::count(row.ids.begin(), row.ids.end(), kImageToken);
-    if (image_tokens > 0)
-      for (int64_t i = 0; i < image_tokens / layout.num_image_tokens; ++i)
-        row.images.push_back(image++);
+    auto image_tokens = std::count(row.ids.begin(), row.ids.end(), kImageToken);
+    while (image_tokens > 0) {
+      image_tokens -=
+          layout.image_tokens ? layout.image_tokens(batch.pixels[image]) : layout.num_image_tokens;
+      row.images.push_back(image++);
+    }
     batch.rows.push_back(std::move(row));
   }
   return batch;
@@ -128,7 +149,10 @@ Differences compare_stages(const Model& model, const Fixture& fixture, const std
     const auto key = name + "/" + fixture_name(stage);
     if (!fixture.has(key)) continue;
     auto flow = pass.hidden;
-    if (stage.module == Module::language) flow = flow.index({pass.mask});
+    if (stage.module == Module::language)
+      flow = flow.index({pass.mask});
+    else if (fixture.has(name + "/pixels.0"))
+      flow = without_padding(pass);
     const double allowed = stage.name == "language.head" ? kLogitsTolerance : kStageTolerance;
     differences.push_back({key, relative_error(flow, fixture.tensor(key)), allowed});
   }

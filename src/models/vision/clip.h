@@ -19,9 +19,10 @@ class Clip {
 
   // pixels: (N, 3, image_size, image_size) -> (N, positions, D), after the norm.
   at::Tensor embed(const at::Tensor& pixels) const;
-  // (N, P, D) -> (N, P, D)
-  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments) const {
-    return blocks_[index](x, attachments);
+  // (N, P, D) -> (N, P, D); for `tile`, see PreNormBlock.
+  at::Tensor block(size_t index, const at::Tensor& x, const Attachments& attachments,
+                   int64_t tile = 0) const {
+    return blocks_[index](x, attachments, tile);
   }
 
  private:

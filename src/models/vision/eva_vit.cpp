@@ -73,7 +73,7 @@ at::Tensor EvaVit::block(size_t index, const at::Tensor& x, const Attachments& a
 
 void EvaVit::run_stage(size_t index, Pass& pass, const Attachments& attachments) const {
   if (index == 0)
-    pass.hidden = embed(pass.pixels);
+    pass.hidden = embed(pass.pixels.stacked());
   else if (index + 1 < stages())
     pass.hidden = block(index - 1, pass.hidden, attachments);
   else

@@ -22,12 +22,15 @@ PreNormBlock::PreNormBlock(const VisionTransformerConfig& config, const Builder&
   fc2_ = builder.linear(path + "mlp.fc2", config.intermediate, width);
 }
 
-at::Tensor PreNormBlock::operator()(const at::Tensor& x, const Attachments& attachments) const {
+at::Tensor PreNormBlock::operator()(const at::Tensor& x, const Attachments& attachments,
+                                    int64_t tile) const {
   const auto in = norm1_(x);
-  const auto mixed =
-      attention(split_heads(q_(in, attachments), heads_), split_heads(k_(in, attachments), heads_),
-                split_heads(v_(in, attachments), heads_), {}, scale_);
-  const auto h = x + out_(merge_heads(mixed), attachments);
+  const auto heads = [&](const at::Tensor& part) {
+    return split_heads(tile > 0 ? part.view({-1, tile, part.size(-1)}) : part, heads_);
+  };
+  const auto mixed = merge_heads(attention(heads(q_(in, attachments)), heads(k_(in, attachments)),
+                                           heads(v_(in, attachments)), {}, scale_));
+  const auto h = x + out_(tile > 0 ? mixed.view(x.sizes()) : mixed, attachments);
   const auto inner = activate(fc1_(norm2_(h), attachments), activation_);
   return h + fc2_(inner, attachments);
 }

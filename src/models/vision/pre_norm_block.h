@@ -14,8 +14,10 @@ class PreNormBlock {
   PreNormBlock(const VisionTransformerConfig& config, const Builder& builder,
                const std::string& path);
 
-  // (N, P, D) -> (N, P, D)
-  at::Tensor operator()(const at::Tensor& x, const Attachments& attachments) const;
+  // (N, P, D) -> (N, P, D). With `tile`, a picture has several tiles of so many positions, which do
+  // not attend to each other; P is a multiple of it.
+  at::Tensor operator()(const at::Tensor& x, const Attachments& attachments,
+                        int64_t tile = 0) const;
 
  private:
   int64_t heads_;

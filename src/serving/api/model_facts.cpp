@@ -51,7 +51,7 @@ json model_facts(const Vlm& vlm) {
           {"base", vlm.fingerprint()},
           {"precision", precision_facts(vlm.precision)},
           {"device", vlm.model->device().str()},
-          {"text_only", vlm.model->num_image_tokens() == 0},
+          {"text_only", !vlm.model->reads_pictures()},
           {"question_template", vlm.processor.wraps(false) ? "{}" : Protocol().question_template},
           {"modules", modules},
           {"editors", editors},

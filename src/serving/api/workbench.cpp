@@ -127,7 +127,7 @@ struct Workbench::State {
     if (body.contains("image") && !body["image"].is_null()) {
       if (!body["image"].is_string())
         refuse_request("image", "'image' must be a data URL of a picture");
-      if (vlm.model->num_image_tokens() == 0) refuse_request("image", "this model reads text only");
+      if (!vlm.model->reads_pictures()) refuse_request("image", "this model reads text only");
       request.query.image = picture_from_url(body["image"].get<std::string>(), "image").image;
     }
     const bool wraps = vlm.processor.wraps(request.query.image.has_value());

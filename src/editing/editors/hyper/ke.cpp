@@ -57,7 +57,7 @@ std::pair<at::Tensor, at::Tensor> read_words(const Vlm& vlm,
 // (N, B): weights that average, for each picture, the rows that show it.
 at::Tensor rows_of_pictures(const Pass& pass) {
   auto shares =
-      at::zeros({pass.pixels.size(0), pass.ids.size(0)}, pass.ids.options().dtype(at::kFloat));
+      at::zeros({pass.pixels.size(), pass.ids.size(0)}, pass.ids.options().dtype(at::kFloat));
   shares.index_put_({pass.image_rows.select(1, 0), pass.image_rows.select(1, 1)},
                     at::ones({}, shares.options()));
   return shares / shares.sum(1, true).clamp_min(1);
@@ -78,7 +78,7 @@ at::Tensor pictures_of_rows(const Model& model, const Pass& pass, int64_t width)
     parts = pass.hidden.flatten(0, 1).index_select(0, pass.image_positions);
   } else {
     which = pass.image_rows.select(1, 1);
-    parts = pass.hidden.mean(1).index_select(0, pass.image_rows.select(1, 0));
+    parts = pass.mean_picture_states().index_select(0, pass.image_rows.select(1, 0));
   }
   auto seen = at::zeros({rows, width}, pass.hidden.options().dtype(at::kFloat))
                   .index_add(0, which, parts.to(at::kFloat));

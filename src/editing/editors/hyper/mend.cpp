@@ -20,7 +20,7 @@ void keep_wanting(const Model& model, const Pass& prefix, const at::Tensor& want
   at::Tensor pictures;
   if (prefix.pixels.defined()) {
     auto rows = wanting.index_select(0, prefix.image_rows.select(1, 1));
-    pictures = at::zeros({prefix.pixels.size(0)}, wanting.options().dtype(at::kFloat))
+    pictures = at::zeros({prefix.pixels.size()}, wanting.options().dtype(at::kFloat))
                    .index_add(0, prefix.image_rows.select(1, 0), rows.to(at::kFloat)) > 0;
   }
   for (auto& delta : deltas) {
@@ -59,8 +59,7 @@ MendState::Edit MendState::make(
     const MendRounds& more) const {
   Edit made;
   EditIndex own{at::arange(prefix.ids.size(0), prefix.ids.options()), {}};
-  if (prefix.pixels.defined())
-    own.picture = at::arange(prefix.pixels.size(0), prefix.ids.options());
+  if (prefix.pixels.defined()) own.picture = at::arange(prefix.pixels.size(), prefix.ids.options());
   const auto most = std::max(network.rounds(), more.most);
   made.limited = true;
   at::Tensor before;  // (B) losses at the start of the previous round

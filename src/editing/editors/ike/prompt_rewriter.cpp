@@ -35,7 +35,7 @@ IkePromptRewriter::IkePromptRewriter(const Vlm& vlm, const Patch& patch)
   const auto picture = [&](const MemoryEntry& entry, const std::string& name) -> int64_t {
     const auto found = entry.tensors.find(name);
     if (found == entry.tensors.end()) return -1;
-    if (found->second.dim() != 3) reject_memory("contains a malformed picture tensor");
+    if (found->second.dim() < 3) reject_memory("contains a malformed picture tensor");
     pictures_.push_back(found->second);
     return static_cast<int64_t>(pictures_.size()) - 1;
   };
@@ -146,7 +146,8 @@ Row IkePromptRewriter::put_together(const Question& question, const Row& row, in
       append(made.ids, question.image_tokens);
       made.images.insert(made.images.end(), row.images.begin(), row.images.end());
     } else if (piece.picture >= 0) {
-      made.ids.resize(made.ids.size() + vlm_.model->num_image_tokens(), kImageToken);
+      const auto& shown = pictures_[static_cast<size_t>(piece.picture)];
+      made.ids.resize(made.ids.size() + vlm_.model->image_tokens(shown), kImageToken);
       made.images.push_back(pictures + piece.picture);
     }
     if (&piece != &pieces.back()) {
@@ -190,18 +191,13 @@ IkePromptRewriter::Shown IkePromptRewriter::shown(const Row& row) const {
 
 Batch IkePromptRewriter::rewrite(const Batch& batch) const {
   Batch made = batch;
-  const auto pictures = batch.pixels.defined() ? batch.pixels.size(0) : 0;
-  if (!pictures_.empty()) {
-    auto told = at::stack(pictures_);
-    if (batch.pixels.defined()) {
-      if (batch.pixels.sizes().slice(1) != told.sizes().slice(1))
-        throw Error("editing::ike",
-                    "the pictures of the prompt have another size than the picture of the edit",
-                    "use demonstrations without pictures (--set images=false)");
-      told = at::cat({batch.pixels, told.to(batch.pixels.options())});
-    }
-    made.pixels = told;
-  }
+  const auto pictures = batch.pixels.size();
+  made.pixels.append(Pictures(pictures_));
+  if (vlm_.model->num_image_tokens() != Model::kVariable && made.pixels.defined() &&
+      !made.pixels.same_size())
+    throw Error("editing::ike",
+                "the pictures of the prompt have another size than the picture of the edit",
+                "use demonstrations without pictures (--set images=false)");
   for (auto& row : made.rows) {
     const auto question = take_apart(row);
     row = put_together(question, row, fitting(question, row), pictures);

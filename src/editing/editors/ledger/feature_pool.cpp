@@ -65,7 +65,10 @@ void FeaturePool::add(const Vlm& vlm, const EditExample& example, ActivationStor
   const auto first = static_cast<int64_t>(pictures_.size());
   if (options.pictures && forced.batch.pixels.defined())
     for (const auto& picture :
-         look_at(vlm, forced.batch.pixels, store, /*batched=*/!store).to(at::kHalf).unbind())
+         place_features(*vlm.model, forced.batch.pixels,
+                        look_at(vlm, forced.batch.pixels, store, /*batched=*/!store))
+             .to(at::kHalf)
+             .unbind())
       pictures_.push_back(picture.clone());
   Example added;
   const auto& fact = example.edit.fact;

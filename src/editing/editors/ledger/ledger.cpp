@@ -23,7 +23,7 @@ namespace {
 KeyNetwork::Options key_options(const Model& model, const LedgerConfig& shape, uint64_t seed) {
   KeyNetwork::Options options;
   options.text = text_width(model);
-  options.tokens = model.num_image_tokens();
+  options.tokens = picture_places(model);
   options.picture = connector_width(model);
   options.heads = shape.heads;
   options.head_width = shape.head_width;
@@ -100,7 +100,7 @@ void LedgerConfig::declare(SettingList& list) {
 LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t seed)
     : shape(given),
       features{text_stage(model, shape.blocks), /*whole_rows=*/false,
-               /*pictures=*/model.num_image_tokens() > 0},
+               /*pictures=*/model.reads_pictures()},
       keys(key_options(model, shape, seed)),
       counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
                      model.device()),
@@ -200,11 +200,10 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
     for (size_t i = 0; i < requests.size(); ++i) {
       const auto& request = requests[i];
       const auto& images = batch.rows[i].images;
-      nlohmann::json facts = {
-          {"prompt", request.prompt},
-          {"target", request.target},
-          {"image", request.image.path},
-          {"has_image", !images.empty()}};
+      nlohmann::json facts = {{"prompt", request.prompt},
+                              {"target", request.target},
+                              {"image", request.image.path},
+                              {"has_image", !images.empty()}};
       if (!request.fact.empty()) facts["fact"] = request.fact;
       patch.memory.add(ledger_entry(
           entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),

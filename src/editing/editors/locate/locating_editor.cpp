@@ -91,7 +91,7 @@ std::vector<std::string> with_common_departures(std::vector<std::string> own) {
 std::vector<size_t> default_blocks(const Model& model, const std::string& module, size_t count,
                                    size_t edited, bool at_subject) {
   if (module != "language") return {count - 1};
-  const double depth = at_subject || model.num_image_tokens() == 0 ? 0.36 : 0.75;
+  const double depth = at_subject || !model.reads_pictures() ? 0.36 : 0.75;
   const auto last = static_cast<size_t>(depth * static_cast<double>(count));
   std::vector<size_t> blocks;
   for (auto block = last + 1 - std::min(edited, last + 1); block <= last; ++block)

@@ -21,6 +21,15 @@ std::string filled(std::string pattern, const std::string& hole, const std::stri
   return pattern.replace(at, hole.size(), text);
 }
 
+// Projects the image tokens (1, Q, D); features that follow them (DeepStack) do not change.
+at::Tensor projected(const at::Tensor& picture, const Projection& projection) {
+  const auto width = projection.weight.size(1);
+  const auto tokens =
+      at::linear(picture.narrow(-1, 0, width).to(at::kFloat), projection.weight, projection.bias)
+          .to(picture.scalar_type());
+  return picture.size(-1) == width ? tokens : at::cat({tokens, picture.slice(-1, width)}, -1);
+}
+
 }  // namespace
 
 Batch rows_of(const Pass& pass) {
@@ -125,16 +134,16 @@ int64_t CounterfactualPass::position(int64_t row, int64_t offset) const {
   return row * pass.ids.size(1) + first[r] + moved;
 }
 
-CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
+CounterfactualPass counterfactual_pass(const Model& model, const Batch& questions,
                                        const std::vector<const EditPrefix*>& prefixes,
                                        const at::Tensor& seen,
                                        const std::vector<const Projection*>& projections,
                                        PadSide pad) {
   CounterfactualPass made;
   Batch batch;
-  std::vector<at::Tensor> pictures, pixels;
-  for (size_t r = 0; r < rows.size(); ++r) {
-    auto row = rows[r];
+  std::vector<at::Tensor> pictures;
+  for (size_t r = 0; r < questions.rows.size(); ++r) {
+    auto row = questions.rows[r];
     const auto& tokens = prefixes[r]->tokens;
     const auto at = prefixes[r]->place_in(row);
     made.placed.push_back(at);
@@ -145,19 +154,15 @@ CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row
     // Each row gets a copy of its pictures, because rows can have different projections.
     for (auto& image : row.images) {
       auto picture = seen.narrow(0, image, 1);
-      if (!projections.empty())
-        picture = at::linear(picture.to(at::kFloat), projections[r]->weight, projections[r]->bias)
-                      .to(seen.scalar_type());
+      if (!projections.empty()) picture = projected(picture, *projections[r]);
+      batch.pixels.append(questions.pixels.narrow(image, 1));
       image = static_cast<int64_t>(pictures.size());
       pictures.push_back(picture);
     }
     batch.rows.push_back(std::move(row));
   }
-  // The pixels are not read again.
-  const auto count = static_cast<int64_t>(pictures.size());
-  if (count > 0) batch.pixels = at::empty({count, 3, 0, 0});
   made.pass = model.collate(batch, pad);
-  if (count > 0) {
+  if (!pictures.empty()) {
     made.pass.hidden = at::cat(pictures);
     made.pass.next = model.first_stage(Module::language);
   }

@@ -68,9 +68,9 @@ struct CounterfactualPass {
   // token.
   int64_t position(int64_t row, int64_t offset) const;
 };
-// `seen` has the connector outputs for the pictures of the rows (undefined without pictures).
+// `seen` has the connector outputs for the pictures of the batch (undefined without pictures).
 // `prefixes` and `projections` (empty: none) have one item for each row.
-CounterfactualPass counterfactual_pass(const Model& model, const std::vector<Row>& rows,
+CounterfactualPass counterfactual_pass(const Model& model, const Batch& questions,
                                        const std::vector<const EditPrefix*>& prefixes,
                                        const at::Tensor& seen,
                                        const std::vector<const Projection*>& projections,

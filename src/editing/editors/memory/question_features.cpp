@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "editing/editors/memory/language_sites.h"
 #include "models/caching/prefix.h"
 
 namespace emend {
 namespace {
+
+constexpr int64_t kGridSide = 4;  // of the grid over a picture of any size
 
 // The text tokens of a row. Without `whole`, the teacher-forced answer is excluded.
 std::vector<int64_t> row_text(const Row& row, bool whole) {
@@ -45,9 +48,43 @@ at::Tensor text_embeddings(const Vlm& vlm, const std::vector<Row>& rows,
   return options.encoder->embed(texts).to(vlm.model->device()).unsqueeze(1);
 }
 
+// (cells, Q): weights that average the tokens nearest to the center of each cell of the grid, so
+// that no cell is empty. places: (Q, 2).
+at::Tensor shares_of_cells(const at::Tensor& all) {
+  const auto places = at::nan_to_num(all, /*nan=*/1e3);  // a token without a place is in no cell
+  const auto centers = (at::arange(kGridSide, at::kDouble) + 0.5) / kGridSide;
+  const auto rows = centers.unsqueeze(1).expand({kGridSide, kGridSide}).flatten();
+  const auto columns = centers.repeat({kGridSide});
+  const auto distance = (rows.unsqueeze(1) - places.select(1, 0))
+                            .abs()
+                            .maximum((columns.unsqueeze(1) - places.select(1, 1)).abs());
+  const auto radius = distance.amin(1, /*keepdim=*/true).clamp_min(0.5 / kGridSide);
+  const auto near = (distance <= radius + 1e-9).to(at::kFloat);
+  return near / near.sum(1, /*keepdim=*/true);
+}
+
 }  // namespace
 
-at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store, bool batched) {
+int64_t picture_places(const Model& model) {
+  return model.num_image_tokens() == Model::kVariable ? kGridSide * kGridSide
+                                                      : model.num_image_tokens();
+}
+
+at::Tensor place_features(const Model& model, const Pictures& pixels, const at::Tensor& seen) {
+  if (!seen.defined() || model.num_image_tokens() != Model::kVariable) return seen;
+  const auto width = connector_width(model);
+  std::vector<at::Tensor> features;
+  for (int64_t i = 0; i < pixels.size(); ++i) {
+    const auto count = model.image_tokens(pixels[i]);
+    // Without the features that follow the image tokens and enter later blocks (DeepStack).
+    const auto tokens = seen[i].narrow(0, 0, count).narrow(1, 0, width).to(at::kFloat);
+    const auto shares = shares_of_cells(model.places(pixels[i], count)).to(tokens.device());
+    features.push_back(at::matmul(shares, tokens));
+  }
+  return at::stack(features).to(seen.scalar_type());
+}
+
+at::Tensor look_at(const Vlm& vlm, const Pictures& pixels, ActivationStore* store, bool batched) {
   if (!pixels.defined()) return {};
   at::NoGradGuard no_grad;
   const auto& model = *vlm.model;
@@ -55,11 +92,7 @@ at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* st
   pass.pixels = pixels.to(model.device());
   pass.batched_pictures = batched;
   if (store || !batched) {
-    std::vector<at::Tensor> features;
-    for (int64_t i = 0; i < pixels.size(0); ++i)
-      features.push_back(picture_features(vlm, pixels.narrow(0, i, 1), store));
-    pass.hidden = at::cat(features);
-    pass.next = model.first_stage(Module::connector);
+    see_pictures(vlm, pass, store);
   }
   const auto language = model.first_stage(Module::language);
   if (language > 0) model.run(pass, language - 1);
@@ -77,15 +110,16 @@ QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at:
   const auto on = features.text.options();
   features.has_image = at::zeros({rows}, on);
   if (!seen.defined()) return features;
+  const auto placed = place_features(*vlm.model, batch.pixels, seen);
   std::vector<at::Tensor> pictures;
   for (int64_t r = 0; r < rows; ++r) {
     const auto& images = batch.rows[static_cast<size_t>(r)].images;
     if (images.empty()) {
-      pictures.push_back(at::zeros({seen.size(1), seen.size(2)}, on));
+      pictures.push_back(at::zeros({placed.size(1), placed.size(2)}, on));
       continue;
     }
-    auto which = at::tensor(images, at::kLong).to(seen.device());
-    pictures.push_back(seen.index_select(0, which).to(at::kFloat).mean(0));
+    auto which = at::tensor(images, at::kLong).to(placed.device());
+    pictures.push_back(placed.index_select(0, which).to(at::kFloat).mean(0));
     features.has_image[r] = 1;
   }
   features.pictures = at::stack(pictures);

@@ -30,11 +30,19 @@ struct FeatureOptions {
   std::shared_ptr<const SentenceEncoder> encoder = nullptr;  // replaces the hidden states of texts
 };
 
-// Returns the connector outputs for pictures: (N, Q, D), or undefined without pictures. pixels: (N,
-// 3, H, W) or undefined. The output of the vision module is taken from the store. Without a store,
-// `batched` runs all pictures at once, which is faster, but the bits then depend on the batch.
-at::Tensor look_at(const Vlm& vlm, const at::Tensor& pixels, ActivationStore* store,
+// Returns the connector outputs for pictures: (N, Q, D), or undefined without pictures, where Q is
+// the largest number of image tokens of a picture. The output of the vision module is taken from
+// the store. Without a store, `batched` runs all pictures at once, which is faster, but the bits
+// then depend on the batch.
+at::Tensor look_at(const Vlm& vlm, const Pictures& pixels, ActivationStore* store,
                    bool batched = false);
+
+// The number of features of a picture in question_features: its image tokens, or the cells of a
+// grid over the picture, whose tokens are averaged, if their number depends on the picture; 0 for a
+// text-only model.
+int64_t picture_places(const Model& model);
+// The features of each picture, (N, picture_places, D). seen: (N, Q, D), the result of look_at.
+at::Tensor place_features(const Model& model, const Pictures& pixels, const at::Tensor& seen);
 
 // Returns the features of the rows of a batch. The text runs through the language module without
 // the picture, so its features do not depend on the picture. `seen` is the result of look_at for

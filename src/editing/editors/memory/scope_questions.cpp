@@ -92,7 +92,8 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
     if (!drawn.empty()) projections.push_back(&drawn[all.example[q]]);
     asked.push_back(q);
   }
-  auto made = counterfactual_pass(model, rows, prefixes, seen, projections, PadSide::right);
+  auto made = counterfactual_pass(model, {forced.batch.pixels, rows}, prefixes, seen, projections,
+                                  PadSide::right);
   std::vector<int64_t> positions, tokens;
   std::vector<float> weights;
   for (size_t i = 0; i < asked.size(); ++i) {

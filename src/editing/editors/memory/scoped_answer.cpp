@@ -19,8 +19,8 @@ ScopedAnswer::ScopedAnswer(const Model& model, const Pass& pass, const Batch& ba
     index[static_cast<size_t>(row)] = static_cast<int64_t>(rows.size());
     rows.push_back(batch.rows[static_cast<size_t>(row)]);
   }
-  auto made = counterfactual_pass(model, rows, scoped.prefixes, seen, scoped.projections,
-                                  pass.cache ? PadSide::left : PadSide::right);
+  auto made = counterfactual_pass(model, {batch.pixels, rows}, scoped.prefixes, seen,
+                                  scoped.projections, pass.cache ? PadSide::left : PadSide::right);
   const auto width = pass.ids.size(1);
   const auto wanted =
       (pass.logit_positions.defined() ? pass.logit_positions

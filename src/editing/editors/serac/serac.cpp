@@ -35,7 +35,7 @@ ScopeClassifier::Options scope_options(const Model& model, const SeracConfig& sh
   options.text = encoder ? encoder->width() : text_width(model);
   options.states = encoder ? 1 : 2;
   if (!shape.paper()) {
-    options.places = model.num_image_tokens();
+    options.places = picture_places(model);
     options.picture = connector_width(model);
   }
   options.patch_feature_width = shape.patch_feature_width;

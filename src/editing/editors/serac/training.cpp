@@ -53,7 +53,7 @@ struct Crossed {
 };
 
 Crossed crossed(const ScopeQuestions& all, const ForcedBatch& forced, size_t examples) {
-  const auto count = forced.batch.pixels.defined() ? forced.batch.pixels.size(0) : 0;
+  const auto count = forced.batch.pixels.size();
   std::vector<std::map<std::string, int64_t>> texts(examples);  // one question for each prompt
   std::vector<std::set<int64_t>> pictures(examples);
   for (size_t q = 0; q < all.queries.size(); ++q) {
@@ -141,7 +141,9 @@ EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
     };
     QuestionFeatures made;
     made.text = features.text.index_select(0, index(cross.question));
-    made.pictures = seen.index_select(0, index(cross.picture)).to(at::kFloat);
+    made.pictures = place_features(*vlm_.model, forced.batch.pixels, seen)
+                        .index_select(0, index(cross.picture))
+                        .to(at::kFloat);
     made.has_image = at::ones({made.text.size(0)}, made.text.options());
     auto apart = edits.index_select(0, index(cross.example)) - state_->scope.embed(made);
     auto own = apart.square().sum(-1);

@@ -37,8 +37,7 @@ Picture take_picture(const WorkContext& context, nlohmann::json& body, const std
   if (!body.contains(name) || body[name].is_null()) return {};
   if (!body[name].is_string())
     refuse_request(name, fmt::format("'{}' must be a data URL of a picture", name));
-  if (context.vlm.model->num_image_tokens() == 0)
-    refuse_request(name, "this model reads text only");
+  if (!context.vlm.model->reads_pictures()) refuse_request(name, "this model reads text only");
   auto sent = picture_from_url(body[name].get_ref<const std::string&>(), name);
   Picture picture;
   if (context.workspace) picture.path = context.workspace->save_picture(sent.bytes, sent.type);

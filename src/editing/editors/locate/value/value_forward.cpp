@@ -12,9 +12,8 @@ namespace {
 
 // Appends the rows and pictures of another batch.
 void append_batch(Batch& batch, const Batch& other) {
-  const auto pictures = batch.pixels.defined() ? batch.pixels.size(0) : 0;
-  if (other.pixels.defined())
-    batch.pixels = pictures > 0 ? at::cat({batch.pixels, other.pixels}) : other.pixels;
+  const auto pictures = batch.pixels.size();
+  batch.pixels.append(other.pixels);
   for (auto row : other.rows) {
     for (auto& image : row.images) image += pictures;
     batch.rows.push_back(std::move(row));
@@ -189,8 +188,9 @@ void ValueForward::keep(const std::vector<size_t>& edits) {
   };
   // The pass is after the embedding of the language module, so pictures no longer matter.
   for (auto* tensor : {&kept_.ids, &kept_.mask, &kept_.segments, &kept_.positions,
-                       &kept_.prompt_lengths, &kept_.hidden, &kept_.attention})
+                       &kept_.prompt_lengths, &kept_.hidden, &kept_.features, &kept_.attention})
     select(*tensor);
+  if (auto& axes = kept_.rotary_positions; axes.defined()) axes = axes.index_select(1, index);
   kept_ = fresh();
   if (kept_.cache)
     for (auto* blocks : {&kept_.cache->keys, &kept_.cache->values})

@@ -1,4 +1,4 @@
-#include "io/image/tiles.h"
+#include "io/image/sizes/tiles.h"
 
 #include <algorithm>
 
