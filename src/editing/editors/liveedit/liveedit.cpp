@@ -9,6 +9,7 @@
 #include "editing/editors/liveedit/training.h"
 #include "editing/editors/locate/edit_effect.h"
 #include "editing/editors/memory/language_sites.h"
+#include "editing/editors/memory/question_features.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/training/checkpoint.h"
 #include "editing/training/forced.h"
@@ -66,7 +67,7 @@ size_t expert_stage(const Model& model, const LiveEditConfig& config) {
 
 LiveEditSizes liveedit_sizes(const Model& model, const LiveEditConfig& config) {
   LiveEditSizes sizes;
-  sizes.picture_tokens = model.num_image_tokens();
+  sizes.picture_tokens = picture_places(model);
   if (sizes.picture_tokens == 0)
     throw Error("editing::liveedit",
                 "LiveEdit finds edits by their pictures, but this model reads text only",
