@@ -24,8 +24,8 @@ struct PublishedTable {
 };
 
 // The published tables to show next to results of `suite` in `mode` (single, sequential, batch).
-// For `scenes`, which only emend measures: E-VQA on BLIP-2 for orientation. For `counterfact`:
-// scores of language models. May be empty.
+// For `scenes`, `photo-vqa` and `photo-caption`, which only emend measures: E-VQA or E-IC on BLIP-2
+// for orientation. For `counterfact`: scores of language models. May be empty.
 std::vector<PublishedTable> published_tables(const std::string& suite, const std::string& mode);
 
 }  // namespace emend

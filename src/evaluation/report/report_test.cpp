@@ -268,6 +268,8 @@ TEST(Published, SelectsMatchingTables) {
   EXPECT_EQ(published_tables("e-vqa", "single").size(), 2u);
   EXPECT_EQ(published_tables("e-ic", "single").size(), 2u);
   EXPECT_THAT(published_tables("scenes", "single").at(0).title, HasSubstr("for orientation"));
+  EXPECT_THAT(published_tables("photo-vqa", "single").at(0).title, HasSubstr("tation: E-VQA"));
+  EXPECT_THAT(published_tables("photo-caption", "single").at(0).title, HasSubstr("tation: E-IC"));
   EXPECT_THAT(published_tables("e-vqa", "sequential").at(0).note, HasSubstr("another protocol"));
   EXPECT_THAT(published_tables("vlkeb", "sequential").at(0).rows, IsEmpty());
   EXPECT_THAT(published_tables("mmedit-json", "single"), IsEmpty());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -28,8 +29,9 @@ struct EditDraft {
   std::string view;             // name of the altered copy
 };
 
-// A question about the photo: the first with another frame of the room, or else a random one; its
-// answer is one thing (not a list) that it does not name, and a rule rewords it. None: no question is like this.
+// A question about the photo: the first with another frame of the room, or else a random one. Its
+// answer is one thing (not a list) that the question does not name, and a rule rewords it. None: no
+// question is like this.
 std::optional<EditDraft> draft_question(size_t photo, const std::vector<Photo>& photos,
                                         const PhotoNeighbors& neighbors, std::mt19937_64& rng);
 // The caption that shares most words with the others, with a random rewording of the prompt.
@@ -66,7 +68,8 @@ class EditWriter {
                 const std::string& how);
 
   std::string folder_;
-  const std::vector<Photo>&photos_, &elsewhere_;
+  const std::vector<Photo>& photos_;
+  const std::vector<Photo>& elsewhere_;
   std::vector<TextFact> texts_;
   std::mt19937_64 rng_;
   nlohmann::json rows_ = nlohmann::json::array(), near_ = nlohmann::json::array();

@@ -149,5 +149,23 @@ TEST_F(PhotoEditsTest, NeedAnotherRoom) {
   EXPECT_THAT(error_of([&] { writer.add(draft, "cat", {}); }), HasSubstr("no other photo"));
 }
 
+// DAQUAR is not part of the repository.
+TEST(RealPhotos, RulesRewordMostQuestionsOfDaquar) {
+  const std::string folder = EMEND_SHARED_DIR "/data/daquar";
+  if (!is_folder(folder)) GTEST_SKIP() << folder << " is missing";
+  const auto photos = read_daquar(folder, /*test=*/true);
+  EXPECT_EQ(photos.size(), 654u);
+  size_t questions = 0, reworded = 0;
+  for (const auto& photo : photos)
+    for (const auto& question : photo.questions) {
+      ++questions;
+      const auto all = reword_question(question.text);
+      reworded += !all.empty();
+      for (const auto& one : all) EXPECT_NE(one.text, question.text);
+    }
+  EXPECT_EQ(questions, 5673u);
+  EXPECT_GT(reworded, questions * 8 / 10) << reworded;
+}
+
 }  // namespace
 }  // namespace emend::photos
