@@ -229,6 +229,22 @@ TEST_F(InterventionTest, ObserversGetInputsAndOutputGradients) {
       1e-4);
 }
 
+TEST_F(InterventionTest, BoundaryMixGetsThePassAndTheOutputOfTheStage) {
+  int calls = 0;
+  const auto mix = [&](const Pass& pass, const at::Tensor& output) {
+    ++calls;
+    EXPECT_TRUE(pass.prompt_lengths.defined());
+    EXPECT_TRUE(pass.hidden.is_same(output));
+    return output * output;
+  };
+  const auto mixed = Intervention::boundary_mix("language.block.1", mix);
+  EXPECT_EQ(first_changed_stage(*model, {mixed}), model->stage("language.block.1"));
+  EXPECT_TRUE(
+      at::equal(logits({mixed}), logits({Intervention::boundary("language.block.1", square())})));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(changed({mixed.on_rows({false, true, false})}), std::vector<int>{1});
+}
+
 TEST_F(InterventionTest, RejectsUnknownPlacesAndWrongShapes) {
   EXPECT_THROW(logits({Intervention::weight(kFc1, {at::zeros({3, 3}), {}, {}})}), Error);
   EXPECT_THROW(logits({Intervention::weight(kFc1, WeightDelta{})}), Error);
