@@ -7,9 +7,8 @@
 #include "tests/tiny_smolvlm.h"
 
 // A tiny folder of every architecture. Qwen3 stands for the text-only decoders of the Llama family,
-// because it has all of their parts; LLaVA, SmolVLM and ResNetLlama have a Llama. Qwen2.5-VL has
-// windows in its vision tower, and Qwen3-VL has DeepStack. LLaVA-OneVision has the tiles of
-// LLaVA-NeXT and reduces their grid.
+// because it has all of their parts; LLaVA, SmolVLM and ResNetLlama have a Llama. Qwen3-VL stands
+// for Qwen2-VL and Qwen2.5-VL, and LLaVA-OneVision for LLaVA-NeXT.
 namespace emend::testing {
 
 struct TinyModel {
@@ -24,7 +23,6 @@ inline const TinyModel kTinyModels[] = {
     {"llava_onevision", "llava_onevision", write_tiny_llava_onevision, true},
     {"smolvlm", "smolvlm", write_tiny_smolvlm, true},
     {"resnet_llama", "resnet_llama", write_tiny_resnet_llama, true},
-    {"qwen2_5_vl", "qwen2_5_vl", write_tiny_qwen2_5_vl, true},
     {"qwen3_vl", "qwen3_vl", write_tiny_qwen3_vl, true},
     {"qwen3", "qwen3", write_tiny_qwen3, false}};
 

@@ -10,6 +10,7 @@
 namespace emend {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
@@ -43,7 +44,8 @@ TEST_P(FfnOutputsTest, AreTheLastLayersOfTheBlocks) {
   EXPECT_EQ(static_cast<int64_t>(tower.size()), blocks("vision_tower.block."));
   const bool convolutional = std::string(GetParam().name) == "resnet_llama";
   for (const auto& site : tower)
-    EXPECT_THAT(site.name, EndsWith(convolutional ? ".layer.2.convolution" : ".fc2"));
+    EXPECT_THAT(site.name, AnyOf(EndsWith(convolutional ? ".layer.2.convolution" : ".fc2"),
+                                 EndsWith(".linear_fc2"), EndsWith(".down_proj")));
   const auto connector = ffn_outputs(model(), "connector");
   if (blocks("connector.layer.") > 0) {
     EXPECT_EQ(static_cast<int64_t>(connector.size()), blocks("connector.layer."));

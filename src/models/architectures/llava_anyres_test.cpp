@@ -93,10 +93,15 @@ TEST_F(LlavaAnyresFolder, RefusesOtherProcessors) {
   };
   says(settings(16, testing::kTinyPinpoints), "no error");
   says(settings(16, {{16, 48}}), "has image_grid_pinpoints [[16,48]], but the model has");
-  says(settings(8, testing::kTinyPinpoints), "tiles, but the model expects 2");
+  says(settings(8, testing::kTinyPinpoints), "not divided into tiles of 16 x 16 pixels");
   says(
       {{"image_processor_type", "SiglipImageProcessor"}, {"size", {{"height", 16}, {"width", 16}}}},
       "not divided into tiles of 16 x 16 pixels");
+  testing::write_tiny_llava_onevision(folder.path());
+  const auto vlm = load_vlm(folder.path());
+  const auto picture = pack_anyres(20, 40, at::zeros({4, 3, 16, 16}));
+  EXPECT_THAT(error_of([&] { vlm.model->image_tokens(picture); }),
+              HasSubstr("40 x 20 pixels has 3 tiles, but the model expects 2"));
 }
 
 TEST(LlavaAnyresConfigs, RejectInvalidFields) {
@@ -110,7 +115,6 @@ TEST(LlavaAnyresConfigs, RejectInvalidFields) {
   EXPECT_THAT(refusal("/image_grid_pinpoints", json::array()), HasSubstr("image_grid_pinpoints"));
   EXPECT_THAT(refusal("/image_grid_pinpoints", {{16, 20}}),
               HasSubstr("multiples of image_size 16"));
-  EXPECT_THAT(refusal("/image_grid_pinpoints", nullptr), HasSubstr("image_grid_pinpoints"));
   EXPECT_THAT(refusal("/vision_feature_select_strategy", "default"),
               HasSubstr("`full` for SigLIP"));
   EXPECT_THAT(refusal("/use_image_newline_parameter", false), HasSubstr("use_image_newline"));

@@ -334,7 +334,7 @@ TEST_P(QwenVlListed, AgreesWithItsConfig) {
   const auto& down = model->site("model.language_model.layers.27.mlp.down_proj");
   EXPECT_EQ(down.out, c.text.hidden);
   EXPECT_EQ(model->site("visual.blocks.3.attn.proj").stage, 4u);
-  EXPECT_EQ(model->find_sites(model->default_sites(Module::connector)).size(), 2u);
+  EXPECT_EQ(model->find_sites(model->default_sites(Module::connector)).size(), third ? 8u : 2u);
   EXPECT_EQ(model->find_sites(model->default_sites(Module::language)).size(), 3u);
 }
 

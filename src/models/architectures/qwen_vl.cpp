@@ -43,7 +43,7 @@ QwenVlModel::QwenVlModel(const QwenVlConfig& config, Weights& weights)
 
 std::string QwenVlModel::default_sites(Module module) const {
   if (module == Module::connector)
-    return is_third(config_) ? "model.visual.merger.linear_fc*" : "visual.merger.mlp.*";
+    return is_third(config_) ? "model.visual.*merger*.linear_fc*" : "visual.merger.mlp.*";
   return module == Module::language ? llama_.default_sites() : "";
 }
 
