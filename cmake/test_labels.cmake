@@ -7,9 +7,11 @@ set(EMEND_TEST_LABELS agreement fuzz process)
 set(EMEND_agreement_TESTS
   Agreements? LlamaMutated LlamaMutations Mutated Mutations Stages MixedModel MixedLinear SmallBatchLinear
   SigmoidGate Activation InterventionTest Generate GenerationConfig LlamaConfig
-  SentenceEncoder Prompts LlavaPrompts SmolVlmFolder ConvertBlip2 ConvertMiniGPT4 Stop
-  KeFixture MendFixture SeracFixture LifelongFixture WiseFixture LiveEditFixture SeracTest OptimizeDeltasTest IkeTest MetricsFixtureTest
-  Image ImageProcessorTest ChatTemplate BundledTokenizer LlamaTokenizer OwnTokenizer RealTokenizer
+  SentenceEncoder Prompts LlavaPrompts SmolVlmFolder QwenVlFolder QwenVlPrompts LlavaAnyresFolder
+  ConvertBlip2 ConvertMiniGPT4 Stop
+  KeFixture MendFixture SeracFixture LifelongFixture WiseFixture LiveEditFixture SeracTest OptimizeDeltasTest IkeTest
+  MetricsFixtureTest
+  Image ImageProcessorTest SmartResize Anyres ChatTemplate BundledTokenizer LlamaTokenizer OwnTokenizer RealTokenizer
   SentencePiece WordPieceFolder BertNormalizer)
 
 # Reads damaged or random files.
