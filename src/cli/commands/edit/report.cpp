@@ -116,7 +116,7 @@ void print_edits(const EditReport& report) {
               << fmt::format("  before    {}\n", edits[0].before)
               << fmt::format("  target    {}\n", report.job.edits[0].question.target)
               << fmt::format("  after     {}\n", edits[0].after);
-    if (const auto& effect = edits[0].effect; effect.contains("loss_after"))
+    if (const auto& effect = edits[0].effect; effect.contains("loss_before"))
       std::cout << fmt::format(
           "  loss      {:.3f} -> {:.3f} in {}\n", effect["loss_before"].get<double>(),
           effect["loss_after"].get<double>(), counted(effect["steps"].get<int64_t>(), "step"));
