@@ -310,6 +310,20 @@ def cases(spec, model):
     return out
 
 
+def cases_of_pictures(text, slots, batch):
+    """Cases with pictures of different sizes; the fourth is the second of a row. text: (count) ->
+    token ids; slots: (number of a picture) -> its image tokens; batch: (rows, side, numbers)."""
+    plain = [text(n) for n in (14, 4, 9)]
+    out = {"text_right": make_batch(plain, "right"), "text_left": make_batch(plain, "left")}
+    prompts = [text(4) + slots(0) + text(5)[1:], text(1) + slots(1) + text(7)[1:],
+               text(3) + slots(2) + text(3)[1:]]
+    out["image_right"] = batch(prompts, "right", (0, 1, 2))
+    out["image_left"] = batch(prompts, "left", (0, 1, 2))
+    mixed = [prompts[1], plain[1], text(3) + slots(2) + text(2) + slots(3) + text(3)[1:]]
+    out["mixed"] = batch(mixed, "right", (1, 2, 3))
+    return out
+
+
 def expected(spec, model):
     out, healthy = {}, []
     main = "image_right" if "vision" in spec else "text_right"

@@ -226,15 +226,7 @@ def cases(spec, model):
         values, grids = patches(spec, [shown[i] for i in seen])
         return dict(make_batch(rows, side), pixel_values=values, image_grid_thw=grids)
 
-    plain = [text(n) for n in (14, 4, 9)]
-    out = {"text_right": make_batch(plain, "right"), "text_left": make_batch(plain, "left")}
-    prompts = [text(4) + slots(0) + text(5)[1:], text(1) + slots(1) + text(7)[1:],
-               text(3) + slots(2) + text(3)[1:]]
-    out["image_right"] = batch(prompts, "right", (0, 1, 2))
-    out["image_left"] = batch(prompts, "left", (0, 1, 2))
-    mixed = [prompts[1], plain[1], text(3) + slots(2) + text(2) + slots(3) + text(3)[1:]]
-    out["mixed"] = batch(mixed, "right", (1, 2, 3))
-    return out
+    return shared.cases_of_pictures(text, slots, batch)
 
 
 def expected(spec, model, whole=shared.expected):

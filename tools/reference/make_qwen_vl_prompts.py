@@ -16,7 +16,7 @@ import transformers
 from PIL import Image
 from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessorPil, Qwen2VLProcessor
 
-# The chat template of Qwen2-VL, written anew without videos.
+# A template with the format of Qwen2-VL's, without videos.
 TEMPLATE = ("{% set pictures = namespace(value=0) %}{% for message in messages %}"
             "{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"
             "You are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"

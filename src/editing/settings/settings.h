@@ -77,5 +77,13 @@ std::vector<SettingInfo> describe_settings() {
   settings.declare(list);
   return list.describe();
 }
+// Reads the values that these settings have from those of a larger set, such as a checkpoint's.
+template <class Settings>
+Settings read_known_settings(const std::string& editor, const nlohmann::json& given) {
+  auto known = nlohmann::json::object();
+  for (const auto& setting : describe_settings<Settings>())
+    if (given.contains(setting.name)) known[setting.name] = given[setting.name];
+  return read_settings<Settings>(editor, known);
+}
 
 }  // namespace emend

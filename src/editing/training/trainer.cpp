@@ -51,6 +51,12 @@ void TrainSettings::declare(SettingList& list) {
   list.alias("own", "include_edit_prompt");
 }
 
+std::vector<TrainableParameter> trainable_parameters(const NamedTensors& tensors) {
+  std::vector<TrainableParameter> all;
+  for (const auto& [name, tensor] : tensors) all.push_back({name, tensor});
+  return all;
+}
+
 std::unique_ptr<TrainableEditor> make_trainable_editor(const std::string& editor, const Vlm& vlm,
                                                        const nlohmann::json& settings,
                                                        ActivationStore* store) {

@@ -7,6 +7,7 @@
 
 #include "editing/training/checkpoint.h"
 #include "editing/training/edit_example.h"
+#include "editing/training/named_tensors.h"
 #include "io/processes/process_group.h"
 
 namespace emend {
@@ -37,6 +38,8 @@ struct TrainableParameter {
   at::Tensor tensor;
   bool is_rate = false;
 };
+// The tensors as parameters with the learning rate lr.
+std::vector<TrainableParameter> trainable_parameters(const NamedTensors& tensors);
 
 // The networks of an editor during their training on one model.
 class TrainableEditor {

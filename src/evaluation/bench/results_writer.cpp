@@ -102,18 +102,14 @@ void Results::add(const nlohmann::json& sample) {
 void Results::add_timing(const nlohmann::json& timing) {
   auto& editor = of(timing);
   ++editor.judgments;
-  const auto add = [](Seconds& seconds, double value) {
-    seconds.sum += value;
-    ++seconds.count;
-  };
   for (const auto& [name, value] : timing.items())
-    if (value.is_number_float()) add(editor.seconds[name], value.get<double>());
+    if (value.is_number_float()) editor.seconds[name].add(value.get<double>());
   const auto edits = timing.value("after_edits", int64_t{0});
   if (edits == 0) return;
   if (timing.contains("edit_seconds"))
-    add(editor.edit_seconds[edits], timing["edit_seconds"].get<double>());
+    editor.edit_seconds[edits].add(timing["edit_seconds"].get<double>());
   if (timing.contains("reevaluated") && timing.contains("judge_seconds"))
-    add(editor.again_seconds[edits], timing["judge_seconds"].get<double>());
+    editor.again_seconds[edits].add(timing["judge_seconds"].get<double>());
 }
 
 // For each point of the curve: the means of the seconds of the edits since the point before, and
@@ -122,15 +118,13 @@ nlohmann::json Results::cost_curve(const EditorTally& editor) {
   auto curve = nlohmann::json::array();
   auto edit = editor.edit_seconds.begin();
   for (const auto& [edits, judging] : editor.again_seconds) {
-    nlohmann::json point = {{"edits", edits},
-                            {"judge_seconds", judging.sum / static_cast<double>(judging.count)}};
+    nlohmann::json point = {{"edits", edits}, {"judge_seconds", judging.mean()}};
     Seconds editing;
     for (; edit != editor.edit_seconds.end() && edit->first <= edits; ++edit) {
       editing.sum += edit->second.sum;
       editing.count += edit->second.count;
     }
-    if (editing.count > 0)
-      point["edit_seconds"] = editing.sum / static_cast<double>(editing.count);
+    if (editing.count > 0) point["edit_seconds"] = editing.mean();
     curve.push_back(std::move(point));
   }
   return curve;
@@ -182,7 +176,7 @@ nlohmann::json Results::json(size_t original, bool partial) const {
     auto& timing = all["timings"][label];
     timing = {{"judgements", editor.judgments}};
     for (const auto& [name, seconds] : editor.seconds)
-      timing[name] = seconds.sum / static_cast<double>(seconds.count);
+      timing[name] = seconds.mean();
     if (auto curve = cost_curve(editor); !curve.empty()) timing["curve"] = std::move(curve);
     all["editors"].push_back(std::move(described));
   }

@@ -36,6 +36,12 @@ class Results {
   struct Seconds {
     double sum = 0;
     int64_t count = 0;
+
+    void add(double value) {
+      sum += value;
+      ++count;
+    }
+    double mean() const { return sum / static_cast<double>(count); }
   };
   struct EditorTally {
     Tally after_edit;

@@ -16,8 +16,8 @@ std::optional<std::string> gguf_llama_name(const std::string& name);
 // "v.blk.3.ffn_up.weight". Nullopt if llama.cpp has no such tensor.
 std::optional<std::string> gguf_clip_name(const std::string& name);
 
-// In a `llama`, llama.cpp rotates pairs of neighboring rows of a head, transformers the two halves of a
-// head.
+// In decoders of the architecture `llama`, llama.cpp rotates pairs of neighboring rows of a head,
+// transformers the two halves of a head.
 // Reorders the rows of q_proj and k_proj (a weight, a bias, or the factor B of an adapter), so that
 // row i of the first half is followed by row i of the second half. `heads`: those of the layer's
 // output.

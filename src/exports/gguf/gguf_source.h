@@ -39,8 +39,8 @@ struct GgufSource {
   std::optional<std::string> language_name(const std::string& name) const;
   // Whether no computation uses a tensor of the folder, so that llama.cpp has none for it.
   bool is_unused(const std::string& name) const;
-  // Reorders the rows of a query or key projection of the language model, if llama.cpp rotates
-  // neighboring rows in this decoder (`llama`); returns other tensors as they are. `name`: a
+  // Reorders the rows of a query or key projection for llama.cpp, which rotates neighboring rows in
+  // decoders of the architecture `llama`. Other tensors are returned unchanged. `name`: a
   // language_name.
   at::Tensor in_llama_cpp_order(const std::string& name, const at::Tensor& rows) const;
 };

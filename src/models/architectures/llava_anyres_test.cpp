@@ -5,9 +5,9 @@
 
 #include "io/error.h"
 #include "models/architectures/llava.h"
-#include "models/caching/activation_store.h"
 #include "models/caching/prefix.h"
 #include "models/prompting/request_batch.h"
+#include "models/testing/batch_answers.h"
 #include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 #include "tests/tiny_llava_onevision.h"
@@ -44,14 +44,7 @@ TEST_F(LlavaAnyresFolder, BatchGivesTheAnswersOfSinglePrompts) {
   // have 8 x 2; each row of them has an end.
   EXPECT_EQ(vlm.model->image_tokens(batch.pixels[0]), 16 + 5 * 6);
   EXPECT_EQ(vlm.model->image_tokens(batch.pixels[1]), 16 + 8 * 3);
-  GenerationOptions options;
-  options.max_new_tokens = 6;
-  ActivationStore store{ActivationStore::Options()};
-  const auto together = generate(vlm, queries, {}, options);
-  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);
-  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);  // features from the store
-  for (size_t i = 0; i < queries.size(); ++i)
-    EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
+  testing::expect_answers_of_single_prompts(vlm, queries);
 }
 
 TEST_F(LlavaAnyresFolder, FeaturesDoNotDependOnTheBatch) {

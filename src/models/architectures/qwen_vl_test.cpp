@@ -14,6 +14,7 @@
 #include "models/caching/prefix.h"
 #include "models/caching/shared_prefix.h"
 #include "models/prompting/request_batch.h"
+#include "models/testing/batch_answers.h"
 #include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 #include "tests/tiny_qwen_vl.h"
@@ -57,14 +58,7 @@ TEST_P(QwenVlFolder, BatchGivesTheAnswersOfSinglePrompts) {
   EXPECT_EQ(batch.pixels[0].sizes(), at::IntArrayRef({3, 24, 40}));
   EXPECT_EQ(vlm.model->image_tokens(batch.pixels[0]), 15);
   EXPECT_EQ(vlm.model->image_tokens(batch.pixels[1]), 2 * 8);  // 16 x 64
-  GenerationOptions options;
-  options.max_new_tokens = 6;
-  ActivationStore store{ActivationStore::Options()};
-  const auto together = generate(vlm, queries, {}, options);
-  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);
-  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);  // features from the store
-  for (size_t i = 0; i < queries.size(); ++i)
-    EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
+  testing::expect_answers_of_single_prompts(vlm, queries);
 }
 
 // The bits of a picture's features do not depend on the other pictures, with and without a store,

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "io/error.h"
-#include "models/caching/activation_store.h"
+#include "models/testing/batch_answers.h"
 #include "models/testing/thread_guard.h"
 #include "models/vlm.h"
 #include "tests/tiny_smolvlm.h"
@@ -45,14 +45,7 @@ TEST_F(SmolVlmFolder, BatchGivesTheAnswersOfSinglePrompts) {
   EXPECT_EQ(vlm.processor.tiles(*queries[0].image).pixels.size(0), 10);
   EXPECT_EQ(vlm.processor.tiles(*queries[2].image).pixels.size(0), 4);
   EXPECT_EQ(vlm.processor.pixels(*queries[0].image).dim(), 3);
-  GenerationOptions options;
-  options.max_new_tokens = 6;
-  ActivationStore store{ActivationStore::Options()};
-  const auto together = generate(vlm, queries, {}, options);
-  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);
-  EXPECT_EQ(generate(vlm, queries, {}, options, &store), together);  // features from the store
-  for (size_t i = 0; i < queries.size(); ++i)
-    EXPECT_EQ(generate(vlm, {queries[i]}, {}, options)[0], together[i]) << i;
+  testing::expect_answers_of_single_prompts(vlm, queries);
   const auto forced = teacher_force(vlm, queries, {" a", " b", " c", " d"});
   EXPECT_EQ(forced[0].num_image_tokens, 40);
   EXPECT_EQ(forced[2].num_image_tokens, 16);

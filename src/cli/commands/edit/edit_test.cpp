@@ -52,6 +52,17 @@ TEST_F(EditProgramTest, ReportsAnEditThatDoesNotHoldFirst) {
   EXPECT_FALSE(held.contains("failure"));
 }
 
+// An editor that optimizes nothing has no loss before the edit.
+TEST_F(EditProgramTest, ReportsEditorsWithoutALossCurve) {
+  const std::string command = "edit -m " EMEND_SOURCE_DIR
+                              "/models/scenes-blip2 --image {}/picture.png -p 'What is this?' "
+                              "--target cat --editor liveedit --probes 1 -o {}/expert.patch";
+  const auto failed = run(command);
+  EXPECT_EQ(failed.code, 3) << failed.err;
+  EXPECT_THAT(failed.out, AllOf(HasSubstr("The edit does not hold"), HasSubstr("1 entry stored"),
+                                Not(HasSubstr("  loss "))));
+}
+
 // The options of a command, without those that a suggestion says to leave out, and with the one
 // that it adds.
 std::string followed(std::vector<std::string> options, const std::string& suggestion) {

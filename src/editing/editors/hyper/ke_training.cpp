@@ -43,8 +43,7 @@ TrainableKe::TrainableKe(const Vlm& vlm, const nlohmann::json& settings, Activat
 }
 
 std::vector<TrainableParameter> TrainableKe::parameters() const {
-  std::vector<TrainableParameter> all;
-  for (const auto& [name, tensor] : state_->network.parameters()) all.push_back({name, tensor});
+  auto all = trainable_parameters(state_->network.parameters());
   all.push_back({"alpha", alpha_, true});
   return all;
 }

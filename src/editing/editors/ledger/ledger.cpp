@@ -162,13 +162,9 @@ const LedgerState& LedgerEditor::state(const Vlm& vlm) const {
   if (state_ && base_ == base) return *state_;
   const auto file =
       settings_.checkpoint.empty() ? find_checkpoint(vlm, "ledger", "") : settings_.checkpoint;
-  auto checkpoint = load_checkpoint(file, "ledger", base);
-  auto shape = nlohmann::json::object();  // without the settings that only training uses
-  for (const auto& setting : describe_settings<LedgerConfig>())
-    if (checkpoint.settings.contains(setting.name))
-      shape[setting.name] = checkpoint.settings[setting.name];
-  auto state =
-      std::make_shared<LedgerState>(*vlm.model, read_settings<LedgerConfig>("ledger", shape));
+  const auto checkpoint = load_checkpoint(file, "ledger", base);
+  auto state = std::make_shared<LedgerState>(
+      *vlm.model, read_known_settings<LedgerConfig>("ledger", checkpoint.settings));
   state->load(checkpoint.tensors, file);
   state_ = state;
   base_ = base;

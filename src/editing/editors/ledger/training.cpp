@@ -78,9 +78,7 @@ TrainableLedger::TrainableLedger(const Vlm& vlm, const nlohmann::json& settings,
 }
 
 std::vector<TrainableParameter> TrainableLedger::parameters() const {
-  std::vector<TrainableParameter> all;
-  for (const auto& [name, tensor] : state_->parameters()) all.push_back({name, tensor});
-  return all;
+  return trainable_parameters(state_->parameters());
 }
 
 void TrainableLedger::add_calibration(const EditExample& example) {

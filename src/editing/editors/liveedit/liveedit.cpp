@@ -116,12 +116,8 @@ const LiveEditState& LiveEditEditor::state(const Vlm& vlm) const {
   const auto file =
       settings_.checkpoint.empty() ? find_checkpoint(vlm, "liveedit", "") : settings_.checkpoint;
   const auto checkpoint = load_checkpoint(file, "liveedit", base);
-  auto config = nlohmann::json::object();  // without the settings that only training uses
-  for (const auto& setting : describe_settings<LiveEditConfig>())
-    if (checkpoint.settings.contains(setting.name))
-      config[setting.name] = checkpoint.settings[setting.name];
-  auto state = std::make_shared<LiveEditState>(*vlm.model,
-                                               read_settings<LiveEditConfig>("liveedit", config));
+  auto state = std::make_shared<LiveEditState>(
+      *vlm.model, read_known_settings<LiveEditConfig>("liveedit", checkpoint.settings));
   copy_tensors(checkpoint.tensors, state->parameters(), "liveedit", file);
   state_ = state;
   base_ = base;
@@ -200,9 +196,9 @@ EditorInfo liveedit_editor() {
           },
           {"The layer is at the relative depth of the published one (block 21 of 32).",
            "The networks are as wide as the model if that is less than the published 1024.",
-           "A question ends where the answer begins, also during generation, and is routed once: "
-           "the public code lets generated tokens count as the question, unless it is told where "
-           "the question ends.",
+           "A question ends where the answer begins, also during generation, and is routed once. "
+           "The public code takes generated tokens for a part of the question, unless the end of "
+           "the question is given.",
            "The end of the answer is also trained (end_of_answer).",
            "The learning rate decreases at the end (decay), instead of to a tenth after 10,000 "
            "steps."},

@@ -80,9 +80,7 @@ TrainableLiveEdit::TrainableLiveEdit(const Vlm& vlm, const nlohmann::json& setti
                                              static_cast<uint64_t>(settings_.seed))) {}
 
 std::vector<TrainableParameter> TrainableLiveEdit::parameters() const {
-  std::vector<TrainableParameter> all;
-  for (const auto& [name, tensor] : state_->parameters()) all.push_back({name, tensor});
-  return all;
+  return trainable_parameters(state_->parameters());
 }
 
 std::map<std::string, at::Tensor> TrainableLiveEdit::tensors() const {

@@ -125,12 +125,7 @@ const SeracState& SeracEditor::state(const Vlm& vlm) const {
                         ? find_checkpoint(vlm, "serac", settings_.module == "paper" ? "paper" : "")
                         : settings_.checkpoint;
   auto checkpoint = load_checkpoint(file, "serac", base);
-  // Settings that only training uses are dropped.
-  auto shape = nlohmann::json::object();
-  for (const auto& setting : describe_settings<SeracConfig>())
-    if (checkpoint.settings.contains(setting.name))
-      shape[setting.name] = checkpoint.settings[setting.name];
-  auto read = read_settings<SeracConfig>("serac", shape);
+  auto read = read_known_settings<SeracConfig>("serac", checkpoint.settings);
   if (read.module != settings_.module)
     throw Error(
         "editing::serac",

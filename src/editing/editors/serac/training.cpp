@@ -111,9 +111,7 @@ TrainableSerac::TrainableSerac(const Vlm& vlm, const nlohmann::json& settings,
 }
 
 std::vector<TrainableParameter> TrainableSerac::parameters() const {
-  std::vector<TrainableParameter> all;
-  for (const auto& [name, tensor] : state_->parameters()) all.push_back({name, tensor});
-  return all;
+  return trainable_parameters(state_->parameters());
 }
 
 EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
