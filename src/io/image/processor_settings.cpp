@@ -110,12 +110,8 @@ void read_resolutions(const json& config, const std::string& path, bool next,
       if (pair.size() != 2) unsupported_setting(path, std::string(key) + " other than pairs");
       processor.pinpoints.push_back({pixel_side(pair[0], path), pixel_side(pair[1], path)});
     }
-  } else if (next) {
-    processor.pinpoints = {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
   } else {
-    for (int64_t rows = 1; rows <= 6; ++rows)
-      for (int64_t columns = 1; columns <= 6; ++columns)
-        processor.pinpoints.push_back({384 * rows, 384 * columns});
+    processor.pinpoints = next ? llava_next_pinpoints() : llava_onevision_pinpoints();
   }
   for (const auto& [high, wide] : processor.pinpoints)
     if (high % tile != 0 || wide % tile != 0)

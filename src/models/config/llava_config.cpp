@@ -46,20 +46,10 @@ ClipVisionConfig ClipVisionConfig::parse(const JsonFields& json) {
 
 namespace {
 
-// The resolutions of LLaVA-NeXT: 672 x 336 and others; of LLaVA-OneVision: all up to 6 x 6 tiles.
-GridPinpoints default_pinpoints(bool onevision) {
-  if (!onevision) return {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
-  GridPinpoints all;
-  for (int64_t rows = 1; rows <= 6; ++rows)
-    for (int64_t columns = 1; columns <= 6; ++columns) all.push_back({384 * rows, 384 * columns});
-  return all;
-}
-
 // Reads the settings of pictures of any resolution.
 void read_resolutions(const nlohmann::json& json, const JsonFields& top, bool onevision,
                       LlavaConfig& c) {
   constexpr const char* kName = "image_grid_pinpoints";
-  c.pinpoints = top.has(kName) ? GridPinpoints() : default_pinpoints(onevision);
   const auto side = c.vision.image_size;
   const auto expected =
       fmt::format("a list of [height, width] in multiples of image_size {}", side);
@@ -74,8 +64,9 @@ void read_resolutions(const nlohmann::json& json, const JsonFields& top, bool on
         top.refuse(kName, expected);
       c.pinpoints.push_back({pair[0].get<int64_t>(), pair[1].get<int64_t>()});
     }
-  } else if (c.pinpoints[0][0] % side != 0) {
-    top.refuse(kName, expected);
+  } else {
+    c.pinpoints = onevision ? llava_onevision_pinpoints() : llava_next_pinpoints();
+    if (c.pinpoints[0][0] % side != 0) top.refuse(kName, expected);
   }
   top.expect_flag("use_image_newline_parameter", true);
   if (!onevision) return;

@@ -89,9 +89,7 @@ size_t write_mistakes(const Vlm& vlm, const PhotoFeatures& features,
       std::optional<size_t> nearest;
       if (options.split == "eval")
         nearest = neighbors.nearest(draft.photo, [&](size_t other) {
-          const auto& one = photos[other];
-          return !may_be_same_room(one, photos[draft.photo]) &&
-                 !(one.questions.empty() && one.captions.empty());
+          return can_be_unrelated(photos[other], photos[draft.photo]);
         });
       writer.add(draft, answers[i], nearest);
       progress.advance();

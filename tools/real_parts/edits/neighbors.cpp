@@ -42,6 +42,11 @@ bool may_be_same_room(const Photo& a, const Photo& b) {
   return x && y && std::abs(*x - *y) <= kRoom;
 }
 
+bool can_be_unrelated(const Photo& other, const Photo& photo) {
+  const bool has_texts = !other.questions.empty() || !other.captions.empty();
+  return has_texts && other.name != photo.name && !may_be_same_room(other, photo);
+}
+
 std::vector<Frame> other_frames(size_t photo, const std::vector<Photo>& photos,
                                 const PhotoNeighbors& neighbors) {
   std::vector<Frame> frames;

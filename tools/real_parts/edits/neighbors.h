@@ -30,6 +30,8 @@ class PhotoNeighbors {
 std::optional<int> frame_number(const Photo& photo);
 // Whether two photos may show the same room: their numbers differ by at most 20.
 bool may_be_same_room(const Photo& a, const Photo& b);
+// Whether a question about `other` can be the M-Locality of an edit about `photo`.
+bool can_be_unrelated(const Photo& other, const Photo& photo);
 
 // Another frame of the same room that has the same answer to a question.
 struct Frame {

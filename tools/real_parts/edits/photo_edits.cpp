@@ -197,9 +197,7 @@ void EditWriter::add(const EditDraft& draft, const std::string& answer,
   auto near = row;
   std::vector<const Photo*> others;
   for (const auto& one : elsewhere_)
-    if (one.name != photo.name && !may_be_same_room(one, photo) &&
-        !(one.questions.empty() && one.captions.empty()))
-      others.push_back(&one);
+    if (can_be_unrelated(one, photo)) others.push_back(&one);
   if (others.empty())
     throw Error(kEditsPlace, fmt::format("no other photo than {} has questions", photo.name),
                 "M-Locality needs questions about photos of other rooms; give more photos");

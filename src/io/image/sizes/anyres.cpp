@@ -23,6 +23,17 @@ std::array<int64_t, 2> scaled_size(const Image& image, const std::array<int64_t,
 
 }  // namespace
 
+GridPinpoints llava_next_pinpoints() {
+  return {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
+}
+
+GridPinpoints llava_onevision_pinpoints() {
+  GridPinpoints all;
+  for (int64_t rows = 1; rows <= 6; ++rows)
+    for (int64_t columns = 1; columns <= 6; ++columns) all.push_back({384 * rows, 384 * columns});
+  return all;
+}
+
 std::array<int64_t, 2> best_resolution(int64_t height, int64_t width,
                                        const GridPinpoints& pinpoints) {
   std::array<int64_t, 2> best = pinpoints.front();

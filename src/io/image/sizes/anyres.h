@@ -17,6 +17,11 @@ namespace emend {
 // Resolutions {height, width}, as in image_grid_pinpoints.
 using GridPinpoints = std::vector<std::array<int64_t, 2>>;
 
+// The defaults of transformers. LLaVA-NeXT: 672 x 336 and others, of tiles of 336; LLaVA-OneVision:
+// all of up to 6 x 6 tiles of 384.
+GridPinpoints llava_next_pinpoints();
+GridPinpoints llava_onevision_pinpoints();
+
 // transformers' select_best_resolution: the resolution that keeps most of the picture's pixels and
 // then wastes the fewest. `pinpoints` is not empty.
 std::array<int64_t, 2> best_resolution(int64_t height, int64_t width,
