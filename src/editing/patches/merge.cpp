@@ -132,7 +132,11 @@ Patch MergedPatch::patch() const {
   const auto& memories = merged_.memories();
   if (memories.size() > 1)
     refuse("the memories of the patches have different networks or settings");
-  if (!memories.empty()) result.memory = memories.front().memory;
+  if (!memories.empty()) {
+    result.memory = memories.front().memory;
+    result.memory.growing = false;
+    result.memory.cache.reset();
+  }
   result.settings = settings_.size() == 1 ? settings_.front() : json(settings_);
   result.request = as_request(requests_);
   result.effect = {{"merged", ids_}};

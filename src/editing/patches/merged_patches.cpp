@@ -85,6 +85,7 @@ void MergedPatches::add_memory(const Patch& patch) {
   memories_.push_back(patch);
   memories_.back().deltas.clear();
   memories_.back().keys.clear();
+  memories_.back().memory.growing = true;
 }
 
 std::vector<SiteDelta> MergedPatches::deltas() const {

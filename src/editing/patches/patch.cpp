@@ -35,6 +35,7 @@ void Memory::add(MemoryEntry entry) {
   for (auto& known : entries) {
     if (known.name != entry.name) continue;
     known = std::move(entry);
+    cache.reset();
     return;
   }
   entries.push_back(std::move(entry));
@@ -50,6 +51,7 @@ void Memory::remove(const std::string& name) {
                 fmt::format("available entries: {}", fmt::join(names, ", ")));
   }
   entries.erase(found);
+  cache.reset();
 }
 
 std::string entry_name(const std::string& prompt, const at::Tensor& pixels) {

@@ -37,6 +37,11 @@ struct MemoryEntry {
   std::map<std::string, at::Tensor> tensors;  // float32
 };
 
+// What an editor has computed of the entries of a growing memory.
+struct MemoryCache {
+  virtual ~MemoryCache() = default;
+};
+
 struct Memory {
   std::map<std::string, at::Tensor> network;  // float32; the network that reads the entries
   nlohmann::json reading;                     // the settings of the network; may be null
@@ -44,6 +49,10 @@ struct Memory {
   // The sentence encoder that `reading` names, if it is open. It is not saved and not part of the
   // id.
   std::shared_ptr<const SentenceEncoder> encoder;
+  // A growing memory changes by add() and remove() only, and an editor keeps in `cache` what it has
+  // computed of its first entries. Neither is saved or part of the id.
+  bool growing = false;
+  mutable std::shared_ptr<const MemoryCache> cache;
 
   void add(MemoryEntry entry);
   // Throws emend::Error, which lists the names, if there is no entry of this name.

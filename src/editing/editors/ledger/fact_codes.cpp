@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
 
 #include "io/error.h"
 #include "io/hash.h"
@@ -31,19 +32,21 @@ at::Tensor fact_codes(const std::vector<std::string>& facts) {
   return codes;
 }
 
-at::Tensor has_fact(const at::Tensor& codes, const std::set<std::string>& facts) {
-  std::set<FactCode> known;
+at::Tensor count_facts(const at::Tensor& codes, const std::vector<std::string>& facts) {
+  std::map<FactCode, int32_t> known;
   for (const auto& fact : facts)
-    if (!fact.empty()) known.insert(fact_code(fact));
+    if (!fact.empty()) ++known[fact_code(fact)];
   const auto read = codes.to(at::kCPU).to(at::kFloat).contiguous();
-  auto has = at::empty({read.size(0)}, at::kBool);
+  auto counts = at::zeros({read.size(0)}, at::kInt);
+  if (known.empty()) return counts;
   const auto* next = read.data_ptr<float>();
   for (int64_t i = 0; i < read.size(0); ++i, next += kFactWidth) {
     FactCode code;
     std::copy(next, next + kFactWidth, code.begin());
-    has.data_ptr<bool>()[i] = known.count(code) > 0;
+    if (const auto found = known.find(code); found != known.end())
+      counts.data_ptr<int32_t>()[i] = found->second;
   }
-  return has;
+  return counts;
 }
 
 void check_fact_codes(const at::Tensor& codes, int64_t count, const std::string& file) {

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <set>
 #include <string>
 #include <vector>
 
@@ -15,8 +14,8 @@ constexpr int64_t kFactWidth = 8;
 // (N, kFactWidth) float32. A fact that is not known (empty) has zeros.
 at::Tensor fact_codes(const std::vector<std::string>& facts);
 
-// Which codes are those of one of the facts: (N) bool. Codes of zeros are not.
-at::Tensor has_fact(const at::Tensor& codes, const std::set<std::string>& facts);
+// How many of the facts have each code: (N) int32. Codes of zeros have none.
+at::Tensor count_facts(const at::Tensor& codes, const std::vector<std::string>& facts);
 
 // Throws emend::Error, which names `file`, if these are not the codes of `count` facts.
 void check_fact_codes(const at::Tensor& codes, int64_t count, const std::string& file);

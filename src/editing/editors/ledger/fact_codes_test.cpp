@@ -7,11 +7,11 @@
 namespace emend {
 namespace {
 
-TEST(FactCodesTest, FindKnownFactsOnly) {
+TEST(FactCodesTest, CountKnownFactsOnly) {
   const auto codes = fact_codes({"color/star|1.2.0", "", "who|creature 3"});
   EXPECT_EQ(codes.sizes(), (std::vector<int64_t>{3, kFactWidth}));
-  const auto has = has_fact(codes, {"who|creature 3", "", "count|1.2.0"});
-  EXPECT_TRUE(at::equal(has, at::tensor({0, 0, 1}).to(at::kBool)));
+  const auto counts = count_facts(codes, {"who|creature 3", "", "count|1.2.0", "who|creature 3"});
+  EXPECT_TRUE(at::equal(counts, at::tensor({0, 0, 2}, at::kInt)));
 }
 
 TEST(FactCodesTest, SurviveTheDtypeOfACheckpoint) {

@@ -15,6 +15,18 @@ constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
 // The parameters of HNSW in its paper: neighbors of a node, and the widths of searches.
 constexpr size_t kLinks = 16, kBuildWidth = 200, kSearchWidth = 128, kNeighbors = 32;
 
+// The rounding error of key_distances, relative to the longest squared key.
+constexpr double kDistanceError = 1e-5;
+
+double exact_distance(const float* a, const float* b, int64_t width) {
+  double sum = 0;
+  for (int64_t i = 0; i < width; ++i) {
+    const double difference = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+    sum += difference * difference;
+  }
+  return sum;
+}
+
 }  // namespace
 
 struct KeyIndex::Graph {
@@ -66,28 +78,44 @@ std::pair<at::Tensor, at::Tensor> KeyIndex::nearest(const at::Tensor& queries) c
 }
 
 std::vector<int64_t> KeyIndex::last_near(double radius) const {
-  const auto count = size();
+  const auto count = size(), width = keys_.size(1);
+  const auto* keys = keys_.data_ptr<float>();
   std::vector<int64_t> last(static_cast<size_t>(count), -1);
+  // The candidates of a key come in any order.
+  const auto consider = [&](int64_t key, int64_t other) {
+    auto& found = last[static_cast<size_t>(key)];
+    if (other > std::max(key, found) &&
+        exact_distance(keys + key * width, keys + other * width, width) < radius)
+      found = other;
+  };
   if (graph_) {
     for (int64_t i = 0; i < count; ++i) {
-      auto found = graph_->graph.searchKnn(keys_.data_ptr<float>() + i * keys_.size(1), kNeighbors);
-      for (; !found.empty(); found.pop()) {
-        const auto other = static_cast<int64_t>(found.top().second);
-        if (other > i && static_cast<double>(found.top().first) < radius)
-          last[static_cast<size_t>(i)] = std::max(last[static_cast<size_t>(i)], other);
-      }
+      auto found = graph_->graph.searchKnn(keys + i * width, kNeighbors);
+      for (; !found.empty(); found.pop()) consider(i, static_cast<int64_t>(found.top().second));
     }
     return last;
   }
+  const auto longest = keys_.square().sum(1).max().item<double>();
   for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
     const auto block = keys_.slice(0, begin, begin + kKeyBlock);
-    const auto near = (key_distances(block, keys_.slice(0, begin)) < radius).to(at::kCPU);
+    const auto near =
+        key_distances(block, keys_.slice(0, begin)) < radius + kDistanceError * longest;
     const auto pairs = near.nonzero().contiguous();
     const auto* pair = pairs.data_ptr<int64_t>();
     for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2)
-      if (pair[1] > pair[0]) last[static_cast<size_t>(begin + pair[0])] = begin + pair[1];
+      consider(begin + pair[0], begin + pair[1]);
   }
   return last;
+}
+
+std::vector<int64_t> near_keys(const at::Tensor& keys, const at::Tensor& key, double radius) {
+  const auto all = keys.contiguous(), one = key.contiguous();
+  std::vector<int64_t> near;
+  for (int64_t i = 0; i < all.size(0); ++i)
+    if (exact_distance(all.data_ptr<float>() + i * all.size(1), one.data_ptr<float>(),
+                       all.size(1)) < radius)
+      near.push_back(i);
+  return near;
 }
 
 }  // namespace emend

@@ -25,8 +25,8 @@ class KeyIndex {
   int64_t size() const { return keys_.size(0); }
   // (A, W) -> (A): the squared distance to the nearest key, and its index.
   std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& queries) const;
-  // For each key, the last key behind it that is nearer than `radius` (a squared distance), or -1.
-  // With a graph, only the 32 nearest keys of each are considered.
+  // For each key, the last key behind it that is nearer than `radius` (a squared distance, see
+  // near_keys), or -1. With a graph, only the 32 nearest keys of each are considered.
   std::vector<int64_t> last_near(double radius) const;
 
  private:
@@ -35,5 +35,9 @@ class KeyIndex {
   at::Tensor keys_;
   std::unique_ptr<Graph> graph_;  // null: exact
 };
+
+// The indices of the keys that are nearer to `key` than `radius`, a squared distance in float64,
+// whose bits do not depend on the other keys. keys: (N, W), key: (W), float32 on the CPU.
+std::vector<int64_t> near_keys(const at::Tensor& keys, const at::Tensor& key, double radius);
 
 }  // namespace emend

@@ -47,6 +47,20 @@ TEST(KeyIndex, FindsTheLastOfNearKeys) {
   }
 }
 
+TEST(KeyIndex, NearKeysAreThoseOfLastNear) {
+  auto keys = key_cloud(300, 2);
+  keys[200].copy_(keys[40] + 0.01);
+  const double distance = 24 * 0.01 * 0.01;
+  for (const double radius : {0.99 * distance, 1.01 * distance, 2.0, 8.0}) {
+    std::vector<int64_t> expected(300, -1);
+    for (int64_t i = 0; i < 300; ++i)
+      for (const auto near : near_keys(keys.slice(0, 0, i), keys[i], radius))
+        expected[static_cast<size_t>(near)] = i;
+    EXPECT_EQ(KeyIndex(keys).last_near(radius), expected) << radius;
+    EXPECT_EQ(expected[40] >= 200, radius > distance) << radius;
+  }
+}
+
 TEST(KeyIndex, NoQueriesHaveNoNeighbors) {
   for (const int64_t exact : {int64_t{10}, int64_t{0}}) {
     const auto [distances, found] = KeyIndex(key_cloud(5, 1), exact).nearest(at::zeros({0, 24}));

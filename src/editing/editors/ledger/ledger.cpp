@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "editing/editors/editors.h"
+#include "editing/editors/ledger/entry.h"
 #include "editing/editors/ledger/entry_change.h"
 #include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/recall.h"

@@ -18,11 +18,11 @@ namespace emend {
 struct LedgerSettings {
   std::string checkpoint;          // a trained editor; empty: the one in the model folder
   std::string context = "always";  // the edit is put in front of questions in its scope
-  // A question that follows from an edit ("What does this creature eat?" from its name) is answered with
-  // an edit that names the target of that edit, if the texts are nearer than this; 0: never.
+  // A question that follows from an edit ("What does this creature eat?" from its name) is answered
+  // with an edit that names the target of that edit, if the texts are nearer than this; 0: never.
   double chain_limit = 5;
-  std::string change = "lora";     // the editor of an entry's own change; "none"
-  std::string scope = "all";       // the parts of the key that count
+  std::string change = "lora";  // the editor of an entry's own change; "none"
+  std::string scope = "all";    // the parts of the key that count
   double risk = 0.01;              // 1: the threshold is `limit`
   double confidence = 0.95;
   double answer_weight = 4;  // weight of the squared Hellinger distance of answers

@@ -1,5 +1,6 @@
 #include "editing/editors/ledger/ledger.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
 
 #include "editing/editors/ledger/fact_codes.h"
@@ -185,6 +186,55 @@ TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {
   EXPECT_EQ(LedgerScopes(patch).route(key.unsqueeze(0)).entry.item<int64_t>(), 0);
   patch.settings["consequence_weight"] = 0;
   EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), -1);
+}
+
+// The scopes of a growing memory are extended, with the same bits as if they were made at once.
+TEST_F(LedgerTest, ScopesOfAGrowingMemoryAreThoseOfAllItsEntries) {
+  auto patch = edited({request(1)}, {{"limit", 100}, {"supersede", 0.5}});
+  const auto first = patch.memory.entries[0];
+  const auto width = first.tensors.at("key").size(0), question = width - kSketchWidth;
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{5});
+  const auto keys = at::randn({150, width}, generator);
+  keys[90].copy_(keys[3] + 0.001);  // a later edit of the same question
+  keys[140].copy_(keys[3] - 0.001);
+  std::vector<std::string> facts(2000, "");
+  for (size_t i = 0; i < facts.size(); i += 40) facts[i] = "fact " + std::to_string(i / 40);
+  patch.memory.network["calibration"] = at::randn({2000, width}, generator);
+  patch.memory.network["calibration_facts"] = fact_codes(facts);
+  patch.memory.reading["consequences"] = true;
+  patch.settings["risk"] = 0.01;
+  patch.memory.entries.clear();
+  patch.memory.growing = true;
+  for (int64_t i = 0; i < keys.size(0); ++i) {
+    auto entry = first;
+    entry.name = "entry " + std::to_string(i);
+    entry.facts["fact"] = "fact " + std::to_string(i % 90);
+    entry.tensors["key"] = keys[i].clone();
+    entry.tensors["consequences"] = keys[i].slice(0, 0, question) + 1;
+    patch.memory.add(entry);
+    if (i % 7 != 0 && i + 1 < keys.size(0)) continue;  // several entries at a time
+    const auto grown = LedgerScopes::of(patch);
+    EXPECT_EQ(LedgerScopes::of(patch), grown);
+    const LedgerScopes all(patch);
+    EXPECT_EQ(grown->facts(), all.facts()) << i;
+    EXPECT_EQ(grown->superseded(), all.superseded()) << i;
+    EXPECT_TRUE(at::equal(grown->route(keys).entry, all.route(keys).entry)) << i;
+  }
+  const auto grown = LedgerScopes::of(patch);
+  EXPECT_GT(grown->certificate().left_out, 0);
+  EXPECT_EQ(grown->superseded()[3], 140);
+  EXPECT_EQ(grown->superseded()[90], 140);
+
+  // A removal, other settings, or a replaced entry do not use the old scopes.
+  patch.memory.remove("entry 140");
+  EXPECT_EQ(LedgerScopes::of(patch)->superseded()[3], 90);
+  patch.settings["supersede"] = 0;
+  EXPECT_EQ(LedgerScopes::of(patch)->superseded()[3], -1);
+  auto replaced = patch.memory.entries[20];
+  replaced.tensors["key"] = keys[20] + 50;
+  patch.memory.add(replaced);
+  EXPECT_EQ(LedgerScopes::of(patch)->facts(), LedgerScopes(patch).facts());
+  EXPECT_EQ(LedgerScopes::of(patch)->route(keys[20].unsqueeze(0) + 50).entry.item<int64_t>(), 20);
 }
 
 TEST_F(LedgerTest, NetworksOfConsequencesAreOptional) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <vector>
+#include <memory>
 
 #include "editing/editors/ledger/scopes.h"
 #include "editing/editors/memory/scoped_answer.h"
@@ -19,22 +19,16 @@ class LedgerRecall {
 
  private:
   ScopedAnswer begin(const Pass& pass, const at::Tensor& logits) const;
-  // The entry that answers a question in the scope of the consequences of entry `index`: the one that is
-  // nearest in the text of the question among those without an image whose prompts name the target, or
-  // `index` itself. key: that of the question.
+  // The entry that answers a question in the scope of the consequences of entry `index`: the one
+  // that is nearest in the text of the question among those without an image whose prompts name the
+  // target, or `index` itself. key: that of the question.
   size_t chained(size_t index, const at::Tensor& key) const;
 
   const Vlm& vlm_;
   ActivationStore* store_;
   LedgerSettings settings_;
   LedgerState state_;
-  std::vector<MemoryEntry> entries_;
-  LedgerScopes scopes_;
+  std::shared_ptr<const LedgerScopes> scopes_;
 };
-
-// The tensors of an entry: its key, the key of its consequences (may be undefined), and `SITE.up`
-// and `SITE.down` of its change.
-MemoryEntry ledger_entry(const std::string& name, nlohmann::json facts, const at::Tensor& key,
-                         const at::Tensor& consequences, const std::vector<SiteDelta>& change);
 
 }  // namespace emend

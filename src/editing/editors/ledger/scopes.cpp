@@ -1,12 +1,10 @@
 #include "editing/editors/ledger/scopes.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
+#include <set>
 
 #include "editing/editors/ledger/fact_codes.h"
 #include "io/error.h"
-#include "io/json/json.h"
 
 namespace emend {
 namespace {
@@ -22,65 +20,131 @@ at::Tensor calibration_of(const Memory& memory) {
   return found->second.to(at::kCPU);
 }
 
-// Which of `count` calibration questions are about one of these facts: (count) bool.
-at::Tensor about(const Memory& memory, const std::set<std::string>& facts, int64_t count) {
+// How many of the entries are about the fact of each of `count` calibration questions: (count)
+// int32.
+at::Tensor entries_about(const Memory& memory, const std::vector<std::string>& facts,
+                         int64_t count) {
   const auto codes = memory.network.find("calibration_facts");
-  if (codes == memory.network.end()) return at::zeros({count}, at::kBool);
+  if (codes == memory.network.end()) return at::zeros({count}, at::kInt);
   check_fact_codes(codes->second, count, "the patch's memory");
-  return has_fact(codes->second, facts);
+  return count_facts(codes->second, facts);
 }
 
-at::Tensor entry_key(const MemoryEntry& entry, const char* name, int64_t width) {
-  const auto found = entry.tensors.find(name);
-  if (found == entry.tensors.end() || found->second.sizes() != at::IntArrayRef{width})
-    throw Error(kScopes,
-                fmt::format("the patch's memory: entry '{}' has no {} of this model",
-                            entry.name.substr(0, 200),
-                            name == std::string("key") ? "key" : "key of consequences"),
-                "make the patch again with `emend edit`");
-  return found->second.to(at::kCPU);
+at::Tensor appended(const at::Tensor& known, const at::Tensor& rows) {
+  return known.defined() ? at::cat({known, rows}) : rows;
 }
 
 }  // namespace
 
 LedgerScopes::LedgerScopes(const Patch& patch)
-    : settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
-      shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)) {
+    : given_settings_(patch.settings),
+      given_shape_(patch.memory.reading),
+      settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
+      shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)),
+      calibration_(calibration_of(patch.memory)) {
   at::NoGradGuard no_grad;
-  const auto calibration = calibration_of(patch.memory);
-  const auto question = calibration.size(1) - kSketchWidth;
+  to_keys_ = CalibrationDistances(scoped(calibration_));
+  to_consequences_ =
+      CalibrationDistances(calibration_.narrow(1, 0, calibration_.size(1) - kSketchWidth));
+  extend(patch.memory);
+}
+
+std::shared_ptr<const LedgerScopes> LedgerScopes::of(const Patch& patch) {
+  const auto& memory = patch.memory;
+  if (!memory.growing) return std::make_shared<const LedgerScopes>(patch);
+  const auto known = std::dynamic_pointer_cast<const LedgerScopes>(memory.cache);
+  std::shared_ptr<const LedgerScopes> result = known;
+  if (!known || !known->begin(patch)) {
+    result = std::make_shared<const LedgerScopes>(patch);
+  } else if (known->entries_.size() < memory.entries.size()) {
+    at::NoGradGuard no_grad;
+    const auto more = std::shared_ptr<LedgerScopes>(new LedgerScopes(*known));
+    more->extend(memory);
+    result = more;
+  }
+  memory.cache = result;
+  return result;
+}
+
+bool LedgerScopes::begin(const Patch& patch) const {
+  return entries_.size() <= patch.memory.entries.size() && given_settings_ == patch.settings &&
+         given_shape_ == patch.memory.reading;
+}
+
+void LedgerScopes::extend(const Memory& memory) {
+  const auto question = calibration_.size(1) - kSketchWidth;
   const bool follow =
       shape_.consequences && settings_.consequence_weight > 0 && settings_.scope == "all";
-  std::vector<at::Tensor> all, consequences;
-  for (const auto& entry : patch.memory.entries) {
-    all.push_back(entry_key(entry, "key", calibration.size(1)));
-    if (follow) consequences.push_back(entry_key(entry, "consequences", question));
-    names_.push_back(entry.name);
+  const auto first = entries_.size();
+  std::vector<at::Tensor> keys, consequences;
+  for (auto i = first; i < memory.entries.size(); ++i) {
+    const auto entry = std::make_shared<const LedgerEntry>(LedgerEntry::read(memory.entries[i]));
+    keys.push_back(entry->key(calibration_.size(1)));
+    if (follow) consequences.push_back(entry->consequences(question));
+    entries_.push_back(entry);
   }
-  const auto keys = scoped(at::stack(all));
-  KeyIndex index(keys);
-  superseded_ = index.last_near(settings_.supersede);
+  all_keys_ = appended(all_keys_, scoped(at::stack(keys)));
+  if (follow) all_consequences_ = appended(all_consequences_, at::stack(consequences));
+
+  std::vector<bool> was_active;
+  for (const auto by : superseded_) was_active.push_back(by < 0);
+  supersede(static_cast<int64_t>(first));
   std::vector<int64_t> active;
-  for (size_t i = 0; i < superseded_.size(); ++i) {
-    if (superseded_[i] >= 0) continue;
-    active.push_back(static_cast<int64_t>(i));
-    const auto& facts = patch.memory.entries[i].facts;
-    if (facts.is_object() && facts.contains("fact"))
-      facts_.insert(json_get<std::string>(facts, "fact", "the patch's memory"));
-  }
+  for (size_t i = 0; i < superseded_.size(); ++i)
+    if (superseded_[i] < 0) active.push_back(static_cast<int64_t>(i));
   active_ = at::tensor(active, at::kLong);
-  keys_.emplace(active.size() == superseded_.size() ? std::move(index)
-                                                    : KeyIndex(keys.index_select(0, active_)));
-  if (!consequences.empty())
-    consequences_.emplace(at::stack(consequences).index_select(0, active_));
-  certificate_.risk = settings_.risk;
-  certificate_.confidence = settings_.confidence;
-  certificate_.threshold = settings_.limit;
+  keys_ = std::make_shared<const KeyIndex>(all_keys_.index_select(0, active_));
+  if (follow)
+    consequences_ = std::make_shared<const KeyIndex>(all_consequences_.index_select(0, active_));
+  calibrate(memory, was_active);
+}
+
+void LedgerScopes::supersede(int64_t first) {
+  const auto count = all_keys_.size(0);
+  if (first == 0) {
+    superseded_ = KeyIndex(all_keys_).last_near(settings_.supersede);
+    return;
+  }
+  superseded_.resize(static_cast<size_t>(count), -1);
+  for (auto i = first; i < count; ++i)
+    for (const auto near : near_keys(all_keys_.slice(0, 0, i), all_keys_[i], settings_.supersede))
+      superseded_[static_cast<size_t>(near)] = i;
+}
+
+void LedgerScopes::calibrate(const Memory& memory, const std::vector<bool>& was_active) {
+  certificate_ = {settings_.risk, settings_.confidence, 0, 0, 0, settings_.limit};
   if (settings_.risk == 1) return;
-  const auto edited = about(patch.memory, facts_, calibration.size(0));
-  const auto unrelated = calibration.index_select(0, edited.logical_not().nonzero().squeeze(1));
-  certificate_ = certify(nearest(unrelated).first, settings_.risk, settings_.confidence,
-                         settings_.limit, calibration.size(0) - unrelated.size(0));
+  const auto count = calibration_.size(0);
+  auto active = at::zeros({all_keys_.size(0)}, at::kBool);
+  std::set<int64_t> blocks;
+  std::vector<std::string> added, removed;  // facts
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const auto index = static_cast<int64_t>(i);
+    const bool is = superseded_[i] < 0, was = i < was_active.size() && was_active[i];
+    active.data_ptr<bool>()[i] = is;
+    if (is != was || i >= was_active.size()) blocks.insert(CalibrationDistances::block_of(index));
+    if (is != was) (is ? added : removed).push_back(entries_[i]->fact);
+  }
+  for (const auto block : blocks) {
+    to_keys_.update(block, all_keys_, active);
+    if (consequences_) to_consequences_.update(block, all_consequences_, active);
+  }
+  const auto more = entries_about(memory, added, count) - entries_about(memory, removed, count);
+  edited_ = edited_.defined() ? edited_ + more : more;
+
+  auto distances = to_keys_.nearest();
+  if (consequences_)
+    distances = at::minimum(distances, to_consequences_.nearest() * settings_.consequence_weight);
+  const auto unrelated = distances.masked_select(edited_ == 0);
+  certificate_ = certify(unrelated, settings_.risk, settings_.confidence, settings_.limit,
+                         count - unrelated.size(0));
+}
+
+bool LedgerScopes::edits(const std::string& fact) const {
+  if (fact.empty()) return false;
+  for (size_t i = 0; i < entries_.size(); ++i)
+    if (superseded_[i] < 0 && entries_[i]->fact == fact) return true;
+  return false;
 }
 
 at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
@@ -118,7 +182,8 @@ nlohmann::json LedgerScopes::facts() const {
   for (size_t i = 0; i < superseded_.size(); ++i)
     if (superseded_[i] >= 0)
       superseded.push_back(
-          {{"entry", names_[i]}, {"by", names_[static_cast<size_t>(superseded_[i])]}});
+          {{"entry", entries_[i]->stored.name},
+           {"by", entries_[static_cast<size_t>(superseded_[i])]->stored.name}});
   return {{"certificate", certificate_.json()}, {"superseded", superseded}};
 }
 

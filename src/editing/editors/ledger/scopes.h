@@ -1,22 +1,28 @@
 #pragma once
 
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "editing/editors/ledger/calibration_distances.h"
 #include "editing/editors/ledger/certificate.h"
+#include "editing/editors/ledger/entry.h"
 #include "editing/editors/ledger/key_index.h"
 #include "editing/editors/ledger/ledger.h"
 
 namespace emend {
 
 // The scopes of the entries of a patch. The model is not needed. Keys are on the CPU.
-class LedgerScopes {
+class LedgerScopes : public MemoryCache {
  public:
   // Throws emend::Error if the memory is damaged, or if the risk cannot be certified.
   explicit LedgerScopes(const Patch& patch);
+  // The same, with the same bits. For a growing memory, the scopes of its first entries are taken
+  // from its cache, and the result is kept there: an added entry is compared with the others, which
+  // are not compared again.
+  static std::shared_ptr<const LedgerScopes> of(const Patch& patch);
 
   struct Route {
     at::Tensor entry;    // (B) int64: the index of the entry in whose scope the key is, or -1
@@ -24,15 +30,27 @@ class LedgerScopes {
   };
   // keys: (B, width).
   Route route(const at::Tensor& keys) const;
+  const std::vector<std::shared_ptr<const LedgerEntry>>& entries() const { return entries_; }
   const Certificate& certificate() const { return certificate_; }
   // Whether an entry that is not superseded edits this fact. Empty: not known, so none does.
-  bool edits(const std::string& fact) const { return !fact.empty() && facts_.count(fact) > 0; }
+  bool edits(const std::string& fact) const;
   // For each entry, the latest entry that replaces it because it edits the same question, or -1.
   const std::vector<int64_t>& superseded() const { return superseded_; }
   // {certificate, superseded: [{entry, by}]}, with the names of the entries.
   nlohmann::json facts() const;
 
  private:
+  // Copies of an object share its tensors, which are not changed in place.
+  LedgerScopes(const LedgerScopes&) = default;
+
+  // Adds the entries of the memory that are new.
+  void extend(const Memory& memory);
+  // Marks entries that `first` and later ones replace.
+  void supersede(int64_t first);
+  void calibrate(const Memory& memory, const std::vector<bool>& was_active);
+  // Whether these are the scopes of the first entries of the patch.
+  bool begin(const Patch& patch) const;
+
   // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
   // that of their scopes.
   at::Tensor scoped(const at::Tensor& keys) const;
@@ -40,14 +58,18 @@ class LedgerScopes {
   // its consequences, and its route, whatever the distance is.
   std::pair<at::Tensor, Route> nearest(const at::Tensor& keys) const;
 
+  nlohmann::json given_settings_, given_shape_;
   LedgerSettings settings_;
   LedgerConfig shape_;
-  std::vector<std::string> names_;
-  std::set<std::string> facts_;  // of the active entries, where they are known
+  at::Tensor calibration_;  // (M, width)
+  std::vector<std::shared_ptr<const LedgerEntry>> entries_;
   std::vector<int64_t> superseded_;
-  at::Tensor active_;                     // (active entries) their indices
-  std::optional<KeyIndex> keys_;          // of the active entries: the parts that count
-  std::optional<KeyIndex> consequences_;  // the keys of their consequences; none: not in scope
+  at::Tensor all_keys_;          // (N, W) of all entries: the parts that count
+  at::Tensor all_consequences_;  // (N, V); undefined: they are not in scope
+  at::Tensor active_;            // (active entries) their indices
+  std::shared_ptr<const KeyIndex> keys_, consequences_;  // of the active entries
+  CalibrationDistances to_keys_, to_consequences_;
+  at::Tensor edited_;  // (M) int32: the number of active entries about the question's fact
   Certificate certificate_;
 };
 
