@@ -1,6 +1,6 @@
 // Measures the search of the nearest of many keys: the time to index them, the time of a query with
 // the index and without it, and the share of queries for which the index finds the nearest key.
-#include "editing/editors/ledger/key_index.h"
+#include "editing/editors/ledger/keys/key_index.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>

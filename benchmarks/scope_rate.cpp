@@ -6,7 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 
-#include "editing/editors/ledger/scopes.h"
+#include "editing/editors/ledger/scopes/scopes.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "evaluation/training/train_editor.h"
 #include "run_benchmark.h"

@@ -66,8 +66,8 @@ struct EditLosses {
   at::Tensor total;  // weighted sum
   double generality = 0, image_locality = 0, text_locality = 0, ranks = 0;
 };
-// With a group of processes, each of which calls this, the means of their losses are the losses of all
-// examples.
+// With a group of processes, each of which calls this, the means of their losses are the losses of
+// all examples.
 EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
                        const std::vector<EditDeltas>& deltas, const LossWeights& weights,
                        ProcessGroup* group = nullptr);

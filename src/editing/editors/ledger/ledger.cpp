@@ -7,8 +7,8 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/ledger/entry.h"
 #include "editing/editors/ledger/entry_change.h"
-#include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/recall.h"
+#include "editing/editors/ledger/scopes/fact_codes.h"
 #include "editing/editors/ledger/training.h"
 #include "editing/editors/memory/language_sites.h"
 #include "editing/editors/memory/prompt_answers.h"
@@ -86,6 +86,9 @@ void LedgerConfig::declare(SettingList& list) {
   list.whole(
       "blocks", blocks, 0, 10000,
       "number of language blocks after which hidden states are taken; 0: half of the blocks");
+  list.flag("exclude_first_token", exclude_first_token,
+            "exclude the first token from the mean of a text's hidden states: in many language "
+            "models, all positions attend to it, and its hidden state is very large");
   list.whole("hidden", hidden, 1, 100000, "hidden size of the key network");
   list.whole("embedding", embedding, 1, 100000, "key size for text and for pictures");
   list.whole("heads", heads, 1, 1000, "attention heads of the key network");
@@ -101,7 +104,8 @@ void LedgerConfig::declare(SettingList& list) {
 LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t seed)
     : shape(given),
       features{text_stage(model, shape.blocks), /*whole_rows=*/false,
-               /*pictures=*/model.reads_pictures()},
+               /*pictures=*/model.reads_pictures(), /*encoder=*/nullptr,
+               /*exclude_first=*/shape.exclude_first_token},
       keys(key_options(model, shape, seed)),
       counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
                      model.device()),

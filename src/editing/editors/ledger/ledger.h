@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "editing/editor.h"
-#include "editing/editors/ledger/answer_sketch.h"
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/answer_sketch.h"
+#include "editing/editors/ledger/keys/key_network.h"
 #include "editing/editors/memory/counterfactual.h"
 #include "editing/settings/settings.h"
 #include "editing/training/named_tensors.h"
@@ -40,6 +40,7 @@ struct LedgerSettings {
 // memory of a patch store them.
 struct LedgerConfig {
   int64_t blocks = 0;  // number of blocks before the text's hidden states; 0: half of them
+  bool exclude_first_token = false;  // from the mean of the hidden states
   int64_t hidden = 192, embedding = 48, heads = 8, head_width = 24;  // see KeyNetwork
   bool consequences = false;  // edits have a key for the questions that follow from them
   std::string sites;          // a glob; empty: all layers of the language module

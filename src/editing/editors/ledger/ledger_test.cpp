@@ -3,8 +3,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
 
-#include "editing/editors/ledger/fact_codes.h"
 #include "editing/editors/ledger/recall.h"
+#include "editing/editors/ledger/scopes/fact_codes.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "editing/patches/merge.h"
 #include "editing/patches/patch_stack.h"

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "editing/editors/ledger/scopes.h"
+#include "editing/editors/ledger/scopes/scopes.h"
 #include "editing/editors/memory/scoped_answer.h"
 
 namespace emend {

@@ -4,7 +4,7 @@
 #include <map>
 #include <numeric>
 
-#include "editing/editors/ledger/fact_codes.h"
+#include "editing/editors/ledger/scopes/fact_codes.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "editing/editors/memory/scope_questions.h"
 #include "io/error.h"

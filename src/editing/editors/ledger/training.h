@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "editing/editors/ledger/feature_pool.h"
+#include "editing/editors/ledger/keys/feature_pool.h"
 #include "editing/editors/ledger/ledger.h"
 #include "editing/training/trainer.h"
 

@@ -32,9 +32,14 @@ at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
   auto pass = model.collate(batch);
   model.run(pass, options.stage);
   auto states = pass.hidden.to(at::kFloat);
-  auto real = pass.mask.unsqueeze(-1);
   auto lengths = pass.mask.sum(1);
-  auto mean = states.masked_fill(real.logical_not(), 0).sum(1) / lengths.unsqueeze(-1);
+  auto counted = pass.mask;
+  if (options.exclude_first) {
+    counted = counted.clone();
+    counted.select(1, 0).copy_(lengths == 1);
+  }
+  auto mean = states.masked_fill(counted.logical_not().unsqueeze(-1), 0).sum(1) /
+              counted.sum(1).unsqueeze(-1);
   auto last = (lengths - 1).view({-1, 1, 1}).expand({-1, 1, states.size(2)});
   return at::stack({mean, states.gather(1, last).squeeze(1)}, 1);
 }

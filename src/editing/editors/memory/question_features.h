@@ -28,6 +28,8 @@ struct FeatureOptions {
   bool whole_rows;  // include the teacher-forced answer in the text
   bool pictures;
   std::shared_ptr<const SentenceEncoder> encoder = nullptr;  // replaces the hidden states of texts
+  // Exclude the first token of a longer text from the mean of its hidden states.
+  bool exclude_first = false;
 };
 
 // Returns the connector outputs for pictures: (N, Q, D), or undefined without pictures, where Q is

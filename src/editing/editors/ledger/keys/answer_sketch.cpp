@@ -1,4 +1,4 @@
-#include "editing/editors/ledger/answer_sketch.h"
+#include "editing/editors/ledger/keys/answer_sketch.h"
 
 #include <cmath>
 #include <random>

@@ -1,11 +1,11 @@
-#include "editing/editors/ledger/calibration_distances.h"
+#include "editing/editors/ledger/scopes/calibration_distances.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/key_network.h"
 
 namespace emend {
 namespace {

@@ -1,9 +1,9 @@
-#include "editing/editors/ledger/calibration_distances.h"
+#include "editing/editors/ledger/scopes/calibration_distances.h"
 
 #include <algorithm>
 #include <limits>
 
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/key_network.h"
 
 namespace emend {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/key_network.h"
 #include "editing/training/edit_example.h"
 #include "models/vlm.h"
 

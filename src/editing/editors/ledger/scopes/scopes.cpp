@@ -1,9 +1,9 @@
-#include "editing/editors/ledger/scopes.h"
+#include "editing/editors/ledger/scopes/scopes.h"
 
 #include <cmath>
 #include <set>
 
-#include "editing/editors/ledger/fact_codes.h"
+#include "editing/editors/ledger/scopes/fact_codes.h"
 #include "io/error.h"
 
 namespace emend {

@@ -1,4 +1,4 @@
-#include "editing/editors/ledger/certificate.h"
+#include "editing/editors/ledger/scopes/certificate.h"
 
 #include <gtest/gtest.h>
 

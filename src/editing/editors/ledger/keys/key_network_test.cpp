@@ -1,4 +1,4 @@
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/key_network.h"
 
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>

@@ -1,9 +1,9 @@
-#include "editing/editors/ledger/key_index.h"
+#include "editing/editors/ledger/keys/key_index.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/key_network.h"
 
 namespace emend {
 namespace {

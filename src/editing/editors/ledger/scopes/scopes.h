@@ -1,16 +1,15 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "editing/editors/ledger/calibration_distances.h"
-#include "editing/editors/ledger/certificate.h"
 #include "editing/editors/ledger/entry.h"
-#include "editing/editors/ledger/key_index.h"
+#include "editing/editors/ledger/keys/key_index.h"
 #include "editing/editors/ledger/ledger.h"
+#include "editing/editors/ledger/scopes/calibration_distances.h"
+#include "editing/editors/ledger/scopes/certificate.h"
 
 namespace emend {
 

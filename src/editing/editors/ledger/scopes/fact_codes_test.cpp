@@ -1,4 +1,4 @@
-#include "editing/editors/ledger/fact_codes.h"
+#include "editing/editors/ledger/scopes/fact_codes.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "editing/editors/ledger/feature_pool.h"
+#include "editing/editors/ledger/keys/feature_pool.h"
 
 #include <algorithm>
 #include <set>

@@ -1,10 +1,10 @@
-#include "editing/editors/ledger/key_index.h"
+#include "editing/editors/ledger/keys/key_index.h"
 
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
 
-#include "editing/editors/ledger/key_network.h"
+#include "editing/editors/ledger/keys/key_network.h"
 #include "io/log.h"
 
 namespace emend {
