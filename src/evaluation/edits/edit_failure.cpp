@@ -31,9 +31,8 @@ std::vector<double> losses(const json& effect) {
 
 std::string failure_reason(const EditVerdict& edit) {
   const auto& effect = edit.effect;
-  if (!effect.is_object() || !effect.contains("loss_after"))
-    return "the editor's memory is applied, but the model still gives another answer";
-  const auto steps = effect.value("steps", int64_t{0});
+  const auto steps = effect.is_object() ? effect.value("steps", int64_t{0}) : 0;
+  if (steps == 0) return "the edit is applied, but the model still gives another answer";
   const auto stopped = effect.value("stop_reason", std::string());
   if (stopped == "diverged") return "the loss diverged after " + counted(steps, "step");
   if (stopped == "no_progress")
