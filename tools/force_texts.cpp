@@ -2,8 +2,9 @@
 // implementation.
 //   emend-force-texts FOLDER TEXTS.json OUT.safetensors
 // TEXTS.json: [{"prompt": "...", "answer": "...", "image": "FILE"}, ...], where the image is
-// optional. A prompt that already has the model's chat template is not changed. OUT has `N.tokens`
-// (T), without image tokens, and `N.logits` (T, V), float32, with them, for each entry.
+// optional, and "images" is a list of several. A prompt that already has the model's chat template
+// is not changed. OUT has `N.tokens` (T), without image tokens, and `N.logits` (T, V), float32, with
+// them, for each entry.
 
 #include <fmt/format.h>
 
@@ -28,6 +29,9 @@ void force(const std::string& folder, const std::string& texts_file, const std::
     Query query{std::nullopt, json_get<std::string>(texts[i], "prompt", texts_file)};
     if (texts[i].contains("image"))
       query.image = read_image(json_get<std::string>(texts[i], "image", texts_file));
+    if (texts[i].contains("images"))
+      for (const auto& file : json_get<std::vector<std::string>>(texts[i], "images", texts_file))
+        query.add(read_image(file));
     const auto row =
         teacher_force(vlm, {query}, {json_get<std::string>(texts[i], "answer", texts_file)}).at(0);
     tensors.emplace_back(fmt::format("{}.tokens", i), at::tensor(row.tokens, at::kLong));

@@ -48,10 +48,19 @@ Vlm load_vlm(const std::string& folder, const LoadOptions& options = {});
 // The precision in results: {"dtype", "weights", "dtype_reason"}.
 nlohmann::json precision_facts(const Precision& precision);
 
-// A prompt for a model, with or without a picture.
+// A prompt for a model, with or without pictures.
 struct Query {
   std::optional<Image> image;
   std::string text;
+  std::vector<Image> more_images = {};  // those after the first, in the order of the prompt
+
+  void add(Image picture) {
+    if (image)
+      more_images.push_back(std::move(picture));
+    else
+      image = std::move(picture);
+  }
+  int64_t pictures() const { return (image ? 1 : 0) + static_cast<int64_t>(more_images.size()); }
 };
 
 struct GenerationOptions {

@@ -15,6 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxStopTexts = 4;
+constexpr int64_t kMostPictures = 16;
 
 // Fields without an effect on the answer.
 const std::set<std::string> kIgnoredFields = {"user",
@@ -71,26 +72,30 @@ Image image_of(const json& part, const std::string& where) {
 
 struct Conversation {
   std::vector<ChatMessage> messages;
-  std::optional<Image> image;
+  Query query;  // with the pictures
 };
 
-void read_part(const json& part, const std::string& where, ChatMessage& message,
+// `several`: whether the model reads several pictures.
+void read_part(const json& part, const std::string& where, bool several, ChatMessage& message,
                Conversation& conversation) {
   const auto type = part.is_object() && part.contains("type") && part["type"].is_string()
                         ? part["type"].get<std::string>()
                         : std::string();
   if (type == "text" && part.contains("text") && part["text"].is_string()) {
-    message.text += part["text"].get_ref<const std::string&>();
+    message.parts.emplace_back(part["text"].get<std::string>());
     return;
   }
   if (type != "image_url")
     refuse_request(where, "a content part must have the type 'text' or 'image_url'");
-  if (conversation.image) refuse_request(where, "a conversation can have one picture");
-  conversation.image = image_of(part, where);
-  message.picture = true;
+  if (conversation.query.pictures() > 0 && !several)
+    refuse_request(where, "this model reads one picture in a conversation");
+  if (conversation.query.pictures() == kMostPictures)
+    refuse_request(where, fmt::format("a conversation can have {} pictures", kMostPictures));
+  conversation.query.add(image_of(part, where));
+  message.parts.emplace_back(std::nullopt);
 }
 
-Conversation read_messages(const json& body, const ChatLimits& limits) {
+Conversation read_messages(const json& body, const ChatLimits& limits, bool several) {
   const auto list = body.contains("messages") ? body["messages"] : json();
   if (!list.is_array() || list.empty() || list.size() > static_cast<size_t>(limits.max_messages))
     refuse_request("messages", fmt::format("'messages' must be a list of 1 to {} messages",
@@ -107,13 +112,15 @@ Conversation read_messages(const json& body, const ChatLimits& limits) {
       refuse_request(where + ".role", "the role must be 'system', 'user' or 'assistant'");
     const auto content = object.contains("content") ? object["content"] : json();
     if (content.is_string())
-      message.text = content.get<std::string>();
+      message.parts.emplace_back(content.get<std::string>());
     else if (content.is_array())
       for (size_t p = 0; p < content.size(); ++p)
-        read_part(content[p], fmt::format("{}.content[{}]", where, p), message, conversation);
+        read_part(content[p], fmt::format("{}.content[{}]", where, p), several, message,
+                  conversation);
     else
       refuse_request(where + ".content", "the content must be a text or a list of parts");
-    if (message.picture && message.role != "user")
+    if (message.parts.empty()) message.parts.emplace_back("");
+    if (message.pictures() > 0 && message.role != "user")
       refuse_request(where, "only messages of the user can have a picture");
     conversation.messages.push_back(std::move(message));
   }
@@ -124,11 +131,13 @@ Conversation read_messages(const json& body, const ChatLimits& limits) {
 
 Query query_of(Conversation conversation, const Vlm& vlm, const std::string& question_template) {
   const auto& processor = vlm.processor;
-  if (conversation.image && !vlm.model->reads_pictures())
+  auto& query = conversation.query;
+  if (query.image && !vlm.model->reads_pictures())
     refuse_request("messages", "this model reads text only");
   if (processor.has_chat_template()) {
     try {
-      return {std::move(conversation.image), processor.conversation(conversation.messages)};
+      query.text = processor.conversation(conversation.messages);
+      return std::move(query);
     } catch (const Error& error) {
       refuse_request("messages", without_places(error.what()));
     }
@@ -137,14 +146,15 @@ Query query_of(Conversation conversation, const Vlm& vlm, const std::string& que
     refuse_request("messages",
                    "this model has no chat template, so it takes one message of the user and no "
                    "conversation");
-  auto text = conversation.messages[0].text;
+  auto text = conversation.messages[0].text();
   if (text.find_first_not_of(" \t\r\n") == std::string::npos)
     refuse_request("messages", "the message is empty");
   const auto end = text.find_last_not_of(" \t\r\n");
-  if (text[end] == '?' && !processor.wraps(conversation.image.has_value()))
+  if (text[end] == '?' && !processor.wraps(query.image.has_value()))
     text = fmt::format("{}{}{}", question_template.substr(0, question_template.find("{}")), text,
                        question_template.substr(question_template.find("{}") + 2));
-  return {std::move(conversation.image), std::move(text)};
+  query.text = std::move(text);
+  return std::move(query);
 }
 
 }  // namespace
@@ -169,7 +179,9 @@ ChatRequest parse_chat_request(const json& body, const Vlm& vlm,
   generation.temperature = number_field(body, "temperature", 0, 0, 2);
   generation.top_p = number_field(body, "top_p", 1, 1e-6, 1);
   generation.seed = static_cast<uint64_t>(whole_field(body, "seed", 0, INT64_MIN, INT64_MAX));
-  request.query = query_of(read_messages(body, limits), vlm, question_template);
+  request.query = query_of(
+      read_messages(body, limits, vlm.processor.layout.reads_several_pictures), vlm,
+      question_template);
   return request;
 }
 

@@ -5,8 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "io/files/file.h"
 #include "io/testing.h"
 #include "serving/api_error.h"
+#include "serving/testing/encode_base64.h"
 #include "tests/tiny_models.h"
 #include "tests/tiny_vlm.h"
 
@@ -55,6 +57,44 @@ TEST_F(ChatRequestTest, ConversationsAreFormattedByTheChatTemplate) {
   body["messages"][0]["content"] = {{{"type", "text"}, {"text", "Who"}},
                                     {{"type", "text"}, {"text", " is it?"}}};
   EXPECT_EQ(parse(body).query.text, "user: Who is it?\nassistant:");
+}
+
+// Texts and pictures stay in their order, also over several messages.
+TEST_F(ChatRequestTest, ConversationsHaveSeveralPictures) {
+  testing::write_tiny_llava(folder_.path());
+  testing::write_text(folder_.file("chat_template.jinja"),
+                      "{% for m in messages %}{{ m.role }}:{% for c in m.content %}"
+                      "{% if c.type == 'image' %} <image>{% else %} {{ c.text }}{% endif %}"
+                      "{% endfor %}{{ '\\n' }}{% endfor %}");
+  vlm_ = load_vlm(folder_.path());
+  const auto picture = [&](uint64_t seed) {
+    const auto file = folder_.file("picture.png");
+    write_png(file, *testing::noise_image(seed));
+    const auto url = "data:image/png;base64," + testing::encode_base64(read_file(file));
+    return json{{"type", "image_url"}, {"image_url", {{"url", url}}}};
+  };
+  const auto text = [](const char* text) { return json{{"type", "text"}, {"text", text}}; };
+  json body = {{"model", "base"}};
+  body["messages"] = {
+      {{"role", "user"}, {"content", {text("First:"), picture(1), text("Second:"), picture(2)}}},
+      message("assistant", "Yes."),
+      {{"role", "user"}, {"content", {picture(1), text("Which?")}}}};
+  const auto query = parse(body).query;
+  EXPECT_EQ(query.text,
+            "user: First: <image> Second: <image>\nassistant: Yes.\nuser: <image> Which?\n");
+  ASSERT_EQ(query.pictures(), 3);
+  EXPECT_EQ(query.image->rgb, testing::noise_image(1)->rgb);
+  EXPECT_EQ(query.more_images[0].rgb, testing::noise_image(2)->rgb);
+  EXPECT_EQ(query.more_images[1].rgb, testing::noise_image(1)->rgb);
+  EXPECT_EQ(generate(vlm_, {query}, {}, {.max_new_tokens = 2}).size(), 1u);
+
+  json many = json::array();
+  for (int i = 0; i < 17; ++i) many.push_back(picture(1));
+  EXPECT_THAT(refusal(json::array({{{"role", "user"}, {"content", many}}})),
+              HasSubstr("can have 16 pictures"));
+  testing::write_tiny_llava_onevision(folder_.path());
+  vlm_ = load_vlm(folder_.path());
+  EXPECT_THAT(refusal(body["messages"]), HasSubstr("this model reads one picture"));
 }
 
 TEST_F(ChatRequestTest, MessagesThatTheModelCannotAnswerAreRefused) {

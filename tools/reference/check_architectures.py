@@ -5,8 +5,8 @@
     python check_architectures.py --emend build/emend --force build/emend-force-texts [--seed N]
 
 For each architecture, `--count` folders are written (random_folders.py), with shapes that no test
-of the project has. With pictures of several sizes and without a picture, the token ids of prompt
-and answer, the logits at every position (float32), and greedy answers of 20 tokens are compared. A
+of the project has. With pictures of several sizes, without a picture, and with two pictures in one
+prompt where the model reads several, the token ids of prompt and answer, the logits at every position (float32), and greedy answers of 20 tokens are compared. A
 failure prints the seed and keeps the folder. Exits with 1 if anything differs.
 """
 
@@ -33,23 +33,26 @@ PROMPTS = [("What is on the table?", " a thin hat"), ("two words", "then"), ("Wh
 
 
 def rows(folder, rng, scratch):
-    """[(prompt, answer, picture file or None)]"""
-    found = [(prompt, answer, None) for prompt, answer in PROMPTS]
+    """[(prompt, answer, [picture file])]"""
+    found = [(prompt, answer, []) for prompt, answer in PROMPTS]
     if folder.processor is None:
         return found
     for i, (width, height) in enumerate(SIZES):
         file = scratch / f"{i}.png"
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(file)
         prompt, answer = PROMPTS[i % len(PROMPTS)]
-        found.append((folder.placeholder + prompt, answer, file))
+        found.append((folder.placeholder + prompt, answer, [file]))
+    if folder.several:
+        found.append((f"One {folder.placeholder}and{folder.placeholder} other?", " a hat",
+                      [scratch / "0.png", scratch / f"{len(SIZES) - 1}.png"]))
     return found
 
 
-def inputs(folder, prompt, file):
-    if folder.processor is None or file is None:
+def inputs(folder, prompt, files):
+    if folder.processor is None or not files:
         return dict(folder.tokenizer(prompt, return_tensors="pt"))
-    with Image.open(file) as picture:
-        made = dict(folder.processor(images=picture.convert("RGB"), text=prompt, return_tensors="pt"))
+    pictures = [Image.open(file).convert("RGB") for file in files]
+    made = dict(folder.processor(images=pictures, text=prompt, return_tensors="pt"))
     return {name: value for name, value in made.items() if name != "batch_num_images"}
 
 
@@ -67,22 +70,22 @@ def with_answer(folder, made, answer):
 def check(args, folder, asked, scratch):
     """[text of a difference]"""
     path, wrong = scratch / "model", []
-    lines = [dict(prompt=p, answer=a, **({"image": str(f)} if f else {})) for p, a, f in asked]
+    lines = [dict(prompt=p, answer=a, images=[str(file) for file in f]) for p, a, f in asked]
     (scratch / "texts.json").write_text(json.dumps(lines))
     made = subprocess.run([args.force, path, scratch / "texts.json", scratch / "out"], capture_output=True, text=True)
     if made.returncode != 0:
         return [made.stderr.strip()]
     forced = load_file(scratch / "out")
     image_token = folder.tokenizer.convert_tokens_to_ids(folder.image_token)
-    for i, (prompt, answer, file) in enumerate(asked):
-        name = f"row {i} ({file.name if file else 'no picture'})"
-        made = inputs(folder, prompt, file)
+    for i, (prompt, answer, files) in enumerate(asked):
+        name = f"row {i} ({', '.join(file.name for file in files) or 'no picture'})"
+        made = inputs(folder, prompt, files)
         longer = with_answer(folder, made, answer)
         ids = [x for x in longer["input_ids"][0].tolist() if x != image_token]
         if forced[f"{i}.tokens"].tolist() != ids:
             wrong.append(f"{name}: tokens {forced[f'{i}.tokens'].tolist()}, transformers {ids}")
             continue
-        model = folder.model if file or not hasattr(folder.model, "qformer") else folder.model.language_model
+        model = folder.model if files or not hasattr(folder.model, "qformer") else folder.model.language_model
         logits, ours = model(**longer, use_cache=False).logits[0], forced[f"{i}.logits"]
         if logits.shape != ours.shape:
             wrong.append(f"{name}: logits {tuple(ours.shape)}, transformers {tuple(logits.shape)}")
@@ -95,7 +98,7 @@ def check(args, folder, asked, scratch):
                                     max_new_tokens=GENERATED, do_sample=False)[0, made["input_ids"].shape[1]:]
         theirs = folder.tokenizer.decode(new, skip_special_tokens=True).strip()
         answered = emend(args.emend, "ask", "-m", path, "-p", prompt, "--template", "{}", "--no-chat-template",
-                         "--max-new-tokens", GENERATED, *(["--image", file] if file else []))["answer"].strip()
+                         "--max-new-tokens", GENERATED, *(x for file in files for x in ("--image", file)))["answer"].strip()
         if answered != theirs:
             wrong.append(f"{name}: answer {answered!r}, transformers {theirs!r}")
     return wrong

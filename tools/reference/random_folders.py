@@ -24,6 +24,7 @@ class Folder:
     processor: typing.Any = None      # of pictures and text; None: the model reads text only
     placeholder: str = ""             # in front of a prompt with a picture
     image_token: str = "<image>"
+    several: bool = False             # whether emend reads several pictures in one prompt
 
 
 def pick(rng, *choices):
@@ -198,14 +199,15 @@ def blip2(rng):
 
 class PicturesAndText:
     """An image processor and a tokenizer, where the processor of transformers needs a video package.
-    count: (results of the image processor) -> number of image tokens."""
+    counts: (results of the image processor) -> number of image tokens of each picture."""
 
-    def __init__(self, images, tokenizer, image_token, count):
-        self.images, self.tokenizer, self.image_token, self.count = images, tokenizer, image_token, count
+    def __init__(self, images, tokenizer, image_token, counts):
+        self.images, self.tokenizer, self.image_token, self.counts = images, tokenizer, image_token, counts
 
     def __call__(self, images, text, return_tensors):
         pixels = self.images(images=images, return_tensors=return_tensors)
-        text = text.replace(self.image_token, self.image_token * self.count(pixels))
+        first, *rest = text.split(self.image_token)
+        text = first + "".join(self.image_token * n + part for n, part in zip(self.counts(pixels), rest, strict=True))
         made = self.tokenizer(text, return_tensors=return_tensors)
         made.pop("token_type_ids", None)
         return dict(made, **pixels)
@@ -218,7 +220,7 @@ class PicturesAndText:
 class QwenPicturesAndText(PicturesAndText):
     def __init__(self, images, tokenizer):
         super().__init__(images, tokenizer, "<|image_pad|>",
-                         lambda pixels: int(pixels["image_grid_thw"].prod()) // images.merge_size ** 2)
+                         lambda pixels: [int(grid.prod()) // images.merge_size ** 2 for grid in pixels["image_grid_thw"]])
 
     def __call__(self, **inputs):
         made = super().__call__(**inputs)
@@ -302,8 +304,8 @@ def llava_anyres(name):
             own = object.__new__(transformers.LlavaOnevisionProcessor)
             own.image_processor, own.num_image_tokens = images, (size // seen["patch_size"]) ** 2
             own.vision_aspect_ratio = more["vision_aspect_ratio"]
-            processor = PicturesAndText(images, tokenizer, "<image>", lambda pixels: own._get_number_of_features(
-                *pixels["image_sizes"][0].tolist(), size, size))
+            processor = PicturesAndText(images, tokenizer, "<image>", lambda pixels: [
+                own._get_number_of_features(*shape.tolist(), size, size) for shape in pixels["image_sizes"]])
         model = getattr(transformers, name + "ForConditionalGeneration")(config)
         return Folder(model, tokenizer, processor, "<image>")
     return build
@@ -343,6 +345,7 @@ def randomize(model, rng):
 def write(name, rng, path):
     """Returns the Folder of a random model of architecture `name`, written to `path`."""
     folder = ARCHITECTURES[name](rng)
+    folder.several = folder.processor is not None and name not in ("blip2", "llava-onevision")
     folder.model.eval()
     randomize(folder.model, rng)
     folder.model.generation_config.pad_token_id = 0

@@ -16,8 +16,8 @@ namespace {
 struct AskArguments {
   Common common;
   PromptOptions prompting;
-  std::string image, text;
-  std::vector<std::string> patches;
+  std::string text;
+  std::vector<std::string> images, patches;
   GenerationOptions generation;
   std::optional<int64_t> max_new_tokens;
 };
@@ -59,13 +59,15 @@ nlohmann::json generation_facts(const GenerationConfig& config, const Generation
 void ask(const AskArguments& arguments) {
   auto begin = std::chrono::steady_clock::now();
   const auto& common = arguments.common;
-  auto picture = open_picture(arguments.image);
+  Query query;
+  for (const auto& file : arguments.images) query.add(open_picture(file).load());
   auto vlm = open_model(common);
   auto stack = open_patches(vlm, arguments.patches);
-  const bool wraps = vlm.processor.wraps(picture.present());
+  const bool wraps = vlm.processor.wraps(query.image.has_value());
   auto prompt =
       fill_template(prompt_template(arguments.prompting, arguments.text, wraps), arguments.text);
-  const auto formatted_prompt = vlm.processor.prompt(prompt, picture.present());
+  const auto formatted_prompt = vlm.processor.prompt(prompt, query.pictures());
+  query.text = prompt;
   auto generation = arguments.generation;
   generation.seed = static_cast<uint64_t>(common.seed);
   const auto& config = vlm.processor.generation;
@@ -78,7 +80,6 @@ void ask(const AskArguments& arguments) {
         "generation_config.json sets {}, which is ignored; decoding is greedy unless --temperature "
         "is set",
         fmt::join(config.sampling, ", "));
-  Query query{picture.present() ? std::optional(picture.load()) : std::nullopt, prompt};
   // The store is shared, so that the memory of a patch reuses the features of the picture.
   ActivationStore store(ActivationStore::Options{});
   const auto answer =
@@ -99,7 +100,10 @@ void ask(const AskArguments& arguments) {
   result["generation"] = generation_facts(config, generation);
   result["prompt"] = prompt;
   result["formatted_prompt"] = formatted_prompt;
-  result["image"] = arguments.image.empty() ? nlohmann::json() : nlohmann::json(arguments.image);
+  const auto& images = arguments.images;
+  result["image"] = images.empty()       ? nlohmann::json()
+                    : images.size() == 1 ? nlohmann::json(images.front())
+                                         : nlohmann::json(images);
   result["model"] = vlm.folder;
   result["base"] = vlm.fingerprint();
   result["patches"] = nlohmann::json::array();
@@ -122,10 +126,15 @@ Examples:
   emend ask --image scene.png -p "a photo of"                    a caption
   emend ask -p "Where does Mipo live?"                           no picture
   emend ask --image scene.png -p "..." --patch a.patch --patch b.patch
-  emend ask -m ~/blip2-opt-2.7b --image cat.jpg -p "What is this?" --template "Question: {} Answer:")");
+  emend ask -m ~/blip2-opt-2.7b --image cat.jpg -p "What is this?" --template "Question: {} Answer:"
+  emend ask -m ~/qwen2-vl-2b --image a.png --image b.png -p "What is different?"   several pictures)");
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);
-  command->add_option("--image", arguments->image, "picture file: JPEG, PNG, WebP, BMP or GIF");
+  command
+      ->add_option("--image", arguments->images,
+                   "picture file: JPEG, PNG, WebP, BMP or GIF; may be given several times for a "
+                   "model that reads several pictures")
+      ->allow_extra_args(false);
   command->add_option("-p,--prompt", arguments->text, "question, or text to continue")->required();
   command->add_option("--patch", arguments->patches, "patch to apply; may be given several times");
   command

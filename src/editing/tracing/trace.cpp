@@ -55,7 +55,7 @@ TracedRow traced_prompt(const Vlm& vlm, const TraceQuery& query) {
   if (query.image.present()) {
     ImageBatch pictures;
     traced.tiles = vlm.processor.tiles(query.image.load());
-    traced.row = pictures.row(vlm.processor, query.prompt, pictures.add(traced.tiles));
+    traced.row = pictures.row(vlm.processor, query.prompt, {pictures.add(traced.tiles)});
   } else {
     traced.row = vlm.processor.row(query.prompt);
   }

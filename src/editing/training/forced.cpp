@@ -23,7 +23,7 @@ ForcedBatch force(const Vlm& vlm, const std::vector<TargetQuery>& queries, bool 
       auto found = known.find(key);
       if (found == known.end())
         found = known.emplace(key, pictures.add(vlm.processor.tiles(query.image.load()))).first;
-      row = pictures.row(vlm.processor, query.prompt, found->second);
+      row = pictures.row(vlm.processor, query.prompt, {found->second});
     } else {
       row = vlm.processor.row(query.prompt);
     }

@@ -182,6 +182,8 @@ Architecture llava_architecture(const nlohmann::json& json) {
   auto& layout = architecture.layout;
   layout.num_image_tokens = config.num_image_tokens();
   layout.image_token = config.image_token;
+  // LLaVA-OneVision divides a picture into tiles only if it is the only one of the prompt.
+  layout.reads_several_pictures = config.most_tiles == 0;
   const JsonFields top("config.json", json);
   layout.stop_tokens = stop_tokens({top.object("text_config"), top});
   if (config.any_resolution()) {

@@ -182,6 +182,7 @@ Architecture qwen_vl_architecture(const nlohmann::json& json) {
     return (picture.size(-2) / side) * (picture.size(-1) / side);
   };
   layout.image_token = config.image_token;
+  layout.reads_several_pictures = true;
   layout.video_token = config.video_token;
   layout.shown = "<|vision_start|><image><|vision_end|>{}";
   layout.image_settings = {{"patch_size", std::to_string(vision.patch_size)},

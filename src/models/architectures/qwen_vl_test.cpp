@@ -229,7 +229,7 @@ TEST(QwenVlPrompts, AgreeWithTheReleasedProcessor) {
     }
     if (shown) {
       const auto picture = asks.tiles(shaded(line["size"][0], line["size"][1]));
-      EXPECT_EQ(asks.row(text, 0, picture).ids, ids) << line;
+      EXPECT_EQ(asks.row(text, {{0, &picture}}).ids, ids) << line;
     } else {
       EXPECT_EQ(asks.row(text).ids, ids) << line;
     }

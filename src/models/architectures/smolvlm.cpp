@@ -74,6 +74,7 @@ Architecture smolvlm_architecture(const nlohmann::json& json) {
   auto& layout = architecture.layout;
   layout.num_image_tokens = config.num_image_tokens();
   layout.image_token = config.image_token;
+  layout.reads_several_pictures = true;
   layout.before_tile = "<fake_token_around_image><row_{row}_col_{column}>";
   layout.after_row = '\n';
   layout.after_tiles = '\n';

@@ -37,7 +37,7 @@ class MixedModel : public ::testing::TestWithParam<std::tuple<testing::TinyModel
     if (std::get<0>(GetParam()).sees) {
       const Tiles picture{p.pixels(*testing::noise_image(1)).unsqueeze(0)};
       batch.pixels = picture.pixels;
-      batch.rows.push_back(p.row("What is this?", 0, picture));
+      batch.rows.push_back(p.row("What is this?", {{0, &picture}}));
     }
     batch.rows.push_back(p.row("Where does Bo live?"));
     return batch;

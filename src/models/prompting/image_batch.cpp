@@ -8,9 +8,12 @@ size_t ImageBatch::add(Tiles tiles) {
   return pictures_.size() - 1;
 }
 
-Row ImageBatch::row(const Processor& processor, const std::string& text, size_t picture) const {
-  const auto& tiles = pictures_.at(picture);
-  return processor.row(text, firsts_[picture], tiles);
+Row ImageBatch::row(const Processor& processor, const std::string& text,
+                    const std::vector<size_t>& pictures) const {
+  std::vector<RowPicture> placed;
+  for (const auto picture : pictures)
+    placed.push_back({firsts_.at(picture), &pictures_[picture]});
+  return processor.row(text, placed);
 }
 
 Pictures ImageBatch::pixels() const {

@@ -13,8 +13,9 @@ class ImageBatch {
  public:
   // Returns the index of the picture.
   size_t add(Tiles tiles);
-  // Returns the formatted prompt for a picture.
-  Row row(const Processor& processor, const std::string& text, size_t picture) const;
+  // Returns the formatted prompt for these pictures (see Processor::row).
+  Row row(const Processor& processor, const std::string& text,
+          const std::vector<size_t>& pictures) const;
   Pictures pixels() const;
 
  private:

@@ -157,6 +157,22 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   return processor;
 }
 
+ChatMessage ChatMessage::of(const std::string& role, const std::string& text, int64_t pictures) {
+  ChatMessage message{role, std::vector<Part>(static_cast<size_t>(pictures))};
+  message.parts.emplace_back(text);
+  return message;
+}
+
+int64_t ChatMessage::pictures() const {
+  return std::count(parts.begin(), parts.end(), std::nullopt);
+}
+
+std::string ChatMessage::text() const {
+  std::string all;
+  for (const auto& part : parts) all += part.value_or("");
+  return all;
+}
+
 // A turn of the user, and the start of the answer.
 std::string Processor::conversation(const std::vector<ChatMessage>& messages) const {
   if (!chat_)
@@ -164,19 +180,20 @@ std::string Processor::conversation(const std::vector<ChatMessage>& messages) co
                 "ask single questions, or use a model with a chat template");
   auto turns = nlohmann::ordered_json::array();
   for (const auto& message : messages) {
-    nlohmann::ordered_json content = message.text;
+    nlohmann::ordered_json content = message.text();
     if (layout.reads_pictures()) {
       content = nlohmann::ordered_json::array();
-      if (message.picture) content.push_back({{"type", "image"}});
-      content.push_back({{"type", "text"}, {"text", message.text}});
+      for (const auto& part : message.parts)
+        content.push_back(part ? nlohmann::ordered_json{{"type", "text"}, {"text", *part}}
+                               : nlohmann::ordered_json{{"type", "image"}});
     }
     turns.push_back({{"role", message.role}, {"content", content}});
   }
   return chat_->render(turns, {{"add_generation_prompt", true}});
 }
 
-std::string Processor::render(const std::string& text, bool picture) const {
-  return conversation({{"user", text, picture}});
+std::string Processor::render(const std::string& text, int64_t pictures) const {
+  return conversation({ChatMessage::of("user", text, pictures)});
 }
 
 // Transformers encodes a chat prompt of a language model without special tokens. For a
@@ -206,42 +223,55 @@ Tiles Processor::tiles(const Image& image) const {
   return image_processor.tiles(image);
 }
 
-std::string Processor::prompt(const std::string& text, bool picture) const {
-  const auto& pattern = picture ? layout.with_picture : layout.without_picture;
+std::string Processor::prompt(const std::string& text, int64_t pictures) const {
+  const auto& pattern = pictures > 0 ? layout.with_picture : layout.without_picture;
   const bool placed =
-      !layout.pictures_first && picture && text.find(layout.placeholder) != std::string::npos;
+      !layout.pictures_first && pictures > 0 && text.find(layout.placeholder) != std::string::npos;
   if (placed) return text;
-  if (!pattern.empty() && !is_wrapped(text, pattern))
-    return chat_ ? render(text, picture) : filled(pattern, text);
-  return picture && !layout.pictures_first ? filled(layout.shown, text) : text;
+  const bool wrapped = is_wrapped(text, pattern);
+  if (pictures > 1 && !layout.pictures_first && (!chat_ || wrapped))
+    throw Error("models::processor",
+                fmt::format("the prompt does not say where its {} pictures are", pictures),
+                fmt::format("write {} at the place of each picture", layout.placeholder));
+  if (!pattern.empty() && !wrapped)
+    return chat_ ? render(text, pictures) : filled(pattern, text);
+  return pictures > 0 && !layout.pictures_first ? filled(layout.shown, text) : text;
 }
 
 Row Processor::row(const std::string& text, int64_t image, int rows, int columns) const {
-  return row(text, image, {rows, columns, layout.num_image_tokens});
+  if (image < 0) return row(text, std::vector<PlacedPicture>());
+  return row(text, std::vector<PlacedPicture>{{image, rows, columns, layout.num_image_tokens}});
 }
 
-Row Processor::row(const std::string& text, int64_t image, const Tiles& picture) const {
-  const auto positions =
-      layout.image_tokens ? layout.image_tokens(picture.pixels[0]) : layout.num_image_tokens;
-  return row(text, image, {picture.rows, picture.columns, positions});
+Row Processor::row(const std::string& text, const std::vector<RowPicture>& pictures) const {
+  std::vector<PlacedPicture> placed;
+  for (const auto& [first, tiles] : pictures)
+    placed.push_back({first, tiles->rows, tiles->columns,
+                      layout.image_tokens ? layout.image_tokens(tiles->pixels[0])
+                                          : layout.num_image_tokens});
+  return row(text, placed);
 }
 
-Row Processor::row(const std::string& text, int64_t image, const Shown& shown) const {
-  if (image >= 0) {
-    check_sees();
-    if (shown.positions < 0)
+Row Processor::row(const std::string& text, const std::vector<PlacedPicture>& pictures) const {
+  if (!pictures.empty()) check_sees();
+  for (const auto& picture : pictures)
+    if (picture.positions < 0)
       throw Error("models::processor",
                   "the number of image tokens depends on the picture, which is not given",
                   "make the row with ImageBatch");
-  }
-  return layout.pictures_first ? pictures_first(text, image) : in_place(text, image, shown);
+  if (pictures.size() > 1 && !layout.reads_several_pictures)
+    throw Error("models::processor",
+                fmt::format("there are {} pictures, but this model reads one", pictures.size()),
+                "ask about each picture separately");
+  return layout.pictures_first ? pictures_first(text, pictures) : in_place(text, pictures);
 }
 
-Row Processor::pictures_first(const std::string& text, int64_t image) const {
+Row Processor::pictures_first(const std::string& text,
+                              const std::vector<PlacedPicture>& pictures) const {
   std::string rest = text;
   const auto& placeholder = layout.placeholder;
   if (!placeholder.empty()) {
-    while (image >= 0 && rest.starts_with(placeholder)) rest.erase(0, placeholder.size());
+    while (!pictures.empty() && rest.starts_with(placeholder)) rest.erase(0, placeholder.size());
     if (rest.find(placeholder) != std::string::npos)
       throw Error("models::processor",
                   fmt::format("the prompt has the placeholder {} in a wrong place", placeholder),
@@ -252,11 +282,12 @@ Row Processor::pictures_first(const std::string& text, int64_t image) const {
                 "write a question, or the start of a caption");
 
   Row row;
-  if (image >= 0) {
+  for (const auto& picture : pictures) {
     row.ids.assign(layout.num_image_tokens, kImageToken);
-    row.images.push_back(image);
+    row.images.push_back(picture.first);
   }
-  const auto ids = tokenizer->encode(prompt(rest, image >= 0), /*special=*/bos != Bos::never);
+  const auto ids = tokenizer->encode(prompt(rest, static_cast<int64_t>(pictures.size())),
+                                     /*special=*/bos != Bos::never);
   row.ids.insert(row.ids.end(), ids.begin(), ids.end());
   return row;
 }
@@ -300,47 +331,53 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
   return pieces;
 }
 
-void Processor::refuse_placeholder() const {
+void Processor::refuse_placeholder(size_t pictures) const {
+  const auto place = pictures > 1 ? "write it once for each picture, at its place"
+                                  : "write it once, at the place of the picture";
   throw Error(
       "models::processor",
       fmt::format("the prompt has the placeholder {} in a wrong place", layout.placeholder),
       layout.num_image_tokens > 0
-          ? fmt::format("write it once, at the place of the picture; it becomes {} positions",
-                        layout.num_image_tokens)
-          : "write it once, at the place of the picture");
+          ? fmt::format("{}; it becomes {} positions", place, layout.num_image_tokens)
+          : place);
 }
 
-// Replaces the placeholder by one for each tile, with the texts around tiles.
-std::string Processor::spelled_out(std::string text, int rows, int columns) const {
+std::string Processor::spelled_out(const std::string& text,
+                                   const std::vector<PlacedPicture>& pictures) const {
   const auto& placeholder = layout.placeholder;
-  const auto at = text.find(placeholder);
-  if (at == text.npos || text.find(placeholder, at + placeholder.size()) != text.npos)
-    refuse_placeholder();
   std::string all;
-  for (int row = 1; row <= rows; ++row) {
-    for (int column = 1; column <= columns; ++column) {
-      auto before = layout.before_tile;
-      replace_all(before, "{row}", std::to_string(row));
-      replace_all(before, "{column}", std::to_string(column));
-      all += before + placeholder;
+  size_t begin = 0;
+  for (const auto& picture : pictures) {
+    const auto at = text.find(placeholder, begin);
+    if (at == text.npos) refuse_placeholder(pictures.size());
+    all += text.substr(begin, at - begin);
+    begin = at + placeholder.size();
+    for (int row = 1; row <= picture.rows; ++row) {
+      for (int column = 1; column <= picture.columns; ++column) {
+        auto before = layout.before_tile;
+        replace_all(before, "{row}", std::to_string(row));
+        replace_all(before, "{column}", std::to_string(column));
+        all += before + placeholder;
+      }
+      all += layout.after_row;
     }
-    all += layout.after_row;
+    if (picture.rows > 0) all += layout.after_tiles;
+    all += layout.before_whole + placeholder + layout.after_whole;
   }
-  if (rows > 0) all += layout.after_tiles;
-  all += layout.before_whole + placeholder + layout.after_whole;
-  return text.replace(at, placeholder.size(), all);
+  if (text.find(placeholder, begin) != text.npos) refuse_placeholder(pictures.size());
+  return all + text.substr(begin);
 }
 
-Row Processor::in_place(const std::string& text, int64_t image, const Shown& shown) const {
+Row Processor::in_place(const std::string& text, const std::vector<PlacedPicture>& pictures) const {
   if (text.empty())
     throw Error("models::processor", "the prompt is empty",
                 "write a question, or the start of a caption");
   if (!layout.seam.empty() && text.find(layout.seam) != std::string::npos)
     throw Error("models::processor", "the prompt has a control character", "remove the character");
-  auto asked = prompt(text, image >= 0);
-  const bool bare = image < 0 && asked == text && !is_wrapped(text, layout.without_picture);
-  const bool spelled = image >= 0 && !layout.before_whole.empty();
-  if (spelled) asked = spelled_out(asked, shown.rows, shown.columns);
+  auto asked = prompt(text, static_cast<int64_t>(pictures.size()));
+  const bool bare = pictures.empty() && asked == text && !is_wrapped(text, layout.without_picture);
+  const bool spelled = !pictures.empty() && !layout.before_whole.empty();
+  if (spelled) asked = spelled_out(asked, pictures);
   const bool released = layout.bare_text_bos || !bare;
   const auto pieces = this->pieces(asked, bos == Bos::released ? released : bos == Bos::always);
   for (const auto& piece : pieces)
@@ -350,22 +387,26 @@ Row Processor::in_place(const std::string& text, int64_t image, const Shown& sho
                   "the prompt has the placeholder of a video, but videos are not implemented",
                   "ask about a picture");
   const auto placeholders = static_cast<int64_t>(pieces.size()) - 1;
-  const int64_t tiles = int64_t{shown.rows} * shown.columns + 1;
-  const bool together = spelled || placeholders < 2 ||
-                        std::all_of(pieces.begin() + 1, pieces.end() - 1,
-                                    [](const auto& piece) { return piece.empty(); });
-  const bool fits = image < 0
-                        ? placeholders == 0
-                        : placeholders == tiles || (!spelled && placeholders == shown.positions);
-  if (!fits || !together) refuse_placeholder();
+  int64_t tiles = 0;
+  for (const auto& picture : pictures) tiles += picture.tiles();
+  // The placeholder of a single picture may be repeated, once for each of its positions.
+  const bool repeated = pictures.size() == 1 && !spelled && placeholders > 1;
+  const bool fits =
+      repeated ? (placeholders == tiles || placeholders == pictures.front().positions) &&
+                     std::all_of(pieces.begin() + 1, pieces.end() - 1,
+                                 [](const auto& piece) { return piece.empty(); })
+               : placeholders == tiles;
+  if (!fits) refuse_placeholder(pictures.size());
   Row row;
   row.ids = pieces.front();
-  for (int64_t tile = 0; image >= 0 && tile < tiles; ++tile) {
-    const auto& behind = tiles == 1 ? pieces.back() : pieces[tile + 1];
-    row.ids.insert(row.ids.end(), shown.positions, kImageToken);
-    row.images.push_back(image + tile);
-    row.ids.insert(row.ids.end(), behind.begin(), behind.end());
-  }
+  size_t piece = 0;
+  for (const auto& picture : pictures)
+    for (int64_t tile = 0; tile < picture.tiles(); ++tile) {
+      const auto& behind = tiles == 1 ? pieces.back() : pieces[++piece];
+      row.ids.insert(row.ids.end(), picture.positions, kImageToken);
+      row.images.push_back(picture.first + tile);
+      row.ids.insert(row.ids.end(), behind.begin(), behind.end());
+    }
   return row;
 }
 

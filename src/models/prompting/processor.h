@@ -15,11 +15,24 @@
 
 namespace emend {
 
-// A message of a conversation. Its picture, if it has one, is before its text.
+// A message of a conversation: texts and pictures in their order.
 struct ChatMessage {
+  // A text, or a picture (std::nullopt).
+  using Part = std::optional<std::string>;
+
   std::string role;  // system, user or assistant
-  std::string text;
-  bool picture = false;
+  std::vector<Part> parts;
+
+  // The pictures are before the text.
+  static ChatMessage of(const std::string& role, const std::string& text, int64_t pictures);
+  int64_t pictures() const;
+  std::string text() const;  // all texts, without the pictures
+};
+
+// A picture of a row: the index in the batch of its first tile, and its tiles.
+struct RowPicture {
+  int64_t first;
+  const Tiles* tiles;
 };
 
 // The processor of a model: preprocesses pictures, and converts text to rows in the model's prompt
@@ -41,11 +54,14 @@ class Processor {
   // (without tiles) once for each image token. Throws emend::Error if the text is empty, a
   // placeholder is in a wrong place, or a text-only model gets a picture.
   Row row(const std::string& text, int64_t image = -1, int rows = 0, int columns = 0) const;
-  // The same for a preprocessed picture, whose size can decide the number of image tokens.
-  Row row(const std::string& text, int64_t image, const Tiles& picture) const;
+  // The same for preprocessed pictures, whose sizes can decide the numbers of image tokens. Several
+  // pictures have a placeholder each, in their order. Throws emend::Error if the model reads one
+  // picture in a prompt.
+  Row row(const std::string& text, const std::vector<RowPicture>& pictures) const;
   // Returns the formatted prompt: the text in the layout's template, unless it contains the image
-  // placeholder or ends like a formatted prompt.
-  std::string prompt(const std::string& text, bool picture) const;
+  // placeholder or ends like a formatted prompt. Throws emend::Error if there are several pictures,
+  // and neither the text nor a chat template places them.
+  std::string prompt(const std::string& text, int64_t pictures) const;
   // Whether conversations are formatted by a chat template.
   bool has_chat_template() const { return chat_.has_value(); }
   // Returns the formatted prompt of a conversation, which ends where the assistant answers. Throws
@@ -74,19 +90,23 @@ class Processor {
 
  private:
   void check_sees() const;
-  std::string render(const std::string& text, bool picture) const;
+  std::string render(const std::string& text, int64_t pictures) const;
   std::vector<int64_t> encode(const std::string& text, bool bos) const;
   std::vector<std::vector<int64_t>> pieces(const std::string& text, bool bos) const;
-  Row pictures_first(const std::string& text, int64_t image) const;
-  std::string spelled_out(std::string text, int rows, int columns) const;
-  // A picture in a row: its tiles, and the number of positions of each.
-  struct Shown {
+  // A picture in a row: the index of its first tile, its tiles, and the positions of each.
+  struct PlacedPicture {
+    int64_t first;
     int rows, columns;
     int64_t positions;
+    int64_t tiles() const { return int64_t{rows} * columns + 1; }
   };
-  Row row(const std::string& text, int64_t image, const Shown& shown) const;
-  Row in_place(const std::string& text, int64_t image, const Shown& shown) const;
-  [[noreturn]] void refuse_placeholder() const;
+  Row row(const std::string& text, const std::vector<PlacedPicture>& pictures) const;
+  Row pictures_first(const std::string& text, const std::vector<PlacedPicture>& pictures) const;
+  Row in_place(const std::string& text, const std::vector<PlacedPicture>& pictures) const;
+  // Replaces the placeholder of each picture by one for each tile, with the texts around tiles.
+  std::string spelled_out(const std::string& text,
+                          const std::vector<PlacedPicture>& pictures) const;
+  [[noreturn]] void refuse_placeholder(size_t pictures) const;
 
   std::optional<ChatTemplate> chat_;
   std::vector<int64_t> begin_;  // the special tokens before a text (BOS)

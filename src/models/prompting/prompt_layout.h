@@ -19,6 +19,7 @@ struct PromptLayout {
   int64_t num_image_tokens = 0;
   std::function<int64_t(const at::Tensor& picture)> image_tokens = {};
   bool reads_pictures() const { return num_image_tokens != 0; }
+  bool reads_several_pictures = false;  // in one prompt
   // The placeholder for a picture in text. Without an id, it is not in the vocabulary, and the text
   // on each side of it is tokenized separately.
   std::optional<int64_t> image_token;

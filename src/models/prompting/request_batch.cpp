@@ -17,19 +17,19 @@ Batch request_batch(const Vlm& vlm, const std::vector<Query>& queries,
   std::vector<const Image*> images;
   ImageBatch pictures;
   for (const auto& query : queries) {
-    if (!query.image) {
-      batch.rows.push_back(vlm.processor.row(query.text));
-      continue;
-    }
-    const auto found = std::find_if(images.begin(), images.end(), [&](const Image* known) {
-      return shared && same(*known, *query.image);
-    });
-    const auto index = static_cast<size_t>(found - images.begin());
-    if (found == images.end()) {
-      images.push_back(&*query.image);
-      pictures.add(vlm.processor.tiles(*query.image));
-    }
-    batch.rows.push_back(pictures.row(vlm.processor, query.text, index));
+    std::vector<size_t> own;
+    const auto add = [&](const Image& image) {
+      const auto found = std::find_if(images.begin(), images.end(), [&](const Image* known) {
+        return shared && same(*known, image);
+      });
+      own.push_back(static_cast<size_t>(found - images.begin()));
+      if (found != images.end()) return;
+      images.push_back(&image);
+      pictures.add(vlm.processor.tiles(image));
+    };
+    if (query.image) add(*query.image);
+    for (const auto& image : query.more_images) add(image);
+    batch.rows.push_back(pictures.row(vlm.processor, query.text, own));
   }
   batch.pixels = pictures.pixels();
   return apply_requests(batch, interventions);
