@@ -23,6 +23,8 @@ EntryChange entry_change(const Vlm& vlm, const EditRequest& request, const Ledge
   }
   nlohmann::json options = {{"module", "language"}, {"seed", settings.seed}};
   if (settings.change == "lora") options["rank"] = 1;
+  if (!settings.end_of_answer && !settings.change.starts_with("mend"))
+    options["end_of_answer"] = false;  // mend was trained with or without it
   const auto patch = make_editor(settings.change, options)->edit(vlm, {posed}, alone);
   for (const auto& [site, delta] : patch.deltas)
     if (!delta.low_rank())
@@ -33,9 +35,10 @@ EntryChange entry_change(const Vlm& vlm, const EditRequest& request, const Ledge
 }
 
 std::vector<bool> edits_hold(const Vlm& vlm, const std::vector<EditRequest>& requests,
-                             const Interventions& interventions, ActivationStore* store) {
+                             bool end_of_answer, const Interventions& interventions,
+                             ActivationStore* store) {
   at::NoGradGuard no_grad;
-  const auto forced = force_edits(vlm, requests, /*end_of_answer=*/true);
+  const auto forced = force_edits(vlm, requests, end_of_answer);
   auto pass = forward_until(vlm, forced.batch, vlm.model->first_stage(Module::language), {}, store);
   pass.logit_positions = answer_positions(forced).to(vlm.model->device());
   vlm.model->run(pass, interventions);

@@ -22,8 +22,10 @@ struct EntryChange {
 EntryChange entry_change(const Vlm& vlm, const EditRequest& request, const LedgerState& state,
                          const LedgerSettings& settings, const EditContext& context);
 
-// Whether greedy generation with the patch gives the target, for each request.
+// Whether greedy generation with the patch gives the target, and with `end_of_answer` ends after it,
+// for each request.
 std::vector<bool> edits_hold(const Vlm& vlm, const std::vector<EditRequest>& requests,
-                             const Interventions& interventions, ActivationStore* store);
+                             bool end_of_answer, const Interventions& interventions,
+                             ActivationStore* store);
 
 }  // namespace emend

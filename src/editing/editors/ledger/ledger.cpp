@@ -64,6 +64,9 @@ void LedgerSettings::declare(SettingList& list) {
   list.choice("change", change, entry_change_names(),
               "editor of an entry's own change, which is made if the context alone does not give "
               "the answer; none: no change");
+  list.flag("end_of_answer", end_of_answer,
+            "whether the model must end its answer after the target; an entry has a change of its "
+            "own if it does not");
   list.choice("scope", scope, {"all", "text", "picture"},
               "parts of the key that count; all: text, picture and answer");
   list.number("risk", risk, 1e-6, 1,
@@ -214,12 +217,12 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
     }
     return patch.interventions(vlm, context.store);
   };
-  auto holds = edits_hold(vlm, requests, fill(), context.store);
+  auto holds = edits_hold(vlm, requests, settings_.end_of_answer, fill(), context.store);
   const bool all_hold = std::all_of(holds.begin(), holds.end(), [](bool one) { return one; });
   if (!all_hold && settings_.change != "none") {
     for (size_t i = 0; i < requests.size(); ++i)
       if (!holds[i]) changes[i] = entry_change(vlm, requests[i], state, settings_, context);
-    holds = edits_hold(vlm, requests, fill(), context.store);
+    holds = edits_hold(vlm, requests, settings_.end_of_answer, fill(), context.store);
   }
   patch.effect = effect_of(changes, holds);
   patch.id = patch_id(patch);

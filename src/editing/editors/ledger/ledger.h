@@ -22,6 +22,8 @@ struct LedgerSettings {
   // with an edit that names the target of that edit, if the texts are nearer than this; 0: never.
   double chain_limit = 5;
   std::string change = "lora";  // the editor of an entry's own change; "none"
+  // An edit holds only if the model ends its answer after the target.
+  bool end_of_answer = true;
   std::string scope = "all";    // the parts of the key that count
   double risk = 0.01;              // 1: the threshold is `limit`
   double confidence = 0.95;

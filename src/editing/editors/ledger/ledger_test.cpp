@@ -73,6 +73,18 @@ TEST_F(LedgerTest, ChangeIsMadeIfTheContextAloneDoesNotHold) {
   EXPECT_FALSE(none.effect["holds"].get<bool>());
 }
 
+TEST_F(LedgerTest, EndOfTheAnswerIsOptional) {
+  const auto answer = [](const Patch& patch) {
+    return generate(*vlm_, {{*testing::noise_image(1), "What is this?"}},
+                    patch.interventions(*vlm_))[0];
+  };
+  EXPECT_EQ(answer(edited({request(1)})), "cat");
+  const auto open = edited({request(1)}, {{"end_of_answer", false}});
+  EXPECT_TRUE(open.effect["holds"].get<bool>()) << open.effect.dump();
+  EXPECT_THAT(answer(open), ::testing::StartsWith("cat"));
+  EXPECT_NE(answer(open), "cat");
+}
+
 TEST_F(LedgerTest, RowsOfDifferentEntriesGetTheirOwnEdits) {
   const auto one = edited({request(1)}), two = edited({request(2, " dog")});
   const std::vector<Query> queries = {{*testing::noise_image(1), "What is this?"},
