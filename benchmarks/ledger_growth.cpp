@@ -33,10 +33,10 @@ void add_entries(Memory& memory, const at::Tensor& keys) {
     nlohmann::json facts = {{"prompt", "What is this?"},
                             {"target", "cat"},
                             {"fact", fmt::format("fact {}", number)}};
-    memory.entries.push_back(
-        {fmt::format("entry {}", number),
-         std::move(facts),
-         {{"key", key.clone()}, {"consequences", key.narrow(0, 0, key.size(0) - kSketchWidth) + 1}}});
+    const auto consequences = key.narrow(0, 0, key.size(0) - kSketchWidth) + 1;
+    memory.add({fmt::format("entry {}", number),
+                std::move(facts),
+                {{"key", key.clone()}, {"consequences", consequences}}});
   }
 }
 

@@ -75,8 +75,13 @@ struct Conversation {
   Query query;  // with the pictures
 };
 
-// `several`: whether the model reads several pictures.
-void read_part(const json& part, const std::string& where, bool several, ChatMessage& message,
+// The largest number of pictures of a conversation.
+int64_t most_pictures(const Vlm& vlm) {
+  if (!vlm.model->reads_pictures()) return 0;
+  return vlm.processor.layout.reads_several_pictures ? kMostPictures : 1;
+}
+
+void read_part(const json& part, const std::string& where, int64_t most, ChatMessage& message,
                Conversation& conversation) {
   const auto type = part.is_object() && part.contains("type") && part["type"].is_string()
                         ? part["type"].get<std::string>()
@@ -87,15 +92,16 @@ void read_part(const json& part, const std::string& where, bool several, ChatMes
   }
   if (type != "image_url")
     refuse_request(where, "a content part must have the type 'text' or 'image_url'");
-  if (conversation.query.pictures() > 0 && !several)
-    refuse_request(where, "this model reads one picture in a conversation");
-  if (conversation.query.pictures() == kMostPictures)
-    refuse_request(where, fmt::format("a conversation can have {} pictures", kMostPictures));
+  if (conversation.query.pictures() == most)
+    refuse_request(where,
+                   most == 0   ? "this model reads text only"
+                   : most == 1 ? "this model reads one picture in a conversation"
+                               : fmt::format("a conversation can have at most {} pictures", most));
   conversation.query.add(image_of(part, where));
   message.parts.emplace_back(std::nullopt);
 }
 
-Conversation read_messages(const json& body, const ChatLimits& limits, bool several) {
+Conversation read_messages(const json& body, const ChatLimits& limits, int64_t most) {
   const auto list = body.contains("messages") ? body["messages"] : json();
   if (!list.is_array() || list.empty() || list.size() > static_cast<size_t>(limits.max_messages))
     refuse_request("messages", fmt::format("'messages' must be a list of 1 to {} messages",
@@ -115,8 +121,7 @@ Conversation read_messages(const json& body, const ChatLimits& limits, bool seve
       message.parts.emplace_back(content.get<std::string>());
     else if (content.is_array())
       for (size_t p = 0; p < content.size(); ++p)
-        read_part(content[p], fmt::format("{}.content[{}]", where, p), several, message,
-                  conversation);
+        read_part(content[p], fmt::format("{}.content[{}]", where, p), most, message, conversation);
     else
       refuse_request(where + ".content", "the content must be a text or a list of parts");
     if (message.parts.empty()) message.parts.emplace_back("");
@@ -132,8 +137,6 @@ Conversation read_messages(const json& body, const ChatLimits& limits, bool seve
 Query query_of(Conversation conversation, const Vlm& vlm, const std::string& question_template) {
   const auto& processor = vlm.processor;
   auto& query = conversation.query;
-  if (query.image && !vlm.model->reads_pictures())
-    refuse_request("messages", "this model reads text only");
   if (processor.has_chat_template()) {
     try {
       query.text = processor.conversation(conversation.messages);
@@ -146,6 +149,9 @@ Query query_of(Conversation conversation, const Vlm& vlm, const std::string& que
     refuse_request("messages",
                    "this model has no chat template, so it takes one message of the user and no "
                    "conversation");
+  if (query.pictures() > 1)
+    refuse_request("messages",
+                   "this model has no chat template, so it takes one picture in a message");
   auto text = conversation.messages[0].text();
   if (text.find_first_not_of(" \t\r\n") == std::string::npos)
     refuse_request("messages", "the message is empty");
@@ -179,9 +185,8 @@ ChatRequest parse_chat_request(const json& body, const Vlm& vlm,
   generation.temperature = number_field(body, "temperature", 0, 0, 2);
   generation.top_p = number_field(body, "top_p", 1, 1e-6, 1);
   generation.seed = static_cast<uint64_t>(whole_field(body, "seed", 0, INT64_MIN, INT64_MAX));
-  request.query = query_of(
-      read_messages(body, limits, vlm.processor.layout.reads_several_pictures), vlm,
-      question_template);
+  request.query =
+      query_of(read_messages(body, limits, most_pictures(vlm)), vlm, question_template);
   return request;
 }
 

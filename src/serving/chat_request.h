@@ -25,8 +25,8 @@ struct ChatRequest {
 };
 
 // Checks and converts the body. A model with a chat template takes conversations; any other model
-// takes one user message, and a question is put into `question_template` (with `{}`). At most one
-// picture, as a data URL. Throws ApiError with status 400 that names the field if a value is wrong,
+// takes one user message, and a question is put into `question_template` (with `{}`). Pictures are
+// data URLs. Throws ApiError with status 400 that names the field if a value is wrong,
 // or if the request needs something that is not implemented (tools, several answers, ...).
 ChatRequest parse_chat_request(const nlohmann::json& body, const Vlm& vlm,
                                const std::string& question_template, const ChatLimits& limits = {});

@@ -91,7 +91,7 @@ TEST_F(ChatRequestTest, ConversationsHaveSeveralPictures) {
   json many = json::array();
   for (int i = 0; i < 17; ++i) many.push_back(picture(1));
   EXPECT_THAT(refusal(json::array({{{"role", "user"}, {"content", many}}})),
-              HasSubstr("can have 16 pictures"));
+              HasSubstr("can have at most 16 pictures"));
   testing::write_tiny_llava_onevision(folder_.path());
   vlm_ = load_vlm(folder_.path());
   EXPECT_THAT(refusal(body["messages"]), HasSubstr("this model reads one picture"));
@@ -103,7 +103,7 @@ TEST_F(ChatRequestTest, MessagesThatTheModelCannotAnswerAreRefused) {
   json picture = message("user", "");
   picture["content"] = json::array(
       {{{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64,AAAA"}}}}});
-  EXPECT_THAT(refusal(json::array({picture})), HasSubstr("picture of the request"));
+  EXPECT_THAT(refusal(json::array({picture})), HasSubstr("this model reads text only"));
   picture["content"][0]["type"] = "video";
   EXPECT_THAT(refusal(json::array({picture})), HasSubstr("'text' or 'image_url'"));
 }

@@ -226,6 +226,15 @@ void Engine::stop_waiting() {
 void Engine::serve_batch() {
   const auto jobs = next_jobs();
   if (jobs.empty()) return;
+  serve(jobs);
+  {
+    const std::lock_guard lock(mutex_);
+    counts_.running = 0;
+  }
+  for (const auto& job : jobs) finish(job);
+}
+
+void Engine::serve(const Jobs& jobs) {
   try {
     run(jobs);
   } catch (const ApiError& error) {
@@ -236,11 +245,6 @@ void Engine::serve_batch() {
     logger().error("the model failed: {}", error.what());
     for (auto& job : jobs) job->fail(500, "the model failed; the server's log has the reason");
   }
-  {
-    const std::lock_guard lock(mutex_);
-    counts_.running = 0;
-  }
-  for (const auto& job : jobs) finish(job);
 }
 
 void Engine::run(const Jobs& jobs) {
@@ -252,7 +256,14 @@ void Engine::run(const Jobs& jobs) {
         std::max(options.max_new_tokens, job->request.generation.max_new_tokens);
   }
   const auto interventions = jobs.front()->stack->interventions(vlm_, &store_);
-  const auto batch = request_batch(vlm_, queries, interventions);
+  Batch batch;
+  try {
+    batch = request_batch(vlm_, queries, interventions);
+  } catch (const Error&) {
+    if (jobs.size() == 1) throw;
+    for (const auto& job : jobs) serve({job});  // a bad prompt does not fail the other requests
+    return;
+  }
   for (size_t i = 0; i < jobs.size(); ++i)
     jobs[i]->answer.prompt_tokens = static_cast<int64_t>(batch.rows[i].ids.size());
   options.on_tokens = [&](int64_t row, const std::vector<int64_t>& tokens) {

@@ -73,6 +73,8 @@ class Engine {
   void run_task(Tasks& tasks);
   void stop_waiting();
   Jobs next_jobs();
+  // Runs the jobs of a batch, or one by one if the batch cannot be made. Errors end the jobs.
+  void serve(const Jobs& jobs);
   void run(const Jobs& jobs);
   void finish(const std::shared_ptr<Job>& job);
 

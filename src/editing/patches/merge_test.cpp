@@ -98,8 +98,8 @@ TEST_F(MergeTest, MemoriesAreMergedAndLaterEntriesReplaceEarlierOnes) {
   auto first = remembering({"a", "b"}), second = remembering({"c", "a"});
   second.memory.entries[1].facts["target"] = "other";
   auto both = merged({first, finished(second)});
-  EXPECT_EQ(names(both), (std::vector<std::string>{"a", "b", "c"}));
-  EXPECT_EQ(both.memory.entries[0].facts["target"], "other");
+  EXPECT_EQ(names(both), (std::vector<std::string>{"b", "c", "a"}));
+  EXPECT_EQ(both.memory.entries[2].facts["target"], "other");
   EXPECT_EQ(both.memory.reading, first.memory.reading);
   save_patch(*folder_ / "both.patch", both);
   EXPECT_EQ(names(load_patch(*folder_ / "both.patch")), names(both));

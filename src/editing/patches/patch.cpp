@@ -32,12 +32,9 @@ std::string setting_text(const nlohmann::json& value) {
 }  // namespace
 
 void Memory::add(MemoryEntry entry) {
-  for (auto& known : entries) {
-    if (known.name != entry.name) continue;
-    known = std::move(entry);
-    cache.reset();
-    return;
-  }
+  const auto replaced = std::erase_if(
+      entries, [&](const MemoryEntry& known) { return known.name == entry.name; });
+  if (replaced > 0) cache.reset();
   entries.push_back(std::move(entry));
 }
 

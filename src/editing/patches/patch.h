@@ -54,6 +54,7 @@ struct Memory {
   bool growing = false;
   mutable std::shared_ptr<const MemoryCache> cache;
 
+  // An entry of the same name is removed: the new entry is the last one, and later entries win.
   void add(MemoryEntry entry);
   // Throws emend::Error, which lists the names, if there is no entry of this name.
   void remove(const std::string& name);

@@ -122,8 +122,9 @@ TEST_F(PatchTest, EntriesAreRemovedByName) {
   auto memory = remembering(1).memory;
   memory.add({"a", {{"target", "new"}}, {}});
   ASSERT_EQ(memory.entries.size(), 2u);
-  EXPECT_EQ(memory.entries[0].facts.at("target"), "new");
-  EXPECT_THAT(error_of([&] { memory.remove("c"); }), AllOf(HasSubstr("'c'"), HasSubstr("a, b")));
+  EXPECT_EQ(memory.entries[0].name, "b");
+  EXPECT_EQ(memory.entries[1].facts.at("target"), "new");  // the latest entry is the last
+  EXPECT_THAT(error_of([&] { memory.remove("c"); }), AllOf(HasSubstr("'c'"), HasSubstr("b, a")));
   memory.remove("a");
   ASSERT_EQ(memory.entries.size(), 1u);
   EXPECT_EQ(memory.entries[0].name, "b");

@@ -261,7 +261,8 @@ TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
   };
   for (const auto& line : expected.at("prompts")) EXPECT_EQ(row(bare, line), ids_of(line)) << line;
   for (const auto& line : expected.at("bare")) {
-    EXPECT_EQ(wrapped.prompt(line.at("text"), line.at("shown")), line.at("asked"));
+    EXPECT_EQ(wrapped.prompt(line.at("text"), line.at("shown").get<bool>() ? 1 : 0),
+              line.at("asked"));
     EXPECT_EQ(row(wrapped, line), ids_of(line)) << line;
     // Without the file, the architecture's default is the same.
     EXPECT_EQ(row(vicuna, line), ids_of(line)) << line;

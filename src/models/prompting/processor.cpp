@@ -145,8 +145,8 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
     try {
       processor.chat_ = ChatTemplate::load(folder, date);
       if (processor.chat_) {
-        templates.without_picture = processor.render("{}", false);
-        if (layout.reads_pictures()) templates.with_picture = processor.render("{}", true);
+        templates.without_picture = processor.render("{}", 0);
+        if (layout.reads_pictures()) templates.with_picture = processor.render("{}", 1);
       }
     } catch (const Error& error) {
       throw Error("models::processor",
@@ -223,7 +223,16 @@ Tiles Processor::tiles(const Image& image) const {
   return image_processor.tiles(image);
 }
 
+void Processor::check_pictures(size_t pictures) const {
+  if (pictures > 0) check_sees();
+  if (pictures > 1 && !layout.reads_several_pictures)
+    throw Error("models::processor",
+                fmt::format("there are {} pictures, but this model reads one", pictures),
+                "ask about each picture separately");
+}
+
 std::string Processor::prompt(const std::string& text, int64_t pictures) const {
+  check_pictures(static_cast<size_t>(pictures));
   const auto& pattern = pictures > 0 ? layout.with_picture : layout.without_picture;
   const bool placed =
       !layout.pictures_first && pictures > 0 && text.find(layout.placeholder) != std::string::npos;
@@ -232,7 +241,8 @@ std::string Processor::prompt(const std::string& text, int64_t pictures) const {
   if (pictures > 1 && !layout.pictures_first && (!chat_ || wrapped))
     throw Error("models::processor",
                 fmt::format("the prompt does not say where its {} pictures are", pictures),
-                fmt::format("write {} at the place of each picture", layout.placeholder));
+                fmt::format("write {} at the place of each picture",
+                            trimmed(filled(layout.shown, ""))));
   if (!pattern.empty() && !wrapped)
     return chat_ ? render(text, pictures) : filled(pattern, text);
   return pictures > 0 && !layout.pictures_first ? filled(layout.shown, text) : text;
@@ -253,16 +263,12 @@ Row Processor::row(const std::string& text, const std::vector<RowPicture>& pictu
 }
 
 Row Processor::row(const std::string& text, const std::vector<PlacedPicture>& pictures) const {
-  if (!pictures.empty()) check_sees();
+  check_pictures(pictures.size());
   for (const auto& picture : pictures)
     if (picture.positions < 0)
       throw Error("models::processor",
                   "the number of image tokens depends on the picture, which is not given",
                   "make the row with ImageBatch");
-  if (pictures.size() > 1 && !layout.reads_several_pictures)
-    throw Error("models::processor",
-                fmt::format("there are {} pictures, but this model reads one", pictures.size()),
-                "ask about each picture separately");
   return layout.pictures_first ? pictures_first(text, pictures) : in_place(text, pictures);
 }
 
@@ -283,7 +289,7 @@ Row Processor::pictures_first(const std::string& text,
 
   Row row;
   for (const auto& picture : pictures) {
-    row.ids.assign(layout.num_image_tokens, kImageToken);
+    row.ids.insert(row.ids.end(), layout.num_image_tokens, kImageToken);
     row.images.push_back(picture.first);
   }
   const auto ids = tokenizer->encode(prompt(rest, static_cast<int64_t>(pictures.size())),

@@ -90,6 +90,8 @@ class Processor {
 
  private:
   void check_sees() const;
+  // Throws emend::Error if the model cannot read so many pictures in a prompt.
+  void check_pictures(size_t pictures) const;
   std::string render(const std::string& text, int64_t pictures) const;
   std::vector<int64_t> encode(const std::string& text, bool bos) const;
   std::vector<std::vector<int64_t>> pieces(const std::string& text, bool bos) const;

@@ -82,6 +82,7 @@ class OnePictureTest : public SeveralPicturesTest {};
 TEST_P(OnePictureTest, SeveralPicturesAreRefused) {
   EXPECT_THAT(refusal(query("What is this?", {1, 2})), HasSubstr("this model reads one"));
   EXPECT_EQ(refusal(query("What is this?", {1})), "no error");
+  EXPECT_THROW(vlm_.processor.prompt("What is this?", 2), Error);
 }
 
 std::vector<testing::TinyModel> models_named(const std::set<std::string>& names) {

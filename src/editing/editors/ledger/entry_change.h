@@ -22,8 +22,8 @@ struct EntryChange {
 EntryChange entry_change(const Vlm& vlm, const EditRequest& request, const LedgerState& state,
                          const LedgerSettings& settings, const EditContext& context);
 
-// Whether greedy generation with the patch gives the target, and with `end_of_answer` ends after it,
-// for each request.
+// Whether greedy generation with the patch gives the target, for each request; with
+// `end_of_answer`, it must also end there.
 std::vector<bool> edits_hold(const Vlm& vlm, const std::vector<EditRequest>& requests,
                              bool end_of_answer, const Interventions& interventions,
                              ActivationStore* store);

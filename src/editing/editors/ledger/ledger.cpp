@@ -65,8 +65,8 @@ void LedgerSettings::declare(SettingList& list) {
               "editor of an entry's own change, which is made if the context alone does not give "
               "the answer; none: no change");
   list.flag("end_of_answer", end_of_answer,
-            "whether the model must end its answer after the target; an entry has a change of its "
-            "own if it does not");
+            "an edit holds only if the model ends its answer after the target; otherwise, the "
+            "entry gets a change of its own");
   list.choice("scope", scope, {"all", "text", "picture"},
               "parts of the key that count; all: text, picture and answer");
   list.number("risk", risk, 1e-6, 1,
@@ -249,7 +249,7 @@ EditorInfo ledger_editor() {
           },
           /*collects_demonstrations=*/false,
           /*rewrites_prompts=*/false,
-          [](const Patch& patch) { return LedgerScopes(patch).facts(); }};
+          [](const Patch& patch) { return LedgerScopes::of(patch)->facts(); }};
 }
 
 }  // namespace emend

@@ -122,6 +122,17 @@ TEST_F(LedgerTest, LaterEditOfTheSameQuestionWins) {
   EXPECT_EQ(scopes.superseded(), (std::vector<int64_t>{1, -1}));
 }
 
+// The question is edited, then a view of the same thing, then the question again.
+TEST_F(LedgerTest, QuestionThatIsEditedAgainWinsOverItsOtherViews) {
+  const auto first = edited({request(1, " cat")}), third = edited({request(1, " bird")});
+  auto second = edited({request(1, " dog")});
+  second.memory.entries[0].name += "'";
+  PatchStack stack;
+  for (const auto& patch : {first, second, third}) stack.apply(*vlm_, patch);
+  EXPECT_TRUE(at::equal(logits(four_queries(), stack.interventions(*vlm_))[0],
+                        logits(four_queries(), third.interventions(*vlm_))[0]));
+}
+
 TEST_F(LedgerTest, ScopeOfTheTextAloneIgnoresThePicture) {
   const auto patch = edited({request(1)}, {{"scope", "text"}});
   const LedgerScopes scopes(patch);
@@ -246,7 +257,8 @@ TEST_F(LedgerTest, ScopesOfAGrowingMemoryAreThoseOfAllItsEntries) {
   replaced.tensors["key"] = keys[20] + 50;
   patch.memory.add(replaced);
   EXPECT_EQ(LedgerScopes::of(patch)->facts(), LedgerScopes(patch).facts());
-  EXPECT_EQ(LedgerScopes::of(patch)->route(keys[20].unsqueeze(0) + 50).entry.item<int64_t>(), 20);
+  const auto last = static_cast<int64_t>(patch.memory.entries.size()) - 1;
+  EXPECT_EQ(LedgerScopes::of(patch)->route(keys[20].unsqueeze(0) + 50).entry.item<int64_t>(), last);
 }
 
 TEST_F(LedgerTest, NetworksOfConsequencesAreOptional) {

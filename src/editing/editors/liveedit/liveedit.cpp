@@ -197,7 +197,7 @@ EditorInfo liveedit_editor() {
           {"The layer is at the relative depth of the published one (block 21 of 32).",
            "The networks are as wide as the model if that is less than the published 1024.",
            "A question ends where the answer begins, also during generation, and is routed once. "
-           "The public code takes generated tokens for a part of the question, unless the end of "
+           "The public code treats generated tokens as part of the question, unless the end of "
            "the question is given.",
            "The end of the answer is also trained (end_of_answer).",
            "The learning rate decreases at the end (decay), instead of to a tenth after 10,000 "

@@ -54,7 +54,7 @@ std::shared_ptr<const LedgerScopes> LedgerScopes::of(const Patch& patch) {
   if (!memory.growing) return std::make_shared<const LedgerScopes>(patch);
   const auto known = std::dynamic_pointer_cast<const LedgerScopes>(memory.cache);
   std::shared_ptr<const LedgerScopes> result = known;
-  if (!known || !known->begin(patch)) {
+  if (!known || !known->is_prefix_of(patch)) {
     result = std::make_shared<const LedgerScopes>(patch);
   } else if (known->entries_.size() < memory.entries.size()) {
     at::NoGradGuard no_grad;
@@ -66,7 +66,7 @@ std::shared_ptr<const LedgerScopes> LedgerScopes::of(const Patch& patch) {
   return result;
 }
 
-bool LedgerScopes::begin(const Patch& patch) const {
+bool LedgerScopes::is_prefix_of(const Patch& patch) const {
   return entries_.size() <= patch.memory.entries.size() && given_settings_ == patch.settings &&
          given_shape_ == patch.memory.reading;
 }
@@ -88,27 +88,31 @@ void LedgerScopes::extend(const Memory& memory) {
 
   std::vector<bool> was_active;
   for (const auto by : superseded_) was_active.push_back(by < 0);
-  supersede(static_cast<int64_t>(first));
+  const auto index = supersede(static_cast<int64_t>(first));
   std::vector<int64_t> active;
   for (size_t i = 0; i < superseded_.size(); ++i)
     if (superseded_[i] < 0) active.push_back(static_cast<int64_t>(i));
   active_ = at::tensor(active, at::kLong);
-  keys_ = std::make_shared<const KeyIndex>(all_keys_.index_select(0, active_));
+  keys_ = index && active.size() == entries_.size()
+              ? index
+              : std::make_shared<const KeyIndex>(all_keys_.index_select(0, active_));
   if (follow)
     consequences_ = std::make_shared<const KeyIndex>(all_consequences_.index_select(0, active_));
   calibrate(memory, was_active);
 }
 
-void LedgerScopes::supersede(int64_t first) {
+std::shared_ptr<const KeyIndex> LedgerScopes::supersede(int64_t first) {
   const auto count = all_keys_.size(0);
   if (first == 0) {
-    superseded_ = KeyIndex(all_keys_).last_near(settings_.supersede);
-    return;
+    auto index = std::make_shared<const KeyIndex>(all_keys_);
+    superseded_ = index->last_near(settings_.supersede);
+    return index;
   }
   superseded_.resize(static_cast<size_t>(count), -1);
   for (auto i = first; i < count; ++i)
     for (const auto near : near_keys(all_keys_.slice(0, 0, i), all_keys_[i], settings_.supersede))
       superseded_[static_cast<size_t>(near)] = i;
+  return nullptr;
 }
 
 void LedgerScopes::calibrate(const Memory& memory, const std::vector<bool>& was_active) {

@@ -18,9 +18,9 @@ class LedgerScopes : public MemoryCache {
  public:
   // Throws emend::Error if the memory is damaged, or if the risk cannot be certified.
   explicit LedgerScopes(const Patch& patch);
-  // The same, with the same bits. For a growing memory, the scopes of its first entries are taken
-  // from its cache, and the result is kept there: an added entry is compared with the others, which
-  // are not compared again.
+  // The same, with the same bits for up to KeyIndex::kExact entries. For a growing memory, the
+  // scopes of its first entries are taken from its cache, and the result is kept there: an added
+  // entry is compared with the others, which are not compared again.
   static std::shared_ptr<const LedgerScopes> of(const Patch& patch);
 
   struct Route {
@@ -44,11 +44,11 @@ class LedgerScopes : public MemoryCache {
 
   // Adds the entries of the memory that are new.
   void extend(const Memory& memory);
-  // Marks entries that `first` and later ones replace.
-  void supersede(int64_t first);
+  // Marks entries that `first` and later ones replace. Returns the index of all keys if it is made.
+  std::shared_ptr<const KeyIndex> supersede(int64_t first);
   void calibrate(const Memory& memory, const std::vector<bool>& was_active);
   // Whether these are the scopes of the first entries of the patch.
-  bool begin(const Patch& patch) const;
+  bool is_prefix_of(const Patch& patch) const;
 
   // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
   // that of their scopes.
