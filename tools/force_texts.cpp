@@ -1,10 +1,9 @@
 // Computes tokens and logits of texts with teacher-forced answers, to compare them with another
 // implementation.
 //   emend-force-texts FOLDER TEXTS.json OUT.safetensors
-// TEXTS.json: [{"prompt": "...", "answer": "...", "image": "FILE"}, ...], where the image is
-// optional, and "images" is a list of several. A prompt that already has the model's chat template
-// is not changed. OUT has `N.tokens` (T), without image tokens, and `N.logits` (T, V), float32, with
-// them, for each entry.
+// TEXTS.json: [{"prompt": "...", "answer": "...", "images": ["FILE", ...]}, ...], where the images
+// are optional. A prompt that already has the model's chat template is not changed. OUT has
+// `N.tokens` (T), without image tokens, and `N.logits` (T, V), float32, with them, for each entry.
 
 #include <fmt/format.h>
 
@@ -27,8 +26,6 @@ void force(const std::string& folder, const std::string& texts_file, const std::
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (size_t i = 0; i < texts.size(); ++i) {
     Query query{std::nullopt, json_get<std::string>(texts[i], "prompt", texts_file)};
-    if (texts[i].contains("image"))
-      query.image = read_image(json_get<std::string>(texts[i], "image", texts_file));
     if (texts[i].contains("images"))
       for (const auto& file : json_get<std::vector<std::string>>(texts[i], "images", texts_file))
         query.add(read_image(file));

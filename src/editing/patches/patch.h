@@ -49,8 +49,8 @@ struct Memory {
   // The sentence encoder that `reading` names, if it is open. It is not saved and not part of the
   // id.
   std::shared_ptr<const SentenceEncoder> encoder;
-  // A growing memory changes by add() and remove() only, and an editor keeps in `cache` what it has
-  // computed of its first entries. Neither is saved or part of the id.
+  // The entries of a growing memory are changed by add() and remove() only, and `cache` contains
+  // what an editor has computed of the first entries. Neither is saved or part of the id.
   bool growing = false;
   mutable std::shared_ptr<const MemoryCache> cache;
 

@@ -66,7 +66,7 @@ std::optional<ProcessPlace> launched_place(const Environment& environment) {
            "set MASTER_ADDR to the host name of rank 0 (127.0.0.1 if all are on one machine)");
     if (const char* port = environment("MASTER_PORT"))
       place.port = static_cast<uint16_t>(whole_number("MASTER_PORT", port, 1, 65534));
-    // torchrun itself listens on the port, with the store of its own LibTorch version.
+    // The agent of torchrun listens on this port. Its store is that of its own LibTorch version.
     if (const char* own = environment("TORCHELASTIC_USE_AGENT_STORE");
         own && std::strcmp(own, "True") == 0)
       ++place.port;

@@ -33,12 +33,7 @@ class SeveralPicturesTest : public ::testing::TestWithParam<testing::TinyModel> 
     return teacher_force(vlm_, {query}, {" a cat"})[0].logits;
   }
   std::string refusal(const Query& query) const {
-    try {
-      request_batch(vlm_, {query}, {});
-      return "no error";
-    } catch (const Error& error) {
-      return error.what();
-    }
+    return error_of([&] { request_batch(vlm_, {query}, {}); });
   }
 
   TemporaryFolder folder_;

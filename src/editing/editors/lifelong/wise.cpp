@@ -97,9 +97,10 @@ ForcedBatch WiseEditor::unrelated(const Vlm& vlm, const EditRequest& request) co
   std::vector<TargetQuery> queries;
   for (auto text = all.begin() + settings_.prefixes; text != all.end(); ++text) {
     text->resize(text->size() - 2);  // the final ". "
-    queries.push_back({{}, vlm.processor.prompt(*text, false), request.target});
+    queries.push_back({{}, vlm.processor.prompt(*text, /*pictures=*/0), request.target});
     if (request.image.present())
-      queries.push_back({request.image, vlm.processor.prompt(*text, true), request.target});
+      queries.push_back(
+          {request.image, vlm.processor.prompt(*text, /*pictures=*/1), request.target});
   }
   return force(vlm, queries, /*end_of_answer=*/false);
 }

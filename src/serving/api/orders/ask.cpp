@@ -86,7 +86,7 @@ json ask_with_probabilities(const Vlm& vlm, const PatchStack& stack, const AskRe
   const auto used = logits.slice(0, 0, static_cast<int64_t>(tokens.size())).contiguous();
   const std::string_view bytes(static_cast<const char*>(used.data_ptr()), used.nbytes());
   return {{"answer", text.text()},
-          {"prompt", vlm.processor.prompt(request.query.text, request.query.image.has_value())},
+          {"prompt", vlm.processor.prompt(request.query.text, request.query.pictures())},
           {"truncated", !complete},
           {"tokens", tokens},
           {"logits", hash_hex(bytes)}};
