@@ -15,17 +15,18 @@ namespace {
 // AlphaEdit [arXiv 2410.02355]: MEMIT whose changes are zero for the directions that have most of
 // the energy of the covariance.
 struct AlphaEditSettings {
-  double null_space_energy = 0.02;
+  double null_space_energy = 0;
   double nullspace_threshold = 0;
   double l2 = 1;
   LocateSettings locate;
 
   void declare(SettingList& list) {
     list.number("null_space_energy", null_space_energy, 0, 1,
-                "share of the covariance's energy that the null space may have");
+                "share of the covariance's energy that the null space may have; 0: as many directions "
+                "as disturb other inputs least");
     list.number("nullspace_threshold", nullspace_threshold, 0, 1e12,
                 "eigenvalue below which a direction belongs to the null space, as published; 0: "
-                "null_space_energy selects the directions");
+                "null_space_energy decides");
     list.number("l2", l2, 1e-12, 1e12, "weight of the norm of the change");
     list.alias("L2", "l2");
     locate.declare(list);
@@ -83,8 +84,8 @@ EditorInfo alphaedit_editor() {
       [](const nlohmann::json& given) { return std::make_unique<AlphaEditEditor>(given); },
       {},
       with_common_departures(
-          {"The null space is selected by its share of energy instead of an absolute threshold; "
-           "nullspace_threshold=0.02 is the published choice.",
+          {"The null space has as many directions as disturb other inputs least, instead of those "
+           "below an absolute threshold; nullspace_threshold=0.02 is the published choice.",
            "A question with a picture has altered pictures as context templates."})};
   info.without_effect = [](const nlohmann::json& given) {
     const auto settings = read_settings<AlphaEditSettings>("alphaedit", given);

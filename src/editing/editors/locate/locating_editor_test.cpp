@@ -320,7 +320,7 @@ TEST_F(LocatingEditorTest, NullSpaceCanBeEmpty) {
   EditContext context;
   int64_t steps = 0;
   context.on_step = [&](int64_t, int64_t, double) { ++steps; };
-  const auto editor = make_editor("alphaedit", quick({{"null_space_energy", 0}}));
+  const auto editor = make_editor("alphaedit", quick({{"nullspace_threshold", 1e-12}}));
   EXPECT_THAT(error_of([&] { editor->edit(*vlm_, {request()}, context); }),
               HasSubstr("the null space of"));
   EXPECT_EQ(steps, 0);

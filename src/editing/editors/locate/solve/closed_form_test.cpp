@@ -105,6 +105,34 @@ TEST(NullSpaceChoice, IsByEnergyOrByThreshold) {
   EXPECT_EQ(by_energy.protected_basis.size(1), 2);
 }
 
+// The mean effect of the update of a key on another input, relative to its effect on the key, both
+// of them drawn from the covariance.
+double mean_effect(const at::Tensor& covariance, const at::Tensor& protected_basis) {
+  const auto inside = at::eye(covariance.size(0), at::kDouble) -
+                      at::matmul(protected_basis, protected_basis.t());
+  const auto pc = at::matmul(inside, covariance);
+  return (at::matmul(pc, pc).trace() / pc.trace().square()).item<double>();
+}
+
+TEST_F(ClosedForm, DefaultNullSpaceDisturbsOtherInputsLeast) {
+  const auto c = covariance();
+  const auto chosen = NullSpace::of("site", c, {});
+  const double least = mean_effect(c, chosen.protected_basis);
+  const auto vectors = std::get<1>(at::linalg_eigh(c));
+  for (int64_t dimension = 1; dimension < 8; ++dimension)
+    EXPECT_GE(mean_effect(c, vectors.slice(1, dimension)), least - 1e-12) << dimension;
+  EXPECT_LT(chosen.dimension, 8);
+}
+
+TEST(NullSpaceChoice, DefaultLeavesOutDirectionsWithMuchEnergy) {
+  const auto of = [](std::vector<double> eigenvalues) {
+    return NullSpace::of("site", at::diag(at::tensor(eigenvalues)), {}).dimension;
+  };
+  EXPECT_EQ(of({1000, 100, 1, 1, 1, 1}), 4);
+  EXPECT_EQ(of({2, 1, 1, 1}), 3);  // never the largest one
+  EXPECT_EQ(of({3, 1, 0, 0}), 3);  // directions without energy have no effect
+}
+
 TEST(NullSpaceChoice, RefusesAnEmptyNullSpace) {
   const auto c = at::diag(at::tensor({3.0, 2.0, 1.0}));
   EXPECT_THROW(NullSpace::of("site", c, {0.01, 0}), Error);

@@ -2,21 +2,38 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <tuple>
 
 #include "io/error.h"
 
 namespace emend {
+namespace {
+
+// The number of directions with which an update disturbs other inputs least. The update of a key k
+// is proportional to P k, and its effect on an input with the covariance C, relative to its effect
+// on k, is k^T P C P k / (k^T P k)^2. Over keys with the covariance C: sum(v^2) / sum(v)^2 of the
+// eigenvalues v of the null space.
+int64_t dimension_of_least_effect(const at::Tensor& values) {
+  const auto effect = values.square().cumsum(0) / values.cumsum(0).square();
+  return at::argmin(effect.nan_to_num(INFINITY, INFINITY)).item<int64_t>() + 1;
+}
+
+}  // namespace
 
 NullSpace NullSpace::of(const std::string& site, const at::Tensor& covariance,
                         const Choice& choice) {
   const auto [values, vectors] = at::linalg_eigh(covariance);  // ascending
   const auto size = values.size(0);
-  const auto share =
-      values.clamp_min(0).cumsum(0) / values.slice(0, 0, size - 1).clamp_min(0).sum();
-  const auto inside = choice.threshold > 0 ? values < choice.threshold : share <= choice.energy;
+  const auto positive = values.clamp_min(0);
+  const auto share = positive.cumsum(0) / positive.slice(0, 0, size - 1).sum();
   NullSpace space;
-  space.dimension = inside.sum().item<int64_t>();
+  if (choice.threshold > 0)
+    space.dimension = (values < choice.threshold).sum().item<int64_t>();
+  else if (choice.energy > 0)
+    space.dimension = (share <= choice.energy).sum().item<int64_t>();
+  else
+    space.dimension = dimension_of_least_effect(positive.slice(0, 0, size - 1));
   if (space.dimension == 0)
     throw Error(
         "editing::alphaedit",

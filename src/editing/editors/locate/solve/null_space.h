@@ -13,7 +13,8 @@ struct NullSpace {
   double energy = 0;           // its share of the trace
 
   struct Choice {
-    double energy = 0.02;  // largest share of the trace
+    // Largest share of the trace; 0: as many directions as disturb other inputs least.
+    double energy = 0;
     double threshold = 0;  // above 0: directions with an eigenvalue below, instead
   };
   // covariance: (d, d) float64, symmetric. The largest eigenvalue does not count as energy, because
