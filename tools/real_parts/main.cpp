@@ -30,6 +30,7 @@ struct Arguments {
   int threads = 0;
   int64_t report_every = 10, save_every = 50, examined = 48, stop_after = 0, limit = 0,
           limit_asked = 0, facts = 1000;
+  bool answers = false;
   Recipe recipe;
   std::string coco, form = "vqa";
   MistakeOptions mistakes;
@@ -180,13 +181,14 @@ void examine(const Arguments& a) {
   if (!captioned.empty() || !asked.empty()) {
     const PhotoFeatures features(a.features, parts, {captioned, asked});
     if (!captioned.empty()) results["captions"] = examine_captions(vlm, features, captioned);
-    if (!asked.empty()) results["questions"] = examine_questions(vlm, features, asked, train);
+    if (!asked.empty()) results["questions"] = examine_questions(vlm, features, asked, train, a.answers);
   }
   if (!facts.empty()) results["texts"] = examine_texts(vlm, facts);
   write_json(a.output, results);
   if (results.contains("captions"))
     for (auto& [name, condition] : results["captions"]["conditions"].items())
       condition.erase("captions");
+  if (results.contains("questions")) results["questions"].erase("answers");
   fmt::print("{}\n", results.dump(1));
 }
 
@@ -273,6 +275,8 @@ int main(int argc, char** argv) {
   training->add_option("--lr", r.lr, "learning rate")->capture_default_str();
   training->add_option("--text-weight", r.text_weight, "weight of the divergence on text lines")
       ->capture_default_str();
+  training->add_flag("--blind", r.blind,
+                     "train a twin that does not see: the features of every photo are zeros");
   training->add_option("--seed", r.seed, "random seed")->capture_default_str();
   training
       ->add_option("-t,--threads", r.threads, "number of threads; each computes a part of a step")
@@ -292,7 +296,10 @@ int main(int argc, char** argv) {
   exam->add_option("--facts", a.facts, "facts of the held-out half")->capture_default_str();
   exam->add_option("--limit-captions", a.limit, "photos of Flickr8k; 0: all 1,000");
   exam->add_option("--limit-questions", a.limit_asked, "photos of DAQUAR; 0: all 654");
-  exam->add_option("-o,--output", a.output, "results with all captions, JSON")->required();
+  exam->add_flag("--answers", a.answers,
+                 "generate the answer to each question, for tools/real_parts/wordnet_scores.py");
+  exam->add_option("-o,--output", a.output, "results with all captions and answers, JSON")
+      ->required();
   exam->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");
   auto* edits = app.add_subcommand(
       "edits", "Writes the model's mistakes on photos as edits, in the form of MMEdit's files.");

@@ -80,14 +80,40 @@ std::string most_frequent(const std::map<std::string, int>& counts) {
   return std::max_element(counts.begin(), counts.end(), larger)->first;
 }
 
-}  // namespace
-
-namespace {
-
 // Features: (N, P, D)
 std::vector<std::string> captions_for(const Vlm& vlm, const at::Tensor& features) {
   const std::vector<std::string> prompts(static_cast<size_t>(features.size(0)), kCaptionPrompt);
   return photo_answers(vlm, features, prompts, /*max_new_tokens=*/30);
+}
+
+// The greedy answers to all questions about the photos, by condition: a list for each photo.
+json answers_to(const Vlm& vlm, const PhotoFeatures& features, const std::vector<Photo>& photos) {
+  constexpr size_t kPhotos = 4;
+  json all = json::object();
+  Progress progress("answers, photos", static_cast<int64_t>(2 * photos.size()));
+  for (const auto& [shown, name] : {kConditions[0], kConditions[1]})
+    for (size_t begin = 0; begin < photos.size(); begin += kPhotos) {
+      const auto end = std::min(photos.size(), begin + kPhotos);
+      const auto seen = features_for(features, photos, begin, end, shown);
+      std::vector<std::string> prompts;
+      std::vector<int64_t> photo_of;
+      for (size_t i = begin; i < end; ++i)
+        for (const auto& question : photos[i].questions) {
+          prompts.push_back(question_prompt(question.text));
+          photo_of.push_back(static_cast<int64_t>(i - begin));
+        }
+      const auto rows = seen.index_select(0, at::tensor(photo_of, at::kLong));
+      const auto answers = photo_answers(vlm, rows, prompts, /*max_new_tokens=*/12);
+      auto answer = answers.begin();
+      for (size_t i = begin; i < end; ++i)
+        for (const auto& question : photos[i].questions)
+          all[name].push_back({{"photo", photos[i].name},
+                               {"question", question.text},
+                               {"truth", question.answer},
+                               {"answer", *answer++}});
+      progress.advance(static_cast<int64_t>(end - begin));
+    }
+  return all;
 }
 
 }  // namespace
@@ -135,7 +161,8 @@ json examine_captions(const Vlm& vlm, const PhotoFeatures& features,
 }
 
 json examine_questions(const Vlm& vlm, const PhotoFeatures& features,
-                       const std::vector<Photo>& photos, const std::vector<Photo>& train) {
+                       const std::vector<Photo>& photos, const std::vector<Photo>& train,
+                       bool generate) {
   at::NoGradGuard no_grad;
   constexpr size_t kBatch = 8;
   // Rows of similar lengths have little padding.
@@ -180,6 +207,7 @@ json examine_questions(const Vlm& vlm, const PhotoFeatures& features,
   for (auto other : {Shown::other, Shown::nothing})
     result["gain"][other == Shown::other ? "over other photo" : "over no features"] =
         mean_of(minus(right[Shown::own], right[other]), 100);
+  if (generate) result["answers"] = answers_to(vlm, features, sorted);
   return result;
 }
 

@@ -128,6 +128,11 @@ PhotoTrainer::PhotoTrainer(const Vlm& vlm, const PhotoFeatures& features, const 
   }
 }
 
+at::Tensor PhotoTrainer::features_of(const std::vector<const Photo*>& photos) const {
+  const auto features = features_.stack(photos);
+  return recipe_.blind ? at::zeros_like(features) : features;
+}
+
 at::Tensor PhotoTrainer::project(const at::Tensor& features) const {
   const auto at = [&](const char* name) { return parameters_.at(std::string(kProjector) + name); };
   const auto inner = activate(at::linear(features, at("1.weight"), at("1.bias")), Activation::gelu);
@@ -189,7 +194,7 @@ PhotoTrainer::Share PhotoTrainer::learn_words(int64_t share) const {
       weights.push_back(weight);
     }
   }
-  const auto summed = project(features_.stack(photos)).mean(1) *
+  const auto summed = project(features_of(photos)).mean(1) *
                       std::sqrt(static_cast<double>(vlm_.model->num_image_tokens()));
   const auto log_p =
       at::log_softmax(at::linear(summed, vlm_.model->word_embeddings().to(at::kFloat)), -1);
@@ -237,13 +242,13 @@ PhotoTrainer::Share PhotoTrainer::learn(int64_t share) const {
   at::Tensor loss = at::zeros({});
   if (told > 0) {
     const auto own = weighted_mean(
-        losses_of(logits(captions, features_.stack(captions.photos), true), captions.targets),
+        losses_of(logits(captions, features_of(captions.photos), true), captions.targets),
         captions.weights);
     result.losses.captions = own.item<double>();
     loss = loss + own * (static_cast<double>(told) / static_cast<double>(photos));
   }
   if (asked > 0) {
-    const auto scores = logits(questions, features_.stack(questions.photos), true);
+    const auto scores = logits(questions, features_of(questions.photos), true);
     const auto own = weighted_mean(losses_of(scores, questions.targets), questions.weights);
     result.losses.questions = own.item<double>();
     result.losses.answered = fraction_right(scores, questions);
@@ -326,7 +331,7 @@ double PhotoTrainer::caption_loss(const std::vector<Photo>& photos, bool swapped
       batch.add_captions(vlm_.processor, photos[i]);
       shown.push_back(&photos[swapped ? (i + 1) % photos.size() : i]);
     }
-    const auto each = losses_of(logits(batch, features_.stack(shown), true), batch.targets);
+    const auto each = losses_of(logits(batch, features_of(shown), true), batch.targets);
     sum += each.sum().item<double>();
     count += static_cast<double>(batch.targets.size());
   }

@@ -32,6 +32,7 @@ struct Recipe {
   double clip = 1.0;
   int64_t warmup = 50;
   double text_weight = 1.0;  // of the divergence on text-only lines, in the loss
+  bool blind = false;        // the features of every photo are zeros
   uint64_t seed = 1;
   int threads = 2;
 
@@ -82,6 +83,8 @@ class PhotoTrainer {
     std::vector<at::Tensor> grads;
     StepLosses losses;
   };
+  // The features that the model is trained on: (N, P, D).
+  at::Tensor features_of(const std::vector<const Photo*>& photos) const;
   // (N, P, D) -> (N, P, H) float32
   at::Tensor project(const at::Tensor& features) const;
   // The logits at the batch's positions: (K, V).
