@@ -24,6 +24,7 @@ namespace {
 KeyNetwork::Options key_options(const Model& model, const LedgerConfig& shape, uint64_t seed) {
   KeyNetwork::Options options;
   options.text = text_width(model);
+  options.text_tokens = shape.text_tokens > 0;
   options.tokens = picture_places(model);
   options.picture = connector_width(model);
   options.heads = shape.heads;
@@ -92,6 +93,9 @@ void LedgerConfig::declare(SettingList& list) {
   list.flag("exclude_first_token", exclude_first_token,
             "exclude the first token from the mean of a text's hidden states: in many language "
             "models, all positions attend to it, and its hidden state is very large");
+  list.whole("text_tokens", text_tokens, 0, 10000,
+             "number of last tokens of a text that the key network attends to, beside the mean and "
+             "the last of its hidden states; 0: none");
   list.whole("hidden", hidden, 1, 100000, "hidden size of the key network");
   list.whole("embedding", embedding, 1, 100000, "key size for text and for pictures");
   list.whole("heads", heads, 1, 1000, "attention heads of the key network");
@@ -108,7 +112,8 @@ LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t
     : shape(given),
       features{text_stage(model, shape.blocks), /*whole_rows=*/false,
                /*pictures=*/model.reads_pictures(), /*encoder=*/nullptr,
-               /*exclude_first=*/shape.exclude_first_token},
+               /*exclude_first=*/shape.exclude_first_token,
+               /*tokens=*/shape.text_tokens},
       keys(key_options(model, shape, seed)),
       counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
                      model.device()),

@@ -42,7 +42,8 @@ struct LedgerSettings {
 // memory of a patch store them.
 struct LedgerConfig {
   int64_t blocks = 0;  // number of blocks before the text's hidden states; 0: half of them
-  bool exclude_first_token = false;  // from the mean of the hidden states
+  bool exclude_first_token = false;  // from the mean of the hidden states, and from `text_tokens`
+  int64_t text_tokens = 0;  // number of last tokens that the key network attends to; 0: none
   int64_t hidden = 192, embedding = 48, heads = 8, head_width = 24;  // see KeyNetwork
   bool consequences = false;  // edits have a key for the questions that follow from them
   std::string sites;          // a glob; empty: all layers of the language module

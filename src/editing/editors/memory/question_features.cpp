@@ -20,7 +20,19 @@ std::vector<int64_t> row_text(const Row& row, bool whole) {
   return text;
 }
 
-// (B, 2, W)
+// The hidden states of the last tokens of each text, at most `most`, then zeros: (B, T, W).
+// states: (B, L, W), lengths and first, the token to begin with: (B).
+at::Tensor last_token_states(const at::Tensor& states, const at::Tensor& lengths,
+                             const at::Tensor& first, int64_t most) {
+  const auto count = std::min(most, (lengths - first).max().item<int64_t>());
+  const auto begin = first.maximum(lengths - most);
+  const auto place = begin.unsqueeze(1) + at::arange(count, begin.options());  // (B, T)
+  const auto absent = place >= lengths.unsqueeze(1);
+  const auto index = place.masked_fill(absent, 0).unsqueeze(-1).expand({-1, -1, states.size(2)});
+  return states.gather(1, index).masked_fill(absent.unsqueeze(-1), 0);
+}
+
+// (B, S, W)
 at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
                        const FeatureOptions& options) {
   Batch batch;
@@ -41,7 +53,10 @@ at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
   auto mean = states.masked_fill(counted.logical_not().unsqueeze(-1), 0).sum(1) /
               counted.sum(1).unsqueeze(-1);
   auto last = (lengths - 1).view({-1, 1, 1}).expand({-1, 1, states.size(2)});
-  return at::stack({mean, states.gather(1, last).squeeze(1)}, 1);
+  const auto pooled = at::stack({mean, states.gather(1, last).squeeze(1)}, 1);
+  if (options.tokens == 0) return pooled;
+  const auto first = (options.exclude_first ? lengths > 1 : lengths < 0).to(lengths.scalar_type());
+  return at::cat({pooled, last_token_states(states, lengths, first, options.tokens)}, 1);
 }
 
 // (B, 1, W)

@@ -13,7 +13,8 @@ class ActivationStore;
 // Inputs of SERAC's scope classifier, computed by parts of the model that edits do not change.
 // Float32, without gradients.
 struct QuestionFeatures {
-  // (B, S, W): the mean and the last of the text's hidden states; for a sentence encoder, its
+  // (B, S, W): the mean and the last of the text's hidden states, and with FeatureOptions::tokens
+  // those of its last tokens, followed by zeros in shorter texts; for a sentence encoder, its
   // embedding.
   at::Tensor text;
   // (B, Q, D): the mean of the connector outputs for a row's pictures; 0 without pictures;
@@ -28,8 +29,9 @@ struct FeatureOptions {
   bool whole_rows;  // include the teacher-forced answer in the text
   bool pictures;
   std::shared_ptr<const SentenceEncoder> encoder = nullptr;  // replaces the hidden states of texts
-  // Exclude the first token of a longer text from the mean of its hidden states.
+  // Exclude the first token of a longer text from the mean of its hidden states, and from `tokens`.
   bool exclude_first = false;
+  int64_t tokens = 0;  // number of last tokens with a hidden state of their own, at most
 };
 
 // Returns the connector outputs for pictures: (N, Q, D), or undefined without pictures, where Q is

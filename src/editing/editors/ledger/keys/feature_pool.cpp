@@ -41,7 +41,8 @@ int64_t FeaturePool::text_of(const Vlm& vlm, const std::string& prompt,
   const auto [known, added] = texts_.emplace(prompt, static_cast<int64_t>(texts_.size()));
   if (added) {
     const auto batch = force(vlm, {{{}, prompt, " "}}, /*end_of_answer=*/true).batch;
-    text_states_.push_back(question_features(vlm, batch, {}, options).text.squeeze(0));
+    const auto states = question_features(vlm, batch, {}, options).text.squeeze(0);
+    text_states_.push_back(options.tokens > 0 ? states.to(at::kHalf) : states);
     groups_.push_back(known->second);
   }
   return known->second;
@@ -99,6 +100,18 @@ std::set<FeaturePool::Pair> FeaturePool::consequence_groups() const {
   return groups;
 }
 
+at::Tensor FeaturePool::text_rows(const std::vector<int64_t>& which) const {
+  int64_t most = 0;
+  for (const auto one : which)
+    most = std::max(most, text_states_[static_cast<size_t>(one)].size(0));
+  std::vector<at::Tensor> rows;
+  for (const auto one : which) {
+    const auto& states = text_states_[static_cast<size_t>(one)];
+    rows.push_back(at::constant_pad_nd(states, {0, 0, 0, most - states.size(0)}));
+  }
+  return at::stack(rows).to(at::kFloat);
+}
+
 at::Tensor FeaturePool::picture_rows(const std::vector<int64_t>& which) const {
   std::vector<at::Tensor> rows;
   for (const auto one : which) rows.push_back(pictures_[static_cast<size_t>(one)]);
@@ -106,17 +119,16 @@ at::Tensor FeaturePool::picture_rows(const std::vector<int64_t>& which) const {
 }
 
 at::Tensor FeaturePool::edit_keys(const std::vector<size_t>& which, const KeyNetwork& keys) const {
-  std::vector<at::Tensor> text;
-  std::vector<int64_t> pictures, which_text, which_picture;
+  std::vector<int64_t> texts, pictures, which_text, which_picture;
   for (const auto index : which) {
     const auto& example = examples_[index];
-    which_text.push_back(static_cast<int64_t>(text.size()));
-    text.push_back(text_states_[static_cast<size_t>(example.texts.front())]);
+    which_text.push_back(static_cast<int64_t>(texts.size()));
+    texts.push_back(example.texts.front());
     const auto picture = example.pictures.front();
     which_picture.push_back(picture < 0 ? -1 : static_cast<int64_t>(pictures.size()));
     if (picture >= 0) pictures.push_back(picture);
   }
-  return keys.pair_keys(at::stack(text), picture_rows(pictures), which_text, which_picture);
+  return keys.pair_keys(text_rows(texts), picture_rows(pictures), which_text, which_picture);
 }
 
 std::vector<size_t> FeaturePool::choose(int64_t step, int64_t seed, int64_t count, int64_t group,
@@ -211,17 +223,12 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
     if (!other_texts.empty())
       add(other_texts[drawn(random, other_texts.size())], own_picture(), e, false);
   }
-  auto states = [&] {
-    std::vector<at::Tensor> rows;
-    for (const auto text : used_texts) rows.push_back(text_states_[static_cast<size_t>(text)]);
-    return at::stack(rows);
-  };
   if (crossed > 0) {
     at::NoGradGuard no_grad;
     std::vector<int64_t> own;
     for (size_t e = 0; e < edits; ++e) own.push_back(step.which_text[e]);
-    const auto keys_of_texts =
-        keys.texts(states()).index_select(0, at::tensor(own, at::kLong).to(keys.device()));
+    const auto all = keys.texts(text_rows(used_texts));
+    const auto keys_of_texts = all.index_select(0, at::tensor(own, at::kLong).to(keys.device()));
     auto distances = key_distances(keys_of_texts, keys_of_texts).to(at::kCPU).contiguous();
     auto* distance = distances.data_ptr<float>();
     for (size_t e = 0; e < edits; ++e)
@@ -242,7 +249,7 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
       }
     }
   }
-  step.text = states();
+  step.text = text_rows(used_texts);
   step.pictures = picture_rows(used_pictures);
 
   const auto count = static_cast<int64_t>(owner.size());

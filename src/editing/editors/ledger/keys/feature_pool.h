@@ -58,6 +58,7 @@ class FeaturePool {
   };
 
   int64_t text_of(const Vlm& vlm, const std::string& prompt, const FeatureOptions& options);
+  at::Tensor text_rows(const std::vector<int64_t>& which) const;  // (U, S, W) float32
   at::Tensor picture_rows(const std::vector<int64_t>& which) const;  // float32, on the device
   // Texts that are rewordings of each other have the same group.
   int64_t group_of(int64_t text) const;
@@ -71,7 +72,8 @@ class FeaturePool {
   // The text of an edit and that of a question that follows from it.
   std::set<Pair> text_consequences_;
   std::vector<int64_t> groups_;          // for each text, another one of its group, or itself
-  std::vector<at::Tensor> text_states_;  // (S, W) each
+  // (S, W) each; float16 if they have the states of tokens, which are many
+  std::vector<at::Tensor> text_states_;
   std::vector<at::Tensor> pictures_;     // (Q, D) float16 each
 };
 

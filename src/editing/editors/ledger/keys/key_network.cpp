@@ -7,9 +7,9 @@
 namespace emend {
 namespace {
 
-// Each hidden state with mean 0 and variance 1, side by side: (A, S, W) -> (A, S * W).
-at::Tensor normalized_text(const at::Tensor& text) {
-  return at::layer_norm(text, {text.size(-1)}).flatten(1);
+// Each hidden state with mean 0 and variance 1.
+at::Tensor normalized(const at::Tensor& states) {
+  return at::layer_norm(states, {states.size(-1)});
 }
 
 }  // namespace
@@ -22,8 +22,8 @@ KeyNetwork::KeyNetwork(const Options& options) : options_(options) {
         at::mul(at::randn({out, in}, generator), 1 / std::sqrt(static_cast<double>(in)));
     return Linear{weight.to(options.device), at::zeros({out}, on)};
   };
-  const auto states = options.states * options.text;
   const auto attended = options.heads * options.head_width;
+  const auto states = options.states * options.text + (options.text_tokens ? attended : 0);
   const auto hidden = options.hidden, embedding = options.embedding;
   auto make_head = [&] {
     Head head;
@@ -36,6 +36,10 @@ KeyNetwork::KeyNetwork(const Options& options) : options_(options) {
     return head;
   };
   question_ = make_head();
+  if (options.text_tokens) {
+    token_score_ = linear(options.text, options.heads);
+    token_value_ = linear(options.text, attended);
+  }
   if (options.tokens > 0) {
     key_ = linear(options.picture, attended);
     value_ = linear(options.picture, attended);
@@ -57,9 +61,19 @@ at::Tensor KeyNetwork::Layers::operator()(at::Tensor x) const {
   return x;
 }
 
-at::Tensor KeyNetwork::texts(const at::Tensor& text) const {
-  return question_.text(normalized_text(text));
+at::Tensor KeyNetwork::read(const at::Tensor& text) const {
+  const auto pooled = normalized(text.slice(1, 0, options_.states)).flatten(1);
+  if (!options_.text_tokens) return pooled;
+  const auto tokens = text.slice(1, options_.states);
+  const auto absent = tokens.abs().amax(-1, /*keepdim=*/true) == 0;  // (U, T, 1)
+  const auto states = normalized(tokens);
+  const auto weights = token_score_(states).masked_fill(absent, -INFINITY).softmax(1);
+  const auto values =
+      token_value_(states).view({text.size(0), -1, options_.heads, options_.head_width});
+  return at::cat({pooled, (weights.unsqueeze(-1) * values).sum(1).flatten(1)}, 1);
 }
+
+at::Tensor KeyNetwork::texts(const at::Tensor& text) const { return question_.text(read(text)); }
 
 at::Tensor KeyNetwork::without_picture(const Head& head, int64_t count) const {
   return head.picture(none_.unsqueeze(0)).expand({count, -1});
@@ -88,7 +102,7 @@ at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictu
   const auto index = [&](const std::vector<int64_t>& which) {
     return at::tensor(which, at::kLong).to(options_.device);
   };
-  const auto states = normalized_text(text);
+  const auto states = read(text);
   const auto asked = head.text(states).index_select(0, index(which_text));
   if (options_.tokens == 0) return asked;
   auto shown = without_picture(head, asked.size(0));
@@ -115,7 +129,7 @@ at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictu
 
 at::Tensor KeyNetwork::keys(const QuestionFeatures& features, Key kind) const {
   const auto& head = this->head(kind);
-  const auto states = normalized_text(features.text);
+  const auto states = read(features.text);
   const auto text = head.text(states);
   if (options_.tokens == 0) return text;
   auto picture = without_picture(head, text.size(0));
@@ -151,6 +165,8 @@ NamedTensors KeyNetwork::parameters() const {
     add_layers(prefix + "picture", head.picture);
   };
   add_head("", question_);
+  add("token_score", token_score_);
+  add("token_value", token_value_);
   add("key", key_);
   add("value", value_);
   add("patch", patch_);

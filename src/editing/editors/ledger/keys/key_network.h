@@ -13,6 +13,9 @@ namespace emend {
 // queries from the text), so that another view of the same thing has a similar key, and another
 // thing has not. Without a picture, p reads a trained constant instead.
 //
+// With text_tokens, the text is its pooled states and what trained heads attend to in its tokens:
+// the tokens that tell one fact from another, such as those of a name, weigh more than in the mean.
+//
 // With consequences, an edit has a second key: that of the questions that follow from it. It is
 // made by networks of the same shape from the edit's question, and compared with the keys of
 // questions.
@@ -20,7 +23,8 @@ class KeyNetwork {
  public:
   enum class Key { question, consequence };
   struct Options {
-    int64_t states = 2, text = 0;        // S and W of QuestionFeatures::text
+    int64_t states = 2, text = 0;        // pooled states and W of QuestionFeatures::text
+    bool text_tokens = false;            // it also has the states of tokens
     int64_t tokens = 0, picture = 0;     // Q and D of QuestionFeatures::pictures; 0: no pictures
     int64_t heads = 8, head_width = 24;  // of the attention
     int64_t hidden = 192;
@@ -64,6 +68,8 @@ class KeyNetwork {
   struct Head {
     Layers text, query, gate, picture;
   };
+  // What the networks read of texts: (U, S, W) -> (U, states * W [+ heads * head_width]).
+  at::Tensor read(const at::Tensor& text) const;
   const Head& head(Key kind) const { return kind == Key::question ? question_ : consequence_; }
   Tokens tokens(const at::Tensor& pictures) const;
   // p of texts and pictures, row by row: queries (B, 1, heads, head_width), gates (B, heads *
@@ -75,6 +81,7 @@ class KeyNetwork {
 
   Options options_;
   Head question_, consequence_;
+  Linear token_score_, token_value_;  // of the attention to the tokens of a text
   Linear key_, value_, patch_, summary_;
   at::Tensor place_;  // (Q, D): each token of a picture has its own role
   at::Tensor none_;   // (heads * head_width): the summary of no picture

@@ -50,9 +50,42 @@ TEST(KeyNetworkTest, PictureOfAQuestionWithoutPictureHasNoInfluence) {
   EXPECT_TRUE(at::equal(network.keys(features), before));
 }
 
-TEST(KeyNetworkTest, GradientsMatchFiniteDifferences) {
-  const KeyNetwork network(small_options());
-  const auto features = three_questions();
+// Three questions of 3, 1 and 2 tokens.
+QuestionFeatures questions_with_tokens() {
+  auto features = three_questions();
+  auto tokens = at::randn({3, 3, 6});
+  tokens[1].slice(0, 1).zero_();
+  tokens[2].slice(0, 2).zero_();
+  features.text = at::cat({features.text, tokens}, 1);
+  return features;
+}
+
+TEST(KeyNetworkTest, PaddingOfTokensHasNoInfluence) {
+  auto options = small_options();
+  options.text_tokens = true;
+  const KeyNetwork network(options);
+  auto features = questions_with_tokens();
+  const auto before = network.keys(features);
+  auto alone = features;
+  alone.text = features.text.slice(0, 1, 2).slice(1, 0, 3);
+  alone.pictures = features.pictures.slice(0, 1, 2);
+  alone.has_image = features.has_image.slice(0, 1, 2);
+  EXPECT_TRUE(at::allclose(network.keys(alone)[0], before[1], 1e-5, 1e-6));
+  features.text = at::constant_pad_nd(features.text, {0, 0, 0, 4});
+  EXPECT_TRUE(at::allclose(network.keys(features), before, 1e-5, 1e-6));
+  features.text[0][4].add_(at::randn({6}));
+  const auto changed = network.keys(features);
+  EXPECT_FALSE(at::allclose(changed[0], before[0], 1e-3, 1e-4));
+  EXPECT_TRUE(at::allclose(changed[2], before[2], 1e-5, 1e-6));
+}
+
+class KeyNetworkGradients : public ::testing::TestWithParam<bool> {};
+
+TEST_P(KeyNetworkGradients, MatchFiniteDifferences) {
+  auto options = small_options();
+  options.text_tokens = GetParam();
+  const KeyNetwork network(options);
+  const auto features = GetParam() ? questions_with_tokens() : three_questions();
   auto loss = [&] { return network.keys(features).square().sum(); };
   for (const auto& [name, tensor] : network.parameters()) {
     const auto gradient =
@@ -72,6 +105,8 @@ TEST(KeyNetworkTest, GradientsMatchFiniteDifferences) {
     EXPECT_NEAR((above - below) / (2 * kStep), expected, 0.02 * std::abs(expected) + 0.01) << name;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(WithAndWithoutTokens, KeyNetworkGradients, ::testing::Bool());
 
 TEST(KeyNetworkTest, DistancesAreSquaredAndNeverNegative) {
   at::manual_seed(9);
