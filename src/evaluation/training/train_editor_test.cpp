@@ -98,6 +98,12 @@ class TrainEditorTest : public ::testing::Test {
     return {{"module_dim", 8}, {"heads", 2},    {"rank", 2},       {"lr", 0.01},
             {"steps", 8},      {"batch", 2},    {"validate", 3},   {"validation", 2}};
   }
+  static nlohmann::json ledger_settings() {
+    return {
+        {"heads", 2}, {"head_width", 4}, {"hidden", 8},     {"embedding", 4},   {"rank", 2},
+        {"steps", 8}, {"batch", 4},      {"validate", 3},   {"validation", 2},  {"calibration", 2},
+        {"pool", 12}, {"neighbors", 1},  {"candidates", 6}, {"edit_weight", 0}, {"lr", 1e-3}};
+  }
   nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
                        const std::string& editor = "mend") const {
     auto trainable = make_trainable_editor(editor, *vlm_, settings, nullptr);
@@ -179,10 +185,8 @@ class InterruptedLedger : public TrainableLedger {
 };
 
 TEST_F(TrainEditorTest, TrainingFromAPoolResumesToTheSameResult) {
-  const nlohmann::json settings = {
-      {"heads", 2}, {"head_width", 4}, {"hidden", 8},     {"embedding", 4},   {"rank", 2},
-      {"steps", 8}, {"batch", 4},      {"validate", 3},   {"validation", 2},  {"calibration", 2},
-      {"pool", 12}, {"neighbors", 1},  {"candidates", 6}, {"edit_weight", 0}, {"lr", 1e-3}};
+  auto settings = ledger_settings();
+  settings["text_tokens"] = 3;
   const auto whole = train(settings, job("pooled.safetensors"), "ledger");
   EXPECT_EQ(whole["steps"], 8);
   InterruptedLedger interrupted(*vlm_, settings, nullptr);
@@ -201,6 +205,32 @@ TEST_F(TrainEditorTest, TrainingFromAPoolResumesToTheSameResult) {
   auto both = settings;
   both["edit_weight"] = 1;
   EXPECT_THROW(make_trainable_editor("ledger", *vlm_, both, nullptr), Error);
+}
+
+TEST_F(TrainEditorTest, LedgerWithAnotherKeyNetworkStartsWithTheReadingOfACheckpoint) {
+  auto settings = ledger_settings();
+  settings.update({{"pool", 0}, {"edit_weight", 1}, {"batch", 2}});
+  train(settings, job("reading.safetensors"), "ledger");
+  const auto base = vlm_->fingerprint();
+  const auto earlier = load_checkpoint(*folder_ / "reading.safetensors.state", "ledger", base);
+  for (const int64_t tokens : {0, 3}) {
+    auto other = ledger_settings();
+    other.update({{"text_tokens", tokens}, {"lr", 0.0}});
+    auto next = job("keys-" + std::to_string(tokens) + ".safetensors");
+    next.from = *folder_ / "reading.safetensors.state";
+    train(other, next, "ledger");
+    const auto later = load_checkpoint(next.output, "ledger", base);
+    size_t readings = 0;
+    for (const auto& [name, tensor] : later.tensors) {
+      const bool reading = name.starts_with("counterfactual.");
+      readings += reading;
+      if (reading || (name.starts_with("key.") && tokens == 0)) {
+        EXPECT_TRUE(at::equal(tensor, earlier.tensors.at(name))) << name;
+      }
+    }
+    EXPECT_GT(readings, 0u);
+    EXPECT_EQ(later.tensors.count("key.token_score.weight"), tokens > 0 ? 1u : 0u);
+  }
 }
 
 TEST_F(TrainEditorTest, FromStartsWithTheNetworksOfACheckpoint) {

@@ -8,6 +8,7 @@
 #include "editing/editors/memory/prompt_answers.h"
 #include "editing/editors/memory/scope_questions.h"
 #include "io/error.h"
+#include "io/log.h"
 
 namespace emend {
 namespace {
@@ -176,21 +177,28 @@ void TrainableLedger::add_key_losses(EditLosses& losses, const FeaturePool& pool
 
 void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
-  if (tensors.count("calibration")) {
-    auto networks = tensors;
-    // A checkpoint without networks for consequences does not initialize these networks.
-    if (!tensors.count("key.consequence.text.0.weight"))
-      for (const auto& [name, tensor] : state_->parameters())
-        if (name.starts_with("key.consequence.")) networks[name] = tensor.detach();
-    networks.erase("calibration");  // they are computed again
-    networks.erase("calibration_facts");
-    return copy_tensors(networks, state_->parameters(), "ledger", file);
-  }
-  // A checkpoint of SERAC has the same counterfactual model.
-  std::map<std::string, at::Tensor> reading;
-  for (const auto& [name, tensor] : tensors)
+  std::map<std::string, at::Tensor> reading, keys;
+  for (const auto& [name, tensor] : tensors) {
     if (name.starts_with("counterfactual.")) reading[name] = tensor;
+    if (name.starts_with("key.")) keys[name] = tensor;
+  }
   copy_tensors(reading, state_->counterfactual.parameters(), "ledger", file);
+  // A checkpoint of SERAC has the same counterfactual model, and no key network.
+  if (keys.empty()) return;
+  const auto own = state_->keys.parameters();
+  // A checkpoint without networks for consequences does not initialize these networks.
+  if (!keys.count("key.consequence.text.0.weight"))
+    for (const auto& [name, tensor] : own)
+      if (name.starts_with("key.consequence.")) keys[name] = tensor.detach();
+  const bool same_shape = std::all_of(own.begin(), own.end(), [&](const auto& parameter) {
+    const auto found = keys.find(parameter.first);
+    return found != keys.end() && found->second.sizes() == parameter.second.sizes();
+  });
+  if (same_shape && keys.size() == own.size()) return copy_tensors(keys, own, "ledger", file);
+  logger().warn(
+      "'{}' has a key network of another shape: only the way the model reads an edit is taken from "
+      "it, and the training of the key network starts at random weights",
+      file);
 }
 
 }  // namespace emend
