@@ -60,13 +60,13 @@ class TrainableEditor {
   void share(ProcessGroup* group) { group_ = group; }
   virtual EditLosses losses(const std::vector<EditExample>& examples) = 0;
   // The number of records, after those of validation, that are kept out of training for
-  // add_calibration, which is called once for each before training begins.
+  // add_calibration, which gets them in groups before training begins.
   virtual int64_t calibration_records() const { return 0; }
-  virtual void add_calibration(const EditExample&) {}
-  // The number of records, after those of calibration, that are given to `pool` once, before
-  // training begins. If there are any, a step draws its examples from them (pooled_losses).
+  virtual void add_calibration(const std::vector<EditExample>&) {}
+  // The number of records, after those of calibration, that `pool` gets in groups before training
+  // begins. If there are any, a step draws its examples from them (pooled_losses).
   virtual int64_t pooled_records() const { return 0; }
-  virtual void pool(const EditExample&) {}
+  virtual void pool(const std::vector<EditExample>&) {}
   virtual EditLosses pooled_losses(int64_t /*step*/) { return {}; }
   // Called after each validation with the share of edits that held.
   virtual void on_validation(double) {}

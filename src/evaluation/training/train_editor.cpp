@@ -18,6 +18,8 @@
 namespace emend {
 namespace {
 
+constexpr size_t kCollectedTogether = 16;  // records whose features are computed together
+
 using Clock = std::chrono::steady_clock;
 
 // The order of records: all of them, shuffled again for each epoch.
@@ -178,16 +180,19 @@ void collect(TrainableEditor& trainable, const TrainJob& job) {
   auto read = [&](const char* what, int64_t records, auto&& give) {
     if (records == 0) return;
     Progress progress(what, records, 0);
-    for (int64_t i = 0; i < records; ++i) {
-      give(example_of(job.suite->record(next++), job.protocol, false));
-      progress.set(i + 1);
+    for (int64_t done = 0; done < records;) {
+      std::vector<EditExample> examples;
+      for (; done < records && examples.size() < kCollectedTogether; ++done)
+        examples.push_back(example_of(job.suite->record(next++), job.protocol, false));
+      give(examples);
+      progress.set(done);
     }
   };
   read("calibration records", trainable.calibration_records(),
-       [&](const EditExample& example) { trainable.add_calibration(example); });
+       [&](const std::vector<EditExample>& examples) { trainable.add_calibration(examples); });
   const auto left = static_cast<int64_t>(job.suite->size() - next);
   read("features of records", std::min(trainable.pooled_records(), left),
-       [&](const EditExample& example) { trainable.pool(example); });
+       [&](const std::vector<EditExample>& examples) { trainable.pool(examples); });
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "editing/testing/every_editor.h"
 #include "editing/testing/tiny_vlm_test.h"
 #include "editing/training/forced.h"
-#include "io/error.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
@@ -243,6 +243,19 @@ TEST_F(LedgerTest, ScopesOfAGrowingMemoryAreThoseOfAllItsEntries) {
     EXPECT_EQ(grown->superseded(), all.superseded()) << i;
     EXPECT_TRUE(at::equal(grown->route(keys).entry, all.route(keys).entry)) << i;
   }
+  for (const auto& [setting, value] :
+       std::map<std::string, nlohmann::json>{{"risk", 1}, {"scope", "text"}, {"answer_weight", 0}}) {
+    auto other = patch;
+    other.settings[setting] = value;
+    auto& entries = other.memory.entries;
+    entries.erase(entries.begin() + 100, entries.end());
+    const auto before = LedgerScopes::of(other);
+    other.memory.add(patch.memory.entries[120]);
+    const LedgerScopes all(other);
+    EXPECT_EQ(LedgerScopes::of(other)->facts(), all.facts()) << setting;
+    EXPECT_TRUE(at::equal(LedgerScopes::of(other)->route(keys).entry, all.route(keys).entry))
+        << setting;
+  }
   const auto grown = LedgerScopes::of(patch);
   EXPECT_GT(grown->certificate().left_out, 0);
   EXPECT_EQ(grown->superseded()[3], 140);
@@ -285,12 +298,32 @@ TEST_F(LedgerTest, EntriesKeepTheFactOfTheirEdit) {
 }
 
 TEST_F(LedgerTest, DamagedEntriesAreRefused) {
-  auto patch = edited({request(1)});
-  patch.memory.entries[0].tensors.at("key") = at::zeros({3});
-  EXPECT_THROW(LedgerRecall(*vlm_, patch, nullptr), Error);
-  patch = edited({request(1)});
-  patch.memory.entries[0].tensors["other"] = at::zeros({3});
-  EXPECT_THROW(LedgerRecall(*vlm_, patch, nullptr), Error);
+  const auto whole = edited({request(1)}, {{"change", "lora"}});
+  const auto site = vlm_->model->sites().back();
+  const auto refusal = [&](const std::function<void(MemoryEntry&)>& damage) {
+    auto patch = whole;
+    damage(patch.memory.entries[0]);
+    return error_of([&] { LedgerRecall(*vlm_, patch, nullptr); });
+  };
+  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.tensors.at("key") = at::zeros({3}); }),
+              HasSubstr("has no key of this model"));
+  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.tensors.erase("key"); }),
+              HasSubstr("has no key of this model"));
+  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.tensors["other"] = at::zeros({3}); }),
+              HasSubstr("has tensors that no code reads"));
+  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.facts.erase("prompt"); }),
+              HasSubstr("prompt"));
+  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.facts["target"] = 3; }), HasSubstr("target"));
+  const auto with_change = [&](const at::Tensor& up, const at::Tensor& down) {
+    return refusal([&](MemoryEntry& entry) {
+      entry.tensors[site.name + ".down"] = down;
+      if (up.defined()) entry.tensors[site.name + ".up"] = up;
+    });
+  };
+  EXPECT_THAT(with_change({}, at::zeros({2, site.in})), HasSubstr("lacks " + site.name + ".up"));
+  EXPECT_THAT(with_change(at::zeros({site.out, 3}), at::zeros({2, site.in})),
+              HasSubstr("has a change of " + site.name + " with another shape"));
+  EXPECT_EQ(with_change(at::zeros({site.out, 2}), at::zeros({2, site.in})), "no error");
 }
 
 }  // namespace

@@ -82,12 +82,15 @@ std::vector<TrainableParameter> TrainableLedger::parameters() const {
   return trainable_parameters(state_->parameters());
 }
 
-void TrainableLedger::add_calibration(const EditExample& example) {
-  std::vector<TargetQuery> unrelated = example.image_locality;
-  unrelated.insert(unrelated.end(), example.text_locality.begin(), example.text_locality.end());
-  if (unrelated.empty()) return;
+void TrainableLedger::add_calibration(const std::vector<EditExample>& examples) {
   // The bound needs independent questions, and those of one record share pictures and facts.
-  unrelated = {unrelated[calibration_.size() % unrelated.size()]};
+  std::vector<TargetQuery> unrelated;
+  for (const auto& example : examples) {
+    auto own = example.image_locality;
+    own.insert(own.end(), example.text_locality.begin(), example.text_locality.end());
+    if (!own.empty()) unrelated.push_back(own[calibrated_++ % own.size()]);
+  }
+  if (unrelated.empty()) return;
   at::NoGradGuard no_grad;
   const auto batch = force(vlm_, unrelated, /*end_of_answer=*/false).batch;
   const auto seen = look_at(vlm_, batch.pixels, store_);
@@ -113,8 +116,8 @@ std::map<std::string, at::Tensor> TrainableLedger::tensors() const {
   return all;
 }
 
-void TrainableLedger::pool(const EditExample& example) {
-  pool_.add(vlm_, example, store_, state_->features);
+void TrainableLedger::pool(const std::vector<EditExample>& examples) {
+  pool_.add(vlm_, examples, store_, state_->features);
 }
 
 EditLosses TrainableLedger::pooled_losses(int64_t step) {
@@ -131,7 +134,7 @@ EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples) {
   losses.total = at::zeros({}, at::device(vlm_.model->device()).dtype(at::kFloat));
   if (settings_.key_weight > 0) {
     FeaturePool own;
-    for (const auto& example : examples) own.add(vlm_, example, store_, state_->features);
+    own.add(vlm_, examples, store_, state_->features);
     std::vector<size_t> all(examples.size());
     std::iota(all.begin(), all.end(), 0);
     add_key_losses(losses, own, all, steps_++);

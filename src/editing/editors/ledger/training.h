@@ -35,7 +35,7 @@ struct LedgerTrainingSettings {
   void declare(SettingList& list);
 };
 
-// An unrelated question of a record, before the key network.
+// Unrelated questions, one of each record, before the key network.
 struct CalibrationQuestions {
   QuestionFeatures features;
   at::Tensor answers;              // (B, kSketchWidth)
@@ -55,12 +55,12 @@ class TrainableLedger : public TrainableEditor {
   std::vector<std::string> initial_editors() const override { return {"ledger", "serac"}; }
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override;
   int64_t calibration_records() const override { return settings_.calibration; }
-  void add_calibration(const EditExample& example) override;
+  void add_calibration(const std::vector<EditExample>& examples) override;
   // `generality` has the loss of questions in scope and the nll. The localities have the loss of
   // questions out of scope.
   EditLosses losses(const std::vector<EditExample>& examples) override;
   int64_t pooled_records() const override { return settings_.pool; }
-  void pool(const EditExample& example) override;
+  void pool(const std::vector<EditExample>& examples) override;
   EditLosses pooled_losses(int64_t step) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<LedgerEditor>(std::shared_ptr<const LedgerState>(state_));
@@ -76,6 +76,7 @@ class TrainableLedger : public TrainableEditor {
   LedgerTrainingSettings settings_;
   std::shared_ptr<LedgerState> state_;
   std::vector<CalibrationQuestions> calibration_;
+  size_t calibrated_ = 0;  // number of records
   FeaturePool pool_;
   int64_t steps_ = 0;  // without a pool
 };

@@ -30,22 +30,40 @@ std::vector<int64_t> drawn_numbers(std::mt19937_64& random, size_t below, size_t
   return numbers;
 }
 
+// All questions of an example: the edit, those in its scope, and the others.
+std::vector<TargetQuery> questions_of(const EditExample& example) {
+  std::vector<TargetQuery> queries = {
+      {example.edit.image, example.edit.prompt, example.edit.target, example.edit.fact}};
+  for (const auto* part : {&example.generality, &example.image_locality, &example.text_locality,
+                           &example.consequences})
+    queries.insert(queries.end(), part->begin(), part->end());
+  return queries;
+}
+
+// States (S, W) without the zeros at the end.
+at::Tensor without_padding(const at::Tensor& states) {
+  return states.slice(0, 0, states.abs().amax(1).count_nonzero().item<int64_t>());
+}
+
 void add_new(std::vector<int64_t>& all, int64_t one) {
   if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
 }
 
 }  // namespace
 
-int64_t FeaturePool::text_of(const Vlm& vlm, const std::string& prompt,
-                             const FeatureOptions& options) {
-  const auto [known, added] = texts_.emplace(prompt, static_cast<int64_t>(texts_.size()));
-  if (added) {
-    const auto batch = force(vlm, {{{}, prompt, " "}}, /*end_of_answer=*/true).batch;
-    const auto states = question_features(vlm, batch, {}, options).text.squeeze(0);
-    text_states_.push_back(options.tokens > 0 ? states.to(at::kHalf) : states);
-    groups_.push_back(known->second);
-  }
-  return known->second;
+void FeaturePool::add_texts(const Vlm& vlm, const std::vector<std::string>& prompts,
+                            const FeatureOptions& options) {
+  std::vector<TargetQuery> added;
+  for (const auto& prompt : prompts)
+    if (texts_.emplace(prompt, static_cast<int64_t>(texts_.size())).second) {
+      groups_.push_back(static_cast<int64_t>(groups_.size()));
+      added.push_back({{}, prompt, " "});
+    }
+  if (added.empty()) return;
+  const auto batch = force(vlm, added, /*end_of_answer=*/true).batch;
+  for (const auto& states : question_features(vlm, batch, {}, options).text.unbind())
+    text_states_.push_back(options.tokens > 0 ? without_padding(states).to(at::kHalf)
+                                              : states.clone());
 }
 
 int64_t FeaturePool::group_of(int64_t text) const {
@@ -53,15 +71,20 @@ int64_t FeaturePool::group_of(int64_t text) const {
   return text;
 }
 
-void FeaturePool::add(const Vlm& vlm, const EditExample& example, ActivationStore* store,
-                      const FeatureOptions& options) {
+void FeaturePool::add(const Vlm& vlm, const std::vector<EditExample>& examples,
+                      ActivationStore* store, const FeatureOptions& options) {
   at::NoGradGuard no_grad;
-  std::vector<TargetQuery> queries = {
-      {example.edit.image, example.edit.prompt, example.edit.target, example.edit.fact}};
+  std::vector<std::string> prompts;
+  for (const auto& example : examples)
+    for (const auto& query : questions_of(example)) prompts.push_back(query.prompt);
+  add_texts(vlm, prompts, options);
+  for (const auto& example : examples) add_example(vlm, example, store, options);
+}
+
+void FeaturePool::add_example(const Vlm& vlm, const EditExample& example, ActivationStore* store,
+                              const FeatureOptions& options) {
+  const auto queries = questions_of(example);
   const auto own = 1 + example.generality.size();
-  for (const auto* part : {&example.generality, &example.image_locality, &example.text_locality,
-                           &example.consequences})
-    queries.insert(queries.end(), part->begin(), part->end());
   const auto forced = force(vlm, queries, /*end_of_answer=*/false);
   const auto first = static_cast<int64_t>(pictures_.size());
   if (options.pictures && forced.batch.pixels.defined())
@@ -76,7 +99,7 @@ void FeaturePool::add(const Vlm& vlm, const EditExample& example, ActivationStor
   added.fact =
       fact.empty() ? -1 : facts_.emplace(fact, static_cast<int64_t>(facts_.size())).first->second;
   for (size_t q = 0; q < queries.size(); ++q) {
-    const auto text = text_of(vlm, queries[q].prompt, options);
+    const auto text = texts_.at(queries[q].prompt);
     const auto& images = forced.batch.rows[q].images;
     const auto picture = images.empty() || !options.pictures ? -1 : first + images.front();
     if (q < own) {

@@ -30,8 +30,8 @@ struct PooledStep {
 // the training of the key network.
 class FeaturePool {
  public:
-  // Computes the features of an example's questions.
-  void add(const Vlm& vlm, const EditExample& example, ActivationStore* store,
+  // Computes the features of the questions of examples, their texts in one batch.
+  void add(const Vlm& vlm, const std::vector<EditExample>& examples, ActivationStore* store,
            const FeatureOptions& options);
   size_t size() const { return examples_.size(); }
 
@@ -57,7 +57,11 @@ class FeaturePool {
     int64_t fact;  // -1: not known
   };
 
-  int64_t text_of(const Vlm& vlm, const std::string& prompt, const FeatureOptions& options);
+  void add_example(const Vlm& vlm, const EditExample& example, ActivationStore* store,
+                   const FeatureOptions& options);
+  // Computes the features of the texts that are new.
+  void add_texts(const Vlm& vlm, const std::vector<std::string>& prompts,
+                 const FeatureOptions& options);
   at::Tensor text_rows(const std::vector<int64_t>& which) const;  // (U, S, W) float32
   at::Tensor picture_rows(const std::vector<int64_t>& which) const;  // float32, on the device
   // Texts that are rewordings of each other have the same group.

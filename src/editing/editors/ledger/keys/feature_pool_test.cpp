@@ -42,8 +42,8 @@ class FeaturePoolTest : public testing::TinyVlmTest {
 TEST_F(FeaturePoolTest, StepsHaveThePairsOfEachEdit) {
   const auto state = small_state();
   FeaturePool pool;
-  pool.add(*vlm_, example(1, "What is this?", "one"), nullptr, state.features);
-  pool.add(*vlm_, example(2, "Which color?", ""), nullptr, state.features);
+  pool.add(*vlm_, {example(1, "What is this?", "one")}, nullptr, state.features);
+  pool.add(*vlm_, {example(2, "Which color?", "")}, nullptr, state.features);
   const auto step = pool.step({0, 1}, 7, /*bare=*/0, /*crossed=*/1, state.keys);
   // Of each edit: itself; three pairs in scope; the unrelated questions; its text with an unrelated
   // picture and with none; an unrelated text with its picture; the other's text with its picture.
@@ -62,8 +62,8 @@ TEST_F(FeaturePoolTest, StepsHaveThePairsOfEachEdit) {
 TEST_F(FeaturePoolTest, EditsOfOneFactShareTheirScope) {
   const auto state = small_state();
   FeaturePool pool;
-  pool.add(*vlm_, example(1, "What is this?", "one"), nullptr, state.features);
-  pool.add(*vlm_, example(2, "What is this?", "one"), nullptr, state.features);
+  pool.add(*vlm_, {example(1, "What is this?", "one")}, nullptr, state.features);
+  pool.add(*vlm_, {example(2, "What is this?", "one")}, nullptr, state.features);
   const auto step = pool.step({0, 1}, 7, 0, 0, state.keys);
   EXPECT_EQ(states(step, 0).substr(0, 2), "-i");
   EXPECT_EQ(states(step, 1).substr(0, 2), "i-");
@@ -72,8 +72,8 @@ TEST_F(FeaturePoolTest, EditsOfOneFactShareTheirScope) {
 TEST_F(FeaturePoolTest, EditsThatLoseTheirPicturesKeepTheirTexts) {
   const auto state = small_state();
   FeaturePool pool;
-  pool.add(*vlm_, example(1, "What is this?", ""), nullptr, state.features);
-  pool.add(*vlm_, example(2, "What is this?", ""), nullptr, state.features);
+  pool.add(*vlm_, {example(1, "What is this?", "")}, nullptr, state.features);
+  pool.add(*vlm_, {example(2, "What is this?", "")}, nullptr, state.features);
   const auto step = pool.step({0, 1}, 7, /*bare=*/1, 0, state.keys);
   EXPECT_EQ(step.which_picture[0], -1);
   EXPECT_EQ(states(step, 0).substr(0, 3), "-oi");
@@ -89,8 +89,8 @@ TEST_F(FeaturePoolTest, ConsequencesFollowFromTheirEdit) {
   // The same question about the picture of the second edit may follow from it.
   two.image_locality.push_back({two.edit.image, "Where does it live?", " hill"});
   FeaturePool pool;
-  pool.add(*vlm_, one, nullptr, state.features);
-  pool.add(*vlm_, two, nullptr, state.features);
+  pool.add(*vlm_, {one}, nullptr, state.features);
+  pool.add(*vlm_, {two}, nullptr, state.features);
   const auto step = pool.step({0, 1}, 7, 0, 0, state.keys);
   const auto follows = step.follows.to(at::kLong).sum(1);
   EXPECT_EQ(follows[0].item<int64_t>(), 1);
@@ -109,7 +109,8 @@ TEST_F(FeaturePoolTest, ChoiceIsRepeatableAndHasNearEdits) {
   const auto state = small_state();
   FeaturePool pool;
   for (uint64_t seed = 1; seed <= 12; ++seed)
-    pool.add(*vlm_, example(seed, "What is this?", std::to_string(seed)), nullptr, state.features);
+    pool.add(*vlm_, {example(seed, "What is this?", std::to_string(seed))}, nullptr,
+             state.features);
   const auto chosen = pool.choose(5, 1, 4, 2, 12, state.keys);
   EXPECT_EQ(chosen.size(), 4u);
   EXPECT_EQ(std::set<size_t>(chosen.begin(), chosen.end()).size(), 4u);
