@@ -38,8 +38,8 @@ struct Outcome {
   std::vector<double> scores;
 };
 
-// One edit of a record, judged; `first` is a record whose cost does not count, because it includes
-// what is computed once for a run.
+// One edit of a record, judged. Without `outcome`, the cost does not count: that of the first
+// record includes what is computed once for a run.
 void judge_record(Judge& judge, Candidate& candidate, RecordState& state, Outcome* outcome) {
   const auto begin = std::chrono::steady_clock::now();
   const double busy = processor_seconds();
@@ -109,6 +109,9 @@ int run(int argc, char** argv) {
   const auto vlm = load_vlm(folder, load);
   vlm.fingerprint();  // reading all weights is not part of a record's cost
 
+  if (suite->size() < 2)
+    throw Error("benchmarks::comparison", fmt::format("{} has too few records", name),
+                "use --limit 1 or more, and a suite of at least two records");
   const auto records = static_cast<double>(suite->size() - 1);
   std::vector<Outcome> naive(candidates.size()), shared(candidates.size());
   ActivationStore store{ActivationStore::Options()};
@@ -124,10 +127,10 @@ int run(int argc, char** argv) {
     }
   }
 
-  fmt::print("{}, {} records of {}, {} thread{}; for each record:\n", folder, suite->size() - 1, name,
-             threads, threads == 1 ? "" : "s");
-  fmt::print("  {:<26}{:>11}{:>11}{:>9}{:>11}{:>11}{:>9}{:>14}\n", "", "naive", "one run", "", "naive",
-             "one run", "", "difference");
+  fmt::print("{}, {} records of {}, {} thread{}; for each record:\n", folder, suite->size() - 1,
+             name, threads, threads == 1 ? "" : "s");
+  fmt::print("  {:<26}{:>11}{:>11}{:>9}{:>11}{:>11}{:>9}{:>14}\n", "", "naive", "one run", "",
+             "naive", "one run", "", "difference");
   fmt::print("  {:<26}{:>11}{:>11}{:>9}{:>11}{:>11}{:>9}{:>14}\n", "", "GFLOP", "GFLOP", "cheaper",
              "proc. s", "proc. s", "faster", "of scores");
   fmt::print("  {:<26}{:>11}{:>11.2f}{:>9}{:>11}{:>11.3f}\n", "before the edits, shared", "",

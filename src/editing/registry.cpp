@@ -45,15 +45,20 @@ EditorInfo editor_info(const std::string& name) {
 }
 
 nlohmann::json to_json(const EditorInfo& info) {
-  nlohmann::json result = {
-      {"name", info.name}, {"summary", info.summary}, {"settings", nlohmann::json::array()}};
-  for (const auto& setting : info.settings)
-    result["settings"].push_back({{"name", setting.name},
-                                  {"default", setting.value},
-                                  {"range", setting.range},
-                                  {"meaning", setting.meaning}});
-  result["departures"] = info.departures;
-  return result;
+  const auto list = [](const std::vector<SettingInfo>& settings) {
+    auto all = nlohmann::json::array();
+    for (const auto& setting : settings)
+      all.push_back({{"name", setting.name},
+                     {"default", setting.value},
+                     {"range", setting.range},
+                     {"meaning", setting.meaning}});
+    return all;
+  };
+  return {{"name", info.name},
+          {"summary", info.summary},
+          {"settings", list(info.settings)},
+          {"training_settings", list(info.training_settings)},
+          {"departures", info.departures}};
 }
 
 Interventions recall(const Vlm& vlm, const Patch& patch, ActivationStore* store) {

@@ -27,6 +27,8 @@ struct EditorInfo {
   std::function<std::unique_ptr<TrainableEditor>(const Vlm&, const nlohmann::json&,
                                                  ActivationStore*)>
       make_trainable = {};
+  // The settings of training, or of the collection of demonstrations; empty: nothing to train.
+  std::vector<SettingInfo> training_settings = {};
   // Whether `emend train` collects demonstrations for the editor instead of training networks.
   bool collects_demonstrations = false;
   // Whether the editor rewrites prompts, for which EasyEdit judges localities differently.
@@ -49,7 +51,8 @@ std::vector<EditorInfo> editor_infos();
 std::vector<std::string> trainable_editor_names();
 // Throws emend::Error if there is no editor of this name.
 EditorInfo editor_info(const std::string& name);
-// {"name", "summary", "settings": [{"name", "default", "range", "meaning"}], "departures"}
+// {"name", "summary", "settings": [{"name", "default", "range", "meaning"}], "training_settings",
+// "departures"}
 nlohmann::json to_json(const EditorInfo& info);
 
 // The interventions of a patch's memory, made by the patch's editor; see Patch::interventions.

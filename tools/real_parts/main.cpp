@@ -181,7 +181,8 @@ void examine(const Arguments& a) {
   if (!captioned.empty() || !asked.empty()) {
     const PhotoFeatures features(a.features, parts, {captioned, asked});
     if (!captioned.empty()) results["captions"] = examine_captions(vlm, features, captioned);
-    if (!asked.empty()) results["questions"] = examine_questions(vlm, features, asked, train, a.answers);
+    if (!asked.empty())
+      results["questions"] = examine_questions(vlm, features, asked, train, a.answers);
   }
   if (!facts.empty()) results["texts"] = examine_texts(vlm, facts);
   write_json(a.output, results);

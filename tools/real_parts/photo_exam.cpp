@@ -90,8 +90,8 @@ std::vector<std::string> captions_for(const Vlm& vlm, const at::Tensor& features
 json answers_to(const Vlm& vlm, const PhotoFeatures& features, const std::vector<Photo>& photos) {
   constexpr size_t kPhotos = 4;
   json all = json::object();
-  Progress progress("answers, photos", static_cast<int64_t>(2 * photos.size()));
-  for (const auto& [shown, name] : {kConditions[0], kConditions[1]})
+  Progress progress("answers, photos", static_cast<int64_t>(3 * photos.size()));
+  for (const auto& [shown, name] : kConditions)
     for (size_t begin = 0; begin < photos.size(); begin += kPhotos) {
       const auto end = std::min(photos.size(), begin + kPhotos);
       const auto seen = features_for(features, photos, begin, end, shown);

@@ -20,8 +20,8 @@ enum class Shown { own, other, nothing };
 nlohmann::json examine_captions(const Vlm& vlm, const PhotoFeatures& features,
                                 const std::vector<Photo>& photos);
 // `train` has the questions for the two baselines without a model: the most frequent answer, and
-// the most frequent answer to the same question (or else the former). `generate`: also the generated
-// answer to each question, with the photo and with another photo.
+// the most frequent answer to the same question (or else the former). `generate`: also the
+// generated answer to each question under each condition.
 nlohmann::json examine_questions(const Vlm& vlm, const PhotoFeatures& features,
                                  const std::vector<Photo>& photos, const std::vector<Photo>& train,
                                  bool generate);

@@ -341,6 +341,7 @@ double PhotoTrainer::caption_loss(const std::vector<Photo>& photos, bool swapped
 void PhotoTrainer::save(const std::string& path) const {
   auto state = optimizer_->state();
   state.emplace_back("trained", at::full({1}, steps_, at::kLong));
+  if (recipe_.blind) state.emplace_back("blind", at::ones({1}));
   write_safetensors(path, state);
 }
 
@@ -351,8 +352,13 @@ void PhotoTrainer::resume(const std::string& path) {
   if (state.count("trained") == 0)
     throw Error("photos::train", fmt::format("'{}' has no number of trained steps", path),
                 "use a checkpoint of this program, or another file name");
+  // A twin may begin with the networks of a model that sees, but not the other way around.
+  if (state.count("blind") > 0 && !recipe_.blind)
+    throw Error("photos::train", fmt::format("'{}' is the checkpoint of a blind twin", path),
+                "give --blind, or another --checkpoint");
   steps_ = state["trained"].item<int64_t>();
   state.erase("trained");
+  state.erase("blind");
   optimizer_->restore(state);
 }
 
@@ -366,6 +372,7 @@ void PhotoTrainer::write_connector(const std::string& path,
   metadata["projector_hidden_size"] = std::to_string(recipe_.hidden);
   metadata["steps"] = std::to_string(steps_);
   metadata["seed"] = std::to_string(recipe_.seed);
+  if (recipe_.blind) metadata["blind"] = "true";
   write_safetensors(path, tensors, metadata);
 }
 

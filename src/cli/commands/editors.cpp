@@ -17,16 +17,25 @@ std::string shown(const nlohmann::json& value) {
   return line.empty() ? "none" : line;
 }
 
-void print(const EditorInfo& kind) {
-  std::cout << fmt::format("{}  {}\n", kind.name, kind.summary);
+void print(const std::vector<SettingInfo>& settings) {
   size_t names = 0, values = 0;
-  for (const auto& setting : kind.settings) {
+  for (const auto& setting : settings) {
     names = std::max(names, setting.name.size());
     values = std::max(values, shown(setting.value).size());
   }
-  for (const auto& setting : kind.settings)
+  for (const auto& setting : settings)
     std::cout << fmt::format("  {:<{}}  {:<{}}  {}\n      {}\n", setting.name, names,
                              shown(setting.value), values, setting.range, setting.meaning);
+}
+
+void print(const EditorInfo& kind) {
+  std::cout << fmt::format("{}  {}\n", kind.name, kind.summary);
+  print(kind.settings);
+  if (!kind.training_settings.empty()) {
+    std::cout << fmt::format("  Settings of training (emend train --editor {} --set NAME=VALUE):\n",
+                             kind.name);
+    print(kind.training_settings);
+  }
   if (!kind.departures.empty()) std::cout << "  Defaults that differ from the paper:\n";
   for (const auto& departure : kind.departures) std::cout << fmt::format("    - {}\n", departure);
 }

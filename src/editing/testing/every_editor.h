@@ -25,7 +25,6 @@ inline nlohmann::json quick_settings(const EditorInfo& kind) {
                      {"prefix_length", 3},
                      {"altered_pictures", 1},
                      {"ridge", 0.1}});
-  if (kind.has_setting("null_space_energy")) settings["null_space_energy"] = 0.9;
   // An untrained network finds no experts.
   if (kind.has_setting("hard_routing")) settings["hard_routing"] = false;
   // Keys of an untrained network are close to each other.

@@ -230,6 +230,29 @@ TEST_F(TrainEditorTest, LedgerWithAnotherKeyNetworkStartsWithTheReadingOfACheckp
     }
     EXPECT_GT(readings, 0u);
     EXPECT_EQ(later.tensors.count("key.token_score.weight"), tokens > 0 ? 1u : 0u);
+    EXPECT_EQ(at::equal(later.tensors.at("key.value.weight"),
+                        earlier.tensors.at("key.value.weight")),
+              tokens == 0);
+  }
+}
+
+// The key networks for consequences may exist in only one of the checkpoint and the training.
+TEST_F(TrainEditorTest, LedgerKeepsItsKeysWithAndWithoutConsequences) {
+  const auto base = vlm_->fingerprint();
+  for (const bool consequences : {false, true}) {
+    auto settings = ledger_settings();
+    settings["consequences"] = consequences;
+    const std::string name = consequences ? "with" : "without";
+    train(settings, job(name + ".safetensors"), "ledger");
+    const auto earlier = load_checkpoint(*folder_ / (name + ".safetensors.state"), "ledger", base);
+    settings.update({{"consequences", !consequences}, {"lr", 0.0}});
+    auto next = job(name + "-changed.safetensors");
+    next.from = *folder_ / (name + ".safetensors.state");
+    train(settings, next, "ledger");
+    const auto later = load_checkpoint(next.output, "ledger", base);
+    EXPECT_TRUE(at::equal(later.tensors.at("key.text.0.weight"),
+                          earlier.tensors.at("key.text.0.weight")));
+    EXPECT_EQ(later.tensors.count("key.consequence.text.0.weight"), consequences ? 0u : 1u);
   }
 }
 

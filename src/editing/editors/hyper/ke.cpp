@@ -205,7 +205,8 @@ EditorInfo ke_editor() {
           [](const Vlm& vlm, const nlohmann::json& given,
              ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
             return std::make_unique<TrainableKe>(vlm, given, store);
-          }};
+          },
+          describe_settings<KeTrainingSettings>()};
 }
 
 }  // namespace emend

@@ -178,7 +178,8 @@ EditorInfo mend_editor() {
           [](const Vlm& vlm, const nlohmann::json& given,
              ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
             return std::make_unique<TrainableMend>(vlm, given, store);
-          }};
+          },
+          describe_settings<MendTrainingSettings>()};
 }
 
 EditorInfo mend_iterated_editor() {
@@ -194,7 +195,8 @@ EditorInfo mend_iterated_editor() {
       [](const Vlm& vlm, const nlohmann::json& given,
          ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
         return std::make_unique<TrainableMendIterated>(vlm, given, store);
-      }};
+      },
+      describe_settings<MendIteratedTrainingSettings>()};
 }
 
 }  // namespace emend

@@ -110,6 +110,7 @@ EditorInfo ike_editor() {
        "Demonstrations come from the first 1,000 records of the training split (records): "
        "EasyEdit uses all of them."},
       {},
+      describe_settings<IkeCorpusSettings>(),
       /*collects_demonstrations=*/true,
       /*rewrites_prompts=*/true};
 }

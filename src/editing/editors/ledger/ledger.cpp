@@ -92,10 +92,11 @@ void LedgerConfig::declare(SettingList& list) {
       "number of language blocks after which hidden states are taken; 0: half of the blocks");
   list.flag("exclude_first_token", exclude_first_token,
             "exclude the first token from the mean of a text's hidden states: in many language "
-            "models, all positions attend to it, and its hidden state is very large");
+            "models, all positions attend to it, and its hidden state is very large; it is not one "
+            "of text_tokens either");
   list.whole("text_tokens", text_tokens, 0, 10000,
-             "number of last tokens of a text that the key network attends to, beside the mean and "
-             "the last of its hidden states; 0: none");
+             "number of last tokens of a text that the key network attends to, in addition to the "
+             "mean and the last of its hidden states; 0: no attention to tokens");
   list.whole("hidden", hidden, 1, 100000, "hidden size of the key network");
   list.whole("embedding", embedding, 1, 100000, "key size for text and for pictures");
   list.whole("heads", heads, 1, 1000, "attention heads of the key network");
@@ -252,6 +253,7 @@ EditorInfo ledger_editor() {
              ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
             return std::make_unique<TrainableLedger>(vlm, given, store);
           },
+          describe_settings<LedgerTrainingSettings>(),
           /*collects_demonstrations=*/false,
           /*rewrites_prompts=*/false,
           [](const Patch& patch) { return LedgerScopes::of(patch)->facts(); }};

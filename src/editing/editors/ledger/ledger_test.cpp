@@ -243,8 +243,9 @@ TEST_F(LedgerTest, ScopesOfAGrowingMemoryAreThoseOfAllItsEntries) {
     EXPECT_EQ(grown->superseded(), all.superseded()) << i;
     EXPECT_TRUE(at::equal(grown->route(keys).entry, all.route(keys).entry)) << i;
   }
-  for (const auto& [setting, value] :
-       std::map<std::string, nlohmann::json>{{"risk", 1}, {"scope", "text"}, {"answer_weight", 0}}) {
+  const std::map<std::string, nlohmann::json> others = {
+      {"risk", 1}, {"scope", "text"}, {"answer_weight", 0}};
+  for (const auto& [setting, value] : others) {
     auto other = patch;
     other.settings[setting] = value;
     auto& entries = other.memory.entries;
@@ -312,8 +313,9 @@ TEST_F(LedgerTest, DamagedEntriesAreRefused) {
   EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.tensors["other"] = at::zeros({3}); }),
               HasSubstr("has tensors that no code reads"));
   EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.facts.erase("prompt"); }),
-              HasSubstr("prompt"));
-  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.facts["target"] = 3; }), HasSubstr("target"));
+              HasSubstr("'prompt'"));
+  EXPECT_THAT(refusal([](MemoryEntry& entry) { entry.facts["target"] = 3; }),
+              HasSubstr("'target'"));
   const auto with_change = [&](const at::Tensor& up, const at::Tensor& down) {
     return refusal([&](MemoryEntry& entry) {
       entry.tensors[site.name + ".down"] = down;

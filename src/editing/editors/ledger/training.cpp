@@ -189,8 +189,11 @@ void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
   // A checkpoint of SERAC has the same counterfactual model, and no key network.
   if (keys.empty()) return;
   const auto own = state_->keys.parameters();
-  // A checkpoint without networks for consequences does not initialize these networks.
-  if (!keys.count("key.consequence.text.0.weight"))
+  // The networks for consequences may exist on one side only.
+  const bool has_consequences = keys.count("key.consequence.text.0.weight") > 0;
+  if (!state_->shape.consequences)
+    std::erase_if(keys, [](const auto& one) { return one.first.starts_with("key.consequence."); });
+  else if (!has_consequences)
     for (const auto& [name, tensor] : own)
       if (name.starts_with("key.consequence.")) keys[name] = tensor.detach();
   const bool same_shape = std::all_of(own.begin(), own.end(), [&](const auto& parameter) {
@@ -199,8 +202,9 @@ void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
   });
   if (same_shape && keys.size() == own.size()) return copy_tensors(keys, own, "ledger", file);
   logger().warn(
-      "'{}' has a key network of another shape: only the way the model reads an edit is taken from "
-      "it, and the training of the key network starts at random weights",
+      "'{}' has a key network of another shape: only the part that reads an edit is taken from it, "
+      "and the key network starts at random weights. To keep it, use its settings of hidden, "
+      "embedding, heads, head_width and text_tokens",
       file);
 }
 

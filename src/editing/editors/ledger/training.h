@@ -48,6 +48,8 @@ class TrainableLedger : public TrainableEditor {
   std::string editor() const override { return "ledger"; }
   nlohmann::json settings() const override { return settings_json(settings_); }
   const TrainSettings& training() const override { return settings_.training; }
+  // The loss of the key network contrasts the examples of a step.
+  bool has_independent_examples() const override { return settings_.key_weight == 0; }
   std::vector<TrainableParameter> parameters() const override;
   // With the keys of the calibration questions.
   std::map<std::string, at::Tensor> tensors() const override;

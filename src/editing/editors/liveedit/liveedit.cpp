@@ -206,6 +206,7 @@ EditorInfo liveedit_editor() {
              ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
             return std::make_unique<TrainableLiveEdit>(vlm, given, store);
           },
+          describe_settings<LiveEditTrainingSettings>(),
           /*collects_demonstrations=*/false,
           /*rewrites_prompts=*/false,
           /*memory_facts=*/{},

@@ -22,11 +22,11 @@ struct AlphaEditSettings {
 
   void declare(SettingList& list) {
     list.number("null_space_energy", null_space_energy, 0, 1,
-                "share of the covariance's energy that the null space may have; 0: as many directions "
-                "as disturb other inputs least");
+                "largest share of the covariance's energy in the null space; 0: automatic, so that "
+                "a change disturbs other inputs least");
     list.number("nullspace_threshold", nullspace_threshold, 0, 1e12,
                 "eigenvalue below which a direction belongs to the null space, as published; 0: "
-                "null_space_energy decides");
+                "use null_space_energy");
     list.number("l2", l2, 1e-12, 1e12, "weight of the norm of the change");
     list.alias("L2", "l2");
     locate.declare(list);
@@ -84,8 +84,8 @@ EditorInfo alphaedit_editor() {
       [](const nlohmann::json& given) { return std::make_unique<AlphaEditEditor>(given); },
       {},
       with_common_departures(
-          {"The null space has as many directions as disturb other inputs least, instead of those "
-           "below an absolute threshold; nullspace_threshold=0.02 is the published choice.",
+          {"The size of the null space is chosen so that a change disturbs other inputs least, "
+           "instead of by an absolute threshold; nullspace_threshold=0.02 is the published choice.",
            "A question with a picture has altered pictures as context templates."})};
   info.without_effect = [](const nlohmann::json& given) {
     const auto settings = read_settings<AlphaEditSettings>("alphaedit", given);

@@ -55,7 +55,8 @@ at::Tensor text_states(const Model& model, const std::vector<Row>& rows,
   auto last = (lengths - 1).view({-1, 1, 1}).expand({-1, 1, states.size(2)});
   const auto pooled = at::stack({mean, states.gather(1, last).squeeze(1)}, 1);
   if (options.tokens == 0) return pooled;
-  const auto first = (options.exclude_first ? lengths > 1 : lengths < 0).to(lengths.scalar_type());
+  const auto first =
+      options.exclude_first ? (lengths > 1).to(at::kLong) : at::zeros_like(lengths);
   return at::cat({pooled, last_token_states(states, lengths, first, options.tokens)}, 1);
 }
 

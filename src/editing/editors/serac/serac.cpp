@@ -211,7 +211,8 @@ EditorInfo serac_editor() {
           [](const Vlm& vlm, const nlohmann::json& given,
              ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
             return std::make_unique<TrainableSerac>(vlm, given, store);
-          }};
+          },
+          describe_settings<SeracTrainingSettings>()};
 }
 
 }  // namespace emend

@@ -9,6 +9,7 @@
 namespace emend {
 namespace {
 
+constexpr size_t kTextBatch = 64;
 constexpr double kSameGroup = 1e9;  // larger than every squared distance
 
 std::mt19937_64 step_random(int64_t seed, int64_t step) {
@@ -40,9 +41,11 @@ std::vector<TargetQuery> questions_of(const EditExample& example) {
   return queries;
 }
 
-// States (S, W) without the zeros at the end.
-at::Tensor without_padding(const at::Tensor& states) {
-  return states.slice(0, 0, states.abs().amax(1).count_nonzero().item<int64_t>());
+// States (S, W) without the zeros at the end, normalized as the key network does, so that they fit
+// into float16.
+at::Tensor compact(const at::Tensor& states) {
+  const auto count = states.abs().amax(1).count_nonzero().item<int64_t>();
+  return at::layer_norm(states.slice(0, 0, count), {states.size(1)}).to(at::kHalf);
 }
 
 void add_new(std::vector<int64_t>& all, int64_t one) {
@@ -59,11 +62,14 @@ void FeaturePool::add_texts(const Vlm& vlm, const std::vector<std::string>& prom
       groups_.push_back(static_cast<int64_t>(groups_.size()));
       added.push_back({{}, prompt, " "});
     }
-  if (added.empty()) return;
-  const auto batch = force(vlm, added, /*end_of_answer=*/true).batch;
-  for (const auto& states : question_features(vlm, batch, {}, options).text.unbind())
-    text_states_.push_back(options.tokens > 0 ? without_padding(states).to(at::kHalf)
-                                              : states.clone());
+  for (size_t begin = 0; begin < added.size(); begin += kTextBatch) {
+    const auto end = std::min(added.size(), begin + kTextBatch);
+    const std::vector<TargetQuery> some(added.begin() + static_cast<int64_t>(begin),
+                                        added.begin() + static_cast<int64_t>(end));
+    const auto batch = force(vlm, some, /*end_of_answer=*/true).batch;
+    for (const auto& states : question_features(vlm, batch, {}, options).text.unbind())
+      text_states_.push_back(options.tokens > 0 ? compact(states) : states.clone());
+  }
 }
 
 int64_t FeaturePool::group_of(int64_t text) const {
@@ -249,9 +255,8 @@ PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, 
   if (crossed > 0) {
     at::NoGradGuard no_grad;
     std::vector<int64_t> own;
-    for (size_t e = 0; e < edits; ++e) own.push_back(step.which_text[e]);
-    const auto all = keys.texts(text_rows(used_texts));
-    const auto keys_of_texts = all.index_select(0, at::tensor(own, at::kLong).to(keys.device()));
+    for (const auto& example : examples) own.push_back(example.texts.front());
+    const auto keys_of_texts = keys.texts(text_rows(own));
     auto distances = key_distances(keys_of_texts, keys_of_texts).to(at::kCPU).contiguous();
     auto* distance = distances.data_ptr<float>();
     for (size_t e = 0; e < edits; ++e)

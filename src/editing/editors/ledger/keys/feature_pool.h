@@ -76,7 +76,7 @@ class FeaturePool {
   // The text of an edit and that of a question that follows from it.
   std::set<Pair> text_consequences_;
   std::vector<int64_t> groups_;          // for each text, another one of its group, or itself
-  // (S, W) each; float16 if they have the states of tokens, which are many
+  // (S, W) each; with the states of tokens, which are many, normalized and in float16
   std::vector<at::Tensor> text_states_;
   std::vector<at::Tensor> pictures_;     // (Q, D) float16 each
 };

@@ -105,6 +105,27 @@ TEST_F(FeaturePoolTest, ConsequencesFollowFromTheirEdit) {
   EXPECT_EQ(pool.step({0, 1}, 7, /*bare=*/2, 0, state.keys).follows.sum().item<int64_t>(), 0);
 }
 
+TEST_F(FeaturePoolTest, KeysOfPooledTextsAreThoseOfTheirFeatures) {
+  LedgerConfig shape;
+  shape.heads = 2, shape.head_width = 4, shape.hidden = 8, shape.embedding = 4, shape.rank = 2;
+  shape.text_tokens = 5;
+  const LedgerState state(*vlm_->model, shape, 3);
+  FeaturePool pool;
+  pool.add(*vlm_, {example(1, "What is this?", ""), example(2, "Why on earth is it so?", "")},
+           nullptr, state.features);
+  const auto step = pool.step({0, 1}, 7, 0, 0, state.keys);
+  const auto texts = state.keys.texts(step.text);
+  size_t checked = 0;
+  for (const std::string prompt : {"What is this?", "Why on earth is it so?"}) {
+    const auto batch = force(*vlm_, {{{}, prompt, " cat"}}, /*end_of_answer=*/false).batch;
+    const auto own =
+        state.keys.texts(question_features(*vlm_, batch, {}, state.features).text).squeeze(0);
+    for (const auto& pooled : texts.unbind())
+      checked += at::allclose(pooled, own, 1e-2, 1e-2);
+  }
+  EXPECT_EQ(checked, 2u);
+}
+
 TEST_F(FeaturePoolTest, ChoiceIsRepeatableAndHasNearEdits) {
   const auto state = small_state();
   FeaturePool pool;

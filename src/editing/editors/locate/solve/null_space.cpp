@@ -25,7 +25,13 @@ NullSpace NullSpace::of(const std::string& site, const at::Tensor& covariance,
                         const Choice& choice) {
   const auto [values, vectors] = at::linalg_eigh(covariance);  // ascending
   const auto size = values.size(0);
-  const auto positive = values.clamp_min(0);
+  // Rounding noise of directions without energy is no energy.
+  const auto positive = values.masked_fill(values < 1e-12 * values[size - 1], 0);
+  const bool has_energy = size > 1 && positive[size - 2].item<double>() > 0;
+  if (!has_energy)
+    throw Error("editing::alphaedit",
+                fmt::format("the covariance of {} has energy in one direction at most", site),
+                "compute the statistics from more samples");
   const auto share = positive.cumsum(0) / positive.slice(0, 0, size - 1).sum();
   NullSpace space;
   if (choice.threshold > 0)
@@ -41,7 +47,7 @@ NullSpace NullSpace::of(const std::string& site, const at::Tensor& covariance,
                     "mean of {:.3g}",
                     site, values[0].item<double>(), values.mean().item<double>()),
         choice.threshold > 0 ? "increase nullspace_threshold"
-                             : "increase null_space_energy, or lower the ridge");
+                             : "increase null_space_energy, or set it to 0, or lower the ridge");
   space.energy = share[space.dimension - 1].item<double>();
   space.protected_basis = vectors.slice(1, space.dimension).contiguous();
   return space;
