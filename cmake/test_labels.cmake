@@ -8,6 +8,7 @@ set(EMEND_agreement_TESTS
   Agreements? LlamaMutated LlamaMutations Mutated Mutations Stages MixedModel MixedLinear SmallBatchLinear
   SigmoidGate Activation InterventionTest Generate GenerationConfig LlamaConfig
   SentenceEncoder Prompts LlavaPrompts SmolVlmFolder QwenVlFolder QwenVlPrompts LlavaAnyresFolder
+  SeveralPicturesAgreement
   ConvertBlip2 ConvertMiniGPT4 Stop
   KeFixture MendFixture SeracFixture LifelongFixture WiseFixture LiveEditFixture SeracTest OptimizeDeltasTest IkeTest
   MetricsFixtureTest

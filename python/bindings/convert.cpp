@@ -35,6 +35,12 @@ Picture picture_of(const py::object& image) {
   return picture;
 }
 
+std::vector<Picture> pictures_of(const std::vector<py::object>& images) {
+  std::vector<Picture> pictures;
+  for (const auto& image : images) pictures.push_back(picture_of(image));
+  return pictures;
+}
+
 py::array_t<uint8_t> array_of(const Image& image) {
   const std::vector<py::ssize_t> shape = {image.height, image.width, 3};
   return py::array_t<uint8_t>(shape, image.rgb.data());

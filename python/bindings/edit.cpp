@@ -97,12 +97,6 @@ std::pair<std::shared_ptr<Patch>, json> edit(OpenModel& model, EditQuestion ques
   return {std::make_shared<Patch>(std::move(outcome.patch)), std::move(value)};
 }
 
-std::vector<Picture> pictures_of(const std::vector<py::object>& images) {
-  std::vector<Picture> pictures;
-  for (const auto& image : images) pictures.push_back(picture_of(image));
-  return pictures;
-}
-
 }  // namespace
 
 void bind_edit(py::module_& module) {

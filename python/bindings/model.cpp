@@ -38,16 +38,16 @@ struct AskOptions {
   uint64_t seed = 0;
 };
 
-Query query_for(const Vlm& vlm, const std::string& text, const Picture& picture,
+Query query_for(const Vlm& vlm, const std::string& text, const std::vector<Picture>& pictures,
                 const std::string& pattern) {
-  const bool wraps = vlm.processor.wraps(picture.present());
+  const bool wraps = vlm.processor.wraps(!pictures.empty());
   Query query;
-  if (picture.present()) query.image = picture.load();
+  for (const auto& picture : pictures) query.add(picture.load());
   query.text = fill_template(prompt_template({pattern}, text, wraps), text);
   return query;
 }
 
-std::string ask(OpenModel& model, const std::string& text, const Picture& picture,
+std::string ask(OpenModel& model, const std::string& text, const std::vector<Picture>& pictures,
                 const Patches& patches, const AskOptions& asked) {
   const Watch watch{py::none()};
   OpenModel::Call call(model);
@@ -64,17 +64,17 @@ std::string ask(OpenModel& model, const std::string& text, const Picture& pictur
     watch("generating", static_cast<int64_t>(tokens.size()), options.max_new_tokens);
     return true;
   };
-  const auto query = query_for(call.vlm(), text, picture, asked.pattern);
+  const auto query = query_for(call.vlm(), text, pictures, asked.pattern);
   const auto interventions = call.stack(patches).interventions(call.vlm(), &call.store());
   return generate(call.vlm(), {query}, interventions, options, &call.store()).at(0);
 }
 
-at::Tensor logits(OpenModel& model, const std::string& text, const Picture& picture,
+at::Tensor logits(OpenModel& model, const std::string& text, const std::vector<Picture>& pictures,
                   const std::string& answer, const Patches& patches, const std::string& pattern) {
   OpenModel::Call call(model);
   const at::NoGradGuard no_grad;
   const auto& vlm = call.vlm();
-  const auto query = query_for(vlm, text, picture, pattern);
+  const auto query = query_for(vlm, text, pictures, pattern);
   const auto interventions = call.stack(patches).interventions(vlm, &call.store());
   if (!answer.empty()) {
     Protocol protocol;
@@ -162,22 +162,22 @@ void bind_model(py::module_& module) {
            "folder"_a, "dtype"_a, "device"_a, "chat_template"_a)
       .def(
           "ask",
-          [](OpenModel& model, const std::string& text, const py::object& image,
+          [](OpenModel& model, const std::string& text, const std::vector<py::object>& images,
              const Patches& patches, const std::string& pattern,
              const std::optional<int64_t>& max_new_tokens, double temperature, double top_p,
              uint64_t seed) {
-            return ask(model, text, picture_of(image), patches,
+            return ask(model, text, pictures_of(images), patches,
                        {pattern, max_new_tokens, temperature, top_p, seed});
           },
-          "text"_a, "image"_a, "patches"_a, "pattern"_a, "max_new_tokens"_a, "temperature"_a,
+          "text"_a, "images"_a, "patches"_a, "pattern"_a, "max_new_tokens"_a, "temperature"_a,
           "top_p"_a, "seed"_a)
       .def(
           "logits",
-          [](OpenModel& model, const std::string& text, const py::object& image,
+          [](OpenModel& model, const std::string& text, const std::vector<py::object>& images,
              const std::string& answer, const Patches& patches, const std::string& pattern) {
-            return logits(model, text, picture_of(image), answer, patches, pattern);
+            return logits(model, text, pictures_of(images), answer, patches, pattern);
           },
-          "text"_a, "image"_a, "answer"_a, "patches"_a, "pattern"_a)
+          "text"_a, "images"_a, "answer"_a, "patches"_a, "pattern"_a)
       .def("fingerprint",
            [](OpenModel& model) {
              OpenModel::Call call(model);

@@ -15,7 +15,7 @@ class OpenModel:
     def ask(
         self,
         text: str,
-        image: _Image,
+        images: Sequence[_Image],
         patches: Sequence[Patch],
         pattern: str,
         max_new_tokens: Optional[int],
@@ -24,7 +24,12 @@ class OpenModel:
         seed: int,
     ) -> str: ...
     def logits(
-        self, text: str, image: _Image, answer: str, patches: Sequence[Patch], pattern: str
+        self,
+        text: str,
+        images: Sequence[_Image],
+        answer: str,
+        patches: Sequence[Patch],
+        pattern: str,
     ) -> torch.Tensor: ...
     def fingerprint(self) -> str: ...
     def describe(self) -> Dict[str, Any]: ...

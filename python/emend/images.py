@@ -1,13 +1,14 @@
 """Pictures as users give them."""
 
 import os
-from typing import Any, Union
+from typing import Any, List, Sequence, Union
 
 import numpy
 
 from emend.errors import Error
 
 Image = Any  # a path, PIL.Image.Image, numpy.ndarray or torch.Tensor; None: no picture
+Images = Union[Image, Sequence[Image]]  # a picture, or a list of the pictures of a prompt
 
 
 def to_native(image: Image) -> Union[None, str, numpy.ndarray]:
@@ -36,3 +37,11 @@ def to_native(image: Image) -> Union[None, str, numpy.ndarray]:
             "a torch tensor"
         )
     return numpy.ascontiguousarray(image)
+
+
+def all_to_native(images: Images) -> List[Union[str, numpy.ndarray]]:
+    """Returns the pictures of a prompt: none, one, or those of a list, in their order."""
+    several = list(images) if isinstance(images, (list, tuple)) else [images]
+    if len(several) > 1 and any(image is None for image in several):
+        raise Error("a list of pictures has None. Hint: give only the pictures of the prompt")
+    return [to_native(image) for image in several if image is not None]

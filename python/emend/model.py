@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import torch
 
 from emend.errors import Error
-from emend.images import Image, to_native
+from emend.images import Image, Images, all_to_native, to_native
 from emend.native import _native
 from emend.patch import Patch
 from emend.progress import Progress, watching
@@ -96,7 +96,7 @@ class Model:
     def ask(
         self,
         prompt: str,
-        image: Image = None,
+        image: Images = None,
         patches: Sequence[Patch] = (),
         *,
         max_new_tokens: Optional[int] = None,
@@ -110,20 +110,21 @@ class Model:
         prompt: a question, or a text to continue. It is put into the model's chat template. A
             question to a model without one becomes "Question: ... Short answer:".
         image: a path, a PIL image, an array (H, W, 3) of uint8, or a torch tensor; None: no picture.
+            A model that reads several pictures takes a list of them, in the order of the prompt.
         patches: applied for this call, after those of `patched`.
         max_new_tokens: None: that of generation_config.json, else 32.
         temperature: 0: greedy decoding.
         template: another template, with {} in place of the prompt; "{}" is the prompt alone.
         """
         return self._native.ask(
-            prompt, to_native(image), self._stack(patches), template, max_new_tokens, temperature,
-            top_p, seed,
+            prompt, all_to_native(image), self._stack(patches), template, max_new_tokens,
+            temperature, top_p, seed,
         )
 
     def logits(
         self,
         prompt: str,
-        image: Image = None,
+        image: Images = None,
         continuation: str = "",
         patches: Sequence[Patch] = (),
         *,
@@ -136,7 +137,7 @@ class Model:
         with none. The tensor is that of the model: it is not copied.
         """
         return self._native.logits(
-            prompt, to_native(image), continuation, self._stack(patches), template
+            prompt, all_to_native(image), continuation, self._stack(patches), template
         )
 
     def edit(

@@ -28,6 +28,35 @@ def test_pictures_of_all_kinds_give_the_same_logits(model, record, picture):
         assert torch.equal(model.logits(record["prompt"], other), expected)
 
 
+def test_prompts_have_several_pictures(model, picture):
+    """The logits are those of transformers (tools/reference/make_several_pictures_fixtures.py)."""
+    load_file = pytest.importorskip("safetensors.torch").load_file
+    data = Path(__file__).parents[2] / "src/models/testdata/several_pictures/llava-clip"
+    expected = load_file(data / "expected.safetensors")
+    row = json.loads((data / "prompt.json").read_text())
+    llava, pictures = emend.load(data), [expected["picture.0"], expected["picture.1"]]
+    logits = llava.logits(row["prompt"], pictures, row["answer"])
+    assert logits.shape == expected["logits"].shape
+    largest = expected["logits"].abs().max()
+    assert (logits - expected["logits"]).abs().max() < 1e-4 * largest
+    answer = llava.ask(row["prompt"], pictures)
+    assert answer == llava.ask(row["prompt"], tuple(pictures))
+    assert answer == llava.ask(row["prompt"], [one.numpy() for one in pictures])
+    swapped = llava.logits(row["prompt"], pictures[::-1], row["answer"])
+    assert (swapped[-1] - logits[-1]).abs().max() > 1e-3 * largest
+
+    assert torch.equal(model.logits("Who?", [picture]), model.logits("Who?", picture))
+    assert torch.equal(model.logits("Who?", []), model.logits("Who?"))
+    for call, message in (
+        (lambda: model.ask("Who?", [picture, picture]), "2 pictures, but this model reads one"),
+        (lambda: llava.ask("<image> Who?", pictures), "once for each picture"),
+        (lambda: llava.ask("<image><image> Who?", [picture, None]), "a list of pictures has None"),
+        (lambda: llava.ask("<image><image> Who?", [picture, "missing.png"]), "missing.png"),
+    ):
+        with pytest.raises(emend.Error, match=message):
+            call()
+
+
 def test_logits_predict_the_answer(model, record):
     answer = model.ask(record["prompt"], record["image"])
     prompt = model.logits(record["prompt"], record["image"])

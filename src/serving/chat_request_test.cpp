@@ -92,7 +92,7 @@ TEST_F(ChatRequestTest, ConversationsHaveSeveralPictures) {
   for (int i = 0; i < 17; ++i) many.push_back(picture(1));
   EXPECT_THAT(refusal(json::array({{{"role", "user"}, {"content", many}}})),
               HasSubstr("can have at most 16 pictures"));
-  testing::write_tiny_llava_onevision(folder_.path());
+  testing::write_tiny_resnet_llama(folder_.path(), 0);
   vlm_ = load_vlm(folder_.path());
   EXPECT_THAT(refusal(body["messages"]), HasSubstr("this model reads one picture"));
 }

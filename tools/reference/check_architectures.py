@@ -52,8 +52,7 @@ def inputs(folder, prompt, files):
     if folder.processor is None or not files:
         return dict(folder.tokenizer(prompt, return_tensors="pt"))
     pictures = [Image.open(file).convert("RGB") for file in files]
-    made = dict(folder.processor(images=pictures, text=prompt, return_tensors="pt"))
-    return {name: value for name, value in made.items() if name != "batch_num_images"}
+    return dict(folder.processor(images=pictures, text=prompt, return_tensors="pt"))
 
 
 def with_answer(folder, made, answer):

@@ -197,35 +197,20 @@ def blip2(rng):
     return Folder(transformers.Blip2ForConditionalGeneration(config), tokenizer, processor)
 
 
-class PicturesAndText:
-    """An image processor and a tokenizer, where the processor of transformers needs a video package.
-    counts: (results of the image processor) -> number of image tokens of each picture."""
+class WithoutVideos:
+    """A processor of transformers without its processor of videos, which needs another package. The
+    pictures of a call are those of one prompt."""
 
-    def __init__(self, images, tokenizer, image_token, counts):
-        self.images, self.tokenizer, self.image_token, self.counts = images, tokenizer, image_token, counts
+    def __init__(self, kind, images, tokenizer, **settings):
+        kind.check_argument_for_proper_class = lambda self, *arguments: None
+        self.process = kind(images, tokenizer, None, **settings)
 
     def __call__(self, images, text, return_tensors):
-        pixels = self.images(images=images, return_tensors=return_tensors)
-        first, *rest = text.split(self.image_token)
-        text = first + "".join(self.image_token * n + part for n, part in zip(self.counts(pixels), rest, strict=True))
-        made = self.tokenizer(text, return_tensors=return_tensors)
-        made.pop("token_type_ids", None)
-        return dict(made, **pixels)
+        return self.process(images=[images], text=[text], return_tensors=return_tensors)
 
     def save_pretrained(self, path):
-        self.images.save_pretrained(path)
-        self.tokenizer.save_pretrained(path)
-
-
-class QwenPicturesAndText(PicturesAndText):
-    def __init__(self, images, tokenizer):
-        super().__init__(images, tokenizer, "<|image_pad|>",
-                         lambda pixels: [int(grid.prod()) // images.merge_size ** 2 for grid in pixels["image_grid_thw"]])
-
-    def __call__(self, **inputs):
-        made = super().__call__(**inputs)
-        of_image = made["input_ids"] == self.tokenizer.convert_tokens_to_ids(self.image_token)
-        return dict(made, mm_token_type_ids=of_image.int())
+        self.process.image_processor.save_pretrained(path)
+        self.process.tokenizer.save_pretrained(path)
 
 
 def qwen_vl(kind):
@@ -265,7 +250,8 @@ def qwen_vl(kind):
             patch_size=patch, merge_size=merge, temporal_patch_size=seen["temporal_patch_size"],
             size={"shortest_edge": 4 * side * side, "longest_edge": int(rng.integers(6, 20)) * side * side})
         model = getattr(transformers, kind + "ForConditionalGeneration")(config)
-        return Folder(model, tokenizer, QwenPicturesAndText(images, tokenizer),
+        processor = WithoutVideos(getattr(transformers, kind + "Processor"), images, tokenizer)
+        return Folder(model, tokenizer, processor,
                       "<|vision_start|><|image_pad|><|vision_end|>", "<|image_pad|>")
     return build
 
@@ -301,11 +287,9 @@ def llava_anyres(name):
             from transformers.models.llava_onevision.image_processing_pil_llava_onevision import \
                 LlavaOnevisionImageProcessorPil
             images = LlavaOnevisionImageProcessorPil(image_grid_pinpoints=points, size=square)
-            own = object.__new__(transformers.LlavaOnevisionProcessor)
-            own.image_processor, own.num_image_tokens = images, (size // seen["patch_size"]) ** 2
-            own.vision_aspect_ratio = more["vision_aspect_ratio"]
-            processor = PicturesAndText(images, tokenizer, "<image>", lambda pixels: [
-                own._get_number_of_features(*shape.tolist(), size, size) for shape in pixels["image_sizes"]])
+            processor = WithoutVideos(
+                transformers.LlavaOnevisionProcessor, images, tokenizer, vision_feature_select_strategy=strategy,
+                num_image_tokens=(size // seen["patch_size"]) ** 2, vision_aspect_ratio=more["vision_aspect_ratio"])
         model = getattr(transformers, name + "ForConditionalGeneration")(config)
         return Folder(model, tokenizer, processor, "<image>")
     return build
@@ -345,7 +329,7 @@ def randomize(model, rng):
 def write(name, rng, path):
     """Returns the Folder of a random model of architecture `name`, written to `path`."""
     folder = ARCHITECTURES[name](rng)
-    folder.several = folder.processor is not None and name not in ("blip2", "llava-onevision")
+    folder.several = folder.processor is not None and name != "blip2"
     folder.model.eval()
     randomize(folder.model, rng)
     folder.model.generation_config.pad_token_id = 0

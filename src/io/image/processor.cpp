@@ -189,6 +189,7 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
     read_tiles(config, path, processor);
   } else if (family == Family::llava_next || family == Family::onevision) {
     read_resolutions(config, path, family == Family::llava_next, processor);
+    processor.divides_several = family == Family::llava_next;
   } else if (family == Family::qwen2_vl) {
     read_factor(config, path, processor);
   } else if (family == Family::siglip) {
@@ -228,14 +229,14 @@ ImageProcessor ImageProcessor::load(const std::string& path) {
   return processor;
 }
 
-Image ImageProcessor::framed(const Image& image) const {
+Image ImageProcessor::framed(const Image& image, bool pad) const {
   Image frame;
   const Image* now = &image;
   const auto become = [&](Image next) {
     frame = std::move(next);
     now = &frame;
   };
-  if (do_pad) {
+  if (pad) {
     std::array<uint8_t, 3> color;
     for (int c = 0; c < 3; ++c)
       color[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
@@ -267,14 +268,15 @@ Image ImageProcessor::framed(const Image& image) const {
   return *now;
 }
 
-Tiles ImageProcessor::tiles(const Image& image) const {
+Tiles ImageProcessor::tiles(const Image& image, bool alone) const {
   if (!pinpoints.empty()) {
+    const auto images = alone || divides_several ? anyres_tiles(image, pinpoints, width, resample)
+                                                 : std::vector<Image>{framed(image, /*pad=*/true)};
     std::vector<at::Tensor> each;
-    for (const auto& one : anyres_tiles(image, pinpoints, width, resample))
-      each.push_back(pixels(one));
+    for (const auto& one : images) each.push_back(pixels(one));
     return {pack_anyres(image.height, image.width, at::stack(each)).unsqueeze(0), 0, 0};
   }
-  if (tile == 0) return {pixels(framed(image)).unsqueeze(0), 0, 0};
+  if (tile == 0) return {pixels(framed(image, do_pad)).unsqueeze(0), 0, 0};
   const auto cut = cut_into_tiles(image, do_resize ? longest_edge : 0, tile, split, resample);
   std::vector<at::Tensor> each;
   for (const auto& one : cut.images) each.push_back(pixels(one));

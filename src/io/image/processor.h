@@ -33,8 +33,9 @@ struct ImageProcessor {
   int64_t min_pixels = 56 * 56;  // with `factor`: limits of width * height
   int64_t max_pixels = 28 * 28 * 1280;
   GridPinpoints pinpoints;  // LLaVA-NeXT, LLaVA-OneVision: pictures become tiles of width x height
-  int tile = 0;             // side of a tile (max_image_size); 0: no tiles
-  bool split = false;       // do_image_splitting; without it, the whole picture is the only tile
+  bool divides_several = true;  // false: only a picture that is alone in its prompt (OneVision)
+  int tile = 0;                 // side of a tile (max_image_size); 0: no tiles
+  bool split = false;  // do_image_splitting; without it, the whole picture is the only tile
   bool do_pad = false;
   bool do_resize = true;
   bool do_center_crop = false;
@@ -50,11 +51,12 @@ struct ImageProcessor {
 
   // Throws emend::Error for settings that are not implemented.
   static ImageProcessor load(const std::string& path);
-  // The model's input for `image`. Throws emend::Error if it has no pixels or too many.
-  Tiles tiles(const Image& image) const;
+  // The model's input for `image`. `alone`: its prompt has no other picture. Throws emend::Error if
+  // it has no pixels or too many.
+  Tiles tiles(const Image& image, bool alone = true) const;
 
  private:
-  Image framed(const Image& image) const;
+  Image framed(const Image& image, bool pad) const;
   at::Tensor pixels(const Image& image) const;  // (3, height, width)
 };
 

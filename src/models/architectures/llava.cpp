@@ -131,6 +131,9 @@ void Llava::run_stage(size_t stage, Pass& pass, const Attachments& attachments) 
 
 TileGrid tile_grid(const LlavaConfig& config, const AnyresPicture& picture) {
   const auto side = config.vision.image_size;
+  // LLaVA-OneVision does not divide the pictures of a prompt with several of them.
+  if (picture.pixels.size(0) == 1 && config.most_tiles > 0)
+    return TileGrid::undivided(picture.height, picture.width, config.vision.grid());
   const auto grid = TileGrid::of(picture.height, picture.width, config.pinpoints, side,
                                  config.vision.grid(), config.most_tiles);
   if (picture.pixels.size(0) != 1 + grid.tiles())
@@ -182,8 +185,7 @@ Architecture llava_architecture(const nlohmann::json& json) {
   auto& layout = architecture.layout;
   layout.num_image_tokens = config.num_image_tokens();
   layout.image_token = config.image_token;
-  // LLaVA-OneVision divides a picture into tiles only if it is the only one of the prompt.
-  layout.reads_several_pictures = config.most_tiles == 0;
+  layout.reads_several_pictures = true;
   const JsonFields top("config.json", json);
   layout.stop_tokens = stop_tokens({top.object("text_config"), top});
   if (config.any_resolution()) {

@@ -71,6 +71,23 @@ TEST_F(LlavaAnyresFolder, FeaturesDoNotDependOnTheBatch) {
   }
 }
 
+// A wide picture of 4 x 4 features, whose first and last rows show only padding.
+TEST_F(LlavaAnyresFolder, UndividedPicturesHavePlaces) {
+  const auto vlm = load_vlm(folder.path());
+  const auto picture = pack_anyres(20, 40, at::zeros({1, 3, 16, 16}));
+  ASSERT_EQ(vlm.model->image_tokens(picture), 17);
+  const auto places = vlm.model->places(picture, 17);
+  const auto shown = at::arange(4, 12, at::kLong);
+  const auto along = (at::arange(4, at::kDouble) + 0.5) / 4;
+  EXPECT_TRUE(at::allclose(
+      places.index({shown}),
+      at::stack({at::tensor({0.25, 0.75}, at::kDouble).repeat_interleave(4), along.repeat({2})},
+                1)));
+  EXPECT_TRUE(places.slice(0, 0, 4).isnan().all().item<bool>());
+  EXPECT_TRUE(places.slice(0, 12).isnan().all().item<bool>());
+  EXPECT_TRUE(at::equal(vlm.model->places(picture, 16).isnan(), places.slice(0, 0, 16).isnan()));
+}
+
 TEST_F(LlavaAnyresFolder, RefusesOtherProcessors) {
   const auto says = [&](const json& images, const char* expected) {
     testing::write_text(folder / "preprocessor_config.json", images.dump());

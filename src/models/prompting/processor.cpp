@@ -218,9 +218,9 @@ void Processor::check_sees() const {
 
 at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
 
-Tiles Processor::tiles(const Image& image) const {
+Tiles Processor::tiles(const Image& image, bool alone) const {
   check_sees();
-  return image_processor.tiles(image);
+  return image_processor.tiles(image, alone);
 }
 
 void Processor::check_pictures(size_t pictures) const {

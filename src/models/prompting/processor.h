@@ -44,8 +44,9 @@ class Processor {
   static Processor load(const std::string& folder, const PromptLayout& layout, bool wrap = true,
                         const std::string& date = {});
 
-  // (N, 3, H, W) float32. Throws emend::Error if the model reads text only.
-  Tiles tiles(const Image& image) const;
+  // (N, 3, H, W) float32. `alone`: the prompt has no other picture. Throws emend::Error if the
+  // model reads text only.
+  Tiles tiles(const Image& image, bool alone = true) const;
   // The whole picture, (3, H, W), without its tiles.
   at::Tensor pixels(const Image& image) const;
   // Returns BOS (see `bos`) and the tokens of the prompt, with image tokens (if any) at the start

@@ -14,18 +14,23 @@ Batch request_batch(const Vlm& vlm, const std::vector<Query>& queries,
     return a.width == b.width && a.height == b.height && a.rgb == b.rgb;
   };
   Batch batch;
-  std::vector<const Image*> images;
+  struct Known {
+    const Image* image;
+    bool alone;  // whether it is processed as the only picture of its prompt
+  };
+  std::vector<Known> images;
   ImageBatch pictures;
   for (const auto& query : queries) {
     std::vector<size_t> own;
+    const bool alone = query.pictures() == 1 || vlm.processor.image_processor.divides_several;
     const auto add = [&](const Image& image) {
-      const auto found = std::find_if(images.begin(), images.end(), [&](const Image* known) {
-        return shared && same(*known, image);
+      const auto found = std::find_if(images.begin(), images.end(), [&](const Known& known) {
+        return shared && known.alone == alone && same(*known.image, image);
       });
       own.push_back(static_cast<size_t>(found - images.begin()));
       if (found != images.end()) return;
-      images.push_back(&image);
-      pictures.add(vlm.processor.tiles(image));
+      images.push_back({&image, alone});
+      pictures.add(vlm.processor.tiles(image, alone));
     };
     if (query.image) add(*query.image);
     for (const auto& image : query.more_images) add(image);

@@ -1,5 +1,6 @@
 #include "models/vision/tile_grid.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -9,19 +10,30 @@ namespace {
 // int(round(x, 7)) of Python, for positive numbers.
 int64_t rounded_down(double x) { return static_cast<int64_t>(std::nearbyint(x * 1e7) / 1e7); }
 
-// (rows * columns, 2): the centers of the cells of a grid over the whole picture.
-at::Tensor centers(int64_t rows, int64_t columns) {
-  const auto along = [](int64_t count) {
-    return (at::arange(count, at::kDouble) + 0.5) / static_cast<double>(count);
-  };
-  return at::stack({along(rows).unsqueeze(1).expand({rows, columns}),
-                    along(columns).unsqueeze(0).expand({rows, columns})},
-                   -1)
-      .reshape({-1, 2});
-}
-
 at::Tensor nowhere(at::IntArrayRef shape) {
   return at::full(shape, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
+}
+
+// The centers of `count` cells as shares of the picture, which `shown` cells show, from `first` on.
+at::Tensor shares(int64_t count, double first, double shown) {
+  const auto share = (at::arange(count, at::kDouble) + 0.5 - first) / shown;
+  return at::where(share.gt(0).logical_and(share.lt(1)), share, nowhere({1}));
+}
+
+// (rows, columns, 2): the places of the cells of a grid. A place outside of the picture in one
+// direction is nowhere.
+at::Tensor places(const at::Tensor& high, const at::Tensor& wide) {
+  const auto rows = high.size(0), columns = wide.size(0);
+  const auto grid = at::stack(
+      {high.unsqueeze(1).expand({rows, columns}), wide.unsqueeze(0).expand({rows, columns})}, -1);
+  return grid.masked_fill(grid.isnan().any(-1, /*keepdim=*/true),
+                          std::numeric_limits<double>::quiet_NaN());
+}
+
+// The places of a grid over the whole picture.
+at::Tensor centers(int64_t rows, int64_t columns) {
+  return places(shares(rows, 0, static_cast<double>(rows)),
+                shares(columns, 0, static_cast<double>(columns)));
 }
 
 }  // namespace
@@ -30,6 +42,10 @@ TileGrid TileGrid::of(int64_t height, int64_t width, const GridPinpoints& pinpoi
                       int64_t side, int64_t most_tiles) {
   const auto resolution = best_resolution(height, width, pinpoints);
   return {resolution[0] / tile, resolution[1] / tile, side, height, width, most_tiles};
+}
+
+TileGrid TileGrid::undivided(int64_t height, int64_t width, int64_t side) {
+  return {0, 0, side, height, width, 0};
 }
 
 // transformers' unpad_image.
@@ -56,12 +72,14 @@ TileGrid::Part TileGrid::reduced(const Part& part) const {
 }
 
 int64_t TileGrid::tokens() const {
+  if (tiles() == 0) return side * side + 1;
   const auto part = reduced(unpadded());
   return side * side + part.rows * (part.columns + 1);
 }
 
 at::Tensor TileGrid::pack(const at::Tensor& features, const at::Tensor& newline) const {
   const auto width = features.size(-1);
+  if (tiles() == 0) return at::cat({features[0], newline.to(features.scalar_type()).unsqueeze(0)});
   const auto part = unpadded(), wanted = reduced(part);
   auto grid = features.slice(0, 1)
                   .reshape({rows, columns, side, side, width})
@@ -79,33 +97,39 @@ at::Tensor TileGrid::pack(const at::Tensor& features, const at::Tensor& newline)
   return at::cat({features[0], at::cat({grid, ends}, 1).flatten(0, 1)});
 }
 
+// The whole picture is resized to a square, and padded before if it is not divided.
+at::Tensor TileGrid::whole_places() const {
+  const auto longest = static_cast<double>(std::max(height, width));
+  const auto along = [&](int64_t length) {
+    const auto shown = tiles() == 0 ? static_cast<double>(length) / longest : 1;
+    const auto cells = static_cast<double>(side);
+    return shares(side, cells * (1 - shown) / 2, cells * shown);
+  };
+  return places(along(height), along(width)).flatten(0, 1);
+}
+
 at::Tensor TileGrid::token_places() const {
+  if (tiles() == 0) return at::cat({whole_places(), nowhere({1, 2})});
   const auto part = reduced(unpadded());
-  const auto grid = centers(part.rows, part.columns).view({part.rows, part.columns, 2});
+  const auto grid = centers(part.rows, part.columns);
   const auto lines = at::cat({grid, nowhere({part.rows, 1, 2})}, 1).flatten(0, 1);
-  return at::cat({centers(side, side), lines});
+  return at::cat({whole_places(), lines});
 }
 
 at::Tensor TileGrid::feature_places(int64_t skipped) const {
-  const auto part = unpadded();
-  // Rows and columns of the whole grid as shares of the part that shows the picture.
-  const auto shares = [](int64_t count, int64_t first, int64_t shown) {
-    const auto share = (at::arange(count, at::kDouble) + 0.5 - static_cast<double>(first)) /
-                       static_cast<double>(shown);
-    return at::where(share.gt(0).logical_and(share.lt(1)), share, nowhere({1}));
-  };
-  const auto high = shares(rows * side, part.first_row, part.rows);
-  const auto wide = shares(columns * side, part.first_column, part.columns);
-  auto grid = at::stack({high.unsqueeze(1).expand({rows * side, columns * side}),
-                         wide.unsqueeze(0).expand({rows * side, columns * side})},
-                        -1);
-  // A place outside of the picture in one direction is nowhere.
-  grid = grid.masked_fill(grid.isnan().any(-1, /*keepdim=*/true),
-                          std::numeric_limits<double>::quiet_NaN());
-  const auto tiles = grid.view({rows, side, columns, side, 2})
-                         .transpose(1, 2)
-                         .reshape({rows * columns, side * side, 2});
-  const auto all = at::cat({centers(side, side).unsqueeze(0), tiles});
+  auto all = whole_places().unsqueeze(0);
+  if (tiles() > 0) {
+    const auto part = unpadded();
+    const auto along = [](int64_t count, int64_t first, int64_t shown) {
+      return shares(count, static_cast<double>(first), static_cast<double>(shown));
+    };
+    const auto grid = places(along(rows * side, part.first_row, part.rows),
+                             along(columns * side, part.first_column, part.columns));
+    const auto tiles = grid.view({rows, side, columns, side, 2})
+                           .transpose(1, 2)
+                           .reshape({rows * columns, side * side, 2});
+    all = at::cat({all, tiles});
+  }
   return at::cat({nowhere({all.size(0), skipped, 2}), all}, 1).flatten(0, 1);
 }
 
