@@ -25,6 +25,7 @@ LedgerEntry LedgerEntry::read(const MemoryEntry& stored) {
   return {stored, json_get<std::string>(facts, "prompt", kLedgerEntries),
           json_get<std::string>(facts, "target", kLedgerEntries),
           json_get_or<std::string>(facts, "fact", "", kLedgerEntries),
+          json_get_or<std::string>(facts, "subject", "", kLedgerEntries),
           json_get_or<bool>(facts, "has_image", true, kLedgerEntries)};
 }
 

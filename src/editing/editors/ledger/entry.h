@@ -12,7 +12,8 @@ namespace emend {
 struct LedgerEntry {
   MemoryEntry stored;
   std::string prompt, target;
-  std::string fact;  // of the suite; empty: not known
+  std::string fact;     // of the suite; empty: not known
+  std::string subject;  // of an edit whose fact is not known; empty: not known either
   bool has_image = true;
 
   // Throws emend::Error if the entry has no prompt or no target.

@@ -9,6 +9,7 @@
 #include "editing/editors/ledger/entry_change.h"
 #include "editing/editors/ledger/recall.h"
 #include "editing/editors/ledger/scopes/fact_codes.h"
+#include "editing/editors/ledger/scopes/question_texts.h"
 #include "editing/editors/ledger/training.h"
 #include "editing/editors/memory/language_sites.h"
 #include "editing/editors/memory/prompt_answers.h"
@@ -130,6 +131,7 @@ std::map<std::string, at::Tensor> LedgerState::tensors() const {
   auto all = detached_tensors(parameters());
   all["calibration"] = calibration;
   if (calibration_facts.defined()) all["calibration_facts"] = calibration_facts;
+  if (calibration_texts.defined()) all["calibration_texts"] = calibration_texts;
   return all;
 }
 
@@ -145,6 +147,11 @@ void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const s
     check_fact_codes(facts->second, calibration.size(0), file);
     calibration_facts = facts->second;
     rest.erase(facts);
+  }
+  if (const auto texts = rest.find("calibration_texts"); texts != rest.end()) {
+    texts_of_bytes(texts->second, calibration.size(0), file);
+    calibration_texts = texts->second;
+    rest.erase(texts);
   }
   copy_tensors(rest, parameters(), "ledger", file);
 }
@@ -214,7 +221,10 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
                               {"target", request.target},
                               {"image", request.image.path},
                               {"has_image", !images.empty()}};
-      if (!request.fact.empty()) facts["fact"] = request.fact;
+      if (!request.fact.empty())
+        facts["fact"] = request.fact;
+      else if (!request.subject.empty())
+        facts["subject"] = request.subject;
       patch.memory.add(ledger_entry(
           entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),
           std::move(facts), keys[static_cast<int64_t>(i)],

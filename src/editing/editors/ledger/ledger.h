@@ -64,6 +64,8 @@ struct LedgerState {
   at::Tensor calibration;        // (M, width()) float32: keys of unrelated questions
   // (M, kFactWidth): the codes of their facts (fact_codes); undefined if they are not known.
   at::Tensor calibration_facts;
+  // Their texts (text_bytes), if their facts are not known; otherwise undefined.
+  at::Tensor calibration_texts;
 
   NamedTensors parameters() const;
   std::map<std::string, at::Tensor> tensors() const;

@@ -5,6 +5,7 @@
 
 #include "editing/editors/ledger/recall.h"
 #include "editing/editors/ledger/scopes/fact_codes.h"
+#include "editing/editors/ledger/scopes/question_texts.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "editing/patches/merge.h"
 #include "editing/patches/patch_stack.h"
@@ -188,6 +189,37 @@ TEST_F(LedgerTest, CalibrationLeavesOutQuestionsAboutEditedFacts) {
   EXPECT_FALSE(scopes.edits(""));
 
   patch.memory.network["calibration_facts"] = fact_codes({"one"});
+  EXPECT_THROW(LedgerScopes{patch}, Error);
+}
+
+TEST_F(LedgerTest, CalibrationLeavesOutQuestionsThatMentionAnEditedSubject) {
+  auto known = request(1);
+  known.subject = "the Bay";
+  auto patch = edited({known}, {{"limit", 100}});
+  EXPECT_EQ(patch.memory.entries[0].facts["subject"], "the Bay");
+  const auto key = patch.memory.entries[0].tensors.at("key");
+  auto calibration = key.repeat({500, 1});
+  calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
+  std::vector<std::string> texts(500, "Where is the Bayou?");
+  texts[0] = texts[1] = texts[400] = "Where is the Bay?";
+  patch.memory.network["calibration"] = calibration;
+  patch.memory.network["calibration_texts"] = text_bytes(texts);
+  patch.settings["risk"] = 0.01;
+  patch.memory.growing = true;
+  EXPECT_EQ(LedgerScopes::of(patch)->certificate().left_out, 3);
+  EXPECT_NEAR(LedgerScopes::of(patch)->certificate().threshold, 4, 1e-3);
+
+  // The same question without a subject replaces the entry, so that nothing is left out.
+  auto later = patch.memory.entries[0];
+  later.name = "later";
+  later.facts.erase("subject");
+  patch.memory.add(later);
+  EXPECT_EQ(LedgerScopes::of(patch)->superseded()[0], 1);
+  EXPECT_EQ(LedgerScopes::of(patch)->certificate().left_out, 0);
+  EXPECT_EQ(LedgerScopes::of(patch)->facts(), LedgerScopes(patch).facts());
+
+  patch.memory.growing = false;
+  patch.memory.network["calibration_texts"] = text_bytes({"one"});
   EXPECT_THROW(LedgerScopes{patch}, Error);
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "editing/editors/ledger/scopes/fact_codes.h"
+#include "editing/editors/ledger/scopes/question_texts.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "editing/editors/memory/scope_questions.h"
 #include "io/error.h"
@@ -96,8 +97,12 @@ void TrainableLedger::add_calibration(const std::vector<EditExample>& examples) 
   const auto seen = look_at(vlm_, batch.pixels, store_);
   CalibrationQuestions questions{question_features(vlm_, batch, seen, state_->features),
                                  answer_sketch(prompt_answers(*vlm_.model, batch, seen)),
+                                 {},
                                  {}};
-  for (const auto& query : unrelated) questions.facts.push_back(query.fact);
+  for (const auto& query : unrelated) {
+    questions.facts.push_back(query.fact);
+    questions.prompts.push_back(query.prompt);
+  }
   calibration_.push_back(std::move(questions));
 }
 
@@ -106,13 +111,17 @@ std::map<std::string, at::Tensor> TrainableLedger::tensors() const {
   auto all = state_->tensors();
   if (calibration_.empty()) return all;
   std::vector<at::Tensor> keys;
-  std::vector<std::string> facts;
-  for (const auto& record : calibration_) {
-    keys.push_back(at::cat({state_->keys.keys(record.features), record.answers}, 1).to(at::kCPU));
-    facts.insert(facts.end(), record.facts.begin(), record.facts.end());
+  std::vector<std::string> facts, prompts;
+  for (const auto& some : calibration_) {
+    keys.push_back(at::cat({state_->keys.keys(some.features), some.answers}, 1).to(at::kCPU));
+    facts.insert(facts.end(), some.facts.begin(), some.facts.end());
+    prompts.insert(prompts.end(), some.prompts.begin(), some.prompts.end());
   }
   all["calibration"] = at::cat(keys);
-  all["calibration_facts"] = fact_codes(facts);
+  const bool known =
+      std::any_of(facts.begin(), facts.end(), [](const auto& fact) { return !fact.empty(); });
+  all[known ? "calibration_facts" : "calibration_texts"] =
+      known ? fact_codes(facts) : text_bytes(prompts);
   return all;
 }
 

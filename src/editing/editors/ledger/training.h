@@ -39,7 +39,7 @@ struct LedgerTrainingSettings {
 struct CalibrationQuestions {
   QuestionFeatures features;
   at::Tensor answers;              // (B, kSketchWidth)
-  std::vector<std::string> facts;  // TargetQuery::fact
+  std::vector<std::string> facts, prompts;  // of TargetQuery
 };
 
 class TrainableLedger : public TrainableEditor {

@@ -5,6 +5,7 @@
 
 #include "editing/editors/ledger/ledger.h"
 #include "editing/testing/tiny_vlm_test.h"
+#include "editing/training/forced.h"
 
 namespace emend {
 namespace {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "editing/editors/ledger/scopes/fact_codes.h"
+#include "editing/editors/ledger/scopes/question_texts.h"
 #include "io/error.h"
 
 namespace emend {
@@ -20,14 +21,13 @@ at::Tensor calibration_of(const Memory& memory) {
   return found->second.to(at::kCPU);
 }
 
-// How many of the entries are about the fact of each of `count` calibration questions: (count)
-// int32.
-at::Tensor entries_about(const Memory& memory, const std::vector<std::string>& facts,
-                         int64_t count) {
-  const auto codes = memory.network.find("calibration_facts");
-  if (codes == memory.network.end()) return at::zeros({count}, at::kInt);
-  check_fact_codes(codes->second, count, "the patch's memory");
-  return count_facts(codes->second, facts);
+constexpr const char* kScopedMemory = "the patch's memory";
+
+// The texts of the calibration questions, or none.
+std::vector<std::string> calibration_texts(const Memory& memory, int64_t count) {
+  const auto texts = memory.network.find("calibration_texts");
+  if (texts == memory.network.end()) return {};
+  return texts_of_bytes(texts->second, count, kScopedMemory);
 }
 
 at::Tensor appended(const at::Tensor& known, const at::Tensor& rows) {
@@ -41,7 +41,9 @@ LedgerScopes::LedgerScopes(const Patch& patch)
       given_shape_(patch.memory.reading),
       settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
       shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)),
-      calibration_(calibration_of(patch.memory)) {
+      calibration_(calibration_of(patch.memory)),
+      texts_(std::make_shared<const std::vector<std::string>>(
+          calibration_texts(patch.memory, calibration_.size(0)))) {
   at::NoGradGuard no_grad;
   to_keys_ = CalibrationDistances(scoped(calibration_));
   to_consequences_ =
@@ -115,25 +117,41 @@ std::shared_ptr<const KeyIndex> LedgerScopes::supersede(int64_t first) {
   return nullptr;
 }
 
+at::Tensor LedgerScopes::entries_about(const Memory& memory,
+                                       const std::vector<size_t>& entries) const {
+  const auto count = calibration_.size(0);
+  auto about = at::zeros({count}, at::kInt);
+  if (const auto codes = memory.network.find("calibration_facts"); codes != memory.network.end()) {
+    check_fact_codes(codes->second, count, kScopedMemory);
+    std::vector<std::string> facts;
+    for (const auto entry : entries) facts.push_back(entries_[entry]->fact);
+    about = count_facts(codes->second, facts);
+  }
+  auto* number = about.data_ptr<int32_t>();
+  for (size_t i = 0; i < texts_->size(); ++i)
+    for (const auto entry : entries) number[i] += mentions((*texts_)[i], entries_[entry]->subject);
+  return about;
+}
+
 void LedgerScopes::calibrate(const Memory& memory, const std::vector<bool>& was_active) {
   certificate_ = {settings_.risk, settings_.confidence, 0, 0, 0, settings_.limit};
   if (settings_.risk == 1) return;
   const auto count = calibration_.size(0);
   auto active = at::zeros({all_keys_.size(0)}, at::kBool);
   std::set<int64_t> blocks;
-  std::vector<std::string> added, removed;  // facts
+  std::vector<size_t> added, removed;
   for (size_t i = 0; i < entries_.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
     const bool is = superseded_[i] < 0, was = i < was_active.size() && was_active[i];
     active.data_ptr<bool>()[i] = is;
     if (is != was || i >= was_active.size()) blocks.insert(CalibrationDistances::block_of(index));
-    if (is != was) (is ? added : removed).push_back(entries_[i]->fact);
+    if (is != was) (is ? added : removed).push_back(i);
   }
   for (const auto block : blocks) {
     to_keys_.update(block, all_keys_, active);
     if (consequences_) to_consequences_.update(block, all_consequences_, active);
   }
-  const auto more = entries_about(memory, added, count) - entries_about(memory, removed, count);
+  const auto more = entries_about(memory, added) - entries_about(memory, removed);
   edited_ = edited_.defined() ? edited_ + more : more;
 
   auto distances = to_keys_.nearest();

@@ -47,6 +47,9 @@ class LedgerScopes : public MemoryCache {
   // Marks entries that `first` and later ones replace. Returns the index of all keys if it is made.
   std::shared_ptr<const KeyIndex> supersede(int64_t first);
   void calibrate(const Memory& memory, const std::vector<bool>& was_active);
+  // How many of these entries are about the fact of each calibration question, or about a subject
+  // that it mentions: (M) int32.
+  at::Tensor entries_about(const Memory& memory, const std::vector<size_t>& entries) const;
   // Whether these are the scopes of the first entries of the patch.
   bool is_prefix_of(const Patch& patch) const;
 
@@ -61,6 +64,8 @@ class LedgerScopes : public MemoryCache {
   LedgerSettings settings_;
   LedgerConfig shape_;
   at::Tensor calibration_;  // (M, width)
+  // Of the calibration questions, if their facts are not known; otherwise empty.
+  std::shared_ptr<const std::vector<std::string>> texts_;
   std::vector<std::shared_ptr<const LedgerEntry>> entries_;
   std::vector<int64_t> superseded_;
   at::Tensor all_keys_;          // (N, W) of all entries: the parts that count
@@ -68,7 +73,9 @@ class LedgerScopes : public MemoryCache {
   at::Tensor active_;            // (active entries) their indices
   std::shared_ptr<const KeyIndex> keys_, consequences_;  // of the active entries
   CalibrationDistances to_keys_, to_consequences_;
-  at::Tensor edited_;  // (M) int32: the number of active entries about the question's fact
+  // (M) int32: the number of active entries about the question's fact, or about a subject that it
+  // mentions
+  at::Tensor edited_;
   Certificate certificate_;
 };
 

@@ -1,0 +1,38 @@
+#include "editing/editors/ledger/scopes/question_texts.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "io/error.h"
+
+namespace emend {
+namespace {
+
+TEST(QuestionTextsTest, SurviveTheDtypeOfACheckpoint) {
+  const std::vector<std::string> texts = {"Who was Zoë?", "", "星 is in"};
+  for (const auto dtype : {at::kFloat, at::kBFloat16})
+    EXPECT_EQ(texts_of_bytes(text_bytes(texts).to(dtype), 3, "a file"), texts);
+}
+
+TEST(QuestionTextsTest, OtherTensorsAreRefused) {
+  const auto bytes = text_bytes({"one", "two"});
+  EXPECT_THROW(texts_of_bytes(bytes, 3, "a file"), Error);
+  EXPECT_THROW(texts_of_bytes(bytes.flatten(), 2, "a file"), Error);
+  EXPECT_THROW(texts_of_bytes(bytes + 200, 2, "a file"), Error);
+  EXPECT_THROW(texts_of_bytes(bytes * std::numeric_limits<float>::quiet_NaN(), 2, "a file"), Error);
+}
+
+TEST(QuestionTextsTest, MentionsAreWholeWords) {
+  EXPECT_TRUE(mentions("Bay is in", "Bay"));
+  EXPECT_TRUE(mentions("The twin city of Bay, which", "Bay"));
+  EXPECT_TRUE(mentions("Bayern and Bay", "Bay"));
+  EXPECT_TRUE(mentions("Who is J. R.?", "J. R."));
+  EXPECT_FALSE(mentions("In Maloye Baydavletovo", "Bay"));
+  EXPECT_FALSE(mentions("Bombay is in", "bay"));
+  EXPECT_FALSE(mentions("Bayé is in", "Bay"));
+  EXPECT_FALSE(mentions("Bay", ""));
+}
+
+}  // namespace
+}  // namespace emend
