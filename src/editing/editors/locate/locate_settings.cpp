@@ -13,9 +13,8 @@ void LocateSettings::declare(SettingList& list) {
   list.choice("lookup", lookup, {"auto", "subject", "constraint", "last", "last_image", "answer"},
               "position of the key in the prompt: last token of the subject, of the constraint, of "
               "the prompt, or of the picture, or every position that predicts a token of the "
-              "answer; auto: subject if it is known and there is no picture, otherwise last. In "
-              "connector, projector and "
-              "vision_tower, all positions of the picture are keys");
+              "answer; auto: subject if it is known and there is no picture, otherwise answer. In "
+              "connector, projector and vision_tower, all positions of the picture are keys");
   list.choice("keys", keys, {"auto", "mean", "contexts"},
               "mean: an edit has one key, the mean over its context templates; contexts: each "
               "context template is a key of its own; auto: contexts with value=change, otherwise "

@@ -28,10 +28,12 @@ class LocatingEditorTest : public testing::TinyVlmTest {
   static EditRequest request(uint64_t picture = 1, const std::string& target = " cat") {
     return {{"", testing::noise_image(picture)}, "What is this?", target};
   }
+  // An edit has one key.
   static nlohmann::json quick(nlohmann::json more = nlohmann::json::object()) {
     nlohmann::json settings = {
         {"steps", 8},   {"stop_loss", 0},    {"prefixes", 2},         {"prefix_length", 4},
-        {"ridge", 0.1}, {"weight_decay", 0}, {"altered_pictures", 2}, {"adaptive", false}};
+        {"ridge", 0.1}, {"weight_decay", 0}, {"altered_pictures", 2}, {"adaptive", false},
+        {"lookup", "last"}};
     settings.update(more);
     return settings;
   }
@@ -83,6 +85,18 @@ TEST_F(LocatingEditorTest, ContextsAsKeysMoveEveryContext) {
   auto settings = quick({{"layers", "1"}, {"keys", "contexts"}});
   const auto patch = make_editor("rome", settings)->edit(*vlm_, {request()});
   EXPECT_EQ(patch.deltas[0].delta.up.size(1), 3) << "the picture and two altered copies";
+}
+
+TEST_F(LocatingEditorTest, EveryTokenOfTheAnswerHasAKey) {
+  auto several = request();
+  several.target = " a cat";
+  const auto tokens = force_edits(*vlm_, {several}, /*end_of_answer=*/true).answers[0].size();
+  ASSERT_GT(tokens, 2u);
+  for (const char* name : {"rome", "memit", "alphaedit"}) {
+    const auto patch = make_editor(name, quick({{"layers", "1"}, {"lookup", "auto"}}))
+                           ->edit(*vlm_, {several});
+    EXPECT_EQ(patch.deltas[0].delta.up.size(1), static_cast<int64_t>(tokens)) << name;
+  }
 }
 
 TEST_F(LocatingEditorTest, MemitSpreadsTheResidualOverLayers) {
@@ -216,7 +230,7 @@ TEST_F(LocatingEditorTest, TracedLayersAreThoseOfTheTrace) {
 }
 
 TEST_F(LocatingEditorTest, DefaultLayersDependOnTheKey) {
-  const auto editor = make_editor("rome", quick());
+  const auto editor = make_editor("rome", quick({{"lookup", "auto"}}));
   EXPECT_THAT(editor->edit(*vlm_, {request()}).deltas.at(0).site, HasSubstr("layers.2.fc2"));
   EditRequest subject{{}, "Where is the red dog now?", " at home"};
   subject.subject = "red dog";
@@ -230,7 +244,8 @@ TEST_F(LocatingEditorTest, RefusesAKeyThatTheAnswerDoesNotDependOn) {
   subject.subject = "red dog";
   EXPECT_THAT(
       error_of([&] {
-        make_editor("rome", quick({{"layers", 2}, {"kl_factor", 0}}))->edit(*vlm_, {subject});
+        make_editor("rome", quick({{"layers", 2}, {"kl_factor", 0}, {"lookup", "subject"}}))
+            ->edit(*vlm_, {subject});
       }),
       HasSubstr("the answer does not depend on"));
 }

@@ -29,7 +29,7 @@ std::vector<int64_t> lookup_positions(const Vlm& vlm, const EditRequest& request
   const bool known = !request.subject.empty();
   const auto kind = lookup != "auto"                    ? lookup
                     : known && !request.image.present() ? "subject"
-                                                        : "last";
+                                                        : "answer";
   if (kind == "last") return {size - answer + 1};
   if (kind == "answer") {
     std::vector<int64_t> positions;

@@ -14,7 +14,7 @@ namespace emend {
 // in every context. The first row of `forced` is the request. `lookup` is subject, constraint
 // (both: the last token of request.subject), last (the last token of the prompt), last_image (the
 // last token of the picture), answer (every position that predicts a token of the answer) or auto
-// (subject if it is known and there is no picture, otherwise last). Throws emend::Error if the
+// (subject if it is known and there is no picture, otherwise answer). Throws emend::Error if the
 // prompt does not contain the subject, or there is no picture.
 std::vector<int64_t> lookup_positions(const Vlm& vlm, const EditRequest& request,
                                       const std::string& lookup, const ForcedBatch& forced);

@@ -60,7 +60,7 @@ TEST_F(LookupTest, WholeWordsAreFoundFirst) {
 TEST_F(LookupTest, LastIsTheLastTokenOfThePrompt) {
   auto plain = request();
   plain.subject.clear();
-  const auto lookup = positions(plain, "auto", true);
+  const auto lookup = positions(plain, "last", true);
   ASSERT_EQ(lookup.size(), 1u);
   const auto forced = force_edits(*vlm_, {plain}, true);
   EXPECT_EQ(lookup[0],
@@ -74,6 +74,11 @@ TEST_F(LookupTest, AnswerIsEveryPositionThatPredictsAToken) {
     ASSERT_EQ(lookup.size(), size);
     EXPECT_EQ(lookup.back(), 2);
     EXPECT_EQ(lookup.front(), static_cast<int64_t>(size) + 1);
+    EXPECT_EQ(positions(request(), "auto", end), lookup);
+    auto plain = request();
+    plain.image = {};
+    plain.subject.clear();
+    EXPECT_EQ(positions(plain, "auto", end), lookup);
   }
 }
 

@@ -169,6 +169,7 @@ TEST_F(OptimizeValueTest, StopsWhenTheLossIsLow) {
   settings.steps = 400;
   settings.clamp_norm_factor = 20;
   settings.lr = 0.02;
+  settings.lookup = "last";
   const auto start = complete_loss(contexts(settings), kLanguageSite, at::zeros({1, 32}));
   settings.stop_loss = start - 0.1;
   settings.weight_decay = 0;
