@@ -125,8 +125,12 @@ ProcessGroup::ProcessGroup(ProcessPlace place, Milliseconds timeout)
 ProcessGroup::~ProcessGroup() {
   try {
     if (rank() != 0) state_->store->add(left_key(rank()), 1);
+    // The store stays open for the others. A process that never came is not waited for as long.
+    const auto late = GroupClock::now() + kSilence;
+    const auto came = [&](int other) { return state_->signs[other].reports > 0; };
     for (int other = 1; rank() == 0 && other < size(); ++other)
-      while (alive(other)) std::this_thread::sleep_for(kBetweenLooks);
+      while (alive(other) && (came(other) || GroupClock::now() < late))
+        std::this_thread::sleep_for(kBetweenLooks);
   } catch (const std::exception&) {  // rank 0 is dead
   }
   {
