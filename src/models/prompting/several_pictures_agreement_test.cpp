@@ -2,6 +2,8 @@
 // (tools/reference/make_several_pictures_fixtures.py).
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "io/json/json.h"
 #include "io/tensors/safetensors.h"
 #include "models/prompting/request_batch.h"
