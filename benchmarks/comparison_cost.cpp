@@ -1,12 +1,11 @@
-// Measures what a comparison of editors costs for each record: in one run, in which the editors
-// share the pictures, the measurement before the edit and everything in front of the edited
-// stages; and the naive way, in which each editor has a run of its own, and each probe is a pass
-// from the pixels on, before and after the edit. Both ways make the same edits.
+// Measures what a comparison of editors costs for each record, in two ways that make the same
+// edits. In one run, the editors share the pictures, the measurement before the edit and
+// everything before the edited stages. The naive way runs each editor separately, and runs each
+// probe from the pixels, before and after the edit.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "editing/settings/settings_file.h"
@@ -22,12 +21,11 @@ namespace emend::bench {
 namespace {
 
 struct Cost {
-  double operations = 0, processor = 0, wall = 0;  // wall, processor: seconds
+  double operations = 0, processor = 0;  // processor: seconds
 
   Cost& operator+=(const Cost& other) {
     operations += other.operations;
     processor += other.processor;
-    wall += other.wall;
     return *this;
   }
 };
@@ -41,7 +39,6 @@ struct Outcome {
 // One edit of a record, judged. Without `outcome`, the cost does not count: that of the first
 // record includes what is computed once for a run.
 void judge_record(Judge& judge, Candidate& candidate, RecordState& state, Outcome* outcome) {
-  const auto begin = std::chrono::steady_clock::now();
   const double busy = processor_seconds();
   const FlopCounter counter;
   std::vector<RecordState> states;
@@ -55,9 +52,7 @@ void judge_record(Judge& judge, Candidate& candidate, RecordState& state, Outcom
                             verdict.sample.at("failed").get<std::string>()),
                 "leave the editor out, or choose other settings");
   if (!outcome) return;
-  outcome->cost += {
-      static_cast<double>(counter.operations()), processor_seconds() - busy,
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
+  outcome->cost += {static_cast<double>(counter.operations()), processor_seconds() - busy};
   for (const auto& probe : verdict.sample.at("probes"))
     outcome->scores.push_back(probe.at("score"));
 }
@@ -86,7 +81,6 @@ int run(int argc, char** argv) {
   std::vector<std::string> settings;
   SuiteOptions suite_options;
   suite_options.limit = 10;
-  LoadOptions load;
   int threads = 1;
   app.add_option("-m,--model", folder, "model folder")->capture_default_str();
   app.add_option("--editors", list)->capture_default_str();
@@ -106,7 +100,7 @@ int run(int argc, char** argv) {
   options.protocol = make_protocol("mmedit-2024");
   options.protocol.generate_answers = false;
   auto candidates = make_candidates(editors, options);
-  const auto vlm = load_vlm(folder, load);
+  const auto vlm = load_vlm(folder);
   vlm.fingerprint();  // reading all weights is not part of a record's cost
 
   if (suite->size() < 2)

@@ -30,6 +30,13 @@ TEST(Strings, FindsWholeWords) {
   EXPECT_EQ(find_whole_words("\u00e9Lyon", "Lyon"), std::string::npos);
   EXPECT_EQ(find_whole_words("Where?no", "?"), 5u);
   EXPECT_EQ(find_whole_words("", "Lyon"), std::string::npos);
+  EXPECT_EQ(find_whole_words("Bay is in", "Bay"), 0u);
+  EXPECT_EQ(find_whole_words("The twin city of Bay, which", "Bay"), 17u);
+  EXPECT_EQ(find_whole_words("Bayern and Bay", "Bay"), 11u);
+  EXPECT_EQ(find_whole_words("Who is J. R.?", "J. R."), 7u);
+  EXPECT_EQ(find_whole_words("In Maloye Baydavletovo", "Bay"), std::string::npos);
+  EXPECT_EQ(find_whole_words("Bombay is in", "bay"), std::string::npos);
+  EXPECT_EQ(find_whole_words("Bay\u00e9 is in", "Bay"), std::string::npos);
 }
 
 }  // namespace

@@ -45,6 +45,12 @@ class LedgerTest : public testing::TinyVlmTest {
       all.push_back(row.logits);
     return all;
   }
+  // 500 calibration keys, of which the i-th (from 1) has the squared distance i.
+  static at::Tensor calibration_around(const at::Tensor& key) {
+    auto calibration = key.repeat({500, 1});
+    calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
+    return calibration;
+  }
   // In scope, another picture, another question, without a picture.
   static std::vector<Query> four_queries() {
     return {{*testing::noise_image(1), "What is this?"},
@@ -148,9 +154,7 @@ TEST_F(LedgerTest, ScopeOfTheTextAloneIgnoresThePicture) {
 TEST_F(LedgerTest, CalibrationBoundsTheScope) {
   auto patch = edited({request(1)}, {{"limit", 100}});
   const auto key = patch.memory.entries[0].tensors.at("key");
-  // The i-th calibration question has the squared distance i.
-  auto calibration = key.repeat({500, 1});
-  calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
+  const auto calibration = calibration_around(key);
   patch.memory.network["calibration"] = calibration;
   patch.settings["risk"] = 0.01;
   const LedgerScopes scopes(patch);
@@ -167,12 +171,10 @@ TEST_F(LedgerTest, CalibrationBoundsTheScope) {
 
 TEST_F(LedgerTest, CalibrationLeavesOutQuestionsAboutEditedFacts) {
   auto patch = edited({request(1)}, {{"limit", 100}});
-  const auto key = patch.memory.entries[0].tensors.at("key");
-  auto calibration = key.repeat({500, 1});
-  calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
   std::vector<std::string> facts(500, "another fact");
   facts[0] = facts[1] = facts[400] = "what this is";
-  patch.memory.network["calibration"] = calibration;
+  patch.memory.network["calibration"] =
+      calibration_around(patch.memory.entries[0].tensors.at("key"));
   patch.memory.network["calibration_facts"] = fact_codes(facts);
   patch.settings["risk"] = 0.01;
   // The fact of the edit is not known: nothing is left out.
@@ -197,12 +199,10 @@ TEST_F(LedgerTest, CalibrationLeavesOutQuestionsThatMentionAnEditedSubject) {
   known.subject = "the Bay";
   auto patch = edited({known}, {{"limit", 100}});
   EXPECT_EQ(patch.memory.entries[0].facts["subject"], "the Bay");
-  const auto key = patch.memory.entries[0].tensors.at("key");
-  auto calibration = key.repeat({500, 1});
-  calibration.select(1, 0).add_(at::arange(1, 501).to(at::kFloat).sqrt());
   std::vector<std::string> texts(500, "Where is the Bayou?");
   texts[0] = texts[1] = texts[400] = "Where is the Bay?";
-  patch.memory.network["calibration"] = calibration;
+  patch.memory.network["calibration"] =
+      calibration_around(patch.memory.entries[0].tensors.at("key"));
   patch.memory.network["calibration_texts"] = text_bytes(texts);
   patch.settings["risk"] = 0.01;
   patch.memory.growing = true;
@@ -212,7 +212,7 @@ TEST_F(LedgerTest, CalibrationLeavesOutQuestionsThatMentionAnEditedSubject) {
   // The same question without a subject replaces the entry, so that nothing is left out.
   auto later = patch.memory.entries[0];
   later.name = "later";
-  later.facts.erase("subject");
+  later.facts.erase("subject");  // an empty subject is in no text
   patch.memory.add(later);
   EXPECT_EQ(LedgerScopes::of(patch)->superseded()[0], 1);
   EXPECT_EQ(LedgerScopes::of(patch)->certificate().left_out, 0);

@@ -3,20 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "io/error.h"
 
 namespace emend {
-namespace {
-
-// Letters, digits, and the bytes of characters outside of ASCII.
-bool is_of_word(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x80 || std::isalnum(byte);
-}
-
-}  // namespace
 
 at::Tensor text_bytes(const std::vector<std::string>& texts) {
   size_t longest = 0;
@@ -49,17 +39,6 @@ std::vector<std::string> texts_of_bytes(const at::Tensor& bytes, int64_t count,
       if (*next >= 1) text += static_cast<char>(static_cast<unsigned char>(*next));
     }
   return texts;
-}
-
-bool mentions(const std::string& text, const std::string& subject) {
-  if (subject.empty()) return false;
-  for (auto at = text.find(subject); at != std::string::npos; at = text.find(subject, at + 1)) {
-    const auto end = at + subject.size();
-    const bool begins = at == 0 || !is_of_word(text[at - 1]) || !is_of_word(subject.front());
-    const bool ends = end == text.size() || !is_of_word(text[end]) || !is_of_word(subject.back());
-    if (begins && ends) return true;
-  }
-  return false;
 }
 
 }  // namespace emend

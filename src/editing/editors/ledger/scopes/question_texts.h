@@ -16,7 +16,4 @@ at::Tensor text_bytes(const std::vector<std::string>& texts);
 std::vector<std::string> texts_of_bytes(const at::Tensor& bytes, int64_t count,
                                         const std::string& file);
 
-// Whether the text has the subject as a whole word or words. An empty subject is in no text.
-bool mentions(const std::string& text, const std::string& subject);
-
 }  // namespace emend

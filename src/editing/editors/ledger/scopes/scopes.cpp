@@ -6,6 +6,7 @@
 #include "editing/editors/ledger/scopes/fact_codes.h"
 #include "editing/editors/ledger/scopes/question_texts.h"
 #include "io/error.h"
+#include "text/strings.h"
 
 namespace emend {
 namespace {
@@ -128,8 +129,12 @@ at::Tensor LedgerScopes::entries_about(const Memory& memory,
     about = count_facts(codes->second, facts);
   }
   auto* number = about.data_ptr<int32_t>();
-  for (size_t i = 0; i < texts_->size(); ++i)
-    for (const auto entry : entries) number[i] += mentions((*texts_)[i], entries_[entry]->subject);
+  for (const auto entry : entries) {
+    const auto& subject = entries_[entry]->subject;
+    if (subject.empty()) continue;
+    for (size_t i = 0; i < texts_->size(); ++i)
+      number[i] += text::find_whole_words((*texts_)[i], subject) != std::string::npos;
+  }
   return about;
 }
 
