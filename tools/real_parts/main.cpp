@@ -223,7 +223,7 @@ void collect_edits(Arguments a) {
   compute_features(vlm, photos, a.features, parts);
   const PhotoFeatures features(a.features, parts, {photos});
   const auto asked = write_mistakes(vlm, features, photos, elsewhere, texts, a.mistakes);
-  fmt::print("{} has the mistakes on {} photos of {} (form {}, split {}, seed {})\n",
+  fmt::print("{} has the mistakes in {} answers about {} photos (form {}, split {}, seed {})\n",
              a.mistakes.folder, asked, photos.size(), a.form, a.mistakes.split, a.mistakes.seed);
 }
 
@@ -315,6 +315,11 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"eval", "train"}))
       ->capture_default_str();
   edits->add_option("--limit", m.limit, "edits, at most; 0: all mistakes")->capture_default_str();
+  edits
+      ->add_option("--questions-per-photo", m.questions_per_photo,
+                   "vqa: maximum number of questions about a photo; more than 1 is for training")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   edits->add_option("--seed", m.seed, "random seed")->capture_default_str();
   edits->add_option("-o,--output", m.folder, "folder of the suite")->required();
   edits->add_option("-t,--threads", a.threads, "number of threads; 0: all cores");

@@ -79,8 +79,7 @@ Trainer::Trainer(TrainableEditor& trainable, ProcessGroup* group)
 }
 
 EditLosses Trainer::step(const std::vector<EditExample>& examples) {
-  auto losses = trainable_.pooled_records() > 0 ? trainable_.pooled_losses(steps_)
-                                                : trainable_.losses(examples);
+  auto losses = trainable_.losses(examples, steps_);
   std::vector<at::Tensor> leaves, gradients;
   for (const auto& one : parameters_) leaves.push_back(one.tensor);
   if (losses.total.requires_grad())

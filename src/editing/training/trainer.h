@@ -58,16 +58,17 @@ class TrainableEditor {
   virtual bool has_independent_examples() const { return pooled_records() == 0; }
   // Called once with the processes that share the examples of each step.
   void share(ProcessGroup* group) { group_ = group; }
-  virtual EditLosses losses(const std::vector<EditExample>& examples) = 0;
+  // The losses of a step. step: its number, which seeds random choices. The examples are empty if
+  // there are pooled records.
+  virtual EditLosses losses(const std::vector<EditExample>& examples, int64_t step) = 0;
   // The number of records, after those of validation, that are kept out of training for
   // add_calibration, which gets them in groups before training begins.
   virtual int64_t calibration_records() const { return 0; }
   virtual void add_calibration(const std::vector<EditExample>&) {}
   // The number of records, after those of calibration, that `pool` gets in groups before training
-  // begins. If there are any, a step draws its examples from them (pooled_losses).
+  // begins. If there are any, a step draws its examples from them.
   virtual int64_t pooled_records() const { return 0; }
   virtual void pool(const std::vector<EditExample>&) {}
-  virtual EditLosses pooled_losses(int64_t /*step*/) { return {}; }
   // Called after each validation with the share of edits that held.
   virtual void on_validation(double) {}
   // The editor in its current state, for validation. It is valid as long as the trainable.
@@ -76,6 +77,13 @@ class TrainableEditor {
  protected:
   ProcessGroup* group_ = nullptr;  // null: this process alone
 };
+
+// Makes networks of one type, for EditorInfo::make_trainable.
+template <typename Networks>
+std::unique_ptr<TrainableEditor> make_networks(const Vlm& vlm, const nlohmann::json& settings,
+                                               ActivationStore* store) {
+  return std::make_unique<Networks>(vlm, settings, store);
+}
 
 // `settings` has the settings of the editor and of TrainSettings. Throws emend::Error if the editor
 // cannot be trained, or a setting is unknown.

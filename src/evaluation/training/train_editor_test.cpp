@@ -104,6 +104,11 @@ class TrainEditorTest : public ::testing::Test {
         {"steps", 8}, {"batch", 4},      {"validate", 3},   {"validation", 2},  {"calibration", 2},
         {"pool", 12}, {"neighbors", 1},  {"candidates", 6}, {"edit_weight", 0}, {"lr", 1e-3}};
   }
+  static nlohmann::json ledger_settings_without_pool() {
+    auto settings = ledger_settings();
+    settings.update({{"pool", 0}, {"batch", 2}, {"calibration", 0}, {"edit_weight", 1}});
+    return settings;
+  }
   nlohmann::json train(const nlohmann::json& settings, const TrainJob& job,
                        const std::string& editor = "mend") const {
     auto trainable = make_trainable_editor(editor, *vlm_, settings, nullptr);
@@ -149,10 +154,11 @@ TEST_F(TrainEditorTest, KeepsTheBestCheckpointAndTheHistory) {
 }
 
 TEST_F(TrainEditorTest, ResumesToTheSameResult) {
-  for (const std::string editor : {"mend", "mend-iterated", "ke", "serac", "liveedit"}) {
+  for (const std::string editor : {"mend", "mend-iterated", "ke", "serac", "liveedit", "ledger"}) {
     const auto settings = editor == "ke"         ? ke_settings()
                           : editor == "serac"    ? serac_settings()
                           : editor == "liveedit" ? liveedit_settings()
+                          : editor == "ledger"   ? ledger_settings_without_pool()
                                                  : this->settings();
     auto whole = train(settings, job("whole.safetensors"), editor);
     // Two records for validation, then two per step: the interrupt is in the middle of step 5.
@@ -178,9 +184,9 @@ TEST_F(TrainEditorTest, ResumesToTheSameResult) {
 class InterruptedLedger : public TrainableLedger {
  public:
   using TrainableLedger::TrainableLedger;
-  EditLosses pooled_losses(int64_t step) override {
+  EditLosses losses(const std::vector<EditExample>& examples, int64_t step) override {
     if (step == 4) std::raise(SIGINT);
-    return TrainableLedger::pooled_losses(step);
+    return TrainableLedger::losses(examples, step);
   }
 };
 

@@ -236,7 +236,15 @@ Image ImageProcessor::framed(const Image& image, bool pad) const {
     frame = std::move(next);
     now = &frame;
   };
+  const auto refuse_size = [&](const char* when) {
+    throw Error(kProcessorPlace,
+                fmt::format("a picture of {} x {} pixels becomes too large when it is {}",
+                            now->width, now->height, when),
+                "crop its longer side");
+  };
   if (pad) {
+    const int64_t side = std::max(now->width, now->height);
+    if (side * side > kMostPixels) refuse_size("padded to a square");
     std::array<uint8_t, 3> color;
     for (int c = 0; c < 3; ++c)
       color[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
@@ -249,11 +257,7 @@ Image ImageProcessor::framed(const Image& image, bool pad) const {
       throw Error(kProcessorPlace, "the picture has no pixels", "load a valid picture");
     // Rounded down, as in transformers.
     const auto grown = shortest_edge * longer / shorter;
-    if (grown > kMostPixels / shortest_edge)
-      throw Error(kProcessorPlace,
-                  fmt::format("a picture of {} x {} pixels becomes too large when it is resized",
-                              now->width, now->height),
-                  "crop its longer side");
+    if (grown > kMostPixels / shortest_edge) refuse_size("resized");
     const bool upright = now->width <= now->height;
     const int other = static_cast<int>(grown);
     become(

@@ -1,5 +1,6 @@
 #include "io/image/processor.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -8,9 +9,12 @@
 #include "io/files/file.h"
 #include "io/json/json.h"
 #include "io/tensors/safetensors.h"
+#include "io/testing.h"
 
 namespace emend {
 namespace {
+
+using testing::HasSubstr;
 
 const std::string kProcessorData = EMEND_SOURCE_DIR "/src/io/testdata/";
 
@@ -21,12 +25,7 @@ class ImageProcessorTest : public testing::Test {
     return ImageProcessor::load(path_);
   }
   std::string message(const nlohmann::json& config) {
-    try {
-      load(config);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
+    return error_of([&] { load(config); });
   }
   ~ImageProcessorTest() override { std::filesystem::remove(path_); }
 
@@ -167,11 +166,13 @@ TEST_F(ImageProcessorTest, NumberOfTilesDependsOnTheAspectRatio) {
   EXPECT_EQ(thread.pixels.size(0), 5);
 }
 
-// A very narrow picture would be resized to more pixels than fit into memory.
+// A very narrow picture would become more pixels than fit into memory.
 TEST_F(ImageProcessorTest, RefusesPicturesThatBecomeTooLarge) {
+  const Image thread{60000, 1, std::vector<uint8_t>(180000)};
   auto processor = load({{"image_processor_type", "CLIPImageProcessor"}, {"size", 8192}});
-  Image thread{60000, 1, std::vector<uint8_t>(180000)};
-  EXPECT_THROW(processor.tiles(thread), Error);
+  EXPECT_THAT(error_of([&] { processor.tiles(thread); }), HasSubstr("when it is resized"));
+  processor = load({{"image_processor_type", "LlavaImageProcessor"}, {"do_pad", true}});
+  EXPECT_THAT(error_of([&] { processor.tiles(thread); }), HasSubstr("padded to a square"));
 }
 
 TEST_F(ImageProcessorTest, MissingSettingsTakeHuggingFaceDefaults) {

@@ -67,7 +67,7 @@ size_t write_mistakes(const Vlm& vlm, const PhotoFeatures& features,
   std::iota(order.begin(), order.end(), size_t{0});
   shuffle(order, rng);
   EditWriter writer(options.folder, photos, elsewhere, texts, options.seed);
-  const auto enough = options.limit > 0 ? options.limit : photos.size();
+  const auto enough = options.limit > 0 ? options.limit : SIZE_MAX;
   Progress progress("edits", static_cast<int64_t>(options.limit));
   size_t asked = 0, next = 0;
   while (next < order.size() && writer.size() < enough) {
@@ -76,8 +76,10 @@ size_t write_mistakes(const Vlm& vlm, const PhotoFeatures& features,
       if (options.captions) {
         if (!photos[order[next]].captions.empty())
           drafts.push_back(draft_caption(order[next], photos, rng));
-      } else if (auto draft = draft_question(order[next], photos, neighbors, rng)) {
-        drafts.push_back(*draft);
+      } else {
+        for (auto& draft :
+             draft_questions(order[next], photos, neighbors, options.questions_per_photo, rng))
+          drafts.push_back(std::move(draft));
       }
     }
     const auto answers = answers_to(vlm, features, photos, drafts, options.captions);

@@ -11,6 +11,7 @@ struct MistakeOptions {
   bool captions = false;
   std::string split = "eval";  // eval, train; eval also has near.json
   size_t limit = 300;          // edits, at most; 0: all mistakes
+  size_t questions_per_photo = 1;
   uint64_t seed = 1;
 };
 
@@ -18,9 +19,9 @@ struct MistakeOptions {
 // frequencies are those of all photos of the split.
 inline constexpr double kCaptionMistake = 0.1;
 
-// Asks the model about photos in random order, at most once about each, and writes its mistakes as
-// edits (EditWriter). Shows progress. Returns the number of photos that were asked about. Throws
-// emend::Error if there is no mistake.
+// Asks the model for a caption of each photo, or questions_per_photo questions about it, in random
+// order of the photos, and writes its mistakes as edits (EditWriter). Shows progress. Returns the
+// number of answers. Throws emend::Error if there is no mistake.
 size_t write_mistakes(const Vlm& vlm, const PhotoFeatures& features,
                       const std::vector<Photo>& photos, const std::vector<Photo>& elsewhere,
                       const std::vector<TextFact>& texts, const MistakeOptions& options);

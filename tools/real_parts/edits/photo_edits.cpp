@@ -65,8 +65,9 @@ std::vector<TextFact> read_text_facts(const std::string& file, bool held_out) {
   return facts;
 }
 
-std::optional<EditDraft> draft_question(size_t photo, const std::vector<Photo>& photos,
-                                        const PhotoNeighbors& neighbors, std::mt19937_64& rng) {
+std::vector<EditDraft> draft_questions(size_t photo, const std::vector<Photo>& photos,
+                                       const PhotoNeighbors& neighbors, size_t count,
+                                       std::mt19937_64& rng) {
   const auto& questions = photos[photo].questions;
   std::vector<size_t> usable;
   for (size_t i = 0; i < questions.size(); ++i)
@@ -74,22 +75,26 @@ std::optional<EditDraft> draft_question(size_t photo, const std::vector<Photo>& 
         !reword_question(questions[i].text).empty())
       usable.push_back(i);
   if (usable.empty()) return {};
-  EditDraft draft;
-  draft.photo = photo;
   auto chosen = pick(usable, rng);
+  std::optional<size_t> other_frame;
   for (const auto& frame : other_frames(photo, photos, neighbors))
-    if (!draft.frame && std::count(usable.begin(), usable.end(), frame.question) > 0) {
-      draft.frame = frame.photo;
+    if (!other_frame && std::count(usable.begin(), usable.end(), frame.question) > 0) {
+      other_frame = frame.photo;
       chosen = frame.question;
     }
-  const auto& question = questions[chosen];
-  const auto reworded = pick(reword_question(question.text), rng);
-  draft.question = question.text;
-  draft.target = question.answer;
-  draft.rephrase = reworded.text;
-  draft.rephrase_rule = reworded.rule;
-  draft.view = pick(possible_views(said_about(photos[photo], draft.question, draft.target)), rng);
-  return draft;
+  std::vector<EditDraft> drafts;
+  while (true) {
+    const auto& question = questions[chosen];
+    const auto reworded = pick(reword_question(question.text), rng);
+    EditDraft draft{photo,         question.text, question.answer, reworded.text,
+                    reworded.rule, other_frame,   ""};
+    draft.view = pick(possible_views(said_about(photos[photo], draft.question, draft.target)), rng);
+    drafts.push_back(draft);
+    std::erase(usable, chosen);
+    if (drafts.size() >= count || usable.empty()) return drafts;
+    chosen = pick(usable, rng);
+    other_frame.reset();
+  }
 }
 
 EditDraft draft_caption(size_t photo, const std::vector<Photo>& photos, std::mt19937_64& rng) {

@@ -29,11 +29,12 @@ struct EditDraft {
   std::string view;             // name of the altered copy
 };
 
-// A question about the photo: the first with another frame of the room, or else a random one. Its
-// answer is one thing (not a list) that the question does not name, and a rule rewords it. None: no
-// question is like this.
-std::optional<EditDraft> draft_question(size_t photo, const std::vector<Photo>& photos,
-                                        const PhotoNeighbors& neighbors, std::mt19937_64& rng);
+// Up to `count` questions about the photo: the first with another frame of the room, or else a
+// random one, and then random ones. Their answers are one thing (not a list) that the question does
+// not name, and a rule rewords them. Empty: no question is like this.
+std::vector<EditDraft> draft_questions(size_t photo, const std::vector<Photo>& photos,
+                                       const PhotoNeighbors& neighbors, size_t count,
+                                       std::mt19937_64& rng);
 // The caption that shares most words with the others, with a random rewording of the prompt.
 EditDraft draft_caption(size_t photo, const std::vector<Photo>& photos, std::mt19937_64& rng);
 

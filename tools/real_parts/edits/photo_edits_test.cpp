@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/files/path.h"
@@ -42,27 +44,46 @@ class PhotoEditsTest : public ::testing::Test {
     return PhotoNeighbors({one, one * 2, other, other});
   }
 
+  std::vector<EditDraft> draft(size_t photo, size_t count = 1) {
+    return draft_questions(photo, photos_, neighbors(), count, rng_);
+  }
+
   TemporaryFolder folder_;
   std::vector<Photo> photos_;
   std::mt19937_64 rng_{1};
 };
 
 TEST_F(PhotoEditsTest, PreferAnotherFrameOfTheRoom) {
-  const auto draft = draft_question(0, photos_, neighbors(), rng_);
-  ASSERT_TRUE(draft);
-  EXPECT_EQ(draft->question, "What is on the bed?");
-  EXPECT_EQ(draft->target, "pillow");
-  EXPECT_EQ(draft->frame, 1u);
-  EXPECT_EQ(draft->rephrase_rule, "which object");
-  const auto sided = draft_question(2, photos_, neighbors(), rng_);
-  ASSERT_TRUE(sided);
-  EXPECT_EQ(sided->frame, std::nullopt);
-  EXPECT_NE(sided->view, "mirror") << "left and right matter";
-  EXPECT_NE(sided->view, "gray") << "colors matter";
+  const auto drafts = draft(0);
+  ASSERT_EQ(drafts.size(), 1u);
+  EXPECT_EQ(drafts[0].question, "What is on the bed?");
+  EXPECT_EQ(drafts[0].target, "pillow");
+  EXPECT_EQ(drafts[0].frame, 1u);
+  EXPECT_EQ(drafts[0].rephrase_rule, "which object");
+  const auto sided = draft(2);
+  ASSERT_EQ(sided.size(), 1u);
+  EXPECT_EQ(sided[0].frame, std::nullopt);
+  EXPECT_NE(sided[0].view, "mirror") << "left and right matter";
+  EXPECT_NE(sided[0].view, "gray") << "colors matter";
   photos_[0].questions.erase(photos_[0].questions.begin());
-  EXPECT_FALSE(draft_question(0, photos_, neighbors(), rng_)) << "a list of two things";
+  EXPECT_TRUE(draft(0).empty()) << "a list of two things";
   photos_[0].questions = {{"What is behind the tissue box?", "tissue"}};
-  EXPECT_FALSE(draft_question(0, photos_, neighbors(), rng_)) << "the question names the answer";
+  EXPECT_TRUE(draft(0).empty()) << "the question names the answer";
+}
+
+TEST_F(PhotoEditsTest, AskSeveralQuestionsAboutAPhoto) {
+  photos_[0].questions = {{"What is on the bed?", "pillow"},
+                          {"What is under the bed?", "bed, lamp"},  // a list
+                          {"What is behind the door?", "coat"},
+                          {"What is left of the door?", "lamp"}};
+  const auto drafts = draft(0, /*count=*/4);
+  ASSERT_EQ(drafts.size(), 3u) << "each usable question once";
+  std::set<std::string> targets;
+  for (const auto& one : drafts) targets.insert(one.target);
+  EXPECT_EQ(targets, (std::set<std::string>{"pillow", "coat", "lamp"}));
+  EXPECT_EQ(drafts[0].frame, 1u);
+  EXPECT_EQ(drafts[1].frame, std::nullopt);
+  EXPECT_EQ(draft(0, /*count=*/2).size(), 2u);
 }
 
 TEST_F(PhotoEditsTest, UseTheCaptionThatAgreesMostWithTheOthers) {
@@ -104,9 +125,9 @@ TEST_F(PhotoEditsTest, AreASuiteInTheFormOfMmedit) {
     const auto folder = folder_.file(name);
     const auto texts = read_text_facts(folder_.file("nq.jsonl"), true);
     EditWriter writer(folder, photos_, photos_, texts, /*seed=*/3);
-    std::mt19937_64 rng(1);
-    writer.add(*draft_question(0, photos_, neighbors(), rng), "cat", 3);
-    writer.add(*draft_question(2, photos_, neighbors(), rng), "cup", 0);
+    rng_.seed(1);
+    writer.add(draft(0).at(0), "cat", 3);
+    writer.add(draft(2).at(0), "cup", 0);
     EXPECT_EQ(writer.size(), 2u);
     EXPECT_FALSE(path_exists(folder + "/eval.json")) << "written at the end";
     writer.commit("eval");

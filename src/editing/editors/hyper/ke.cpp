@@ -202,10 +202,7 @@ EditorInfo ke_editor() {
            "The networks have no weight normalization: the authors' code has.",
            "A batch edit is the sum of its single edits: the paper uses one gradient of all "
            "requests."},
-          [](const Vlm& vlm, const nlohmann::json& given,
-             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
-            return std::make_unique<TrainableKe>(vlm, given, store);
-          },
+          make_networks<TrainableKe>,
           describe_settings<KeTrainingSettings>()};
 }
 

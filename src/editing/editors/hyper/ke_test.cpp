@@ -132,7 +132,7 @@ TEST_F(KeTest, GradientsAgreeWithFiniteDifferences) {
     settings["init"] = 1;
     auto trainable = trained(settings, 2);
     const std::vector<EditExample> examples = {example(1), example(2)};
-    auto losses = [&] { return trainable->losses(examples); };
+    auto losses = [&] { return trainable->losses(examples, 0); };
     std::vector<at::Tensor> leaves;
     for (const auto& one : trainable->parameters()) leaves.push_back(one.tensor);
     auto at_rest = losses();
@@ -196,7 +196,7 @@ TEST_F(KeTest, MultiplierIncreasesAboveTheMarginAndStaysNonNegative) {
   EXPECT_GT(value(*strict, "alpha"), 0.05);
   settings["margin"] = 1e3;
   auto free = trained(settings, 6);
-  free->losses({example(1)});  // it is clamped before it is used
+  free->losses({example(1)}, 0);  // it is clamped before it is used
   EXPECT_EQ(value(*free, "alpha"), 0);
 }
 

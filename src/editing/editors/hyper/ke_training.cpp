@@ -69,7 +69,7 @@ void TrainableKe::load(const std::map<std::string, at::Tensor>& tensors, const s
   state_->network.load(networks, file);
 }
 
-EditLosses TrainableKe::losses(const std::vector<EditExample>& examples) {
+EditLosses TrainableKe::losses(const std::vector<EditExample>& examples, int64_t /*step*/) {
   const auto& model = *vlm_.model;
   {
     at::NoGradGuard no_grad;

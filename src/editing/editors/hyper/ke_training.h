@@ -44,7 +44,7 @@ class TrainableKe : public TrainableHyperEditor {
   std::vector<TrainableParameter> parameters() const override;
   std::map<std::string, at::Tensor> tensors() const override;
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override;
-  EditLosses losses(const std::vector<EditExample>& examples) override;
+  EditLosses losses(const std::vector<EditExample>& examples, int64_t step) override;
   void on_validation(double held) override;
   std::unique_ptr<Editor> as_editor() const override { return std::make_unique<KeEditor>(state_); }
 

@@ -175,10 +175,7 @@ EditorInfo mend_editor() {
           [](const nlohmann::json& given) { return std::make_unique<MendEditor>(given); },
           {},
           {kBatchIsSum, kRoundPatience},
-          [](const Vlm& vlm, const nlohmann::json& given,
-             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
-            return std::make_unique<TrainableMend>(vlm, given, store);
-          },
+          make_networks<TrainableMend>,
           describe_settings<MendTrainingSettings>()};
 }
 
@@ -192,10 +189,7 @@ EditorInfo mend_iterated_editor() {
       {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
        "model as the earlier ones changed it, until the edit's loss is below 0.02 (stop_loss).",
        kBatchIsSum, kRoundPatience},
-      [](const Vlm& vlm, const nlohmann::json& given,
-         ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
-        return std::make_unique<TrainableMendIterated>(vlm, given, store);
-      },
+      make_networks<TrainableMendIterated>,
       describe_settings<MendIteratedTrainingSettings>()};
 }
 

@@ -191,7 +191,7 @@ TEST_F(MendTest, GradientsAgreeWithFiniteDifferences) {
     // The statistics change with every example, so each starts from the same state.
     std::map<std::string, at::Tensor> state;
     for (const auto& [name, tensor] : trainable->tensors()) state[name] = tensor.detach().clone();
-    auto loss_at = [&] { return trainable->losses(examples).total; };
+    auto loss_at = [&] { return trainable->losses(examples, 0).total; };
     std::vector<at::Tensor> leaves;
     for (const auto& one : trainable->parameters()) leaves.push_back(one.tensor);
     auto gradients = torch::autograd::grad({loss_at()}, leaves, {}, false, false, true);

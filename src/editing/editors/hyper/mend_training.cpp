@@ -50,12 +50,13 @@ std::vector<TrainableParameter> TrainableMend::parameters() const {
   return all;
 }
 
-EditLosses TrainableMend::losses(const std::vector<EditExample>& examples) {
+EditLosses TrainableMend::losses(const std::vector<EditExample>& examples, int64_t /*step*/) {
   const auto& model = *vlm_.model;
   auto batch = prepare(examples, state_->network.sites(), settings_.weights.end_of_answer);
-  auto made =
-      state_->make(model, batch.edit_pass, batch.edits, {},
-                   [&](const std::vector<GradientFactors>& f) { state_->network.observe(f, group_); });
+  const auto observe = [&](const std::vector<GradientFactors>& factors) {
+    state_->network.observe(factors, group_);
+  };
+  auto made = state_->make(model, batch.edit_pass, batch.edits, {}, observe);
   return edit_losses(model, batch, made.deltas, settings_.weights, group_);
 }
 

@@ -40,7 +40,7 @@ class TrainableMend : public TrainableHyperEditor {
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override {
     state_->network.load(state_->network.grown(tensors), file);
   }
-  EditLosses losses(const std::vector<EditExample>& examples) override;
+  EditLosses losses(const std::vector<EditExample>& examples, int64_t step) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<MendEditor>(state_);
   }

@@ -2,6 +2,7 @@
 
 #include "editing/editors/editors.h"
 #include "editing/editors/ike/prompt_rewriter.h"
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/training/forced.h"
 
@@ -59,15 +60,15 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   size_t found = 0;
   for (size_t i = 0; i < requests.size(); ++i) {
     const auto& images = forced.batch.rows[i].images;
-    const auto pixels = images.empty() ? at::Tensor() : forced.batch.pixels[images[0]];
     const auto target = without_space(requests[i].target);
     MemoryEntry entry;
-    entry.name = entry_name(requests[i].prompt, pixels);
+    entry.name = entry_name(requests[i].prompt, forced.batch, i);
     entry.facts = {{"prompt", requests[i].prompt},
                    {"target", target},
                    {"image", requests[i].image.path},
                    {"demonstrations", nlohmann::json::array()}};
-    if (settings_.images && pixels.defined()) entry.tensors["picture"] = pixels.clone();
+    if (settings_.images && !images.empty())
+      entry.tensors["picture"] = forced.batch.pixels[images[0]].clone();
     if (settings_.k > 0) {
       const auto& corpus = this->corpus(vlm);
       for (auto index : corpus.nearest(vlm, requests[i].prompt, target, settings_.k)) {

@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <set>
 
+#include "editing/editors/memory/entries.h"
 #include "io/error.h"
 
 namespace emend {
 namespace {
 
 [[noreturn]] void reject_memory(const std::string& what) {
-  throw Error("editing::ike", fmt::format("the patch's memory {}", what),
+  throw Error("editing::ike", fmt::format("{} {}", kPatchMemory, what),
               "make the patch again with `emend edit --editor ike`");
 }
 

@@ -2,19 +2,19 @@
 
 #include <fmt/format.h>
 
+#include "editing/editors/memory/entries.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
 namespace emend {
 namespace {
 
-constexpr const char* kLedgerEntries = "the patch's memory";
 constexpr const char* kUp = ".up";
 constexpr const char* kDown = ".down";
 
 [[noreturn]] void refuse_ledger_entry(const MemoryEntry& entry, const std::string& problem) {
   throw Error("editing::ledger",
-              fmt::format("{}: entry '{}' {}", kLedgerEntries, entry.name.substr(0, 200), problem),
+              fmt::format("{}: entry '{}' {}", kPatchMemory, entry.name.substr(0, 200), problem),
               "make the patch again with `emend edit`");
 }
 
@@ -22,11 +22,11 @@ constexpr const char* kDown = ".down";
 
 LedgerEntry LedgerEntry::read(const MemoryEntry& stored) {
   const auto& facts = stored.facts;
-  return {stored, json_get<std::string>(facts, "prompt", kLedgerEntries),
-          json_get<std::string>(facts, "target", kLedgerEntries),
-          json_get_or<std::string>(facts, "fact", "", kLedgerEntries),
-          json_get_or<std::string>(facts, "subject", "", kLedgerEntries),
-          json_get_or<bool>(facts, "has_image", true, kLedgerEntries)};
+  return {stored, json_get<std::string>(facts, "prompt", kPatchMemory),
+          json_get<std::string>(facts, "target", kPatchMemory),
+          json_get_or<std::string>(facts, "fact", "", kPatchMemory),
+          json_get_or<std::string>(facts, "subject", "", kPatchMemory),
+          json_get_or<bool>(facts, "has_image", true, kPatchMemory)};
 }
 
 at::Tensor LedgerEntry::tensor(const char* name, const char* description, int64_t width) const {

@@ -11,6 +11,7 @@
 #include "editing/editors/ledger/scopes/fact_codes.h"
 #include "editing/editors/ledger/scopes/question_texts.h"
 #include "editing/editors/ledger/training.h"
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/language_sites.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "editing/editors/optimize_deltas.h"
@@ -216,18 +217,16 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
     patch.memory.entries.clear();
     for (size_t i = 0; i < requests.size(); ++i) {
       const auto& request = requests[i];
-      const auto& images = batch.rows[i].images;
       nlohmann::json facts = {{"prompt", request.prompt},
                               {"target", request.target},
                               {"image", request.image.path},
-                              {"has_image", !images.empty()}};
+                              {"has_image", !batch.rows[i].images.empty()}};
       if (!request.fact.empty())
         facts["fact"] = request.fact;
       else if (!request.subject.empty())
         facts["subject"] = request.subject;
       patch.memory.add(ledger_entry(
-          entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]),
-          std::move(facts), keys[static_cast<int64_t>(i)],
+          entry_name(request.prompt, batch, i), std::move(facts), keys[static_cast<int64_t>(i)],
           consequences.defined() ? consequences[static_cast<int64_t>(i)] : at::Tensor(),
           changes[i].deltas));
     }
@@ -259,10 +258,7 @@ EditorInfo ledger_editor() {
                 })};
           },
           {},
-          [](const Vlm& vlm, const nlohmann::json& given,
-             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
-            return std::make_unique<TrainableLedger>(vlm, given, store);
-          },
+          make_networks<TrainableLedger>,
           describe_settings<LedgerTrainingSettings>(),
           /*collects_demonstrations=*/false,
           /*rewrites_prompts=*/false,

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "io/blank.h"
 #include "text/strings.h"
@@ -9,11 +10,9 @@
 namespace emend {
 namespace {
 
-constexpr const char* kLedgerMemory = "the patch's memory";
-
 LedgerState saved_state(const Vlm& vlm, const Patch& patch) {
   LedgerState state(*vlm.model, read_settings<LedgerConfig>("ledger", patch.memory.reading));
-  state.load(patch.memory.network, kLedgerMemory);
+  state.load(patch.memory.network, kPatchMemory);
   return state;
 }
 

@@ -129,24 +129,19 @@ void TrainableLedger::pool(const std::vector<EditExample>& examples) {
   pool_.add(vlm_, examples, store_, state_->features);
 }
 
-EditLosses TrainableLedger::pooled_losses(int64_t step) {
+EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples, int64_t step) {
   EditLosses losses;
   losses.total = at::zeros({}, at::device(vlm_.model->device()).dtype(at::kFloat));
-  const auto chosen = pool_.choose(step, settings_.seed, settings_.training.batch,
-                                   settings_.neighbors + 1, settings_.candidates, state_->keys);
-  add_key_losses(losses, pool_, chosen, step);
-  return losses;
-}
-
-EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples) {
-  EditLosses losses;
-  losses.total = at::zeros({}, at::device(vlm_.model->device()).dtype(at::kFloat));
-  if (settings_.key_weight > 0) {
+  if (settings_.pool > 0) {
+    const auto chosen = pool_.choose(step, settings_.seed, settings_.training.batch,
+                                     settings_.neighbors + 1, settings_.candidates, state_->keys);
+    add_key_losses(losses, pool_, chosen, step);
+  } else if (settings_.key_weight > 0) {
     FeaturePool own;
     own.add(vlm_, examples, store_, state_->features);
     std::vector<size_t> all(examples.size());
     std::iota(all.begin(), all.end(), 0);
-    add_key_losses(losses, own, all, steps_++);
+    add_key_losses(losses, own, all, step);
   }
   if (settings_.edit_weight > 0) {
     const auto all = ScopeQuestions::of(examples, settings_.texts, /*pictures=*/true);

@@ -60,16 +60,15 @@ class TrainableLedger : public TrainableEditor {
   void add_calibration(const std::vector<EditExample>& examples) override;
   // `generality` has the loss of questions in scope and the nll. The localities have the loss of
   // questions out of scope.
-  EditLosses losses(const std::vector<EditExample>& examples) override;
+  EditLosses losses(const std::vector<EditExample>& examples, int64_t step) override;
   int64_t pooled_records() const override { return settings_.pool; }
   void pool(const std::vector<EditExample>& examples) override;
-  EditLosses pooled_losses(int64_t step) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<LedgerEditor>(std::shared_ptr<const LedgerState>(state_));
   }
 
  private:
-  // Adds the loss of the key network for these examples of a pool.
+  // Adds the losses of the key network, for examples of a pool.
   void add_key_losses(EditLosses& losses, const FeaturePool& pool,
                       const std::vector<size_t>& chosen, int64_t step) const;
 
@@ -80,7 +79,6 @@ class TrainableLedger : public TrainableEditor {
   std::vector<CalibrationQuestions> calibration_;
   size_t calibrated_ = 0;  // number of records
   FeaturePool pool_;
-  int64_t steps_ = 0;  // without a pool
 };
 
 }  // namespace emend

@@ -7,13 +7,13 @@
 #include <tuple>
 
 #include "editing/editors/last_prompt_positions.h"
+#include "editing/editors/memory/entries.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
 namespace emend {
 namespace {
 
-constexpr const char* kMemory = "the patch's memory";
 // A key that is nearer to an earlier one than this part of its norm asks the same question again.
 constexpr double kSameQuestion = 1e-4;
 
@@ -22,8 +22,8 @@ at::Tensor entry_tensor(const MemoryEntry& entry, const char* name, int64_t dim,
   if (found == entry.tensors.end() || found->second.dim() != dim ||
       found->second.size(-1) != width || found->second.size(0) == 0)
     throw Error("editing::grace",
-                fmt::format("{} is missing the {} of entry '{}', or its shape is wrong", kMemory,
-                            name, entry.name.substr(0, 200)),
+                fmt::format("{} is missing the {} of entry '{}', or its shape is wrong",
+                            kPatchMemory, name, entry.name.substr(0, 200)),
                 "make the patch again with `emend edit`");
   return found->second;
 }
@@ -84,7 +84,7 @@ Codebook::Codebook(const Model& model, const Patch& patch)
             own[setting.name] = patch.settings[setting.name];
         return read_settings<CodebookSettings>("grace", own);
       }()),
-      site_(json_get<std::string>(patch.memory.reading, "site", kMemory)) {
+      site_(json_get<std::string>(patch.memory.reading, "site", kPatchMemory)) {
   const auto& site = model.site(site_);
   of_pictures_ = model.stages()[site.stage].module != Module::language;
   std::vector<at::Tensor> keys;
@@ -94,9 +94,9 @@ Codebook::Codebook(const Model& model, const Patch& patch)
     if (values.size(0) != own.size(0))
       throw Error(
           "editing::grace",
-          fmt::format("{} has {} keys, but {} values", kMemory, own.size(0), values.size(0)),
+          fmt::format("{} has {} keys, but {} values", kPatchMemory, own.size(0), values.size(0)),
           "make the patch again with `emend edit`");
-    const auto label = json_get<std::string>(entry.facts, "target", kMemory);
+    const auto label = json_get<std::string>(entry.facts, "target", kPatchMemory);
     keys.push_back(own);
     for (int64_t i = 0; i < own.size(0); ++i) {
       labels_.push_back(label);
@@ -162,7 +162,7 @@ at::Tensor Codebook::apply(const Pass& pass, const at::Tensor& input,
     if (stored.size(0) != (of_pictures_ ? output.size(1) : 1))
       throw Error(
           "editing::grace",
-          fmt::format("{} has a value for {} positions of {}", kMemory, stored.size(0), site_),
+          fmt::format("{} has a value for {} positions of {}", kPatchMemory, stored.size(0), site_),
           "make the patch again with `emend edit`");
     const auto value = stored.to(output.scalar_type()).expand_as(output[row]);
     result.select(0, row).copy_(of_pictures_ ? value

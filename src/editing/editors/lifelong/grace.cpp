@@ -8,6 +8,7 @@
 
 #include "editing/editors/editors.h"
 #include "editing/editors/failed_tokens.h"
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/optim/optimizer.h"
 #include "io/error.h"
@@ -67,10 +68,8 @@ Patch GraceEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests
     made.push_back(optimize_codebook_value(
         vlm, force_edits(vlm, {requests[i]}, settings_.end_of_answer), site, settings_, context));
     if (settings_.steps == 0) continue;
-    const auto& images = forced.batch.rows[i].images;
     MemoryEntry entry;
-    entry.name = entry_name(requests[i].prompt,
-                            images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
+    entry.name = entry_name(requests[i].prompt, forced.batch, i);
     entry.facts = {{"prompt", requests[i].prompt},
                    {"target", requests[i].target},
                    {"image", requests[i].image.path}};

@@ -10,6 +10,7 @@
 #include "editing/editors/locate/contexts/context_templates.h"
 #include "editing/editors/locate/contexts/edit_contexts.h"
 #include "editing/editors/locate/edit_effect.h"
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/targets/ffn_outputs.h"
 #include "editing/training/forced.h"
@@ -147,10 +148,8 @@ Patch WiseEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
   int64_t steps = 0;
   for (size_t r = 0; r < requests.size() && settings_.steps > 0; ++r) {
     const auto& request = requests[r];
-    const auto& images = forced.batch.rows[r].images;
     MemoryEntry entry;
-    entry.name =
-        entry_name(request.prompt, images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
+    entry.name = entry_name(request.prompt, forced.batch, r);
     // A later edit of the same question replaces the earlier one.
     auto& entries = all.memory.entries;
     std::erase_if(entries, [&](const MemoryEntry& known) { return known.name == entry.name; });

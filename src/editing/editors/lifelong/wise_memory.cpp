@@ -8,17 +8,16 @@
 
 #include "editing/editors/last_prompt_positions.h"
 #include "editing/editors/lifelong/ties.h"
+#include "editing/editors/memory/entries.h"
 #include "io/error.h"
 #include "io/json/json.h"
 
 namespace emend {
 namespace {
 
-constexpr const char* kWisePatch = "the patch's memory";
-
 [[noreturn]] void refuse_entry(const MemoryEntry& entry, const std::string& what) {
   throw Error("editing::wise",
-              fmt::format("{}: entry '{}' {}", kWisePatch, entry.name.substr(0, 200), what),
+              fmt::format("{}: entry '{}' {}", kPatchMemory, entry.name.substr(0, 200), what),
               "make the patch again with `emend edit --editor wise`");
 }
 
@@ -114,7 +113,7 @@ at::Tensor routing_activation(const at::Tensor& change, const at::Tensor& positi
 }
 
 int64_t wise_shard(const MemoryEntry& entry) {
-  const auto shard = json_get<int64_t>(entry.facts, "shard", kWisePatch);
+  const auto shard = json_get<int64_t>(entry.facts, "shard", kPatchMemory);
   if (shard < 0 || shard > 1000000) refuse_entry(entry, "has an invalid shard");
   return shard;
 }
@@ -139,11 +138,11 @@ WiseMemory::WiseMemory(const Model& model, const Patch& patch)
       entries_(patch.memory.entries) {
   at::NoGradGuard no_grad;
   if (entries_.empty()) return;
-  site_ = json_get<std::string>(entries_.front().facts, "site", kWisePatch);
+  site_ = json_get<std::string>(entries_.front().facts, "site", kPatchMemory);
   const auto& site = model.site(site_);
   std::map<int64_t, std::vector<MemoryEntry>> shards;
   for (const auto& entry : entries_) {
-    if (json_get<std::string>(entry.facts, "site", kWisePatch) != site_)
+    if (json_get<std::string>(entry.facts, "site", kPatchMemory) != site_)
       refuse_entry(entry, "changes another layer");
     if (entry_tensor(entry, "keys", 2).size(1) != site.in)
       refuse_entry(entry, fmt::format("has keys of another size than {}", site.in));

@@ -8,6 +8,7 @@
 #include "editing/editors/liveedit/memory.h"
 #include "editing/editors/liveedit/training.h"
 #include "editing/editors/locate/edit_effect.h"
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/language_sites.h"
 #include "editing/editors/memory/question_features.h"
 #include "editing/editors/optimize_deltas.h"
@@ -162,8 +163,7 @@ Patch LiveEditEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
                                                   {"up", experts.up}};
   for (size_t i = 0; i < requests.size(); ++i) {
     MemoryEntry entry;
-    entry.name = entry_name(requests[i].prompt,
-                            forced.batch.pixels[forced.batch.rows[i].images.front()]);
+    entry.name = entry_name(requests[i].prompt, forced.batch, i);
     entry.facts = {{"prompt", requests[i].prompt},
                    {"target", requests[i].target},
                    {"image", requests[i].image.path}};
@@ -202,10 +202,7 @@ EditorInfo liveedit_editor() {
            "The end of the answer is also trained (end_of_answer).",
            "The learning rate decreases at the end (decay), instead of to a tenth after 10,000 "
            "steps."},
-          [](const Vlm& vlm, const nlohmann::json& given,
-             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
-            return std::make_unique<TrainableLiveEdit>(vlm, given, store);
-          },
+          make_networks<TrainableLiveEdit>,
           describe_settings<LiveEditTrainingSettings>(),
           /*collects_demonstrations=*/false,
           /*rewrites_prompts=*/false,

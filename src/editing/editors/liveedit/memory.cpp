@@ -4,13 +4,12 @@
 
 #include <algorithm>
 
+#include "editing/editors/memory/entries.h"
 #include "editing/training/named_tensors.h"
 #include "io/error.h"
 
 namespace emend {
 namespace {
-
-constexpr const char* kExpertMemory = "the patch's memory";
 
 at::Tensor stacked(const std::vector<MemoryEntry>& entries, const char* name,
                    at::IntArrayRef shape, at::Device device) {
@@ -19,7 +18,7 @@ at::Tensor stacked(const std::vector<MemoryEntry>& entries, const char* name,
     const auto found = entry.tensors.find(name);
     if (found == entry.tensors.end() || found->second.sizes() != shape)
       throw Error("editing::liveedit",
-                  fmt::format("{}: entry '{}' has no tensor '{}' of the right shape", kExpertMemory,
+                  fmt::format("{}: entry '{}' has no tensor '{}' of the right shape", kPatchMemory,
                               entry.name.substr(0, 200), name),
                   "make the patch again with `emend edit --editor liveedit`");
     all.push_back(found->second.to(device));
@@ -38,7 +37,7 @@ LiveEditMemory::LiveEditMemory(const Model& model, const Patch& patch)
       entries_(patch.memory.entries) {
   const auto sizes = liveedit_sizes(model, config_);
   stage_ = model.stages()[expert_stage(model, config_)].name;
-  copy_tensors(network_, router_.parameters(), "liveedit", kExpertMemory);
+  copy_tensors(network_, router_.parameters(), "liveedit", kPatchMemory);
   for (auto& [name, tensor] : router_.parameters()) at::Tensor(tensor).requires_grad_(false);
   std::sort(entries_.begin(), entries_.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -92,7 +92,7 @@ void TrainableLiveEdit::load(const std::map<std::string, at::Tensor>& tensors,
   copy_tensors(tensors, state_->parameters(), "liveedit", file);
 }
 
-EditLosses TrainableLiveEdit::losses(const std::vector<EditExample>& examples) {
+EditLosses TrainableLiveEdit::losses(const std::vector<EditExample>& examples, int64_t /*step*/) {
   const auto& model = *vlm_.model;
   const auto device = model.device();
   const auto index = [&](const std::vector<int64_t>& which) {

@@ -45,7 +45,7 @@ class TrainableLiveEdit : public TrainableEditor {
   // `generality` has the nll, `image_locality` the KL, and `ranks` the losses of the routing. The
   // drawn questions depend only on the seed and on the examples. Throws emend::Error if an edit has
   // no picture.
-  EditLosses losses(const std::vector<EditExample>& examples) override;
+  EditLosses losses(const std::vector<EditExample>& examples, int64_t step) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<LiveEditEditor>(std::shared_ptr<const LiveEditState>(state_));
   }

@@ -75,7 +75,7 @@ TEST_F(LiveEditTrainingTest, GradientsAgreeWithFiniteDifferences) {
                               nullptr);
   std::vector<at::Tensor> leaves;
   for (const auto& one : trainable.parameters()) leaves.push_back(one.tensor);
-  const auto gradients = torch::autograd::grad({trainable.losses(examples()).total}, leaves);
+  const auto gradients = torch::autograd::grad({trainable.losses(examples(), 0).total}, leaves);
   double square = 0;
   for (const auto& gradient : gradients) square += gradient.square().sum().item<double>();
   EXPECT_GT(square, 1e-4);
@@ -83,7 +83,7 @@ TEST_F(LiveEditTrainingTest, GradientsAgreeWithFiniteDifferences) {
   const auto moved = [&](double by) {
     at::NoGradGuard no_grad;
     for (size_t i = 0; i < leaves.size(); ++i) leaves[i].add_(gradients[i], by);
-    const auto loss = trainable.losses(examples()).total.item<double>();
+    const auto loss = trainable.losses(examples(), 0).total.item<double>();
     for (size_t i = 0; i < leaves.size(); ++i) leaves[i].sub_(gradients[i], by);
     return loss;
   };
@@ -96,7 +96,7 @@ TEST_F(LiveEditTrainingTest, EveryLossCountsWithItsWeight) {
                                {"edit_weight", 0},        {"generality_weight", 0},
                                {"locality_weight", 0},    {"soft_routing_weight", 0},
                                {"hard_routing_weight", 0}};
-  EXPECT_EQ(TrainableLiveEdit(*vlm_, none, nullptr).losses(examples()).total.item<double>(), 0);
+  EXPECT_EQ(TrainableLiveEdit(*vlm_, none, nullptr).losses(examples(), 0).total.item<double>(), 0);
   double sum = 0;
   auto all = none;
   for (const auto& [name, value] : none.items()) {
@@ -105,12 +105,12 @@ TEST_F(LiveEditTrainingTest, EveryLossCountsWithItsWeight) {
     one[name] = 1;
     all[name] = 1;
     const auto loss =
-        TrainableLiveEdit(*vlm_, one, nullptr).losses(examples()).total.item<double>();
+        TrainableLiveEdit(*vlm_, one, nullptr).losses(examples(), 0).total.item<double>();
     EXPECT_GT(loss, 0) << name;
     sum += loss;
   }
-  EXPECT_NEAR(TrainableLiveEdit(*vlm_, all, nullptr).losses(examples()).total.item<double>(), sum,
-              1e-4 * sum);
+  TrainableLiveEdit every(*vlm_, all, nullptr);
+  EXPECT_NEAR(every.losses(examples(), 0).total.item<double>(), sum, 1e-4 * sum);
 }
 
 TEST_F(LiveEditTrainingTest, TrainingReducesTheLosses) {
@@ -128,7 +128,7 @@ TEST_F(LiveEditTrainingTest, RefusesEditsWithoutPictures) {
   TrainableLiveEdit trainable(*vlm_, {{"module_dim", 16}, {"heads", 2}}, nullptr);
   auto all = examples();
   all[1].edit.image = {};
-  EXPECT_THAT(error_of([&] { trainable.losses(all); }), HasSubstr("no image"));
+  EXPECT_THAT(error_of([&] { trainable.losses(all, 0); }), HasSubstr("no image"));
   EXPECT_FALSE(trainable.has_independent_examples());
 }
 

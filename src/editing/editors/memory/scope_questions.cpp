@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/language_sites.h"
 
 namespace emend {
@@ -76,9 +77,7 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
     const auto& edit = all.queries[q];
     edits.push_back(EditPrefix::of(vlm.processor, edit_prefix, edit.prompt, edit.target));
     if (seed < 0) continue;
-    const auto& images = forced.batch.rows[q].images;
-    auto name =
-        entry_name(edit.prompt, images.empty() ? at::Tensor() : forced.batch.pixels[images[0]]);
+    const auto name = entry_name(edit.prompt, forced.batch, q);
     drawn.push_back(Projection::draw(connector_width(model),
                                      projection_seed(seed, name, edit.target), model.device()));
   }

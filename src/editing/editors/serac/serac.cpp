@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "editing/editors/editors.h"
+#include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/language_sites.h"
 #include "editing/editors/optimize_deltas.h"
 #include "editing/editors/serac/mixer.h"
@@ -170,10 +171,8 @@ Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests
   patch.memory.encoder = state.features.encoder;
   for (size_t i = 0; i < requests.size(); ++i) {
     const auto& request = requests[i];
-    const auto& images = batch.rows[i].images;
     MemoryEntry entry;
-    entry.name =
-        entry_name(request.prompt, images.empty() ? at::Tensor() : batch.pixels[images[0]]);
+    entry.name = entry_name(request.prompt, batch, i);
     entry.facts = {
         {"prompt", request.prompt}, {"target", request.target}, {"image", request.image.path}};
     entry.tensors["embedding"] = embedded[static_cast<int64_t>(i)].clone();
@@ -208,10 +207,7 @@ EditorInfo serac_editor() {
            "the paper trains DistilBERT.",
            "The counterfactual model is the model with a trained low-rank change: the paper trains "
            "a separate small model (EasyEdit: OPT-125m)."},
-          [](const Vlm& vlm, const nlohmann::json& given,
-             ActivationStore* store) -> std::unique_ptr<TrainableEditor> {
-            return std::make_unique<TrainableSerac>(vlm, given, store);
-          },
+          make_networks<TrainableSerac>,
           describe_settings<SeracTrainingSettings>()};
 }
 

@@ -360,7 +360,7 @@ TEST_F(SeracTest, RejectsInvalidSettings) {
   EXPECT_THAT(error_of([] { make_editor("serac", {{"module", "language"}}); }), HasSubstr("paper"));
   EXPECT_THAT(error_of([] {
                 make_trainable_editor("serac", vlm(), {{"edit_prefix", "Fact: {prompt}"}}, nullptr)
-                    ->losses({example(1)});
+                    ->losses({example(1)}, 0);
               }),
               HasSubstr("{target}"));
   EXPECT_THAT(error_of([] {

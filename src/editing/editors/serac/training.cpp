@@ -114,7 +114,7 @@ std::vector<TrainableParameter> TrainableSerac::parameters() const {
   return trainable_parameters(state_->parameters());
 }
 
-EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples) {
+EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples, int64_t /*step*/) {
   const auto all = ScopeQuestions::of(examples, settings_.texts, !settings_.shape.paper());
   auto forced = force(vlm_, all.queries, settings_.end_of_answer);
   const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);

@@ -41,7 +41,7 @@ class TrainableSerac : public TrainableEditor {
   // the shares of questions wrongly in scope.
   // Its questions are compared with the edits of all examples.
   bool has_independent_examples() const override { return false; }
-  EditLosses losses(const std::vector<EditExample>& examples) override;
+  EditLosses losses(const std::vector<EditExample>& examples, int64_t step) override;
   std::unique_ptr<Editor> as_editor() const override {
     return std::make_unique<SeracEditor>(std::shared_ptr<const SeracState>(state_));
   }

@@ -1,10 +1,13 @@
 #include "editing/editors/ledger/scopes/scopes.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <set>
 
 #include "editing/editors/ledger/scopes/fact_codes.h"
 #include "editing/editors/ledger/scopes/question_texts.h"
+#include "editing/editors/memory/entries.h"
 #include "io/error.h"
 #include "text/strings.h"
 
@@ -17,18 +20,16 @@ constexpr const char* kScopes = "editing::ledger";
 at::Tensor calibration_of(const Memory& memory) {
   const auto found = memory.network.find("calibration");
   if (found == memory.network.end() || found->second.dim() != 2)
-    throw Error(kScopes, "the patch's memory has no calibration keys",
+    throw Error(kScopes, fmt::format("{} has no calibration keys", kPatchMemory),
                 "make the patch again with `emend edit`");
   return found->second.to(at::kCPU);
 }
-
-constexpr const char* kScopedMemory = "the patch's memory";
 
 // The texts of the calibration questions, or none.
 std::vector<std::string> calibration_texts(const Memory& memory, int64_t count) {
   const auto texts = memory.network.find("calibration_texts");
   if (texts == memory.network.end()) return {};
-  return texts_of_bytes(texts->second, count, kScopedMemory);
+  return texts_of_bytes(texts->second, count, kPatchMemory);
 }
 
 at::Tensor appended(const at::Tensor& known, const at::Tensor& rows) {
@@ -123,7 +124,7 @@ at::Tensor LedgerScopes::entries_about(const Memory& memory,
   const auto count = calibration_.size(0);
   auto about = at::zeros({count}, at::kInt);
   if (const auto codes = memory.network.find("calibration_facts"); codes != memory.network.end()) {
-    check_fact_codes(codes->second, count, kScopedMemory);
+    check_fact_codes(codes->second, count, kPatchMemory);
     std::vector<std::string> facts;
     for (const auto entry : entries) facts.push_back(entries_[entry]->fact);
     about = count_facts(codes->second, facts);
