@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "io/error.h"
 
@@ -114,20 +115,11 @@ void MergedPatch::add(const Patch& patch) {
     settings_.push_back(patch.settings);
 }
 
-Patch MergedPatch::patch() const {
+Patch MergedPatch::with_deltas(std::vector<SiteDelta> deltas) const {
   if (ids_.empty())
     throw Error("editing::merge", "there is no edit to save", "check why every edit failed");
   auto result = first_;
-  std::map<std::string, size_t> places;
-  for (auto& change : merged_.deltas()) {
-    const auto [place, is_new] = places.emplace(change.site, result.deltas.size());
-    if (is_new) {
-      result.deltas.push_back(std::move(change));
-      continue;
-    }
-    auto& sum = result.deltas[place->second].delta;
-    sum = {sum.materialized() + change.delta.materialized(), {}, {}};
-  }
+  result.deltas = std::move(deltas);
   result.keys = merged_.keys();
   const auto& memories = merged_.memories();
   if (memories.size() > 1)
@@ -143,6 +135,57 @@ Patch MergedPatch::patch() const {
   result.made_by = Patch().made_by;
   result.id = patch_id(result);
   return result;
+}
+
+Patch MergedPatch::patch() const {
+  std::vector<SiteDelta> deltas;
+  std::map<std::string, size_t> places;
+  for (auto& change : merged_.deltas()) {
+    const auto [place, is_new] = places.emplace(change.site, deltas.size());
+    if (is_new) {
+      deltas.push_back(std::move(change));
+      continue;
+    }
+    auto& sum = deltas[place->second].delta;
+    sum = {sum.materialized() + change.delta.materialized(), {}, {}};
+  }
+  return with_deltas(std::move(deltas));
+}
+
+std::vector<Patch> MergedPatch::parts() const {
+  std::set<std::string> sites, keyed;
+  for (const auto& keys : merged_.keys())
+    if (!keyed.insert(keys.site).second) return {};
+  if (empty() || merged_.memories().size() > 1) return {};
+  std::vector<SiteDelta> firsts, seconds;
+  for (auto& change : merged_.deltas()) {
+    const bool is_first = sites.insert(change.site).second;
+    if (!is_first && !change.delta.low_rank()) return {};
+    (is_first ? firsts : seconds).push_back(std::move(change));
+  }
+  std::vector<Patch> parts = {with_deltas(std::move(firsts))};
+  if (seconds.empty()) return parts;
+  Patch rest;
+  rest.base = parts[0].base;
+  rest.editor = parts[0].editor;
+  rest.deltas = std::move(seconds);
+  rest.id = patch_id(rest);
+  parts.push_back(std::move(rest));
+  return parts;
+}
+
+MergedPatch MergedPatch::continued(const std::vector<Patch>& parts) {
+  const auto& saved = parts.at(0);
+  if (!saved.effect.is_object() || !saved.effect.contains("merged") ||
+      !saved.effect.at("merged").is_array())
+    throw Error("editing::merge", fmt::format("patch {} is not a merged patch", saved.id),
+                "use a patch that was merged");
+  MergedPatch all;
+  all.add(saved);
+  all.ids_ = saved.effect.at("merged").get<std::vector<json>>();
+  if (saved.settings.is_array()) all.settings_ = saved.settings.get<std::vector<json>>();
+  for (size_t i = 1; i < parts.size(); ++i) all.merged_.add(parts[i]);
+  return all;
 }
 
 Patch without_entry(Patch patch, const std::string& name) {

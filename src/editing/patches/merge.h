@@ -30,8 +30,16 @@ class MergedPatch {
   // Throws emend::Error if the memories have different networks or settings. A site with both
   // low-rank and dense deltas gets a dense delta.
   Patch patch() const;
+  // One or two patches from which `continued` restores this object exactly: the second has the
+  // low-rank deltas of sites that also have a dense one. Empty: patches cannot represent it.
+  std::vector<Patch> parts() const;
+  // The object that had these parts. Throws emend::Error if they are something else.
+  static MergedPatch continued(const std::vector<Patch>& parts);
 
  private:
+  // A patch of all edits with these sums.
+  Patch with_deltas(std::vector<SiteDelta> deltas) const;
+
   Patch first_;  // without deltas and memory
   MergedPatches merged_;
   std::vector<nlohmann::json> requests_, ids_, settings_;

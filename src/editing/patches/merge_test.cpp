@@ -162,6 +162,44 @@ TEST_F(MergeTest, AddingOneByOneGivesTheSamePatch) {
                                                           weights(4, false).deltas[0].delta.dense));
 }
 
+// The sum of the first eight patches is dense, and the next ones have a low-rank sum of their own.
+TEST_F(MergeTest, AccumulationContinuesFromSavedPartsWithTheSameBits) {
+  for (const size_t saved : {1, 5, 7, 8, 10}) {
+    MergedPatch whole;
+    for (size_t i = 0; i < saved; ++i) whole.add(weights(i, true));
+    std::vector<Patch> parts;
+    for (const auto& part : whole.parts()) {
+      save_patch(*folder_ / "part.patch", part);
+      parts.push_back(load_patch(*folder_ / "part.patch"));
+    }
+    EXPECT_EQ(parts.size(), saved > 8 ? 2u : 1u);
+    auto continued = MergedPatch::continued(parts);
+    for (size_t i = saved; i < 16; ++i) {
+      EXPECT_EQ(continued.patch().id, whole.patch().id) << i << " from " << saved;
+      whole.add(weights(i, true));
+      continued.add(weights(i, true));
+    }
+    const auto one = whole.merged().deltas(), two = continued.merged().deltas();
+    ASSERT_EQ(one.size(), two.size());
+    for (size_t i = 0; i < one.size(); ++i)
+      EXPECT_TRUE(at::equal(one[i].delta.materialized(), two[i].delta.materialized()));
+  }
+  MergedPatch whole;
+  whole.add(remembering({"a"}));
+  save_patch(*folder_ / "part.patch", whole.parts().at(0));
+  auto continued = MergedPatch::continued({load_patch(*folder_ / "part.patch")});
+  for (auto* all : {&whole, &continued}) all->add(remembering({"b"}));
+  EXPECT_EQ(continued.patch().id, whole.patch().id);
+  EXPECT_EQ(continued.merged().memories().size(), 1u);
+  EXPECT_THAT(error_of([] { MergedPatch::continued({weights(1, true)}); }),
+              HasSubstr("not a merged patch"));
+  // The parts have dense deltas first.
+  MergedPatch mixed;
+  mixed.add(weights(1, true));
+  mixed.add(weights(2, false));
+  EXPECT_TRUE(mixed.parts().empty());
+}
+
 TEST_F(MergeTest, RejectsPatchesThatDoNotFit) {
   auto a = remembering({"a"});
   EXPECT_THAT(error_of([] { merged({}); }), HasSubstr("no patches to merge"));

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <new>
 
-#include "evaluation/bench/samples_writer.h"
+#include "evaluation/bench/files/samples_writer.h"
 #include "io/error.h"
 
 namespace emend {

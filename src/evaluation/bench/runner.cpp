@@ -9,9 +9,10 @@
 #include <filesystem>
 #include <optional>
 
-#include "evaluation/bench/results_writer.h"
+#include "evaluation/bench/files/edit_snapshots.h"
+#include "evaluation/bench/files/results_writer.h"
+#include "evaluation/bench/files/samples_writer.h"
 #include "evaluation/bench/run_description.h"
-#include "evaluation/bench/samples_writer.h"
 #include "evaluation/bench/schedule.h"
 #include "evaluation/bench/shared_blocks.h"
 #include "evaluation/protocol/result_keys.h"
@@ -72,6 +73,7 @@ class Job {
         timings_(folder.file("timings.jsonl"), /*durable=*/false),
         exams_(options.exam ? std::make_unique<JsonLines>(folder.file("exam.jsonl")) : nullptr),
         pictures_(folder.file("")),
+        snapshots_(folder.file("edits"), options.snapshot_seconds),
         total_(records_in_all(options, suite.size())) {
     if (!options_.on_judged)
       progress_.emplace("records", static_cast<int64_t>(total_),
@@ -85,6 +87,7 @@ class Job {
 
   RunOutcome run() {
     const auto step = records_per_edit(options_);
+    if (sequential() && needs_edits()) restored_ = snapshots_.load(candidates_, edits_in_files());
     hold_exam(0);
     for (size_t first = 0; first < suite_.size() && !stopped(); first += step) {
       // Lines of an earlier run are read in this process, and its last edit may be incomplete.
@@ -94,9 +97,8 @@ class Job {
       }
       const auto edits = std::min(first + step, suite_.size());
       edit_and_judge(first, edits);
-      bool again = options_.mode == Mode::sequential &&
-                   std::binary_search(options_.judge_at.begin(), options_.judge_at.end(), edits);
-      if (!again) continue;
+      if (complete_ == edits && snapshots_.due(stopped())) snapshots_.save(candidates_, edits);
+      if (!judges_again_after(edits)) continue;
       for (auto index : judged_again(options_.seed, edits, options_.judge_sample)) {
         if (stopped()) break;
         judge_again(index, edits);
@@ -107,7 +109,10 @@ class Job {
     outcome.total = total_;
     outcome.done = lines_ / candidates_.size();
     outcome.finished = outcome.done == total_;
-    if (outcome.finished) save_sequential_patches();
+    if (outcome.finished) {
+      save_sequential_patches();
+      snapshots_.remove();
+    }
     outcome.patches = patches_;
     outcome.results = write_results(!outcome.finished);
     outcome.failed_editors = results_.failed_editors();
@@ -117,8 +122,29 @@ class Job {
  private:
   bool stopped() const { return stopped_ || InterruptGuard::interrupted(); }
   bool sequential() const { return options_.mode == Mode::sequential; }
+  bool judges_again_after(size_t edits) const {
+    return sequential() &&
+           std::binary_search(options_.judge_at.begin(), options_.judge_at.end(), edits);
+  }
+
+  // The number of first edits whose judgments are all in the files.
+  size_t edits_in_files() const {
+    size_t edits = 0, lines = 0, exams = 1;
+    for (size_t end = 0; end < suite_.size();) {
+      const auto begin = end;
+      end = std::min(end + records_per_edit(options_), suite_.size());
+      lines += (end - begin) * candidates_.size();
+      if (lines > samples_.size() || (exams_ && exams > exams_->size())) break;
+      edits = end;
+      if (!judges_again_after(end)) continue;
+      lines += std::min(end, options_.judge_sample) * candidates_.size();
+      exams += editors();
+    }
+    return edits;
+  }
 
   void edit_and_judge(size_t begin, size_t end) {
+    const auto first_line = lines_;
     std::vector<RecordState> states;
     for (auto index = begin; index < end; ++index) states.push_back({index});
     std::vector<std::optional<AppliedEdit>> edits(candidates_.size());
@@ -126,8 +152,10 @@ class Job {
       for (size_t c = 0; c < candidates_.size() && !stopped(); ++c) {
         auto& candidate = candidates_[c];
         auto edit = [&] {
-          if (candidate.edits_records() && !edits[c])
+          if (candidate.edits_records() && !edits[c]) {
             edits[c] = judge_.make(candidate, states, sequential());
+            snapshots_.add_seconds(edits[c]->seconds * static_cast<double>(states.size()));
+          }
           if (edits[c] && edits[c]->patch && lacks_batch_patch(candidate, begin))
             save(batch_patch(candidate, begin), *edits[c]->patch);
         };
@@ -135,7 +163,8 @@ class Job {
         if (samples_.next(line)) {
           rename_old_result_keys(line, 1);
           replay(line, candidate, state.index, false);
-          const bool needed = sequential() ? needs_edits() : lacks_batch_patch(candidate, begin);
+          const bool needed = sequential() ? needs_edits() && !is_restored(candidate, begin)
+                                           : lacks_batch_patch(candidate, begin);
           if (candidate.edits_records() && needed && !candidate.failed_records.count(state.index))
             edit();
           if (edits[c] && !edits[c]->failure.empty())
@@ -154,8 +183,14 @@ class Job {
       }
       state.baselines.clear();
       next_record();
-      if (stopped()) return;
+      if (stopped() && &state != &states.back()) return;
     }
+    if (lines_ - first_line == (end - begin) * candidates_.size()) complete_ = end;
+  }
+
+  // Whether a snapshot has the edit of this record. It has no edits of the oracle.
+  bool is_restored(const Candidate& candidate, size_t index) const {
+    return candidate.editor && index < restored_;
   }
 
   // The records that the processes of the group judge together.
@@ -231,11 +266,12 @@ class Job {
     }
   }
 
-  size_t exams_in_all() const {
+  size_t editors() const {
     size_t editors = 0;
     for (const auto& candidate : candidates_) editors += candidate.editor != nullptr;
-    return 1 + options_.judge_at.size() * editors;
+    return editors;
   }
+  size_t exams_in_all() const { return 1 + options_.judge_at.size() * editors(); }
 
   // Whether judgments remain.
   bool unfinished() const {
@@ -342,6 +378,9 @@ class Job {
   nlohmann::json exam_lines_ = nlohmann::json::array();
   std::vector<std::string> patches_;
   PictureFolder pictures_;
+  EditSnapshots snapshots_;
+  size_t restored_ = 0;  // number of edits of the snapshot from which the run goes on
+  size_t complete_ = 0;  // number of edits that every candidate has, and whose records are judged
   const size_t total_;
   size_t lines_ = 0;  // lines of samples.jsonl that were read or written
   std::optional<Progress> progress_;

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "evaluation/bench/files/run_folder.h"
 #include "evaluation/bench/judge.h"
-#include "evaluation/bench/run_folder.h"
 #include "io/processes/process_group.h"
 #include "models/caching/activation_store.h"
 #include "models/vlm.h"
@@ -40,6 +40,9 @@ struct RunOptions {
   // sequential: DIRECTORY/patches/LABEL.patch contains all edits of an editor. batch:
   // LABEL-batch-0001.patch and so on contain one batch each. A resumed run writes the same files.
   bool save_patches = false;
+  // sequential: the edits are saved when they took this long, so that a resumed run does not make
+  // them again.
+  double snapshot_seconds = 30;
   nlohmann::json facts;  // more fields of config: limit, device, dtype if it was given
   // Called after each editor's judgment of a record with the records that are done and their total.
   // False stops the run, which can be resumed. Without this function, the run shows its progress on

@@ -1,7 +1,10 @@
 // Runs that end early and go on, and folders that no run may use.
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <random>
 
+#include "evaluation/bench/schedule.h"
 #include "evaluation/bench/testing/runner_fixture.h"
 
 namespace emend {
@@ -73,6 +76,86 @@ TEST_F(RunnerResumeTest, StopsWhenTheCallerAsks) {
   EXPECT_EQ(calls.front(), std::make_pair(size_t{0}, size_t{4}));
   EXPECT_TRUE(run(suite, options("b")).finished);
   EXPECT_EQ(read_file(path("b/samples.jsonl")), read_file(path("whole/samples.jsonl")));
+}
+
+// Sequential runs of editors of every kind of patch, which stop after some records and save their
+// edits.
+class EditSnapshotsTest : public RunnerTest {
+ protected:
+  RunOptions sequential(const std::string& name) const {
+    auto all = options(name, Mode::sequential);
+    all.judge_at = {2, 4};
+    all.snapshot_seconds = 0;
+    return all;
+  }
+  static std::vector<EditorSpec> several() {
+    auto specs = parse_editors("ft:language,lora,ultraedit,grace,wise");
+    for (auto& spec : specs) spec.settings["steps"] = 2;
+    specs[2].settings = nlohmann::json::object();
+    specs[4].settings.update({{"unrelated", 2}, {"prefixes", 1}, {"prefix_length", 3}});
+    return specs;
+  }
+  // Stops after `done` judgments of records.
+  void stop_after(size_t done, const std::string& name) {
+    auto watched = sequential(name);
+    watched.on_judged = [&](size_t judged, size_t) { return judged < done; };
+    EXPECT_FALSE(run(suite_, watched, several()).finished);
+    suite_.read.clear();
+  }
+  void expect_the_same_as_whole(const std::string& name) {
+    EXPECT_TRUE(run(suite_, sequential(name), several()).finished);
+    EXPECT_EQ(read_file(path(name + "/samples.jsonl")), whole());
+    EXPECT_FALSE(fs::exists(path(name + "/edits"))) << "a finished run needs no snapshot";
+  }
+  const std::string& whole() {
+    if (whole_.empty()) {
+      EXPECT_TRUE(run(suite_, sequential("whole"), several()).finished);
+      whole_ = read_file(path("whole/samples.jsonl"));
+      suite_.read.clear();
+    }
+    return whole_;
+  }
+
+  FakeSuite suite_{6};
+  std::string whole_;
+};
+
+TEST_F(EditSnapshotsTest, AResumedRunDoesNotMakeSavedEditsAgain) {
+  whole();
+  // Four edits, the two that are judged again after the second, and one of those after the fourth.
+  stop_after(4 + 2 + 1, "b");
+  ASSERT_TRUE(fs::exists(path("b/edits/000004")));
+  EXPECT_TRUE(run(suite_, sequential("b"), several()).finished);
+  std::set<size_t> needed = {4, 5, judged_again(/*seed=*/0, 4, 2).back()};
+  for (const auto index : judged_again(/*seed=*/0, 6, 2)) needed.insert(index);
+  ASSERT_LT(needed.size(), 6u);
+  EXPECT_EQ(suite_.read, needed);
+  EXPECT_EQ(read_file(path("b/samples.jsonl")), whole());
+}
+
+TEST_F(EditSnapshotsTest, AreNotUsedBeforeTheirJudgments) {
+  whole();
+  stop_after(4, "b");
+  const auto bytes = read_file(path("b/samples.jsonl"));
+  for (const double share : {0.3, 0.8}) {
+    const auto name = fmt::format("cut-{}", share);
+    fs::copy(path("b"), path(name), fs::copy_options::recursive);
+    write_file(path(name + "/samples.jsonl"),
+               bytes.substr(0, static_cast<size_t>(share * static_cast<double>(bytes.size()))));
+    expect_the_same_as_whole(name);
+  }
+}
+
+TEST_F(EditSnapshotsTest, ADamagedOneIsNotUsed) {
+  whole();
+  stop_after(3, "b");
+  const auto snapshot = fs::directory_iterator(path("b/edits"))->path();
+  const auto file = (snapshot / "1.1.patch").string();
+  auto bytes = read_file(file);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_file(file, bytes);
+  expect_the_same_as_whole("b");
+  EXPECT_EQ(suite_.read.count(0), 1u) << "the edits are made again";
 }
 
 TEST_F(RunnerResumeTest, RefusesTheFolderOfAnotherRun) {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "evaluation/bench/run_folder.h"
+#include "evaluation/bench/files/run_folder.h"
 #include "evaluation/measuring/grid.h"
 #include "evaluation/tracing/trace_page.h"
 #include "io/blank.h"

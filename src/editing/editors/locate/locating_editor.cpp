@@ -82,8 +82,8 @@ std::vector<std::string> with_common_departures(std::vector<std::string> own) {
        {"The learning rate of the value is relative to the layer's output. If the value does not "
         "give the answer, its optimization continues with sharpened logits.",
         "The end of the answer is also trained, so that generation stops after the target.",
-        "Without a subject, or with a picture, the key is at the last token of the prompt, and the "
-        "offset may be 10 times as large as the value."})
+        "Without a subject, or with a picture, there is a key at every position that predicts a "
+        "token of the answer, and the offset may be 10 times as large as the value."})
     own.emplace_back(common);
   return own;
 }

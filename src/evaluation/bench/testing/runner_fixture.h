@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <set>
 #include <sstream>
 
 #include "evaluation/bench/runner.h"
@@ -21,6 +22,7 @@ class FakeSuite : public Suite {
   explicit FakeSuite(size_t size) : size_(size) {}
   size_t size() const override { return size_; }
   Record record(size_t index) const override {
+    read.insert(index);
     if (index == unreadable) throw Error("suites::fake", "record 'r2' is torn", "mend it");
     if (index == interrupting) ::raise(SIGINT);
     Record record;
@@ -41,6 +43,7 @@ class FakeSuite : public Suite {
 
   size_t together = 1;
   size_t unreadable = SIZE_MAX, interrupting = SIZE_MAX;
+  mutable std::set<size_t> read;  // indices
 
  private:
   size_t size_;
@@ -76,9 +79,10 @@ class RunnerTest : public ::testing::Test {
     for (auto& spec : specs) spec.settings.update({{"steps", 3}, {"lr", 0.02}});
     return specs;
   }
-  static RunOutcome run(const Suite& suite, const RunOptions& options) {
+  static RunOutcome run(const Suite& suite, const RunOptions& options,
+                        const std::vector<EditorSpec>& specs = editors()) {
     ActivationStore store({});
-    return Runner(suite, editors(), options).run(*vlm_, &store);
+    return Runner(suite, specs, options).run(*vlm_, &store);
   }
   static std::vector<nlohmann::json> lines(const std::string& file) {
     std::vector<nlohmann::json> all;

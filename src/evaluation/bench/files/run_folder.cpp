@@ -1,4 +1,4 @@
-#include "evaluation/bench/run_folder.h"
+#include "evaluation/bench/files/run_folder.h"
 
 #include <fmt/format.h>
 
@@ -24,8 +24,8 @@ constexpr const char* kFormat = "emend-run";
 // run.
 const std::vector<std::string> kFiles = {
     "report.html",  "table.md",     "table.csv",  "table_wide.csv", "table.tex",
-    "results.json", "pictures",     "patches",    "samples.jsonl",  "timings.jsonl",
-    "exam.jsonl",   "traces.jsonl", "trace.json", "trace.html",     "run.json"};
+    "results.json", "pictures",     "patches",    "edits",          "samples.jsonl",
+    "timings.jsonl", "exam.jsonl",  "traces.jsonl", "trace.json",   "trace.html",  "run.json"};
 
 std::string short_text(const nlohmann::json& value) {
   auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

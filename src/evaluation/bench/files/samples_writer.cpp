@@ -1,4 +1,4 @@
-#include "evaluation/bench/samples_writer.h"
+#include "evaluation/bench/files/samples_writer.h"
 
 #include <filesystem>
 

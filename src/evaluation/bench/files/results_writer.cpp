@@ -1,4 +1,4 @@
-#include "evaluation/bench/results_writer.h"
+#include "evaluation/bench/files/results_writer.h"
 
 #include <fmt/format.h>
 
