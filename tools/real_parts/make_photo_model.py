@@ -31,6 +31,7 @@ from packages import PartError
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GGUF_SCRIPT = ROOT / "tools" / "reference" / "make_folder_from_gguf.py"
 CONNECTOR = ROOT / "models" / "photo-connector" / "connector.safetensors"
+EDITORS = CONNECTOR.parent / "editors"  # trained for the folder with this connector, in float32
 LANGUAGE = "language_model."
 
 
@@ -114,6 +115,8 @@ def write_folder(out, resnet, gguf, connector_path, dtype):
         save_file({name: value.to(dtype).contiguous() for name, value in tensors.items()},
                   made / "model.safetensors", metadata={"format": "pt"})
         (made / "model.safetensors").chmod(0o644)  # safetensors writes a private file
+        if connector_path == CONNECTOR and dtype == torch.float32:
+            shutil.copytree(EDITORS, made / "editors")
         made.rename(out)
     numbers = sum(value.numel() for value in tensors.values())
     print(f"{out}: {len(tensors)} tensors, {numbers} parameters")
