@@ -154,7 +154,8 @@ class Job {
         auto edit = [&] {
           if (candidate.edits_records() && !edits[c]) {
             edits[c] = judge_.make(candidate, states, sequential());
-            snapshots_.add_seconds(edits[c]->seconds * static_cast<double>(states.size()));
+            if (sequential())
+              snapshots_.add_seconds(edits[c]->seconds * static_cast<double>(states.size()));
           }
           if (edits[c] && edits[c]->patch && lacks_batch_patch(candidate, begin))
             save(batch_patch(candidate, begin), *edits[c]->patch);

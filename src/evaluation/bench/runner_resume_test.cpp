@@ -133,6 +133,16 @@ TEST_F(EditSnapshotsTest, AResumedRunDoesNotMakeSavedEditsAgain) {
   EXPECT_EQ(read_file(path("b/samples.jsonl")), whole());
 }
 
+TEST_F(EditSnapshotsTest, OnlySequentialRunsHaveThem) {
+  for (const auto mode : {Mode::single, Mode::batch}) {
+    auto watched = options(mode_name(mode), mode);
+    watched.snapshot_seconds = 0;
+    watched.on_judged = [](size_t done, size_t) { return done < 3; };
+    EXPECT_FALSE(run(suite_, watched).finished);
+    EXPECT_FALSE(fs::exists(path(std::string(mode_name(mode)) + "/edits")));
+  }
+}
+
 TEST_F(EditSnapshotsTest, AreNotUsedBeforeTheirJudgments) {
   whole();
   stop_after(4, "b");
