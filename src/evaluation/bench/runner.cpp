@@ -380,7 +380,7 @@ class Job {
   std::vector<std::string> patches_;
   PictureFolder pictures_;
   EditSnapshots snapshots_;
-  size_t restored_ = 0;  // number of edits of the snapshot from which the run goes on
+  size_t restored_ = 0;  // number of edits in the snapshot that the run was resumed from
   size_t complete_ = 0;  // number of edits that every candidate has, and whose records are judged
   const size_t total_;
   size_t lines_ = 0;  // lines of samples.jsonl that were read or written

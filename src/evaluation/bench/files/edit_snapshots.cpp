@@ -30,9 +30,8 @@ std::vector<size_t> snapshots_in(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const auto name = entry.path().filename().string();
     size_t edits = 0;
-    const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), edits);
-    if (failure == std::errc() && end == name.data() + name.size() && name == snapshot_name(edits))
-      all.push_back(edits);
+    std::from_chars(name.data(), name.data() + name.size(), edits);
+    if (name == snapshot_name(edits)) all.push_back(edits);
   }
   std::sort(all.rbegin(), all.rend());
   return all;

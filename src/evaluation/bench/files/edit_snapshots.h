@@ -18,8 +18,8 @@ class EditSnapshots {
   EditSnapshots(std::string folder, double seconds) : folder_(std::move(folder)), least_(seconds) {}
 
   // Sets the edits of the candidates to those of the newest snapshot with at most `most` edits, and
-  // returns the number of edits; 0: there is none. A snapshot that cannot be read is left out, with
-  // a warning.
+  // returns the number of edits, or 0 if there is no snapshot. A snapshot that cannot be read is
+  // skipped with a warning.
   size_t load(std::vector<Candidate>& candidates, size_t most) const;
   // Counts the time of an edit that is not saved yet.
   void add_seconds(double seconds) { unsaved_ += seconds; }
