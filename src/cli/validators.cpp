@@ -71,6 +71,20 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
   return {check, fmt::format("{{{}}}", fmt::join(words, ","))};
 }
 
+CLI::Validator list_of(const std::vector<std::string>& words) {
+  const auto check = one_of(words);
+  return {[check](std::string& text) {
+            for (size_t begin = 0; begin <= text.size();) {
+              const auto end = std::min(text.find(',', begin), text.size());
+              auto word = text.substr(begin, end - begin);
+              if (auto problem = check(word); !problem.empty()) return problem;
+              begin = end + 1;
+            }
+            return std::string();
+          },
+          check.get_description()};
+}
+
 CLI::Validator memory_size() {
   auto convert = [](std::string& text) -> std::string {
     const std::string wrong = "must be a size such as 512M or 4G";

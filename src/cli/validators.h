@@ -24,6 +24,8 @@ CLI::Validator date();
 // One of several words: "--mode must be one of single, sequential, batch". With a map, the word is
 // replaced by its value.
 CLI::Validator one_of(const std::vector<std::string>& words);
+// One or several of the words, separated by commas.
+CLI::Validator list_of(const std::vector<std::string>& words);
 template <typename T>
 CLI::Validator one_of(const std::map<std::string, T>& values) {
   std::vector<std::string> words;

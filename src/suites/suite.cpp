@@ -4,6 +4,7 @@
 
 #include "io/error.h"
 #include "suites/facts/counterfact.h"
+#include "suites/joined_suite.h"
 #include "suites/mmedit/mmedit.h"
 #include "suites/scenes/suite.h"
 
@@ -49,11 +50,16 @@ std::vector<std::string> suite_names() {
 }
 
 std::string suite_title(const std::string& name) {
-  const auto* info = find_suite(name);
-  return info ? info->title : name;
+  std::string title;
+  for (const auto& one : suites_in(name)) {
+    const auto* info = find_suite(one);
+    title += (title.empty() ? "" : " and ") + (info ? info->title : one);
+  }
+  return title;
 }
 
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options) {
+  if (const auto names = suites_in(name); names.size() > 1) return open_joined(names, options);
   if (const auto* info = find_suite(name)) return info->open(options);
   throw Error("suites::suite", fmt::format("unknown suite '{}'", name),
               fmt::format("use one of: {}", fmt::join(suite_names(), ", ")));

@@ -50,8 +50,8 @@ struct SuiteOptions {
   scenes::EditOptions probes;  // scenes: number of probes per group
 };
 
-// name: scenes, e-vqa, e-ic, vlkeb, photo-vqa, counterfact, ... All problems of the data are
-// reported here, before a model loads. Throws emend::Error.
+// name: scenes, e-vqa, e-ic, vlkeb, photo-vqa, counterfact, ..., or a list of them (open_joined).
+// All problems of the data are reported here, before a model loads. Throws emend::Error.
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options);
 
 // A suite with its name (the value of `--suite`), its title in tables, and its constructor.
@@ -62,6 +62,7 @@ struct SuiteInfo {
 // All suites. A new suite is added here.
 const std::vector<SuiteInfo>& suite_infos();
 std::vector<std::string> suite_names();
-std::string suite_title(const std::string& name);  // e-vqa -> "E-VQA"; unknown names stay
+// e-vqa -> "E-VQA", e-vqa,e-ic -> "E-VQA and E-IC"; unknown names stay.
+std::string suite_title(const std::string& name);
 
 }  // namespace emend

@@ -249,8 +249,9 @@ void bench(BenchArguments arguments) {
   }
   ReportOptions report;
   const auto facts = suite->metadata();
-  for (const char* root : {"images", "rephrase_images"})
-    if (facts.contains(root)) report.picture_roots.push_back(facts[root].get<std::string>());
+  for (const auto& one : facts.value("suites", nlohmann::json::array({facts})))
+    for (const char* root : {"images", "rephrase_images"})
+      if (one.contains(root)) report.picture_roots.push_back(one[root].get<std::string>());
   for (const auto& warning : write_report({directory}, directory, report))
     logger().warn("{}", warning);
   if (arguments.common.json) {
@@ -272,8 +273,9 @@ void bench(BenchArguments arguments) {
 
 void add_suite_options(CLI::App& command, BenchArguments& arguments) {
   auto& suite = arguments.suite_options;
-  command.add_option("--suite", arguments.suite, "source of the edits")
-      ->check(one_of(suite_names()))
+  command.add_option("--suite", arguments.suite,
+                     "source of the edits; several, separated by commas, are mixed evenly")
+      ->check(list_of(suite_names()))
       ->capture_default_str();
   command.add_option("--limit", suite.limit, "maximum number of records; 0: all (scenes: 500)")
       ->check(whole_number(0, kMostRecords));

@@ -143,7 +143,7 @@ void add_sample_options(CLI::App& command, StatsArguments& arguments) {
   auto* name = command
                    .add_option("--suite", arguments.suite,
                                "take questions with pictures and answers from this suite")
-                   ->check(one_of(suite_names()));
+                   ->check(list_of(suite_names()));
   command.add_option("--text", arguments.text, "take texts from this file, one for each line")
       ->excludes(name);
   command

@@ -206,7 +206,7 @@ void add_trace_suite(CLI::App& command, TraceArguments& arguments,
                    .add_option("--suite", arguments.suite,
                                "trace the records of a suite that the model answers rightly, and "
                                "average")
-                   ->check(one_of(suite_names()));
+                   ->check(list_of(suite_names()));
   for (auto* option : single) option->excludes(name);
   command
       .add_option("--questions", arguments.questions,

@@ -266,8 +266,9 @@ Examples:
                       "NAME=VALUE, a setting of the editor; overrides the recipe");
   auto& suite = arguments->suite_options;
   suite.split = "train";
-  command->add_option("--suite", arguments->suite, "source of the edits")
-      ->check(one_of(suite_names()))
+  command->add_option("--suite", arguments->suite,
+                      "source of the edits; several, separated by commas, are mixed evenly")
+      ->check(list_of(suite_names()))
       ->capture_default_str();
   command
       ->add_option("--split", suite.split,

@@ -22,8 +22,8 @@ struct EditorCheckpoint {
 };
 
 // Writes a safetensors file with all other fields in its metadata. The file is written completely
-// or not at all. `dtype` is float32, or bfloat16 for half the size. Throws emend::Error if a tensor
-// is not finite.
+// or not at all. `dtype` is float32, or bfloat16 for half the size; tensors named "calibration..."
+// stay float32. Throws emend::Error if a tensor is not finite.
 void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint,
                      at::ScalarType dtype = at::kFloat);
 

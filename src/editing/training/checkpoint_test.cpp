@@ -47,6 +47,16 @@ TEST(Checkpoint, SavedAndLoadedIsEqual) {
   }
 }
 
+TEST(Checkpoint, MeasurementsStayFloat32) {
+  TemporaryFolder folder;
+  const auto path = folder.file("ledger.safetensors");
+  auto checkpoint = example();
+  checkpoint.tensors["calibration"] = at::full({2, 3}, 0.1f);
+  save_checkpoint(path, checkpoint, at::kBFloat16);
+  EXPECT_TRUE(at::equal(load_checkpoint(path, "mend", "f00d").tensors.at("calibration"),
+                        checkpoint.tensors.at("calibration")));
+}
+
 // Training resumes from such a file, so a flipped bit must be detected.
 TEST(Checkpoint, DetectsAFlippedBit) {
   TemporaryFolder folder;

@@ -12,6 +12,20 @@ std::map<std::string, at::Tensor> detached_tensors(const NamedTensors& tensors) 
   return all;
 }
 
+RoundedTensors::RoundedTensors(const NamedTensors& tensors, at::ScalarType dtype)
+    : tensors_(tensors) {
+  at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : tensors_) {
+    values_.push_back(tensor.detach().clone());
+    tensor.copy_(tensor.to(dtype));
+  }
+}
+
+RoundedTensors::~RoundedTensors() {
+  at::NoGradGuard no_grad;
+  for (size_t i = 0; i < values_.size(); ++i) tensors_[i].second.copy_(values_[i]);
+}
+
 void copy_tensors(const std::map<std::string, at::Tensor>& from, const NamedTensors& to,
                   const std::string& editor, const std::string& file) {
   at::NoGradGuard no_grad;

@@ -53,6 +53,11 @@ class TrainableEditor {
   virtual std::vector<TrainableParameter> parameters() const = 0;
   // All tensors of the editor and of its training state.
   virtual std::map<std::string, at::Tensor> tensors() const = 0;
+  // The tensors for a file of `dtype`. What the networks compute, such as keys of calibration
+  // questions, is computed by the networks as the file stores them.
+  virtual std::map<std::string, at::Tensor> tensors_in(at::ScalarType /*dtype*/) const {
+    return tensors();
+  }
   virtual void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) = 0;
   // Whether the losses of a step are means over its examples, which several processes can compute.
   virtual bool has_independent_examples() const { return pooled_records() == 0; }

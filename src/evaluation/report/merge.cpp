@@ -10,13 +10,20 @@ namespace {
 
 using nlohmann::json;
 
-// The parts of a run that must be equal for one table. Parts that depend on the seed (the chosen
-// records and their counts) and locations of files are left out.
-json comparable(const Run& run, bool model) {
-  auto suite = run.config["suite"];
+// Without the parts that depend on the seed (the chosen records and their counts), and without
+// locations of files.
+json comparable_suite(json suite) {
   for (const char* key : {"seed", "read", "filtered", "missing_images", "kept", "file", "data",
                           "images", "rephrase_images", "folder", "unused_fields", "forms"})
     suite.erase(key);
+  if (suite.contains("suites"))
+    for (auto& one : suite["suites"]) one = comparable_suite(one);
+  return suite;
+}
+
+// The parts of a run that must be equal for one table.
+json comparable(const Run& run, bool model) {
+  const auto suite = comparable_suite(run.config["suite"]);
   json key = {suite,
               run.config["protocol"],
               run.mode,

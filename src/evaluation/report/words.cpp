@@ -133,6 +133,11 @@ std::string told(const json& value) {
 }
 
 std::string suite_sentence(const json& suite) {
+  if (suite.contains("suites")) {
+    std::vector<std::string> sentences;
+    for (const auto& one : suite["suites"]) sentences.push_back(suite_sentence(one));
+    return fmt::format("{}", fmt::join(sentences, " "));
+  }
   auto text = suite_title(suite.value("name", ""));
   for (const auto& [key, value] : suite.items()) {
     static const std::set<std::string> elsewhere = {"name",     "seed", "read",

@@ -14,6 +14,7 @@
 #include "io/log.h"
 #include "io/progress.h"
 #include "io/runtime.h"
+#include "models/core/precision.h"
 
 namespace emend {
 namespace {
@@ -129,15 +130,17 @@ std::string shown(const std::map<Group, Score>& scores) {
 }
 
 // Saves the best networks so far in the dtype of the job, in case no better ones follow.
-void convert_output(const TrainJob& job, const EditorCheckpoint& state) {
+void convert_output(const TrainJob& job, const EditorCheckpoint& state, bool calibrated) {
   if (!is_file(job.output)) return;
   const auto best = load_checkpoint(job.output, state.editor, state.base);
   if (best.dtype == job.dtype) return;
-  if (best.dtype == at::kFloat)
+  if (best.dtype == at::kFloat && !calibrated)
     save_checkpoint(job.output, best, job.dtype);
   else
-    logger().warn("'{}' stays in bf16 until validation improves: its tensors were saved in bf16",
-                  job.output);
+    logger().warn("'{}' stays in {} until validation improves: {}", job.output,
+                  dtype_name(best.dtype),
+                  calibrated ? "its calibration belongs to its tensors"
+                             : "its tensors were saved in bf16");
 }
 
 // Whether the processes of the job can share the examples of a step.
@@ -259,7 +262,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     sums.load(state.training.at("sums"));
     state.training.erase("sums");
     file.training = state.training;
-    if (writes) convert_output(job, file);
+    if (writes) convert_output(job, file, trainable.calibration_records() > 0);
   }
   if (job.restart && writes)
     for (const auto& path : {job.output, state_file}) std::filesystem::remove(path);
@@ -307,7 +310,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     training["worse_in_a_row"] = score > best ? 0 : training["worse_in_a_row"].get<int64_t>() + 1;
     if (score >= best) {
       training["best"] = entry;
-      file.tensors = trainable.tensors();
+      file.tensors = trainable.tensors_in(job.dtype);
       if (writes) save_checkpoint(job.output, file, job.dtype);
       file.tensors.clear();
     }

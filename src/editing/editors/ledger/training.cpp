@@ -125,6 +125,13 @@ std::map<std::string, at::Tensor> TrainableLedger::tensors() const {
   return all;
 }
 
+std::map<std::string, at::Tensor> TrainableLedger::tensors_in(at::ScalarType dtype) const {
+  const RoundedTensors rounded(state_->parameters(), dtype);
+  auto all = tensors();
+  for (auto& [name, tensor] : all) tensor = tensor.clone();
+  return all;
+}
+
 void TrainableLedger::pool(const std::vector<EditExample>& examples) {
   pool_.add(vlm_, examples, store_, state_->features);
 }

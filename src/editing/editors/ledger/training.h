@@ -53,6 +53,7 @@ class TrainableLedger : public TrainableEditor {
   std::vector<TrainableParameter> parameters() const override;
   // With the keys of the calibration questions.
   std::map<std::string, at::Tensor> tensors() const override;
+  std::map<std::string, at::Tensor> tensors_in(at::ScalarType dtype) const override;
   // A checkpoint of SERAC initializes how the model reads an edit.
   std::vector<std::string> initial_editors() const override { return {"ledger", "serac"}; }
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file) override;
