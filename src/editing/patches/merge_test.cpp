@@ -105,6 +105,22 @@ TEST_F(MergeTest, MemoriesAreMergedAndLaterEntriesReplaceEarlierOnes) {
   EXPECT_EQ(names(load_patch(*folder_ / "both.patch")), names(both));
 }
 
+// A setting that an earlier version did not have was at its default.
+TEST_F(MergeTest, MemoriesOfEarlierVersionsAreMerged) {
+  auto earlier = remembering({"a"}), later = remembering({"b"});
+  earlier.editor = later.editor = "ledger";
+  earlier.settings = {{"answer_weight", 4.0}};
+  earlier.memory.reading = {{"blocks", 2}};
+  later.settings = {{"answer_weight", 4.0}, {"supersede", 0.5}, {"checkpoint", "elsewhere"}};
+  later.memory.reading = {{"blocks", 2}, {"text_tokens", 0}};
+  const auto both = merged({finished(earlier), finished(later)});
+  EXPECT_EQ(names(both), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(both.settings, earlier.settings);
+  later.memory.reading["text_tokens"] = 8;
+  EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
+              HasSubstr("different networks or settings"));
+}
+
 TEST_F(MergeTest, EntryIsRemovedWithItsRequest) {
   auto patch = remembering({"a", "b", "c"});
   auto rest = without_entry(patch, "b");

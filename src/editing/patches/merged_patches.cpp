@@ -13,10 +13,25 @@ bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string
   });
 }
 
+// The settings with the defaults of those that they lack, which patches of earlier versions may.
+nlohmann::json completed(nlohmann::json given, const std::vector<SettingInfo>& known) {
+  if (!given.is_object()) return given;
+  for (const auto& setting : known)
+    if (!given.contains(setting.name)) given[setting.name] = setting.value;
+  given.erase("checkpoint");  // where the network was read, not how it reads
+  return given;
+}
+
 // Whether one editor can read both memories with the same network and settings.
 bool read_alike(const Patch& a, const Patch& b) {
-  return a.editor == b.editor && a.settings == b.settings && a.memory.reading == b.memory.reading &&
-         same(a.memory.network, b.memory.network);
+  if (a.editor != b.editor || !same(a.memory.network, b.memory.network)) return false;
+  if (a.settings == b.settings && a.memory.reading == b.memory.reading) return true;
+  for (const auto& info : editor_infos())
+    if (info.name == a.editor)
+      return completed(a.settings, info.settings) == completed(b.settings, info.settings) &&
+             completed(a.memory.reading, info.training_settings) ==
+                 completed(b.memory.reading, info.training_settings);
+  return false;
 }
 
 }  // namespace

@@ -76,8 +76,9 @@ void LedgerSettings::declare(SettingList& list) {
               "largest rate of unrelated questions in the scope of any entry; 1: not calibrated");
   list.number("confidence", confidence, 0.5, 0.999999,
               "probability that the rate is not larger than `risk`");
-  list.number("answer_weight", answer_weight, 0, 1e6,
-              "weight of the part of a key that has the unedited model's answer; 0: not used");
+  list.number("answer_weight", answer_weight, -1, 1e6,
+              "weight of the part of a key that has the unedited model's answer; 0: not used; -1: "
+              "that of the checkpoint");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
   list.number(
       "consequence_weight", consequence_weight, 0, 1e6,
@@ -107,6 +108,9 @@ void LedgerConfig::declare(SettingList& list) {
             "edits have a second key, for the questions that follow from them");
   list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these layers' changes");
+  list.number("answer_weight", answer_weight, 0, 1e6,
+              "default of the setting of edits: weight of the part of a key that has the unedited "
+              "model's answer; 0: not used, for prompts whose rewordings begin other answers");
   list.text("edit_prefix", edit_prefix,
             "template of the edit before a question: {prompt} and {target}");
 }
@@ -209,6 +213,7 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
   }
 
   auto patch = patch_for(*this, vlm, requests);
+  if (settings_.answer_weight < 0) patch.settings["answer_weight"] = state.shape.answer_weight;
   patch.memory.network = state.tensors();
   patch.memory.reading = settings_json(state.shape);
   // An entry has a change of its own if the edit in front of the question is not enough.

@@ -27,7 +27,8 @@ struct LedgerSettings {
   std::string scope = "all";    // the parts of the key that count
   double risk = 0.01;              // 1: the threshold is `limit`
   double confidence = 0.95;
-  double answer_weight = 4;  // weight of the squared Hellinger distance of answers
+  // Weight of the squared Hellinger distance of answers; negative: that of the checkpoint.
+  double answer_weight = -1;
   double limit = 4;          // the largest squared distance of a question in scope
   // Weight of the squared distance to the key of an edit's consequences; 0: they are not in its
   // scope.
@@ -48,6 +49,7 @@ struct LedgerConfig {
   bool consequences = false;  // edits have a key for the questions that follow from them
   std::string sites;          // a glob; empty: all layers of the language module
   int64_t rank = 8;
+  double answer_weight = 4;  // default of LedgerSettings::answer_weight
   std::string edit_prefix = "New Fact: {prompt}{target}\nPrompt:";
 
   void declare(SettingList& list);

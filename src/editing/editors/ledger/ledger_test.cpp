@@ -223,6 +223,22 @@ TEST_F(LedgerTest, CalibrationLeavesOutQuestionsThatMentionAnEditedSubject) {
   EXPECT_THROW(LedgerScopes{patch}, Error);
 }
 
+// A checkpoint has a default for the weight of answers, and a patch names the weight.
+TEST_F(LedgerTest, WeightOfAnswersIsThatOfTheCheckpoint) {
+  LedgerConfig shape;
+  shape.hidden = shape.embedding = 8;
+  shape.answer_weight = 0;
+  const auto state = std::make_shared<const LedgerState>(*vlm_->model, shape);
+  auto patch = LedgerEditor(state).edit(*vlm_, {request(1)});
+  EXPECT_EQ(patch.settings.at("answer_weight"), 0);
+  auto question = patch.memory.entries[0].tensors.at("key").clone().unsqueeze(0);
+  question.slice(1, question.size(1) - kSketchWidth).add_(10);  // another answer
+  EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), 0);
+  patch.settings["answer_weight"] = 4;
+  EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), -1);
+  EXPECT_EQ(edited({request(1)}).settings.at("answer_weight"), 4);
+}
+
 // A question is in the scope of an entry if its key is near that of the entry or that of its
 // consequences.
 TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {

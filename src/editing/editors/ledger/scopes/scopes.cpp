@@ -47,6 +47,7 @@ LedgerScopes::LedgerScopes(const Patch& patch)
       texts_(std::make_shared<const std::vector<std::string>>(
           calibration_texts(patch.memory, calibration_.size(0)))) {
   at::NoGradGuard no_grad;
+  if (settings_.answer_weight < 0) settings_.answer_weight = shape_.answer_weight;
   to_keys_ = CalibrationDistances(scoped(calibration_));
   to_consequences_ =
       CalibrationDistances(calibration_.narrow(1, 0, calibration_.size(1) - kSketchWidth));
