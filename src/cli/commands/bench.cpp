@@ -282,7 +282,8 @@ void add_suite_options(CLI::App& command, BenchArguments& arguments) {
   add_suite_files(command, suite);
   command
       .add_option("--split", suite.split,
-                  "dataset split: eval, train; vlkeb also one-hop, multi-hop; photo-vqa and photo-caption also near")
+                  "dataset split: eval, train; vlkeb also one-hop, multi-hop; photo-vqa and "
+                  "photo-caption also near")
       ->capture_default_str();
   const std::map<std::string, MissingImages> missing = {
       {"refuse", MissingImages::refuse},

@@ -12,6 +12,7 @@
 #include "editing/targets/target_modules.h"
 #include "editing/training/checkpoint.h"
 #include "editing/training/gradient_factors.h"
+#include "editing/training/trained_state.h"
 #include "models/caching/prefix.h"
 
 namespace emend {
@@ -49,7 +50,7 @@ class HyperEditor : public Editor {
  public:
   size_t first_stage(const Model& model) const override {
     // Before a checkpoint is loaded, any block of the module can be edited.
-    if (state_) return first_stage_of(model, state_->network.sites());
+    if (const auto* known = state_.known()) return first_stage_of(model, known->network.sites());
     return model.first_stage(module_part(module_));
   }
 
@@ -80,21 +81,17 @@ class HyperEditor : public Editor {
 
  private:
   const State& state(const Vlm& vlm) const {
-    if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
-    const auto base = vlm.fingerprint();
-    if (state_ && base_ == base) return *state_;
-    const auto file = checkpoint_.empty() ? find_checkpoint(vlm, name(), module_) : checkpoint_;
-    auto checkpoint = load_checkpoint(file, name(), base);
-    auto state = std::make_shared<State>(load(*vlm.model, checkpoint, module_, file));
-    state->network.load(checkpoint.tensors, file);
-    state_ = state;
-    base_ = base;
-    return *state_;
+    return state_.of(vlm, [&](const std::string& base) {
+      const auto file = checkpoint_.empty() ? find_checkpoint(vlm, name(), module_) : checkpoint_;
+      auto checkpoint = load_checkpoint(file, name(), base);
+      auto state = std::make_shared<State>(load(*vlm.model, checkpoint, module_, file));
+      state->network.load(checkpoint.tensors, file);
+      return state;
+    });
   }
 
   std::string module_ = "language", checkpoint_;
-  mutable std::shared_ptr<const State> state_;  // loaded at the first edit
-  mutable std::string base_;                    // fingerprint of the model that it was loaded for
+  TrainedState<State> state_;
 };
 
 }  // namespace emend

@@ -41,13 +41,11 @@ IkeEditor::IkeEditor(const nlohmann::json& settings)
 }
 
 const IkeCorpus& IkeEditor::corpus(const Vlm& vlm) const {
-  const auto base = vlm.fingerprint();
-  if (corpus_ && base_ == base) return *corpus_;
-  const auto file =
-      settings_.checkpoint.empty() ? find_checkpoint(vlm, "ike", "") : settings_.checkpoint;
-  corpus_ = std::make_shared<const IkeCorpus>(IkeCorpus::load(vlm, file, settings_.embedding));
-  base_ = base;
-  return *corpus_;
+  return corpus_.of(vlm, [&](const std::string&) {
+    const auto file =
+        settings_.checkpoint.empty() ? find_checkpoint(vlm, "ike", "") : settings_.checkpoint;
+    return std::make_shared<const IkeCorpus>(IkeCorpus::load(vlm, file, settings_.embedding));
+  });
 }
 
 Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

@@ -7,6 +7,7 @@
 #include "editing/editor.h"
 #include "editing/editors/ike/corpus.h"
 #include "editing/settings/settings.h"
+#include "editing/training/trained_state.h"
 
 namespace emend {
 
@@ -44,8 +45,7 @@ class IkeEditor : public Editor {
   const IkeCorpus& corpus(const Vlm& vlm) const;
 
   IkeSettings settings_;
-  mutable std::shared_ptr<const IkeCorpus> corpus_;  // loaded at the first edit
-  mutable std::string base_;  // fingerprint of the model that it was loaded for
+  TrainedState<IkeCorpus> corpus_;
 };
 
 }  // namespace emend

@@ -183,18 +183,15 @@ LedgerEditor::LedgerEditor(std::shared_ptr<const LedgerState> state) : state_(st
 }
 
 const LedgerState& LedgerEditor::state(const Vlm& vlm) const {
-  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
-  const auto base = vlm.fingerprint();
-  if (state_ && base_ == base) return *state_;
-  const auto file =
-      settings_.checkpoint.empty() ? find_checkpoint(vlm, "ledger", "") : settings_.checkpoint;
-  const auto checkpoint = load_checkpoint(file, "ledger", base);
-  auto state = std::make_shared<LedgerState>(
-      *vlm.model, read_known_settings<LedgerConfig>("ledger", checkpoint.settings));
-  state->load(checkpoint.tensors, file);
-  state_ = state;
-  base_ = base;
-  return *state_;
+  return state_.of(vlm, [&](const std::string& base) {
+    const auto file =
+        settings_.checkpoint.empty() ? find_checkpoint(vlm, "ledger", "") : settings_.checkpoint;
+    const auto checkpoint = load_checkpoint(file, "ledger", base);
+    auto state = std::make_shared<LedgerState>(
+        *vlm.model, read_known_settings<LedgerConfig>("ledger", checkpoint.settings));
+    state->load(checkpoint.tensors, file);
+    return state;
+  });
 }
 
 Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

@@ -12,6 +12,7 @@
 #include "editing/editors/memory/counterfactual.h"
 #include "editing/settings/settings.h"
 #include "editing/training/named_tensors.h"
+#include "editing/training/trained_state.h"
 
 namespace emend {
 
@@ -111,8 +112,7 @@ class LedgerEditor : public Editor {
   const LedgerState& state(const Vlm& vlm) const;
 
   LedgerSettings settings_;
-  mutable std::shared_ptr<const LedgerState> state_;  // loaded at the first edit
-  mutable std::string base_;  // fingerprint of the model that it was loaded for
+  TrainedState<LedgerState> state_;
 };
 
 }  // namespace emend

@@ -106,23 +106,21 @@ LiveEditEditor::LiveEditEditor(const nlohmann::json& settings)
     : settings_(read_settings<LiveEditSettings>("liveedit", settings)) {}
 
 size_t LiveEditEditor::first_stage(const Model& model) const {
-  return state_ ? state_->stage : model.first_stage(Module::language);
+  const auto* known = state_.known();
+  return known ? known->stage : model.first_stage(Module::language);
 }
 
 const LiveEditState& LiveEditEditor::state(const Vlm& vlm) const {
-  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
-  const auto base = vlm.fingerprint();
-  if (state_ && base_ == base) return *state_;
-  liveedit_sizes(*vlm.model, {});  // refuses a text-only model before it asks for a checkpoint
-  const auto file =
-      settings_.checkpoint.empty() ? find_checkpoint(vlm, "liveedit", "") : settings_.checkpoint;
-  const auto checkpoint = load_checkpoint(file, "liveedit", base);
-  auto state = std::make_shared<LiveEditState>(
-      *vlm.model, read_known_settings<LiveEditConfig>("liveedit", checkpoint.settings));
-  copy_tensors(checkpoint.tensors, state->parameters(), "liveedit", file);
-  state_ = state;
-  base_ = base;
-  return *state_;
+  return state_.of(vlm, [&](const std::string& base) {
+    liveedit_sizes(*vlm.model, {});  // refuses a text-only model before it asks for a checkpoint
+    const auto file =
+        settings_.checkpoint.empty() ? find_checkpoint(vlm, "liveedit", "") : settings_.checkpoint;
+    const auto checkpoint = load_checkpoint(file, "liveedit", base);
+    auto state = std::make_shared<LiveEditState>(
+        *vlm.model, read_known_settings<LiveEditConfig>("liveedit", checkpoint.settings));
+    copy_tensors(checkpoint.tensors, state->parameters(), "liveedit", file);
+    return state;
+  });
 }
 
 Patch LiveEditEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

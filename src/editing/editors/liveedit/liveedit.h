@@ -8,6 +8,7 @@
 #include "editing/editor.h"
 #include "editing/editors/liveedit/networks.h"
 #include "editing/settings/settings.h"
+#include "editing/training/trained_state.h"
 
 namespace emend {
 
@@ -69,8 +70,7 @@ class LiveEditEditor : public Editor {
   const LiveEditState& state(const Vlm& vlm) const;
 
   LiveEditSettings settings_;
-  mutable std::shared_ptr<const LiveEditState> state_;  // loaded at the first edit
-  mutable std::string base_;  // fingerprint of the model that it was loaded for
+  TrainedState<LiveEditState> state_;
 };
 
 }  // namespace emend

@@ -114,14 +114,16 @@ void SeracState::load(const std::map<std::string, at::Tensor>& tensors, const st
 SeracEditor::SeracEditor(const nlohmann::json& settings)
     : settings_(read_settings<SeracSettings>("serac", settings)) {}
 
-SeracEditor::SeracEditor(std::shared_ptr<const SeracState> state) : state_(std::move(state)) {
-  settings_.module = state_->shape.module;
+SeracEditor::SeracEditor(std::shared_ptr<const SeracState> state) : state_(state) {
+  settings_.module = state->shape.module;
 }
 
 const SeracState& SeracEditor::state(const Vlm& vlm) const {
-  if (state_ && base_.empty()) return *state_;  // given by training, not loaded from a file
-  const auto base = vlm.fingerprint();
-  if (state_ && base_ == base) return *state_;
+  return state_.of(vlm, [&](const std::string& base) { return loaded(vlm, base); });
+}
+
+std::shared_ptr<const SeracState> SeracEditor::loaded(const Vlm& vlm,
+                                                      const std::string& base) const {
   const auto file = settings_.checkpoint.empty()
                         ? find_checkpoint(vlm, "serac", settings_.module == "paper" ? "paper" : "")
                         : settings_.checkpoint;
@@ -151,9 +153,7 @@ const SeracState& SeracEditor::state(const Vlm& vlm) const {
         "train it again with `emend train --editor serac`");
   auto state = std::make_shared<SeracState>(*vlm.model, read);
   state->load(checkpoint.tensors, file);
-  state_ = state;
-  base_ = base;
-  return *state_;
+  return state;
 }
 
 Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,

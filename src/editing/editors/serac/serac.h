@@ -8,6 +8,7 @@
 #include "editing/editors/memory/counterfactual.h"
 #include "editing/editors/serac/scope.h"
 #include "editing/settings/settings.h"
+#include "editing/training/trained_state.h"
 
 namespace emend {
 
@@ -87,11 +88,11 @@ class SeracEditor : public Editor {
 
  private:
   const SeracState& state(const Vlm& vlm) const;
+  // From the checkpoint, for the model with the fingerprint `base`.
+  std::shared_ptr<const SeracState> loaded(const Vlm& vlm, const std::string& base) const;
 
   SeracSettings settings_;
-  mutable std::shared_ptr<const SeracState> state_;  // loaded at the first edit
-  // Fingerprint of the model that it was loaded for.
-  mutable std::string base_;
+  TrainedState<SeracState> state_;
 };
 
 }  // namespace emend

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "models/vlm.h"
+
+namespace emend {
+
+// The networks of a trained editor. They are given by a training, or read from a checkpoint when
+// they are first used, and again if the model is another one.
+template <typename State>
+class TrainedState {
+ public:
+  TrainedState() = default;
+  explicit TrainedState(std::shared_ptr<const State> given)
+      : state_(std::move(given)), given_(true) {}
+
+  // load(base): std::shared_ptr<const State>, for the model with this fingerprint.
+  template <typename Load>
+  const State& of(const Vlm& vlm, const Load& load) const {
+    if (given_) return *state_;
+    const auto base = vlm.fingerprint();
+    if (!state_ || base_ != base) {
+      state_ = load(base);
+      base_ = base;
+    }
+    return *state_;
+  }
+  // The networks that were last used; null: none yet.
+  const State* known() const { return state_.get(); }
+
+ private:
+  mutable std::shared_ptr<const State> state_;
+  mutable std::string base_;
+  bool given_ = false;
+};
+
+}  // namespace emend
