@@ -1,14 +1,17 @@
 // Measures the rate of fresh unrelated questions of Scenes in the scope of a ledger, next to the
-// bound that its certificate gives, and the time that the routing of a question takes. Questions
-// about facts that the ledger edits are counted on their own.
+// bound that its certificate gives, the time that the routing of a question takes, and the cost of
+// an answer with all entries and with the first ten. Questions about facts that the ledger edits
+// are counted on their own.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 
 #include "editing/editors/ledger/scopes/scopes.h"
 #include "editing/editors/memory/prompt_answers.h"
 #include "evaluation/training/train_editor.h"
+#include "gemm_peak.h"
 #include "run_benchmark.h"
 #include "suites/suite.h"
 
@@ -37,6 +40,28 @@ Questions unrelated_questions(const Vlm& vlm, const LedgerState& state, const Re
   Questions all{state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)), {}};
   for (const auto& query : queries) all.facts.push_back(query.fact);
   return all;
+}
+
+constexpr size_t kFewEntries = 10;
+constexpr size_t kTimedRecords = 25;
+
+// The processor seconds of the answers to unrelated questions, each in a pass of its own, with each
+// of the interventions.
+std::vector<double> answer_seconds(const Vlm& vlm, const Suite& suite,
+                                   const std::vector<Interventions>& all) {
+  std::vector<double> seconds(all.size(), 0);
+  for (size_t index = 0; index < kTimedRecords; ++index) {
+    for (const auto& probe : suite.record(index).probes) {
+      if (probe.group != Group::image_locality) continue;
+      const Query query{probe.image.load(), probe.text};
+      for (size_t i = 0; i < all.size(); ++i) {
+        const auto begin = processor_seconds();
+        teacher_force(vlm, {query}, {probe.answer}, all[i]);
+        seconds[i] += processor_seconds() - begin;
+      }
+    }
+  }
+  return seconds;
 }
 
 struct Count {
@@ -104,6 +129,13 @@ int run(int argc, char** argv) {
              edited.asked, edited.percent());
   fmt::print("routing            {:.1f} us per question\n",
              1e6 * seconds / static_cast<double>(unrelated.asked + edited.asked));
+  auto few = patch;
+  auto& entries = few.memory.entries;
+  entries.resize(std::min(entries.size(), kFewEntries));
+  const auto cost = answer_seconds(
+      vlm, *suite, {few.interventions(vlm, nullptr), patch.interventions(vlm, nullptr)});
+  fmt::print("an answer          {:.3f} times the processor time that it takes with {} entries\n",
+             cost[1] / cost[0], entries.size());
   return 0;
 }
 

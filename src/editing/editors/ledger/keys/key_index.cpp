@@ -11,6 +11,8 @@ namespace emend {
 namespace {
 
 constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
+constexpr int64_t kHeadColumns = 32;
+constexpr int64_t kHeadSample = 1000;  // keys from which the columns of heads are chosen
 
 // The parameters of HNSW in its paper: neighbors of a node, and the widths of searches.
 constexpr size_t kLinks = 16, kBuildWidth = 200, kSearchWidth = 128, kNeighbors = 32;
@@ -44,7 +46,14 @@ struct KeyIndex::Graph {
 };
 
 KeyIndex::KeyIndex(at::Tensor keys, int64_t exact) : keys_(keys.contiguous()) {
-  if (keys_.size(0) <= exact) return;
+  if (keys_.size(0) <= exact) {
+    const auto sample = keys_.slice(0, 0, kHeadSample);
+    columns_ = std::get<1>(sample.var(0, /*unbiased=*/false)
+                               .topk(std::min(kHeadColumns, keys_.size(1))));
+    heads_ = keys_.index_select(1, columns_).t().contiguous();
+    lengths_ = heads_.square().sum(0);
+    return;
+  }
   logger().info("indexing {} keys of edits", keys_.size(0));
   graph_ = std::make_unique<Graph>(keys_);
 }
@@ -75,6 +84,35 @@ std::pair<at::Tensor, at::Tensor> KeyIndex::nearest(const at::Tensor& queries) c
   }
   if (distances.empty()) return {at::empty({0}), at::empty({0}, at::kLong)};
   return {at::cat(distances), at::cat(indices)};
+}
+
+std::pair<at::Tensor, at::Tensor> KeyIndex::nearest_within(const at::Tensor& queries,
+                                                           double limit) const {
+  if (graph_) return nearest(queries);
+  const auto asked = queries.contiguous();
+  const auto count = asked.size(0), width = keys_.size(1);
+  auto distances = at::full({count}, std::max(limit, 0.0), at::kFloat);
+  auto indices = at::zeros({count}, at::kLong);
+  const auto longest = lengths_.max().item<double>();
+  const auto* keys = keys_.data_ptr<float>();
+  for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
+    const auto block = asked.slice(0, begin, begin + kKeyBlock).index_select(1, columns_);
+    const auto lengths = block.square().sum(1, /*keepdim=*/true);
+    const auto most = limit + kDistanceError * (longest + lengths) - lengths;
+    const auto pairs =
+        (at::addmm(lengths_, block, heads_, 1, -2) < most).nonzero().contiguous();
+    const auto* pair = pairs.data_ptr<int64_t>();
+    for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2) {
+      const auto query = begin + pair[0];
+      auto& nearest = distances.data_ptr<float>()[query];
+      const auto distance = static_cast<float>(exact_distance(
+          asked.data_ptr<float>() + query * width, keys + pair[1] * width, width));
+      if (distance >= nearest) continue;
+      nearest = distance;
+      indices.data_ptr<int64_t>()[query] = pair[1];
+    }
+  }
+  return {distances, indices};
 }
 
 std::vector<int64_t> KeyIndex::last_near(double radius) const {

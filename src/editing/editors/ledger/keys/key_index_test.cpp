@@ -27,6 +27,22 @@ TEST(KeyIndex, GraphFindsTheNearestKeys) {
   EXPECT_TRUE((distances >= expected - 1e-2).all().item<bool>());
 }
 
+TEST(KeyIndex, NearestWithinALimitIsTheNearestIfItIsNearer) {
+  const auto keys = key_cloud(3000, 2), queries = at::cat({key_cloud(500, 3), keys.slice(0, 0, 9)});
+  const KeyIndex index(keys);
+  const auto [expected, best] = index.nearest(queries);
+  for (const double limit : {0.0, 1.0, 8.0, 1e3}) {
+    const auto [distances, found] = index.nearest_within(queries, limit);
+    const auto near = expected < limit;
+    EXPECT_TRUE(at::equal(distances < limit, near)) << limit;
+    EXPECT_TRUE(at::equal(found.masked_select(near), best.masked_select(near))) << limit;
+    EXPECT_TRUE(at::allclose(distances.masked_select(near), expected.masked_select(near), 1e-3,
+                             1e-3))
+        << limit;
+  }
+  EXPECT_EQ(index.nearest_within(queries.slice(0, 0, 0), 1.0).first.size(0), 0);
+}
+
 TEST(KeyIndex, IsRepeatable) {
   const auto keys = key_cloud(1000, 2), queries = key_cloud(200, 3);
   EXPECT_TRUE(at::equal(KeyIndex(keys, 0).nearest(queries).second,

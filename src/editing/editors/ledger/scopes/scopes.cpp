@@ -186,24 +186,23 @@ at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
                  1);
 }
 
-std::pair<at::Tensor, LedgerScopes::Route> LedgerScopes::nearest(const at::Tensor& keys) const {
-  auto [distance, entry] = keys_->nearest(scoped(keys));
+LedgerScopes::Route LedgerScopes::route(const at::Tensor& all) const {
+  const auto keys = all.to(at::kCPU);
+  const auto threshold = certificate_.threshold;
+  auto [distance, entry] = keys_->nearest_within(scoped(keys), threshold);
   auto follows = at::zeros_like(entry, at::kBool);
   if (consequences_) {
     const auto question = keys.size(1) - kSketchWidth;
-    auto [other, of] = consequences_->nearest(keys.narrow(1, 0, question));
+    auto [other, of] = consequences_->nearest_within(keys.narrow(1, 0, question),
+                                                     threshold / settings_.consequence_weight);
     other = other * settings_.consequence_weight;
     follows = other < distance;
     entry = at::where(follows, of, entry);
     distance = at::minimum(distance, other);
   }
-  return {distance, {active_.index_select(0, entry), follows}};
-}
-
-LedgerScopes::Route LedgerScopes::route(const at::Tensor& keys) const {
-  auto [distance, route] = nearest(keys.to(at::kCPU));
-  const auto inside = distance < certificate_.threshold;
-  return {at::where(inside, route.entry, at::full_like(route.entry, -1)), route.follows & inside};
+  const auto inside = distance < threshold;
+  const auto active = active_.index_select(0, entry);
+  return {at::where(inside, active, at::full_like(active, -1)), follows & inside};
 }
 
 nlohmann::json LedgerScopes::facts() const {

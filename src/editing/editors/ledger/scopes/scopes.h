@@ -56,10 +56,6 @@ class LedgerScopes : public MemoryCache {
   // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
   // that of their scopes.
   at::Tensor scoped(const at::Tensor& keys) const;
-  // keys: (A, all parts) -> (A): the squared distance to the nearest active entry or to the key of
-  // its consequences, and its route, whatever the distance is.
-  std::pair<at::Tensor, Route> nearest(const at::Tensor& keys) const;
-
   nlohmann::json given_settings_, given_shape_;
   LedgerSettings settings_;
   LedgerConfig shape_;
