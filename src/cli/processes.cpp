@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "io/error.h"
+#include "io/processes/same_run.h"
 
 namespace emend::cli {
 
@@ -24,11 +25,12 @@ bool writes_files() {
   return !place || place->rank == 0;
 }
 
-ProcessTeam join_processes(Common& common) {
+ProcessTeam join_processes(Common& common, const std::string& command) {
   auto team = emend::join_processes(common.processes);
+  if (team.group) check_same_command(*team.group, command);
   if (team.group && common.threads == 0) {
     const int small = threads_for(model_folder(common));
-    common.threads = small > 0 ? small : threads_of_process(team.group->place().local_size);
+    common.threads = small > 0 ? small : threads_of_process(team.group->place());
   }
   return team;
 }
@@ -39,7 +41,7 @@ namespace {
 bool rank_0_reports(ProcessGroup& group, const std::string& reason) {
   if (group.rank() == 0) return false;
   for (int look = 0; look < 20; ++look) {
-    if (const auto its = group.failure(0)) return *its == reason;
+    if (const auto its = group.failure(0)) return reason.find(*its) != reason.npos;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   return false;

@@ -228,7 +228,7 @@ void bench(BenchArguments arguments) {
   const bool writes = writes_files();
   if (!writes) options.directory.clear();
   Runner runner(*suite, editors, options);
-  const auto team = join_processes(arguments.common);
+  const auto team = join_processes(arguments.common, "bench");
   ActivationStore store(arguments.store);
   RunOutcome outcome;
   report_failure(team, [&] {

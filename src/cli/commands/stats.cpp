@@ -104,7 +104,7 @@ void stats_in(StatsArguments& arguments, const Suite* suite, CollectMomentsJob j
   job.group = group;
   ActivationStore store(arguments.store);
   if (!arguments.store.directory.empty()) job.store = &store;
-  if (arguments.restart && writes_files()) discard_moments(arguments.output);
+  if (arguments.restart) discard_moments(arguments.output, group ? group->rank() : 0);
   if (group) group->any(false);  // nobody reads a state before it is discarded
   const auto facts = collect_moments(vlm, job);
   if (!writes_files()) return;
@@ -133,7 +133,7 @@ void stats(StatsArguments arguments) {
     job.samples = text_samples(arguments.text, arguments.samples, arguments.common.seed);
   // Lines of text are not prompts.
   if (!suite) arguments.common.no_chat_template = true;
-  const auto team = join_processes(arguments.common);
+  const auto team = join_processes(arguments.common, "stats");
   report_failure(team, [&] { stats_in(arguments, suite.get(), job, team.group.get()); });
 }
 

@@ -196,7 +196,7 @@ void train_in(TrainArguments& arguments, const nlohmann::json& settings, const S
 }
 
 void train(TrainArguments arguments) {
-  check_output(arguments);
+  if (writes_files()) check_output(arguments);
   const auto settings = all_settings(arguments);
   if (editor_info(arguments.editor).collects_demonstrations) {
     if (has_team(arguments.common))
@@ -205,7 +205,7 @@ void train(TrainArguments arguments) {
     return collect(arguments, settings);
   }
   const auto suite = open_suite(arguments.suite, train_suite_options(arguments));
-  const auto team = join_processes(arguments.common);
+  const auto team = join_processes(arguments.common, "train");
   report_failure(team, [&] { train_in(arguments, settings, *suite, team.group.get()); });
 }
 

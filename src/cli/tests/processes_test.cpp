@@ -76,6 +76,18 @@ TEST_F(ProcessesProgramTest, WorksUnderALauncherAndSurvivesTheDeathOfAProcess) {
   EXPECT_EQ(samples("two"), samples("one"));
 }
 
+TEST_F(ProcessesProgramTest, WorksUnderMpirun) {
+  if (std::system("command -v mpirun >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "mpirun (Debian package openmpi-bin) is not installed";
+  run_json(std::string(kBench) + "-o {}/one");
+  const auto result = run_beside(
+      std::string(kBench) + "-o {}/mpi",
+      "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 MASTER_PORT=" +
+          std::to_string(free_port()) + " mpirun -n 2 --oversubscribe --bind-to none env");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(samples("mpi"), samples("one"));
+}
+
 TEST_F(ProcessesProgramTest, AProcessWithAnotherModelTakesNoPart) {
   run_json(std::string(kBench) + "-o {}/one");
   const auto port = free_port();
@@ -92,6 +104,32 @@ TEST_F(ProcessesProgramTest, AProcessWithAnotherModelTakesNoPart) {
   EXPECT_THAT(second.err, HasSubstr("in rank 1, but"));
   EXPECT_EQ(first.code, 0) << first.err;
   EXPECT_EQ(samples("two"), samples("one"));
+}
+
+TEST_F(ProcessesProgramTest, ProcessesWithOtherOptionsStop) {
+  const auto both_stop = [&](const std::string& one, const std::string& other,
+                             const std::string& message) {
+    const auto port = free_port();
+    Result second;
+    std::thread beside([&] { second = run_beside(other, "env " + rank_of(1, 2, port)); });
+    const auto first = run(one, "env " + rank_of(0, 2, port));
+    beside.join();
+    for (const auto& result : {first, second}) {
+      EXPECT_EQ(result.code, 1);
+      EXPECT_LE(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    }
+    EXPECT_THAT(first.err, HasSubstr(message));
+  };
+  const std::string stats =
+      "stats -m {}/model --suite scenes --sites language -t 1 -o {}/unlike_s --samples ";
+  const std::string train =
+      "train -m {}/model --module language --set steps=2 --set batch=2 --set validate=2 "
+      "--set validation=2 -t 1 -o {}/unlike_t";
+  both_stop(stats + "12", stats + "14", "samples is 14 in rank 1, but 12 in rank 0");
+  both_stop(train, train + " --seed 3", "seed is 3 in rank 1, but 0 in rank 0");
+  both_stop(train, stats + "12", "rank 1 runs emend stats, but rank 0 emend train");
+  both_stop(stats + "12", kBench + std::string("-o {}/unlike_b"),
+            "rank 1 runs emend bench, but rank 0 emend stats");
 }
 
 TEST_F(ProcessesProgramTest, RefusesWrongPlacesAndModes) {

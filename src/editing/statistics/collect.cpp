@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <list>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include "editing/statistics/collect_state.h"
 #include "editing/statistics/moments_file.h"
@@ -14,6 +16,7 @@
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
 #include "io/files/path.h"
+#include "io/processes/same_run.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 #include "models/caching/prefix.h"
@@ -176,6 +179,29 @@ void write_output(const Vlm& vlm, const CollectMomentsJob& job, size_t groups,
   MomentsFile::write(job.output, vlm.fingerprint(), facts, all);
 }
 
+// Whether each flag is set in any process. All processes must call this.
+std::pair<bool, bool> any_of(ProcessGroup& group, bool first, bool second) {
+  const auto counts = at::tensor({first ? 1.0 : 0.0, second ? 1.0 : 0.0}, at::kDouble);
+  group.sum({counts});
+  return {counts[0].item<double>() > 0, counts[1].item<double>() > 0};
+}
+
+// The processes of a group replace their states together, so that they can continue after one of
+// them was killed.
+void save_state(const CollectState& state, const CollectMomentsJob& job) {
+  const auto path = state_file(job);
+  if (!job.group) return state.save(path);
+  state.save(path + ".new");
+  job.group->any(false);  // the new states of all processes are complete
+  std::filesystem::rename(path + ".new", path);
+}
+
+void remove_state(const std::string& output, int rank) {
+  std::error_code error;
+  for (const char* ending : {"", ".new"})
+    std::filesystem::remove(state_file(output, rank) + ending, error);
+}
+
 void remove_leftovers(const std::string& output) {
   std::error_code error;
   for (int rank = 0; std::filesystem::remove(state_file(output, rank), error) || rank == 0; ++rank) {
@@ -186,7 +212,9 @@ void remove_leftovers(const std::string& output) {
 
 }  // namespace
 
-void discard_moments(const std::string& output) {
+void discard_moments(const std::string& output, int rank) {
+  remove_state(output, rank);
+  if (rank != 0) return;
   remove_leftovers(output);
   std::error_code error;
   std::filesystem::remove(output, error);
@@ -199,6 +227,11 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
   state.run = {{"model", vlm.fingerprint()}, {"facts", facts}, {"groups", names_of(groups)}};
   if (job.group) state.run["processes"] = job.group->size();
   if (path_exists(state_file(job))) state = CollectState::load(state_file(job), state.run);
+  if (job.group) {
+    auto run = state.run;
+    run["state"] = {{"group", state.group}, {"sample", state.sample}};
+    check_same_run(*job.group, run);
+  }
   const auto samples = job.samples.source.samples;
   const bool writes = !job.group || job.group->writes();
   std::optional<Progress> progress;
@@ -217,7 +250,7 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
     const auto save = [&] {
       auto now = state;
       now.tensors = group.tensors();
-      now.save(state_file(job));
+      save_state(now, job);
       saved = CollectClock::now();
     };
     std::vector<TargetQuery> next;  // the rows of the next sample, if they are known
@@ -234,22 +267,24 @@ nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job) {
         if (progress) progress->advance();
       }
       if (!job.group || batch++ % job.group->size() == job.group->rank()) group.run(queries);
-      const bool interrupted = InterruptGuard::interrupted();
-      if (job.group ? job.group->any(interrupted) : interrupted) {
-        save();
+      bool interrupted = InterruptGuard::interrupted();
+      bool due = seconds_since(saved) > job.seconds_between_states;
+      if (job.group) std::tie(interrupted, due) = any_of(*job.group, interrupted, due);
+      if (interrupted || due) save();
+      if (interrupted) {
         return {{"interrupted", true},
                 {"done", state.group * samples + state.sample},
                 {"total", samples * static_cast<int64_t>(groups.size())}};
       }
-      if (seconds_since(saved) > job.seconds_between_states) save();
     }
     if (job.group) group.sum_over(*job.group);
     if (writes)
       MomentsFile::write(part_file(job.output, g), vlm.fingerprint(), facts, group.moments());
     state.sample = 0;
     state.group = static_cast<int64_t>(g) + 1;
-    if (state.group < static_cast<int64_t>(groups.size())) state.save(state_file(job));
+    if (state.group < static_cast<int64_t>(groups.size())) save_state(state, job);
   }
+  if (job.group) remove_state(job.output, job.group->rank());
   if (!writes) return {{"interrupted", false}};
   write_output(vlm, job, groups.size(), facts);
   remove_leftovers(job.output);

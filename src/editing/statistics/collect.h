@@ -23,7 +23,7 @@ struct CollectMomentsJob {
   double seconds_between_states = 300;
   ActivationStore* store = nullptr;  // for features of pictures
   // Processes that share the batches of samples; null: this one alone. Rank 0 writes OUTPUT, and the
-  // others keep a state of their own (OUTPUT.state.1, ...). The sums differ from those of one process
+  // others keep a state of their own (OUTPUT.state.1, ...). All must have the same arguments. The sums differ from those of one process
   // in rounding.
   ProcessGroup* group = nullptr;
 };
@@ -41,7 +41,8 @@ struct CollectMomentsJob {
 // picture, or if OUTPUT.state is of another run.
 nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job);
 
-// Removes OUTPUT, and what an interrupted collection left beside it.
-void discard_moments(const std::string& output);
+// Removes OUTPUT, and what an interrupted collection left beside it; in ranks other than 0, only the
+// state of this process, which may be on another machine.
+void discard_moments(const std::string& output, int rank = 0);
 
 }  // namespace emend

@@ -12,6 +12,7 @@
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/log.h"
+#include "io/processes/same_run.h"
 #include "io/progress.h"
 #include "io/runtime.h"
 #include "models/core/precision.h"
@@ -160,6 +161,17 @@ void check_group(const TrainableEditor& trainable, const ProcessGroup& group) {
                             (batch / group.size() + 1) * group.size()));
 }
 
+// What must be the same in all processes of a training, which has made some steps.
+nlohmann::json shared_part(const EditorCheckpoint& file, int64_t steps) {
+  nlohmann::json run = {{"editor", file.editor},
+                        {"model", file.base},
+                        {"settings", file.settings},
+                        {"steps made before", steps}};
+  for (const char* field : {"suite", "protocol", "bos", "seed", "from"})
+    if (file.training.contains(field)) run[field] = file.training.at(field);
+  return run;
+}
+
 void check(const TrainableEditor& trainable, const TrainJob& job) {
   if (job.group) check_group(trainable, *job.group);
   const auto validation = trainable.training().validation;
@@ -274,6 +286,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     save_checkpoint(state_file, state);
   };
 
+  if (job.group) check_same_run(*job.group, shared_part(file, trainer.steps()));
   const Validation validation(vlm, trainable, job);
   const auto held_out = settings.validation + trainable.calibration_records();
   collect(trainable, job);

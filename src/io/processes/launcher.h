@@ -14,6 +14,7 @@ struct ProcessPlace {
   int local_size = 1;  // number of processes on this machine, if the launcher reports it, or 1
   std::string address;  // of rank 0
   uint16_t port = 29500;
+  int cores = 0;  // that the launcher has reserved for this process; 0: it does not tell
 };
 
 // Reads an environment variable; null if it is not set.
@@ -23,9 +24,10 @@ using Environment = std::function<const char*(const char*)>;
 //   torchrun              RANK, WORLD_SIZE, LOCAL_WORLD_SIZE
 //   Open MPI              OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE, OMPI_COMM_WORLD_LOCAL_SIZE
 //   MPICH and Intel MPI   PMI_RANK, PMI_SIZE, MPI_LOCALNRANKS
-//   Slurm's srun          SLURM_PROCID, SLURM_NTASKS; only in a job step (SLURM_STEP_ID)
+//   Slurm's srun          SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_STEP_TASKS_PER_NODE
 // and MASTER_ADDR and MASTER_PORT; the port after it if torchrun listens there itself
-// (TORCHELASTIC_USE_AGENT_STORE). Without MASTER_ADDR, all processes must be on this machine.
+// (TORCHELASTIC_USE_AGENT_STORE). Without MASTER_ADDR, the address is the first host of
+// SLURM_STEP_NODELIST, or all processes must be on this machine.
 // None: no launcher, or one process. Throws emend::Error if the values contradict each other.
 std::optional<ProcessPlace> launched_place(const Environment& environment);
 std::optional<ProcessPlace> launched_place();  // of this process's environment

@@ -125,6 +125,9 @@ ProcessTeam join_processes(int processes) {
   return team;
 }
 
-int threads_of_process(int processes) { return std::max(1, available_cores() / processes); }
+int threads_of_process(const ProcessPlace& place) {
+  const int cores = available_cores();
+  return place.cores > 0 ? std::min(place.cores, cores) : std::max(1, cores / place.local_size);
+}
 
 }  // namespace emend

@@ -36,7 +36,8 @@ struct ProcessTeam {
 // there is neither. Throws emend::Error if both are asked for.
 ProcessTeam join_processes(int processes);
 
-// The number of threads of one of `processes` processes on this machine, at least 1.
-int threads_of_process(int processes);
+// The number of threads of the process: the cores that its launcher has reserved for it, or an
+// equal part of those of this machine; at least 1.
+int threads_of_process(const ProcessPlace& place);
 
 }  // namespace emend

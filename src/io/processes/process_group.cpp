@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <map>
@@ -10,11 +11,11 @@
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#if EMEND_GLOO
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#endif
 
 #include "io/error.h"
+#include "io/log.h"
+#include "io/processes/gloo_device.h"
+#include "io/processes/network.h"
 
 // The log level of glog, which LibTorch may use; it has no header of LibTorch's.
 namespace fLI {
@@ -28,12 +29,23 @@ using GroupClock = std::chrono::steady_clock;
 constexpr auto kBetweenReports = std::chrono::seconds(1);
 constexpr auto kSilence = std::chrono::seconds(10);
 constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
+// After this time, a call to a machine that does not answer fails.
+constexpr auto kUnreachable = std::chrono::seconds(30);
+constexpr auto kShortestAttempt = std::chrono::seconds(1);
+constexpr auto kLongestAttempt = std::chrono::seconds(10);
+// Processes may reach a sum at different times, because a machine may be slower than another one.
+constexpr auto kSlowestSum = std::chrono::hours(2);
+constexpr const char* kSize = "size";
 
 // The first line of an exception of LibTorch.
 std::string cause_of(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
   std::string what = torch_error ? torch_error->what_without_backtrace() : error.what();
   return what.substr(0, what.find('\n'));
+}
+
+std::chrono::seconds unreachable(ProcessGroup::Milliseconds timeout) {
+  return std::min(kUnreachable, std::chrono::ceil<std::chrono::seconds>(timeout));
 }
 
 std::string failure_key(int rank) { return fmt::format("failure/{}", rank); }
@@ -60,44 +72,81 @@ struct ProcessGroup::State {
   std::condition_variable end;
   bool ended = false;
   std::thread reporter;
+  std::atomic<bool> lost = false;  // whether rank 0 no longer answers
+
+  // Calls the store; an exception becomes an error with rank and cause. After it, other calls fail
+  // at once, because each of them would wait for the unreachable machine again.
+  template <class F>
+  auto call(const ProcessPlace& place, F&& act) {
+    std::string cause = "an earlier call failed";
+    try {
+      if (!lost) return act();
+    } catch (const std::exception& error) {
+      cause = cause_of(error);
+      lost = true;
+    }
+    throw Error("io::process_group",
+                fmt::format("rank {}: rank 0 at {}:{} no longer answers: {}", place.rank,
+                            place.address, place.port, cause),
+                "look for the error of rank 0, and start the run again to resume it");
+  }
 };
 
 namespace {
 
-c10::intrusive_ptr<c10d::TCPStore> open_store(const ProcessPlace& place,
-                                              ProcessGroup::Milliseconds timeout) {
+c10::intrusive_ptr<c10d::TCPStore> connect(const ProcessPlace& place,
+                                           ProcessGroup::Milliseconds timeout) {
   c10d::TCPStoreOptions options;
   options.port = place.port;
   options.isServer = place.rank == 0;
   options.waitWorkers = false;
   options.timeout = timeout;
-  // c10d logs the attempts that fail, but the error below is enough.
-  if (&fLI::FLAGS_minloglevel) fLI::FLAGS_minloglevel = 3;
-  try {
-    return c10::make_intrusive<c10d::TCPStore>(place.address, options);
-  } catch (const std::exception& error) {
-    const auto where = fmt::format("{}:{}", place.address, place.port);
-    if (options.isServer)
-      throw Error("io::process_group",
-                  fmt::format("rank 0 cannot listen at {}: {}", where, cause_of(error)),
-                  "the port may be in use; set MASTER_PORT to another one");
-    throw Error("io::process_group",
-                fmt::format("rank {} cannot reach rank 0 at {}: {}", place.rank, where,
-                            cause_of(error)),
-                "check MASTER_ADDR and MASTER_PORT, and that rank 0 was started");
-  }
+  return c10::make_intrusive<c10d::TCPStore>(place.address, options);
 }
 
-// Calls the store; an exception becomes an error with rank and cause.
-template <class F>
-auto call(const ProcessPlace& place, F&& act) {
-  try {
-    return act();
-  } catch (const std::exception& error) {
+[[noreturn]] void cannot_listen(const ProcessPlace& place, const std::string& cause) {
+  const auto where = fmt::format("{}:{}", place.address, place.port);
+  if (cause.find("ddress already in use") != cause.npos)
     throw Error("io::process_group",
-                fmt::format("rank {}: rank 0 at {}:{} no longer answers: {}", place.rank,
-                            place.address, place.port, cause_of(error)),
-                "look for the error of rank 0, and start the run again to resume it");
+                fmt::format("rank 0 cannot listen at {}: another program uses the port", where),
+                "set MASTER_PORT to another number, such as 29700, for all processes");
+  throw Error("io::process_group", fmt::format("rank 0 cannot listen at {}: {}", where, cause),
+              "MASTER_ADDR must be an address of rank 0's machine, and MASTER_PORT a free port");
+}
+
+c10::intrusive_ptr<c10d::TCPStore> open_store(const ProcessPlace& place,
+                                              ProcessGroup::Milliseconds timeout) {
+  // c10d logs the attempts that fail, but the messages below are enough.
+  if (&fLI::FLAGS_minloglevel) fLI::FLAGS_minloglevel = 3;
+  const auto end = GroupClock::now() + timeout;
+  for (bool told = false;; told = true) {
+    std::string cause;
+    const auto left =
+        std::chrono::duration_cast<ProcessGroup::Milliseconds>(end - GroupClock::now());
+    try {
+      if (place.port != 0) route_to(place.address, place.port);
+      // c10d counts whole seconds.
+      auto store = connect(place, std::clamp<ProcessGroup::Milliseconds>(left, kShortestAttempt,
+                                                                         kLongestAttempt));
+      store->setTimeout(unreachable(timeout));  // of each call
+      return store;
+    } catch (const Error& error) {  // the name of a machine may become known when it starts
+      if (place.rank == 0) throw;
+      cause = error.what();
+    } catch (const std::exception& error) {
+      cause = cause_of(error);
+      if (place.rank == 0) cannot_listen(place, cause);
+    }
+    const auto where = fmt::format("{}:{}", place.address, place.port);
+    if (GroupClock::now() + kBetweenLooks >= end)
+      throw Error("io::process_group",
+                  fmt::format("rank {} cannot reach rank 0 at {}: {}", place.rank, where, cause),
+                  "check MASTER_ADDR and MASTER_PORT, and that rank 0 was started");
+    if (!told)
+      logger().warn("rank {} cannot reach rank 0 at {} yet, and tries again for {} s", place.rank,
+                    where, std::chrono::duration_cast<std::chrono::seconds>(left).count());
+    std::this_thread::sleep_for(
+        std::min<ProcessGroup::Milliseconds>(kBetweenReports, std::max(left / 10, kBetweenLooks)));
   }
 }
 
@@ -108,23 +157,42 @@ ProcessGroup::ProcessGroup(ProcessPlace place, Milliseconds timeout)
   state_->timeout = timeout;
   state_->store = open_store(place_, timeout);
   place_.port = state_->store->getPort();
+  limit_silence(unreachable(timeout), place_.port);
+  check_place();
   add(alive_key(rank()), 1);
   state_->reporter = std::thread([this] {
     std::unique_lock lock(state_->mutex);
     while (!state_->end.wait_for(lock, kBetweenReports, [&] { return state_->ended; })) {
       lock.unlock();
       try {
-        state_->store->add(alive_key(rank()), 1);
-      } catch (const std::exception&) {  // the next call of the main thread reports it
+        add(alive_key(rank()), 1);
+      } catch (const Error&) {  // the next call of the main thread reports it
+        return;
       }
       lock.lock();
     }
   });
 }
 
+// Another run may use the same port.
+void ProcessGroup::check_place() {
+  const auto refuse = [&](const std::string& what) {
+    throw Error("io::process_group",
+                fmt::format("{}, so another run uses {}:{}", what, place_.address, place_.port),
+                "set MASTER_PORT to another number, such as 29700, for all processes of this run");
+  };
+  if (rank() == 0) set(kSize, std::to_string(size()));
+  const auto its = wait(kSize, 0);
+  if (its != std::to_string(size()))
+    refuse(fmt::format("rank {} belongs to a run of {} processes, but rank 0 to one of {}", rank(),
+                       size(), its));
+  if (add(fmt::format("joined/{}", rank()), 1) > 1)
+    refuse(fmt::format("a process has already joined as rank {}", rank()));
+}
+
 ProcessGroup::~ProcessGroup() {
   try {
-    if (rank() != 0) state_->store->add(left_key(rank()), 1);
+    if (rank() != 0) add(left_key(rank()), 1);
     // The store stays open for the others. A process that never came is not waited for as long.
     const auto late = GroupClock::now() + kSilence;
     const auto came = [&](int other) { return state_->signs[other].reports > 0; };
@@ -142,18 +210,18 @@ ProcessGroup::~ProcessGroup() {
 }
 
 int64_t ProcessGroup::add(const std::string& key, int64_t amount) {
-  return call(place_, [&] { return state_->store->add(key, amount); });
+  return state_->call(place_, [&] { return state_->store->add(key, amount); });
 }
 
 void ProcessGroup::set(const std::string& key, const std::string& value) {
-  call(place_, [&] {
+  state_->call(place_, [&] {
     state_->store->set(key, std::vector<uint8_t>(value.begin(), value.end()));
     return 0;
   });
 }
 
 std::optional<std::string> ProcessGroup::get(const std::string& key) {
-  return call(place_, [&]() -> std::optional<std::string> {
+  return state_->call(place_, [&]() -> std::optional<std::string> {
     if (!state_->store->check({key})) return std::nullopt;
     const auto bytes = state_->store->get(key);
     return std::string(bytes.begin(), bytes.end());
@@ -161,7 +229,7 @@ std::optional<std::string> ProcessGroup::get(const std::string& key) {
 }
 
 void ProcessGroup::erase(const std::string& key) {
-  call(place_, [&] { return state_->store->deleteKey(key); });
+  state_->call(place_, [&] { return state_->store->deleteKey(key); });
 }
 
 std::string ProcessGroup::wait(const std::string& key, int rank) {
@@ -169,7 +237,8 @@ std::string ProcessGroup::wait(const std::string& key, int rank) {
     if (auto value = get(key)) return *value;
     if (auto reason = failure(rank))
       throw Error("io::process_group", fmt::format("rank {}: {}", rank, *reason),
-                  "correct this and start the run again");
+                  reason->find("Hint: ") == reason->npos ? "correct this and start the run again"
+                                                         : "");
     if (!alive(rank))
       throw Error("io::process_group", fmt::format("rank {} ended without a message", rank),
                   "look for its output, and start the run again to resume it");
@@ -201,15 +270,18 @@ void ProcessGroup::sum(const std::vector<at::Tensor>& tensors) {
 #if EMEND_GLOO
   try {
     if (!state_->gloo) {
-      auto options = c10d::ProcessGroupGloo::Options::create(state_->timeout);
-      options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
+      auto options = c10d::ProcessGroupGloo::Options::create(kSlowestSum);
+      options->devices.push_back(gloo_device(*this));
       state_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(
           c10::make_intrusive<c10d::PrefixStore>("gloo", state_->store), rank(), size(), options);
+      limit_silence(unreachable(state_->timeout), place_.port);
     }
     for (const auto& tensor : tensors) {
       std::vector<at::Tensor> one = {tensor};
       state_->gloo->allreduce(one)->wait();
     }
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& error) {
     throw Error("io::process_group",
                 fmt::format("rank {}: a sum over the processes failed: {}", rank(),

@@ -19,13 +19,15 @@ namespace emend {
 //   ProcessGroup group(*launched_place());
 //   const auto task = group.add("tasks", 1);  // another number in each call of any process
 //
-// All functions throw emend::Error, with rank and cause, if rank 0 no longer answers.
+// All functions throw emend::Error, with rank and cause, if rank 0 no longer answers, or if its
+// machine has been unreachable for 30 seconds.
 class ProcessGroup {
  public:
   using Milliseconds = std::chrono::milliseconds;
 
   // Rank 0 listens at the port of `place`, or at a free one if it is 0; the others connect to it
-  // within `timeout`. Throws emend::Error if the port is in use or rank 0 cannot be reached.
+  // within `timeout`. Throws emend::Error if the port is in use, rank 0 cannot be reached, or the
+  // processes of another run use the port.
   explicit ProcessGroup(ProcessPlace place, Milliseconds timeout = std::chrono::minutes(5));
   ProcessGroup(const ProcessGroup&) = delete;
   ProcessGroup& operator=(const ProcessGroup&) = delete;
@@ -64,6 +66,8 @@ class ProcessGroup {
 
  private:
   struct State;
+
+  void check_place();
 
   ProcessPlace place_;
   std::unique_ptr<State> state_;

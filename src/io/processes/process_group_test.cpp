@@ -7,6 +7,7 @@
 #include <functional>
 #include <thread>
 
+#include "io/processes/testing/silent_server.h"
 #include "io/testing.h"
 
 namespace emend {
@@ -72,6 +73,34 @@ TEST(ProcessGroup, RefusesAPortInUse) {
   ProcessGroup group(place(0, 1, 0));
   EXPECT_THAT(error_of([&] { ProcessGroup(place(0, 1, group.place().port)); }),
               HasSubstr("rank 0 cannot listen at 127.0.0.1:"));
+}
+
+TEST(ProcessGroup, RefusesProcessesOfAnotherRun) {
+  in_group(2, [&](ProcessGroup& group) {
+    if (group.rank() == 0) return;
+    const auto port = group.place().port;
+    EXPECT_THAT(error_of([&] { ProcessGroup(place(1, 3, port)); }),
+                HasSubstr("rank 1 belongs to a run of 3 processes, but rank 0 to one of 2, so "
+                          "another run uses 127.0.0.1:"));
+    EXPECT_THAT(error_of([&] { ProcessGroup(place(1, 2, port)); }),
+                HasSubstr("a process has already joined as rank 1"));
+  });
+}
+
+TEST(ProcessGroup, DoesNotWaitForASilentServer) {
+  const SilentServer server;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto message = error_of(
+      [&] { ProcessGroup(place(1, 2, server.port()), std::chrono::milliseconds(900)); });
+  EXPECT_THAT(message, HasSubstr("rank 1: rank 0 at 127.0.0.1:"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+}
+
+TEST(ProcessGroup, RefusesAnUnknownHost) {
+  auto unknown = place(0, 2, 29500);
+  unknown.address = "no such host";
+  EXPECT_THAT(error_of([&] { ProcessGroup group(unknown); }),
+              HasSubstr("the host name 'no such host' cannot be resolved"));
 }
 
 TEST(ProcessGroup, ReportsAnUnreachableRank0) {

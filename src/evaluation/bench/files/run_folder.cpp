@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "editing/targets/target_modules.h"
@@ -26,11 +25,6 @@ const std::vector<std::string> kFiles = {
     "report.html",  "table.md",     "table.csv",  "table_wide.csv", "table.tex",
     "results.json", "pictures",     "patches",    "edits",          "samples.jsonl",
     "timings.jsonl", "exam.jsonl",  "traces.jsonl", "trace.json",   "trace.html",  "run.json"};
-
-std::string short_text(const nlohmann::json& value) {
-  auto text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return text.size() > 80 ? text.substr(0, 77) + "..." : text;
-}
 
 // Removes the outcomes of protocol choices that depend on the model.
 void drop_outcomes(nlohmann::json& holder) {
@@ -57,10 +51,6 @@ nlohmann::json with_canonical_modules(nlohmann::json run) {
       editor[where] = canonical_module(editor.at(where).get<std::string>());
   }
   return run;
-}
-
-std::string text_at(const nlohmann::json& value, const nlohmann::json::json_pointer& where) {
-  return value.contains(where) ? short_text(value.at(where)) : "nothing";
 }
 
 }  // namespace
@@ -96,22 +86,15 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
   compare(run, theirs);
 }
 
-std::optional<RunDifference> first_difference(const nlohmann::json& ours,
-                                              const nlohmann::json& theirs) {
+std::optional<JsonDifference> first_difference(const nlohmann::json& ours,
+                                               const nlohmann::json& theirs) {
   auto expected = with_canonical_modules(ours);
   expected["format"] = kFormat;
   expected["version"] = 1;
-  for (const auto& step : nlohmann::json::diff(with_canonical_modules(theirs), expected)) {
-    auto path = step.at("path").get<std::string>();
-    if (path == "/config/model/folder") continue;
-    // JSON Patch names an element that is added at the end of an array "-".
-    if (path.size() > 2 && path.substr(path.size() - 2) == "/-") path.resize(path.size() - 2);
-    nlohmann::json::json_pointer where(path);
-    auto name = path.substr(1);
-    std::replace(name.begin(), name.end(), '/', '.');
-    return RunDifference{name, text_at(expected, where), text_at(theirs, where)};
-  }
-  return std::nullopt;
+  auto found =
+      first_json_difference(expected, with_canonical_modules(theirs), "config.model.folder");
+  if (found) found->theirs = json_text_at(theirs, found->where);
+  return found;
 }
 
 void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs) const {

@@ -5,15 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "io/json/json_difference.h"
+
 namespace emend {
 
-// The first field in which two versions of run.json differ, with the texts of its values.
-struct RunDifference {
-  std::string field, ours, theirs;
-};
-// None: they are equal, apart from the path of the model and aliases of modules.
-std::optional<RunDifference> first_difference(const nlohmann::json& ours,
-                                              const nlohmann::json& theirs);
+// The first field in which two versions of run.json differ. None: they are equal, apart from the
+// path of the model and aliases of modules.
+std::optional<JsonDifference> first_difference(const nlohmann::json& ours,
+                                               const nlohmann::json& theirs);
 
 // The folder of a run. Its run.json, {"config": {...}, "editors": [...]}, contains everything that
 // the run depends on. A run is resumed only if its run.json is equal, where aliases of a module
