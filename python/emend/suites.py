@@ -27,7 +27,7 @@ def _suite_options(
     grid: bool,
     missing_images: str,
 ) -> Dict[str, Any]:
-    if suite not in _native.suites():
+    if any(name not in _native.suites() for name in suite.split(",")):
         raise Error(f"unknown suite '{suite}'. Hint: use one of {', '.join(_native.suites())}")
     return {
         "suite": suite,

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "io/comma_list.h"
 #include "text/chat_template.h"
 
 namespace emend::cli {
@@ -74,11 +75,11 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
 CLI::Validator list_of(const std::vector<std::string>& words) {
   const auto check = one_of(words);
   return {[check](std::string& text) {
-            for (size_t begin = 0; begin <= text.size();) {
-              const auto end = std::min(text.find(',', begin), text.size());
-              auto word = text.substr(begin, end - begin);
+            const auto items = comma_list(text);
+            for (auto word : items) {
               if (auto problem = check(word); !problem.empty()) return problem;
-              begin = end + 1;
+              if (std::count(items.begin(), items.end(), word) > 1)
+                return fmt::format("must not have '{}' twice", word);
             }
             return std::string();
           },

@@ -7,6 +7,7 @@
 #include "editing/editors/editors.h"
 #include "editing/targets/target_modules.h"
 #include "io/blank.h"
+#include "io/comma_list.h"
 #include "io/error.h"
 
 namespace emend {
@@ -102,10 +103,8 @@ EditorSpec parse_editor(const std::string& label) {
 
 std::vector<EditorSpec> parse_editors(const std::string& list) {
   std::vector<EditorSpec> specs;
-  for (size_t begin = 0; begin <= list.size();) {
-    auto end = std::min(list.find(',', begin), list.size());
-    auto spec = parse_editor(trimmed(list.substr(begin, end - begin), " \t"));
-    begin = end + 1;
+  for (const auto& name : comma_list(list)) {
+    auto spec = parse_editor(trimmed(name, " \t"));
     for (const auto& other : specs)
       if (canonical_label(other.label) == canonical_label(spec.label))
         throw Error("editing::registry",

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
+#include "io/comma_list.h"
 #include "io/error.h"
 
 namespace emend {
@@ -12,25 +14,36 @@ namespace {
 
 constexpr const char* kJoinedPlace = "suites::joined";
 
-std::vector<std::string> items_of(const std::string& list) {
-  std::vector<std::string> items;
-  for (size_t begin = 0; begin <= list.size();) {
-    const auto end = std::min(list.find(',', begin), list.size());
-    items.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return items;
-}
-
 // The path of each suite.
 std::vector<std::string> paths_of(const char* option, const std::string& list, size_t suites) {
-  auto paths = items_of(list);
+  auto paths = comma_list(list);
+  std::error_code error;
+  if (paths.size() == 1 && std::filesystem::is_regular_file(paths.front(), error))
+    throw Error(kJoinedPlace, fmt::format("'{}' is one file for {} suites", list, suites),
+                "give the folder of the dataset, or one file for each suite, separated by commas");
   if (paths.size() == 1) paths.resize(suites, paths.front());
   if (paths.size() != suites)
     throw Error(kJoinedPlace,
                 fmt::format("{} has {} paths for {} suites", option, paths.size(), suites),
                 "give one path for each suite, in the same order, or one path for all");
   return paths;
+}
+
+void add_counts(nlohmann::json& sums, const nlohmann::json& more) {
+  for (const auto& [name, count] : more.items())
+    sums[name] = sums.value(name, size_t{0}) + count.get<size_t>();
+}
+
+// Suite::metadata: the missing images of one more suite.
+void add_missing(nlohmann::json& all, const nlohmann::json& more) {
+  if (all.is_null()) {
+    all = more;
+    return;
+  }
+  for (const char* count : {"records", "files"})
+    all[count] = all.at(count).get<size_t>() + more.at(count).get<size_t>();
+  all["first"].insert(all["first"].end(), more.at("first").begin(), more.at("first").end());
+  if (more.contains("dropped_probes")) add_counts(all["dropped_probes"], more["dropped_probes"]);
 }
 
 class JoinedSuite : public Suite {
@@ -61,29 +74,26 @@ class JoinedSuite : public Suite {
   bool completions() const override { return suites_.front()->completions(); }
 
   nlohmann::json metadata() const override {
-    nlohmann::json all = nlohmann::json::array(), filtered = nlohmann::json::object();
-    auto first = nlohmann::json::array();
+    nlohmann::json all = nlohmann::json::array(), filtered = nlohmann::json::object(), missing;
     std::string names;
-    size_t read = 0, records = 0, files = 0;
-    for (const auto& suite : suites_) {
-      const auto one = suite->metadata();
+    size_t read = 0;
+    for (size_t suite = 0; suite < suites_.size(); ++suite) {
+      auto one = suites_[suite]->metadata();
+      // `limit` may leave out some of its records.
+      one["kept"] = std::count_if(order_.begin(), order_.end(),
+                                  [&](const Place& place) { return place.first == suite; });
       names += (names.empty() ? "" : ",") + one.at("name").get<std::string>();
       read += one.at("read").get<size_t>();
-      for (const auto& [reason, count] : one.at("filtered").items())
-        filtered[reason] = filtered.value(reason, size_t{0}) + count.get<size_t>();
-      const auto& missing = one.at("missing_images");
-      records += missing.at("records").get<size_t>();
-      files += missing.at("files").get<size_t>();
-      first.insert(first.end(), missing.at("first").begin(), missing.at("first").end());
+      add_counts(filtered, one.at("filtered"));
+      add_missing(missing, one.at("missing_images"));
       all.push_back(one);
     }
-    nlohmann::json joined = {
-        {"name", names},
-        {"read", read},
-        {"filtered", filtered},
-        {"missing_images", {{"records", records}, {"files", files}, {"first", first}}},
-        {"kept", order_.size()},
-        {"suites", all}};
+    nlohmann::json joined = {{"name", names},
+                             {"read", read},
+                             {"filtered", filtered},
+                             {"missing_images", missing},
+                             {"kept", order_.size()},
+                             {"suites", all}};
     for (const char* option : {"split", "grid"})
       if (all[0].contains(option)) joined[option] = all[0][option];
     return joined;
@@ -96,31 +106,22 @@ class JoinedSuite : public Suite {
   std::vector<Place> order_;
 };
 
-void check(const std::vector<std::string>& names,
-           const std::vector<std::unique_ptr<Suite>>& suites) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (std::count(names.begin(), names.end(), names[i]) > 1)
-      throw Error(kJoinedPlace, fmt::format("the suite '{}' is named twice", names[i]),
+void check(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    if (std::count(names.begin(), names.end(), name) > 1)
+      throw Error(kJoinedPlace, fmt::format("the suite '{}' is named twice", name),
                   "name each suite once");
-    if (suites[i]->records_together() > 1)
-      throw Error(kJoinedPlace,
-                  fmt::format("pairs of edits of '{}' must be in place together", names[i]),
-                  "use this suite alone, or another --form");
-    if (suites[i]->completions() != suites[0]->completions())
-      throw Error(kJoinedPlace,
-                  fmt::format("only one of '{}' and '{}' has texts to complete instead of "
-                              "questions, and they cannot share a template",
-                              names[0], names[i]),
-                  "use them in separate runs");
+    if (name == "scenes")
+      throw Error(kJoinedPlace, "scenes is generated and cannot be mixed with other suites",
+                  "use it alone, for example with --form both");
   }
 }
 
 }  // namespace
 
-std::vector<std::string> suites_in(const std::string& list) { return items_of(list); }
-
 std::unique_ptr<Suite> open_joined(const std::vector<std::string>& names,
                                    const SuiteOptions& options) {
+  check(names);
   const auto data = paths_of("--data", options.data, names.size());
   const auto images = paths_of("--images", options.images, names.size());
   const auto rephrase_images =
@@ -131,11 +132,14 @@ std::unique_ptr<Suite> open_joined(const std::vector<std::string>& names,
     own.data = data[i];
     own.images = images[i];
     own.rephrase_images = rephrase_images[i];
-    // Scenes is generated and reads no files.
-    if (names[i] == "scenes") own.data = own.images = own.rephrase_images = "";
     suites.push_back(open_suite(names[i], own));
+    if (suites[i]->completions() != suites[0]->completions())
+      throw Error(kJoinedPlace,
+                  fmt::format("only one of '{}' and '{}' has texts to complete instead of "
+                              "questions, and they cannot share a template",
+                              names[0], names[i]),
+                  "use them in separate runs");
   }
-  check(names, suites);
   return std::make_unique<JoinedSuite>(std::move(suites), options.limit);
 }
 

@@ -78,6 +78,11 @@ TEST_F(JoinedSuiteTest, AddsTheMetadataUp) {
   EXPECT_EQ(facts.at("filtered"), (json{{"empty alt", 1}}));
   ASSERT_EQ(facts.at("suites").size(), 2u);
   EXPECT_EQ(facts.at("suites").at(1), open_suite("e-ic", options_)->metadata());
+  EXPECT_EQ(facts.at("missing_images").at("policy"), "refuse");
+  options_.limit = 3;
+  const auto limited = open_suite("e-vqa,e-ic", options_)->metadata();
+  EXPECT_EQ(limited.at("suites").at(0).at("kept"), 2);
+  EXPECT_EQ(limited.at("suites").at(1).at("kept"), 1);
   EXPECT_EQ(suite_title("e-vqa,e-ic"), "E-VQA and E-IC");
 }
 
@@ -99,8 +104,9 @@ TEST_F(JoinedSuiteTest, RefusesSuitesThatDoNotFitTogether) {
              "locality_prompt": "Bergen is in", "locality_ground_truth": "Norway"}])";
   options_.data = folder_.path() + "," + folder_.file("facts.json");
   EXPECT_THAT(error("e-vqa,counterfact"), HasSubstr("cannot share a template"));
-  options_.form = "composition";
-  EXPECT_THAT(error("e-vqa,scenes"), HasSubstr("must be in place together"));
+  EXPECT_THAT(error("e-vqa,scenes"), HasSubstr("scenes is generated"));
+  options_.data = folder_.file("facts.json");
+  EXPECT_THAT(error("e-vqa,e-ic"), HasSubstr("is one file for 2 suites"));
 }
 
 }  // namespace

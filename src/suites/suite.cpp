@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "io/comma_list.h"
 #include "io/error.h"
 #include "suites/facts/counterfact.h"
 #include "suites/joined_suite.h"
@@ -51,7 +52,7 @@ std::vector<std::string> suite_names() {
 
 std::string suite_title(const std::string& name) {
   std::string title;
-  for (const auto& one : suites_in(name)) {
+  for (const auto& one : comma_list(name)) {
     const auto* info = find_suite(one);
     title += (title.empty() ? "" : " and ") + (info ? info->title : one);
   }
@@ -59,7 +60,7 @@ std::string suite_title(const std::string& name) {
 }
 
 std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& options) {
-  if (const auto names = suites_in(name); names.size() > 1) return open_joined(names, options);
+  if (const auto names = comma_list(name); names.size() > 1) return open_joined(names, options);
   if (const auto* info = find_suite(name)) return info->open(options);
   throw Error("suites::suite", fmt::format("unknown suite '{}'", name),
               fmt::format("use one of: {}", fmt::join(suite_names(), ", ")));

@@ -12,6 +12,7 @@
 #include "editing/settings/sweep.h"
 #include "evaluation/bench/runner.h"
 #include "evaluation/report/report.h"
+#include "io/comma_list.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
@@ -39,12 +40,8 @@ struct BenchArguments {
 // Removes `base` from the list: the unedited model is always measured.
 std::string without_base(const std::string& list) {
   std::string kept;
-  for (size_t begin = 0; begin <= list.size();) {
-    auto end = std::min(list.find(',', begin), list.size());
-    auto name = list.substr(begin, end - begin);
-    begin = end + 1;
+  for (const auto& name : comma_list(list))
     if (name != "base") kept += (kept.empty() ? "" : ",") + name;
-  }
   return kept;
 }
 

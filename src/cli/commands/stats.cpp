@@ -142,7 +142,8 @@ void add_sample_options(CLI::App& command, StatsArguments& arguments) {
   suite.split = "train";
   auto* name = command
                    .add_option("--suite", arguments.suite,
-                               "take questions with pictures and answers from this suite")
+                               "take questions with pictures and answers from this suite; several, "
+                               "separated by commas, are mixed evenly")
                    ->check(list_of(suite_names()));
   command.add_option("--text", arguments.text, "take texts from this file, one for each line")
       ->excludes(name);

@@ -204,8 +204,8 @@ void add_trace_suite(CLI::App& command, TraceArguments& arguments,
   auto& suite = arguments.suite_options;
   auto* name = command
                    .add_option("--suite", arguments.suite,
-                               "trace the records of a suite that the model answers rightly, and "
-                               "average")
+                               "trace the records of a suite (or of several, separated by commas) "
+                               "that the model answers rightly, and average")
                    ->check(list_of(suite_names()));
   for (auto* option : single) option->excludes(name);
   command

@@ -64,7 +64,7 @@ TEST_P(EditorsTest, PatchChangesTheModelAndRemovingItRestoresAllBits) {
   EXPECT_EQ(patch.base, vlm_->fingerprint());
   EXPECT_EQ(patch.id, patch_id(patch));
   auto settings = editor()->settings();
-  // A patch names the value that -1 takes from the checkpoint.
+  // A patch names the value that a negative one takes from the checkpoint.
   if (settings.contains("answer_weight")) settings["answer_weight"] = 4.0;
   EXPECT_EQ(patch.settings, settings);
   EXPECT_EQ(patch.request["target"], " cat");

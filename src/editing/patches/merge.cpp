@@ -124,8 +124,9 @@ Patch MergedPatch::with_deltas(std::vector<SiteDelta> deltas) const {
   const auto& memories = merged_.memories();
   if (memories.size() > 1)
     refuse("the memories of the patches have different networks or settings");
-  result.settings = settings_.size() == 1 ? settings_.front() : json(settings_);
-  if (!memories.empty()) {
+  if (memories.empty()) {
+    result.settings = settings_.size() == 1 ? settings_.front() : json(settings_);
+  } else {
     result.settings = memories.front().settings;
     result.memory = memories.front().memory;
     result.memory.growing = false;

@@ -13,7 +13,8 @@ bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string
   });
 }
 
-// The settings with the defaults of those that they lack, which patches of earlier versions may.
+// The settings with the defaults of those that they lack, which patches of earlier versions may. So
+// the default of a new setting must be the earlier behavior.
 nlohmann::json completed(nlohmann::json given, const std::vector<SettingInfo>& known) {
   if (!given.is_object()) return given;
   for (const auto& setting : known)

@@ -23,8 +23,8 @@ struct CollectMomentsJob {
   double seconds_between_states = 300;
   ActivationStore* store = nullptr;  // for features of pictures
   // Processes that share the batches of samples; null: this one alone. Rank 0 writes OUTPUT, and the
-  // others keep a state of their own (OUTPUT.state.1, ...). All must have the same arguments. The sums differ from those of one process
-  // in rounding.
+  // others keep a state of their own (OUTPUT.state.1, ...). All must have the same arguments. The
+  // sums differ from those of one process in rounding.
   ProcessGroup* group = nullptr;
 };
 
@@ -41,8 +41,8 @@ struct CollectMomentsJob {
 // picture, or if OUTPUT.state is of another run.
 nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job);
 
-// Removes OUTPUT, and what an interrupted collection left beside it; in ranks other than 0, only the
-// state of this process, which may be on another machine.
+// Removes OUTPUT, and what an interrupted collection left beside it; in ranks other than 0, only
+// the state of this process, which may be on another machine.
 void discard_moments(const std::string& output, int rank = 0);
 
 }  // namespace emend

@@ -18,8 +18,8 @@ constexpr const char* kCheckpointFormat = "emend-editor";
 // Format 2 has a checksum. Format 1 can also be read.
 constexpr const char* kCheckpointVersion = "2";
 constexpr const char* kWithoutChecksum = "1";
-// Tensors whose names begin with this are measurements, which stay float32.
-constexpr const char* kMeasurements = "calibration";
+// Tensors whose names begin with this stay float32: keys of calibration questions.
+constexpr const char* kFloat32Prefix = "calibration";
 
 [[noreturn]] void reject_checkpoint(const std::string& path, const std::string& what) {
   throw Error("editing::checkpoint", fmt::format("'{}' {}", path, what),
@@ -78,7 +78,7 @@ void save_checkpoint(const std::string& path, const EditorCheckpoint& checkpoint
     if (!at::isfinite(tensor).all().item<bool>())
       throw Error("editing::checkpoint", fmt::format("tensor '{}' is not finite", name),
                   "lower the learning rate (--set lr=...)");
-    const auto stored = name.starts_with(kMeasurements) ? at::kFloat : dtype;
+    const auto stored = name.starts_with(kFloat32Prefix) ? at::kFloat : dtype;
     tensors[name] = tensor.detach().to(at::kCPU, stored).contiguous();
   }
   nlohmann::json description = {{"editor", checkpoint.editor},

@@ -47,7 +47,7 @@ TEST(Checkpoint, SavedAndLoadedIsEqual) {
   }
 }
 
-TEST(Checkpoint, MeasurementsStayFloat32) {
+TEST(Checkpoint, CalibrationStaysFloat32) {
   TemporaryFolder folder;
   const auto path = folder.file("ledger.safetensors");
   auto checkpoint = example();

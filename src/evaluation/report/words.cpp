@@ -135,7 +135,9 @@ std::string told(const json& value) {
 std::string suite_sentence(const json& suite) {
   if (suite.contains("suites")) {
     std::vector<std::string> sentences;
-    for (const auto& one : suite["suites"]) sentences.push_back(suite_sentence(one));
+    for (const auto& one : suite["suites"])
+      sentences.push_back(
+          fmt::format("{} records of {}", count_in(one.value("kept", json())), suite_sentence(one)));
     return fmt::format("{}", fmt::join(sentences, " "));
   }
   auto text = suite_title(suite.value("name", ""));

@@ -138,9 +138,9 @@ void convert_output(const TrainJob& job, const EditorCheckpoint& state, bool cal
   if (best.dtype == at::kFloat && !calibrated)
     save_checkpoint(job.output, best, job.dtype);
   else
-    logger().warn("'{}' stays in {} until validation improves: {}", job.output,
+    logger().warn("'{}' keeps dtype {} until validation improves, because {}", job.output,
                   dtype_name(best.dtype),
-                  calibrated ? "its calibration belongs to its tensors"
+                  calibrated ? "its calibration keys were computed with these weights"
                              : "its tensors were saved in bf16");
 }
 

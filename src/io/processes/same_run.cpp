@@ -12,7 +12,7 @@ constexpr const char *kSameRun = "same/run", *kSameCommand = "same/command";
 constexpr const char* kStartAllAlike =
     "start all processes with the same program, model, arguments and threads";
 
-std::string run_key(int rank) { return fmt::format("same/run/{}", rank); }
+std::string run_key(int rank) { return fmt::format("{}/{}", kSameRun, rank); }
 
 }  // namespace
 
@@ -37,10 +37,9 @@ void check_same_command(ProcessGroup& group, const std::string& command) {
   if (group.rank() == 0) group.set(kSameCommand, command);
   const auto first = group.wait(kSameCommand, 0);
   if (first == command) return;
-  const auto reason =
-      fmt::format("rank {} runs emend {}, but rank 0 emend {}", group.rank(), command, first);
+  const auto reason = fmt::format("runs emend {}, but rank 0 emend {}", command, first);
   group.fail(reason);
-  throw Error("io::same_run", reason, kStartAllAlike);
+  throw Error("io::same_run", fmt::format("rank {} {}", group.rank(), reason), kStartAllAlike);
 }
 
 }  // namespace emend

@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
+#include "io/comma_list.h"
 #include "io/error.h"
 #include "suites/random.h"
 
@@ -23,11 +22,7 @@ scenes::Split split_named(const std::string& name) {
 
 std::vector<scenes::Split> splits_named(const std::string& list) {
   std::vector<scenes::Split> splits;
-  for (size_t begin = 0; begin <= list.size();) {
-    const auto end = std::min(list.find(',', begin), list.size());
-    splits.push_back(split_named(list.substr(begin, end - begin)));
-    begin = end + 1;
-  }
+  for (const auto& name : comma_list(list)) splits.push_back(split_named(name));
   return splits;
 }
 

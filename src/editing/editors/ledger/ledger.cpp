@@ -77,8 +77,8 @@ void LedgerSettings::declare(SettingList& list) {
   list.number("confidence", confidence, 0.5, 0.999999,
               "probability that the rate is not larger than `risk`");
   list.number("answer_weight", answer_weight, -1, 1e6,
-              "weight of the part of a key that has the unedited model's answer; 0: not used; -1: "
-              "that of the checkpoint");
+              "weight of the part of a key that has the unedited model's answer; 0: not used; "
+              "negative: that of the checkpoint");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
   list.number(
       "consequence_weight", consequence_weight, 0, 1e6,
@@ -109,8 +109,8 @@ void LedgerConfig::declare(SettingList& list) {
   list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these layers' changes");
   list.number("answer_weight", answer_weight, 0, 1e6,
-              "default of the setting of edits: weight of the part of a key that has the unedited "
-              "model's answer; 0: not used, for prompts whose rewordings begin other answers");
+              "answer_weight of edits with this checkpoint, unless they set it; use 0 if rewordings "
+              "of a prompt start different answers (captions, sentence completion)");
   list.text("edit_prefix", edit_prefix,
             "template of the edit before a question: {prompt} and {target}");
 }

@@ -255,6 +255,15 @@ TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {
       question[0].slice(0, 0, key.size(0) - kSketchWidth).clone();
   EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), 0);
   EXPECT_EQ(LedgerScopes(patch).route(key.unsqueeze(0)).entry.item<int64_t>(), 0);
+  // A question that is far from all keys is in no scope, however its threshold is rounded.
+  const auto far = question + 50;
+  for (const double weight : {3.0, 5.0, 7.0, 10.0})
+    for (const double limit : {2.9, 3.9, 1.7, 0.3}) {
+      auto other = patch;
+      other.settings["consequence_weight"] = weight;
+      other.settings["limit"] = limit;
+      EXPECT_EQ(LedgerScopes(other).route(far).entry.item<int64_t>(), -1) << weight << limit;
+    }
   patch.settings["consequence_weight"] = 0;
   EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), -1);
 }

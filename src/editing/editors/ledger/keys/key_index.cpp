@@ -3,6 +3,7 @@
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "editing/editors/ledger/keys/key_network.h"
 #include "io/log.h"
@@ -11,8 +12,8 @@ namespace emend {
 namespace {
 
 constexpr int64_t kKeyBlock = 1024;  // keys that are compared at once
-constexpr int64_t kHeadColumns = 32;
-constexpr int64_t kHeadSample = 1000;  // keys from which the columns of heads are chosen
+constexpr int64_t kFilterColumns = 32;
+constexpr int64_t kFilterSample = 1000;  // keys from which these columns are chosen
 
 // The parameters of HNSW in its paper: neighbors of a node, and the widths of searches.
 constexpr size_t kLinks = 16, kBuildWidth = 200, kSearchWidth = 128, kNeighbors = 32;
@@ -47,11 +48,12 @@ struct KeyIndex::Graph {
 
 KeyIndex::KeyIndex(at::Tensor keys, int64_t exact) : keys_(keys.contiguous()) {
   if (keys_.size(0) <= exact) {
-    const auto sample = keys_.slice(0, 0, kHeadSample);
+    const auto sample = keys_.slice(0, 0, kFilterSample);
     columns_ = std::get<1>(sample.var(0, /*unbiased=*/false)
-                               .topk(std::min(kHeadColumns, keys_.size(1))));
-    heads_ = keys_.index_select(1, columns_).t().contiguous();
-    lengths_ = heads_.square().sum(0);
+                               .topk(std::min(kFilterColumns, keys_.size(1))));
+    filter_keys_ = keys_.index_select(1, columns_).t().contiguous();
+    filter_norms_ = filter_keys_.square().sum(0);
+    longest_ = filter_norms_.max().item<double>();
     return;
   }
   logger().info("indexing {} keys of edits", keys_.size(0));
@@ -91,23 +93,23 @@ std::pair<at::Tensor, at::Tensor> KeyIndex::nearest_within(const at::Tensor& que
   if (graph_) return nearest(queries);
   const auto asked = queries.contiguous();
   const auto count = asked.size(0), width = keys_.size(1);
-  auto distances = at::full({count}, std::max(limit, 0.0), at::kFloat);
+  // Not `limit`, because its product with a weight of the caller can be rounded down.
+  auto distances = at::full({count}, std::numeric_limits<double>::infinity(), at::kFloat);
   auto indices = at::zeros({count}, at::kLong);
-  const auto longest = lengths_.max().item<double>();
   const auto* keys = keys_.data_ptr<float>();
   for (int64_t begin = 0; begin < count; begin += kKeyBlock) {
     const auto block = asked.slice(0, begin, begin + kKeyBlock).index_select(1, columns_);
     const auto lengths = block.square().sum(1, /*keepdim=*/true);
-    const auto most = limit + kDistanceError * (longest + lengths) - lengths;
+    const auto most = limit + kDistanceError * (longest_ + lengths) - lengths;
     const auto pairs =
-        (at::addmm(lengths_, block, heads_, 1, -2) < most).nonzero().contiguous();
+        (at::addmm(filter_norms_, block, filter_keys_, 1, -2) < most).nonzero().contiguous();
     const auto* pair = pairs.data_ptr<int64_t>();
     for (int64_t i = 0; i < pairs.size(0); ++i, pair += 2) {
       const auto query = begin + pair[0];
       auto& nearest = distances.data_ptr<float>()[query];
       const auto distance = static_cast<float>(exact_distance(
           asked.data_ptr<float>() + query * width, keys + pair[1] * width, width));
-      if (distance >= nearest) continue;
+      if (distance >= limit || distance >= nearest) continue;
       nearest = distance;
       indices.data_ptr<int64_t>()[query] = pair[1];
     }

@@ -25,8 +25,8 @@ class KeyIndex {
   int64_t size() const { return keys_.size(0); }
   // (A, W) -> (A): the squared distance to the nearest key, and its index.
   std::pair<at::Tensor, at::Tensor> nearest(const at::Tensor& queries) const;
-  // The same, if the distance is below `limit`; otherwise the distance is `limit` or larger, and
-  // the index is any. Most keys are told apart by a few columns, so this reads less memory.
+  // The same, if the distance is below `limit`; otherwise the distance is infinite. Most keys are
+  // told apart by a few columns, so this reads less memory.
   std::pair<at::Tensor, at::Tensor> nearest_within(const at::Tensor& queries, double limit) const;
   // For each key, the last key behind it that is nearer than `radius` (a squared distance, see
   // near_keys), or -1. With a graph, only the 32 nearest keys of each are considered.
@@ -37,8 +37,10 @@ class KeyIndex {
 
   at::Tensor keys_;
   std::unique_ptr<Graph> graph_;  // null: exact
-  at::Tensor columns_;            // (H) indices of the columns in which the first keys differ most
-  at::Tensor heads_, lengths_;    // (H, N) these columns, and (N) the squares of their norms
+  at::Tensor columns_;            // (F) indices of the columns in which the first keys differ most
+  at::Tensor filter_keys_;        // (F, N) these columns of all keys
+  at::Tensor filter_norms_;       // (N) their squared norms
+  double longest_ = 0;            // the largest of them
 };
 
 // The indices of the keys that are nearer to `key` than `radius`, a squared distance in float64,

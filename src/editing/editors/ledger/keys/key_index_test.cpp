@@ -35,6 +35,7 @@ TEST(KeyIndex, NearestWithinALimitIsTheNearestIfItIsNearer) {
     const auto [distances, found] = index.nearest_within(queries, limit);
     const auto near = expected < limit;
     EXPECT_TRUE(at::equal(distances < limit, near)) << limit;
+    EXPECT_TRUE(at::equal(distances.isinf(), near.logical_not())) << limit;
     EXPECT_TRUE(at::equal(found.masked_select(near), best.masked_select(near))) << limit;
     EXPECT_TRUE(at::allclose(distances.masked_select(near), expected.masked_select(near), 1e-3,
                              1e-3))

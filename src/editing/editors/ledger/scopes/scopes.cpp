@@ -186,14 +186,14 @@ at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
                  1);
 }
 
-LedgerScopes::Route LedgerScopes::route(const at::Tensor& all) const {
-  const auto keys = all.to(at::kCPU);
+LedgerScopes::Route LedgerScopes::route(const at::Tensor& keys) const {
+  const auto own = keys.to(at::kCPU);
   const auto threshold = certificate_.threshold;
-  auto [distance, entry] = keys_->nearest_within(scoped(keys), threshold);
+  auto [distance, entry] = keys_->nearest_within(scoped(own), threshold);
   auto follows = at::zeros_like(entry, at::kBool);
   if (consequences_) {
-    const auto question = keys.size(1) - kSketchWidth;
-    auto [other, of] = consequences_->nearest_within(keys.narrow(1, 0, question),
+    const auto question = own.size(1) - kSketchWidth;
+    auto [other, of] = consequences_->nearest_within(own.narrow(1, 0, question),
                                                      threshold / settings_.consequence_weight);
     other = other * settings_.consequence_weight;
     follows = other < distance;
