@@ -127,9 +127,9 @@ TEST_F(ProcessesProgramTest, ProcessesWithOtherOptionsStop) {
       "--set validation=2 -t 1 -o {}/unlike_t";
   both_stop(stats + "12", stats + "14", "samples is 14 in rank 1, but 12 in rank 0");
   both_stop(train, train + " --seed 3", "seed is 3 in rank 1, but 0 in rank 0");
-  both_stop(train, stats + "12", "rank 1 runs emend stats, but rank 0 emend train");
+  both_stop(train, stats + "12", "rank 1: this is emend stats, but rank 0 is emend train");
   both_stop(stats + "12", kBench + std::string("-o {}/unlike_b"),
-            "rank 1 runs emend bench, but rank 0 emend stats");
+            "rank 1: this is emend bench, but rank 0 is emend stats");
 }
 
 TEST_F(ProcessesProgramTest, RefusesWrongPlacesAndModes) {

@@ -37,9 +37,9 @@ void check_same_command(ProcessGroup& group, const std::string& command) {
   if (group.rank() == 0) group.set(kSameCommand, command);
   const auto first = group.wait(kSameCommand, 0);
   if (first == command) return;
-  const auto reason = fmt::format("runs emend {}, but rank 0 emend {}", command, first);
+  const auto reason = fmt::format("this is emend {}, but rank 0 is emend {}", command, first);
   group.fail(reason);
-  throw Error("io::same_run", fmt::format("rank {} {}", group.rank(), reason), kStartAllAlike);
+  throw Error("io::same_run", fmt::format("rank {}: {}", group.rank(), reason), kStartAllAlike);
 }
 
 }  // namespace emend

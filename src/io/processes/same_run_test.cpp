@@ -60,8 +60,8 @@ TEST(SameRun, AnotherCommandStopsBoth) {
     check_same_command(group, group.rank() == 0 ? "train" : "bench");
     check_same_run(group, {});
   });
-  EXPECT_THAT(second, HasSubstr("rank 1 runs emend bench, but rank 0 emend train"));
-  EXPECT_THAT(first, HasSubstr("rank 1 runs emend bench, but rank 0 emend train"));
+  EXPECT_THAT(second, HasSubstr("rank 1: this is emend bench, but rank 0 is emend train"));
+  EXPECT_THAT(first, HasSubstr("rank 1: this is emend bench, but rank 0 is emend train"));
 }
 
 }  // namespace
