@@ -204,7 +204,8 @@ void remove_state(const std::string& output, int rank) {
 
 void remove_leftovers(const std::string& output) {
   std::error_code error;
-  for (int rank = 0; std::filesystem::remove(state_file(output, rank), error) || rank == 0; ++rank) {
+  for (int rank = 0;
+       std::filesystem::remove(state_file(output, rank), error) || rank == 0; ++rank) {
   }
   for (size_t group = 0; std::filesystem::remove(part_file(output, group), error); ++group) {
   }

@@ -22,9 +22,9 @@ struct CollectMomentsJob {
   std::string output;  // OUTPUT.state is used to continue
   double seconds_between_states = 300;
   ActivationStore* store = nullptr;  // for features of pictures
-  // Processes that share the batches of samples; null: this one alone. Rank 0 writes OUTPUT, and the
-  // others keep a state of their own (OUTPUT.state.1, ...). All must have the same arguments. The
-  // sums differ from those of one process in rounding.
+  // Processes that share the batches of samples; null: this one alone. Rank 0 writes OUTPUT, and
+  // the others keep a state of their own (OUTPUT.state.1, ...). All must have the same arguments.
+  // The sums differ from those of one process in rounding.
   ProcessGroup* group = nullptr;
 };
 

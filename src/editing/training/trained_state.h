@@ -8,8 +8,8 @@
 
 namespace emend {
 
-// The networks of a trained editor. A training gives them, or they are read from a checkpoint at the
-// first use, and again for another model.
+// The networks of a trained editor. A training gives them, or they are read from a checkpoint at
+// the first use, and again for another model.
 template <typename State>
 class TrainedState {
  public:

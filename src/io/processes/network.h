@@ -19,8 +19,8 @@ bool is_loopback(const std::string& address);
 
 // Makes calls fail on TCP connections whose other side has been unreachable for `limit`, for all
 // sockets that this process has now and those that it will accept; by default, they can wait
-// forever. On connections to `port`, the store of c10d, only calls that wait for an answer fail: c10d
-// also has an idle connection, and ends the program if that one breaks.
+// forever. On connections to `port`, the store of c10d, only calls that wait for an answer fail:
+// c10d also has an idle connection, and ends the program if that one breaks.
 void limit_silence(std::chrono::seconds limit, uint16_t port);
 
 }  // namespace emend

@@ -50,7 +50,8 @@ class ProcessGroup {
   // Whether a process has not left, and has reported that it is alive within the last 10 seconds. A
   // process that has not joined yet counts as alive for the timeout of the constructor.
   bool alive(int rank);
-  // Rank 0: `running` tells whether a process that it has started is running, which is known sooner.
+  // Rank 0: `running` tells whether a process that it has started is running, which is known
+  // sooner.
   void watch(std::function<bool(int rank)> running);
   // Tells the other processes that this one stops, and why.
   void fail(const std::string& reason);

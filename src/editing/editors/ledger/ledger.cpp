@@ -109,8 +109,8 @@ void LedgerConfig::declare(SettingList& list) {
   list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these layers' changes");
   list.number("answer_weight", answer_weight, 0, 1e6,
-              "answer_weight of edits with this checkpoint, unless they set it; use 0 if rewordings "
-              "of a prompt start different answers (captions, sentence completion)");
+              "answer_weight of edits with this checkpoint, unless they set it; use 0 if "
+              "rewordings of a prompt start different answers (captions, sentence completion)");
   list.text("edit_prefix", edit_prefix,
             "template of the edit before a question: {prompt} and {target}");
 }
