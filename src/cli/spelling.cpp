@@ -50,16 +50,6 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-// The letters of options such as -m.
-std::string option_letters(const CLI::App& app) {
-  std::string letters;
-  for (const auto* option : app.get_options())
-    for (const auto& name : option->get_snames()) letters += name;
-  return letters;
-}
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
 }  // namespace
 
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
@@ -88,14 +78,10 @@ void check_spelling(CLI::App& program, const std::vector<std::string>& arguments
     help += " " + arguments[at];
   }
   const auto options = option_names(*app);
-  const auto letters = option_letters(*app);
   for (; at < arguments.size() && arguments[at] != "--"; ++at) {
     const auto name = arguments[at].substr(0, arguments[at].find('='));
     if (name.starts_with("--") && std::find(options.begin(), options.end(), name) == options.end())
       refuse("option", name, options, help + " --help");
-    if (name.size() > 1 && name[0] == '-' && is_letter(name[1]) &&
-        letters.find(name[1]) == std::string::npos)
-      refuse("option", name.substr(0, 2), options, help + " --help");
   }
 }
 

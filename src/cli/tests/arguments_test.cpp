@@ -49,7 +49,6 @@ TEST_F(ArgumentsProgramTest, SuggestsTheNearestCommandAndOption) {
   expect_refused("patch merg a b", "did you mean 'merge'?");
   expect_refused("ask --promt x", "did you mean '--prompt'?");
   expect_refused("bench --limt=3 -o {}/r", "did you mean '--limit'?");
-  expect_refused("ask -i x.png -p y", "unknown option '-i'. Hint: emend ask --help lists all");
   expect_refused("xyzzy", "emend --help lists all commands");
   expect_refused("$(head -c 5000 /dev/zero | tr '\\0' a)", "...'");
 }
