@@ -1,7 +1,9 @@
 #include "io/processes/slurm.h"
 
 #include <algorithm>
-#include <regex>
+#include <cstdio>
+
+#include "io/comma_list.h"
 
 namespace emend {
 
@@ -21,14 +23,13 @@ std::string slurm_first_host(const std::string& nodes) {
 }
 
 int slurm_tasks_of_node(const std::string& tasks_per_node, int node) {
-  static const std::regex entry(R"((\d{1,6})(?:\(x(\d{1,6})\))?(?:,|$))");
-  auto at = tasks_per_node.cbegin();
-  std::smatch found;
-  for (; std::regex_search(at, tasks_per_node.cend(), found, entry,
-                           std::regex_constants::match_continuous);
-       at = found[0].second) {
-    node -= found[2].matched ? std::stoi(found[2]) : 1;
-    if (node < 0) return std::max(1, std::stoi(found[1]));
+  for (const auto& item : comma_list(tasks_per_node)) {
+    int tasks = 0, nodes = 1, length = 0;
+    const int numbers =
+        std::sscanf(item.c_str(), "%6d%n(x%6d)%n", &tasks, &length, &nodes, &length);
+    if (numbers < 1 || !item.substr(length).empty()) return 1;
+    node -= nodes;
+    if (node < 0) return std::max(1, tasks);
   }
   return 1;
 }

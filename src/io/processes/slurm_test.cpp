@@ -22,6 +22,7 @@ TEST(Slurm, TasksOfNode) {
   EXPECT_EQ(slurm_tasks_of_node("2", 1), 1);
   EXPECT_EQ(slurm_tasks_of_node("", 0), 1);
   EXPECT_EQ(slurm_tasks_of_node("many", 0), 1);
+  EXPECT_EQ(slurm_tasks_of_node("2(x3", 0), 1);
 }
 
 }  // namespace
