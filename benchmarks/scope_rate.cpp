@@ -45,8 +45,8 @@ Questions unrelated_questions(const Vlm& vlm, const LedgerState& state, const Re
 constexpr size_t kFewEntries = 10;
 constexpr size_t kTimedRecords = 25;
 
-// The processor seconds of the answers to unrelated questions, each in a pass of its own, with each
-// of the interventions.
+// Processor seconds for answering unrelated questions, one question per pass, for each of the sets
+// of interventions.
 std::vector<double> answer_seconds(const Vlm& vlm, const Suite& suite,
                                    const std::vector<Interventions>& all) {
   std::vector<double> seconds(all.size(), 0);

@@ -75,12 +75,8 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
 CLI::Validator list_of(const std::vector<std::string>& words) {
   const auto check = one_of(words);
   return {[check](std::string& text) {
-            const auto items = comma_list(text);
-            for (auto word : items) {
+            for (auto word : comma_list(text))
               if (auto problem = check(word); !problem.empty()) return problem;
-              if (std::count(items.begin(), items.end(), word) > 1)
-                return fmt::format("must not have '{}' twice", word);
-            }
             return std::string();
           },
           check.get_description()};

@@ -8,6 +8,7 @@
 
 #include "io/comma_list.h"
 #include "io/error.h"
+#include "suites/record_index.h"
 
 namespace emend {
 namespace {
@@ -65,10 +66,7 @@ class JoinedSuite : public Suite {
 
   size_t size() const override { return order_.size(); }
   Record record(size_t index) const override {
-    if (index >= order_.size())
-      throw Error(kJoinedPlace,
-                  fmt::format("record {} is out of range (size {})", index, order_.size()),
-                  "this is an error in emend; please report it");
+    check_record_index(kJoinedPlace, index, order_.size());
     return suites_[order_[index].first]->record(order_[index].second);
   }
   bool completions() const override { return suites_.front()->completions(); }

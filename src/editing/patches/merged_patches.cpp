@@ -23,9 +23,7 @@ nlohmann::json completed(nlohmann::json given, const std::vector<SettingInfo>& k
   return given;
 }
 
-// Whether one editor can read both memories with the same network and settings.
-bool read_alike(const Patch& a, const Patch& b) {
-  if (a.editor != b.editor || !same(a.memory.network, b.memory.network)) return false;
+bool settings_alike(const Patch& a, const Patch& b) {
   if (a.settings == b.settings && a.memory.reading == b.memory.reading) return true;
   for (const auto& info : editor_infos())
     if (info.name == a.editor)
@@ -33,6 +31,11 @@ bool read_alike(const Patch& a, const Patch& b) {
              completed(a.memory.reading, info.training_settings) ==
                  completed(b.memory.reading, info.training_settings);
   return false;
+}
+
+// Whether one editor can read both memories with the same network and settings.
+bool read_alike(const Patch& a, const Patch& b) {
+  return a.editor == b.editor && settings_alike(a, b) && same(a.memory.network, b.memory.network);
 }
 
 }  // namespace

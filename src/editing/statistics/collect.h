@@ -41,8 +41,8 @@ struct CollectMomentsJob {
 // picture, or if OUTPUT.state is of another run.
 nlohmann::json collect_moments(const Vlm& vlm, const CollectMomentsJob& job);
 
-// Removes OUTPUT, and what an interrupted collection left beside it; in ranks other than 0, only
-// the state of this process, which may be on another machine.
+// Deletes OUTPUT and the files of an interrupted collection. A rank other than 0 deletes only its
+// own state, which may be on another machine.
 void discard_moments(const std::string& output, int rank = 0);
 
 }  // namespace emend

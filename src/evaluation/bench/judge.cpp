@@ -9,6 +9,7 @@
 
 #include "evaluation/bench/files/samples_writer.h"
 #include "io/error.h"
+#include "io/exception_message.h"
 
 namespace emend {
 namespace {
@@ -29,8 +30,7 @@ std::string attempt(F&& act) {
   } catch (const Error& error) {
     return error.what();
   } catch (const c10::Error& error) {
-    std::string what = error.what_without_backtrace();
-    return what.substr(0, what.find('\n'));
+    return exception_message(error);
   } catch (const std::bad_alloc&) {
     return "out of memory";
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.h"
+#include "io/exception_message.h"
 #include "io/processes/network.h"
 
 namespace emend {
@@ -40,11 +41,10 @@ std::shared_ptr<gloo::transport::Device> gloo_device(ProcessGroup& group) {
     return chosen ? c10d::ProcessGroupGloo::createDeviceForInterface(device)
                   : c10d::ProcessGroupGloo::createDeviceForHostname(device);
   } catch (const std::exception& error) {
-    const std::string what = error.what();
     throw Error("io::gloo_device",
                 fmt::format("rank {} cannot use {} '{}': {}", group.rank(),
                             chosen ? "the network interface" : "the address", device,
-                            what.substr(0, what.find('\n'))),
+                            exception_message(error)),
                 chosen ? "set GLOO_SOCKET_IFNAME to a name that `ip link` prints"
                        : "set GLOO_SOCKET_IFNAME to the interface of the other machines' network");
   }

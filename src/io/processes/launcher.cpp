@@ -48,7 +48,7 @@ bool is_pmi_of_srun(const Variables& names, const Environment& environment) {
          std::strcmp(size, environment(names.size)) == 0;
 }
 
-// The number of cores that the launcher has reserved for this process; 0: it does not tell.
+// The number of cores that the launcher reserved for this process; 0 if it is not known.
 int own_cores(const ProcessPlace& place, const Environment& environment) {
   const auto number = [&](const char* name) {
     const char* text = environment(name);
@@ -87,8 +87,10 @@ std::optional<ProcessPlace> launched_place(const Environment& environment) {
         const char* value = environment(name);
         return std::string(value ? value : "");
       };
-      place.local_size = slurm_tasks_of_node(text("SLURM_STEP_TASKS_PER_NODE"),
-                                             std::atoi(text("SLURM_NODEID").c_str()));
+      const char* node = environment("SLURM_NODEID");
+      place.local_size = slurm_tasks_of_node(
+          text("SLURM_STEP_TASKS_PER_NODE"),
+          node ? whole_number("SLURM_NODEID", node, 0, kMostProcesses) : 0);
       first_host = slurm_first_host(text("SLURM_STEP_NODELIST"));
     }
     place.cores = own_cores(place, environment);

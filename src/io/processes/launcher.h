@@ -14,7 +14,7 @@ struct ProcessPlace {
   int local_size = 1;  // number of processes on this machine, if the launcher reports it, or 1
   std::string address;  // of rank 0
   uint16_t port = 29500;
-  int cores = 0;  // that the launcher has reserved for this process; 0: it does not tell
+  int cores = 0;  // reserved for this process by the launcher; 0 if not known
 };
 
 // Reads an environment variable; null if it is not set.

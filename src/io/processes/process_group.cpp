@@ -1,6 +1,5 @@
 #include "io/processes/process_group.h"
 
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "io/error.h"
+#include "io/exception_message.h"
 #include "io/log.h"
 #include "io/processes/gloo_device.h"
 #include "io/processes/network.h"
@@ -36,13 +36,6 @@ constexpr auto kLongestAttempt = std::chrono::seconds(10);
 // Processes may reach a sum at different times, because a machine may be slower than another one.
 constexpr auto kSlowestSum = std::chrono::hours(2);
 constexpr const char* kSize = "size";
-
-// The first line of an exception of LibTorch.
-std::string cause_of(const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  std::string what = torch_error ? torch_error->what_without_backtrace() : error.what();
-  return what.substr(0, what.find('\n'));
-}
 
 std::chrono::seconds unreachable(ProcessGroup::Milliseconds timeout) {
   return std::min(kUnreachable, std::chrono::ceil<std::chrono::seconds>(timeout));
@@ -82,7 +75,7 @@ struct ProcessGroup::State {
     try {
       if (!lost) return act();
     } catch (const std::exception& error) {
-      cause = cause_of(error);
+      cause = exception_message(error);
       lost = true;
     }
     throw Error("io::process_group",
@@ -134,7 +127,7 @@ c10::intrusive_ptr<c10d::TCPStore> open_store(const ProcessPlace& place,
       if (place.rank == 0) throw;
       cause = error.what();
     } catch (const std::exception& error) {
-      cause = cause_of(error);
+      cause = exception_message(error);
       if (place.rank == 0) cannot_listen(place, cause);
     }
     const auto where = fmt::format("{}:{}", place.address, place.port);
@@ -285,7 +278,7 @@ void ProcessGroup::sum(const std::vector<at::Tensor>& tensors) {
   } catch (const std::exception& error) {
     throw Error("io::process_group",
                 fmt::format("rank {}: a sum over the processes failed: {}", rank(),
-                            cause_of(error)),
+                            exception_message(error)),
                 "look for the error of the process that ended, and resume the run");
   }
 #else

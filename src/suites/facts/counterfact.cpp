@@ -8,6 +8,7 @@
 #include "io/error.h"
 #include "suites/facts/fact_row.h"
 #include "suites/facts/json_rows.h"
+#include "suites/record_index.h"
 
 namespace emend {
 namespace {
@@ -38,10 +39,7 @@ class CounterFactSuite : public Suite {
   bool completions() const override { return !questions_; }
 
   Record record(size_t index) const override {
-    if (index >= kept_.size())
-      throw Error(kCounterfactPlace,
-                  fmt::format("record {} is out of range (size {})", index, kept_.size()),
-                  "this is an error in emend; please report it");
+    check_record_index(kCounterfactPlace, index, kept_.size());
     const auto row = rows_.row(kept_[index]);
     const auto fact = parse_fact_row(RowFields(row, rows_.where(kept_[index])));
     Record record;

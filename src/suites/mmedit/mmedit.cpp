@@ -11,6 +11,7 @@
 #include "suites/facts/row_fields.h"
 #include "suites/mmedit/files.h"
 #include "suites/mmedit/row.h"
+#include "suites/record_index.h"
 
 namespace emend {
 namespace {
@@ -60,10 +61,7 @@ class MmeditSuite : public Suite {
   size_t size() const override { return kept_.size(); }
 
   Record record(size_t index) const override {
-    if (index >= kept_.size())
-      throw Error(kMmeditPlace,
-                  fmt::format("record {} is out of range (size {})", index, kept_.size()),
-                  "this is an error in emend; please report it");
+    check_record_index(kMmeditPlace, index, kept_.size());
     const auto& kept = kept_[index];
     auto row = parse(kept.row);
     auto pictures = pictures_of(row);

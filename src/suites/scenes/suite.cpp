@@ -5,6 +5,7 @@
 #include "io/comma_list.h"
 #include "io/error.h"
 #include "suites/random.h"
+#include "suites/record_index.h"
 
 namespace emend {
 namespace {
@@ -51,9 +52,7 @@ class ScenesSuite : public Suite {
   size_t size() const override { return size_; }
 
   Record record(size_t index) const override {
-    if (index >= size_)
-      throw Error(kSuitePlace, fmt::format("record {} is out of range (size {})", index, size_),
-                  "this is an error in emend; please report it");
+    check_record_index(kSuitePlace, index, size_);
     // Mixed, so that runs with seeds 1 and 2 have no records in common.
     const auto first = mix(options_.seed);
     const auto split = splits_[index / 2 % splits_.size()];

@@ -56,6 +56,7 @@ class LedgerScopes : public MemoryCache {
   // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
   // that of their scopes.
   at::Tensor scoped(const at::Tensor& keys) const;
+
   nlohmann::json given_settings_, given_shape_;
   LedgerSettings settings_;
   LedgerConfig shape_;
