@@ -37,7 +37,7 @@ struct Outcome {
 };
 
 // One edit of a record, judged. Without `outcome`, the cost does not count: that of the first
-// record includes what is computed once for a run.
+// record includes what is computed once for a run, which matters for small models.
 void judge_record(Judge& judge, Candidate& candidate, RecordState& state, Outcome* outcome) {
   const double busy = processor_seconds();
   const FlopCounter counter;
@@ -51,6 +51,8 @@ void judge_record(Judge& judge, Candidate& candidate, RecordState& state, Outcom
                 fmt::format("{} failed on record {}: {}", candidate.label, state.index,
                             verdict.sample.at("failed").get<std::string>()),
                 "leave the editor out, or choose other settings");
+  fmt::print(stderr, "record {}, {}: {:.1f} processor s\n", state.index, candidate.label,
+             processor_seconds() - busy);
   if (!outcome) return;
   outcome->cost += {static_cast<double>(counter.operations()), processor_seconds() - busy};
   for (const auto& probe : verdict.sample.at("probes"))
@@ -82,17 +84,24 @@ int run(int argc, char** argv) {
   SuiteOptions suite_options;
   suite_options.limit = 10;
   int threads = 1;
+  size_t uncounted = 1;
+  std::string dtype = "fp32";
   app.add_option("-m,--model", folder, "model folder")->capture_default_str();
   app.add_option("--editors", list)->capture_default_str();
   app.add_option("--set", settings, "[EDITOR.]KEY=VALUE, a setting of one or all editors");
   app.add_option("--suite", name, "suite of records")->capture_default_str();
   app.add_option("--data", suite_options.data, "annotation file, or folder of the dataset");
   app.add_option("--limit", suite_options.limit, "number of records")->capture_default_str();
+  app.add_option("--uncounted", uncounted, "number of records before them that do not count")
+      ->capture_default_str();
+  app.add_option("--dtype", dtype)
+      ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
+      ->capture_default_str();
   app.add_option("-t,--threads", threads, "number of threads; 0: all cores")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   threads = set_threads(threads);
-  suite_options.limit += 1;  // the first record does not count
+  suite_options.limit += uncounted;
   const auto suite = open_suite(name, suite_options);
   auto editors = parse_editors(list);
   apply_pairs(editors, settings);
@@ -100,13 +109,15 @@ int run(int argc, char** argv) {
   options.protocol = make_protocol("mmedit-2024");
   options.protocol.generate_answers = false;
   auto candidates = make_candidates(editors, options);
-  const auto vlm = load_vlm(folder);
+  LoadOptions load_options;
+  load_options.dtype = named_dtype(dtype);
+  const auto vlm = load_vlm(folder, load_options);
   vlm.fingerprint();  // reading all weights is not part of a record's cost
 
-  if (suite->size() < 2)
+  if (suite->size() <= uncounted)
     throw Error("benchmarks::comparison", fmt::format("{} has too few records", name),
-                "use --limit 1 or more, and a suite of at least two records");
-  const auto records = static_cast<double>(suite->size() - 1);
+                "use --limit 1 or more, and fewer --uncounted records");
+  const auto records = static_cast<double>(suite->size() - uncounted);
   std::vector<Outcome> naive(candidates.size()), shared(candidates.size());
   ActivationStore store{ActivationStore::Options()};
   Judge one_run(vlm, *suite, &store, /*reuse=*/true, candidates);
@@ -114,15 +125,15 @@ int run(int argc, char** argv) {
   for (size_t index = 0; index < suite->size(); ++index) {
     RecordState in_one{index, suite->record(index)};
     for (size_t c = 0; c < candidates.size(); ++c)
-      judge_record(one_run, candidates[c], in_one, index ? &shared[c] : nullptr);
+      judge_record(one_run, candidates[c], in_one, index < uncounted ? nullptr : &shared[c]);
     for (size_t c = 1; c < candidates.size(); ++c) {
       RecordState own{index, suite->record(index)};
-      judge_record(own_runs, candidates[c], own, index ? &naive[c] : nullptr);
+      judge_record(own_runs, candidates[c], own, index < uncounted ? nullptr : &naive[c]);
     }
   }
 
-  fmt::print("{}, {} records of {}, {} thread{}; for each record:\n", folder, suite->size() - 1,
-             name, threads, threads == 1 ? "" : "s");
+  fmt::print("{}, {} records of {}, {} thread{}; for each record:\n", folder,
+             suite->size() - uncounted, name, threads, threads == 1 ? "" : "s");
   fmt::print("  {:<26}{:>11}{:>11}{:>9}{:>11}{:>11}{:>9}{:>14}\n", "", "naive", "one run", "",
              "naive", "one run", "", "difference");
   fmt::print("  {:<26}{:>11}{:>11}{:>9}{:>11}{:>11}{:>9}{:>14}\n", "", "GFLOP", "GFLOP", "cheaper",

@@ -129,9 +129,7 @@ int run(int argc, char** argv) {
 
   threads = set_threads(threads);
   LoadOptions options;
-  options.dtype.reset();
-  for (auto known : {at::kFloat, at::kBFloat16})
-    if (dtype == dtype_name(known)) options.dtype = known;
+  options.dtype = named_dtype(dtype);
   Vlm vlm;
   const auto opening = time_of([&] { vlm = load_vlm(folder, options); });
   const auto& model = *vlm.model;

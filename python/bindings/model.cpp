@@ -15,10 +15,8 @@ namespace {
 LoadOptions load_options(const std::optional<std::string>& dtype, const std::string& device,
                          bool chat_template) {
   LoadOptions options;
-  options.dtype.reset();
+  options.dtype = dtype ? named_dtype(*dtype) : std::nullopt;
   options.chat_template = chat_template;
-  for (auto known : {at::kFloat, at::kBFloat16, at::kHalf})
-    if (dtype && *dtype == dtype_name(known)) options.dtype = known;
   if (dtype && !options.dtype)
     throw Error("python::load", "unknown dtype '" + *dtype + "'", "use fp32, bf16 or fp16");
   try {

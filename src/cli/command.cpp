@@ -132,9 +132,7 @@ Vlm open_model(const Common& common) {
   prepare(common);
   if (common.threads == 0) set_threads(threads_for(model_folder(common)));
   LoadOptions options;
-  options.dtype.reset();
-  for (auto dtype : {at::kFloat, at::kBFloat16, at::kHalf})
-    if (common.dtype == dtype_name(dtype)) options.dtype = dtype;
+  options.dtype = named_dtype(common.dtype);
   options.device = common.device == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
   options.chat_template = !common.no_chat_template;
   options.date = common.date;

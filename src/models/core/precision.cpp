@@ -15,6 +15,12 @@ std::string dtype_name(at::ScalarType dtype) {
   }
 }
 
+std::optional<at::ScalarType> named_dtype(const std::string& name) {
+  for (auto dtype : {at::kFloat, at::kBFloat16, at::kHalf})
+    if (name == dtype_name(dtype)) return dtype;
+  return std::nullopt;
+}
+
 Precision choose_precision(std::optional<at::ScalarType> asked, at::ScalarType stored,
                            at::Device device, bool bf16_is_fast) {
   if (asked) return {*asked, *asked, "it was requested"};

@@ -10,6 +10,9 @@ namespace emend {
 // fp32, bf16 or fp16, for results and messages; another dtype as LibTorch names it.
 std::string dtype_name(at::ScalarType dtype);
 
+// The dtype that dtype_name calls fp32, bf16 or fp16; none for another name, such as auto.
+std::optional<at::ScalarType> named_dtype(const std::string& name);
+
 // The dtypes of a model's activations and weights, and the reason for their choice.
 struct Precision {
   at::ScalarType compute = at::kFloat;  // of activations
