@@ -69,7 +69,10 @@ class TrainableLedger : public TrainableEditor {
   }
 
  private:
-  // Adds the losses of the key network, for examples of a pool.
+  // Copies the tensors of a key network of a checkpoint. Warns if they have another shape.
+  void load_network(const KeyNetwork& network, std::map<std::string, at::Tensor> keys,
+                    const std::string& file) const;
+  // Adds the losses of the key networks, for examples of a pool.
   void add_key_losses(EditLosses& losses, const FeaturePool& pool,
                       const std::vector<size_t>& chosen, int64_t step) const;
 
