@@ -48,7 +48,7 @@ void check_stats_arguments(const StatsArguments& arguments) {
     throw Error("cli::stats", "statistics need either a suite or a text file",
                 "use --suite NAME, or --text FILE");
   if (arguments.suite == "scenes" && arguments.samples == 0)
-    throw Error("cli::stats", "the suite scenes has no end", "give a number with --samples");
+    throw Error("cli::stats", "the suite scenes is unlimited", "give a number with --samples");
   const auto& output = arguments.output;
   check_output_file(output, {arguments.text}, "emend-statistics");
   check_output_file(output + ".state", {arguments.text}, CollectState::kFormat);
@@ -71,7 +71,7 @@ void print_statistics(const StatsArguments& arguments, const nlohmann::json& fac
 void check_text_reaches(const Model& model, const std::vector<Site>& sites) {
   for (const auto& site : sites)
     if (model.stages()[site.stage].module != Module::language)
-      throw Error("cli::stats", fmt::format("text never reaches {}", site.name),
+      throw Error("cli::stats", fmt::format("texts do not pass through {}", site.name),
                   "use a suite with pictures (--suite), or sites of the language module");
 }
 
