@@ -13,7 +13,7 @@ void refuse_blank_values(CLI::App& program) {
     if (is_flag || option->check_lname("locality-image")) continue;
     const std::string problem = option->get_required()
                                     ? "must not be empty"
-                                    : "must not be empty; leave it out for its default";
+                                    : "must not be empty; omit it to use its default";
     option->check(
         [problem](const std::string& text) { return is_blank(text) ? problem : std::string(); });
   }

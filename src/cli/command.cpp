@@ -144,8 +144,8 @@ Vlm open_model(const Common& common) {
 
 void add_suite_files(CLI::App& command, SuiteOptions& suite) {
   command.add_option("--data", suite.data,
-                     "annotation file, or folder of the published dataset; of several suites: one "
-                     "for all, or one for each, separated by commas");
+                     "annotation file, or folder of the published dataset; for several suites: one "
+                     "path for all, or one for each, separated by commas");
   command.add_option("--images", suite.images, "folder that image names are relative to");
   command.add_option("--rephrase-images", suite.rephrase_images,
                      "folder that names of rephrased images are relative to; default: --images");

@@ -155,7 +155,7 @@ class MergedWeights {
   void separate(const std::string& name) {
     untie(config_);
     result_.notes.push_back(fmt::format(
-        "{} was tied to the embeddings; it has a weight of its own now, and config.json has "
+        "{} was tied to the embeddings; it now has a separate weight, and config.json has "
         "tie_word_embeddings false",
         name));
   }

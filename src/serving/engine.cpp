@@ -92,7 +92,8 @@ ChatAnswer Engine::answer(ChatRequest request, const OnText& on_text) {
   std::unique_lock lock(mutex_);
   if (stopping_ || waiting_.size() >= options_.max_waiting)
     throw ApiError(503, "server_error",
-                   stopping_ ? "the server stops" : "too many requests wait; try again later");
+                   stopping_ ? "the server is stopping"
+                             : "too many requests are waiting; try again later");
   waiting_.push_back(job);
   arrived_.notify_one();
   finished_.wait(lock, [&] { return job->finished; });
@@ -125,7 +126,8 @@ void Engine::perform(std::function<void()> run, TaskLength length) {
   std::unique_lock lock(mutex_);
   if (stopping_ || (quick && waiting_.size() + quick_.size() >= options_.max_waiting))
     throw ApiError(503, "server_error",
-                   stopping_ ? "the server stops" : "too many requests wait; try again later");
+                   stopping_ ? "the server is stopping"
+                             : "too many requests are waiting; try again later");
   (quick ? quick_ : lengthy_).push_back(task);
   arrived_.notify_one();
   finished_.wait(lock, [&] { return task->finished; });
@@ -206,7 +208,7 @@ void Engine::work() {
 void Engine::stop_waiting() {
   const std::lock_guard lock(mutex_);
   for (auto& job : waiting_) {
-    job->fail(503, "the server stops");
+    job->fail(503, "the server is stopping");
     job->finished = true;
     ++counts_.requests;
     ++counts_.failed;
@@ -214,7 +216,8 @@ void Engine::stop_waiting() {
   waiting_.clear();
   for (auto* tasks : {&quick_, &lengthy_}) {
     for (auto& task : *tasks) {
-      task->error = std::make_exception_ptr(ApiError(503, "server_error", "the server stops"));
+      task->error =
+          std::make_exception_ptr(ApiError(503, "server_error", "the server is stopping"));
       task->finished = true;
     }
     tasks->clear();

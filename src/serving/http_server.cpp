@@ -103,7 +103,7 @@ struct HttpServer::State {
       host.resize(colon);
     if (options.token.empty() && !host.empty() && host != "[::1]" && !is_loopback(host))
       throw ApiError(403, "permission_error",
-                     fmt::format("the server is not known as '{}'", host.substr(0, 100)));
+                     fmt::format("requests to the host '{}' need a token", host.substr(0, 100)));
   }
 
   void complete(const httplib::Request& http, httplib::Response& response) {

@@ -115,7 +115,7 @@ TEST(ChatTemplate, NamesWhatIsNotImplementedWithItsLine) {
       {"{{ 'a'.title }}", "line 1: the member 'title' of a string"},
       {"{{ [1]|tojson(sort_keys=true) }}", "'sort_keys'"},
       {"{{ 99999999999999999999 }}", "99999999999999999999"},
-      {"{{ 9223372036854775807 + 1 }}", "beyond 64 bits"},
+      {"{{ 9223372036854775807 + 1 }}", "more than 64 bits"},
       {"{% set n = namespace() %}{% set m = [n] %}", "a namespace within another value"},
   };
   for (const auto& [text, named] : cases) EXPECT_THAT(rendered(text), HasSubstr(named)) << text;

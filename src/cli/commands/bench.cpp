@@ -336,13 +336,13 @@ void add_run_options(CLI::App& command, BenchArguments& arguments) {
       "sequential, batch mode: save the edits of each editor as a patch in OUTPUT/patches");
   command
       .add_option("--exam", arguments.exam,
-                  "scenes, sequential mode: ask this number of questions about other facts before "
+                  "scenes, sequential mode: number of questions about other facts to ask before "
                   "the edits and after each edit count of --judge-at")
       ->check(whole_number(0, kMostRecords));
   command.add_flag("--restart", run.restart, "discard the results of an earlier run in OUTPUT");
   command.add_flag("--oracle", run.oracle,
-                   "scenes: add an ideal editor, whose scores are the ceiling of each column, "
-                   "because edits of a sequence may contradict each other");
+                   "scenes: add an ideal editor, which answers from the stored targets, to show "
+                   "how much the edits of a sequence contradict each other");
 }
 
 void add_cost_options(CLI::App& command, BenchArguments& arguments) {

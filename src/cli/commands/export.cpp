@@ -177,8 +177,9 @@ void add_export(CLI::App& program) {
 hf: a Hugging Face folder with the edits in its weights. All other files are copied.
 peft: a LoRA adapter for the PEFT library, which is loaded on the unedited model. Changes of lora, rome,
 memit and mend have low rank and are exact. Dense changes (ft) are approximated.
-gguf: a file for llama.cpp with the edits in its weights, of LlamaForCausalLM, LLaVA 1.5, SmolVLM or Idefics3.
-The vision tower and the projector are written to OUTPUT-mmproj.gguf. Without --patch, the unedited model is exported.
+gguf: a file for llama.cpp with the edits in its weights, for text models (Llama, Mistral, Qwen2, Qwen3),
+LLaVA 1.5, SmolVLM and Idefics3. The vision tower and the projector are written to a second file, whose name
+ends with -mmproj.gguf. Without --patch, the unedited model is exported.
 gguf-lora: a LoRA adapter for llama.cpp, which is loaded on a GGUF file of the unedited model.
 Patches with a memory (ledger, serac, ike, grace, wise, liveedit) cannot be exported.
 
@@ -214,7 +215,7 @@ Examples:
       ->check(real_number(0, 1))
       ->capture_default_str();
   command->add_flag("!--no-check", arguments->check,
-                    "hf: do not ask the exported folder the edited prompts");
+                    "hf: do not check the exported folder with the edited prompts");
   command->callback([arguments] { export_model(*arguments); });
 }
 

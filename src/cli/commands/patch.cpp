@@ -72,7 +72,8 @@ void merge(const PatchArguments& arguments) {
 void add_patch(CLI::App& program) {
   auto* command = program.add_subcommand("patch", "List, remove and merge the contents of patches");
   command->footer(R"(
-A patch of ledger, SERAC, IKE, GRACE or WISE stores edits as entries. One patch can have any number of entries.
+Patches of ledger, serac, ike, grace, wise and liveedit store edits as entries. A patch can have any
+number of entries.
 
 Examples:
   emend patch list zoo.patch

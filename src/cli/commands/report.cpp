@@ -61,7 +61,7 @@ Examples:
   command
       ->add_option("--records", arguments->options.records,
                    "number of records on the page: half are the first records, half those with the "
-                   "most failures")
+                   "most wrong probes")
       ->check(whole_number(0, kMostRecords))
       ->capture_default_str();
   command->callback([arguments] { report(*arguments); });

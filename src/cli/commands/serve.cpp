@@ -162,14 +162,16 @@ Examples:
                       "patch to serve: FILE, or NAME=FILE; repeat it for several patches");
   auto& workbench = arguments->workbench;
   command->add_option("--workspace", arguments->workspace,
-                      "folder for the edits, jobs and exports of the workbench; is created");
+                      "folder for the edits, jobs and exports of the workbench; created if it does "
+                      "not exist");
   command->add_option("--runs", workbench.runs,
                       "folder with results of emend bench for the workbench; default: runs/ of "
                       "--workspace");
   command->add_flag("--open", arguments->open, "open the workbench in the default browser");
   auto& server = arguments->server;
   command
-      ->add_option("--host", server.host, "address to listen on; others than loopback need a token")
+      ->add_option("--host", server.host,
+                   "address to listen on; addresses other than loopback need --token-file")
       ->capture_default_str();
   command->add_option("--port", server.port, "TCP port; 0: any free port")
       ->check(whole_number(0, 65535))
@@ -188,7 +190,7 @@ Examples:
       ->capture_default_str();
   command
       ->add_option("--max-waiting", arguments->engine.max_waiting,
-                   "maximum number of requests that wait; others get status 503")
+                   "maximum number of waiting requests; further requests get status 503")
       ->check(whole_number(1, 100000))
       ->capture_default_str();
   command->add_option("--timeout", arguments->timeout, "maximum time of a request, in seconds")

@@ -48,7 +48,7 @@ void check_stats_arguments(const StatsArguments& arguments) {
     throw Error("cli::stats", "statistics need either a suite or a text file",
                 "use --suite NAME, or --text FILE");
   if (arguments.suite == "scenes" && arguments.samples == 0)
-    throw Error("cli::stats", "the suite scenes has no end", "give a number with --samples");
+    throw Error("cli::stats", "the suite scenes is unlimited", "give a number with --samples");
   const auto& output = arguments.output;
   check_output_file(output, {arguments.text}, "emend-statistics");
   check_output_file(output + ".state", {arguments.text}, CollectState::kFormat);
@@ -71,7 +71,7 @@ void print_statistics(const StatsArguments& arguments, const nlohmann::json& fac
 void check_text_reaches(const Model& model, const std::vector<Site>& sites) {
   for (const auto& site : sites)
     if (model.stages()[site.stage].module != Module::language)
-      throw Error("cli::stats", fmt::format("text never reaches {}", site.name),
+      throw Error("cli::stats", fmt::format("texts do not pass through {}", site.name),
                   "use a suite with pictures (--suite), or sites of the language module");
 }
 
@@ -142,10 +142,10 @@ void add_sample_options(CLI::App& command, StatsArguments& arguments) {
   suite.split = "train";
   auto* name = command
                    .add_option("--suite", arguments.suite,
-                               "take questions with pictures and answers from this suite; several, "
+                               "source of the questions, pictures and answers; several suites, "
                                "separated by commas, are mixed evenly")
                    ->check(list_of(suite_names()));
-  command.add_option("--text", arguments.text, "take texts from this file, one for each line")
+  command.add_option("--text", arguments.text, "text file with one sample per line")
       ->excludes(name);
   command
       .add_option("--samples", arguments.samples,
@@ -154,7 +154,7 @@ void add_sample_options(CLI::App& command, StatsArguments& arguments) {
       ->capture_default_str();
   command
       .add_option("--max-length", arguments.max_length,
-                  "number of positions after which a row is cut; at most the model's limit")
+                  "maximum number of positions of a row; longer rows are truncated")
       ->check(whole_number(2, 1000000000))
       ->capture_default_str();
   command.add_option("--split", suite.split, "dataset split")->capture_default_str();
@@ -203,8 +203,8 @@ Examples:
   command
       ->add_option(
           "--memory", arguments->memory,
-          "memory for the sums, such as 2G (default: 4G); more sites than fit take several "
-          "passes over the samples")
+          "memory for the sums, such as 2G (default: 4G); if the sites need more, the samples are "
+          "run several times")
       ->transform(memory_size());
   command->add_option("--cache-dir", arguments->store.directory,
                       "folder for features of pictures, which later passes and runs reuse");

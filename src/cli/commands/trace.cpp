@@ -204,14 +204,15 @@ void add_trace_suite(CLI::App& command, TraceArguments& arguments,
   auto& suite = arguments.suite_options;
   auto* name = command
                    .add_option("--suite", arguments.suite,
-                               "trace the records of a suite (or of several, separated by commas) "
-                               "that the model answers rightly, and average")
+                               "source of the questions to trace and average: those that the model "
+                               "answers correctly; several suites are separated by commas")
                    ->check(list_of(suite_names()));
   for (auto* option : single) option->excludes(name);
   command
       .add_option("--questions", arguments.questions,
-                  "questions of a suite's records. edit: those of the edits; text: those without a "
-                  "picture (T-Locality); beside: these, asked with the record's picture; all")
+                  "questions to trace. edit: the questions of the edits; text: questions without a "
+                  "picture (T-Locality); beside: the same, with the record's picture; all: all of "
+                  "these")
       ->check(one_of({"edit", "text", "beside", "all"}))
       ->capture_default_str()
       ->needs(name);

@@ -219,11 +219,12 @@ void add_train(CLI::App& program) {
   command->footer(R"(
 OUTPUT contains the editor with the best validation score so far. OUTPUT.state is the state that
 --resume continues from; delete it when training is finished. An existing OUTPUT is replaced only
-with --restart. Use the checkpoint with --editor NAME
---set checkpoint=OUTPUT. MODEL/editors/NAME-MODULE.safetensors (ike, serac: NAME.safetensors) is
-found without this setting.
+with --restart.
 
-The defaults are those of the literature, for models with billions of weights. The recipes next to
+Use the checkpoint with --editor NAME --set checkpoint=OUTPUT. The setting is not needed for
+MODEL/editors/NAME-MODULE.safetensors (ike, serac, liveedit, ledger: NAME.safetensors).
+
+The defaults are those of the papers, for models with billions of weights. The recipes next to
 the bundled model's editors are for models with millions of weights.
 
 Examples:

@@ -133,7 +133,7 @@ TEST_F(ArgumentsProgramTest, RefusesEmptyValues) {
                                "--settings", "--hparams", "--patch", "--template", "--protocol"})
       expect_refused(edit + option + " " + blank, std::string(option) + " must");
     expect_refused("edit -m {}/model -p 'What?' -o {}/x.patch --target " + blank,
-                   "--target must not be empty; leave it out");
+                   "--target must not be empty; omit it");
     expect_refused("edit -m {}/model --target cat -o {}/x.patch -p " + blank, "--prompt must");
     expect_refused("edit -m {}/model -p 'What?' --target cat -o " + blank,
                    "--output must not be empty.");

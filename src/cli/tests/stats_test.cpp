@@ -90,7 +90,7 @@ TEST_F(StatsProgramTest, RefusesBadInput) {
   expect_refused("stats -m {}/model --sites language -o {}/s", "either a suite or a text file");
   expect_refused(text + "language", "--output");
   expect_refused(text + "nothing -o {}/s", "no site matches `nothing`");
-  expect_refused(text + "vision_tower -o {}/s", "text never reaches vision_model");
+  expect_refused(text + "vision_tower -o {}/s", "texts do not pass through vision_model");
   expect_refused(text + "language -o {}/none/s", "folder");
   expect_refused(text + "language -o {}/lines.txt", "also an input");
   expect_refused(text + "language -o {}/picture.png", "not a file that this command replaces");

@@ -19,8 +19,8 @@ struct FtSettings {
   void declare(SettingList& list) {
     list.choice("preset", preset, {"none", "paper", "vlkeb", "vlkeb-minigpt4"},
                 "published settings, which single settings override; vlkeb: adamw, lr 2e-4 "
-                "(vlkeb-minigpt4: 1e-4), 15 steps, no early stop, no end of answer; paper: the "
-                "same, because the paper names the layers but no optimizer settings");
+                "(vlkeb-minigpt4: 1e-4), 15 steps, no early stop, the end of the answer is not "
+                "trained; paper: the same, because the paper gives no optimizer settings");
     list.choice(
         "module", module, module_names(),
         "module to edit; language: FFN of the last decoder block; connector: all layers of the "

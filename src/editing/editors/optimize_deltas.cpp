@@ -152,14 +152,15 @@ void DeltaOptimizerSettings::declare(SettingList& list, const char* lr_meaning) 
               "weight decay of the change (not of the model's weight)");
   list.number("clip", clip, 0, 1e9, "maximum norm of the gradient; 0: unlimited");
   list.number("stop_loss", stop_loss, 0, 1e9,
-              "stop when the answer holds and its loss (nats per token) is below; 0: never early");
+              "stop when the answer holds and its loss (nats per token) is below this value; 0: "
+              "only after all steps");
   list.flag("end_of_answer", end_of_answer, "also train the end-of-answer token after the target");
   list.choice("objective", objective, {"target", "prompt_last"},
               "predict each target token at its position, or all of them at the last prompt token "
               "(EasyEdit's FT-L)");
   list.flag("adaptive", adaptive,
-            "adapt the learning rate to the loss and keep the best weights; false if lr is set and "
-            "this is not");
+            "adapt the learning rate to the loss and keep the best weights; default: false if lr "
+            "is given");
   list.whole("seed", seed, 0, INT64_MAX, "random seed");
 }
 

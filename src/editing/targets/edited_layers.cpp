@@ -14,8 +14,8 @@ void EditedLayers::declare(SettingList& list, const std::vector<std::string>& mo
               module_aliases());
   list.numbers("layers", layers,
                traces ? "block numbers of the module, for example 5 or 3-5; default: the editor's "
-                        "choice; traced: as many blocks, where the trace of the edit has the "
-                        "largest effect"
+                        "choice; traced: the same number of blocks, those with the largest effect "
+                        "in the trace of the edit"
                       : "block numbers of the module, for example 5 or 3-5; default: the editor's "
                         "choice");
   list.text("sites", sites, "glob of the layers to edit, instead of the layers of a module");

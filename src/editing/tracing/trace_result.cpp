@@ -356,7 +356,7 @@ TraceResult load_trace(const std::string& path, const std::string& fingerprint) 
 TraceResult average_traces(const std::vector<TraceResult>& traces) {
   if (traces.empty())
     throw Error("editing::trace", "there are no traces to average",
-                "the model must answer at least one question rightly");
+                "the model must answer at least one question correctly");
   TraceResult mean;
   mean.records = static_cast<int64_t>(traces.size());
   ScoreMoments clean;

@@ -85,7 +85,7 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
                 "the suite does not identify the facts of its edits, which the oracle needs",
                 "remove --oracle, or use --suite scenes");
   if (options.exam && options.mode != Mode::sequential)
-    throw Error("evaluation::runner", "an exam is for edits that accumulate",
+    throw Error("evaluation::runner", "an exam needs edits that accumulate",
                 "use --mode sequential");
   if (options.save_patches && options.mode == Mode::single)
     throw Error("evaluation::runner",
@@ -97,12 +97,12 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
                 "use one process, or compare the editors in separate runs and merge them with "
                 "emend report");
   if (options.shared && options.save_patches)
-    throw Error("evaluation::runner", "several processes save no patches",
+    throw Error("evaluation::runner", "several processes cannot save patches",
                 "remove --save-patches, or use one process");
   const auto together = suite.records_together();
   if (options.mode != Mode::sequential && records_per_edit(options) % together != 0)
     throw Error("evaluation::runner",
-                fmt::format("{} edits of the suite must be in place together", together),
+                fmt::format("{} edits of the suite must be applied together", together),
                 fmt::format("use --mode sequential, or --mode batch with a --batch-size that is a "
                             "multiple of {}",
                             together));

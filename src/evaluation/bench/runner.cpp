@@ -260,7 +260,7 @@ class Job {
       } else if (line.value("editor", "") != candidate.label ||
                  line.value("after_edits", size_t{0}) != edits) {
         throw Error("evaluation::runner",
-                    fmt::format("{} is not of this run", folder_.file("exam.jsonl")),
+                    fmt::format("{} does not belong to this run", folder_.file("exam.jsonl")),
                     "use --restart to start again");
       }
       exam_lines_.push_back(line);

@@ -209,7 +209,7 @@ TEST_F(RunnerTest, RefusesToSeparateEditsThatBelongTogether) {
     return error_of([&] { Runner(suite, editors(), std::move(options)); });
   };
   EXPECT_THAT(refused(options("pairs")),
-              HasSubstr("2 edits of the suite must be in place together"));
+              HasSubstr("2 edits of the suite must be applied together"));
   auto batch = options("pairs", Mode::batch);
   batch.batch_size = 3;
   EXPECT_THAT(refused(batch), HasSubstr("multiple of 2"));

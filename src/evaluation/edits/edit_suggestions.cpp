@@ -101,7 +101,7 @@ class Suggestions {
                     "preserves other inputs less");
     const auto keys = patch_.settings.value("keys", std::string());
     if (keys == "mean" || (keys == "auto" && !change))
-      add_setting("keys=contexts", "each context template is a key of its own");
+      add_setting("keys=contexts", "each context template has its own key");
   }
 
   // Settings of mend-iterated.

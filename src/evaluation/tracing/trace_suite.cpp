@@ -187,7 +187,7 @@ void check_traced(const std::map<std::string, TracedQuestions>& kinds) {
     throw Error(kTraceSuitePlace, "no question could be traced; the first error was: " + failure,
                 "correct the options, and use --restart");
   throw Error(kTraceSuitePlace,
-              fmt::format("the model answers none of the {} questions rightly", wrong),
+              fmt::format("the model answers none of the {} questions correctly", wrong),
               "trace one question with the expected answer as the --target, or use another suite");
 }
 
@@ -201,7 +201,7 @@ const std::vector<std::string>& question_kinds() {
 const char* question_kind_title(const std::string& kind) {
   if (kind == "edit") return "Questions of the edits";
   return kind == "text" ? "Questions without a picture"
-                        : "Questions without a picture, asked beside one";
+                        : "Questions without a picture, asked with one";
 }
 
 TraceSuiteOutcome trace_suite(const Vlm& vlm, const Suite& suite, const TraceSuiteOptions& options,

@@ -34,8 +34,8 @@ std::string adapted_name(const GgufSource& source, const std::string& site) {
   if (*name == "lm_head.weight" && source.language.tied)
     throw Error(kGgufAdapterPlace,
                 "the patch changes the output layer, whose weight is that of the embeddings in "
-                "llama.cpp, so that an adapter cannot change it alone",
-                "use --to gguf, which gives the layer a weight of its own");
+                "llama.cpp, so an adapter cannot change only the output",
+                "use --to gguf, which gives the layer a separate weight");
   return *name;
 }
 

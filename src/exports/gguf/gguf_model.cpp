@@ -56,7 +56,7 @@ class GgufWeights {
       merge(
           site + ".weight", weight.sizes().vec(), [weight] { return weight; }, change);
       result_.notes.push_back(
-          fmt::format("{} was tied to the embeddings; it has a weight of its own now", site));
+          fmt::format("{} was tied to the embeddings; it now has a separate weight", site));
     }
     if (const auto divisors = source_.frequency_divisors())
       language_.push_back({"rope_freqs.weight", GgufType::f32, divisors->sizes().vec(),

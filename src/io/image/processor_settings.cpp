@@ -104,7 +104,8 @@ void read_resolutions(const json& config, const std::string& path, bool next,
   }
   const char* key = "image_grid_pinpoints";
   if (config.contains(key) && !config[key].is_null()) {
-    if (!config[key].is_array()) unsupported_setting(path, std::string(key) + " that is no list");
+    if (!config[key].is_array())
+      unsupported_setting(path, std::string(key) + " that is not a list");
     for (const auto& one : config[key]) {
       const auto pair = json_get<std::vector<int64_t>>({{key, one}}, key, path);
       if (pair.size() != 2) unsupported_setting(path, std::string(key) + " other than pairs");
@@ -115,7 +116,7 @@ void read_resolutions(const json& config, const std::string& path, bool next,
   }
   for (const auto& [high, wide] : processor.pinpoints)
     if (high % tile != 0 || wide % tile != 0)
-      unsupported_setting(path, fmt::format("{} with {} x {}, which are no multiples of {},", key,
+      unsupported_setting(path, fmt::format("{} with {} x {}, which are not multiples of {},", key,
                                             high, wide, tile));
   if (processor.pinpoints.empty())
     unsupported_setting(path, std::string(key) + " without a resolution");

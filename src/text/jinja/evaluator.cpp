@@ -40,7 +40,7 @@ int64_t whole_result(const std::string& sign, int64_t a, int64_t b) {
       out = sign == "//" ? a / b - down : rest + (down ? b : 0);
     }
   }
-  if (over) refuse("a number beyond 64 bits");
+  if (over) refuse("a number of more than 64 bits");
   return out;
 }
 

@@ -122,7 +122,7 @@ TEST(Evaluator, NamesWhatIsNotImplemented) {
       {"{{ [1] * 2 }}", "'*' of a list"},
       {"{{ '%s' % 1 }}", "'%' of a string"},
       {"{{ 1.5 // 1 }}", "'//' of floating-point numbers"},
-      {"{{ 9223372036854775807 + 1 }}", "a number beyond 64 bits"},
+      {"{{ 9223372036854775807 + 1 }}", "a number of more than 64 bits"},
       {"{{ {1: 2} }}", "a number as a key of a mapping"},
       {"{{ [1] }}", "a list as text"},
       {"{% set n = namespace() %}{% set n.a = n %}", "a namespace within another value"},

@@ -129,7 +129,7 @@ Value Value::from_json(const nlohmann::ordered_json& json, int depth) {
     case nlohmann::ordered_json::value_t::number_integer:
       return Value(json.get<int64_t>());
     case nlohmann::ordered_json::value_t::number_unsigned:
-      if (json.get<uint64_t>() > INT64_MAX) refuse("a number beyond 64 bits");
+      if (json.get<uint64_t>() > INT64_MAX) refuse("a number of more than 64 bits");
       return Value(json.get<int64_t>());
     case nlohmann::ordered_json::value_t::number_float:
       return Value(json.get<double>());

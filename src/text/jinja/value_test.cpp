@@ -147,7 +147,7 @@ TEST(Value, ReadsJsonStrictly) {
   const auto problem = [](const nlohmann::ordered_json& json) {
     return failure_of([&] { Value::from_json(json); });
   };
-  EXPECT_EQ(problem(uint64_t{1} << 63), refused("a number beyond 64 bits"));
+  EXPECT_EQ(problem(uint64_t{1} << 63), refused("a number of more than 64 bits"));
   EXPECT_EQ(problem("a\xff"), "a string in the messages or variables is not UTF-8");
   EXPECT_EQ(problem({{"\xff", 1}}), "a string in the messages or variables is not UTF-8");
   EXPECT_EQ(problem(nlohmann::ordered_json::binary({1})), refused("binary data in messages"));

@@ -105,7 +105,7 @@ void check(Model& model, const std::string& name) {
   if (model.unknown < 0) damaged(name, "there is no unknown piece");
   for (int byte = 0; byte < 256 && model.byte_fallback; ++byte)
     if (!bytes[byte])
-      damaged(name, fmt::format("byte_fallback is on, but there is no piece {}",
+      damaged(name, fmt::format("byte_fallback is true, but there is no piece {}",
                                 byte_token(static_cast<uint8_t>(byte))));
 }
 

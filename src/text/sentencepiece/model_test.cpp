@@ -93,7 +93,7 @@ TEST(SentencePieceModel, ReadsBytes) {
   EXPECT_EQ(model.pieces[1].type, Type::byte);
   const auto last = piece_field("<0xFF>", 0, Type::byte);
   EXPECT_EQ(refusal_of_model(bytes.substr(0, bytes.size() - last.size())),
-            damaged_model("byte_fallback is on, but there is no piece <0xFF>"));
+            damaged_model("byte_fallback is true, but there is no piece <0xFF>"));
   EXPECT_EQ(refusal_of_model(bytes + piece_field("<0xff>", 0, Type::byte)),
             damaged_model("piece 257 '<0xff>' should not be of type byte"));
 }

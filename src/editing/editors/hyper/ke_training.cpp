@@ -24,7 +24,8 @@ void KeTrainingSettings::declare(SettingList& list) {
               "initial margin for KL(before || after) of the locality questions");
   list.number("margin_least", margin_least, 0, 1e3, "lower limit of the margin");
   list.number("margin_factor", margin_factor, 0, 1, "factor of the margin after a good validation");
-  list.number("margin_held", margin_held, 0, 1, "share of held edits that makes a validation good");
+  list.number("margin_held", margin_held, 0, 1,
+              "share of edits that must hold in a good validation");
   list.whole("seed", seed, 0, int64_t{1} << 60, "random seed");
   weights.declare(list);
   training.declare(list);

@@ -186,8 +186,8 @@ EditorInfo mend_iterated_editor() {
       describe_settings<MendIteratedSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<MendIteratedEditor>(given); },
       {},
-      {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each of the "
-       "model as the earlier ones changed it, until the edit's loss is below 0.02 (stop_loss).",
+      {"The paper takes one gradient of an edit: this editor takes up to 20 (rounds), each after "
+       "the earlier changes, until the edit's loss is below 0.02 (stop_loss).",
        kBatchIsSum, kRoundPatience},
       make_networks<TrainableMendIterated>,
       describe_settings<MendIteratedTrainingSettings>()};

@@ -179,7 +179,7 @@ int64_t IkePromptRewriter::fitting(const Question& question, const Row& row) con
   if (fits == 0)
     throw Error(
         "editing::ike",
-        fmt::format("a question of {} positions leaves no room for the fact: the model has "
+        fmt::format("a question of {} positions leaves no space for the fact: the model has "
                     "{} positions, {} of which are reserved for the answer",
                     row.ids.size(), vlm_.model->max_positions(), settings_.reserved_answer_tokens),
         "shorten the question, or reserve fewer positions (--set reserved_answer_tokens=...)");

@@ -61,32 +61,32 @@ void LedgerSettings::declare(SettingList& list) {
               "always: questions in scope are answered with the edit in front of them; never: "
               "only with the entry's change");
   list.number("chain_limit", chain_limit, 0, 1e6,
-              "squared distance of the texts below which a question that follows from an edit is "
-              "answered with another edit without an image, whose prompt names the target of the "
-              "first; 0: never");
+              "squared distance below which a question that follows from an edit is answered with "
+              "another edit: its prompt has no image, contains the target of the first edit, and "
+              "is compared with the question; 0: never");
   list.choice("change", change, entry_change_names(),
-              "editor of an entry's own change, which is made if the context alone does not give "
-              "the answer; none: no change");
+              "editor that makes the change of an entry, if the context alone does not give the "
+              "answer; none: no change");
   list.flag("end_of_answer", end_of_answer,
             "an edit holds only if the model ends its answer after the target; otherwise, the "
-            "entry gets a change of its own");
+            "entry gets a change");
   list.choice("scope", scope, {"all", "text", "picture"},
-              "parts of the key that count; all: text, picture and answer");
+              "parts of the key that are compared; all: text, picture and answer");
   list.number("risk", risk, 1e-6, 1,
               "largest rate of unrelated questions in the scope of any entry; 1: not calibrated");
   list.number("confidence", confidence, 0.5, 0.999999,
               "probability that the rate is not larger than `risk`");
   list.number("answer_weight", answer_weight, -1, 1e6,
               "weight of the part of a key that has the unedited model's answer; 0: not used; "
-              "negative: that of the checkpoint");
+              "negative: the weight in the checkpoint");
   list.number("limit", limit, 0, 1e6, "largest squared distance of a question in scope");
   list.number(
       "consequence_weight", consequence_weight, 0, 1e6,
       "weight of the squared distance to the key of an edit's consequences, if the checkpoint "
-      "was trained for them; 0: they are not in its scope");
+      "was trained for them; 0: consequences are not in scope");
   list.number("supersede", supersede, 0, 1e6,
               "squared distance below which a later edit replaces an earlier one");
-  list.whole("seed", seed, 0, INT64_MAX, "random seed of the entry's change");
+  list.whole("seed", seed, 0, INT64_MAX, "random seed of the changes of entries");
 }
 
 void LedgerConfig::declare(SettingList& list) {
@@ -95,8 +95,8 @@ void LedgerConfig::declare(SettingList& list) {
       "number of language blocks after which hidden states are taken; 0: half of the blocks");
   list.flag("exclude_first_token", exclude_first_token,
             "exclude the first token from the mean of a text's hidden states: in many language "
-            "models, all positions attend to it, and its hidden state is very large; it is not one "
-            "of text_tokens either");
+            "models, all positions attend to it, and its hidden state is very large; text_tokens "
+            "does not include it either");
   list.whole("text_tokens", text_tokens, 0, 10000,
              "number of last tokens of a text that the key network attends to, in addition to the "
              "mean and the last of its hidden states; 0: no attention to tokens");
@@ -111,7 +111,7 @@ void LedgerConfig::declare(SettingList& list) {
   list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
   list.whole("rank", rank, 1, 100000, "rank of these layers' changes");
   list.number("answer_weight", answer_weight, 0, 1e6,
-              "answer_weight of edits with this checkpoint, unless they set it; use 0 if "
+              "default answer_weight of edits with this checkpoint; use 0 if "
               "rewordings of a prompt start different answers (captions, sentence completion)");
   list.text("edit_prefix", edit_prefix,
             "template of the edit before a question: {prompt} and {target}");
@@ -251,7 +251,7 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
 EditorInfo ledger_editor() {
   return {"ledger",
           "stores each edit with a key of its question and picture; questions near the key are "
-          "answered with the edit, and all others keep their bits (train it first)",
+          "answered with the edit, and all other answers are unchanged (train it first)",
           describe_settings<LedgerSettings>(),
           [](const nlohmann::json& given) { return std::make_unique<LedgerEditor>(given); },
           [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {

@@ -165,7 +165,7 @@ TEST_F(LedgerTest, CalibrationBoundsTheScope) {
     LedgerScopes{patch};
     FAIL() << "100 questions certify a risk of 0.01";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("it takes 299"));
+    EXPECT_THAT(error.what(), HasSubstr("299 are needed"));
   }
 }
 

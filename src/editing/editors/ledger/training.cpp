@@ -46,24 +46,25 @@ void LedgerTrainingSettings::declare(SettingList& list) {
   list.number("key_weight", key_weight, 0, 1e6, "weight of the loss of the key network");
   list.number("edit_weight", edit_weight, 0, 1e6,
               "weight of the nll of the model that reads the edits");
-  list.number("texts", texts, 0, 1, "share of edits in a step that lose their picture");
+  list.number("texts", texts, 0, 1,
+              "share of edits in a step that are used without their picture");
   list.whole("answers", answers, 0, 1000000,
              "maximum number of questions per edit that the model answers in a step; 0: all");
   list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
   list.whole("pool", pool, 0, 100000000,
              "number of records whose features are computed once and kept in memory, and from "
-             "which steps draw their edits; it needs edit_weight=0. 0: every step computes those "
-             "of new records");
+             "which steps draw their edits; requires edit_weight=0. 0: each step computes the "
+             "features of new records");
   list.whole("neighbors", neighbors, 0, 1000,
-             "with a pool: number of edits in a step, for each that is drawn at random, that are "
-             "hardest to tell from it");
+             "with a pool: for each random edit of a step, number of edits with the nearest keys "
+             "that are added to the step");
   list.whole("candidates", candidates, 1, 1000000,
-             "with a pool: number of random edits among which they are sought");
+             "with a pool: number of random edits from which the neighbors are chosen");
   list.whole("crossed", crossed, 0, 1000,
              "number of other edits whose texts are asked about an edit's pictures: those with the "
-             "most similar texts, and one more");
+             "most similar texts, and a random one");
   list.whole("calibration", calibration, 0, 1000000,
-             "number of records, kept out of training, of which one unrelated question each "
+             "number of records that are not used for training; one unrelated question of each "
              "calibrates the scopes of edits");
   list.whole("seed", seed, 0, int64_t{1} << 60, "random seed");
   training.declare(list);

@@ -237,7 +237,7 @@ EditorInfo grace_editor() {
        "The value starts from the output of the layer, and its learning rate is the root mean "
        "square of this output: the paper starts from random numbers with the learning rate 1.",
        "Optimization stops when the edit holds with a loss below 0.05 (stop_loss).",
-       "An edit near a key with the same answer has a key and a value of its own, so that each "
+       "An edit near a key with the same answer has its own key and value, so that each "
        "edit can be removed: the paper trains the value of the earlier key again.",
        "An edit with another answer never grows the radius of an earlier key.",
        "A question is matched once, at the last token of its prompt.",

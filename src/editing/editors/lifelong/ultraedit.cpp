@@ -219,7 +219,8 @@ WeightDelta ridge_update(const at::Tensor& keys, const at::Tensor& wanted) {
 EditorInfo ultraedit_editor() {
   return {
       "ultraedit",
-      "one gradient, normalized by that of all edits, and one linear solve: no training, lifelong",
+      "changes feed-forward layers by one gradient, normalized over all edits, and one linear "
+      "solve (low-rank patch)",
       describe_settings<UltraEditSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<UltraEditEditor>(given); },
       {},

@@ -47,8 +47,8 @@ void WiseSettings::declare(SettingList& list) {
             "lr, norm_constraint and the margins are relative to the weight and to the output of "
             "the layer; false: absolute, as published");
   list.number("stop_loss", stop_loss, 0, 1e9,
-              "stop when the answer holds, its loss (nats per token) is below, and the margins are "
-              "kept; 0: never early");
+              "stop when the answer holds, its loss (nats per token) is below this value, and the "
+              "margins are satisfied; 0: only after all steps");
   list.flag("end_of_answer", end_of_answer, "also train the end-of-answer token after the target");
   list.number("mask_ratio", mask_ratio, 1e-6, 1,
               "share of the weights that the edits of a shard change, drawn at random");
@@ -66,8 +66,8 @@ void WiseSettings::declare(SettingList& list) {
               "questions with at least this share of the smallest activation of an edit are "
               "answered by the side memory");
   list.whole("unrelated", unrelated, 1, 1000,
-             "number of generated texts that stand for unrelated questions, without a picture and "
-             "with that of the edit");
+             "number of generated texts that represent unrelated questions, without a picture and "
+             "with the picture of the edit");
   list.whole("prefixes", prefixes, 0, 1000,
              "number of generated prefixes before a prompt without a picture, as context templates "
              "of the edit");
@@ -79,8 +79,7 @@ void WiseSettings::declare(SettingList& list) {
               "share of the largest changes of each shard that merging keeps (TIES)");
   list.alias("densities", "density");
   list.flag("retrieve", retrieve,
-            "keep each shard as a side memory of its own, and use the one with the highest "
-            "activation, instead of merging them");
+            "do not merge the shards: use the one with the highest activation");
   list.whole("seed", seed, 0, INT64_MAX, "random seed of the masks and the generated texts");
 }
 

@@ -82,7 +82,8 @@ LiveEditSizes liveedit_sizes(const Model& model, const LiveEditConfig& config) {
         std::pair{"the width of the model", sizes.width}})
     if (width % sizes.heads != 0)
       throw Error("editing::liveedit",
-                  fmt::format("{} is {}, which {} heads cannot share", name, width, sizes.heads),
+                  fmt::format("{} is {}, which is not a multiple of the number of heads, {}", name,
+                              width, sizes.heads),
                   "choose another number of heads (--set heads=4)");
   sizes.rank = config.rank;
   sizes.routing_queries = config.routing_queries;

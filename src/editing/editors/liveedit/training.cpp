@@ -59,7 +59,7 @@ void LiveEditTrainingSettings::declare(SettingList& list) {
   config.declare(list);
   list.number("edit_weight", edit_weight, 0, 1e6, "weight of the nll of the edits");
   list.number("generality_weight", generality_weight, 0, 1e6,
-              "weight of the nll of reworded questions and of those about other pictures");
+              "weight of the nll of reworded questions and questions about other pictures");
   list.number("locality_weight", locality_weight, 0, 1e6,
               "weight of KL(after || before) of unrelated questions about pictures");
   list.number("soft_routing_weight", soft_routing_weight, 0, 1e6,

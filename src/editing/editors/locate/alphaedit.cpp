@@ -79,7 +79,8 @@ class AlphaEditEditor : public LocatingEditor {
 EditorInfo alphaedit_editor() {
   EditorInfo info = {
       "alphaedit",
-      "MEMIT within the null space of what the model knows, with history (low-rank patch)",
+      "MEMIT with changes in the null space of the layer inputs, which preserve earlier edits "
+      "(low-rank patch)",
       describe_settings<AlphaEditSettings>(),
       [](const nlohmann::json& given) { return std::make_unique<AlphaEditEditor>(given); },
       {},

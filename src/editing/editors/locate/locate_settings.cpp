@@ -17,7 +17,7 @@ void LocateSettings::declare(SettingList& list) {
               "connector, projector and vision_tower, all positions of the picture are keys");
   list.choice("keys", keys, {"auto", "mean", "contexts"},
               "mean: an edit has one key, the mean over its context templates; contexts: each "
-              "context template is a key of its own; auto: contexts with value=change, otherwise "
+              "context template has its own key; auto: contexts with value=change, otherwise "
               "mean");
   list.choice("value", value, {"auto", "offset", "change"},
               "what is optimized. offset: an offset of the layer's output, as published; change: "

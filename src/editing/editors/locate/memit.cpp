@@ -16,7 +16,7 @@ struct MemitSettings {
                 "weight lambda of the covariance against the keys of the edits");
     list.alias("mom2_update_weight", "update_weight");
     list.flag("history", history,
-              "whether to preserve the keys of earlier edits of the stack, too");
+              "also preserve the keys of earlier edits of the stack");
     locate.declare(list);
   }
 };

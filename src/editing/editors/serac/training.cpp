@@ -91,7 +91,8 @@ void SeracTrainingSettings::declare(SettingList& list) {
   shape.declare(list);
   list.number("scope_weight", scope_weight, 0, 1e6, "weight of the loss of the scope classifier");
   list.number("edit_weight", edit_weight, 0, 1e6, "weight of the nll of the counterfactual model");
-  list.number("texts", texts, 0, 1, "share of edits in a step that lose their picture");
+  list.number("texts", texts, 0, 1,
+              "share of edits in a step that are used without their picture");
   list.whole("answers", answers, 0, 1000000,
              "maximum number of questions per edit that the counterfactual model answers in a "
              "step; 0: all");

@@ -57,7 +57,7 @@ std::vector<Key> located_keys() {
           copy("clamp_norm_factor", "clamp_norm_factor"),
           copy("kl_factor", "kl_factor"),
           {"mom2_adjustment", second_moments, {}},
-          ignore("v_loss_layer", "the loss is that of the model's output"),
+          ignore("v_loss_layer", "the loss is always that of the model's output"),
           ignore("layer_selection", "layers selects the edited blocks"),
           ignore("layer_module_tmp", unread),
           ignore("mlp_module_tmp", unread),

@@ -66,7 +66,7 @@ TEST(Anyres, RejectsInvalidSettings) {
   EXPECT_THAT(refusal("crop_size", 224), HasSubstr("a square of 336 pixels"));
   EXPECT_THAT(refusal("size", {{"height", 336}, {"width", 300}}), HasSubstr("a square of 336"));
   EXPECT_THAT(refusal("image_grid_pinpoints", json::array()), HasSubstr("without a resolution"));
-  EXPECT_THAT(refusal("image_grid_pinpoints", {{336, 600}}), HasSubstr("no multiples of 336"));
+  EXPECT_THAT(refusal("image_grid_pinpoints", {{336, 600}}), HasSubstr("not multiples of 336"));
   EXPECT_THAT(refusal("image_grid_pinpoints", {{336}}), HasSubstr("pairs"));
   EXPECT_THAT(refusal("do_resize", false), HasSubstr("do_resize"));
   const auto processor = anyres_processor({{"image_processor_type", "LlavaNextImageProcessor"}});

@@ -38,7 +38,7 @@ Certificate certify(const at::Tensor& distances, double risk, double confidence,
     throw Error(
         "editing::ledger",
         fmt::format("{} calibration questions{} cannot certify a risk of {} with a "
-                    "confidence of {}; it takes {}",
+                    "confidence of {}; {} are needed",
                     certificate.samples,
                     left_out > 0 ? fmt::format(" ({} more are about edited facts)", left_out)
                                  : std::string(),

@@ -36,7 +36,8 @@ EditContexts edit_contexts(const Vlm& vlm, const EditRequest& request,
   if (!language && !request.image.present())
     throw Error(
         "editing::locate",
-        "the edit has no picture, so module '" + settings.where.module + "' does not see it",
+        "the edit has no picture, so it does not pass through module '" + settings.where.module +
+            "'",
         "without a picture, only the language module can be edited");
   EditContexts contexts;
   contexts.request = request;

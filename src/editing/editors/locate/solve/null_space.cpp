@@ -43,8 +43,8 @@ NullSpace NullSpace::of(const std::string& site, const at::Tensor& covariance,
   if (space.dimension == 0)
     throw Error(
         "editing::alphaedit",
-        fmt::format("the null space of {} is empty: the smallest eigenvalue is {:.3g}, of a "
-                    "mean of {:.3g}",
+        fmt::format("the null space of {} is empty: the smallest eigenvalue is {:.3g}, and the "
+                    "mean is {:.3g}",
                     site, values[0].item<double>(), values.mean().item<double>()),
         choice.threshold > 0 ? "increase nullspace_threshold"
                              : "increase null_space_energy, or set it to 0, or lower the ridge");
