@@ -95,10 +95,15 @@ Error explained(const CLI::App& program, const CLI::ParseError& error) {
     return say(fmt::format("{} needs {}", first, second),
                fmt::format("add {}, or remove {}", second, first));
   // CLI11 names this error after the command.
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
-      split(text, " not expected: ", first, second))
-    return say(fmt::format("'{}' is not an argument of `{}`", second, used.name),
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    const auto extras = program.remaining(/*recurse=*/true);
+    const auto& extra = extras.empty() ? text : extras.front();
+    if (extra.starts_with('-'))
+      return say(fmt::format("unknown option '{}'", extra),
+                 fmt::format("{} --help lists all options", used.name));
+    return say(fmt::format("'{}' is not an argument of `{}`", fmt::join(extras, " "), used.name),
                "put a text that contains spaces into quotation marks; " + help);
+  }
   if (kind == "ArgumentMismatch" &&
       split(text, ": At Most 1 required but received ", first, second))
     return say(fmt::format("{} is given {} times", first, second), "give it once");
