@@ -90,7 +90,7 @@ class IkeTest : public ::testing::Test {
 std::unique_ptr<TemporaryFolder> IkeTest::folder_;
 std::unique_ptr<Vlm> IkeTest::vlm_;
 
-// tools/reference/make_ike_fixture.py
+// tools/reference/editors/make_ike_fixture.py
 TEST_F(IkeTest, PromptsAgreeWithReference) {
   const auto file = SafetensorsFile::open(kFixture);
   const auto demonstrations = parse_json(file->metadata().at("demonstrations"), kFixture);

@@ -1,4 +1,5 @@
-// Updates and values of an independent implementation (tools/reference/make_lifelong_fixture.py).
+// Updates and values of an independent implementation
+// (tools/reference/editors/make_lifelong_fixture.py).
 #include <gtest/gtest.h>
 
 #include "editing/editors/lifelong/grace.h"

@@ -9,7 +9,8 @@
 namespace emend {
 namespace {
 
-// tools/reference/make_serac_fixture.py: PyTorch, one question at a time, in double precision.
+// tools/reference/editors/make_serac_fixture.py: PyTorch, one question at a time, in double
+// precision.
 class SeracFixture : public ::testing::TestWithParam<std::string> {
  protected:
   bool pictured() const { return GetParam().empty(); }

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaForCausalLM
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 LAYER = 0
 STEPS, LR, DECAY, CLAMP = 12, 0.02, 0.1, 1.5
 LAMBDA, L2, ENERGY = 3.0, 0.05, 0.2

@@ -13,12 +13,12 @@ of the image processors (PIL backend). Parts that differ from LLaVA are replaced
 import argparse
 import json
 import pathlib
+import sys
 
 import make_llama_fixtures as shared
 import numpy as np
 import torch
 from make_blip2_fixtures import make_batch, make_pixels
-from make_image_fixtures import scene
 from safetensors.torch import save_file
 from transformers import (CLIPVisionConfig, LlamaConfig, LlavaNextConfig,
                           LlavaNextForConditionalGeneration, LlavaNextImageProcessorPil,
@@ -26,6 +26,9 @@ from transformers import (CLIPVisionConfig, LlamaConfig, LlavaNextConfig,
                           LlavaOnevisionImageProcessorPil, MistralConfig, Qwen2Config,
                           SiglipVisionConfig)
 from transformers.models.llava_next.modeling_llava_next import get_anyres_image_grid_shape
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from make_image_fixtures import scene  # noqa: E402
 
 IMAGE_TOKEN = shared.IMAGE_TOKEN
 

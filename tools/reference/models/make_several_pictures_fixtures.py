@@ -13,15 +13,18 @@ import argparse
 import json
 import pathlib
 import shutil
+import sys
 
 import numpy as np
-import random_folders
 import torch
 import transformers
-from check_architectures import with_answer
-from make_image_fixtures import scene
 from PIL import Image
 from safetensors.torch import save_file
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import random_folders  # noqa: E402
+from check_architectures import with_answer  # noqa: E402
+from make_image_fixtures import scene  # noqa: E402
 
 # The seeds give small folders.
 SEEDS = {"llava-clip": 3, "llava-onevision": 1, "qwen2.5-vl": 2}

@@ -1,6 +1,6 @@
 """Writes src/models/testdata/sentence: small random BERT and DistilBERT folders with embeddings.
 
-    python tools/reference/make_sentence_encoder_fixtures.py
+    python tools/reference/models/make_sentence_encoder_fixtures.py
 
 Needs torch and transformers. `bert` is a folder of sentence-transformers: mean over the attention
 mask, normalization, at most 12 tokens. `bert_plain` is the same model as a plain folder, with mean
@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import (AutoModel, AutoTokenizer, BertConfig, BertModel, DistilBertConfig, DistilBertForMaskedLM,
                           set_seed)
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "src/models/testdata/sentence"
+OUT = pathlib.Path(__file__).resolve().parents[3] / "src/models/testdata/sentence"
 TOKENS = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list("abcdefghijklmnop.,?!")
           + ["##" + c for c in "abcdefghijklmnop"] + ["red", "blue", "Red", "star", "what", "is", "it", "日"])
 TEXTS = ["red star", "blue star", "what is it?", "What is it?", "", "a", "Réd STAR!", "日 is red", "xyz is it",

@@ -1,7 +1,7 @@
 """Writes src/text/testdata: the results of Hugging Face tokenizers for the lines of
 tokenizer_lines.py.
 
-    python tools/reference/make_tokenizer_fixtures.py [--real ../shared/data/tokenizers] [--show NAME LINE]
+    python tools/reference/text/make_tokenizer_fixtures.py [--real ../shared/data/tokenizers] [--show NAME LINE]
 
 Needs the packages tokenizers and transformers. Small tokenizers are trained on these lines and
 committed, too, so that most tests need nothing else. Results of each tokenizer: the full IDs of
@@ -25,7 +25,7 @@ from transformers import AutoTokenizer
 
 from tokenizer_lines import lines
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 OUT = ROOT / "src/text/testdata"
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
         r"|\s*[\r\n]+|\s+(?!\S)|\s+")

@@ -2,7 +2,7 @@
 Hugging Face's WordPiece for the lines of tokenizer_lines.py, and of its BERT steps for every
 character.
 
-    python tools/reference/make_word_piece_fixtures.py
+    python tools/reference/text/make_word_piece_fixtures.py
 
 Needs the packages tokenizers and transformers. The tokenizers are trained on these lines: one is
 saved as tokenizer.json, with all kinds of added tokens, one as vocab.txt. The results of each line

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaForCausalLM
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 LAYER, STEPS = 1, 6
 CASES = {
     # lr, limit, (alpha, beta, gamma)

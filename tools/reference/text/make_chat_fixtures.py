@@ -2,7 +2,7 @@
 templates with the constructs of LLaVA-1.5, SmolVLM, SmolLM2, Llama 2, Vicuna, Qwen2-VL and Qwen2.5,
 and for many small pieces of Jinja.
 
-    python tools/reference/make_chat_fixtures.py
+    python tools/reference/text/make_chat_fixtures.py
 
 Needs transformers (5.23 or newer) with jinja2. The text is null if the template raises an error.
 """
@@ -14,7 +14,7 @@ import pathlib
 from transformers.utils import chat_template_utils
 from transformers.utils.chat_template_utils import render_jinja_template
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "src/text/testdata/chat.json"
+OUT = pathlib.Path(__file__).resolve().parents[3] / "src/text/testdata/chat.json"
 
 
 class Today(datetime.datetime):

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
-DATA = pathlib.Path(__file__).resolve().parents[2] / "src/models/testdata"
+DATA = pathlib.Path(__file__).resolve().parents[3] / "src/models/testdata"
 TOKENS = 14
 
 SETTINGS = [

@@ -4,7 +4,7 @@ transformers 5 no longer has. The format of the results is that of make_tokenize
 16 bits of the hashes.
 
     python -m venv older && older/bin/pip install 'transformers==4.57.*' sentencepiece protobuf
-    older/bin/python tools/reference/make_sentencepiece_fixtures.py [--real ../shared/data/tokenizers]
+    older/bin/python tools/reference/text/make_sentencepiece_fixtures.py [--real ../shared/data/tokenizers]
 
     small_llama            tokenizer.model, as LlamaTokenizer(legacy=True) reads it; added tokens listed
     small_llama_new        the same model, legacy=False; added tokens in the files of older releases

@@ -172,7 +172,7 @@ def main():
         tensors[name] = torch.stack(value).detach()
     tensors["kept"] = torch.tensor(kept)
     tensors["losses"] = torch.stack([soft, neighbor, sentinel]).detach()
-    path = pathlib.Path(__file__).resolve().parents[2] / "src/editing/testdata/liveedit.safetensors"
+    path = pathlib.Path(__file__).resolve().parents[3] / "src/editing/testdata/liveedit.safetensors"
     save_file({name: value.contiguous() for name, value in tensors.items()}, path)
     print("kept", kept, "losses", tensors["losses"].tolist())
     print(path, path.stat().st_size, "bytes")

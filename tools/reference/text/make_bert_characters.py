@@ -1,7 +1,7 @@
 """Writes src/text/wordpiece/bert_characters.cpp: the classes of characters that the BERT steps of
 Hugging Face tokenizers use.
 
-    python tools/reference/make_bert_characters.py
+    python tools/reference/text/make_bert_characters.py
 
 Needs the package tokenizers. Its tables are of an early Unicode version. The script queries it for
 every character, so that emend's tables are the same, whatever Unicode version the machine has.
@@ -11,7 +11,7 @@ import pathlib
 
 from tokenizers import normalizers, pre_tokenizers
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "src/text/wordpiece/bert_characters.cpp"
+OUT = pathlib.Path(__file__).resolve().parents[3] / "src/text/wordpiece/bert_characters.cpp"
 OFF = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 CHARACTERS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
@@ -64,7 +64,7 @@ def main():
         "kMoving": ranges(moving),
         "kPunctuation": where(cut, lambda pieces: len(pieces) == 3),
     }
-    text = """// Written by tools/reference/make_bert_characters.py.
+    text = """// Written by tools/reference/text/make_bert_characters.py.
 // clang-format off
 #include "text/wordpiece/bert_characters.h"
 
