@@ -1,9 +1,9 @@
 #include "sized_model.h"
 
 #include "io/error.h"
-#include "models/architectures/blip2.h"
+#include "models/architectures/qformer/blip2.h"
 #include "models/config/json_fields.h"
-#include "models/core/random_weights.h"
+#include "models/core/loading/random_weights.h"
 
 namespace emend::bench {
 namespace {
