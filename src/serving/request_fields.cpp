@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "serving/api_error.h"
 #include "serving/base64.h"
 

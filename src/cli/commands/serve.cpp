@@ -16,7 +16,7 @@
 #include "io/files/file.h"
 #include "io/log.h"
 #include "io/runtime.h"
-#include "io/shell.h"
+#include "io/strings/shell.h"
 #include "serving/api/workbench.h"
 #include "serving/http_server.h"
 

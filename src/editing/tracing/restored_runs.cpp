@@ -7,7 +7,7 @@
 
 #include "editing/targets/blocks.h"
 #include "editing/tracing/repeat_rows.h"
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 
 namespace emend {
 namespace {

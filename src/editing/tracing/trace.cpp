@@ -7,8 +7,8 @@
 
 #include "editing/tracing/corruption.h"
 #include "editing/tracing/restored_runs.h"
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "models/caching/prefix.h"
 #include "models/prompting/image_batch.h"
 

@@ -1,4 +1,4 @@
-#include "models/architectures/minigpt4.h"
+#include "models/architectures/qformer/minigpt4.h"
 
 #include <fmt/format.h>
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "models/core/intervention.h"
+#include "models/core/loading/weights.h"
 #include "models/core/pass.h"
-#include "models/core/weights.h"
 
 namespace emend {
 

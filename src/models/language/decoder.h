@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "models/core/pass.h"
 
 namespace emend {

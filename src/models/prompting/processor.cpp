@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/log.h"
+#include "io/strings/blank.h"
 #include "models/config/json_fields.h"
 
 namespace emend {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/config/resnet_llama_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 
 namespace emend {
 

@@ -6,11 +6,11 @@
 #include <iostream>
 
 #include "cli/reports/table.h"
-#include "evaluation/edits/edit_failure.h"
-#include "evaluation/edits/edit_suggestions.h"
-#include "io/counted.h"
+#include "evaluation/edits/report/failure.h"
+#include "evaluation/edits/report/suggestions.h"
 #include "io/runtime.h"
-#include "io/shell.h"
+#include "io/strings/counted.h"
+#include "io/strings/shell.h"
 
 namespace emend::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/prompt_answers.h"
-#include "io/blank.h"
+#include "io/strings/blank.h"
 #include "text/strings.h"
 
 namespace emend {

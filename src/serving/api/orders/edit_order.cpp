@@ -6,8 +6,8 @@
 #include <chrono>
 
 #include "editing/registry.h"
-#include "evaluation/edits/edit_report.h"
 #include "evaluation/edits/edit_setup.h"
+#include "evaluation/edits/report/report.h"
 #include "serving/api/orders/command_line.h"
 #include "serving/request_fields.h"
 

@@ -9,7 +9,7 @@
 
 #include "editing/patches/merge.h"
 #include "io/files/path.h"
-#include "io/shell.h"
+#include "io/strings/shell.h"
 #include "serving/api/orders/command_line.h"
 #include "serving/plain_name.h"
 #include "serving/request_fields.h"

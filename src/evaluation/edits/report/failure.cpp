@@ -1,12 +1,12 @@
-#include "evaluation/edits/edit_failure.h"
+#include "evaluation/edits/report/failure.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "evaluation/edits/edit_suggestions.h"
-#include "io/counted.h"
+#include "evaluation/edits/report/suggestions.h"
+#include "io/strings/counted.h"
 
 namespace emend {
 namespace {

@@ -1,6 +1,6 @@
-#include "models/architectures/minigpt4.h"
+#include "models/architectures/qformer/minigpt4.h"
 
-#include "models/architectures/qformer_vlm.h"
+#include "models/architectures/qformer/qformer_vlm.h"
 #include "models/config/minigpt4_config.h"
 #include "models/language/llama.h"
 

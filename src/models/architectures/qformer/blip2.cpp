@@ -1,6 +1,6 @@
-#include "models/architectures/blip2.h"
+#include "models/architectures/qformer/blip2.h"
 
-#include "models/architectures/qformer_vlm.h"
+#include "models/architectures/qformer/qformer_vlm.h"
 #include "models/config/json_fields.h"
 #include "models/language/opt.h"
 

@@ -1,8 +1,8 @@
-#include "evaluation/edits/edit_report.h"
+#include "evaluation/edits/report/report.h"
 
 #include <algorithm>
 
-#include "evaluation/edits/edit_failure.h"
+#include "evaluation/edits/report/failure.h"
 #include "evaluation/measuring/averages.h"
 #include "io/runtime.h"
 

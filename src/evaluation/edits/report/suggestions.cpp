@@ -1,4 +1,4 @@
-#include "evaluation/edits/edit_suggestions.h"
+#include "evaluation/edits/report/suggestions.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "models/core/weights.h"
+#include "models/core/loading/weights.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

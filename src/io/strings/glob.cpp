@@ -1,4 +1,4 @@
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 
 namespace emend {
 

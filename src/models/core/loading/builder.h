@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "models/core/loading/weights.h"
 #include "models/core/model.h"
-#include "models/core/weights.h"
 #include "nn/embedding.h"
 #include "nn/linear/linear.h"
 #include "nn/norm/layer_norm.h"

@@ -1,4 +1,4 @@
-#include "evaluation/edits/edit_failure.h"
+#include "evaluation/edits/report/failure.h"
 
 #include <gtest/gtest.h>
 

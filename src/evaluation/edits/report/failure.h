@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/edits/edit_report.h"
+#include "evaluation/edits/report/report.h"
 
 namespace emend {
 

@@ -1,4 +1,4 @@
-#include "models/core/random_weights.h"
+#include "models/core/loading/random_weights.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 

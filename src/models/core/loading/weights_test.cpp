@@ -1,10 +1,10 @@
-#include "models/core/weights.h"
+#include "models/core/loading/weights.h"
 
 #include <gmock/gmock.h>
 
 #include "io/error.h"
 #include "io/testing.h"
-#include "models/architectures/blip2.h"
+#include "models/architectures/qformer/blip2.h"
 #include "models/testing/fixture.h"
 
 namespace emend {

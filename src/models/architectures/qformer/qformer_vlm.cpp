@@ -1,4 +1,4 @@
-#include "models/architectures/qformer_vlm.h"
+#include "models/architectures/qformer/qformer_vlm.h"
 
 namespace emend {
 
