@@ -182,8 +182,8 @@ TEST_F(EncoderTest, SeracUsesEncoderEmbeddings) {
     auto& asked = batch.rows[1];
     asked.prompt_length = static_cast<int64_t>(asked.ids.size());
     for (auto id : vlm().processor.target(" a")) asked.ids.push_back(id);
-    const auto seen = look_at(vlm(), batch.pixels, nullptr);
-    const auto features = question_features(vlm(), batch, seen, serac.features);
+    const auto image_features = get_image_features(vlm(), batch.pixels, nullptr);
+    const auto features = question_features(vlm(), batch, image_features, serac.features);
     // This variant sees the teacher-forced answer.
     const auto expected =
         encoder->embed({"what is it?", module == "paper" ? "Red star a" : "Red star"});

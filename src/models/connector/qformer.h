@@ -38,7 +38,7 @@ class QFormer {
   };
   struct Layer {
     Attention self, cross;
-    bool looks = false;  // has cross-attention
+    bool has_cross_attention = false;
     Linear intermediate, output;
     LayerNorm norm;
   };

@@ -39,7 +39,7 @@ std::string ask_command(const EditArguments& arguments, const EditReport& report
     command += edit.protocol.question_template == "{}"
                    ? " --bare"
                    : " --template " + shell_quoted(edit.protocol.question_template);
-  const auto room = answer_room(report.vlm, edit.question.target);
+  const auto room = max_answer_tokens(report.vlm, edit.question.target);
   if (room > GenerationOptions().max_new_tokens)
     command += fmt::format(" --max-new-tokens {}", room);
   for (const auto& path : arguments.patches) command += " --patch " + shell_quoted(path);

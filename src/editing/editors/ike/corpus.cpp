@@ -76,7 +76,7 @@ void IkeCorpusSettings::declare(SettingList& list) {
 }
 
 void IkeCorpus::open_encoder(const Vlm& vlm) {
-  if (settings.by_states()) return;
+  if (settings.uses_hidden_states()) return;
   encoder = emend::open_encoder(
       {"ike", "embedding", settings.embedding, settings.encoder_id, SentenceEncoder::Pooling::mean},
       vlm.model->device());
@@ -132,7 +132,7 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
   corpus.settings = read_settings<IkeCorpusSettings>("ike", read.settings);
   corpus.settings.templates.check();
   if (!embedding.empty()) {
-    if ((embedding == "states") != corpus.settings.by_states())
+    if ((embedding == "states") != corpus.settings.uses_hidden_states())
       throw Error("editing::ike",
                   fmt::format("the demonstrations of '{}' were embedded by '{}', not by '{}'", file,
                               corpus.settings.embedding, embedding),
@@ -140,11 +140,11 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
                               embedding));
     corpus.settings.embedding = embedding;
   }
-  if (!corpus.settings.by_states() && corpus.settings.encoder_id.empty())
+  if (!corpus.settings.uses_hidden_states() && corpus.settings.encoder_id.empty())
     reject_corpus(file, "does not name the sentence encoder that embedded it");
   corpus.open_encoder(vlm);
   corpus.demonstrations =
-      demonstrations_from(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
+      parse_demonstrations(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
   for (const auto& [name, tensor] : read.tensors) {
     if (name == "embeddings")
       corpus.embeddings = tensor;

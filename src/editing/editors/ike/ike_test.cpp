@@ -134,8 +134,8 @@ TEST_F(IkeTest, NearestDemonstrationsComeFirst) {
   EXPECT_EQ(facts["target"], "Rex");
   ASSERT_EQ(facts["demonstrations"].size(), 4u);
   for (size_t i = 0; i < 4; ++i)
-    EXPECT_EQ(facts["demonstrations"][i],
-              IkeTemplates().show(all.demonstrations[static_cast<size_t>(order[i])]));
+    EXPECT_EQ(facts["demonstrations"][i], IkeTemplates().format_demonstration(
+                                              all.demonstrations[static_cast<size_t>(order[i])]));
   EXPECT_EQ(patch.effect["demonstrations"], nlohmann::json({{"found", 4}, {"shown", 4}}));
 }
 
@@ -405,8 +405,8 @@ TEST_F(IkeTest, CorpusIsReproducible) {
   EXPECT_TRUE(at::equal(read.embeddings, made.embeddings));
   ASSERT_EQ(read.demonstrations.size(), 9u);
   for (size_t i = 0; i < 9; ++i) {
-    EXPECT_EQ(IkeTemplates().show(read.demonstrations[i]),
-              IkeTemplates().show(made.demonstrations[i]));
+    EXPECT_EQ(IkeTemplates().format_demonstration(read.demonstrations[i]),
+              IkeTemplates().format_demonstration(made.demonstrations[i]));
     EXPECT_EQ(read.demonstrations[i].kind, made.demonstrations[i].kind);
   }
 }
