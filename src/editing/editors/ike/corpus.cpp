@@ -101,7 +101,7 @@ IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstration
   std::vector<at::Tensor> parts;
   std::vector<std::string> texts;
   for (const auto& demonstration : demonstrations) {
-    texts.push_back(settings.templates.show(demonstration));
+    texts.push_back(settings.templates.format_demonstration(demonstration));
     if (texts.size() < kBatch && &demonstration != &demonstrations.back()) continue;
     parts.push_back(embed(texts));
     progress.advance(static_cast<int64_t>(texts.size()));
@@ -173,7 +173,8 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
 
 std::vector<int64_t> IkeCorpus::nearest(const Vlm& vlm, const std::string& prompt,
                                         const std::string& target, int64_t k) const {
-  const auto own = embedding(vlm)({settings.templates.show(copy_of(prompt, target))});
+  const auto own =
+      embedding(vlm)({settings.templates.format_demonstration(copy_of(prompt, target))});
   if (own.size(1) != mean.size(0))
     throw Error("editing::ike",
                 fmt::format("embeddings have size {}, the model's hidden states have size {}",

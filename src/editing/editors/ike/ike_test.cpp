@@ -101,7 +101,7 @@ TEST_F(IkeTest, PromptsAgreeWithReference) {
     std::vector<std::string> texts;
     for (size_t i = 0; i < one["count"]; ++i) {
       const auto& d = demonstrations[i];
-      texts.push_back(templates.show({d[0], d[1], d[2], d[3], d[4]}));
+      texts.push_back(templates.format_demonstration({d[0], d[1], d[2], d[3], d[4]}));
     }
     const auto patch = told({{one["prompt"], one["target"]}}, {texts});
     EXPECT_EQ(rewritten(patch, one["question"]), one["text"]);

@@ -45,9 +45,9 @@ IkePromptRewriter::IkePromptRewriter(const Vlm& vlm, const Patch& patch)
   for (const auto& entry : entries) {
     const auto prompt = fact_text(entry.facts, "prompt"), target = fact_text(entry.facts, "target");
     const auto seen = picture(entry, "picture");
-    facts_.push_back({seen, templates.tell(prompt, target)});
+    facts_.push_back({seen, templates.format_fact(prompt, target)});
     if (settings_.copy_demonstration)
-      own_.push_back({seen, templates.show(copy_of(prompt, target))});
+      own_.push_back({seen, templates.format_demonstration(copy_of(prompt, target))});
     if (!entry.facts.contains("demonstrations") || !entry.facts["demonstrations"].is_array())
       reject_memory("has an entry without 'demonstrations'");
     nearest.emplace_back();
