@@ -36,8 +36,10 @@ Questions unrelated_questions(const Vlm& vlm, const LedgerState& state, const Re
   auto queries = example.image_locality;
   queries.insert(queries.end(), example.text_locality.begin(), example.text_locality.end());
   const auto batch = force(vlm, queries, /*end_of_answer=*/false).batch;
-  const auto seen = look_at(vlm, batch.pixels, nullptr, /*batched=*/true);
-  Questions all{state.key_of(vlm, batch, seen, prompt_answers(*vlm.model, batch, seen)), {}};
+  const auto image_features = get_image_features(vlm, batch.pixels, nullptr, /*batched=*/true);
+  Questions all{
+      state.key_of(vlm, batch, image_features, prompt_answers(*vlm.model, batch, image_features)),
+      {}};
   for (const auto& query : queries) all.facts.push_back(query.fact);
   return all;
 }

@@ -10,8 +10,8 @@
 #include "io/tensors/safetensors.h"
 #include "io/testing.h"
 #include "models/architectures/architecture.h"
-#include "models/architectures/blip2.h"
-#include "models/core/weights.h"
+#include "models/architectures/qformer/blip2.h"
+#include "models/core/loading/weights.h"
 #include "models/vlm.h"
 
 // A BLIP-2 folder with random weights that is small enough for any test, and a byte tokenizer.

@@ -10,7 +10,7 @@
 #include "io/progress.h"
 #include "models/architectures/architecture.h"
 #include "models/convert/model_folder.h"
-#include "models/core/random_weights.h"
+#include "models/core/loading/random_weights.h"
 #include "text/tokenizer.h"
 
 namespace emend {

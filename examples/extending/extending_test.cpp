@@ -8,7 +8,7 @@
 #include "examples/extending/toy_vlm.h"
 #include "io/files/file.h"
 #include "io/testing.h"
-#include "models/core/random_weights.h"
+#include "models/core/loading/random_weights.h"
 #include "nn/loss.h"
 #include "tests/tiny_llava.h"
 #include "tests/tiny_vlm.h"

@@ -5,8 +5,8 @@
 
 #include "editing/registry.h"
 #include "editing/settings/editor_choice.h"
-#include "evaluation/edits/edit_report.h"
 #include "evaluation/edits/edit_setup.h"
+#include "evaluation/edits/report/report.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "model.h"

@@ -29,7 +29,7 @@ def test_pictures_of_all_kinds_give_the_same_logits(model, record, picture):
 
 
 def test_prompts_have_several_pictures(model, picture):
-    """The logits are those of transformers (tools/reference/make_several_pictures_fixtures.py)."""
+    """The logits are those of transformers (tools/reference/models/make_several_pictures_fixtures.py)."""
     load_file = pytest.importorskip("safetensors.torch").load_file
     data = Path(__file__).parents[2] / "src/models/testdata/several_pictures/llava-clip"
     expected = load_file(data / "expected.safetensors")

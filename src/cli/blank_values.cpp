@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "io/blank.h"
+#include "io/strings/blank.h"
 
 namespace emend::cli {
 

@@ -12,7 +12,7 @@
 #include "editing/settings/settings_file.h"
 #include "evaluation/protocol/prompt_template.h"
 #include "evaluation/protocol/protocol.h"
-#include "io/counted.h"
+#include "io/strings/counted.h"
 #include "models/vlm.h"
 #include "suites/suite.h"
 

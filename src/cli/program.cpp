@@ -1,6 +1,5 @@
 #include "cli/program.h"
 
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "cli/parse_errors.h"
 #include "cli/spelling.h"
 #include "io/error.h"
+#include "io/exception_message.h"
 
 namespace {
 
@@ -67,10 +67,9 @@ int print_error(const std::string& line, bool verbose) {
   return 1;
 }
 
-// Reports the first line of an exception from another library as an emend error.
-int report_foreign(const std::string& what, const std::string& hint) {
-  return print_error(emend::Error("cli::unexpected", what.substr(0, what.find('\n')), hint).what(),
-                     true);
+// Reports an exception from another library as an emend error.
+int report_unexpected(const std::string& message, const std::string& hint) {
+  return print_error(emend::Error("cli::unexpected", message, hint).what(), true);
 }
 
 int run_command(int argc, char** argv) {
@@ -131,13 +130,11 @@ int run_program(int argc, char** argv) {
     return run_command(argc, argv);
   } catch (const emend::Error& error) {
     return print_error(error.what(), is_verbose(argc, argv));
-  } catch (const c10::Error& error) {
-    return report_foreign(error.what_without_backtrace(),
-                          "this is an error in emend; please report it");
   } catch (const std::bad_alloc&) {
-    return report_foreign("out of memory", "use a smaller model, or --dtype bf16");
+    return report_unexpected("out of memory", "use a smaller model, or --dtype bf16");
   } catch (const std::exception& error) {
-    return report_foreign(error.what(), "this is an error in emend; please report it");
+    return report_unexpected(exception_message(error),
+                             "this is an error in emend; please report it");
   }
 }
 

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <limits>
 
-#include "io/comma_list.h"
+#include "io/strings/comma_list.h"
 #include "text/chat_template.h"
 
 namespace emend::cli {

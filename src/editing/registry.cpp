@@ -6,9 +6,9 @@
 
 #include "editing/editors/editors.h"
 #include "editing/targets/target_modules.h"
-#include "io/blank.h"
-#include "io/comma_list.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
+#include "io/strings/comma_list.h"
 
 namespace emend {
 

@@ -21,6 +21,7 @@ struct ExportOptions {
   std::function<void(uint64_t)> written = {};  // hf, gguf: for each written part, with its bytes
 };
 
+// What was written.
 struct ExportResult {
   std::string format, output;
   // hf and gguf

@@ -7,6 +7,7 @@
 
 namespace emend {
 
+// The rank of the changes in an adapter.
 struct LowRankOptions {
   // Dense changes are approximated by a singular value decomposition: with this rank; or, if none,
   // with the smallest rank whose relative error (Frobenius norm) is at most `max_error`.

@@ -9,7 +9,6 @@
 #include "exports/checkpoint_stream.h"
 #include "exports/model_card.h"
 #include "exports/weight_changes.h"
-#include "io/error.h"
 #include "io/files/atomic_directory.h"
 #include "io/files/file.h"
 #include "io/json/json.h"
@@ -21,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMergedPlace = "exports::merged_folder";
 constexpr uint64_t kShardBytes = 5'000'000'000;  // if the folder has .bin files
 
 // Files of a folder that describe its weights, which are written anew.
@@ -57,12 +55,12 @@ void untie(nlohmann::json& config) {
     config["text_config"]["tie_word_embeddings"] = false;
 }
 
+// The tensors of the edited model, in the files of the folder.
 class MergedWeights {
  public:
   MergedWeights(const Vlm& vlm, const PatchStack& stack, const MergedFolderOptions& options,
                 MergedFolder& result)
-      : vlm_(vlm),
-        options_(options),
+      : options_(options),
         result_(result),
         config_(read_json_object((fs::path(vlm.folder) / "config.json").string())),
         stream_(vlm.folder) {
@@ -74,23 +72,18 @@ class MergedWeights {
     };
     for (const auto& stored : stream_.checkpoint().names()) {
       const auto name = architecture.names(stored);
-      const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
-      const auto change = changes.find(site);
-      if (change == changes.end()) {
+      const auto change = take_change(changes, name);
+      if (!change) {
         keep(stored);
         continue;
       }
       if (is_tied(name)) separate(name);
-      merge(stored, stream_.checkpoint().info(stored), change->second,
+      merge(stored, stream_.checkpoint().info(stored), *change,
             [this, stored] { return stream_.read(stored); });
-      changes.erase(change);
     }
     for (const auto& [site, change] : changes) {
       const auto name = site + ".weight";
-      if (!is_tied(name))
-        throw Error(kMergedPlace,
-                    fmt::format("'{}' has no tensor for the changed layer '{}'", vlm.folder, site),
-                    "this is an error in emend; please report it");
+      if (!is_tied(name)) refuse_change(vlm.folder, site);
       separate(name);
       const auto weight = vlm.model->weight(vlm.model->site(site));
       merge(name, {vlm.stored_dtype, weight.sizes().vec()}, change, [weight] { return weight; });
@@ -142,12 +135,11 @@ class MergedWeights {
              std::function<at::Tensor()> weight) {
     const auto dtype = written_dtype(info.dtype);
     tensors_.push_back({stored, dtype, info.shape, [this, stored, dtype, change, weight] {
-                          const at::NoGradGuard no_grad;
-                          const auto delta = change.materialized().to(at::kCPU);
-                          const auto exact = weight().to(at::kCPU, at::kFloat) + delta;
-                          const auto merged = exact.to(dtype);
-                          result_.rounding.add(stored, merged.to(at::kFloat) - exact, delta);
-                          return merged;
+                          const auto merged = merged_weight(weight(), change);
+                          const auto rounded = merged.weight.to(dtype);
+                          result_.rounding.add(stored, rounded.to(at::kFloat) - merged.weight,
+                                               merged.change);
+                          return rounded;
                         }});
     ++result_.changed;
   }
@@ -160,7 +152,6 @@ class MergedWeights {
         name));
   }
 
-  const Vlm& vlm_;
   const MergedFolderOptions& options_;
   MergedFolder& result_;
   nlohmann::json config_;

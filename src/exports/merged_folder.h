@@ -11,12 +11,14 @@
 
 namespace emend {
 
+// The dtype of the weights, and functions that follow the progress.
 struct MergedFolderOptions {
   std::optional<at::ScalarType> dtype;        // of all weights; none: that of each stored tensor
   std::function<void(uint64_t bytes)> begin;  // called once, with the number of bytes to write
-  Written written;                            // called for every written tensor
+  WriteProgress written;                      // called for every written tensor
 };
 
+// What was written.
 struct MergedFolder {
   int64_t tensors = 0, changed = 0;
   uint64_t bytes = 0;

@@ -9,6 +9,7 @@
 
 namespace emend {
 
+// Where and how often progress is shown.
 struct ProgressOptions {
   std::FILE* out = stderr;
   std::optional<bool> terminal;  // detected from `out` if not set

@@ -34,6 +34,7 @@ struct Vlm {
   static std::shared_ptr<FingerprintCache> make_fingerprint_cache();
 };
 
+// How a model folder is opened.
 struct LoadOptions {
   std::optional<at::ScalarType> dtype = at::kFloat;  // none: see choose_precision
   at::Device device = at::kCPU;
@@ -63,6 +64,7 @@ struct Query {
   int64_t pictures() const { return (image ? 1 : 0) + static_cast<int64_t>(more_images.size()); }
 };
 
+// How answers are generated.
 struct GenerationOptions {
   int64_t max_new_tokens = 32;
   double temperature = 0;  // 0: greedy, ties go to the lowest token id
@@ -86,10 +88,12 @@ enum class FinishReason { stop, max_new_tokens, max_length, max_position_embeddi
 // The limit's name in transformers, "stop", or "cancelled" (by GenerationOptions::on_tokens).
 const char* finish_reason_name(FinishReason reason);
 
+// The generated tokens of a row.
 struct GeneratedTokens {
   std::vector<int64_t> tokens;
   FinishReason finish_reason = FinishReason::stop;
 };
+// A generated answer as text.
 struct Answer {
   std::string text;
   FinishReason finish_reason = FinishReason::stop;

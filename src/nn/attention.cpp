@@ -33,13 +33,13 @@ at::Tensor grouped_attention(const at::Tensor& q, const at::Tensor& k, const at:
   return at::matmul(at::softmax(scores, -1), v).view({rows, heads, length, width});
 }
 
-at::Tensor attention_bias(const at::Tensor& may_look, at::ScalarType dtype) {
+at::Tensor attention_bias(const at::Tensor& attention_mask, at::ScalarType dtype) {
   const double lowest =
       dtype == at::kBFloat16 ? static_cast<double>(std::numeric_limits<at::BFloat16>::lowest())
       : dtype == at::kHalf   ? static_cast<double>(std::numeric_limits<at::Half>::lowest())
                              : static_cast<double>(std::numeric_limits<float>::lowest());
-  return at::zeros(may_look.sizes(), may_look.options().dtype(dtype))
-      .masked_fill(may_look.logical_not(), lowest);
+  return at::zeros(attention_mask.sizes(), attention_mask.options().dtype(dtype))
+      .masked_fill(attention_mask.logical_not(), lowest);
 }
 
 }  // namespace emend

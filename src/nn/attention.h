@@ -21,6 +21,6 @@ at::Tensor grouped_attention(const at::Tensor& q, const at::Tensor& k, const at:
 
 // The bias for a bool mask (true: may attend): 0 or the lowest finite number of the dtype, so that
 // a padded position, which attends to nothing, gives an average instead of NaN.
-at::Tensor attention_bias(const at::Tensor& may_look, at::ScalarType dtype);
+at::Tensor attention_bias(const at::Tensor& attention_mask, at::ScalarType dtype);
 
 }  // namespace emend

@@ -63,7 +63,7 @@ at::Tensor axes_of(const RotaryConfig& c) {
 }  // namespace
 
 Rotary::Rotary(const RotaryConfig& config, at::Device device) : config_(config) {
-  usual_ = frequencies(0).to(device);
+  trained_frequencies_ = frequencies(0).to(device);
   if (!config.sections.empty()) axes_ = axes_of(config).to(device);
 }
 
@@ -94,21 +94,23 @@ at::Tensor Rotary::frequencies(int64_t length) const {
 }
 
 at::Tensor Rotary::frequencies_for(const at::Tensor& positions) const {
-  if (config_.kind != Kind::dynamic && config_.kind != Kind::longrope) return usual_;
+  if (config_.kind != Kind::dynamic && config_.kind != Kind::longrope) return trained_frequencies_;
   const int64_t length = positions.max().item<int64_t>() + 1;
-  return length > config_.trained ? frequencies(length).to(positions.device()) : usual_;
+  return length > config_.trained ? frequencies(length).to(positions.device())
+                                  : trained_frequencies_;
 }
 
 Rotation Rotary::rotation(const at::Tensor& positions, at::ScalarType dtype) const {
-  return turned_by(positions.to(at::kFloat).unsqueeze(-1) * frequencies_for(positions), dtype);
+  return rotation_of_angles(positions.to(at::kFloat).unsqueeze(-1) * frequencies_for(positions),
+                            dtype);
 }
 
 Rotation Rotary::axial_rotation(const at::Tensor& positions, at::ScalarType dtype) const {
   const auto by_frequency = positions.to(at::kFloat).index_select(0, axes_).permute({1, 2, 0});
-  return turned_by(by_frequency * frequencies_for(positions), dtype);
+  return rotation_of_angles(by_frequency * frequencies_for(positions), dtype);
 }
 
-Rotation Rotary::turned_by(const at::Tensor& half, at::ScalarType dtype) const {
+Rotation Rotary::rotation_of_angles(const at::Tensor& half, at::ScalarType dtype) const {
   const auto angles = at::cat({half, half}, -1).unsqueeze(1);
   const double scale = config_.attention_factor;
   return {(angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)};

@@ -36,6 +36,7 @@ struct Rotation {
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
+// Computes the rotations of positions.
 class Rotary {
  public:
   Rotary() = default;
@@ -54,9 +55,10 @@ class Rotary {
   RotaryConfig config_;
   // The frequencies for rows with these positions.
   at::Tensor frequencies_for(const at::Tensor& positions) const;
-  Rotation turned_by(const at::Tensor& angles, at::ScalarType dtype) const;  // (B, T, d / 2)
+  Rotation rotation_of_angles(const at::Tensor& angles,
+                              at::ScalarType dtype) const;  // (B, T, d / 2)
 
-  at::Tensor usual_;  // frequencies within the trained length
+  at::Tensor trained_frequencies_;  // frequencies within the trained length
   at::Tensor axes_;   // (d / 2) int64: the axis of each frequency; undefined without sections
 };
 

@@ -8,6 +8,7 @@
 
 namespace emend {
 
+// The limits of a request.
 struct ChatLimits {
   int64_t max_new_tokens = 1024;     // of a request
   int64_t default_new_tokens = 256;  // if a request does not say

@@ -14,6 +14,7 @@
 
 namespace emend {
 
+// The limits of an engine.
 struct EngineOptions {
   size_t max_waiting = 64;                     // further requests get status 503
   size_t max_batch = 8;                        // requests that run together
@@ -21,12 +22,14 @@ struct EngineOptions {
   uint64_t picture_bytes = uint64_t{1} << 30;  // memory for features of pictures
 };
 
+// The answer to a request.
 struct ChatAnswer {
   std::string text;
   bool complete = true;  // false: a limit of length ended it
   int64_t prompt_tokens = 0, completion_tokens = 0;
 };
 
+// The numbers of requests and tokens since the start; waiting and running: now.
 struct EngineCounts {
   int64_t requests = 0, failed = 0, waiting = 0, running = 0, batches = 0;
   int64_t prompt_tokens = 0, completion_tokens = 0;

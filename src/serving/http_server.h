@@ -10,6 +10,7 @@ namespace emend {
 
 class HttpRoutes;
 
+// The address of a server and its limits.
 struct ServerOptions {
   std::string host = "127.0.0.1";
   int port = 8080;    // 0: any free port

@@ -23,14 +23,17 @@ void ModelNames::check_name(const std::string& name) {
                 "use letters, digits, '-', '_' and '.': --patch NAME=FILE");
 }
 
+void ModelNames::refuse_duplicate(const std::string& name) {
+  throw Error("serving::models", fmt::format("two patches have the name '{}'", name),
+              "give them names: --patch NAME=FILE");
+}
+
 void ModelNames::add(const std::string& name, Patch patch) {
   check_name(name);
   PatchStack stack;
   stack.apply(vlm_, patch);  // checks that it fits
   const std::lock_guard lock(mutex_);
-  if (!patches_.emplace(name, std::move(patch)).second)
-    throw Error("serving::models", fmt::format("two patches have the name '{}'", name),
-                "give them names: --patch NAME=FILE");
+  if (!patches_.emplace(name, std::move(patch)).second) refuse_duplicate(name);
 }
 
 void ModelNames::remove(const std::string& name) {

@@ -18,6 +18,8 @@ class ModelNames {
 
   // Throws emend::Error if the name is not plain (is_plain_name).
   static void check_name(const std::string& name);
+  // The error of a second patch with the same name.
+  [[noreturn]] static void refuse_duplicate(const std::string& name);
   // Throws emend::Error as check_name does, if the name is taken, and if the patch does not fit the
   // model.
   void add(const std::string& name, Patch patch);

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "serving/api_error.h"
 #include "serving/base64.h"
 
@@ -91,7 +91,7 @@ std::vector<std::string> texts_field(const nlohmann::json& body, const std::stri
   return texts;
 }
 
-SentPicture picture_from_url(const std::string& url, const std::string& where) {
+RequestPicture picture_from_url(const std::string& url, const std::string& where) {
   constexpr std::string_view kBegin = "data:image/";
   const auto comma = url.find(";base64,");
   if (!url.starts_with(kBegin) || comma == std::string::npos)

@@ -37,12 +37,12 @@ std::vector<std::string> texts_field(const nlohmann::json& body, const std::stri
                                      size_t most);
 
 // A picture of a request, in a data URL. The file has the bytes that were sent.
-struct SentPicture {
+struct RequestPicture {
   std::string bytes;
   std::string type;  // of the file: png, jpeg, webp, bmp, gif, ...
   Image image;
 };
 // `where` names the field in errors.
-SentPicture picture_from_url(const std::string& url, const std::string& where);
+RequestPicture picture_from_url(const std::string& url, const std::string& where);
 
 }  // namespace emend

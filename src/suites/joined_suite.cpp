@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "io/comma_list.h"
 #include "io/error.h"
+#include "io/strings/comma_list.h"
 #include "suites/record_index.h"
 
 namespace emend {

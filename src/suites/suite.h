@@ -37,6 +37,7 @@ class Suite {
 // without the image of its edit is always left out.
 enum class MissingImages { refuse, skip_records, skip_probes };
 
+// The records of a suite, and where its files are.
 struct SuiteOptions {
   std::string split = "eval";   // eval, train; vlkeb also one-hop, multi-hop; photos also near
   std::string data;             // the annotation file, or the folder of the published dataset

@@ -1,6 +1,6 @@
 // Compares chat templates with transformers' apply_chat_template
-// (tools/reference/make_chat_fixtures.py), and tests how they are found, what is refused, and that
-// damaged ones are harmless.
+// (tools/reference/text/make_chat_fixtures.py), and tests how they are found, what is refused, and
+// that damaged ones are harmless.
 #include "text/chat_template.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // Compares every tokenizer on every line of testdata/lines.jsonl with Hugging Face tokenizers
-// (tools/reference/make_tokenizer_fixtures.py defines the hashes).
+// (tools/reference/text/make_tokenizer_fixtures.py defines the hashes).
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

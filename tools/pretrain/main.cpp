@@ -12,8 +12,8 @@
 #include "io/error.h"
 #include "io/runtime.h"
 #include "io/tensors/safetensors.h"
-#include "models/architectures/blip2.h"
-#include "models/core/weights.h"
+#include "models/architectures/qformer/blip2.h"
+#include "models/core/loading/weights.h"
 #include "trainer.h"
 
 namespace emend::pretrain {

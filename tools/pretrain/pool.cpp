@@ -54,20 +54,20 @@ at::Tensor wash(const at::Tensor& pictures, double most, const at::Generator& ge
 
 }  // namespace
 
-at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng) {
+at::Tensor vary_light(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
   auto gain = at::rand({pictures.size(0), 3, 1, 1}, generator).mul_(0.3).add_(0.85);
   return (pictures * gain + wash(pictures, 0.08, generator)).clamp_(0, 1);
 }
 
-at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng) {
+at::Tensor tint(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
   auto tint = at::rand({pictures.size(0), 3, 1, 1}, generator).mul_(0.8).add_(0.2);
   auto gray = pictures.mean(1, /*keepdim=*/true) * tint;
   return (gray + wash(pictures, 0.25, generator)).clamp_(0, 1);
 }
 
-at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng) {
+at::Tensor shuffle_tiles(const at::Tensor& pictures, scenes::Rng& rng) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(rng());
   constexpr int64_t tiles = 6;  // tiles per side of a place
   auto n = pictures.size(0), pixels = pictures.size(2) / (3 * tiles);

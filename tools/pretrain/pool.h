@@ -33,11 +33,11 @@ class Pool {
 at::Tensor normalized(const at::Tensor& pictures);
 
 // Augmentation of the light: scales the channels of each picture and adds a smooth color gradient.
-at::Tensor relit(const at::Tensor& pictures, scenes::Rng& rng);
+at::Tensor vary_light(const at::Tensor& pictures, scenes::Rng& rng);
 // Keeps only brightness, with one random tint and a gradient: teaches shapes without their colors
 // and surroundings, so that the model can combine them in new ways.
-at::Tensor tinted(const at::Tensor& pictures, scenes::Rng& rng);
+at::Tensor tint(const at::Tensor& pictures, scenes::Rng& rng);
 // Shuffles the small tiles of each place within it: teaches colors without shapes.
-at::Tensor scattered(const at::Tensor& pictures, scenes::Rng& rng);
+at::Tensor shuffle_tiles(const at::Tensor& pictures, scenes::Rng& rng);
 
 }  // namespace emend::pretrain

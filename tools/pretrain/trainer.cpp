@@ -132,8 +132,8 @@ at::Tensor Trainer::look_in_part(HeadTargets targets, int64_t pictures, BatchMak
     maker.ask(prompts, {}, i);
   }
   auto whole = pool_.pictures(indices);
-  auto part =
-      targets == HeadTargets::shapes ? tinted(whole, rng) : scattered(relit(whole, rng), rng);
+  auto part = targets == HeadTargets::shapes ? tint(whole, rng)
+                                             : shuffle_tiles(vary_light(whole, rng), rng);
   auto pass = model_.collate({normalized(part), prompts.rows});
   auto loss = look(pass, shown, targets);
   return loss.patches + loss.queries;
@@ -155,7 +155,7 @@ Trainer::Share Trainer::learn(uint64_t seed, int64_t pictures, int64_t text_rows
   for (int64_t i = 0; i < text_rows; ++i) maker.add_text_row(read, recipe_.tokens, rng);
 
   Share share;
-  auto pass = model_.collate({normalized(relit(pool_.pictures(indices), rng)), seen.rows});
+  auto pass = model_.collate({normalized(vary_light(pool_.pictures(indices), rng)), seen.rows});
   auto aux = look(pass, shown, HeadTargets::all);
   share.result = result_of(aux);
   auto parts = look_in_part(HeadTargets::shapes, pictures / 4, maker, rng) +

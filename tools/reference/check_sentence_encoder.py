@@ -21,7 +21,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from tokenizer_lines import lines
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "text"))
+from tokenizer_lines import lines  # noqa: E402
 
 
 def read(path, absent):

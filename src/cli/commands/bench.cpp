@@ -12,10 +12,10 @@
 #include "editing/settings/sweep.h"
 #include "evaluation/bench/runner.h"
 #include "evaluation/report/report.h"
-#include "io/comma_list.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
+#include "io/strings/comma_list.h"
 
 namespace emend::cli {
 namespace {

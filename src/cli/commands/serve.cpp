@@ -16,7 +16,7 @@
 #include "io/files/file.h"
 #include "io/log.h"
 #include "io/runtime.h"
-#include "io/shell.h"
+#include "io/strings/shell.h"
 #include "serving/api/workbench.h"
 #include "serving/http_server.h"
 
@@ -47,18 +47,18 @@ struct NamedPatch {
   Patch patch;
 };
 
-std::vector<NamedPatch> read_patches(const std::vector<std::string>& given,
+// The workspace may be null. Throws emend::Error if two patches, also of the workspace, have one
+// name.
+std::vector<NamedPatch> read_patches(const std::vector<std::string>& options,
                                      const Workspace* workspace) {
   std::set<std::string> names;
   if (workspace)
     for (const auto& name : workspace->patch_names()) names.insert(name);
   std::vector<NamedPatch> patches;
-  for (const auto& argument : given) {
+  for (const auto& argument : options) {
     const auto [name, path] = named_patch(argument);
     ModelNames::check_name(name);
-    if (!names.insert(name).second)
-      throw Error("cli::serve", fmt::format("two patches have the name '{}'", name),
-                  "give them names: --patch NAME=FILE");
+    if (!names.insert(name).second) ModelNames::refuse_duplicate(name);
     patches.push_back({name, path, load_patch(path)});
   }
   return patches;

@@ -12,7 +12,6 @@
 #include "evaluation/tracing/trace_page.h"
 #include "evaluation/tracing/trace_question.h"
 #include "evaluation/tracing/trace_suite.h"
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/files/atomic_directory.h"
 #include "io/files/file.h"
@@ -20,6 +19,7 @@
 #include "io/json/json.h"
 #include "io/progress.h"
 #include "io/runtime.h"
+#include "io/strings/blank.h"
 #include "models/caching/activation_store.h"
 
 namespace emend::cli {

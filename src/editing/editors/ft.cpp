@@ -70,7 +70,7 @@ class FtEditor : public OptimizingEditor {
  protected:
   std::vector<Site> sites(const Model& model) const override {
     if (traced()) return block_ffn_sites(model, settings_.module);
-    return settings_.sites.empty() ? tuned_sites(model, settings_.module)
+    return settings_.sites.empty() ? ft_sites(model, settings_.module)
                                    : model.find_sites(settings_.sites);
   }
   std::optional<TracedBlock> traced_block() const override {

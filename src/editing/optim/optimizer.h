@@ -8,6 +8,7 @@
 
 namespace emend {
 
+// Options of all optimizers.
 struct OptimizerOptions {
   double lr = 1e-3;
   double weight_decay = 0;

@@ -94,7 +94,7 @@ void MergedPatches::add_keys(const Patch& patch) {
 }
 
 void MergedPatches::add_memory(const Patch& patch) {
-  recalled_.reset();
+  cached_.reset();
   auto found = std::find_if(memories_.begin(), memories_.end(),
                             [&](const Patch& other) { return read_alike(other, patch); });
   if (found != memories_.end()) {
@@ -114,14 +114,14 @@ std::vector<SiteDelta> MergedPatches::deltas() const {
 }
 
 Interventions MergedPatches::interventions(const Vlm& vlm, ActivationStore* store) const {
-  if (!recalled_ || recalled_->vlm != &vlm || recalled_->store != store) {
-    recalled_ = Recalled{&vlm, store, {}};
+  if (!cached_ || cached_->vlm != &vlm || cached_->store != store) {
+    cached_ = CachedInterventions{&vlm, store, {}};
     for (const auto& patch : memories_)
       for (auto& recalled : recall(vlm, patch, store))
-        recalled_->interventions.push_back(std::move(recalled));
+        cached_->interventions.push_back(std::move(recalled));
   }
   auto all = sums_;
-  all.insert(all.end(), recalled_->interventions.begin(), recalled_->interventions.end());
+  all.insert(all.end(), cached_->interventions.begin(), cached_->interventions.end());
   return all;
 }
 

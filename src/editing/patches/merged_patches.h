@@ -27,7 +27,7 @@ class MergedPatches {
   void add_memory(const Patch& patch);
 
   // The interventions of the memories for one model and store. They are made again after an edit.
-  struct Recalled {
+  struct CachedInterventions {
     const Vlm* vlm;
     ActivationStore* store;
     Interventions interventions;
@@ -36,7 +36,7 @@ class MergedPatches {
   Interventions sums_;
   std::vector<SiteKeys> keys_;
   std::vector<Patch> memories_;
-  mutable std::optional<Recalled> recalled_;
+  mutable std::optional<CachedInterventions> cached_;
 };
 
 }  // namespace emend

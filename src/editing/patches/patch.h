@@ -42,6 +42,8 @@ struct MemoryCache {
   virtual ~MemoryCache() = default;
 };
 
+// The edits of an editor that changes no weights: a network, and an entry for each edit that the
+// network reads when the model answers.
 struct Memory {
   std::map<std::string, at::Tensor> network;  // float32; the network that reads the entries
   nlohmann::json reading;                     // the settings of the network; may be null

@@ -105,7 +105,7 @@ void SettingList::numbers(const char* name, std::string& value, const char* mean
 
 void SettingList::optional_text(const char* name, std::string& value, const char* meaning) {
   text(name, value, meaning);
-  settings_.back().left_out_empty = true;
+  settings_.back().omit_empty = true;
 }
 
 void SettingList::read(const std::string& editor, const json& given) const {
@@ -143,7 +143,7 @@ void SettingList::read(const std::string& editor, const json& given) const {
 json SettingList::values() const {
   auto all = json::object();
   for (const auto& setting : settings_)
-    if (auto value = setting.show(); !setting.left_out_empty || value != "")
+    if (auto value = setting.show(); !setting.omit_empty || value != "")
       all[setting.name] = std::move(value);
   return all;
 }

@@ -49,7 +49,7 @@ class SettingList {
     std::string name, range, must, meaning;
     std::function<bool(const nlohmann::json&)> take;  // returns false if the value is invalid
     std::function<nlohmann::json()> show;
-    bool left_out_empty = false;
+    bool omit_empty = false;
   };
   std::vector<Setting> settings_;
   std::map<std::string, std::string> aliases_;  // {old name: name}

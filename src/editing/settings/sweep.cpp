@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "editing/settings/settings_file.h"
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 namespace {

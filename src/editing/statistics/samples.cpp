@@ -7,10 +7,10 @@
 #include <memory>
 #include <numeric>
 
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/hash.h"
+#include "io/strings/blank.h"
 #include "suites/random.h"
 #include "text/utf8.h"
 

@@ -9,7 +9,7 @@
 namespace emend {
 std::vector<Site> ffn_outputs(const Model& model, const std::string& module) {
   const auto name = canonical_module(module);
-  if (name == "projector") return tuned_sites(model, name);
+  if (name == "projector") return ft_sites(model, name);
   std::vector<Site> last;
   for (const auto& site : model.sites()) {
     const auto& stage = model.stages()[site.stage];
@@ -17,7 +17,7 @@ std::vector<Site> ffn_outputs(const Model& model, const std::string& module) {
     if (!last.empty() && last.back().stage == site.stage) last.pop_back();
     last.push_back(site);
   }
-  return last.empty() ? tuned_sites(model, name) : last;
+  return last.empty() ? ft_sites(model, name) : last;
 }
 
 std::vector<Site> ffn_outputs_or_sites(const Model& model,

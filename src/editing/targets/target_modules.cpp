@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "io/error.h"
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 
 namespace emend {
 namespace {
@@ -69,7 +69,7 @@ Module module_part(const std::string& name) {
   return name == "vision_tower" ? Module::vision_tower : Module::connector;
 }
 
-std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
+std::vector<Site> ft_sites(const Model& model, const std::string& module) {
   std::vector<Site> found;
   if (module == "language" || module == "connector") {
     auto pattern = model.default_sites(module_part(module));
@@ -82,7 +82,7 @@ std::vector<Site> tuned_sites(const Model& model, const std::string& module) {
 }
 
 std::vector<Site> lora_sites(const Model& model, const std::string& module) {
-  if (module != "language" && module != "connector") return tuned_sites(model, module);
+  if (module != "language" && module != "connector") return ft_sites(model, module);
   // The names in Hugging Face models: q_proj and v_proj in decoders, query and value in Q-Formers.
   const Glob attention("*.{q_proj,v_proj,query,value}");
   const auto part = module_part(module);
@@ -90,7 +90,7 @@ std::vector<Site> lora_sites(const Model& model, const std::string& module) {
     return model.stages()[site.stage].module == part && attention.matches(site.name);
   });
   // A connector without attention is a projector.
-  return found.empty() ? tuned_sites(model, module) : found;
+  return found.empty() ? ft_sites(model, module) : found;
 }
 
 size_t first_stage_of(const Model& model, const std::vector<Site>& sites) {

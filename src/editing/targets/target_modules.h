@@ -30,11 +30,11 @@ Module module_part(const std::string& name);
 // the model (FFN of the last decoder block; all of the Q-Former or projector). projector: all
 // layers of the projection. vision_tower: all layers of the last vision block. Both this function
 // and lora_sites throw emend::Error if the module has no such layer.
-std::vector<Site> tuned_sites(const Model& model, const std::string& module);
+std::vector<Site> ft_sites(const Model& model, const std::string& module);
 
 // The layers that LoRA changes (arXiv 2106.09685). language and connector: the query and value
 // layers of all attention layers; if there are none (the connector is a projector), the layers of
-// tuned_sites. projector and vision_tower: the layers of tuned_sites.
+// ft_sites. projector and vision_tower: the layers of ft_sites.
 std::vector<Site> lora_sites(const Model& model, const std::string& module);
 
 // The first stage that one of the sites belongs to.

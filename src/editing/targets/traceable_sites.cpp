@@ -5,7 +5,7 @@
 #include "editing/targets/blocks.h"
 #include "editing/targets/target_modules.h"
 #include "io/error.h"
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 
 namespace emend {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "models/architectures/architecture.h"
 #include "models/config/json_fields.h"
-#include "models/core/weights.h"
+#include "models/core/loading/weights.h"
 #include "models/vlm.h"
 
 namespace emend::testing {

@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "editing/tracing/repeat_rows.h"
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "models/caching/prefix.h"
 #include "models/caching/shared_prefix.h"
 #include "suites/random.h"

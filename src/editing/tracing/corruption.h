@@ -14,7 +14,7 @@ struct TracedRow {
   Tiles tiles = {};
   std::vector<int64_t> answer = {};
 
-  bool sees() const { return tiles.pixels.defined(); }
+  bool has_picture() const { return tiles.pixels.defined(); }
 };
 
 // The clean run and the corrupted runs after the first stage whose output the corruption changes.

@@ -55,7 +55,7 @@ std::optional<std::pair<int64_t, int64_t>> PictureGrid::cell(int64_t token) cons
                    part(tile % columns, within % side_, tile_columns_));
 }
 
-bool image_tokens_have_places(const Model& model) {
+bool has_image_token_places(const Model& model) {
   const auto& stages = model.stages();
   const auto connector = model.first_stage(Module::connector);
   return model.reads_pictures() && connector < stages.size() &&

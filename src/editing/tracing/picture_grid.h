@@ -36,6 +36,6 @@ class PictureGrid {
 
 // Whether each image token of the language module shows a part of the picture. The query tokens of
 // a Q-Former do not.
-bool image_tokens_have_places(const Model& model);
+bool has_image_token_places(const Model& model);
 
 }  // namespace emend

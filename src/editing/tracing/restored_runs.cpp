@@ -7,7 +7,7 @@
 
 #include "editing/targets/blocks.h"
 #include "editing/tracing/repeat_rows.h"
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 
 namespace emend {
 namespace {
@@ -117,7 +117,7 @@ std::vector<TokenGroup> RestoredRuns::groups_of(Module module,
   const auto& last = clean_states_
       [model_.first_stage(module == Module::connector ? Module::language : Module::connector) - 1];
   const auto tiles = last.size(0), length = last.size(1);
-  const bool queries = module == Module::connector && !image_tokens_have_places(model_);
+  const bool queries = module == Module::connector && !has_image_token_places(model_);
   std::vector<TokenGroup> groups = {{queries                       ? "query tokens"
                                      : module == Module::connector ? "image"
                                                                    : "all",
@@ -267,7 +267,7 @@ std::vector<TraceScore> RestoredRuns::restored_batch(const Pass& from,
 }
 
 // One complete pass for each noise row.
-TraceScore RestoredRuns::restored_alone(const Cell& cell) const {
+TraceScore RestoredRuns::score_of_cell(const Cell& cell) const {
   TraceScore mean;
   for (int64_t r = 0; r < runs_.rows(); ++r) {
     Batch batch;
@@ -318,7 +318,7 @@ void RestoredRuns::restore(const Pass& from, const std::vector<Cell>& cells, Tra
     const std::vector<Cell> batch(cells.begin() + static_cast<int64_t>(begin),
                                   cells.begin() + static_cast<int64_t>(begin + size));
     const auto scores =
-        context_.share ? restored_batch(from, batch) : std::vector{restored_alone(batch[0])};
+        context_.share ? restored_batch(from, batch) : std::vector{score_of_cell(batch[0])};
     for (size_t i = 0; i < size; ++i)
       result.maps[batch[i].map].effects[batch[i].group][batch[i].layer] = scores[i];
     begin += size;

@@ -33,7 +33,7 @@ class RestoredRuns {
   // Scores the cells, whose runs continue from the corrupted run.
   void restore(const Pass& from, const std::vector<Cell>& cells, TraceRuns& result);
   std::vector<TraceScore> restored_batch(const Pass& from, const std::vector<Cell>& cells) const;
-  TraceScore restored_alone(const Cell& cell) const;
+  TraceScore score_of_cell(const Cell& cell) const;
   Interventions restorations(const std::vector<Cell>& cells) const;
   TraceScore everything_restored() const;
   // Runs a pass to the end. Returns the mean score of each `rows` rows.

@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "text/strings.h"
 
 namespace emend {

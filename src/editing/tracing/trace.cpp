@@ -7,8 +7,8 @@
 
 #include "editing/tracing/corruption.h"
 #include "editing/tracing/restored_runs.h"
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "models/caching/prefix.h"
 #include "models/prompting/image_batch.h"
 
@@ -82,7 +82,7 @@ std::vector<int64_t> greedy_answer(const Vlm& vlm, const TracedRow& traced,
 std::vector<std::string> notes_of(const Model& model, const TraceQuery& query,
                                   const TraceOptions& options, const TraceResult& result) {
   std::vector<std::string> notes;
-  if (options.grid > 0 && query.image.present() && !image_tokens_have_places(model)) {
+  if (options.grid > 0 && query.image.present() && !has_image_token_places(model)) {
     const std::string queries =
         "The image tokens of this model are query tokens, which have no place in the picture; ";
     bool patches = false;
@@ -125,7 +125,7 @@ TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& o
                                          : vlm.processor.target(query.target);
   traced.row.ids.insert(traced.row.ids.end(), traced.answer.begin(), traced.answer.end() - 1);
   PictureGrid grid;
-  if (traced.sees() && image_tokens_have_places(model))
+  if (traced.has_picture() && has_image_token_places(model))
     grid = PictureGrid::of(options.grid, model, traced.tiles,
                            model.image_tokens(traced.tiles.pixels[0]));
   const auto question = is_blank(query.question) ? query.prompt : query.question;
@@ -136,7 +136,7 @@ TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& o
   result.subject = query.subject;
   result.target = answer_text(vlm.processor, traced.answer);
   if (is_blank(query.target)) result.answer = result.target;
-  result.grid = traced.sees() ? options.grid : 0;
+  result.grid = traced.has_picture() ? options.grid : 0;
   const auto add = [&](const char* corrupted, const std::string& kind, const CorruptedRuns& runs) {
     TraceRuns own;
     own.corrupted = corrupted;
@@ -160,14 +160,15 @@ TraceResult trace(const Vlm& vlm, const TraceQuery& query, const TraceOptions& o
   const bool restores = std::any_of(result.runs.begin(), result.runs.end(),
                                     [](const TraceRuns& runs) { return !runs.maps.empty(); });
   if (!restores)
-    throw Error(kTracePlace,
-                fmt::format("no state of '{}' can be restored: {}", options.modules,
-                            traced.sees() ? "the corruption does not change these modules"
-                                          : "a question without a picture does not reach them"),
-                traced.sees()
-                    ? "also trace the language module (--set modules=language), or corrupt "
-                      "the picture itself (--set image=gray)"
-                    : "give a picture (--image FILE), or use --set modules=language");
+    throw Error(
+        kTracePlace,
+        fmt::format("no state of '{}' can be restored: {}", options.modules,
+                    traced.has_picture() ? "the corruption does not change these modules"
+                                         : "a question without a picture does not reach them"),
+        traced.has_picture()
+            ? "also trace the language module (--set modules=language), or corrupt "
+              "the picture itself (--set image=gray)"
+            : "give a picture (--image FILE), or use --set modules=language");
   result.notes = notes_of(model, query, options, result);
   return result;
 }

@@ -22,6 +22,7 @@ struct TraceQuery {
   std::string other_words = {};  // for text=swap, instead of random words
 };
 
+// The state in which a trace runs.
 struct TraceContext {
   Interventions base = {};           // earlier edits: changes of weights
   ActivationStore* store = nullptr;  // shared activations; null: each call computes its own

@@ -12,8 +12,8 @@
 
 #include "editing/targets/block_numbers.h"
 #include "editing/targets/target_modules.h"
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 namespace {

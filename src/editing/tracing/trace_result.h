@@ -50,6 +50,7 @@ struct TraceRuns {
   double total_effect() const { return clean.probability - score.probability; }
 };
 
+// The trace of a question, or the mean over several.
 struct TraceResult {
   std::string prompt, subject, target;
   std::string answer;  // what the model answers; empty if a target was given that it may not give

@@ -220,7 +220,7 @@ EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
     count(weights.locality, divergence,
           part.pictures ? losses.image_locality : losses.text_locality);
     if (part.pictures && weights.ranks > 0)
-      count(weights.ranks, shrunk_gaps(part.before, after, weights.ranked, counts.gaps),
+      count(weights.ranks, gap_shrinkage(part.before, after, weights.ranked, counts.gaps),
             losses.ranks);
   }
   // The edits may not affect any question.
@@ -228,8 +228,8 @@ EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
   return losses;
 }
 
-at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count,
-                       double number) {
+at::Tensor gap_shrinkage(const at::Tensor& before, const at::Tensor& after, int64_t count,
+                         double number) {
   // In nats; tokens with a smaller gap change their order easily.
   constexpr double kSoft = 0.02;
   auto [best, ids] = before.topk(std::min(count + 1, before.size(-1)), -1);

@@ -76,7 +76,7 @@ EditLosses edit_losses(const Model& model, const ExampleBatch& batch,
 // `before` shrank, relative to the gaps; 0 if none did. This is a surrogate for top-k agreement,
 // which ignores changes that keep the order, and is sensitive where KL is not. before, after: (L,
 // V) log-probabilities. `number`: the number of gaps to divide by; 0: that of `before`.
-at::Tensor shrunk_gaps(const at::Tensor& before, const at::Tensor& after, int64_t count,
-                       double number = 0);
+at::Tensor gap_shrinkage(const at::Tensor& before, const at::Tensor& after, int64_t count,
+                         double number = 0);
 
 }  // namespace emend

@@ -116,7 +116,8 @@ TEST_F(EncoderTest, IkeRanksByEncoderEmbeddings) {
   const auto encoder = SentenceEncoder::load(kEncoders + "bert", SentenceEncoder::Pooling::mean);
   const auto all = corpus(kEncoders + "bert");
   std::vector<std::string> shown;
-  for (const auto& one : all.demonstrations) shown.push_back(all.settings.templates.show(one));
+  for (const auto& one : all.demonstrations)
+    shown.push_back(all.settings.templates.format_demonstration(one));
   const auto embeddings = encoder->embed(shown);
   EXPECT_TRUE(at::equal(all.embeddings, embeddings));
   EXPECT_FALSE(all.mean.any().item<bool>());
@@ -124,7 +125,8 @@ TEST_F(EncoderTest, IkeRanksByEncoderEmbeddings) {
   for (const auto& [prompt, target] :
        {std::pair{"a", "red"}, {"what", "blue"}, {"it", "star"}, {"b c", "red"}}) {
     const auto query =
-        encoder->embed({all.settings.templates.show(copy_of(prompt, target))})[0].to(at::kDouble);
+        encoder->embed({all.settings.templates.format_demonstration(copy_of(prompt, target))})[0]
+            .to(at::kDouble);
     const auto wide = embeddings.to(at::kDouble);
     const auto cosines = at::mv(wide, query) / (wide.norm(2, 1) * query.norm());
     const auto order = all.nearest(vlm(), prompt, target, 18);
@@ -182,8 +184,8 @@ TEST_F(EncoderTest, SeracUsesEncoderEmbeddings) {
     auto& asked = batch.rows[1];
     asked.prompt_length = static_cast<int64_t>(asked.ids.size());
     for (auto id : vlm().processor.target(" a")) asked.ids.push_back(id);
-    const auto seen = look_at(vlm(), batch.pixels, nullptr);
-    const auto features = question_features(vlm(), batch, seen, serac.features);
+    const auto image_features = get_image_features(vlm(), batch.pixels, nullptr);
+    const auto features = question_features(vlm(), batch, image_features, serac.features);
     // This variant sees the teacher-forced answer.
     const auto expected =
         encoder->embed({"what is it?", module == "paper" ? "Red star a" : "Red star"});

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <map>
 
-#include "io/blank.h"
 #include "io/error.h"
+#include "io/strings/blank.h"
 #include "models/prompting/image_batch.h"
 
 namespace emend {

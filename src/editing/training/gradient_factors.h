@@ -18,6 +18,7 @@ struct GradientFactors {
   at::Tensor gradient;  // (R, T, out): v
 };
 
+// The gradients and losses of a batch of edits.
 struct EditFactors {
   std::vector<GradientFactors> sites;
   at::Tensor losses;  // (B) float32: mean nll per token of each edit

@@ -14,13 +14,13 @@ template <typename State>
 class TrainedState {
  public:
   TrainedState() = default;
-  explicit TrainedState(std::shared_ptr<const State> given)
-      : state_(std::move(given)), given_(true) {}
+  explicit TrainedState(std::shared_ptr<const State> state)
+      : state_(std::move(state)), fixed_(true) {}
 
   // load(base): std::shared_ptr<const State>, for the model with this fingerprint.
   template <typename Load>
   const State& of(const Vlm& vlm, const Load& load) const {
-    if (given_) return *state_;
+    if (fixed_) return *state_;
     const auto base = vlm.fingerprint();
     if (!state_ || base_ != base) {
       state_ = load(base);
@@ -34,7 +34,7 @@ class TrainedState {
  private:
   mutable std::shared_ptr<const State> state_;
   mutable std::string base_;
-  bool given_ = false;
+  bool fixed_ = false;
 };
 
 }  // namespace emend

@@ -131,13 +131,13 @@ at::Tensor row(const std::vector<float>& values) { return at::tensor(values).uns
 
 TEST(ShrunkGaps, CountOnlyShrinkingGaps) {
   auto before = at::log_softmax(row({5.0f, 3.0f, 2.0f, 0.0f}), -1);
-  EXPECT_EQ(shrunk_gaps(before, before, 2).item<double>(), 0);
-  EXPECT_NEAR(shrunk_gaps(before, before + 1, 2).item<double>(), 0, 1e-5);
+  EXPECT_EQ(gap_shrinkage(before, before, 2).item<double>(), 0);
+  EXPECT_NEAR(gap_shrinkage(before, before + 1, 2).item<double>(), 0, 1e-5);
   auto wider = at::log_softmax(row({8.0f, 3.0f, 1.0f, 0.0f}), -1);
-  EXPECT_NEAR(shrunk_gaps(before, wider, 2).item<double>(), 0, 1e-5);
+  EXPECT_NEAR(gap_shrinkage(before, wider, 2).item<double>(), 0, 1e-5);
   // The first gap, 2, becomes 1; the second is unchanged.
   auto closer = at::log_softmax(row({4.0f, 3.0f, 2.0f, 0.0f}), -1);
-  EXPECT_NEAR(shrunk_gaps(before, closer, 2).item<double>(), 1 / 2.02 / 2, 1e-5);
+  EXPECT_NEAR(gap_shrinkage(before, closer, 2).item<double>(), 1 / 2.02 / 2, 1e-5);
 }
 
 }  // namespace

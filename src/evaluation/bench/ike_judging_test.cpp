@@ -51,11 +51,11 @@ TEST_F(IkeJudgingTest, CollectsThreeKindsOfEachRecord) {
   const auto corpus = IkeCorpus::load(vlm(), vlm().folder + "/editors/ike.safetensors");
   ASSERT_EQ(corpus.demonstrations.size(), 9u);
   const IkeTemplates templates;
-  EXPECT_EQ(templates.show(corpus.demonstrations[3]),
+  EXPECT_EQ(templates.format_demonstration(corpus.demonstrations[3]),
             "New Fact: What is this? cat 1\nPrompt: What is this? cat 1\n\n");
-  EXPECT_EQ(templates.show(corpus.demonstrations[4]),
+  EXPECT_EQ(templates.format_demonstration(corpus.demonstrations[4]),
             "New Fact: What is this? cat 1\nPrompt: Tell what this is? cat 1\n\n");
-  EXPECT_EQ(templates.show(corpus.demonstrations[5]),
+  EXPECT_EQ(templates.format_demonstration(corpus.demonstrations[5]),
             "New Fact: What is this? cat 1\nPrompt: Where is Rome? Italy\n\n");
   // Prompts are built as the protocol does.
   const auto wrapped = demonstrations_of(record(), make_protocol("strict"));

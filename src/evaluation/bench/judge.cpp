@@ -90,7 +90,7 @@ AppliedEdit Judge::make(Candidate& candidate, std::vector<RecordState>& states, 
     context.history = candidate.edits.merged().keys();
     context.store = store_;
     auto patch = candidate.editor->edit(vlm_, requests, context);
-    edit.facts = described(patch);
+    edit.facts = patch_facts(patch);
     if (keep) candidate.edits.add(patch);
     edit.changes = keep ? candidate.edits.merged().interventions(vlm_, store_)
                         : patch.interventions(vlm_, store_);
@@ -131,7 +131,7 @@ Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
     sample["failed"] = reason;
     return verdict;
   };
-  auto reason = attempt([&] { describe(sample, read(state)); });
+  auto reason = attempt([&] { add_facts(sample, read(state)); });
   if (!reason.empty()) return failed("reading", reason);
   if (candidate.failed_records.count(state.index) && !edit)
     return failed("editing", "the edit failed earlier");
@@ -151,7 +151,7 @@ Judge::Verdict Judge::judge(const Candidate& candidate, RecordState& state,
         measure(vlm_, *baseline,
                 edit ? edit->changes : candidate.edits.merged().interventions(vlm_, store_));
     if (candidate.oracle) measured = candidate.oracle->judge(std::move(measured));
-    describe(sample, measured);
+    add_facts(sample, measured);
   });
   timing["judge_seconds"] = since(begin);
   return reason.empty() ? verdict : failed("judging", reason);

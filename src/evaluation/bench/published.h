@@ -17,6 +17,7 @@ struct PublishedRow {
   std::map<std::string, double> preferences = {};
 };
 
+// A table of the literature.
 struct PublishedTable {
   std::string title;  // dataset and model
   std::string note;   // how the measurement differs from emend's

@@ -99,7 +99,7 @@ class Job {
       edit_and_judge(first, edits);
       if (complete_ == edits && snapshots_.due(stopped())) snapshots_.save(candidates_, edits);
       if (!judges_again_after(edits)) continue;
-      for (auto index : judged_again(options_.seed, edits, options_.judge_sample)) {
+      for (auto index : reevaluated_edits(options_.seed, edits, options_.judge_sample)) {
         if (stopped()) break;
         judge_again(index, edits);
       }

@@ -17,6 +17,7 @@
 
 namespace emend {
 
+// How a run edits and judges.
 struct RunOptions {
   // single: each edit is judged and removed. sequential: edits accumulate, and earlier edits are
   // judged again. batch: several records are one edit, and each is judged. In sequential mode,
@@ -31,7 +32,8 @@ struct RunOptions {
   size_t judge_sample = 100;                                 // sequential
   Protocol protocol;
   uint64_t seed = 0;
-  // sequential: questions that are asked before the edits and at each point of `judge_at`; null: none.
+  // sequential: questions that are asked before the edits and at each point of `judge_at`; null:
+  // none.
   const Suite* exam = nullptr;
   size_t exam_questions = 200;
   bool oracle = false;  // add an ideal editor, whose scores are the ceiling (Oracle)
@@ -50,6 +52,7 @@ struct RunOptions {
   std::function<bool(size_t done, size_t total)> on_judged = {};
 };
 
+// The result of a run.
 struct RunOutcome {
   bool finished = false;       // false: it was interrupted
   size_t done = 0, total = 0;  // judgments made, including repeated ones, and their total
@@ -71,8 +74,8 @@ class Runner {
   // model, and when the folder is no longer writable.
   // With a group of processes, rank 0 calls run, and the others call work.
   RunOutcome run(const Vlm& vlm, ActivationStore* store = nullptr, ProcessGroup* group = nullptr);
-  // Judges records for rank 0 until all are judged, and writes no files. Throws emend::Error if rank 0
-  // runs another model, other editors or other options.
+  // Judges records for rank 0 until all are judged, and writes no files. Throws emend::Error if
+  // rank 0 runs another model, other editors or other options.
   void work(const Vlm& vlm, ActivationStore* store, ProcessGroup& group);
 
  private:

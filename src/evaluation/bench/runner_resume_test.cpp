@@ -126,8 +126,8 @@ TEST_F(EditSnapshotsTest, AResumedRunDoesNotMakeSavedEditsAgain) {
   stop_after(4 + 2 + 1, "b");
   ASSERT_TRUE(fs::exists(path("b/edits/000004")));
   EXPECT_TRUE(run(suite_, sequential("b"), several()).finished);
-  std::set<size_t> needed = {4, 5, judged_again(/*seed=*/0, 4, 2).back()};
-  for (const auto index : judged_again(/*seed=*/0, 6, 2)) needed.insert(index);
+  std::set<size_t> needed = {4, 5, reevaluated_edits(/*seed=*/0, 4, 2).back()};
+  for (const auto index : reevaluated_edits(/*seed=*/0, 6, 2)) needed.insert(index);
   ASSERT_LT(needed.size(), 6u);
   EXPECT_EQ(suite_.read, needed);
   EXPECT_EQ(read_file(path("b/samples.jsonl")), whole());

@@ -16,7 +16,7 @@ std::vector<size_t> judge_points(std::vector<size_t> at, size_t total, size_t ba
   return at;
 }
 
-std::vector<size_t> judged_again(uint64_t seed, size_t edits, size_t size) {
+std::vector<size_t> reevaluated_edits(uint64_t seed, size_t edits, size_t size) {
   std::vector<size_t> chosen(edits);
   std::iota(chosen.begin(), chosen.end(), size_t{0});
   if (size < edits) {

@@ -11,6 +11,6 @@ std::vector<size_t> judge_points(std::vector<size_t> at, size_t total, size_t ba
 
 // The indices of the edits that are judged again, ascending: a random sample of `size` of the first
 // `edits` edits. The same on every machine for the same seed.
-std::vector<size_t> judged_again(uint64_t seed, size_t edits, size_t size);
+std::vector<size_t> reevaluated_edits(uint64_t seed, size_t edits, size_t size);
 
 }  // namespace emend

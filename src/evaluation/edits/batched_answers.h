@@ -8,6 +8,7 @@
 
 namespace emend {
 
+// A question with or without a picture.
 struct PictureQuestion {
   Picture image;       // may be absent
   std::string prompt;  // the formatted prompt

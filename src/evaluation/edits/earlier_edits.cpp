@@ -55,7 +55,8 @@ std::vector<std::string> ask_again(const Vlm& vlm, const std::vector<EarlierEdit
     if (!edits[i].problem.empty()) continue;
     questions.push_back({{edits[i].image, nullptr}, edits[i].prompt});
     asked.push_back(i);
-    options.max_new_tokens = std::max(options.max_new_tokens, answer_room(vlm, edits[i].target));
+    options.max_new_tokens =
+        std::max(options.max_new_tokens, max_answer_tokens(vlm, edits[i].target));
   }
   std::vector<std::string> answers(edits.size());
   auto texts = batched_answers(vlm, questions, interventions, options, store);

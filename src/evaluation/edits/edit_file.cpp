@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <set>
 
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/json/json_list.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 namespace {

@@ -90,7 +90,7 @@ class EditRun {
   std::string answer(const EditJob::Edit& edit, const std::string& prompt,
                      const Interventions& interventions) {
     GenerationOptions options;
-    options.max_new_tokens = answer_room(vlm_, edit.question.target);
+    options.max_new_tokens = max_answer_tokens(vlm_, edit.question.target);
     return generate(vlm_, {query_of(edit.question.image, prompt)}, interventions, options, &store_)
         .at(0);
   }
@@ -269,7 +269,7 @@ bool EditOutcome::changed() const { return !patch.deltas.empty() || !patch.memor
 
 EditOutcome run_edits(const Vlm& vlm, const EditJob& job) { return EditRun(vlm, job).outcome(); }
 
-int64_t answer_room(const Vlm& vlm, const std::string& target) {
+int64_t max_answer_tokens(const Vlm& vlm, const std::string& target) {
   const auto tokens = static_cast<int64_t>(vlm.processor.target(continuation({}, target)).size());
   return std::max(GenerationOptions().max_new_tokens, tokens + 8);
 }

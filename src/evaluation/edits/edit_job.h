@@ -50,6 +50,7 @@ struct EditVerdict {
   RecordResult measured;
 };
 
+// The result of a job.
 struct EditOutcome {
   Patch patch;  // of all edits
   std::vector<EditVerdict> edits;
@@ -66,7 +67,7 @@ struct EditOutcome {
 EditOutcome run_edits(const Vlm& vlm, const EditJob& job);
 
 // The maximum number of generated tokens for a target: 32, or a few more than the target has.
-int64_t answer_room(const Vlm& vlm, const std::string& target);
+int64_t max_answer_tokens(const Vlm& vlm, const std::string& target);
 
 nlohmann::json to_json(const FailedToken& token);
 

@@ -59,7 +59,7 @@ void ProbeMeasurement::fill_answers() {
     unanswered.push_back(&probe);
   }
   GenerationOptions options;
-  options.max_new_tokens = answer_room(vlm_, edit_.question.target);
+  options.max_new_tokens = max_answer_tokens(vlm_, edit_.question.target);
   const auto answers = batched_answers(vlm_, questions, base_, options, nullptr);
   for (size_t i = 0; i < answers.size(); ++i)
     unanswered[i]->answer = answers[i].empty() ? edit_.question.target : answers[i];

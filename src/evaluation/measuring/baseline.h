@@ -40,6 +40,7 @@ struct Baseline {
   ActivationStore* store = nullptr;            // null: everything is recomputed
 };
 
+// How a record is measured.
 struct MeasureOptions {
   ActivationStore* store = nullptr;  // shared activations; null: stored for this record only
   // The stages that later edits may change first: passes are cached before each of them. Empty:

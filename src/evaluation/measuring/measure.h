@@ -11,6 +11,7 @@
 
 namespace emend {
 
+// The answers to a probe and its scores, each from 0 to 1.
 struct ProbeResult {
   ProbeQuery query;
   std::string before, after;  // answers: generated, or the top-1 tokens under teacher forcing
@@ -33,6 +34,7 @@ struct Score {
 // The means of a record; groups without probes are absent.
 std::map<Group, Score> means_by_group(const std::vector<ProbeResult>& probes);
 
+// The measurement of a record.
 struct RecordResult {
   std::vector<ProbeResult> probes;
   std::map<Group, Score> scores;  // means_by_group(probes)

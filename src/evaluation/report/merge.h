@@ -26,6 +26,7 @@ struct Block {
   }
 };
 
+// The tables of a report.
 struct Merged {
   std::vector<Block> blocks;  // in the order of the runs, to which they point
   std::vector<std::string> warnings;

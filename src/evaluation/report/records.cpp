@@ -113,7 +113,7 @@ void add_sample(json& record, const Sample& sample, size_t method, const std::st
 
 }  // namespace
 
-bool PictureBook::may_be_shown(const std::string& path, const std::string& folder) const {
+bool PictureBook::is_allowed(const std::string& path, const std::string& folder) const {
   namespace fs = std::filesystem;
   std::error_code error;
   const auto real = fs::canonical(path, error);
@@ -136,7 +136,7 @@ int64_t PictureBook::add(const std::string& folder, const std::string& name) {
   auto path = fs::is_regular_file(beside, ignored) ? beside : name;
   auto [place, is_new] = known_.try_emplace(path, -1);
   if (!is_new) return place->second;
-  if (fs::exists(path, ignored) && !may_be_shown(path, folder)) {
+  if (fs::exists(path, ignored) && !is_allowed(path, folder)) {
     ++elsewhere_;
     return -1;
   }

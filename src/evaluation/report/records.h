@@ -23,7 +23,7 @@ class PictureBook {
   size_t elsewhere() const { return elsewhere_; }
 
  private:
-  bool may_be_shown(const std::string& path, const std::string& folder) const;
+  bool is_allowed(const std::string& path, const std::string& folder) const;
 
   std::vector<std::string> roots_;
   std::unordered_map<std::string, int64_t> known_;

@@ -5,6 +5,7 @@
 
 namespace emend {
 
+// What a report shows.
 struct ReportOptions {
   // The number of records in report.html: half are the first records, half those with the most
   // wrong probes.

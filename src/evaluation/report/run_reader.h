@@ -24,6 +24,7 @@ using GroupScores = std::map<Group, GroupScore>;
 // Scores that compare probabilities, by PreferenceInfo::name. They have no generated answers.
 using PreferenceScores = std::map<std::string, GroupScore>;
 
+// A cell of the T x I grid (De-VQA).
 struct GridCell {
   std::string text, image, expects;
   double score = 0;
@@ -31,6 +32,7 @@ struct GridCell {
   int64_t probes = 0;
 };
 
+// The scores of the edits so far after a number of edits of a sequential run.
 struct CurvePoint {
   int64_t edits = 0;
   int64_t judged = 0;
@@ -39,10 +41,12 @@ struct CurvePoint {
   std::optional<double> edit_seconds = {}, judge_seconds = {};  // means of edits, of judgments
 };
 
+// A record that could not be edited or measured.
 struct Failure {
   std::string record, when, reason;  // `when`: the step that failed
 };
 
+// The results of one editor in a run.
 struct EditorRun {
   std::string label, name;
   nlohmann::json settings;
@@ -63,6 +67,7 @@ struct ExamResult {
   int64_t edits = 0, questions = 0, right = 0;
 };
 
+// The content of results.json.
 struct Run {
   std::string folder;
   nlohmann::json config;

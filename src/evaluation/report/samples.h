@@ -21,6 +21,7 @@ struct SampleProbe {
   bool wrong() const { return is_locality(group) ? generated.value_or(score) < 1 : score < 1; }
 };
 
+// A line of samples.jsonl.
 struct Sample {
   std::string editor, record, image, prompt, target, truth;
   std::optional<int64_t> steps, after_edits;

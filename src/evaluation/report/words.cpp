@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "io/counted.h"
+#include "io/strings/counted.h"
 #include "suites/suite.h"
 
 namespace emend {

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "io/blank.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 

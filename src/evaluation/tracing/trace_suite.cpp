@@ -8,13 +8,13 @@
 #include "evaluation/bench/files/run_folder.h"
 #include "evaluation/measuring/grid.h"
 #include "evaluation/tracing/trace_page.h"
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/json/json.h"
 #include "io/json/json_lines.h"
 #include "io/progress.h"
 #include "io/runtime.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 namespace {

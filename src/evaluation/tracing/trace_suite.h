@@ -29,6 +29,7 @@ struct TracedQuestions {
   TraceResult mean;  // of the traced questions
 };
 
+// The result of trace_suite.
 struct TraceSuiteOutcome {
   bool finished = false;  // false: interrupted; the same call continues
   size_t done = 0, total = 0;

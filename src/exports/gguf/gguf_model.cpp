@@ -36,22 +36,17 @@ class GgufWeights {
     for (const auto& stored : stream_.checkpoint().names()) {
       const auto name = architecture.names(stored);
       if (source_.is_unused(name)) continue;
-      const auto site = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : std::string();
-      const auto change = changes.find(site);
+      const auto change = take_change(changes, name);
       const auto& shape = stream_.checkpoint().info(stored).shape;
       const auto weight = [this, stored] { return stream_.read(stored); };
-      if (change != changes.end()) {
-        merge(name, shape, weight, change->second);
-        changes.erase(change);
-      } else if (site != source_.output_layer() || !source_.language.tied) {
+      if (change)
+        merge(name, shape, weight, *change);
+      else if (name != source_.output_layer() + ".weight" || !source_.language.tied)
         add(name, shape, weight);
-      }
     }
     for (const auto& [site, change] : changes) {
       if (site != source_.output_layer() || !source_.language.tied)
-        throw Error(kGgufModelPlace,
-                    fmt::format("'{}' has no tensor for the changed layer '{}'", vlm.folder, site),
-                    "this is an error in emend; please report it");
+        refuse_change(vlm.folder, site);
       const auto weight = vlm.model->weight(vlm.model->site(site));
       merge(
           site + ".weight", weight.sizes().vec(), [weight] { return weight; }, change);
@@ -101,10 +96,9 @@ class GgufWeights {
              const std::function<at::Tensor()>& weight, const WeightDelta& change) {
     const auto type = std::make_shared<GgufType>();
     *type = add(name, shape, [this, name, weight, change, type] {
-      const auto delta = change.materialized().to(at::kCPU);
-      const auto merged = weight().to(at::kCPU, at::kFloat) + delta;
-      result_.rounding.add(name, gguf_rounded(merged, *type) - merged, delta);
-      return merged;
+      const auto merged = merged_weight(weight(), change);
+      result_.rounding.add(name, gguf_rounded(merged.weight, *type) - merged.weight, merged.change);
+      return merged.weight;
     });
     ++result_.changed;
   }

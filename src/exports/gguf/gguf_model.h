@@ -11,15 +11,17 @@
 
 namespace emend {
 
+// The types of the file, and functions that follow its progress.
 struct GgufModelOptions {
   // Of all matrices; none: the dtype of most of the folder. Vectors are float32, as llama.cpp wants
   // them, and a matrix whose rows Q8_0 cannot divide into blocks is float16.
   std::optional<GgufType> type = GgufType::f16;
   std::string pre_tokenizer;                  // see gguf_tokenizer
   std::function<void(uint64_t bytes)> begin;  // called once, with the number of bytes to write
-  Written written;                            // called for every written slice of a tensor
+  WriteProgress written;                      // called for every written slice of a tensor
 };
 
+// What was written.
 struct GgufModel {
   int64_t tensors = 0, changed = 0;
   uint64_t bytes = 0;  // of the tensors

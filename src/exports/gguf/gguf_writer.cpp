@@ -162,7 +162,7 @@ void write_padding(AtomicFile& file, uint64_t bytes) {
 }
 
 void write_values(AtomicFile& file, const std::string& path, const GgufTensor& planned,
-                  const Written& written) {
+                  const WriteProgress& written) {
   const auto tensor = planned.make().detach().cpu();
   if (tensor.sizes() != planned.shape || !at::isFloatingType(tensor.scalar_type()))
     fail_to_write_gguf(path,
@@ -227,7 +227,7 @@ void check_gguf_output(const std::string& path) {
 }
 
 void stream_gguf(const std::string& path, const GgufMetadata& metadata,
-                 const std::vector<GgufTensor>& tensors, const Written& written) {
+                 const std::vector<GgufTensor>& tensors, const WriteProgress& written) {
   check_gguf_output(path);
   const at::NoGradGuard no_grad;
   const auto header = gguf_header(path, metadata, tensors);

@@ -42,6 +42,6 @@ void check_gguf_output(const std::string& path);
 // rows. Throws emend::Error for a value that the type cannot represent, duplicate or too long
 // names, and a tensor without the planned shape.
 void stream_gguf(const std::string& path, const GgufMetadata& metadata,
-                 const std::vector<GgufTensor>& tensors, const Written& written = {});
+                 const std::vector<GgufTensor>& tensors, const WriteProgress& written = {});
 
 }  // namespace emend

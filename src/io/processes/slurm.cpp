@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "io/comma_list.h"
+#include "io/strings/comma_list.h"
 
 namespace emend {
 

@@ -48,7 +48,7 @@ struct PlannedTensor {
   std::function<at::Tensor()> make;  // must return this dtype and shape
 };
 // Receives the number of tensor bytes written since the last call. May throw to stop.
-using Written = std::function<void(uint64_t bytes)>;
+using WriteProgress = std::function<void(uint64_t bytes)>;
 
 // Writes atomically: to a temporary file that is then renamed. A full disk leaves no file behind.
 void write_safetensors(const std::string& path,
@@ -56,13 +56,14 @@ void write_safetensors(const std::string& path,
                        const std::map<std::string, std::string>& metadata = {});
 void stream_safetensors(const std::string& path, const std::vector<PlannedTensor>& tensors,
                         const std::map<std::string, std::string>& metadata = {},
-                        const Written& written = {});
+                        const WriteProgress& written = {});
 
 // Writes model.safetensors; if that would be larger than `shard_bytes`, writes shards and
 // model.safetensors.index.json with the names of Hugging Face. A shard is larger only if a single
 // tensor is.
 void stream_checkpoint(const std::string& folder, const std::vector<PlannedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {},
-                       uint64_t shard_bytes = uint64_t{5'000'000'000}, const Written& written = {});
+                       uint64_t shard_bytes = uint64_t{5'000'000'000},
+                       const WriteProgress& written = {});
 
 }  // namespace emend

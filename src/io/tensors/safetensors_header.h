@@ -18,6 +18,7 @@ struct SafetensorsType {
 const SafetensorsType* find_safetensors_type(std::string_view name);
 const SafetensorsType* find_safetensors_type(at::ScalarType type);
 
+// The checked header of a safetensors file.
 struct SafetensorsHeader {
   std::map<std::string, TensorInfo> tensors;
   std::map<std::string, std::string> metadata;

@@ -75,7 +75,7 @@ std::string header_text(const std::string& path, const std::vector<Entry>& entri
 
 void stream_safetensors(const std::string& path, const std::vector<PlannedTensor>& tensors,
                         const std::map<std::string, std::string>& metadata,
-                        const Written& written) {
+                        const WriteProgress& written) {
   auto entries = checked(path, tensors);
   auto header = header_text(path, entries, metadata);
   uint8_t length[8];
@@ -111,7 +111,7 @@ void write_safetensors(const std::string& path,
 
 void stream_checkpoint(const std::string& folder, const std::vector<PlannedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata, uint64_t shard_bytes,
-                       const Written& written) {
+                       const WriteProgress& written) {
   std::vector<std::vector<PlannedTensor>> shards(1);
   uint64_t size = 0, total = 0;
   for (const auto& tensor : tensors) {

@@ -8,6 +8,7 @@
 
 namespace emend {
 
+// The dtype, shape and place of a tensor in a file.
 struct TensorInfo {
   at::ScalarType dtype;
   std::vector<int64_t> shape;

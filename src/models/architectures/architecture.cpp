@@ -7,10 +7,10 @@
 
 #include "io/error.h"
 #include "io/json/json.h"
-#include "models/architectures/blip2.h"
 #include "models/architectures/llama_lm.h"
 #include "models/architectures/llava.h"
-#include "models/architectures/minigpt4.h"
+#include "models/architectures/qformer/blip2.h"
+#include "models/architectures/qformer/minigpt4.h"
 #include "models/architectures/qwen_vl.h"
 #include "models/architectures/resnet_llama.h"
 #include "models/architectures/smolvlm.h"

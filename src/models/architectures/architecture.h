@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "models/core/loading/weights.h"
 #include "models/core/model.h"
-#include "models/core/weights.h"
 #include "models/prompting/prompt_layout.h"
 
 namespace emend {

@@ -18,7 +18,7 @@ const char* const kLanguage = "language_model.";
 Llava::Llava(const LlavaConfig& config, Weights& weights)
     : Model(weights, llava_name),
       config_(config),
-      kept_(config.kept_layers()),
+      feature_layers_(config.kept_layers()),
       connector_(static_cast<size_t>(config.vision_blocks()) + 1),
       language_(connector_ + 1),
       vision_(config.vision, config.vision_blocks(), builder(weights, 0), kVision),
@@ -46,15 +46,16 @@ std::string Llava::default_sites(Module module) const {
 }
 
 at::Tensor Llava::stream(const at::Tensor& state) const {
-  return kept_.empty() ? state : state.narrow(-1, 0, config_.vision.hidden).contiguous();
+  return feature_layers_.empty() ? state : state.narrow(-1, 0, config_.vision.hidden).contiguous();
 }
 
 at::Tensor Llava::next_state(int64_t blocks, const at::Tensor& stream,
                              const at::Tensor& before) const {
-  if (kept_.empty()) return stream;
+  if (feature_layers_.empty()) return stream;
   std::vector<at::Tensor> parts = {stream};
   if (before.defined()) parts.push_back(before.slice(-1, config_.vision.hidden));
-  if (std::binary_search(kept_.begin(), kept_.end(), blocks)) parts.push_back(stream);
+  if (std::binary_search(feature_layers_.begin(), feature_layers_.end(), blocks))
+    parts.push_back(stream);
   return at::cat(parts, -1);
 }
 
@@ -63,8 +64,8 @@ at::Tensor Llava::project(const at::Tensor& state, const Attachments& attachment
   if (config_.feature_layers.size() > 1) {
     std::vector<at::Tensor> parts;
     for (auto layer : config_.feature_layers) {
-      const auto found = std::lower_bound(kept_.begin(), kept_.end(), layer);
-      const auto place = layer == config_.vision_blocks() ? 0 : found - kept_.begin() + 1;
+      const auto found = std::lower_bound(feature_layers_.begin(), feature_layers_.end(), layer);
+      const auto place = layer == config_.vision_blocks() ? 0 : found - feature_layers_.begin() + 1;
       parts.push_back(state.narrow(-1, place * config_.vision.hidden, config_.vision.hidden));
     }
     x = at::cat(parts, -1);

@@ -49,7 +49,7 @@ class Llava : public Model {
   int64_t tile() const { return config_.any_resolution() ? config_.vision.positions() : 0; }
 
   LlavaConfig config_;
-  std::vector<int64_t> kept_;
+  std::vector<int64_t> feature_layers_;
   size_t connector_, language_;  // the first stage of each module
   Clip vision_;
   Linear linear1_, linear2_;

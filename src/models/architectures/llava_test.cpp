@@ -228,7 +228,7 @@ TEST(LlamaText, ChatTemplateAddsBosItself) {
 }
 
 // The prompts of transformers' LlavaProcessor with a real tokenizer and its chat template
-// (tools/reference/make_llava_prompts.py).
+// (tools/reference/models/make_llava_prompts.py).
 TEST(LlavaPrompts, AgreeWithTheReleasedProcessor) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/llama2/tokenizer.json";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;

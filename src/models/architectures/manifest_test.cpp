@@ -1,4 +1,4 @@
-// Real folders, as listings of their content (tools/reference/make_manifests.py,
+// Real folders, as listings of their content (tools/reference/models/make_manifests.py,
 // make_llama_manifests.py and make_qwen_vl_manifests.py), with weights that take no memory.
 
 #include <gmock/gmock.h>

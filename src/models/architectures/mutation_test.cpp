@@ -4,7 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include "models/architectures/blip2.h"
+#include "models/architectures/qformer/blip2.h"
 #include "models/testing/fixture.h"
 #include "models/testing/thread_guard.h"
 

@@ -184,7 +184,7 @@ Architecture qwen_vl_architecture(const nlohmann::json& json) {
   layout.image_token = config.image_token;
   layout.reads_several_pictures = true;
   layout.video_token = config.video_token;
-  layout.shown = "<|vision_start|><image><|vision_end|>{}";
+  layout.bare_with_picture = "<|vision_start|><image><|vision_end|>{}";
   layout.image_settings = {{"patch_size", std::to_string(vision.patch_size)},
                            {"merge_size", std::to_string(vision.merge)},
                            {"temporal_patch_size", std::to_string(vision.temporal_patch)}};

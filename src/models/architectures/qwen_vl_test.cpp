@@ -201,7 +201,7 @@ TEST_P(QwenVlFolder, PlacesFollowThePicture) {
 }
 
 // The prompts of transformers' Qwen2VLProcessor for text, pictures and a chat template with a real
-// tokenizer (tools/reference/make_qwen_vl_prompts.py).
+// tokenizer (tools/reference/models/make_qwen_vl_prompts.py).
 TEST(QwenVlPrompts, AgreeWithTheReleasedProcessor) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/qwen2_5";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;

@@ -33,7 +33,7 @@ std::string SmolVlm::default_sites(Module module) const {
   return module == Module::language ? llama_.default_sites() : "";
 }
 
-at::Tensor SmolVlm::put_together(const at::Tensor& x) const {
+at::Tensor SmolVlm::pixel_shuffle(const at::Tensor& x) const {
   const int64_t scale = config_.scale, side = config_.vision.grid() / scale;
   return x.view({x.size(0), side, scale, side, scale, x.size(2)})
       .transpose(2, 3)
@@ -48,7 +48,7 @@ void SmolVlm::run_stage(size_t stage, Pass& pass, const Attachments& attachments
   else if (stage == norm_)
     pass.hidden = vision_.norm(pass.hidden);
   else if (stage == connector_)
-    pass.hidden = projection_(put_together(pass.hidden), attachments);
+    pass.hidden = projection_(pixel_shuffle(pass.hidden), attachments);
   else
     run_language_stage(llama_, stage - language_, pass, attachments);
 }

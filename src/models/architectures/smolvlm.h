@@ -28,7 +28,7 @@ class SmolVlm : public Model {
 
  private:
   // (N, P, D) -> (N, P / scale^2, D * scale^2): concatenates the patches of each square.
-  at::Tensor put_together(const at::Tensor& x) const;
+  at::Tensor pixel_shuffle(const at::Tensor& x) const;
 
   SmolVlmConfig config_;
   size_t norm_, connector_,

@@ -98,7 +98,7 @@ TEST(SmolVlmConfigs, RejectInvalidFields) {
 }
 
 // The prompts of transformers' Idefics3Processor for text, pictures and a chat template with a real
-// tokenizer (tools/reference/make_smolvlm_prompts.py).
+// tokenizer (tools/reference/models/make_smolvlm_prompts.py).
 TEST_F(SmolVlmFolder, PromptsAgreeWithTheReleasedProcessor) {
   const std::string real = EMEND_SHARED_DIR "/data/tokenizers/gpt2/tokenizer.json";
   if (!std::filesystem::exists(real)) GTEST_SKIP() << "no real tokenizer at " << real;

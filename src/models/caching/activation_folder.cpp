@@ -125,7 +125,7 @@ ActivationFolder::ActivationFolder(std::string path, uint64_t budget)
     : path_(std::move(path)), budget_(budget) {
   std::error_code error;
   fs::create_directories(path_, error);
-  if (!is_folder(path_)) give_up(error ? error.message() : "not a folder");
+  if (!is_folder(path_)) disable_writing(error ? error.message() : "not a folder");
 }
 
 std::string ActivationFolder::file_of(const std::string& key) const {
@@ -164,23 +164,23 @@ void ActivationFolder::write(const std::string& key, const StoreEntry& entry) {
   for (const auto& [name, tensor] : entry.tensors)
     checksum.add(name, tensor.scalar_type(), tensor.sizes(), tensor.data_ptr(), tensor.nbytes());
   try {
-    make_room(size);
+    evict(size);
     write_safetensors(file_of(key), {entry.tensors.begin(), entry.tensors.end()},
                       {{"key", key}, {"facts", facts}, {"checksum", checksum.hex()}});
     used_ += size;
-    since_look_ += size;
+    written_since_scan_ += size;
   } catch (const std::exception& e) {
-    give_up(e.what());
+    disable_writing(e.what());
   }
 }
 
 // The folder is scanned only if it may be full, or after many writes, because other processes also
 // add files.
-void ActivationFolder::make_room(uint64_t size) {
-  if (looked_ && used_ + size <= budget_ && since_look_ <= budget_ / 16) return;
+void ActivationFolder::evict(uint64_t size) {
+  if (scanned_ && used_ + size <= budget_ && written_since_scan_ <= budget_ / 16) return;
   const auto files = files_in(path_);
-  looked_ = true;
-  since_look_ = used_ = 0;
+  scanned_ = true;
+  written_since_scan_ = used_ = 0;
   for (const auto& file : files) used_ += file.size;
   if (used_ + size <= budget_) return;
   // Frees more than needed, so that the next entry needs no scan.
@@ -193,7 +193,7 @@ void ActivationFolder::make_room(uint64_t size) {
   }
 }
 
-void ActivationFolder::give_up(const std::string& why) {
+void ActivationFolder::disable_writing(const std::string& why) {
   if (writable_) logger().warn("cannot write to the cache {}, which is disabled: {}", path_, why);
   writable_ = false;
 }

@@ -23,15 +23,15 @@ class ActivationFolder {
   void write(const std::string& key, const StoreEntry& entry);
 
  private:
-  void make_room(uint64_t size);
-  void give_up(const std::string& why);
+  void evict(uint64_t size);
+  void disable_writing(const std::string& why);
 
   std::string path_;
   uint64_t budget_;
   bool writable_ = true;
   uint64_t used_ = 0;  // bytes of the folder at the last scan, plus later writes of this process
-  uint64_t since_look_ = 0;
-  bool looked_ = false;
+  uint64_t written_since_scan_ = 0;
+  bool scanned_ = false;
 };
 
 // Size in bytes of tensors and facts.

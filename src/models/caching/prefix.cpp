@@ -111,7 +111,7 @@ at::Tensor picture_features(const Vlm& vlm, const Pictures& pixels, ActivationSt
   return pass.hidden;
 }
 
-void see_pictures(const Vlm& vlm, Pass& pass, ActivationStore* store) {
+void set_image_features(const Vlm& vlm, Pass& pass, ActivationStore* store) {
   std::vector<at::Tensor> features;
   for (int64_t i = 0; i < pass.pixels.size(); ++i)
     features.push_back(picture_features(vlm, pass.pixels.narrow(i, 1), store));
@@ -144,7 +144,7 @@ Pass forward_until(const Vlm& vlm, const Batch& batch, size_t first,
     }
   }
   if (looks && changed >= connector && first >= connector) {
-    see_pictures(vlm, pass, store);
+    set_image_features(vlm, pass, store);
   }
   model.run(pass, first - 1, interventions);
   if (all_known) store->put(key, flow_of(pass));

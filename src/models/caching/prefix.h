@@ -17,7 +17,7 @@ std::string store_key(const Vlm& vlm, const std::string& what);
 at::Tensor picture_features(const Vlm& vlm, const Pictures& pixels, ActivationStore* store);
 
 // Sets a pass to the start of the connector, with the features of its pictures.
-void see_pictures(const Vlm& vlm, Pass& pass, ActivationStore* store);
+void set_image_features(const Vlm& vlm, Pass& pass, ActivationStore* store);
 
 // Runs a batch up to stage `first` (exclusive) with `interventions` and without gradients.
 // Optimization steps, and the measurements before and after an edit, share the result. Request

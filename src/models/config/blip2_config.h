@@ -28,6 +28,7 @@ struct Blip2VisionConfig {
   std::string canonical() const;
 };
 
+// The fields of `qformer_config`.
 struct QFormerConfig {
   int64_t hidden = 768, intermediate = 3072, layers = 12, heads = 12;
   int64_t cross_attention_frequency = 2;  // layer i has cross-attention if i % frequency == 0
@@ -39,6 +40,7 @@ struct QFormerConfig {
   std::string canonical() const;
 };
 
+// The fields of `text_config` of an OPT.
 struct OptConfig {
   int64_t vocabulary = 50272, hidden = 768, ffn = 3072, layers = 12, heads = 12;
   int64_t max_positions = 2048;
@@ -52,6 +54,7 @@ struct OptConfig {
   double eps = 1e-5;  // a constant in OPT
 };
 
+// config.json of a Blip2ForConditionalGeneration with OPT.
 struct Blip2Config {
   Blip2VisionConfig vision;
   QFormerConfig qformer;

@@ -8,8 +8,8 @@
 #include <random>
 
 #include "io/error.h"
-#include "models/architectures/blip2.h"
-#include "models/core/weights.h"
+#include "models/architectures/qformer/blip2.h"
+#include "models/core/loading/weights.h"
 #include "models/testing/fixture.h"
 
 namespace emend {

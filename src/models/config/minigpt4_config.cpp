@@ -67,7 +67,7 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
   auto& layout = c.layout;
   layout.num_image_tokens = c.queries;
   layout.placeholder = "<ImageHere>";
-  layout.seam = std::string(1, '\x1e');
+  layout.text_separator = std::string(1, '\x1e');
   const auto prompt = top.object("prompt");
   prompt.expect_only({"with_picture", "without_picture", "bare_with_picture", "bare_text_bos"});
   layout.with_picture =
@@ -75,8 +75,9 @@ MiniGPT4Config MiniGPT4Config::parse(const nlohmann::json& json) {
               layout.placeholder);
   layout.without_picture =
       pattern(prompt, "without_picture", "###Human: {} ###Assistant:", false, layout.placeholder);
-  layout.shown = pattern(prompt, "bare_with_picture", "###Human: <Img><ImageHere></Img> \x1e{}",
-                         true, layout.placeholder);
+  layout.bare_with_picture =
+      pattern(prompt, "bare_with_picture", "###Human: <Img><ImageHere></Img> \x1e{}", true,
+              layout.placeholder);
   layout.bare_text_bos = prompt.boolean("bare_text_bos", false);
   layout.stop_tokens = stop_tokens({text});
   layout.stop_sequences = config_stop_sequences(json, c.text.vocabulary);

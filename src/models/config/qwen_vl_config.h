@@ -8,7 +8,8 @@
 
 namespace emend {
 
-enum class QwenVl { second, second_5, third };  // Qwen2-VL, Qwen2.5-VL, Qwen3-VL
+// Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
+enum class QwenVl { second, second_5, third };
 
 // The vision tower of a Qwen-VL. Defaults are those of transformers' Qwen2VLVisionConfig; parse
 // uses those of the release.

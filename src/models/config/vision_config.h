@@ -16,8 +16,9 @@ struct VisionTransformerConfig {
 
   int64_t grid() const { return image_size / patch_size; }
 
-  // Overwrites the values by the fields that are present. `usual` is the default of hidden_act.
-  void read(const JsonFields& json, const char* usual);
+  // Overwrites the values by the fields that are present. `default_activation` is the
+  // default of hidden_act.
+  void read(const JsonFields& json, const char* default_activation);
   // NAME and every field as text.
   std::string canonical_as(const char* name) const;
 };

@@ -19,8 +19,9 @@ QFormer::QFormer(const QFormerConfig& config, int64_t queries, int64_t vision, i
     const auto path = fmt::format("qformer.encoder.layer.{}.", i);
     Layer layer;
     layer.self = make_attention(builder, path + "attention.", width);
-    layer.looks = i % config_.cross_attention_frequency == 0;
-    if (layer.looks) layer.cross = make_attention(builder, path + "crossattention.", vision);
+    layer.has_cross_attention = i % config_.cross_attention_frequency == 0;
+    if (layer.has_cross_attention)
+      layer.cross = make_attention(builder, path + "crossattention.", vision);
     layer.intermediate =
         builder.linear(path + "intermediate_query.dense", width, config_.intermediate);
     layer.output = builder.linear(path + "output_query.dense", config_.intermediate, width);
@@ -61,7 +62,7 @@ at::Tensor QFormer::layer(size_t index, const at::Tensor& x, const at::Tensor& f
                           const Attachments& attachments) const {
   const auto& layer = layers_[index];
   auto h = attend(layer.self, x, x, attachments);
-  if (layer.looks) h = attend(layer.cross, h, features, attachments);
+  if (layer.has_cross_attention) h = attend(layer.cross, h, features, attachments);
   auto inner = activate(layer.intermediate(h, attachments), config_.activation);
   return layer.norm(layer.output(inner, attachments) + h);
 }

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "models/config/blip2_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "models/core/pass.h"
 
 namespace emend {
@@ -38,7 +38,7 @@ class QFormer {
   };
   struct Layer {
     Attention self, cross;
-    bool looks = false;  // has cross-attention
+    bool has_cross_attention = false;
     Linear intermediate, output;
     LayerNorm norm;
   };

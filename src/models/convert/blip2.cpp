@@ -1,4 +1,4 @@
-#include "models/architectures/blip2.h"
+#include "models/architectures/qformer/blip2.h"
 
 #include <fmt/format.h>
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "io/tensors/safetensors.h"
-#include "models/core/weights.h"
+#include "models/core/loading/weights.h"
 
 namespace emend {
 

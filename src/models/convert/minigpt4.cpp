@@ -1,4 +1,4 @@
-#include "models/architectures/minigpt4.h"
+#include "models/architectures/qformer/minigpt4.h"
 
 #include <fmt/format.h>
 
@@ -70,7 +70,7 @@ Conversion convert_minigpt4(const MiniGPT4Files& files, const std::string& outpu
   const auto layout = MiniGPT4Config::parse(config).layout;
   config["prompt"] = {{"with_picture", layout.with_picture},
                       {"without_picture", layout.without_picture},
-                      {"bare_with_picture", layout.shown},
+                      {"bare_with_picture", layout.bare_with_picture},
                       {"bare_text_bos", layout.bare_text_bos}};
 
   // The constructor of the model reports missing tensors and wrong shapes before anything is

@@ -9,10 +9,11 @@
 
 namespace emend {
 
+// The size of files, and functions that follow the progress.
 struct WriteOptions {
   uint64_t shard_bytes = uint64_t{5'000'000'000};
   std::function<void(uint64_t bytes)> begin;  // called once, with the number of bytes to write
-  Written written;                            // called for every written tensor
+  WriteProgress written;                      // called for every written tensor
 };
 
 // A model folder in Hugging Face layout, to be written.

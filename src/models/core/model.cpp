@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "io/error.h"
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 
 namespace emend {
 namespace {

@@ -7,21 +7,24 @@
 #include <vector>
 
 #include "models/core/intervention.h"
+#include "models/core/loading/weights.h"
 #include "models/core/pass.h"
-#include "models/core/weights.h"
 
 namespace emend {
 
 struct Builder;
 
+// The parts of a vision-language model.
 enum class Module { vision_tower, connector, language };
 
+// A step of a pass, after which its state can be kept.
 struct Stage {
   std::string
       name;  // vision_tower.embed, vision_tower.block.0, ..., connector.layer.0, ..., language.head
   Module module;
 };
 
+// A linear layer that can be edited. Its weight is (out, in).
 struct Site {
   std::string name;  // Hugging Face name of the linear layer, without `.weight`
   size_t stage;

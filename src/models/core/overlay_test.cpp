@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "models/architectures/blip2.h"
+#include "models/architectures/qformer/blip2.h"
 #include "models/testing/thread_guard.h"
 
 namespace emend {

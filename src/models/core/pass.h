@@ -27,6 +27,7 @@ struct Row {
   int64_t prompt_length = -1;
 };
 
+// Rows that run together, before padding.
 struct Batch {
   Pictures pixels;  // the preprocessed pictures; empty if no row has an image
   std::vector<Row> rows;

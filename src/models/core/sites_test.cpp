@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "io/error.h"
-#include "models/core/glob.h"
+#include "io/strings/glob.h"
 #include "models/core/model.h"
 #include "models/testing/fixture.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "nn/activation.h"
 
 namespace emend {

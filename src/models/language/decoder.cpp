@@ -14,7 +14,7 @@ void run_language_stage(const Decoder& decoder, size_t index, Pass& pass,
     pass.hidden = decoder.embed(pass, pass.hidden, attachments);
     pass.picture_lengths.clear();
     pass.features = at::Tensor();
-    pass.attention = attention_bias(may_look(pass.mask, pass.segments, pass.ids.size(1)),
+    pass.attention = attention_bias(attention_mask(pass.mask, pass.segments, pass.ids.size(1)),
                                     pass.hidden.scalar_type());
   } else if (index <= blocks) {
     pass.hidden = decoder.block(index - 1, pass, attachments);
@@ -59,7 +59,7 @@ Linear tied_head(const Builder& builder, const std::string& path, const Embeddin
   return head;
 }
 
-at::Tensor may_look(const at::Tensor& mask, const at::Tensor& segments, int64_t length) {
+at::Tensor attention_mask(const at::Tensor& mask, const at::Tensor& segments, int64_t length) {
   const int64_t all = mask.size(1);
   auto order = at::arange(all, mask.options().dtype(at::kLong));
   auto looks = order.slice(0, all - length).unsqueeze(1) >= order.unsqueeze(0);

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "models/core/pass.h"
 
 namespace emend {
@@ -52,6 +52,6 @@ Linear tied_head(const Builder& builder, const std::string& path, const Embeddin
 // The attention mask: a position attends to positions without padding that are not later in the
 // row, and that are in segment 0 or in its own segment. mask, segments: (B, S), where segments may
 // be undefined. The last `length` positions are the queries. -> (B, 1, length, S) bool
-at::Tensor may_look(const at::Tensor& mask, const at::Tensor& segments, int64_t length);
+at::Tensor attention_mask(const at::Tensor& mask, const at::Tensor& segments, int64_t length);
 
 }  // namespace emend

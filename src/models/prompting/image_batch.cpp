@@ -3,7 +3,8 @@
 namespace emend {
 
 size_t ImageBatch::add(Tiles tiles) {
-  firsts_.push_back(pictures_.empty() ? 0 : firsts_.back() + pictures_.back().pixels.size(0));
+  first_tiles_.push_back(pictures_.empty() ? 0
+                                           : first_tiles_.back() + pictures_.back().pixels.size(0));
   pictures_.push_back(std::move(tiles));
   return pictures_.size() - 1;
 }
@@ -12,7 +13,7 @@ Row ImageBatch::row(const Processor& processor, const std::string& text,
                     const std::vector<size_t>& pictures) const {
   std::vector<RowPicture> placed;
   for (const auto picture : pictures)
-    placed.push_back({firsts_.at(picture), &pictures_[picture]});
+    placed.push_back({first_tiles_.at(picture), &pictures_[picture]});
   return processor.row(text, placed);
 }
 

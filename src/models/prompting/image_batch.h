@@ -20,7 +20,7 @@ class ImageBatch {
 
  private:
   std::vector<Tiles> pictures_;
-  std::vector<int64_t> firsts_;  // the index of each picture's first tile
+  std::vector<int64_t> first_tiles_;  // the index of each picture's first tile
 };
 
 }  // namespace emend

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/files/path.h"
 #include "io/log.h"
+#include "io/strings/blank.h"
 #include "models/config/json_fields.h"
 
 namespace emend {
@@ -43,7 +43,7 @@ void find_placeholder(const Tokenizer& tokenizer, PromptLayout& layout) {
     if (layout.pictures_first) layout.placeholder.clear();
   } else if (*layout.image_token < tokenizer.size()) {
     const auto text = tokenizer.token(*layout.image_token);
-    for (auto* pattern : {&layout.with_picture, &layout.without_picture, &layout.shown})
+    for (auto* pattern : {&layout.with_picture, &layout.without_picture, &layout.bare_with_picture})
       replace_all(*pattern, layout.placeholder, text);
     layout.placeholder = text;
   }
@@ -210,7 +210,7 @@ std::vector<int64_t> Processor::encode(const std::string& text, bool bos) const 
   return ids;
 }
 
-void Processor::check_sees() const {
+void Processor::check_reads_pictures() const {
   if (!layout.reads_pictures())
     throw Error("models::processor", "this model reads text only and does not accept pictures",
                 "omit the picture, or use a vision-language model");
@@ -219,12 +219,12 @@ void Processor::check_sees() const {
 at::Tensor Processor::pixels(const Image& image) const { return tiles(image).pixels[-1]; }
 
 Tiles Processor::tiles(const Image& image, bool alone) const {
-  check_sees();
+  check_reads_pictures();
   return image_processor.tiles(image, alone);
 }
 
 void Processor::check_pictures(size_t pictures) const {
-  if (pictures > 0) check_sees();
+  if (pictures > 0) check_reads_pictures();
   if (pictures > 1 && !layout.reads_several_pictures)
     throw Error("models::processor",
                 fmt::format("there are {} pictures, but this model reads one", pictures),
@@ -242,10 +242,10 @@ std::string Processor::prompt(const std::string& text, int64_t pictures) const {
     throw Error("models::processor",
                 fmt::format("the prompt does not say where its {} pictures are", pictures),
                 fmt::format("write {} at the place of each picture",
-                            trimmed(filled(layout.shown, ""))));
+                            trimmed(filled(layout.bare_with_picture, ""))));
   if (!pattern.empty() && !wrapped)
     return chat_ ? render(text, pictures) : filled(pattern, text);
-  return pictures > 0 && !layout.pictures_first ? filled(layout.shown, text) : text;
+  return pictures > 0 && !layout.pictures_first ? filled(layout.bare_with_picture, text) : text;
 }
 
 Row Processor::row(const std::string& text, int64_t image, int rows, int columns) const {
@@ -311,7 +311,7 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
     return pieces;
   }
   // The placeholder is not in the vocabulary, so the text on each side of it is tokenized
-  // separately, as is the text on each side of a seam.
+  // separately, as is the text on each side of a separator.
   bool first = true;
   const auto encode = [&](std::string_view part) {
     const auto ids = tokenizer->encode(part, /*special=*/first && bos);
@@ -319,10 +319,10 @@ std::vector<std::vector<int64_t>> Processor::pieces(const std::string& text, boo
     first = false;
   };
   const auto encode_seamed = [&](std::string_view part) {
-    for (auto at = layout.seam.empty() ? part.npos : part.find(layout.seam); at != part.npos;
-         at = part.find(layout.seam)) {
+    for (auto at = layout.text_separator.empty() ? part.npos : part.find(layout.text_separator);
+         at != part.npos; at = part.find(layout.text_separator)) {
       encode(part.substr(0, at));
-      part.remove_prefix(at + layout.seam.size());
+      part.remove_prefix(at + layout.text_separator.size());
     }
     encode(part);
   };
@@ -378,7 +378,7 @@ Row Processor::in_place(const std::string& text, const std::vector<PlacedPicture
   if (text.empty())
     throw Error("models::processor", "the prompt is empty",
                 "write a question, or the start of a caption");
-  if (!layout.seam.empty() && text.find(layout.seam) != std::string::npos)
+  if (!layout.text_separator.empty() && text.find(layout.text_separator) != std::string::npos)
     throw Error("models::processor", "the prompt has a control character", "remove the character");
   auto asked = prompt(text, static_cast<int64_t>(pictures.size()));
   const bool bare = pictures.empty() && asked == text && !is_wrapped(text, layout.without_picture);

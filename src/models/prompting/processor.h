@@ -90,7 +90,7 @@ class Processor {
   bool asks_with_date() const { return chat_ && chat_->uses_date(); }
 
  private:
-  void check_sees() const;
+  void check_reads_pictures() const;
   // Throws emend::Error if the model cannot read so many pictures in a prompt.
   void check_pictures(size_t pictures) const;
   std::string render(const std::string& text, int64_t pictures) const;

@@ -38,9 +38,10 @@ struct PromptLayout {
   std::string with_picture, without_picture;
   bool chat_template = true;  // apply the folder's chat template if it has one
   // The template of a prompt with a picture and without a placeholder if templates are disabled.
-  std::string shown = "<image>\n{}";
-  // A mark in these templates: the text on each side of it is tokenized separately.
-  std::string seam;
+  std::string bare_with_picture = "<image>\n{}";
+  // A separator in these templates; empty: none. The text on each side of it is tokenized
+  // separately.
+  std::string text_separator;
   // Whether a text without a template and without a picture starts with BOS.
   bool bare_text_bos = true;
   // The model was trained with BOS before every text (`text_requires_bos` in config.json), so a

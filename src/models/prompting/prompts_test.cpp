@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 // The conventions of the released processor: values of transformers' Blip2Processor and of
-// generation (tools/reference/make_prompts.py).
+// generation (tools/reference/models/make_prompts.py).
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // A prompt with two pictures, from text and pixels to logits, compared with transformers
-// (tools/reference/make_several_pictures_fixtures.py).
+// (tools/reference/models/make_several_pictures_fixtures.py).
 #include <gmock/gmock.h>
 
 #include <algorithm>

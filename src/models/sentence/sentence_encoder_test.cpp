@@ -1,5 +1,5 @@
-// Embeddings are compared with transformers (tools/reference/make_sentence_encoder_fixtures.py),
-// and invalid folders are rejected.
+// Embeddings are compared with transformers
+// (tools/reference/models/make_sentence_encoder_fixtures.py), and invalid folders are rejected.
 #include "models/sentence/sentence_encoder.h"
 
 #include <gmock/gmock.h>

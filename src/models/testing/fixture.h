@@ -14,7 +14,7 @@
 namespace emend::fixtures {
 
 // A folder of testdata: a small random model that transformers saved, with values that transformers
-// computed (tools/reference/make_*_fixtures.py).
+// computed (tools/reference/models/make_*_fixtures.py).
 struct Fixture {
   std::string folder;
   nlohmann::json config;

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "models/config/blip2_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "models/core/pass.h"
 
 namespace emend {

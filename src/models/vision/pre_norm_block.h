@@ -3,7 +3,7 @@
 #include <string>
 
 #include "models/config/vision_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 
 namespace emend {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/config/qwen_vl_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "models/vision/patch_grid.h"
 #include "nn/rotary.h"
 

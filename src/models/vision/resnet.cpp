@@ -39,8 +39,9 @@ ResNet::ResNet(const ResNetConfig& config, Builder builder, const std::string& p
       Block block;
       block.side = side;
       block.downsample = stage > 0 && i == 0;
-      block.projects = i == 0 && (in != out || block.downsample);
-      if (block.projects) block.shortcut = builder.linear(layer + "shortcut.convolution", in, out);
+      block.has_projection = i == 0 && (in != out || block.downsample);
+      if (block.has_projection)
+        block.shortcut = builder.linear(layer + "shortcut.convolution", in, out);
       block.reduce = builder.linear(layer + "layer.0.convolution", in, inner);
       block.weight = builder.parameter(layer + "layer.1.convolution.weight", {inner, 3, 3, inner});
       block.bias = builder.parameter(layer + "layer.1.convolution.bias", {inner});
@@ -70,7 +71,7 @@ at::Tensor ResNet::block(size_t index, const at::Tensor& x, const Attachments& a
   const auto mixed = positions_of(
       at::conv2d(channels_second(grid_of(narrow, side)), channels_second(b.weight), b.bias, 1, 1));
   const auto wide = b.expand(activate(mixed, config_.activation), attachments);
-  return activate(wide + (b.projects ? b.shortcut(in, attachments) : in), config_.activation);
+  return activate(wide + (b.has_projection ? b.shortcut(in, attachments) : in), config_.activation);
 }
 
 }  // namespace emend

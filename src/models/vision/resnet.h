@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/config/resnet_llama_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 
 namespace emend {
 
@@ -28,7 +28,7 @@ class ResNet {
   struct Block {
     int64_t side;     // of the grid of the input
     bool downsample;  // the first convolutions have stride 2
-    bool projects;    // the shortcut is a convolution
+    bool has_projection;  // the shortcut is a convolution
     Linear reduce, expand, shortcut;
     at::Tensor weight, bias;  // 3 x 3: (C, 3, 3, C), (C)
   };

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/config/smolvlm_config.h"
-#include "models/core/builder.h"
+#include "models/core/loading/builder.h"
 #include "models/vision/pre_norm_block.h"
 
 namespace emend {

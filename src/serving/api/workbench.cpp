@@ -136,7 +136,7 @@ struct Workbench::State {
     json answer;
     engine.perform(
         [&] {
-          answer = refusing("prompt", [&] {
+          answer = with_request_errors("prompt", [&] {
             return ask_with_probabilities(vlm, *stack, request, &engine.store());
           });
         },
@@ -316,7 +316,7 @@ struct Workbench::State {
       std::vector<std::string> folders = {run_folder(runs_folder(), request.matches[1])};
       if (request.has_param("with"))
         folders.push_back(run_folder(runs_folder(), request.get_param_value("with")));
-      const auto page = refusing("with", [&] { return report_page(folders); });
+      const auto page = with_request_errors("with", [&] { return report_page(folders); });
       send_page(response, page, "text/html; charset=utf-8", kReportPolicy);
     });
   }

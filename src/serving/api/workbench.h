@@ -11,6 +11,7 @@ namespace emend {
 
 class HttpRoutes;
 
+// What a workbench reads and writes.
 struct WorkbenchOptions {
   std::shared_ptr<const Workspace> workspace;  // null: nothing is written, and edits are refused
   std::string runs;  // folder of results of `emend bench`; empty: runs/ of the workspace

@@ -12,6 +12,7 @@ namespace emend {
 // dataset. Throws emend::Error with the places that were searched.
 std::string find_annotations(const std::string& name, const SuiteOptions& options);
 
+// The folders of the pictures (`image`) and of the other pictures (`image_rephrase`).
 struct ImageRoots {
   std::string image, rephrase;
 };

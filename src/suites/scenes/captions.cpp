@@ -22,7 +22,7 @@ std::string describe(const Scene& scene) {
   return text + where[scene.background];
 }
 
-std::optional<Scene> world_described(const Scene& scene, const std::string& caption) {
+std::optional<Scene> scene_with_caption(const Scene& scene, const std::string& caption) {
   for (const auto& question : questions(scene)) {
     // Use only topics whose answer changes with one attribute. One wording of each is enough.
     bool changes = question.kind == Kind::color || question.kind == Kind::shape ||
@@ -30,7 +30,7 @@ std::optional<Scene> world_described(const Scene& scene, const std::string& capt
                    question.kind == Kind::background || question.kind == Kind::who;
     if (!changes || question.wording != 0) continue;
     for (const auto& target : alternatives(question)) {
-      auto world = world_where(scene, question, target);
+      auto world = scene_with_answer(scene, question, target);
       if (world && describe(*world) == caption) return world;
     }
   }

@@ -41,7 +41,7 @@ std::vector<Consequence> consequences(const Scene& scene, const Question& questi
                                       const std::string& target) {
   std::vector<Consequence> all;
   across(all, scene, question, target);
-  auto world = world_where(scene, question, target);
+  auto world = scene_with_answer(scene, question, target);
   if (!world) return all;
 
   for (auto& q : questions(*world)) {

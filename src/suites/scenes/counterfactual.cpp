@@ -32,7 +32,7 @@ Record counterfactual(Split split, uint64_t seed, const EditOptions& options) {
       // If the answer is the only change, the changed scene must be possible.
       bool whole = question.kind == Kind::color || question.kind == Kind::shape ||
                    question.kind == Kind::place;
-      auto world = world_where(scene, question, target);
+      auto world = scene_with_answer(scene, question, target);
       if (world ? stays_in(*world, split) : !whole) targets.push_back(target);
     }
     if (targets.empty()) continue;
@@ -56,7 +56,7 @@ Record caption_counterfactual(Split split, uint64_t seed, const EditOptions& opt
     auto changed = draw_question(scene, pick(able, rng), rng);
     std::vector<Scene> worlds;
     for (const auto& target : alternatives(changed)) {
-      auto world = world_where(scene, changed, target);
+      auto world = scene_with_answer(scene, changed, target);
       if (world && stays_in(*world, split)) worlds.push_back(std::move(*world));
     }
     if (worlds.empty()) continue;

@@ -65,38 +65,38 @@ LocalitySampler::LocalitySampler(const Scene& scene, const Question& question,
       question_(question),
       target_(target),
       split_(split),
-      world_(world_where(scene, question, target)) {
+      edited_scene_(scene_with_answer(scene, question, target)) {
   if (question.kind == Kind::caption) {
-    touched_ = changed_words(question.answer, target);
+    edit_words_ = changed_words(question.answer, target);
   } else {
     for (const auto* word : {&question.answer, &target})
-      if (!word->empty()) touched_.insert(*word);
+      if (!word->empty()) edit_words_.insert(*word);
   }
-  if (scene.creature >= 0) touched_.insert(creatures()[scene.creature].name);
+  if (scene.creature >= 0) edit_words_.insert(creatures()[scene.creature].name);
   auto part = split_topic(question.topic);
   for (size_t i = 0; i < part.size(); ++i) {
-    if (creature_named(part[i]) >= 0) touched_.insert(part[i]);
+    if (creature_named(part[i]) >= 0) edit_words_.insert(part[i]);
     std::istringstream words(part[i]);
     for (std::string word; i > 0 && words >> word;) subjects_.insert(word);
   }
 }
 
-bool LocalitySampler::touches(const std::string& text, const std::string& answer) const {
-  return among(touched_, text, answer);
+bool LocalitySampler::mentions_edit(const std::string& text, const std::string& answer) const {
+  return among(edit_words_, text, answer);
 }
 
 std::vector<Question> LocalitySampler::unrelated_facts(int count, Rng& rng) const {
   std::vector<Question> pool;
   for (auto& fact : facts(split_))
-    if (fact.topic != question_.topic && !touches(fact.text, fact.answer))
+    if (fact.topic != question_.topic && !mentions_edit(fact.text, fact.answer))
       pool.push_back(std::move(fact));
   shuffle(pool, rng);
   keep(pool, count);
   return pool;
 }
 
-bool LocalitySampler::looks_alike(const Scene& other, const Scene& mine) const {
-  if (other.creature >= 0 && touched_.count(creatures()[other.creature].name)) return true;
+bool LocalitySampler::is_similar(const Scene& other, const Scene& mine) const {
+  if (other.creature >= 0 && edit_words_.count(creatures()[other.creature].name)) return true;
   for (const auto& a : other.objects)
     for (const auto& b : mine.objects)
       if (a.shape == b.shape && a.color == b.color) return true;
@@ -108,7 +108,7 @@ bool LocalitySampler::shares_a_subject(const Scene& other) const {
   auto part = split_topic(question_.topic);
   for (const auto& o : other.objects)
     if (std::find(part.begin(), part.end(), shapes()[o.shape]) != part.end()) return true;
-  return looks_alike(other, scene_);
+  return is_similar(other, scene_);
 }
 
 std::pair<Scene, Question> LocalitySampler::unrelated_scene(Rng& rng) const {
@@ -117,14 +117,14 @@ std::pair<Scene, Question> LocalitySampler::unrelated_scene(Rng& rng) const {
     if (shares_a_subject(other)) continue;
     auto question = draw_question(other, pick(kinds(other), rng), rng);
     if (question.kind == Kind::caption || question.topic == question_.topic) continue;
-    if (!touches(question.text, question.answer)) return {other, question};
+    if (!mentions_edit(question.text, question.answer)) return {other, question};
   }
   throw Error("suites::scenes",
               "no scene is unrelated to '" + question_.text + "' -> '" + target_ + "'",
               "use a shorter target");
 }
 
-std::pair<Scene, std::string> LocalitySampler::elsewhere(Rng& rng) const {
+std::pair<Scene, std::string> LocalitySampler::other_scene(Rng& rng) const {
   constexpr int kTried = 1000;
   // With two possible answers, the one that is not the target is the correct one.
   const bool two_answers = alternatives(question_).size() == 1;
@@ -132,7 +132,7 @@ std::pair<Scene, std::string> LocalitySampler::elsewhere(Rng& rng) const {
   std::string answer = question_.answer;
   for (int attempt = 0, best_rank = 3; best_rank > 0 && attempt < kTried; ++attempt) {
     auto other = draw_scene(split_, rng);
-    if (looks_alike(other, scene_) || (world_ && looks_alike(other, *world_))) continue;
+    if (is_similar(other, scene_) || (edited_scene_ && is_similar(other, *edited_scene_))) continue;
     auto there = answer_in(other, question_);
     int rank = !there                                       ? 3
                : *there == target_                          ? 2
@@ -150,7 +150,7 @@ std::pair<Scene, std::string> LocalitySampler::elsewhere(Rng& rng) const {
 }
 
 // Whether the edit may change the answer to the question even if the two share no words.
-bool LocalitySampler::depends(const Question& other) const {
+bool LocalitySampler::depends_on_edit(const Question& other) const {
   const bool creature = other.kind == Kind::who || other.kind == Kind::one_hop;
   const bool number = other.kind == Kind::count || other.kind == Kind::presence;
   switch (question_.kind) {
@@ -167,16 +167,17 @@ bool LocalitySampler::depends(const Question& other) const {
   }
 }
 
-std::vector<Question> LocalitySampler::beside(const Scene& shown, int count, Rng& rng) const {
-  auto world = world_where(shown, question_, target_);
+std::vector<Question> LocalitySampler::unaffected_questions(const Scene& shown, int count,
+                                                            Rng& rng) const {
+  auto world = scene_with_answer(shown, question_, target_);
   auto pool = questions(shown);
   shuffle(pool, rng);
   std::set<std::string> topics = {question_.topic};
   std::vector<Question> chosen;
   for (auto& other : pool) {
     if (static_cast<int>(chosen.size()) >= count) break;
-    if (other.kind == Kind::caption || depends(other) || touches(other.text, other.answer) ||
-        among(subjects_, other.text, other.answer))
+    if (other.kind == Kind::caption || depends_on_edit(other) ||
+        mentions_edit(other.text, other.answer) || among(subjects_, other.text, other.answer))
       continue;
     if (world && truth(*world, other.topic) != other.answer) continue;
     if (topics.insert(other.topic).second) chosen.push_back(std::move(other));

@@ -26,23 +26,23 @@ class LocalitySampler {
   // learned "stars are blue" instead of "this star is blue" fails there. Without a star, the
   // question would make no sense. Scenes that look like the edit's scene before or after the edit
   // are not used.
-  std::pair<Scene, std::string> elsewhere(Rng& rng) const;
+  std::pair<Scene, std::string> other_scene(Rng& rng) const;
   // CI: up to `count` questions about `shown` (the edit's scene or a variant of it) whose answers
   // do not depend on the edit, with different topics.
-  std::vector<Question> beside(const Scene& shown, int count, Rng& rng) const;
+  std::vector<Question> unaffected_questions(const Scene& shown, int count, Rng& rng) const;
 
  private:
-  bool touches(const std::string& text, const std::string& answer) const;
+  bool mentions_edit(const std::string& text, const std::string& answer) const;
   bool shares_a_subject(const Scene& other) const;
-  bool looks_alike(const Scene& other, const Scene& mine) const;
-  bool depends(const Question& other) const;
+  bool is_similar(const Scene& other, const Scene& mine) const;
+  bool depends_on_edit(const Question& other) const;
 
   const Scene& scene_;
   const Question& question_;
   const std::string& target_;
   Split split_;
-  std::optional<Scene> world_;      // the scene after the edit, if it is determined
-  std::set<std::string> touched_;   // words of the answers, and names
+  std::optional<Scene> edited_scene_;  // the scene after the edit, if it is determined
+  std::set<std::string> edit_words_;   // words of the answers, and names
   std::set<std::string> subjects_;  // words of the topic
 };
 

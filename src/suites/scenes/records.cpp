@@ -82,27 +82,28 @@ class Maker {
       for (int i = 0; i < options.variants; ++i)
         add(Group::both_generality, drawn(another_view(grid_rng_)), reworded[i % reworded.size()],
             target_, own_fact());
-    add_elsewhere({question_.text}, options.image_probes, false);
-    add_elsewhere(reworded, options.image_probes, true);
+    add_other_scenes({question_.text}, options.image_probes, false);
+    add_other_scenes(reworded, options.image_probes, true);
     // Without a picture there is no correct answer. The original answer is used before and after.
     const auto unseen = fact_of(nullptr, question_.topic);
     add(Group::no_image_locality, {}, question_.text, question_.answer, unseen);
     for (const auto& text : reworded)
       add(Group::no_image_locality, {}, text, question_.answer, unseen, true);
-    for (const auto& other : locality_.beside(scene_, options.image_probes, grid_rng_))
+    for (const auto& other :
+         locality_.unaffected_questions(scene_, options.image_probes, grid_rng_))
       add(Group::consistent_image_locality, record_.image, other.text, other.answer,
           fact_of(&scene_, other.topic));
     for (int i = 0; i < options.image_probes; ++i) {
       auto shown = another_view(grid_rng_);
-      for (const auto& other : locality_.beside(shown, 1, grid_rng_))
+      for (const auto& other : locality_.unaffected_questions(shown, 1, grid_rng_))
         add(Group::consistent_image_locality, drawn(shown), other.text, other.answer,
             fact_of(&shown, other.topic), true);
     }
   }
 
-  void add_elsewhere(const std::vector<std::string>& texts, int count, bool similar) {
+  void add_other_scenes(const std::vector<std::string>& texts, int count, bool similar) {
     for (int i = 0; !texts.empty() && i < count; ++i) {
-      auto [scene, answer] = locality_.elsewhere(grid_rng_);
+      auto [scene, answer] = locality_.other_scene(grid_rng_);
       add(Group::random_image_locality, drawn(scene), texts[i % texts.size()], answer,
           fact_of(&scene, question_.topic), similar);
     }

@@ -22,6 +22,7 @@ const std::vector<std::string>& colors();       // 8
 const std::vector<std::string>& sizes();        // small, large
 const std::vector<std::string>& places();       // 9
 const std::vector<std::string>& backgrounds();  // 6
+// A creature of the world: its appearance, and facts about it.
 struct Creature {
   std::string name;
   // The appearance (indices into lists of the renderer); any two creatures differ in two or more.
@@ -32,11 +33,13 @@ struct Creature {
 };
 const std::vector<Creature>& creatures();  // 48
 
+// An object of a scene: indices into the lists above.
 struct Object {
   int shape, color, size, place;
   bool operator==(const Object&) const = default;
 };
 
+// What a picture shows.
 struct Scene {
   std::vector<Object> objects;  // by place; shapes are distinct within a scene, at most 3
   int creature = -1;            // -1: none; with a creature at most one object
@@ -67,6 +70,7 @@ std::string fact_of(const Scene* scene, const std::string& topic);
 // Renders with antialiasing; the same scene gives the same bytes on every machine.
 Image render(const Scene& scene, int size = 224);
 
+// The kinds of questions.
 enum class Kind {
   color,
   shape,
@@ -84,6 +88,7 @@ enum class Kind {
 inline constexpr int kKinds = 12;
 const char* kind_name(Kind kind);
 
+// A question with its answer.
 struct Question {
   Kind kind;
   std::string topic;   // the subject without its wording: "colour/star", "fact/zorb/home"
@@ -123,8 +128,8 @@ std::optional<std::string> truth(const Scene& scene, const std::string& topic);
 // The scene in which `target` is the correct answer, if there is exactly one that differs in one
 // thing: another color, another creature, or the scene of another caption. Empty if the answer does
 // not determine it (a count).
-std::optional<Scene> world_where(const Scene& scene, const Question& question,
-                                 const std::string& target);
+std::optional<Scene> scene_with_answer(const Scene& scene, const Question& question,
+                                       const std::string& target);
 
 // Options of an edit with its probes: the maximum number of probes per group. The number of
 // pictures is unlimited; wordings, texts and consequences are limited (no portability for a count

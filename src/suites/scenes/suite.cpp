@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "io/comma_list.h"
 #include "io/error.h"
+#include "io/strings/comma_list.h"
 #include "suites/random.h"
 #include "suites/record_index.h"
 

@@ -193,18 +193,18 @@ TEST(ScenesSuite, FindsTheSceneOfACaption) {
   int found = 0;
   for (int i = 0; i < 60; ++i) {
     auto scene = scenes::draw_scene(scenes::Split::eval, rng);
-    EXPECT_FALSE(scenes::world_described(scene, scenes::describe(scene)));
+    EXPECT_FALSE(scenes::scene_with_caption(scene, scenes::describe(scene)));
     auto changed = scene;
     changed.background = (scene.background + 1) % 6;
-    auto world = scenes::world_described(scene, scenes::describe(changed));
+    auto world = scenes::scene_with_caption(scene, scenes::describe(changed));
     ASSERT_TRUE(world);
     EXPECT_EQ(world->background, changed.background);
     EXPECT_EQ(world->objects, scene.objects);
     if (scene.objects.empty()) continue;
     changed.objects[0].size = 1 - scene.objects[0].size;
-    EXPECT_FALSE(scenes::world_described(scene, scenes::describe(changed))) << "two changes";
+    EXPECT_FALSE(scenes::scene_with_caption(scene, scenes::describe(changed))) << "two changes";
     changed.background = scene.background;
-    world = scenes::world_described(scene, scenes::describe(changed));
+    world = scenes::scene_with_caption(scene, scenes::describe(changed));
     ASSERT_TRUE(world);
     EXPECT_EQ(world->objects, changed.objects);
     ++found;

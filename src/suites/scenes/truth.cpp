@@ -164,9 +164,9 @@ std::optional<std::string> truth(const Scene& scene, const std::string& topic) {
   return {};
 }
 
-std::optional<Scene> world_where(const Scene& scene, const Question& question,
-                                 const std::string& target) {
-  if (question.kind == Kind::caption) return world_described(scene, target);
+std::optional<Scene> scene_with_answer(const Scene& scene, const Question& question,
+                                       const std::string& target) {
+  if (question.kind == Kind::caption) return scene_with_caption(scene, target);
   Scene other = scene;
   if (!change(other, question, target) || !possible(other)) return {};
   std::sort(other.objects.begin(), other.objects.end(),

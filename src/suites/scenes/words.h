@@ -44,7 +44,7 @@ std::string with_article(std::string_view noun);  // a star, an orange star
 // The caption of the scene: all objects with their places.
 std::string describe(const Scene& scene);
 // The scene that differs in one thing and has this caption.
-std::optional<Scene> world_described(const Scene& scene, const std::string& caption);
+std::optional<Scene> scene_with_caption(const Scene& scene, const std::string& caption);
 const char* split_name(Split split);
 
 // The split of a wording of a fact; `fact` counts the facts of creatures, then the general facts.

@@ -176,9 +176,9 @@ class Evaluator {
       case Statement::Kind::macro:
         scopes_.back()[statement.text] = Value::function(statement.text, &statement);
         return Flow::on;
-      case Statement::Kind::go_on:
+      case Statement::Kind::loop_continue:
         return Flow::next_round;
-      case Statement::Kind::leave:
+      case Statement::Kind::loop_break:
         return Flow::leave;
     }
     return Flow::on;

@@ -14,6 +14,7 @@
 
 namespace emend::text {
 
+// An element of "added_tokens" of tokenizer.json: a text that becomes one token.
 struct AddedToken {
   std::string content;
   int64_t id = -1;

@@ -9,6 +9,7 @@
 
 namespace emend::text {
 
+// A part of a text that is tokenized on its own.
 struct Piece {
   std::string text;
   bool first = false;  // at the start of the encoded text
@@ -29,6 +30,7 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& spec);
 // What a Split does with its matches; names as in tokenizer.json.
 enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 
+// Splits at the matches of a regular expression.
 class SplitPreTokenizer : public PreTokenizer {
  public:
   SplitPreTokenizer(Regex regex, SplitBehavior behavior, bool invert);
@@ -68,6 +70,7 @@ class MetaspacePreTokenizer : public PreTokenizer {
 // Reads the setting of Metaspace in a pre-tokenizer or decoder of tokenizer.json.
 MetaspacePreTokenizer::Prepend read_prepend(const nlohmann::json& spec, std::string_view where);
 
+// Applies several pre-tokenizers, one after another.
 class SequencePreTokenizer : public PreTokenizer {
  public:
   explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps);

@@ -41,7 +41,7 @@ bool SentencePieceTokenizer::special(std::string_view token) const {
 }
 
 // Whether decoding adds spaces around the token.
-bool SentencePieceTokenizer::stands_apart(const AddedToken& token) const {
+bool SentencePieceTokenizer::is_separate(const AddedToken& token) const {
   const auto& additional = options_.additional;
   if (!token.special) return true;
   return token.id >= model_.size() &&
@@ -150,7 +150,7 @@ std::string SentencePieceTokenizer::decode(const std::vector<int64_t>& ids,
     std::string content = token(id);
     const AddedToken* added = added_.find(content);
     if (added && added->special && skip_special) continue;
-    if (added && stands_apart(*added)) {
+    if (added && is_separate(*added)) {
       flush(false);
       texts.push_back(std::move(content));
     } else {

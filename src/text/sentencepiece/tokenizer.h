@@ -35,7 +35,7 @@ class SentencePieceTokenizer : public Tokenizer {
 
  private:
   bool special(std::string_view token) const;
-  bool stands_apart(const AddedToken& token) const;
+  bool is_separate(const AddedToken& token) const;
   std::vector<std::string> cut(std::string_view text) const;
   std::vector<std::string> pieces(const std::string& part) const;
   std::vector<std::string> tokens(std::string_view text) const;

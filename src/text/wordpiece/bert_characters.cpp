@@ -1,4 +1,4 @@
-// Written by tools/reference/make_bert_characters.py.
+// Written by tools/reference/text/make_bert_characters.py.
 // clang-format off
 #include "text/wordpiece/bert_characters.h"
 

@@ -1,5 +1,5 @@
 // Compares BERT's steps on every character with Hugging Face tokenizers
-// (tools/reference/make_word_piece_fixtures.py defines the hashes).
+// (tools/reference/text/make_word_piece_fixtures.py defines the hashes).
 #include "text/wordpiece/bert_normalizer.h"
 
 #include <fmt/format.h>

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "io/counted.h"
 #include "io/log.h"
+#include "io/strings/counted.h"
 
 namespace emend::cli {
 

@@ -6,11 +6,11 @@
 #include <iostream>
 
 #include "cli/reports/table.h"
-#include "evaluation/edits/edit_failure.h"
-#include "evaluation/edits/edit_suggestions.h"
-#include "io/counted.h"
+#include "evaluation/edits/report/failure.h"
+#include "evaluation/edits/report/suggestions.h"
 #include "io/runtime.h"
-#include "io/shell.h"
+#include "io/strings/counted.h"
+#include "io/strings/shell.h"
 
 namespace emend::cli {
 namespace {
@@ -39,7 +39,7 @@ std::string ask_command(const EditArguments& arguments, const EditReport& report
     command += edit.protocol.question_template == "{}"
                    ? " --bare"
                    : " --template " + shell_quoted(edit.protocol.question_template);
-  const auto room = answer_room(report.vlm, edit.question.target);
+  const auto room = max_answer_tokens(report.vlm, edit.question.target);
   if (room > GenerationOptions().max_new_tokens)
     command += fmt::format(" --max-new-tokens {}", room);
   for (const auto& path : arguments.patches) command += " --patch " + shell_quoted(path);

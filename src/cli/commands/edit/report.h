@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cli/commands/edit/arguments.h"
-#include "evaluation/edits/edit_report.h"
+#include "evaluation/edits/report/report.h"
 
 namespace emend::cli {
 

@@ -7,9 +7,9 @@
 #include "editing/editors/editors.h"
 #include "editing/editors/hyper/ke_training.h"
 #include "editing/targets/target_modules.h"
-#include "io/blank.h"
 #include "io/error.h"
 #include "io/json/json.h"
+#include "io/strings/blank.h"
 #include "models/caching/prefix.h"
 
 namespace emend {

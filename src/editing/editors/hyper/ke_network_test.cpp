@@ -23,7 +23,7 @@ at::Tensor ke_product(const EditDeltas& delta) {  // (E, out, in)
   return at::bmm(delta.up.transpose(1, 2), delta.down).detach();
 }
 
-// tools/reference/make_ke_fixture.py: PyTorch, one edit at a time, in double precision.
+// tools/reference/editors/make_ke_fixture.py: PyTorch, one edit at a time, in double precision.
 class KeFixture : public ::testing::Test {
  protected:
   at::Tensor tensor(const std::string& name) const { return file_->tensor(name).clone(); }

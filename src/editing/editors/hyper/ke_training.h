@@ -32,6 +32,7 @@ struct KeTrainingSettings {
   void declare(SettingList& list);
 };
 
+// KE in training.
 class TrainableKe : public TrainableHyperEditor {
  public:
   // Names of tensors that only training uses.

@@ -17,12 +17,14 @@ struct MendRounds {
   double stop_loss = 0;  // mean nll per token at which an edit takes no further gradient
 };
 
+// Settings of MEND.
 struct MendSettings : HyperSettings {
   SequenceSettings sequence;
 
   void declare(SettingList& list);
 };
 
+// Settings of MEND with several rounds.
 struct MendIteratedSettings : MendSettings {
   MendRounds rounds{20, 0.02};
 

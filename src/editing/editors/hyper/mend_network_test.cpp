@@ -24,7 +24,7 @@ at::Tensor mend_product(const EditDeltas& delta) {  // (E, out, in)
   return at::bmm(delta.up.transpose(1, 2), delta.down);
 }
 
-// tools/reference/make_mend_fixture.py: PyTorch, one token at a time, in double precision.
+// tools/reference/editors/make_mend_fixture.py: PyTorch, one token at a time, in double precision.
 class MendFixture : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -21,6 +21,7 @@ struct MendTrainingSettings {
   void declare(SettingList& list);
 };
 
+// Training of MEND with several rounds.
 struct MendIteratedTrainingSettings : MendTrainingSettings {
   // Number of gradients for one edit, each of the model as changed by the earlier ones.
   int64_t rounds = 2;
@@ -28,6 +29,7 @@ struct MendIteratedTrainingSettings : MendTrainingSettings {
   void declare(SettingList& list);
 };
 
+// MEND in training.
 class TrainableMend : public TrainableHyperEditor {
  public:
   TrainableMend(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);
@@ -55,6 +57,7 @@ class TrainableMend : public TrainableHyperEditor {
   std::shared_ptr<MendState> state_;
 };
 
+// MEND with several rounds in training.
 class TrainableMendIterated : public TrainableMend {
  public:
   TrainableMendIterated(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);

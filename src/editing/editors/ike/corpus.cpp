@@ -76,7 +76,7 @@ void IkeCorpusSettings::declare(SettingList& list) {
 }
 
 void IkeCorpus::open_encoder(const Vlm& vlm) {
-  if (settings.by_states()) return;
+  if (settings.uses_hidden_states()) return;
   encoder = emend::open_encoder(
       {"ike", "embedding", settings.embedding, settings.encoder_id, SentenceEncoder::Pooling::mean},
       vlm.model->device());
@@ -101,7 +101,7 @@ IkeCorpus IkeCorpus::of(const Vlm& vlm, std::vector<Demonstration> demonstration
   std::vector<at::Tensor> parts;
   std::vector<std::string> texts;
   for (const auto& demonstration : demonstrations) {
-    texts.push_back(settings.templates.show(demonstration));
+    texts.push_back(settings.templates.format_demonstration(demonstration));
     if (texts.size() < kBatch && &demonstration != &demonstrations.back()) continue;
     parts.push_back(embed(texts));
     progress.advance(static_cast<int64_t>(texts.size()));
@@ -132,7 +132,7 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
   corpus.settings = read_settings<IkeCorpusSettings>("ike", read.settings);
   corpus.settings.templates.check();
   if (!embedding.empty()) {
-    if ((embedding == "states") != corpus.settings.by_states())
+    if ((embedding == "states") != corpus.settings.uses_hidden_states())
       throw Error("editing::ike",
                   fmt::format("the demonstrations of '{}' were embedded by '{}', not by '{}'", file,
                               corpus.settings.embedding, embedding),
@@ -140,11 +140,11 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
                               embedding));
     corpus.settings.embedding = embedding;
   }
-  if (!corpus.settings.by_states() && corpus.settings.encoder_id.empty())
+  if (!corpus.settings.uses_hidden_states() && corpus.settings.encoder_id.empty())
     reject_corpus(file, "does not name the sentence encoder that embedded it");
   corpus.open_encoder(vlm);
   corpus.demonstrations =
-      demonstrations_from(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
+      parse_demonstrations(json_get<nlohmann::json>(read.training, "demonstrations", file), file);
   for (const auto& [name, tensor] : read.tensors) {
     if (name == "embeddings")
       corpus.embeddings = tensor;
@@ -173,7 +173,8 @@ IkeCorpus IkeCorpus::load(const Vlm& vlm, const std::string& file, const std::st
 
 std::vector<int64_t> IkeCorpus::nearest(const Vlm& vlm, const std::string& prompt,
                                         const std::string& target, int64_t k) const {
-  const auto own = embedding(vlm)({settings.templates.show(copy_of(prompt, target))});
+  const auto own =
+      embedding(vlm)({settings.templates.format_demonstration(copy_of(prompt, target))});
   if (own.size(1) != mean.size(0))
     throw Error("editing::ike",
                 fmt::format("embeddings have size {}, the model's hidden states have size {}",

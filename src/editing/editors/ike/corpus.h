@@ -32,7 +32,7 @@ struct IkeCorpusSettings {
   int64_t seed = 0;
 
   void declare(SettingList& list);
-  bool by_states() const { return embedding == "states"; }
+  bool uses_hidden_states() const { return embedding == "states"; }
 };
 
 // A corpus of demonstrations for retrieval.

@@ -43,14 +43,14 @@ void IkeTemplates::check() const {
   check_places("query", query, {"question"});
 }
 
-std::string IkeTemplates::show(const Demonstration& d) const {
-  return fill_places(
+std::string IkeTemplates::format_demonstration(const Demonstration& d) const {
+  return fill_placeholders(
       demonstration,
       {{"prompt", d.prompt}, {"target", d.target}, {"question", d.question}, {"answer", d.answer}});
 }
 
-std::string IkeTemplates::tell(const std::string& prompt, const std::string& target) const {
-  return fill_places(fact, {{"prompt", prompt}, {"target", target}});
+std::string IkeTemplates::format_fact(const std::string& prompt, const std::string& target) const {
+  return fill_placeholders(fact, {{"prompt", prompt}, {"target", target}});
 }
 
 std::pair<std::string, std::string> IkeTemplates::around_question() const {
@@ -59,8 +59,8 @@ std::pair<std::string, std::string> IkeTemplates::around_question() const {
   return {query.substr(0, at), query.substr(at + place.size())};
 }
 
-std::string fill_places(const std::string& pattern,
-                        const std::map<std::string, std::string>& values) {
+std::string fill_placeholders(const std::string& pattern,
+                              const std::map<std::string, std::string>& values) {
   std::string filled;
   for (size_t i = 0; i < pattern.size();) {
     const auto close = pattern[i] == '{' ? pattern.find('}', i) : std::string::npos;
@@ -94,8 +94,8 @@ nlohmann::json demonstrations_json(const std::vector<Demonstration>& demonstrati
   return facts;
 }
 
-std::vector<Demonstration> demonstrations_from(const nlohmann::json& json,
-                                               const std::string& file) {
+std::vector<Demonstration> parse_demonstrations(const nlohmann::json& json,
+                                                const std::string& file) {
   try {
     std::vector<Demonstration> all;
     for (const auto& fact : json)

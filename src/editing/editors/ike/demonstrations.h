@@ -30,16 +30,16 @@ struct IkeTemplates {
   // Throws emend::Error if a required placeholder is missing, or a placeholder is not allowed.
   void check() const;
 
-  std::string show(const Demonstration& demonstration) const;
-  std::string tell(const std::string& prompt, const std::string& target) const;
+  std::string format_demonstration(const Demonstration& demonstration) const;
+  std::string format_fact(const std::string& prompt, const std::string& target) const;
   // The text before and after a question.
   std::pair<std::string, std::string> around_question() const;
 };
 
 // Replaces `{name}` by values[name]. Replaced text is not scanned again. Unknown names in braces
 // are kept.
-std::string fill_places(const std::string& pattern,
-                        const std::map<std::string, std::string>& values);
+std::string fill_placeholders(const std::string& pattern,
+                              const std::map<std::string, std::string>& values);
 
 // The demonstration whose question is the prompt of the fact: a copy demonstration of the edit.
 Demonstration copy_of(const std::string& prompt, const std::string& target);
@@ -49,6 +49,7 @@ Demonstration copy_of(const std::string& prompt, const std::string& target);
 // entry.
 nlohmann::json demonstrations_json(const std::vector<Demonstration>& demonstrations);
 // Throws emend::Error, which names `file`, if the list is malformed.
-std::vector<Demonstration> demonstrations_from(const nlohmann::json& json, const std::string& file);
+std::vector<Demonstration> parse_demonstrations(const nlohmann::json& json,
+                                                const std::string& file);
 
 }  // namespace emend

@@ -75,7 +75,7 @@ Patch IkeEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
         if (settings_.images && demonstration.picture >= 0)
           entry.tensors["demonstration." + std::to_string(texts.size())] =
               corpus.pictures[demonstration.picture].clone();
-        texts.push_back(settings_.templates.show(demonstration));
+        texts.push_back(settings_.templates.format_demonstration(demonstration));
       }
     }
     found += entry.facts["demonstrations"].size();

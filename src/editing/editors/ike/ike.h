@@ -11,6 +11,7 @@
 
 namespace emend {
 
+// Settings of IKE.
 struct IkeSettings {
   int64_t k = 32;
   IkeTemplates templates;

@@ -90,7 +90,7 @@ class IkeTest : public ::testing::Test {
 std::unique_ptr<TemporaryFolder> IkeTest::folder_;
 std::unique_ptr<Vlm> IkeTest::vlm_;
 
-// tools/reference/make_ike_fixture.py
+// tools/reference/editors/make_ike_fixture.py
 TEST_F(IkeTest, PromptsAgreeWithReference) {
   const auto file = SafetensorsFile::open(kFixture);
   const auto demonstrations = parse_json(file->metadata().at("demonstrations"), kFixture);
@@ -101,7 +101,7 @@ TEST_F(IkeTest, PromptsAgreeWithReference) {
     std::vector<std::string> texts;
     for (size_t i = 0; i < one["count"]; ++i) {
       const auto& d = demonstrations[i];
-      texts.push_back(templates.show({d[0], d[1], d[2], d[3], d[4]}));
+      texts.push_back(templates.format_demonstration({d[0], d[1], d[2], d[3], d[4]}));
     }
     const auto patch = told({{one["prompt"], one["target"]}}, {texts});
     EXPECT_EQ(rewritten(patch, one["question"]), one["text"]);
@@ -134,8 +134,8 @@ TEST_F(IkeTest, NearestDemonstrationsComeFirst) {
   EXPECT_EQ(facts["target"], "Rex");
   ASSERT_EQ(facts["demonstrations"].size(), 4u);
   for (size_t i = 0; i < 4; ++i)
-    EXPECT_EQ(facts["demonstrations"][i],
-              IkeTemplates().show(all.demonstrations[static_cast<size_t>(order[i])]));
+    EXPECT_EQ(facts["demonstrations"][i], IkeTemplates().format_demonstration(
+                                              all.demonstrations[static_cast<size_t>(order[i])]));
   EXPECT_EQ(patch.effect["demonstrations"], nlohmann::json({{"found", 4}, {"shown", 4}}));
 }
 
@@ -405,8 +405,8 @@ TEST_F(IkeTest, CorpusIsReproducible) {
   EXPECT_TRUE(at::equal(read.embeddings, made.embeddings));
   ASSERT_EQ(read.demonstrations.size(), 9u);
   for (size_t i = 0; i < 9; ++i) {
-    EXPECT_EQ(IkeTemplates().show(read.demonstrations[i]),
-              IkeTemplates().show(made.demonstrations[i]));
+    EXPECT_EQ(IkeTemplates().format_demonstration(read.demonstrations[i]),
+              IkeTemplates().format_demonstration(made.demonstrations[i]));
     EXPECT_EQ(read.demonstrations[i].kind, made.demonstrations[i].kind);
   }
 }

@@ -45,9 +45,9 @@ IkePromptRewriter::IkePromptRewriter(const Vlm& vlm, const Patch& patch)
   for (const auto& entry : entries) {
     const auto prompt = fact_text(entry.facts, "prompt"), target = fact_text(entry.facts, "target");
     const auto seen = picture(entry, "picture");
-    facts_.push_back({seen, templates.tell(prompt, target)});
+    facts_.push_back({seen, templates.format_fact(prompt, target)});
     if (settings_.copy_demonstration)
-      own_.push_back({seen, templates.show(copy_of(prompt, target))});
+      own_.push_back({seen, templates.format_demonstration(copy_of(prompt, target))});
     if (!entry.facts.contains("demonstrations") || !entry.facts["demonstrations"].is_array())
       reject_memory("has an entry without 'demonstrations'");
     nearest.emplace_back();
@@ -77,7 +77,7 @@ IkePromptRewriter::IkePromptRewriter(const Vlm& vlm, const Patch& patch)
   head_.assign(with.begin(), with.end() - static_cast<int64_t>(without.size()));
 }
 
-IkePromptRewriter::Question IkePromptRewriter::take_apart(const Row& row) const {
+IkePromptRewriter::Question IkePromptRewriter::parse_row(const Row& row) const {
   if (!row.segments.empty())
     throw Error("editing::ike", "rows with several segments cannot be rewritten",
                 "this is an internal error; please report it");
@@ -103,19 +103,19 @@ IkePromptRewriter::Question IkePromptRewriter::take_apart(const Row& row) const 
   return question;
 }
 
-IkePromptRewriter::Shown IkePromptRewriter::cut(int64_t count) const {
+IkePromptRewriter::ItemCounts IkePromptRewriter::item_counts(int64_t count) const {
   const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
-  Shown shown{};
+  ItemCounts shown{};
   shown.facts = std::min(count, size(facts_));
   shown.own = std::min(count - shown.facts, size(own_));
   shown.demonstrations = std::min(count - shown.facts - shown.own, size(demonstrations_));
   return shown;
 }
 
-Row IkePromptRewriter::put_together(const Question& question, const Row& row, int64_t count,
-                                    int64_t pictures) const {
+Row IkePromptRewriter::build_row(const Question& question, const Row& row, int64_t count,
+                                 int64_t pictures) const {
   constexpr int64_t kRowsOwn = -2;  // the pictures that the row already has
-  const auto what = cut(count);
+  const auto what = item_counts(count);
   std::vector<Piece> pieces;
   const auto add = [&](int64_t picture, const std::string& text) {
     if (picture == -1 && !pieces.empty())
@@ -165,12 +165,12 @@ Row IkePromptRewriter::put_together(const Question& question, const Row& row, in
   return made;
 }
 
-int64_t IkePromptRewriter::fitting(const Question& question, const Row& row) const {
+int64_t IkePromptRewriter::largest_fitting_count(const Question& question, const Row& row) const {
   const auto answer = static_cast<int64_t>(question.answer.size());
   const auto most =
       vlm_.model->max_positions() - std::max(settings_.reserved_answer_tokens, answer) + answer;
   const auto size = [&](int64_t count) {
-    return static_cast<int64_t>(put_together(question, row, count, 0).ids.size());
+    return static_cast<int64_t>(build_row(question, row, count, 0).ids.size());
   };
   // Bisection in [fits, fails): `fits` items fit, `fails` items do not.
   int64_t fits = 0, fails = count_ + 1;
@@ -186,8 +186,8 @@ int64_t IkePromptRewriter::fitting(const Question& question, const Row& row) con
   return fits;
 }
 
-IkePromptRewriter::Shown IkePromptRewriter::shown(const Row& row) const {
-  return cut(fitting(take_apart(row), row));
+IkePromptRewriter::ItemCounts IkePromptRewriter::shown(const Row& row) const {
+  return item_counts(largest_fitting_count(parse_row(row), row));
 }
 
 Batch IkePromptRewriter::rewrite(const Batch& batch) const {
@@ -200,8 +200,8 @@ Batch IkePromptRewriter::rewrite(const Batch& batch) const {
                 "the pictures of the prompt have another size than the picture of the edit",
                 "use demonstrations without pictures (--set images=false)");
   for (auto& row : made.rows) {
-    const auto question = take_apart(row);
-    row = put_together(question, row, fitting(question, row), pictures);
+    const auto question = parse_row(row);
+    row = build_row(question, row, largest_fitting_count(question, row), pictures);
   }
   return made;
 }

@@ -29,10 +29,10 @@ class IkePromptRewriter {
   Batch rewrite(const Batch& batch) const;
 
   // Returns how many items are put before a row.
-  struct Shown {
+  struct ItemCounts {
     int64_t demonstrations, own, facts;
   };
-  Shown shown(const Row& row) const;
+  ItemCounts shown(const Row& row) const;
 
  private:
   // Text after a picture (index into pictures_; -1: no picture).
@@ -47,13 +47,13 @@ class IkePromptRewriter {
     std::vector<int64_t> answer;             // teacher-forced
     bool bos = true;                         // whether the prompt begins with head_
   };
-  Question take_apart(const Row& row) const;
-  Shown cut(int64_t count) const;
+  Question parse_row(const Row& row) const;
+  ItemCounts item_counts(int64_t count) const;
   // Builds the row with `count` of count_ items before the question. `pictures` is the index of the
   // first of pictures_ in the batch.
-  Row put_together(const Question& question, const Row& row, int64_t count, int64_t pictures) const;
+  Row build_row(const Question& question, const Row& row, int64_t count, int64_t pictures) const;
   // Returns the largest count that fits.
-  int64_t fitting(const Question& question, const Row& row) const;
+  int64_t largest_fitting_count(const Question& question, const Row& row) const;
 
   const Vlm& vlm_;
   IkeSettings settings_;

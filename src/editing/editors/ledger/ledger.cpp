@@ -163,9 +163,9 @@ void LedgerState::load(const std::map<std::string, at::Tensor>& tensors, const s
   copy_tensors(rest, parameters(), "ledger", file);
 }
 
-at::Tensor LedgerState::key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
+at::Tensor LedgerState::key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& image_features,
                                const at::Tensor& answers) const {
-  return key_of(question_features(vlm, batch, seen, features), answers);
+  return key_of(question_features(vlm, batch, image_features, features), answers);
 }
 
 at::Tensor LedgerState::key_of(const QuestionFeatures& questions, const at::Tensor& answers) const {
@@ -204,9 +204,9 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
   at::Tensor keys, consequences;
   {
     at::NoGradGuard no_grad;
-    const auto seen = look_at(vlm, batch.pixels, context.store);
-    const auto questions = question_features(vlm, batch, seen, state.features);
-    keys = state.key_of(questions, prompt_answers(*vlm.model, batch, seen)).to(at::kCPU);
+    const auto image_features = get_image_features(vlm, batch.pixels, context.store);
+    const auto questions = question_features(vlm, batch, image_features, state.features);
+    keys = state.key_of(questions, prompt_answers(*vlm.model, batch, image_features)).to(at::kCPU);
     consequences = state.consequence_key_of(questions);
     if (consequences.defined()) consequences = consequences.to(at::kCPU);
   }

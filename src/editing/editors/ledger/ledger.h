@@ -16,6 +16,7 @@
 
 namespace emend {
 
+// Settings of the ledger.
 struct LedgerSettings {
   std::string checkpoint;          // a trained editor; empty: the one in the model folder
   std::string context = "always";  // the edit is put in front of questions in its scope
@@ -81,9 +82,9 @@ struct LedgerState {
 
   // The width of a key: text, picture and answer.
   int64_t width() const { return keys.width() + kSketchWidth; }
-  // The keys of questions, (B, width()). `seen` is the result of look_at for the pictures of the
-  // batch, `answers` that of prompt_answers.
-  at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
+  // The keys of questions, (B, width()). `image_features` is the result of
+  // get_image_features for the pictures of the batch, `answers` that of prompt_answers.
+  at::Tensor key_of(const Vlm& vlm, const Batch& batch, const at::Tensor& image_features,
                     const at::Tensor& answers) const;
   at::Tensor key_of(const QuestionFeatures& questions, const at::Tensor& answers) const;
   // The keys of the questions that follow from edits of these questions, (B, keys.width());

@@ -4,7 +4,7 @@
 
 #include "editing/editors/memory/entries.h"
 #include "editing/editors/memory/prompt_answers.h"
-#include "io/blank.h"
+#include "io/strings/blank.h"
 #include "text/strings.h"
 
 namespace emend {
@@ -27,7 +27,7 @@ LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* 
   for (const auto& entry : scopes_->entries()) entry->change(*vlm.model);
 }
 
-size_t LedgerRecall::chained(size_t index, const at::Tensor& key) const {
+size_t LedgerRecall::chained_entry(size_t index, const at::Tensor& key) const {
   const auto& entries = scopes_->entries();
   const auto target = trimmed(entries[index]->target);
   const auto text_of = [&](const at::Tensor& of) {
@@ -70,10 +70,10 @@ at::Tensor LedgerRecall::mix(const Pass& pass, const at::Tensor& logits) const {
 ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) const {
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
-  const auto seen = look_at(vlm_, batch.pixels, store_);
+  const auto image_features = get_image_features(vlm_, batch.pixels, store_);
   auto answers = prompt_answers(pass, logits);
-  if (!answers.defined()) answers = prompt_answers(model, batch, seen);
-  const auto keys = state_.key_of(vlm_, batch, seen, answers);
+  if (!answers.defined()) answers = prompt_answers(model, batch, image_features);
+  const auto keys = state_.key_of(vlm_, batch, image_features, answers);
   const auto routes = scopes_->route(keys);
   const auto routed = routes.entry.contiguous(), follows = routes.follows.contiguous();
   ScopedRows scoped;
@@ -82,7 +82,7 @@ ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) con
     const auto entry = routed.data_ptr<int64_t>()[row];
     if (entry < 0) continue;
     auto index = static_cast<size_t>(entry);
-    if (follows.data_ptr<bool>()[row]) index = chained(index, keys[row].to(at::kCPU));
+    if (follows.data_ptr<bool>()[row]) index = chained_entry(index, keys[row].to(at::kCPU));
     rows_by_entry[index].push_back(scoped.rows.size());
     scoped.rows.push_back(row);
   }
@@ -103,7 +103,7 @@ ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) con
     for (const auto& change : on_weights(entry.change(model)))
       changes.push_back(change.on_rows(scope));
   }
-  return ScopedAnswer(model, pass, batch, seen, scoped, std::move(changes));
+  return ScopedAnswer(model, pass, batch, image_features, scoped, std::move(changes));
 }
 
 }  // namespace emend

@@ -22,7 +22,7 @@ class LedgerRecall {
   // The entry that answers a question in the scope of the consequences of entry `index`: the one
   // that is nearest in the text of the question among those without an image whose prompts name the
   // target, or `index` itself. key: that of the question.
-  size_t chained(size_t index, const at::Tensor& key) const;
+  size_t chained_entry(size_t index, const at::Tensor& key) const;
 
   const Vlm& vlm_;
   ActivationStore* store_;

@@ -97,9 +97,9 @@ void TrainableLedger::add_calibration(const std::vector<EditExample>& examples) 
   if (unrelated.empty()) return;
   at::NoGradGuard no_grad;
   const auto batch = force(vlm_, unrelated, /*end_of_answer=*/false).batch;
-  const auto seen = look_at(vlm_, batch.pixels, store_);
-  CalibrationQuestions questions{question_features(vlm_, batch, seen, state_->features),
-                                 answer_sketch(prompt_answers(*vlm_.model, batch, seen)),
+  const auto image_features = get_image_features(vlm_, batch.pixels, store_);
+  CalibrationQuestions questions{question_features(vlm_, batch, image_features, state_->features),
+                                 answer_sketch(prompt_answers(*vlm_.model, batch, image_features)),
                                  {},
                                  {}};
   for (const auto& query : unrelated) {
@@ -156,9 +156,10 @@ EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples, int
   if (settings_.edit_weight > 0) {
     const auto all = ScopeQuestions::of(examples, settings_.texts, /*pictures=*/true);
     const auto forced = force(vlm_, all.queries, settings_.end_of_answer);
-    const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
+    const auto image_features =
+        get_image_features(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
     const auto nll = counterfactual_loss(vlm_, state_->counterfactual, state_->shape.edit_prefix,
-                                         all, forced, seen, settings_.answers);
+                                         all, forced, image_features, settings_.answers);
     losses.total = losses.total + settings_.edit_weight * nll;
     losses.generality += nll.item().toDouble();
   }

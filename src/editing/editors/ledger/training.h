@@ -42,6 +42,7 @@ struct CalibrationQuestions {
   std::vector<std::string> facts, prompts;  // of TargetQuery
 };
 
+// The ledger in training.
 class TrainableLedger : public TrainableEditor {
  public:
   TrainableLedger(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);

@@ -11,6 +11,7 @@
 
 namespace emend {
 
+// Settings of GRACE, whose meanings `declare` has.
 struct GraceSettings {
   EditedLayers where;
   CodebookSettings codebook;

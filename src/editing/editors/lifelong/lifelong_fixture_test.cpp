@@ -1,4 +1,5 @@
-// Updates and values of an independent implementation (tools/reference/make_lifelong_fixture.py).
+// Updates and values of an independent implementation
+// (tools/reference/editors/make_lifelong_fixture.py).
 #include <gtest/gtest.h>
 
 #include "editing/editors/lifelong/grace.h"
@@ -67,7 +68,7 @@ TEST_F(LifelongFixture, UpdatesOfUltraEdit) {
         for (int earlier = 0; earlier <= batch; ++earlier)
           for (const auto i : shape) seen.push_back(keys(earlier, kLifelongSites[i]));
         for (const auto i : shape) own.push_back(keys(batch, kLifelongSites[i]));
-        const auto wanted = wanted_outputs(seen, own, prior);
+        const auto wanted = target_outputs(seen, own, prior);
         for (size_t i = 0; i < own.size(); ++i) {
           const auto change = ridge_update(own[i].keys, wanted[i]);
           EXPECT_EQ(change.down.size(0), own[i].keys.size(0));

@@ -139,7 +139,7 @@ Patch UltraEditEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requ
   for (const auto& [shape, layers] : own) {
     auto& all = seen[shape];
     all.insert(all.end(), layers.begin(), layers.end());
-    const auto wanted = wanted_outputs(all, layers, settings_.prior_rows);
+    const auto wanted = target_outputs(all, layers, settings_.prior_rows);
     for (size_t i = 0; i < layers.size(); ++i) {
       const auto change = ridge_update(layers[i].keys, wanted[i]);
       const auto outputs =
@@ -196,7 +196,7 @@ Patch UltraEditEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requ
 
 }  // namespace
 
-std::vector<at::Tensor> wanted_outputs(const std::vector<SiteKeys>& seen,
+std::vector<at::Tensor> target_outputs(const std::vector<SiteKeys>& seen,
                                        const std::vector<SiteKeys>& layers, double prior_rows) {
   std::vector<at::Tensor> rows, wanted;
   for (const auto& keys : seen) rows.push_back(joined_rows(keys));

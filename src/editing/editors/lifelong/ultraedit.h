@@ -14,7 +14,7 @@ namespace emend {
 // of the current edits, by layer. Returns for each layer the wanted change of the outputs at the
 // keys, V (n, out) float64, for the learning rate 1: -norm(h^)^2 g^, where h^ and g^ are normalized
 // by the statistics of all of `seen`.
-std::vector<at::Tensor> wanted_outputs(const std::vector<SiteKeys>& seen,
+std::vector<at::Tensor> target_outputs(const std::vector<SiteKeys>& seen,
                                        const std::vector<SiteKeys>& layers, double prior_rows);
 
 // The solution of min |H change^T - V|^2 + |change|^2 for the keys H (n, in) without

@@ -9,6 +9,7 @@
 
 namespace emend {
 
+// Settings of WISE, whose meanings `declare` has.
 struct WiseSettings {
   int64_t layer = -1;
   std::string sites;

@@ -1,4 +1,4 @@
-// The training of an independent implementation (tools/reference/make_wise_fixture.py).
+// The training of an independent implementation (tools/reference/editors/make_wise_fixture.py).
 #include "editing/editors/lifelong/wise_training.h"
 
 #include <gtest/gtest.h>

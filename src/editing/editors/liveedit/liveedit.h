@@ -12,6 +12,7 @@
 
 namespace emend {
 
+// Settings of LiveEdit.
 struct LiveEditSettings {
   std::string checkpoint;  // a trained editor; empty: the one in the model folder
   bool hard_routing = true, soft_routing = true;

@@ -35,17 +35,17 @@ RoutingFeatures::RoutingFeatures(const LiveEditSizes& sizes, at::Generator gener
       picture_(attention(sizes, sizes.module_dim, generator, device)),
       text_(attention(sizes, sizes.module_dim, generator, device)) {}
 
-at::Tensor RoutingFeatures::asked(const QuestionStates& states) const {
+at::Tensor RoutingFeatures::question_summary(const QuestionStates& states) const {
   return prompt_(picture_query_, picture_norm_(states.hidden), states.question);
 }
 
 at::Tensor RoutingFeatures::picture(const QuestionStates& states) const {
-  return picture_(asked(states), picture_norm_(states.hidden), states.picture);
+  return picture_(question_summary(states), picture_norm_(states.hidden), states.picture);
 }
 
 at::Tensor RoutingFeatures::picture(const QuestionStates& states, const at::Tensor& other) const {
   const auto all = at::ones({1, other.size(1)}, states.picture.options());
-  return picture_(asked(states), picture_norm_(other), all);
+  return picture_(question_summary(states), picture_norm_(other), all);
 }
 
 at::Tensor RoutingFeatures::text(const QuestionStates& states) const {
@@ -138,11 +138,11 @@ at::Tensor own_similarity(const at::Tensor& a, const at::Tensor& b) {
   return (a * b).flatten(1).sum(1) * similarity_scale(a);
 }
 
-at::Tensor expert_weights(const at::Tensor& similarity, const at::Tensor& kept, bool soft) {
-  const auto used = kept.to(at::kFloat);
+at::Tensor expert_weights(const at::Tensor& similarity, const at::Tensor& mask, bool soft) {
+  const auto used = mask.to(at::kFloat);
   if (!soft) return used / used.sum(1, /*keepdim=*/true).clamp_min(1);
   const auto compared =
-      similarity.masked_fill(kept.logical_not(), std::numeric_limits<float>::lowest());
+      similarity.masked_fill(mask.logical_not(), std::numeric_limits<float>::lowest());
   return compared.softmax(1) * similarity.sigmoid() * used;
 }
 

@@ -34,7 +34,7 @@ class RoutingFeatures {
   void add_to(NamedTensors& all, const std::string& name) const;
 
  private:
-  at::Tensor asked(const QuestionStates& states) const;
+  at::Tensor question_summary(const QuestionStates& states) const;
 
   TrainedNorm picture_norm_, text_norm_;
   at::Tensor picture_query_, text_query_;  // (1, n, module_dim)
@@ -94,9 +94,9 @@ at::Tensor feature_similarity(const at::Tensor& a, const at::Tensor& b);
 // The same of each row of a and that of b: (A).
 at::Tensor own_similarity(const at::Tensor& a, const at::Tensor& b);
 
-// The weights of experts with these similarities (R, E), of which those in `kept` (R, E) are used:
+// The weights of experts with these similarities (R, E), of which those in `mask` (R, E) are used:
 // softmax * sigmoid over the used ones; without `soft`, 1 / their number. Others have 0.
-at::Tensor expert_weights(const at::Tensor& similarity, const at::Tensor& kept, bool soft = true);
+at::Tensor expert_weights(const at::Tensor& similarity, const at::Tensor& mask, bool soft = true);
 
 // The sum of the experts' outputs for states (R, T, width) that are normalized, with weights
 // (R, E): (R, T, width).

@@ -1,4 +1,5 @@
-// tools/reference/make_liveedit_fixture.py: an independent implementation of networks and losses.
+// An independent implementation of the networks and losses
+// (tools/reference/editors/make_liveedit_fixture.py).
 #include "editing/editors/liveedit/networks.h"
 
 #include <gtest/gtest.h>

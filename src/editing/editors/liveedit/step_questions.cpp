@@ -60,16 +60,16 @@ StepQuestions::StepQuestions(const std::vector<EditExample>& examples, int64_t s
     const auto any = [&] { return own[drawn_below(random, own.size())]; };
     // Also an unrelated question is its own neighbor.
     const bool related = other < 0 || drawn_below(random, 3) < 2;
-    neighbors.inputs.push_back(related ? any() : other);
-    neighbors.edits.push_back(related ? any() : other);
+    positives.inputs.push_back(related ? any() : other);
+    positives.edits.push_back(related ? any() : other);
     if (other < 0) continue;
     const bool asked = drawn_below(random, 2) == 0;
-    strangers.inputs.push_back(asked ? any() : other);
-    strangers.edits.push_back(asked ? other : any());
+    negatives.inputs.push_back(asked ? any() : other);
+    negatives.edits.push_back(asked ? other : any());
   }
   const auto experts = static_cast<int64_t>(examples.size());
-  kept = at::zeros({static_cast<int64_t>(queries.size()), experts}, at::kBool);
-  auto* used = kept.data_ptr<bool>();
+  expert_mask = at::zeros({static_cast<int64_t>(queries.size()), experts}, at::kBool);
+  auto* used = expert_mask.data_ptr<bool>();
   for (size_t q = 0; q < queries.size(); ++q, used += experts) {
     std::fill_n(used, drawn_below(random, examples.size() + 1), true);
     if (kind[q] != Kind::unrelated) used[example[q]] = true;

@@ -16,13 +16,13 @@ struct StepQuestions {
   std::vector<TargetQuery> queries;
   std::vector<Kind> kind;
   std::vector<size_t> example;
-  at::Tensor kept;  // (queries, examples) bool: the experts that a question may use
-  // Pairs of a question and an edit, as indices of queries. Neighbors show the same; those of
-  // `strangers` do not, and one of each pair is unrelated to the other.
+  at::Tensor expert_mask;  // (queries, examples) bool: the experts that a question may use
+  // Pairs of a question and an edit, as indices of queries. Both of a positive pair show the same;
+  // those of a negative pair do not, and one is unrelated to the other.
   struct Pairs {
     std::vector<int64_t> inputs, edits;
   };
-  Pairs neighbors, strangers;
+  Pairs positives, negatives;
 
   StepQuestions(const std::vector<EditExample>& examples, int64_t seed);
   int64_t count(Kind of) const;

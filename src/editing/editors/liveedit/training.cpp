@@ -123,7 +123,7 @@ EditLosses TrainableLiveEdit::losses(const std::vector<EditExample>& examples, i
   const auto edits = states.rows(index(step.edits()));
   const auto texts = router.features().text(states);
   const auto weights = expert_weights(feature_similarity(texts, generator.features().text(edits)),
-                                      step.kept.to(device));
+                                      step.expert_mask.to(device));
   const auto added =
       expert_output(router.normalized(states.hidden), generator.experts(edits), weights);
   pass.hidden = (states.hidden + added).to(pass.hidden.scalar_type());
@@ -138,15 +138,15 @@ EditLosses TrainableLiveEdit::losses(const std::vector<EditExample>& examples, i
     divergence = ((now.exp() * (now - before)).sum(-1) * answers.divergence).sum();
   }
 
-  const auto asked = index(step.neighbors.inputs);
-  const auto inputs = states.rows(asked), own = states.rows(index(step.neighbors.edits));
+  const auto asked = index(step.positives.inputs);
+  const auto inputs = states.rows(asked), own = states.rows(index(step.positives.edits));
   const auto soft =
       soft_routing_loss(texts.index_select(0, asked), generator.features().text(own));
   auto hard = neighbor_loss(router.features().picture(inputs), generator.features().picture(own),
                             router.sentinel(inputs));
-  if (!step.strangers.inputs.empty()) {
-    const auto far = states.rows(index(step.strangers.inputs));
-    const auto others = states.rows(index(step.strangers.edits));
+  if (!step.negatives.inputs.empty()) {
+    const auto far = states.rows(index(step.negatives.inputs));
+    const auto others = states.rows(index(step.negatives.edits));
     hard = hard + sentinel_loss(router.features().picture(far),
                                 generator.features().picture(others), router.sentinel(far));
   }

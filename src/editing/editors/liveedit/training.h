@@ -31,6 +31,7 @@ struct LiveEditTrainingSettings {
   void declare(SettingList& list);
 };
 
+// LiveEdit in training.
 class TrainableLiveEdit : public TrainableEditor {
  public:
   TrainableLiveEdit(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);

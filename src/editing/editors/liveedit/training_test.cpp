@@ -44,28 +44,28 @@ TEST_F(LiveEditTrainingTest, DrawsOneQuestionOfEachKind) {
   EXPECT_EQ(step.count(Kind::text), 3);
   EXPECT_EQ(step.count(Kind::picture), 3);
   EXPECT_EQ(step.count(Kind::unrelated), 2);
-  EXPECT_EQ(step.neighbors.inputs.size(), 3u);
-  EXPECT_EQ(step.strangers.inputs.size(), 2u);
+  EXPECT_EQ(step.positives.inputs.size(), 3u);
+  EXPECT_EQ(step.negatives.inputs.size(), 2u);
   const auto related = [&](int64_t q) {
     return step.kind[static_cast<size_t>(q)] != Kind::unrelated;
   };
   for (size_t i = 0; i < 3; ++i)
-    EXPECT_EQ(related(step.neighbors.inputs[i]), related(step.neighbors.edits[i]));
+    EXPECT_EQ(related(step.positives.inputs[i]), related(step.positives.edits[i]));
   for (size_t i = 0; i < 2; ++i)
-    EXPECT_NE(related(step.strangers.inputs[i]), related(step.strangers.edits[i]));
+    EXPECT_NE(related(step.negatives.inputs[i]), related(step.negatives.edits[i]));
   for (size_t q = 0; q < step.queries.size(); ++q) {
     EXPECT_TRUE(step.queries[q].image.present());
     if (step.kind[q] == Kind::unrelated) continue;
-    EXPECT_TRUE(
-        step.kept[static_cast<int64_t>(q)][static_cast<int64_t>(step.example[q])].item<bool>());
+    EXPECT_TRUE(step.expert_mask[static_cast<int64_t>(q)][static_cast<int64_t>(step.example[q])]
+                    .item<bool>());
   }
   // The same step again, and another seed.
   const StepQuestions again(examples(), 0);
-  EXPECT_TRUE(at::equal(step.kept, again.kept));
-  EXPECT_EQ(step.neighbors.inputs, again.neighbors.inputs);
+  EXPECT_TRUE(at::equal(step.expert_mask, again.expert_mask));
+  EXPECT_EQ(step.positives.inputs, again.positives.inputs);
   bool differs = false;
   for (int64_t seed = 1; seed < 5; ++seed)
-    differs = differs || !at::equal(step.kept, StepQuestions(examples(), seed).kept);
+    differs = differs || !at::equal(step.expert_mask, StepQuestions(examples(), seed).expert_mask);
   EXPECT_TRUE(differs);
 }
 

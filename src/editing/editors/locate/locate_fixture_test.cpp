@@ -1,4 +1,5 @@
-// Values and updates of an independent implementation (tools/reference/make_locate_fixture.py).
+// Values and updates of an independent implementation
+// (tools/reference/editors/make_locate_fixture.py).
 #include <gtest/gtest.h>
 
 #include "editing/editors/locate/solve/closed_form.h"

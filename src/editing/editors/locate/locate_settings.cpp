@@ -101,7 +101,7 @@ std::vector<std::string> settings_without_effect(const nlohmann::json& given,
   return sentences;
 }
 
-bool looks_up_subject(const LocateSettings& settings, const EditRequest& request) {
+bool has_subject_key(const LocateSettings& settings, const EditRequest& request) {
   if (module_part(settings.where.module) != Module::language) return false;
   const auto& lookup = settings.lookup;
   return lookup == "auto" ? !request.subject.empty() && !request.image.present()
@@ -114,7 +114,7 @@ bool contexts_are_keys(const LocateSettings& settings, bool change) {
 
 double clamp_norm_factor(const LocateSettings& settings, const EditRequest& request) {
   if (settings.clamp_norm_factor > 0) return settings.clamp_norm_factor;
-  return looks_up_subject(settings, request) ? 4 : 10;
+  return has_subject_key(settings, request) ? 4 : 10;
 }
 
 }  // namespace emend

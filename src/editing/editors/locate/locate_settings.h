@@ -58,6 +58,6 @@ std::vector<std::string> settings_without_effect(const nlohmann::json& given,
                                                  const LocateSettings& settings);
 
 // Whether the key of an edit is at the last token of its subject.
-bool looks_up_subject(const LocateSettings& settings, const EditRequest& request);
+bool has_subject_key(const LocateSettings& settings, const EditRequest& request);
 
 }  // namespace emend

@@ -139,7 +139,7 @@ LocatingEditor::Choice LocatingEditor::choose(const Vlm& vlm,
   Choice choice;
   choice.at_subject =
       std::any_of(requests.begin(), requests.end(),
-                  [&](const EditRequest& request) { return looks_up_subject(settings, request); });
+                  [&](const EditRequest& request) { return has_subject_key(settings, request); });
   if (!settings.where.traced()) return choice;
   const auto part = module_part(settings.where.module);
   const auto count = ffn_outputs(*vlm.model, settings.where.module).size();

@@ -130,13 +130,13 @@ uint64_t projection_seed(int64_t seed, const std::string& entry, const std::stri
 
 int64_t CounterfactualPass::position(int64_t row, int64_t offset) const {
   const auto r = static_cast<size_t>(row);
-  const auto moved = offset + 1 < placed[r] ? offset : offset + length[r];
+  const auto moved = offset + 1 < edit_begin[r] ? offset : offset + edit_length[r];
   return row * pass.ids.size(1) + first[r] + moved;
 }
 
 CounterfactualPass counterfactual_pass(const Model& model, const Batch& questions,
                                        const std::vector<const EditPrefix*>& prefixes,
-                                       const at::Tensor& seen,
+                                       const at::Tensor& image_features,
                                        const std::vector<const Projection*>& projections,
                                        PadSide pad) {
   CounterfactualPass made;
@@ -146,14 +146,14 @@ CounterfactualPass counterfactual_pass(const Model& model, const Batch& question
     auto row = questions.rows[r];
     const auto& tokens = prefixes[r]->tokens;
     const auto at = prefixes[r]->place_in(row);
-    made.placed.push_back(at);
-    made.length.push_back(static_cast<int64_t>(tokens.size()));
+    made.edit_begin.push_back(at);
+    made.edit_length.push_back(static_cast<int64_t>(tokens.size()));
     row.ids.insert(row.ids.begin() + at, tokens.begin(), tokens.end());
     if (!row.segments.empty()) row.segments.insert(row.segments.begin() + at, tokens.size(), 0);
     row.prompt_length = -1;
     // Each row gets a copy of its pictures, because rows can have different projections.
     for (auto& image : row.images) {
-      auto picture = seen.narrow(0, image, 1);
+      auto picture = image_features.narrow(0, image, 1);
       if (!projections.empty()) picture = projected(picture, *projections[r]);
       batch.pixels.append(questions.pixels.narrow(image, 1));
       image = static_cast<int64_t>(pictures.size());

@@ -59,7 +59,7 @@ uint64_t projection_seed(int64_t seed, const std::string& entry, const std::stri
 struct CounterfactualPass {
   Pass pass;
   // For each row: the index of the inserted edit, and its length.
-  std::vector<int64_t> placed, length;
+  std::vector<int64_t> edit_begin, edit_length;
   // For each row: the index of the first position that is not padding.
   std::vector<int64_t> first;
 
@@ -68,11 +68,12 @@ struct CounterfactualPass {
   // token.
   int64_t position(int64_t row, int64_t offset) const;
 };
-// `seen` has the connector outputs for the pictures of the batch (undefined without pictures).
+// `image_features` has the connector outputs for the pictures of the batch (undefined without
+// pictures).
 // `prefixes` and `projections` (empty: none) have one item for each row.
 CounterfactualPass counterfactual_pass(const Model& model, const Batch& questions,
                                        const std::vector<const EditPrefix*>& prefixes,
-                                       const at::Tensor& seen,
+                                       const at::Tensor& image_features,
                                        const std::vector<const Projection*>& projections,
                                        PadSide pad);
 

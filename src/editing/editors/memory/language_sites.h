@@ -17,7 +17,7 @@ std::vector<Site> counterfactual_sites(const Model& model, const std::string& pa
 size_t text_stage(const Model& model, int64_t blocks);
 // The width of the residual stream. Throws emend::Error if the language module has no blocks.
 int64_t text_width(const Model& model);
-// D, the feature size of look_at; 0 without a vision module.
+// D, the feature size of get_image_features; 0 without a vision module.
 int64_t connector_width(const Model& model);
 
 }  // namespace emend

@@ -7,7 +7,8 @@
 
 namespace emend {
 
-at::Tensor prompt_answers(const Model& model, const Batch& batch, const at::Tensor& seen) {
+at::Tensor prompt_answers(const Model& model, const Batch& batch,
+                          const at::Tensor& image_features) {
   const EditPrefix none;
   auto rows = batch.rows;
   for (auto& row : rows) {
@@ -17,7 +18,8 @@ at::Tensor prompt_answers(const Model& model, const Batch& batch, const at::Tens
     if (!row.segments.empty()) row.segments.resize(static_cast<size_t>(prompt));
   }
   const std::vector<const EditPrefix*> prefixes(rows.size(), &none);
-  auto made = counterfactual_pass(model, {batch.pixels, rows}, prefixes, seen, {}, PadSide::right);
+  auto made = counterfactual_pass(model, {batch.pixels, rows}, prefixes, image_features, {},
+                                  PadSide::right);
   std::vector<int64_t> ends;
   for (size_t r = 0; r < rows.size(); ++r)
     ends.push_back(

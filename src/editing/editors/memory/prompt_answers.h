@@ -5,9 +5,9 @@
 namespace emend {
 
 // What the model would answer: its logits after the last token of each prompt, (B, V) float32.
-// Teacher-forced answers are not read. `seen` is the result of look_at for the pictures of the
-// batch.
-at::Tensor prompt_answers(const Model& model, const Batch& batch, const at::Tensor& seen);
+// Teacher-forced answers are not read. `image_features` is the result of
+// get_image_features for the pictures of the batch.
+at::Tensor prompt_answers(const Model& model, const Batch& batch, const at::Tensor& image_features);
 // The same from the logits of a pass that ran; undefined if they do not include these positions.
 at::Tensor prompt_answers(const Pass& pass, const at::Tensor& logits);
 

@@ -91,21 +91,24 @@ int64_t picture_places(const Model& model) {
                                                       : model.num_image_tokens();
 }
 
-at::Tensor place_features(const Model& model, const Pictures& pixels, const at::Tensor& seen) {
-  if (!seen.defined() || model.num_image_tokens() != Model::kVariable) return seen;
+at::Tensor place_features(const Model& model, const Pictures& pixels,
+                          const at::Tensor& image_features) {
+  if (!image_features.defined() || model.num_image_tokens() != Model::kVariable)
+    return image_features;
   const auto width = connector_width(model);
   std::vector<at::Tensor> features;
   for (int64_t i = 0; i < pixels.size(); ++i) {
     const auto count = model.image_tokens(pixels[i]);
     // Without the features that follow the image tokens and enter later blocks (DeepStack).
-    const auto tokens = seen[i].narrow(0, 0, count).narrow(1, 0, width).to(at::kFloat);
+    const auto tokens = image_features[i].narrow(0, 0, count).narrow(1, 0, width).to(at::kFloat);
     const auto shares = shares_of_cells(model.places(pixels[i], count)).to(tokens.device());
     features.push_back(at::matmul(shares, tokens));
   }
-  return at::stack(features).to(seen.scalar_type());
+  return at::stack(features).to(image_features.scalar_type());
 }
 
-at::Tensor look_at(const Vlm& vlm, const Pictures& pixels, ActivationStore* store, bool batched) {
+at::Tensor get_image_features(const Vlm& vlm, const Pictures& pixels, ActivationStore* store,
+                              bool batched) {
   if (!pixels.defined()) return {};
   at::NoGradGuard no_grad;
   const auto& model = *vlm.model;
@@ -113,14 +116,15 @@ at::Tensor look_at(const Vlm& vlm, const Pictures& pixels, ActivationStore* stor
   pass.pixels = pixels.to(model.device());
   pass.batched_pictures = batched;
   if (store || !batched) {
-    see_pictures(vlm, pass, store);
+    set_image_features(vlm, pass, store);
   }
   const auto language = model.first_stage(Module::language);
   if (language > 0) model.run(pass, language - 1);
   return pass.hidden;
 }
 
-QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
+QuestionFeatures question_features(const Vlm& vlm, const Batch& batch,
+                                   const at::Tensor& image_features,
                                    const FeatureOptions& options) {
   at::NoGradGuard no_grad;
   QuestionFeatures features;
@@ -130,8 +134,8 @@ QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at:
   const auto rows = static_cast<int64_t>(batch.rows.size());
   const auto on = features.text.options();
   features.has_image = at::zeros({rows}, on);
-  if (!seen.defined()) return features;
-  const auto placed = place_features(*vlm.model, batch.pixels, seen);
+  if (!image_features.defined()) return features;
+  const auto placed = place_features(*vlm.model, batch.pixels, image_features);
   std::vector<at::Tensor> pictures;
   for (int64_t r = 0; r < rows; ++r) {
     const auto& images = batch.rows[static_cast<size_t>(r)].images;

@@ -38,20 +38,22 @@ struct FeatureOptions {
 // the largest number of image tokens of a picture. The output of the vision module is taken from
 // the store. Without a store, `batched` runs all pictures at once, which is faster, but the bits
 // then depend on the batch.
-at::Tensor look_at(const Vlm& vlm, const Pictures& pixels, ActivationStore* store,
-                   bool batched = false);
+at::Tensor get_image_features(const Vlm& vlm, const Pictures& pixels, ActivationStore* store,
+                              bool batched = false);
 
 // The number of features of a picture in question_features: its image tokens, or the cells of a
 // grid over the picture, whose tokens are averaged, if their number depends on the picture; 0 for a
 // text-only model.
 int64_t picture_places(const Model& model);
-// The features of each picture, (N, picture_places, D). seen: (N, Q, D), the result of look_at.
-at::Tensor place_features(const Model& model, const Pictures& pixels, const at::Tensor& seen);
+// The features of each picture, (N, picture_places, D). image_features: (N, Q, D), the result of
+// get_image_features.
+at::Tensor place_features(const Model& model, const Pictures& pixels,
+                          const at::Tensor& image_features);
 
 // Returns the features of the rows of a batch. The text runs through the language module without
-// the picture, so its features do not depend on the picture. `seen` is the result of look_at for
-// the pictures of the batch.
-QuestionFeatures question_features(const Vlm& vlm, const Batch& batch, const at::Tensor& seen,
-                                   const FeatureOptions& options);
+// the picture, so its features do not depend on the picture. `image_features` is the result of
+// get_image_features for the pictures of the batch.
+QuestionFeatures question_features(const Vlm& vlm, const Batch& batch,
+                                   const at::Tensor& image_features, const FeatureOptions& options);
 
 }  // namespace emend

@@ -67,8 +67,8 @@ ScopeQuestions ScopeQuestions::of(const std::vector<EditExample>& examples, doub
 
 at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
                                const std::string& edit_prefix, const ScopeQuestions& all,
-                               const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
-                               int64_t seed) {
+                               const ForcedBatch& forced, const at::Tensor& image_features,
+                               int64_t answers, int64_t seed) {
   const auto& model = *vlm.model;
   std::vector<EditPrefix> edits;
   std::vector<Projection> drawn;
@@ -91,8 +91,8 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
     if (!drawn.empty()) projections.push_back(&drawn[all.example[q]]);
     asked.push_back(q);
   }
-  auto made = counterfactual_pass(model, {forced.batch.pixels, rows}, prefixes, seen, projections,
-                                  PadSide::right);
+  auto made = counterfactual_pass(model, {forced.batch.pixels, rows}, prefixes, image_features,
+                                  projections, PadSide::right);
   std::vector<int64_t> positions, tokens;
   std::vector<float> weights;
   for (size_t i = 0; i < asked.size(); ++i) {

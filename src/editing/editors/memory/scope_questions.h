@@ -26,11 +26,11 @@ struct ScopeQuestions {
 
 // The nll of the targets of questions in scope, each after its edit: the mean over questions of the
 // mean over tokens. `answers` is the maximum number of questions for each example (0: all).
-// `seen` is the result of look_at for the pictures of `forced`. `projection_seed`, if it is not
-// negative, draws a Projection for each edit.
+// `image_features` is the result of get_image_features for the pictures of `forced`.
+// `projection_seed`, if it is not negative, draws a Projection for each edit.
 at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
                                const std::string& edit_prefix, const ScopeQuestions& all,
-                               const ForcedBatch& forced, const at::Tensor& seen, int64_t answers,
-                               int64_t projection_seed = -1);
+                               const ForcedBatch& forced, const at::Tensor& image_features,
+                               int64_t answers, int64_t projection_seed = -1);
 
 }  // namespace emend

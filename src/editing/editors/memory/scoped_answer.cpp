@@ -8,7 +8,8 @@
 namespace emend {
 
 ScopedAnswer::ScopedAnswer(const Model& model, const Pass& pass, const Batch& batch,
-                           const at::Tensor& seen, const ScopedRows& scoped, Interventions changes)
+                           const at::Tensor& image_features, const ScopedRows& scoped,
+                           Interventions changes)
     : changes_(std::move(changes)) {
   const auto device = model.device();
   rows_ = at::tensor(scoped.rows, at::kLong).to(device);
@@ -19,7 +20,7 @@ ScopedAnswer::ScopedAnswer(const Model& model, const Pass& pass, const Batch& ba
     index[static_cast<size_t>(row)] = static_cast<int64_t>(rows.size());
     rows.push_back(batch.rows[static_cast<size_t>(row)]);
   }
-  auto made = counterfactual_pass(model, {batch.pixels, rows}, scoped.prefixes, seen,
+  auto made = counterfactual_pass(model, {batch.pixels, rows}, scoped.prefixes, image_features,
                                   scoped.projections, pass.cache ? PadSide::left : PadSide::right);
   const auto width = pass.ids.size(1);
   const auto wanted =

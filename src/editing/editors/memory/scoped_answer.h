@@ -19,10 +19,11 @@ class ScopedAnswer {
  public:
   // No row is in scope.
   ScopedAnswer() = default;
-  // Runs the rows in scope. `batch` has the rows of `pass`, `seen` is the result of look_at for its
-  // pictures, and the scopes of `changes` (Intervention::on_rows) refer to `scoped`.
-  ScopedAnswer(const Model& model, const Pass& pass, const Batch& batch, const at::Tensor& seen,
-               const ScopedRows& scoped, Interventions changes);
+  // Runs the rows in scope. `batch` has the rows of `pass`, `image_features` is the result of
+  // get_image_features for its pictures, and the scopes of `changes` (Intervention::on_rows) refer
+  // to `scoped`.
+  ScopedAnswer(const Model& model, const Pass& pass, const Batch& batch,
+               const at::Tensor& image_features, const ScopedRows& scoped, Interventions changes);
   bool empty() const { return rows_.numel() == 0; }
   // Runs the next token of each row. Throws emend::Error if a row with its edit is too long.
   void next(const Model& model, const Pass& pass);

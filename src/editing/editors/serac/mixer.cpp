@@ -73,10 +73,11 @@ at::Tensor SeracMixer::mix(const Pass& pass, const at::Tensor& logits) const {
 SeracMixer::Answer SeracMixer::begin(const Pass& pass) const {
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
-  const auto seen = look_at(vlm_, batch.pixels, store_);
-  auto [distance, nearest] = squared_distances(state_.embed(vlm_, batch, seen), embedded_).min(1);
-  auto near = settings_.mixes_softly() ? at::ones_like(distance, at::kBool)
-                                       : at::exp(at::neg(distance)) >= settings_.threshold;
+  const auto image_features = get_image_features(vlm_, batch.pixels, store_);
+  auto [distance, nearest] =
+      squared_distances(state_.embed(vlm_, batch, image_features), embedded_).min(1);
+  auto near = settings_.uses_soft_mixture() ? at::ones_like(distance, at::kBool)
+                                            : at::exp(at::neg(distance)) >= settings_.threshold;
   const auto chosen = near.nonzero().squeeze(-1);
   const auto rows = chosen.to(at::kCPU).contiguous();
   const auto which = nearest.to(at::kCPU).contiguous();
@@ -88,15 +89,16 @@ SeracMixer::Answer SeracMixer::begin(const Pass& pass) const {
     scoped.prefixes.push_back(&prefixes_[entry]);
     if (!projections_.empty()) scoped.projections.push_back(&projections_[entry]);
   }
-  return {ScopedAnswer(model, pass, batch, seen, scoped, state_.counterfactual.interventions()),
+  return {ScopedAnswer(model, pass, batch, image_features, scoped,
+                       state_.counterfactual.interventions()),
           distance.index_select(0, chosen)};
 }
 
 at::Tensor SeracMixer::mixed(const Answer& answer, const at::Tensor& logits) const {
   auto said = answer.scoped.logits();
-  if (settings_.mixes_softly())
+  if (settings_.uses_soft_mixture())
     said =
-        mixed_softly(logits.reshape({-1, logits.size(-1)}).index_select(0, answer.scoped.lines()),
+        soft_mixture(logits.reshape({-1, logits.size(-1)}).index_select(0, answer.scoped.lines()),
                      said, answer.distance.index_select(0, answer.scoped.row_of()));
   return answer.scoped.replaced(logits, said);
 }

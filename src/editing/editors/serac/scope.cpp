@@ -80,7 +80,7 @@ at::Tensor out_of_scope_loss(const at::Tensor& d) {
   return at::neg(at::log(at::neg(at::expm1(at::neg(d + kNearest)))));
 }
 
-at::Tensor mixed_softly(const at::Tensor& base, const at::Tensor& counterfactual,
+at::Tensor soft_mixture(const at::Tensor& base, const at::Tensor& counterfactual,
                         const at::Tensor& d) {
   auto near = at::neg(d).unsqueeze(-1);          // log s
   auto far = at::log(at::neg(at::expm1(near)));  // log(1 - s), -inf where d is 0

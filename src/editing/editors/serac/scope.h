@@ -50,7 +50,7 @@ at::Tensor squared_distances(const at::Tensor& a, const at::Tensor& b);
 inline at::Tensor in_scope_loss(const at::Tensor& d) { return d; }
 at::Tensor out_of_scope_loss(const at::Tensor& d);
 // log((1 - s) p_base + s p_counterfactual), s = exp(-d). logits: (K, V), d: (K).
-at::Tensor mixed_softly(const at::Tensor& base, const at::Tensor& counterfactual,
+at::Tensor soft_mixture(const at::Tensor& base, const at::Tensor& counterfactual,
                         const at::Tensor& d);
 
 }  // namespace emend

@@ -9,7 +9,8 @@
 namespace emend {
 namespace {
 
-// tools/reference/make_serac_fixture.py: PyTorch, one question at a time, in double precision.
+// tools/reference/editors/make_serac_fixture.py: PyTorch, one question at a time, in double
+// precision.
 class SeracFixture : public ::testing::TestWithParam<std::string> {
  protected:
   bool pictured() const { return GetParam().empty(); }
@@ -55,7 +56,7 @@ TEST_P(SeracFixture, ScoresAgreeWithReference) {
 TEST_P(SeracFixture, SoftMixturesAgreeWithReference) {
   auto embedded = classifier().embed(features());
   auto d = squared_distances(embedded.narrow(0, 1, 1), embedded).squeeze(0);
-  auto mixed = mixed_softly(tensor("base"), tensor("counterfactual"), d);
+  auto mixed = soft_mixture(tensor("base"), tensor("counterfactual"), d);
   EXPECT_LT(largest_difference(mixed, own("mixed")), 1e-5);
   EXPECT_GT(largest_difference(at::log_softmax(tensor("base"), -1), own("mixed")), 0.1);
 }
@@ -83,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, SeracFixture, ::testing::Values("", "plain.")
 
 TEST(SeracScope, EqualQuestionTakesTheCounterfactual) {
   auto base = at::randn({2, 5}), other = at::randn({2, 5});
-  auto mixed = mixed_softly(base, other, at::tensor({0.0f, 200.0f}));
+  auto mixed = soft_mixture(base, other, at::tensor({0.0f, 200.0f}));
   EXPECT_LT(largest_difference(mixed[0], at::log_softmax(other[0], -1)), 1e-6);
   EXPECT_LT(largest_difference(mixed[1], at::log_softmax(base[1], -1)), 1e-6);
   EXPECT_TRUE(at::isfinite(out_of_scope_loss(at::zeros({1}))).all().item<bool>());

@@ -163,7 +163,7 @@ Patch SeracEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests
   const auto& state = this->state(vlm);
   const auto& batch = forced.batch;
   const auto embedded =
-      state.embed(vlm, batch, look_at(vlm, batch.pixels, context.store)).to(at::kCPU);
+      state.embed(vlm, batch, get_image_features(vlm, batch.pixels, context.store)).to(at::kCPU);
 
   auto patch = patch_for(*this, vlm, requests);
   patch.memory.network = state.tensors();

@@ -12,6 +12,7 @@
 
 namespace emend {
 
+// Settings of SERAC.
 struct SeracSettings {
   std::string module = "repaired";
   std::string checkpoint;  // a trained editor; empty: the one in the model folder
@@ -23,7 +24,7 @@ struct SeracSettings {
   int64_t seed = 0;
 
   void declare(SettingList& list);
-  bool mixes_softly() const { return mix == "soft" || (mix == "auto" && module == "paper"); }
+  bool uses_soft_mixture() const { return mix == "soft" || (mix == "auto" && module == "paper"); }
 };
 
 // The sizes and options of SERAC. They are settings of training, and a checkpoint and the memory of
@@ -64,9 +65,10 @@ struct SeracState {
   // shape.
   void load(const std::map<std::string, at::Tensor>& tensors, const std::string& file);
 
-  // (B, scope.width()). `seen` is the result of look_at for the pictures of the batch.
-  at::Tensor embed(const Vlm& vlm, const Batch& batch, const at::Tensor& seen) const {
-    return scope.embed(question_features(vlm, batch, seen, features));
+  // (B, scope.width()). `image_features` is the result of get_image_features for the pictures
+  // of the batch.
+  at::Tensor embed(const Vlm& vlm, const Batch& batch, const at::Tensor& image_features) const {
+    return scope.embed(question_features(vlm, batch, image_features, features));
   }
 };
 

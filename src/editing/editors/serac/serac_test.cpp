@@ -234,8 +234,9 @@ TEST_F(SeracTest, SoftMixingUsesTheSimilarity) {
   Batch batch;
   batch.pixels = vlm().processor.pixels(*testing::noise_image(3)).unsqueeze(0);
   batch.rows = {vlm().processor.row("Where?", 0)};
-  auto d = squared_distances(state.embed(vlm(), batch, look_at(vlm(), batch.pixels, nullptr)),
-                             soft.memory.entries[0].tensors.at("embedding").unsqueeze(0));
+  auto d =
+      squared_distances(state.embed(vlm(), batch, get_image_features(vlm(), batch.pixels, nullptr)),
+                        soft.memory.entries[0].tensors.at("embedding").unsqueeze(0));
   std::vector<at::Tensor> said;
   for (const auto& changes :
        {Interventions{}, hard.interventions(vlm()), soft.interventions(vlm())}) {
@@ -244,7 +245,7 @@ TEST_F(SeracTest, SoftMixingUsesTheSimilarity) {
     model.run(pass, changes);
     said.push_back(pass.logits());
   }
-  EXPECT_LT(largest_change(mixed_softly(said[0], said[1], d.flatten()), said[2]), 1e-4);
+  EXPECT_LT(largest_change(soft_mixture(said[0], said[1], d.flatten()), said[2]), 1e-4);
   EXPECT_GT(largest_change(said[0], said[1]), 0.1);
 }
 

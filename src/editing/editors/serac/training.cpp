@@ -118,9 +118,10 @@ std::vector<TrainableParameter> TrainableSerac::parameters() const {
 EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples, int64_t /*step*/) {
   const auto all = ScopeQuestions::of(examples, settings_.texts, !settings_.shape.paper());
   auto forced = force(vlm_, all.queries, settings_.end_of_answer);
-  const auto seen = look_at(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
+  const auto image_features =
+      get_image_features(vlm_, forced.batch.pixels, store_, /*batched=*/!store_);
 
-  const auto features = question_features(vlm_, forced.batch, seen, state_->features);
+  const auto features = question_features(vlm_, forced.batch, image_features, state_->features);
   auto embedded = state_->scope.embed(features);
   const auto device = embedded.device();
   std::vector<int64_t> edit_rows;
@@ -140,7 +141,7 @@ EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples, int6
     };
     QuestionFeatures made;
     made.text = features.text.index_select(0, index(cross.question));
-    made.pictures = place_features(*vlm_.model, forced.batch.pixels, seen)
+    made.pictures = place_features(*vlm_.model, forced.batch.pixels, image_features)
                         .index_select(0, index(cross.picture))
                         .to(at::kFloat);
     made.has_image = at::ones({made.text.size(0)}, made.text.options());
@@ -150,9 +151,9 @@ EditLosses TrainableSerac::losses(const std::vector<EditExample>& examples, int6
     follows = follows + mean_over(in_scope_loss(own), in_scope);
     picture = picture + mean_over(out_of_scope_loss(own), 1 - in_scope);
   }
-  auto nll =
-      counterfactual_loss(vlm_, state_->counterfactual, state_->shape.edit_prefix, all, forced,
-                          seen, settings_.answers, settings_.shape.paper() ? settings_.seed : -1);
+  auto nll = counterfactual_loss(vlm_, state_->counterfactual, state_->shape.edit_prefix, all,
+                                 forced, image_features, settings_.answers,
+                                 settings_.shape.paper() ? settings_.seed : -1);
 
   EditLosses losses;
   losses.total =

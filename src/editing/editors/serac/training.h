@@ -26,6 +26,7 @@ struct SeracTrainingSettings {
   void declare(SettingList& list);
 };
 
+// SERAC in training.
 class TrainableSerac : public TrainableEditor {
  public:
   TrainableSerac(const Vlm& vlm, const nlohmann::json& settings, ActivationStore* store);

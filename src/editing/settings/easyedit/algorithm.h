@@ -31,6 +31,7 @@ struct Key {
   std::string ignored;
 };
 
+// An algorithm of EasyEdit, and how the keys of its hyperparameter files become settings.
 struct Algorithm {
   std::string name;         // alg_name
   std::string editor;       // emend's name

@@ -69,13 +69,13 @@ RunFolder::RunFolder(std::string directory, const nlohmann::json& run, bool rest
                   "give a new folder with -o");
     return;
   }
-  there_ = read_json(file("run.json"));
-  rename_old_result_keys(there_, 5);
-  if (json_get_or<std::string>(there_, "format", "", file("run.json")) != kFormat)
+  existing_ = read_json(file("run.json"));
+  rename_old_result_keys(existing_, 5);
+  if (json_get_or<std::string>(existing_, "format", "", file("run.json")) != kFormat)
     throw Error(kRunFolderPlace, fmt::format("'{}' is not a run of emend", file("run.json")),
                 "give a new folder with -o");
   if (restart_) return;
-  auto theirs = there_;
+  auto theirs = existing_;
   // Fields that are known only after the model is opened. --dtype may already have set the dtype.
   for (const char* late : {"model", "threads", "dtype", "weights", "dtype_reason"})
     if (theirs.contains("config") && theirs["config"].is_object() && !run["config"].contains(late))
@@ -108,16 +108,16 @@ void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs
 
 std::vector<std::string> RunFolder::labels() const {
   std::vector<std::string> labels;
-  if (there_.is_null() || restart_) return labels;
-  for (const auto& editor : there_.at("editors"))
+  if (existing_.is_null() || restart_) return labels;
+  for (const auto& editor : existing_.at("editors"))
     labels.push_back(editor.at("label").get<std::string>());
   return labels;
 }
 
 nlohmann::json RunFolder::begin(nlohmann::json run) {
-  if (!there_.is_null() && !restart_) {
-    compare(run, there_);
-    return there_;
+  if (!existing_.is_null() && !restart_) {
+    compare(run, existing_);
+    return existing_;
   }
   if (restart_)
     for (const auto& name : kFiles) {

@@ -39,7 +39,7 @@ class RunFolder {
 
   std::string directory_;
   bool restart_;
-  nlohmann::json there_;  // null: no run
+  nlohmann::json existing_;  // null: no run
 };
 
 }  // namespace emend

@@ -6,7 +6,7 @@
 
 namespace emend {
 
-void describe(nlohmann::json& line, const Record& record) {
+void add_facts(nlohmann::json& line, const Record& record) {
   auto text_or_null = [](const std::string& text) {
     return text.empty() ? nlohmann::json() : nlohmann::json(text);
   };
@@ -17,7 +17,7 @@ void describe(nlohmann::json& line, const Record& record) {
   line["truth"] = text_or_null(record.truth);
 }
 
-nlohmann::json described(const Patch& patch) {
+nlohmann::json patch_facts(const Patch& patch) {
   nlohmann::json json;
   for (const char* key : {"steps", "holds", "demonstrations"})
     if (patch.effect.contains(key)) json[key] = patch.effect[key];
@@ -31,7 +31,7 @@ nlohmann::json described(const Patch& patch) {
   return json;
 }
 
-void describe(nlohmann::json& line, const RecordResult& measured) {
+void add_facts(nlohmann::json& line, const RecordResult& measured) {
   line["probes"] = nlohmann::json::array();
   for (const auto& probe : measured.probes) line["probes"].push_back(to_json(probe));
 }
@@ -44,7 +44,7 @@ void PictureFolder::keep(const Record& record) {
 void PictureFolder::keep(const Picture& picture) {
   if (!picture.path.empty() || !picture.drawn) return;
   auto name = picture_name(picture);
-  if (!there_.insert(name).second) return;
+  if (!written_.insert(name).second) return;
   auto path = std::filesystem::path(directory_) / name;
   if (path_exists(path)) return;
   make_folders(path.parent_path());

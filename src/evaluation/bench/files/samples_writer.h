@@ -12,10 +12,10 @@ namespace emend {
 // Parts of a line of samples.jsonl (docs/results.md).
 
 // Adds the edit of the record.
-void describe(nlohmann::json& line, const Record& record);
+void add_facts(nlohmann::json& line, const Record& record);
 // The result of the editor: steps and holds, if the editor reports them, and the size of the patch.
-nlohmann::json described(const Patch& patch);
-void describe(nlohmann::json& line, const RecordResult& measured);
+nlohmann::json patch_facts(const Patch& patch);
+void add_facts(nlohmann::json& line, const RecordResult& measured);
 
 // Writes each generated picture once into a folder, under the name that samples use.
 class PictureFolder {
@@ -27,7 +27,7 @@ class PictureFolder {
   void keep(const Picture& picture);
 
   std::string directory_;
-  std::set<std::string> there_;
+  std::set<std::string> written_;
 };
 
 }  // namespace emend

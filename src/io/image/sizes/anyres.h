@@ -36,6 +36,7 @@ std::vector<Image> anyres_tiles(const Image& image, const GridPinpoints& pinpoin
 // which the number of image tokens depends, then the pixels of the whole and the tiles.
 // pixels: (K, 3, tile, tile).
 at::Tensor pack_anyres(int64_t height, int64_t width, const at::Tensor& pixels);
+// The parts of such a tensor: the size of the original, and the pixels of the whole and the tiles.
 struct AnyresPicture {
   int64_t height = 0, width = 0;
   at::Tensor pixels;  // (K, 3, tile, tile)

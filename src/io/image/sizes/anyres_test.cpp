@@ -16,7 +16,7 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 
 // The fixture of the models, which read these pictures
-// (tools/reference/make_llava_anyres_fixtures.py).
+// (tools/reference/models/make_llava_anyres_fixtures.py).
 const std::string kAnyresData =
     EMEND_SOURCE_DIR "/src/models/testdata/llava_anyres/image_processor";
 

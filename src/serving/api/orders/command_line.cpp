@@ -1,6 +1,6 @@
 #include "serving/api/orders/command_line.h"
 
-#include "io/shell.h"
+#include "io/strings/shell.h"
 
 namespace emend {
 namespace {

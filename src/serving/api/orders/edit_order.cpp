@@ -6,8 +6,8 @@
 #include <chrono>
 
 #include "editing/registry.h"
-#include "evaluation/edits/edit_report.h"
 #include "evaluation/edits/edit_setup.h"
+#include "evaluation/edits/report/report.h"
 #include "serving/api/orders/command_line.h"
 #include "serving/request_fields.h"
 
@@ -43,9 +43,9 @@ EditOrder::EditOrder(const WorkContext& context, nlohmann::json body)
   choice_.module = text_field(body_, "module");
   choice_.settings = take_settings(body_);
   choice_.seed = context_.seed;
-  refusing("editor",
-           [&] { return editor_info(choice_.editor.substr(0, choice_.editor.find(':'))); });
-  editor_ = refusing("settings", [&] {
+  with_request_errors(
+      "editor", [&] { return editor_info(choice_.editor.substr(0, choice_.editor.find(':'))); });
+  editor_ = with_request_errors("settings", [&] {
     const auto spec = chosen_editor(choice_);
     if (const auto info = editor_info(spec.name); info.without_effect)
       warnings_ = info.without_effect(spec.settings);

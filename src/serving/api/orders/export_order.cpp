@@ -9,7 +9,7 @@
 
 #include "editing/patches/merge.h"
 #include "io/files/path.h"
-#include "io/shell.h"
+#include "io/strings/shell.h"
 #include "serving/api/orders/command_line.h"
 #include "serving/plain_name.h"
 #include "serving/request_fields.h"
@@ -69,7 +69,7 @@ ExportOrder::ExportOrder(const WorkContext& context, nlohmann::json body)
   if (const auto rank = whole_field(given, "rank", 0, 1, kMostRank); rank > 0)
     options_.low_rank.rank = rank;
   options_.low_rank.max_error = number_field(given, "max_error", options_.low_rank.max_error, 0, 1);
-  refusing("options", [&] { check_export_options(options_); });
+  with_request_errors("options", [&] { check_export_options(options_); });
   output_ = context_.workspace->export_path(name_) + ending_of(options_.format);
   if (path_exists(output_))
     throw ApiError(409, "conflict_error", fmt::format("there is an export '{}' already", name_),

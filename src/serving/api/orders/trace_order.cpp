@@ -19,7 +19,7 @@ TraceOrder::TraceOrder(const WorkContext& context, nlohmann::json body)
   target_ = text_field(body_, "target");
   settings_ = take_settings(body_);
   patches_ = take_patches(context_, body_);
-  options_ = refusing("settings", [&] {
+  options_ = with_request_errors("settings", [&] {
     return trace_options(editor_settings(settings_), context_.seed, /*question=*/true);
   });
   query_.image = take_picture(context_, body_, "image");

@@ -47,7 +47,7 @@ std::vector<std::string> take_settings(const nlohmann::json& body);
 // Calls a function of the library with values of a request. Its emend::Error becomes an ApiError
 // with status 400.
 template <class Function>
-auto refusing(const std::string& param, Function function) {
+auto with_request_errors(const std::string& param, Function function) {
   try {
     return function();
   } catch (const Error& error) {

@@ -82,9 +82,7 @@ PatchLibrary::Listed PatchLibrary::listed(const std::string& name, const std::st
 
 void PatchLibrary::add_file(const std::string& name, const std::string& path, Patch patch) {
   const std::lock_guard lock(mutex_);
-  if (patches_.count(name))
-    throw Error("serving::patches", fmt::format("two patches have the name '{}'", name),
-                "give them names: --patch NAME=FILE");
+  if (patches_.count(name)) ModelNames::refuse_duplicate(name);
   auto added = listed(name, path, std::move(patch));
   added.in_workspace = false;
   patches_[name] = std::move(added);

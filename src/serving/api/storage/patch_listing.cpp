@@ -1,7 +1,7 @@
 #include "serving/api/storage/patch_listing.h"
 
 #include "editing/patches/patch_facts.h"
-#include "io/blank.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 namespace {

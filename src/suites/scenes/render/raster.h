@@ -13,6 +13,7 @@ namespace emend::raster {
 // A small rasterizer. All figures are signed distances (negative inside), painted with a smooth
 // edge of one pixel. Only + - * / and sqrt are used, which give the same results on every machine.
 
+// A point or a direction.
 struct Vec {
   float x, y;
 };
@@ -23,6 +24,7 @@ inline float dot(Vec a, Vec b) { return a.x * b.x + a.y * b.y; }
 inline float length(Vec a) { return std::sqrt(dot(a, a)); }
 inline float clamp01(float v) { return std::min(std::max(v, 0.0f), 1.0f); }
 
+// A color.
 struct Rgb {
   float r, g, b;  // 0 to 255
 };
@@ -89,6 +91,7 @@ struct Frame {
   }
 };
 
+// A rectangle that contains a figure.
 struct Box {
   float left, top, right, bottom;
   static Box around(Vec center, float reach) {
@@ -96,6 +99,7 @@ struct Box {
   }
 };
 
+// A square picture that is painted.
 class Canvas {
  public:
   static constexpr float kUnits = 224;  // coordinates are in pixels of a 224 x 224 picture

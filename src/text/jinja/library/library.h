@@ -47,7 +47,7 @@ Value item_of(const Value& value, const Value& key, Budget& budget);
 Value upper(std::string_view text);
 Value lower(std::string_view text);
 Value capitalized(std::string_view text);
-Value titled(std::string_view text);
+Value title_case(std::string_view text);
 std::string stripped(std::string_view text, const Value* characters, bool left, bool right);
 std::string replaced(std::string_view text, const std::string& from, const std::string& to,
                      int64_t count, Budget& budget);

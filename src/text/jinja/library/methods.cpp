@@ -116,7 +116,7 @@ const std::map<std::string, StringMethod, std::less<>>& string_methods() {
       {"split", split_method},
       {"startswith", affixed(true)},
       {"strip", strip(true, true)},
-      {"title", cased(titled)},
+      {"title", cased(title_case)},
       {"upper", cased(upper)},
   };
   return *kMethods;

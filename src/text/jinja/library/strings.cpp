@@ -40,7 +40,7 @@ Value capitalized(std::string_view text) {
   return Value(std::move(out));
 }
 
-Value titled(std::string_view text) {
+Value title_case(std::string_view text) {
   std::string out(ascii(text));
   bool in_word = false;
   for (char& c : out) {

@@ -9,8 +9,8 @@ TEST(JinjaStrings, ChangeTheCaseOfAsciiLetters) {
   EXPECT_EQ(to_text(upper("azAZ09_{")), "AZAZ09_{");
   EXPECT_EQ(to_text(lower("azAZ09_[")), "azaz09_[");
   EXPECT_EQ(to_text(capitalized("ab CD")), "Ab cd");
-  EXPECT_EQ(to_text(titled("ab-cd 1eF")), "Ab-Cd 1Ef");
-  for (const auto change : {upper, lower, capitalized, titled})
+  EXPECT_EQ(to_text(title_case("ab-cd 1eF")), "Ab-Cd 1Ef");
+  for (const auto change : {upper, lower, capitalized, title_case})
     EXPECT_EQ(failure_of([&] { change("aé"); }), refused("upper or lower case beyond ASCII"));
 }
 

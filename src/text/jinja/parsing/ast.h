@@ -12,6 +12,7 @@ namespace emend::text::jinja {
 struct Expression;
 using ExpressionPtr = std::unique_ptr<Expression>;
 
+// An expression, and below it those that it is made of.
 struct Expression {
   enum class Kind {
     constant,     // value
@@ -43,6 +44,7 @@ struct Expression {
   int depth = 1;
 };
 
+// A part of a template.
 struct Statement {
   enum class Kind {
     text,    // text
@@ -53,8 +55,8 @@ struct Statement {
     capture,   // targets = output of the body
     enclosed,  // body with its own variables
     macro,     // text is its name, targets its parameters, defaults their defaults
-    go_on,     // continue
-    leave      // break
+    loop_continue,
+    loop_break
   };
   struct Target {
     std::string name;

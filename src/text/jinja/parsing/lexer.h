@@ -6,6 +6,7 @@
 
 namespace emend::text::jinja {
 
+// A token of a template.
 struct Token {
   enum class Kind {
     text,          // text outside of tags

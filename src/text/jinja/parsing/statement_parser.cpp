@@ -59,8 +59,9 @@ Statement StatementParser::statement() {
   if (name.text == "break" || name.text == "continue") {
     if (loops_ == 0) fail(at_line(name.line, fmt::format("'{}' outside of a loop", name.text)));
     tokens_.expect(Token::Kind::block_end);
-    return make_statement(name.text == "break" ? Statement::Kind::leave : Statement::Kind::go_on,
-                          name.line);
+    return make_statement(
+        name.text == "break" ? Statement::Kind::loop_break : Statement::Kind::loop_continue,
+        name.line);
   }
   if (name.text.starts_with("end") || name.text == "else" || name.text == "elif")
     fail(at_line(name.line, fmt::format("'{}' has no matching statement", name.text)));

@@ -39,9 +39,9 @@ std::string outline(const Statement& statement) {
     case Kind::macro:
       return "macro " + statement.text + targets + " defaults " +
              std::to_string(statement.defaults.size()) + outline(statement.body);
-    case Kind::go_on:
+    case Kind::loop_continue:
       return "continue";
-    case Kind::leave:
+    case Kind::loop_break:
       return "break";
   }
   return "?";

@@ -96,7 +96,7 @@ void FeaturePool::add_example(const Vlm& vlm, const EditExample& example, Activa
   if (options.pictures && forced.batch.pixels.defined())
     for (const auto& picture :
          place_features(*vlm.model, forced.batch.pixels,
-                        look_at(vlm, forced.batch.pixels, store, /*batched=*/!store))
+                        get_image_features(vlm, forced.batch.pixels, store, /*batched=*/!store))
              .to(at::kHalf)
              .unbind())
       pictures_.push_back(picture.clone());

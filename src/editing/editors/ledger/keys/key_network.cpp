@@ -80,19 +80,20 @@ at::Tensor KeyNetwork::without_picture(const Head& head, int64_t count) const {
 }
 
 KeyNetwork::Tokens KeyNetwork::tokens(const at::Tensor& pictures) const {
-  const auto seen = at::layer_norm(pictures, {pictures.size(-1)});
-  const auto placed = seen + place_;
+  const auto picture = at::layer_norm(pictures, {pictures.size(-1)});
+  const auto placed = picture + place_;
   const std::vector<int64_t> heads = {pictures.size(0), options_.tokens, options_.heads,
                                       options_.head_width};
-  return {key_(placed).view(heads), value_(placed).view(heads), summary_(patch_(seen).flatten(1))};
+  return {key_(placed).view(heads), value_(placed).view(heads),
+          summary_(patch_(picture).flatten(1))};
 }
 
-at::Tensor KeyNetwork::seen_parts(const Head& head, const at::Tensor& queries,
-                                  const at::Tensor& gates, const Tokens& seen) const {
-  const auto scores = (queries * seen.keys).sum(-1) /  // (B, Q, heads)
+at::Tensor KeyNetwork::attended_parts(const Head& head, const at::Tensor& queries,
+                                      const at::Tensor& gates, const Tokens& picture) const {
+  const auto scores = (queries * picture.keys).sum(-1) /  // (B, Q, heads)
                       std::sqrt(static_cast<double>(options_.head_width));
-  const auto attended = (scores.softmax(1).unsqueeze(-1) * seen.values).sum(1).flatten(1);
-  return head.picture(attended + seen.summary * gates);
+  const auto attended = (scores.softmax(1).unsqueeze(-1) * picture.values).sum(1).flatten(1);
+  return head.picture(attended + picture.summary * gates);
 }
 
 at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictures,
@@ -117,12 +118,12 @@ at::Tensor KeyNetwork::pair_keys(const at::Tensor& text, const at::Tensor& pictu
     const auto query = head.query(states).view({-1, 1, options_.heads, options_.head_width});
     const auto all = tokens(pictures);
     const auto of_picture = index(row_picture), of_text = index(row_text);
-    shown = shown.index_copy(
-        0, index(rows),
-        seen_parts(head, query.index_select(0, of_text),
-                   head.gate(states).sigmoid().index_select(0, of_text),
-                   {all.keys.index_select(0, of_picture), all.values.index_select(0, of_picture),
-                    all.summary.index_select(0, of_picture)}));
+    shown = shown.index_copy(0, index(rows),
+                             attended_parts(head, query.index_select(0, of_text),
+                                            head.gate(states).sigmoid().index_select(0, of_text),
+                                            {all.keys.index_select(0, of_picture),
+                                             all.values.index_select(0, of_picture),
+                                             all.summary.index_select(0, of_picture)}));
   }
   return at::cat({asked, shown}, 1);
 }
@@ -137,7 +138,8 @@ at::Tensor KeyNetwork::keys(const QuestionFeatures& features, Key kind) const {
     const auto query = head.query(states).view({-1, 1, options_.heads, options_.head_width});
     picture = at::where(
         features.has_image.unsqueeze(-1).gt(0),
-        seen_parts(head, query, head.gate(states).sigmoid(), tokens(features.pictures)), picture);
+        attended_parts(head, query, head.gate(states).sigmoid(), tokens(features.pictures)),
+        picture);
   }
   return at::cat({text, picture}, 1);
 }

@@ -74,8 +74,8 @@ class KeyNetwork {
   Tokens tokens(const at::Tensor& pictures) const;
   // p of texts and pictures, row by row: queries (B, 1, heads, head_width), gates (B, heads *
   // head_width).
-  at::Tensor seen_parts(const Head& head, const at::Tensor& queries, const at::Tensor& gates,
-                        const Tokens& seen) const;
+  at::Tensor attended_parts(const Head& head, const at::Tensor& queries, const at::Tensor& gates,
+                            const Tokens& picture) const;
   // p without a picture: (count, embedding).
   at::Tensor without_picture(const Head& head, int64_t count) const;
 

@@ -10,11 +10,11 @@ namespace emend {
 // A bound on the rate of unrelated questions that a memory of edits touches.
 //
 // The calibration questions are unrelated to all edits, and the memory was made without them. A
-// question about a fact that an entry edits is not unrelated, and it is left out: the bound is that
-// of the questions about other facts, and the rest is a sample of them. Each
-// has a distance to the memory: that of its key to the nearest edit's key. The threshold is one of
-// these distances, the k-th smallest, and questions nearer than it are in scope. For a fresh
-// question of the same kind, the rate below the k-th smallest of n distances has the distribution
+// question about a fact that an entry edits is not unrelated, and is left out. The others are a
+// sample of the questions about facts that no entry edits, for which the bound holds. Each has a
+// distance to the memory: that of its key to the nearest edit's key. The threshold is one of these
+// distances, the k-th smallest, and questions nearer than it are in scope. For a fresh question of
+// the same kind, the rate below the k-th smallest of n distances has the distribution
 // Beta(k, n - k + 1), whatever the distances are, so
 //   P(rate > risk) = P(Binomial(n, risk) <= k - 1),
 // and k is the largest number for which this is at most 1 - confidence [Clopper and Pearson 1934;

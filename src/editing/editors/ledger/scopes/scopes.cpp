@@ -39,8 +39,8 @@ at::Tensor appended(const at::Tensor& known, const at::Tensor& rows) {
 }  // namespace
 
 LedgerScopes::LedgerScopes(const Patch& patch)
-    : given_settings_(patch.settings),
-      given_shape_(patch.memory.reading),
+    : settings_json_(patch.settings),
+      config_json_(patch.memory.reading),
       settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
       shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)),
       calibration_(calibration_of(patch.memory)),
@@ -48,7 +48,7 @@ LedgerScopes::LedgerScopes(const Patch& patch)
           calibration_texts(patch.memory, calibration_.size(0)))) {
   at::NoGradGuard no_grad;
   if (settings_.answer_weight < 0) settings_.answer_weight = shape_.answer_weight;
-  to_keys_ = CalibrationDistances(scoped(calibration_));
+  to_keys_ = CalibrationDistances(scope_keys(calibration_));
   to_consequences_ =
       CalibrationDistances(calibration_.narrow(1, 0, calibration_.size(1) - kSketchWidth));
   extend(patch.memory);
@@ -72,8 +72,8 @@ std::shared_ptr<const LedgerScopes> LedgerScopes::of(const Patch& patch) {
 }
 
 bool LedgerScopes::is_prefix_of(const Patch& patch) const {
-  return entries_.size() <= patch.memory.entries.size() && given_settings_ == patch.settings &&
-         given_shape_ == patch.memory.reading;
+  return entries_.size() <= patch.memory.entries.size() && settings_json_ == patch.settings &&
+         config_json_ == patch.memory.reading;
 }
 
 void LedgerScopes::extend(const Memory& memory) {
@@ -88,7 +88,7 @@ void LedgerScopes::extend(const Memory& memory) {
     if (follow) consequences.push_back(entry->consequences(question));
     entries_.push_back(entry);
   }
-  all_keys_ = appended(all_keys_, scoped(at::stack(keys)));
+  all_keys_ = appended(all_keys_, scope_keys(at::stack(keys)));
   if (follow) all_consequences_ = appended(all_consequences_, at::stack(consequences));
 
   std::vector<bool> was_active;
@@ -176,7 +176,7 @@ bool LedgerScopes::edits(const std::string& fact) const {
   return false;
 }
 
-at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
+at::Tensor LedgerScopes::scope_keys(const at::Tensor& all) const {
   const auto question = all.size(1) - kSketchWidth, text = shape_.text_key_width();
   if (settings_.scope == "text") return all.narrow(1, 0, text);
   if (settings_.scope == "picture") return all.narrow(1, text, question - text);
@@ -189,7 +189,7 @@ at::Tensor LedgerScopes::scoped(const at::Tensor& all) const {
 LedgerScopes::Route LedgerScopes::route(const at::Tensor& keys) const {
   const auto own = keys.to(at::kCPU);
   const auto threshold = certificate_.threshold;
-  auto [distance, entry] = keys_->nearest_within(scoped(own), threshold);
+  auto [distance, entry] = keys_->nearest_within(scope_keys(own), threshold);
   auto follows = at::zeros_like(entry, at::kBool);
   if (consequences_) {
     const auto question = own.size(1) - kSketchWidth;

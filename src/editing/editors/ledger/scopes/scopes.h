@@ -55,9 +55,9 @@ class LedgerScopes : public MemoryCache {
 
   // The parts of keys (N, width) that count, scaled so that the squared distance of two keys is
   // that of their scopes.
-  at::Tensor scoped(const at::Tensor& keys) const;
+  at::Tensor scope_keys(const at::Tensor& keys) const;
 
-  nlohmann::json given_settings_, given_shape_;
+  nlohmann::json settings_json_, config_json_;
   LedgerSettings settings_;
   LedgerConfig shape_;
   at::Tensor calibration_;  // (M, width)

@@ -75,7 +75,7 @@ EditRequest with_prefix(const Vlm& vlm, const EditRequest& request, const std::s
   auto changed = request;
   auto head = head_of(request.prompt, picture ? layout.with_picture : layout.without_picture);
   if (head.empty() && picture && !layout.pictures_first)
-    head = head_of(request.prompt, layout.shown);
+    head = head_of(request.prompt, layout.bare_with_picture);
   changed.prompt.insert(head.size(), prefix);
   return changed;
 }

@@ -58,7 +58,7 @@ void ValueForward::run_shared_positions(const std::vector<const EditContexts*>& 
     auto lookup = edit->lookup.empty() ? std::vector<int64_t>(forced.answers.size(), 0)
                                        : edit->lookup_begins();
     auto own = forced.batch;
-    if (settings.kl_factor > 0 && looks_up_subject(settings, edit->request)) {
+    if (settings.kl_factor > 0 && has_subject_key(settings, edit->request)) {
       auto row = vlm_.processor.row(edit->request.subject + " is a");
       lookup.push_back(last_token_of(vlm_, row, edit->request.subject));
       row.ids.resize(static_cast<size_t>(lookup.back()) + 1);
@@ -88,14 +88,14 @@ void ValueForward::run_shared_positions(const std::vector<const EditContexts*>& 
   // Everything after the site depends on pictures that are changed.
   const auto language = model_.first_stage(Module::language);
   const auto first = edits_.front().offsets > 0 ? language : site_.stage;
-  kept_ = joined ? run_row_prefixes(vlm_, batch, begins, base_, context.store)
-                 : forward_until(vlm_, batch, first, base_, context.store);
+  start_ = joined ? run_row_prefixes(vlm_, batch, begins, base_, context.store)
+                  : forward_until(vlm_, batch, first, base_, context.store);
   at::NoGradGuard no_grad;
-  if (kept_.next < site_.stage) model_.run(kept_, site_.stage - 1, base_);
+  if (start_.next < site_.stage) model_.run(start_, site_.stage - 1, base_);
 }
 
 void ValueForward::index_positions() {
-  const auto width = kept_.ids.size(1);
+  const auto width = start_.ids.size(1);
   std::vector<int64_t> positions, offsets, predicting;
   int64_t row = 0, offset = 0;
   for (const auto& edit : edits_) {
@@ -107,7 +107,7 @@ void ValueForward::index_positions() {
     row += edit.rows;
     offset += edit.offsets;
   }
-  kept_.logit_positions = to_index(predicting);
+  start_.logit_positions = to_index(predicting);
   if (offset == 0) return;
   positions_ = to_index(positions);
   offsets_ = to_index(offsets);
@@ -187,20 +187,20 @@ void ValueForward::keep(const std::vector<size_t>& edits) {
     if (tensor.defined()) tensor = tensor.index_select(0, index);
   };
   // The pass is after the embedding of the language module, so pictures no longer matter.
-  for (auto* tensor : {&kept_.ids, &kept_.mask, &kept_.segments, &kept_.positions,
-                       &kept_.prompt_lengths, &kept_.hidden, &kept_.features, &kept_.attention})
+  for (auto* tensor : {&start_.ids, &start_.mask, &start_.segments, &start_.positions,
+                       &start_.prompt_lengths, &start_.hidden, &start_.features, &start_.attention})
     select(*tensor);
-  if (auto& axes = kept_.rotary_positions; axes.defined()) axes = axes.index_select(1, index);
-  kept_ = fresh();
-  if (kept_.cache)
-    for (auto* blocks : {&kept_.cache->keys, &kept_.cache->values})
+  if (auto& axes = start_.rotary_positions; axes.defined()) axes = axes.index_select(1, index);
+  start_ = fresh();
+  if (start_.cache)
+    for (auto* blocks : {&start_.cache->keys, &start_.cache->values})
       for (auto& block : *blocks) select(block);
   index_positions();
 }
 
 // A copy of the pass, whose run does not change the cache.
 Pass ValueForward::fresh() const {
-  auto pass = kept_;
+  auto pass = start_;
   if (pass.cache) pass.cache = std::make_shared<KvCache>(*pass.cache);
   return pass;
 }

@@ -57,7 +57,7 @@ class ValueForward {
   const Site& site_;
   const Interventions& base_;
   std::vector<EditRows> edits_;
-  Pass kept_;               // before the stage of the site
+  Pass start_;              // before the stage of the site
   at::Tensor coordinates_;  // see EditContexts
   // (M) positions in the flattened (rows * T) to which an offset is added, and its index in the
   // offsets of all edits. Undefined for pictures.
