@@ -26,12 +26,25 @@ json as_request(const std::vector<json>& requests) {
   return requests.size() == 1 ? requests.front() : json(requests);
 }
 
-// Whether the entry belongs to this request.
-bool remembers(const MemoryEntry& entry, const json& request) {
-  if (!entry.facts.is_object() || !request.is_object()) return false;
-  for (const char* field : {"image", "prompt", "target"})
-    if (entry.facts.value(field, json()) != request.value(field, json())) return false;
-  return true;
+bool same_field(const MemoryEntry& entry, const json& request, const char* field) {
+  return entry.facts.is_object() && request.is_object() &&
+         entry.facts.value(field, json()) == request.value(field, json());
+}
+
+// Whether the entry is an edit of the question of this request.
+bool same_question(const MemoryEntry& entry, const json& request) {
+  return same_field(entry, request, "image") && same_field(entry, request, "prompt");
+}
+
+// Whether the entry of this request was replaced by a later edit of the same question.
+bool replaced(const std::vector<MemoryEntry>& entries, const json& request) {
+  bool other_target = false;
+  for (const auto& entry : entries) {
+    if (!same_question(entry, request)) continue;
+    if (same_field(entry, request, "target")) return false;
+    other_target = true;
+  }
+  return other_target;
 }
 
 // A hash of the patch's effect on a model.
@@ -123,7 +136,8 @@ Patch MergedPatch::with_deltas(std::vector<SiteDelta> deltas) const {
   result.keys = merged_.keys();
   const auto& memories = merged_.memories();
   if (memories.size() > 1)
-    refuse("the memories of the patches have different networks or settings");
+    refuse(fmt::format("the memories of the patches have different {}",
+                       memory_difference(memories[0], memories[1])));
   if (memories.empty()) {
     result.settings = settings_.size() == 1 ? settings_.front() : json(settings_);
   } else {
@@ -132,7 +146,9 @@ Patch MergedPatch::with_deltas(std::vector<SiteDelta> deltas) const {
     result.memory.growing = false;
     result.memory.cache.reset();
   }
-  result.request = as_request(requests_);
+  auto requests = requests_;
+  std::erase_if(requests, [&](const json& one) { return replaced(result.memory.entries, one); });
+  result.request = as_request(requests);
   result.effect = {{"merged", ids_}};
   result.made_by = Patch().made_by;
   result.id = patch_id(result);
@@ -201,14 +217,15 @@ Patch without_entry(Patch patch, const std::string& name) {
   if (entries.empty())
     throw Error("editing::merge", fmt::format("'{}' is the only entry of patch {}", name, patch.id),
                 "to undo the edit, leave out --patch FILE");
-  std::vector<json> left;
-  for (auto& request : requests_of(patch)) {
-    const bool gone = std::any_of(before.begin(), before.end(), [&](const MemoryEntry& entry) {
-      return entry.name == name && remembers(entry, request);
+  auto requests = requests_of(patch);
+  std::erase_if(requests, [&](const json& request) {
+    const bool own = std::any_of(before.begin(), before.end(), [&](const MemoryEntry& entry) {
+      return entry.name == name && same_question(entry, request) &&
+             same_field(entry, request, "target");
     });
-    if (!gone) left.push_back(std::move(request));
-  }
-  patch.request = as_request(left);
+    return own || replaced(before, request);
+  });
+  patch.request = as_request(requests);
   patch.effect = {{"removed", name}};
   patch.id = patch_id(patch);
   return patch;

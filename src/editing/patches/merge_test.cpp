@@ -118,7 +118,40 @@ TEST_F(MergeTest, MemoriesOfEarlierVersionsAreMerged) {
   EXPECT_EQ(both.settings, earlier.settings);
   later.memory.reading["text_tokens"] = 8;
   EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
-              HasSubstr("different networks or settings"));
+              HasSubstr("different settings: text_tokens is 0 in one and 8 in the other"));
+  later.memory.reading["text_tokens"] = 0;
+  later.memory.network["w"] = at::zeros({2});
+  EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
+              HasSubstr("different networks"));
+}
+
+// The random seed of an edit and the editor of its change do not matter when the memory is read.
+TEST_F(MergeTest, MemoriesOfDifferentSettingsOfAnEditAreMerged) {
+  auto earlier = remembering({"a"}), later = remembering({"b"});
+  earlier.editor = later.editor = "ledger";
+  earlier.settings = {{"seed", 0}, {"change", "lora"}, {"limit", 4}};
+  later.settings = {{"seed", 3}, {"change", "none"}, {"limit", 4}};
+  EXPECT_EQ(names(merged({finished(earlier), finished(later)})),
+            (std::vector<std::string>{"a", "b"}));
+  later.settings["limit"] = 5;
+  EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
+              HasSubstr("limit is 4 in one and 5 in the other"));
+}
+
+TEST_F(MergeTest, RequestsOfReplacedEntriesAreLeftOut) {
+  auto first = remembering({"a"}), again = remembering({"a"}), other = remembering({"b"});
+  again.request["target"] = again.memory.entries[0].facts["target"] = "later";
+  other.request["prompt"] = other.memory.entries[0].facts["prompt"] = "Where?";
+  auto all = merged({first, finished(again), finished(other)});
+  ASSERT_EQ(all.request.size(), 2u);
+  EXPECT_EQ(all.request[0]["target"], "later");
+  EXPECT_EQ(all.request[1]["prompt"], "Where?");
+
+  // A patch of an earlier version still has the request of the replaced entry.
+  all.request.push_back(first.request);
+  const auto rest = without_entry(all, "a");
+  EXPECT_EQ(names(rest), (std::vector<std::string>{"b"}));
+  EXPECT_EQ(rest.request["prompt"], "Where?");
 }
 
 TEST_F(MergeTest, EntryIsRemovedWithItsRequest) {

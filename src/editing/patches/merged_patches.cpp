@@ -1,8 +1,11 @@
 #include "editing/patches/merged_patches.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "editing/registry.h"
+#include "io/json/json_difference.h"
 
 namespace emend {
 namespace {
@@ -13,32 +16,49 @@ bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string
   });
 }
 
-// The settings with the defaults of those that they lack, which patches of earlier versions may. So
-// the default of a new setting must be the earlier behavior.
-nlohmann::json completed(nlohmann::json given, const std::vector<SettingInfo>& known) {
+// The settings with which a memory is read, with the defaults of those that are missing, as in
+// patches of earlier versions. So the default of a new setting must be the earlier behavior.
+nlohmann::json completed(nlohmann::json given, const std::vector<SettingInfo>& known,
+                         const std::vector<std::string>& unread) {
   if (!given.is_object()) return given;
   for (const auto& setting : known)
     if (!given.contains(setting.name)) given[setting.name] = setting.value;
-  given.erase("checkpoint");  // where the network was read, not how it reads
+  for (const auto& name : unread) given.erase(name);
   return given;
 }
 
-bool settings_alike(const Patch& a, const Patch& b) {
-  if (a.settings == b.settings && a.memory.reading == b.memory.reading) return true;
-  for (const auto& info : editor_infos())
-    if (info.name == a.editor)
-      return completed(a.settings, info.settings) == completed(b.settings, info.settings) &&
-             completed(a.memory.reading, info.training_settings) ==
-                 completed(b.memory.reading, info.training_settings);
-  return false;
+// The first difference of the settings with which the memories are read.
+std::optional<JsonDifference> settings_difference(const Patch& a, const Patch& b) {
+  if (a.settings == b.settings && a.memory.reading == b.memory.reading) return {};
+  EditorInfo info;
+  for (const auto& known : editor_infos())
+    if (known.name == a.editor) info = known;
+  auto unread = info.edit_time_settings;
+  unread.push_back("checkpoint");  // where the network was read, not how it reads
+  const auto settings_of = [&](const Patch& patch) {
+    return completed(patch.settings, info.settings, unread);
+  };
+  const auto reading_of = [&](const Patch& patch) {
+    return completed(patch.memory.reading, info.training_settings, {});
+  };
+  const auto difference = first_json_difference(settings_of(a), settings_of(b));
+  return difference ? difference : first_json_difference(reading_of(a), reading_of(b));
 }
 
 // Whether one editor can read both memories with the same network and settings.
 bool read_alike(const Patch& a, const Patch& b) {
-  return a.editor == b.editor && settings_alike(a, b) && same(a.memory.network, b.memory.network);
+  return a.editor == b.editor && !settings_difference(a, b) &&
+         same(a.memory.network, b.memory.network);
 }
 
 }  // namespace
+
+std::string memory_difference(const Patch& a, const Patch& b) {
+  const auto difference = settings_difference(a, b);
+  if (!difference) return "networks";
+  return fmt::format("settings: {} is {} in one and {} in the other", difference->field,
+                     difference->ours, difference->theirs);
+}
 
 void MergedPatches::add(const Patch& patch) {
   add_weights(patch);

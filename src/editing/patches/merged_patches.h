@@ -7,9 +7,13 @@
 
 namespace emend {
 
+// How the memories of two patches differ, so that they cannot become one: "networks", or "settings:
+// NAME is A in one and B in the other".
+std::string memory_difference(const Patch& a, const Patch& b);
+
 // The sum of patches. Weight deltas are summed by site: dense deltas are added, and low-rank deltas
 // are concatenated to one pair of factors until a dense delta is cheaper, so that long stacks stay
-// cheap. Memories with the same editor, network and settings become one memory.
+// cheap. Memories with the same editor, network and settings of reading become one.
 class MergedPatches {
  public:
   void add(const Patch& patch);

@@ -228,8 +228,10 @@ void Model::run(Pass& pass, size_t last, const Interventions& interventions) con
 void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
   for (; pass.next <= last; ++pass.next) {
     run_stage(pass.next, pass, plan.attachments);
+    if (pass.next + 1 == stages_.size()) pass.unmixed_logits = pass.hidden;
     for (const auto& boundary : plan.boundaries)
       if (boundary.stage == pass.next) boundary.apply(pass);
+    pass.unmixed_logits = {};
     // Stored states have this layout, and the bits of kernels depend on it.
     pass.hidden = pass.hidden.contiguous();
   }

@@ -85,6 +85,9 @@ struct Pass {
   at::Tensor attention;  // (B, 1, T, S) added to the attention scores of language blocks
   size_t next = 0;       // index of the next stage
 
+  // While interventions at the logits act: the logits before them, as `hidden`.
+  at::Tensor unmixed_logits;
+
   const at::Tensor& logits() const { return hidden; }
   // Sets `hidden` and `picture_lengths` from the states of single pictures, (1, P, D) each.
   void set_picture_states(const std::vector<at::Tensor>& states);

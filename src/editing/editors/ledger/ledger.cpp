@@ -249,24 +249,24 @@ Patch LedgerEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& request
 }
 
 EditorInfo ledger_editor() {
-  return {"ledger",
-          "stores each edit with a key of its question and picture; questions near the key are "
-          "answered with the edit, and all other answers are unchanged (train it first)",
-          describe_settings<LedgerSettings>(),
-          [](const nlohmann::json& given) { return std::make_unique<LedgerEditor>(given); },
-          [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
-            auto recall = std::make_shared<const LedgerRecall>(vlm, patch, store);
-            return Interventions{
-                Intervention::logits_mix([recall](const Pass& pass, const at::Tensor& logits) {
-                  return recall->mix(pass, logits);
-                })};
-          },
-          {},
-          make_networks<TrainableLedger>,
-          describe_settings<LedgerTrainingSettings>(),
-          /*collects_demonstrations=*/false,
-          /*rewrites_prompts=*/false,
-          [](const Patch& patch) { return LedgerScopes::of(patch)->facts(); }};
+  EditorInfo info = {
+      "ledger",
+      "stores each edit with a key of its question and picture; questions near the key are "
+      "answered with the edit, and all other answers are unchanged (train it first)",
+      describe_settings<LedgerSettings>(),
+      [](const nlohmann::json& given) { return std::make_unique<LedgerEditor>(given); },
+      [](const Vlm& vlm, const Patch& patch, ActivationStore* store) {
+        auto recall = std::make_shared<const LedgerRecall>(vlm, patch, store);
+        return Interventions{
+            Intervention::logits_mix([recall](const Pass& pass, const at::Tensor& logits) {
+              return recall->mix(pass, logits);
+            })};
+      }};
+  info.make_trainable = make_networks<TrainableLedger>;
+  info.training_settings = describe_settings<LedgerTrainingSettings>();
+  info.memory_facts = [](const Patch& patch) { return LedgerScopes::of(patch)->facts(); };
+  info.edit_time_settings = {"change", "end_of_answer", "seed"};
+  return info;
 }
 
 }  // namespace emend

@@ -129,6 +129,21 @@ TEST_F(LedgerTest, LaterEditOfTheSameQuestionWins) {
   EXPECT_EQ(scopes.superseded(), (std::vector<int64_t>{1, -1}));
 }
 
+// Memories with different settings cannot be merged and are read one after the other. The key of
+// the second one has the answer of the model without the first.
+TEST_F(LedgerTest, LaterEditWithOtherSettingsWins) {
+  const auto first = edited({request(1, " cat")});
+  const auto second = edited({request(1, " dog")}, {{"limit", 2e-4}});
+  PatchStack stack;
+  stack.apply(*vlm_, first);
+  stack.apply(*vlm_, second);
+  const auto both = logits(four_queries(), stack.interventions(*vlm_));
+  const auto alone = logits(four_queries(), second.interventions(*vlm_));
+  EXPECT_FALSE(
+      at::equal(alone[0], logits(four_queries(), first.interventions(*vlm_))[0]));
+  for (size_t i = 0; i < both.size(); ++i) EXPECT_TRUE(at::equal(both[i], alone[i])) << i;
+}
+
 // The question is edited, then a view of the same thing, then the question again.
 TEST_F(LedgerTest, QuestionThatIsEditedAgainWinsOverItsOtherViews) {
   const auto first = edited({request(1, " cat")}), third = edited({request(1, " bird")});

@@ -71,7 +71,9 @@ ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) con
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
   const auto image_features = get_image_features(vlm_, batch.pixels, store_);
-  auto answers = prompt_answers(pass, logits);
+  // Not those of another memory, which may have replaced the answer.
+  auto answers =
+      prompt_answers(pass, pass.unmixed_logits.defined() ? pass.unmixed_logits : logits);
   if (!answers.defined()) answers = prompt_answers(model, batch, image_features);
   const auto keys = state_.key_of(vlm_, batch, image_features, answers);
   const auto routes = scopes_->route(keys);

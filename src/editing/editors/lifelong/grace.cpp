@@ -220,7 +220,7 @@ CodebookValue optimize_codebook_value(const Vlm& vlm, const ForcedBatch& forced,
 }
 
 EditorInfo grace_editor() {
-  return {
+  EditorInfo info = {
       "grace",
       "a codebook at one layer answers near questions with trained values; no weights change",
       describe_settings<GraceSettings>(),
@@ -244,6 +244,8 @@ EditorInfo grace_editor() {
        "The end of the answer is also trained, so that generation stops after the target.",
        "In connector and projector, the key is the mean over the positions of the picture, and "
        "each position has a value."}};
+  info.edit_time_settings = {"steps", "lr", "stop_loss", "init", "end_of_answer", "seed"};
+  return info;
 }
 
 }  // namespace emend
