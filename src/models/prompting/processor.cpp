@@ -87,6 +87,19 @@ nlohmann::json image_settings(const std::string& path) {
   return inner != own.end() && inner->is_object() ? nlohmann::json(*inner) : own;
 }
 
+}  // namespace
+
+std::string image_processor_file(const std::string& folder) {
+  const auto images = (fs::path(folder) / "preprocessor_config.json").string();
+  const auto own = (fs::path(folder) / "processor_config.json").string();
+  if (path_exists(images) || !path_exists(own)) return images;
+  const auto settings = read_json_object(own);
+  const auto inner = settings.find("image_processor");
+  return inner != settings.end() && inner->is_object() ? own : images;
+}
+
+namespace {
+
 void check_settings(const std::string& path, const nlohmann::json& own,
                     const std::vector<std::pair<std::string, std::string>>& settings) {
   for (const auto& [name, value] : settings)
@@ -107,9 +120,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   processor.tokenizer = Tokenizer::load(folder);
   const auto own = (root / "processor_config.json").string();
   if (layout.reads_pictures()) {
-    // Newer releases save one file for the whole processor.
-    const auto images = (root / "preprocessor_config.json").string();
-    const auto& from = !path_exists(images) && path_exists(own) ? own : images;
+    const auto from = image_processor_file(folder);
     processor.image_processor = ImageProcessor::load(from);
     if (!layout.image_settings.empty())
       check_settings(from, image_settings(from), layout.image_settings);
