@@ -231,6 +231,22 @@ TEST_F(CounterFactTest, LeavesOutRowsThatCannotBeEdited) {
   EXPECT_THAT(error(json::array({no_target}).dump()), HasSubstr("no usable records"));
 }
 
+TEST_F(CounterFactTest, BlankTextsAreEmpty) {
+  auto no_target = flat(), no_prompt = zsre(), partial = flat(), listed = released();
+  no_target["target_new"] = json::array({" "});
+  no_prompt["src"] = "  ";
+  partial["rephrase_prompt"] = " ";
+  partial["locality_ground_truth"] = "\t";
+  listed["paraphrase_prompts"] = json::array({" ", "", "Jean speaks"});
+  listed["neighborhood_prompts"] = json::array({"\n"});
+  auto suite = open(json::array({no_target, no_prompt, partial, listed}).dump());
+  ASSERT_EQ(suite->size(), 2u);
+  EXPECT_EQ(suite->metadata()["filtered"], (json{{"empty target_new", 1}, {"empty src", 1}}));
+  EXPECT_EQ(said(suite->record(0)), (Said{"rel|The mother tongue of Jean is|English"}));
+  EXPECT_EQ(said(suite->record(1)),
+            (Said{"rel|The mother tongue of Jean is|English", "gen|Jean speaks|English"}));
+}
+
 TEST_F(CounterFactTest, RefusesUnknownFormats) {
   auto wrong = released();
   wrong["requested_rewrite"]["target_new"] = "English";
