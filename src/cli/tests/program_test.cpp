@@ -75,6 +75,7 @@ TEST_F(ProgramTest, ListsAndMergesPatches) {
             run(ask + " --patch {}/first.patch --patch {}/second.patch").out);
   expect_refused("patch remove {}/one.patch x -o {}/left.patch", "no entries");
   expect_refused("patch merge {}/first.patch {}/picture.png -o {}/x.patch", "picture.png");
+  EXPECT_THAT(run("patch merge --help").out, HasSubstr("[OPTIONS] patches...\n"));
   EXPECT_FALSE(std::filesystem::exists(path("left.patch")));
 }
 
