@@ -15,6 +15,7 @@
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
+#include "io/strings/blank.h"
 #include "io/strings/comma_list.h"
 
 namespace emend::cli {
@@ -40,14 +41,19 @@ struct BenchArguments {
 // Removes `base` from the list: the unedited model is always measured.
 std::string without_base(const std::string& list) {
   std::string kept;
-  for (const auto& name : comma_list(list))
+  for (const auto& name : comma_list(list)) {
+    if (is_blank(name))
+      throw Error("cli::bench", fmt::format("--editors '{}' has an empty name", list),
+                  "separate the names by single commas; --editors base measures no editor");
     if (name != "base") kept += (kept.empty() ? "" : ",") + name;
+  }
   return kept;
 }
 
 std::vector<EditorSpec> chosen_editors(const BenchArguments& arguments) {
   std::vector<EditorSpec> editors;
-  auto list = without_base(arguments.editors);
+  // With hyperparameter files, no other editors need to be named.
+  const auto list = arguments.editors.empty() ? "" : without_base(arguments.editors);
   if (!list.empty()) editors = parse_editors(list);
   for (const auto& path : arguments.hparams) {
     auto hparams = read_hparams(path);
@@ -407,7 +413,8 @@ Examples:
       "EasyEdit hyperparameter file that defines an editor; may be given several times");
   add_run_options(*command, *arguments);
   add_cost_options(*command, *arguments);
-  command->callback([arguments, editors] {
+  command->callback([arguments, command, editors] {
+    check_suite_options(*command, arguments->suite);
     if (editors->empty() && !arguments->hparams.empty()) arguments->editors.clear();
     bench(*arguments);
   });

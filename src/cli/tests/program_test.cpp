@@ -167,6 +167,8 @@ TEST_F(ProgramTest, TrainsAnEditorFromAnEasyEditFile) {
   std::filesystem::remove(path("ke.safetensors"));
   expect_refused(train + "--hparams {}/ke.yaml", "ke.safetensors.state' exists");
   expect_refused(train + "--hparams {}/ke.yaml --resume --restart", "--restart");
+  expect_refused("train -m {}/model --suite zsre --data x.json --consequences 1 -o {}/t",
+                 "--consequences has no effect with --suite zsre");
   EXPECT_EQ(run(train + "--hparams {}/ke.yaml --restart").code, 0);
   for (const char* name : {"c.patch", "ke.safetensors", "ke.safetensors.state"})
     std::filesystem::remove(path(name));
@@ -194,6 +196,7 @@ TEST_F(ProgramTest, BuildsThePromptFromTheQuestion) {
   EXPECT_EQ(chat(""), "USER: <image>\nWhat? ASSISTANT:");
   EXPECT_EQ(chat("--no-chat-template"), "<image>\nQuestion: What? Short answer:");
   expect_refused("ask -m {}/model -p 'What?' --template 'Q:'", "has no {}");
+  expect_refused("ask -m {}/model -p 'What?' --template '{''} and {''}'", "more than once");
 }
 
 TEST_F(ProgramTest, InspectsAModel) {
