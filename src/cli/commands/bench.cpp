@@ -210,6 +210,26 @@ std::unique_ptr<Suite> exam_suite(const BenchArguments& arguments) {
   return open_suite("scenes", options);
 }
 
+// Throws emend::Error if editors failed on every record.
+void report_failed_editors(const RunOutcome& outcome, const std::string& directory) {
+  if (outcome.failed_editors.empty()) return;
+  std::vector<std::string> labels;
+  bool all = true;
+  for (const auto& editor : outcome.results.at("editors")) {
+    labels.push_back(editor.at("label").get<std::string>());
+    if (outcome.failed_editors.count(labels.back())) continue;
+    labels.pop_back();
+    all = false;
+  }
+  const auto parts = error_parts(outcome.failed_editors.at(labels.front()));
+  const auto where = all ? fmt::format("'{}' has the errors of all records", directory)
+                         : fmt::format("the results of the other editors are in '{}'", directory);
+  throw Error("cli::bench",
+              fmt::format("{} failed on every record; first error of {}: {}",
+                          fmt::join(labels, ", "), labels.front(), parts.problem),
+              parts.hint.empty() ? where : parts.hint + "; " + where);
+}
+
 void bench(BenchArguments arguments) {
   // All errors in the arguments are found before the model loads.
   auto editors = chosen_editors(arguments);
@@ -268,10 +288,7 @@ void bench(BenchArguments arguments) {
         directory);
     for (const auto& path : outcome.patches) std::cout << "            " << path << "\n";
   }
-  for (const auto& [label, reason] : outcome.failed_editors)
-    throw Error("cli::bench",
-                fmt::format("{} failed on every record; first error: {}", label, reason),
-                fmt::format("the results of the other editors are in '{}'", directory));
+  report_failed_editors(outcome, directory);
 }
 
 void add_suite_options(CLI::App& command, BenchArguments& arguments) {

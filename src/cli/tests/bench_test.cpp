@@ -302,7 +302,11 @@ TEST_F(BenchTest, FailureOnEveryRecordIsAnErrorAfterOtherResultsAreWritten) {
   EXPECT_EQ(run("--suite mmedit-json --data " + path("rows.json") + " --images " + folder_.path() +
                 " -o " + path("e")),
             1);
-  EXPECT_THAT(read_file(path("err")), AllOf(HasSubstr("every record"), HasSubstr("big.png")));
+  const auto err = read_file(path("err"));
+  EXPECT_THAT(err, AllOf(HasSubstr("base, ft:language, ft:connector failed on every record; first "
+                                   "error of base: "),
+                         HasSubstr("big.png"), HasSubstr("e' has the errors of all records")));
+  EXPECT_EQ(err.find("Hint: "), err.rfind("Hint: ")) << err;
   auto results = read_json(path("e/results.json"));
   EXPECT_EQ(results["editors"][0]["failed"].size(), 1u);
   EXPECT_TRUE(fs::exists(path("e/report.html")));
