@@ -61,7 +61,7 @@ void warn_of_misplaced(const fs::path& root) {
   if (!path_exists(file)) return;
   auto config = read_json_object(file);
   config.erase("max_length");  // all old files have it, and it is only a limit
-  const auto names = GenerationConfig::parse(config).names();
+  const auto names = GenerationConfig::parse(config, file).names();
   if (!names.empty())
     logger().warn("{} sets {}, which is ignored; move it to generation_config.json", file,
                   fmt::join(names, ", "));
@@ -130,7 +130,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
 
   processor.stop_tokens = layout.stop_tokens;
   if (const auto file = root / "generation_config.json"; path_exists(file)) {
-    processor.generation = GenerationConfig::parse(read_json_object(file.string()));
+    processor.generation = GenerationConfig::parse(read_json_object(file.string()), file.string());
     const auto& stops = processor.generation.eos_token_id;
     if (layout.generation_config_stops && !stops.empty()) processor.stop_tokens = stops;
     if (const auto& names = processor.generation.not_implemented; !names.empty())
