@@ -59,7 +59,7 @@ Architecture architecture_of_folder(const std::string& folder) {
   try {
     return architecture_of(config);
   } catch (const Error& error) {
-    // Parsers do not know the folder: "text_config.vocab_size is ..." or "config.json.prompt is ...".
+    // Parsers do not know the folder: "text_config.vocab_size is" or "config.json.prompt is".
     const auto parts = error_parts(error.what());
     const auto file = parts.problem.starts_with("config.json")
                           ? path.substr(0, path.size() - std::string("config.json").size())
