@@ -2,10 +2,13 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <set>
 
 #include "editing/patches/merge.h"
@@ -14,6 +17,7 @@
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
+#include "io/strings/comma_list.h"
 
 namespace emend::cli {
 namespace fs = std::filesystem;
@@ -149,6 +153,31 @@ void add_suite_files(CLI::App& command, SuiteOptions& suite) {
   command.add_option("--images", suite.images, "folder that image names are relative to");
   command.add_option("--rephrase-images", suite.rephrase_images,
                      "folder that names of rephrased images are relative to; default: --images");
+}
+
+void check_suite_options(const CLI::App& command, const std::string& suites) {
+  const auto is_given = [&](const std::string& option) {
+    const auto* found = command.get_option_no_throw("--" + option);
+    return found && !found->empty();
+  };
+  if (suites.empty()) {
+    for (const char* option : {"data", "images", "rephrase-images", "limit", "split", "form",
+                               "probes", "protocol", "bos", "ranking-dtype"})
+      if (is_given(option))
+        throw Error("cli::suite", fmt::format("--{} has no effect without a suite", option),
+                    fmt::format("add --suite NAME, or remove --{}", option));
+    return;
+  }
+  std::map<std::string, std::vector<std::string>> owners;  // the suites that have an option
+  for (const auto& info : suite_infos())
+    for (const auto& option : info.options) owners[option].push_back(info.name);
+  const auto names = comma_list(suites);
+  for (const auto& [option, having] : owners)
+    if (is_given(option) &&
+        std::find_first_of(names.begin(), names.end(), having.begin(), having.end()) == names.end())
+      throw Error("cli::suite", fmt::format("--{} has no effect with --suite {}", option, suites),
+                  fmt::format("remove --{}; suites with this option: {}", option,
+                              fmt::join(having, ", ")));
 }
 
 Vlm open_model(Common& common, const Suite& suite) {

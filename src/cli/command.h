@@ -55,6 +55,10 @@ Vlm open_model(const Common& common);
 // The options --data, --images and --rephrase-images.
 void add_suite_files(CLI::App& command, SuiteOptions& suite);
 
+// Refuses options of a command that are given and that none of its suites has. Without a suite,
+// these are all options of suites.
+void check_suite_options(const CLI::App& command, const std::string& suites);
+
 // Opens a model for a suite. For a suite of texts to complete, the chat template is turned off in
 // `common`. Throws emend::Error when the suite has pictures and the model is text-only.
 Vlm open_model(Common& common, const Suite& suite);

@@ -1,5 +1,7 @@
 #include "exports/export.h"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <optional>
 
@@ -82,6 +84,13 @@ void check_export_options(const ExportOptions& options) {
     refuse("--weights-dtype q8_0 is for --to gguf", "use stored, bf16, fp16 or fp32");
   if (!options.pre_tokenizer.empty() && format != "gguf")
     refuse("--gguf-pre is for --to gguf", "leave it out");
+  const bool bounded = options.low_rank.max_error != LowRankOptions().max_error;
+  if ((options.low_rank.rank || bounded) && format != "peft" && format != "gguf-lora")
+    refuse(fmt::format("{} is for --to peft and --to gguf-lora",
+                       options.low_rank.rank ? "--rank" : "--max-error"),
+           "leave it out; a model has the exact changes");
+  if (options.low_rank.rank && bounded)
+    refuse("--rank and --max-error are two ways to choose the rank", "leave one of them out");
 }
 
 ExportResult export_stack(const Vlm& vlm, const PatchStack& stack, const std::string& output,

@@ -64,6 +64,14 @@ std::string format(std::string_view place, std::string_view problem, std::string
 Error::Error(std::string_view place, std::string_view problem, std::string_view hint)
     : std::runtime_error(format(place, problem, hint)) {}
 
+ErrorParts error_parts(const std::string& text) {
+  static constexpr std::string_view kHint = " Hint: ";
+  const auto line = without_places(text);
+  const auto at = line.find(kHint);
+  if (at == std::string::npos) return {line, {}};
+  return {line.substr(0, at), line.substr(at + kHint.size())};
+}
+
 std::string without_places(std::string text) {
   const auto is_name = [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || c == '-'; };
   for (size_t begin = 0; (begin = text.find('[', begin)) != std::string::npos;) {

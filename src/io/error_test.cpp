@@ -12,6 +12,14 @@ TEST(Error, IsOneLineWithPlaceAndHint) {
   EXPECT_STREQ("[io::x] is it? Hint: no", Error("io::x", "is it?", "no").what());
 }
 
+TEST(Error, HasAProblemAndAHint) {
+  const auto parts = error_parts(Error("io::x", "it is wrong", "do this").what());
+  EXPECT_EQ(parts.problem, "it is wrong.");
+  EXPECT_EQ(parts.hint, "do this");
+  EXPECT_EQ(error_parts("out of memory").problem, "out of memory");
+  EXPECT_EQ(error_parts("out of memory").hint, "");
+}
+
 TEST(Error, ShortensLongNames) {
   const std::string name(5000, 'a');
   const std::string said = Error("io::x", "there is no folder '" + name + "' here", "check").what();

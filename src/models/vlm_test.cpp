@@ -143,6 +143,16 @@ TEST_F(VlmTest, ReadsTheSingleProcessorFileOfNewerReleases) {
   EXPECT_THAT(refusal(), HasSubstr("num_query_tokens 5, but the model has 4"));
 }
 
+TEST_F(VlmTest, DefaultsDoNotReplaceMissingSettingsOfPictures) {
+  fs::remove(folder / "preprocessor_config.json");
+  for (const auto& processor :
+       {nlohmann::json{{"num_query_tokens", 4}}, nlohmann::json{{"image_processor", nullptr}}}) {
+    testing::write_text(folder / "processor_config.json", processor.dump());
+    EXPECT_THAT(refusal(), AllOf(HasSubstr("cannot open"), HasSubstr("preprocessor_config.json")))
+        << processor;
+  }
+}
+
 TEST_F(VlmTest, ErrorsNameMissingAndBrokenFiles) {
   for (const char* name :
        {"config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"}) {

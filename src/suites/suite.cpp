@@ -12,13 +12,15 @@
 namespace emend {
 namespace {
 
-SuiteInfo mmedit(const char* name, const char* title) {
-  return {name, title, [name](const SuiteOptions& options) { return open_mmedit(name, options); }};
+SuiteInfo mmedit(const char* name, const char* title,
+                 const std::set<std::string>& options = {"split", "missing-images"}) {
+  return {name, title, [name](const SuiteOptions& given) { return open_mmedit(name, given); },
+          options};
 }
 
 SuiteInfo facts(const char* name, const char* title) {
   return {name, title,
-          [name](const SuiteOptions& options) { return open_counterfact(name, options); }};
+          [name](const SuiteOptions& options) { return open_counterfact(name, options); }, {}};
 }
 
 const SuiteInfo* find_suite(const std::string& name) {
@@ -30,17 +32,18 @@ const SuiteInfo* find_suite(const std::string& name) {
 }  // namespace
 
 const std::vector<SuiteInfo>& suite_infos() {
-  static const std::vector<SuiteInfo> all = {{"scenes", "Scenes", open_scenes},
-                                             mmedit("e-vqa", "E-VQA"),
-                                             mmedit("e-ic", "E-IC"),
-                                             mmedit("vlkeb", "VLKEB"),
-                                             mmedit("photo-vqa", "Photo VQA"),
-                                             mmedit("photo-caption", "Photo captions"),
-                                             mmedit("mmedit-json", "MMEdit JSON"),
-                                             facts("counterfact", "CounterFact"),
-                                             facts("zsre", "zsRE"),
-                                             facts("knowedit", "KnowEdit"),
-                                             facts("mquake", "MQuAKE")};
+  static const std::vector<SuiteInfo> all = {
+      {"scenes", "Scenes", open_scenes, {"split", "form", "probes", "consequences"}},
+      mmedit("e-vqa", "E-VQA"),
+      mmedit("e-ic", "E-IC"),
+      mmedit("vlkeb", "VLKEB"),
+      mmedit("photo-vqa", "Photo VQA"),
+      mmedit("photo-caption", "Photo captions"),
+      mmedit("mmedit-json", "MMEdit JSON", {"missing-images"}),
+      facts("counterfact", "CounterFact"),
+      facts("zsre", "zsRE"),
+      facts("knowedit", "KnowEdit"),
+      facts("mquake", "MQuAKE")};
   return all;
 }
 

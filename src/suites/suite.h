@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ std::unique_ptr<Suite> open_suite(const std::string& name, const SuiteOptions& o
 struct SuiteInfo {
   std::string name, title;
   std::function<std::unique_ptr<Suite>(const SuiteOptions&)> open;
+  // The options of the command line that only some suites have, and this one has: split, form,
+  // probes, consequences, missing-images. Commands refuse the others.
+  std::set<std::string> options = {};
 };
 // All suites. A new suite is added here.
 const std::vector<SuiteInfo>& suite_infos();

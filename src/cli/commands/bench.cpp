@@ -15,6 +15,7 @@
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"
+#include "io/strings/blank.h"
 #include "io/strings/comma_list.h"
 
 namespace emend::cli {
@@ -40,14 +41,19 @@ struct BenchArguments {
 // Removes `base` from the list: the unedited model is always measured.
 std::string without_base(const std::string& list) {
   std::string kept;
-  for (const auto& name : comma_list(list))
+  for (const auto& name : comma_list(list)) {
+    if (is_blank(name))
+      throw Error("cli::bench", fmt::format("--editors '{}' has an empty name", list),
+                  "separate the names by single commas; --editors base measures no editor");
     if (name != "base") kept += (kept.empty() ? "" : ",") + name;
+  }
   return kept;
 }
 
 std::vector<EditorSpec> chosen_editors(const BenchArguments& arguments) {
   std::vector<EditorSpec> editors;
-  auto list = without_base(arguments.editors);
+  // With hyperparameter files, no other editors need to be named.
+  const auto list = arguments.editors.empty() ? "" : without_base(arguments.editors);
   if (!list.empty()) editors = parse_editors(list);
   for (const auto& path : arguments.hparams) {
     auto hparams = read_hparams(path);
@@ -204,6 +210,26 @@ std::unique_ptr<Suite> exam_suite(const BenchArguments& arguments) {
   return open_suite("scenes", options);
 }
 
+// Throws emend::Error if editors failed on every record.
+void report_failed_editors(const RunOutcome& outcome, const std::string& directory) {
+  if (outcome.failed_editors.empty()) return;
+  std::vector<std::string> labels;
+  bool all = true;
+  for (const auto& editor : outcome.results.at("editors")) {
+    labels.push_back(editor.at("label").get<std::string>());
+    if (outcome.failed_editors.count(labels.back())) continue;
+    labels.pop_back();
+    all = false;
+  }
+  const auto parts = error_parts(outcome.failed_editors.at(labels.front()));
+  const auto where = all ? fmt::format("'{}' has the errors of all records", directory)
+                         : fmt::format("the results of the other editors are in '{}'", directory);
+  throw Error("cli::bench",
+              fmt::format("{} failed on every record; first error of {}: {}",
+                          fmt::join(labels, ", "), labels.front(), parts.problem),
+              parts.hint.empty() ? where : parts.hint + "; " + where);
+}
+
 void bench(BenchArguments arguments) {
   // All errors in the arguments are found before the model loads.
   auto editors = chosen_editors(arguments);
@@ -262,10 +288,7 @@ void bench(BenchArguments arguments) {
         directory);
     for (const auto& path : outcome.patches) std::cout << "            " << path << "\n";
   }
-  for (const auto& [label, reason] : outcome.failed_editors)
-    throw Error("cli::bench",
-                fmt::format("{} failed on every record; first error: {}", label, reason),
-                fmt::format("the results of the other editors are in '{}'", directory));
+  report_failed_editors(outcome, directory);
 }
 
 void add_suite_options(CLI::App& command, BenchArguments& arguments) {
@@ -407,7 +430,8 @@ Examples:
       "EasyEdit hyperparameter file that defines an editor; may be given several times");
   add_run_options(*command, *arguments);
   add_cost_options(*command, *arguments);
-  command->callback([arguments, editors] {
+  command->callback([arguments, command, editors] {
+    check_suite_options(*command, arguments->suite);
     if (editors->empty() && !arguments->hparams.empty()) arguments->editors.clear();
     bench(*arguments);
   });

@@ -134,6 +134,9 @@ void export_model(const ExportArguments& arguments) {
   if (arguments.patches.empty() && options.format != "gguf")
     throw Error("cli::export", "--patch is missing", "give the file that `emend edit -o` wrote");
   check_export_options(options);
+  if (!arguments.check && options.format != "hf")
+    throw Error("cli::export", "--no-check is for --to hf; other formats are not checked",
+                "leave it out");
   prepare(arguments.common);
   const auto vlm = open_model(arguments.common);
   const auto stack = open_patches(vlm, arguments.patches);

@@ -111,7 +111,7 @@ Example:
     auto [sub, arguments] = add("merge", "Merge several patches into one");
     sub->add_option("patches", arguments->paths, "patch files in the order of their edits")
         ->required()
-        ->expected(2, 1000000);
+        ->expected(-2);  // at least two
     sub->add_option("-o,--output", arguments->output, "patch file to write")->required();
     sub->footer(R"(
 All patches must have the same editor and the same base model. Each edit may occur only once.

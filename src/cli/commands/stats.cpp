@@ -124,7 +124,6 @@ void stats_in(StatsArguments& arguments, const Suite* suite, CollectMomentsJob j
 }
 
 void stats(StatsArguments arguments) {
-  check_stats_arguments(arguments);
   std::unique_ptr<Suite> suite;
   CollectMomentsJob job;
   if (arguments.text.empty())
@@ -209,7 +208,11 @@ Examples:
   command->add_option("--cache-dir", arguments->store.directory,
                       "folder for features of pictures, which later passes and runs reuse");
   add_protocol_options(*command, arguments->protocol, "protocol of prompts");
-  command->callback([arguments] { stats(*arguments); });
+  command->callback([arguments, command] {
+    check_stats_arguments(*arguments);
+    check_suite_options(*command, arguments->suite);
+    stats(*arguments);
+  });
 }
 
 }  // namespace emend::cli

@@ -106,6 +106,7 @@ void trace_one(const TraceArguments& arguments, const TraceOptions& options) {
   query.subject = arguments.subject;
   query.other_words = arguments.other_words;
   query.question = arguments.text;
+  check_swaps(query, options);
   const auto vlm = open_model(arguments.common);
   const bool wraps = vlm.processor.wraps(query.image.present());
   query.prompt =
@@ -180,7 +181,6 @@ void trace_records(TraceArguments arguments, const TraceOptions& options) {
 }
 
 void run_trace(const TraceArguments& arguments) {
-  check_trace_arguments(arguments);
   const auto options = trace_options(editor_settings(arguments.settings), arguments.common.seed,
                                      arguments.suite.empty());
   if (arguments.suite.empty())
@@ -261,7 +261,8 @@ Examples:
 )" + settings_help());
   add_common(*command, arguments->common);
   add_prompt_options(*command, arguments->prompting);
-  std::vector<CLI::Option*> single;
+  std::vector<CLI::Option*> single = {command->get_option("--template"),
+                                      command->get_option("--bare")};
   single.push_back(command->add_option("--image", arguments->image,
                                        "picture file: JPEG, PNG, WebP, BMP or GIF"));
   single.push_back(
@@ -285,7 +286,11 @@ Examples:
       ->transform(memory_size());
   command->add_option("--cache-dir", arguments->store.directory,
                       "folder for shared activations, which later runs reuse");
-  command->callback([arguments] { run_trace(*arguments); });
+  command->callback([arguments, command] {
+    check_trace_arguments(*arguments);
+    check_suite_options(*command, arguments->suite);
+    run_trace(*arguments);
+  });
 }
 
 }  // namespace emend::cli

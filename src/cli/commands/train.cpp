@@ -300,7 +300,10 @@ Examples:
       ->transform(memory_size());
   command->add_option("--cache-dir", arguments->store.directory,
                       "folder for features of pictures, which later runs reuse");
-  command->callback([arguments] { train(*arguments); });
+  command->callback([arguments, command] {
+    check_suite_options(*command, arguments->suite);
+    train(*arguments);
+  });
 }
 
 }  // namespace emend::cli

@@ -69,7 +69,9 @@ TEST_F(BenchTest, KilledRunsResumeToTheSameResults) {
   std::mt19937_64 random(11);
   for (const std::string mode : {"single", "sequential", "batch"}) {
     SCOPED_TRACE(mode);
-    auto arguments = kSmall + ("--mode " + mode + " --batch-size 2 --judge-at 1,2 -o ");
+    const std::string several = mode == "single" ? "" : " --batch-size 2";
+    const std::string judged = mode == "sequential" ? " --judge-at 1,2" : "";
+    const auto arguments = kSmall + ("--mode " + mode + several + judged + " -o ");
     const auto whole = path("whole-" + mode), broken = path("broken-" + mode);
     ASSERT_EQ(run(arguments + whole), 0) << read_file(path("err"));
     const auto lines = count_lines(whole + "/samples.jsonl");
@@ -300,7 +302,11 @@ TEST_F(BenchTest, FailureOnEveryRecordIsAnErrorAfterOtherResultsAreWritten) {
   EXPECT_EQ(run("--suite mmedit-json --data " + path("rows.json") + " --images " + folder_.path() +
                 " -o " + path("e")),
             1);
-  EXPECT_THAT(read_file(path("err")), AllOf(HasSubstr("every record"), HasSubstr("big.png")));
+  const auto err = read_file(path("err"));
+  EXPECT_THAT(err, AllOf(HasSubstr("base, ft:language, ft:connector failed on every record; first "
+                                   "error of base: "),
+                         HasSubstr("big.png"), HasSubstr("e' has the errors of all records")));
+  EXPECT_EQ(err.find("Hint: "), err.rfind("Hint: ")) << err;
   auto results = read_json(path("e/results.json"));
   EXPECT_EQ(results["editors"][0]["failed"].size(), 1u);
   EXPECT_TRUE(fs::exists(path("e/report.html")));
@@ -341,6 +347,16 @@ TEST_F(BenchTest, RefusesBadArgumentsBeforeTheModelLoads) {
                  "none.jpg");
   expect_refused("--batch-size 0", "--batch-size");
   expect_refused("--judge-at 0", "--judge-at");
+  expect_refused("--batch-size 3", "--batch-size has no effect in single mode");
+  expect_refused("--judge-at 2", "--judge-at has no effect in single mode");
+  expect_refused("--judge-sample 2 --mode batch", "--judge-sample has no effect in batch mode");
+  expect_refused("--editors ,", "an empty name");
+  expect_refused("--editors ft,", "an empty name");
+  expect_refused("--suite mmedit-json --data " + path("rows.json") + " --form caption",
+                 "--form has no effect with --suite mmedit-json");
+  expect_refused("--suite mmedit-json --data " + path("rows.json") + " --split train",
+                 "--split has no effect");
+  expect_refused("--missing-images skip", "--missing-images has no effect with --suite scenes");
   expect_refused("--cache-memory much", "--cache-memory");
   expect_refused("--cache-dir /proc/none", "/proc/none");
   expect_refused("--no-reuse --cache-dir x", "--no-reuse");

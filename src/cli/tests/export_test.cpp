@@ -49,6 +49,13 @@ TEST_F(ExportProgramTest, BadInputIsRefused) {
   expect_refused("export -m {}/other --to hf --patch {}/ft.patch -o {}/none",
                  "belongs to the base model");
   expect_refused(hf + "--patch {}/picture.png -o {}/none", "picture.png");
+  expect_refused(hf + "--patch {}/ft.patch --rank 3 -o {}/none", "--rank is for --to peft");
+  expect_refused(hf + "--patch {}/ft.patch --max-error 0.1 -o {}/none", "--max-error is for");
+  expect_refused("export -m {}/model --to peft --rank 3 --max-error 0.1 --patch {}/ft.patch "
+                 "-o {}/none",
+                 "leave one of them out");
+  expect_refused("export -m {}/model --to peft --no-check --patch {}/ft.patch -o {}/none",
+                 "--no-check is for --to hf");
   expect_refused("export -m {}/model --to peft --max-error 0 --patch {}/ft.patch -o {}/none",
                  "--max-error");
   run_json(

@@ -75,6 +75,7 @@ TEST_F(ProgramTest, ListsAndMergesPatches) {
             run(ask + " --patch {}/first.patch --patch {}/second.patch").out);
   expect_refused("patch remove {}/one.patch x -o {}/left.patch", "no entries");
   expect_refused("patch merge {}/first.patch {}/picture.png -o {}/x.patch", "picture.png");
+  EXPECT_THAT(run("patch merge --help").out, HasSubstr("[OPTIONS] patches...\n"));
   EXPECT_FALSE(std::filesystem::exists(path("left.patch")));
 }
 
@@ -166,6 +167,8 @@ TEST_F(ProgramTest, TrainsAnEditorFromAnEasyEditFile) {
   std::filesystem::remove(path("ke.safetensors"));
   expect_refused(train + "--hparams {}/ke.yaml", "ke.safetensors.state' exists");
   expect_refused(train + "--hparams {}/ke.yaml --resume --restart", "--restart");
+  expect_refused("train -m {}/model --suite zsre --data x.json --consequences 1 -o {}/t",
+                 "--consequences has no effect with --suite zsre");
   EXPECT_EQ(run(train + "--hparams {}/ke.yaml --restart").code, 0);
   for (const char* name : {"c.patch", "ke.safetensors", "ke.safetensors.state"})
     std::filesystem::remove(path(name));
@@ -193,6 +196,7 @@ TEST_F(ProgramTest, BuildsThePromptFromTheQuestion) {
   EXPECT_EQ(chat(""), "USER: <image>\nWhat? ASSISTANT:");
   EXPECT_EQ(chat("--no-chat-template"), "<image>\nQuestion: What? Short answer:");
   expect_refused("ask -m {}/model -p 'What?' --template 'Q:'", "has no {}");
+  expect_refused("ask -m {}/model -p 'What?' --template '{''} and {''}'", "more than once");
 }
 
 TEST_F(ProgramTest, InspectsAModel) {

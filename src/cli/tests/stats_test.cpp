@@ -97,6 +97,8 @@ TEST_F(StatsProgramTest, RefusesBadInput) {
   expect_refused(text + "language --suite scenes -o {}/s", "--suite");
   expect_refused("stats -m {}/model --text {}/picture.png --sites language -o {}/s", "not UTF-8");
   expect_refused("stats -m {}/model --text {}/none.txt --sites language -o {}/s", "none.txt");
+  expect_refused("stats -m {}/model --text {}/lines.txt --split eval --sites language -o {}/s",
+                 "--split has no effect without a suite");
   expect_refused("stats -m {}/model --sites language --suite scenes --samples 0 -o {}/s",
                  "give a number with --samples");
 }

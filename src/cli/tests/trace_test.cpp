@@ -49,11 +49,18 @@ TEST_F(TraceProgramTest, RefusesWrongInput) {
   expect_refused(trace + "--set windows=0" + out, "the setting windows is '0'");
   expect_refused(trace + "--set noise=1" + out, "noise");
   expect_refused(trace + "--set image=swap" + out, "no other picture is given");
+  expect_refused(trace + "--other-image {}/picture.png" + out, "add --set image=swap");
+  expect_refused(trace + "--other-words dog" + out, "no subject");
+  expect_refused(trace + "--subject cat --other-words dog" + out, "add --set text=swap");
   expect_refused(trace + "-o {}/model", "is not empty");
   expect_refused(trace + "-o {}/none/deep", "cannot create the folder");
   expect_refused("trace -m {}/model" + out, "either a question or a suite");
   expect_refused(trace + "--suite scenes" + out, "cannot be used together");
   expect_refused("trace -m {}/model --suite counterfact -o {}/out-trace", "--data");
+  expect_refused(trace + "--limit 3" + out, "--limit has no effect without a suite");
+  expect_refused("trace --suite counterfact --data {}/x.json --probes 2" + out,
+                 "--probes has no effect with --suite counterfact");
+  expect_refused("trace --suite scenes --bare" + out, "cannot be used together");
 }
 
 TEST_F(TraceProgramTest, ChoosesLayers) {

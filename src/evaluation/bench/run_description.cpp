@@ -11,6 +11,22 @@ namespace {
 
 using Mode = RunOptions::Mode;
 
+// Refuses options that the mode would ignore.
+void check_mode_options(const RunOptions& options) {
+  const auto check = [&](bool changed, const char* name, const char* modes) {
+    if (changed)
+      throw Error("evaluation::runner",
+                  fmt::format("{} has no effect in {} mode", name, mode_name(options.mode)),
+                  fmt::format("remove it, or use --mode {}", modes));
+  };
+  if (options.mode == Mode::single)
+    check(options.batch_size.has_value(), "--batch-size", "sequential or batch");
+  if (options.mode == Mode::sequential) return;
+  const RunOptions defaults{};
+  check(options.judge_at != defaults.judge_at, "--judge-at", "sequential");
+  check(options.judge_sample != defaults.judge_sample, "--judge-sample", "sequential");
+}
+
 }  // namespace
 
 std::vector<Candidate> make_candidates(const std::vector<EditorSpec>& editors,
@@ -91,6 +107,7 @@ RunOptions checked_options(const Suite& suite, RunOptions options) {
     throw Error("evaluation::runner",
                 "patches cannot be saved in single mode, because each edit is removed",
                 "use --mode sequential or batch, or make the edit with `emend edit`");
+  check_mode_options(options);
   if (options.shared && options.mode == Mode::sequential)
     throw Error("evaluation::runner",
                 "edits of a sequence depend on each other, so several processes cannot share them",

@@ -218,6 +218,24 @@ TEST_F(RunnerTest, RefusesToSeparateEditsThatBelongTogether) {
   EXPECT_EQ(refused(options("pairs", Mode::sequential)), "no error");
 }
 
+TEST_F(RunnerTest, RefusesOptionsThatTheModeIgnores) {
+  FakeSuite suite(4);
+  const auto refused = [&](RunOptions options) {
+    return error_of([&] { Runner(suite, editors(), std::move(options)); });
+  };
+  auto ignored = options("ignored");
+  ignored.batch_size = 2;
+  EXPECT_THAT(refused(ignored), HasSubstr("--batch-size has no effect in single mode"));
+  for (const auto mode : {Mode::single, Mode::batch}) {
+    ignored = options("ignored", mode);
+    ignored.judge_at = {2};
+    EXPECT_THAT(refused(ignored), HasSubstr("--judge-at has no effect in "));
+    ignored = options("ignored", mode);
+    ignored.judge_sample = 2;
+    EXPECT_THAT(refused(ignored), HasSubstr("--judge-sample has no effect in "));
+  }
+}
+
 TEST_F(RunnerTest, UnreadableRecordDoesNotFailItsBatch) {
   FakeSuite suite(3);
   suite.unreadable = 0;

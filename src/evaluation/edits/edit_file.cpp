@@ -32,14 +32,13 @@ class Entry {
                        "write {\"prompt\": \"...\", \"target\": \"...\"}");
   }
 
-  // Returns the first of these fields that is neither null nor empty; null if there is none.
+  // Returns the first of these fields that is neither null nor blank; null if there is none.
   const json* find(const std::vector<const char*>& names) {
     const json* found = nullptr;
     for (const auto* name : names) {
       read_.insert(name);
       auto at = value_.find(name);
-      if (at == value_.end() || at->is_null() || *at == "" || (at->is_array() && at->empty()))
-        continue;
+      if (at == value_.end() || is_nothing(*at)) continue;
       if (found)
         refuse_edit_file(where_, fmt::format("'{}' repeats another field", name),
                          "remove one of them");
@@ -51,6 +50,11 @@ class Entry {
   std::string text(const std::vector<const char*>& names) {
     const auto* found = find(names);
     return found ? as_text(*found) : std::string();
+  }
+  // An answer can also be a number.
+  std::string answer(const std::vector<const char*>& names) {
+    const auto* found = find(names);
+    return found ? as_text(*found, /*numbers=*/true) : std::string();
   }
   std::vector<std::string> texts(const std::vector<const char*>& names) {
     std::vector<std::string> all;
@@ -76,10 +80,11 @@ class Entry {
                        "names of pictures are relative to the folder of the file");
     return {path, nullptr};
   }
-  std::string as_text(const json& value) const {
+  std::string as_text(const json& value, bool numbers = false) const {
     if (value.is_string()) return value.get<std::string>();
-    if (value.is_number()) return value.dump();
-    if (value.is_array() && value.size() == 1 && !value[0].is_array()) return as_text(value[0]);
+    if (value.is_number() && numbers) return value.dump();
+    if (value.is_array() && value.size() == 1 && !value[0].is_array())
+      return as_text(value[0], numbers);
     refuse_edit_file(where_, fmt::format("'{}' is not a string", name_),
                      "put it in quotation marks");
   }
@@ -93,6 +98,11 @@ class Entry {
   const fs::path& folder() const { return folder_; }
 
  private:
+  static bool is_nothing(const json& value) {
+    return value.is_null() || (value.is_array() && value.empty()) ||
+           (value.is_string() && is_blank(value.get_ref<const std::string&>()));
+  }
+
   const json& value_;
   std::string where_;
   fs::path folder_;
@@ -113,7 +123,7 @@ LocalityQuestion locality_question(const json& value, const std::string& where,
   }
   Entry entry(value, where, folder);
   LocalityQuestion question{entry.picture({"image", "picture"}), entry.text({"prompt", "question"}),
-                            entry.text({"answer"})};
+                            entry.answer({"answer"})};
   if (is_blank(question.prompt))
     refuse_edit_file(where, "a locality question needs a 'prompt'", "write {\"prompt\": \"...\"}");
   if (const auto unread = entry.unread(); !unread.empty())
@@ -130,7 +140,7 @@ std::pair<std::string, std::string> consequence(const json& value, const std::st
     read = question_and_answer(value.get<std::string>(), where + ": follows");
   } else {
     Entry entry(value, where, folder);
-    read = {entry.text({"prompt", "question", "port_q"}), entry.text({"answer", "port_a"})};
+    read = {entry.text({"prompt", "question", "port_q"}), entry.answer({"answer", "port_a"})};
     if (const auto unread = entry.unread(); !unread.empty())
       refuse_edit_file(where,
                        fmt::format("unknown field '{}' in an entry of 'follows'", unread.front()),
@@ -146,17 +156,17 @@ void add_locality(Entry& entry, EditQuestion& edit) {
   for (const auto& one : as_list(entry.find({"locality"})))
     edit.locality.push_back(locality_question(one, entry.where(), entry.folder()));
   const auto text = entry.text({"loc", "locality_prompt"});
-  const auto answer = entry.text({"loc_ans", "locality_ground_truth"});
+  const auto answer = entry.answer({"loc_ans", "locality_ground_truth"});
   if (!text.empty()) edit.locality.push_back({{}, text, answer});
   const auto picture = entry.picture({"m_loc"});
-  const auto about = entry.text({"m_loc_q"}), seen = entry.text({"m_loc_a"});
+  const auto about = entry.text({"m_loc_q"}), seen = entry.answer({"m_loc_a"});
   if (picture.present() && !about.empty()) edit.locality.push_back({picture, about, seen});
 }
 
 EditQuestion read_edit(Entry& entry) {
   EditQuestion edit;
   edit.prompt = entry.text({"prompt", "src"});
-  edit.target = entry.text({"target", "alt", "target_new"});
+  edit.target = entry.answer({"target", "alt", "target_new"});
   if (is_blank(edit.prompt) || is_blank(edit.target))
     refuse_edit_file(
         entry.where(),

@@ -18,8 +18,9 @@ namespace emend {
 //   loc, loc_ans; m_loc, m_loc_q, m_loc_a; locality_prompt, locality_ground_truth
 //                                   a locality question in the format of MMEdit or CounterFact
 //
-// Names of pictures are relative to the folder of the file. A number, or a list with one string, is
-// read as a string.
+// Names of pictures are relative to the folder of the file. A list with one string is read as a
+// string, and answers (target, answer, loc_ans, ...) can be numbers. Blank fields are treated as
+// absent.
 struct EditFile {
   std::vector<EditQuestion> edits;
   std::vector<std::string> ignored;  // unknown fields, without duplicates

@@ -94,6 +94,11 @@ TEST_F(EditFileTest, RefusesInvalidEdits) {
               HasSubstr("c.png' does not exist"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "src": "b", "target": "c"}])"), HasSubstr("'src'"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": {"b": 1}}])"), HasSubstr("is not a string"));
+  EXPECT_THAT(refusal(R"([{"prompt": 5, "target": "b"}])"), HasSubstr("'prompt' is not a string"));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "rephrase": ["c", 5]}])"),
+              HasSubstr("'rephrase' is not a string"));
+  EXPECT_THAT(refusal(R"([{"src": "a", "alt": "b", "loc": [5], "loc_ans": "c"}])"),
+              HasSubstr("'loc' is not a string"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "locality": [{"promt": "c"}]}])"),
               HasSubstr("needs a 'prompt'"));
   EXPECT_THAT(
@@ -102,6 +107,20 @@ TEST_F(EditFileTest, RefusesInvalidEdits) {
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "follows": ["c"]}])"),
               HasSubstr("QUESTION => ANSWER"));
   EXPECT_THAT(refusal("{\"prompt\": \"a\", \"target\": \"b\"}\n{"), HasSubstr("line 2"));
+}
+
+TEST_F(EditFileTest, AnswersCanBeNumbersAndBlankFieldsAreAbsent) {
+  const auto read = read_edit_file(file(R"([
+    {"src": "a", "alt": [7], "rephrase": " ", "loc": "\t", "loc_ans": "d", "subject": "",
+     "m_loc": "b.png", "m_loc_q": " ", "m_loc_a": 3, "follows": [{"prompt": "e", "answer": 8}]},
+    {"src": "a", "prompt": " ", "alt": "b", "loc": "c", "loc_ans": 1994}])"));
+  ASSERT_EQ(read.edits.size(), 2u);
+  EXPECT_EQ(read.edits[0].target, "7");
+  EXPECT_TRUE(read.edits[0].rephrasings.empty());
+  EXPECT_TRUE(read.edits[0].locality.empty());
+  EXPECT_THAT(read.edits[0].consequences, ElementsAre(std::pair("e", "8")));
+  ASSERT_EQ(read.edits[1].locality.size(), 1u);
+  EXPECT_EQ(read.edits[1].locality[0].answer, "1994");
 }
 
 TEST_F(EditFileTest, ReadsLocalityQuestions) {

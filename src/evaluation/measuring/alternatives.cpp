@@ -5,7 +5,7 @@
 
 #include "evaluation/measuring/answer_spans.h"
 #include "evaluation/measuring/probe_batches.h"
-#include "io/error.h"
+#include "models/generation/sampling.h"
 #include "nn/loss.h"
 
 namespace emend {
@@ -39,8 +39,7 @@ double mean_log_probability(const at::Tensor& logits, const std::vector<int64_t>
   const auto mean =
       -answer_loss(logits, at::tensor(answer, at::kLong).to(logits.device())).item<double>();
   if (std::isnan(mean))
-    throw Error("evaluation::measure", "the model's logits are not numbers (NaN)",
-                "remove the last patch, or edit with a lower learning rate");
+    refuse_nan_logits("evaluation::measure");
   return std::max(mean, kLowest);
 }
 

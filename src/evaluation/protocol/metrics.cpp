@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "io/error.h"
+#include "models/generation/sampling.h"
 
 namespace emend {
 namespace {
@@ -18,8 +19,7 @@ namespace {
 at::Tensor checked(const at::Tensor& logits) {
   auto scores = logits.detach().to(at::kFloat);
   if (at::isnan(scores).any().item<bool>())
-    throw Error("evaluation::metrics", "the model's logits are not numbers (NaN)",
-                "remove the last patch, or edit with a lower learning rate");
+    refuse_nan_logits("evaluation::metrics");
   return scores;
 }
 

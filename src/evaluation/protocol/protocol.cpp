@@ -205,6 +205,10 @@ std::string fill_template(const std::string& pattern, const std::string& questio
   if (slot == std::string::npos)
     throw Error("evaluation::protocol", fmt::format("the template '{}' has no {{}}", pattern),
                 "write {} in place of the question: \"Question: {} Short answer:\"");
+  if (pattern.find("{}", slot + 2) != std::string::npos)
+    throw Error("evaluation::protocol",
+                fmt::format("the template '{}' has {{}} more than once", pattern),
+                "write {} once, in place of the question");
   return pattern.substr(0, slot) + question + pattern.substr(slot + 2);
 }
 

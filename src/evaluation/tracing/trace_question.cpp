@@ -4,6 +4,8 @@
 
 #include "evaluation/protocol/metrics.h"
 #include "evaluation/tracing/trace_page.h"
+#include "io/error.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 
@@ -18,8 +20,25 @@ TraceOptions trace_options(nlohmann::json settings, int64_t seed, bool question)
   return options;
 }
 
+void check_swaps(const TraceQuery& query, const TraceOptions& options) {
+  const auto refuse = [](const char* problem, const char* hint) {
+    throw Error("evaluation::trace_question", problem, hint);
+  };
+  if (query.other_image.present() && options.image != "swap")
+    refuse("another picture is given (--other-image), but the picture is not swapped",
+           "add --set image=swap, or leave the other picture out");
+  if (is_blank(query.other_words)) return;
+  if (is_blank(query.subject))
+    refuse("other words are given (--other-words), but no subject that they replace",
+           "name the subject (--subject WORDS), or leave the other words out");
+  if (options.text != "swap")
+    refuse("other words are given (--other-words), but the subject is not swapped",
+           "add --set text=swap, or leave the other words out");
+}
+
 TraceResult trace_question(const Vlm& vlm, const TraceQuery& query, const TraceOptions& options,
                            const TraceContext& context) {
+  check_swaps(query, options);
   auto result = trace(vlm, query, options, context);
   if (!result.answer.empty()) return result;
   GenerationOptions generation;

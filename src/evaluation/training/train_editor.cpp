@@ -11,6 +11,7 @@
 
 #include "io/error.h"
 #include "io/files/path.h"
+#include "io/json/json_difference.h"
 #include "io/log.h"
 #include "io/processes/same_run.h"
 #include "io/progress.h"
@@ -233,6 +234,29 @@ EditExample example_of(const Record& record, const Protocol& protocol, bool own)
   return example;
 }
 
+namespace {
+
+// What must not change when a training is resumed.
+nlohmann::json training_options(const EditorCheckpoint& checkpoint) {
+  nlohmann::json options = {{"settings", checkpoint.settings}};
+  for (const char* name : {"seed", "suite", "protocol"})
+    options[name] = checkpoint.training.value(name, nlohmann::json());
+  return options;
+}
+
+void check_same_training(const EditorCheckpoint& now, const EditorCheckpoint& state,
+                         const std::string& file) {
+  if (const auto difference = first_json_difference(training_options(now), training_options(state)))
+    throw Error("evaluation::train",
+                fmt::format("'{}' was made with other settings: {} was {} and is now {}", file,
+                            difference->field, difference->theirs, difference->ours),
+                fmt::format("resume with the same settings, or start another training from it with "
+                            "--from '{}' and another -o",
+                            file));
+}
+
+}  // namespace
+
 nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const TrainJob& job) {
   check(trainable, job);
   const auto& settings = trainable.training();
@@ -264,12 +288,7 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
   }
   if (job.resume) {
     auto state = load_checkpoint(state_file, file.editor, file.base);
-    if (state.settings != file.settings || state.training.at("seed") != job.seed ||
-        state.training.at("suite") != file.training.at("suite"))
-      throw Error("evaluation::train",
-                  fmt::format("'{}' was made with other settings, another seed or another suite",
-                              state_file),
-                  "resume with the same settings, or start again without --resume");
+    check_same_training(file, state, state_file);
     trainer.load(state.tensors, state_file);
     sums.load(state.training.at("sums"));
     state.training.erase("sums");

@@ -14,6 +14,7 @@
 namespace emend {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Small records of noise. An interrupt can be requested at a record.
@@ -390,7 +391,16 @@ TEST_F(TrainEditorTest, RefusesToResumeWithOtherSettings) {
   auto other = settings();
   other["lr"] = 1e-4;
   EXPECT_THAT(error_of([&] { train(other, job("done.safetensors", true)); }),
-              HasSubstr("other settings"));
+              AllOf(HasSubstr("other settings: settings.lr was "),
+                    HasSubstr(" and is now 0.0001")));
+  auto more = settings();
+  more["steps"] = 1000;
+  EXPECT_THAT(error_of([&] { train(more, job("done.safetensors", true)); }),
+              AllOf(HasSubstr("settings.steps was "), HasSubstr(" and is now 1000"),
+                    HasSubstr("done.safetensors.state'")));
+  auto reseeded = job("done.safetensors", true);
+  reseeded.seed += 1;
+  EXPECT_THAT(error_of([&] { train(settings(), reseeded); }), HasSubstr(": seed was "));
   EXPECT_THAT(error_of([&] { train(settings(), job("never.safetensors", true)); }),
               HasSubstr("never.safetensors.state"));
   auto many = settings();

@@ -379,6 +379,19 @@ TEST(GgufSmolVlm, SaysThatLlamaCppAlwaysMakesTiles) {
   EXPECT_THAT(notes[0], HasSubstr("tiles"));
 }
 
+TEST(GgufSmolVlm, ReadsTheSingleProcessorFileOfNewerReleases) {
+  TemporaryFolder folder;
+  testing::write_tiny_smolvlm(folder.file("base"));
+  const auto old = folder.file("base/preprocessor_config.json");
+  const auto one = folder.file("base/processor_config.json");
+  auto processor = read_json(one);
+  processor["image_processor"] = read_json(old);
+  write_json(one, processor);
+  std::filesystem::remove(old);
+  const auto vlm = load_vlm(folder.file("base"));
+  EXPECT_GT(write_gguf_model(vlm, {}, folder.file("a.gguf")).tensors, 0);
+}
+
 class GgufArchitectures : public ::testing::TestWithParam<testing::TinyModel> {};
 
 TEST_P(GgufArchitectures, ThoseOfLlamaCppAreWritten) {

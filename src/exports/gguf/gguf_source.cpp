@@ -11,6 +11,7 @@
 #include "exports/gguf/gguf_names.h"
 #include "io/error.h"
 #include "models/config/json_fields.h"
+#include "models/prompting/processor.h"
 #include "nn/rotary.h"
 
 namespace emend {
@@ -140,7 +141,7 @@ GgufSource::GgufSource(const std::string& from)
   architecture = decoder_in_llama_cpp(decoder);
   check_language(language, architecture);
   if (has_vision())
-    processor = ImageProcessor::load((fs::path(folder) / "preprocessor_config.json").string());
+    processor = ImageProcessor::load(image_processor_file(folder));
   context = decoder.integer("max_position_embeddings", language.max_positions, 2, kMaxDimension);
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "io/error.h"
 #include "io/json/json.h"
@@ -53,8 +54,18 @@ std::string known_names() {
 }  // namespace
 
 Architecture architecture_of_folder(const std::string& folder) {
-  return architecture_of(
-      read_json_object((std::filesystem::path(folder) / "config.json").string()));
+  const auto path = (std::filesystem::path(folder) / "config.json").string();
+  const auto config = read_json_object(path);
+  try {
+    return architecture_of(config);
+  } catch (const Error& error) {
+    // Parsers do not know the folder: "text_config.vocab_size is" or "config.json.prompt is".
+    const auto parts = error_parts(error.what());
+    const auto file = parts.problem.starts_with("config.json")
+                          ? path.substr(0, path.size() - std::string("config.json").size())
+                          : path + ": ";
+    throw Error("models::config", file + parts.problem, parts.hint);
+  }
 }
 
 Architecture architecture_of(const nlohmann::json& config) {

@@ -29,7 +29,7 @@ struct Architecture {
 // emend::Error if it is not implemented, or if a field is malformed or has a value that is not
 // implemented.
 Architecture architecture_of(const nlohmann::json& config);
-// The same for FOLDER/config.json.
+// The same for FOLDER/config.json, whose path is in errors.
 Architecture architecture_of_folder(const std::string& folder);
 
 }  // namespace emend

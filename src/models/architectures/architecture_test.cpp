@@ -82,5 +82,25 @@ TEST_P(Configs, MutatedFilesAreReadOrRejected) {
   EXPECT_GT(refused, 500);
 }
 
+TEST(Architecture, ErrorsNameTheFile) {
+  const auto good = fixtures::Fixture::open("blip2/postnorm").config;
+  const TemporaryFolder folder;
+  const auto path = folder.file("config.json");
+  const auto refusal = [&](const char* pointer, const nlohmann::json& value) {
+    auto config = good;
+    config[nlohmann::json::json_pointer(pointer)] = value;
+    std::ofstream(path) << config.dump();
+    return error_of([&] { architecture_of_folder(folder.path()); });
+  };
+  EXPECT_EQ(refusal("/architectures/0", good["architectures"][0]), "no error");
+  EXPECT_THAT(refusal("/text_config/vocab_size", -1),
+              ::testing::StartsWith("[models::config] " + path +
+                                    ": text_config.vocab_size is -1. Hint: implemented: "));
+  EXPECT_THAT(refusal("/architectures", "x"),
+              ::testing::StartsWith("[models::config] " + path + ".architectures is \"x\". Hint: "));
+  EXPECT_THAT(refusal("/architectures/0", "Mystery"),
+              ::testing::StartsWith("[models::config] " + path + ": architectures `Mystery`"));
+}
+
 }  // namespace
 }  // namespace emend

@@ -130,7 +130,8 @@ TEST_F(LlavaFolder, StopTokensComeFromTheFolder) {
   write("generation_config.json", {{"eos_token_id", nullptr}});
   EXPECT_THAT(processor().stop_tokens, ElementsAre(2));
   write("generation_config.json", {{"eos_token_id", "</s>"}});
-  EXPECT_THAT(error_of([&] { processor(); }), HasSubstr("generation_config.json.eos_token_id"));
+  EXPECT_THAT(error_of([&] { processor(); }),
+              HasSubstr(folder / "generation_config.json.eos_token_id"));
 }
 
 TEST_F(LlavaFolder, RejectsFilesOfDifferentModels) {

@@ -18,13 +18,14 @@ constexpr double kLargest = 1e9;
 constexpr int64_t kMost = int64_t{1} << 40;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-std::vector<std::vector<int64_t>> token_sequences(const json& object, const char* name) {
+std::vector<std::vector<int64_t>> token_sequences(const json& object, const char* name,
+                                                  const std::string& file) {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return {};
   std::vector<std::vector<int64_t>> all;
   const auto malformed = [&] {
     throw Error("models::generation_config",
-                fmt::format("generation_config.json: {} is not a list of lists of token ids", name),
+                fmt::format("{}: {} is not a list of lists of token ids", file, name),
                 "write it as [[1, 2], [3]]");
   };
   if (!found->is_array()) malformed();
@@ -94,12 +95,12 @@ void forbid_word(const std::vector<int64_t>& ids, const std::vector<int64_t>& wo
 
 }  // namespace
 
-GenerationConfig GenerationConfig::parse(const json& object) {
-  const JsonFields fields("generation_config.json", object);
+GenerationConfig GenerationConfig::parse(const json& object, const std::string& file) {
+  const JsonFields fields(file, object);
   GenerationConfig c;
   c.repetition_penalty = fields.number("repetition_penalty", 1, 1e-9, kLargest);
   c.no_repeat_ngram_size = fields.integer("no_repeat_ngram_size", 0, 0, kMost);
-  c.bad_words_ids = token_sequences(object, "bad_words_ids");
+  c.bad_words_ids = token_sequences(object, "bad_words_ids", file);
   c.suppress_tokens = fields.ids("suppress_tokens");
   c.begin_suppress_tokens = fields.ids("begin_suppress_tokens");
   c.min_length = fields.integer("min_length", 0, 0, kMost);

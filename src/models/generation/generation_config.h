@@ -25,8 +25,9 @@ struct GenerationConfig {
   // do_sample and related settings: they are ignored, because answers are greedy.
   std::vector<std::string> sampling;
 
-  // Throws emend::Error, which names the field, if it is malformed.
-  static GenerationConfig parse(const nlohmann::json& json);
+  // Throws emend::Error, which names the field of `file`, if it is malformed.
+  static GenerationConfig parse(const nlohmann::json& json,
+                                const std::string& file = "generation_config.json");
 
   // Whether any setting changes the choice of tokens.
   bool changes_logits() const;

@@ -7,14 +7,11 @@
 #include "io/error.h"
 
 namespace emend {
-namespace {
-
-[[noreturn]] void not_a_number() {
-  throw Error("models::generate", "the logits of the model contain NaN",
-              "check that interventions and weights are finite");
+void refuse_nan_logits(std::string_view place) {
+  throw Error(place, "the logits of the model are not numbers (NaN)",
+              "a weight of the model or of a patch is not finite: remove the last patch, edit with "
+              "a lower learning rate, or download the model again");
 }
-
-}  // namespace
 
 std::vector<int64_t> choose_greedy(const at::Tensor& logits) {
   const int64_t width = logits.size(1);
@@ -23,7 +20,7 @@ std::vector<int64_t> choose_greedy(const at::Tensor& logits) {
   const auto lowest = at::where(logits == best, ids, at::full_like(ids, width)).amin(1);
   const auto chosen = lowest.to(at::kCPU).contiguous();
   const auto* data = chosen.data_ptr<int64_t>();
-  if (std::find(data, data + chosen.numel(), width) != data + chosen.numel()) not_a_number();
+  if (std::find(data, data + chosen.numel(), width) != data + chosen.numel()) refuse_nan_logits("models::generate");
   return {data, data + chosen.numel()};
 }
 
@@ -36,7 +33,7 @@ int64_t choose_sampled(const at::Tensor& logits, double temperature, double top_
   std::vector<double> p(width);
   double total = 0;
   for (int64_t i = 0; i < width; ++i) total += p[i] = std::exp((logit[i] - best) / temperature);
-  if (!std::isfinite(total) || total <= 0) not_a_number();
+  if (!std::isfinite(total) || total <= 0) refuse_nan_logits("models::generate");
 
   std::vector<int64_t> order(width);
   std::iota(order.begin(), order.end(), int64_t{0});

@@ -4,9 +4,13 @@
 
 #include <cstdint>
 #include <random>
+#include <string_view>
 #include <vector>
 
 namespace emend {
+
+// Throws the error that logits are NaN, at a place of the code.
+[[noreturn]] void refuse_nan_logits(std::string_view place);
 
 // Returns the token with the highest logit of each row; ties go to the lowest id. logits: (B, V),
 // any floating-point dtype. Throws emend::Error if a logit is NaN.

@@ -34,13 +34,14 @@ bool replace_ending(std::string& text, const std::string& ending, const char* by
 
 }  // namespace
 
-BertConfig BertConfig::parse(const nlohmann::json& json) {
-  const JsonFields fields("config", json);
+BertConfig BertConfig::load(const std::string& file) {
+  const auto json = read_json_object(file);
+  const JsonFields fields(file, json);
   BertConfig config;
   config.distilled = json.value("model_type", nlohmann::json()) == "distilbert";
   if (!config.distilled && json.value("model_type", nlohmann::json()) != "bert")
     throw Error("models::config",
-                fmt::format("config.model_type is {}",
+                fmt::format("{}.model_type is {}", file,
                             json.value("model_type", nlohmann::json()).dump().substr(0, 60)),
                 "`bert` and `distilbert` are implemented");
   const auto count = [&](const char* bert, const char* distilled, int64_t absent,
@@ -64,13 +65,11 @@ BertConfig BertConfig::parse(const nlohmann::json& json) {
   }
   if (config.hidden % config.heads != 0)
     throw Error("models::config",
-                fmt::format("the hidden size {} is not a multiple of the number of heads {}",
-                            config.hidden, config.heads),
-                "correct config.json");
+                fmt::format("{}: the hidden size {} is not a multiple of the number of heads {}",
+                            file, config.hidden, config.heads),
+                "correct the file");
   return config;
 }
-
-BertConfig BertConfig::load(const std::string& file) { return parse(read_json_object(file)); }
 
 std::string BertConfig::canonical() const {
   return fmt::format("{} {} {} {} {} {} {} {} {} {:.17g}", distilled ? "distilbert" : "bert",

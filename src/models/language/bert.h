@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -18,8 +17,8 @@ struct BertConfig {
   Activation activation = Activation::gelu;
   double eps = 1e-12;
 
-  // Throws emend::Error if model_type is another one, or a field is not implemented.
-  static BertConfig parse(const nlohmann::json& config);
+  // Reads a config.json. Throws emend::Error, which names the file, if model_type is another one, or
+  // a field is not implemented.
   static BertConfig load(const std::string& file);
   // All fields as text; equal for equivalent configurations.
   std::string canonical() const;

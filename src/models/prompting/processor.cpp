@@ -61,7 +61,7 @@ void warn_of_misplaced(const fs::path& root) {
   if (!path_exists(file)) return;
   auto config = read_json_object(file);
   config.erase("max_length");  // all old files have it, and it is only a limit
-  const auto names = GenerationConfig::parse(config).names();
+  const auto names = GenerationConfig::parse(config, file).names();
   if (!names.empty())
     logger().warn("{} sets {}, which is ignored; move it to generation_config.json", file,
                   fmt::join(names, ", "));
@@ -87,6 +87,19 @@ nlohmann::json image_settings(const std::string& path) {
   return inner != own.end() && inner->is_object() ? nlohmann::json(*inner) : own;
 }
 
+}  // namespace
+
+std::string image_processor_file(const std::string& folder) {
+  const auto images = (fs::path(folder) / "preprocessor_config.json").string();
+  const auto own = (fs::path(folder) / "processor_config.json").string();
+  if (path_exists(images) || !path_exists(own)) return images;
+  const auto settings = read_json_object(own);
+  const auto inner = settings.find("image_processor");
+  return inner != settings.end() && inner->is_object() ? own : images;
+}
+
+namespace {
+
 void check_settings(const std::string& path, const nlohmann::json& own,
                     const std::vector<std::pair<std::string, std::string>>& settings) {
   for (const auto& [name, value] : settings)
@@ -107,9 +120,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
   processor.tokenizer = Tokenizer::load(folder);
   const auto own = (root / "processor_config.json").string();
   if (layout.reads_pictures()) {
-    // Newer releases save one file for the whole processor.
-    const auto images = (root / "preprocessor_config.json").string();
-    const auto& from = !path_exists(images) && path_exists(own) ? own : images;
+    const auto from = image_processor_file(folder);
     processor.image_processor = ImageProcessor::load(from);
     if (!layout.image_settings.empty())
       check_settings(from, image_settings(from), layout.image_settings);
@@ -119,7 +130,7 @@ Processor Processor::load(const std::string& folder, const PromptLayout& layout,
 
   processor.stop_tokens = layout.stop_tokens;
   if (const auto file = root / "generation_config.json"; path_exists(file)) {
-    processor.generation = GenerationConfig::parse(read_json_object(file.string()));
+    processor.generation = GenerationConfig::parse(read_json_object(file.string()), file.string());
     const auto& stops = processor.generation.eos_token_id;
     if (layout.generation_config_stops && !stops.empty()) processor.stop_tokens = stops;
     if (const auto& names = processor.generation.not_implemented; !names.empty())

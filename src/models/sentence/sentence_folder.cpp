@@ -27,7 +27,7 @@ constexpr int64_t kMaxSentenceSize = 1 << 20;
 
 Pooling read_pooling(const std::string& file) {
   const auto config = read_json_object(file);
-  const JsonFields fields("pooling", config);
+  const JsonFields fields(file, config);
   std::vector<std::string> modes;
   for (const auto& [name, value] : config.items()) {
     if (name.starts_with("pooling_mode_")) {
@@ -77,14 +77,14 @@ void read_length(SentenceFolder& made) {
     const auto config = read_json_object(file);
     // An unlimited length is written as 1e30.
     const auto length =
-        JsonFields("tokenizer_config", config)
+        JsonFields(file, config)
             .number("model_max_length", static_cast<double>(kMaxSentenceSize), 1, 1e300);
     made.max_length = static_cast<int64_t>(std::min(length, static_cast<double>(kMaxSentenceSize)));
   }
   for (const char* name : {"sentence_bert_config.json", "sentence_distilbert_config.json"}) {
     if (!is_file(made.file(name))) continue;
     const auto config = read_json_object(made.file(name));
-    const JsonFields fields("sentence_bert_config", config);
+    const JsonFields fields(made.file(name), config);
     made.max_length = std::min(
         made.max_length, fields.integer("max_seq_length", made.max_length, 1, kMaxSentenceSize));
     fields.expect_flag("do_lower_case", false);

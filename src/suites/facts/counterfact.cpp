@@ -86,8 +86,11 @@ class CounterFactSuite : public Suite {
     if (name_ != "counterfact" && fact.form != name_)
       throw Error(kCounterfactPlace,
                   fmt::format("'{}' has the format of {}", fields.where(), fact.form),
-                  fmt::format("use --suite {}, or --suite counterfact, which reads every format",
-                              fact.form));
+                  fact.form == "counterfact"
+                      ? "use --suite counterfact"
+                      : fmt::format("use --suite {}, or --suite counterfact, which reads every "
+                                    "format",
+                                    fact.form));
     if (!fact.filtered.empty()) {
       ++filtered_[fact.filtered];
       return;

@@ -14,6 +14,7 @@ namespace {
 
 using json = nlohmann::json;
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class CounterFactTest : public ::testing::Test {
@@ -208,8 +209,9 @@ TEST_F(CounterFactTest, ReadsMquakeRowsWithOneEdit) {
 
 TEST_F(CounterFactTest, SuitesOfOneFormatRefuseOthers) {
   EXPECT_THAT(error(json::array({flat()}).dump(), "zsre"),
-              AllOf(HasSubstr("row 0"), HasSubstr("--suite counterfact")));
-  EXPECT_THAT(error(json::array({zsre()}).dump(), "knowedit"), HasSubstr("--suite zsre"));
+              AllOf(HasSubstr("row 0"), EndsWith("Hint: use --suite counterfact")));
+  EXPECT_THAT(error(json::array({zsre()}).dump(), "knowedit"),
+              EndsWith("use --suite zsre, or --suite counterfact, which reads every format"));
   EXPECT_EQ(open(json::array({flat(), zsre(), knowedit(), mquake(1)}).dump())->size(), 4u);
 }
 
@@ -227,6 +229,22 @@ TEST_F(CounterFactTest, LeavesOutRowsThatCannotBeEdited) {
   EXPECT_EQ(one->size(), 1u) << "records that are kept";
   EXPECT_EQ(one->metadata()["read"], 2);
   EXPECT_THAT(error(json::array({no_target}).dump()), HasSubstr("no usable records"));
+}
+
+TEST_F(CounterFactTest, BlankTextsAreEmpty) {
+  auto no_target = flat(), no_prompt = zsre(), partial = flat(), listed = released();
+  no_target["target_new"] = json::array({" "});
+  no_prompt["src"] = "  ";
+  partial["rephrase_prompt"] = " ";
+  partial["locality_ground_truth"] = "\t";
+  listed["paraphrase_prompts"] = json::array({" ", "", "Jean speaks"});
+  listed["neighborhood_prompts"] = json::array({"\n"});
+  auto suite = open(json::array({no_target, no_prompt, partial, listed}).dump());
+  ASSERT_EQ(suite->size(), 2u);
+  EXPECT_EQ(suite->metadata()["filtered"], (json{{"empty target_new", 1}, {"empty src", 1}}));
+  EXPECT_EQ(said(suite->record(0)), (Said{"rel|The mother tongue of Jean is|English"}));
+  EXPECT_EQ(said(suite->record(1)),
+            (Said{"rel|The mother tongue of Jean is|English", "gen|Jean speaks|English"}));
 }
 
 TEST_F(CounterFactTest, RefusesUnknownFormats) {

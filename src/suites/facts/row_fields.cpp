@@ -4,6 +4,7 @@
 
 #include "io/error.h"
 #include "io/log.h"
+#include "io/strings/blank.h"
 
 namespace emend {
 namespace {
@@ -34,6 +35,12 @@ void count_unused_in(const json& object, const std::string& path, const std::set
       unused.insert(here.substr(0, 100));
     }
   }
+}
+
+// A text without visible characters is treated as absent.
+std::string text_or_nothing(const json& value) {
+  auto text = value.get<std::string>();
+  return is_blank(text) ? std::string() : text;
 }
 
 constexpr std::string_view kOthers = " (all but the first)";
@@ -84,7 +91,7 @@ std::string RowFields::text(std::string_view name) const {
     refuse(name, fmt::format("is {} instead of text", quoted(value)),
            fmt::format("write it in quotes: \"{}\": \"...\"", name));
   read_->insert(path_of(name));
-  return value.get<std::string>();
+  return text_or_nothing(value);
 }
 
 std::string RowFields::text_or_empty(std::string_view name) const {
@@ -102,14 +109,14 @@ std::vector<std::string> RowFields::texts(std::string_view name) const {
   if (!value->is_array()) wrong();
   for (const auto& one : *value) {
     if (!one.is_string()) wrong();
-    all.push_back(one.get<std::string>());
+    if (auto text = text_or_nothing(one); !text.empty()) all.push_back(std::move(text));
   }
   read_->insert(path_of(name));
   return all;
 }
 
 std::string RowFields::answer_of(const json& value, std::string_view name) const {
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) return text_or_nothing(value);
   if (value.is_number()) return value.dump();
   if (value.is_array() && value.size() == 1 && !value[0].is_array())
     return answer_of(value[0], name);

@@ -22,10 +22,10 @@ class RowFields {
   // Whether the field exists and is not null; whether it is an object.
   bool has(std::string_view name) const;
   bool is_object(std::string_view name) const;
-  // A string, unchanged.
+  // A string, unchanged; empty if it is blank. The same holds for all other texts.
   std::string text(std::string_view name) const;
   std::string text_or_empty(std::string_view name) const;
-  // A list of strings; empty if the field is absent.
+  // A list of strings without those that are blank; empty if the field is absent.
   std::vector<std::string> texts(std::string_view name) const;
   // An answer as a string.
   std::string answer(std::string_view name) const;

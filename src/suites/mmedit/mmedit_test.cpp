@@ -159,6 +159,23 @@ TEST_F(MmeditTest, LeavesOutTheSameRowsAsTheReference) {
   EXPECT_NE(error().find("no usable records"), std::string::npos);
 }
 
+TEST_F(MmeditTest, BlankFieldsAreEmpty) {
+  rows_[0]["src"] = "  ";
+  rows_[1]["alt"] = " \t\n";
+  rows_[2]["alt"] = json::array({" "});
+  rows_[3]["rephrase"] = " ";
+  rows_[4]["image"] = " ";
+  const auto vqa = open();
+  EXPECT_EQ(vqa->size(), 1u);
+  EXPECT_EQ(vqa->metadata().at("filtered"), (json{{"empty src", 1},
+                                                  {"empty alt", 2},
+                                                  {"empty rephrase", 1},
+                                                  {"empty image", 1}}));
+  const auto any = open("mmedit-json");
+  ASSERT_EQ(any->size(), 2u);
+  EXPECT_TRUE(asked(any->record(0), Group::text_generality).empty());
+}
+
 TEST_F(MmeditTest, MmeditJsonMayLackFields) {
   rows_ = json::array({{{"src", "What?"}, {"alt", "this"}, {"image", "val2014/0.jpg"}}});
   rows_.push_back(row(1));

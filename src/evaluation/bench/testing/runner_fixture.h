@@ -68,8 +68,10 @@ class RunnerTest : public ::testing::Test {
     options.directory = path(name);
     options.mode = mode;
     if (mode == RunOptions::Mode::batch) options.batch_size = 2;
-    options.judge_at = {1, 2};
-    options.judge_sample = 2;
+    if (mode == RunOptions::Mode::sequential) {
+      options.judge_at = {1, 2};
+      options.judge_sample = 2;
+    }
     options.protocol.max_new_tokens = 3;
     options.facts = {{"limit", 0}};
     return options;
