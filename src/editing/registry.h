@@ -33,9 +33,6 @@ struct EditorInfo {
   bool collects_demonstrations = false;
   // Whether the editor rewrites prompts, for which EasyEdit judges localities differently.
   bool rewrites_prompts = false;
-  // Settings that have an effect only while an edit is made. Memories of patches that differ in
-  // them become one memory.
-  std::vector<std::string> edit_time_settings = {};
   // Describes the memory of a patch: `certificate`, and entries that are `superseded`.
   std::function<nlohmann::json(const Patch&)> memory_facts = {};
   // Which of the given settings have no effect next to the others, one sentence each; empty: not
@@ -44,6 +41,9 @@ struct EditorInfo {
 
   // Whether the editor edits questions about pictures only.
   bool needs_pictures = false;
+  // Settings that have an effect only while an edit is made. Memories of patches that differ in
+  // them become one memory.
+  std::vector<std::string> edit_time_settings = {};
 
   bool has_setting(const std::string& setting) const;
 };

@@ -231,7 +231,7 @@ void Model::run_stages(Pass& pass, size_t last, const Plan& plan) const {
     if (pass.next + 1 == stages_.size()) pass.unmixed_logits = pass.hidden;
     for (const auto& boundary : plan.boundaries)
       if (boundary.stage == pass.next) boundary.apply(pass);
-    pass.unmixed_logits = {};
+    pass.unmixed_logits.reset();
     // Stored states have this layout, and the bits of kernels depend on it.
     pass.hidden = pass.hidden.contiguous();
   }
