@@ -263,46 +263,6 @@ TEST_F(TrainEditorTest, LedgerKeepsItsKeysWithAndWithoutConsequences) {
   }
 }
 
-TEST_F(TrainEditorTest, LedgerTrainsSeveralKeyNetworks) {
-  auto settings = ledger_settings();
-  settings.update({{"networks", 3}, {"consequences", true}});
-  const auto whole = train(settings, job("three.safetensors"), "ledger");
-  EXPECT_EQ(whole["steps"], 8);
-  const auto base = vlm_->fingerprint();
-  const auto later = load_checkpoint(*folder_ / "three.safetensors.state", "ledger", base).tensors;
-  const auto first = make_trainable_editor("ledger", *vlm_, settings, nullptr)->tensors();
-  for (const char* name : {"key.value.weight", "key.2.value.weight", "key.3.value.weight"})
-    EXPECT_FALSE(at::equal(later.at(name), first.at(name))) << name;
-}
-
-// More networks are added to those of a checkpoint, and none is dropped.
-TEST_F(TrainEditorTest, LedgerKeepsTheKeyNetworksOfACheckpoint) {
-  const auto base = vlm_->fingerprint();
-  auto settings = ledger_settings();
-  train(settings, job("one.safetensors"), "ledger");
-  const auto one = load_checkpoint(*folder_ / "one.safetensors.state", "ledger", base).tensors;
-  settings.update({{"networks", 2}, {"lr", 0.0}});
-  auto next = job("two.safetensors");
-  next.from = *folder_ / "one.safetensors.state";
-  train(settings, next, "ledger");
-  const auto two = load_checkpoint(next.output, "ledger", base).tensors;
-  size_t compared = 0;
-  for (const auto& [name, tensor] : one) {
-    if (!name.starts_with("key.")) continue;
-    EXPECT_TRUE(at::equal(two.at(name), tensor)) << name;
-    EXPECT_EQ(two.at("key.2." + name.substr(4)).sizes(), tensor.sizes()) << name;
-    ++compared;
-  }
-  EXPECT_GT(compared, 10u);
-  EXPECT_FALSE(at::equal(two.at("key.text.0.weight"), two.at("key.2.text.0.weight")));
-
-  auto again = job("one-again.safetensors");
-  again.from = next.output;
-  settings["networks"] = 1;
-  EXPECT_THAT(error_of([&] { train(settings, again, "ledger"); }),
-              HasSubstr("set `networks` to their number"));
-}
-
 TEST_F(TrainEditorTest, FromStartsWithTheNetworksOfACheckpoint) {
   train(settings(), job("first.safetensors"));
   auto earlier = load_checkpoint(*folder_ / "first.safetensors", "mend", vlm_->fingerprint());

@@ -104,8 +104,6 @@ void LedgerConfig::declare(SettingList& list) {
   list.whole("embedding", embedding, 1, 100000, "key size for text and for pictures");
   list.whole("heads", heads, 1, 1000, "attention heads of the key network");
   list.whole("head_width", head_width, 1, 10000, "width of an attention head");
-  list.whole("networks", networks, 1, 100,
-             "number of key networks, whose squared distances are averaged");
   list.flag("consequences", consequences,
             "edits have a second key, for the questions that follow from them");
   list.text("sites", sites, "glob of the layers that learn to read an edit; empty: all");
@@ -123,7 +121,7 @@ LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t
                /*pictures=*/model.reads_pictures(), /*encoder=*/nullptr,
                /*exclude_first=*/shape.exclude_first_token,
                /*tokens=*/shape.text_tokens},
-      keys(key_options(model, shape, seed), shape.networks),
+      keys(key_options(model, shape, seed)),
       counterfactual(counterfactual_sites(model, shape.sites), shape.rank, seed + 1,
                      model.device()),
       calibration(at::zeros({0, width()})) {}
@@ -173,7 +171,7 @@ at::Tensor LedgerState::key_of(const QuestionFeatures& questions, const at::Tens
 }
 
 at::Tensor LedgerState::consequence_key_of(const QuestionFeatures& questions) const {
-  return shape.consequences ? keys.keys(questions, KeyNetworks::Key::consequence) : at::Tensor();
+  return shape.consequences ? keys.keys(questions, KeyNetwork::Key::consequence) : at::Tensor();
 }
 
 LedgerEditor::LedgerEditor(const nlohmann::json& settings)

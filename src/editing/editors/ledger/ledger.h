@@ -8,7 +8,7 @@
 
 #include "editing/editor.h"
 #include "editing/editors/ledger/keys/answer_sketch.h"
-#include "editing/editors/ledger/keys/key_networks.h"
+#include "editing/editors/ledger/keys/key_network.h"
 #include "editing/editors/memory/counterfactual.h"
 #include "editing/settings/settings.h"
 #include "editing/training/named_tensors.h"
@@ -48,15 +48,12 @@ struct LedgerConfig {
   bool exclude_first_token = false;  // from the mean of the hidden states, and from `text_tokens`
   int64_t text_tokens = 0;  // number of last tokens that the key network attends to; 0: none
   int64_t hidden = 192, embedding = 48, heads = 8, head_width = 24;  // see KeyNetwork
-  int64_t networks = 1;       // number of key networks, whose distances are averaged
   bool consequences = false;  // edits have a key for the questions that follow from them
   std::string sites;          // a glob; empty: all layers of the language module
   int64_t rank = 8;
   double answer_weight = 4;  // default of LedgerSettings::answer_weight
   std::string edit_prefix = "New Fact: {prompt}{target}\nPrompt:";
 
-  // The width of the part of a key that has the text.
-  int64_t text_key_width() const { return embedding * networks; }
   void declare(SettingList& list);
 };
 
@@ -66,7 +63,7 @@ struct LedgerState {
 
   LedgerConfig shape;
   FeatureOptions features;
-  KeyNetworks keys;
+  KeyNetwork keys;
   LowRankChange counterfactual;  // how the model reads an edit in front of a question
   at::Tensor calibration;        // (M, width()) float32: keys of unrelated questions
   // (M, kFactWidth): the codes of their facts (fact_codes); undefined if they are not known.

@@ -31,7 +31,7 @@ size_t LedgerRecall::chained_entry(size_t index, const at::Tensor& key) const {
   const auto& entries = scopes_->entries();
   const auto target = trimmed(entries[index]->target);
   const auto text_of = [&](const at::Tensor& of) {
-    return of.narrow(0, 0, state_.shape.text_key_width());
+    return of.narrow(0, 0, state_.shape.embedding);
   };
   auto nearest = settings_.chain_limit;
   auto found = index;

@@ -1,7 +1,5 @@
 #include "editing/editors/ledger/training.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -171,59 +169,39 @@ void TrainableLedger::add_key_losses(EditLosses& losses, const FeaturePool& pool
   const auto edits = static_cast<int64_t>(chosen.size());
   const auto bare = static_cast<size_t>(settings_.texts * static_cast<double>(edits));
   const auto step = pool.step(chosen, number, bare, settings_.crossed, state_->keys);
+  const auto keys =
+      state_->keys.pair_keys(step.text, step.pictures, step.which_text, step.which_picture);
   const auto device = vlm_.model->device();
-  const bool follow = settings_.shape.consequences && step.follows.any().item<bool>();
-  const auto& networks = state_->keys.networks();
-  const auto weight = settings_.key_weight / static_cast<double>(networks.size());
-  const auto share = 1 / static_cast<double>(networks.size());
-  double out = 0;
-  // Each network has a loss of its own, so that their errors stay independent.
-  for (const auto& network : networks) {
-    const auto keys =
-        network.pair_keys(step.text, step.pictures, step.which_text, step.which_picture);
-    const auto [in_scope, out_of_scope] =
-        key_loss(key_distances(keys.slice(0, 0, edits), keys), step.in_scope.to(device),
-                 step.out_of_scope.to(device));
-    losses.total = losses.total + weight * (in_scope + out_of_scope);
-    losses.generality += share * in_scope.item().toDouble();
-    out += share * out_of_scope.item().toDouble();
-    if (!follow) continue;
-    const auto of_edits = network.pair_keys(
+  const auto [in_scope, out_of_scope] =
+      key_loss(key_distances(keys.slice(0, 0, edits), keys), step.in_scope.to(device),
+               step.out_of_scope.to(device));
+  losses.total = losses.total + settings_.key_weight * (in_scope + out_of_scope);
+  if (settings_.shape.consequences && step.follows.any().item<bool>()) {
+    const auto of_edits = state_->keys.pair_keys(
         step.text, step.pictures, {step.which_text.begin(), step.which_text.begin() + edits},
         {step.which_picture.begin(), step.which_picture.begin() + edits},
         KeyNetwork::Key::consequence);
     const auto [follows, others] = key_loss(key_distances(of_edits, keys), step.follows.to(device),
                                             step.does_not_follow.to(device));
-    losses.total = losses.total + weight * (follows + others);
-    losses.ranks += share * follows.item().toDouble();
-    losses.text_locality += share * others.item().toDouble();
+    losses.total = losses.total + settings_.key_weight * (follows + others);
+    losses.ranks += follows.item().toDouble();
+    losses.text_locality += others.item().toDouble();
   }
-  losses.image_locality = out;
+  losses.generality += in_scope.item().toDouble();
+  losses.image_locality = out_of_scope.item().toDouble();
 }
 
 void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,
                            const std::string& file) {
-  std::map<std::string, at::Tensor> reading;
-  for (const auto& [name, tensor] : tensors)
+  std::map<std::string, at::Tensor> reading, keys;
+  for (const auto& [name, tensor] : tensors) {
     if (name.starts_with("counterfactual.")) reading[name] = tensor;
-  copy_tensors(reading, state_->counterfactual.parameters(), "ledger", file);
-  const auto& networks = state_->keys.networks();
-  if (!tensors_of_network(tensors, networks.size()).empty())
-    throw Error("editing::ledger",
-                fmt::format("'{}' has more key networks than this training, which has {}", file,
-                            networks.size()),
-                "set `networks` to their number");
-  // A checkpoint of SERAC has the same counterfactual model, and no key networks.
-  for (size_t i = 0; i < networks.size(); ++i) {
-    auto keys = tensors_of_network(tensors, i);
-    if (!keys.empty()) load_network(networks[i], std::move(keys), file);
+    if (name.starts_with("key.")) keys[name] = tensor;
   }
-}
-
-void TrainableLedger::load_network(const KeyNetwork& network,
-                                   std::map<std::string, at::Tensor> keys,
-                                   const std::string& file) const {
-  const auto own = network.parameters();
+  copy_tensors(reading, state_->counterfactual.parameters(), "ledger", file);
+  // A checkpoint of SERAC has the same counterfactual model, and no key network.
+  if (keys.empty()) return;
+  const auto own = state_->keys.parameters();
   // The networks for consequences may exist on one side only.
   const bool has_consequences = keys.count("key.consequence.text.0.weight") > 0;
   if (!state_->shape.consequences)

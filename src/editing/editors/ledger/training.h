@@ -70,10 +70,7 @@ class TrainableLedger : public TrainableEditor {
   }
 
  private:
-  // Copies the tensors of a key network of a checkpoint. Warns if they have another shape.
-  void load_network(const KeyNetwork& network, std::map<std::string, at::Tensor> keys,
-                    const std::string& file) const;
-  // Adds the losses of the key networks, for examples of a pool.
+  // Adds the losses of the key network, for examples of a pool.
   void add_key_losses(EditLosses& losses, const FeaturePool& pool,
                       const std::vector<size_t>& chosen, int64_t step) const;
 

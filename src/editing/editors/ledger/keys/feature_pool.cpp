@@ -147,7 +147,7 @@ at::Tensor FeaturePool::picture_rows(const std::vector<int64_t>& which) const {
   return rows.empty() ? at::Tensor() : at::stack(rows).to(at::kFloat);
 }
 
-at::Tensor FeaturePool::edit_keys(const std::vector<size_t>& which, const KeyNetworks& keys) const {
+at::Tensor FeaturePool::edit_keys(const std::vector<size_t>& which, const KeyNetwork& keys) const {
   std::vector<int64_t> texts, pictures, which_text, which_picture;
   for (const auto index : which) {
     const auto& example = examples_[index];
@@ -161,7 +161,7 @@ at::Tensor FeaturePool::edit_keys(const std::vector<size_t>& which, const KeyNet
 }
 
 std::vector<size_t> FeaturePool::choose(int64_t step, int64_t seed, int64_t count, int64_t group,
-                                        int64_t candidates, const KeyNetworks& keys) const {
+                                        int64_t candidates, const KeyNetwork& keys) const {
   at::NoGradGuard no_grad;
   auto random = step_random(seed, step);
   const auto wanted = std::min(static_cast<size_t>(count), size());
@@ -191,7 +191,7 @@ std::vector<size_t> FeaturePool::choose(int64_t step, int64_t seed, int64_t coun
 }
 
 PooledStep FeaturePool::step(const std::vector<size_t>& chosen, int64_t number, size_t bare,
-                             int64_t crossed, const KeyNetworks& keys) const {
+                             int64_t crossed, const KeyNetwork& keys) const {
   auto random = step_random(-1, number);
   const auto edits = chosen.size();
   std::vector<Example> examples;

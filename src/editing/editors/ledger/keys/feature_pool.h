@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "editing/editors/ledger/keys/key_networks.h"
+#include "editing/editors/ledger/keys/key_network.h"
 #include "editing/training/edit_example.h"
 #include "models/vlm.h"
 
@@ -39,7 +39,7 @@ class FeaturePool {
   // of `group` is drawn at random, and the others are those of `candidates` random ones whose keys
   // are nearest to its key (edits that are hard to tell apart). group = 1: all are random.
   std::vector<size_t> choose(int64_t step, int64_t seed, int64_t count, int64_t group,
-                             int64_t candidates, const KeyNetworks& keys) const;
+                             int64_t candidates, const KeyNetwork& keys) const;
   // In scope: the texts of an example with its pictures, and those of examples with the same fact.
   // Out of scope: all other pairs of the step. These are, for each example, its unrelated
   // questions; its edit's text with an unrelated picture and without a picture; an unrelated text
@@ -47,7 +47,7 @@ class FeaturePool {
   // nearest to its own and of a random one, with its pictures. The first `bare` examples lose their
   // pictures.
   PooledStep step(const std::vector<size_t>& chosen, int64_t number, size_t bare, int64_t crossed,
-                  const KeyNetworks& keys) const;
+                  const KeyNetwork& keys) const;
 
  private:
   using Pair = std::pair<int64_t, int64_t>;  // a text and a picture, -1: none
@@ -69,7 +69,7 @@ class FeaturePool {
   // The groups of texts of edits, each with a group of texts that follow from such an edit in an
   // example.
   std::set<Pair> consequence_groups() const;
-  at::Tensor edit_keys(const std::vector<size_t>& which, const KeyNetworks& keys) const;
+  at::Tensor edit_keys(const std::vector<size_t>& which, const KeyNetwork& keys) const;
 
   std::vector<Example> examples_;
   std::map<std::string, int64_t> texts_, facts_;

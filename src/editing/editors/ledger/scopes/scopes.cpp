@@ -177,7 +177,7 @@ bool LedgerScopes::edits(const std::string& fact) const {
 }
 
 at::Tensor LedgerScopes::scope_keys(const at::Tensor& all) const {
-  const auto question = all.size(1) - kSketchWidth, text = shape_.text_key_width();
+  const auto question = all.size(1) - kSketchWidth, text = shape_.embedding;
   if (settings_.scope == "text") return all.narrow(1, 0, text);
   if (settings_.scope == "picture") return all.narrow(1, text, question - text);
   if (settings_.answer_weight == 0) return all.narrow(1, 0, question);
