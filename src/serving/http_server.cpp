@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <chrono>
@@ -21,6 +22,7 @@ using nlohmann::json;
 
 constexpr const char* kServerPlace = "serving::http";
 constexpr const char* kJson = "application/json";
+constexpr int kConnectionQueue = 1024;  // connections that wait to be accepted
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
@@ -240,6 +242,7 @@ struct HttpServer::State {
   Engine* engine = nullptr;
   ServerOptions options;
   httplib::Server server;
+  socket_t listener = INVALID_SOCKET;
   int port = 0;
   const int64_t begin = now();
   std::atomic<int64_t> answers = 0, requests = 0;
@@ -256,9 +259,10 @@ HttpServer::HttpServer(ServerOptions options)
         "set a token (--token-file), or use --host 127.0.0.1");
   // Without SO_REUSEPORT, which is the library's default, so that no other program can take a share
   // of the connections.
-  server.set_socket_options([](socket_t socket) {
+  server.set_socket_options([state = state_.get()](socket_t socket) {
     const int yes = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    state->listener = socket;
   });
   server.set_payload_max_length(served.max_body_bytes);
   server.set_read_timeout(30);
@@ -274,6 +278,8 @@ HttpServer::HttpServer(ServerOptions options)
     throw Error(kServerPlace,
                 fmt::format("port {} of '{}' cannot be used", served.port, served.host),
                 "another program may use it; choose another --port");
+  // The library, which is compiled separately, lets 5 connections wait; the system resets others.
+  ::listen(state_->listener, kConnectionQueue);
 }
 
 HttpServer::~HttpServer() = default;
