@@ -25,6 +25,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A connection on which a test sends any bytes. Nothing takes longer than ten seconds.
 class RawConnection {
@@ -44,15 +45,17 @@ class RawConnection {
   ~RawConnection() { ::close(socket_); }
 
   bool connected() const { return connected_; }
-  // Sends a request and returns the first bytes of the answer.
+  // Sends requests and returns what the server answers until it closes the connection.
   std::string answer(const std::string& request) const {
     if (::send(socket_, request.data(), request.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request.size()))
       return "the request cannot be sent";
-    std::string answer(4096, '\0');
-    const auto size = ::recv(socket_, answer.data(), answer.size(), 0);
-    answer.resize(static_cast<size_t>(std::max<ssize_t>(0, size)));
-    return answer;
+    std::string answer, part(4096, '\0');
+    for (;;) {
+      const auto size = ::recv(socket_, part.data(), part.size(), 0);
+      if (size <= 0) return answer;
+      answer.append(part, 0, static_cast<size_t>(size));
+    }
   }
 
  private:
@@ -258,12 +261,20 @@ TEST_F(HttpServerTest, BadRequestsNameTheField) {
 
 // Such a request is answered at once, not after the time limit of the body.
 TEST_F(HttpServerTest, ABodyNeedsALength) {
-  for (const std::string method : {"POST", "PUT"}) {
-    const RawConnection connection(server_->port());
-    const auto answer =
-        connection.answer(method + " /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 411"));
-  }
+  const std::string begin = " /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n";
+  // After the error, the bytes that follow are not taken for a request.
+  const std::string next = "\r\nGET /health HTTP/1.1\r\n\r\n";
+  const auto expect_refused_length = [&](const std::string& request, const std::string& status) {
+    const auto answer = RawConnection(server_->port()).answer(request + next);
+    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 " + status)) << request;
+    EXPECT_THAT(answer, HasSubstr("invalid_request_error")) << request;
+    EXPECT_THAT(answer, Not(HasSubstr("200 OK"))) << request;
+  };
+  for (const std::string method : {"POST", "PUT"}) expect_refused_length(method + begin, "411");
+  for (const std::string length : {"-5", "5 6", "1e3", "5\r\nContent-Length: 6"})
+    expect_refused_length("POST" + begin + "Content-Length: " + length + "\r\n", "400");
+  expect_refused_length("POST" + begin + "Content-Length: 99999999999999999999\r\n", "413");
+  expect_refused_length("DELETE" + begin + "Content-Length: -5\r\n", "400");
 }
 
 // Clients that connect before the server accepts them wait and are not refused.
