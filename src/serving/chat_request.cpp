@@ -47,6 +47,30 @@ void check_chat_fields(const json& body) {
   }
 }
 
+// Fields of messages that have no effect on the answer: a client can send an answer back as it was.
+const std::set<std::string> kMessageFields = {"role", "content", "name", "refusal", "annotations"};
+
+// Throws if an object within the body has other fields. Null, [] and {} are the same as an absent
+// field, because clients send them for features that they do not use.
+void check_inner_fields(const json& object, const std::set<std::string>& known,
+                        const std::string& where) {
+  for (const auto& [name, value] : object.items())
+    if (!known.count(name) && !value.empty())
+      refuse_request(fmt::format("{}.{}", where, name.substr(0, 100)),
+                     fmt::format("the field '{}' is not supported", name.substr(0, 100)));
+}
+
+int64_t new_tokens_limit(const json& body, const ChatLimits& limits) {
+  const auto most = limits.max_new_tokens;
+  const auto otherwise = std::min(limits.default_new_tokens, most);
+  // The second name is the newer one.
+  const auto first = whole_field(body, "max_tokens", otherwise, 1, most);
+  const auto second = whole_field(body, "max_completion_tokens", first, 1, most);
+  if (first != second && body.contains("max_tokens") && !body["max_tokens"].is_null())
+    refuse_request("max_tokens", "'max_tokens' and 'max_completion_tokens' must be equal");
+  return second;
+}
+
 std::vector<std::string> stop_texts(const json& body) {
   if (!body.contains("stop") || body["stop"].is_null()) return {};
   const auto& value = body["stop"];
@@ -67,6 +91,7 @@ Image image_of(const json& part, const std::string& where) {
                    : object.is_object() && object.contains("url") ? object["url"]
                                                                   : json();
   if (!url.is_string()) refuse_request(where, "'image_url' must have a 'url'");
+  if (object.is_object()) check_inner_fields(object, {"url", "detail"}, where + ".image_url");
   return picture_from_url(url.get_ref<const std::string&>(), where).image;
 }
 
@@ -86,6 +111,7 @@ void read_part(const json& part, const std::string& where, int64_t most, ChatMes
   const auto type = part.is_object() && part.contains("type") && part["type"].is_string()
                         ? part["type"].get<std::string>()
                         : std::string();
+  if (type == "text" || type == "image_url") check_inner_fields(part, {"type", type}, where);
   if (type == "text" && part.contains("text") && part["text"].is_string()) {
     message.parts.emplace_back(part["text"].get<std::string>());
     return;
@@ -116,6 +142,7 @@ Conversation read_messages(const json& body, const ChatLimits& limits, int64_t m
     if (message.role == "developer") message.role = "system";
     if (message.role != "system" && message.role != "user" && message.role != "assistant")
       refuse_request(where + ".role", "the role must be 'system', 'user' or 'assistant'");
+    check_inner_fields(object, kMessageFields, where);
     const auto content = object.contains("content") ? object["content"] : json();
     if (content.is_string())
       message.parts.emplace_back(content.get<std::string>());
@@ -175,13 +202,15 @@ ChatRequest parse_chat_request(const json& body, const Vlm& vlm,
   request.model = body["model"].get<std::string>();
   request.stop = stop_texts(body);
   request.stream = flag_field(body, "stream");
-  if (body.contains("stream_options") && body["stream_options"].is_object())
-    request.include_usage = flag_field(body["stream_options"], "include_usage");
+  if (body.contains("stream_options") && !body["stream_options"].is_null()) {
+    const auto& stream_options = body["stream_options"];
+    if (!stream_options.is_object())
+      refuse_request("stream_options", "'stream_options' must be an object");
+    check_inner_fields(stream_options, {"include_usage", "include_obfuscation"}, "stream_options");
+    request.include_usage = flag_field(stream_options, "include_usage");
+  }
   auto& generation = request.generation;
-  const auto most = limits.max_new_tokens;
-  generation.max_new_tokens = whole_field(
-      body, "max_completion_tokens",
-      whole_field(body, "max_tokens", std::min(limits.default_new_tokens, most), 1, most), 1, most);
+  generation.max_new_tokens = new_tokens_limit(body, limits);
   generation.temperature = number_field(body, "temperature", 0, 0, 2);
   generation.top_p = number_field(body, "top_p", 1, 1e-6, 1);
   generation.seed = static_cast<uint64_t>(whole_field(body, "seed", 0, INT64_MIN, INT64_MAX));

@@ -41,6 +41,15 @@ class ChatRequestTest : public ::testing::Test {
       return error.what();
     }
   }
+  // The field that an error names.
+  std::string error_field(const json& body) const {
+    try {
+      parse(body);
+      return "no error";
+    } catch (const ApiError& error) {
+      return error.param;
+    }
+  }
 
   TemporaryFolder folder_;
   Vlm vlm_;
@@ -88,6 +97,13 @@ TEST_F(ChatRequestTest, ConversationsHaveSeveralPictures) {
   EXPECT_EQ(query.more_images[1].rgb, testing::noise_image(1)->rgb);
   EXPECT_EQ(generate(vlm_, {query}, {}, {.max_new_tokens = 2}).size(), 1u);
 
+  auto& picture_url = body["messages"][2]["content"][0]["image_url"];
+  picture_url["detail"] = "low";  // no effect
+  EXPECT_EQ(parse(body).query.text, query.text);
+  picture_url["size"] = 3;
+  EXPECT_EQ(error_field(body), "messages[2].content[0].image_url.size");
+  picture_url.erase("size");
+
   json many = json::array();
   for (int i = 0; i < 17; ++i) many.push_back(picture(1));
   EXPECT_THAT(refusal(json::array({{{"role", "user"}, {"content", many}}})),
@@ -117,7 +133,7 @@ TEST_F(ChatRequestTest, GenerationSettingsHaveTheNamesOfOpenAI) {
   body.update({{"temperature", 0.5},
                {"top_p", 0.9},
                {"seed", 7},
-               {"max_tokens", 5},
+               {"max_tokens", 3},
                {"max_completion_tokens", 3},
                {"stop", "END"},
                {"stream", true},
@@ -130,9 +146,42 @@ TEST_F(ChatRequestTest, GenerationSettingsHaveTheNamesOfOpenAI) {
   EXPECT_EQ(request.generation.temperature, 0.5);
   EXPECT_EQ(request.generation.top_p, 0.9);
   EXPECT_EQ(request.generation.seed, 7u);
-  EXPECT_EQ(request.generation.max_new_tokens, 3);  // the newer name
+  EXPECT_EQ(request.generation.max_new_tokens, 3);
   EXPECT_EQ(request.stop, std::vector<std::string>{"END"});
   EXPECT_TRUE(request.stream && request.include_usage);
+  body["max_tokens"] = nullptr;
+  EXPECT_EQ(parse(body).generation.max_new_tokens, 3);
+  body["max_tokens"] = 5;
+  EXPECT_EQ(error_field(body), "max_tokens");
+  body["max_tokens"] = 3;
+  body["stream_options"]["speed"] = 1;
+  EXPECT_EQ(error_field(body), "stream_options.speed");
+  body["stream_options"] = "usage";
+  EXPECT_EQ(error_field(body), "stream_options");
+}
+
+TEST_F(ChatRequestTest, UnknownFieldsOfMessagesAreRefused) {
+  // An answer that a client sends back, with the fields of OpenAI's library.
+  auto earlier = message("assistant", "A cat.");
+  earlier.update({{"name", "emend"},
+                  {"refusal", nullptr},
+                  {"annotations", json::array()},
+                  {"audio", nullptr},
+                  {"function_call", nullptr},
+                  {"tool_calls", json::array()}});
+  json body = {{"model", "base"}};
+  body["messages"] =
+      json::array({message("user", "Who?"), earlier, message("user", "Where?")});
+  EXPECT_EQ(parse(body).query.text, "user: Who?\nassistant: A cat.\nuser: Where?\nassistant:");
+  auto& last = body["messages"][2];
+  last["mystery"] = 1;
+  EXPECT_EQ(error_field(body), "messages[2].mystery");
+  last.erase("mystery");
+  last["tool_calls"] = "all";
+  EXPECT_EQ(error_field(body), "messages[2].tool_calls");
+  last.erase("tool_calls");
+  last["content"] = json::array({{{"type", "text"}, {"text", "Where?"}, {"mystery", 1}}});
+  EXPECT_EQ(error_field(body), "messages[2].content[0].mystery");
 }
 
 }  // namespace

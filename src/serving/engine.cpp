@@ -51,7 +51,10 @@ struct Engine::Job {
     return !stream.stopped() && answer.completion_tokens < limit;
   }
   void fail(int status, const std::string& message) {
-    if (!error) error = ApiError(status, status == 499 ? "cancelled" : "server_error", message);
+    fail(ApiError(status, status == 499 ? "cancelled" : "server_error", message));
+  }
+  void fail(const ApiError& reason) {
+    if (!error) error = reason;
   }
 
   ChatRequest request;
@@ -241,9 +244,10 @@ void Engine::serve(const Jobs& jobs) {
   try {
     run(jobs);
   } catch (const ApiError& error) {
-    for (auto& job : jobs) job->fail(error.status, error.what());
+    for (auto& job : jobs) job->fail(error);
   } catch (const Error& error) {
-    for (auto& job : jobs) job->fail(400, without_places(error.what()));
+    logger().error("the model failed: {}", error.what());
+    for (auto& job : jobs) job->fail(500, without_places(error.what()));
   } catch (const std::exception& error) {
     logger().error("the model failed: {}", error.what());
     for (auto& job : jobs) job->fail(500, "the model failed; the server's log has the reason");
@@ -260,10 +264,13 @@ void Engine::run(const Jobs& jobs) {
   }
   const auto interventions = jobs.front()->stack->interventions(vlm_, &store_);
   Batch batch;
+  Pass pass;
   try {
     batch = request_batch(vlm_, queries, interventions);
-  } catch (const Error&) {
-    if (jobs.size() == 1) throw;
+    pass = forward_until(vlm_, batch, vlm_.model->first_stage(Module::language), interventions,
+                         &store_, PadSide::left);
+  } catch (const Error& error) {  // such as a prompt that is too long
+    if (jobs.size() == 1) refuse_request("messages", without_places(error.what()));
     for (const auto& job : jobs) serve({job});  // a bad prompt does not fail the other requests
     return;
   }
@@ -272,10 +279,8 @@ void Engine::run(const Jobs& jobs) {
   options.on_tokens = [&](int64_t row, const std::vector<int64_t>& tokens) {
     return jobs[static_cast<size_t>(row)]->advance(vlm_.processor, tokens, false);
   };
-  const auto pass = forward_until(vlm_, batch, vlm_.model->first_stage(Module::language),
-                                  interventions, &store_, PadSide::left);
-  const auto rows = generate_rows(*vlm_.model, pass, vlm_.processor.stop_tokens, interventions,
-                                  with_folder_settings(options, vlm_, batch));
+  const auto rows = generate_rows(*vlm_.model, std::move(pass), vlm_.processor.stop_tokens,
+                                  interventions, with_folder_settings(options, vlm_, batch));
   for (size_t i = 0; i < jobs.size(); ++i) {
     auto& job = *jobs[i];
     job.advance(vlm_.processor, rows[i].tokens, true);

@@ -48,8 +48,9 @@ class Engine {
   // Receives the next piece of the answer. Called on the engine's thread; false cancels the
   // request.
   using OnText = std::function<bool(const std::string& piece)>;
-  // Waits for the answer. Throws ApiError: 404 for an unknown model, 503 if too many requests wait
-  // or the engine stops, 504 after the timeout, 499 if it was cancelled, 500 if the model fails.
+  // Waits for the answer. Throws ApiError: 404 for an unknown model, 400 for a prompt that the model
+  // cannot read, 503 if too many requests wait or the engine stops, 504 after the timeout, 499 if
+  // it was cancelled, 500 if the model fails.
   ChatAnswer answer(ChatRequest request, const OnText& on_text = {});
   EngineCounts counts() const;
 

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "io/error.h"
@@ -21,6 +23,11 @@ using nlohmann::json;
 
 constexpr const char* kServerPlace = "serving::http";
 constexpr const char* kJson = "application/json";
+constexpr const char* kTooLarge = "the body is too large";
+constexpr int kConnectionQueue = 1024;  // connections that wait to be accepted
+// A client that sends nothing for this time in the middle of a request is disconnected, because its
+// connection occupies a thread. In seconds.
+constexpr time_t kReadTimeout = 5;
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
@@ -58,6 +65,38 @@ std::string token_cookie(const httplib::Request& request) {
   if (begin == std::string::npos) return {};
   const auto value = begin + name.size();
   return cookies.substr(value, cookies.find(';', value) - value);
+}
+
+// What is wrong with the length of the request's body; none: nothing. The library would wait for
+// bytes that a client does not send.
+std::optional<ApiError> body_length_error(const httplib::Request& request) {
+  const char* type = "invalid_request_error";
+  const bool needs_body =
+      request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (!request.has_header("Content-Length")) {
+    if (!needs_body || request.has_header("Transfer-Encoding")) return {};
+    return ApiError(411, type, "the header Content-Length is missing");
+  }
+  constexpr size_t kMostDigits = 18;  // of a number that the library reads
+  const auto length = request.get_header_value("Content-Length");
+  if (request.get_header_value_count("Content-Length") > 1 || length.empty() ||
+      length.find_first_not_of("0123456789") != std::string::npos)
+    return ApiError(400, type, "the header Content-Length must be one whole number");
+  if (length.size() > kMostDigits) return ApiError(413, type, kTooLarge);
+  return {};
+}
+
+// Answers with an error and closes the connection, so that a body that was not read is not taken
+// for the next request.
+void refuse_unread(httplib::Response& response, const ApiError& error) {
+  response.status = error.status;
+  response.set_header("Connection", "close");
+  const auto text = json_text(error.json());
+  response.set_content_provider(text.size(), kJson,
+                                [text](size_t, size_t, httplib::DataSink& sink) {
+                                  sink.write(text.data(), text.size());
+                                  return false;  // closes the connection
+                                });
 }
 
 int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
@@ -206,23 +245,18 @@ struct HttpServer::State {
     routes.post("/v1/chat/completions",
                 [this](const auto& request, auto& response) { complete(request, response); });
     if (add_routes) add_routes(routes);
-    // The library would wait for the end of the connection.
     server.set_pre_routing_handler([](const httplib::Request& request,
                                       httplib::Response& response) {
-      const bool has_body =
-          request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
-      if (!has_body || request.has_header("Content-Length") ||
-          request.has_header("Transfer-Encoding"))
-        return httplib::Server::HandlerResponse::Unhandled;
-      send_error(response,
-                 ApiError(411, "invalid_request_error", "the header Content-Length is missing"));
+      const auto error = body_length_error(request);
+      if (!error) return httplib::Server::HandlerResponse::Unhandled;
+      refuse_unread(response, *error);
       return httplib::Server::HandlerResponse::Handled;
     });
     // For statuses that the library sets itself: no route, a body that is too large, ...
     server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-      if (!response.body.empty()) return;
+      if (!response.body.empty() || response.has_header("Connection")) return;
       const auto message =
-          response.status == 413 ? std::string("the body is too large")
+          response.status == 413 ? std::string(kTooLarge)
           : response.status == 404
               ? fmt::format("there is no {} {}", request.method, request.path.substr(0, 200))
               : fmt::format("the request is malformed ({})", response.status);
@@ -240,6 +274,7 @@ struct HttpServer::State {
   Engine* engine = nullptr;
   ServerOptions options;
   httplib::Server server;
+  socket_t listener = INVALID_SOCKET;
   int port = 0;
   const int64_t begin = now();
   std::atomic<int64_t> answers = 0, requests = 0;
@@ -256,12 +291,13 @@ HttpServer::HttpServer(ServerOptions options)
         "set a token (--token-file), or use --host 127.0.0.1");
   // Without SO_REUSEPORT, which is the library's default, so that no other program can take a share
   // of the connections.
-  server.set_socket_options([](socket_t socket) {
+  server.set_socket_options([state = state_.get()](socket_t socket) {
     const int yes = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    state->listener = socket;
   });
   server.set_payload_max_length(served.max_body_bytes);
-  server.set_read_timeout(30);
+  server.set_read_timeout(kReadTimeout);
   server.set_write_timeout(30);
   server.set_keep_alive_max_count(100);
   server.new_task_queue = [count = served.connections] {
@@ -274,6 +310,8 @@ HttpServer::HttpServer(ServerOptions options)
     throw Error(kServerPlace,
                 fmt::format("port {} of '{}' cannot be used", served.port, served.host),
                 "another program may use it; choose another --port");
+  // The library, which is compiled separately, lets 5 connections wait; the system resets others.
+  ::listen(state_->listener, kConnectionQueue);
 }
 
 HttpServer::~HttpServer() = default;

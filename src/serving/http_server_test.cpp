@@ -25,6 +25,43 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A connection on which a test sends any bytes. Nothing takes longer than ten seconds.
+class RawConnection {
+ public:
+  explicit RawConnection(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const timeval limit{10, 0};
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
+      ::setsockopt(socket_, SOL_SOCKET, option, &limit, sizeof limit);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  RawConnection(const RawConnection&) = delete;
+  RawConnection& operator=(const RawConnection&) = delete;
+  ~RawConnection() { ::close(socket_); }
+
+  bool connected() const { return connected_; }
+  // Sends requests and returns what the server answers until it closes the connection.
+  std::string answer(const std::string& request) const {
+    if (::send(socket_, request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size()))
+      return "the request cannot be sent";
+    std::string answer, part(4096, '\0');
+    for (;;) {
+      const auto size = ::recv(socket_, part.data(), part.size(), 0);
+      if (size <= 0) return answer;
+      answer.append(part, 0, static_cast<size_t>(size));
+    }
+  }
+
+ private:
+  int socket_;
+  bool connected_ = false;
+};
 
 // A server of the bundled architecture with a patch that changes the output layer.
 class HttpServerTest : public ::testing::Test {
@@ -224,23 +261,31 @@ TEST_F(HttpServerTest, BadRequestsNameTheField) {
 
 // Such a request is answered at once, not after the time limit of the body.
 TEST_F(HttpServerTest, ABodyNeedsALength) {
-  for (const std::string method : {"POST", "PUT"}) {
-    const auto socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(server_->port()));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    const timeval limit{10, 0};
-    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    const auto request = method + " /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    ASSERT_EQ(::send(socket, request.data(), request.size(), 0),
-              static_cast<ssize_t>(request.size()));
-    std::string answer(4096, '\0');
-    answer.resize(
-        static_cast<size_t>(std::max<ssize_t>(0, ::recv(socket, answer.data(), answer.size(), 0))));
-    ::close(socket);
-    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 411"));
+  const std::string begin = " /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n";
+  // After the error, the bytes that follow are not taken for a request.
+  const std::string next = "\r\nGET /health HTTP/1.1\r\n\r\n";
+  const auto expect_refused_length = [&](const std::string& request, const std::string& status) {
+    const auto answer = RawConnection(server_->port()).answer(request + next);
+    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 " + status)) << request;
+    EXPECT_THAT(answer, HasSubstr("invalid_request_error")) << request;
+    EXPECT_THAT(answer, Not(HasSubstr("200 OK"))) << request;
+  };
+  for (const std::string method : {"POST", "PUT"}) expect_refused_length(method + begin, "411");
+  for (const std::string length : {"-5", "5 6", "1e3", "5\r\nContent-Length: 6"})
+    expect_refused_length("POST" + begin + "Content-Length: " + length + "\r\n", "400");
+  expect_refused_length("POST" + begin + "Content-Length: 99999999999999999999\r\n", "413");
+  expect_refused_length("DELETE" + begin + "Content-Length: -5\r\n", "400");
+}
+
+// Clients that connect before the server accepts them wait and are not refused.
+TEST_F(HttpServerTest, ManyConnectionsWait) {
+  ServerOptions served;
+  served.port = 0;
+  const HttpServer server(served);
+  std::vector<std::unique_ptr<RawConnection>> connections;
+  for (int i = 0; i < 100; ++i) {
+    connections.push_back(std::make_unique<RawConnection>(server.port()));
+    ASSERT_TRUE(connections.back()->connected()) << i;
   }
 }
 
