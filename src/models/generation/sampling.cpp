@@ -20,7 +20,8 @@ std::vector<int64_t> choose_greedy(const at::Tensor& logits) {
   const auto lowest = at::where(logits == best, ids, at::full_like(ids, width)).amin(1);
   const auto chosen = lowest.to(at::kCPU).contiguous();
   const auto* data = chosen.data_ptr<int64_t>();
-  if (std::find(data, data + chosen.numel(), width) != data + chosen.numel()) refuse_nan_logits("models::generate");
+  if (std::find(data, data + chosen.numel(), width) != data + chosen.numel())
+    refuse_nan_logits("models::generate");
   return {data, data + chosen.numel()};
 }
 

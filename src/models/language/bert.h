@@ -17,8 +17,8 @@ struct BertConfig {
   Activation activation = Activation::gelu;
   double eps = 1e-12;
 
-  // Reads a config.json. Throws emend::Error, which names the file, if model_type is another one, or
-  // a field is not implemented.
+  // Reads a config.json. Throws emend::Error, which names the file, if model_type is another one,
+  // or a field is not implemented.
   static BertConfig load(const std::string& file);
   // All fields as text; equal for equivalent configurations.
   std::string canonical() const;

@@ -35,9 +35,9 @@ struct RowPicture {
   const Tiles* tiles;
 };
 
-// The file of a model's folder that has the settings of the image processor. Newer releases save one
-// file for the whole processor, processor_config.json; the settings of pictures can be in it, under
-// the key image_processor. Returns the path of preprocessor_config.json if neither file has them.
+// The file of a model's folder that has the settings of the image processor. Newer releases save
+// one file for the whole processor, processor_config.json, which can have these settings under the
+// key image_processor. Returns the path of preprocessor_config.json if neither file has them.
 std::string image_processor_file(const std::string& folder);
 
 // The processor of a model: preprocesses pictures, and converts text to rows in the model's prompt
