@@ -21,6 +21,10 @@ void ModelNames::check_name(const std::string& name) {
   if (!is_plain_name(name))
     throw Error("serving::models", fmt::format("'{}' is not a name for a patch", name),
                 "use letters, digits, '-', '_' and '.': --patch NAME=FILE");
+  if (name == kBaseName)
+    throw Error("serving::models",
+                "a patch cannot have the name 'base', which is the unedited model",
+                "give it another name: --patch NAME=FILE");
 }
 
 void ModelNames::refuse_duplicate(const std::string& name) {
@@ -72,16 +76,23 @@ std::shared_ptr<const PatchStack> ModelNames::find(const std::string& model) {
       (model.size() > kBaseName.size() && model[kBaseName.size()] != '+'))
     unknown(fmt::format("there is no model '{}'", model.substr(0, 200)));
   auto stack = std::make_shared<PatchStack>();
+  std::map<std::string, std::string> names;  // of the patches in the stack, by their ids
   for (size_t begin = kBaseName.size(); begin < model.size();) {
     const auto end = std::min(model.find('+', begin + 1), model.size());
     const auto name = model.substr(begin + 1, end - begin - 1);
     const auto patch = patches_.find(name);
     if (patch == patches_.end())
       unknown(fmt::format("there is no patch '{}'", name.substr(0, 200)));
+    const auto [other, added] = names.emplace(patch->second.id, name);
+    if (!added)
+      unknown(other->second == name
+                  ? fmt::format("the patch '{}' is named twice", name)
+                  : fmt::format("'{}' and '{}' are the same patch", other->second, name));
     try {
       stack->apply(vlm_, patch->second);
-    } catch (const Error&) {  // each patch fits, so it is there already
-      unknown(fmt::format("the patch '{}' is named twice", name));
+    } catch (const Error& error) {
+      unknown(fmt::format("the patch '{}' cannot be added to the patches before it: {}", name,
+                          problem_of(error)));
     }
     begin = end;
   }

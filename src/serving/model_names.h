@@ -16,7 +16,7 @@ class ModelNames {
  public:
   explicit ModelNames(const Vlm& vlm) : vlm_(vlm) {}
 
-  // Throws emend::Error if the name is not plain (is_plain_name).
+  // Throws emend::Error if the name is not plain (is_plain_name), or is `base`.
   static void check_name(const std::string& name);
   // The error of a second patch with the same name.
   [[noreturn]] static void refuse_duplicate(const std::string& name);
@@ -28,7 +28,7 @@ class ModelNames {
   // The base, and each patch alone.
   std::vector<std::string> list() const;
   // Throws ApiError with status 404 if the name is malformed or names an unknown patch, or the same
-  // patch twice.
+  // patch twice, also under two names.
   std::shared_ptr<const PatchStack> find(const std::string& model);
 
  private:

@@ -31,6 +31,16 @@ TEST_F(TraceProgramTest, WritesAFolder) {
   EXPECT_EQ(json["answer"], json["target"]);
 }
 
+// More parts than the picture has patches.
+TEST_F(TraceProgramTest, DrawsAFineGrid) {
+  const auto json = run_json(std::string(kTrace) +
+                             "--set grid=16 --set components=residual --set modules=vision_tower "
+                             "-o {}/out-trace");
+  EXPECT_TRUE(std::filesystem::exists(path("out-trace/overlay.png")));
+  EXPECT_THAT(json["notes"].dump(), HasSubstr("of the 256 parts of the grid contain"));
+  EXPECT_THAT(json["notes"].dump(), HasSubstr("is that of the vision tower's patches"));
+}
+
 TEST_F(TraceProgramTest, TracesAnAnswerThatTheModelDoesNotGive) {
   const auto json = run_json(std::string(kTrace) + "--target 'a dog' -o {}/out-trace");
   EXPECT_EQ(json["target"], "a dog");

@@ -82,15 +82,21 @@ std::vector<int64_t> greedy_answer(const Vlm& vlm, const TracedRow& traced,
 std::vector<std::string> notes_of(const Model& model, const TraceQuery& query,
                                   const TraceOptions& options, const TraceResult& result) {
   std::vector<std::string> notes;
+  int64_t parts = 0;  // of the map with the fewest parts
+  for (const auto& runs : result.runs)
+    for (const auto& map : runs.maps)
+      if (const auto own = map.picture_parts(); own > 0 && (parts == 0 || own < parts)) parts = own;
+  if (parts > 0 && parts < options.grid * options.grid)
+    notes.push_back(
+        fmt::format("Only {} of the {} parts of the grid contain image tokens or patches, so the "
+                    "others show the effect of the nearest part; use a smaller grid.",
+                    parts, options.grid * options.grid));
   if (options.grid > 0 && query.image.present() && !has_image_token_places(model)) {
     const std::string queries =
         "The image tokens of this model are query tokens, which have no place in the picture; ";
-    bool patches = false;
-    for (const auto& runs : result.runs)
-      for (const auto& map : runs.maps) patches = patches || map.row("image 1,1") >= 0;
-    notes.push_back(queries + (patches ? "the grid over it is that of the vision tower's patches."
-                                       : "trace the vision tower with image=gray, swap or "
-                                         "pixel_noise for a grid over it."));
+    notes.push_back(queries + (parts > 0 ? "the grid over it is that of the vision tower's patches."
+                                         : "trace the vision tower with image=gray, swap or "
+                                           "pixel_noise for a grid over it."));
   }
   for (const auto& runs : result.runs) {
     if (runs.reversible < 1)

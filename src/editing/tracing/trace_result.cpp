@@ -290,6 +290,11 @@ int64_t TraceMap::row(const std::string& group) const {
   return found == groups.end() ? -1 : found - groups.begin();
 }
 
+int64_t TraceMap::picture_parts() const {
+  return std::count_if(groups.begin(), groups.end(),
+                       [](const std::string& group) { return group.starts_with("image "); });
+}
+
 json to_json(const TraceResult& result) {
   auto all = json::array();
   for (const auto& runs : result.runs) {

@@ -31,6 +31,9 @@ struct TraceMap {
 
   // The row of a group; -1: none.
   int64_t row(const std::string& group) const;
+  // The number of groups that are parts of the picture ("image 1,1"). A part without an image token
+  // or patch has no group.
+  int64_t picture_parts() const;
 };
 
 // The runs with one corruption.

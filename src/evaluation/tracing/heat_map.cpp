@@ -199,9 +199,36 @@ const TraceMap* parts_map(const TraceResult& result) {
   const TraceMap* found = nullptr;
   for (const auto& runs : result.runs)
     for (const auto& map : runs.maps)
-      if (runs.corrupted == "image" && map.component == "residual" && map.row("image 1,1") >= 0)
+      if (runs.corrupted == "image" && map.component == "residual" && map.picture_parts() > 0)
         if (!found || map.module == Module::language) found = &map;
   return found;
+}
+
+// The group of each part of a picture, row by row. A part without a group has that of the nearest
+// part: the grid can be finer than the patches.
+std::vector<size_t> group_of_parts(const TraceMap& map, int64_t grid) {
+  struct Part {
+    int64_t row, column;
+    size_t group;
+  };
+  std::vector<Part> parts;
+  for (int64_t r = 0; r < grid; ++r)
+    for (int64_t c = 0; c < grid; ++c)
+      if (const auto g = map.row(fmt::format("image {},{}", r + 1, c + 1)); g >= 0)
+        parts.push_back({r, c, static_cast<size_t>(g)});
+  std::vector<size_t> groups;
+  for (int64_t r = 0; r < grid && !parts.empty(); ++r)
+    for (int64_t c = 0; c < grid; ++c) {
+      const auto distance = [&](const Part& part) {
+        return (part.row - r) * (part.row - r) + (part.column - c) * (part.column - c);
+      };
+      groups.push_back(std::min_element(parts.begin(), parts.end(),
+                                        [&](const Part& a, const Part& b) {
+                                          return distance(a) < distance(b);
+                                        })
+                           ->group);
+    }
+  return groups;
 }
 
 }  // namespace
@@ -312,9 +339,11 @@ Image picture_overlay(const Image& picture, const ImageProcessor& processor,
                       const TraceResult& result) {
   const auto* map = parts_map(result);
   if (!map || result.grid == 0) return {};
+  const auto groups = group_of_parts(*map, result.grid);
+  if (groups.empty()) return {};
   const auto effect_at = [&](int64_t row, int64_t column, size_t layer) {
-    const auto g = map->row(fmt::format("image {},{}", row + 1, column + 1));
-    return g < 0 ? 0 : std::max(0.0, map->effects[g][layer].probability);
+    const auto group = groups[static_cast<size_t>(row * result.grid + column)];
+    return std::max(0.0, map->effects[group][layer].probability);
   };
   size_t layer = 0;
   double best = -1, most = 1e-9;

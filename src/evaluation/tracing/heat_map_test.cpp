@@ -90,6 +90,26 @@ TEST(HeatMap, TintsThePicture) {
   EXPECT_GT(redness(10, 30), 20);
   EXPECT_EQ(redness(30, 10), 0);
   EXPECT_EQ(redness(30, 30), 0);
+  // With a grid that is finer than the patches, a part without patches shows the nearest part.
+  auto fine = seen_result();
+  fine.grid = 4;
+  for (auto& group : fine.runs[0].maps[0].groups)
+    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+             {"image 1,1", "image 2,2"}, {"image 1,2", "image 2,4"}, {"image 2,1", "image 4,2"},
+             {"image 2,2", "image 4,4"}})
+      if (group == from) {
+        group = to;
+        break;
+      }
+  const auto finer = picture_overlay(picture, ImageProcessor(), fine);
+  ASSERT_EQ(finer.width, 40);
+  const auto redness_of_finer = [&](int x, int y) {
+    const auto* rgb = &finer.rgb[3 * (static_cast<size_t>(y) * 40 + static_cast<size_t>(x))];
+    return rgb[0] - rgb[1];
+  };
+  for (const int at : {5, 15}) EXPECT_EQ(redness_of_finer(at, at), redness(10, 10));
+  EXPECT_EQ(redness_of_finer(15, 35), redness(10, 30));
+  EXPECT_EQ(redness_of_finer(35, 5), 0);
   auto without = seen_result();
   without.grid = 0;
   EXPECT_EQ(picture_overlay(picture, ImageProcessor(), without).width, 0);

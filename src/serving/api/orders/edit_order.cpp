@@ -51,7 +51,7 @@ EditOrder::EditOrder(const WorkContext& context, nlohmann::json body)
       warnings_ = info.without_effect(spec.settings);
     return make_editor(spec.name, spec.settings);
   });
-  probes_ = static_cast<int>(whole_field(body_, "probes", 10, 0, kMostDefaultProbes));
+  probes_ = static_cast<int>(whole_field(body_, "probes", 10, 1, kMostDefaultProbes));
   patches_ = take_patches(context_, body_);
   name_ = text_field(body_, "name");
 }
@@ -115,9 +115,9 @@ std::string EditOrder::command(const std::string& name,
     for (const auto& one : question_.locality) line.option("--locality-image", one.image.path);
   line.option("--editor", choice_.editor)
       .option_if_given("--module", choice_.module)
-      .options("--set", choice_.settings);
-  if (probes_ > 0) line.option("--probes", std::to_string(probes_));
-  line.options("--patch", patches);
+      .options("--set", choice_.settings)
+      .option("--probes", std::to_string(probes_))
+      .options("--patch", patches);
   return line.option("-o", name + ".patch").text();
 }
 

@@ -158,7 +158,7 @@ std::string PatchLibrary::free_name(const std::string& name) const {
 std::string PatchLibrary::next_free_name(const std::string& name) const {
   for (int i = 1;; ++i) {
     auto free = i == 1 ? name : fmt::format("{}-{}", name, i);
-    if (!patches_.count(free) && !reserved_.count(free)) return free;
+    if (free != kBase && !patches_.count(free) && !reserved_.count(free)) return free;
   }
 }
 

@@ -26,8 +26,10 @@ namespace {
 
 constexpr const char* kWorkspacePlace = "serving::workspace";
 
-// The plain names of the files in a folder that end with `ending`, without it, sorted.
-std::vector<std::string> names_in(const std::string& folder, const std::string& ending) {
+// The plain names of the files in a folder that end with `ending`, without it, sorted. `warns`: of
+// other names.
+std::vector<std::string> names_in(const std::string& folder, const std::string& ending,
+                                  bool warns = false) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
@@ -36,7 +38,7 @@ std::vector<std::string> names_in(const std::string& folder, const std::string& 
     name.resize(name.size() - ending.size());
     if (is_plain_name(name))
       names.push_back(name);
-    else
+    else if (warns)
       logger().warn("'{}' is ignored, because its name is not plain", at->path().string());
   }
   std::sort(names.begin(), names.end());
@@ -61,6 +63,9 @@ Workspace::Workspace(const std::string& folder, const std::string& runs) {
     throw Error(kWorkspacePlace, fmt::format("another server uses the workspace '{}'", folder_),
                 "stop it, or choose another folder (--workspace)");
   }
+  // The names are listed several times, and the warnings are printed once.
+  names_in(folder_ + "/patches", ".patch", /*warns=*/true);
+  names_in(folder_ + "/jobs", ".json", /*warns=*/true);
 }
 
 Workspace::~Workspace() { ::close(lock_); }

@@ -34,7 +34,7 @@ TEST_F(WorkbenchErrorsTest, BadRequestsNameTheField) {
   refused(with(edit(), "consequences", {{{"prompt", "What?"}}}), "'answer'");
   refused(with(edit(), "locality", {{{"question", "What?"}}}), "'question' is unknown");
   refused(with(edit(), "locality", {3}), "an element of 'locality' must be a JSON object");
-  refused(with(edit(), "probes", -1), "'probes'");
+  for (const int probes : {-1, 0}) refused(with(edit(), "probes", probes), "'probes'");
   refused(with(edit(), "patches", {"none"}), "no patch 'none'");
   refused(with(edit(), "patches", {"../x"}), "not the name of a patch");
   refused(with(edit(), "name", "../x"), "'name'");

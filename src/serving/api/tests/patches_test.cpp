@@ -22,7 +22,10 @@ TEST_F(WorkbenchPatchesTest, PatchesAreUploadedAndDownloaded) {
   EXPECT_EQ(copy["id"], server_->get("/api/patches/cat").second["id"]);
   EXPECT_EQ(copy["active"], false);
   EXPECT_EQ(server_->chat("base+copy").second, "cat");
-  expect_refused(server_->put("/api/stack", {{"stack", {"cat", "copy"}}}), 400, "twice");
+  expect_refused(server_->put("/api/stack", {{"stack", {"cat", "copy"}}}), 400,
+                 "'cat' and 'copy' are the same patch");
+  expect_refused(server_->put("/api/stack", {{"stack", {"cat", "cat"}}}), 400,
+                 "the patch 'cat' is named twice");
   expect_refused(server_->post("/api/patches", {{"name", "copy"}, {"data", data}}), 409, "copy");
   const auto bad = server_->post("/api/patches", {{"name", "bad"}, {"data", "AAAA"}});
   expect_refused(bad, 400, "the patch file");
@@ -43,6 +46,9 @@ TEST_F(WorkbenchPatchesTest, OtherPatchesAreServedButNotRemoved) {
   expect_refused(server_->remove("/api/patches/given"), 403, "not in the workspace");
   EXPECT_THAT(error_of([&] { server_->library().add_file("given", "x", patch); }),
               HasSubstr("two patches"));
+  EXPECT_THAT(error_of([&] { server_->library().add_file("base", "x", patch); }),
+              HasSubstr("cannot have the name 'base'"));
+  EXPECT_EQ(server_->library().free_name("base"), "base-2");
   // The workspace remembers the stack, but the next server has no such patch.
   EXPECT_EQ(server_->put("/api/stack", {{"stack", {"given"}}}).first, 200);
 }
