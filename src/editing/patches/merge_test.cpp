@@ -263,7 +263,10 @@ TEST_F(MergeTest, RejectsPatchesThatDoNotFit) {
     if (what == 0) other.settings["seed"] = 2;
     if (what == 1) other.memory.reading["blocks"] = 3;
     if (what == 2) other.memory.network["w"] = at::zeros({2});
-    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }), HasSubstr("different networks"));
+    const char* difference[] = {"settings: seed is 1 in one and 2 in the other",
+                                "settings: blocks is 2 in one and 3 in the other", "networks"};
+    EXPECT_THAT(error_of([&] { merged({a, finished(other)}); }),
+                HasSubstr(std::string("different ") + difference[what]));
   }
   EXPECT_THAT(error_of([] {
                 merged({weights(1, false), weights(2, true)});
