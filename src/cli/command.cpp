@@ -160,17 +160,19 @@ void check_suite_options(const CLI::App& command, const std::string& suites) {
     const auto* found = command.get_option_no_throw("--" + option);
     return found && !found->empty();
   };
+  std::map<std::string, std::vector<std::string>> owners;  // the suites that have an option
+  for (const auto& info : suite_infos())
+    for (const auto& option : info.options) owners[option].push_back(info.name);
   if (suites.empty()) {
-    for (const char* option : {"data", "images", "rephrase-images", "limit", "split", "form",
-                               "probes", "protocol", "bos", "ranking-dtype"})
+    std::vector<std::string> options = {"data",     "images", "rephrase-images", "limit",
+                                        "protocol", "bos",    "ranking-dtype"};
+    for (const auto& [option, having] : owners) options.push_back(option);
+    for (const auto& option : options)
       if (is_given(option))
         throw Error("cli::suite", fmt::format("--{} has no effect without a suite", option),
                     fmt::format("add --suite NAME, or remove --{}", option));
     return;
   }
-  std::map<std::string, std::vector<std::string>> owners;  // the suites that have an option
-  for (const auto& info : suite_infos())
-    for (const auto& option : info.options) owners[option].push_back(info.name);
   const auto names = comma_list(suites);
   for (const auto& [option, having] : owners)
     if (is_given(option) &&

@@ -1,5 +1,7 @@
 #include "serving/api_error.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 namespace emend {
@@ -20,9 +22,14 @@ void refuse_data(const std::string& param, const Error& error) {
   refuse_request(param, problem_of(error));
 }
 
+void refuse_busy(bool stopping, const char* what) {
+  throw ApiError(503, "server_error",
+                 stopping ? "the server is stopping"
+                          : fmt::format("too many {} are waiting; try again later", what));
+}
+
 std::string problem_of(const Error& error) {
-  const auto text = without_places(error.what());
-  return text.substr(0, text.find(" Hint: "));
+  return error_parts(error.what()).problem;
 }
 
 }  // namespace emend

@@ -28,6 +28,8 @@ struct ApiError : std::runtime_error {
 [[noreturn]] void refuse_request(const std::string& param, const std::string& message);
 // The same for data of the request that a reader of files refuses.
 [[noreturn]] void refuse_data(const std::string& param, const Error& error);
+// Status 503: the server is stopping, or too many of `what` ("requests") are waiting.
+[[noreturn]] void refuse_busy(bool stopping, const char* what);
 // The text of an error for clients, without places and without its hint, which is about files.
 std::string problem_of(const Error& error);
 

@@ -94,9 +94,7 @@ ChatAnswer Engine::answer(ChatRequest request, const OnText& on_text) {
                                    std::chrono::steady_clock::now() + options_.timeout);
   std::unique_lock lock(mutex_);
   if (stopping_ || waiting_.size() >= options_.max_waiting)
-    throw ApiError(503, "server_error",
-                   stopping_ ? "the server is stopping"
-                             : "too many requests are waiting; try again later");
+    refuse_busy(stopping_, "requests");
   waiting_.push_back(job);
   arrived_.notify_one();
   finished_.wait(lock, [&] { return job->finished; });
@@ -128,9 +126,7 @@ void Engine::perform(std::function<void()> run, TaskLength length) {
   const auto task = std::make_shared<Task>(Task{std::move(run), deadline});
   std::unique_lock lock(mutex_);
   if (stopping_ || (quick && waiting_.size() + quick_.size() >= options_.max_waiting))
-    throw ApiError(503, "server_error",
-                   stopping_ ? "the server is stopping"
-                             : "too many requests are waiting; try again later");
+    refuse_busy(stopping_, "requests");
   (quick ? quick_ : lengthy_).push_back(task);
   arrived_.notify_one();
   finished_.wait(lock, [&] { return task->finished; });

@@ -158,9 +158,7 @@ std::string JobTable::submit(const std::string& kind, const std::string& title,
   {
     const std::lock_guard lock(mutex_);
     if (stopping_ || waiting_.size() >= kMostWaitingJobs)
-      throw ApiError(503, "server_error",
-                     stopping_ ? "the server is stopping"
-                               : "too many jobs are waiting; try again later");
+      refuse_busy(stopping_, "jobs");
     job->id = fmt::format("{:06}", ++last_);
     save(job->json(/*whole=*/true));
     jobs_.push_back(job);
