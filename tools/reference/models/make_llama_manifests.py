@@ -15,9 +15,8 @@ import json
 import pathlib
 
 import torch
-import transformers
 from make_llama_fixtures import stored_name
-from make_manifests import grouped
+from make_manifests import write_manifest
 from transformers import (Idefics3Config, Idefics3ForConditionalGeneration, LlamaConfig,
                           LlamaForCausalLM, LlavaConfig, LlavaForConditionalGeneration,
                           SmolVLMConfig, SmolVLMForConditionalGeneration)
@@ -137,13 +136,8 @@ def name_saved_again(name):
 
 
 def write(path, config, tensors, dtype):
-    lines = ",\n".join("  " + json.dumps(line) for line in grouped(tensors, dtype))
     count = sum(torch.Size(shape).numel() for shape in tensors.values())
-    text = (f'{{\n "transformers": "{transformers.__version__}",\n "parameters": {count},\n '
-            f'"config": {json.dumps(config, sort_keys=True)},\n "tensors": [\n{lines}\n ]\n}}\n')
-    assert json.loads(text)["config"] == config
-    path.write_text(text)
-    print(f"{path.name}: {len(tensors)} tensors, {count} parameters, {len(text) / 1024:.0f} KB")
+    write_manifest(path, config, tensors, dtype, count)
 
 
 def main():

@@ -115,17 +115,22 @@ def grouped(tensors, dtype):
     return lines
 
 
-def write(path, config, dtype, whole=False):
-    model = build(config)
-    tensors = stored_tensors(model, whole)
+def write_manifest(path, config, tensors, dtype, count):
+    """count: the number of parameters."""
     lines = ",\n".join("  " + json.dumps(line) for line in grouped(tensors, dtype))
-    head = tensors.get("language_model.lm_head.weight", [0])  # tied: not a separate parameter
-    count = sum(torch.Size(shape).numel() for shape in tensors.values()) - torch.Size(head).numel()
     text = (f'{{\n "transformers": "{transformers.__version__}",\n "parameters": {count},\n '
             f'"config": {json.dumps(config, sort_keys=True)},\n "tensors": [\n{lines}\n ]\n}}\n')
     assert json.loads(text)["config"] == config
     path.write_text(text)
     print(f"{path.name}: {len(tensors)} tensors, {count} parameters, {len(text) / 1024:.0f} KB")
+
+
+def write(path, config, dtype, whole=False):
+    model = build(config)
+    tensors = stored_tensors(model, whole)
+    head = tensors.get("language_model.lm_head.weight", [0])  # tied: not a separate parameter
+    count = sum(torch.Size(shape).numel() for shape in tensors.values()) - torch.Size(head).numel()
+    write_manifest(path, config, tensors, dtype, count)
 
 
 def main():

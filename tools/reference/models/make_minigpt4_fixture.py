@@ -224,9 +224,10 @@ def cases(tokenizer):
     }
 
 
-def expected(model, tokenizer):
+def expected(model, cases, run, answer_loss):
+    """Returns the results of all cases by name, and the smallest gap between two best tokens."""
     out, gaps = {}, []
-    for name, batch in cases(tokenizer).items():
+    for name, batch in cases.items():
         with torch.no_grad():
             results = gathered(run(model, batch), batch["attention_mask"])
         for stage, value in results.items():
@@ -276,7 +277,7 @@ def build(text, tokenizer):
         with torch.no_grad():
             model.language_model.model.norm.weight.mul_(2.0 / model(**batch).std())
         half(model)
-        out, gap = expected(model, tokenizer)
+        out, gap = expected(model, cases(tokenizer), run, answer_loss)
         varied = all(len(set(r.tolist())) >= 4 for n in ("image", "text")
                      for r in out[f"{n}_left/generated"])
         if (gap > 2e-3 and varied and eps_shows(model, batch) > 1e-3

@@ -23,8 +23,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, ResNetConfig, ResNetModel
 
-from make_blip2_fixtures import close, make_pixels
-from make_minigpt4_fixture import SLOT, bfloat16_error, fresh, gathered, generate, make_batch
+from make_blip2_fixtures import make_pixels
+from make_minigpt4_fixture import SLOT, bfloat16_error, expected, fresh, make_batch
 
 SIDE, TOKENS, INNER = 20, 9, 20  # a stem grid of 5 x 5, then 3 x 3
 VISION = dict(embedding_size=8, hidden_sizes=[16, 24], depths=[2, 2], layer_type="bottleneck",
@@ -177,28 +177,6 @@ def cases():
             "text_right": make_batch(texts, "right"), "text_left": make_batch(texts, "left")}
 
 
-def expected(model):
-    out, gaps = {}, []
-    for name, batch in cases().items():
-        with torch.no_grad():
-            results = gathered(run(model, batch), batch["attention_mask"])
-        for stage, value in results.items():
-            assert torch.isfinite(value).all() and value.std() > 1e-3, (name, stage)
-        if name.endswith("_left"):
-            for key, value in results.items():
-                assert close(value, out[f"{name[:-5]}_right/{key}"], 1e-5), key
-            made, gap = generate(model, batch)
-            gaps.append(gap)
-            results = {"generated": made}
-        if name == "image_right":
-            results.update(answer_loss(model, batch, [2, 1, 2]))
-        inputs = dict(batch)
-        if name == "image_left":
-            del inputs["pixel_values"]  # the same as those of image_right
-        out.update({f"{name}/{key}": value for key, value in {**inputs, **results}.items()})
-    return out, min(gaps)
-
-
 def build():
     """Tries seeds until generation has clear margins, and rounding has little effect."""
     for seed in range(400):
@@ -209,7 +187,7 @@ def build():
             grid = model.vision_tower(batch["pixel_values"]).last_hidden_state
             model.connector["linear_1"].weight.div_(grid.std())
             model.language_model.model.norm.weight.mul_(2.0 / model(**batch).std())
-        out, gap = expected(model)
+        out, gap = expected(model, cases(), run, answer_loss)
         varied = all(len(set(row.tolist())) >= 4 for name in ("image", "text")
                      for row in out[f"{name}_left/generated"])
         if gap > 2e-3 and varied and bfloat16_error(model, batch) < 0.02:
