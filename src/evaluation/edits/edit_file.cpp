@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
+#include "evaluation/protocol/metrics.h"
 #include "io/error.h"
 #include "io/json/json_list.h"
 #include "io/strings/blank.h"
@@ -183,13 +185,35 @@ EditQuestion read_edit(Entry& entry) {
   return edit;
 }
 
+// Refuses an edit that gives the question of an earlier one another target: both cannot hold.
+class Contradictions {
+ public:
+  void check(const EditQuestion& edit, const std::string& where) {
+    const auto picture = fs::path(edit.image.path).lexically_normal().string();
+    const auto [known, added] = targets_.try_emplace({edit.prompt, picture}, edit.target, where);
+    const auto& [target, other] = known->second;
+    if (!added && !same_answer(target, edit.target))
+      refuse_edit_file(where,
+                       fmt::format("the target '{}' contradicts the target '{}' of {}, which has "
+                                   "the same prompt and picture",
+                                   edit.target, target, other),
+                       "remove one of them");
+  }
+
+ private:
+  // prompt and picture -> target and entry
+  std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> targets_;
+};
+
 }  // namespace
 
 EditFile read_edit_file(const std::string& path) {
   EditFile file;
+  Contradictions contradictions;
   for (const auto& [value, where] : read_json_list(path)) {
     Entry entry(value, where, fs::path(path).parent_path());
     file.edits.push_back(read_edit(entry));
+    contradictions.check(file.edits.back(), where);
     for (const auto& name : entry.unread())
       if (std::find(file.ignored.begin(), file.ignored.end(), name) == file.ignored.end())
         file.ignored.push_back(name);

@@ -26,8 +26,8 @@ struct EditFile {
   std::vector<std::string> ignored;  // unknown fields, without duplicates
 };
 
-// Throws emend::Error with file and entry when a field is missing or has the wrong type, or a
-// picture does not exist.
+// Throws emend::Error with file and entry when a field is missing or has the wrong type, a picture
+// does not exist, or two edits with the same prompt and picture have different targets.
 EditFile read_edit_file(const std::string& path);
 
 // Reads a JSON array or JSON Lines of questions: strings, "QUESTION => ANSWER", or objects

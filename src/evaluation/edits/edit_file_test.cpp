@@ -109,11 +109,23 @@ TEST_F(EditFileTest, RefusesInvalidEdits) {
   EXPECT_THAT(refusal("{\"prompt\": \"a\", \"target\": \"b\"}\n{"), HasSubstr("line 2"));
 }
 
+TEST_F(EditFileTest, RefusesTwoTargetsOfOneQuestion) {
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b"}, {"prompt": "a", "target": "c"}])"),
+              HasSubstr("edits.json (entry 2): the target 'c' contradicts the target 'b' of "));
+  EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "image": "a.png"},
+                          {"prompt": "a", "target": "c", "image": "./a.png"}])"),
+              HasSubstr("contradicts"));
+  EXPECT_EQ(refusal(R"([{"prompt": "a", "target": "b"}, {"prompt": "a", "target": "B"},
+                        {"prompt": "a", "target": "c", "image": "a.png"},
+                        {"prompt": "a", "target": "d", "image": "b.png"}])"),
+            "read");
+}
+
 TEST_F(EditFileTest, AnswersCanBeNumbersAndBlankFieldsAreAbsent) {
   const auto read = read_edit_file(file(R"([
     {"src": "a", "alt": [7], "rephrase": " ", "loc": "\t", "loc_ans": "d", "subject": "",
      "m_loc": "b.png", "m_loc_q": " ", "m_loc_a": 3, "follows": [{"prompt": "e", "answer": 8}]},
-    {"src": "a", "prompt": " ", "alt": "b", "loc": "c", "loc_ans": 1994}])"));
+    {"src": "f", "prompt": " ", "alt": "b", "loc": "c", "loc_ans": 1994}])"));
   ASSERT_EQ(read.edits.size(), 2u);
   EXPECT_EQ(read.edits[0].target, "7");
   EXPECT_TRUE(read.edits[0].rephrasings.empty());

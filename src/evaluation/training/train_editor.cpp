@@ -162,12 +162,12 @@ void check_group(const TrainableEditor& trainable, const ProcessGroup& group) {
                             (batch / group.size() + 1) * group.size()));
 }
 
-// What must be the same in all processes of a training, which has made some steps.
-nlohmann::json shared_part(const EditorCheckpoint& file, int64_t steps) {
+// What must be the same in all processes of a training.
+nlohmann::json shared_part(const EditorCheckpoint& file, const TrainJob& job) {
   nlohmann::json run = {{"editor", file.editor},
                         {"model", file.base},
                         {"settings", file.settings},
-                        {"steps made before", steps}};
+                        {"resume", job.resume}};
   for (const char* field : {"suite", "protocol", "bos", "seed", "from"})
     if (file.training.contains(field)) run[field] = file.training.at(field);
   return run;
@@ -211,6 +211,51 @@ void collect(TrainableEditor& trainable, const TrainJob& job) {
        [&](const std::vector<EditExample>& examples) { trainable.pool(examples); });
 }
 
+// What must not change when a training is resumed.
+nlohmann::json training_options(const EditorCheckpoint& checkpoint) {
+  nlohmann::json options = {{"settings", checkpoint.settings}};
+  for (const char* name : {"seed", "suite", "protocol"})
+    options[name] = checkpoint.training.value(name, nlohmann::json());
+  return options;
+}
+
+void check_same_training(const EditorCheckpoint& now, const EditorCheckpoint& state,
+                         const std::string& file) {
+  if (const auto difference = first_json_difference(training_options(now), training_options(state)))
+    throw Error("evaluation::train",
+                fmt::format("'{}' was made with other settings: {} was {} and is now {}", file,
+                            difference->field, difference->theirs, difference->ours),
+                fmt::format("resume with the same settings, or start another training from it with "
+                            "--from '{}' and another -o",
+                            file));
+}
+
+// The state of an interrupted training. Rank 0 reads it from `path`, and the others receive it.
+EditorCheckpoint resumed_state(const TrainJob& job, const EditorCheckpoint& now,
+                               const std::string& path) {
+  constexpr const char* kKey = "resumed state";
+  EditorCheckpoint state;
+  if (!job.group || job.group->writes()) {
+    state = load_checkpoint(path, now.editor, now.base);
+    check_same_training(now, state, path);
+  }
+  if (!job.group) return state;
+  if (job.group->writes()) {
+    auto shapes = nlohmann::json::object();
+    for (const auto& [name, tensor] : state.tensors) shapes[name] = tensor.sizes().vec();
+    job.group->set(kKey, nlohmann::json::array({state.training, shapes}).dump());
+  } else {
+    const auto described = nlohmann::json::parse(job.group->wait(kKey, 0));
+    state.training = described.at(0);
+    for (const auto& [name, shape] : described.at(1).items())
+      state.tensors[name] = at::zeros(shape.get<std::vector<int64_t>>());
+  }
+  std::vector<at::Tensor> tensors;
+  for (const auto& named : state.tensors) tensors.push_back(named.second);
+  job.group->sum(tensors);  // of rank 0's and zeros
+  return state;
+}
+
 }  // namespace
 
 EditExample example_of(const Record& record, const Protocol& protocol, bool own) {
@@ -233,29 +278,6 @@ EditExample example_of(const Record& record, const Protocol& protocol, bool own)
   }
   return example;
 }
-
-namespace {
-
-// What must not change when a training is resumed.
-nlohmann::json training_options(const EditorCheckpoint& checkpoint) {
-  nlohmann::json options = {{"settings", checkpoint.settings}};
-  for (const char* name : {"seed", "suite", "protocol"})
-    options[name] = checkpoint.training.value(name, nlohmann::json());
-  return options;
-}
-
-void check_same_training(const EditorCheckpoint& now, const EditorCheckpoint& state,
-                         const std::string& file) {
-  if (const auto difference = first_json_difference(training_options(now), training_options(state)))
-    throw Error("evaluation::train",
-                fmt::format("'{}' was made with other settings: {} was {} and is now {}", file,
-                            difference->field, difference->theirs, difference->ours),
-                fmt::format("resume with the same settings, or start another training from it with "
-                            "--from '{}' and another -o",
-                            file));
-}
-
-}  // namespace
 
 nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const TrainJob& job) {
   check(trainable, job);
@@ -286,9 +308,9 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     for (const char* key : {"history", "sums"}) earlier.training.erase(key);
     file.training["from"] = {{"settings", earlier.settings}, {"training", earlier.training}};
   }
+  if (job.group) check_same_run(*job.group, shared_part(file, job));
   if (job.resume) {
-    auto state = load_checkpoint(state_file, file.editor, file.base);
-    check_same_training(file, state, state_file);
+    auto state = resumed_state(job, file, state_file);
     trainer.load(state.tensors, state_file);
     sums.load(state.training.at("sums"));
     state.training.erase("sums");
@@ -305,7 +327,6 @@ nlohmann::json train_editor(const Vlm& vlm, TrainableEditor& trainable, const Tr
     save_checkpoint(state_file, state);
   };
 
-  if (job.group) check_same_run(*job.group, shared_part(file, trainer.steps()));
   const Validation validation(vlm, trainable, job);
   const auto held_out = settings.validation + trainable.calibration_records();
   collect(trainable, job);

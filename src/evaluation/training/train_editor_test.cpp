@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <thread>
 
 #include "editing/editors/ledger/training.h"
 #include "io/error.h"
@@ -179,6 +180,37 @@ TEST_F(TrainEditorTest, ResumesToTheSameResult) {
         EXPECT_TRUE(at::equal(tensor, two.tensors.at(key))) << editor << " " << name << " " << key;
     }
   }
+}
+
+// Two threads stand for processes of two machines: only the folder of rank 0 has the state.
+TEST_F(TrainEditorTest, ProcessesResumeFromTheStateOfRank0) {
+  const auto whole = train(settings(), job("shared-whole.safetensors"));
+  suite_.interrupt_at_ = 2 + 2 * 4 + 1;
+  const auto stopped = train(settings(), job("shared.safetensors"));
+  EXPECT_EQ(stopped["steps"], 5);
+  suite_.interrupt_at_ = 0;
+
+  ProcessGroup group({"--processes", 0, 2, 2, "127.0.0.1", 0});
+  nlohmann::json facts1;
+  std::thread rank1([&] {
+    ProcessGroup group1({"--processes", 1, 2, 2, "127.0.0.1", group.place().port});
+    auto resumed = job("rank1.safetensors", /*resume=*/true);
+    resumed.group = &group1;
+    facts1 = train(settings(), resumed);
+  });
+  auto resumed = job("shared.safetensors", /*resume=*/true);
+  resumed.group = &group;
+  const auto facts0 = train(settings(), resumed);
+  rank1.join();
+  const auto& losses = whole["history"];
+  for (const auto& of_rank : {facts0, facts1}) {
+    EXPECT_EQ(of_rank["steps"], 8);
+    ASSERT_EQ(of_rank["history"].size(), losses.size());
+    for (size_t i = 0; i < losses.size(); ++i)
+      EXPECT_NEAR(of_rank["history"][i]["generality"].get<double>(),
+                  losses[i]["generality"].get<double>(), 1e-4);
+  }
+  EXPECT_FALSE(std::filesystem::exists(*folder_ / "rank1.safetensors"));
 }
 
 // Draws its steps from a pool, and interrupts the training in the fifth one.
