@@ -12,10 +12,10 @@
 #include "editing/patches/patch_stack.h"
 #include "editing/registry.h"
 #include "editing/settings/easyedit/hparams.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
 #include "io/json/json.h"
 #include "io/testing.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -26,20 +26,14 @@ using ::testing::HasSubstr;
 
 const std::string kEncoders = EMEND_SOURCE_DIR "/src/models/testdata/sentence/";
 
-class EncoderTest : public ::testing::Test {
+class EncoderTest : public testing::TinyVlmTest {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(*folder_ / "model");
-    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
+    TinyVlmTest::SetUpTestSuite();
     // Another encoder, with a shorter maximum length.
     fs::copy(kEncoders + "bert", *folder_ / "moved", fs::copy_options::recursive);
     fs::copy(kEncoders + "bert", *folder_ / "other", fs::copy_options::recursive);
     write_json(*folder_ / "other/sentence_bert_config.json", {{"max_seq_length", 5}});
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
   }
   static const Vlm& vlm() { return *vlm_; }
 
@@ -105,13 +99,7 @@ class EncoderTest : public ::testing::Test {
         .at(0)
         .logits;
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> EncoderTest::folder_;
-std::unique_ptr<Vlm> EncoderTest::vlm_;
-
 TEST_F(EncoderTest, IkeRanksByEncoderEmbeddings) {
   const auto encoder = SentenceEncoder::load(kEncoders + "bert", SentenceEncoder::Pooling::mean);
   const auto all = corpus(kEncoders + "bert");

@@ -8,48 +8,19 @@
 
 #include "editing/editors/hyper/ke_training.h"
 #include "editing/targets/target_modules.h"
+#include "editing/testing/hyper_network_test.h"
 #include "io/error.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"
 #include "suites/scenes/scenes.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
 
 using ::testing::HasSubstr;
 
-double ke_delta_error(const at::Tensor& actual, const at::Tensor& expected) {
-  if (actual.sizes() != expected.sizes()) return INFINITY;
-  return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
-}
-
-class KeTest : public ::testing::Test {
+class KeTest : public testing::HyperNetworkTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(*folder_ / "model");
-    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
-  static const Vlm& vlm() { return *vlm_; }
-  static const Model& model() { return *vlm_->model; }
-
-  static EditRequest request(int number = 1, const std::string& target = " cat") {
-    return {{"", testing::noise_image(number)}, "What is this?", target, "cow"};
-  }
-  static EditExample example(int number) {
-    EditExample example;
-    example.edit = request(number, number % 2 ? " cat" : " dog");
-    example.generality = {{example.edit.image, "And what is this?", example.edit.target},
-                          {{"", testing::noise_image(100 + number)}, "What?", example.edit.target}};
-    example.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
-    example.text_locality = {{{}, "Who are you, then?", " me"}};
-    return example;
-  }
   static nlohmann::json small(const std::string& module = "language") {
     return {{"module", module}, {"lstm_width", 6},  {"condition_width", 8}, {"hidden_width", 5},
             {"lr", 3e-3},       {"rates_lr", 1e-2}, {"steps", 60},          {"margin", 0.01}};
@@ -71,12 +42,7 @@ class KeTest : public ::testing::Test {
   static double value(const TrainableEditor& trainable, const std::string& name) {
     return trainable.tensors().at(name).item<double>();
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> KeTest::folder_;
-std::unique_ptr<Vlm> KeTest::vlm_;
 
 TEST_F(KeTest, ReadsWrongAnswerTargetAndQuestion) {
   auto unknown = request(2);
@@ -113,7 +79,7 @@ TEST_F(KeTest, ConditionsOnThePictureIfSet) {
     auto two = trainable->as_editor()->edit(vlm(), {request(2)});
     for (size_t i = 0; i < both.deltas.size(); ++i)
       EXPECT_LT(
-          ke_delta_error(both.deltas[i].delta.materialized(),
+          relative_error(both.deltas[i].delta.materialized(),
                          one.deltas[i].delta.materialized() + two.deltas[i].delta.materialized()),
           1e-3)
           << module;
@@ -251,7 +217,7 @@ TEST_F(KeTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
           ke.make(vlm(), forward_until(vlm(), alone.batch, first), alone, {texts[row]}, {}).deltas;
       for (size_t i = 0; i < one.size(); ++i) {
         auto product = [](const EditDeltas& d) { return at::bmm(d.up.transpose(1, 2), d.down); };
-        EXPECT_LT(ke_delta_error(product(one[i])[0], product(both.deltas[i])[row]), 1e-3) << module;
+        EXPECT_LT(relative_error(product(one[i])[0], product(both.deltas[i])[row]), 1e-3) << module;
       }
     }
   }

@@ -7,11 +7,11 @@
 #include "editing/editors/hyper/mend_training.h"
 #include "editing/patches/patch_stack.h"
 #include "editing/targets/target_modules.h"
+#include "editing/testing/hyper_network_test.h"
 #include "io/error.h"
 #include "io/testing.h"
 #include "models/caching/prefix.h"
 #include "nn/loss.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -19,37 +19,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-double mend_delta_error(const at::Tensor& actual, const at::Tensor& expected) {
-  if (actual.sizes() != expected.sizes()) return INFINITY;
-  return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
-}
-
-class MendTest : public ::testing::Test {
+class MendTest : public testing::HyperNetworkTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(*folder_ / "model");
-    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
-  }
-  static const Vlm& vlm() { return *vlm_; }
-  static const Model& model() { return *vlm_->model; }
-
-  static EditRequest request(int number = 1, const std::string& target = " cat") {
-    return {{"", testing::noise_image(number)}, "What is this?", target};
-  }
-  static EditExample example(int number) {
-    EditExample example;
-    example.edit = request(number, number % 2 ? " cat" : " dog");
-    example.generality = {{example.edit.image, "And what is this?", example.edit.target},
-                          {{"", testing::noise_image(100 + number)}, "What?", example.edit.target}};
-    example.image_locality = {{{"", testing::noise_image(200 + number)}, "Where?", " here"}};
-    example.text_locality = {{{}, "Who are you, then?", " me"}};
-    return example;
-  }
   static nlohmann::json small(const std::string& module = "language") {
     return {{"module", module}, {"rank", 4},          {"rate", -1e-2}, {"lr", 1e-3},
             {"accumulate", 1},  {"edit_weight", 1.0}, {"steps", 40},   {"ranks_weight", 0.5}};
@@ -85,12 +56,7 @@ class MendTest : public ::testing::Test {
         .at(0)
         .logits;
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> MendTest::folder_;
-std::unique_ptr<Vlm> MendTest::vlm_;
 
 std::vector<std::string> names(const std::vector<Site>& sites) {
   std::vector<std::string> names;
@@ -140,7 +106,7 @@ TEST_F(MendTest, FactorsMultiplyToTheWeightGradient) {
   EXPECT_NEAR(factors.loss, loss.item<double>() / 2, 1e-5);
   for (size_t i = 0; i < sites.size(); ++i) {
     auto sum = at::einsum("rto,rti->oi", {factors.sites[i].gradient, factors.sites[i].input});
-    EXPECT_LT(mend_delta_error(sum, gradients[i]), 1e-4) << sites[i].name;
+    EXPECT_LT(relative_error(sum, gradients[i]), 1e-4) << sites[i].name;
   }
 }
 
@@ -176,7 +142,7 @@ TEST_F(MendTest, EveryRowOfABatchGetsTheDeltaOfItsEdit) {
       }
       auto plain = prefix;
       model().run(plain, own);
-      EXPECT_LT(mend_delta_error(crossed.logits()[row], plain.logits()[row]), 1e-4) << module;
+      EXPECT_LT(relative_error(crossed.logits()[row], plain.logits()[row]), 1e-4) << module;
     }
   }
 }
@@ -366,10 +332,10 @@ TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
   // In a model folder, the checkpoint is found by its name.
   MendEditor unnamed(nlohmann::json{{"module", "connector"}});
   EXPECT_THAT(error_of([&] { unnamed.edit(vlm(), {request()}); }), HasSubstr("emend train"));
-  std::filesystem::create_directories(*folder_ / "model/editors");
-  std::filesystem::copy_file(file, *folder_ / "model/editors/mend-connector.safetensors");
+  std::filesystem::create_directories(*folder_ / "editors");
+  std::filesystem::copy_file(file, *folder_ / "editors/mend-connector.safetensors");
   EXPECT_EQ(unnamed.edit(vlm(), {request()}).deltas.size(), patch.deltas.size());
-  std::filesystem::remove_all(*folder_ / "model/editors");
+  std::filesystem::remove_all(*folder_ / "editors");
 }
 
 TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
@@ -381,7 +347,7 @@ TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
   EXPECT_EQ(both.request.size(), 2u);
   for (size_t i = 0; i < both.deltas.size(); ++i)
     EXPECT_LT(
-        mend_delta_error(both.deltas[i].delta.materialized(),
+        relative_error(both.deltas[i].delta.materialized(),
                          one.deltas[i].delta.materialized() + two.deltas[i].delta.materialized()),
         1e-3);
 }
@@ -419,7 +385,7 @@ TEST_F(MendTest, RejectsInvalidSettings) {
               HasSubstr("module"));
   MendEditor nowhere(nlohmann::json{{"checkpoint", *folder_ / "nowhere"}});
   EXPECT_THAT(error_of([&] { nowhere.edit(vlm(), {request()}); }), HasSubstr("nowhere"));
-  MendEditor model_file(nlohmann::json{{"checkpoint", *folder_ / "model/model.safetensors"}});
+  MendEditor model_file(nlohmann::json{{"checkpoint", *folder_ / "model.safetensors"}});
   EXPECT_THAT(error_of([&] { model_file.edit(vlm(), {request()}); }),
               HasSubstr("is not a trained editor"));
   EXPECT_THAT(error_of([] { make_trainable_editor("ft", vlm(), {}, nullptr); }),

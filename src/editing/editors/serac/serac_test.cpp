@@ -10,11 +10,11 @@
 #include "editing/editors/serac/training.h"
 #include "editing/patches/patch_stack.h"
 #include "editing/registry.h"
+#include "editing/testing/tiny_vlm_test.h"
 #include "io/error.h"
 #include "io/testing.h"
 #include "suites/groups.h"
 #include "suites/scenes/scenes.h"
-#include "tests/tiny_vlm.h"
 
 namespace emend {
 namespace {
@@ -25,12 +25,10 @@ double largest_change(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() ? (a - b).abs().max().item<double>() : INFINITY;
 }
 
-class SeracTest : public ::testing::Test {
+class SeracTest : public testing::TinyVlmTest {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    testing::write_tiny_vlm(*folder_ / "model");
-    vlm_ = std::make_unique<Vlm>(load_vlm(*folder_ / "model"));
+    TinyVlmTest::SetUpTestSuite();
     for (const std::string module : {"repaired", "paper"}) {
       auto trainable = trained(small(module), 3);
       save_checkpoint(*folder_ / module + ".safetensors", {"serac",
@@ -39,10 +37,6 @@ class SeracTest : public ::testing::Test {
                                                            {{"steps", 3}},
                                                            trainable->tensors()});
     }
-  }
-  static void TearDownTestSuite() {
-    vlm_.reset();
-    folder_.reset();
   }
   static const Vlm& vlm() { return *vlm_; }
 
@@ -99,13 +93,7 @@ class SeracTest : public ::testing::Test {
     state.load(patch.memory.network, "the patch");
     return state.counterfactual.interventions();
   }
-
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static std::unique_ptr<Vlm> vlm_;
 };
-std::unique_ptr<TemporaryFolder> SeracTest::folder_;
-std::unique_ptr<Vlm> SeracTest::vlm_;
-
 // In scope, another picture, another question, no picture, and in scope again.
 std::vector<Query> mixed_queries() {
   return {{*testing::noise_image(1), "What is this?"},
