@@ -18,7 +18,8 @@ void LocateSettings::declare(SettingList& list) {
   list.choice("keys", keys, {"auto", "mean", "contexts"},
               "mean: an edit has one key, the mean over its context templates; contexts: each "
               "context template has its own key; auto: contexts with value=change, otherwise "
-              "mean");
+              "mean, or contexts if a single edit of a prompt without a picture does not hold "
+              "with mean");
   list.choice("value", value, {"auto", "offset", "change"},
               "what is optimized. offset: an offset of the layer's output, as published; change: "
               "the change of a layer that reads pictures, with the least effect on other pictures; "

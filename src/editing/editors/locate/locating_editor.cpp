@@ -52,6 +52,14 @@ at::Tensor history_at(const EditContext& context, const std::string& site) {
   return keys_at(context.history, site);
 }
 
+// With generated prefixes, the mean key of an edit may be far from the key of the prompt itself, so
+// that the change has no effect on the prompt.
+bool may_separate_contexts(const LocateSettings& settings, bool contexts_are_keys,
+                           const std::vector<EditRequest>& requests) {
+  return settings.keys == "auto" && !contexts_are_keys && settings.prefixes > 0 &&
+         settings.steps > 0 && requests.size() == 1 && !requests.front().image.present();
+}
+
 double first_loss(const std::vector<LocatedEdit>& edits) {
   double sum = 0;
   for (const auto& edit : edits) sum += edit.value.losses.front();
@@ -81,6 +89,8 @@ std::vector<std::string> with_common_departures(std::vector<std::string> own) {
   for (const char* common :
        {"The learning rate of the value is relative to the layer's output. If the value does not "
         "give the answer, its optimization continues with sharpened logits.",
+        "If a single edit of a prompt without a picture does not hold with the mean key of its "
+        "context templates, each template has its own key; keys=mean is the published algorithm.",
         "The end of the answer is also trained, so that generation stops after the target.",
         "Without a subject, or with a picture, there is a key at every position that predicts a "
         "token of the answer, and the offset may be 10 times as large as the value."})
@@ -194,6 +204,109 @@ PictureChange LocatingEditor::picture_change(const Site& site, const at::Tensor&
   return PictureChange::of(solved, covariance ? covariance->matrix() : at::Tensor());
 }
 
+std::vector<LocatedEdit> LocatingEditor::locate(const Vlm& vlm,
+                                                const std::vector<EditRequest>& requests,
+                                                const std::vector<Site>& sites,
+                                                const EditContext& before) const {
+  static const std::vector<std::string> kNoPrefixes;
+  const auto& model = *vlm.model;
+  const auto& settings = locate_settings();
+  const auto& last = sites.back();
+  std::vector<EditContexts> contexts;
+  for (const auto& request : requests)
+    contexts.push_back(edit_contexts(vlm, request, settings,
+                                     request.image.present() ? kNoPrefixes : prefixes(vlm)));
+  std::vector<PictureChange> changes;
+  if (optimizes_change(settings, sites.size()))
+    for (auto& edit : contexts) {
+      const auto pass =
+          forward_until(vlm, edit.forced.batch, last.stage, before.base, before.store);
+      const auto inputs = read_site(model, pass, edit, last, before.base).input;
+      const auto keys = contexts_are_keys(settings, /*change=*/true)
+                            ? as_columns(inputs)
+                            : weighted_mean(inputs, key_weights(inputs.size(0)));
+      changes.push_back(picture_change(last, keys, history_at(before, last.name),
+                                       covariance(vlm, last, sites).get()));
+      edit.coordinates = changes.back().coordinates(inputs);
+    }
+  auto values = optimize_values(vlm, contexts, last, settings, before);
+  std::vector<LocatedEdit> edits;
+  for (size_t e = 0; e < requests.size(); ++e) {
+    LocatedEdit edit{std::move(contexts[e]), std::move(values[e]), {}};
+    edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
+                              before.store);
+    edit.residual = changes.empty()
+                        ? edit.value.offset.to(at::kDouble)
+                        : at::matmul(changes[e].to_residual, edit.value.change.to(at::kDouble));
+    if (sites.size() > 1)
+      edit.before = mean_stream(model, edit.pass, edit.contexts, last.stage, before.base);
+    edits.push_back(std::move(edit));
+  }
+  return edits;
+}
+
+LocatingEditor::Batch LocatingEditor::distribute(const Vlm& vlm, std::vector<LocatedEdit> edits,
+                                                 const std::vector<Site>& sites,
+                                                 bool contexts_are_keys,
+                                                 const EditContext& before) const {
+  const auto& model = *vlm.model;
+  const auto& settings = locate_settings();
+  const bool change = optimizes_change(settings, sites.size());
+  const auto& last = sites.back();
+  Batch batch;
+  auto interventions = before.base;
+  for (size_t s = 0; s < sites.size(); ++s) {
+    const auto& site = sites[s];
+    // `kept`: the keys that the patch has, one for each position.
+    std::vector<at::Tensor> keys, bare, kept, residuals;
+    for (auto& edit : edits) {
+      at::NoGradGuard no_grad;
+      if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
+      const auto values = read_site(model, edit.pass, edit.contexts, site, interventions);
+      const auto contexts = values.input.size(0);
+      auto residual = edit.residual;
+      if (sites.size() > 1)
+        residual = residual + edit.before -
+                   mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
+      if (contexts_are_keys) {
+        keys.push_back(as_columns(values.input));
+        bare.push_back(keys.back());
+        kept.push_back(change ? weighted_mean(values.input, key_weights(contexts)) : keys.back());
+        if (!change) residual = residual.repeat({contexts, 1});
+      } else {
+        keys.push_back(weighted_mean(values.input, key_weights(contexts)));
+        bare.push_back(values.input[0].t().to(at::kDouble));
+        kept.push_back(keys.back());
+        if (corrects_mean_output() && sites.size() == 1 && !change)
+          residual = residual + edit.value.output.to(at::kDouble) -
+                     weighted_mean(values.output, key_weights(contexts)).t();
+      }
+      residuals.push_back(residual.t() / static_cast<double>(sites.size() - s));
+    }
+    const auto changes = at::cat(residuals, 1);
+    if (settings.steps == 0) continue;
+    const SiteUpdate update{site, at::cat(keys, 1), at::cat(bare, 1), changes,
+                            history_at(before, site.name)};
+    auto facts = nlohmann::json{{"site", site.name}, {"keys", update.keys.size(1)}};
+    const auto statistics = covariance(vlm, site, sites);
+    if (statistics)
+      facts.update({{"statistics", statistics->count()}, {"condition", statistics->condition()}});
+    const auto delta =
+        sequence_.adapt(settings.sequence, vlm, site, this->update(update, statistics.get(), facts),
+                        update.keys, update.history);
+    if (!at::isfinite(delta.up).all().item<bool>() || !at::isfinite(delta.down).all().item<bool>())
+      throw Error("editing::" + name(), "the change of " + site.name + " is not finite",
+                  "increase the ridge of the covariance (--set ridge=...)");
+    batch.sites.push_back(facts);
+    batch.deltas.push_back({site.name, delta});
+    if (keeps_keys() || settings.sequence.simie > 0)
+      batch.keys.push_back({site.name, at::cat(kept, 1).t().to(at::kFloat).contiguous()});
+    interventions.push_back(Intervention::weight(site.name, delta));
+  }
+  batch.edits = std::move(edits);
+  return batch;
+}
+
 Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& requests,
                            const EditContext& context) const {
   if (requests.empty())
@@ -209,102 +322,29 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
                   "choose layers of one module");
   // Errors in statistics are found before the values are optimized.
   for (const auto& site : sites) prepare(site, covariance(vlm, site, sites).get());
-  const auto& last = sites.back();
 
-  static const std::vector<std::string> kNoPrefixes;
-  // The requests of one solve, or one request.
-  const auto solve = [&](const std::vector<EditRequest>& together, const EditContext& before) {
-    Batch batch;
-    std::vector<EditContexts> contexts;
-    for (const auto& request : together)
-      contexts.push_back(edit_contexts(vlm, request, settings,
-                                       request.image.present() ? kNoPrefixes : prefixes(vlm)));
-    std::vector<PictureChange> changes;
-    const bool change = optimizes_change(settings, sites.size());
-    const bool contexts_are_keys = emend::contexts_are_keys(settings, change);
-    if (change)
-      for (auto& edit : contexts) {
-        const auto pass =
-            forward_until(vlm, edit.forced.batch, last.stage, before.base, before.store);
-        const auto inputs = read_site(model, pass, edit, last, before.base).input;
-        const auto keys = contexts_are_keys ? as_columns(inputs)
-                                            : weighted_mean(inputs, key_weights(inputs.size(0)));
-        changes.push_back(picture_change(last, keys, history_at(before, last.name),
-                                         covariance(vlm, last, sites).get()));
-        edit.coordinates = changes.back().coordinates(inputs);
-      }
-    auto values = optimize_values(vlm, contexts, last, settings, before);
-    for (size_t e = 0; e < together.size(); ++e) {
-      LocatedEdit edit{std::move(contexts[e]), std::move(values[e]), {}};
-      edit.pass = forward_until(vlm, edit.contexts.forced.batch, sites.front().stage, before.base,
-                                before.store);
-      edit.residual = changes.empty()
-                          ? edit.value.offset.to(at::kDouble)
-                          : at::matmul(changes[e].to_residual, edit.value.change.to(at::kDouble));
-      if (sites.size() > 1)
-        edit.before = mean_stream(model, edit.pass, edit.contexts, last.stage, before.base);
-      batch.edits.push_back(std::move(edit));
-    }
-    auto interventions = before.base;
-    for (size_t s = 0; s < sites.size(); ++s) {
-      const auto& site = sites[s];
-      // `kept`: the keys that the patch has, one for each position.
-      std::vector<at::Tensor> keys, bare, kept, residuals;
-      for (auto& edit : batch.edits) {
-        at::NoGradGuard no_grad;
-        if (edit.pass.next < site.stage) model.run(edit.pass, site.stage - 1, interventions);
-        const auto values = read_site(model, edit.pass, edit.contexts, site, interventions);
-        const auto contexts = values.input.size(0);
-        auto residual = edit.residual;
-        if (sites.size() > 1)
-          residual = residual + edit.before -
-                     mean_stream(model, edit.pass, edit.contexts, last.stage, interventions);
-        if (contexts_are_keys) {
-          keys.push_back(as_columns(values.input));
-          bare.push_back(keys.back());
-          kept.push_back(change ? weighted_mean(values.input, key_weights(contexts)) : keys.back());
-          if (!change) residual = residual.repeat({contexts, 1});
-        } else {
-          keys.push_back(weighted_mean(values.input, key_weights(contexts)));
-          bare.push_back(values.input[0].t().to(at::kDouble));
-          kept.push_back(keys.back());
-          if (corrects_mean_output() && sites.size() == 1 && !change)
-            residual = residual + edit.value.output.to(at::kDouble) -
-                       weighted_mean(values.output, key_weights(contexts)).t();
-        }
-        residuals.push_back(residual.t() / static_cast<double>(sites.size() - s));
-      }
-      const auto changes = at::cat(residuals, 1);
-      if (settings.steps == 0) continue;
-      const SiteUpdate update{site, at::cat(keys, 1), at::cat(bare, 1), changes,
-                              history_at(before, site.name)};
-      auto facts = nlohmann::json{{"site", site.name}, {"keys", update.keys.size(1)}};
-      const auto statistics = covariance(vlm, site, sites);
-      if (statistics)
-        facts.update({{"statistics", statistics->count()}, {"condition", statistics->condition()}});
-      const auto delta = sequence_.adapt(settings.sequence, vlm, site,
-                                         this->update(update, statistics.get(), facts), update.keys,
-                                         update.history);
-      if (!at::isfinite(delta.up).all().item<bool>() ||
-          !at::isfinite(delta.down).all().item<bool>())
-        throw Error("editing::" + name(), "the change of " + site.name + " is not finite",
-                    "increase the ridge of the covariance (--set ridge=...)");
-      batch.sites.push_back(facts);
-      batch.deltas.push_back({site.name, delta});
-      if (keeps_keys() || settings.sequence.simie > 0)
-        batch.keys.push_back({site.name, at::cat(kept, 1).t().to(at::kFloat).contiguous()});
-      interventions.push_back(Intervention::weight(site.name, delta));
-    }
-    return batch;
+  const bool own_keys = contexts_are_keys(settings, optimizes_change(settings, sites.size()));
+  const auto effect_of = [&](const std::vector<SiteDelta>& deltas) {
+    return edit_effect(vlm, requests, settings.end_of_answer, sites.front().stage, context, deltas);
   };
-
+  auto patch = patch_for(*this, vlm, requests);
   Batch all;
-  if (solves_batches()) {
-    all = solve(requests, context);
+  if (solves_batches() || requests.size() == 1) {
+    const auto edits = locate(vlm, requests, sites, context);
+    all = distribute(vlm, edits, sites, own_keys, context);
+    patch.effect = effect_of(all.deltas);
+    if (may_separate_contexts(settings, own_keys, requests) && !patch.effect["holds"]) {
+      auto separate = distribute(vlm, edits, sites, /*contexts_are_keys=*/true, context);
+      if (auto effect = effect_of(separate.deltas);
+          effect["loss_after"] < patch.effect["loss_after"]) {
+        all = std::move(separate);
+        patch.effect = std::move(effect);
+      }
+    }
   } else {
     auto next = context;
     for (const auto& request : requests) {
-      auto one = solve({request}, next);
+      auto one = distribute(vlm, locate(vlm, {request}, sites, next), sites, own_keys, next);
       for (const auto& change : on_weights(one.deltas)) next.base.push_back(change);
       for (auto& edit : one.edits) all.edits.push_back(std::move(edit));
       all.deltas.insert(all.deltas.end(), one.deltas.begin(), one.deltas.end());
@@ -316,7 +356,6 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
     }
   }
 
-  auto patch = patch_for(*this, vlm, requests);
   // A patch has one delta for each site.
   for (const auto& [site, delta] : all.deltas) {
     auto known = std::find_if(patch.deltas.begin(), patch.deltas.end(),
@@ -328,12 +367,16 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
           {}, at::cat({known->delta.up, delta.up}, 1), at::cat({known->delta.down, delta.down}, 0)};
   }
   patch.keys = all.keys;
+  if (patch.effect.is_null()) patch.effect = effect_of(patch.deltas);
+  add_value_facts(all, patch);
+  patch.id = patch_id(patch);
+  return patch;
+}
 
-  patch.effect = edit_effect(vlm, requests, settings.end_of_answer, sites.front().stage, context,
-                             patch.deltas);
+void LocatingEditor::add_value_facts(const Batch& batch, Patch& patch) {
   auto values = nlohmann::json::array();
   int64_t steps = 0;
-  for (const auto& edit : all.edits) {
+  for (const auto& edit : batch.edits) {
     const auto taken = static_cast<int64_t>(edit.value.losses.size()) - 1;
     steps = std::max(steps, taken);
     values.push_back({{"steps", taken},
@@ -345,14 +388,12 @@ Patch LocatingEditor::edit(const Vlm& vlm, const std::vector<EditRequest>& reque
     if (edit.value.change.defined()) values.back()["disturbance"] = edit.value.disturbance;
   }
   patch.effect["steps"] = steps;
-  patch.effect["loss_before"] = first_loss(all.edits);
+  patch.effect["loss_before"] = first_loss(batch.edits);
   patch.effect["stop_reason"] =
-      patch.effect["holds"].get<bool>() ? "holds" : all.edits.front().value.stop_reason;
-  patch.effect["losses"] = all.edits.front().value.losses;
+      patch.effect["holds"].get<bool>() ? "holds" : batch.edits.front().value.stop_reason;
+  patch.effect["losses"] = batch.edits.front().value.losses;
   patch.effect["values"] = std::move(values);
-  patch.effect["sites"] = std::move(all.sites);
-  patch.id = patch_id(patch);
-  return patch;
+  patch.effect["sites"] = batch.sites;
 }
 
 }  // namespace emend

@@ -14,6 +14,8 @@
 
 namespace emend {
 
+struct LocatedEdit;
+
 // The keys and residuals of a batch of edits at one site, float64.
 struct SiteUpdate {
   const Site& site;
@@ -81,6 +83,13 @@ class LocatingEditor : public Editor {
   // The change of `site` for the keys (in, n) of one edit.
   PictureChange picture_change(const Site& site, const at::Tensor& keys, const at::Tensor& history,
                                const Covariance* covariance) const;
+  // Optimizes the values of the edits.
+  std::vector<LocatedEdit> locate(const Vlm& vlm, const std::vector<EditRequest>& requests,
+                                  const std::vector<Site>& sites, const EditContext& before) const;
+  // Solves for the changes of the sites, one site after another.
+  Batch distribute(const Vlm& vlm, std::vector<LocatedEdit> edits, const std::vector<Site>& sites,
+                   bool contexts_are_keys, const EditContext& before) const;
+  static void add_value_facts(const Batch& batch, Patch& patch);
   const std::vector<std::string>& prefixes(const Vlm& vlm) const;
   // `sites`: all sites of the edit.
   std::shared_ptr<const Covariance> covariance(const Vlm& vlm, const Site& site,

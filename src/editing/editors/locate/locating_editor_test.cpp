@@ -87,6 +87,32 @@ TEST_F(LocatingEditorTest, ContextsAsKeysMoveEveryContext) {
   EXPECT_EQ(patch.deltas[0].delta.up.size(1), 3) << "the picture and two altered copies";
 }
 
+// An edit without a picture that does not hold with the mean key of its contexts has their keys, if
+// its loss is then lower.
+TEST_F(LocatingEditorTest, AnEditThatDoesNotHoldMayHaveAKeyForEachContext) {
+  const EditRequest edit = {{}, "What is this?", " cat"};
+  for (const bool own_keys : {false, true}) {
+    SCOPED_TRACE(own_keys);
+    auto settings = quick({{"layers", "1"}, {"steps", 30}, {"adaptive", true}});
+    settings["lr"] = own_keys ? 0 : 0.05;
+    settings["update_weight"] = own_keys ? 30 : 1e-6;
+    std::map<std::string, Patch> patches;
+    for (const std::string keys : {"auto", "mean", "contexts"}) {
+      settings["keys"] = keys;
+      patches[keys] = make_editor("memit", settings)->edit(*vlm_, {edit});
+    }
+    EXPECT_FALSE(patches["mean"].effect["holds"]);
+    EXPECT_EQ(patches["contexts"].effect["loss_after"] < patches["mean"].effect["loss_after"],
+              own_keys);
+    const auto& expected = patches[own_keys ? "contexts" : "mean"];
+    const auto& automatic = patches["auto"];
+    EXPECT_EQ(automatic.deltas.at(0).delta.up.size(1), own_keys ? 3 : 1);
+    EXPECT_TRUE(at::equal(automatic.deltas[0].delta.up, expected.deltas.at(0).delta.up));
+    EXPECT_TRUE(at::equal(automatic.keys.at(0).keys, expected.keys.at(0).keys));
+    EXPECT_EQ(automatic.effect["loss_after"], expected.effect["loss_after"]);
+  }
+}
+
 TEST_F(LocatingEditorTest, EveryTokenOfTheAnswerHasAKey) {
   auto several = request();
   several.target = " a cat";

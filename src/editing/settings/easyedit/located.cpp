@@ -80,8 +80,11 @@ std::vector<Key> located_keys() {
 void located_sites_of_file(File& file) { file.settings["sites"] = rewrite_sites(file); }
 
 json published(json settings) {
-  settings.update(
-      {{"end_of_answer", false}, {"altered_pictures", 0}, {"ridge", 0}, {"adaptive", false}});
+  settings.update({{"end_of_answer", false},
+                   {"altered_pictures", 0},
+                   {"ridge", 0},
+                   {"adaptive", false},
+                   {"keys", "mean"}});
   return settings;
 }
 

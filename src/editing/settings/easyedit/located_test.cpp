@@ -51,6 +51,7 @@ TEST_F(HparamsTest, Rome) {
   EXPECT_EQ(settings["prefixes"], 17);
   EXPECT_EQ(settings["prefix_length"], 10);
   EXPECT_EQ(settings["altered_pictures"], 0);
+  EXPECT_EQ(settings["keys"], "mean");
   EXPECT_EQ(settings["end_of_answer"], false);
   EXPECT_EQ(settings["adaptive"], false);
   EXPECT_EQ(sites(hparams), std::vector<std::string>{"language_model.model.decoder.layers.1.fc2"});

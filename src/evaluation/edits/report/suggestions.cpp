@@ -33,6 +33,7 @@ class Suggestions {
     const auto& edits = report.job.edits;
     pictures_ = std::all_of(edits.begin(), edits.end(),
                             [](const EditJob::Edit& one) { return one.question.image.present(); });
+    batch_ = edits.size() > 1 && !report.job.sequential;
     for (const auto& change : report.job.base->interventions(report.vlm))
       rewritten_ |= change.point == Point::request;
   }
@@ -100,7 +101,8 @@ class Suggestions {
         add_setting(fmt::format("{}={:g}", weight, number(weight) / 10),
                     "preserves other inputs less");
     const auto keys = patch_.settings.value("keys", std::string());
-    if (keys == "mean" || (keys == "auto" && !change))
+    // With keys=auto, single edits without a picture have tried this.
+    if (keys == "mean" || (keys == "auto" && !change && (pictures_ || batch_)))
       add_setting("keys=contexts", "each context template has its own key");
   }
 
@@ -204,6 +206,7 @@ class Suggestions {
   const Patch& patch_;
   const EditVerdict& edit_;
   bool pictures_ = false;   // every edit is about a picture
+  bool batch_ = false;      // several edits in one solve
   bool rewritten_ = false;  // an earlier patch rewrites requests, so gradients cannot be computed
   std::vector<std::string> all_;
 };
