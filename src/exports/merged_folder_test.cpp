@@ -68,7 +68,9 @@ TEST_P(MergedFolderTest, GivesTheLogitsOfThePatches) {
     if (site.in != site.out || deltas.empty())
       deltas.push_back(random_delta(*vlm_, site.name, deltas.size() % 2 == 0, 0.05));
   PatchStack stack;
-  stack.apply(*vlm_, patch_of(*vlm_, {deltas[0]}));
+  // The second layer has a low-rank change of this patch and a dense one of the next patch.
+  stack.apply(*vlm_,
+              patch_of(*vlm_, {deltas[0], random_delta(*vlm_, deltas.at(1).site, true, 0.05)}));
   deltas.erase(deltas.begin());
   stack.apply(*vlm_, patch_of(*vlm_, deltas));
 

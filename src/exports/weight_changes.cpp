@@ -21,7 +21,7 @@ std::map<std::string, WeightDelta> weight_changes(const PatchStack& stack) {
     sum.add(patch);
   }
   std::map<std::string, WeightDelta> changes;
-  for (auto& change : sum.deltas()) changes[change.site] = std::move(change.delta);
+  for (auto& change : sum.site_deltas()) changes[change.site] = std::move(change.delta);
   if (changes.empty())
     throw Error("exports::weights", "the patches change no weights",
                 "give a patch of an edit, as `emend edit -o FILE` writes it");

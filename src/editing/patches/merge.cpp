@@ -155,20 +155,7 @@ Patch MergedPatch::with_deltas(std::vector<SiteDelta> deltas) const {
   return result;
 }
 
-Patch MergedPatch::patch() const {
-  std::vector<SiteDelta> deltas;
-  std::map<std::string, size_t> places;
-  for (auto& change : merged_.deltas()) {
-    const auto [place, is_new] = places.emplace(change.site, deltas.size());
-    if (is_new) {
-      deltas.push_back(std::move(change));
-      continue;
-    }
-    auto& sum = deltas[place->second].delta;
-    sum = {sum.materialized() + change.delta.materialized(), {}, {}};
-  }
-  return with_deltas(std::move(deltas));
-}
+Patch MergedPatch::patch() const { return with_deltas(merged_.site_deltas()); }
 
 std::vector<Patch> MergedPatch::parts() const {
   std::set<std::string> sites, keyed;

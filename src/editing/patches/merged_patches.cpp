@@ -133,6 +133,21 @@ std::vector<SiteDelta> MergedPatches::deltas() const {
   return all;
 }
 
+std::vector<SiteDelta> MergedPatches::site_deltas() const {
+  at::NoGradGuard no_grad;
+  std::vector<SiteDelta> all;
+  for (auto& change : deltas()) {
+    const auto known = std::find_if(all.begin(), all.end(), [&](const SiteDelta& other) {
+      return other.site == change.site;
+    });
+    if (known == all.end())
+      all.push_back(std::move(change));
+    else
+      known->delta = {known->delta.materialized() + change.delta.materialized(), {}, {}};
+  }
+  return all;
+}
+
 Interventions MergedPatches::interventions(const Vlm& vlm, ActivationStore* store) const {
   if (!cached_ || cached_->vlm != &vlm || cached_->store != store) {
     cached_ = CachedInterventions{&vlm, store, {}};

@@ -19,7 +19,10 @@ class MergedPatches {
   void add(const Patch& patch);
   // See Patch::interventions.
   Interventions interventions(const Vlm& vlm, ActivationStore* store = nullptr) const;
+  // A layer can have two: a dense delta and a low-rank one.
   std::vector<SiteDelta> deltas() const;
+  // One for each layer: the sum of both is dense.
+  std::vector<SiteDelta> site_deltas() const;
   // The keys of all patches, by site; keys with and without gradients are apart.
   const std::vector<SiteKeys>& keys() const { return keys_; }
   // Patches without deltas, one for each memory.
