@@ -64,6 +64,21 @@ void check_config(const JsonFields& config) {
     config.expect_absent(part);
 }
 
+// With these initializations, PEFT also changes the weights of the base model.
+void check_initialization(const json& config, const std::string& path) {
+  const auto found = config.find("init_lora_weights");
+  if (found == config.end() || !found->is_string()) return;
+  const auto& name = found->get_ref<const std::string&>();
+  for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+    if (name.starts_with(changing))
+      throw Error(kPeftPlace,
+                  fmt::format("'{}' has init_lora_weights '{}', which also changes the weights of "
+                              "the base model",
+                              path, name),
+                  "save the adapter with `save_pretrained(..., "
+                  "path_initial_model_for_weight_conversion=...)`, which converts it to LoRA");
+}
+
 std::shared_ptr<const TensorFile> open_adapter(const fs::path& folder) {
   for (const char* name : {"adapter_model.safetensors", "adapter_model.bin"})
     if (const auto path = folder / name; is_file(path))
@@ -159,6 +174,7 @@ Patch read_peft_adapter(const Vlm& vlm, const std::string& folder) {
   const auto config = read_json_object(path);
   const JsonFields fields(path, config);
   check_config(fields);
+  check_initialization(config, path);
   const auto rank = fields.integer("r", 8, 1, kMaxDimension);
   const auto alpha = fields.number("lora_alpha", 8, 0, 1e9);
   const bool root = fields.boolean("use_rslora", false);

@@ -110,6 +110,10 @@ TEST_F(PeftErrorsTest, PartsThatAreNotChangesOfWeightsAreRefused) {
   EXPECT_THAT(error_with({{"peft_type", "IA3"}}), HasSubstr("peft_type"));
   EXPECT_THAT(error_with({{"fan_in_fan_out", true}}), HasSubstr("fan_in_fan_out"));
   EXPECT_THAT(error_with({{"rank_pattern", {{"layers.[01].mlp", 2}}}}), HasSubstr("plain module"));
+  for (const char* changing : {"pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga"})
+    EXPECT_THAT(error_with({{"init_lora_weights", changing}}), HasSubstr("the base model"));
+  EXPECT_EQ(error_with({{"init_lora_weights", "gaussian"}}), "no error");
+  EXPECT_EQ(error_with({{"init_lora_weights", false}}), "no error");
   EXPECT_THAT(error_with({{"rank_pattern", nlohmann::json::object()}}),
               HasSubstr("gives the rank"));
 }

@@ -97,6 +97,8 @@ TEST_F(EditFileTest, RefusesInvalidEdits) {
   EXPECT_THAT(refusal(R"([{"prompt": 5, "target": "b"}])"), HasSubstr("'prompt' is not a string"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "rephrase": ["c", 5]}])"),
               HasSubstr("'rephrase' is not a string"));
+  EXPECT_THAT(refusal(R"([{"src": "a", "alt": "b", "m_loc_q": "Who?", "m_loc_a": "c"}])"),
+              HasSubstr("'m_loc' is missing"));
   EXPECT_THAT(refusal(R"([{"src": "a", "alt": "b", "loc": [5], "loc_ans": "c"}])"),
               HasSubstr("'loc' is not a string"));
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b", "locality": [{"promt": "c"}]}])"),
