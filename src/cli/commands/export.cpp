@@ -85,9 +85,9 @@ void report_folder(const ExportArguments& arguments, const ExportResult& result,
                    const Check& check) {
   if (check.equal < check.prompts)
     logger().warn(
-        "{} of {} edited prompts have another answer in the exported folder; {}. Hint: "
-        "--weights-dtype fp32 avoids rounding",
-        check.prompts - check.equal, check.prompts, check.difference);
+        "{} of {} edited prompts have another answer in the exported folder; {}{}",
+        check.prompts - check.equal, check.prompts, check.difference,
+        result.rounding.largest > 0 ? ". Hint: --weights-dtype fp32 avoids rounding" : "");
   if (arguments.common.json) {
     auto facts = to_json(result);
     facts["checked_prompts"] = check.prompts;

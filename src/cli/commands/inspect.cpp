@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <regex>
@@ -51,6 +52,16 @@ std::map<std::string, int64_t> parameters_by_part(const Model& model) {
   return parts;
 }
 
+// The weights with values that are infinite or NaN. One pass over the file; a sum needs no copy.
+std::vector<std::string> weights_that_are_not_finite(const Model& model) {
+  at::NoGradGuard no_grad;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : model.parameters())
+    if (tensor.is_floating_point() && !std::isfinite(tensor.sum(at::kFloat).item<float>()))
+      names.push_back(name);
+  return names;
+}
+
 // Opens a model even if its chat template is not supported; `problem` then has the reason.
 Vlm open_for_inspection(Common& common, std::string& problem) {
   try {
@@ -79,6 +90,7 @@ void inspect_model(const InspectArguments& arguments) {
   auto not_applied = vlm.processor.generation.not_implemented;
   const auto& sampling = vlm.processor.generation.sampling;
   not_applied.insert(not_applied.end(), sampling.begin(), sampling.end());
+  const auto not_finite = weights_that_are_not_finite(model);
   if (common.json) {
     nlohmann::json result = {{"kind", "model"},
                              {"folder", arguments.path},
@@ -86,6 +98,7 @@ void inspect_model(const InspectArguments& arguments) {
                              {"model_type", config.value("model_type", "")},
                              {"base", vlm.fingerprint()},
                              {"parameters", {{"total", total}, {"parts", parts}}},
+                             {"not_finite", not_finite},
                              {"num_image_tokens", model.num_image_tokens() == Model::kVariable
                                                       ? nlohmann::json()
                                                       : nlohmann::json(model.num_image_tokens())},
@@ -124,6 +137,7 @@ void inspect_model(const InspectArguments& arguments) {
             << fmt::format("  parameters    {}\n", count(total));
   for (const auto& [part, size] : parts)
     std::cout << fmt::format("    {:<22}{:>10}\n", part, count(size));
+  for (const auto& name : not_finite) std::cout << fmt::format("  not finite    {}\n", name);
   std::cout << (model.num_image_tokens() == Model::kVariable
                     ? "  the positions of a picture depend on its size"
                 : model.reads_pictures()

@@ -1,5 +1,8 @@
+#include <cmath>
+
 #include "cli/testing/program.h"
 #include "io/cpu.h"
+#include "io/tensors/safetensors.h"
 #include "tests/stored_folder.h"
 
 namespace emend {
@@ -30,6 +33,22 @@ TEST_F(PrecisionProgramTest, InspectExplainsTheChosenDtype) {
   EXPECT_EQ(asked["dtype"], "bf16");
   EXPECT_EQ(asked["weights"], "bf16");
   EXPECT_THAT(run("inspect {}/fp16").out, ::testing::HasSubstr("from weights in fp16"));
+}
+
+TEST_F(PrecisionProgramTest, InspectNamesWeightsThatAreNotFinite) {
+  EXPECT_EQ(inspected("model")["not_finite"], nlohmann::json::array());
+  testing::copy_folder(path("model"), path("nan"), at::kFloat);
+  const std::string name = "language_model.model.decoder.layers.0.fc1.weight";
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  const auto checkpoint = Checkpoint::open(path("model"));
+  for (const auto& each : checkpoint.names()) {
+    tensors.emplace_back(each, checkpoint.tensor(each).clone());
+    if (each == name) tensors.back().second.view(-1)[3] = NAN;
+  }
+  write_safetensors(path("nan/model.safetensors"), tensors, {{"format", "pt"}});
+  EXPECT_EQ(inspected("nan")["not_finite"], nlohmann::json::array({name}));
+  EXPECT_THAT(run("inspect {}/nan").out, ::testing::HasSubstr("not finite    " + name));
+  expect_refused("ask -m {}/nan -p 'What is this?'", "emend inspect FOLDER");
 }
 
 TEST_F(PrecisionProgramTest, Bf16FoldersAreComputedInFp32WithoutAvx512) {

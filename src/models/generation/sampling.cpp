@@ -9,8 +9,8 @@
 namespace emend {
 void refuse_nan_logits(std::string_view place) {
   throw Error(place, "the logits of the model are not numbers (NaN)",
-              "a weight of the model or of a patch is not finite: remove the last patch, edit with "
-              "a lower learning rate, or download the model again");
+              "a weight is not finite: remove the last patch, edit with a lower learning rate, or "
+              "download the model again if `emend inspect FOLDER` lists such weights");
 }
 
 std::vector<int64_t> choose_greedy(const at::Tensor& logits) {
