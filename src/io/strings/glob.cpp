@@ -128,6 +128,22 @@ Glob::Glob(const std::string& pattern) {
     }
 }
 
+std::vector<std::string> patterns_of_listed_names(const std::string& pattern) {
+  std::vector<std::string> all;
+  for (size_t open = 0; (open = pattern.find('{', open)) != std::string::npos; ++open) {
+    const auto close = pattern.find_first_of("{}", open + 1);
+    if (close == std::string::npos || pattern[close] == '{') continue;  // nested braces
+    std::vector<std::string> names;
+    expand_once(pattern.substr(open, close + 1 - open), names);
+    const bool listed = std::none_of(names.begin(), names.end(), [](const std::string& name) {
+      return name.empty() || name.find_first_of("*?[") != std::string::npos;
+    });
+    for (const auto& name : names)
+      if (listed) all.push_back(pattern.substr(0, open) + name + pattern.substr(close + 1));
+  }
+  return all;
+}
+
 bool Glob::matches(const std::string& text) const {
   return std::any_of(alternatives_.begin(), alternatives_.end(),
                      [&](const std::string& pattern) { return match(pattern, text); });

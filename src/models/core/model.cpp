@@ -60,6 +60,12 @@ std::vector<Site> Model::find_sites(const std::string& pattern) const {
   for (const auto& site : sites_)
     if (glob.matches(site.name)) found.push_back(site);
   if (found.empty()) nothing_named("site", pattern, sites_);
+  for (const auto& listed : patterns_of_listed_names(pattern)) {
+    const Glob one(site_name(listed, names_));
+    if (std::none_of(found.begin(), found.end(),
+                     [&](const Site& site) { return one.matches(site.name); }))
+      nothing_named("site", listed, sites_);
+  }
   return found;
 }
 
@@ -164,8 +170,7 @@ Model::Plan Model::plan(const Pass& pass, size_t last, const Interventions& inte
     const Site* site = at_site ? &this->site(i.where) : nullptr;
     if (i.point == Point::weight) check_delta(i.delta, *site);
     const bool mixes = i.point == Point::boundary || i.point == Point::logits;
-    const bool acts =
-        i.transform || (mixes && i.mix) || (i.point == Point::output && i.layer_mix);
+    const bool acts = i.transform || (mixes && i.mix) || (i.point == Point::output && i.layer_mix);
     if (i.point != Point::weight && !acts)
       throw Error("models::run", fmt::format("the intervention at `{}` has no transform", i.where),
                   "set `transform`");

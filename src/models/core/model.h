@@ -40,7 +40,7 @@ class Model {
   const std::vector<Site>& sites() const { return sites_; }
   // The sites whose name matches a glob (`*.layers.{2,3}.fc*`), in model order. Names of older and
   // newer releases of transformers are accepted. Throws emend::Error, which lists similar names, if
-  // there is no match.
+  // there is no match, or none for a name or number that is listed in braces.
   std::vector<Site> find_sites(const std::string& pattern) const;
   const Site& site(const std::string& name) const;
   size_t stage(const std::string& name) const;

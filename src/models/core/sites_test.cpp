@@ -71,6 +71,23 @@ TEST_F(SitesTest, AreFoundInModelOrder) {
   EXPECT_EQ(find("*").size(), model->sites().size());
 }
 
+TEST_F(SitesTest, EveryListedNameMustExist) {
+  EXPECT_EQ(find("*.layers.{0,1,2}.{fc1,fc2}").size(), 6u);
+  EXPECT_EQ(find("{*.,}{language_projection,decoder.layers.0.fc1}").size(), 2u);
+  for (const auto& [pattern, missing] :
+       {std::pair{"*.layers.{1,99}.fc1", "*.layers.99.fc1"}, {"*.{fc1,fc9}", "*.fc9"}}) {
+    try {
+      find(pattern);
+      FAIL() << pattern;
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(std::string("no site matches `") + missing + "`"));
+    }
+  }
+  // Wildcards and nested lists may match nothing.
+  EXPECT_EQ(find("*.layers.1.{fc1,x*}").size(), 1u);
+  EXPECT_EQ(find("*.layers.1.{fc1,{x,y}}").size(), 1u);
+}
+
 TEST_F(SitesTest, AreFoundByNamesOfAnyRelease) {
   const auto current = ElementsAre("language_model.model.decoder.layers.0.fc1");
   EXPECT_THAT(find("language_model.model.decoder.layers.0.fc1"), current);

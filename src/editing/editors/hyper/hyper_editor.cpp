@@ -1,8 +1,10 @@
 #include "editing/editors/hyper/hyper_editor.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
+#include <set>
 
 #include "editing/editors/failed_tokens.h"
 #include "editing/editors/optimize_deltas.h"
@@ -16,6 +18,25 @@ void HyperSettings::declare(SettingList& list) {
   BlockSites::declare_module(list, module);
   list.text("checkpoint", checkpoint,
             "checkpoint of the trained editor; empty: the one in the model folder");
+  list.text("sites", sites,
+            "glob of the layers that the checkpoint must have been trained for; empty: any");
+}
+
+void require_sites(const Model& model, const std::string& wanted, const std::vector<Site>& trained,
+                   const std::string& file) {
+  if (wanted.empty()) return;
+  const auto names = [](const std::vector<Site>& sites) {
+    std::set<std::string> all;
+    for (const auto& site : sites) all.insert(site.name);
+    return all;
+  };
+  const auto of_checkpoint = names(trained);
+  if (names(model.find_sites(wanted)) == of_checkpoint) return;
+  throw Error("editing::checkpoint",
+              fmt::format("'{}' was trained for other layers than `{}`: {}", file, wanted,
+                          fmt::join(of_checkpoint, ", ")),
+              "train the editor for these layers (`emend train --set sites=GLOB`, or --hparams), or name "
+              "the layers of the checkpoint");
 }
 
 Patch hyper_patch(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,

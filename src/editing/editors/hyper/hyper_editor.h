@@ -21,6 +21,7 @@ namespace emend {
 struct HyperSettings {
   std::string module = "language";
   std::string checkpoint;  // a trained editor; empty: the one in the model folder
+  std::string sites;       // that the checkpoint must have; empty: any
 
   void declare(SettingList& list);
 };
@@ -36,6 +37,11 @@ struct HyperEdit {
   // Adapts the joined change of a site, if it is set.
   std::function<WeightDelta(const SiteDelta&)> adapt = {};
 };
+
+// Throws emend::Error unless a checkpoint, which changes `trained`, changes just the sites of the
+// glob `wanted`; empty: any.
+void require_sites(const Model& model, const std::string& wanted, const std::vector<Site>& trained,
+                   const std::string& file);
 
 // Applies the deltas and measures the edit. Throws emend::Error if the edit has no gradient at any
 // site, or if the loss after the edit is not finite.
@@ -67,7 +73,7 @@ class HyperEditor : public Editor {
 
  protected:
   explicit HyperEditor(const HyperSettings& settings)
-      : module_(settings.module), checkpoint_(settings.checkpoint) {}
+      : module_(settings.module), checkpoint_(settings.checkpoint), sites_(settings.sites) {}
   // An editor that is still in training.
   explicit HyperEditor(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
@@ -86,11 +92,12 @@ class HyperEditor : public Editor {
       auto checkpoint = load_checkpoint(file, name(), base);
       auto state = std::make_shared<State>(load(*vlm.model, checkpoint, module_, file));
       state->network.load(checkpoint.tensors, file);
+      require_sites(*vlm.model, sites_, state->network.sites(), file);
       return state;
     });
   }
 
-  std::string module_ = "language", checkpoint_;
+  std::string module_ = "language", checkpoint_, sites_;
   TrainedState<State> state_;
 };
 

@@ -325,6 +325,17 @@ TEST_F(MendTest, CheckpointGivesSameEditorAndBelongsToOneModel) {
     EXPECT_TRUE(
         at::equal(patch.deltas[i].delta.materialized(), fresh.deltas[i].delta.materialized()));
 
+  // The layers that a checkpoint must have been trained for.
+  std::string all = "{";
+  for (const auto& change : patch.deltas)
+    all += change.site + (&change == &patch.deltas.back() ? "}" : ",");
+  const auto requiring = [&](const std::string& sites) {
+    return MendEditor({{"checkpoint", file}, {"module", "connector"}, {"sites", sites}});
+  };
+  EXPECT_EQ(requiring(all).edit(vlm(), {request()}).deltas.size(), patch.deltas.size());
+  EXPECT_THAT(error_of([&] { requiring(patch.deltas[0].site).edit(vlm(), {request()}); }),
+              HasSubstr("vision.safetensors' was trained for other layers than `"));
+
   testing::write_tiny_vlm(*folder_ / "other", 5);
   auto other = load_vlm(*folder_ / "other");
   EXPECT_THAT(error_of([&] { editor.edit(other, {request()}); }),
@@ -348,7 +359,7 @@ TEST_F(MendTest, BatchEditIsTheSumOfItsEdits) {
   for (size_t i = 0; i < both.deltas.size(); ++i)
     EXPECT_LT(
         relative_error(both.deltas[i].delta.materialized(),
-                         one.deltas[i].delta.materialized() + two.deltas[i].delta.materialized()),
+                       one.deltas[i].delta.materialized() + two.deltas[i].delta.materialized()),
         1e-3);
 }
 

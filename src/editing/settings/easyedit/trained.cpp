@@ -63,7 +63,7 @@ void trained_sites(File& file) {
   if (found.module == "projector") found.module = "language";  // the sites identify it
   file.settings["module"] = found.module;
   file.training["module"] = found.module;
-  file.training["sites"] = found.sites;
+  file.settings["sites"] = file.training["sites"] = found.sites;
 }
 
 // EasyEdit counts patience in steps, emend in validations.
