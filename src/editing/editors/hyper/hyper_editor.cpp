@@ -32,11 +32,12 @@ void require_sites(const Model& model, const std::string& wanted, const std::vec
   };
   const auto of_checkpoint = names(trained);
   if (names(model.find_sites(wanted)) == of_checkpoint) return;
-  throw Error("editing::checkpoint",
-              fmt::format("'{}' was trained for other layers than `{}`: {}", file, wanted,
-                          fmt::join(of_checkpoint, ", ")),
-              "train the editor for these layers (`emend train --set sites=GLOB`, or --hparams), or name "
-              "the layers of the checkpoint");
+  throw Error(
+      "editing::checkpoint",
+      fmt::format("'{}' was trained for other layers than `{}`: {}", file, wanted,
+                  fmt::join(of_checkpoint, ", ")),
+      "train the editor for these layers (`emend train --set sites=GLOB`, or --hparams), or name "
+      "the layers of the checkpoint");
 }
 
 Patch hyper_patch(const Editor& editor, const Vlm& vlm, const std::vector<EditRequest>& requests,
