@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "evaluation/bench/files/edit_snapshots.h"
+#include "evaluation/bench/files/editor_files.h"
 #include "evaluation/bench/files/results_writer.h"
 #include "evaluation/bench/files/samples_writer.h"
 #include "evaluation/bench/run_description.h"
@@ -432,9 +433,12 @@ nlohmann::json Runner::complete_run(const Vlm& vlm) const {
   run["config"].update(precision_facts(vlm.precision));
   // The outcomes of protocol choices on this model.
   run["config"]["protocol"] = to_json(options_.protocol, vlm);
-  for (size_t i = 0; i < candidates_.size(); ++i)
-    if (auto& editor = run["editors"][i]; editor.contains("protocol"))
-      editor["protocol"] = to_json(candidates_[i].protocol, vlm);
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    auto& editor = run["editors"][i];
+    if (editor.contains("protocol")) editor["protocol"] = to_json(candidates_[i].protocol, vlm);
+    if (auto files = editor_files(vlm.folder, editor["name"], editor["settings"]); !files.empty())
+      editor["files"] = std::move(files);
+  }
   run["config"]["threads"] = at::get_num_threads();
   return run;
 }

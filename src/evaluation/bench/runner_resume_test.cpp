@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <random>
 
+#include "evaluation/bench/files/editor_files.h"
 #include "evaluation/bench/schedule.h"
 #include "evaluation/bench/testing/runner_fixture.h"
+#include "io/tensors/safetensors.h"
 
 namespace emend {
 namespace {
@@ -225,6 +227,41 @@ TEST_F(RunnerResumeTest, ResumesUnderAnotherNameOfTheModule) {
   }
   EXPECT_THAT(refusal([&] { named("ft:language,ft:projector"); }),
               HasSubstr("editors.2.label was \"ft:vision\" and is now \"ft:projector\""));
+}
+
+// The trained networks and statistics of editors are a part of the run.
+TEST_F(RunnerResumeTest, RefusesOtherFilesOfAnEditor) {
+  FakeSuite suite(2);
+  for (const std::string setting : {"checkpoint", "statistics"}) {
+    SCOPED_TRACE(setting);
+    const auto file = path(setting + ".safetensors");
+    const auto specs = [&] {
+      auto all = parse_editors(setting == "checkpoint" ? "mend" : "memit");
+      all[0].settings[setting] = file;
+      return all;
+    };
+    const auto write = [&](const char* contents) {
+      write_safetensors(file, {{"t", at::zeros({1})}}, {{"checksum", contents}});
+    };
+    write("a");
+    run(suite, options(setting), specs());
+    const auto recorded = read_json(path(setting + "/run.json"))["editors"][1]["files"];
+    EXPECT_EQ(recorded[setting].get<std::string>().size(), 32u);
+    EXPECT_EQ(refusal([&] { run(suite, options(setting), specs()); }), "");
+    write("b");
+    EXPECT_THAT(refusal([&] { run(suite, options(setting), specs()); }),
+                HasSubstr("editors.1.files." + setting));
+  }
+  // Without the setting, the file in the model folder is read.
+  const auto folder = path("model");
+  EXPECT_EQ(editor_files(folder, "mend", {{"checkpoint", ""}}), nlohmann::json::object());
+  fs::create_directories(folder + "/editors");
+  const std::string networks = folder + "/editors/mend-language.safetensors";
+  write_safetensors(networks, {{"t", at::zeros({1})}}, {{"checksum", "a"}});
+  const auto files = editor_files(folder, "mend", {{"checkpoint", ""}});
+  EXPECT_EQ(files, editor_files("", "mend", {{"checkpoint", networks}}));
+  EXPECT_EQ(files.size(), 1u);
+  EXPECT_EQ(editor_files(folder, "serac", {{"checkpoint", ""}}), nlohmann::json::object());
 }
 
 TEST_F(RunnerResumeTest, ModelFolderMayMove) {

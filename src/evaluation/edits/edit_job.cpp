@@ -39,7 +39,16 @@ class EditRun {
       Record record;
       record.prompt = edit.question.prompt;
       verdict.prompt = edit_prompt(edit.protocol, record);
-      verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
+      try {
+        verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
+      } catch (const Error& error) {  // for example, the prompt is too long
+        if (job_.edits.size() == 1) throw;
+        const auto parts = error_parts(error.what());
+        throw Error("evaluation::edit_job",
+                    fmt::format("edit {} of {}: {}", outcome.edits.size() + 1, job_.edits.size(),
+                                parts.problem),
+                    parts.hint);
+      }
       requests_.push_back({edit.question.image, verdict.prompt,
                            continuation(edit.protocol, edit.question.target), "",
                            edit.question.subject});

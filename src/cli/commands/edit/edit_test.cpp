@@ -266,6 +266,12 @@ TEST_F(EditProgramTest, ReadsSeveralEditsFromAFile) {
   expect_refused(edits + " -p What?", "--edits");
   expect_refused(std::string(kText) + "-o {}/x.patch -p What?", "--target");
   expect_refused(std::string(kWeak) + " --sequential", "--edits");
+  std::string words;
+  for (int i = 0; i < 3000; ++i) words += "what ";
+  testing::write_text(path("edits.json"),
+                      R"([{"prompt": "Who?", "target": "a"}, {"prompt": ")" + words +
+                          R"(?", "target": "b"}])");
+  expect_refused(edits, "edit 2 of 2: ");
   testing::write_text(path("edits.json"), R"([{"prompt": "Who?"}])");
   expect_refused(edits, "entry 1");
 }

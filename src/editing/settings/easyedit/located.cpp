@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "editing/settings/easyedit/algorithm.h"
@@ -29,18 +31,23 @@ void context_templates(File& file, const json& value) {
   };
   if (!value.is_array() || value.empty() || value.size() > 100) refuse();
   int64_t count = 0, length = 1;
+  bool several = false;
   for (const auto& pair : value) {
     if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_integer() ||
         !pair[1].is_number_integer())
       refuse();
     const auto tokens = pair[0].get<int64_t>(), prefixes = pair[1].get<int64_t>();
     if (tokens < 1 || tokens > 1000 || prefixes < 0 || prefixes > 1000) refuse();
+    several |= count > 0 && tokens != length;
     count += prefixes;
     length = std::max(length, tokens);
   }
   if (count > 1000) refuse();
   file.settings["prefixes"] = count;
   file.settings["prefix_length"] = length;
+  if (several)
+    file.ignored.push_back({"context_template_length_params",
+                            fmt::format("all prefixes have the longest length, {}", length)});
 }
 
 std::vector<Key> located_keys() {

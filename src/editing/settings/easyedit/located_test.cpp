@@ -39,6 +39,9 @@ TEST_F(HparamsTest, Rome) {
   const auto hparams = read(located_file(
       "ROME", "mom2_adjustment: false\ncontext_template_length_params: [[5, 10], [10, 7]]\n"));
   EXPECT_EQ(hparams.spec.name, "rome");
+  EXPECT_THAT(hparams.ignored,
+              ::testing::Contains(::testing::Field(&Hparams::Ignored::key,
+                                                   "context_template_length_params")));
   const auto settings = make_editor("rome", hparams.spec.settings)->settings();
   EXPECT_EQ(settings["variant"], "original");
   EXPECT_EQ(settings["lookup"], "subject");
