@@ -225,7 +225,7 @@ TEST_F(ProgramTest, InspectsAClosedFormEdit) {
                 .code,
             0);
   ASSERT_EQ(run("edit -m {}/model -p 'Where is the red dog now?' --target cat --subject 'red dog' "
-                "--editor alphaedit --set ridge=0.1 --set prefixes=1 "
+                "--editor alphaedit --set ridge=0.1 --set prefixes=1 --set keys=mean "
                 "--set statistics={}/keys.safetensors --probes 1 --allow-failed -o {}/alpha.patch")
                 .code,
             0);
