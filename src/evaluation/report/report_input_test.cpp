@@ -173,6 +173,11 @@ TEST(ReportInput, WarnsOfAnUnfinishedRun) {
 TEST(ReportInput, RefusesFoldersThatAreNotRuns) {
   TemporaryFolder folder;
   EXPECT_THAT(report_error(folder), HasSubstr("results.json"));
+  // A run that was killed has run.json only.
+  std::filesystem::create_directories(folder.file("killed"));
+  testing::write_text(folder.file("killed/run.json"), "{}");
+  EXPECT_THAT(error_of([&] { write_report({folder.file("killed")}, folder.file("out")); }),
+              HasSubstr("killed' contains a run that is not finished"));
   EXPECT_THAT(error_of([&] { write_report({}, folder.file("out")); }),
               HasSubstr("no run is given"));
   auto run = ExampleRun{}.write(folder.file("run"));

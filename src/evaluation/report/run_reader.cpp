@@ -11,6 +11,7 @@
 #include "evaluation/protocol/protocol.h"
 #include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
+#include "io/files/path.h"
 #include "io/json/json.h"
 
 namespace emend {
@@ -240,7 +241,13 @@ std::optional<double> read_optional_share(const json& object, const char* key,
 }
 
 Run read_run(const std::string& folder) {
-  auto file = (std::filesystem::path(folder) / "results.json").string();
+  const auto in_folder = [&](const char* name) {
+    return (std::filesystem::path(folder) / name).string();
+  };
+  const auto file = in_folder("results.json");
+  if (!path_exists(file) && path_exists(in_folder("run.json")))
+    throw Error(kRunReaderPlace, fmt::format("'{}' contains a run that is not finished", folder),
+                "give the same `emend bench` command again, which finishes it");
   auto root = read_json(file);
   rename_old_result_keys(root, 6);
   if (json_get<std::string>(root, "format", file) != "emend-results")
