@@ -86,7 +86,9 @@ void check_output(const TrainArguments& arguments) {
   if (fs::is_directory(path, error) || (!folder.empty() && !fs::is_directory(folder, error)))
     throw Error("cli::train", fmt::format("'{}' cannot be written", path),
                 "give a file in an existing folder with -o");
-  for (const char* ending : {"", ".state"}) check_output_file(path + ending, {}, "emend-editor");
+  check_output_file(path, {}, "emend-editor");
+  // With --resume, a damaged state is an error when it is read.
+  if (!arguments.resume) check_output_file(path + ".state", {}, "emend-editor");
   if (arguments.resume || arguments.restart) return;
   for (const char* ending : {"", ".state"})
     if (path_exists(path + ending))

@@ -61,5 +61,15 @@ TEST_F(ProgramTest, TrainingThatIsStoppedEarlySaysThatNothingWasValidated) {
   std::filesystem::remove(path("early.safetensors.state"));
 }
 
+TEST_F(ProgramTest, ADamagedStateOfATrainingIsNotAFileToDelete) {
+  testing::write_text(path("cut.safetensors.state"), "cut");
+  const auto result = run("train -m {}/model --set validation=1 --resume -o {}/cut.safetensors");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("cut.safetensors.state"));
+  EXPECT_THAT(result.err, Not(HasSubstr("delete")));
+  EXPECT_EQ(read_file(path("cut.safetensors.state")), "cut");
+  std::filesystem::remove(path("cut.safetensors.state"));
+}
+
 }  // namespace
 }  // namespace emend
