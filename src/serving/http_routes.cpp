@@ -1,5 +1,9 @@
 #include "serving/http_routes.h"
 
+#include <fmt/ranges.h>
+
+#include <set>
+
 #include "io/error.h"
 #include "io/json/json.h"
 #include "io/log.h"
@@ -12,16 +16,30 @@ constexpr const char* kJsonType = "application/json";
 }  // namespace
 
 void HttpRoutes::get(const std::string& pattern, Handler handler, bool with_token) {
+  routes_.push_back({"GET", std::regex(pattern)});
   server_.Get(pattern, guarded(std::move(handler), with_token));
 }
 void HttpRoutes::post(const std::string& pattern, Handler handler) {
+  routes_.push_back({"POST", std::regex(pattern)});
   server_.Post(pattern, guarded(std::move(handler)));
 }
 void HttpRoutes::put(const std::string& pattern, Handler handler) {
+  routes_.push_back({"PUT", std::regex(pattern)});
   server_.Put(pattern, guarded(std::move(handler)));
 }
 void HttpRoutes::remove(const std::string& pattern, Handler handler) {
+  routes_.push_back({"DELETE", std::regex(pattern)});
   server_.Delete(pattern, guarded(std::move(handler)));
+}
+
+std::string HttpRoutes::allowed_methods(const std::string& path) const {
+  std::set<std::string> methods;
+  for (const auto& [method, pattern] : routes_) {
+    if (!std::regex_match(path, pattern)) continue;
+    methods.insert(method);
+    if (method == "GET") methods.insert("HEAD");
+  }
+  return fmt::format("{}", fmt::join(methods, ", "));
 }
 
 httplib::Server::Handler HttpRoutes::guarded(Handler handler, bool with_token) const {

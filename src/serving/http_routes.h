@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
+#include <vector>
 
 #include "serving/api_error.h"
 
@@ -29,11 +31,21 @@ class HttpRoutes {
   void put(const std::string& pattern, Handler handler);
   void remove(const std::string& pattern, Handler handler);  // DELETE
 
+  // The methods of the routes of a path, separated by commas, as the header Allow lists them. Empty
+  // if the path has no route.
+  std::string allowed_methods(const std::string& path) const;
+
  private:
+  struct Route {
+    std::string method;
+    std::regex pattern;
+  };
+
   httplib::Server::Handler guarded(Handler handler, bool with_token = true) const;
 
   httplib::Server& server_;
   std::function<void(const Request&, bool)> check_;
+  std::vector<Route> routes_;
 };
 
 // The body of a request. Throws ApiError unless its type and content are JSON.

@@ -226,9 +226,6 @@ struct HttpServer::State {
     server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
       response.set_content(R"({"status": "ok"})", kJson);
     });
-    HttpRoutes routes(server, [this](const httplib::Request& request, bool with_token) {
-      check_authorized(request, with_token);
-    });
     routes.get("/metrics", [this](const auto&, auto& response) {
       response.set_content(metrics(), "text/plain; version=0.0.4");
     });
@@ -253,8 +250,16 @@ struct HttpServer::State {
       return httplib::Server::HandlerResponse::Handled;
     });
     // For statuses that the library sets itself: no route, a body that is too large, ...
-    server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
+    server.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty() || response.has_header("Connection")) return;
+      if (const auto methods = routes.allowed_methods(request.path);
+          response.status == 404 && !methods.empty()) {
+        response.set_header("Allow", methods);
+        return send_error(response,
+                          ApiError(405, "invalid_request_error",
+                                   fmt::format("{} does not accept {}, only {}",
+                                               request.path.substr(0, 200), request.method, methods)));
+      }
       const auto message =
           response.status == 413 ? std::string(kTooLarge)
           : response.status == 404
@@ -274,6 +279,9 @@ struct HttpServer::State {
   Engine* engine = nullptr;
   ServerOptions options;
   httplib::Server server;
+  HttpRoutes routes{server, [this](const httplib::Request& request, bool with_token) {
+                      check_authorized(request, with_token);
+                    }};
   socket_t listener = INVALID_SOCKET;
   int port = 0;
   const int64_t begin = now();

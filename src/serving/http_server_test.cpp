@@ -259,6 +259,16 @@ TEST_F(HttpServerTest, BadRequestsNameTheField) {
   EXPECT_EQ(client().Get("/nothing")->status, 404);
 }
 
+TEST_F(HttpServerTest, AWrongMethodIsRefusedWithTheAllowedOnes) {
+  const auto read = client().Get("/v1/chat/completions");
+  EXPECT_EQ(read->status, 405);
+  EXPECT_EQ(read->get_header_value("Allow"), "POST");
+  const auto written = client().Post("/v1/models", "{}", "application/json");
+  EXPECT_EQ(written->status, 405);
+  EXPECT_EQ(written->get_header_value("Allow"), "GET, HEAD");
+  EXPECT_THAT(written->body, HasSubstr("/v1/models does not accept POST, only GET, HEAD"));
+}
+
 // Such a request is answered at once, not after the time limit of the body.
 TEST_F(HttpServerTest, ABodyNeedsALength) {
   const std::string begin = " /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n";
