@@ -145,7 +145,8 @@ TEST_F(ProcessesProgramTest, RefusesWrongPlacesAndModes) {
   refused(bench, "env RANK=0 WORLD_SIZE=2", "MASTER_ADDR is not set");
   refused(bench + "--processes 2", "env " + rank_of(0, 2, 1), "and --processes asks for 2 more");
   refused(bench + "--mode sequential --processes 2", "", "edits of a sequence depend on each other");
-  refused(bench + "--mode batch --save-patches --processes 2", "", "several processes cannot save patches");
+  refused(bench + "--mode batch --save-patches --processes 2", "",
+          "several processes cannot save patches");
   const ProcessGroup group({"--processes", 0, 1, 1, "127.0.0.1", 0});
   refused(bench, "env " + rank_of(0, 2, group.place().port), "rank 0 cannot listen at 127.0.0.1:");
   EXPECT_FALSE(std::filesystem::exists(path("r")));

@@ -18,6 +18,9 @@ constexpr const char* kCheckpointFormat = "emend-editor";
 // Format 2 has a checksum. Format 1 can also be read.
 constexpr const char* kCheckpointVersion = "2";
 constexpr const char* kWithoutChecksum = "1";
+// In a model's folder: editors/EDITOR.safetensors or editors/EDITOR-MODULE.safetensors.
+constexpr const char* kFolder = "editors";
+constexpr const char* kEnding = ".safetensors";
 // Tensors whose names begin with this stay float32: keys of calibration questions.
 constexpr const char* kFloat32Prefix = "calibration";
 
@@ -135,18 +138,31 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
   return checkpoint;
 }
 
+std::vector<std::string> standard_checkpoints(const std::string& folder,
+                                              const std::string& editor) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(fs::path(folder) / kFolder, error)) {
+    const auto name = entry.path().stem().string();
+    if (entry.path().extension() == kEnding && (name == editor || name.starts_with(editor + "-")))
+      paths.push_back(entry.path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
 std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module) {
   namespace fs = std::filesystem;
   const auto name = module.empty() ? editor : editor + "-" + module;
-  const auto folder = fs::path(vlm.folder) / "editors";
-  auto path = folder / (name + ".safetensors");
+  const auto folder = fs::path(vlm.folder) / kFolder;
+  auto path = folder / (name + kEnding);
   std::error_code error;
   if (fs::is_regular_file(path, error)) return path.string();
   // Earlier versions named the files by today's aliases.
   for (const auto& [alias, canonical] : module_aliases())
     if (canonical == module)
-      if (auto older = folder / (editor + "-" + alias + ".safetensors");
-          fs::is_regular_file(older, error))
+      if (auto older = folder / (editor + "-" + alias + kEnding); fs::is_regular_file(older, error))
         return older.string();
   const auto of_module = [&](const char* pattern) {
     return module.empty() ? std::string() : fmt::format(fmt::runtime(pattern), module);

@@ -44,6 +44,9 @@ EditorCheckpoint load_checkpoint(const std::string& path, const std::vector<std:
 // editor, if there is no such file.
 std::string find_checkpoint(const Vlm& vlm, const std::string& editor, const std::string& module);
 
+// The checkpoints of an editor in a model's folder, of all its modules, in the order of their names.
+std::vector<std::string> standard_checkpoints(const std::string& folder, const std::string& editor);
+
 // Throws emend::Error if an editor of `module` loads a checkpoint that was trained for another one.
 void require_module(const std::string& module, const std::string& trained, const std::string& file);
 

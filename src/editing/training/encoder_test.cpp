@@ -100,6 +100,7 @@ class EncoderTest : public testing::TinyVlmTest {
         .logits;
   }
 };
+
 TEST_F(EncoderTest, IkeRanksByEncoderEmbeddings) {
   const auto encoder = SentenceEncoder::load(kEncoders + "bert", SentenceEncoder::Pooling::mean);
   const auto all = corpus(kEncoders + "bert");

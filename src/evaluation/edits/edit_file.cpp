@@ -162,11 +162,12 @@ void add_locality(Entry& entry, EditQuestion& edit) {
   if (!text.empty()) edit.locality.push_back({{}, text, answer});
   const auto picture = entry.picture({"m_loc"});
   const auto about = entry.text({"m_loc_q"}), seen = entry.answer({"m_loc_a"});
-  if (!picture.present() && !about.empty())
+  if (about.empty()) return;
+  if (!picture.present())
     refuse_edit_file(entry.where(),
                      "'m_loc_q' is a question about a picture, but 'm_loc' is missing",
                      "add the picture, or use 'loc' for a question without a picture");
-  if (picture.present() && !about.empty()) edit.locality.push_back({picture, about, seen});
+  edit.locality.push_back({picture, about, seen});
 }
 
 EditQuestion read_edit(Entry& entry) {

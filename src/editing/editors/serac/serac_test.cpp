@@ -94,6 +94,7 @@ class SeracTest : public testing::TinyVlmTest {
     return state.counterfactual.interventions();
   }
 };
+
 // In scope, another picture, another question, no picture, and in scope again.
 std::vector<Query> mixed_queries() {
   return {{*testing::noise_image(1), "What is this?"},

@@ -1,9 +1,10 @@
 #include "evaluation/bench/files/editor_files.h"
 
 #include <filesystem>
-#include <set>
+#include <vector>
 
 #include "editing/statistics/moments_file.h"
+#include "editing/training/checkpoint.h"
 #include "io/error.h"
 #include "io/hash.h"
 #include "io/tensors/safetensors.h"
@@ -18,25 +19,11 @@ std::string header_checksum(const std::string& path) {
   try {
     Hasher hash;
     const auto file = SafetensorsFile::open(path);
-    for (const auto& [name, value] : file->metadata())
-      hash.update_sized(name).update_sized(value);
+    for (const auto& [name, value] : file->metadata()) hash.update_sized(name).update_sized(value);
     return hash.hex();
   } catch (const Error&) {
     return {};
   }
-}
-
-// FOLDER/editors/EDITOR.safetensors and EDITOR-MODULE.safetensors, in the order of their names.
-std::set<std::string> standard_checkpoints(const fs::path& folder, const std::string& editor) {
-  std::set<std::string> paths;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder / "editors", error)) {
-    const auto name = entry.path().stem().string();
-    if (entry.path().extension() == ".safetensors" &&
-        (name == editor || name.starts_with(editor + "-")))
-      paths.insert(entry.path().string());
-  }
-  return paths;
 }
 
 }  // namespace
@@ -44,7 +31,7 @@ std::set<std::string> standard_checkpoints(const fs::path& folder, const std::st
 nlohmann::json editor_files(const std::string& model_folder, const std::string& editor,
                             const nlohmann::json& settings) {
   auto files = nlohmann::json::object();
-  const auto add = [&](const char* setting, const std::set<std::string>& paths) {
+  const auto add = [&](const char* setting, const std::vector<std::string>& paths) {
     std::string all;
     for (const auto& path : paths) all += header_checksum(path);
     if (!all.empty()) files[setting] = paths.size() == 1 ? all : hash_hex(all);
@@ -52,7 +39,7 @@ nlohmann::json editor_files(const std::string& model_folder, const std::string& 
   const auto given = [&](const char* setting) { return settings.value(setting, std::string()); };
   if (settings.contains("checkpoint"))
     add("checkpoint", given("checkpoint").empty() ? standard_checkpoints(model_folder, editor)
-                                                  : std::set{given("checkpoint")});
+                                                  : std::vector{given("checkpoint")});
   if (settings.contains("statistics") && given("statistics") != "none")
     add("statistics",
         {given("statistics").empty() ? (fs::path(model_folder) / kStatisticsFile).string()
