@@ -43,9 +43,12 @@ void LedgerTrainingSettings::declare(SettingList& list) {
   shape.declare(list);
   list.number("key_weight", key_weight, 0, 1e6, "weight of the loss of the key network");
   list.number("edit_weight", edit_weight, 0, 1e6,
-              "weight of the nll of the model that reads the edits");
-  list.number("texts", texts, 0, 1,
-              "share of edits in a step that are used without their picture");
+              "weight of the nll of the model that reads the edits; 0: the reading is not trained");
+  list.number(
+      "locality_weight", locality_weight, 0, 1e6,
+      "weight of KL(before || after) of unrelated questions about an edit's picture that the "
+      "model reads with the edit in front of them; not used with edit_weight=0");
+  list.number("texts", texts, 0, 1, "share of edits in a step that are used without their picture");
   list.whole("answers", answers, 0, 1000000,
              "maximum number of questions per edit that the model answers in a step; 0: all");
   list.flag("end_of_answer", end_of_answer, "append the stop token to every answer");
@@ -160,6 +163,13 @@ EditLosses TrainableLedger::losses(const std::vector<EditExample>& examples, int
                                          all, forced, image_features, settings_.answers);
     losses.total = losses.total + settings_.edit_weight * nll;
     losses.generality += nll.item().toDouble();
+    if (settings_.locality_weight > 0) {
+      const auto kept =
+          reading_locality_loss(vlm_, state_->counterfactual, state_->shape.edit_prefix, all,
+                                forced, image_features, settings_.answers);
+      losses.total = losses.total + settings_.locality_weight * kept;
+      losses.image_locality += kept.item().toDouble();
+    }
   }
   return losses;
 }
@@ -188,7 +198,7 @@ void TrainableLedger::add_key_losses(EditLosses& losses, const FeaturePool& pool
     losses.text_locality += others.item().toDouble();
   }
   losses.generality += in_scope.item().toDouble();
-  losses.image_locality = out_of_scope.item().toDouble();
+  losses.image_locality += out_of_scope.item().toDouble();
 }
 
 void TrainableLedger::load(const std::map<std::string, at::Tensor>& tensors,

@@ -11,14 +11,15 @@
 namespace emend {
 
 // Training of the ledger. The loss is
-//   key_weight * (contrast + margins) + edit_weight * nll of the model that reads the edits.
+//   key_weight * (contrast + margins) + edit_weight * nll of the model that reads the edits
+//   + locality_weight * reading_locality_loss.
 // Keys: for an edit e, a question q in its scope and all questions n that are not,
 //   contrast = -log(exp(-b d(e, q)) / (exp(-b d(e, q)) + sum over n of exp(-b d(e, n))))
 //   margins  = softplus(b (d(e, q) - 0.5)) + softplus(b 1.5 + log sum over n of exp(-b d(e, n)))
 // with squared distances d and b = 3. FeaturePool::step says which questions are out of scope.
 struct LedgerTrainingSettings {
   LedgerConfig shape;
-  double key_weight = 1, edit_weight = 1;
+  double key_weight = 1, edit_weight = 1, locality_weight = 1;
   double texts = 0.125;  // share of a step's examples that lose their picture
   int64_t answers = 2;   // maximum number of questions for each example; 0: all
   bool end_of_answer = true;

@@ -27,18 +27,73 @@ EditExample without_picture(EditExample example) {
   return example;
 }
 
-// The questions in scope, at most `most` of each example (0: all).
-std::vector<size_t> answered(const ScopeQuestions& all, size_t examples, int64_t most) {
+// At most `most` (0: all) of the questions of each example that `chosen` returns true for.
+template <typename Predicate>
+std::vector<size_t> chosen_questions(const ScopeQuestions& all, size_t examples, int64_t most,
+                                     const Predicate& chosen) {
   std::vector<std::vector<size_t>> own(examples);
   for (size_t q = 0; q < all.queries.size(); ++q)
-    if (all.in_scope(q)) own[all.example[q]].push_back(q);
-  std::vector<size_t> chosen;
+    if (chosen(q)) own[all.example[q]].push_back(q);
+  std::vector<size_t> questions;
   for (size_t l = 0; l < examples; ++l) {
     const auto size = own[l].size();
     const auto take = most > 0 ? std::min(size, static_cast<size_t>(most)) : size;
-    for (size_t i = 0; i < take; ++i) chosen.push_back(own[l][(l + i) % size]);
+    for (size_t i = 0; i < take; ++i) questions.push_back(own[l][(l + i) % size]);
   }
-  return chosen;
+  return questions;
+}
+
+// The edits of the examples, in their order.
+std::vector<size_t> edits_of(const ScopeQuestions& all) {
+  std::vector<size_t> edits;
+  for (size_t q = 0; q < all.queries.size(); ++q)
+    if (all.kind[q] == ScopeQuestions::Kind::edit) edits.push_back(q);
+  return edits;
+}
+
+std::vector<EditPrefix> prefixes_of(const Vlm& vlm, const std::string& edit_prefix,
+                                    const ScopeQuestions& all, const std::vector<size_t>& edits) {
+  std::vector<EditPrefix> prefixes;
+  for (const auto q : edits)
+    prefixes.push_back(
+        EditPrefix::of(vlm.processor, edit_prefix, all.queries[q].prompt, all.queries[q].target));
+  return prefixes;
+}
+
+// The answer tokens of questions that the model reads with an edit in front of them.
+struct AnswerTokens {
+  at::Tensor logp;     // (A, V) log-probabilities at the positions before the tokens
+  at::Tensor tokens;   // (A)
+  at::Tensor weights;  // (A): 1 / (tokens of the answer x questions)
+};
+
+// prefixes, projections (may be empty): one for each question.
+AnswerTokens read_answers(const Vlm& vlm, const Interventions& changes, const ForcedBatch& forced,
+                          const std::vector<size_t>& questions,
+                          const std::vector<const EditPrefix*>& prefixes,
+                          const std::vector<const Projection*>& projections,
+                          const at::Tensor& image_features) {
+  const auto& model = *vlm.model;
+  std::vector<Row> rows;
+  for (const auto q : questions) rows.push_back(forced.batch.rows[q]);
+  auto read = counterfactual_pass(model, {forced.batch.pixels, rows}, prefixes, image_features,
+                                  projections, PadSide::right);
+  std::vector<int64_t> positions, tokens;
+  std::vector<float> weights;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const auto& answer = forced.answers[questions[i]];
+    for (size_t t = 0; t < answer.size(); ++t) {
+      const auto before = forced.answer_begin[questions[i]] + static_cast<int64_t>(t) - 1;
+      positions.push_back(read.position(static_cast<int64_t>(i), before));
+      tokens.push_back(answer[t]);
+      weights.push_back(1.0f / static_cast<float>(answer.size() * questions.size()));
+    }
+  }
+  const auto device = model.device();
+  read.pass.logit_positions = at::tensor(positions, at::kLong).to(device);
+  model.run(read.pass, changes);
+  return {at::log_softmax(read.pass.logits(), -1, at::kFloat),
+          at::tensor(tokens, at::kLong).to(device), at::tensor(weights).to(device)};
 }
 
 }  // namespace
@@ -69,47 +124,55 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
                                const std::string& edit_prefix, const ScopeQuestions& all,
                                const ForcedBatch& forced, const at::Tensor& image_features,
                                int64_t answers, int64_t seed) {
-  const auto& model = *vlm.model;
-  std::vector<EditPrefix> edits;
+  const auto edits = edits_of(all);
+  const auto own = prefixes_of(vlm, edit_prefix, all, edits);
   std::vector<Projection> drawn;
-  for (size_t q = 0; q < all.queries.size(); ++q) {
-    if (all.kind[q] != ScopeQuestions::Kind::edit) continue;
-    const auto& edit = all.queries[q];
-    edits.push_back(EditPrefix::of(vlm.processor, edit_prefix, edit.prompt, edit.target));
+  for (const auto q : edits) {
     if (seed < 0) continue;
+    const auto& edit = all.queries[q];
     const auto name = entry_name(edit.prompt, forced.batch, q);
-    drawn.push_back(Projection::draw(connector_width(model),
-                                     projection_seed(seed, name, edit.target), model.device()));
+    drawn.push_back(Projection::draw(connector_width(*vlm.model),
+                                     projection_seed(seed, name, edit.target),
+                                     vlm.model->device()));
   }
-  std::vector<Row> rows;
+  const auto questions =
+      chosen_questions(all, edits.size(), answers, [&](size_t q) { return all.in_scope(q); });
   std::vector<const EditPrefix*> prefixes;
   std::vector<const Projection*> projections;
-  std::vector<size_t> asked;
-  for (auto q : answered(all, edits.size(), answers)) {
-    rows.push_back(forced.batch.rows[q]);
-    prefixes.push_back(&edits[all.example[q]]);
+  for (const auto q : questions) {
+    prefixes.push_back(&own[all.example[q]]);
     if (!drawn.empty()) projections.push_back(&drawn[all.example[q]]);
-    asked.push_back(q);
   }
-  auto made = counterfactual_pass(model, {forced.batch.pixels, rows}, prefixes, image_features,
-                                  projections, PadSide::right);
-  std::vector<int64_t> positions, tokens;
-  std::vector<float> weights;
-  for (size_t i = 0; i < asked.size(); ++i) {
-    const auto& answer = forced.answers[asked[i]];
-    for (size_t t = 0; t < answer.size(); ++t) {
-      const auto before = forced.answer_begin[asked[i]] + static_cast<int64_t>(t) - 1;
-      positions.push_back(made.position(static_cast<int64_t>(i), before));
-      tokens.push_back(answer[t]);
-      weights.push_back(1.0f / static_cast<float>(answer.size() * asked.size()));
-    }
+  const auto read = read_answers(vlm, change.interventions(), forced, questions, prefixes,
+                                 projections, image_features);
+  const auto logp = read.logp.gather(-1, read.tokens.unsqueeze(-1)).squeeze(-1);
+  return at::neg((logp * read.weights).sum());
+}
+
+at::Tensor reading_locality_loss(const Vlm& vlm, const LowRankChange& change,
+                                 const std::string& edit_prefix, const ScopeQuestions& all,
+                                 const ForcedBatch& forced, const at::Tensor& image_features,
+                                 int64_t answers) {
+  const auto edits = edits_of(all);
+  const auto questions = chosen_questions(all, edits.size(), answers, [&](size_t q) {
+    const auto& pictures = forced.batch.rows[q].images;
+    return all.kind[q] == ScopeQuestions::Kind::picture && !pictures.empty() &&
+           pictures == forced.batch.rows[edits[all.example[q]]].images;
+  });
+  if (questions.empty()) return at::zeros({}, at::device(vlm.model->device()).dtype(at::kFloat));
+  const auto own = prefixes_of(vlm, edit_prefix, all, edits);
+  const EditPrefix none;
+  const std::vector<const EditPrefix*> unedited(questions.size(), &none);
+  std::vector<const EditPrefix*> prefixes;
+  for (const auto q : questions) prefixes.push_back(&own[all.example[q]]);
+  at::Tensor before;
+  {
+    at::NoGradGuard no_grad;
+    before = read_answers(vlm, {}, forced, questions, unedited, {}, image_features).logp;
   }
-  const auto device = model.device();
-  made.pass.logit_positions = at::tensor(positions, at::kLong).to(device);
-  model.run(made.pass, change.interventions());
-  auto logp = at::log_softmax(made.pass.logits(), -1, at::kFloat);
-  auto said = logp.gather(-1, at::tensor(tokens, at::kLong).to(device).unsqueeze(-1)).squeeze(-1);
-  return at::neg((said * at::tensor(weights).to(device)).sum());
+  const auto read =
+      read_answers(vlm, change.interventions(), forced, questions, prefixes, {}, image_features);
+  return ((before.exp() * (before - read.logp)).sum(-1) * read.weights).sum();
 }
 
 }  // namespace emend

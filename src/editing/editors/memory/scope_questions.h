@@ -33,4 +33,12 @@ at::Tensor counterfactual_loss(const Vlm& vlm, const LowRankChange& change,
                                const ForcedBatch& forced, const at::Tensor& image_features,
                                int64_t answers, int64_t projection_seed = -1);
 
+// KL(before || after) of unrelated questions about an edit's own picture, if the model reads the
+// edit in front of them: the mean over questions of the mean over tokens. `before` is the unedited
+// model without the edit. 0 if there are no such questions.
+at::Tensor reading_locality_loss(const Vlm& vlm, const LowRankChange& change,
+                                 const std::string& edit_prefix, const ScopeQuestions& all,
+                                 const ForcedBatch& forced, const at::Tensor& image_features,
+                                 int64_t answers);
+
 }  // namespace emend
