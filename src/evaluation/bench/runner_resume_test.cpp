@@ -7,6 +7,7 @@
 #include "evaluation/bench/files/editor_files.h"
 #include "evaluation/bench/schedule.h"
 #include "evaluation/bench/testing/runner_fixture.h"
+#include "io/json/json_lines.h"
 #include "io/tensors/safetensors.h"
 
 namespace emend {
@@ -205,6 +206,23 @@ TEST_F(RunnerResumeTest, RefusesTheFolderOfAnotherRun) {
   EXPECT_TRUE(run(suite, other).finished);
   EXPECT_EQ(read_json(path("h/run.json"))["config"]["seed"], 1);
   EXPECT_EQ(lines(path("h/samples.jsonl")).size(), 3u);
+}
+
+TEST_F(RunnerResumeTest, ARestartDoesNotRemoveARunThatIsBeingWritten) {
+  FakeSuite suite(1);
+  run(suite, options("h"));
+  auto other = options("h");
+  other.seed = 1;
+  other.restart = true;
+  const auto before = read_file(path("h/samples.jsonl"));
+  {
+    const JsonLines writer(path("h/samples.jsonl"));  // of another process
+    EXPECT_THAT(refusal([&] { run(suite, other); }),
+                HasSubstr("is being written by another process"));
+  }
+  EXPECT_EQ(read_file(path("h/samples.jsonl")), before);
+  EXPECT_EQ(read_json(path("h/run.json"))["config"]["seed"], 0);
+  EXPECT_TRUE(run(suite, other).finished);
 }
 
 // The run was started as ft:vision and is resumed as ft:connector and ft:qformer.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <memory>
 
 #include "editing/targets/target_modules.h"
 #include "evaluation/protocol/result_keys.h"
@@ -10,6 +11,7 @@
 #include "io/files/path.h"
 #include "io/files/writable.h"
 #include "io/json/json.h"
+#include "io/json/json_lines.h"
 
 namespace emend {
 namespace {
@@ -22,9 +24,9 @@ constexpr const char* kFormat = "emend-run";
 // All files of a run and its report. run.json is removed last, because it marks the folder as a
 // run.
 const std::vector<std::string> kFiles = {
-    "report.html",  "table.md",     "table.csv",  "table_wide.csv", "table.tex",
-    "results.json", "pictures",     "patches",    "edits",          "samples.jsonl",
-    "timings.jsonl", "exam.jsonl",  "traces.jsonl", "trace.json",   "trace.html",  "run.json"};
+    "report.html",  "table.md",   "table.csv",  "table_wide.csv", "table.tex",     "results.json",
+    "pictures",     "patches",    "edits",      "samples.jsonl",  "timings.jsonl", "exam.jsonl",
+    "traces.jsonl", "trace.json", "trace.html", "run.json"};
 
 // Removes the outcomes of protocol choices that depend on the model.
 void drop_outcomes(nlohmann::json& holder) {
@@ -102,11 +104,10 @@ std::optional<JsonDifference> first_difference(const nlohmann::json& ours,
 
 void RunFolder::compare(const nlohmann::json& ours, const nlohmann::json& theirs) const {
   if (const auto difference = first_difference(ours, theirs))
-    throw Error(
-        kRunFolderPlace,
-        fmt::format("'{}' contains a run with other options: {} was {} and is now {}", directory_,
-                    difference->field, difference->theirs, difference->ours),
-        kAnother);
+    throw Error(kRunFolderPlace,
+                fmt::format("'{}' contains a run with other options: {} was {} and is now {}",
+                            directory_, difference->field, difference->theirs, difference->ours),
+                kAnother);
 }
 
 std::vector<std::string> RunFolder::labels() const {
@@ -122,7 +123,12 @@ nlohmann::json RunFolder::begin(nlohmann::json run) {
     compare(run, existing_);
     return existing_;
   }
-  if (restart_)
+  if (restart_) {
+    // The locks are held while the files are removed. A run that another process is writing stays.
+    std::vector<std::unique_ptr<JsonLines>> locks;
+    for (const char* name : {"samples.jsonl", "traces.jsonl"})
+      if (path_exists(file(name)))
+        locks.push_back(std::make_unique<JsonLines>(file(name), /*durable=*/false));
     for (const auto& name : kFiles) {
       std::error_code error;
       fs::remove_all(file(name), error);
@@ -131,6 +137,7 @@ nlohmann::json RunFolder::begin(nlohmann::json run) {
                     fmt::format("cannot remove '{}': {}", file(name), error.message()),
                     "check the permissions of the folder, or use another folder (-o)");
     }
+  }
   make_folders(directory_);
   run["format"] = kFormat;
   run["version"] = 1;

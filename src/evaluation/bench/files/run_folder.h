@@ -29,9 +29,10 @@ class RunFolder {
   // The labels of the editors of the run in the folder, which a resumed run keeps; empty if there
   // is no run to resume.
   std::vector<std::string> labels() const;
-  // Creates the folder and writes run.json, or compares run.json with an existing one and returns
-  // the existing one. The path of the model may differ, because the fingerprint identifies the
-  // model.
+  // Creates the folder and writes run.json (with `restart`, instead of the earlier run), or
+  // compares run.json with an existing one and returns the existing one. The path of the model may
+  // differ, because the fingerprint identifies the model. Throws emend::Error if another process is
+  // writing the earlier run.
   nlohmann::json begin(nlohmann::json run);
 
  private:
