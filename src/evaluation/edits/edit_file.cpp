@@ -190,10 +190,12 @@ EditQuestion read_edit(Entry& entry) {
   return edit;
 }
 
-// Refuses an edit that gives the question of an earlier one another target: both cannot hold.
-class Contradictions {
+// The edits of a file that were read so far.
+class EarlierEdits {
  public:
-  void check(const EditQuestion& edit, const std::string& where) {
+  // Returns false if `edit` repeats an earlier one. Throws emend::Error if it gives the question of
+  // an earlier one another target: both cannot hold.
+  bool add(const EditQuestion& edit, const std::string& where) {
     const auto picture = fs::path(edit.image.path).lexically_normal().string();
     const auto [known, added] = targets_.try_emplace({edit.prompt, picture}, edit.target, where);
     const auto& [target, other] = known->second;
@@ -203,6 +205,7 @@ class Contradictions {
                                    "the same prompt and picture",
                                    edit.target, target, other),
                        "remove one of them");
+    return added || target != edit.target;
   }
 
  private:
@@ -214,11 +217,14 @@ class Contradictions {
 
 EditFile read_edit_file(const std::string& path) {
   EditFile file;
-  Contradictions contradictions;
+  EarlierEdits earlier;
   for (const auto& [value, where] : read_json_list(path)) {
     Entry entry(value, where, fs::path(path).parent_path());
-    file.edits.push_back(read_edit(entry));
-    contradictions.check(file.edits.back(), where);
+    auto edit = read_edit(entry);
+    if (earlier.add(edit, where))
+      file.edits.push_back(std::move(edit));
+    else
+      file.repeated.push_back(where);
     for (const auto& name : entry.unread())
       if (std::find(file.ignored.begin(), file.ignored.end(), name) == file.ignored.end())
         file.ignored.push_back(name);

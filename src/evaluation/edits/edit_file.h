@@ -24,6 +24,9 @@ namespace emend {
 struct EditFile {
   std::vector<EditQuestion> edits;
   std::vector<std::string> ignored;  // unknown fields, without duplicates
+  // Entries that were left out because they repeat an earlier edit: the same prompt, picture and
+  // target.
+  std::vector<std::string> repeated;
 };
 
 // Throws emend::Error with file and entry when a field is missing or has the wrong type, a picture

@@ -111,6 +111,14 @@ TEST_F(EditFileTest, RefusesInvalidEdits) {
   EXPECT_THAT(refusal("{\"prompt\": \"a\", \"target\": \"b\"}\n{"), HasSubstr("line 2"));
 }
 
+TEST_F(EditFileTest, LeavesOutRepeatedEdits) {
+  const auto read = read_edit_file(file(R"([{"prompt": "a", "target": "b", "image": "a.png"},
+      {"prompt": "a", "target": "b", "image": "b.png"}, {"prompt": "a", "target": "b"},
+      {"prompt": "a", "target": "b", "image": "./a.png", "rephrase": "c"}])"));
+  EXPECT_EQ(read.edits.size(), 3u);
+  EXPECT_THAT(read.repeated, ElementsAre(HasSubstr("(entry 4)")));
+}
+
 TEST_F(EditFileTest, RefusesTwoTargetsOfOneQuestion) {
   EXPECT_THAT(refusal(R"([{"prompt": "a", "target": "b"}, {"prompt": "a", "target": "c"}])"),
               HasSubstr("edits.json (entry 2): the target 'c' contradicts the target 'b' of "));

@@ -9,6 +9,7 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/patches/merge.h"
 #include "editing/registry.h"
+#include "editing/training/forced.h"
 #include "evaluation/edits/probe_measurement.h"
 #include "io/error.h"
 
@@ -39,19 +40,14 @@ class EditRun {
       Record record;
       record.prompt = edit.question.prompt;
       verdict.prompt = edit_prompt(edit.protocol, record);
-      try {
-        verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
-      } catch (const Error& error) {  // for example, the prompt is too long
-        if (job_.edits.size() == 1) throw;
-        const auto parts = error_parts(error.what());
-        throw Error("evaluation::edit_job",
-                    fmt::format("edit {} of {}: {}", outcome.edits.size() + 1, job_.edits.size(),
-                                parts.problem),
-                    parts.hint);
-      }
       requests_.push_back({edit.question.image, verdict.prompt,
                            continuation(edit.protocol, edit.question.target), "",
                            edit.question.subject});
+      name_edit_in_errors(outcome.edits.size(), [&] {
+        // Texts that are too long are an error before any edit is made.
+        vlm_.model->collate(force_edits(vlm_, {requests_.back()}, /*end_of_answer=*/false).batch);
+        verdict.before = answer(edit, verdict.prompt, base_.interventions(vlm_, &store_));
+      });
       outcome.edits.push_back(std::move(verdict));
     }
     outcome.earlier = earlier_edits(base_.patches());
@@ -80,6 +76,20 @@ class EditRun {
   }
 
  private:
+  // Calls `work`. Its errors name the edit if the job has several.
+  template <typename Work>
+  void name_edit_in_errors(size_t index, const Work& work) const {
+    try {
+      work();
+    } catch (const Error& error) {
+      if (job_.edits.size() == 1) throw;
+      const auto parts = error_parts(error.what());
+      throw Error("evaluation::edit_job",
+                  fmt::format("edit {} of {}: {}", index + 1, job_.edits.size(), parts.problem),
+                  parts.hint);
+    }
+  }
+
   void part(const std::string& name) const {
     if (job_.on_part) job_.on_part(name);
   }
@@ -128,7 +138,9 @@ class EditRun {
     edited_ = base_;
     for (size_t i = 0; i < requests_.size(); ++i) {
       part(fmt::format("editing {} of {}", i + 1, requests_.size()));
-      auto patch = job_.editor->edit(vlm_, {requests_[i]}, context(edited_));
+      Patch patch;
+      name_edit_in_errors(
+          i, [&] { patch = job_.editor->edit(vlm_, {requests_[i]}, context(edited_)); });
       if (job_.on_edited) job_.on_edited(patch.effect);
       outcome.edits[i].effect = patch.effect;
       if (!ids.insert(patch.id).second) continue;  // the same edit is added only once

@@ -120,7 +120,7 @@ Pass Model::collate(const Batch& batch, PadSide pad) const {
     if (needed > max_positions())
       refuse_row(
           r, fmt::format("needs {} positions, but the model has only {}", needed, max_positions()),
-          "shorten the prompt");
+          "shorten the prompt or the answer");
 
     const int64_t begin =
         r * length + (pad == PadSide::left ? length - static_cast<int64_t>(row.ids.size()) : 0);

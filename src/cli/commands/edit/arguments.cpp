@@ -64,6 +64,8 @@ std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
     ignored = file.ignored;
     for (const auto& name : ignored)
       logger().warn("'{}': the unknown field '{}' is ignored", arguments.file, name);
+    for (const auto& where : file.repeated)
+      logger().warn("{} repeats an earlier edit and is left out", where);
     edits = std::move(file.edits);
   }
   auto& locality = edits.front().locality;

@@ -268,10 +268,14 @@ TEST_F(EditProgramTest, ReadsSeveralEditsFromAFile) {
   expect_refused(std::string(kWeak) + " --sequential", "--edits");
   std::string words;
   for (int i = 0; i < 3000; ++i) words += "what ";
-  testing::write_text(path("edits.json"),
-                      R"([{"prompt": "Who?", "target": "a"}, {"prompt": ")" + words +
-                          R"(?", "target": "b"}])");
+  testing::write_text(path("edits.json"), R"([{"prompt": "Who?", "target": "a"}, {"prompt": ")" +
+                                              words + R"(?", "target": "b"}])");
   expect_refused(edits, "edit 2 of 2: ");
+  testing::write_text(
+      path("edits.json"),
+      R"([{"prompt": "Who?", "target": "a"}, {"prompt": "Where?", "target": ")" + words + R"("}])");
+  for (const char* order : {"", " --sequential"})
+    expect_refused(edits + order, "edit 2 of 2: row 0 needs ");
   testing::write_text(path("edits.json"), R"([{"prompt": "Who?"}])");
   expect_refused(edits, "entry 1");
 }
