@@ -13,6 +13,7 @@ std::vector<Key> lifelong_keys() {
                           later("alg_name"),
                           later("model_name"),
                           later("inner_params"),
+                          ignore("class_name", "the model folder names the architecture"),
                           ignore("archive", "the state of an editor is in its patches"),
                           ignore("batch_size", "all requests of an edit form one batch"),
                           ignore("use_chat_template", "the protocol sets how a prompt is built"),

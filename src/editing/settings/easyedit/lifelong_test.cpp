@@ -45,7 +45,7 @@ dropout: 0.0
 )";
 
 TEST_F(HparamsTest, UltraEdit) {
-  const auto hparams = read(kUltraEdit);
+  const auto hparams = read(std::string(kUltraEdit) + "class_name: AutoModelForCausalLM\n");
   EXPECT_EQ(hparams.spec.name, "ultraedit");
   const auto settings = make_editor("ultraedit", hparams.spec.settings)->settings();
   EXPECT_EQ(settings["lr"], 1e-6);

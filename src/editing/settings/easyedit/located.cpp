@@ -98,13 +98,19 @@ json published(json settings) {
 }  // namespace
 
 Algorithm rome(const std::string& name) {
-  return {
-      name,
-      "rome",
-      published({{"variant", name == "ROME" ? "original" : "average"}, {"prefixes", 20}}),
-      located_keys() + std::vector<Key>{{"context_template_length_params", context_templates, {}}},
-      located_sites_of_file,
-      {}};
+  auto keys =
+      located_keys() + std::vector<Key>{{"context_template_length_params", context_templates, {}}};
+  if (name != "ROME")  // choices of R-ROME's code: only the averaged key is R-ROME
+    keys = keys + std::vector<Key>{
+                      fixed("original_implementation", false, "alg_name: ROME selects it"),
+                      fixed("enable_random_prefix_keys", true, "keys are averaged over prefixes"),
+                      fixed("enable_prompt_keys", false, "keys are averaged over prefixes")};
+  return {name,
+          "rome",
+          published({{"variant", name == "ROME" ? "original" : "average"}, {"prefixes", 20}}),
+          keys,
+          located_sites_of_file,
+          {}};
 }
 
 Algorithm memit() {

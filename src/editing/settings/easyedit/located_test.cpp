@@ -39,9 +39,8 @@ TEST_F(HparamsTest, Rome) {
   const auto hparams = read(located_file(
       "ROME", "mom2_adjustment: false\ncontext_template_length_params: [[5, 10], [10, 7]]\n"));
   EXPECT_EQ(hparams.spec.name, "rome");
-  EXPECT_THAT(hparams.ignored,
-              ::testing::Contains(::testing::Field(&Hparams::Ignored::key,
-                                                   "context_template_length_params")));
+  EXPECT_THAT(hparams.ignored, ::testing::Contains(::testing::Field(
+                                   &Hparams::Ignored::key, "context_template_length_params")));
   const auto settings = make_editor("rome", hparams.spec.settings)->settings();
   EXPECT_EQ(settings["variant"], "original");
   EXPECT_EQ(settings["lookup"], "subject");
@@ -66,6 +65,12 @@ TEST_F(HparamsTest, RRomeAveragesTheKey) {
   EXPECT_EQ(settings["variant"], "average");
   EXPECT_EQ(settings["statistics"], "");
   EXPECT_EQ(settings["prefixes"], 20);
+  // The choices of R-ROME's code, which its newer files contain.
+  const std::string choices = "enable_prompt_keys: false\nenable_random_prefix_keys: true\n";
+  EXPECT_NO_THROW(read(located_file("R-ROME", choices + "original_implementation: false\n")));
+  EXPECT_THAT(
+      error_of([&] { read(located_file("R-ROME", choices + "original_implementation: true\n")); }),
+      HasSubstr("original_implementation"));
 }
 
 TEST_F(HparamsTest, Memit) {

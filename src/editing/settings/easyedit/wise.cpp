@@ -77,6 +77,7 @@ Algorithm wise() {
               ignore("alg", "alg_name selects the algorithm"),
               ignore("sequential_edit", "--mode selects how edits follow each other"),
               ignore("batch_size", "all requests of an edit are trained one after another"),
+              ignore("dtype", "--dtype sets the precision"),
               ignore("file_type", "--suite selects the data"),
               ignore("use_chat_template", "the protocol sets how a prompt is built"),
               ignore("enable_thinking", "the protocol sets how a prompt is built"),

@@ -52,7 +52,7 @@ load_path: null
 )";
 
 TEST_F(HparamsTest, Wise) {
-  const auto hparams = read(kWise);
+  const auto hparams = read(std::string(kWise) + "dtype: torch.float32\n");
   EXPECT_EQ(hparams.spec.name, "wise");
   const auto settings = make_editor("wise", hparams.spec.settings)->settings();
   EXPECT_EQ(settings["mask_ratio"], 0.2);
