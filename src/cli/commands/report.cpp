@@ -25,6 +25,13 @@ void report(ReportArguments arguments) {
       throw Error("cli::report", "merging several runs needs an output folder", "add -o FOLDER");
     arguments.output = arguments.folders.front();
   }
+  for (const auto& folder : arguments.folders)
+    if (std::filesystem::is_regular_file(folder))
+      throw Error("cli::report", fmt::format("'{}' is a file", folder), "give the folder of a run");
+  for (const auto& root : arguments.options.picture_roots)
+    if (!std::filesystem::is_directory(root))
+      throw Error("cli::report", fmt::format("'{}' (--images) is not a folder", root),
+                  "check the path");
   check_writable_folder(arguments.output);
   for (const auto& warning : write_report(arguments.folders, arguments.output, arguments.options))
     logger().warn("{}", warning);

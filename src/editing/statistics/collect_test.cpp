@@ -217,7 +217,7 @@ INSTANTIATE_TEST_SUITE_P(Folders, CollectMomentsTest, ::testing::ValuesIn(testin
 TEST(TextSamplesTest, AreTheLinesOfAFile) {
   TemporaryFolder folder;
   const auto path = folder.file("lines.txt");
-  write_file(path, "one\r\n\n  \ntwo words\nthree");
+  write_file(path, "\xef\xbb\xbfone\r\n\n  \ntwo words\nthree");  // with a byte order mark
   const auto all = text_samples(path, 0, 0);
   ASSERT_EQ(all.source.samples, 3);
   EXPECT_EQ(all.source.data.at("text").at("lines"), 3);

@@ -12,6 +12,7 @@ namespace {
 constexpr const char* kCovariancePlace = "editing::covariance";
 constexpr const char* kMoreKeys =
     "use a larger ridge, or statistics of more samples (emend stats --samples N)";
+constexpr const char* kLargerRidge = "use a larger ridge (--set ridge=0.001)";
 
 // The weight of the text positions; the weight of image positions is the rest.
 double weight_of_text(const SiteMoments& moments, double text_weight) {
@@ -84,7 +85,7 @@ Covariance::Covariance(const SiteMoments& moments, double text_weight, double ri
     throw Error(kCovariancePlace,
                 fmt::format("the covariance of {} from {} keys is not positive definite",
                             moments.site, count_),
-                kMoreKeys);
+                kLargerRidge);
   factor_ = factor;
 }
 

@@ -34,7 +34,9 @@ MomentsSamples text_samples(const std::string& path, int64_t count, int64_t seed
                 fmt::format("'{}' is not UTF-8 text: byte {} is invalid", path, *wrong),
                 "convert the file to UTF-8, with one sample per line");
   std::vector<std::string> lines;
-  for (size_t begin = 0; begin < bytes.size();) {
+  const std::string byte_order_mark = "\xef\xbb\xbf";
+  for (size_t begin = bytes.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+       begin < bytes.size();) {
     const auto end = std::min(bytes.find('\n', begin), bytes.size());
     auto line = bytes.substr(begin, end - begin);
     if (line.ends_with('\r')) line.pop_back();

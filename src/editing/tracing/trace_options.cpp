@@ -121,7 +121,8 @@ std::vector<int64_t> TraceOptions::window_list(int64_t depth) const {
     const bool share = part.ends_with('%');
     const auto number = as_whole(share ? part.substr(0, part.size() - 1) : part);
     if (!number || *number < 1 || (share && *number > 100))
-      refuse_setting("windows", windows, "use numbers of blocks or percentages, such as 1,10%");
+      refuse_setting("windows", windows,
+                     "use numbers of blocks, or percentages from 1 to 100, such as 1,10%");
     const auto blocks =
         share ? std::llround(static_cast<double>(depth) * static_cast<double>(*number) / 100)
               : *number;
