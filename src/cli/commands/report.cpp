@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "io/error.h"
+#include "io/files/path.h"
 #include "io/files/writable.h"
 #include "io/log.h"
 
@@ -25,12 +26,11 @@ void report(ReportArguments arguments) {
       throw Error("cli::report", "merging several runs needs an output folder", "add -o FOLDER");
     arguments.output = arguments.folders.front();
   }
-  std::error_code error;
   for (const auto& folder : arguments.folders)
-    if (std::filesystem::is_regular_file(folder, error))
+    if (is_file(folder))
       throw Error("cli::report", fmt::format("'{}' is a file", folder), "give the folder of a run");
   for (const auto& root : arguments.options.picture_roots)
-    if (!std::filesystem::is_directory(root, error))
+    if (!is_folder(root))
       throw Error("cli::report", fmt::format("'{}' (--images) is not a folder", root),
                   "check the path");
   check_writable_folder(arguments.output);
