@@ -281,6 +281,24 @@ TEST_F(BenchTest, LedgerCombinesEditsThatMustBeUsedTogether) {
   EXPECT_LE(portability("--set chain_limit=0", "apart"), 0.2);
 }
 
+// Questions about the picture of an edited caption: what follows from the caption changes, and the rest
+// stays, although both can be in the scope of the edit.
+TEST_F(BenchTest, LedgerReadsCaptionsWithoutChangingUnrelatedAnswers) {
+  EXPECT_EQ(testing::wait_for(testing::start_program(
+                testing::words_of("bench -t 1 --form caption --grid --protocol strict --limit 16 "
+                                  "--answers generated --editors ledger -o " +
+                                  path("captions")),
+                path("out"), path("err"))),
+            0);
+  const auto editors = read_json(path("captions/results.json"))["editors"];
+  const auto score = [&](size_t editor, const char* group) {
+    return editors[editor]["groups"][group]["score"].get<double>();
+  };
+  EXPECT_GE(score(1, "reliability"), 0.9);
+  EXPECT_GE(score(1, "consistent_image_locality"), 0.9);
+  EXPECT_GE(score(1, "portability"), score(0, "portability") + 0.25);
+}
+
 TEST_F(BenchTest, ResultsListUnusedFieldsOfTheSuite) {
   testing::write_text(path("zsre.json"), R"([{"subject": "Mara", "src": "Where is Mara?",
     "pred": "here", "rephrase": "Mara is where?", "alt": "there", "answers": ["home"],

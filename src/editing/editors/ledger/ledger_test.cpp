@@ -45,6 +45,17 @@ class LedgerTest : public testing::TinyVlmTest {
       all.push_back(row.logits);
     return all;
   }
+  // The logits of all positions of a teacher-forced row: those that predict the prompt, and the
+  // answer.
+  static std::pair<at::Tensor, at::Tensor> row_logits(const EditRequest& request,
+                                                      const Interventions& interventions) {
+    at::NoGradGuard no_grad;
+    auto pass = vlm_->model->collate(force_edits(*vlm_, {request}, /*end_of_answer=*/false).batch);
+    vlm_->model->run(pass, interventions);
+    const auto logits = pass.logits()[0];
+    const auto end = prompt_ends(pass).item<int64_t>();
+    return {logits.slice(0, 0, end), logits.slice(0, end, logits.size(0) - 1)};
+  }
   // 500 calibration keys, of which the i-th (from 1) has the squared distance i.
   static at::Tensor calibration_around(const at::Tensor& key) {
     auto calibration = key.repeat({500, 1});
@@ -139,8 +150,7 @@ TEST_F(LedgerTest, LaterEditWithOtherSettingsWins) {
   stack.apply(*vlm_, second);
   const auto both = logits(four_queries(), stack.interventions(*vlm_));
   const auto alone = logits(four_queries(), second.interventions(*vlm_));
-  EXPECT_FALSE(
-      at::equal(alone[0], logits(four_queries(), first.interventions(*vlm_))[0]));
+  EXPECT_FALSE(at::equal(alone[0], logits(four_queries(), first.interventions(*vlm_))[0]));
   for (size_t i = 0; i < both.size(); ++i) EXPECT_TRUE(at::equal(both[i], alone[i])) << i;
 }
 
@@ -281,6 +291,38 @@ TEST_F(LedgerTest, ConsequencesHaveAKeyOfTheirOwn) {
     }
   patch.settings["consequence_weight"] = 0;
   EXPECT_EQ(LedgerScopes(patch).route(question).entry.item<int64_t>(), -1);
+}
+
+// In the scope of consequences, logits change only at positions of the answer where the edit
+// changes the best token.
+TEST_F(LedgerTest, ConsequencesKeepLogitsWhoseBestTokenTheyDoNotChange) {
+  LedgerConfig shape;
+  shape.hidden = shape.embedding = 8;
+  shape.consequences = true;
+  const LedgerEditor editor(std::make_shared<const LedgerState>(*vlm_->model, shape));
+  int64_t kept = 0, changed = 0;
+  for (uint64_t picture = 1; picture <= 8; ++picture) {
+    const auto edit = request(picture, " a cat, a dog, a bird and a cow");
+    auto direct = editor.edit(*vlm_, {edit});
+    direct.settings["limit"] = 1e-4;
+    auto follows = direct;
+    auto& tensors = follows.memory.entries[0].tensors;
+    auto& key = tensors.at("key");
+    tensors["consequences"] = key.slice(0, 0, key.size(0) - kSketchWidth).clone();
+    key = key + 10;
+    const auto [prompt, before] = row_logits(edit, {});
+    const auto [ignored, read] = row_logits(edit, direct.interventions(*vlm_));
+    const auto [same_prompt, after] = row_logits(edit, follows.interventions(*vlm_));
+    EXPECT_TRUE(at::equal(same_prompt, prompt)) << picture;
+    ASSERT_GT(after.size(0), 1);
+    for (int64_t t = 0; t < after.size(0); ++t) {
+      const bool same = at::equal(before[t].argmax(-1), read[t].argmax(-1));
+      EXPECT_TRUE(at::equal(after[t], same ? before[t] : read[t])) << picture << " " << t;
+      ++(same ? kept : changed);
+    }
+  }
+  EXPECT_GT(kept, 0);
+  EXPECT_GT(changed, 0);
 }
 
 // The scopes of a growing memory are extended, with the same bits as if they were made at once.

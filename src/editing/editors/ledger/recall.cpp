@@ -16,6 +16,14 @@ LedgerState saved_state(const Vlm& vlm, const Patch& patch) {
   return state;
 }
 
+// (K) bool: lines of the flattened logits of `pass` that predict a token of their prompt.
+at::Tensor predict_prompt(const Pass& pass, const at::Tensor& lines) {
+  const auto at =
+      pass.logit_positions.defined() ? pass.logit_positions.index_select(0, lines) : lines;
+  const auto width = pass.positions.size(1);
+  return at.remainder(width) < prompt_ends(pass).index_select(0, at.div(width, "floor"));
+}
+
 }  // namespace
 
 LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store)
@@ -50,41 +58,52 @@ size_t LedgerRecall::chained_entry(size_t index, const at::Tensor& key) const {
 }
 
 at::Tensor LedgerRecall::mix(const Pass& pass, const at::Tensor& logits) const {
-  ScopedAnswer answer;
+  RecalledAnswer recalled;
   {
     at::NoGradGuard no_grad;
     if (!pass.cache) {
-      answer = begin(pass, logits);
+      recalled = begin(pass, logits);
     } else {
       auto& kept = pass.cache->kept[this];
       if (!kept)
-        kept = std::make_shared<ScopedAnswer>(begin(pass, logits));
+        kept = std::make_shared<RecalledAnswer>(begin(pass, logits));
       else
-        static_cast<ScopedAnswer*>(kept.get())->next(*vlm_.model, pass);
-      answer = *static_cast<ScopedAnswer*>(kept.get());
+        static_cast<RecalledAnswer*>(kept.get())->next(*vlm_.model, pass);
+      recalled = *static_cast<RecalledAnswer*>(kept.get());
     }
   }
-  return answer.empty() ? logits : answer.replaced(logits, answer.logits());
+  const auto& answer = recalled.answer;
+  if (answer.empty()) return logits;
+  auto lines = answer.logits();
+  if (recalled.follows.any().item<bool>()) {
+    const auto before = logits.reshape({-1, logits.size(-1)}).index_select(0, answer.lines());
+    auto unchanged = before.argmax(-1) == lines.argmax(-1);
+    if (recalled.in_prompt.defined()) unchanged = unchanged | recalled.in_prompt;
+    unchanged = unchanged & recalled.follows.index_select(0, answer.row_of());
+    lines = at::where(unchanged.unsqueeze(-1), before, lines.to(before.scalar_type()));
+  }
+  return answer.replaced(logits, lines);
 }
 
-ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) const {
+LedgerRecall::RecalledAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) const {
   const auto& model = *vlm_.model;
   const auto batch = rows_of(pass);
   const auto image_features = get_image_features(vlm_, batch.pixels, store_);
   // Not those of another memory, which may have replaced the answer.
-  auto answers =
-      prompt_answers(pass, pass.unmixed_logits.defined() ? pass.unmixed_logits : logits);
+  auto answers = prompt_answers(pass, pass.unmixed_logits.defined() ? pass.unmixed_logits : logits);
   if (!answers.defined()) answers = prompt_answers(model, batch, image_features);
   const auto keys = state_.key_of(vlm_, batch, image_features, answers);
   const auto routes = scopes_->route(keys);
   const auto routed = routes.entry.contiguous(), follows = routes.follows.contiguous();
   ScopedRows scoped;
   std::map<size_t, std::vector<size_t>> rows_by_entry;
+  std::vector<int64_t> follow;
   for (int64_t row = 0; row < routed.size(0); ++row) {
     const auto entry = routed.data_ptr<int64_t>()[row];
     if (entry < 0) continue;
     auto index = static_cast<size_t>(entry);
-    if (follows.data_ptr<bool>()[row]) index = chained_entry(index, keys[row].to(at::kCPU));
+    follow.push_back(follows.data_ptr<bool>()[row]);
+    if (follow.back()) index = chained_entry(index, keys[row].to(at::kCPU));
     rows_by_entry[index].push_back(scoped.rows.size());
     scoped.rows.push_back(row);
   }
@@ -105,7 +124,16 @@ ScopedAnswer LedgerRecall::begin(const Pass& pass, const at::Tensor& logits) con
     for (const auto& change : on_weights(entry.change(model)))
       changes.push_back(change.on_rows(scope));
   }
-  return ScopedAnswer(model, pass, batch, image_features, scoped, std::move(changes));
+  RecalledAnswer recalled;
+  recalled.answer = ScopedAnswer(model, pass, batch, image_features, scoped, std::move(changes));
+  recalled.follows = at::tensor(follow, at::kLong).to(at::kBool).to(model.device());
+  if (!recalled.answer.empty()) recalled.in_prompt = predict_prompt(pass, recalled.answer.lines());
+  return recalled;
+}
+
+void LedgerRecall::RecalledAnswer::next(const Model& model, const Pass& pass) {
+  answer.next(model, pass);
+  in_prompt = at::Tensor();
 }
 
 }  // namespace emend

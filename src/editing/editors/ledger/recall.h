@@ -14,11 +14,23 @@ class LedgerRecall {
   // certified.
   LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store);
 
-  // Intervention::mix. Logits of questions out of scope keep their bits.
+  // Intervention::mix. Logits of questions out of scope keep their bits. In the scope of an edit's
+  // consequences, logits change only at positions of the answer where the edit changes the best
+  // token.
   at::Tensor mix(const Pass& pass, const at::Tensor& logits) const;
 
  private:
-  ScopedAnswer begin(const Pass& pass, const at::Tensor& logits) const;
+  // The rows in scope, and which of them are in the scope of consequences.
+  struct RecalledAnswer {
+    ScopedAnswer answer;
+    at::Tensor follows;    // (R) bool, one for each row of the answer
+    at::Tensor in_prompt;  // (K) bool, lines that predict a token of the prompt; undefined: none
+
+    // Runs the next token of each row.
+    void next(const Model& model, const Pass& pass);
+  };
+
+  RecalledAnswer begin(const Pass& pass, const at::Tensor& logits) const;
   // The entry that answers a question in the scope of the consequences of entry `index`: the one
   // that is nearest in the text of the question among those without an image whose prompts name the
   // target, or `index` itself. key: that of the question.

@@ -29,12 +29,16 @@ at::Tensor prompt_answers(const Model& model, const Batch& batch,
   return made.pass.logits().to(at::kFloat);
 }
 
-at::Tensor prompt_answers(const Pass& pass, const at::Tensor& logits) {
-  const auto width = pass.positions.size(1);
+at::Tensor prompt_ends(const Pass& pass) {
   const auto last = pass.prompt_lengths.defined()
                         ? last_prompt_positions(pass)
                         : pass.positions == pass.positions.amax(1, /*keepdim=*/true);
-  const auto index = last.to(at::kLong).argmax(1);  // (B)
+  return last.to(at::kLong).argmax(1);
+}
+
+at::Tensor prompt_answers(const Pass& pass, const at::Tensor& logits) {
+  const auto width = pass.positions.size(1);
+  const auto index = prompt_ends(pass);
   const auto ends = at::arange(index.size(0), index.options()) * width + index;
   if (!pass.logit_positions.defined())
     return logits.flatten(0, 1).index_select(0, ends).to(at::kFloat);

@@ -4,6 +4,10 @@
 
 namespace emend {
 
+// (B) the index of the last position of each prompt in a padded row. Without `prompt_lengths`, rows
+// have no answers.
+at::Tensor prompt_ends(const Pass& pass);
+
 // What the model would answer: its logits after the last token of each prompt, (B, V) float32.
 // Teacher-forced answers are not read. `image_features` is the result of
 // get_image_features for the pictures of the batch.
