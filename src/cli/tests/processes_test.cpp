@@ -78,12 +78,14 @@ TEST_F(ProcessesProgramTest, WorksUnderALauncherAndSurvivesTheDeathOfAProcess) {
 
 TEST_F(ProcessesProgramTest, WorksUnderMpirun) {
   if (std::system("command -v mpirun >/dev/null 2>&1") != 0)
-    GTEST_SKIP() << "mpirun (Debian package openmpi-bin) is not installed";
+    GTEST_SKIP() << "mpirun (Debian package openmpi-bin or mpich) is not installed";
+  const bool open_mpi = std::system("mpirun --version 2>&1 | grep -q 'Open MPI'") == 0;
   run_json(std::string(kBench) + "-o {}/one");
-  const auto result = run_beside(
-      std::string(kBench) + "-o {}/mpi",
-      "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 MASTER_PORT=" +
-          std::to_string(free_port()) + " mpirun -n 2 --oversubscribe --bind-to none env");
+  const auto result =
+      run_beside(std::string(kBench) + "-o {}/mpi",
+                 "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 MASTER_PORT=" +
+                     std::to_string(free_port()) + " mpirun -n 2 " +
+                     (open_mpi ? "--oversubscribe --bind-to none" : "-bind-to none") + " env");
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(samples("mpi"), samples("one"));
 }
@@ -93,9 +95,10 @@ TEST_F(ProcessesProgramTest, AProcessWithAnotherModelTakesNoPart) {
   const auto port = free_port();
   Result second;
   std::thread other([&] {
-    second = run_beside("bench -m {}/other --limit 6 --editors ft:language,lora --set steps=2 -t 1 "
-                        "-o {}/two",
-                        "env " + rank_of(1, 2, port));
+    second = run_beside(
+        "bench -m {}/other --limit 6 --editors ft:language,lora --set steps=2 -t 1 "
+        "-o {}/two",
+        "env " + rank_of(1, 2, port));
   });
   const auto first = run(std::string(kBench) + "-o {}/two", "env " + rank_of(0, 2, port));
   other.join();
@@ -144,7 +147,8 @@ TEST_F(ProcessesProgramTest, RefusesWrongPlacesAndModes) {
   refused(bench, "env RANK=2 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1", "RANK is 2, but WORLD_SIZE is 2");
   refused(bench, "env RANK=0 WORLD_SIZE=2", "MASTER_ADDR is not set");
   refused(bench + "--processes 2", "env " + rank_of(0, 2, 1), "and --processes asks for 2 more");
-  refused(bench + "--mode sequential --processes 2", "", "edits of a sequence depend on each other");
+  refused(bench + "--mode sequential --processes 2", "",
+          "edits of a sequence depend on each other");
   refused(bench + "--mode batch --save-patches --processes 2", "",
           "several processes cannot save patches");
   const ProcessGroup group({"--processes", 0, 1, 1, "127.0.0.1", 0});

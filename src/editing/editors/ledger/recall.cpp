@@ -17,9 +17,10 @@ LedgerState saved_state(const Vlm& vlm, const Patch& patch) {
 }
 
 // (K) bool: lines of the flattened logits of `pass` that predict a token of their prompt.
-at::Tensor predict_prompt(const Pass& pass, const at::Tensor& lines) {
-  const auto at =
-      pass.logit_positions.defined() ? pass.logit_positions.index_select(0, lines) : lines;
+at::Tensor predicts_prompt(const Pass& pass, const at::Tensor& lines) {
+  const auto at = pass.logit_positions.defined()
+                      ? pass.logit_positions.to(lines.device()).index_select(0, lines)
+                      : lines;
   const auto width = pass.positions.size(1);
   return at.remainder(width) < prompt_ends(pass).index_select(0, at.div(width, "floor"));
 }
@@ -127,7 +128,7 @@ LedgerRecall::RecalledAnswer LedgerRecall::begin(const Pass& pass, const at::Ten
   RecalledAnswer recalled;
   recalled.answer = ScopedAnswer(model, pass, batch, image_features, scoped, std::move(changes));
   recalled.follows = at::tensor(follow, at::kLong).to(at::kBool).to(model.device());
-  if (!recalled.answer.empty()) recalled.in_prompt = predict_prompt(pass, recalled.answer.lines());
+  if (!recalled.answer.empty()) recalled.in_prompt = predicts_prompt(pass, recalled.answer.lines());
   return recalled;
 }
 
