@@ -110,7 +110,7 @@ DATED = """{{- bos_token }}
     {%- set tools = none %}
 {%- endif %}
 
-{#- What the system says goes into a place of its own. #}
+{#- The system message is rendered separately. #}
 {%- if messages[0]['role'] == 'system' %}
     {%- set system_message = messages[0]['content']|trim %}
     {%- set messages = messages[1:] %}
