@@ -9,13 +9,13 @@
 #include <filesystem>
 #include <optional>
 
-#include "evaluation/bench/files/edit_snapshots.h"
 #include "evaluation/bench/files/editor_files.h"
 #include "evaluation/bench/files/results_writer.h"
 #include "evaluation/bench/files/samples_writer.h"
 #include "evaluation/bench/run_description.h"
 #include "evaluation/bench/schedule.h"
 #include "evaluation/bench/shared_blocks.h"
+#include "evaluation/edits/edit_snapshots.h"
 #include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/json/json.h"
@@ -88,7 +88,7 @@ class Job {
 
   RunOutcome run() {
     const auto step = records_per_edit(options_);
-    if (sequential() && needs_edits()) restored_ = snapshots_.load(candidates_, edits_in_files());
+    if (sequential() && needs_edits()) restored_ = load_edits();
     hold_exam(0);
     for (size_t first = 0; first < suite_.size() && !stopped(); first += step) {
       // Lines of an earlier run are read in this process, and its last edit may be incomplete.
@@ -98,7 +98,7 @@ class Job {
       }
       const auto edits = std::min(first + step, suite_.size());
       edit_and_judge(first, edits);
-      if (complete_ == edits && snapshots_.due(stopped())) snapshots_.save(candidates_, edits);
+      if (complete_ == edits && snapshots_.due(stopped())) save_edits(edits);
       if (!judges_again_after(edits)) continue;
       for (auto index : reevaluated_edits(options_.seed, edits, options_.judge_sample)) {
         if (stopped()) break;
@@ -126,6 +126,17 @@ class Job {
   bool judges_again_after(size_t edits) const {
     return sequential() &&
            std::binary_search(options_.judge_at.begin(), options_.judge_at.end(), edits);
+  }
+
+  size_t load_edits() {
+    std::vector<MergedPatch*> sequences;
+    for (auto& candidate : candidates_) sequences.push_back(&candidate.edits);
+    return snapshots_.load(sequences, edits_in_files());
+  }
+  void save_edits(size_t edits) {
+    std::vector<const MergedPatch*> sequences;
+    for (const auto& candidate : candidates_) sequences.push_back(&candidate.edits);
+    snapshots_.save(sequences, edits);
   }
 
   // The number of first edits whose judgments are all in the files.

@@ -4,14 +4,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <set>
 
 #include "editing/editors/failed_tokens.h"
-#include "editing/patches/merge.h"
 #include "editing/registry.h"
 #include "editing/training/forced.h"
+#include "evaluation/edits/edit_sequence.h"
 #include "evaluation/edits/probe_measurement.h"
 #include "io/error.h"
+#include "io/runtime.h"
 
 namespace emend {
 namespace {
@@ -60,8 +62,12 @@ class EditRun {
     }
     part("editing");
     const auto begin = Clock::now();
-    outcome.patch = job_.sequential ? edit_in_sequence(outcome) : edit_at_once(outcome);
+    if (job_.sequential)
+      edit_in_sequence(outcome);
+    else
+      edit_at_once(outcome);
     outcome.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    if (outcome.interrupted_after) return outcome;
     const auto edited = edited_.interventions(vlm_, &store_);
     part("generating the answer after the edit");
     for (size_t i = 0; i < job_.edits.size(); ++i) check(i, edited, outcome.edits[i]);
@@ -114,40 +120,45 @@ class EditRun {
         .at(0);
   }
 
-  EditContext context(const PatchStack& base) {
+  void edit_at_once(EditOutcome& outcome) {
     EditContext context;
-    context.base = base.interventions(vlm_, &store_);
-    context.history = base.keys();
+    context.base = base_.interventions(vlm_, &store_);
+    context.history = base_.keys();
     context.store = &store_;
     context.on_step = job_.on_step;
-    return context;
+    outcome.patch = job_.editor->edit(vlm_, requests_, context);
+    if (job_.on_edited) job_.on_edited(outcome.patch.effect);
+    edited_ = base_;
+    edited_.apply(vlm_, outcome.patch);
+    for (auto& verdict : outcome.edits) verdict.effect = outcome.patch.effect;
   }
 
-  Patch edit_at_once(EditOutcome& outcome) {
-    auto patch = job_.editor->edit(vlm_, requests_, context(base_));
-    if (job_.on_edited) job_.on_edited(patch.effect);
-    edited_ = base_;
-    edited_.apply(vlm_, patch);
-    for (auto& verdict : outcome.edits) verdict.effect = patch.effect;
-    return patch;
-  }
-
-  Patch edit_in_sequence(EditOutcome& outcome) {
-    MergedPatch all;
-    std::set<std::string> ids;
-    edited_ = base_;
-    for (size_t i = 0; i < requests_.size(); ++i) {
-      part(fmt::format("editing {} of {}", i + 1, requests_.size()));
-      Patch patch;
-      name_edit_in_errors(
-          i, [&] { patch = job_.editor->edit(vlm_, {requests_[i]}, context(edited_)); });
-      if (job_.on_edited) job_.on_edited(patch.effect);
-      outcome.edits[i].effect = patch.effect;
-      if (!ids.insert(patch.id).second) continue;  // the same edit is added only once
-      all.add(patch);
-      edited_.apply(vlm_, std::move(patch));
+  void edit_in_sequence(EditOutcome& outcome) {
+    std::optional<InterruptGuard> guard;
+    if (!job_.snapshots.empty()) guard.emplace();
+    EditSequence sequence(vlm_, job_, requests_, &store_);
+    const auto all = requests_.size();
+    if (sequence.size() > 0)
+      part(fmt::format("continuing after {} of {} edits", sequence.size(), all));
+    while (sequence.size() < all) {
+      const auto i = sequence.size();
+      part(fmt::format("editing {} of {}", i + 1, all));
+      try {
+        name_edit_in_errors(i, [&] { sequence.make_next(); });
+      } catch (const Error&) {
+        sequence.save_if_due(/*stopping=*/true);
+        throw;
+      }
+      if (job_.on_edited) job_.on_edited(sequence.effect(i));
+      const bool stop = guard && InterruptGuard::interrupted();
+      sequence.save_if_due(stop || i + 1 == all);
+      if (!stop) continue;
+      outcome.interrupted_after = i + 1;
+      return;
     }
-    return all.patch();
+    for (size_t i = 0; i < all; ++i) outcome.edits[i].effect = sequence.effect(i);
+    outcome.patch = sequence.patch();
+    edited_ = sequence.stack();
   }
 
   void check(size_t index, const Interventions& edited, EditVerdict& verdict) {

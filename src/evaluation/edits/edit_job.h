@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct EditJob {
   const PatchStack* base = nullptr;  // earlier edits, which stay applied; null: none
   DefaultProbes defaults;            // added once for all edits
   uint64_t seed = 0;
+  // Sequential edits: a folder in which they are saved at intervals, so that the same job can
+  // continue after an interrupt or a crash. Removed when the edits are complete and measured.
+  // Empty: nothing is saved, and an interrupt ends the program.
+  std::string snapshots = {};
+  double snapshot_seconds = 30;  // the time of edits after which they are saved; 0: after each
   // `on_part` is called with the name of each part when it begins, `on_step` after each step of an
   // edit, `on_edited` with the effect of an edit, `on_probes` with the number of measured probes
   // when there are many.
@@ -57,6 +63,8 @@ struct EditOutcome {
   std::map<Group, Score> scores;     // over all probes of all edits
   std::vector<EarlierEdit> earlier;  // the edits of `base`, asked before and after
   double seconds = 0;                // duration of the edits
+  // The number of edits that were made and saved before an interrupt. Nothing was measured.
+  std::optional<size_t> interrupted_after = {};
 
   bool holds() const;
   bool changed() const;  // whether the patch has deltas or entries

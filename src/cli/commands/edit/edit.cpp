@@ -9,8 +9,10 @@
 #include "cli/commands/edit/progress.h"
 #include "cli/commands/edit/report.h"
 #include "evaluation/edits/edit_setup.h"
+#include "evaluation/edits/edit_snapshots.h"
 #include "io/error.h"
 #include "io/log.h"
+#include "io/runtime.h"
 
 namespace emend::cli {
 namespace {
@@ -46,6 +48,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   EditJob job;
   job.editor = editor.get();
   job.sequential = arguments.sequential;
+  if (job.sequential) job.snapshots = arguments.output + ".edits";
   job.base = &base;
   job.defaults = default_probes_for(vlm, questions, arguments.probes);
   job.seed = static_cast<uint64_t>(arguments.common.seed);
@@ -61,6 +64,12 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   job.on_probes = [&](size_t probes) { progress.probes(static_cast<int64_t>(probes)); };
   auto outcome = run_edits(vlm, job);
   progress.finish();
+  if (outcome.interrupted_after) {
+    std::cerr << fmt::format(
+        "emend: stopped after {} of {} edits; run the same command again to continue\n",
+        *outcome.interrupted_after, job.edits.size());
+    throw CLI::RuntimeError(128 + InterruptGuard::signal());
+  }
 
   EditReport report{vlm, job, outcome, arguments.choice, arguments.output};
   report.facts = run_facts(arguments.common, vlm.precision);
@@ -69,6 +78,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   outcome.patch.effect["metrics"] = metrics_json(vlm, job, outcome);
   outcome.patch.id = patch_id(outcome.patch);
   if (report.written) save_patch(arguments.output, outcome.patch);
+  if (job.sequential) EditSnapshots(job.snapshots, 0).remove();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (arguments.common.json)
     print_json(report_json(report));
@@ -187,7 +197,9 @@ report names the earlier edits that no longer hold.
 
 A file of edits (--edits) contains objects with the fields prompt, target, image, rephrase,
 rephrase_image, locality and follows. The fields of MMEdit files (src, alt, loc, ...) are supported,
-too. Names of pictures are relative to the folder of the file.
+too. Names of pictures are relative to the folder of the file. With --sequential, the edits are saved
+in OUTPUT.edits from time to time. After an interrupt, run the same command again to continue. The
+file may have other edits after those that are saved.
 
 emend editors lists the editors and their settings.
 

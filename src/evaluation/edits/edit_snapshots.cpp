@@ -1,4 +1,4 @@
-#include "evaluation/bench/files/edit_snapshots.h"
+#include "evaluation/edits/edit_snapshots.h"
 
 #include <fmt/format.h>
 
@@ -20,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 // Saving takes at most this share of the time of the edits.
 constexpr double kShareOfSaving = 0.1;
+constexpr const char* kFacts = "/facts.json";
 
 std::string snapshot_name(size_t edits) { return fmt::format("{:06}", edits); }
 
@@ -37,31 +38,33 @@ std::vector<size_t> snapshots_in(const std::string& folder) {
   return all;
 }
 
-std::string part_file(const std::string& snapshot, size_t candidate, size_t part) {
-  return fmt::format("{}/{}.{}.patch", snapshot, candidate, part + 1);
+std::string part_file(const std::string& snapshot, size_t sequence, size_t part) {
+  return fmt::format("{}/{}.{}.patch", snapshot, sequence, part + 1);
 }
 
-std::vector<MergedPatch> read_snapshot(const std::string& snapshot, size_t candidates) {
-  std::vector<MergedPatch> edits(candidates);
-  for (size_t c = 0; c < candidates; ++c) {
+std::vector<MergedPatch> read_snapshot(const std::string& snapshot, size_t sequences) {
+  std::vector<MergedPatch> edits(sequences);
+  for (size_t i = 0; i < sequences; ++i) {
     std::vector<Patch> parts;
-    for (auto file = part_file(snapshot, c, 0); path_exists(file);
-         file = part_file(snapshot, c, parts.size()))
+    for (auto file = part_file(snapshot, i, 0); path_exists(file);
+         file = part_file(snapshot, i, parts.size()))
       parts.push_back(load_patch(file));
-    if (!parts.empty()) edits[c] = MergedPatch::continued(parts);
+    if (!parts.empty()) edits[i] = MergedPatch::continued(parts);
   }
   return edits;
 }
 
 }  // namespace
 
-size_t EditSnapshots::load(std::vector<Candidate>& candidates, size_t most) const {
+size_t EditSnapshots::load(const std::vector<MergedPatch*>& sequences, size_t most,
+                           nlohmann::json* facts) const {
   for (const auto edits : snapshots_in(folder_)) {
     if (edits > most) continue;
     const auto path = folder_ + "/" + snapshot_name(edits);
     try {
-      auto saved = read_snapshot(path, candidates.size());
-      for (size_t c = 0; c < candidates.size(); ++c) candidates[c].edits = std::move(saved[c]);
+      if (facts) *facts = path_exists(path + kFacts) ? read_json(path + kFacts) : nlohmann::json();
+      auto saved = read_snapshot(path, sequences.size());
+      for (size_t i = 0; i < sequences.size(); ++i) *sequences[i] = std::move(saved[i]);
       return edits;
     } catch (const Error& error) {
       logger().warn("the edits in '{}' are made again: {}", path, error.what());
@@ -75,20 +78,22 @@ bool EditSnapshots::due(bool stopping) const {
   return unsaved_ > 0 && (stopping || unsaved_ >= enough);
 }
 
-void EditSnapshots::save(const std::vector<Candidate>& candidates, size_t edits) {
+void EditSnapshots::save(const std::vector<const MergedPatch*>& sequences, size_t edits,
+                         const nlohmann::json& facts) {
   const auto begin = Clock::now();
   unsaved_ = 0;
   const auto older = snapshots_in(folder_);
   if (std::count(older.begin(), older.end(), edits) > 0) return;
   make_folders(folder_);
   AtomicDirectory snapshot(folder_ + "/" + snapshot_name(edits));
-  for (size_t c = 0; c < candidates.size(); ++c) {
-    if (candidates[c].edits.empty()) continue;
-    const auto parts = candidates[c].edits.parts();
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (sequences[i]->empty()) continue;
+    const auto parts = sequences[i]->parts();
     if (parts.empty()) return;
     for (size_t p = 0; p < parts.size(); ++p)
-      save_patch(part_file(snapshot.path(), c, p), parts[p]);
+      save_patch(part_file(snapshot.path(), i, p), parts[p]);
   }
+  if (!facts.is_null()) write_json(snapshot.path() + kFacts, facts);
   snapshot.commit();
   std::error_code error;
   for (const auto other : older) fs::remove_all(folder_ + "/" + snapshot_name(other), error);
