@@ -44,6 +44,8 @@ struct EditorInfo {
   // Settings that have an effect only while an edit is made. Memories of patches that differ in
   // them become one memory.
   std::vector<std::string> edit_time_settings = {};
+  // Settings that memories of earlier versions do not have, with values for the earlier behavior.
+  nlohmann::json earlier_settings = nlohmann::json::object();
 
   bool has_setting(const std::string& setting) const;
 };

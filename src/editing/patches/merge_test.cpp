@@ -105,7 +105,7 @@ TEST_F(MergeTest, MemoriesAreMergedAndLaterEntriesReplaceEarlierOnes) {
   EXPECT_EQ(names(load_patch(*folder_ / "both.patch")), names(both));
 }
 
-// A setting that an earlier version did not have was at its default.
+// A setting that an earlier version did not have was at its default, or as the editor says.
 TEST_F(MergeTest, MemoriesOfEarlierVersionsAreMerged) {
   auto earlier = remembering({"a"}), later = remembering({"b"});
   earlier.editor = later.editor = "ledger";
@@ -120,6 +120,10 @@ TEST_F(MergeTest, MemoriesOfEarlierVersionsAreMerged) {
   EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
               HasSubstr("different settings: text_tokens is 0 in one and 8 in the other"));
   later.memory.reading["text_tokens"] = 0;
+  later.settings["consequence_confidence"] = 0.7;
+  EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
+              HasSubstr("consequence_confidence is 0 in one and 0.7 in the other"));
+  later.settings["consequence_confidence"] = 0;
   later.memory.network["w"] = at::zeros({2});
   EXPECT_THAT(error_of([&] { merged({finished(earlier), finished(later)}); }),
               HasSubstr("different networks"));

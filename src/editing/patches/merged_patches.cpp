@@ -16,11 +16,12 @@ bool same(const std::map<std::string, at::Tensor>& a, const std::map<std::string
   });
 }
 
-// The settings with which a memory is read, with the defaults of those that are missing, as in
-// patches of earlier versions. So the default of a new setting must be the earlier behavior.
+// The settings with which a memory is read. Those that are missing, as in patches of earlier
+// versions, have the values of `earlier`, or else their defaults.
 nlohmann::json completed(nlohmann::json given, const std::vector<SettingInfo>& known,
-                         const std::vector<std::string>& unread) {
+                         const nlohmann::json& earlier, const std::vector<std::string>& unread) {
   if (!given.is_object()) return given;
+  given.insert(earlier.begin(), earlier.end());
   for (const auto& setting : known)
     if (!given.contains(setting.name)) given[setting.name] = setting.value;
   for (const auto& name : unread) given.erase(name);
@@ -36,10 +37,10 @@ std::optional<JsonDifference> settings_difference(const Patch& a, const Patch& b
   auto unread = info.edit_time_settings;
   unread.push_back("checkpoint");  // where the network was read, not how it reads
   const auto settings_of = [&](const Patch& patch) {
-    return completed(patch.settings, info.settings, unread);
+    return completed(patch.settings, info.settings, info.earlier_settings, unread);
   };
   const auto reading_of = [&](const Patch& patch) {
-    return completed(patch.memory.reading, info.training_settings, {});
+    return completed(patch.memory.reading, info.training_settings, nlohmann::json::object(), {});
   };
   const auto difference = first_json_difference(settings_of(a), settings_of(b));
   return difference ? difference : first_json_difference(reading_of(a), reading_of(b));
@@ -137,9 +138,8 @@ std::vector<SiteDelta> MergedPatches::site_deltas() const {
   at::NoGradGuard no_grad;
   std::vector<SiteDelta> all;
   for (auto& change : deltas()) {
-    const auto known = std::find_if(all.begin(), all.end(), [&](const SiteDelta& other) {
-      return other.site == change.site;
-    });
+    const auto known = std::find_if(
+        all.begin(), all.end(), [&](const SiteDelta& other) { return other.site == change.site; });
     if (known == all.end())
       all.push_back(std::move(change));
     else

@@ -84,9 +84,18 @@ void LedgerSettings::declare(SettingList& list) {
       "consequence_weight", consequence_weight, 0, 1e6,
       "weight of the squared distance to the key of an edit's consequences, if the checkpoint "
       "was trained for them; 0: consequences are not in scope");
+  list.number("consequence_confidence", consequence_confidence, 0, 1,
+              "in the scope of consequences, a position of the answer changes only if the "
+              "probability of its new best token is at least this value");
   list.number("supersede", supersede, 0, 1e6,
               "squared distance below which a later edit replaces an earlier one");
   list.whole("seed", seed, 0, INT64_MAX, "random seed of the changes of entries");
+}
+
+LedgerSettings LedgerSettings::of(const Patch& patch) {
+  auto settings = editor_info("ledger").earlier_settings;
+  settings.update(patch.settings);
+  return read_settings<LedgerSettings>("ledger", settings);
 }
 
 void LedgerConfig::declare(SettingList& list) {
@@ -117,8 +126,10 @@ void LedgerConfig::declare(SettingList& list) {
 
 LedgerState::LedgerState(const Model& model, const LedgerConfig& given, uint64_t seed)
     : shape(given),
-      features{text_stage(model, shape.blocks), /*whole_rows=*/false,
-               /*pictures=*/model.reads_pictures(), /*encoder=*/nullptr,
+      features{text_stage(model, shape.blocks),
+               /*whole_rows=*/false,
+               /*pictures=*/model.reads_pictures(),
+               /*encoder=*/nullptr,
                /*exclude_first=*/shape.exclude_first_token,
                /*tokens=*/shape.text_tokens},
       keys(key_options(model, shape, seed)),
@@ -263,6 +274,7 @@ EditorInfo ledger_editor() {
   info.make_trainable = make_networks<TrainableLedger>;
   info.training_settings = describe_settings<LedgerTrainingSettings>();
   info.memory_facts = [](const Patch& patch) { return LedgerScopes::of(patch)->facts(); };
+  info.earlier_settings = {{"consequence_confidence", 0}};
   info.edit_time_settings = {"change", "end_of_answer", "seed"};
   return info;
 }

@@ -26,18 +26,22 @@ struct LedgerSettings {
   std::string change = "lora";  // the editor of an entry's own change; "none"
   // An edit holds only if the model ends its answer after the target.
   bool end_of_answer = true;
-  std::string scope = "all";    // the parts of the key that count
-  double risk = 0.01;              // 1: the threshold is `limit`
+  std::string scope = "all";  // the parts of the key that count
+  double risk = 0.01;         // 1: the threshold is `limit`
   double confidence = 0.95;
   // Weight of the squared Hellinger distance of answers; negative: that of the checkpoint.
   double answer_weight = -1;
-  double limit = 4;          // the largest squared distance of a question in scope
+  double limit = 4;  // the largest squared distance of a question in scope
   // Weight of the squared distance to the key of an edit's consequences; 0: they are not in its
   // scope.
-  double consequence_weight = 4;
+  double consequence_weight = 3.5;
+  // The smallest probability of a new best token in the scope of consequences.
+  double consequence_confidence = 0.8;
   double supersede = 0.5;  // a later edit nearer than this replaces an earlier one
   int64_t seed = 0;
 
+  // The settings of a memory, which may be of an earlier version (EditorInfo::earlier_settings).
+  static LedgerSettings of(const Patch& patch);
   void declare(SettingList& list);
 };
 

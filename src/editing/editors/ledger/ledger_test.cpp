@@ -305,6 +305,7 @@ TEST_F(LedgerTest, ConsequencesKeepLogitsWhoseBestTokenTheyDoNotChange) {
     const auto edit = request(picture, " a cat, a dog, a bird and a cow");
     auto direct = editor.edit(*vlm_, {edit});
     direct.settings["limit"] = 1e-4;
+    direct.settings["consequence_confidence"] = 0;
     auto follows = direct;
     auto& tensors = follows.memory.entries[0].tensors;
     auto& key = tensors.at("key");
@@ -320,6 +321,21 @@ TEST_F(LedgerTest, ConsequencesKeepLogitsWhoseBestTokenTheyDoNotChange) {
       EXPECT_TRUE(at::equal(after[t], same ? before[t] : read[t])) << picture << " " << t;
       ++(same ? kept : changed);
     }
+
+    // Only confident positions change. A memory of an earlier version has no such setting.
+    const auto largest = read.to(at::kFloat).softmax(-1).amax(-1);
+    const auto middle = largest.median().item<double>();
+    for (const double confidence : {middle, 1.0}) {
+      follows.settings["consequence_confidence"] = confidence;
+      const auto [own_prompt, confident] = row_logits(edit, follows.interventions(*vlm_));
+      for (int64_t t = 0; t < after.size(0); ++t) {
+        const bool replaced = largest[t].item<double>() >= confidence;
+        EXPECT_TRUE(at::equal(confident[t], replaced ? after[t] : before[t]))
+            << picture << " " << t;
+      }
+    }
+    follows.settings.erase("consequence_confidence");
+    EXPECT_TRUE(at::equal(row_logits(edit, follows.interventions(*vlm_)).second, after));
   }
   EXPECT_GT(kept, 0);
   EXPECT_GT(changed, 0);

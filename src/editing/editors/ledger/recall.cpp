@@ -30,7 +30,7 @@ at::Tensor predicts_prompt(const Pass& pass, const at::Tensor& lines) {
 LedgerRecall::LedgerRecall(const Vlm& vlm, const Patch& patch, ActivationStore* store)
     : vlm_(vlm),
       store_(store),
-      settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
+      settings_(LedgerSettings::of(patch)),
       state_(saved_state(vlm, patch)),
       scopes_(LedgerScopes::of(patch)) {
   for (const auto& entry : scopes_->entries()) entry->change(*vlm.model);
@@ -78,7 +78,8 @@ at::Tensor LedgerRecall::mix(const Pass& pass, const at::Tensor& logits) const {
   auto lines = answer.logits();
   if (recalled.follows.any().item<bool>()) {
     const auto before = logits.reshape({-1, logits.size(-1)}).index_select(0, answer.lines());
-    auto unchanged = before.argmax(-1) == lines.argmax(-1);
+    const auto [confidence, best] = lines.to(at::kFloat).softmax(-1).max(-1);
+    auto unchanged = (before.argmax(-1) == best) | (confidence < settings_.consequence_confidence);
     if (recalled.in_prompt.defined()) unchanged = unchanged | recalled.in_prompt;
     unchanged = unchanged & recalled.follows.index_select(0, answer.row_of());
     lines = at::where(unchanged.unsqueeze(-1), before, lines.to(before.scalar_type()));

@@ -41,7 +41,7 @@ at::Tensor appended(const at::Tensor& known, const at::Tensor& rows) {
 LedgerScopes::LedgerScopes(const Patch& patch)
     : settings_json_(patch.settings),
       config_json_(patch.memory.reading),
-      settings_(read_settings<LedgerSettings>("ledger", patch.settings)),
+      settings_(LedgerSettings::of(patch)),
       shape_(read_settings<LedgerConfig>("ledger", patch.memory.reading)),
       calibration_(calibration_of(patch.memory)),
       texts_(std::make_shared<const std::vector<std::string>>(
