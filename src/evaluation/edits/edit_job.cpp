@@ -145,9 +145,14 @@ class EditRun {
       part(fmt::format("editing {} of {}", i + 1, all));
       try {
         name_edit_in_errors(i, [&] { sequence.make_next(); });
-      } catch (const Error&) {
+      } catch (const Error& error) {
         sequence.save_if_due(/*stopping=*/true);
-        throw;
+        if (job_.snapshots.empty() || i == 0) throw;
+        const auto parts = error_parts(error.what());
+        throw Error("evaluation::edit_job", parts.problem,
+                    fmt::format("{}. The first {} edits are saved in '{}', and the same command "
+                                "continues after them",
+                                parts.hint, i, job_.snapshots));
       }
       if (job_.on_edited) job_.on_edited(sequence.effect(i));
       const bool stop = guard && InterruptGuard::interrupted();

@@ -1,10 +1,18 @@
 #include "evaluation/edits/edit_sequence.h"
 
-#include <chrono>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+
+#include "editing/training/checkpoint.h"
+#include "io/error.h"
 #include "io/files/file.h"
 #include "io/hash.h"
-#include "io/log.h"
+#include "io/json/json_difference.h"
 
 namespace emend {
 namespace {
@@ -20,15 +28,43 @@ std::string request_hash(const EditRequest& request) {
   return hasher.hex();
 }
 
+std::string file_hash(const std::string& path) {
+  Hasher hasher;
+  std::ifstream file(path, std::ios::binary);
+  std::string block(size_t{1} << 20, '\0');
+  while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)
+    hasher.update(block.data(), static_cast<size_t>(file.gcount()));
+  return hasher.hex();
+}
+
+// The hashes of the files that the editor may read: those that its settings name, and those of the
+// model's folder.
+json files_of(const Vlm& vlm, const Editor& editor) {
+  auto paths = standard_checkpoints(vlm.folder, editor.name());
+  const auto settings = editor.settings();
+  for (const auto& [name, value] : settings.items())
+    if (value.is_string()) paths.push_back(value.get<std::string>());
+  if (settings.contains("statistics")) paths.push_back(vlm.folder + "/statistics.safetensors");
+  auto hashes = json::object();
+  std::error_code error;
+  for (const auto& path : paths)
+    if (std::filesystem::is_regular_file(path, error)) hashes[path] = file_hash(path);
+  return hashes;
+}
+
 // Everything besides the requests that an edit depends on.
 json setup_of(const Vlm& vlm, const EditJob& job) {
   auto base = json::array();
   if (job.base)
     for (const auto& patch : job.base->patches()) base.push_back(patch.id);
-  return {{"model", vlm.fingerprint()},
-          {"editor", job.editor->name()},
-          {"settings", job.editor->settings()},
-          {"base", base}};
+  auto setup = precision_facts(vlm.precision);
+  setup.update({{"model", vlm.fingerprint()},
+                {"device", vlm.model->device().str()},
+                {"editor", job.editor->name()},
+                {"settings", job.editor->settings()},
+                {"files", files_of(vlm, *job.editor)},
+                {"patches", base}});
+  return setup;
 }
 
 }  // namespace
@@ -46,23 +82,35 @@ EditSequence::EditSequence(const Vlm& vlm, const EditJob& job,
 
 void EditSequence::load() {
   json saved;
-  const auto edits = snapshots_.load({&edits_}, requests_.size(), &saved);
+  const auto edits = snapshots_.load({&edits_}, SIZE_MAX, &saved);
   if (edits == 0) return;
-  auto same = facts(edits);
-  same["effects"] = saved.value("effects", json::array());
-  if (saved != same || same["effects"].size() != edits) {
-    logger().warn(
-        "'{}' has edits that were made with other settings, patches or questions: all edits are "
-        "made again",
-        job_.snapshots);
-    edits_ = {};
-    snapshots_.remove();
-    return;
-  }
-  effects_ = saved["effects"].get<std::vector<json>>();
-  for (auto& part : edits_.parts()) {
-    for (auto& id : contained_ids(part)) ids_.insert(std::move(id));
-    stack_.apply(vlm_, std::move(part));
+  const auto refuse = [&](const std::string& difference) {
+    throw Error("evaluation::edit_sequence",
+                fmt::format("'{}' has the first {} edits of another job: {}", job_.snapshots, edits,
+                            difference),
+                "repeat the command of that job to continue it, use another output, or remove the "
+                "folder to make all edits again");
+  };
+  if (!saved.is_object()) refuse("its facts are damaged");
+  const auto effects = saved.value("effects", json());
+  saved.erase("effects");
+  if (edits > requests_.size()) refuse(fmt::format("this job has only {} edits", requests_.size()));
+  if (const auto difference = first_json_difference(facts(edits), saved))
+    refuse(difference->field.starts_with("requests")
+               ? std::string("one of them is about another question, or has another target")
+               : fmt::format("{} is {} here, and was {}", difference->field, difference->ours,
+                             difference->theirs));
+  if (!effects.is_array() || effects.size() != edits ||
+      !std::all_of(effects.begin(), effects.end(), [](const json& one) { return one.is_object(); }))
+    refuse("its list of effects is damaged");
+  effects_ = effects.get<std::vector<json>>();
+  add_to_stack(edits_.parts());
+}
+
+void EditSequence::add_to_stack(std::vector<Patch> patches) {
+  for (auto& patch : patches) {
+    for (auto& id : contained_ids(patch)) ids_.insert(std::move(id));
+    stack_.apply(vlm_, std::move(patch));
   }
 }
 
@@ -77,7 +125,14 @@ void EditSequence::make_next() {
   effects_.push_back(patch.effect);
   if (ids_.insert(patch.id).second) {  // the same edit is added only once
     edits_.add(patch);
-    stack_.apply(vlm_, std::move(patch));
+    if (!has_base() || patch.deltas.empty()) {
+      stack_.apply(vlm_, std::move(patch));
+    } else {
+      // The sum of the edits is added to the base, as after an interrupt, and not each edit.
+      auto parts = edits_.parts();
+      stack_ = *job_.base;
+      add_to_stack(parts.empty() ? std::vector{edits_.patch()} : std::move(parts));
+    }
   }
   snapshots_.add_seconds(std::chrono::duration<double>(Clock::now() - begin).count());
 }

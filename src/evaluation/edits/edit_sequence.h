@@ -13,11 +13,11 @@ namespace emend {
 
 // The edits of a sequential job. Each edit is made on top of the base and of all earlier edits.
 // With `job.snapshots`, the edits are saved from time to time. A job with the same editor, base and
-// first edits continues after the last saved edit. The result has the same bits as that of an
-// uninterrupted job, except for layers with dense changes in both the base and the edits.
+// first edits continues after the last saved edit, with the same bits as an uninterrupted job.
 class EditSequence {
  public:
-  // `requests`: one for each edit of the job. Loads the saved edits, if there are any.
+  // `requests`: one for each edit of the job. Loads the saved edits, if there are any. Throws
+  // emend::Error if they are those of another job.
   EditSequence(const Vlm& vlm, const EditJob& job, const std::vector<EditRequest>& requests,
                ActivationStore* store);
 
@@ -36,6 +36,8 @@ class EditSequence {
 
  private:
   void load();
+  void add_to_stack(std::vector<Patch> patches);
+  bool has_base() const { return job_.base && !job_.base->patches().empty(); }
   // What the first edits depend on.
   nlohmann::json facts(size_t edits) const;
 

@@ -5,8 +5,10 @@
 #include <csignal>
 #include <filesystem>
 
+#include "editing/testing/every_editor.h"
 #include "evaluation/testing/tiny_record.h"
 #include "io/error.h"
+#include "io/files/file.h"
 #include "io/runtime.h"
 
 namespace emend {
@@ -36,6 +38,15 @@ class EditSequenceTest : public TinyVlmTest {
   EditOutcome interrupted(EditJob job) {
     job.on_edited = [](const nlohmann::json&) { ::raise(SIGINT); };
     return run_edits(vlm(), job);
+  }
+
+  std::string error_of(const EditJob& job) {
+    try {
+      run_edits(vlm(), job);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
   }
 
   Protocol protocol_ = [] {
@@ -84,14 +95,83 @@ TEST_F(EditSequenceTest, EditsOfAnotherJobAreMadeAgain) {
   const auto other = make_editor("ft", {{"steps", 2}, {"lr", 0.01}});
   interrupted(job(*editor, {"Who?", "What?"}));
   ASSERT_TRUE(std::filesystem::exists(folder_ / "out.patch.edits/000001"));
-  ::testing::internal::CaptureStderr();
-  run_edits(vlm(), job(*other, {"Who?", "What?"}));
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("other settings"));
-  EXPECT_EQ(made_, 2);
+  EXPECT_THAT(
+      error_of(job(*other, {"Who?", "What?"})),
+      HasSubstr("has the first 1 edits of another job: settings.steps is 2 here, and was 1"));
+  EXPECT_THAT(error_of(job(*editor, {"Whom?", "What?"})), HasSubstr("another question"));
+  EXPECT_THAT(error_of(job(*editor, {})), HasSubstr("has only 0 edits"));
+  base_.apply(vlm(), editor->edit(vlm(), {{{}, "Where?", " sea"}}));
+  EXPECT_THAT(error_of(job(*editor, {"Who?", "What?"})), HasSubstr("patches"));
+  base_ = {};
+  EXPECT_EQ(made_, 0);
+  run_edits(vlm(), job(*editor, {"Who?", "What?"}));
+  EXPECT_EQ(made_, 1);
+}
 
-  made_ = 0;
-  run_edits(vlm(), job(*other, {"Whom?", "What?"}));
-  EXPECT_EQ(made_, 2);
+// The files that an editor reads belong to the job, too.
+TEST_F(EditSequenceTest, AnotherCheckpointIsAnotherJob) {
+  const auto checkpoint = folder_ / "ledger.safetensors";
+  std::filesystem::create_directories(vlm().folder + "/editors");
+  testing::write_trained_editor(editor_info("ledger"), vlm(), "");
+  const auto standard = vlm().folder + "/editors/ledger.safetensors";
+  std::filesystem::copy_file(standard, checkpoint);
+  const auto editor =
+      make_editor("ledger", {{"risk", 1}, {"change", "none"}, {"checkpoint", checkpoint}});
+  interrupted(job(*editor, {"Who?", "What?"}));
+  std::filesystem::resize_file(checkpoint, std::filesystem::file_size(checkpoint) - 1);
+  EXPECT_THAT(error_of(job(*editor, {"Who?", "What?"})), HasSubstr("files."));
+}
+
+TEST_F(EditSequenceTest, OnTopOfDenseChangesTheBitsAreTheSame) {
+  const auto editor = make_editor("ft", {{"steps", 3}, {"lr", 0.01}});
+  base_.apply(vlm(), editor->edit(vlm(), {{{}, "Where?", " sea"}}));
+  auto whole = job(*editor, {"Who?", "What?", "Which?"});
+  whole.snapshots = "";
+  const auto expected = run_edits(vlm(), whole).patch.id;
+  interrupted(job(*editor, {"Who?", "What?", "Which?"}));
+  EXPECT_EQ(run_edits(vlm(), job(*editor, {"Who?", "What?", "Which?"})).patch.id, expected);
+}
+
+TEST_F(EditSequenceTest, DamagedSnapshotsAreMadeAgain) {
+  const auto editor = make_editor("ft", {{"steps", 1}, {"lr", 0.01}});
+  const auto snapshot = folder_ / "out.patch.edits/000001";
+  for (const char* file : {"index.json", "0.1.patch"}) {
+    for (const char* content : {"", "[]", "null", "{\"ids\": 5}"}) {
+      SCOPED_TRACE(std::string(file) + " " + content);
+      interrupted(job(*editor, {"Who?", "What?"}));
+      const auto path = snapshot + "/" + file;
+      ASSERT_TRUE(std::filesystem::exists(path));
+      if (*content)
+        testing::write_text(path, content);
+      else
+        std::filesystem::remove(path);
+      made_ = 0;
+      run_edits(vlm(), job(*editor, {"Who?", "What?"}));
+      EXPECT_EQ(made_, 2);
+
+      // A damaged snapshot is also replaced by one of as many edits.
+      std::filesystem::remove_all(folder_ / "out.patch.edits");
+      interrupted(job(*editor, {"Who?", "What?"}));
+      testing::write_text(path, "[]");
+      interrupted(job(*editor, {"Who?", "What?"}));
+      made_ = 0;
+      run_edits(vlm(), job(*editor, {"Who?", "What?"}));
+      EXPECT_EQ(made_, 1);
+      EditSnapshots(folder_ / "out.patch.edits", 0).remove();
+      EXPECT_FALSE(std::filesystem::exists(folder_ / "out.patch.edits"));
+    }
+  }
+}
+
+TEST_F(EditSequenceTest, OtherFilesInTheFolderAreKept) {
+  const auto folder = folder_ / "out.patch.edits";
+  std::filesystem::create_directories(folder);
+  testing::write_text(folder + "/notes.txt", "mine");
+  const auto editor = make_editor("ft", {{"steps", 1}, {"lr", 0.01}});
+  run_edits(vlm(), job(*editor, {"Who?"}));
+  EditSnapshots(folder, 0).remove();
+  EXPECT_FALSE(std::filesystem::exists(folder + "/000001"));
+  EXPECT_EQ(read_file(folder + "/notes.txt"), "mine");
 }
 
 TEST_F(EditSequenceTest, EditsBeforeAnEditThatFailsAreSaved) {
@@ -106,6 +186,7 @@ TEST_F(EditSequenceTest, EditsBeforeAnEditThatFailsAreSaved) {
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("edit 2 of 2: [test] no memory"));
+    EXPECT_THAT(error.what(), HasSubstr("The first 1 edits are saved in"));
   }
   made_ = 0;
   run_edits(vlm(), job(*editor, {"Who?", "What?"}));

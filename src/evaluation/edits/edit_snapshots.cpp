@@ -10,6 +10,7 @@
 #include "io/error.h"
 #include "io/files/atomic_directory.h"
 #include "io/files/path.h"
+#include "io/json/json.h"
 #include "io/log.h"
 
 namespace emend {
@@ -20,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 // Saving takes at most this share of the time of the edits.
 constexpr double kShareOfSaving = 0.1;
-constexpr const char* kFacts = "/facts.json";
+constexpr const char* kIndex = "/index.json";
 
 std::string snapshot_name(size_t edits) { return fmt::format("{:06}", edits); }
 
@@ -42,14 +43,19 @@ std::string part_file(const std::string& snapshot, size_t sequence, size_t part)
   return fmt::format("{}/{}.{}.patch", snapshot, sequence, part + 1);
 }
 
-std::vector<MergedPatch> read_snapshot(const std::string& snapshot, size_t sequences) {
-  std::vector<MergedPatch> edits(sequences);
-  for (size_t i = 0; i < sequences; ++i) {
+// The parts of each sequence, whose ids must be those of the list.
+std::vector<MergedPatch> read_parts(const std::string& snapshot, const nlohmann::json& ids) {
+  std::vector<MergedPatch> edits;
+  for (size_t i = 0; i < ids.size(); ++i) {
     std::vector<Patch> parts;
-    for (auto file = part_file(snapshot, i, 0); path_exists(file);
-         file = part_file(snapshot, i, parts.size()))
+    for (const auto& id : ids.at(i)) {
+      const auto file = part_file(snapshot, i, parts.size());
       parts.push_back(load_patch(file));
-    if (!parts.empty()) edits[i] = MergedPatch::continued(parts);
+      if (parts.back().id != id)
+        throw Error("evaluation::edit_snapshots", fmt::format("'{}' is another patch", file),
+                    "remove the folder");
+    }
+    edits.push_back(parts.empty() ? MergedPatch() : MergedPatch::continued(parts));
   }
   return edits;
 }
@@ -57,18 +63,26 @@ std::vector<MergedPatch> read_snapshot(const std::string& snapshot, size_t seque
 }  // namespace
 
 size_t EditSnapshots::load(const std::vector<MergedPatch*>& sequences, size_t most,
-                           nlohmann::json* facts) const {
+                           nlohmann::json* facts) {
   for (const auto edits : snapshots_in(folder_)) {
     if (edits > most) continue;
     const auto path = folder_ + "/" + snapshot_name(edits);
+    std::string problem;
     try {
-      if (facts) *facts = path_exists(path + kFacts) ? read_json(path + kFacts) : nlohmann::json();
-      auto saved = read_snapshot(path, sequences.size());
-      for (size_t i = 0; i < sequences.size(); ++i) *sequences[i] = std::move(saved[i]);
-      return edits;
+      const auto index = read_json(path + kIndex);
+      auto saved = read_parts(path, index.at("ids"));
+      if (facts) *facts = index.at("facts");
+      if (saved.size() == sequences.size()) {
+        for (size_t i = 0; i < sequences.size(); ++i) *sequences[i] = std::move(saved[i]);
+        return saved_ = edits;
+      }
+      problem = "it has another number of editors";
     } catch (const Error& error) {
-      logger().warn("the edits in '{}' are made again: {}", path, error.what());
+      problem = error.what();
+    } catch (const nlohmann::json::exception&) {
+      problem = fmt::format("'{}' is damaged", path + kIndex);
     }
+    logger().warn("the edits in '{}' are made again: {}", path, problem);
   }
   return 0;
 }
@@ -82,27 +96,37 @@ void EditSnapshots::save(const std::vector<const MergedPatch*>& sequences, size_
                          const nlohmann::json& facts) {
   const auto begin = Clock::now();
   unsaved_ = 0;
-  const auto older = snapshots_in(folder_);
-  if (std::count(older.begin(), older.end(), edits) > 0) return;
+  if (edits == saved_) return;
+  auto older = snapshots_in(folder_);
   make_folders(folder_);
-  AtomicDirectory snapshot(folder_ + "/" + snapshot_name(edits));
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    if (sequences[i]->empty()) continue;
-    const auto parts = sequences[i]->parts();
-    if (parts.empty()) return;
-    for (size_t p = 0; p < parts.size(); ++p)
-      save_patch(part_file(snapshot.path(), i, p), parts[p]);
-  }
-  if (!facts.is_null()) write_json(snapshot.path() + kFacts, facts);
-  snapshot.commit();
   std::error_code error;
+  if (std::erase(older, edits) > 0) fs::remove_all(folder_ + "/" + snapshot_name(edits), error);
+  AtomicDirectory snapshot(folder_ + "/" + snapshot_name(edits));
+  nlohmann::json index = {{"ids", nlohmann::json::array()}, {"facts", facts}};
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    auto ids = nlohmann::json::array();
+    if (!sequences[i]->empty()) {
+      const auto parts = sequences[i]->parts();
+      if (parts.empty()) return;
+      for (size_t p = 0; p < parts.size(); ++p) {
+        save_patch(part_file(snapshot.path(), i, p), parts[p]);
+        ids.push_back(parts[p].id);
+      }
+    }
+    index["ids"].push_back(std::move(ids));
+  }
+  write_json(snapshot.path() + kIndex, index);
+  snapshot.commit();
+  saved_ = edits;
   for (const auto other : older) fs::remove_all(folder_ + "/" + snapshot_name(other), error);
   saving_ = std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 void EditSnapshots::remove() const {
   std::error_code error;
-  fs::remove_all(folder_, error);
+  for (const auto edits : snapshots_in(folder_))
+    fs::remove_all(folder_ + "/" + snapshot_name(edits), error);
+  if (!fs::is_symlink(folder_, error)) fs::remove(folder_, error);  // only an empty folder
 }
 
 }  // namespace emend

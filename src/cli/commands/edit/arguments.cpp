@@ -75,12 +75,24 @@ std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
   return edits;
 }
 
+std::string snapshots_folder(const EditArguments& arguments) {
+  return arguments.sequential ? arguments.output + ".edits" : "";
+}
+
 void check_output(const EditArguments& arguments) {
   std::vector<std::string> inputs = {arguments.image, arguments.file, arguments.choice.hparams,
                                      arguments.choice.settings_file, arguments.locality_file};
   for (const auto* more : {&arguments.patches, &arguments.other_images, &arguments.locality_images})
     inputs.insert(inputs.end(), more->begin(), more->end());
   check_output_file(arguments.output, inputs, "emend-patch");
+  const auto snapshots = snapshots_folder(arguments);
+  std::error_code error;
+  if (!snapshots.empty() && std::filesystem::exists(snapshots, error) &&
+      !std::filesystem::is_directory(snapshots, error))
+    throw Error("cli::edit",
+                fmt::format("the edits cannot be saved in the folder '{}', because it is a file",
+                            snapshots),
+                "use another output");
 }
 
 }  // namespace emend::cli

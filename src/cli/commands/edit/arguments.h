@@ -36,6 +36,9 @@ struct EditArguments {
 std::vector<EditQuestion> chosen_edits(const EditArguments& arguments,
                                        std::vector<std::string>& ignored);
 
+// The folder in which sequential edits are saved; empty: they are not.
+std::string snapshots_folder(const EditArguments& arguments);
+
 // Checks that the patch can be written before the edit starts, because an edit takes long.
 void check_output(const EditArguments& arguments);
 

@@ -48,7 +48,7 @@ void edit(const CLI::App& command, const EditArguments& arguments) {
   EditJob job;
   job.editor = editor.get();
   job.sequential = arguments.sequential;
-  if (job.sequential) job.snapshots = arguments.output + ".edits";
+  job.snapshots = snapshots_folder(arguments);
   job.base = &base;
   job.defaults = default_probes_for(vlm, questions, arguments.probes);
   job.seed = static_cast<uint64_t>(arguments.common.seed);
