@@ -9,13 +9,13 @@
 #include <filesystem>
 #include <optional>
 
-#include "evaluation/bench/files/editor_files.h"
 #include "evaluation/bench/files/results_writer.h"
 #include "evaluation/bench/files/samples_writer.h"
 #include "evaluation/bench/run_description.h"
 #include "evaluation/bench/schedule.h"
 #include "evaluation/bench/shared_blocks.h"
-#include "evaluation/edits/edit_snapshots.h"
+#include "evaluation/edits/sequence/edit_snapshots.h"
+#include "evaluation/edits/sequence/editor_files.h"
 #include "evaluation/protocol/result_keys.h"
 #include "io/error.h"
 #include "io/json/json.h"

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <random>
 
-#include "evaluation/bench/files/editor_files.h"
 #include "evaluation/bench/schedule.h"
 #include "evaluation/bench/testing/runner_fixture.h"
+#include "evaluation/edits/sequence/editor_files.h"
 #include "io/json/json_lines.h"
 #include "io/tensors/safetensors.h"
 

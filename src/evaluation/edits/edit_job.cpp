@@ -10,8 +10,8 @@
 #include "editing/editors/failed_tokens.h"
 #include "editing/registry.h"
 #include "editing/training/forced.h"
-#include "evaluation/edits/edit_sequence.h"
 #include "evaluation/edits/probe_measurement.h"
+#include "evaluation/edits/sequence/edit_sequence.h"
 #include "io/error.h"
 #include "io/runtime.h"
 
@@ -121,12 +121,7 @@ class EditRun {
   }
 
   void edit_at_once(EditOutcome& outcome) {
-    EditContext context;
-    context.base = base_.interventions(vlm_, &store_);
-    context.history = base_.keys();
-    context.store = &store_;
-    context.on_step = job_.on_step;
-    outcome.patch = job_.editor->edit(vlm_, requests_, context);
+    outcome.patch = job_.editor->edit(vlm_, requests_, edit_context(vlm_, job_, base_, &store_));
     if (job_.on_edited) job_.on_edited(outcome.patch.effect);
     edited_ = base_;
     edited_.apply(vlm_, outcome.patch);

@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "cli/output_file.h"
 #include "evaluation/edits/edit_file.h"
 #include "io/error.h"
+#include "io/files/path.h"
 #include "io/log.h"
 
 namespace emend::cli {
@@ -86,9 +85,7 @@ void check_output(const EditArguments& arguments) {
     inputs.insert(inputs.end(), more->begin(), more->end());
   check_output_file(arguments.output, inputs, "emend-patch");
   const auto snapshots = snapshots_folder(arguments);
-  std::error_code error;
-  if (!snapshots.empty() && std::filesystem::exists(snapshots, error) &&
-      !std::filesystem::is_directory(snapshots, error))
+  if (!snapshots.empty() && path_exists(snapshots) && !is_folder(snapshots))
     throw Error("cli::edit",
                 fmt::format("the edits cannot be saved in the folder '{}', because it is a file",
                             snapshots),

@@ -9,7 +9,7 @@
 #include "cli/commands/edit/progress.h"
 #include "cli/commands/edit/report.h"
 #include "evaluation/edits/edit_setup.h"
-#include "evaluation/edits/edit_snapshots.h"
+#include "evaluation/edits/sequence/edit_snapshots.h"
 #include "io/error.h"
 #include "io/log.h"
 #include "io/runtime.h"

@@ -39,6 +39,9 @@ KeyNetwork::Options key_options(const Model& model, const LedgerConfig& shape, u
   return options;
 }
 
+// EditorInfo::earlier_settings.
+nlohmann::json earlier_settings() { return {{"consequence_confidence", 0}}; }
+
 // steps, holds, and for each entry its change.
 nlohmann::json effect_of(const std::vector<EntryChange>& changes, const std::vector<bool>& holds) {
   int64_t steps = 0;
@@ -93,7 +96,7 @@ void LedgerSettings::declare(SettingList& list) {
 }
 
 LedgerSettings LedgerSettings::of(const Patch& patch) {
-  auto settings = editor_info("ledger").earlier_settings;
+  auto settings = earlier_settings();
   settings.update(patch.settings);
   return read_settings<LedgerSettings>("ledger", settings);
 }
@@ -274,7 +277,7 @@ EditorInfo ledger_editor() {
   info.make_trainable = make_networks<TrainableLedger>;
   info.training_settings = describe_settings<LedgerTrainingSettings>();
   info.memory_facts = [](const Patch& patch) { return LedgerScopes::of(patch)->facts(); };
-  info.earlier_settings = {{"consequence_confidence", 0}};
+  info.earlier_settings = earlier_settings();
   info.edit_time_settings = {"change", "end_of_answer", "seed"};
   return info;
 }

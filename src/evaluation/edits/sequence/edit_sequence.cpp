@@ -1,14 +1,12 @@
-#include "evaluation/edits/edit_sequence.h"
+#include "evaluation/edits/sequence/edit_sequence.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 
-#include "editing/training/checkpoint.h"
+#include "evaluation/edits/sequence/editor_files.h"
 #include "io/error.h"
 #include "io/files/file.h"
 #include "io/hash.h"
@@ -28,30 +26,6 @@ std::string request_hash(const EditRequest& request) {
   return hasher.hex();
 }
 
-std::string file_hash(const std::string& path) {
-  Hasher hasher;
-  std::ifstream file(path, std::ios::binary);
-  std::string block(size_t{1} << 20, '\0');
-  while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)
-    hasher.update(block.data(), static_cast<size_t>(file.gcount()));
-  return hasher.hex();
-}
-
-// The hashes of the files that the editor may read: those that its settings name, and those of the
-// model's folder.
-json files_of(const Vlm& vlm, const Editor& editor) {
-  auto paths = standard_checkpoints(vlm.folder, editor.name());
-  const auto settings = editor.settings();
-  for (const auto& [name, value] : settings.items())
-    if (value.is_string()) paths.push_back(value.get<std::string>());
-  if (settings.contains("statistics")) paths.push_back(vlm.folder + "/statistics.safetensors");
-  auto hashes = json::object();
-  std::error_code error;
-  for (const auto& path : paths)
-    if (std::filesystem::is_regular_file(path, error)) hashes[path] = file_hash(path);
-  return hashes;
-}
-
 // Everything besides the requests that an edit depends on.
 json setup_of(const Vlm& vlm, const EditJob& job) {
   auto base = json::array();
@@ -62,12 +36,22 @@ json setup_of(const Vlm& vlm, const EditJob& job) {
                 {"device", vlm.model->device().str()},
                 {"editor", job.editor->name()},
                 {"settings", job.editor->settings()},
-                {"files", files_of(vlm, *job.editor)},
+                {"files", editor_files(vlm.folder, job.editor->name(), job.editor->settings())},
                 {"patches", base}});
   return setup;
 }
 
 }  // namespace
+
+EditContext edit_context(const Vlm& vlm, const EditJob& job, const PatchStack& patches,
+                         ActivationStore* store) {
+  EditContext context;
+  context.base = patches.interventions(vlm, store);
+  context.history = patches.keys();
+  context.store = store;
+  context.on_step = job.on_step;
+  return context;
+}
 
 EditSequence::EditSequence(const Vlm& vlm, const EditJob& job,
                            const std::vector<EditRequest>& requests, ActivationStore* store)
@@ -77,7 +61,10 @@ EditSequence::EditSequence(const Vlm& vlm, const EditJob& job,
       store_(store),
       snapshots_(job.snapshots, job.snapshot_seconds) {
   if (job_.base) stack_ = *job_.base;
-  if (!job_.snapshots.empty()) load();
+  if (job_.snapshots.empty()) return;
+  setup_ = setup_of(vlm, job);
+  for (const auto& request : requests) hashes_.push_back(request_hash(request));
+  load();
 }
 
 void EditSequence::load() {
@@ -116,12 +103,8 @@ void EditSequence::add_to_stack(std::vector<Patch> patches) {
 
 void EditSequence::make_next() {
   const auto begin = Clock::now();
-  EditContext context;
-  context.base = stack_.interventions(vlm_, store_);
-  context.history = stack_.keys();
-  context.store = store_;
-  context.on_step = job_.on_step;
-  auto patch = job_.editor->edit(vlm_, {requests_[size()]}, context);
+  auto patch =
+      job_.editor->edit(vlm_, {requests_[size()]}, edit_context(vlm_, job_, stack_, store_));
   effects_.push_back(patch.effect);
   if (ids_.insert(patch.id).second) {  // the same edit is added only once
     edits_.add(patch);
@@ -145,9 +128,8 @@ void EditSequence::save_if_due(bool stopping) {
 }
 
 json EditSequence::facts(size_t edits) const {
-  auto facts = setup_of(vlm_, job_);
-  facts["requests"] = json::array();
-  for (size_t i = 0; i < edits; ++i) facts["requests"].push_back(request_hash(requests_[i]));
+  auto facts = setup_;
+  facts["requests"] = std::vector(hashes_.begin(), hashes_.begin() + static_cast<ptrdiff_t>(edits));
   return facts;
 }
 

@@ -1,4 +1,4 @@
-#include "evaluation/edits/edit_sequence.h"
+#include "evaluation/edits/sequence/edit_sequence.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "evaluation/bench/files/editor_files.h"
+#include "evaluation/edits/sequence/editor_files.h"
 
 #include <filesystem>
 #include <vector>

@@ -7,9 +7,13 @@
 #include "editing/patches/merge.h"
 #include "editing/patches/patch_stack.h"
 #include "evaluation/edits/edit_job.h"
-#include "evaluation/edits/edit_snapshots.h"
+#include "evaluation/edits/sequence/edit_snapshots.h"
 
 namespace emend {
+
+// The state in which an edit of the job is made on top of these patches.
+EditContext edit_context(const Vlm& vlm, const EditJob& job, const PatchStack& patches,
+                         ActivationStore* store);
 
 // The edits of a sequential job. Each edit is made on top of the base and of all earlier edits.
 // With `job.snapshots`, the edits are saved from time to time. A job with the same editor, base and
@@ -46,6 +50,8 @@ class EditSequence {
   const std::vector<EditRequest>& requests_;
   ActivationStore* store_;
   EditSnapshots snapshots_;
+  nlohmann::json setup_;             // everything besides the requests that an edit depends on
+  std::vector<std::string> hashes_;  // of the requests
   MergedPatch edits_;
   std::vector<nlohmann::json> effects_;
   std::set<std::string> ids_;

@@ -1,4 +1,4 @@
-#include "evaluation/edits/edit_snapshots.h"
+#include "evaluation/edits/sequence/edit_snapshots.h"
 
 #include <fmt/format.h>
 
